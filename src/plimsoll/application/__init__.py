@@ -1,0 +1,1 @@
+"""The application file: its types, how it is loaded, and where each mistake in it stands."""

@@ -1,0 +1,94 @@
+"""The small written forms of the file (memory, durations, bounds) and what they mean.
+
+Each form is a pattern that the loader checks, with a description and examples that its error message shows.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from typing import Annotated
+
+from msgspec import Meta
+
+NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
+
+Name = Annotated[
+    str,
+    Meta(
+        pattern=NAME_PATTERN,
+        description="a name of small letters, digits and '-', at most 63, starting and ending with a letter or digit",
+        examples=["triage", "work-orders"],
+    ),
+]
+Memory = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+        description="an amount of memory in bytes, with a Kubernetes suffix",
+        examples=["512Mi", "2Gi"],
+    ),
+]
+Duration = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$",
+        description="a length of time",
+        examples=["50ms", "60s", "2h"],
+    ),
+]
+Bound = Annotated[
+    str,
+    Meta(
+        pattern=r"^(>=|<=|>|<|==)\s*-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$",
+        description="a comparison with a number",
+        examples=[">= 0.9", "< 12"],
+    ),
+]
+Sha256 = Annotated[
+    str,
+    Meta(pattern=r"^[0-9a-f]{64}$", description="a SHA-256 digest in 64 small hexadecimal digits"),
+]
+ModelReference = Annotated[
+    str,
+    Meta(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(@[1-9][0-9]*)?$",
+        description="a model's name, or a name and a version",
+        examples=["triage", "triage@2"],
+    ),
+]
+
+_BYTES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BYTES |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt, "==": operator.eq}
+
+
+def memory_in_bytes(text: str) -> int:
+    """Bytes of a written amount: `memory_in_bytes("1.5Gi") == 1610612736`."""
+    number, suffix = _split(text)
+    return int(number * _BYTES[suffix])
+
+
+def duration_in_seconds(text: str) -> float:
+    """Seconds of a written duration: `duration_in_seconds("50ms") == 0.05`."""
+    number, suffix = _split(text)
+    return number * _SECONDS[suffix]
+
+
+def bound_holds(bound: str, value: float) -> bool:
+    """Whether a measured value keeps a bound such as `>= 0.9`."""
+    match = re.match(r"(>=|<=|>|<|==)\s*(\S+)$", bound)
+    assert match, bound  # noqa: S101 - the loader has checked the pattern
+    return bool(_COMPARISONS[match[1]](value, float(match[2])))
+
+
+def environment_name(name: str) -> str:
+    """The name as it stands in an environment variable: `work-orders` becomes `WORK_ORDERS`."""
+    return re.sub(r"[^A-Z0-9]", "_", name.upper())
+
+
+def _split(text: str) -> tuple[float, str]:
+    match = re.match(r"([0-9.]+)([A-Za-z]*)$", text)
+    assert match, text  # noqa: S101 - the loader has checked the pattern
+    return float(match[1]), match[2]

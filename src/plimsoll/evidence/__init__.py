@@ -1,0 +1,1 @@
+"""Recorded facts: what was observed, when and by whom. Judging them is done elsewhere."""

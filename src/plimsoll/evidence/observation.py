@@ -1,0 +1,33 @@
+"""An observation: a recorded fact, never an opinion."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from msgspec import Struct
+
+
+class Observation(Struct, frozen=True, kw_only=True):
+    """One fact about one subject.
+
+    `at` is the time of observing (UTC), `source` says who saw it (`local`, `engine`, `server` …), `subject` what it is
+    about (a step such as `train/triage`, or `run`), and `fact` what was seen: `event` names the kind of fact
+    (`engine.events` lists them), the other keys its values.
+    """
+
+    at: datetime
+    source: str
+    subject: str
+    fact: Mapping[str, Any]
+
+    @property
+    def event(self) -> str:
+        """The kind of fact."""
+        return str(self.fact.get("event", ""))
+
+
+def observed(source: str, subject: str, event: str, **values: Any) -> Observation:
+    """An observation made now."""
+    return Observation(at=datetime.now(UTC), source=source, subject=subject, fact={"event": event, **values})
