@@ -23,6 +23,8 @@ class PlimsollError(Exception):
     """
 
     exit_code = 1
+    lasting = False
+    """Whether trying again without a change would only fail again."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(message)
@@ -53,9 +55,13 @@ class TargetError(PlimsollError):
 class ModelRefused(PlimsollError):
     """A model is not what was signed, or not good enough to serve."""
 
+    lasting = True
+
 
 class MissingExtra(PlimsollError):
     """An optional part is needed and not installed."""
+
+    lasting = True
 
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(

@@ -83,11 +83,16 @@ class TrainGang(Struct, frozen=True, kw_only=True, tag_field="do", tag="train"):
 
 
 class Register(Struct, frozen=True, kw_only=True, tag_field="do", tag="register"):
-    """Put a trained model into the registry with its lineage, signed, and judge its acceptance."""
+    """Put a trained model into the registry with its lineage, signed, and judge its acceptance.
+
+    `lineage` is what training was made of, and the sources behind its inputs (kind `source`).
+    """
 
     model: str
     train: str
     train_key: str
+    command: str
+    framework: Framework
     accept: dict[str, str] = {}
     lineage: tuple[Ingredient, ...] = ()
 

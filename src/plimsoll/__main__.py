@@ -1,0 +1,5 @@
+"""`python -m plimsoll` is `plimsoll`."""
+
+from plimsoll.cli.main import main
+
+main()

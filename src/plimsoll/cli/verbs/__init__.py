@@ -1,0 +1,1 @@
+"""The verbs. Each module has a click command called `command`."""

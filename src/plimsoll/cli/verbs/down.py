@@ -1,0 +1,42 @@
+"""`plimsoll down`."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import click
+
+from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.errors import TargetError
+
+LIMIT = 20.0
+"""Seconds for a run to drain its services and end."""
+
+
+@click.command("down")
+@file_option
+@json_option
+def command(file: Path, as_json: bool) -> None:
+    """Stop the run that is under way, its services too. What is finished stays."""
+    from plimsoll.targets.local.lock import holder
+
+    state = state_beside(file)
+    who = holder(state.lock)
+    if who is not None:
+        os.kill(who.pid, signal.SIGTERM)
+        deadline = time.monotonic() + LIMIT
+        while holder(state.lock) is not None:
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"run {who.run} did not end within {LIMIT:g} s",
+                    where=f"process {who.pid}",
+                    hint=f"kill -9 {who.pid} ends it and all that it started",
+                )
+            time.sleep(0.05)
+    if as_json:
+        print_json({"stopped": who.run if who else None})
+    else:
+        click.echo(f"stopped run {who.run} of {who.application}" if who else "nothing runs here")

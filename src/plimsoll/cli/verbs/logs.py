@@ -1,0 +1,72 @@
+"""`plimsoll logs`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.errors import PlimsollError
+
+LOOK = 0.2
+"""Seconds between two looks for new lines."""
+
+
+@click.command("logs")
+@click.argument("step", default="")
+@file_option
+@click.option("--run", "run_id", default=None, help="An earlier run; see plimsoll status.")
+@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@json_option
+def command(step: str, file: Path, run_id: str | None, follow: bool, as_json: bool) -> None:
+    """Print what the steps of the newest run wrote; STEP such as train/triage narrows it."""
+    from plimsoll.engine.standing import standing
+    from plimsoll.targets.local.logs import log_files
+
+    state = state_beside(file)
+    run = standing(state, run_id)
+    names = [known.name for known in run.steps]
+    wanted = [name for name in names if step in (name, name.partition("/")[2], "")]
+    if not wanted:
+        raise PlimsollError(f"run {run.run} has no step '{step}'", hint=f"its steps are {', '.join(names)}")
+    directory = state.runs / run.run / "logs"
+    if as_json:
+        logs = [log for log in log_files(directory) if log.step in wanted]
+        print_json({"run": run.run, "logs": [_described(log) for log in logs]})
+        return
+    positions: dict[Path, int] = {}
+    while True:
+        going = follow and standing(state, run.run).state == "running"
+        for log in log_files(directory):
+            if log.step in wanted:
+                positions[log.path] = _print_from(log, positions.get(log.path, 0))
+        if not going:
+            break
+        time.sleep(LOOK)
+    if not positions:
+        cached = [known.name for known in run.steps if known.name in wanted and known.cached]
+        reason = f"{', '.join(cached)} did not run again" if cached else "nothing has written anything yet"
+        click.echo(f"no logs in run {run.run}: {reason}", err=True)
+
+
+def _print_from(log: object, position: int) -> int:
+    """Print whole lines from a place in the file; gives the place after them."""
+    from plimsoll.targets.local.logs import LogFile
+
+    assert isinstance(log, LogFile)  # noqa: S101 - typed late to keep the import late
+    with log.path.open("rb") as file:
+        file.seek(position)
+        content = file.read()
+    for line in content.decode(errors="replace").splitlines():
+        click.echo(f"{log.step} {log.attempt}-{log.process} │ {line}")
+    return position + len(content)
+
+
+def _described(log: object) -> dict[str, object]:
+    from plimsoll.targets.local.logs import LogFile
+
+    assert isinstance(log, LogFile)  # noqa: S101 - typed late to keep the import late
+    text = log.path.read_text(encoding="utf-8", errors="replace")
+    return {"step": log.step, "attempt": log.attempt, "process": log.process, "path": str(log.path), "text": text}

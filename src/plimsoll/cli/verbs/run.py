@@ -1,0 +1,76 @@
+"""`plimsoll run`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from plimsoll.cli.options import application_file, file_option, json_option, print_json, use_colour, width
+
+
+@click.command("run")
+@file_option
+@click.option("--target", default="local", show_default=True, help="Where to run.")
+@click.option("--watch", is_flag=True, help="Keep services up until interrupted.")
+@json_option
+def command(file: Path, target: str, watch: bool, as_json: bool) -> int:
+    """Carry the application out. What is done is not done again; what was interrupted goes on."""
+    from plimsoll.cli.progress import Progress
+    from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.engine.preparation import prepare
+    from plimsoll.engine.summary import summary
+    from plimsoll.report.write import terminal_report, write_report
+
+    prepared = prepare(application_file(file), target)
+    run = ApplicationRun(prepared, watch=watch)
+    caught = _stop_on_signals(run)
+    progress = Progress(_to_stderr if as_json else click.echo, prepared.state.runs / run.id / "logs")
+    try:
+        history = run.carry_out(progress, on_services_up=lambda _: _say_up(prepared.state, as_json))
+    finally:
+        progress.close()
+    report = write_report(prepared.state, run.id)
+    if as_json:
+        print_json(summary(history, {}, report))
+    else:
+        for line in terminal_report(prepared.state, run.id, width(), use_colour()):
+            click.echo(line)
+        click.echo(f"\nreport: {report}")
+    if caught:
+        again = f"plimsoll run -f {file}"
+        _to_stderr(f"stopped; finished steps and checkpoints are kept, `{again}` goes on from them")
+        return 128 + caught[0] if history.state != "done" else 0
+    return 0 if history.state == "done" else 1
+
+
+def _stop_on_signals(run: object) -> list[int]:
+    """Stop the run on SIGINT and SIGTERM; gives the list that the signal's number will stand in."""
+    caught: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if not caught:
+            _to_stderr("stopping …")
+        caught.append(number)
+        run.stop()  # type: ignore[attr-defined]
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return caught
+
+
+def _say_up(state: object, as_json: bool) -> None:
+    from plimsoll.targets.local.servers import running_services
+
+    write = _to_stderr if as_json else click.echo
+    for name, service in running_services(state).items():  # type: ignore[arg-type]
+        write(f"  {name} is up at {service.url}  (plimsoll predict {name} --input FILE)")
+    write("  Ctrl-C stops it")
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

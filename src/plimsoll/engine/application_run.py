@@ -1,0 +1,86 @@
+"""One run of an application on this machine, from taking the lock to giving it back."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from plimsoll.engine.history import RunHistory, history
+from plimsoll.engine.journal import NAME, Journal, read_journal
+from plimsoll.engine.preparation import Prepared, runs
+from plimsoll.engine.runner import Engine
+from plimsoll.evidence.observation import Observation
+from plimsoll.targets.local.lock import RunLock
+from plimsoll.targets.local.servers import withdraw
+from plimsoll.targets.local.target import LocalTarget
+
+LOOK = 0.2
+"""Seconds between two looks at whether services are up."""
+
+
+class ApplicationRun:
+    """Carries a prepared application out. `stop` may be called from any thread or a signal handler."""
+
+    def __init__(self, prepared: Prepared, *, watch: bool = False) -> None:
+        self.prepared = prepared
+        self.watch = watch
+        self.id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self._stopping = threading.Event()
+
+    def carry_out(
+        self,
+        listener: Callable[[Observation], None],
+        on_services_up: Callable[[RunHistory], None] = lambda _: None,
+    ) -> RunHistory:
+        """Run to the end, or until stopped; with `watch`, keep services up until stopped.
+
+        Raises TargetError when another run of this application is under way.
+        """
+        state = self.prepared.state
+        state.make()
+        lock = RunLock(state.lock)
+        lock.acquire(self.id, self.prepared.plan.application)
+        target = LocalTarget(self.prepared.file.directory, self.id, watch=self.watch)
+        journal = Journal(state.runs / self.id / NAME)
+        engine = Engine(target, journal, listener=listener)
+        stopper = threading.Thread(target=self._stop_when_asked, args=(engine,), daemon=True)
+        stopper.start()
+        try:
+            left_over = target.clean_up()
+            about: dict[str, Any] = {"run": self.id, "file": str(self.prepared.file.path), "left_over": left_over}
+            before = runs(state)[:-1]
+            outcome = engine.run(
+                self.prepared.plan, self.prepared.facts, **about, resumes=before[-1] if before else None
+            )
+            if self.watch and outcome == "done":
+                on_services_up(history(read_journal(journal.path)))
+                self._keep_up(engine, target)
+        finally:
+            self._stopping.set()
+            target.close()
+            journal.close()
+            lock.release()
+        return history(read_journal(journal.path))
+
+    def stop(self) -> None:
+        """End the run within seconds."""
+        self._stopping.set()
+
+    def _stop_when_asked(self, engine: Engine) -> None:
+        """On a thread of its own, for a signal handler must not wait for locks."""
+        self._stopping.wait()
+        engine.stop()
+
+    def _keep_up(self, engine: Engine, target: LocalTarget) -> None:
+        """Start a service again when its server has died."""
+        while not self._stopping.is_set():
+            for name, server in list(target.context.kept.items()):
+                if not server.ends.empty():
+                    withdraw(target.state, name)
+                    del target.context.kept[name]
+                    engine.again(self.prepared.plan.step(f"serve/{name}"), server.ends.get().words())
+            time.sleep(LOOK)

@@ -1,0 +1,71 @@
+"""The journal of a run: one observation a line, only ever appended, on the disk before what follows from it starts."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from plimsoll.errors import PlimsollError
+from plimsoll.evidence.observation import Observation
+
+NAME = "journal.jsonl"
+
+
+class Journal:
+    """Appends from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = path.open("ab", buffering=0)
+        self._lock = threading.Lock()
+        self._encoder = msgspec.json.Encoder()
+
+    def append(self, observation: Observation) -> None:
+        """Write one observation through to the disk. Raises PlimsollError when the disk does not take it."""
+        line = self._encoder.encode(observation) + b"\n"
+        with self._lock:
+            try:
+                self._file.write(line)
+                os.fsync(self._file.fileno())
+            except OSError as error:
+                raise PlimsollError(
+                    f"the journal cannot be written: {error.strerror}",
+                    where=str(self.path),
+                    hint="free some space on the disk and run again: finished steps are kept",
+                ) from error
+
+    def close(self) -> None:
+        """No more will be written."""
+        self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_journal(path: Path) -> Iterator[Observation]:
+    """The observations of a journal in order. A last line that a kill cut short is left out.
+
+    Raises PlimsollError when the journal is missing, or a line before the last cannot be read.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise PlimsollError(f"the journal cannot be read: {error.strerror}", where=str(path)) from error
+    decoder = msgspec.json.Decoder(Observation)
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            yield decoder.decode(line)
+        except msgspec.DecodeError as error:
+            if number == len(lines):
+                return
+            raise PlimsollError(f"this line is not an observation: {error}", where=f"{path}:{number}") from error

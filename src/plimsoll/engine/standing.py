@@ -1,0 +1,34 @@
+"""How things stand: the newest run, and whether anybody still carries it out."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from plimsoll.engine.history import RunHistory, history
+from plimsoll.engine.journal import NAME, read_journal
+from plimsoll.engine.preparation import runs
+from plimsoll.errors import PlimsollError
+from plimsoll.targets.local.lock import holder
+from plimsoll.targets.local.state import StateDirectory
+
+
+def standing(state: StateDirectory, run: str | None = None) -> RunHistory:
+    """The newest run, or the one of that id. A run that says it runs while nobody holds the lock was `killed`.
+
+    Raises PlimsollError when there is no such run.
+    """
+    known = runs(state)
+    if run is not None and run not in known:
+        raise PlimsollError(
+            f"there is no run '{run}'", where=str(state.runs), hint=f"the newest are {', '.join(known[-3:]) or 'none'}"
+        )
+    for name in [run] if run else reversed(known):
+        try:
+            found = history(read_journal(state.runs / name / NAME))
+        except ValueError:
+            # Killed before its plan was written: nothing happened in it.
+            continue
+        who = holder(state.lock)
+        alive = who is not None and who.run == found.run
+        return found if found.state != "running" or alive else replace(found, state="killed")
+    raise PlimsollError("nothing has been run here", where=str(state.root.parent), hint="plimsoll run")

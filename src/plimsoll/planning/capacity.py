@@ -1,0 +1,47 @@
+"""Whether a plan can run with what the target has: asked before anything starts, so that a gang never half starts."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from plimsoll.planning.facts import Facts
+from plimsoll.planning.steps import Plan, Step
+
+
+class Shortfall(Struct, frozen=True, kw_only=True):
+    """What one step asks for and the target does not have."""
+
+    step: str
+    resource: str
+    message: str
+    remedy: str
+
+
+def shortfalls(plan: Plan, facts: Facts) -> tuple[Shortfall, ...]:
+    """Every step that could not start even if nothing else ran."""
+    return tuple(shortfall for step in plan.steps for shortfall in _of_step(step, facts))
+
+
+def _of_step(step: Step, facts: Facts) -> list[Shortfall]:
+    found = []
+    workers, share = step.workers, step.share
+    cores = workers * share.cores
+    who = f"{workers} workers of {step.name} want" if workers > 1 else f"{step.name} wants"
+    if cores > facts.cpu:
+        message = f"{who} {cores:g} processor cores together; {facts.target} has {facts.cpu:g}"
+        remedy = "ask for fewer workers or less cpu (a share such as 0.5 is fine)"
+        found.append(Shortfall(step=step.name, resource="cpu", message=message, remedy=remedy))
+    memory = workers * (share.memory or 0)
+    if memory > facts.memory:
+        message = f"{who} {_gibibytes(memory)} of memory together; {facts.target} has {_gibibytes(facts.memory)}"
+        found.append(Shortfall(step=step.name, resource="memory", message=message, remedy="ask for less memory"))
+    accelerators = workers * share.accelerators
+    if accelerators > facts.accelerators:
+        message = f"{who} {accelerators} accelerators together; {facts.target} has {facts.accelerators}"
+        remedy = "set accelerators to 0 to train on processors, or use a target that has them"
+        found.append(Shortfall(step=step.name, resource="accelerators", message=message, remedy=remedy))
+    return found
+
+
+def _gibibytes(amount: int) -> str:
+    return f"{amount / 2**30:.1f} GiB"

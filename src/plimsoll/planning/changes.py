@@ -1,0 +1,68 @@
+"""Why a step would run: its ingredients against those of the last time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from msgspec import Struct
+
+from plimsoll.planning.steps import Ingredient, Plan, Step
+
+_WORDS = {
+    "command": "the command changed",
+    "code": "code changed",
+    "environment": "the environment changed",
+    "setting": "setting changed",
+}
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    """What a run would do with one step, and why."""
+
+    step: str
+    runs: bool
+    why: str
+
+
+def decisions(
+    plan: Plan, before: Mapping[str, Sequence[Ingredient]], finished: Collection[str]
+) -> tuple[Decision, ...]:
+    """One decision for each step, in order.
+
+    `before` has the ingredients of each step in the last run; `finished` has the names of the steps whose result is
+    there under the present key.
+    """
+    made = []
+    running: set[str] = set()
+    for step in plan.steps:
+        if step.name in finished:
+            made.append(Decision(step=step.name, runs=False, why="cached"))
+            continue
+        made.append(Decision(step=step.name, runs=True, why=_why(step, before.get(step.name), running)))
+        running.add(step.name)
+    return tuple(made)
+
+
+def _why(step: Step, before: Sequence[Ingredient] | None, running: Collection[str]) -> str:
+    if before is None:
+        return "new"
+    old = {(part.kind, part.name): part.digest for part in before}
+    new = {(part.kind, part.name): part.digest for part in step.ingredients}
+    changed = [where for where, digest in new.items() if old.get(where) != digest]
+    gone = [where for where in old if where not in new]
+    reasons = [_words(step, kind, name, added=(kind, name) not in old) for kind, name in changed]
+    reasons += [f"{name} is no longer used" for kind, name in gone if kind in {"code", "input"}]
+    if reasons:
+        return "; ".join(dict.fromkeys(reasons))
+    waits = [name for name in step.needs if name in running]
+    return f"not finished last time; after {waits[0]}" if waits else "not finished last time"
+
+
+def _words(step: Step, kind: str, name: str, *, added: bool) -> str:
+    if kind == "input":
+        if added:
+            return f"new input {name}"
+        return f"data changed: {name}" if step.verb == "fetch" else f"input changed: {name}"
+    if kind in {"code", "setting"}:
+        return f"new code: {name}" if added and kind == "code" else f"{_WORDS[kind]}: {name}"
+    return _WORDS[kind]

@@ -1,0 +1,30 @@
+"""Content keys: what a step is made of, and the digest of it.
+
+A key covers all that can change a result: the command, the code, the environment, the inputs' own keys and the settings
+that the work depends on. Limits, retries and placement are left out, for they change how a step runs and not what it
+gives.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+from plimsoll.planning.steps import Ingredient
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text, in hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def setting(name: str, value: object) -> Ingredient:
+    """A setting of the file as an ingredient; equal values give equal digests whatever their order."""
+    return Ingredient(kind="setting", name=name, digest=text_digest(json.dumps(value, sort_keys=True)))
+
+
+def step_key(name: str, ingredients: Iterable[Ingredient]) -> str:
+    """The key of a step: SHA-256 over its name and its sorted ingredients, in hexadecimal."""
+    parts = sorted((part.kind, part.name, part.digest) for part in ingredients)
+    return text_digest(json.dumps([name, parts]))

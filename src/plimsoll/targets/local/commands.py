@@ -1,0 +1,108 @@
+"""The user's command lines: what is executed, and what it sees in its environment."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+
+from plimsoll.application.scalars import environment_name
+from plimsoll.errors import TargetError
+from plimsoll.planning.steps import InputFile
+from plimsoll.targets.local.state import StateDirectory
+
+_FOR_A_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}#~!\n]|^\s*\w+=")
+
+
+def argv_of(command: str) -> list[str]:
+    """What to execute: the words themselves, or a shell where the command uses one's language.
+
+    Going without a shell where none is needed saves a process and lets signals reach the command itself.
+    """
+    if not _FOR_A_SHELL.search(command):
+        try:
+            return shlex.split(command)
+        except ValueError:
+            pass
+    return ["sh", "-c", command]
+
+
+def base_environment(python: Path | None) -> dict[str, str]:
+    """The caller's environment, with the step's python first on PATH.
+
+    Without an environment of its own the caller's PATH decides; the directory of the interpreter that runs plimsoll
+    comes last, so that `python` is found even where the system has only `python3`.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PLIMSOLL_")}
+    path = environment.get("PATH", os.defpath)
+    if python is None:
+        environment["PATH"] = os.pathsep.join([path, str(Path(sys.executable).parent)])
+    else:
+        environment["PATH"] = os.pathsep.join([str(python.parent), path])
+        environment["VIRTUAL_ENV"] = str(python.parent.parent)
+        environment.pop("PYTHONHOME", None)
+        environment.pop("PYTHONPATH", None)
+    environment["PYTHONUNBUFFERED"] = "1"
+    return environment
+
+
+def input_variables(inputs: Iterable[InputFile], state: StateDirectory) -> dict[str, str]:
+    """PLIMSOLL_INPUT_<NAME> for each input, an absolute path."""
+    return {f"PLIMSOLL_INPUT_{environment_name(file.name)}": str(input_path(file, state)) for file in inputs}
+
+
+def input_path(file: InputFile, state: StateDirectory) -> Path:
+    """Where an input is: one file of a result, a whole source, or the directory of a step's outputs.
+
+    Raises TargetError when the result that it comes from is gone.
+    """
+    result = state.result(file.key)
+    if result is None:
+        raise TargetError(f"the result of {file.step} is no longer there", hint="run again to make it anew")
+    if "path" in result:
+        base = Path(result["path"])
+        return base / file.file if file.file else base
+    return state.output(file.key) / file.file if file.file else state.output(file.key)
+
+
+def environment_python(key: str | None, state: StateDirectory) -> Path | None:
+    """The interpreter of the environment that a step made; `None` for the caller's own."""
+    if key is None:
+        return None
+    result = state.result(key)
+    if result is None:
+        raise TargetError("the environment is no longer there", hint="run again to make it anew")
+    return Path(result["python"])
+
+
+def python_for_scripts(environment: Mapping[str, str]) -> str:
+    """The interpreter that `python` means in an environment."""
+    return shutil.which("python", path=environment["PATH"]) or sys.executable
+
+
+def read_metrics(output: Path) -> dict[str, float]:
+    """The figures in metrics.json, empty when there is none. Raises TargetError when it is not flat numbers."""
+    path = output / "metrics.json"
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    try:
+        return dict(msgspec.json.decode(content, type=dict[str, float]))
+    except msgspec.DecodeError as error:
+        raise TargetError(
+            f"metrics.json is not one flat object of names and finite numbers: {error}",
+            hint='write for example {"accuracy": 0.93, "rows": 1200}',
+        ) from error
+
+
+def files_in(output: Path) -> list[dict[str, object]]:
+    """Name and size in bytes of every file that a step left, sorted by name."""
+    found = [path for path in output.rglob("*") if path.is_file()]
+    return [{"name": str(path.relative_to(output)), "size": path.stat().st_size} for path in sorted(found)]

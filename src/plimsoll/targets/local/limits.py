@@ -1,0 +1,107 @@
+"""Limits on processor and memory by control groups, where the kernel lets us make one.
+
+Version 1 hierarchies (`cpu`, `memory`) and version 2 are both used when writable; elsewhere memory is watched by
+`targets.local.memory_watch` and processor time is not limited. Sources: the kernel's cgroup-v1 and cgroup-v2 documents.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from pathlib import Path
+
+from plimsoll.planning.steps import Share
+
+PERIOD = 100_000
+"""Microseconds over which processor time is shared out: the kernel's default."""
+MOUNT = Path("/sys/fs/cgroup")
+PARENT = "plimsoll"
+
+
+class Limits:
+    """The control groups of one worker. `enforced` says what the kernel holds it to."""
+
+    def __init__(self, name: str, share: Share, mount: Path = MOUNT) -> None:
+        self.groups: list[Path] = []
+        self.enforced: list[str] = []
+        if share.cpu is None and share.memory is None:
+            return
+        unified = (mount / "cgroup.controllers").exists()
+        if share.memory is not None:
+            settings = {"memory.max": share.memory} if unified else {"memory.limit_in_bytes": share.memory}
+            self._limit(_parent(mount, "memory", unified), name, settings, "memory")
+        if share.cpu is not None:
+            quota = int(share.cpu * PERIOD)
+            settings_cpu: dict[str, object] = (
+                {"cpu.max": f"{quota} {PERIOD}"}
+                if unified
+                else {"cpu.cfs_period_us": PERIOD, "cpu.cfs_quota_us": quota}
+            )
+            self._limit(_parent(mount, "cpu", unified), name, settings_cpu, "cpu")
+
+    def _limit(self, parent: Path | None, name: str, settings: dict[str, object] | dict[str, int], what: str) -> None:
+        if parent is None:
+            return
+        group = parent / name
+        try:
+            group.mkdir(parents=True, exist_ok=True)
+            for file, value in settings.items():
+                (group / file).write_text(str(value), encoding="ascii")
+        except OSError:
+            # No right to limit, or no such controller: the caller falls back on watching.
+            with contextlib.suppress(OSError):
+                group.rmdir()
+            return
+        if group not in self.groups:
+            self.groups.append(group)
+        self.enforced.append(what)
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed something in these groups for want of memory."""
+        for group in self.groups:
+            for file in ("memory.oom_control", "memory.events"):
+                with contextlib.suppress(OSError):
+                    for line in (group / file).read_text(encoding="ascii").splitlines():
+                        name, _, count = line.partition(" ")
+                        if name == "oom_kill" and int(count) > 0:
+                            return True
+        return False
+
+    def remove(self) -> None:
+        """Remove the groups; the kernel needs a moment after the last process has gone."""
+        for group in self.groups:
+            for _ in range(50):
+                try:
+                    group.rmdir()
+                    break
+                except FileNotFoundError:
+                    break
+                except OSError:
+                    time.sleep(0.01)
+
+
+def sweep(prefix: str, mount: Path = MOUNT) -> None:
+    """Remove groups that a killed run left behind."""
+    unified = (mount / "cgroup.controllers").exists()
+    for controller in ("memory", "cpu"):
+        parent = _parent(mount, controller, unified)
+        if parent and parent.is_dir():
+            for group in parent.glob(f"{prefix}*"):
+                with contextlib.suppress(OSError):
+                    group.rmdir()
+
+
+def _parent(mount: Path, controller: str, unified: bool) -> Path | None:
+    """Where groups of ours go: below the group that this process is in."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if unified and controllers == "":
+            return mount / path.lstrip("/") / PARENT
+        if not unified and controller in controllers.split(","):
+            base = mount / controller / path.lstrip("/")
+            return (base if base.is_dir() else mount / controller) / PARENT
+    return None

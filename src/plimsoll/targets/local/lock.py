@@ -1,0 +1,75 @@
+"""One run at a time for an application directory. The kernel frees the lock when its holder dies, however it dies."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.errors import TargetError
+
+
+class Holder(Struct, frozen=True, kw_only=True):
+    """Who runs now."""
+
+    pid: int
+    run: str
+    application: str
+    since: datetime
+
+
+class RunLock:
+    """An exclusive lock with its holder's name in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] | None = None
+
+    def acquire(self, run: str, application: str) -> None:
+        """Take the lock. Raises TargetError that names the holder when another run has it."""
+        file = self.path.open("a+b")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise _held(self.path, holder(self.path)) from None
+        me = Holder(pid=os.getpid(), run=run, application=application, since=datetime.now(UTC))
+        file.truncate(0)
+        file.write(msgspec.json.encode(me))
+        file.flush()
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._file:
+            self._file.truncate(0)
+            self._file.close()
+            self._file = None
+
+
+def holder(path: Path) -> Holder | None:
+    """Who holds the lock now; `None` when nobody does."""
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return msgspec.json.decode(file.read(), type=Holder)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return None
+
+
+def _held(path: Path, who: Holder | None) -> TargetError:
+    if who is None:
+        return TargetError("another run of this application has just started", where=str(path), hint="try again")
+    return TargetError(
+        f"run {who.run} of '{who.application}' is under way since {who.since:%H:%M:%S} UTC, in process {who.pid}",
+        where=str(path),
+        hint="wait for it, watch it with `plimsoll status`, or stop it with `plimsoll down`",
+    )

@@ -1,0 +1,41 @@
+"""From a reference in the file to a verified model on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plimsoll.errors import TargetError
+from plimsoll.registry.models import ModelRegistry, ModelVersion, require_accepted
+from plimsoll.targets.local.state import StateDirectory
+
+
+def model_registry(state: StateDirectory) -> ModelRegistry:
+    """The registry of an application."""
+    from plimsoll.registry.keys import KeyRing
+
+    return ModelRegistry(state.registry, KeyRing.default())
+
+
+def model_for_use(state: StateDirectory, reference: str, register_key: str | None) -> tuple[ModelVersion, Path]:
+    """The version that a service or batch uses, and its verified ONNX file.
+
+    `register_key` is the step that registered the model in this plan; without it the reference decides. Raises
+    ModelRefused when the model was altered or missed its acceptance, TargetError when it has no ONNX file.
+    """
+    registry = model_registry(state)
+    if register_key is not None:
+        result = state.result(register_key)
+        if result is None:
+            raise TargetError(f"model {reference} has not been registered", hint="run again")
+        reference = f"{reference.partition('@')[0]}@{result['version']}"
+    version = registry.find(reference)
+    require_accepted(version)
+    opened = registry.open(version)
+    onnx = [path for name, path in sorted(opened.files.items()) if name.endswith(".onnx")]
+    if not onnx:
+        raise TargetError(
+            f"model {version.reference} has no ONNX file among {', '.join(sorted(opened.files))}",
+            hint="export model.onnx to $PLIMSOLL_OUTPUT in training",
+        )
+    preferred = [path for path in onnx if path.name == "model.onnx"]
+    return version, (preferred or onnx)[0]

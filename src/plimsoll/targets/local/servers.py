@@ -1,0 +1,156 @@
+"""Inference servers as processes of this machine: start, wait, prove, announce, stop."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.errors import TargetError
+from plimsoll.registry.models import ModelVersion
+from plimsoll.targets.local.commands import base_environment
+from plimsoll.targets.local.logs import last_words
+from plimsoll.targets.local.state import StateDirectory, replace_file
+from plimsoll.targets.local.warden import Ended, Process, Warden
+
+READY_LIMIT = 60.0
+"""Seconds within which a server must answer: large models take some to load."""
+DRAIN_LIMIT = 5.0
+"""Seconds that a server has to answer what is under way when it is told to stop."""
+
+
+class RunningService(Struct, frozen=True, kw_only=True):
+    """A service that is up: what `predict` and `status` read."""
+
+    name: str
+    url: str
+    pid: int
+    model: str
+    version: int
+    run: str
+
+
+class Server:
+    """One server process."""
+
+    def __init__(self, process: Process, ready_file: Path, ends: queue.Queue[Ended], log: Path) -> None:
+        self.process = process
+        self.ready_file = ready_file
+        self.ends = ends
+        self.log = log
+        self.url = ""
+
+    def wait_until_ready(self, stopped: Callable[[], bool] = lambda: False) -> str:
+        """Wait until the server says its address; gives the reason when it does not."""
+        deadline = time.monotonic() + READY_LIMIT
+        while not self.ready_file.exists():
+            try:
+                end = self.ends.get(timeout=0.01)
+            except queue.Empty:
+                if stopped():
+                    return "stopped"
+                if time.monotonic() > deadline:
+                    return f"the server was not ready within {READY_LIMIT:g} s: {last_words(self.log)}"
+                continue
+            return f"the server {end.words()}: {last_words(self.log)}"
+        self.url = str(msgspec.json.decode(self.ready_file.read_bytes())["url"])
+        return ""
+
+    def prove(self, model: str) -> float:
+        """Ask for one inference of zeros in the model's own shape; gives the seconds of the second, warm request.
+
+        Raises RequestError with the server's reason when it does not answer as the protocol says.
+        """
+        from plimsoll.runtime import client
+
+        metadata = client.metadata(self.url, model)
+        request = {"inputs": [_zeros(tensor) for tensor in metadata["inputs"]]}
+        client.infer(self.url, model, request)
+        began = time.perf_counter()
+        answer = client.infer(self.url, model, request)
+        seconds = time.perf_counter() - began
+        promised = {tensor["name"] for tensor in metadata["outputs"]}
+        given = {tensor["name"] for tensor in answer["outputs"]}
+        if given != promised:
+            raise TargetError(
+                f"the server gave the outputs {sorted(given)}, its metadata promises {sorted(promised)}", where=self.url
+            )
+        return seconds
+
+    def stop(self) -> Ended:
+        """Drain and end the server."""
+        self.process.send(signal.SIGTERM)
+        try:
+            return self.ends.get(timeout=DRAIN_LIMIT)
+        except queue.Empty:
+            self.process.send(signal.SIGKILL)
+        try:
+            return self.ends.get(timeout=DRAIN_LIMIT)
+        except queue.Empty:
+            return Ended(lost=True)
+
+
+def start_server(
+    warden: Warden, version: ModelVersion, model: Path, *, directory: Path, log: Path, threads: int = 1
+) -> Server:
+    """Start a server for a verified model file on a free port. `directory` is for its ready file."""
+    ready_file = directory / "ready.json"
+    ready_file.unlink(missing_ok=True)
+    ends: queue.Queue[Ended] = queue.Queue()
+    argv = [sys.executable, "-m", "plimsoll.runtime.server", "--name", version.name, "--version", str(version.version)]
+    argv += ["--model", str(model), "--port", "0", "--threads", str(threads)]
+    argv += ["--ready-file", str(ready_file), "--drain", f"{DRAIN_LIMIT - 1:g}"]
+    mark = str(directory / "output")
+    process = warden.spawn(
+        argv,
+        environment={**base_environment(None), "PLIMSOLL_OUTPUT": mark},
+        directory=directory,
+        log=log,
+        mark=mark,
+        on_end=ends.put,
+    )
+    return Server(process, ready_file, ends, log)
+
+
+def announce(state: StateDirectory, service: RunningService) -> None:
+    """Say where a service is, for `predict` and `status`."""
+    replace_file(state.services / f"{service.name}.json", msgspec.json.encode(service))
+
+
+def withdraw(state: StateDirectory, name: str) -> None:
+    """A service is no longer there."""
+    (state.services / f"{name}.json").unlink(missing_ok=True)
+
+
+def running_services(state: StateDirectory) -> dict[str, RunningService]:
+    """Services that are up now; what a killed run announced and is gone does not count."""
+    found = {}
+    for path in sorted(state.services.glob("*.json")):
+        try:
+            service = msgspec.json.decode(path.read_bytes(), type=RunningService)
+            os.kill(service.pid, 0)
+        except (OSError, msgspec.DecodeError):
+            continue
+        found[service.name] = service
+    return found
+
+
+_ZERO: dict[str, Any] = {"BOOL": False, "BYTES": ""}
+
+
+def _zeros(tensor: dict[str, Any]) -> dict[str, Any]:
+    """A tensor of zeros in a model's own shape; open dimensions are one."""
+    shape = [max(1, size) for size in tensor["shape"]]
+    count = 1
+    for size in shape:
+        count *= size
+    datatype = tensor["datatype"]
+    return {"name": tensor["name"], "datatype": datatype, "shape": shape, "data": [_ZERO.get(datatype, 0)] * count}

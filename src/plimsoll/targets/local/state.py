@@ -1,0 +1,139 @@
+"""What a run keeps on disk, beside the application file.
+
+    .plimsoll/
+      lock                      who runs now
+      digests.json              digests of sources by path, size and time
+      runs/<run>/               journal.jsonl, logs/<verb>/<part>/<attempt>-<rank>.log, report.html
+      results/<key>/            result.json and output/: there only when the step is done
+      work/<key>/               the attempt under way
+      checkpoints/<key>/        survives restarts; removed when the step is done
+      registry/                 models, an OCI image layout
+      services/<name>.json      address and pid of a service that is up
+
+A result appears by one rename, after all in it has been written through to the disk: what is there is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from plimsoll.errors import TargetError
+from plimsoll.planning.steps import Step
+
+NAME = ".plimsoll"
+
+
+class StateDirectory:
+    """Paths and the few operations that must survive a kill at any moment."""
+
+    def __init__(self, beside: Path) -> None:
+        self.root = beside / NAME
+        self.lock = self.root / "lock"
+        self.digests = self.root / "digests.json"
+        self.runs = self.root / "runs"
+        self.results = self.root / "results"
+        self.work = self.root / "work"
+        self.checkpoints = self.root / "checkpoints"
+        self.registry = self.root / "registry"
+        self.services = self.root / "services"
+
+    def make(self) -> None:
+        """Make the directory. Raises TargetError when it cannot be written."""
+        try:
+            for directory in (self.runs, self.results, self.work, self.checkpoints, self.services):
+                directory.mkdir(parents=True, exist_ok=True)
+            ignore = self.root / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="ascii")
+        except OSError as error:
+            raise TargetError(
+                f"cannot keep state here: {error.strerror}",
+                where=str(self.root),
+                hint="make the application's directory writable, or copy the application to one that is",
+            ) from error
+
+    def result(self, key: str) -> dict[str, Any] | None:
+        """The result of a key, when its step is done and all files that it left are still there in full size."""
+        directory = self.results / key
+        try:
+            result: dict[str, Any] = msgspec.json.decode((directory / "result.json").read_bytes())
+        except (OSError, msgspec.DecodeError):
+            return None
+        for file in result.get("outputs", ()):
+            path = Path(file["path"]) if "path" in file else directory / "output" / file["name"]
+            try:
+                if path.stat().st_size != file["size"]:
+                    return None
+            except OSError:
+                return None
+        return result
+
+    def output(self, key: str) -> Path:
+        """Where the files of a finished step are."""
+        return self.results / key / "output"
+
+    def fresh_work(self, key: str) -> Path:
+        """An empty directory for an attempt, with `output/` in it."""
+        directory = self.work / key
+        if directory.exists():
+            shutil.rmtree(directory)
+        (directory / "output").mkdir(parents=True)
+        return directory
+
+    def commit(self, step: Step, result: Mapping[str, Any]) -> None:
+        """Make the attempt's directory the result of its step. Whole or not at all, also through a kill."""
+        directory = self.work / step.key
+        for part in directory.iterdir():
+            if part.name != "output":
+                shutil.rmtree(part) if part.is_dir() else part.unlink()
+        _write_through(directory / "result.json", msgspec.json.encode(result))
+        _flush_tree(directory)
+        final = self.results / step.key
+        if final.exists():
+            shutil.rmtree(final)
+        directory.rename(final)
+        _flush(self.results)
+        shutil.rmtree(self.checkpoints / step.key, ignore_errors=True)
+
+    def clear_work(self) -> None:
+        """Remove what attempts left that were killed."""
+        for directory in self.work.iterdir():
+            shutil.rmtree(directory, ignore_errors=True)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old or the new content, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    _write_through(temporary, content)
+    temporary.rename(path)
+    _flush(path.parent)
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _flush_tree(directory: Path) -> None:
+    for parent, _, files in os.walk(directory):
+        for name in files:
+            path = Path(parent, name)
+            if path.is_file() and not path.is_symlink():
+                _flush(path)
+        _flush(Path(parent))
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,200 @@
+"""The main process's side of the warden: start processes, wait for them, end them."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from plimsoll.errors import TargetError
+
+ANSWER_LIMIT = 30.0
+"""Seconds within which the warden must have started a process."""
+
+
+class Ended(Struct, frozen=True, kw_only=True):
+    """How a process ended. `peak_memory` is in bytes; `lost`: the warden was killed before the end was seen."""
+
+    code: int | None = None
+    signal: int | None = None
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    lost: bool = False
+
+    @property
+    def well(self) -> bool:
+        """Whether it ended by itself with exit status 0."""
+        return self.code == 0
+
+    def words(self) -> str:
+        """The end in words, for a reason."""
+        if self.lost:
+            return "was lost: the process that watches over the workers was killed"
+        if self.signal is not None:
+            return f"was killed by {signal.Signals(self.signal).name}"
+        return f"ended with exit status {self.code}"
+
+
+class Process:
+    """A process that the warden started. Its whole session ends with it."""
+
+    def __init__(self, warden: Warden, pid: int) -> None:
+        self.pid = pid
+        self._warden = warden
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the process and all of its group."""
+        self._warden.signal(self.pid, number)
+
+
+class _Waiting:
+    """One spawn request that has not been answered."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.answer: dict[str, Any] = {"refused": 0, "reason": "the warden has ended"}
+        self.on_end: Callable[[Ended], None] = lambda _: None
+
+
+class Warden:
+    """Starts the warden process when first needed, and again when it was killed. Safe from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ids = itertools.count(1)
+        self._spawning: dict[int, _Waiting] = {}
+        self._running: dict[int, Callable[[Ended], None]] = {}
+
+    def spawn(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        log: Path,
+        mark: str,
+        on_end: Callable[[Ended], None],
+        cgroups: Sequence[Path] = (),
+    ) -> Process:
+        """Start a process with its output in `log`; `on_end` is called from another thread when it has ended.
+
+        Raises TargetError when the command cannot be started.
+        """
+        waiting = _Waiting()
+        waiting.on_end = on_end
+        request = {
+            "do": "spawn",
+            "argv": list(argv),
+            "environment": dict(environment),
+            "directory": str(directory),
+            "log": str(log),
+            "mark": mark,
+            "cgroups": [str(cgroup) for cgroup in cgroups],
+        }
+        with self._lock:
+            number = next(self._ids)
+            self._spawning[number] = waiting
+            self._send({**request, "id": number})
+        if not waiting.done.wait(ANSWER_LIMIT):
+            raise TargetError(f"{argv[0]} was not started within {ANSWER_LIMIT:g} s", where=mark)
+        if "pid" not in waiting.answer:
+            raise _refusal(argv[0], waiting.answer)
+        return Process(self, waiting.answer["pid"])
+
+    def signal(self, pid: int, number: signal.Signals) -> None:
+        """Signal the group of a process that is still running."""
+        with self._lock:
+            if self._connection and pid in self._running:
+                self._send({"do": "signal", "pid": pid, "signal": int(number)})
+
+    def close(self) -> None:
+        """Kill whatever runs and end the warden."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        if self._process:
+            self._process.wait(timeout=ANSWER_LIMIT)
+
+    def _send(self, request: dict[str, Any]) -> None:
+        if self._connection is None:
+            self._connection = self._start()
+        try:
+            self._connection.sendall(json.dumps(request).encode() + b"\n")
+        except OSError:
+            # The reader reports the loss of everything that ran; this request goes to a new warden.
+            self._connection = self._start()
+            self._connection.sendall(json.dumps(request).encode() + b"\n")
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        script = Path(__file__).with_name("warden_process.py")
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-S", "-E", str(script), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        threading.Thread(target=self._read, args=(ours, self._process), daemon=True, name="warden").start()
+        return ours
+
+    def _read(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
+        """Pass on what the warden says until it is gone, then report what was lost with it."""
+        mine: set[int] = set()
+        with contextlib.suppress(OSError), connection.makefile("rb") as lines:
+            for line in lines:
+                self._take(json.loads(line), mine)
+        process.wait()
+        with self._lock:
+            if self._connection is connection:
+                self._connection = None
+            lost = [self._running.pop(pid) for pid in mine if pid in self._running]
+            unanswered = list(self._spawning.values()) if self._connection is None else []
+            if self._connection is None:
+                self._spawning.clear()
+        for waiting in unanswered:
+            waiting.done.set()
+        for on_end in lost:
+            on_end(Ended(lost=True))
+
+    def _take(self, answer: dict[str, Any], mine: set[int]) -> None:
+        if "ended" in answer:
+            pid = answer.pop("ended")
+            mine.discard(pid)
+            with self._lock:
+                on_end = self._running.pop(pid, None)
+            if on_end:
+                on_end(Ended(**answer))
+            return
+        with self._lock:
+            waiting = self._spawning.pop(answer.get("spawned") or answer["refused"])
+            waiting.answer = answer
+            if "pid" in answer:
+                mine.add(answer["pid"])
+                self._running[answer["pid"]] = waiting.on_end
+        waiting.done.set()
+
+
+def _refusal(program: str, answer: Mapping[str, Any]) -> TargetError:
+    path = answer.get("path") or program
+    reason = str(answer["reason"])
+    if path == program and reason == "No such file or directory":
+        return TargetError(
+            f"the command '{program}' was not found",
+            hint="install it, correct `run`, or name a requirements file under spec.environment",
+        )
+    return TargetError(f"{path}: {reason}", hint=f"the command '{program}' could not be started")

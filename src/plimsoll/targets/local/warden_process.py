@@ -1,0 +1,228 @@
+"""The warden: a small process that starts every process of a run and outlives none of them.
+
+Run as a script (`python -S -E warden_process.py FD`) with the standard library only. It speaks JSON lines over the
+socket whose descriptor it was given, and holds to three promises that a thread of the main process could not keep:
+
+- when the main process dies, however it dies, the socket closes and every process that was started is killed;
+- when the warden dies, the kernel kills each process that it started (PR_SET_PDEATHSIG);
+- what a step leaves running when it ends (a background job, a daemon of its own) is killed with it: the warden is the
+  subreaper of all it starts, so such a process becomes its child and carries the step's mark in its environment.
+
+Requests:  {"do": "spawn", "id", "argv", "environment", "directory", "log", "mark", "cgroups"}
+           {"do": "signal", "pid", "signal"}
+Answers:   {"spawned": id, "pid"} or {"refused": id, "reason", "path"}
+           {"ended": pid, "code", "signal", "cpu_seconds", "peak_memory"}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from typing import Any
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+LIBC = ctypes.CDLL(None, use_errno=True)
+MARK = "PLIMSOLL_OUTPUT"
+"""The variable whose value says which attempt a process belongs to."""
+
+
+def main(descriptor: int) -> None:
+    """Serve requests until the other end of the socket is gone."""
+    LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    wake_read, wake_write = socket.socketpair()
+    for end in (wake_read, wake_write):
+        end.setblocking(False)
+    signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    Warden(socket.socket(fileno=descriptor), wake_read).serve()
+
+
+class Warden:
+    """Leaders by pid with the mark of the attempt that each belongs to."""
+
+    def __init__(self, connection: socket.socket, wake: socket.socket) -> None:
+        self.connection = connection
+        self.wake = wake
+        self.leaders: dict[int, str] = {}
+        self.unread = b""
+
+    def serve(self) -> None:
+        """Answer requests and report ends; at the end of the connection kill all."""
+        waiting = selectors.DefaultSelector()
+        waiting.register(self.connection, selectors.EVENT_READ)
+        waiting.register(self.wake, selectors.EVENT_READ)
+        try:
+            while True:
+                for key, _ in waiting.select():
+                    if key.fileobj is self.wake:
+                        with contextlib.suppress(BlockingIOError):
+                            self.wake.recv(4096)
+                    elif not self.read_requests():
+                        return
+                self.reap()
+        except OSError:
+            return
+        finally:
+            self.kill_everything()
+
+    def read_requests(self) -> bool:
+        """Carry out what has arrived; false when the other end is gone."""
+        data = self.connection.recv(1 << 16)
+        if not data:
+            return False
+        *lines, self.unread = (self.unread + data).split(b"\n")
+        for line in lines:
+            self.carry_out(json.loads(line))
+        return True
+
+    def carry_out(self, request: dict[str, Any]) -> None:
+        """One request."""
+        if request["do"] == "signal":
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if request["pid"] in self.leaders:
+                    os.killpg(request["pid"], request["signal"])
+            return
+        try:
+            pid = spawn(request)
+        except OSError as error:
+            self.send({"refused": request["id"], "reason": error.strerror or str(error), "path": error.filename})
+            return
+        self.leaders[pid] = request["mark"]
+        self.send({"spawned": request["id"], "pid": pid})
+
+    def reap(self) -> None:
+        """Report every leader that has ended, after what it left behind has been killed."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            mark = self.leaders.pop(pid, None)
+            if mark is None:
+                continue
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+            if mark not in self.leaders.values():
+                self.kill_marked(mark)
+            self.send(
+                {
+                    "ended": pid,
+                    "code": os.WEXITSTATUS(status) if os.WIFEXITED(status) else None,
+                    "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else None,
+                    "cpu_seconds": usage.ru_utime + usage.ru_stime,
+                    "peak_memory": usage.ru_maxrss * 1024,
+                }
+            )
+
+    def kill_marked(self, mark: str) -> None:
+        """Kill adopted processes that carry a mark; their children become ours in turn, hence the loop."""
+        wanted = f"{MARK}={mark}".encode()
+        while True:
+            adopted = [pid for pid in children() if pid not in self.leaders and wanted in environment_of(pid)]
+            if not adopted:
+                return
+            for pid in adopted:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+
+    def kill_everything(self) -> None:
+        """Kill every process that has not ended, adopted ones too."""
+        while pids := children():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(pid, 0)
+
+    def send(self, answer: dict[str, Any]) -> None:
+        """Write one answer."""
+        self.connection.sendall(json.dumps(answer).encode() + b"\n")
+
+
+def spawn(request: dict[str, Any]) -> int:
+    """Start a process as the leader of its own session and give its pid. Raises OSError when it cannot be started."""
+    report_read, report_write = os.pipe2(os.O_CLOEXEC)
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        become(request, parent, report_write)
+    os.close(report_write)
+    try:
+        problem = os.read(report_read, 4096)
+    finally:
+        os.close(report_read)
+    if problem:
+        os.waitpid(pid, 0)
+        number, _, path = problem.decode(errors="replace").partition(" ")
+        raise OSError(int(number), os.strerror(int(number)), path)
+    return pid
+
+
+def become(request: dict[str, Any], parent: int, report: int) -> None:
+    """In the child: set all up and become the command; what fails is reported and nothing returns."""
+    path = request["argv"][0]
+    try:
+        os.setsid()
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(127)
+        for cgroup in request["cgroups"]:
+            join(cgroup)
+        path = request["log"]
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for source, descriptor in ((nothing, 0), (log, 1), (log, 2)):
+            os.dup2(source, descriptor)
+        path = request["directory"]
+        os.chdir(path)
+        for caught in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
+            signal.signal(caught, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        path = request["argv"][0]
+        os.execvpe(path, request["argv"], request["environment"])  # noqa: S606 - a shell is asked for by name
+    except OSError as error:
+        os.write(report, f"{error.errno or 0} {path}".encode(errors="replace"))
+    finally:
+        os._exit(127)
+
+
+def join(cgroup: str) -> None:
+    """Put this process into a control group."""
+    descriptor = os.open(cgroup + "/cgroup.procs", os.O_WRONLY)
+    os.write(descriptor, b"0")
+    os.close(descriptor)
+
+
+def children() -> list[int]:
+    """Processes whose parent is this one."""
+    try:
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as listing:  # noqa: PTH123 - no pathlib: it costs 10 ms
+            return [int(pid) for pid in listing.read().split()]
+    except OSError:
+        return []
+
+
+def environment_of(pid: int) -> list[bytes]:
+    """The environment that a process was started with, as NAME=value entries."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as entries:  # noqa: PTH123 - as above
+            return entries.read().split(b"\0")
+    except OSError:
+        return []
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

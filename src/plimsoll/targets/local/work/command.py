@@ -1,0 +1,39 @@
+"""A command that turns inputs into outputs."""
+
+from __future__ import annotations
+
+from plimsoll.errors import TargetError
+from plimsoll.planning.steps import RunCommand
+from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.local.commands import (
+    argv_of,
+    base_environment,
+    environment_python,
+    files_in,
+    input_variables,
+    read_metrics,
+)
+from plimsoll.targets.local.workers import Command, run_together
+
+
+def run_command(attempt: Attempt) -> Progress:
+    """Run the command and take in what it left."""
+    work = attempt.step.work
+    assert isinstance(work, RunCommand)  # noqa: S101 - the table of work says so
+    state = attempt.context.state
+    environment = {
+        **base_environment(environment_python(work.environment, state)),
+        **input_variables(work.inputs, state),
+        "PLIMSOLL_OUTPUT": str(attempt.output),
+    }
+    command = Command(argv=argv_of(work.command), environment=environment, share=attempt.step.share)
+    reason = yield from run_together(attempt, [command], work.timeout)
+    if reason:
+        return failed(reason)
+    missing = [name for name in work.outputs if not (attempt.output / name).exists()]
+    if missing:
+        raise TargetError(
+            f"the command ended well but left no {', '.join(missing)}",
+            hint="write every file of `outputs` to the directory in $PLIMSOLL_OUTPUT",
+        )
+    return Outcome(state="done", result={"outputs": files_in(attempt.output), "metrics": read_metrics(attempt.output)})

@@ -1,0 +1,101 @@
+"""The Python environment of a requirements file, made once for all applications that want the same."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+from typing import IO
+
+from plimsoll.errors import TargetError
+from plimsoll.evidence.observation import Observation
+from plimsoll.planning.steps import MakeEnvironment
+from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.local.commands import base_environment
+from plimsoll.targets.local.state import replace_file
+from plimsoll.targets.local.workers import Command, run_together
+
+WAIT_LIMIT = 1800.0
+"""Seconds to wait for another run that makes the same environment: the largest frameworks take minutes to install."""
+COMPLETE = "plimsoll-complete"
+
+
+def cache_directory() -> Path:
+    """Where environments are kept, by digest."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "plimsoll" / "environments"
+
+
+def make_environment(attempt: Attempt) -> Progress:
+    """Find the environment in the cache, or make it."""
+    work = attempt.step.work
+    assert isinstance(work, MakeEnvironment)  # noqa: S101 - the table of work says so
+    place = cache_directory() / attempt.step.ingredients[0].digest[:32]
+    python = place / "bin" / "python"
+    found = Outcome(state="done", result={"python": str(python), "outputs": []})
+    if (place / COMPLETE).exists():
+        return found
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        lock = place.with_suffix(".lock").open("wb")
+    except OSError as error:
+        raise TargetError(
+            f"cannot keep environments: {error.strerror}",
+            where=str(place.parent),
+            hint="make it writable, or set XDG_CACHE_HOME to a directory that is",
+        ) from error
+    with lock:
+        yield from _wait_for(lock, attempt, place)
+        if attempt.stopped:
+            return Outcome(state="stopped", reason="stopped")
+        if (place / COMPLETE).exists():
+            return found
+        shutil.rmtree(place, ignore_errors=True)
+        for argv in _commands(place, python, attempt.context.directory / work.requirements):
+            reason = yield from run_together(attempt, [Command(argv=argv, environment=_environment(attempt))])
+            if reason:
+                shutil.rmtree(place, ignore_errors=True)
+                return failed(f"the environment of {work.requirements} could not be made: {reason}")
+        replace_file(place / COMPLETE, b"")
+    return found
+
+
+def _wait_for(lock: IO[bytes], attempt: Attempt, place: Path) -> Generator[Observation, None, None]:
+    deadline = time.monotonic() + WAIT_LIMIT
+    told = False
+    while not attempt.stopped:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"another run has been making this environment for {WAIT_LIMIT:g} s", where=str(place)
+                ) from None
+            if not told:
+                yield attempt.seen("waiting", reason="another run makes the same environment")
+                told = True
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _commands(place: Path, python: Path, requirements: Path) -> list[list[str]]:
+    """uv where there is one, for it is several times faster; else the standard library's venv and pip."""
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    if uv:
+        return [
+            [uv, "venv", "--quiet", "--python", sys.executable, str(place)],
+            [uv, "pip", "install", "--python", str(python), "-r", str(requirements)],
+        ]
+    return [
+        [sys.executable, "-m", "venv", str(place)],
+        [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-r", str(requirements)],
+    ]
+
+
+def _environment(attempt: Attempt) -> dict[str, str]:
+    return {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}

@@ -1,0 +1,87 @@
+"""A source: a path on this machine is used where it lies, an address is downloaded once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import IO
+
+from plimsoll.errors import MissingExtra, TargetError
+from plimsoll.planning.steps import Fetch
+from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.local.commands import files_in
+
+CONNECT_LIMIT = 30.0
+"""Seconds of silence after which a download is given up."""
+CHUNK = 1 << 20
+
+
+def fetch(attempt: Attempt) -> Progress:
+    """Bring the source here and hold it against its digest, when the file gives one."""
+    yield from ()
+    work = attempt.step.work
+    assert isinstance(work, Fetch)  # noqa: S101 - the table of work says so
+    if "://" not in work.source:
+        return _use_in_place(attempt, work)
+    path = attempt.output / (Path(urllib.parse.urlsplit(work.source).path).name or "data")
+    digest = _download(attempt, work.source, path)
+    if attempt.stopped:
+        return Outcome(state="stopped", reason="stopped")
+    if work.sha256 and digest != work.sha256:
+        return failed(_differs(work.source, digest, work.sha256), lasting=True)
+    final = attempt.context.state.output(attempt.step.key) / path.name
+    return Outcome(state="done", result={"outputs": files_in(attempt.output), "path": str(final), "sha256": digest})
+
+
+def _use_in_place(attempt: Attempt, work: Fetch) -> Outcome:
+    path = (attempt.context.directory / work.source).resolve()
+    digest = attempt.step.ingredients[0].digest
+    if work.sha256 and digest != work.sha256:
+        return failed(_differs(work.source, digest, work.sha256), lasting=True)
+    if path.is_dir():
+        outputs = []
+    elif path.is_file():
+        outputs = [{"name": path.name, "path": str(path), "size": path.stat().st_size}]
+    else:
+        raise TargetError("the source is no longer there", where=str(path), hint="correct `source` in the file")
+    return Outcome(state="done", result={"outputs": outputs, "path": str(path), "sha256": digest})
+
+
+def _download(attempt: Attempt, source: str, path: Path) -> str:
+    """Fill `path` from an address; gives the SHA-256 of what came."""
+    digest = hashlib.sha256()
+    try:
+        with _opened(source) as stream, path.open("wb") as file:
+            while chunk := stream.read(CHUNK):
+                if attempt.stopped:
+                    break
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        free = shutil.disk_usage(path.parent).free
+        raise TargetError(
+            f"cannot download: {error}",
+            where=source,
+            hint=f"check the address and the network; {free / 2**30:.1f} GiB are free on the disk",
+        ) from error
+    return digest.hexdigest()
+
+
+def _opened(source: str) -> IO[bytes]:
+    if source.startswith(("https://", "http://")):
+        return urllib.request.urlopen(source, timeout=CONNECT_LIMIT)  # type: ignore[no-any-return]  # noqa: S310 - schemes are checked here
+    try:
+        import fsspec
+    except ImportError:
+        raise MissingExtra("s3" if source.startswith("s3:") else "gcs", f"the source {source}") from None
+    return fsspec.open(source, "rb").open()  # type: ignore[no-any-return]
+
+
+def _differs(source: str, digest: str, wanted: str) -> str:
+    return f"{source} has sha256 {digest}, the file says {wanted}: the data changed, or the digest is of other data"

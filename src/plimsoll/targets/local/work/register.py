@@ -1,0 +1,63 @@
+"""A trained model into the registry: content, lineage, signature, acceptance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from plimsoll.errors import TargetError
+from plimsoll.planning.steps import Ingredient, Register
+from plimsoll.registry.models import Lineage
+from plimsoll.targets.local.attempt import Attempt, Outcome, Progress
+from plimsoll.targets.local.models import model_registry
+
+FIGURES = {"metrics.json", "metrics.jsonl"}
+"""What training says of the model; kept with the training's result, not as part of the model."""
+
+
+def register(attempt: Attempt) -> Progress:
+    """Add what rank 0 left. The same training registered again is the same version."""
+    yield from ()
+    work = attempt.step.work
+    assert isinstance(work, Register)  # noqa: S101 - the table of work says so
+    state = attempt.context.state
+    trained = state.result(work.train_key)
+    if trained is None:
+        raise TargetError(f"the result of {work.train} is no longer there", hint="run again to train anew")
+    output = state.output(work.train_key)
+    names = [str(file["name"]) for file in trained["outputs"]]
+    files = {name: output / name for name in names if name not in FIGURES}
+    if not files:
+        raise TargetError(
+            f"{work.train} left no model in $PLIMSOLL_OUTPUT",
+            hint="write model.onnx there (rank 0's files count)",
+        )
+    version = model_registry(state).add(
+        work.model, files, lineage=_lineage(attempt, work), metrics=trained["metrics"], accept=work.accept
+    )
+    return Outcome(
+        state="done",
+        result={
+            "version": version.version,
+            "digest": version.digest,
+            "metrics": dict(version.metrics),
+            "accepted": version.accepted,
+            "refusals": list(version.refusals),
+        },
+    )
+
+
+def _lineage(attempt: Attempt, work: Register) -> Lineage:
+    return Lineage(
+        run=attempt.context.run,
+        step=work.train,
+        key=work.train_key,
+        data=_digests(work.lineage, "source", "input"),
+        code=_digests(work.lineage, "code"),
+        environment=next((part.digest for part in work.lineage if part.kind == "environment"), ""),
+        command=work.command,
+        framework=work.framework,
+    )
+
+
+def _digests(ingredients: Iterable[Ingredient], *kinds: str) -> dict[str, str]:
+    return {part.name: part.digest for part in ingredients if part.kind in kinds}

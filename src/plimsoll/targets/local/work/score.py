@@ -1,0 +1,39 @@
+"""A batch: a file scored row by row in a process of its own, from where the last attempt stopped."""
+
+from __future__ import annotations
+
+import sys
+
+from plimsoll.planning.steps import Score
+from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.local.commands import base_environment, files_in, input_path, read_metrics
+from plimsoll.targets.local.models import model_for_use
+from plimsoll.targets.local.workers import Command, run_together
+
+
+def score(attempt: Attempt) -> Progress:
+    """Score the file with the verified model."""
+    work = attempt.step.work
+    assert isinstance(work, Score)  # noqa: S101 - the table of work says so
+    state = attempt.context.state
+    version, model = model_for_use(state, work.model, work.register_key)
+    attempt.checkpoints.mkdir(parents=True, exist_ok=True)
+    argv = [sys.executable, "-m", "plimsoll.runtime.scorer", "--model", str(model)]
+    argv += ["--input", str(input_path(work.input, state)), "--output", str(attempt.output)]
+    argv += ["--checkpoint", str(attempt.checkpoints)]
+    environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
+    command = Command(argv=argv, environment=environment, share=attempt.step.share)
+    reason = yield from run_together(attempt, [command])
+    if reason:
+        return failed(reason)
+    metrics = read_metrics(attempt.output)
+    return Outcome(
+        state="done",
+        result={
+            "model": version.reference,
+            "outputs": files_in(attempt.output),
+            "metrics": metrics,
+            "rows": int(metrics.get("rows", 0)),
+            "seconds": metrics.get("seconds", 0.0),
+        },
+    )

@@ -1,0 +1,157 @@
+"""A gang of workers that train one model together, by their framework's own contract."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import random
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import msgspec
+
+from plimsoll.errors import TargetError
+from plimsoll.evidence.observation import Observation
+from plimsoll.planning.steps import TrainGang
+from plimsoll.runtime.contracts import contract_of
+from plimsoll.runtime.contracts.gang import Gang
+from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.local.commands import (
+    argv_of,
+    base_environment,
+    environment_python,
+    files_in,
+    input_variables,
+    python_for_scripts,
+    read_metrics,
+)
+from plimsoll.targets.local.logs import last_words
+from plimsoll.targets.local.warden import Ended
+from plimsoll.targets.local.workers import Command, run_together
+
+HOST = "127.0.0.1"
+RENDEZVOUS_LIMIT = 60.0
+"""Seconds within which the rendezvous must answer: importing a framework on a busy machine takes some."""
+PORTS = range(20_000, 32_000)
+"""Where ports are taken from: below the range from which Linux gives ports to outgoing connections."""
+
+
+def train(attempt: Attempt) -> Progress:
+    """Bring the rendezvous up, start all workers, and take in what rank 0 left."""
+    work = attempt.step.work
+    assert isinstance(work, TrainGang)  # noqa: S101 - the table of work says so
+    state = attempt.context.state
+    attempt.checkpoints.mkdir(parents=True, exist_ok=True)
+    base = {
+        **base_environment(environment_python(work.environment, state)),
+        **input_variables(work.inputs, state),
+        "PLIMSOLL_CHECKPOINT": str(attempt.checkpoints),
+    }
+    contract = contract_of(work.framework)
+    with contextlib.ExitStack() as until_end:
+        address = None
+        if contract.rendezvous_script:
+            script = _rendezvous_script(contract.rendezvous_script)
+            address = yield from _rendezvous(attempt, script, base, work.workers, until_end)
+        gang = Gang(
+            hosts=(HOST,) * work.workers,
+            ports=free_ports(work.workers),
+            rendezvous=address,
+            directory=str(attempt.directory),
+            cores_per_worker=attempt.step.share.cores,
+        )
+        for name, content in contract.files(gang).items():
+            (attempt.directory / name).write_text(content, encoding="utf-8")
+        started = 1 if contract.launcher else work.workers
+        commands = [
+            Command(
+                argv=argv_of(work.command),
+                environment={
+                    **base,
+                    **contract.environment(rank, gang),
+                    "PLIMSOLL_OUTPUT": str(_output_of(attempt, rank)),
+                },
+                share=attempt.step.share,
+            )
+            for rank in range(started)
+        ]
+        reason = yield from run_together(attempt, commands, work.timeout)
+    if reason:
+        return failed(reason)
+    checkpoints = sum(1 for path in attempt.checkpoints.rglob("*") if path.is_file())
+    result = {
+        "outputs": files_in(attempt.output),
+        "metrics": read_metrics(attempt.output),
+        "checkpoints": checkpoints,
+    }
+    return Outcome(state="done", result=result)
+
+
+def _output_of(attempt: Attempt, rank: int) -> Path:
+    """Rank 0's files count; every other rank has a directory of its own that is thrown away."""
+    if rank == 0:
+        return attempt.output
+    directory = attempt.directory / f"rank-{rank}"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    return directory
+
+
+def _rendezvous_script(name: str) -> Path:
+    return Path(__file__).resolve().parents[3] / "runtime" / "rendezvous" / name
+
+
+def _rendezvous(
+    attempt: Attempt, script: Path, base: dict[str, str], workers: int, until_end: contextlib.ExitStack
+) -> Generator[Observation, None, tuple[str, int]]:
+    """Start the rendezvous and wait until it says where it listens; it is ended with the gang.
+
+    Raises TargetError when it does not come up.
+    """
+    ready = attempt.directory / "rendezvous.json"
+    ends: queue.Queue[Ended] = queue.Queue()
+    log = attempt.log("rendezvous")
+    argv = [python_for_scripts(base), str(script), "--workers", str(workers), "--host", HOST]
+    process = attempt.context.warden.spawn(
+        [*argv, "--ready-file", str(ready), "--timeout", f"{RENDEZVOUS_LIMIT:g}"],
+        environment={**base, "PLIMSOLL_OUTPUT": str(attempt.output)},
+        directory=attempt.context.directory,
+        log=log,
+        mark=str(attempt.output),
+        on_end=ends.put,
+    )
+    until_end.callback(process.send, signal.SIGKILL)
+    deadline = time.monotonic() + RENDEZVOUS_LIMIT
+    while not ready.exists():
+        with contextlib.suppress(queue.Empty):
+            end = ends.get(timeout=0.01)
+            raise TargetError(f"the rendezvous {end.words()}: {last_words(log)}")
+        if attempt.stopped or time.monotonic() > deadline:
+            raise TargetError(f"the rendezvous was not up within {RENDEZVOUS_LIMIT:g} s", where=str(log))
+    address = msgspec.json.decode(ready.read_bytes())
+    yield attempt.seen("rendezvous-ready", address=f"{address['host']}:{address['port']}")
+    return str(address["host"]), int(address["port"])
+
+
+def free_ports(count: int) -> tuple[int, ...]:
+    """Ports on which nothing listens now. Raises TargetError when there are too few."""
+    found = tuple(_bindable(count))
+    if len(found) < count:
+        raise TargetError(f"there are no {count} free ports between {PORTS.start} and {PORTS.stop - 1}")
+    return found
+
+
+def _bindable(count: int) -> Iterator[int]:
+    found = 0
+    for port in random.sample(PORTS, len(PORTS)):
+        if found == count:
+            return
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            found += 1
+            yield port

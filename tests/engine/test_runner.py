@@ -1,0 +1,175 @@
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from plimsoll.engine.history import RunHistory, history
+from plimsoll.engine.journal import Journal, read_journal
+from plimsoll.engine.runner import Backoff, Engine
+from plimsoll.planning.facts import Facts
+from plimsoll.planning.steps import Fetch, Plan, Share, Step, TrainGang
+from plimsoll.targets.memory import MemoryTarget
+
+QUICK = Backoff(first=0.001, most=0.002)
+
+
+def step(name: str, *needs: str, cores: float = 1.0, retries: int = 0, workers: int = 1) -> Step:
+    work = TrainGang(command="true", framework="none", workers=workers) if workers > 1 else Fetch(source=name)
+    return Step(name=name, key=f"key-of-{name}", work=work, needs=needs, share=Share(cpu=cores), retries=retries)
+
+
+def carry_out(target: MemoryTarget, steps: list[Step], path: Path) -> tuple[str, RunHistory]:
+    with Journal(path) as journal:
+        engine = Engine(target, journal, backoff=QUICK)
+        state = engine.run(Plan(application="a", target="memory", steps=tuple(steps)), target.facts(), run="r1")
+    return state, history(read_journal(path))
+
+
+def test_a_step_starts_only_after_all_it_needs_is_done(tmp_path: Path) -> None:
+    target = MemoryTarget()
+    state, run = carry_out(
+        target, [step("run/c", "run/a", "run/b"), step("run/a"), step("run/b", "run/a")], tmp_path / "j"
+    )
+    assert state == "done"
+    assert target.started == ["run/a", "run/b", "run/c"]
+    assert [one.state for one in run.steps] == ["done"] * 3
+
+
+def test_independent_steps_run_at_the_same_time_when_there_is_room(tmp_path: Path) -> None:
+    meeting = threading.Barrier(3, timeout=10)
+    work = {f"run/{name}": lambda *_: {"order": meeting.wait()} for name in "abc"}
+    state, _ = carry_out(MemoryTarget(work=work), [step(f"run/{name}") for name in "abc"], tmp_path / "j")
+    assert state == "done"
+
+
+def test_steps_never_take_more_cores_together_than_there_are(tmp_path: Path) -> None:
+    lock, now, most = threading.Lock(), [0], [0]
+
+    def busy(*_: object) -> dict[str, int]:
+        with lock:
+            now[0] += 1
+            most[0] = max(most[0], now[0])
+        time.sleep(0.005)
+        with lock:
+            now[0] -= 1
+        return {}
+
+    names = [f"run/{number}" for number in range(12)]
+    target = MemoryTarget(Facts(target="memory", cpu=2.0, memory=2**30), dict.fromkeys(names, busy))
+    state, _ = carry_out(target, [step(name, cores=0.5) for name in names], tmp_path / "j")
+    assert state == "done"
+    assert 1 < most[0] <= 4
+
+
+def test_a_gang_waits_until_there_is_room_for_all_of_it(tmp_path: Path) -> None:
+    running: set[str] = set()
+    seen_together: list[set[str]] = []
+
+    def note(name: str) -> object:
+        def work(*_: object) -> dict[str, int]:
+            running.add(name)
+            seen_together.append(set(running))
+            time.sleep(0.02)
+            running.discard(name)
+            return {}
+
+        return work
+
+    target = MemoryTarget(
+        Facts(target="memory", cpu=2.0, memory=2**30), {"run/a": note("a"), "train/gang": note("gang")}
+    )
+    carry_out(target, [step("run/a"), step("train/gang", workers=2)], tmp_path / "j")
+    assert {"a", "gang"} not in seen_together
+
+
+def test_a_failed_step_is_tried_again_up_to_its_retries(tmp_path: Path) -> None:
+    def third_time(handle: object, _: threading.Event) -> dict[str, int]:
+        if handle.attempt < 3:  # type: ignore[attr-defined]
+            raise RuntimeError("not yet")
+        return {"good": 1}
+
+    target = MemoryTarget(work={"run/a": third_time})
+    state, run = carry_out(target, [step("run/a", retries=2)], tmp_path / "j")
+    assert state == "done"
+    assert run.step("run/a").attempts == 3
+    assert run.step("run/a").failures == ("not yet", "not yet")
+
+
+def test_what_needs_a_failed_step_is_skipped_and_the_rest_still_runs(tmp_path: Path) -> None:
+    def fail(*_: object) -> dict[str, int]:
+        raise RuntimeError("no such column")
+
+    target = MemoryTarget(work={"run/bad": fail})
+    state, run = carry_out(
+        target,
+        [step("run/bad", retries=1), step("run/after", "run/bad"), step("run/last", "run/after"), step("run/other")],
+        tmp_path / "j",
+    )
+    assert state == "failed"
+    assert {one.name: one.state for one in run.steps} == {
+        "run/bad": "failed",
+        "run/after": "skipped",
+        "run/last": "skipped",
+        "run/other": "done",
+    }
+    assert run.step("run/bad").reason == "no such column"
+    assert run.step("run/after").reason == "run/bad failed"
+
+
+def test_a_second_run_does_nothing_twice(tmp_path: Path) -> None:
+    target = MemoryTarget()
+    steps = [step("run/a"), step("run/b", "run/a")]
+    carry_out(target, steps, tmp_path / "first")
+    target.started.clear()
+    state, run = carry_out(target, steps, tmp_path / "second")
+    assert state == "done"
+    assert target.started == []
+    assert all(one.cached for one in run.steps)
+
+
+def test_stopping_ends_what_runs_and_starts_nothing_more(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    def long(_: object, stop: threading.Event) -> dict[str, int]:
+        begun.set()
+        assert stop.wait(30)
+        return {}
+
+    target = MemoryTarget(work={"run/long": long})
+    plan = Plan(application="a", target="memory", steps=(step("run/long", retries=5), step("run/next", "run/long")))
+    with Journal(tmp_path / "j") as journal:
+        engine = Engine(target, journal, backoff=QUICK)
+        threading.Thread(target=lambda: (begun.wait(30), engine.stop())).start()
+        state = engine.run(plan, target.facts(), run="r1")
+    run = history(read_journal(tmp_path / "j"))
+    assert state == "stopped"
+    assert [one.state for one in run.steps] == ["stopped", "stopped"]
+    assert target.started == ["run/long"]
+
+
+def test_every_end_stands_in_the_journal_before_a_dependent_starts(tmp_path: Path) -> None:
+    path = tmp_path / "j"
+    known: list[str] = []
+
+    def look(*_: object) -> dict[str, int]:
+        known.extend(seen.subject for seen in read_journal(path) if seen.event == "step-ended")
+        return {}
+
+    carry_out(MemoryTarget(work={"run/b": look}), [step("run/a"), step("run/b", "run/a")], path)
+    assert known == ["run/a"]
+
+
+def test_a_defect_in_a_target_fails_the_step_instead_of_hanging_the_run(tmp_path: Path) -> None:
+    class Broken(MemoryTarget):
+        def observe(self, handle: object) -> object:  # type: ignore[override]
+            raise KeyError("defect")
+
+    state, run = carry_out(Broken(), [step("run/a")], tmp_path / "j")
+    assert state == "failed"
+    assert "internal error" in run.step("run/a").reason
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (20, 30.0)])
+def test_the_pause_doubles_up_to_a_limit(attempt: int, seconds: float) -> None:
+    assert Backoff().after(attempt) == seconds
