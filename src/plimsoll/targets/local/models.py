@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.models import ModelRegistry, ModelVersion, require_accepted
 from plimsoll.targets.local.state import StateDirectory
+
+if TYPE_CHECKING:
+    from plimsoll.registry.models import ModelRegistry, ModelVersion
 
 
 def model_registry(state: StateDirectory) -> ModelRegistry:
     """The registry of an application."""
     from plimsoll.registry.keys import KeyRing
+    from plimsoll.registry.models import ModelRegistry
 
     return ModelRegistry(state.registry, KeyRing.default())
 
@@ -22,6 +26,8 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
     `register_key` is the step that registered the model in this plan; without it the reference decides. Raises
     ModelRefused when the model was altered or missed its acceptance, TargetError when it has no ONNX file.
     """
+    from plimsoll.registry.models import require_accepted
+
     registry = model_registry(state)
     if register_key is not None:
         result = state.result(register_key)

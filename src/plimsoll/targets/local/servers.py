@@ -9,17 +9,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.models import ModelVersion
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.logs import last_words
 from plimsoll.targets.local.state import StateDirectory, replace_file
 from plimsoll.targets.local.warden import Ended, Process, Warden
+
+if TYPE_CHECKING:
+    from plimsoll.registry.models import ModelVersion
 
 READY_LIMIT = 60.0
 """Seconds within which a server must answer: large models take some to load."""

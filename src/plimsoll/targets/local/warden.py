@@ -159,6 +159,7 @@ class Warden:
             for line in lines:
                 self._take(json.loads(line), mine)
         process.wait()
+        connection.close()
         with self._lock:
             if self._connection is connection:
                 self._connection = None

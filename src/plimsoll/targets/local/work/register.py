@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
 from plimsoll.planning.steps import Ingredient, Register
-from plimsoll.registry.models import Lineage
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress
 from plimsoll.targets.local.models import model_registry
+
+if TYPE_CHECKING:
+    from plimsoll.registry.models import Lineage
 
 FIGURES = {"metrics.json", "metrics.jsonl"}
 """What training says of the model; kept with the training's result, not as part of the model."""
@@ -47,6 +50,8 @@ def register(attempt: Attempt) -> Progress:
 
 
 def _lineage(attempt: Attempt, work: Register) -> Lineage:
+    from plimsoll.registry.models import Lineage
+
     return Lineage(
         run=attempt.context.run,
         step=work.train,

@@ -1,0 +1,34 @@
+.PHONY: help demo test test-fast lint format bench clean
+
+help:            ## what there is to make
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+demo:            ## run examples/maintenance from data to a served model
+	@scripts/setup demo
+	@scripts/demo
+
+test:            ## lint and every test that this machine can run
+	@scripts/setup test
+	@scripts/test-packages
+	@scripts/lint
+	@.venv/bin/python -m pytest
+
+test-fast:       ## the tests without real frameworks and repeated kills
+	@scripts/setup test
+	@.venv/bin/python -m pytest -m "not slow and not lab"
+
+lint:            ## formatter, linter, strict types, import contracts
+	@scripts/setup test
+	@scripts/lint
+
+format:          ## rewrite the code in its one form
+	@scripts/setup test
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+bench:           ## every benchmark, each against a peer or a limit
+	@scripts/setup test
+	@.venv/bin/python -m benchmarks
+
+clean:           ## remove what make and runs have made in the tree
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name .plimsoll -type d -prune -exec rm -rf {} +

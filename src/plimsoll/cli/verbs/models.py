@@ -1,0 +1,115 @@
+"""`plimsoll models`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.errors import FileError
+
+if TYPE_CHECKING:
+    from plimsoll.registry.comparison import Comparison
+    from plimsoll.registry.models import ModelVersion
+
+
+@click.command("models")
+@click.argument("references", nargs=-1)
+@file_option
+@click.option("--verify", is_flag=True, help="Check signature and every digest of what is shown.")
+@json_option
+def command(references: Sequence[str], file: Path, verify: bool, as_json: bool) -> None:
+    """List models; with one reference (triage or triage@2) show it; with two, compare them."""
+    from plimsoll.registry.comparison import compare
+    from plimsoll.targets.local.models import model_registry
+
+    registry = model_registry(state_beside(file))
+    if len(references) > 2:
+        raise FileError("name one model to show it, or two to compare", where=" ".join(references))
+    shown = [registry.find(reference) for reference in references] or list(registry.versions())
+    if verify:
+        for version in shown:
+            registry.open(version)
+    if len(references) == 2:
+        comparison = compare(*shown)
+        print_json(comparison) if as_json else _print_comparison(comparison, *references)
+    elif references:
+        print_json(shown[0]) if as_json else _print_one(shown[0], verified=verify)
+    elif as_json:
+        print_json({"models": shown})
+    else:
+        _print_all(shown, verified=verify)
+
+
+def _print_all(versions: Sequence[ModelVersion], *, verified: bool) -> None:
+    if not versions:
+        click.echo("no models have been registered here")
+        return
+    rows = [("MODEL", "CREATED", "ACCEPTED", "DIGEST", "FIGURES")]
+    for version in versions:
+        figures = [(name, value) for name, value in version.metrics.items() if not name.startswith("baseline_")]
+        rows.append(
+            (
+                version.reference,
+                f"{version.created:%Y-%m-%d %H:%M}",
+                "yes" if version.accepted else "no",
+                version.digest[7:19],
+                ", ".join(f"{name} {value:.4g}" for name, value in figures[:3]),
+            )
+        )
+    _print_rows(rows)
+    if verified:
+        click.echo(f"{len(versions)} verified: signatures and digests are whole")
+
+
+def _print_one(version: ModelVersion, *, verified: bool) -> None:
+    click.echo(f"{version.reference}  {version.digest}")
+    verdict = "accepted" if version.accepted else "not accepted: " + "; ".join(version.refusals)
+    lineage = version.lineage
+    facts: list[tuple[str, str]] = [
+        ("created", f"{version.created:%Y-%m-%d %H:%M:%S} UTC by {version.author}"),
+        ("verdict", verdict),
+        *(("accept", f"{name} {bound}") for name, bound in version.accept.items()),
+        ("framework", version.framework),
+        ("command", lineage.command),
+        ("run", lineage.run),
+        ("environment", lineage.environment[:12]),
+        *(("data", f"{name}  {digest[:12]}") for name, digest in lineage.data.items()),
+        *(("code", f"{name}  {digest[:12]}") for name, digest in lineage.code.items()),
+        *(("metric", f"{name}  {value:.6g}") for name, value in version.metrics.items()),
+        *(("file", f"{name}  {entry.size} bytes  {entry.digest[7:19]}") for name, entry in version.files.items()),
+    ]
+    before = ""
+    for kind, text in facts:
+        click.echo(f"  {kind if kind != before else '':<12} {text}")
+        before = kind
+    if verified:
+        click.echo("  verified: signature, manifest, lineage and every file are whole")
+
+
+def _print_comparison(comparison: Comparison, first: str, second: str) -> None:
+    rows = [("", first, second, "DIFFERENCE")]
+    for name, (left, right) in comparison.metrics.items():
+        rows.append((name, _number(left), _number(right), _number(_difference(left, right), sign=True)))
+    _print_rows(rows)
+    for kind, names in comparison.changed.items():
+        click.echo(f"{kind} changed: {', '.join(names)}" if names else f"{kind}: the same")
+
+
+def _difference(left: float | None, right: float | None) -> float | None:
+    return None if left is None or right is None else right - left
+
+
+def _number(value: float | None, *, sign: bool = False) -> str:
+    if value is None:
+        return "–"
+    return f"{value:+.4g}" if sign else f"{value:.6g}"
+
+
+def _print_rows(rows: Sequence[tuple[Any, ...]]) -> None:
+    wide = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(f"{cell!s:<{size}}" for cell, size in zip(row, wide, strict=True)).rstrip())

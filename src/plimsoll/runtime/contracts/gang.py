@@ -1,0 +1,56 @@
+"""A gang as its workers must see it, and what a framework's contract is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class Gang(Struct, frozen=True, kw_only=True):
+    """Where the workers are.
+
+    `hosts` and `ports` have one entry for each rank; `rendezvous` is the address of the tracker where the framework
+    has one; `directory` is where the contract's files stand.
+    """
+
+    hosts: tuple[str, ...]
+    ports: tuple[int, ...]
+    directory: str
+    rendezvous: tuple[str, int] | None = None
+    cores_per_worker: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self.hosts)
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """host:port of every rank."""
+        return tuple(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
+
+    @property
+    def threads(self) -> int:
+        """Whole threads for one worker, at least one."""
+        return max(1, int(self.cores_per_worker))
+
+
+class Contract(Protocol):
+    """What a framework's workers expect to find.
+
+    `rendezvous_script` is a script of `runtime.rendezvous` that must be up before the workers; `launcher` says that one
+    process is started and starts the others itself.
+    """
+
+    rendezvous_script: str | None
+    launcher: bool
+
+    def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
+        """Variables of one worker."""
+        ...
+
+    def files(self, gang: Gang) -> Mapping[str, str]:
+        """Files by name that must stand in the gang's directory before the workers start."""
+        ...

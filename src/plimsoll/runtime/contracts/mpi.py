@@ -1,0 +1,42 @@
+"""MPI: a host file, for the one process that starts the others with mpirun.
+
+Open MPI and MPICH write the slots of a host in different ways (`host slots=2`, `host:2`), so each gets a file of its
+own and finds it by its own variable. Sources: Open MPI's mpirun(1) and MCA parameters, MPICH's Hydra user guide.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import PurePath
+
+from plimsoll.runtime.contracts.gang import Gang
+
+OPEN_MPI = "hostfile"
+HYDRA = "hydra-hosts"
+
+
+class MPI:
+    """`run: mpirun python train.py` needs no arguments: hosts and slots come from the variables."""
+
+    rendezvous_script = None
+    launcher = True
+
+    def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
+        """Where the host files are, for Open MPI 4 and 5, MPICH and Intel MPI."""
+        open_mpi = str(PurePath(gang.directory, OPEN_MPI))
+        hydra = str(PurePath(gang.directory, HYDRA))
+        return {
+            "OMPI_MCA_orte_default_hostfile": open_mpi,
+            "PRTE_MCA_prte_default_hostfile": open_mpi,
+            "HYDRA_HOST_FILE": hydra,
+            "I_MPI_HYDRA_HOST_FILE": hydra,
+        }
+
+    def files(self, gang: Gang) -> Mapping[str, str]:
+        """Each host once, with its number of slots."""
+        slots = Counter(gang.hosts)
+        return {
+            OPEN_MPI: "".join(f"{host} slots={count}\n" for host, count in slots.items()),
+            HYDRA: "".join(f"{host}:{count}\n" for host, count in slots.items()),
+        }

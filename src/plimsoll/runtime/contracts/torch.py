@@ -1,0 +1,40 @@
+"""PyTorch: the variables that torchrun sets. Source: torch.distributed.run, "Environment Variables"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plimsoll.runtime.contracts.gang import Gang
+
+
+class Torch:
+    """Rank 0 holds the store at MASTER_ADDR:MASTER_PORT; the others try until it is there."""
+
+    rendezvous_script = None
+    launcher = False
+
+    def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
+        """What `torch.distributed.init_process_group()` reads with the `env://` method, and torchrun's further ones.
+
+        All workers on this machine are one node of the torchrun kind, so local rank and rank are the same.
+        """
+        local = [other for other, host in enumerate(gang.hosts) if host == gang.hosts[rank]]
+        size = str(gang.size)
+        return {
+            "RANK": str(rank),
+            "WORLD_SIZE": size,
+            "LOCAL_RANK": str(local.index(rank)),
+            "LOCAL_WORLD_SIZE": str(len(local)),
+            "GROUP_RANK": str(sorted(set(gang.hosts)).index(gang.hosts[rank])),
+            "GROUP_WORLD_SIZE": str(len(set(gang.hosts))),
+            "ROLE_RANK": str(rank),
+            "ROLE_WORLD_SIZE": size,
+            "ROLE_NAME": "default",
+            "MASTER_ADDR": gang.hosts[0],
+            "MASTER_PORT": str(gang.ports[0]),
+            "OMP_NUM_THREADS": str(gang.threads),
+        }
+
+    def files(self, gang: Gang) -> Mapping[str, str]:
+        """None."""
+        return {}

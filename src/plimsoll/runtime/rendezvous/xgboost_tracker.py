@@ -1,0 +1,41 @@
+"""XGBoost's tracker as a process: writes its address to a file, stays until all workers have ended.
+
+Stand-alone: runs in the environment of the training, which has xgboost and not plimsoll.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Start the tracker and wait for the workers."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workers", type=int, required=True)
+    parser.add_argument("--host", required=True)
+    parser.add_argument("--ready-file", type=Path, required=True)
+    parser.add_argument("--timeout", type=float, required=True, help="seconds for all workers to come")
+    arguments = parser.parse_args()
+    try:
+        from xgboost.tracker import RabitTracker
+    except ImportError as error:
+        sys.exit(f"xgboost cannot be imported by {sys.executable} ({error}): add it to the requirements")
+    tracker = RabitTracker(arguments.workers, host_ip=arguments.host, timeout=int(arguments.timeout))
+    tracker.start()
+    address = tracker.worker_args()
+    temporary = arguments.ready_file.with_suffix(".part")
+    temporary.write_text(
+        json.dumps({"host": address["dmlc_tracker_uri"], "port": int(address["dmlc_tracker_port"])}), encoding="ascii"
+    )
+    temporary.rename(arguments.ready_file)
+    tracker.wait_for()
+    # The tracker's threads may linger after their work; nothing is left to flush.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

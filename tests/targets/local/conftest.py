@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from plimsoll.evidence.observation import Observation
+from plimsoll.planning.steps import RunCommand, Share, Step
+from plimsoll.targets.local.target import LocalTarget
+
+Run = Callable[..., list[Observation]]
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Iterator[LocalTarget]:
+    target = LocalTarget(tmp_path, "run-1")
+    target.state.make()
+    yield target
+    target.close()
+
+
+@pytest.fixture
+def run(target: LocalTarget) -> Run:
+    """Runs one command as a step and gives what was observed."""
+
+    def run(command: str, *, key: str = "key", **settings: object) -> list[Observation]:
+        return list(target.observe(target.start(command_step(command, key=key, **settings), 1)))
+
+    return run
+
+
+def command_step(command: str, *, key: str = "key", share: Share | None = None, **settings: object) -> Step:
+    work = RunCommand(command=command, **settings)  # type: ignore[arg-type]
+    return Step(name="run/step", key=key, work=work, share=share or Share())
+
+
+def processes_of(directory: Path) -> list[int]:
+    """Processes that carry the mark of a state directory."""
+    mark = f"PLIMSOLL_OUTPUT={directory}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                if mark in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
