@@ -43,9 +43,9 @@ class MemoryTarget:
     def observe(self, handle: Handle) -> Iterator[Observation]:
         """Carry the function out."""
         stop = self._stops[handle.step.name, handle.attempt]
-        work = self._work.get(handle.step.name, lambda *_: {})
+        work = self._work.get(handle.step.name, _nothing)
         try:
-            result = dict(work(handle, stop))
+            result = work(handle, stop)
         except Exception as error:  # noqa: BLE001 - whatever the function raises is how the step failed
             yield _ended(handle, "failed", reason=str(error))
             return
@@ -58,6 +58,10 @@ class MemoryTarget:
     def stop(self, handle: Handle) -> None:
         """Tell the function."""
         self._stops[handle.step.name, handle.attempt].set()
+
+
+def _nothing(_: Handle, __: threading.Event) -> Mapping[str, Any]:
+    return {}
 
 
 def _ended(handle: Handle, outcome: str, **values: Any) -> Observation:

@@ -40,12 +40,19 @@ class Gang(Struct, frozen=True, kw_only=True):
 class Contract(Protocol):
     """What a framework's workers expect to find.
 
-    `rendezvous_script` is a script of `runtime.rendezvous` that must be up before the workers; `launcher` says that one
-    process is started and starts the others itself.
+    A rendezvous is a script of `runtime.rendezvous` that must be up before the workers; a launcher is one process that
+    is started and starts the others itself.
     """
 
-    rendezvous_script: str | None
-    launcher: bool
+    @property
+    def rendezvous_script(self) -> str | None:
+        """The script's file name, if the framework has a rendezvous."""
+        ...
+
+    @property
+    def launcher(self) -> bool:
+        """Whether only one process is started."""
+        ...
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """Variables of one worker."""

@@ -35,8 +35,8 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
             raise TargetError(f"model {reference} has not been registered", hint="run again")
         reference = f"{reference.partition('@')[0]}@{result['version']}"
     version = registry.find(reference)
-    require_accepted(version)
     opened = registry.open(version)
+    require_accepted(version)
     onnx = [path for name, path in sorted(opened.files.items()) if name.endswith(".onnx")]
     if not onnx:
         raise TargetError(

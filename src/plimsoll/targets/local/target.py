@@ -145,7 +145,7 @@ def finished(state: StateDirectory, step: Step) -> Mapping[str, Any] | None:
 
 def _is_registered(state: StateDirectory, model: str, result: Mapping[str, Any]) -> bool:
     try:
-        return model_registry(state).find(f"{model}@{result['version']}").digest == result["digest"]
+        return bool(model_registry(state).find(f"{model}@{result['version']}").digest == result["digest"])
     except PlimsollError:
         return False
 

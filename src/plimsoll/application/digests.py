@@ -1,0 +1,69 @@
+"""Content digests of files and directories, remembered by path, size and time so that nothing is read twice."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import msgspec
+
+CHUNK = 1 << 20
+LEFT_OUT = frozenset(
+    {".plimsoll", "__pycache__", ".git", ".venv", "venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+)
+"""Directories whose content says nothing of an application."""
+
+
+class Digests:
+    """SHA-256 by file. The memory is only an aid: a lost or broken one costs time and nothing else."""
+
+    def __init__(self, memory: Path) -> None:
+        self._path = memory
+        self._changed = False
+        try:
+            self._known: dict[str, tuple[str, str]] = msgspec.json.decode(
+                memory.read_bytes(), type=dict[str, tuple[str, str]]
+            )
+        except (OSError, msgspec.DecodeError):
+            self._known = {}
+
+    def of(self, path: Path) -> str:
+        """The digest of a file, or of a directory: names and contents of all below it. Raises OSError."""
+        return self._directory(path) if path.is_dir() else self._file(path)
+
+    def _file(self, path: Path) -> str:
+        stat = path.stat()
+        state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino}"
+        known = self._known.get(str(path))
+        if known and known[0] == state:
+            return known[1]
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+        self._known[str(path)] = (state, digest.hexdigest())
+        self._changed = True
+        return digest.hexdigest()
+
+    def _directory(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        for parent, directories, files in os.walk(path):
+            directories[:] = sorted(set(directories) - LEFT_OUT)
+            for name in sorted(files):
+                file = Path(parent, name)
+                if file.is_file():
+                    digest.update(f"{file.relative_to(path)}\0{self._file(file)}\n".encode())
+        return digest.hexdigest()
+
+    def remember(self) -> None:
+        """Keep what was learnt, if there is a place for it."""
+        if not self._changed or not self._path.parent.is_dir():
+            return
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        try:
+            temporary.write_bytes(msgspec.json.encode(self._known))
+            temporary.rename(self._path)
+        except OSError:
+            # Nothing depends on it: the digests are worked out again next time.
+            temporary.unlink(missing_ok=True)

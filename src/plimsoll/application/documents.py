@@ -1,0 +1,157 @@
+"""A YAML document as plain values, with the place of each; every mistake of syntax is a FileError."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from plimsoll.application.places import Keys, Place, Places, shown
+from plimsoll.errors import FileError
+
+LARGEST = 4 << 20
+"""Bytes: a file that people write is smaller; a larger one has been named by mistake."""
+MOST_VALUES = 200_000
+"""Values after aliases are followed: a few lines of nested aliases could stand for billions."""
+
+
+def read_document(path: Path) -> tuple[dict[str, Any], Places]:
+    """The mapping in a file, and the place of all in it. Raises FileError."""
+    import yaml
+
+    file = shown(path)
+    text = _text(path, file)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        if not loader.check_node():
+            raise FileError("the file is empty", where=file, hint="plimsoll init writes one to start from")
+        node = loader.get_node()
+        if loader.check_node():
+            raise FileError(
+                "the file holds more than one document",
+                where=_at(file, loader.get_node()),
+                hint="one file is one application: put the other into a file of its own",
+            )
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+        raise FileError(
+            f"this is not YAML: {error.problem or error}", where=where, hint=_syntax_hint(text, mark)
+        ) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise FileError(f"this is not YAML: {error}", where=file) from None
+    finally:
+        loader.dispose()
+    reader = _Reader(file, loader)
+    value = reader.read(node, ())
+    if not isinstance(value, dict):
+        raise FileError(
+            f"an application is a mapping of keys to values, this is {words(value)}",
+            where=f"{file}:1:1",
+            hint="plimsoll init writes one to start from",
+        )
+    return value, Places(file=file, values=reader.values, keys=reader.keys)
+
+
+class _Reader:
+    """Turns nodes into values and notes where they stand."""
+
+    def __init__(self, file: str, loader: Any) -> None:
+        self.file = file
+        self.loader = loader
+        self.values: dict[Keys, Place] = {}
+        self.keys: dict[Keys, Place] = {}
+        self.open: list[int] = []
+
+    def read(self, node: Any, path: Keys) -> Any:
+        import yaml
+
+        self.values[path] = _place(node)
+        if len(self.values) > MOST_VALUES or id(node) in self.open:
+            raise FileError("the aliases of this file stand for too much", where=_at(self.file, node))
+        if isinstance(node, yaml.MappingNode):
+            self.open.append(id(node))
+            mapping = self._mapping(node, path)
+            self.open.pop()
+            return mapping
+        if isinstance(node, yaml.SequenceNode):
+            self.open.append(id(node))
+            sequence = [self.read(item, (*path, number)) for number, item in enumerate(node.value)]
+            self.open.pop()
+            return sequence
+        try:
+            return self.loader.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            reason = getattr(error, "problem", None) or error
+            raise FileError(f"this value cannot be read: {reason}", where=_at(self.file, node)) from None
+
+    def _mapping(self, node: Any, path: Keys) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = key_node.value
+            if not isinstance(key, str):
+                raise FileError("a key must be a plain word", where=_at(self.file, key_node))
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise FileError(
+                    "merge keys (<<) are not supported", where=_at(self.file, key_node), hint="write the keys out"
+                )
+            inner = (*path, key)
+            if key in mapping:
+                first = self.keys[inner]
+                raise FileError(
+                    f"'{key}' stands here twice; the first is in line {first.line}",
+                    where=_at(self.file, key_node),
+                    hint="rename or remove one of the two",
+                )
+            self.keys[inner] = _place(key_node)
+            mapping[key] = self.read(value_node, inner)
+        return mapping
+
+
+def words(value: object) -> str:
+    """What a value is, in words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return f"the truth value {str(value).lower()}"
+    if isinstance(value, int | float):
+        return f"the number {value}"
+    if isinstance(value, str):
+        return f"the text '{value if len(value) <= 60 else value[:57] + '…'}'"
+    if isinstance(value, list):
+        return "a list"
+    return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
+
+
+def _text(path: Path, file: str) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FileError(
+            "there is no such file", where=file, hint="name the application file with -f, or write one: plimsoll init"
+        ) from None
+    except OSError as error:
+        raise FileError(f"the file cannot be read: {error.strerror}", where=file) from None
+    if len(content) > LARGEST:
+        raise FileError(f"the file has {len(content)} bytes: it is not an application file", where=file)
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise FileError("this is not UTF-8 text", where=f"{file}:{line}:1", hint="save the file as UTF-8") from None
+
+
+def _place(node: Any) -> Place:
+    return Place(line=node.start_mark.line + 1, column=node.start_mark.column + 1)
+
+
+def _at(file: str, node: Any) -> str:
+    place = _place(node)
+    return f"{file}:{place.line}:{place.column}"
+
+
+def _syntax_hint(text: str, mark: Any) -> str:
+    lines = text.splitlines()
+    line = lines[mark.line] if mark and mark.line < len(lines) else ""
+    if "\t" in line[: len(line) - len(line.lstrip())]:
+        return "indent with spaces: YAML does not allow tabs"
+    return "check indentation, colons and brackets here and in the line before"

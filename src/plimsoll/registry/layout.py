@@ -1,0 +1,207 @@
+"""An OCI image layout: blobs by digest and an index, safe against kills and other writers.
+
+Source: the OCI Image Format specification 1.1, image-layout.md and manifest.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.errors import ModelRefused, TargetError
+
+CHUNK = 1 << 20
+LOCK_LIMIT = 60.0
+"""Seconds to wait for another writer: adding even a large model is a copy."""
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+REFERENCE = "org.opencontainers.image.ref.name"
+TITLE = "org.opencontainers.image.title"
+
+
+class Descriptor(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What a blob is, where it is and how long. `size` is in bytes."""
+
+    media_type: str
+    digest: str
+    size: int
+    artifact_type: str | None = None
+    annotations: dict[str, str] = {}
+
+
+class Manifest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """An artifact: its config, its files, and what it says something about."""
+
+    schema_version: int = msgspec.field(default=2)
+    media_type: str = msgspec.field(default=MANIFEST)
+    artifact_type: str = ""
+    config: Descriptor
+    layers: tuple[Descriptor, ...]
+    subject: Descriptor | None = None
+
+    def encoded(self) -> bytes:
+        """The manifest's own bytes, with the two keys that the specification demands always there."""
+        content = {"schemaVersion": 2, "mediaType": MANIFEST, **msgspec.to_builtins(self)}
+        return msgspec.json.encode(content)
+
+
+class Layout:
+    """Blobs and the index of one directory."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.blobs = root / "blobs" / "sha256"
+
+    def make(self) -> None:
+        """Make an empty layout, if there is none. Raises TargetError when it cannot be written."""
+        try:
+            self.blobs.mkdir(parents=True, exist_ok=True)
+            if not (self.root / "oci-layout").exists():
+                _replace(self.root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+
+    def path(self, digest: str) -> Path:
+        """Where a blob is. Raises ModelRefused for what is no SHA-256 digest."""
+        algorithm, _, hexadecimal = digest.partition(":")
+        if algorithm != "sha256" or len(hexadecimal) != 64 or not set(hexadecimal) <= set("0123456789abcdef"):
+            raise ModelRefused(f"'{digest[:80]}' is no SHA-256 digest", where=str(self.root), hint=DAMAGED)
+        return self.blobs / hexadecimal
+
+    def add_bytes(self, content: bytes, media_type: str, **about: Any) -> Descriptor:
+        """Store a small blob."""
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        path = self.path(digest)
+        try:
+            if not path.exists() or path.read_bytes() != content:
+                _replace(path, content)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        return Descriptor(media_type=media_type, digest=digest, size=len(content), **about)
+
+    def add_file(self, file: Path, media_type: str, **about: Any) -> Descriptor:
+        """Store a file of any size in bounded memory."""
+        temporary = self.blobs / f".{os.getpid()}-{time.monotonic_ns()}"
+        digest, size = hashlib.sha256(), 0
+        try:
+            with file.open("rb") as source, temporary.open("xb") as copy:
+                while chunk := source.read(CHUNK):
+                    digest.update(chunk)
+                    size += len(chunk)
+                    copy.write(chunk)
+                copy.flush()
+                os.fsync(copy.fileno())
+            name = "sha256:" + digest.hexdigest()
+            temporary.replace(self.path(name))
+            _flush(self.blobs)
+        except OSError as error:
+            temporary.unlink(missing_ok=True)
+            raise _unwritable(self.blobs, error) from error
+        return Descriptor(media_type=media_type, digest=name, size=size, **about)
+
+    def read(self, descriptor: Descriptor, what: str) -> bytes:
+        """A small blob whose size and digest are as described. Raises ModelRefused that names it otherwise."""
+        self.check(descriptor, what)
+        return self.path(descriptor.digest).read_bytes()
+
+    def check(self, descriptor: Descriptor, what: str) -> None:
+        """Raise ModelRefused unless a blob is there with the size and digest that its descriptor says."""
+        path = self.path(descriptor.digest)
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK):
+                    digest.update(chunk)
+            size = path.stat().st_size
+        except OSError as error:
+            raise ModelRefused(f"{what} cannot be read: {error.strerror}", where=str(path), hint=DAMAGED) from error
+        if size != descriptor.size:
+            message = f"{what} has {size} bytes, {descriptor.size} were registered"
+            raise ModelRefused(message, where=str(path), hint=DAMAGED)
+        if "sha256:" + digest.hexdigest() != descriptor.digest:
+            raise ModelRefused(f"{what} was altered: its digest is another", where=str(path), hint=DAMAGED)
+
+    def entries(self) -> list[Descriptor]:
+        """What the index lists. Raises ModelRefused when it cannot be read as one."""
+        path = self.root / "index.json"
+        try:
+            index = msgspec.json.decode(path.read_bytes(), type=_Index)
+        except FileNotFoundError:
+            return []
+        except (OSError, msgspec.DecodeError) as error:
+            raise ModelRefused(
+                f"the registry's index cannot be read: {error}", where=str(path), hint=DAMAGED
+            ) from error
+        return list(index.manifests)
+
+    def write_entries(self, entries: list[Descriptor]) -> None:
+        """Replace the index. Only for the holder of `locked`."""
+        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": msgspec.to_builtins(entries)}
+        path = self.root / "index.json"
+        try:
+            _replace(path, msgspec.json.encode(index))
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """One writer at a time. Raises TargetError when another holds it for too long."""
+        self.make()
+        deadline = time.monotonic() + LOCK_LIMIT
+        with (self.root / ".lock").open("wb") as file:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        message = f"another process has been writing to the registry for {LOCK_LIMIT:g} s"
+                        raise TargetError(message, where=str(self.root), hint="wait for it, or end it") from None
+                    time.sleep(0.01)
+            yield
+
+
+class _Index(Struct, frozen=True, kw_only=True, rename="camel"):
+    manifests: tuple[Descriptor, ...]
+
+
+DAMAGED = (
+    "restore the registry from a copy, or remove its directory and run again: models whose training is still there "
+    "are registered anew"
+)
+
+
+def _unwritable(path: Path, error: OSError) -> TargetError:
+    hint = "free some space on the disk, or make the directory writable; what was registered before is unharmed"
+    return TargetError(f"the registry cannot be written: {error.strerror or error}", where=str(path), hint=hint)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush(path.parent)
+
+
+def _flush(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,293 @@
+"""The model registry: versions of models with all that they were made from."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import getpass
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.application.scalars import bound_holds
+from plimsoll.errors import ModelRefused, PlimsollError
+from plimsoll.registry import signing
+from plimsoll.registry.keys import KeyRing
+from plimsoll.registry.layout import DAMAGED, MANIFEST, REFERENCE, TITLE, Descriptor, Layout, Manifest
+
+ARTIFACT = "application/vnd.plimsoll.model.v1"
+CONFIG = "application/vnd.plimsoll.model.config.v1+json"
+FILE = "application/vnd.plimsoll.model.file.v1"
+EMPTY = "application/vnd.oci.empty.v1+json"
+SUBJECT = "dev.plimsoll.subject"
+
+
+class Lineage(Struct, frozen=True, kw_only=True):
+    """What a model was made from: digests by name of data and code, of the environment, and who did it where.
+
+    `run` and `step` are of the run that trained it, `key` is the content key of that step.
+    """
+
+    run: str
+    step: str
+    key: str
+    data: Mapping[str, str] = {}
+    code: Mapping[str, str] = {}
+    environment: str = ""
+    command: str = ""
+    framework: str = "none"
+
+
+class FileEntry(Struct, frozen=True, kw_only=True):
+    """One file of a model. `size` is in bytes."""
+
+    digest: str
+    size: int
+
+
+class _Config(Struct, frozen=True, kw_only=True):
+    """What the config blob says."""
+
+    name: str
+    version: int
+    created: datetime
+    author: str
+    metrics: Mapping[str, float]
+    accept: Mapping[str, str]
+    refusals: tuple[str, ...]
+    lineage: Lineage
+
+
+class ModelVersion(Struct, frozen=True, kw_only=True):
+    """One version of a model. `digest` is of its manifest; `refusals` say which bounds it misses."""
+
+    name: str
+    version: int
+    digest: str
+    created: datetime
+    author: str
+    framework: str
+    metrics: Mapping[str, float]
+    accept: Mapping[str, str]
+    accepted: bool
+    refusals: tuple[str, ...]
+    lineage: Lineage
+    files: Mapping[str, FileEntry]
+
+    @property
+    def reference(self) -> str:
+        """Name and version, such as `triage@2`."""
+        return f"{self.name}@{self.version}"
+
+
+class OpenedModel(Struct, frozen=True, kw_only=True):
+    """A model whose signature and bytes have been verified. `files` are paths by name."""
+
+    version: ModelVersion
+    signed_by: str
+    files: Mapping[str, Path]
+
+
+class ModelRegistry:
+    """Versions in an OCI image layout. Every method may be called from several processes at once."""
+
+    def __init__(self, root: Path, keys: KeyRing) -> None:
+        self.layout = Layout(root)
+        self.keys = keys
+
+    def add(
+        self,
+        name: str,
+        files: Mapping[str, Path],
+        *,
+        lineage: Lineage,
+        metrics: Mapping[str, float],
+        accept: Mapping[str, str],
+    ) -> ModelVersion:
+        """Register files as the next version; the same training with the same bounds is the same version.
+
+        Raises TargetError when the disk does not take it; what was there before is then unharmed.
+        """
+        with self.layout.locked():
+            existing = self.versions(name)
+            for version in existing:
+                if version.lineage.key == lineage.key and dict(version.accept) == dict(accept):
+                    return version
+            config = _Config(
+                name=name,
+                version=max((version.version for version in existing), default=0) + 1,
+                created=datetime.now(UTC),
+                author=f"{getpass.getuser()}@{socket.gethostname()}",
+                metrics=metrics,
+                accept=accept,
+                refusals=judge(metrics, accept),
+                lineage=lineage,
+            )
+            return self._store(config, files)
+
+    def versions(self, name: str | None = None) -> tuple[ModelVersion, ...]:
+        """All versions, of one model or of all, oldest first. Digests of the content are checked by `open`."""
+        entries = [entry for entry in self.layout.entries() if entry.artifact_type == ARTIFACT]
+        wanted = [
+            entry for entry in entries if name is None or entry.annotations.get(REFERENCE, "").startswith(f"{name}:")
+        ]
+        return tuple(sorted(map(self._described, wanted), key=lambda version: (version.name, version.version)))
+
+    def find(self, reference: str) -> ModelVersion:
+        """`triage` is the newest version, `triage@2` that one. Raises PlimsollError that says what there is."""
+        name, _, number = reference.partition("@")
+        found = [version for version in self.versions(name) if number in ("", str(version.version))]
+        if found:
+            return found[-1]
+        known = sorted({version.name for version in self.versions()})
+        if name in known:
+            there = ", ".join(version.reference for version in self.versions(name))
+            raise PlimsollError(
+                f"there is no model {reference}", where=str(self.layout.root), hint=f"there are {there}"
+            )
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known) or 'no models'}"
+        raise PlimsollError(f"there is no model '{name}'", where=str(self.layout.root), hint=hint)
+
+    def open(self, version: ModelVersion) -> OpenedModel:
+        """Verify signature, manifest, config and every file, and give the files under their names.
+
+        Raises ModelRefused that names what was altered or is missing.
+        """
+        manifest_entry, signature_entry = self._entries_of(version)
+        signature = self._manifest(signature_entry, f"the signature of {version.reference}")
+        if signature.subject is None or signature.subject.digest != version.digest or len(signature.layers) != 1:
+            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=DAMAGED)
+        self.layout.check(signature.config, f"the signature of {version.reference}")
+        envelope = self.layout.read(signature.layers[0], f"the signature of {version.reference}")
+        signed_by = signing.verify(envelope, version.reference, version.digest, self.keys)
+        manifest = self._manifest(manifest_entry, f"the manifest of {version.reference}")
+        if self._described(manifest_entry) != version:
+            raise ModelRefused(f"{version.reference} has changed while it was used", where=str(self.layout.root))
+        for layer in manifest.layers:
+            self.layout.check(layer, f"{layer.annotations.get(TITLE, 'a file')} of {version.reference}")
+        return OpenedModel(version=version, signed_by=signed_by, files=self._named(manifest))
+
+    def _store(self, config: _Config, files: Mapping[str, Path]) -> ModelVersion:
+        reference = f"{config.name}@{config.version}"
+        layers = tuple(
+            self.layout.add_file(path, FILE, annotations={TITLE: name}) for name, path in sorted(files.items())
+        )
+        manifest = Manifest(
+            artifact_type=ARTIFACT,
+            config=self.layout.add_bytes(msgspec.json.encode(config), CONFIG),
+            layers=layers,
+        )
+        annotations = {REFERENCE: f"{config.name}:{config.version}"}
+        entry = self.layout.add_bytes(manifest.encoded(), MANIFEST, artifact_type=ARTIFACT, annotations=annotations)
+        envelope = signing.sign(reference, entry.digest, msgspec.to_builtins(config.lineage), self.keys)
+        signature = Manifest(
+            artifact_type=signing.ENVELOPE_TYPE,
+            config=self.layout.add_bytes(b"{}", EMPTY),
+            layers=(self.layout.add_bytes(envelope, signing.ENVELOPE_TYPE),),
+            subject=Descriptor(media_type=MANIFEST, digest=entry.digest, size=entry.size),
+        )
+        signed = self.layout.add_bytes(
+            signature.encoded(), MANIFEST, artifact_type=signing.ENVELOPE_TYPE, annotations={SUBJECT: entry.digest}
+        )
+        self.layout.write_entries([*self.layout.entries(), entry, signed])
+        return self._described(entry)
+
+    def _entries_of(self, version: ModelVersion) -> tuple[Descriptor, Descriptor]:
+        """The index entries of a version's manifest and of its signature."""
+        entries = self.layout.entries()
+        reference = f"{version.name}:{version.version}"
+        manifests = [entry for entry in entries if entry.annotations.get(REFERENCE) == reference]
+        signatures = [entry for entry in entries if entry.annotations.get(SUBJECT) == version.digest]
+        if len(manifests) != 1 or manifests[0].digest != version.digest:
+            raise ModelRefused(f"the index has another {version.reference}", where=str(self.layout.root), hint=DAMAGED)
+        if not signatures:
+            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=DAMAGED)
+        return manifests[0], signatures[0]
+
+    def _manifest(self, entry: Descriptor, what: str) -> Manifest:
+        try:
+            return msgspec.json.decode(self.layout.read(entry, what), type=Manifest)
+        except msgspec.DecodeError as error:
+            raise ModelRefused(f"{what} is no manifest: {error}", where=entry.digest, hint=DAMAGED) from error
+
+    def _described(self, entry: Descriptor) -> ModelVersion:
+        """What an index entry stands for; its manifest and config must be whole."""
+        reference = entry.annotations.get(REFERENCE, "?")
+        manifest = self._manifest(entry, f"the manifest of {reference}")
+        try:
+            config = msgspec.json.decode(self.layout.read(manifest.config, f"the config of {reference}"), type=_Config)
+            files = {
+                layer.annotations[TITLE]: FileEntry(digest=layer.digest, size=layer.size) for layer in manifest.layers
+            }
+        except (msgspec.DecodeError, KeyError) as error:
+            raise ModelRefused(
+                f"the config of {reference} cannot be read: {error}", where=entry.digest, hint=DAMAGED
+            ) from error
+        if reference != f"{config.name}:{config.version}":
+            message = f"the index calls {reference} what is {config.name}:{config.version}"
+            raise ModelRefused(message, where=str(self.layout.root), hint=DAMAGED)
+        return ModelVersion(
+            name=config.name,
+            version=config.version,
+            digest=entry.digest,
+            created=config.created,
+            author=config.author,
+            framework=config.lineage.framework,
+            metrics=config.metrics,
+            accept=config.accept,
+            accepted=not config.refusals,
+            refusals=config.refusals,
+            lineage=config.lineage,
+            files=files,
+        )
+
+    def _named(self, manifest: Manifest) -> dict[str, Path]:
+        """The verified blobs under their own names: the same bytes on disk, linked and not copied where it can be."""
+        directory = self.layout.root / "opened" / manifest.config.digest.removeprefix("sha256:")[:32]
+        named = {}
+        for layer in manifest.layers:
+            title = PurePosixPath(layer.annotations[TITLE])
+            if title.is_absolute() or ".." in title.parts:
+                raise ModelRefused(f"a file of the model is called '{title}', outside its directory")
+            path, blob = directory / title, self.layout.path(layer.digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists() or not path.samefile(blob):
+                temporary = path.with_name(f".{path.name}.{os.getpid()}")
+                with contextlib.suppress(FileNotFoundError):
+                    temporary.unlink()
+                try:
+                    os.link(blob, temporary)
+                except OSError:
+                    # A file system without hard links.
+                    shutil.copyfile(blob, temporary)
+                temporary.replace(path)
+            named[str(title)] = path
+        return named
+
+
+def judge(metrics: Mapping[str, float], accept: Mapping[str, str]) -> tuple[str, ...]:
+    """Which bounds are missed, in words; none when the model may be served."""
+    refusals = []
+    for name, bound in accept.items():
+        if name not in metrics:
+            refusals.append(f"{name} was not measured, wanted {bound}")
+        elif not bound_holds(bound, metrics[name]):
+            refusals.append(f"{name} is {metrics[name]:.6g}, wanted {bound}")
+    return tuple(refusals)
+
+
+def require_accepted(version: ModelVersion) -> None:
+    """Raise ModelRefused for a version that misses its bounds."""
+    if not version.accepted:
+        raise ModelRefused(
+            f"model {version.reference} may not be served: {'; '.join(version.refusals)}",
+            hint="train a better model, loosen `accept`, or name an accepted version such as "
+            f"{version.name}@{max(1, version.version - 1)}",
+        )
