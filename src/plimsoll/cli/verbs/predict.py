@@ -1,0 +1,85 @@
+"""`plimsoll predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from plimsoll.cli.options import application_file, file_option, json_option, print_json
+
+WIDEST = 8
+"""Columns in the terminal; --json and --csv have all."""
+
+
+@click.command("predict")
+@click.argument("service")
+@click.option("--input", "input_path", type=click.Path(path_type=Path), required=True, help=".json, .csv or .parquet")
+@file_option
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV with all columns.")
+@json_option
+def command(service: str, input_path: Path, file: Path, as_csv: bool, as_json: bool) -> None:
+    """Ask SERVICE for predictions. A service that is not up is started for the call."""
+    from plimsoll.engine.service_call import called_service
+    from plimsoll.errors import FileError, MissingExtra
+
+    if not input_path.is_file():
+        raise FileError(
+            "there is no such file", where=str(input_path), hint="name a request, CSV or Parquet with --input"
+        )
+    try:
+        from plimsoll.runtime.predict import answer_request, predicted_rows
+    except ImportError:
+        raise MissingExtra("serve", "plimsoll predict") from None
+    with called_service(application_file(file), service) as (url, model):
+        if input_path.suffix == ".json":
+            print_json(answer_request(url, model, input_path))
+            return
+        rows = predicted_rows(url, model, input_path)
+        if as_json:
+            print_json({"predictions": list(rows)})
+        elif as_csv:
+            _print_csv(rows)
+        else:
+            _print_table(rows)
+
+
+def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
+    import csv
+    import sys
+
+    writer = None
+    for row in rows:
+        if writer is None:
+            writer = csv.DictWriter(sys.stdout, list(row))
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def _print_table(rows: Iterable[dict[str, Any]]) -> None:
+    """Columns as wide as the first hundred rows need."""
+    remaining = iter(rows)
+    head = list(islice(remaining, 100))
+    if not head:
+        click.echo("the file has no rows", err=True)
+        return
+    names = list(head[0])
+    shown = (
+        names if len(names) <= WIDEST else [name for name in names if name in {"row", "id", "label"}] or names[:WIDEST]
+    )
+    shown = shown if len(names) <= WIDEST else [*shown, "certainty"]
+    wide = {name: max(len(name), *(len(_cell(row, name)) for row in head)) for name in shown}
+    click.echo("  ".join(f"{name:<{wide[name]}}" for name in shown).rstrip())
+    for rows_left in (head, remaining):
+        for row in rows_left:
+            click.echo("  ".join(f"{_cell(row, name):<{wide[name]}}" for name in shown).rstrip())
+
+
+def _cell(row: dict[str, Any], name: str) -> str:
+    if name == "certainty":
+        return _cell({name: max(value for value in row.values() if isinstance(value, float))}, "certainty_")
+    value = row.get(name, row.get("certainty"))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,47 @@
+"""A service for one call: the one that is up, or one that is started and stopped again."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from plimsoll.application.loading import load
+from plimsoll.errors import FileError, TargetError
+from plimsoll.targets.local.models import model_for_use
+from plimsoll.targets.local.servers import running_services, start_server
+from plimsoll.targets.local.state import StateDirectory
+from plimsoll.targets.local.warden import Warden
+
+
+@contextlib.contextmanager
+def called_service(path: Path, name: str) -> Iterator[tuple[str, str]]:
+    """Address and model name of a service of an application, for as long as the block runs.
+
+    Raises FileError when the file has no such service, ModelRefused when its model may not be served, TargetError when
+    the server does not come up.
+    """
+    file = load(path)
+    services = file.application.spec.services
+    state = StateDirectory(file.directory)
+    if name not in services:
+        near = difflib.get_close_matches(name, services, n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"its services are: {', '.join(services) or 'none'}"
+        raise FileError(f"there is no service '{name}'", where=file.where("spec", "services"), hint=hint)
+    up = running_services(state).get(name)
+    if up is not None:
+        yield up.url, up.model
+        return
+    reference = services[name].model
+    assert isinstance(reference, str)  # noqa: S101 - shares of traffic are refused before anything runs
+    version, model = model_for_use(state, reference, None)
+    with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.closing(Warden()) as warden:
+        log = Path(scratch, "server.log")
+        server = start_server(warden, version, model, directory=Path(scratch), log=log)
+        problem = server.wait_until_ready()
+        if problem:
+            raise TargetError(problem, where=f"service {name}", hint="see its model with plimsoll models")
+        yield server.url, version.name
+        server.stop()

@@ -1,0 +1,1 @@
+"""What a run came to: one HTML page, and the same in the terminal."""

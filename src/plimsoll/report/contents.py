@@ -1,0 +1,165 @@
+"""What a report says, whatever it is drawn on. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from plimsoll.engine.history import RunHistory, StepHistory
+
+Point = tuple[float, float]
+
+
+class ModelReport(Struct, frozen=True, kw_only=True):
+    """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses."""
+
+    name: str
+    version: int
+    digest: str
+    framework: str
+    created: str
+    author: str
+    command: str
+    environment: str
+    metrics: Mapping[str, float]
+    accept: Mapping[str, str] = {}
+    refusals: tuple[str, ...] = ()
+    data: Mapping[str, str] = {}
+    code: Mapping[str, str] = {}
+    signed_by: str = ""
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """A metric beside a baseline. `better` is `None` when nobody can tell which direction is good."""
+
+    metric: str
+    baseline: str
+    value: float
+    baseline_value: float
+    better: bool | None
+
+    @property
+    def words(self) -> str:
+        """The comparison as a sentence, honest when the model is worse."""
+        difference = abs(self.value - self.baseline_value)
+        name = self.baseline.replace("_", " ")
+        if difference < 1e-12:
+            return f"the same as {name}"
+        if self.better is None:
+            return f"{self.value - self.baseline_value:+.3g} against {name}"
+        return f"{difference:.3g} {'better' if self.better else 'worse'} than {name}"
+
+
+class RunReport(Struct, frozen=True, kw_only=True):
+    """A run and what it left. `curves`: step name to series name to points; `versions`: what it ran with."""
+
+    history: RunHistory
+    models: tuple[ModelReport, ...] = ()
+    curves: Mapping[str, Mapping[str, tuple[Point, ...]]] = {}
+    versions: Mapping[str, str] = {}
+
+
+LESS_IS_BETTER = ("loss", "error", "rmse", "mae", "mse", "perplexity", "seconds", "latency")
+MORE_IS_BETTER = ("accuracy", "f1", "precision", "recall", "auc", "r2", "score", "bleu", "ndcg")
+BASELINE = "baseline_"
+
+
+def comparisons(metrics: Mapping[str, float]) -> tuple[Comparison, ...]:
+    """Every metric that has a baseline: `baseline_<name>_<metric>` is the baseline `name` of `metric`."""
+    found = []
+    plain = sorted((name for name in metrics if not name.startswith(BASELINE)), key=len, reverse=True)
+    for name, value in metrics.items():
+        if not name.startswith(BASELINE):
+            continue
+        metric = next((one for one in plain if name.endswith(f"_{one}")), None)
+        if metric is not None:
+            baseline = name.removeprefix(BASELINE).removesuffix(f"_{metric}")
+            better = _better(metric, metrics[metric], value)
+            found.append(
+                Comparison(metric=metric, baseline=baseline, value=metrics[metric], baseline_value=value, better=better)
+            )
+    return tuple(found)
+
+
+def plain_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
+    """Metrics that are not baselines."""
+    return {name: value for name, value in metrics.items() if not name.startswith(BASELINE)}
+
+
+def _better(metric: str, value: float, baseline: float) -> bool | None:
+    if any(word in metric for word in LESS_IS_BETTER):
+        return value < baseline
+    return value > baseline if any(word in metric for word in MORE_IS_BETTER) else None
+
+
+def load_line(run: RunHistory) -> str:
+    """The run in one sentence: what ran, what was kept, what failed."""
+    count = {state: sum(step.state == state for step in run.steps) for state in ("failed", "skipped", "stopped")}
+    cached = sum(step.cached for step in run.steps)
+    done = sum(step.state == "done" for step in run.steps) - cached
+    parts = [f"{done} of {len(run.steps)} steps ran"]
+    parts += [f"{cached} unchanged"] if cached else []
+    parts += [f"{number} {state}" for state, number in count.items() if number]
+    took = f" in {duration(run.seconds)}" if run.seconds else ""
+    return f"{', '.join(parts)}{took}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time for people."""
+    if not math.isfinite(seconds):
+        return "–"
+    if seconds < 0.9995:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def number(value: float) -> str:
+    """A figure for people."""
+    if not math.isfinite(value):
+        return str(value)
+    return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def amount(size: float) -> str:
+    """Bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError
+
+
+def outcome(step: StepHistory) -> str:
+    """What a step came to, in a few words."""
+    result = step.result
+    if step.state != "done":
+        return step.reason.splitlines()[0] if step.reason else ""
+    if "version" in result:
+        accepted = "accepted" if result.get("accepted") else "not accepted: " + "; ".join(result.get("refusals", ()))
+        return f"version {result['version']}, {accepted}"
+    if "latency_ms" in result:
+        return f"answered in {result['latency_ms']:.1f} ms, ready after {result['seconds_to_ready']:.1f} s"
+    if "rows" in result:
+        return f"{result['rows']} rows"
+    figures = list(plain_metrics(step.metrics).items())[:3]
+    if figures:
+        return ", ".join(f"{name} {number(value)}" for name, value in figures)
+    outputs = result.get("outputs") or ()
+    return f"{len(outputs)} files, {amount(sum(file['size'] for file in outputs))}" if outputs else ""
+
+
+def layers(run: RunHistory) -> list[list[StepHistory]]:
+    """Steps by how many others must come before: the columns of the flow."""
+    depth: dict[str, int] = {}
+    for step in run.steps:
+        depth[step.name] = 1 + max((depth.get(name, -1) for name in step.needs), default=-1)
+    columns: list[list[StepHistory]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
+    for step in run.steps:
+        columns[depth[step.name]].append(step)
+    return columns

@@ -1,0 +1,77 @@
+"""The report in a terminal. Pure: lines for a width, with or without colour."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+
+from plimsoll.engine.history import StepHistory
+from plimsoll.report.contents import (
+    ModelReport,
+    RunReport,
+    comparisons,
+    duration,
+    load_line,
+    number,
+    outcome,
+    plain_metrics,
+)
+
+SIGNS = {"done": "✓", "failed": "✗", "skipped": "-", "stopped": "■", "running": "▸", "waiting": "·"}
+COLOURS = {"done": "32", "failed": "31", "stopped": "33", "skipped": "33"}
+MOST_STEPS = 60
+"""Steps shown one by one; of more, those that ran well are only counted."""
+
+
+def terminal_lines(report: RunReport, width: int, colour: bool) -> list[str]:
+    """The whole report; no line is wider than `width` columns."""
+    return [_painted(text[:width], paint if colour else "") for text, paint in _lines(report, width)]
+
+
+def _lines(report: RunReport, width: int) -> Iterator[tuple[str, str]]:
+    run = report.history
+    yield f"── {_clean(run.application)} on {_clean(run.target)}: {run.state} ".ljust(width, "─"), "1"
+    yield load_line(run), ""
+    shown = run.steps
+    if len(shown) > MOST_STEPS:
+        shown = tuple(step for step in run.steps if step.state != "done" or step.result.get("metrics"))[:MOST_STEPS]
+        yield f"{len(run.steps) - len(shown)} more steps are done or not shown", ""
+    wide = min(max((len(_clean(step.name)) for step in shown), default=0), width // 2)
+    for step in shown:
+        yield _step_line(step, wide), COLOURS.get(step.state, "")
+    for model in report.models:
+        yield "", ""
+        yield from _model_lines(model)
+
+
+def _step_line(step: StepHistory, wide: int) -> str:
+    took = "unchanged" if step.cached else duration(step.seconds) if step.ended else step.state
+    again = f"  ({step.attempts} attempts)" if step.attempts > 1 else ""
+    return (
+        f"  {SIGNS.get(step.state, '?')} {_clean(step.name)[:wide]:<{wide}}  {took:>11}  {_clean(outcome(step))}{again}"
+    )
+
+
+def _model_lines(model: ModelReport) -> Iterator[tuple[str, str]]:
+    verdict = "; ".join(model.refusals) if model.refusals else "accepted"
+    yield (
+        f"{_clean(model.name)}@{model.version}  {model.digest[7:19]}  {_clean(verdict)}",
+        "31" if model.refusals else "1",
+    )
+    compared = {comparison.metric for comparison in comparisons(model.metrics)}
+    for comparison in comparisons(model.metrics):
+        paint = {True: "32", False: "33", None: ""}[comparison.better]
+        values = f"{number(comparison.value)} against {number(comparison.baseline_value)}"
+        yield f"  {_clean(comparison.metric):<14} {values}: {_clean(comparison.words)}", paint
+    rest = {name: value for name, value in plain_metrics(model.metrics).items() if name not in compared}
+    if rest:
+        yield "  " + ", ".join(f"{_clean(name)} {number(value)}" for name, value in rest.items()), ""
+
+
+def _clean(text: str) -> str:
+    """Without characters that would move the cursor or turn the writing direction."""
+    return "".join(sign if unicodedata.category(sign)[0] != "C" else "?" for sign in text)
+
+
+def _painted(text: str, paint: str) -> str:
+    return f"\x1b[{paint}m{text}\x1b[0m" if paint else text

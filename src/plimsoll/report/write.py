@@ -1,0 +1,100 @@
+"""Gathers what a run left on this machine into a report, and writes the page."""
+
+from __future__ import annotations
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+from plimsoll.engine.history import RunHistory, StepHistory
+from plimsoll.engine.standing import standing
+from plimsoll.errors import PlimsollError
+from plimsoll.report.contents import ModelReport, Point, RunReport
+from plimsoll.targets.local.models import model_registry
+from plimsoll.targets.local.state import StateDirectory, replace_file
+
+CURVE = "metrics.jsonl"
+
+
+def report_path(state: StateDirectory, run: str) -> Path:
+    """Where the page of a run is."""
+    return state.runs / run / "report.html"
+
+
+def write_report(state: StateDirectory, run: str) -> Path:
+    """Write the page of a run and give its path."""
+    from plimsoll.report.page import page
+
+    path = report_path(state, run)
+    replace_file(path, page(gather_report(state, standing(state, run))).encode())
+    return path
+
+
+def terminal_report(state: StateDirectory, run: str, width: int, colour: bool) -> list[str]:
+    """The report of a run as lines for a terminal."""
+    from plimsoll.report.terminal import terminal_lines
+
+    return terminal_lines(gather_report(state, standing(state, run)), width, colour)
+
+
+def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
+    """Models, curves and versions beside the history of a run."""
+    versions = {name: _version(name) for name in ("plimsoll", "onnxruntime")}
+    models = tuple(model for step in run.steps if (model := _model(state, step)))
+    trained = [step for step in run.steps if step.name.startswith("train/")]
+    curves = {step.name.partition("/")[2]: _curve(state.output(step.key) / CURVE) for step in trained}
+    return RunReport(history=run, models=models, curves={k: v for k, v in curves.items() if v}, versions=versions)
+
+
+def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
+    """The model that a step registered; `None` for other steps, and for a model that is no longer whole."""
+    if not step.name.startswith("register/") or step.state != "done":
+        return None
+    registry = model_registry(state)
+    try:
+        version = registry.find(f"{step.name.partition('/')[2]}@{step.result['version']}")
+        opened = registry.open(version)
+    except PlimsollError:
+        return None
+    return ModelReport(
+        name=version.name,
+        version=version.version,
+        digest=version.digest,
+        framework=version.framework,
+        created=f"{version.created:%Y-%m-%d %H:%M:%S} UTC",
+        author=version.author,
+        command=version.lineage.command,
+        environment=version.lineage.environment,
+        metrics=version.metrics,
+        accept=version.accept,
+        refusals=version.refusals,
+        data=version.lineage.data,
+        code=version.lineage.code,
+        signed_by=opened.signed_by,
+    )
+
+
+def _curve(path: Path) -> dict[str, tuple[Point, ...]]:
+    """Series by name from lines of `{"step": n, name: number, …}`; lines that are none are passed over."""
+    series: dict[str, list[Point]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    for line in lines:
+        try:
+            values = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(values, dict) and isinstance(values.get("step"), int | float):
+            for name, value in values.items():
+                if name != "step" and isinstance(value, int | float):
+                    series.setdefault(name, []).append((float(values["step"]), float(value)))
+    return {name: tuple(points) for name, points in series.items()}
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""

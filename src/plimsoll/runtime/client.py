@@ -1,0 +1,48 @@
+"""A client of the Open Inference Protocol v2, on the standard library. Every call has a time limit."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from plimsoll.errors import RequestError
+
+LIMIT = 60.0
+"""Seconds for an answer."""
+
+
+def metadata(url: str, model: str, *, limit: float = LIMIT) -> dict[str, Any]:
+    """What a model takes and gives. Raises RequestError with the service's reason."""
+    return _call(url, "GET", f"/v2/models/{urllib.parse.quote(model)}", None, limit)
+
+
+def infer(url: str, model: str, request: Mapping[str, Any], *, limit: float = LIMIT) -> dict[str, Any]:
+    """The answer to an inference request in JSON. Raises RequestError with the service's reason."""
+    body = msgspec.json.encode(request)
+    return _call(url, "POST", f"/v2/models/{urllib.parse.quote(model)}/infer", body, limit)
+
+
+def _call(url: str, method: str, path: str, body: bytes | None, limit: float) -> dict[str, Any]:
+    address = urllib.parse.urlsplit(url)
+    kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+    connection = kind(address.netloc, timeout=limit)
+    try:
+        connection.request(method, address.path.rstrip("/") + path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = answer.read()
+    except (OSError, http.client.HTTPException) as error:
+        raise RequestError(f"the service does not answer: {error}", where=url, hint="see plimsoll status") from error
+    finally:
+        connection.close()
+    try:
+        decoded = msgspec.json.decode(content)
+    except msgspec.DecodeError as error:
+        raise RequestError(f"the service answered {answer.status} with something other than JSON", where=url) from error
+    if answer.status != 200:
+        reason = decoded.get("error") if isinstance(decoded, dict) else None
+        raise RequestError(f"{reason or 'no reason given'} (status {answer.status})", where=url + path)
+    return dict(decoded)

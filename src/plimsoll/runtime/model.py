@@ -1,0 +1,106 @@
+"""An ONNX model, loaded once and run often. The server and the batch scorer use the same, so they predict the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from plimsoll.errors import MissingExtra, TargetError
+from plimsoll.runtime.specs import ModelSpec, TensorSpec
+from plimsoll.runtime.tensors import Array, BadTensor
+
+DATATYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+    "tensor(string)": "BYTES",
+}
+"""ONNX Runtime's names of types to the protocol's."""
+
+
+class Model:
+    """A session and what it takes and gives. Safe to run from several threads at once."""
+
+    def __init__(self, path: Path, name: str, *, threads: int = 1) -> None:
+        """Load a model file. Raises TargetError when it cannot be served, MissingExtra without ONNX Runtime."""
+        try:
+            import onnxruntime
+        except ImportError:
+            raise MissingExtra("serve", "running a model") from None
+        onnxruntime.set_default_logger_severity(3)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Spinning threads would burn the cores that other workers and requests need.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no base but this
+            raise TargetError(f"the model cannot be loaded: {str(error)[:500]}", where=str(path)) from error
+        properties = self._session.get_modelmeta().custom_metadata_map
+        self.spec = ModelSpec(
+            name=name,
+            inputs=tuple(_spec(tensor, path) for tensor in self._session.get_inputs()),
+            outputs=tuple(_spec(tensor, path) for tensor in self._session.get_outputs()),
+            features=_words(properties, "features", path),
+            classes=_words(properties, "classes", path),
+        )
+        self._inputs = {tensor.name: tensor for tensor in self.spec.inputs}
+        self._outputs = [tensor.name for tensor in self.spec.outputs]
+
+    def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
+        """Raise BadTensor when an input of this name, datatype and shape is not one of the model's."""
+        wanted = self._inputs.get(name)
+        if wanted is None:
+            raise BadTensor(f"there is no input '{name[:80]}'; the model has {', '.join(self._inputs)}")
+        if datatype != wanted.datatype:
+            raise BadTensor(f"input '{name}' is {wanted.datatype}, not {datatype[:20]}")
+        fits = len(shape) == len(wanted.shape) and all(
+            want in (-1, have) for want, have in zip(wanted.shape, shape, strict=True)
+        )
+        if not fits:
+            raise BadTensor(f"input '{name}' has the shape {list(wanted.shape)}, not {list(shape)}")
+
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
+        """Arrays by output name. Raises BadTensor when inputs are missing or the model cannot compute with them."""
+        missing = [name for name in self._inputs if name not in inputs]
+        if missing:
+            raise BadTensor(f"the input {', '.join(missing)} is missing")
+        wanted = list(outputs) or self._outputs
+        unknown = [name for name in wanted if name not in self._outputs]
+        if unknown:
+            raise BadTensor(f"there is no output '{unknown[0][:80]}'; the model has {', '.join(self._outputs)}")
+        try:
+            return dict(zip(wanted, self._session.run(wanted, dict(inputs)), strict=True))
+        except Exception as error:  # ONNX Runtime's errors share no base but this
+            raise BadTensor(f"the model cannot compute with these inputs: {str(error)[:500]}") from error
+
+
+def _spec(tensor: Any, path: Path) -> TensorSpec:
+    if tensor.type not in DATATYPES:
+        hint = "export with plain tensors only; for classifiers switch ZipMap off (options={'zipmap': False})"
+        raise TargetError(f"'{tensor.name}' of the model is a {tensor.type}, not a tensor", where=str(path), hint=hint)
+    shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in tensor.shape)
+    return TensorSpec(name=tensor.name, datatype=DATATYPES[tensor.type], shape=shape)
+
+
+def _words(properties: Mapping[str, str], key: str, path: Path) -> tuple[str, ...]:
+    """A JSON list of words among the model's own metadata."""
+    try:
+        words = json.loads(properties.get(key, "[]"))
+    except ValueError:
+        words = None
+    if not isinstance(words, list):
+        raise TargetError(f"the model's metadata '{key}' is no JSON list", where=str(path))
+    return tuple(map(str, words))

@@ -1,0 +1,72 @@
+"""Predictions for a file from a service: requests from an OIP request, CSV or Parquet, answers as rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from plimsoll.errors import PlimsollError
+from plimsoll.runtime import client
+from plimsoll.runtime.predictions import columns_of
+from plimsoll.runtime.specs import ModelSpec, spec_from_metadata
+from plimsoll.runtime.tables import Table, inputs_of
+from plimsoll.runtime.tensors import dtype_of, to_json
+
+ROWS = 1000
+"""Rows in one request: large enough to be quick, small enough for any server's limit."""
+
+
+def answer_request(url: str, model: str, path: Path) -> dict[str, Any]:
+    """The service's answer to the protocol request in a JSON file. Raises PlimsollError."""
+    try:
+        request = msgspec.json.decode(path.read_bytes())
+    except OSError as error:
+        raise PlimsollError(f"the request cannot be read: {error.strerror}", where=str(path)) from error
+    except msgspec.DecodeError as error:
+        raise PlimsollError(f"this is no JSON: {error}", where=str(path)) from error
+    if not isinstance(request, dict):
+        raise PlimsollError("a request is an object with `inputs`", where=str(path))
+    return client.infer(url, model, request)
+
+
+def predicted_rows(url: str, model: str, path: Path) -> Iterator[dict[str, Any]]:
+    """One mapping for each row of a table: its number, its `id` when it has one, and the model's outputs."""
+    spec = spec_from_metadata(client.metadata(url, model))
+    for chunk in Table(path).chunks(ROWS):
+        inputs = inputs_of(chunk, spec, path)
+        request = {
+            "inputs": [
+                {
+                    "name": tensor.name,
+                    "datatype": tensor.datatype,
+                    "shape": inputs[tensor.name].shape,
+                    "data": to_json(inputs[tensor.name]),
+                }
+                for tensor in spec.inputs
+            ]
+        }
+        columns = _columns(client.infer(url, model, request), spec, chunk.rows)
+        ids = _ids(chunk.columns.get("id"))
+        for number in range(chunk.rows):
+            row: dict[str, Any] = {"row": chunk.first + number}
+            if ids is not None:
+                row["id"] = ids[number]
+            yield row | {name: values[number] for name, values in columns.items()}
+
+
+def _columns(answer: dict[str, Any], spec: ModelSpec, rows: int) -> dict[str, list[Any]]:
+    arrays = {}
+    for tensor in answer["outputs"]:
+        data = [np.nan if value is None else value for value in tensor["data"]]
+        arrays[tensor["name"]] = np.array(data, dtype=dtype_of(tensor["datatype"])).reshape(tensor["shape"])
+    return {name: to_json(array) for name, array in columns_of(arrays, spec, rows).items()}
+
+
+def _ids(column: Any) -> list[Any] | None:
+    if column is None:
+        return None
+    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)

@@ -1,0 +1,42 @@
+"""What a model takes and gives, in the words of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+
+
+class TensorSpec(Struct, frozen=True, kw_only=True):
+    """One tensor: its protocol datatype, and its shape with -1 for open dimensions."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class ModelSpec(Struct, frozen=True, kw_only=True):
+    """A model's tensors; `features` are the columns of its table in order, `classes` the words of its labels."""
+
+    name: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    features: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+
+
+def spec_from_metadata(metadata: Mapping[str, Any]) -> ModelSpec:
+    """The spec in a server's metadata answer. Raises KeyError when it lacks what the protocol demands."""
+    parameters = metadata.get("parameters") or {}
+    return ModelSpec(
+        name=metadata["name"],
+        inputs=tuple(_tensor(tensor) for tensor in metadata["inputs"]),
+        outputs=tuple(_tensor(tensor) for tensor in metadata["outputs"]),
+        features=tuple(parameters.get("features", ())),
+        classes=tuple(parameters.get("classes", ())),
+    )
+
+
+def _tensor(tensor: Mapping[str, Any]) -> TensorSpec:
+    return TensorSpec(name=tensor["name"], datatype=tensor["datatype"], shape=tuple(tensor["shape"]))

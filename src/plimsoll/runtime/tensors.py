@@ -1,0 +1,154 @@
+"""Between the protocol's data, in JSON or binary, and numpy arrays. Pure.
+
+Source: Open Inference Protocol v2, "Tensor Data" and the binary tensor data extension.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+DTYPES: dict[str, type[np.generic]] = {
+    "BOOL": np.bool_,
+    "INT8": np.int8,
+    "INT16": np.int16,
+    "INT32": np.int32,
+    "INT64": np.int64,
+    "UINT8": np.uint8,
+    "UINT16": np.uint16,
+    "UINT32": np.uint32,
+    "UINT64": np.uint64,
+    "FP16": np.float16,
+    "FP32": np.float32,
+    "FP64": np.float64,
+    "BYTES": np.object_,
+}
+"""Protocol datatype to numpy's. BF16 is left out: numpy has no such type."""
+
+_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "O": "OU"}
+"""Which kinds of JSON values each kind of tensor takes."""
+
+
+class BadTensor(ValueError):
+    """A tensor of a request that cannot be what it says; the message is for the one who sent it."""
+
+
+def dtype_of(datatype: str) -> type[np.generic]:
+    """numpy's type. Raises BadTensor for one that is not supported."""
+    try:
+        return DTYPES[datatype]
+    except KeyError:
+        raise BadTensor(f"datatype '{datatype[:20]}' is not supported; there are {', '.join(DTYPES)}") from None
+
+
+def from_json(data: Any, datatype: str, shape: Sequence[int]) -> Array:
+    """An array of `shape` from a flat or nested list. Raises BadTensor."""
+    dtype = np.dtype(dtype_of(datatype))
+    count = _count(shape)
+    if not isinstance(data, list):
+        raise BadTensor("data must be a list")
+    if dtype.kind == "O":
+        return _strings(_flat(data), shape, count)
+    try:
+        array = np.array(data)
+    except (ValueError, OverflowError) as error:
+        raise BadTensor("data is a list whose rows have different lengths") from error
+    if array.size != count:
+        raise BadTensor(f"data has {array.size} elements, shape {list(shape)} wants {count}")
+    if array.size and array.dtype.kind not in _KINDS[dtype.kind]:
+        raise BadTensor(f"data does not consist of values of the datatype {datatype}")
+    if dtype.kind in "iu" and array.size:
+        limits = np.iinfo(dtype)
+        if int(array.min()) < limits.min or int(array.max()) > limits.max:
+            raise BadTensor(f"data has values beyond the range of {datatype}")
+    with np.errstate(over="ignore"):
+        return array.astype(dtype).reshape(shape)
+
+
+def from_binary(raw: memoryview, datatype: str, shape: Sequence[int]) -> Array:
+    """An array of `shape` from little-endian bytes in row-major order. Raises BadTensor."""
+    dtype = np.dtype(dtype_of(datatype))
+    count = _count(shape)
+    if dtype.kind == "O":
+        return _strings(_unpacked(raw), shape, count)
+    if len(raw) != count * dtype.itemsize:
+        raise BadTensor(
+            f"binary data has {len(raw)} bytes, shape {list(shape)} of {datatype} wants {count * dtype.itemsize}"
+        )
+    array = np.frombuffer(raw, dtype=dtype.newbyteorder("<")).reshape(shape)
+    if dtype.kind == "b" and array.size and int(array.view(np.uint8).max()) > 1:
+        raise BadTensor("binary data of BOOL has bytes other than 0 and 1")
+    return array
+
+
+def to_json(array: Array) -> list[Any]:
+    """Flat, in row-major order. Numbers that JSON cannot say (NaN, infinities) become null."""
+    values: list[Any] = array.ravel().tolist()
+    if array.dtype.kind == "O":
+        return [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return [value if math.isfinite(value) else None for value in values]
+    return values
+
+
+def to_binary(array: Array) -> bytes:
+    """Little-endian bytes in row-major order; text with its length before each element."""
+    if array.dtype.kind != "O":
+        return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+    encoded = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel().tolist()]
+    return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
+
+
+def _count(shape: Sequence[int]) -> int:
+    if any(size < 0 for size in shape):
+        raise BadTensor(f"shape {list(shape)} has a negative dimension")
+    return math.prod(shape)
+
+
+def _flat(data: Any) -> list[Any]:
+    """All elements of nested lists, without recursion: the depth is the sender's choice."""
+    flat: list[Any] = []
+    waiting = [iter(data)]
+    while waiting:
+        for item in waiting[-1]:
+            if isinstance(item, list):
+                waiting.append(iter(item))
+                break
+            flat.append(item)
+        else:
+            waiting.pop()
+    return flat
+
+
+def _strings(values: list[Any], shape: Sequence[int], count: int) -> Array:
+    if len(values) != count:
+        raise BadTensor(f"data has {len(values)} elements, shape {list(shape)} wants {count}")
+    if not all(isinstance(value, str) for value in values):
+        raise BadTensor("data does not consist of texts, as BYTES wants")
+    array = np.empty(count, dtype=np.object_)
+    array[:] = values
+    return array.reshape(shape)
+
+
+def _unpacked(raw: memoryview) -> list[str]:
+    values, position = [], 0
+    while position < len(raw):
+        if position + 4 > len(raw):
+            raise BadTensor("binary data of BYTES ends within a length")
+        (length,) = struct.unpack_from("<I", raw, position)
+        position += 4
+        if position + length > len(raw):
+            raise BadTensor("binary data of BYTES ends within an element")
+        try:
+            values.append(bytes(raw[position : position + length]).decode())
+        except UnicodeDecodeError as error:
+            raise BadTensor("binary data of BYTES has an element that is not UTF-8 text") from error
+        position += length
+    return values
