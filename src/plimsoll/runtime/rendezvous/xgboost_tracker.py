@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--timeout", type=float, required=True, help="seconds for all workers to come")
     arguments = parser.parse_args()
     try:
+        import xgboost.core
         from xgboost.tracker import RabitTracker
     except ImportError as error:
         sys.exit(f"xgboost cannot be imported by {sys.executable} ({error}): add it to the requirements")
@@ -32,7 +33,10 @@ def main() -> None:
         json.dumps({"host": address["dmlc_tracker_uri"], "port": int(address["dmlc_tracker_port"])}), encoding="ascii"
     )
     temporary.rename(arguments.ready_file)
-    tracker.wait_for()
+    try:
+        tracker.wait_for()
+    except xgboost.core.XGBoostError as error:
+        sys.stderr.write(f"the workers did not come together: {str(error).splitlines()[-1]}\n")
     # The tracker's threads may linger after their work; nothing is left to flush.
     os._exit(0)
 
