@@ -56,6 +56,7 @@ class ApplicationRun:
             outcome = engine.run(
                 self.prepared.plan, self.prepared.facts, **about, resumes=before[-1] if before else None
             )
+            self._link_results(journal)
             if self.watch and outcome == "done":
                 on_services_up(history(read_journal(journal.path)))
                 self._keep_up(engine, target)
@@ -69,6 +70,11 @@ class ApplicationRun:
     def stop(self) -> None:
         """End the run within seconds."""
         self._stopping.set()
+
+    def _link_results(self, journal: Journal) -> None:
+        for step in history(read_journal(journal.path)).steps:
+            if step.state == "done" and step.result.get("outputs") and "path" not in step.result:
+                self.prepared.state.link_latest(step.name, step.key)
 
     def _stop_when_asked(self, engine: Engine) -> None:
         """On a thread of its own, for a signal handler must not wait for locks."""

@@ -9,6 +9,7 @@
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
       services/<name>.json      address and pid of a service that is up
+      latest/<verb>/<part>      link to the files of a step's newest result
 
 A result appears by one rename, after all in it has been written through to the disk: what is there is whole.
 """
@@ -42,6 +43,7 @@ class StateDirectory:
         self.checkpoints = self.root / "checkpoints"
         self.registry = self.root / "registry"
         self.services = self.root / "services"
+        self.latest = self.root / "latest"
 
     def make(self) -> None:
         """Make the directory. Raises TargetError when it cannot be written."""
@@ -100,6 +102,15 @@ class StateDirectory:
         directory.rename(final)
         _flush(self.results)
         shutil.rmtree(self.checkpoints / step.key, ignore_errors=True)
+
+    def link_latest(self, step: str, key: str) -> None:
+        """Let `latest/<verb>/<part>` lead to the files of a finished step, for people to find."""
+        link = self.latest / step
+        link.parent.mkdir(parents=True, exist_ok=True)
+        temporary = link.with_name(f".{link.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(os.path.relpath(self.output(key), link.parent))
+        temporary.replace(link)
 
     def clear_work(self) -> None:
         """Remove what attempts left that were killed."""

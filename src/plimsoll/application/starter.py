@@ -1,0 +1,56 @@
+"""A small application that works, to start from."""
+
+from __future__ import annotations
+
+import random
+import re
+from importlib import resources
+from pathlib import Path
+
+from plimsoll.application.scalars import NAME_PATTERN
+from plimsoll.errors import FileError
+
+FILES = ("plimsoll.yaml", "requirements.txt", "prepare.py", "train.py")
+DATA = "measurements.csv"
+ROWS = 600
+
+
+def write_starter(directory: Path, name: str) -> list[Path]:
+    """Write the starter's files and give their paths. Raises FileError rather than replace a file."""
+    if not re.search(NAME_PATTERN, name):
+        hint = "use small letters, digits and '-', such as plimsoll init work-orders"
+        raise FileError(f"'{name}' cannot be an application's name", where=str(directory), hint=hint)
+    existing = [file for file in (*FILES, DATA) if (directory / file).exists()]
+    if existing:
+        raise FileError(
+            f"{', '.join(existing)} would be replaced",
+            where=str(directory),
+            hint="name a new directory: plimsoll init NAME",
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        written = []
+        for file in FILES:
+            text = resources.files("plimsoll.application.starter_files").joinpath(file).read_text(encoding="utf-8")
+            path = directory / file
+            path.write_text(text.replace("NAME", name) if file == "plimsoll.yaml" else text, encoding="utf-8")
+            written.append(path)
+        (directory / DATA).write_text(measurements(), encoding="ascii")
+    except OSError as error:
+        raise FileError(
+            f"the files cannot be written: {error.strerror}", where=str(error.filename or directory)
+        ) from error
+    return [*written, directory / DATA]
+
+
+def measurements() -> str:
+    """Made-up measurements of pumps: worn ones shake and heat up. The same at every call."""
+    chance = random.Random(7)  # noqa: S311 - data, not secrets
+    lines = ["id,hour,vibration,temperature,pressure,worn"]
+    for number in range(ROWS):
+        worn = chance.random() < 0.35
+        vibration = chance.gauss(4.0 if worn else 2.4, 0.9)
+        temperature = chance.gauss(72 if worn else 61, 6)
+        pressure = chance.gauss(3.0, 0.4)
+        lines.append(f"pump-{number:04d},{number:05d},{vibration:.3f},{temperature:.2f},{pressure:.3f},{int(worn)}")
+    return "\n".join(lines) + "\n"
