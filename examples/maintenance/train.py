@@ -96,7 +96,8 @@ def keep(booster: xgb.Booster, seen: dict, done: int, checkpoints: Path) -> None
             zip(seen["train"]["mlogloss"], seen["validation"]["mlogloss"], strict=True)
         )
     ]
-    for name, content in ((f"{done:05d}.jsonl", "\n".join(lines).encode()), (f"{done:05d}.ubj", booster.save_raw("ubj"))):
+    curve = "\n".join(lines).encode()
+    for name, content in ((f"{done:05d}.jsonl", curve), (f"{done:05d}.ubj", booster.save_raw("ubj"))):
         temporary = checkpoints / f".{name}"
         with temporary.open("wb") as file:
             file.write(content)

@@ -158,7 +158,7 @@ def _after(step: StepHistory, seen: Observation) -> StepHistory:
 
 def _worker_after(worker: WorkerHistory, seen: Observation) -> WorkerHistory:
     fact = seen.fact
-    if (worker.rank, worker.attempt) != (fact["rank"], fact["attempt"]):
+    if worker.ended or (worker.rank, worker.attempt) != (fact["rank"], fact["attempt"]):
         return worker
     return replace(
         worker,

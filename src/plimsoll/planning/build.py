@@ -107,7 +107,7 @@ class _Builder:
             accept=part.accept,
             command=part.train.run,
             framework=part.train.framework,
-            lineage=(*train.ingredients, *self._data_behind(train)),
+            lineage=(*train.ingredients, *self._behind(train)),
         )
         return self._add(f"register/{name}", work, made_of, needs=(train.name,))
 
@@ -195,17 +195,17 @@ class _Builder:
         made_of += [_input_ingredient(file) for file in inputs]
         return made_of
 
-    def _data_behind(self, step: Step) -> tuple[Ingredient, ...]:
-        """The sources that a step was made from, through all the steps between."""
+    def _behind(self, step: Step) -> tuple[Ingredient, ...]:
+        """The sources and the code that a step's inputs were made from, through all the steps between."""
         found: dict[str, Ingredient] = {}
         for name in step.needs:
             before = self.steps[name]
-            if isinstance(before.work, Fetch):
-                found |= {
-                    part.name: Ingredient(kind="source", name=part.name, digest=part.digest)
-                    for part in before.ingredients
-                }
-            found |= {part.name: part for part in self._data_behind(before)}
+            kinds = {"input": "source"} if isinstance(before.work, Fetch) else {"code": "code"}
+            parts = [part for part in before.ingredients if part.kind in kinds]
+            found |= {
+                part.name: Ingredient(kind=kinds[part.kind], name=part.name, digest=part.digest) for part in parts
+            }
+            found |= {part.name: part for part in self._behind(before)}
         return tuple(found.values())
 
     def _add(

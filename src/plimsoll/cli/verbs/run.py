@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import application_file, file_option, json_option, print_json, use_colour, width
+
+if TYPE_CHECKING:
+    from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.targets.local.state import StateDirectory
 
 
 @click.command("run")
@@ -34,6 +40,7 @@ def command(file: Path, target: str, watch: bool, as_json: bool) -> int:
     finally:
         progress.close()
     report = write_report(prepared.state, run.id)
+    _log_elsewhere(prepared.state, run.id)
     if as_json:
         print_json(summary(history, {}, report))
     else:
@@ -47,7 +54,7 @@ def command(file: Path, target: str, watch: bool, as_json: bool) -> int:
     return 0 if history.state == "done" else 1
 
 
-def _stop_on_signals(run: object) -> list[int]:
+def _stop_on_signals(run: ApplicationRun) -> list[int]:
     """Stop the run on SIGINT and SIGTERM; gives the list that the signal's number will stand in."""
     caught: list[int] = []
 
@@ -55,18 +62,32 @@ def _stop_on_signals(run: object) -> list[int]:
         if not caught:
             _to_stderr("stopping …")
         caught.append(number)
-        run.stop()  # type: ignore[attr-defined]
+        run.stop()
 
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     return caught
 
 
-def _say_up(state: object, as_json: bool) -> None:
+def _log_elsewhere(state: StateDirectory, run: str) -> None:
+    """Tell the experiment tracker, if there is one; that it cannot be told is no failure of the run."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        return
+    from plimsoll.errors import PlimsollError
+    from plimsoll.report.experiments import log_to_mlflow
+
+    try:
+        _to_stderr(f"logged to MLflow as run {log_to_mlflow(state, run, uri)}")
+    except PlimsollError as error:
+        _to_stderr(f"warning: {error}")
+
+
+def _say_up(state: StateDirectory, as_json: bool) -> None:
     from plimsoll.targets.local.servers import running_services
 
     write = _to_stderr if as_json else click.echo
-    for name, service in running_services(state).items():  # type: ignore[arg-type]
+    for name, service in running_services(state).items():
         write(f"  {name} is up at {service.url}  (plimsoll predict {name} --input FILE)")
     write("  Ctrl-C stops it")
 
