@@ -1,4 +1,4 @@
-"""Runs, figures and model versions in MLflow, where MLFLOW_TRACKING_URI names a server. Source: MLflow's tracking API."""
+"""Runs, figures and model versions in MLflow, where MLFLOW_TRACKING_URI names one. Source: MLflow's tracking API."""
 
 from __future__ import annotations
 

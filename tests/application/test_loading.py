@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plimsoll.application.checks import check
+from plimsoll.application.loading import ApplicationFile, load
+from plimsoll.errors import FileError
+
+GOOD = """\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Application
+metadata: {name: maintenance}
+spec:
+  datasets:
+    orders: {source: orders.csv}
+    features:
+      run: python prepare.py
+      inputs: [orders]
+      outputs: [train.parquet, live.parquet]
+  models:
+    triage:
+      train:
+        run: python train.py
+        inputs: [features]
+        framework: xgboost
+        workers: 2
+        resources: {cpu: 1, memory: 1Gi}
+      accept: {accuracy: ">= 0.9"}
+  services:
+    triage: {model: triage}
+  batches:
+    backlog: {model: triage, input: features/live.parquet}
+"""
+
+
+def loaded(directory: Path, text: str) -> ApplicationFile:
+    path = directory / "plimsoll.yaml"
+    path.write_text(text, encoding="utf-8")
+    (directory / "orders.csv").write_text("a\n1\n")
+    file = load(path)
+    check(file)
+    return file
+
+
+def mistake(directory: Path, text: str) -> FileError:
+    with pytest.raises(FileError) as caught:
+        loaded(directory, text)
+    assert caught.value.exit_code == 2
+    return caught.value
+
+
+def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
+    file = loaded(tmp_path, GOOD)
+    assert file.application.metadata.name == "maintenance"
+    assert file.application.spec.models["triage"].train.workers == 2
+    assert file.application.spec.models["triage"].accept == {"accuracy": ">= 0.9"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says"),
+    [
+        ("workers: 2", "worker: 2", "17:9", "did you mean 'workers'?"),
+        ("workers: 2", "workers: two", "17:18", "a whole number is wanted here, this is the text 'two'"),
+        ("workers: 2", "workers: 0", "17:18", "must be at least 1"),
+        ("workers: 2", "workers: yes", "17:18", "this is the truth value true"),
+        ("framework: xgboost", "framework: xgbost", "16:20", "did you mean 'xgboost'?"),
+        ("framework: xgboost", "framework: ray", "16:20", "this version cannot run framework ray"),
+        ("memory: 1Gi", "memory: 1 potato", "18:37", "such as 512Mi, 2Gi"),
+        ("memory: 1Gi", "memory: 512", "18:37", "this is the number 512"),
+        ("inputs: [features]", "inputs: features", "15:17", "write [features]"),
+        ("inputs: [features]", "inputs: [feature]", "15:18", "did you mean 'features'?"),
+        ("inputs: [features]", "inputs: [features/tran.parquet]", "15:18", "did you mean 'train.parquet'?"),
+        ('accuracy: ">= 0.9"', 'accuracy: ">== 0.9"', "19:26", "such as >= 0.9"),
+        ("model: triage}\n  batches", "model: traige}\n  batches", "21:21", "did you mean 'triage'?"),
+        ("source: orders.csv", "source: order.csv", "6:22", "did you mean 'orders.csv'?"),
+        ("source: orders.csv", "sorce: orders.csv", "6:14", "did you mean 'source'?"),
+        ("      run: python prepare.py\n", "", "7:5", "neither `source` nor `run`"),
+        ("      outputs: [train.parquet, live.parquet]\n", "", "7:5", "lacks `outputs`"),
+        ("[train.parquet, live", "[../train.parquet, live", "10:17", "not below $PLIMSOLL_OUTPUT"),
+        ("input: features/live.parquet", "input: features", "23:37", "a batch scores one table"),
+        ("    features:\n", "    orders:\n", "7:5", "'orders' stands here twice"),
+        ("{name: maintenance}", "{name: Maintenance!}", "3:18", "small letters"),
+        ("kind: Application", "kind: Pod", "2:7", "'kind' must be Application"),
+        ("metadata: {name: maintenance}\n", "", "1:1", "lacks the key 'metadata'"),
+        ("services:\n    triage: {model: triage}", "services:\n    triage: {model: triage, scale: {min: 0}}", "21:29", "cannot run 'scale'"),
+        ("services:\n", "indexes: {a: {documents: orders, text: t, embed: m}}\n  services:\n", "20:13", "cannot run indexes"),
+        ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: triage, weight: 9}]}\n  b", "21:21", "sum to 99"),
+        ("orders: {source: orders.csv}", "orders: {run: a, inputs: [features], outputs: [x]}", "6:30", "made from each other"),
+        ("orders: {source", "orders: {source: [", "", "this is not YAML"),
+        ("spec:\n", "spec:\n\tx: 1\n", "5:1", "indent with spaces"),
+    ],
+)  # fmt: skip
+def test_each_mistake_is_told_with_its_place_and_what_was_meant(
+    tmp_path: Path, old: str, new: str, place: str, says: str
+) -> None:
+    assert old in GOOD
+    text = GOOD.replace(old, new, 1)
+    error = mistake(tmp_path, text)
+    assert says in str(error)
+    assert f"plimsoll.yaml:{place}" in error.where
+
+
+def test_names_that_give_one_variable_are_refused(tmp_path: Path) -> None:
+    inputs = GOOD.replace("inputs: [features]", "inputs: [features/train.parquet, features/live.parquet]")
+    assert "PLIMSOLL_INPUT_FEATURES" in str(mistake(tmp_path, inputs))
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "[1, 2]", "just text", "a: 1\n---\nb: 2\n"])
+def test_what_is_no_application_is_refused(tmp_path: Path, content: str) -> None:
+    assert mistake(tmp_path, content).message
+
+
+def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(FileError, match="plimsoll init"):
+        load(tmp_path / "plimsoll.yaml")
+
+
+def test_nested_aliases_cannot_fill_the_memory(tmp_path: Path) -> None:
+    bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+    bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
+    assert "stand for too much" in mistake(tmp_path, bomb).message
+
+
+def test_several_mistakes_are_all_named(tmp_path: Path) -> None:
+    text = GOOD.replace("workers:", "wrkers:").replace("framework: xgboost", "framework: xgb")
+    assert "and 1 more" in mistake(tmp_path, text).hint
+
+
+def paths_of(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, item in inner for found in paths_of(item, (*path, key)))]
+
+
+DOCUMENT = yaml.safe_load(GOOD)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3))  # fmt: skip
+
+
+@given(path=st.sampled_from(paths_of(DOCUMENT)[1:]), value=VALUES)
+def test_any_value_anywhere_loads_or_is_told_with_a_line(
+    path: tuple[Any, ...], value: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = value
+    directory = tmp_path_factory.mktemp("file")
+    try:
+        loaded(directory, yaml.safe_dump(document, allow_unicode=True))
+    except FileError as error:
+        assert "plimsoll.yaml:" in error.where
+        assert error.message
+
+
+@given(text=st.text(max_size=60))
+def test_any_text_loads_or_is_told(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("file") / "plimsoll.yaml"
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
+    with pytest.raises(FileError):
+        load(path)

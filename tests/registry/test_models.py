@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from plimsoll.errors import ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.comparison import compare
+from plimsoll.registry.keys import KeyRing
+from plimsoll.registry.models import ModelRegistry, require_accepted
+
+from .conftest import register
+
+
+def test_a_registered_model_is_found_and_opened_with_its_bytes(registry: ModelRegistry) -> None:
+    register(registry)
+    opened = registry.open(registry.find("triage"))
+    assert opened.version.reference == "triage@1"
+    assert {name: path.read_bytes() for name, path in opened.files.items()} == {
+        "model.onnx": b"weights",
+        "words.txt": b"a b c",
+    }
+
+
+def test_versions_count_up_and_the_newest_is_found_by_name(registry: ModelRegistry) -> None:
+    register(registry, "k1")
+    register(registry, "k2", b"better")
+    assert [version.reference for version in registry.versions()] == ["triage@1", "triage@2"]
+    assert registry.find("triage").version == 2
+    assert registry.find("triage@1").version == 1
+
+
+def test_the_same_training_is_the_same_version(registry: ModelRegistry) -> None:
+    assert register(registry) == register(registry)
+    assert len(registry.versions()) == 1
+    assert register(registry, accept={"accuracy": "> 0.1"}).version == 2
+
+
+def test_a_reference_that_is_not_there_says_what_is(registry: ModelRegistry) -> None:
+    register(registry)
+    with pytest.raises(PlimsollError) as caught:
+        registry.find("traige")
+    assert caught.value.hint == "did you mean 'triage'?"
+    with pytest.raises(PlimsollError) as caught:
+        registry.find("triage@7")
+    assert "triage@1" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("accept", "accepted", "refusal"),
+    [
+        ({"accuracy": ">= 0.8"}, True, ""),
+        ({"accuracy": "> 0.8"}, False, "accuracy is 0.8, wanted > 0.8"),
+        ({"recall": "> 0.1"}, False, "recall was not measured, wanted > 0.1"),
+    ],
+)
+def test_bounds_gate_what_may_be_served(
+    registry: ModelRegistry, accept: dict[str, str], accepted: bool, refusal: str
+) -> None:
+    version = register(registry, accept=accept)
+    assert version.accepted is accepted
+    if accepted:
+        require_accepted(version)
+        return
+    with pytest.raises(ModelRefused, match=refusal):
+        require_accepted(version)
+
+
+def test_two_versions_are_compared_in_figures_and_origin(registry: ModelRegistry) -> None:
+    first = register(registry, "k1")
+    second = register(registry, "k2", b"other", metrics={"accuracy": 0.9, "f1": 0.7})
+    compared = compare(first, second)
+    assert compared.metrics == {"accuracy": (0.8, 0.9), "f1": (None, 0.7)}
+    assert compared.changed["code"] == ("train.py",)
+    assert compared.changed["data"] == ()
+    assert compared.changed["files"] == ("model.onnx",)
+
+
+def test_a_model_of_an_unknown_signer_is_refused_and_trusted_once_the_key_is(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    version = register(registry)
+    stranger = ModelRegistry(registry.layout.root, KeyRing(tmp_path / "others"))
+    with pytest.raises(ModelRefused, match="not trusted here"):
+        stranger.open(version)
+    shutil.copytree(tmp_path / "keys" / "trusted", tmp_path / "others" / "trusted")
+    assert stranger.open(version).version == version
+
+
+def test_the_private_key_is_readable_by_its_owner_only(registry: ModelRegistry, tmp_path: Path) -> None:
+    register(registry)
+    assert (tmp_path / "keys" / "signing.pem").stat().st_mode & 0o077 == 0
+
+
+def test_the_signature_of_one_version_does_not_vouch_for_another(registry: ModelRegistry) -> None:
+    register(registry, "k1")
+    register(registry, "k2", b"worse")
+    path = registry.layout.root / "index.json"
+    index = json.loads(path.read_text())
+    names = [entry for entry in index["manifests"] if "org.opencontainers.image.ref.name" in entry["annotations"]]
+    first, second = names[0]["annotations"], names[1]["annotations"]
+    names[0]["annotations"], names[1]["annotations"] = second, first
+    path.write_text(json.dumps(index))
+    with pytest.raises(ModelRefused, match="the index calls"):
+        registry.open(registry.find("triage@1"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
+@given(data=st.data())
+def test_one_flipped_byte_anywhere_is_refused_or_changes_nothing(
+    data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    directory = tmp_path_factory.mktemp("flip")
+    registry = ModelRegistry(directory / "registry", KeyRing(directory / "keys"))
+    before = registry.open(register(registry))
+    bytes_before = {name: path.read_bytes() for name, path in before.files.items()}
+    shutil.rmtree(registry.layout.root / "opened")
+    files = sorted(path for path in registry.layout.root.rglob("*") if path.is_file() and path.stat().st_size)
+    path = data.draw(st.sampled_from(files))
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    try:
+        after = registry.open(registry.find("triage@1"))
+    except PlimsollError as error:
+        assert error.message
+        return
+    assert path.name in {"oci-layout", "index.json"}
+    assert {name: file.read_bytes() for name, file in after.files.items()} == bytes_before
+    assert after.version == before.version
+
+
+@pytest.mark.parametrize("what", ["layer", "truncated", "missing"])
+def test_a_damaged_file_is_named(registry: ModelRegistry, what: str) -> None:
+    version = register(registry)
+    blob = registry.layout.path(version.files["model.onnx"].digest)
+    if what == "layer":
+        blob.write_bytes(b"weightz")
+    elif what == "truncated":
+        blob.write_bytes(b"weig")
+    else:
+        blob.unlink()
+    with pytest.raises(ModelRefused, match=r"model\.onnx of triage@1") as caught:
+        registry.open(version)
+    assert caught.value.hint
+
+
+def add_one(root: Path, key: str) -> None:
+    register(ModelRegistry(root / "registry", KeyRing(root / "keys")), key)
+
+
+def test_writers_at_the_same_time_get_versions_of_their_own(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    writers = [context.Process(target=add_one, args=(tmp_path, f"k{number}")) for number in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join(50)
+        assert writer.exitcode == 0
+    registry = ModelRegistry(tmp_path / "registry", KeyRing(tmp_path / "keys"))
+    assert [version.version for version in registry.versions()] == [1, 2, 3]
+    for version in registry.versions():
+        registry.open(version)
+
+
+ADD_FOR_EVER = """
+import sys, pathlib
+sys.path.insert(0, sys.argv[2])
+from plimsoll.registry.keys import KeyRing
+from plimsoll.registry.models import Lineage, ModelRegistry
+root = pathlib.Path(sys.argv[1])
+registry = ModelRegistry(root / "registry", KeyRing(root / "keys"))
+(root / "m").write_bytes(b"x" * 1000)
+number = 0
+while True:
+    number += 1
+    lineage = Lineage(run="r", step="s", key=f"{sys.argv[3]}-{number}")
+    registry.add("triage", {"m": root / "m"}, lineage=lineage, metrics={}, accept={})
+"""
+
+
+def test_a_kill_at_any_moment_leaves_every_version_whole(tmp_path: Path) -> None:
+    for turn in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", ADD_FOR_EVER, str(tmp_path), ".", str(turn)])
+        index = tmp_path / "registry" / "index.json"
+        size = index.stat().st_size if index.exists() else 0
+        deadline = time.monotonic() + 30
+        while not (index.exists() and index.stat().st_size > size) and time.monotonic() < deadline:
+            time.sleep(0.001 * (turn + 1))
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.wait()
+        registry = ModelRegistry(tmp_path / "registry", KeyRing(tmp_path / "keys"))
+        versions = registry.versions()
+        assert versions
+        for version in versions:
+            registry.open(version)
+
+
+def test_a_disk_that_takes_no_more_is_a_clear_error_and_harms_nothing(registry: ModelRegistry) -> None:
+    version = register(registry)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    big = registry.layout.root.parent / "trained" / "big"
+    big.write_bytes(b"x" * 100_000)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
+    try:
+        with pytest.raises(TargetError, match="cannot be written"):
+            registry.add("triage", {"big": big}, lineage=version.lineage, metrics={}, accept={"a": "> 1"})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert [found.reference for found in registry.versions()] == ["triage@1"]
+    registry.open(version)
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo (apt-get install skopeo)")
+def test_another_tool_reads_the_layout(registry: ModelRegistry) -> None:
+    version = register(registry)
+    raw = subprocess.run(
+        ["skopeo", "inspect", "--raw", f"oci:{registry.layout.root}:triage:1"], capture_output=True, check=True
+    ).stdout
+    manifest = json.loads(raw)
+    assert manifest["artifactType"] == "application/vnd.plimsoll.model.v1"
+    assert {layer["digest"] for layer in manifest["layers"]} == {file.digest for file in version.files.values()}
