@@ -25,7 +25,7 @@ class Digests:
             self._known: dict[str, tuple[str, str]] = msgspec.json.decode(
                 memory.read_bytes(), type=dict[str, tuple[str, str]]
             )
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             self._known = {}
 
     def of(self, path: Path) -> str:

@@ -65,7 +65,7 @@ def read_journal(path: Path) -> Iterator[Observation]:
             continue
         try:
             yield decoder.decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             if number == len(lines):
                 return
             raise PlimsollError(f"this line is not an observation: {error}", where=f"{path}:{number}") from error

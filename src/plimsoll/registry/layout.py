@@ -137,7 +137,7 @@ class Layout:
             index = msgspec.json.decode(path.read_bytes(), type=_Index)
         except FileNotFoundError:
             return []
-        except (OSError, msgspec.DecodeError) as error:
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelRefused(
                 f"the registry's index cannot be read: {error}", where=str(path), hint=DAMAGED
             ) from error

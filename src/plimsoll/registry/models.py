@@ -214,7 +214,7 @@ class ModelRegistry:
     def _manifest(self, entry: Descriptor, what: str) -> Manifest:
         try:
             return msgspec.json.decode(self.layout.read(entry, what), type=Manifest)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelRefused(f"{what} is no manifest: {error}", where=entry.digest, hint=DAMAGED) from error
 
     def _described(self, entry: Descriptor) -> ModelVersion:
@@ -226,7 +226,7 @@ class ModelRegistry:
             files = {
                 layer.annotations[TITLE]: FileEntry(digest=layer.digest, size=layer.size) for layer in manifest.layers
             }
-        except (msgspec.DecodeError, KeyError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
             raise ModelRefused(
                 f"the config of {reference} cannot be read: {error}", where=entry.digest, hint=DAMAGED
             ) from error

@@ -40,7 +40,7 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
         connection.close()
     try:
         decoded = msgspec.json.decode(content)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"the service answered {answer.status} with something other than JSON", where=url) from error
     if answer.status != 200:
         reason = decoded.get("error") if isinstance(decoded, dict) else None

@@ -26,7 +26,7 @@ def answer_request(url: str, model: str, path: Path) -> dict[str, Any]:
         request = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise PlimsollError(f"the request cannot be read: {error.strerror}", where=str(path)) from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PlimsollError(f"this is no JSON: {error}", where=str(path)) from error
     if not isinstance(request, dict):
         raise PlimsollError("a request is an object with `inputs`", where=str(path))

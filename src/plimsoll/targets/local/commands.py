@@ -95,7 +95,7 @@ def read_metrics(output: Path) -> dict[str, float]:
         return {}
     try:
         return dict(msgspec.json.decode(content, type=dict[str, float]))
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetError(
             f"metrics.json is not one flat object of names and finite numbers: {error}",
             hint='write for example {"accuracy": 0.93, "rows": 1200}',

@@ -139,7 +139,7 @@ def running_services(state: StateDirectory) -> dict[str, RunningService]:
         try:
             service = msgspec.json.decode(path.read_bytes(), type=RunningService)
             os.kill(service.pid, 0)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             continue
         found[service.name] = service
     return found

@@ -65,7 +65,7 @@ class StateDirectory:
         directory = self.results / key
         try:
             result: dict[str, Any] = msgspec.json.decode((directory / "result.json").read_bytes())
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         for file in result.get("outputs", ()):
             path = Path(file["path"]) if "path" in file else directory / "output" / file["name"]
