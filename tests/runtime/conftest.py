@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+TYPES = {
+    "BOOL": TensorProto.BOOL,
+    "INT8": TensorProto.INT8,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+    "UINT8": TensorProto.UINT8,
+    "UINT16": TensorProto.UINT16,
+    "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64,
+    "FP16": TensorProto.FLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    "BYTES": TensorProto.STRING,
+}
+
+
+def save(path: Path, graph: onnx.GraphProto, **properties: list[str]) -> Path:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    helper.set_model_props(model, {name: json.dumps(words) for name, words in properties.items()})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path
+
+
+def linear_model(path: Path) -> Path:
+    """Two features to a score and a label of two classes."""
+    weights = np.array([[1.0], [-2.0]], dtype=np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["x", "w"], ["score"]),
+            helper.make_node("Greater", ["score", "zero"], ["above"]),
+            helper.make_node("Cast", ["above"], ["label"], to=TensorProto.INT64),
+        ],
+        "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [
+            helper.make_tensor_value_info("score", TensorProto.FLOAT, [None, 1]),
+            helper.make_tensor_value_info("label", TensorProto.INT64, [None, 1]),
+        ],
+        [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.float32(0).reshape(()), "zero")],
+    )
+    return save(path, graph, features=["left", "right"], classes=["below", "above"])
+
+
+def identity_model(path: Path) -> Path:
+    """Every datatype comes back as it was sent."""
+    nodes = [helper.make_node("Identity", [f"in_{name}"], [f"out_{name}"]) for name in TYPES]
+    graph = helper.make_graph(
+        nodes,
+        "identity",
+        [helper.make_tensor_value_info(f"in_{name}", kind, [None, None]) for name, kind in TYPES.items()],
+        [helper.make_tensor_value_info(f"out_{name}", kind, [None, None]) for name, kind in TYPES.items()],
+    )
+    return save(path, graph)
+
+
+def slow_model(path: Path) -> Path:
+    """A chain of products of large matrices: half a second or more on one core."""
+    size = 1024
+    nodes = [helper.make_node("MatMul", ["x" if n == 0 else f"h{n}", "w"], [f"h{n + 1}"]) for n in range(24)]
+    weights = (np.eye(size) * 0.5).astype(np.float32)
+    graph = helper.make_graph(
+        nodes,
+        "slow",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, size])],
+        [helper.make_tensor_value_info("h24", TensorProto.FLOAT, [None, size])],
+        [numpy_helper.from_array(weights, "w")],
+    )
+    return save(path, graph)
+
+
+class Server:
+    def __init__(self, model: Path, directory: Path, *arguments: str) -> None:
+        ready = directory / "ready.json"
+        argv = [sys.executable, "-m", "plimsoll.runtime.server", "--name", "m", "--version", "3", "--model", str(model)]
+        self.process = subprocess.Popen([*argv, "--ready-file", str(ready), *arguments], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 30
+        while not ready.exists():
+            assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        self.url = json.loads(ready.read_text())["url"]
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def stop(self) -> int:
+        self.client.close()
+        self.process.terminate()
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            if self.process.stderr:
+                self.process.stderr.close()
+
+
+@pytest.fixture(scope="module")
+def linear(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("linear")
+    server = Server(linear_model(directory / "model.onnx"), directory)
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("identity")
+    server = Server(identity_model(directory / "model.onnx"), directory)
+    yield server
+    assert server.stop() == 0
