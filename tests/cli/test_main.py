@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from plimsoll.cli.main import VERBS
+
+from .conftest import Plimsoll, answer, write
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(plimsoll: Plimsoll, verb: str) -> None:
+    ended = plimsoll(verb, "--help")
+    assert ended.returncode == 0
+    assert "--json" in ended.stdout
+
+
+def test_a_misspelt_verb_is_told_what_was_meant(plimsoll: Plimsoll) -> None:
+    ended = plimsoll("modles")
+    assert ended.returncode == 2
+    assert "Did you mean 'models'?" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [("run",), ("plan",), ("status",), ("models",), ("predict", "m", "--input", "x")])
+def test_errors_are_one_json_object_with_three_keys(plimsoll: Plimsoll, arguments: tuple[str, ...]) -> None:
+    ended = plimsoll(*arguments, "--json")
+    assert ended.returncode == 2
+    assert set(answer(ended)["error"]) == {"message", "where", "hint"}
+    assert ended.stderr == ""
+
+
+def test_a_mistake_in_the_file_gives_its_place_and_exit_2(tmp_path: Path, plimsoll: Plimsoll) -> None:
+    write(tmp_path, "  datasets:\n    a: {rum: x, outputs: [y]}\n")
+    ended = plimsoll("run")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: plimsoll.yaml:6:9: unknown key 'rum'\n  did you mean 'run'?")
+
+
+def test_a_target_that_this_version_cannot_use_is_refused(tmp_path: Path, plimsoll: Plimsoll) -> None:
+    write(tmp_path, "  datasets:\n    a: {run: x, outputs: [y]}\n")
+    assert plimsoll("run", "--target", "production").returncode == 2
+
+
+def test_the_schema_is_a_schema(plimsoll: Plimsoll) -> None:
+    schema = json.loads(plimsoll("schema").stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert answer(plimsoll("schema", "--json")) == schema
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        f"{sys.executable} -m plimsoll schema | head -1", shell=True, capture_output=True, text=True, check=True
+    )
+    assert ended.stderr == ""
+
+
+def test_start_up_imports_nothing_heavy() -> None:
+    code = "import sys; sys.argv=['plimsoll','--help']\nfrom plimsoll.cli.main import plimsoll, main\n"
+    code += "try:\n main()\nexcept SystemExit:\n print(*sorted(sys.modules), file=sys.stderr)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ended.stderr.split())
+    assert loaded.isdisjoint({"yaml", "jinja2", "numpy", "onnxruntime", "securesystemslib", "asyncio", "http.client"})

@@ -1,0 +1,105 @@
+"""The starter application from nothing to predictions, as a new user meets it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from .conftest import ENVIRONMENT, Plimsoll, answer
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def starter(tmp_path: Path, plimsoll: Plimsoll) -> Plimsoll:
+    assert plimsoll("init").returncode in {0, 2}
+    directory = tmp_path / "pumps"
+    assert plimsoll("init", "pumps").returncode == 0
+
+    def inside(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return plimsoll(arguments[0], "-f", str(directory), *arguments[1:], **environment)
+
+    return inside
+
+
+@pytest.mark.slow
+def test_a_new_application_runs_to_predictions(tmp_path: Path, starter: Plimsoll) -> None:
+    told = answer(starter("run", "--json"))
+    assert told["state"] == "done", told
+    assert told["models"]["wear"]["accepted"] is True
+    assert (
+        told["models"]["wear"]["metrics"]["accuracy"] > told["models"]["wear"]["metrics"]["baseline_majority_accuracy"]
+    )
+    assert told["services"]["wear"]["url"] is None
+    assert told["batches"]["backlog"]["rows"] == 120
+
+    live = tmp_path / "pumps" / ".plimsoll" / "latest" / "run" / "features" / "live.csv"
+    table = starter("predict", "wear", "--input", str(live)).stdout.splitlines()
+    assert table[0].split() == ["row", "id", "label", "probability"]
+    assert len(table) == 121
+    online = answer(starter("predict", "wear", "--input", str(live), "--json"))["predictions"]
+    batch = (tmp_path / "pumps" / ".plimsoll" / "latest" / "score" / "backlog" / "predictions.csv").read_text()
+    assert [line.split(",")[2] for line in batch.splitlines()[1:]] == [
+        str(int(row["label"] == "worn")) if "label" not in batch.splitlines()[0] else row["label"] for row in online
+    ]
+
+    assert "wear@1" in starter("models").stdout
+    assert "signature, manifest, lineage" in starter("models", "wear", "--verify").stdout
+    blobs = sorted((tmp_path / "pumps/.plimsoll/registry/blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
+    content = bytearray(blobs[-1].read_bytes())
+    content[len(content) // 2] ^= 1
+    blobs[-1].write_bytes(content)
+    refused = starter("predict", "wear", "--input", str(live))
+    assert refused.returncode == 1
+    assert "was altered" in refused.stderr
+
+
+@pytest.mark.slow
+def test_a_model_below_its_bounds_is_registered_and_never_served(tmp_path: Path, starter: Plimsoll) -> None:
+    path = tmp_path / "pumps" / "plimsoll.yaml"
+    path.write_text(path.read_text().replace('">= 0.8"', '">= 0.999"'))
+    told = answer(starter("run", "--json"))
+    assert told["state"] == "failed"
+    assert told["models"]["wear"]["accepted"] is False
+    states = {step["name"]: step["state"] for step in told["steps"]}
+    assert states["register/wear"] == "done"
+    assert states["serve/wear"] == states["score/backlog"] == "failed"
+    assert "may not be served: accuracy is" in next(s["reason"] for s in told["steps"] if s["name"] == "serve/wear")
+
+
+@pytest.mark.slow
+def test_watching_keeps_a_service_up_and_brings_it_back_when_it_dies(tmp_path: Path, starter: Plimsoll) -> None:
+    argv = [sys.executable, "-m", "plimsoll", "run", "-f", str(tmp_path / "pumps"), "--watch"]
+    environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    watching = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def service(unlike: str | None = None) -> str:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            told = starter("status", "--json")
+            url = json.loads(told.stdout).get("services", {}).get("wear", {}).get("url")
+            if url and url != unlike:
+                return str(url)
+            time.sleep(0.2)
+        raise AssertionError("no service came up")
+
+    url = service()
+    with urllib.request.urlopen(f"{url}/v2/models/wear/ready") as ready:
+        assert ready.status == 200
+    pid = json.loads((tmp_path / "pumps/.plimsoll/services/wear.json").read_text())["pid"]
+    subprocess.run(["kill", "-9", str(pid)], check=True)
+    again = service(unlike=url)
+    with urllib.request.urlopen(f"{again}/v2/health/live") as live:
+        assert live.status == 200
+    watching.send_signal(signal.SIGINT)
+    _, errors = watching.communicate(timeout=20)
+    assert watching.returncode == 0, errors
+    assert starter("status", "--json").stdout
+    assert not (tmp_path / "pumps/.plimsoll/services/wear.json").exists()
