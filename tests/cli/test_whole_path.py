@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import signal
 import subprocess
@@ -46,9 +47,8 @@ def test_a_new_application_runs_to_predictions(tmp_path: Path, starter: Plimsoll
     assert len(table) == 121
     online = answer(starter("predict", "wear", "--input", str(live), "--json"))["predictions"]
     batch = (tmp_path / "pumps" / ".plimsoll" / "latest" / "score" / "backlog" / "predictions.csv").read_text()
-    assert [line.split(",")[2] for line in batch.splitlines()[1:]] == [
-        str(int(row["label"] == "worn")) if "label" not in batch.splitlines()[0] else row["label"] for row in online
-    ]
+    scored = list(csv.DictReader(batch.splitlines()))
+    assert [(row["id"], row["label"]) for row in scored] == [(row["id"], row["label"]) for row in online]
 
     assert "wear@1" in starter("models").stdout
     assert "signature, manifest, lineage" in starter("models", "wear", "--verify").stdout

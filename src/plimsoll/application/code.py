@@ -11,6 +11,8 @@ from pathlib import Path
 from plimsoll.application.digests import LEFT_OUT
 
 _WORDS = re.compile(r"[^\s|&;<>()$`\"']+")
+_WRITTEN = re.compile(r">+\s*[^\s|&;<>()$`\"']+")
+"""What a shell writes to: a result of the command and nothing that it depends on."""
 
 
 def code_files(command: str, directory: Path) -> list[Path]:
@@ -36,6 +38,7 @@ def matching(pattern: str, directory: Path) -> list[Path]:
 
 
 def _named(command: str, directory: Path) -> Iterator[Path]:
+    command = _WRITTEN.sub(" ", command)
     try:
         words = shlex.split(command)
     except ValueError:
