@@ -88,8 +88,6 @@ def test_a_killed_xgboost_worker_costs_only_the_rounds_since_the_last_checkpoint
 
 
 def test_tensorflow_reads_its_cluster_with_its_own_parser(tmp_path: Path) -> None:
-    if os.environ.get("PLIMSOLL_TEST_TENSORFLOW") != "1":
-        pytest.skip("needs PLIMSOLL_TEST_TENSORFLOW=1: TensorFlow is a download of more than 1 GB")
     told = train(tmp_path, "tensorflow", "tensorflow_parse.py")
     first, second = models_of_workers(tmp_path)
     assert first == second

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,16 @@ def test_one_flipped_byte_anywhere_is_refused_or_changes_nothing(
     assert path.name in {"oci-layout", "index.json"}
     assert {name: opened.read_bytes() for name, opened in after.files.items()} == bytes_before
     assert after.version == before.version
+
+
+def test_one_model_is_opened_by_many_at_once(registry: ModelRegistry) -> None:
+    version = register(registry)
+    for _ in range(10):
+        shutil.rmtree(registry.layout.root / "opened", ignore_errors=True)
+        with ThreadPoolExecutor(8) as pool:
+            opened = list(pool.map(registry.open, [version] * 8))
+        assert all(one.files["model.onnx"].read_bytes() == b"weights" for one in opened)
+    assert not list(registry.layout.root.rglob("opened/*/.*"))
 
 
 @pytest.mark.parametrize("what", ["layer", "truncated", "missing"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ class KeyRing:
         from securesystemslib.signer import CryptoSigner
 
         self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = self.directory / f".signing.{os.getpid()}"
+        temporary = self.directory / f".signing.{secrets.token_hex(8)}"
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(CryptoSigner.generate_ed25519().private_bytes)
@@ -87,6 +88,6 @@ class KeyRing:
         if path.exists():
             return
         self.trusted.mkdir(parents=True, exist_ok=True, mode=0o700)
-        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary = path.with_suffix(f".{secrets.token_hex(8)}")
         temporary.write_bytes(msgspec.json.encode({"keyid": key.keyid, **key.to_dict()}))
         temporary.replace(path)

@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,7 +91,7 @@ class Layout:
 
     def add_file(self, file: Path, media_type: str, **about: Any) -> Descriptor:
         """Store a file of any size in bounded memory."""
-        temporary = self.blobs / f".{os.getpid()}-{time.monotonic_ns()}"
+        temporary = self.blobs / f".{secrets.token_hex(8)}"
         digest, size = hashlib.sha256(), 0
         try:
             with file.open("rb") as source, temporary.open("xb") as copy:
@@ -186,7 +187,7 @@ def _unwritable(path: Path, error: OSError) -> TargetError:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{time.monotonic_ns()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
             file.write(content)

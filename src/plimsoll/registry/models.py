@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import getpass
 import os
+import secrets
 import shutil
 import socket
 from collections.abc import Mapping
@@ -259,9 +259,8 @@ class ModelRegistry:
             path, blob = directory / title, self.layout.path(layer.digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists() or not path.samefile(blob):
-                temporary = path.with_name(f".{path.name}.{os.getpid()}")
-                with contextlib.suppress(FileNotFoundError):
-                    temporary.unlink()
+                # Services and batches open the same model at the same time, from threads and processes.
+                temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
                 try:
                     os.link(blob, temporary)
                 except OSError:

@@ -17,6 +17,7 @@ A result appears by one rename, after all in it has been written through to the 
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -120,7 +121,7 @@ class StateDirectory:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old or the new content, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     _write_through(temporary, content)
     temporary.rename(path)
     _flush(path.parent)
