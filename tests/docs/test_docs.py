@@ -1,0 +1,111 @@
+"""What the documents say is run, and what they name is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from plimsoll.application import model
+from plimsoll.cli.main import VERBS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
+
+
+def commands(text: str) -> list[tuple[str, list[str]]]:
+    """Each command of a document's consoles, with the lines that it must print."""
+    found: list[tuple[str, list[str]]] = []
+    for block in CONSOLE.findall(text):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append((line[2:], []))
+            else:
+                found[-1][1].append(line)
+    return found
+
+
+def matches(expected: str, printed: str) -> bool:
+    """`…` stands for anything; runs of spaces for each other."""
+    parts = [re.escape(" ".join(part.split())) for part in expected.split("…")]
+    return re.fullmatch(r"\s*" + ".*".join(parts) + r"\s*", " ".join(printed.split())) is not None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "document", [path for path in DOCUMENTS if "```console" in path.read_text()], ids=lambda path: path.name
+)
+def test_every_command_of_a_document_does_what_it_shows(document: Path, tmp_path: Path) -> None:
+    directory = tmp_path
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "COLUMNS": "110",
+    }
+    for command, expected in commands(document.read_text()):
+        if command.startswith("cd "):
+            directory = directory / command[3:]
+            continue
+        ended = subprocess.run(
+            command, shell=True, cwd=directory, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, f"{command}\n{ended.stdout}{ended.stderr}"
+        printed = iter(ended.stdout.splitlines())
+        for line in expected:
+            if line.strip() != "…":
+                assert any(matches(line, other) for other in printed), f"{command}\n{line}\n{ended.stdout}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if not link.startswith("http"):
+            assert (document.parent / link).exists(), link
+
+
+def test_every_key_of_the_file_is_explained() -> None:
+    text = (ROOT / "docs" / "application.md").read_text()
+    kinds = (
+        model.Spec,
+        model.Environment,
+        model.Dataset,
+        model.Train,
+        model.Model,
+        model.Service,
+        model.Batch,
+        model.Resources,
+    )
+    names = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
+    assert len(names) > 25
+    assert [name for name in sorted(names) if not re.search(rf"`(\w+\.)*(NAME\.)?{name}(\.\w+)?`", text)] == []
+
+
+def test_every_dependency_has_its_reason() -> None:
+    text = (ROOT / "docs" / "dependencies.md").read_text()
+    project = (ROOT / "pyproject.toml").read_text()
+    block = project.partition("dependencies = [")[2].partition("[project.scripts]")[0]
+    names = set(re.findall(r'"([A-Za-z0-9_-]+)(?:\[\w+\])?[>=]', block))
+    assert len(names) > 10
+    assert [name for name in sorted(names) if name not in text] == []
+
+
+def test_the_readme_names_only_verbs_that_there_are() -> None:
+    used = set(re.findall(r"^plimsoll ([a-z]+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    assert used
+    assert used <= set(VERBS)
+
+
+def test_the_changelog_has_the_version_that_is_installed() -> None:
+    from plimsoll import __version__
+
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "[Unreleased]" in text or f"[{__version__}]" in text
+    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
