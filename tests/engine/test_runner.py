@@ -167,7 +167,8 @@ def test_a_defect_in_a_target_fails_the_step_instead_of_hanging_the_run(tmp_path
 
     state, run = carry_out(Broken(), [step("run/a")], tmp_path / "j")
     assert state == "failed"
-    assert "internal error" in run.step("run/a").reason
+    assert run.step("run/a").reason == "internal error: KeyError('defect'); please report it with the run's journal"
+    assert "Traceback" in next(seen.fact["trace"] for seen in read_journal(tmp_path / "j") if seen.event == "defect")
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (20, 30.0)])

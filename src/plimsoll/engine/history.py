@@ -6,6 +6,7 @@ Events, by who writes them:
              step-started    key
              attempt-failed  attempt, reason, again_in (seconds until the next attempt)
              step-ended      state (`done`, `failed`, `skipped`, `stopped`), cached, reason, result
+             defect          trace (of an error in the engine or a target that nobody foresaw)
              run-ended       state (`done`, `failed`, `stopped`), reason
     target   worker-started  rank, pid, attempt
              rendezvous-ready  address, attempt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import traceback
@@ -108,7 +109,9 @@ class Engine:
         except PlimsollError as error:
             self._settle_quietly(step, str(error))
         except Exception as error:  # noqa: BLE001 - a defect of ours must end the step, not hang the run
-            self._settle_quietly(step, f"internal error: {error!r}\n{traceback.format_exc()}")
+            with contextlib.suppress(PlimsollError):
+                self._record(step.name, "defect", trace=traceback.format_exc())
+            self._settle_quietly(step, f"internal error: {error!r}; please report it with the run's journal")
         finally:
             self._ended.put((step, state))
 
