@@ -7,6 +7,8 @@ import pytest
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.journal import Journal, read_journal
 from plimsoll.engine.runner import Backoff, Engine
+from plimsoll.errors import PlimsollError
+from plimsoll.evidence.observation import Observation
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Fetch, Plan, Share, Step, TrainGang
 from plimsoll.targets.memory import MemoryTarget
@@ -169,6 +171,24 @@ def test_a_defect_in_a_target_fails_the_step_instead_of_hanging_the_run(tmp_path
     assert state == "failed"
     assert run.step("run/a").reason == "internal error: KeyError('defect'); please report it with the run's journal"
     assert "Traceback" in next(seen.fact["trace"] for seen in read_journal(tmp_path / "j") if seen.event == "defect")
+
+
+def test_a_journal_that_cannot_be_written_ends_the_run_at_once(tmp_path: Path) -> None:
+    class Full(Journal):
+        def append(self, observation: Observation) -> None:
+            if observation.event == "step-ended":
+                raise PlimsollError("the journal cannot be written: No space left on device")
+            super().append(observation)
+
+    def long(_: object, stop: threading.Event) -> dict[str, int]:
+        assert stop.wait(30)
+        return {}
+
+    target = MemoryTarget(work={"run/long": long})
+    plan = Plan(application="a", target="memory", steps=(step("run/long"), step("run/a"), step("run/b", "run/a")))
+    target.results["key-of-run/a"] = {}
+    with Full(tmp_path / "j") as journal, pytest.raises(PlimsollError, match="cannot be written"):
+        Engine(target, journal, backoff=QUICK).run(plan, target.facts(), run="r1")
 
 
 @pytest.mark.parametrize(("attempt", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (20, 30.0)])

@@ -60,12 +60,17 @@ class Engine:
         waiting = list(plan.steps)
         room = Room(facts)
         with ThreadPoolExecutor(max_workers=64, thread_name_prefix="step") as pool:
-            while waiting or room.taken:
-                waiting = self._start_what_can(waiting, room, pool)
-                if room.taken:
-                    step, state = self._ended.get()
-                    room.give_back(step)
-                    self._states[step.name] = state
+            try:
+                while waiting or room.taken:
+                    waiting = self._start_what_can(waiting, room, pool)
+                    if room.taken:
+                        step, state = self._ended.get()
+                        room.give_back(step)
+                        self._states[step.name] = state
+            except BaseException:
+                # Such as a journal that cannot be written: what runs must not be waited for.
+                self.stop()
+                raise
         state = self._state()
         self._record("run", "run-ended", state=state)
         return state
