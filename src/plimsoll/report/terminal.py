@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 
 from plimsoll.engine.history import StepHistory
@@ -69,8 +68,8 @@ def _model_lines(model: ModelReport) -> Iterator[tuple[str, str]]:
 
 
 def _clean(text: str) -> str:
-    """Without characters that would move the cursor or turn the writing direction."""
-    return "".join(sign if unicodedata.category(sign)[0] != "C" else "?" for sign in text)
+    """Without characters that would move the cursor, turn the writing direction or break the line."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def _painted(text: str, paint: str) -> str:

@@ -153,6 +153,7 @@ def test_leftovers_of_a_killed_run_are_ended_by_the_next(tmp_path: Path, target:
     mark = target.state.work / "old" / "output"
     mark.mkdir(parents=True)
     pid = os.posix_spawn("/bin/sleep", ["sleep", "604"], {"PLIMSOLL_OUTPUT": str(mark)})
+    assert until(lambda: pid in processes_of(mark))
     assert target.clean_up() == 1
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
     assert list(target.state.work.iterdir()) == []
