@@ -24,6 +24,8 @@ SEED = 20260101
 EXAMPLE = ROOT / "examples" / "maintenance"
 LEFT_OUT = shutil.ignore_patterns(".plimsoll", "__pycache__")
 LIMIT = 180.0
+ENVIRONMENT = {**os.environ, "ROUNDS": "30"}
+"""Three checkpoints are enough to be killed between, and a hundred kills then take a quarter of an hour."""
 
 
 class Failure(Exception):
@@ -78,7 +80,9 @@ def _application(directory: Path) -> Path:
 def _kill_once(directory: Path, victim: str, moment: float, seen: dict[str, tuple[int, int]]) -> None:
     """Start a run, kill the victim at the moment, and look at what is left."""
     with (directory / "out.log").open("ab") as log:
-        process = subprocess.Popen([*PLIMSOLL, "run"], cwd=directory, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            [*PLIMSOLL, "run"], cwd=directory, env=ENVIRONMENT, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         process.wait(moment)
     except subprocess.TimeoutExpired:
@@ -114,7 +118,7 @@ def _retries_are_spent(directory: Path) -> bool:
 
 def _run_to_end(directory: Path) -> None:
     ended = subprocess.run(
-        [*PLIMSOLL, "run"], cwd=directory, capture_output=True, text=True, timeout=LIMIT, check=False
+        [*PLIMSOLL, "run"], cwd=directory, env=ENVIRONMENT, capture_output=True, text=True, timeout=LIMIT, check=False
     )
     if ended.returncode != 0:
         sys.exit(f"the run does not go on:\n{ended.stdout[-3000:]}{ended.stderr[-3000:]}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -44,11 +45,11 @@ HEAD = "apiVersion: plimsoll.dev/v1alpha1\nkind: Application\nmetadata: {name: b
 
 
 def three_steps() -> str:
-    """An application of three Python steps, each after the one before."""
+    """An application of three Python steps, each after the one before, by the interpreter that Metaflow's steps use."""
     lines = []
     for number, name in enumerate("abc"):
         inputs = f", inputs: [{'abc'[number - 1]}/value.txt]" if number else ""
-        lines.append(f"    {name}: {{run: python step.py {name}{inputs}, outputs: [value.txt]}}\n")
+        lines.append(f"    {name}: {{run: {sys.executable} step.py {name}{inputs}, outputs: [value.txt]}}\n")
     return HEAD + "".join(lines)
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from benchmarks.measuring import PLIMSOLL, ROOT, median, verdict
 
-PAIRS = 5
-ROUNDS = "400"
+PAIRS = 3
+ROUNDS = "250"
 EXAMPLE = ROOT / "examples" / "maintenance"
 TRACKER = ROOT / "src" / "plimsoll" / "runtime" / "rendezvous" / "xgboost_tracker.py"
 
