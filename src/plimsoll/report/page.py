@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from plimsoll.engine.history import StepHistory
 from plimsoll.report.charts import MOST, bars, curve, flow, timings
 from plimsoll.report.contents import (
@@ -16,20 +20,29 @@ from plimsoll.report.contents import (
 )
 from plimsoll.report.terminal import SIGNS
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 MOST_WORKERS = 64
 """Rows of processes; a page for people has no use for more."""
 
 
+@functools.cache
+def template() -> Template:
+    """The page's template. Reading it takes a tenth of a second, which a caller may spend while something else runs."""
+    from jinja2 import Environment, FileSystemLoader
+
+    templates = FileSystemLoader(Path(__file__).with_name("templates"))
+    return Environment(loader=templates, autoescape=True, trim_blocks=True, lstrip_blocks=True).get_template(
+        "page.html"
+    )
+
+
 def page(report: RunReport) -> str:
     """The whole page; every text from the run is escaped."""
-    from jinja2 import Environment, PackageLoader
-
-    environment = Environment(
-        loader=PackageLoader("plimsoll.report"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
     run = report.history
     workers = [(step, worker) for step in run.steps for worker in step.workers][:MOST_WORKERS]
-    return environment.get_template("page.html").render(
+    return template().render(
         run=run,
         load_line=load_line(run),
         models=report.models,

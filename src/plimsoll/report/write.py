@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from importlib import metadata
 from pathlib import Path
 
@@ -19,6 +20,13 @@ CURVE = "metrics.jsonl"
 def report_path(state: StateDirectory, run: str) -> Path:
     """Where the page of a run is."""
     return state.runs / run / "report.html"
+
+
+def read_ahead() -> None:
+    """Read what drawing a page needs, on a thread of its own while steps run."""
+    from plimsoll.report.page import template
+
+    threading.Thread(target=template, daemon=True, name="report").start()
 
 
 def write_report(state: StateDirectory, run: str) -> Path:

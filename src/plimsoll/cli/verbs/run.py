@@ -29,12 +29,13 @@ def command(file: Path, target: str, watch: bool, as_json: bool) -> int:
     from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.engine.preparation import prepare
     from plimsoll.engine.summary import summary
-    from plimsoll.report.write import terminal_report, write_report
+    from plimsoll.report.write import read_ahead, terminal_report, write_report
 
     prepared = prepare(application_file(file), target)
     run = ApplicationRun(prepared, watch=watch)
     caught = _stop_on_signals(run)
     progress = Progress(_to_stderr if as_json else click.echo, prepared.state.runs / run.id / "logs")
+    read_ahead()
     try:
         history = run.carry_out(progress, on_services_up=lambda _: _say_up(prepared.state, as_json))
     finally:
