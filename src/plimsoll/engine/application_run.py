@@ -50,6 +50,7 @@ class ApplicationRun:
         stopper = threading.Thread(target=self._stop_when_asked, args=(engine,), daemon=True)
         stopper.start()
         try:
+            target.context.warden.start()
             left_over = target.clean_up()
             about: dict[str, Any] = {"run": self.id, "file": str(self.prepared.file.path), "left_over": left_over}
             before = runs(state)[:-1]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import threading
-from importlib import metadata
 from pathlib import Path
 
+from plimsoll import __version__
 from plimsoll.engine.history import RunHistory, StepHistory
 from plimsoll.engine.standing import standing
 from plimsoll.errors import PlimsollError
 from plimsoll.report.contents import ModelReport, Point, RunReport
 from plimsoll.targets.local.models import model_registry
 from plimsoll.targets.local.state import StateDirectory, replace_file
+from plimsoll.targets.local.versions import installed_version
 
 CURVE = "metrics.jsonl"
 
@@ -47,7 +48,7 @@ def terminal_report(state: StateDirectory, run: str, width: int, colour: bool) -
 
 def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     """Models, curves and versions beside the history of a run."""
-    versions = {name: _version(name) for name in ("plimsoll", "onnxruntime")}
+    versions = {"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")}
     models = tuple(model for step in run.steps if (model := _model(state, step)))
     trained = [step for step in run.steps if step.name.startswith("train/")]
     curves = {step.name.partition("/")[2]: _curve(state.output(step.key) / CURVE) for step in trained}
@@ -99,10 +100,3 @@ def _curve(path: Path) -> dict[str, tuple[Point, ...]]:
                 if name != "step" and isinstance(value, int | float):
                     series.setdefault(name, []).append((float(values["step"]), float(value)))
     return {name: tuple(points) for name, points in series.items()}
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""

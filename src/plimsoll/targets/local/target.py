@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from plimsoll import __version__
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.facts import Facts
@@ -20,6 +20,7 @@ from plimsoll.targets.local.models import model_registry
 from plimsoll.targets.local.servers import withdraw
 from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.sweep import end_leftovers
+from plimsoll.targets.local.versions import installed_version
 from plimsoll.targets.local.warden import Warden
 from plimsoll.targets.local.work import WORK
 
@@ -125,7 +126,7 @@ def local_facts() -> Facts:
         memory=memory,
         accelerators=len(list(Path("/dev").glob("nvidia[0-9]*"))),
         providers=PROVIDERS,
-        versions={"plimsoll": metadata.version("plimsoll"), "onnxruntime": _version("onnxruntime")},
+        versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
     )
 
 
@@ -148,10 +149,3 @@ def _is_registered(state: StateDirectory, model: str, result: Mapping[str, Any])
         return bool(model_registry(state).find(f"{model}@{result['version']}").digest == result["digest"])
     except PlimsollError:
         return False
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""

@@ -77,6 +77,12 @@ class Warden:
         self._spawning: dict[int, _Waiting] = {}
         self._running: dict[int, Callable[[Ended], None]] = {}
 
+    def start(self) -> None:
+        """Start the warden process now, so that the first step need not wait for it."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._start()
+
     def spawn(
         self,
         argv: Sequence[str],

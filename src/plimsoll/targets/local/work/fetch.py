@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import urllib.parse
-import urllib.request
 from pathlib import Path
 from typing import IO
 
@@ -27,6 +25,8 @@ def fetch(attempt: Attempt) -> Progress:
     assert isinstance(work, Fetch)  # noqa: S101 - the table of work says so
     if "://" not in work.source:
         return _use_in_place(attempt, work)
+    import urllib.parse
+
     path = attempt.output / (Path(urllib.parse.urlsplit(work.source).path).name or "data")
     digest = _download(attempt, work.source, path)
     if attempt.stopped:
@@ -75,6 +75,8 @@ def _download(attempt: Attempt, source: str, path: Path) -> str:
 
 def _opened(source: str) -> IO[bytes]:
     if source.startswith(("https://", "http://")):
+        import urllib.request
+
         return urllib.request.urlopen(source, timeout=CONNECT_LIMIT)  # type: ignore[no-any-return]  # noqa: S310 - schemes are checked here
     try:
         import fsspec
