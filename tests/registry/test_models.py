@@ -116,6 +116,38 @@ def test_the_signature_of_one_version_does_not_vouch_for_another(registry: Model
         registry.open(registry.find("triage@1"))
 
 
+def test_an_entry_that_is_lost_is_not_answered_with_an_older_version(registry: ModelRegistry) -> None:
+    register(registry, "k1")
+    register(registry, "k2", b"newer")
+    path = registry.layout.root / "index.json"
+    path.write_text(path.read_text().replace('"triage:2"', '"triagf:2"'))
+    with pytest.raises(ModelRefused, match="signed and no longer listed"):
+        registry.find("triage")
+
+
+def test_damage_of_one_version_leaves_the_others_usable(registry: ModelRegistry) -> None:
+    first = register(registry, "k1")
+    second = register(registry, "k2", b"newer")
+    registry.layout.path(second.digest).write_bytes(b"{}")
+    assert registry.open(registry.find("triage@1")).version == first
+    with pytest.raises(ModelRefused, match="the manifest of triage:2"):
+        registry.find("triage")
+
+
+def test_a_lost_index_is_damage_and_not_an_empty_registry(registry: ModelRegistry) -> None:
+    register(registry)
+    (registry.layout.root / "index.json").unlink()
+    with pytest.raises(ModelRefused, match="lost its index"):
+        registry.versions()
+
+
+def test_what_a_killed_writer_left_is_removed_by_the_next(registry: ModelRegistry) -> None:
+    register(registry, "k1")
+    (registry.layout.blobs / ".0123456789abcdef").write_bytes(b"half")
+    register(registry, "k2", b"newer")
+    assert not list(registry.layout.blobs.glob(".*"))
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(file=st.floats(0, 1, exclude_max=True), place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_one_flipped_byte_anywhere_is_refused_or_changes_nothing(

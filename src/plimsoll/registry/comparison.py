@@ -22,7 +22,7 @@ def compare(first: ModelVersion, second: ModelVersion) -> Comparison:
     """What differs between two versions in figures and in what they were made from."""
     names = dict.fromkeys([*first.metrics, *second.metrics])
     single = {
-        "environment": (first.lineage.environment, second.lineage.environment),
+        "environment": (first.lineage.environment[:12], second.lineage.environment[:12]),
         "command": (first.lineage.command, second.lineage.command),
         "framework": (first.framework, second.framework),
     }
@@ -33,10 +33,7 @@ def compare(first: ModelVersion, second: ModelVersion) -> Comparison:
         changed={
             "data": _differing(first.lineage.data, second.lineage.data),
             "code": _differing(first.lineage.code, second.lineage.code),
-            **{
-                kind: (f"{left[:12]} → {right[:12]}",) if left != right else ()
-                for kind, (left, right) in single.items()
-            },
+            **{kind: (f"{left} → {right}",) if left != right else () for kind, (left, right) in single.items()},
             "files": _differing(
                 {name: entry.digest for name, entry in first.files.items()},
                 {name: entry.digest for name, entry in second.files.items()},

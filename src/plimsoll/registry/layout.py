@@ -67,6 +67,8 @@ class Layout:
         try:
             self.blobs.mkdir(parents=True, exist_ok=True)
             if not (self.root / "oci-layout").exists():
+                # The index comes before any blob: from then on, blobs without an index are damage.
+                self.write_entries([])
                 _replace(self.root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         except OSError as error:
             raise _unwritable(self.root, error) from error
@@ -94,7 +96,11 @@ class Layout:
         temporary = self.blobs / f".{secrets.token_hex(8)}"
         digest, size = hashlib.sha256(), 0
         try:
-            with file.open("rb") as source, temporary.open("xb") as copy:
+            source_file = file.open("rb")
+        except OSError as error:
+            raise TargetError(f"a file of the model cannot be read: {error.strerror}", where=str(file)) from error
+        try:
+            with source_file as source, temporary.open("xb") as copy:
                 while chunk := source.read(CHUNK):
                     digest.update(chunk)
                     size += len(chunk)
@@ -137,6 +143,8 @@ class Layout:
         try:
             index = msgspec.json.decode(path.read_bytes(), type=_Index)
         except FileNotFoundError:
+            if any(self.blobs.glob("[0-9a-f]*")):
+                raise ModelRefused("the registry has lost its index", where=str(path), hint=DAMAGED) from None
             return []
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelRefused(
@@ -158,7 +166,11 @@ class Layout:
         """One writer at a time. Raises TargetError when another holds it for too long."""
         self.make()
         deadline = time.monotonic() + LOCK_LIMIT
-        with (self.root / ".lock").open("wb") as file:
+        try:
+            lock = (self.root / ".lock").open("wb")
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+        with lock as file:
             while True:
                 try:
                     fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -168,6 +180,9 @@ class Layout:
                         message = f"another process has been writing to the registry for {LOCK_LIMIT:g} s"
                         raise TargetError(message, where=str(self.root), hint="wait for it, or end it") from None
                     time.sleep(0.01)
+            for left in self.blobs.glob(".*"):
+                # What a writer left that was killed: nobody else writes while this lock is held.
+                left.unlink(missing_ok=True)
             yield
 
 

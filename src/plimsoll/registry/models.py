@@ -26,6 +26,7 @@ CONFIG = "application/vnd.plimsoll.model.config.v1+json"
 FILE = "application/vnd.plimsoll.model.file.v1"
 EMPTY = "application/vnd.oci.empty.v1+json"
 SUBJECT = "dev.plimsoll.subject"
+MODEL = "dev.plimsoll.model"
 
 
 class Lineage(Struct, frozen=True, kw_only=True):
@@ -123,7 +124,7 @@ class ModelRegistry:
                 name=name,
                 version=max((version.version for version in existing), default=0) + 1,
                 created=datetime.now(UTC),
-                author=f"{getpass.getuser()}@{socket.gethostname()}",
+                author=_author(),
                 metrics=metrics,
                 accept=accept,
                 refusals=judge(metrics, accept),
@@ -131,18 +132,24 @@ class ModelRegistry:
             )
             return self._store(config, files)
 
-    def versions(self, name: str | None = None) -> tuple[ModelVersion, ...]:
-        """All versions, of one model or of all, oldest first. Digests of the content are checked by `open`."""
+    def versions(self, name: str | None = None, number: str = "") -> tuple[ModelVersion, ...]:
+        """All versions, of one model or of all, oldest first. Digests of the content are checked by `open`.
+
+        `number` narrows it to one version, whose neighbours may then be damaged.
+        """
         entries = [entry for entry in self.layout.entries() if entry.artifact_type == ARTIFACT]
-        wanted = [
-            entry for entry in entries if name is None or entry.annotations.get(REFERENCE, "").startswith(f"{name}:")
-        ]
-        return tuple(sorted(map(self._described, wanted), key=lambda version: (version.name, version.version)))
+        if name is not None:
+            start = f"{name}:{number}"
+            references = [(entry.annotations.get(REFERENCE, ""), entry) for entry in entries]
+            entries = [entry for ref, entry in references if (ref == start if number else ref.startswith(start))]
+        return tuple(sorted(map(self._described, entries), key=lambda version: (version.name, version.version)))
 
     def find(self, reference: str) -> ModelVersion:
         """`triage` is the newest version, `triage@2` that one. Raises PlimsollError that says what there is."""
         name, _, number = reference.partition("@")
-        found = [version for version in self.versions(name) if number in ("", str(version.version))]
+        if not number:
+            self._require_newest(name)
+        found = [version for version in self.versions(name, number) if number in ("", str(version.version))]
         if found:
             return found[-1]
         known = sorted({version.name for version in self.versions()})
@@ -152,8 +159,23 @@ class ModelRegistry:
                 f"there is no model {reference}", where=str(self.layout.root), hint=f"there are {there}"
             )
         close = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"there are {', '.join(known) or 'no models'}"
+        there = f"there are {', '.join(known)}" if known else "no model has been registered: plimsoll run does"
+        hint = f"did you mean '{close[0]}'?" if close else there
         raise PlimsollError(f"there is no model '{name}'", where=str(self.layout.root), hint=hint)
+
+    def _require_newest(self, name: str) -> None:
+        """Raise ModelRefused when a signature is for a version that is not listed: find must not fall back."""
+        entries = self.layout.entries()
+        listed = {
+            entry.digest
+            for entry in entries
+            if entry.artifact_type == ARTIFACT and entry.annotations.get(REFERENCE, "").startswith(f"{name}:")
+        }
+        for entry in entries:
+            annotations = entry.annotations
+            if annotations.get(MODEL) == name and annotations.get(SUBJECT) not in listed:
+                message = f"a version of '{name}' is signed and no longer listed"
+                raise ModelRefused(message, where=str(self.layout.root / "index.json"), hint=DAMAGED)
 
     def open(self, version: ModelVersion) -> OpenedModel:
         """Verify signature, manifest, config and every file, and give the files under their names.
@@ -194,7 +216,10 @@ class ModelRegistry:
             subject=Descriptor(media_type=MANIFEST, digest=entry.digest, size=entry.size),
         )
         signed = self.layout.add_bytes(
-            signature.encoded(), MANIFEST, artifact_type=signing.ENVELOPE_TYPE, annotations={SUBJECT: entry.digest}
+            signature.encoded(),
+            MANIFEST,
+            artifact_type=signing.ENVELOPE_TYPE,
+            annotations={SUBJECT: entry.digest, MODEL: config.name},
         )
         self.layout.write_entries([*self.layout.entries(), entry, signed])
         return self._described(entry)
@@ -271,6 +296,15 @@ class ModelRegistry:
         return named
 
 
+def _author() -> str:
+    """Who registers, for the record; a process without a user's name is `nobody`."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "nobody"
+    return f"{name}@{socket.gethostname()}"
+
+
 def judge(metrics: Mapping[str, float], accept: Mapping[str, str]) -> tuple[str, ...]:
     """Which bounds are missed, in words; none when the model may be served."""
     refusals = []
@@ -287,6 +321,5 @@ def require_accepted(version: ModelVersion) -> None:
     if not version.accepted:
         raise ModelRefused(
             f"model {version.reference} may not be served: {'; '.join(version.refusals)}",
-            hint="train a better model, loosen `accept`, or name an accepted version such as "
-            f"{version.name}@{max(1, version.version - 1)}",
+            hint="train a better model, loosen `accept`, or name an accepted version: plimsoll models lists them",
         )

@@ -16,6 +16,8 @@ TAG = "plimsoll.run"
 DIGEST = "plimsoll.digest"
 MOST = 500
 """Metrics in one request; MLflow takes at most 1,000."""
+MOST_PARAMETERS = 100
+"""Parameters in one request: MLflow's own limit."""
 
 
 class LoggedModel(Struct, frozen=True, kw_only=True):
@@ -52,7 +54,7 @@ def log_run(
     try:
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         return _log(client, run, experiment, parameters, models, state, at_ms)
-    except MlflowException as error:
+    except (MlflowException, ValueError, OSError) as error:
         raise TargetError(
             f"MLflow did not take the run: {str(error).splitlines()[0][:300]}",
             where=uri,
@@ -86,7 +88,9 @@ def _log(
         metrics += [Metric(f"{prefix}curve.{name}", value, at_ms, step) for step, name, value in model.curve]
     for first in range(0, len(metrics), MOST):
         client.log_batch(identity, metrics=metrics[first : first + MOST])
-    client.log_batch(identity, params=[Param(name, value[:500]) for name, value in parameters.items()])
+    told = [Param(name, value[:500]) for name, value in parameters.items()]
+    for first in range(0, len(told), MOST_PARAMETERS):
+        client.log_batch(identity, params=told[first : first + MOST_PARAMETERS])
     for model in models:
         _register(client, identity, model)
     # The tag comes last: a run that was cut off half-way is logged anew.

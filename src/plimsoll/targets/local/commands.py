@@ -81,8 +81,13 @@ def environment_python(key: str | None, state: StateDirectory) -> Path | None:
     return Path(result["python"])
 
 
-def python_for_scripts(environment: Mapping[str, str]) -> str:
-    """The interpreter that `python` means in an environment."""
+def python_for_scripts(command: str, environment: Mapping[str, str]) -> str:
+    """The interpreter that runs a command's script: the one that it names, else what `python` means to it."""
+    program = argv_of(command)[0]
+    if Path(program).name.startswith("python"):
+        named = shutil.which(program, path=environment["PATH"])
+        if named:
+            return named
     return shutil.which("python", path=environment["PATH"]) or sys.executable
 
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import socket
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -56,7 +56,8 @@ def train(attempt: Attempt) -> Progress:
         address = None
         if contract.rendezvous_script:
             script = _rendezvous_script(contract.rendezvous_script)
-            address = yield from _rendezvous(attempt, script, base, work.workers, until_end)
+            python = python_for_scripts(work.command, base)
+            address = yield from _rendezvous(attempt, [python, str(script)], base, work.workers, until_end)
         gang = Gang(
             hosts=(HOST,) * work.workers,
             ports=free_ports(work.workers),
@@ -106,7 +107,7 @@ def _rendezvous_script(name: str) -> Path:
 
 
 def _rendezvous(
-    attempt: Attempt, script: Path, base: dict[str, str], workers: int, until_end: contextlib.ExitStack
+    attempt: Attempt, script: Sequence[str], base: dict[str, str], workers: int, until_end: contextlib.ExitStack
 ) -> Generator[Observation, None, tuple[str, int]]:
     """Start the rendezvous and wait until it says where it listens; it is ended with the gang.
 
@@ -115,7 +116,7 @@ def _rendezvous(
     ready = attempt.directory / "rendezvous.json"
     ends: queue.Queue[Ended] = queue.Queue()
     log = attempt.log("rendezvous")
-    argv = [python_for_scripts(base), str(script), "--workers", str(workers), "--host", HOST]
+    argv = [*script, "--workers", str(workers), "--host", HOST]
     process = attempt.context.warden.spawn(
         [*argv, "--ready-file", str(ready), "--timeout", f"{RENDEZVOUS_LIMIT:g}"],
         environment={**base, "PLIMSOLL_OUTPUT": str(attempt.output)},
