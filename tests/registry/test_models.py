@@ -225,7 +225,7 @@ def test_a_kill_at_any_moment_leaves_every_version_whole(tmp_path: Path) -> None
     for turn in range(3):
         writer = subprocess.Popen([sys.executable, "-c", ADD, str(tmp_path), str(turn), "100000"])
         index = tmp_path / "registry" / "index.json"
-        size = index.stat().st_size if index.exists() else 0
+        size = index.stat().st_size if index.exists() else 200
         deadline = time.monotonic() + 30
         while not (index.exists() and index.stat().st_size > size) and time.monotonic() < deadline:
             time.sleep(0.001 * (turn + 1))

@@ -292,6 +292,8 @@ class ModelRegistry:
                     # A file system without hard links.
                     shutil.copyfile(blob, temporary)
                 temporary.replace(path)
+                # A rename onto another link of the same file does nothing, says POSIX.
+                temporary.unlink(missing_ok=True)
             named[str(title)] = path
         return named
 
