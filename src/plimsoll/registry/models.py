@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import getpass
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -14,9 +15,10 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.application.scalars import bound_holds
-from plimsoll.errors import ModelRefused, PlimsollError
+from plimsoll.errors import FileError, ModelRefused, PlimsollError
 from plimsoll.registry import signing
 from plimsoll.registry.keys import KeyRing
 from plimsoll.registry.layout import DAMAGED, MANIFEST, REFERENCE, TITLE, Descriptor, Layout, Manifest
@@ -137,7 +139,7 @@ class ModelRegistry:
 
         `number` narrows it to one version, whose neighbours may then be damaged.
         """
-        entries = [entry for entry in self.layout.entries() if entry.artifact_type == ARTIFACT]
+        entries = [entry for entry in self.layout.entries() if entry.artifact_type == ARTIFACT and not _is_tag(entry)]
         if name is not None:
             start = f"{name}:{number}"
             references = [(entry.annotations.get(REFERENCE, ""), entry) for entry in entries]
@@ -145,7 +147,12 @@ class ModelRegistry:
         return tuple(sorted(map(self._described, entries), key=lambda version: (version.name, version.version)))
 
     def find(self, reference: str) -> ModelVersion:
-        """`triage` is the newest version, `triage@2` that one. Raises PlimsollError that says what there is."""
+        """`triage` is the newest version, `triage@2` that one, `triage:best` the one with that tag.
+
+        Raises PlimsollError that says what there is.
+        """
+        if ":" in reference:
+            return self._tagged(reference)
         name, _, number = reference.partition("@")
         if not number:
             self._require_newest(name)
@@ -163,14 +170,46 @@ class ModelRegistry:
         hint = f"did you mean '{close[0]}'?" if close else there
         raise PlimsollError(f"there is no model '{name}'", where=str(self.layout.root), hint=hint)
 
+    def tag(self, version: ModelVersion, tag: str) -> None:
+        """Let `name:tag` stand for a version; a tag that is there moves. Raises FileError for what cannot be a tag.
+
+        A tag is a pointer and not signed: what it leads to is.
+        """
+        if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
+            hint = "a tag starts with a small letter and has small letters, digits, '.', '_' and '-'"
+            raise FileError(f"'{tag}' cannot be a tag", hint=hint)
+        name = f"{version.name}:{tag}"
+        with self.layout.locked():
+            entries = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE) != name]
+            (listed,) = [entry for entry in entries if _is_version(entry, version)]
+            self.layout.write_entries([*entries, replace(listed, annotations={REFERENCE: name})])
+
+    def tags(self) -> dict[str, list[str]]:
+        """Tags by the digest of the version that they stand for."""
+        found: dict[str, list[str]] = {}
+        for entry in self.layout.entries():
+            if entry.artifact_type == ARTIFACT and _is_tag(entry):
+                found.setdefault(entry.digest, []).append(entry.annotations[REFERENCE].partition(":")[2])
+        return found
+
+    def _tagged(self, reference: str) -> ModelVersion:
+        tagged = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE) == reference]
+        found = [
+            version
+            for version in self.versions(reference.partition(":")[0])
+            if tagged and version.digest == tagged[0].digest
+        ]
+        if not found:
+            known = ", ".join(sorted(tag for tags in self.tags().values() for tag in tags))
+            hint = f"its tags are {known}" if known else "no version has a tag: plimsoll models triage@1 --tag best"
+            raise PlimsollError(f"there is no {reference}", where=str(self.layout.root), hint=hint)
+        return found[0]
+
     def _require_newest(self, name: str) -> None:
         """Raise ModelRefused when a signature is for a version that is not listed: find must not fall back."""
         entries = self.layout.entries()
-        listed = {
-            entry.digest
-            for entry in entries
-            if entry.artifact_type == ARTIFACT and entry.annotations.get(REFERENCE, "").startswith(f"{name}:")
-        }
+        numbered = [entry for entry in entries if entry.artifact_type == ARTIFACT and not _is_tag(entry)]
+        listed = {entry.digest for entry in numbered if entry.annotations.get(REFERENCE, "").startswith(f"{name}:")}
         for entry in entries:
             annotations = entry.annotations
             if annotations.get(MODEL) == name and annotations.get(SUBJECT) not in listed:
@@ -296,6 +335,15 @@ class ModelRegistry:
                 temporary.unlink(missing_ok=True)
             named[str(title)] = path
         return named
+
+
+def _is_tag(entry: Descriptor) -> bool:
+    """Whether an index entry stands under a tag and not under a version's number."""
+    return not entry.annotations.get(REFERENCE, "").rpartition(":")[2].isdigit()
+
+
+def _is_version(entry: Descriptor, version: ModelVersion) -> bool:
+    return entry.annotations.get(REFERENCE) == f"{version.name}:{version.version}"
 
 
 def _author() -> str:

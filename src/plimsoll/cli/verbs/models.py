@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 @click.command("models")
 @click.argument("references", nargs=-1)
 @file_option
+@click.option("--tag", default=None, help="Let NAME:TAG stand for the one that is shown.")
 @click.option("--verify", is_flag=True, help="Check signature and every digest of what is shown.")
 @json_option
-def command(references: Sequence[str], file: Path, verify: bool, as_json: bool) -> None:
-    """List models; with one reference (triage or triage@2) show it; with two, compare them."""
+def command(references: Sequence[str], file: Path, tag: str | None, verify: bool, as_json: bool) -> None:
+    """List models; with one reference (triage, triage@2, triage:TAG) show it; with two, compare them."""
     from plimsoll.registry.comparison import compare
     from plimsoll.targets.local.models import model_registry
 
@@ -30,6 +31,10 @@ def command(references: Sequence[str], file: Path, verify: bool, as_json: bool) 
     if len(references) > 2:
         raise FileError("name one model to show it, or two to compare", where=" ".join(references))
     shown = [registry.find(reference) for reference in references] or list(registry.versions())
+    if tag is not None:
+        if len(references) != 1:
+            raise FileError("name the one version that the tag stands for", where="--tag")
+        registry.tag(shown[0], tag)
     if verify:
         for version in shown:
             registry.open(version)
@@ -41,19 +46,20 @@ def command(references: Sequence[str], file: Path, verify: bool, as_json: bool) 
     elif as_json:
         print_json({"models": shown})
     else:
-        _print_all(shown, verified=verify)
+        _print_all(shown, registry.tags(), verified=verify)
 
 
-def _print_all(versions: Sequence[ModelVersion], *, verified: bool) -> None:
+def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str]], *, verified: bool) -> None:
     if not versions:
         click.echo("no models have been registered here")
         return
-    rows = [("MODEL", "CREATED", "ACCEPTED", "DIGEST", "FIGURES")]
+    rows = [("MODEL", "TAGS", "CREATED", "ACCEPTED", "DIGEST", "FIGURES")]
     for version in versions:
         figures = [(name, value) for name, value in version.metrics.items() if not name.startswith("baseline_")]
         rows.append(
             (
                 version.reference,
+                ", ".join(tags.get(version.digest, ())),
                 f"{version.created:%Y-%m-%d %H:%M}",
                 "yes" if version.accepted else "no",
                 version.digest[7:19],
