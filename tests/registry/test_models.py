@@ -137,7 +137,7 @@ def test_an_entry_that_is_lost_is_not_answered_with_an_older_version(registry: M
     register(registry, "k2", b"newer")
     path = registry.layout.root / "index.json"
     path.write_text(path.read_text().replace('"triage:2"', f'"{altered}"'))
-    with pytest.raises(ModelRefused, match="signed and no longer listed|the index calls"):
+    with pytest.raises(ModelRefused, match=r"signed and no longer listed|the index calls"):
         registry.find("triage")
 
 
