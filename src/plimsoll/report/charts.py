@@ -66,7 +66,7 @@ def timings(run: RunHistory) -> str:
     for step in ran:
         assert step.started and step.ended  # noqa: S101 - chosen above
         x, wide = 180 + (step.started.timestamp() - begin) * scale, step.seconds * scale
-        parts.append(f'<text x="0" y="{y + 13}">{escape(_short(step.name, 24))}</text>')
+        parts.append(f'<text x="0" y="{y + 13}">{escape(_short(step.name, 22))}</text>')
         bar = f'<rect x="{x:.1f}" y="{y + 2}" width="{max(wide, 2):.1f}" height="14" rx="3"/>'
         parts.append(f'<g class="step {step.state}">{bar}</g>')
         label = x + max(wide, 2) + 6

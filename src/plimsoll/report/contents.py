@@ -151,7 +151,11 @@ def outcome(step: StepHistory) -> str:
     if figures:
         return ", ".join(f"{name} {number(value)}" for name, value in figures)
     outputs = result.get("outputs") or ()
-    return f"{len(outputs)} files, {amount(sum(file['size'] for file in outputs))}" if outputs else ""
+    return (
+        f"{len(outputs)} file{'s' if len(outputs) != 1 else ''}, {amount(sum(file['size'] for file in outputs))}"
+        if outputs
+        else ""
+    )
 
 
 def layers(run: RunHistory) -> list[list[StepHistory]]:
