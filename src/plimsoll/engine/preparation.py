@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,7 +11,7 @@ from plimsoll.application.checks import check
 from plimsoll.application.loading import ApplicationFile, load
 from plimsoll.application.workspace import gather
 from plimsoll.engine.journal import NAME, read_journal
-from plimsoll.errors import FileError, PlimsollError
+from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.planning.build import plan
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
@@ -40,6 +41,8 @@ def prepare(path: Path, target: str = "local") -> Prepared:
             where="--target",
             hint="leave --target out, or say --target local",
         )
+    if not sys.platform.startswith("linux"):
+        raise TargetError(f"the local target needs Linux, this is {sys.platform}", hint="run in a Linux machine or VM")
     file = load(path)
     check(file, target)
     state = StateDirectory(file.directory)
