@@ -37,6 +37,10 @@ class PlimsollError(Exception):
         advice = f"\n  {self.hint}" if self.hint else ""
         return f"{place}{self.message}{advice}"
 
+    def on_one_line(self) -> str:
+        """For processes whose last line is what their caller shows."""
+        return ", ".join(filter(None, [f"{self.where}: {self.message}" if self.where else self.message, self.hint]))
+
     def as_json(self) -> dict[str, Any]:
         """The one shape of every error under `--json`."""
         return {"error": {"message": self.message, "where": self.where, "hint": self.hint}}

@@ -143,6 +143,7 @@ class _Builder:
             made_of,
             needs=(register.name,) if register else (),
             share=_share(part.resources),
+            retries=1,
         )
 
     def batch(self, name: str, part: Batch) -> Step:

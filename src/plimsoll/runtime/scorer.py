@@ -31,7 +31,7 @@ def main() -> None:
     try:
         score(arguments.model, arguments.input, arguments.output, arguments.checkpoint, arguments.chunk_rows)
     except PlimsollError as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {error.on_one_line()}\n")
         sys.exit(1)
 
 

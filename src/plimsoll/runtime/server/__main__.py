@@ -23,7 +23,7 @@ def main() -> None:
     try:
         serve(arguments)
     except PlimsollError as error:
-        _end(str(error))
+        _end(error.on_one_line())
 
 
 def serve(arguments: argparse.Namespace) -> None:
