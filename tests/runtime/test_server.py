@@ -172,6 +172,21 @@ TEXTS = st.lists(
 RELAXED = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=40)
 
 
+def test_whole_numbers_of_all_64_bits_are_not_taken_for_fractions(identity: Server) -> None:
+    empty = [
+        {"name": f"in_{name}", "datatype": name, "shape": [0, 1], "data": []} for name in DTYPES if name != "UINT64"
+    ]
+
+    def ask(data: list[Any]) -> httpx.Response:
+        tensor = {"name": "in_UINT64", "datatype": "UINT64", "shape": [1, len(data)], "data": data}
+        wanted = [{"name": "out_UINT64"}]
+        return identity.client.post(INFER, json={"inputs": [*empty, tensor], "outputs": wanted})
+
+    assert ask([2**63, 0, 2**64 - 1]).json()["outputs"][0]["data"] == [2**63, 0, 2**64 - 1]
+    for bad in ([2**63, -1], [2**63, 0.5], [2**64], [-1], [0.5], [True, 2**63]):
+        assert ask(bad).status_code == 400, bad
+
+
 @RELAXED
 @given(inputs=ALL, texts=TEXTS)
 def test_every_datatype_and_shape_comes_back_as_it_was_sent(

@@ -62,6 +62,8 @@ def from_json(data: Any, datatype: str, shape: Sequence[int]) -> Array:
         raise BadTensor("data is a list whose rows have different lengths") from error
     if array.size != count:
         raise BadTensor(f"data has {array.size} elements, shape {list(shape)} wants {count}")
+    if datatype == "UINT64" and array.dtype.kind == "f":
+        array = _unsigned(data)
     if array.size and array.dtype.kind not in _KINDS[dtype.kind]:
         raise BadTensor(f"data does not consist of values of the datatype {datatype}")
     if dtype.kind in "iu" and array.size:
@@ -104,6 +106,14 @@ def to_binary(array: Array) -> bytes:
         return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
     encoded = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel().tolist()]
     return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
+
+
+def _unsigned(data: list[Any]) -> Array:
+    """Whole numbers of which some need all 64 bits: numpy would take them for fractions. Raises BadTensor."""
+    flat = _flat(data)
+    if not all(type(value) is int and 0 <= value < 2**64 for value in flat):
+        raise BadTensor("data does not consist of values of the datatype UINT64")
+    return np.array(flat, dtype=np.uint64)
 
 
 def _count(shape: Sequence[int]) -> int:
