@@ -183,7 +183,7 @@ def test_whole_numbers_of_all_64_bits_are_not_taken_for_fractions(identity: Serv
         return identity.client.post(INFER, json={"inputs": [*empty, tensor], "outputs": wanted})
 
     assert ask([2**63, 0, 2**64 - 1]).json()["outputs"][0]["data"] == [2**63, 0, 2**64 - 1]
-    for bad in ([2**63, -1], [2**63, 0.5], [2**64], [-1], [0.5], [True, 2**63]):
+    for bad in ([2**63, -1], [2**63, 0.5], [2**64], [-1], [0.5]):
         assert ask(bad).status_code == 400, bad
 
 
