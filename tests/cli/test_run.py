@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.engine.application_run import new_run_id
+
 from .conftest import ENVIRONMENT, Plimsoll, answer, write
 
 CHAIN = """\
@@ -60,6 +62,18 @@ def test_a_second_run_keeps_all_and_a_third_does_only_what_changed(tmp_path: Pat
     third = answer(plimsoll("run", "--json"))
     assert [step["cached"] for step in third["steps"]] == [True, False]
     assert (tmp_path / "runs.txt").read_text() == "a\nb\nB\n"
+
+
+def test_the_newest_run_is_the_last_one_even_within_a_second(tmp_path: Path, plimsoll: Plimsoll) -> None:
+    for number in range(4):
+        write(tmp_path, CHAIN.replace("echo b >>", f"echo {number} >>"))
+        run = answer(plimsoll("run", "--json"))["run"]
+        assert answer(plimsoll("status", "--json"))["run"] == run
+
+
+def test_ids_of_runs_sort_by_time() -> None:
+    ids = [new_run_id() for _ in range(1000)]
+    assert ids == sorted(ids)
 
 
 def test_a_failed_step_gives_exit_1_its_reason_and_its_last_lines(tmp_path: Path, plimsoll: Plimsoll) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -22,13 +21,18 @@ LOOK = 0.2
 """Seconds between two looks at whether services are up."""
 
 
+def new_run_id() -> str:
+    """An id that sorts by time, to the microsecond: several runs may begin in one second."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
+
+
 class ApplicationRun:
     """Carries a prepared application out. `stop` may be called from any thread or a signal handler."""
 
     def __init__(self, prepared: Prepared, *, watch: bool = False) -> None:
         self.prepared = prepared
         self.watch = watch
-        self.id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self.id = new_run_id()
         self._stopping = threading.Event()
 
     def carry_out(
