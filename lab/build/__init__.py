@@ -1,0 +1,1 @@
+"""From pinned Go modules to cached binaries."""

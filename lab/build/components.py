@@ -1,0 +1,108 @@
+"""What the lab builds from source. Versions stand in each component's go.mod, nowhere else."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+COMPONENTS = Path(__file__).resolve().parents[1] / "components"
+
+
+@dataclass(frozen=True)
+class Component:
+    """One Go module and the programs that are built from it.
+
+    `programs` maps a program's name to its package. `linker_values` are -X settings; "{version}" in one is the pinned
+    version. `local` says that the packages lie beside the go.mod: the lab's own programs.
+    """
+
+    name: str
+    module: str
+    programs: dict[str, str]
+    linker_values: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    local: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where its go.mod and go.sum lie."""
+        return COMPONENTS / self.name
+
+    @property
+    def version(self) -> str:
+        """The version of its module as pinned in its go.mod, or "(this tree)" for the lab's own programs."""
+        if self.local:
+            return "(this tree)"
+        found = re.search(rf"^\s*(?:require )?{re.escape(self.module)} (v\S+)", self._go_mod(), re.MULTILINE)
+        if found is None:
+            raise ValueError(f"{self.folder / 'go.mod'} does not require {self.module}")
+        return found[1]
+
+    def _go_mod(self) -> str:
+        return (self.folder / "go.mod").read_text()
+
+
+def _kubernetes() -> Component:
+    programs = {
+        name: f"k8s.io/kubernetes/cmd/{name}"
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+    }
+    programs["agnhost"] = "k8s.io/kubernetes/test/images/agnhost"
+    values = (
+        "k8s.io/component-base/version.gitVersion={version}",
+        "k8s.io/component-base/version.gitMajor={major}",
+        "k8s.io/component-base/version.gitMinor={minor}",
+        "k8s.io/component-base/version.gitTreeState=clean",
+    )
+    return Component("kubernetes", "k8s.io/kubernetes", programs, linker_values=values)
+
+
+_CONTAINERD = "github.com/containerd/containerd/v2"
+_ALL = (
+    _kubernetes(),
+    Component("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    Component(
+        "containerd",
+        _CONTAINERD,
+        {name: f"{_CONTAINERD}/cmd/{name}" for name in ("containerd", "containerd-shim-runc-v2", "ctr")},
+        linker_values=(f"{_CONTAINERD}/version.Version={{version}}",),
+    ),
+    Component(
+        "programs",
+        "plimsoll.dev/lab/components/programs",
+        {name: f"./{name}" for name in ("machine", "forward", "network-policy")},
+        local=True,
+    ),
+    Component("coredns", "github.com/coredns/coredns", {"coredns": "github.com/coredns/coredns"}),
+    Component("jobset", "sigs.k8s.io/jobset", {"jobset": "sigs.k8s.io/jobset"}),
+    Component("kueue", "sigs.k8s.io/kueue", {"kueue": "sigs.k8s.io/kueue/cmd/kueue"}),
+    Component(
+        "metrics-server",
+        "sigs.k8s.io/metrics-server",
+        {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
+    ),
+    Component(
+        "prometheus-operator",
+        "github.com/prometheus-operator/prometheus-operator",
+        {
+            "prometheus-operator": "github.com/prometheus-operator/prometheus-operator/cmd/operator",
+            "prometheus-config-reloader": (
+                "github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader"
+            ),
+        },
+    ),
+    Component(
+        "prometheus-adapter",
+        "sigs.k8s.io/prometheus-adapter",
+        {"prometheus-adapter": "sigs.k8s.io/prometheus-adapter/cmd/adapter"},
+    ),
+    Component(
+        "envoy-gateway",
+        "github.com/envoyproxy/gateway",
+        {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
+    ),
+    Component("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}),
+)
+
+BY_NAME = {component.name: component for component in _ALL}

@@ -1,0 +1,86 @@
+"""The lab's cgroups: one per machine in every hierarchy of cgroup v1, or in the one of v2."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from lab import layout
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+def hierarchies() -> list[Path]:
+    """Mount points of cgroup v1's hierarchies; of v2's alone where there is no v1."""
+    if (ROOT / "cgroup.controllers").exists():
+        return [ROOT]
+    return sorted({path.resolve() for path in ROOT.iterdir() if path.is_dir() and path.name != "unified"})
+
+
+def make(machine: str) -> None:
+    """Makes the machine's cgroups."""
+    for hierarchy in hierarchies():
+        for folder in (hierarchy / layout.NAME, hierarchy / layout.NAME / machine):
+            folder.mkdir(exist_ok=True)
+            # A new cpuset is empty and takes no process before it has processors and memory.
+            for setting in ("cpuset.cpus", "cpuset.mems"):
+                if (folder / setting).exists() and not (folder / setting).read_text().strip():
+                    (folder / setting).write_text((folder.parent / setting).read_text())
+
+
+def join(machine: str) -> None:
+    """Moves the calling process into the machine's cgroups."""
+    for hierarchy in hierarchies():
+        (hierarchy / layout.NAME / machine / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def memory_bytes(machine: str | None = None) -> int:
+    """Anonymous memory of a machine (of all, without a name) with its pods: what would not go away under pressure."""
+    folder = next((path for path in hierarchies() if path.name in ("memory", "cgroup")), ROOT) / layout.NAME
+    statistics = (folder / machine if machine else folder) / "memory.stat"
+    with suppress(OSError):
+        values = dict(line.split() for line in statistics.read_text().splitlines())
+        return int(values.get("total_rss", values.get("anon", 0)))
+    return 0
+
+
+def folders(machine: str | None = None) -> Iterator[Path]:
+    """Every cgroup of a machine, or of the lab, deepest first."""
+    for hierarchy in hierarchies():
+        top = hierarchy / layout.NAME / machine if machine else hierarchy / layout.NAME
+        if top.exists():
+            yield from sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
+            yield top
+
+
+def processes(machine: str | None = None) -> set[int]:
+    """PIDs of everything in the cgroups of a machine, or of the lab."""
+    found: set[int] = set()
+    for folder in folders(machine):
+        with suppress(OSError):
+            found.update(int(line) for line in (folder / "cgroup.procs").read_text().split())
+    return found
+
+
+def remove(machine: str | None = None, limit: float = 5.0) -> None:
+    """Removes the cgroups of a machine, or of the lab, once its processes are gone."""
+    end = time.monotonic() + limit
+    while left := [folder for folder in folders(machine) if not _removed(folder)]:
+        if time.monotonic() > end:
+            from lab.errors import LabError
+
+            raise LabError(f"cgroup {left[0]} is still in use by {sorted(processes(machine))} after {limit:.0f} s")
+        time.sleep(0.05)
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,1 @@
+"""etcd, API server, controller manager and scheduler: the machine that decides."""

@@ -1,0 +1,157 @@
+"""The command lines of the control plane. Flags: kubernetes.io/docs/reference/command-line-tools-reference."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import layout
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.control_plane import identities
+from lab.control_plane.identities import Identities
+from lab.files import write
+from lab.machines import Machine, Program
+
+FOLDER = layout.machine_folder(layout.CONTROL_PLANE)
+AUDIT_LOG = FOLDER / "logs" / "audit.log"
+_ETCD = "https://127.0.0.1:2379"
+# Beta and off by default in 1.37: native gangs (KEP-4671).
+_FEATURES = "GenericWorkload=true"
+_APIS = "scheduling.k8s.io/v1beta1=true"
+_AUDIT_POLICY = """\
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  # Secrets' contents never enter the log, and reading is not what an audit of a lab is after.
+  - level: None
+    verbs: [get, list, watch]
+  - level: Metadata
+    resources: [{group: "", resources: [secrets, serviceaccounts/token]}, {group: coordination.k8s.io}]
+  - level: Request
+"""
+
+
+def machine() -> Machine:
+    """The control plane as a machine."""
+    found = identities.load()
+    return Machine(
+        name=layout.CONTROL_PLANE,
+        namespace=layout.NAME,
+        programs=(_etcd(found), _api_server(found), _controller_manager(found), _scheduler()),
+    )
+
+
+def _program(component: str, name: str, flags: dict[str, object]) -> Program:
+    path = folder_of(BY_NAME[component]) / name
+    return Program(name, (str(path), *(f"--{flag}={value}" for flag, value in flags.items())))
+
+
+def _etcd(found: Identities) -> Program:
+    flags = {
+        "name": "lab",
+        "data-dir": FOLDER / "etcd",
+        "listen-client-urls": _ETCD,
+        "advertise-client-urls": _ETCD,
+        "listen-peer-urls": "https://127.0.0.1:2380",
+        "initial-advertise-peer-urls": "https://127.0.0.1:2380",
+        "initial-cluster": "lab=https://127.0.0.1:2380",
+        **{"cert-file": found.etcd.certificate, "key-file": found.etcd.key},
+        **{"peer-cert-file": found.etcd.certificate, "peer-key-file": found.etcd.key},
+        "trusted-ca-file": found.cluster.certificate,
+        "peer-trusted-ca-file": found.cluster.certificate,
+        "client-cert-auth": "true",
+        "peer-client-cert-auth": "true",
+        # A lab's cluster is made anew, not recovered after a power cut.
+        "unsafe-no-fsync": "true",
+        "log-level": "warn",
+    }
+    return _program("etcd", "etcd", flags)
+
+
+def _api_server(found: Identities) -> Program:
+    policy = FOLDER / "audit-policy.yaml"
+    write(policy, _AUDIT_POLICY)
+    flags: dict[str, object] = {
+        "etcd-servers": _ETCD,
+        "etcd-cafile": found.cluster.certificate,
+        "etcd-certfile": found.etcd.certificate,
+        "etcd-keyfile": found.etcd.key,
+        "secure-port": layout.API_PORT,
+        "advertise-address": layout.CONTROL_PLANE_ADDRESS,
+        "service-cluster-ip-range": layout.SERVICES,
+        "client-ca-file": found.cluster.certificate,
+        "tls-cert-file": found.api_server.certificate,
+        "tls-private-key-file": found.api_server.key,
+        "kubelet-certificate-authority": found.cluster.certificate,
+        "kubelet-client-certificate": found.api_server_as_client.certificate,
+        "kubelet-client-key": found.api_server_as_client.key,
+        "kubelet-preferred-address-types": "InternalIP,Hostname",
+        "service-account-issuer": f"https://kubernetes.default.svc.{layout.CLUSTER_DOMAIN}",
+        "service-account-key-file": found.service_accounts,
+        "service-account-signing-key-file": found.service_accounts,
+        "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction,PodSecurity",
+        # No kube-proxy runs beside the control plane: webhooks and extension servers are called at their pods.
+        "enable-aggregator-routing": "true",
+        **_aggregation(found),
+        "audit-policy-file": policy,
+        "audit-log-path": AUDIT_LOG,
+        "audit-log-maxsize": 50,
+        "audit-log-maxbackup": 1,
+        "feature-gates": _FEATURES,
+        "runtime-config": _APIS,
+        "anonymous-auth": "true",
+        "profiling": "false",
+        # Half a second of pause on every stop would be half a second of every `down`.
+        "shutdown-delay-duration": "0s",
+    }
+    return _program("kubernetes", "kube-apiserver", flags)
+
+
+def _aggregation(found: Identities) -> dict[str, object]:
+    return {
+        "requestheader-client-ca-file": found.front_proxy.certificate,
+        "requestheader-allowed-names": "front-proxy-client",
+        "requestheader-extra-headers-prefix": "X-Remote-Extra-",
+        "requestheader-group-headers": "X-Remote-Group",
+        "requestheader-username-headers": "X-Remote-User",
+        "proxy-client-cert-file": found.aggregator.certificate,
+        "proxy-client-key-file": found.aggregator.key,
+    }
+
+
+def _controller_manager(found: Identities) -> Program:
+    name = "kube-controller-manager"
+    config = identities.kubeconfig_for(name, f"system:{name}")
+    flags: dict[str, object] = {
+        **_as_client(config),
+        "use-service-account-credentials": "true",
+        "service-account-private-key-file": found.service_accounts,
+        "root-ca-file": found.cluster.certificate,
+        "cluster-signing-cert-file": found.cluster.certificate,
+        "cluster-signing-key-file": found.cluster.certificate.with_suffix(".key"),
+        "service-cluster-ip-range": layout.SERVICES,
+        "cluster-cidr": layout.PODS,
+        "feature-gates": _FEATURES,
+        # A lost node and a changed load are noticed in seconds: what is tested here is that they are noticed.
+        "node-monitor-grace-period": "16s",
+        "horizontal-pod-autoscaler-sync-period": "5s",
+        "horizontal-pod-autoscaler-downscale-stabilization": "20s",
+    }
+    return _program("kubernetes", name, flags)
+
+
+def _scheduler() -> Program:
+    config = identities.kubeconfig_for("kube-scheduler", "system:kube-scheduler")
+    return _program("kubernetes", "kube-scheduler", {**_as_client(config), "feature-gates": _FEATURES})
+
+
+def _as_client(config: Path) -> dict[str, object]:
+    return {
+        "kubeconfig": config,
+        "authentication-kubeconfig": config,
+        "authorization-kubeconfig": config,
+        "leader-elect": "false",
+        "profiling": "false",
+    }

@@ -1,0 +1,76 @@
+"""The way in from the machine's ordinary network: one port on 127.0.0.1 that leads to the API server."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+from lab import cgroups, layout
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.control_plane import identities
+from lab.files import write
+from lab.network import wires
+
+_MACHINE = "door"
+_PORT = layout.FOLDER / "port"
+
+
+def open_door() -> int:
+    """Starts the forwarder unless it runs, and writes the kubeconfig that leads through it. Gives the port."""
+    port = _running_port()
+    if port is None:
+        port = _start(int(_PORT.read_text()) if _PORT.exists() else 0)
+        write(_PORT, f"{port}\n")
+    config = identities.kubeconfig_for(
+        "admin", "lab:admin", ("system:masters",), server=f"https://127.0.0.1:{port}"
+    )
+    if not layout.KUBECONFIG.exists() or layout.KUBECONFIG.read_bytes() != config.read_bytes():
+        write(layout.KUBECONFIG, config.read_bytes(), mode=0o600)
+    return port
+
+
+def close() -> None:
+    """Ends the forwarder."""
+    for pid in cgroups.processes(_MACHINE):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    cgroups.remove(_MACHINE)
+
+
+def _running_port() -> int | None:
+    return int(_PORT.read_text()) if cgroups.processes(_MACHINE) and _PORT.exists() else None
+
+
+def _start(port: int) -> int:
+    cgroups.make(_MACHINE)
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        # Somebody took the port while the lab was down; a kubeconfig copied elsewhere is stale then.
+        listener.bind(("127.0.0.1", 0))
+    listener.listen(512)
+    program = folder_of(BY_NAME["programs"]) / "forward"
+    address = f"{layout.CONTROL_PLANE_ADDRESS}:{layout.API_PORT}"
+    log = layout.machine_folder(layout.CONTROL_PLANE) / "logs" / "door.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        subprocess.Popen(
+            wires.inside(layout.NAME, program, str(listener.fileno()), address),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+            cwd=Path("/"),
+            preexec_fn=lambda: cgroups.join(_MACHINE),  # noqa: PLW1509  # this process has no other thread then
+        )
+    found: int = listener.getsockname()[1]
+    listener.close()
+    return found

@@ -1,0 +1,1 @@
+"""Container images from plain files, without a container engine."""

@@ -1,0 +1,122 @@
+"""Image archives in the cache, and their way into the nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lab import layout
+from lab.build.cache import cache_folder, folder_of
+from lab.build.components import BY_NAME
+from lab.commands import run
+from lab.errors import LabError
+from lab.files import write
+from lab.images import archive
+from lab.images.archive import Image
+from lab.images.names import AGNHOST, PAUSE, REGISTRY
+from lab.layout import Node
+from lab.machines import enter
+
+_BUSYBOX_COMMANDS = (
+    *("sh", "ls", "cat", "dd", "mknod", "wget", "nc", "sleep", "echo", "env", "id", "mount", "ps", "uname", "hostname"),
+    *("grep", "sed", "awk", "cut", "sort", "head", "tail", "wc", "cp", "mv", "rm", "mkdir", "ln", "chmod", "touch", "find"),
+    *("date", "seq", "stat", "tr", "test", "true", "false", "timeout", "kill", "nslookup", "ip", "od", "md5sum", "sha256sum"),
+)
+
+
+def of_program(component: str, program: str, *, name: str | None = None, more: Sequence[str] = ()) -> Image:
+    """The image of one static program: `lab.plimsoll.dev/PROGRAM:VERSION`, or the name that upstream's manifests use."""
+    built = folder_of(BY_NAME[component])
+    version = BY_NAME[component].version
+    reference = name or f"{REGISTRY}/{program}:{version if version.startswith('v') else 'lab'}"
+    files = {f"usr/local/bin/{each}": built / each for each in (program, *more)}
+    return Image((reference,), files, entrypoint=(f"/usr/local/bin/{program}",))
+
+
+def agnhost() -> Image:
+    """Upstream's test program with a shell beside it; it is the sandbox's image too."""
+    busybox = shutil.which("busybox")
+    if busybox is None:
+        raise LabError("there is no static 'busybox' on PATH (Debian: apt-get install busybox-static)")
+    binary = folder_of(BY_NAME["kubernetes"]) / "agnhost"
+    return Image(
+        (AGNHOST, PAUSE),
+        {"agnhost": binary, "bin/busybox": Path(busybox)},
+        entrypoint=("/agnhost",),
+        command=("pause",),
+        links={f"bin/{command}": "busybox" for command in _BUSYBOX_COMMANDS},
+    )
+
+
+def archived(image: Image) -> Path:
+    """The image as a file in the cache, written when its files have changed."""
+    digest = hashlib.sha256(repr((image.names, image.entrypoint, image.command, image.user, image.links)).encode())
+    for path, source in sorted(image.files.items()):
+        digest.update(path.encode())
+        for file in sorted(source.rglob("*")) if source.is_dir() else [source]:
+            if file.is_file():
+                found = file.stat()
+                digest.update(f"{file}:{found.st_size}:{found.st_mtime_ns}".encode())
+    short = image.names[0].split("/")[-1].replace(":", "-")
+    target = cache_folder() / "images" / f"{short}-{digest.hexdigest()[:16]}.tar"
+    if not target.exists():
+        archive.save(image, target)
+        for older in target.parent.glob(f"{short}-????????????????.tar"):
+            if older != target:
+                older.unlink(missing_ok=True)
+    return target
+
+
+def load(image_file: Path, node: Node) -> None:
+    """Puts an archive's images into a node, unless they went in before; the mark lies on the node's own disk."""
+    mark = node.folder / "disk" / "images" / image_file.name
+    if mark.exists():
+        return
+    control = folder_of(BY_NAME["containerd"]) / "ctr"
+    command = (str(control), "--namespace=k8s.io", "images", "import", "--local", str(image_file))
+    run(*enter(node.name, *command), limit=180)
+    write(mark, "")
+
+
+def load_everywhere(images: Sequence[Image], nodes: Sequence[Node], say: Callable[[str], None]) -> None:
+    """Puts images into every node, and remembers them for nodes that are added later."""
+    files = [archived(image) for image in images]
+    remember(files)
+    for node in nodes:
+        for file in files:
+            load(file, node)
+    if files and nodes:
+        say(f"{len(files)} images on {len(nodes)} nodes")
+
+
+def remember(files: Sequence[Path]) -> None:
+    """Notes archives that every node is to have."""
+    known = remembered()
+    added = [file for file in files if file not in known]
+    if added:
+        write(layout.FOLDER / "images", "".join(f"{file}\n" for file in (*known, *added)))
+
+
+def remembered() -> list[Path]:
+    """Archives that every node is to have, as far as they still exist."""
+    try:
+        lines = (layout.FOLDER / "images").read_text().splitlines()
+    except FileNotFoundError:
+        return []
+    return [Path(line) for line in lines if Path(line).exists()]
+
+
+def names_on(node: Node) -> list[str]:
+    """Names of the images that a node has."""
+    control = folder_of(BY_NAME["containerd"]) / "ctr"
+    found = subprocess.run(
+        enter(node.name, str(control), "--namespace=k8s.io", "images", "ls", "-q"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    return found.stdout.split()

@@ -1,0 +1,138 @@
+"""`up` brings the lab to what is asked, from whatever state it is in; `down` takes every trace of it away."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab import cgroups, door, layout, machines, nodes, requirements
+from lab.build import cache
+from lab.build.components import BY_NAME
+from lab.commands import run, succeeds
+from lab.control_plane import programs as control_plane
+from lab.errors import LabError
+from lab.images import store
+from lab.kubectl import apply, filled, kubectl, rolled_out, wait
+from lab.layout import Node
+from lab.network import wires
+
+Say = Callable[[str], None]
+CORE = ("programs", "kubernetes", "etcd", "containerd", "coredns")
+API_LIMIT = 60.0
+_MANIFESTS = Path(__file__).resolve().parent / "manifests"
+
+
+def up(count: int, addons: Sequence[str], say: Say) -> None:
+    """Builds what is missing, starts what does not run, and waits until all of it works.
+
+    `count` nodes at least; nodes that were added before stay. Raises LabError with the part that did not come up.
+    """
+    requirements.check()
+    for name in CORE:
+        cache.ensure(BY_NAME[name], say)
+    with _alone(say):
+        wires.lay_control_plane()
+        machines.start(control_plane.machine())
+        port = door.open_door()
+        plain = [Node(number) for number in range(1, count + 1)]
+        wanted = sorted({node.number: node for node in (*plain, *nodes.all_nodes())}.values(), key=lambda n: n.number)
+        for node in wanted:
+            nodes.start(node)
+        say(f"control plane and {len(wanted)} nodes started; API server on 127.0.0.1:{port}")
+        store.remember([store.archived(image) for image in _system_images()])
+        wait("the API server", _api_problem, API_LIMIT)
+        apply(_system_manifest())
+        for node in wanted:
+            nodes.furnish(node)
+        nodes.wait_ready(wanted)
+        say(f"nodes Ready: {', '.join(node.name for node in wanted)}")
+        rolled_out("kube-system", "deployment/coredns")
+        for addon in addons:
+            _add(addon, say)
+
+
+def _add(name: str, say: Say) -> None:
+    from lab.addons import catalogue
+
+    catalogue.install(name, say)
+
+
+def _system_images() -> list[store.Image]:
+    return [store.agnhost(), store.of_program("coredns", "coredns")]
+
+
+def _system_manifest() -> str:
+    image = store.of_program("coredns", "coredns").names[0]
+    return filled(_MANIFESTS / "system.yaml", COREDNS=image, DNS_ADDRESS=str(layout.DNS_ADDRESS))
+
+
+def _api_problem() -> str | None:
+    answer = kubectl("get", "--raw=/readyz", "--request-timeout=5s", limit=10)
+    return None if answer.strip() == "ok" else answer
+
+
+def down(say: Say) -> None:
+    """Ends and removes everything of the lab, found by its name and not by a record, so also after a kill."""
+    with _alone(say):
+        door.close()
+        for machine in _machines():
+            machines.end_all(machine)
+        cgroups.remove()
+        for namespace in wires.all_namespaces():
+            wires.remove(namespace)
+        for device in _loop_devices():
+            succeeds("losetup", "--detach", device)
+        _remove_folder()
+    say("the lab is gone")
+
+
+def _machines() -> list[str]:
+    found = {folder.name for folder in (layout.FOLDER / "machines").glob("*")}
+    for hierarchy in cgroups.hierarchies():
+        found |= {folder.name for folder in (hierarchy / layout.NAME).glob("*") if folder.is_dir()}
+    return sorted(found)
+
+
+def _loop_devices() -> list[str]:
+    lines = run("losetup", "--list", "--noheadings", "--output=NAME,BACK-FILE").splitlines()
+    return [line.split()[0] for line in lines if str(layout.FOLDER) in line]
+
+
+def _remove_folder() -> None:
+    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for mount in sorted((path for path in mounts if Path(path).is_relative_to(layout.FOLDER)), reverse=True):
+        succeeds("umount", "--lazy", mount)
+    if layout.FOLDER.exists():
+        shutil.rmtree(layout.FOLDER)
+
+
+@contextmanager
+def _alone(say: Say) -> Iterator[None]:
+    """One `up` or `down` at a time."""
+    lock = Path("/run") / f"{layout.NAME}.lock"
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another 'up' or 'down' is at work; waiting for it")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def require_running() -> None:
+    """Raises LabError unless the control plane runs."""
+    if machines.first_process(layout.CONTROL_PLANE) is None:
+        raise LabError("the lab is not up; 'python -m lab up' starts it")
+
+
+def add_node(group: str, say: Say) -> Node:
+    """Adds one node of a group and waits until it is Ready."""
+    with _alone(say):
+        node = Node(nodes.next_number(), group)
+        nodes.start(node)
+        nodes.furnish(node)
+        nodes.wait_ready([node])
+        return node

@@ -1,0 +1,229 @@
+"""A node as a machine: its programs, their configuration, and the folders that are its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from lab import layout
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.control_plane import identities
+from lab.errors import LabError
+from lab.files import write
+from lab.images.names import PAUSE
+from lab.layout import Node
+from lab.machines import Machine, Program
+
+# Folders of the host that each node has for itself, kept under the node's folder.
+_DISK = (
+    "/var/lib/kubelet",
+    "/var/lib/containerd",
+    "/var/lib/cni",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/etc/cni/net.d",
+    "/etc/containerd",
+    "/opt/cni",
+)
+_CHARACTER_DEVICES = {
+    **{"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "kmsg": (1, 11)},
+    **{"tty": (5, 0), "net/tun": (10, 200), "fuse": (10, 229)},
+}
+_DEVICE_MODE = 0o666
+
+
+def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) -> Machine:
+    """Writes the node's configuration and gives the node as a machine."""
+    disk = node.folder / "disk"
+    for path in _DISK:
+        (disk / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
+        Path(path).mkdir(parents=True, exist_ok=True)
+    write(disk / "etc/cni/net.d/10-lab.conflist", json.dumps(_cni(node), indent=1))
+    write(disk / "etc/containerd/config.toml", _containerd())
+    write(node.folder / "resolv.conf", "# The lab has no network outside.\n")
+    write(node.folder / "kubelet.json", json.dumps(_kubelet_configuration(node), indent=1))
+    write(node.folder / "kube-proxy.json", json.dumps(_proxy_configuration(node), indent=1))
+    return Machine(
+        name=node.name,
+        namespace=node.namespace,
+        programs=(_containerd_program(), _kubelet(node, labels, taints), _kube_proxy(node), _network_policy(node)),
+        mounts=(*_system_mounts(), *_disk_mounts(disk)),
+        devices=_devices(),
+        links={"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdout": "/proc/self/fd/1"},
+    )
+
+
+def _system_mounts() -> tuple[dict[str, str], ...]:
+    cgroups = f"{layout.FOLDER}/cgroup"
+    return (
+        # sysfs shows the network of whoever mounts it; the cgroups below it are put back after that.
+        {"source": "/sys/fs/cgroup", "target": cgroups, "type": "bind"},
+        {"source": "sysfs", "target": "/sys", "type": "sysfs"},
+        {"source": cgroups, "target": "/sys/fs/cgroup", "type": "bind"},
+        {"source": "run", "target": "/run", "type": "tmpfs", "data": "mode=755"},
+        {"source": "dev", "target": "/dev", "type": "tmpfs", "data": "mode=755,size=1m"},
+        {"source": "devpts", "target": "/dev/pts", "type": "devpts", "data": "newinstance,ptmxmode=0666,mode=620"},
+        {"source": "shm", "target": "/dev/shm", "type": "tmpfs", "data": "mode=1777,size=64m"},
+        {"source": "mqueue", "target": "/dev/mqueue", "type": "mqueue"},
+    )
+
+
+def _disk_mounts(disk: Path) -> tuple[dict[str, str], ...]:
+    return tuple({"source": str(disk / path.lstrip("/")), "target": path, "type": "bind"} for path in _DISK)
+
+
+def _devices() -> tuple[dict[str, Any], ...]:
+    return tuple(
+        {"path": f"/dev/{name}", "block": False, "major": major, "minor": minor, "mode": _DEVICE_MODE}
+        for name, (major, minor) in _CHARACTER_DEVICES.items()
+    )
+
+
+def _cni(node: Node) -> dict[str, Any]:
+    # ptp and not bridge: packets between two pods of one node pass the node's forwarding, where policies are enforced.
+    routes = {"ranges": [[{"subnet": str(node.pods)}]], "routes": [{"dst": "0.0.0.0/0"}], "dataDir": "/run/cni"}
+    return {
+        "cniVersion": "1.0.0",
+        "name": "lab",
+        "plugins": [
+            {"type": "ptp", "ipam": {"type": "host-local", **routes}},
+            {"type": "portmap", "capabilities": {"portMappings": True}},
+        ],
+    }
+
+
+def _containerd() -> str:
+    runc = shutil.which("runc")
+    if runc is None:
+        raise LabError("there is no 'runc' on PATH (Debian: apt-get install runc)")
+    plugins = next((folder for folder in ("/usr/lib/cni", "/opt/cni/bin") if Path(folder, "ptp").exists()), None)
+    if plugins is None:
+        raise LabError("the CNI plugins are missing (Debian: apt-get install containernetworking-plugins)")
+    return f"""\
+version = 3
+root = "/var/lib/containerd"
+state = "/run/containerd"
+
+[grpc]
+address = "/run/containerd/containerd.sock"
+
+[plugins."io.containerd.cri.v1.images"]
+snapshotter = "overlayfs"
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{PAUSE}"
+[plugins."io.containerd.cri.v1.images".registry]
+config_path = "/etc/containerd/certs.d"
+
+[plugins."io.containerd.cri.v1.runtime"]
+# Lowering a score needs a capability that a machine in a container or a small VM may lack.
+restrict_oom_score_adj = true
+enable_cdi = true
+cdi_spec_dirs = ["/etc/cdi", "/var/run/cdi"]
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{plugins}"]
+conf_dir = "/etc/cni/net.d"
+[plugins."io.containerd.cri.v1.runtime".containerd]
+default_runtime_name = "runc"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+runtime_type = "io.containerd.runc.v2"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+BinaryName = "{runc}"
+SystemdCgroup = false
+"""
+
+
+def _containerd_program() -> Program:
+    path = folder_of(BY_NAME["containerd"]) / "containerd"
+    return Program("containerd", (str(path), "--config=/etc/containerd/config.toml", "--log-level=info"))
+
+
+def _kubelet(node: Node, labels: dict[str, str], taints: tuple[str, ...]) -> Program:
+    config = identities.kubeconfig_for(node.name, f"system:node:{node.name}", ("system:nodes",))
+    command = [
+        str(folder_of(BY_NAME["kubernetes"]) / "kubelet"),
+        f"--config={node.folder / 'kubelet.json'}",
+        f"--kubeconfig={config}",
+        f"--hostname-override={node.name}",
+        f"--node-ip={node.address}",
+        f"--node-labels={','.join(f'{key}={value}' for key, value in labels.items())}",
+    ]
+    return Program("kubelet", (*command, *([f"--register-with-taints={','.join(taints)}"] if taints else [])))
+
+
+def _kubelet_configuration(node: Node) -> dict[str, Any]:
+    server = identities.node_identity(node.name, str(node.address))
+    return {
+        "apiVersion": "kubelet.config.k8s.io/v1beta1",
+        "kind": "KubeletConfiguration",
+        "address": str(node.address),
+        "authentication": {
+            "anonymous": {"enabled": False},
+            "webhook": {"enabled": True},
+            "x509": {"clientCAFile": str(identities.load().cluster.certificate)},
+        },
+        "authorization": {"mode": "Webhook"},
+        "tlsCertFile": str(server.certificate),
+        "tlsPrivateKeyFile": str(server.key),
+        "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+        "cgroupDriver": "cgroupfs",
+        "cgroupRoot": f"/{layout.NAME}/{node.name}",
+        "failCgroupV1": False,
+        "oomScoreAdj": 0,
+        "clusterDNS": [str(layout.DNS_ADDRESS)],
+        "clusterDomain": layout.CLUSTER_DOMAIN,
+        "resolvConf": str(node.folder / "resolv.conf"),
+        "failSwapOn": False,
+        "serializeImagePulls": False,
+        # All nodes share one disk and their images cannot be pulled again: nothing is evicted for the host's sake.
+        "imageGCHighThresholdPercent": 100,
+        "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+        # Mounted secrets (webhooks' certificates) follow within seconds instead of a minute or more.
+        "syncFrequency": "5s",
+        "nodeStatusUpdateFrequency": "4s",
+        "shutdownGracePeriod": "0s",
+    }
+
+
+def _kube_proxy(node: Node) -> Program:
+    path = folder_of(BY_NAME["kubernetes"]) / "kube-proxy"
+    return Program("kube-proxy", (str(path), f"--config={node.folder / 'kube-proxy.json'}"))
+
+
+def _proxy_configuration(node: Node) -> dict[str, Any]:
+    config = identities.kubeconfig_for("kube-proxy", "system:kube-proxy")
+    return {
+        "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
+        "kind": "KubeProxyConfiguration",
+        "clientConnection": {"kubeconfig": str(config)},
+        "mode": "nftables",
+        "hostnameOverride": node.name,
+        "clusterCIDR": str(layout.PODS),
+        "bindAddress": str(node.address),
+        "healthzBindAddress": f"{node.address}:10256",
+        "metricsBindAddress": "127.0.0.1:10249",
+        "oomScoreAdj": 0,
+        # The table of connections belongs to the host; the lab leaves its size alone.
+        "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
+        "nftables": {"minSyncPeriod": "100ms"},
+    }
+
+
+def _network_policy(node: Node) -> Program:
+    config = identities.kubeconfig_for("network-policy", "lab:network-policy")
+    path = folder_of(BY_NAME["programs"]) / "network-policy"
+    return Program("network-policy", (str(path), str(config), node.name))
+
+
+def default_labels(node: Node) -> dict[str, str]:
+    """Where the node stands, in the names that schedulers know (zone) and one of ours (rack)."""
+    return {
+        "topology.kubernetes.io/region": "lab",
+        "topology.kubernetes.io/zone": node.zone,
+        "plimsoll.dev/rack": node.rack,
+        "plimsoll.dev/group": node.group,
+        "node.kubernetes.io/instance-type": f"lab.{os.cpu_count()}cpu",
+    }

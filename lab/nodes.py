@@ -1,0 +1,114 @@
+"""Adds and removes nodes, and knows which there are."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from lab import layout, machines
+from lab.commands import run, succeeds
+from lab.errors import LabError
+from lab.files import write
+from lab.images import store
+from lab.kubectl import get, kubectl, wait
+from lab.layout import Node
+from lab.network import wires
+from lab.node import programs
+
+READY_LIMIT = 60.0
+Say = Callable[[str], None]
+
+
+def all_nodes() -> list[Node]:
+    """The nodes that have been added, by number."""
+    found = [Node(**json.loads(path.read_bytes())) for path in (layout.FOLDER / "machines").glob("node-*/node.json")]
+    return sorted(found, key=lambda node: node.number)
+
+
+def named(name: str) -> Node:
+    """The node of that name. Raises LabError with the names that there are."""
+    for node in all_nodes():
+        if node.name == name:
+            return node
+    raise LabError(f"there is no node '{name}'; there are: {', '.join(node.name for node in all_nodes()) or 'none'}")
+
+
+def next_number() -> int:
+    """The lowest free number."""
+    taken = {node.number for node in all_nodes()}
+    free = next(number for number in range(1, layout.MOST_NODES + 2) if number not in taken)
+    if free > layout.MOST_NODES:
+        raise LabError(f"the lab has room for {layout.MOST_NODES} nodes")
+    return free
+
+
+def start(node: Node) -> None:
+    """Lays the node's wires and starts its machine; what is there already stays."""
+    write(node.folder / "node.json", json.dumps({"number": node.number, "group": node.group}))
+    wires.lay_node(node, all_nodes())
+    machines.start(programs.machine(node, programs.default_labels(node)))
+
+
+def furnish(node: Node) -> None:
+    """Puts the images into the node that every node has."""
+    socket = node.folder / "disk" / "images"
+    socket.mkdir(parents=True, exist_ok=True)
+    control = str(machines.folder_of(machines.BY_NAME["containerd"]) / "ctr")
+
+    def answers() -> str | None:
+        if succeeds(*machines.enter(node.name, control, "version"), limit=10):
+            return None
+        return f"containerd does not answer; 'python -m lab logs {node.name}/containerd'"
+
+    wait(f"{node.name}", answers, READY_LIMIT)
+    for file in store.remembered():
+        store.load(file, node)
+
+
+def wait_ready(nodes: Sequence[Node], limit: float = READY_LIMIT) -> None:
+    """Waits until Kubernetes calls every one of the nodes Ready."""
+    wanted = {node.name for node in nodes}
+
+    def missing() -> str | None:
+        ready = {found["metadata"]["name"] for found in get("nodes") if _is_ready(found)}
+        late = sorted(wanted - ready)
+        return f"not Ready: {', '.join(late)}; 'python -m lab logs {late[0]}/kubelet'" if late else None
+
+    wait("nodes", missing, limit)
+
+
+def _is_ready(found: dict[str, object]) -> bool:
+    status = found["status"]
+    assert isinstance(status, dict)
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", []))
+
+
+def remove(node: Node) -> None:
+    """Stops the node and forgets it: its object in Kubernetes, machine, wires and disk."""
+    with suppress(LabError):
+        kubectl("delete", "node", node.name, "--ignore-not-found", "--wait=false", limit=15)
+    end(node)
+    shutil.rmtree(node.folder, ignore_errors=True)
+
+
+def end(node: Node) -> None:
+    """Stops the node's machine and takes its wires away; its disk stays."""
+    machines.stop(node.name)
+    wires.remove_node(node, all_nodes())
+
+
+def kill(node: Node) -> None:
+    """Ends everything on the node at once, as when its power fails. `start` revives it with its disk."""
+    machines.end_all(node.name)
+
+
+def slow(node: Node, milliseconds: float) -> None:
+    """Sets how long each packet waits on the node's link, in each direction; 0 for not at all."""
+    raise LabError(f"slowing {node.name} by {milliseconds} ms is not built yet")
+
+
+def drain_marks(node: Node) -> None:
+    """Removes CNI's records of pods that a killed machine left, so that their addresses are free again."""
+    run("rm", "-rf", str(node.folder / "disk" / "var/lib/cni"))
