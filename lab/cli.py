@@ -11,6 +11,7 @@ import click
 
 from lab import layout, lifecycle, nodes
 from lab.errors import LabError
+from lab.network import delay, wires
 
 
 class _Group(click.Group):
@@ -41,10 +42,11 @@ def main() -> None:
 
 @main.command()
 @click.option("--nodes", "count", type=click.IntRange(1, layout.MOST_NODES), default=2, show_default=True)
+@click.option("--accelerated", type=click.IntRange(0, 20), default=0, show_default=True, help="Nodes with accelerators.")
 @click.option("--with", "addons", default="", metavar="NAME,…", help="Add-ons; 'python -m lab addons' lists them.")
-def up(count: int, addons: str) -> None:
+def up(count: int, accelerated: int, addons: str) -> None:
     """Start the lab, or repair it, or add to it."""
-    lifecycle.up(count, [name for name in addons.split(",") if name], _say)
+    lifecycle.up(count, accelerated, [name for name in addons.split(",") if name], _say)
     click.echo(f"export KUBECONFIG={layout.KUBECONFIG}")
 
 
@@ -85,7 +87,7 @@ def remove_node(name: str) -> None:
 @click.argument("name")
 def cut_node(name: str) -> None:
     """Take a node off the network; what runs on it goes on."""
-    nodes.wires.cut(nodes.named(name))
+    wires.cut(nodes.named(name))
 
 
 @node.command("mend")
@@ -93,8 +95,8 @@ def cut_node(name: str) -> None:
 def mend_node(name: str) -> None:
     """Put a node back on the network, at full speed."""
     found = nodes.named(name)
-    nodes.wires.mend(found)
-    nodes.slow(found, 0)
+    wires.mend(found)
+    delay.set_delay(found, 0)
 
 
 @node.command("kill")
@@ -115,14 +117,14 @@ def revive_node(name: str) -> None:
 
 @node.command("slow")
 @click.argument("name")
-@click.option("--delay", required=True, metavar="20ms", help="How long each packet waits, each way; 0ms ends it.")
-def slow_node(name: str, delay: str) -> None:
+@click.option("--delay", "each_way", required=True, metavar="20ms", help="How long each packet waits, each way; 0ms ends it.")
+def slow_node(name: str, each_way: str) -> None:
     """Delay every packet of a node."""
     try:
-        milliseconds = float(delay.removesuffix("ms"))
+        milliseconds = float(each_way.removesuffix("ms"))
     except ValueError:
-        raise LabError(f"--delay is a number of milliseconds such as 20ms, not '{delay}'") from None
-    nodes.slow(nodes.named(name), milliseconds)
+        raise LabError(f"--delay is a number of milliseconds such as 20ms, not '{each_way}'") from None
+    delay.set_delay(nodes.named(name), milliseconds)
 
 
 @main.command()

@@ -49,6 +49,11 @@ class Node:
         return IPv4Network((int(PODS.network_address) + 256 * self.number, 24))
 
     @property
+    def accelerated(self) -> bool:
+        """Whether it has accelerators."""
+        return self.group != "plain"
+
+    @property
     def rack(self) -> str:
         """Two racks, taken in turn, so that even two nodes are apart."""
         return "rack-a" if self.number % 2 else "rack-b"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab import cgroups, door, layout, machines, nodes, requirements
+from lab.accelerators import driver as accelerators
 from lab.build import cache
 from lab.build.components import BY_NAME
 from lab.commands import run, succeeds
@@ -25,10 +26,10 @@ API_LIMIT = 60.0
 _MANIFESTS = Path(__file__).resolve().parent / "manifests"
 
 
-def up(count: int, addons: Sequence[str], say: Say) -> None:
+def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
     """Builds what is missing, starts what does not run, and waits until all of it works.
 
-    `count` nodes at least; nodes that were added before stay. Raises LabError with the part that did not come up.
+    `count` plain nodes at least and `accelerated` ones with accelerators; nodes that were added before stay. Raises LabError with the part that did not come up.
     """
     requirements.check()
     for name in CORE:
@@ -37,8 +38,7 @@ def up(count: int, addons: Sequence[str], say: Say) -> None:
         wires.lay_control_plane()
         machines.start(control_plane.machine())
         port = door.open_door()
-        plain = [Node(number) for number in range(1, count + 1)]
-        wanted = sorted({node.number: node for node in (*plain, *nodes.all_nodes())}.values(), key=lambda n: n.number)
+        wanted = nodes.completed({"plain": count, "accelerated": accelerated})
         for node in wanted:
             nodes.start(node)
         say(f"control plane and {len(wanted)} nodes started; API server on 127.0.0.1:{port}")
@@ -50,6 +50,9 @@ def up(count: int, addons: Sequence[str], say: Say) -> None:
         nodes.wait_ready(wanted)
         say(f"nodes Ready: {', '.join(node.name for node in wanted)}")
         rolled_out("kube-system", "deployment/coredns")
+        if any(node.accelerated for node in wanted):
+            accelerators.install(wanted)
+            rolled_out("accelerators", "daemonset/driver")
         for addon in addons:
             _add(addon, say)
 
@@ -135,4 +138,8 @@ def add_node(group: str, say: Say) -> Node:
         nodes.start(node)
         nodes.furnish(node)
         nodes.wait_ready([node])
+        if node.accelerated:
+            accelerators.install(nodes.all_nodes())
+            rolled_out("accelerators", "daemonset/driver")
+        say(f"{node.name} is Ready")
         return node

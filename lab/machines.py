@@ -54,13 +54,16 @@ class Machine:
 
 
 def start(machine: Machine) -> None:
-    """Starts the machine, unless it runs. Its first process does not depend on ours."""
-    if first_process(machine.name) is not None:
-        return
+    """Starts the machine, unless it runs as it is described. Its first process does not depend on ours."""
     logs = machine.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    write(machine.configuration, json.dumps(_configuration(machine), indent=1))
+    configuration = json.dumps(_configuration(machine), indent=1)
+    if first_process(machine.name) is not None:
+        if machine.configuration.read_text() == configuration:
+            return
+        stop(machine.name)
     end_all(machine.name)
+    write(machine.configuration, configuration)
     cgroups.make(machine.name)
     program = folder_of(BY_NAME["programs"]) / "machine"
     command = wires.inside(

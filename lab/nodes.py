@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from lab import layout, machines
-from lab.commands import run, succeeds
+from lab.accelerators import devices
+from lab.commands import succeeds
 from lab.errors import LabError
 from lab.files import write
 from lab.images import store
@@ -42,6 +43,16 @@ def next_number() -> int:
     if free > layout.MOST_NODES:
         raise LabError(f"the lab has room for {layout.MOST_NODES} nodes")
     return free
+
+
+def completed(wanted: dict[str, int]) -> list[Node]:
+    """The nodes there are, and as many new ones as each group lacks of the number that is wanted of it."""
+    found = all_nodes()
+    numbers = (number for number in range(1, layout.MOST_NODES + 1) if number not in {node.number for node in found})
+    for group, count in wanted.items():
+        lacking = count - sum(1 for node in found if node.group == group)
+        found += [Node(next(numbers), group) for _ in range(lacking)]
+    return sorted(found, key=lambda node: node.number)
 
 
 def start(node: Node) -> None:
@@ -97,6 +108,7 @@ def end(node: Node) -> None:
     """Stops the node's machine and takes its wires away; its disk stays."""
     machines.stop(node.name)
     wires.remove_node(node, all_nodes())
+    devices.detach(node)
 
 
 def kill(node: Node) -> None:
@@ -104,11 +116,3 @@ def kill(node: Node) -> None:
     machines.end_all(node.name)
 
 
-def slow(node: Node, milliseconds: float) -> None:
-    """Sets how long each packet waits on the node's link, in each direction; 0 for not at all."""
-    raise LabError(f"slowing {node.name} by {milliseconds} ms is not built yet")
-
-
-def drain_marks(node: Node) -> None:
-    """Removes CNI's records of pods that a killed machine left, so that their addresses are free again."""
-    run("rm", "-rf", str(node.folder / "disk" / "var/lib/cni"))

@@ -16,6 +16,7 @@ PROGRAMS = {
     "ip": "iproute2",
     "nft": "nftables",
     "conntrack": "conntrack",
+    "curl": "curl",
     "busybox": "busybox-static",
     "losetup": "mount",
     "nsenter": "util-linux",

@@ -71,7 +71,7 @@ _ALL = (
     Component(
         "programs",
         "plimsoll.dev/lab/components/programs",
-        {name: f"./{name}" for name in ("machine", "forward", "network-policy")},
+        {name: f"./{name}" for name in ("machine", "forward", "network-policy", "accelerator", "delay")},
         local=True,
     ),
     Component("coredns", "github.com/coredns/coredns", {"coredns": "github.com/coredns/coredns"}),

@@ -101,6 +101,8 @@ def _api_server(found: Identities) -> Program:
         "audit-log-maxbackup": 1,
         "feature-gates": _FEATURES,
         "runtime-config": _APIS,
+        # Drivers need it; who may use it is for Pod Security admission to say.
+        "allow-privileged": "true",
         "anonymous-auth": "true",
         "profiling": "false",
         # Half a second of pause on every stop would be half a second of every `down`.

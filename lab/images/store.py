@@ -16,12 +16,13 @@ from lab.errors import LabError
 from lab.files import write
 from lab.images import archive
 from lab.images.archive import Image
+from lab.images.libraries import with_libraries
 from lab.images.names import AGNHOST, PAUSE, REGISTRY
 from lab.layout import Node
 from lab.machines import enter
 
 _BUSYBOX_COMMANDS = (
-    *("sh", "ls", "cat", "dd", "mknod", "wget", "nc", "sleep", "echo", "env", "id", "mount", "ps", "uname", "hostname"),
+    *("sh", "ls", "cat", "dd", "mknod", "nc", "sleep", "echo", "env", "id", "mount", "ps", "uname", "hostname"),
     *("grep", "sed", "awk", "cut", "sort", "head", "tail", "wc", "cp", "mv", "rm", "mkdir", "ln", "chmod", "touch", "find"),
     *("date", "seq", "stat", "tr", "test", "true", "false", "timeout", "kill", "nslookup", "ip", "od", "md5sum", "sha256sum"),
 )
@@ -37,18 +38,26 @@ def of_program(component: str, program: str, *, name: str | None = None, more: S
 
 
 def agnhost() -> Image:
-    """Upstream's test program with a shell beside it; it is the sandbox's image too."""
-    busybox = shutil.which("busybox")
-    if busybox is None:
-        raise LabError("there is no static 'busybox' on PATH (Debian: apt-get install busybox-static)")
+    """Upstream's test program with a shell and curl beside it; it is the sandbox's image too."""
     binary = folder_of(BY_NAME["kubernetes"]) / "agnhost"
     return Image(
         (AGNHOST, PAUSE),
-        {"agnhost": binary, "bin/busybox": Path(busybox)},
+        {
+            "agnhost": binary,
+            "bin/busybox": _on_path("busybox", "busybox-static"),
+            **with_libraries(_on_path("curl", "curl"), "usr/bin/curl"),
+        },
         entrypoint=("/agnhost",),
         command=("pause",),
         links={f"bin/{command}": "busybox" for command in _BUSYBOX_COMMANDS},
     )
+
+
+def _on_path(program: str, package: str) -> Path:
+    found = shutil.which(program)
+    if found is None:
+        raise LabError(f"there is no '{program}' on PATH (Debian: apt-get install {package})")
+    return Path(found)
 
 
 def archived(image: Image) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import layout
+from lab.accelerators import devices
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
@@ -51,8 +52,8 @@ def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) ->
         name=node.name,
         namespace=node.namespace,
         programs=(_containerd_program(), _kubelet(node, labels, taints), _kube_proxy(node), _network_policy(node)),
-        mounts=(*_system_mounts(), *_disk_mounts(disk)),
-        devices=_devices(),
+        mounts=(*_system_mounts(), *_disk_mounts(disk), *_accelerator_mounts(node)),
+        devices=(*_devices(), *(devices.ensure(node) if node.accelerated else ())),
         links={"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdout": "/proc/self/fd/1"},
     )
 
@@ -74,6 +75,14 @@ def _system_mounts() -> tuple[dict[str, str], ...]:
 
 def _disk_mounts(disk: Path) -> tuple[dict[str, str], ...]:
     return tuple({"source": str(disk / path.lstrip("/")), "target": path, "type": "bind"} for path in _DISK)
+
+
+def _accelerator_mounts(node: Node) -> tuple[dict[str, str], ...]:
+    if not node.accelerated:
+        return ()
+    Path("/var/lib/accelerators").mkdir(exist_ok=True)
+    devices.folder(node).mkdir(parents=True, exist_ok=True)
+    return ({"source": str(devices.folder(node)), "target": "/var/lib/accelerators", "type": "bind"},)
 
 
 def _devices() -> tuple[dict[str, Any], ...]:
@@ -226,4 +235,5 @@ def default_labels(node: Node) -> dict[str, str]:
         "plimsoll.dev/rack": node.rack,
         "plimsoll.dev/group": node.group,
         "node.kubernetes.io/instance-type": f"lab.{os.cpu_count()}cpu",
+        **({"plimsoll.dev/accelerator": "true"} if node.accelerated else {}),
     }

@@ -1,0 +1,17 @@
+"""The shared libraries that a program needs, so that it runs in an image with nothing else in it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lab.commands import run
+
+
+def with_libraries(program: Path, path: str) -> dict[str, Path]:
+    """Files of an image that holds `program` at `path`: itself, the loader, and every library that ldd names."""
+    found = {path: program}
+    for line in run("ldd", program).splitlines():
+        if place := re.search(r"(/\S+) \(0x", line):
+            found[place[1].lstrip("/")] = Path(place[1]).resolve()
+    return found
