@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lab import cgroups, door, layout, machines, nodes, requirements
 from lab.accelerators import driver as accelerators
+from lab.addons import catalogue
 from lab.build import cache
 from lab.build.components import BY_NAME
 from lab.commands import run, succeeds
@@ -32,7 +33,7 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
     `count` plain nodes at least and `accelerated` ones with accelerators; nodes that were added before stay. Raises LabError with the part that did not come up.
     """
     requirements.check()
-    for name in CORE:
+    for name in (*CORE, *catalogue.components_of(addons)):
         cache.ensure(BY_NAME[name], say)
     with _alone(say):
         wires.lay_control_plane()
@@ -53,14 +54,7 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         if any(node.accelerated for node in wanted):
             accelerators.install(wanted)
             rolled_out("accelerators", "daemonset/driver")
-        for addon in addons:
-            _add(addon, say)
-
-
-def _add(name: str, say: Say) -> None:
-    from lab.addons import catalogue
-
-    catalogue.install(name, say)
+        catalogue.install(addons, say)
 
 
 def _system_images() -> list[store.Image]:

@@ -1,0 +1,123 @@
+"""The add-ons by name, and how one is installed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from lab import layout, nodes
+from lab.addons import upstream
+from lab.build import cache
+from lab.build.components import BY_NAME
+from lab.errors import LabError
+from lab.files import write
+from lab.images import store
+from lab.images.archive import Image
+from lab.kubectl import apply, rolled_out
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an add-on consists of once its programs are built.
+
+    `stages` are applied in order: custom resource definitions before objects of them. `ready` are workloads as
+    (namespace, "deployment/name"); `finish` is called once they are ready.
+    """
+
+    images: Sequence[Image]
+    stages: Sequence[Sequence[upstream.Manifest]]
+    ready: Sequence[tuple[str, str]]
+    finish: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class Addon:
+    """An add-on: what it is, what is built for it, what it needs, and its room (a module with `prepare`)."""
+
+    summary: str
+    components: tuple[str, ...]
+    room: str
+    needs: tuple[str, ...] = ()
+
+
+ADDONS = {
+    "jobset": Addon("groups of jobs that start and fail together", ("jobset",), "gangs"),
+    "kueue": Addon("queues and quotas; admits a gang whole or not at all", ("kueue",), "gangs"),
+    "metrics-server": Addon("CPU and memory of pods, for kubectl top and the HPA", ("metrics-server",), "metrics"),
+    "prometheus": Addon("the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator",), "metrics"),
+    "custom-metrics": Addon(
+        "Prometheus' series as custom metrics for the HPA (prometheus-adapter)",
+        ("prometheus-adapter",),
+        "metrics",
+        needs=("prometheus",),
+    ),
+    "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
+}
+
+
+def components_of(names: Sequence[str]) -> list[str]:
+    """What has to be built for add-ons, needed ones included."""
+    return [component for name in _ordered(names) for component in ADDONS[name].components]
+
+
+def _ordered(names: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for name in names:
+        if name not in ADDONS:
+            raise LabError(f"there is no add-on '{name}'; there are: {', '.join(ADDONS)}")
+        found += [each for each in (*_ordered(ADDONS[name].needs), name) if each not in found]
+    return found
+
+
+def install(names: Sequence[str], say: Say) -> None:
+    """Builds, installs and waits for add-ons. What was installed from the same sources before is only waited for."""
+    wanted = _ordered(names)
+    for component in components_of(wanted):
+        cache.ensure(BY_NAME[component], say)
+    prepared = {name: _prepare(name) for name in wanted}
+    for name in wanted:
+        _apply(name, prepared[name])
+    # Applied all together first: their start-up times overlap.
+    for name in wanted:
+        for namespace, workload in prepared[name].ready:
+            rolled_out(namespace, workload)
+        finish = prepared[name].finish
+        if finish is not None:
+            finish()
+        say(f"{name} is ready")
+
+
+def _prepare(name: str) -> Prepared:
+    room = import_module(f"lab.addons.{ADDONS[name].room}")
+    prepared: Prepared = getattr(room, name.replace("-", "_"))()
+    return prepared
+
+
+def _apply(name: str, prepared: Prepared) -> None:
+    files = [store.archived(image) for image in prepared.images]
+    store.remember(files)
+    for node in nodes.all_nodes():
+        for file in files:
+            store.load(file, node)
+    digest = hashlib.sha256(json.dumps([files, prepared.stages], default=str, sort_keys=True).encode()).hexdigest()
+    mark = _folder() / name
+    if mark.exists() and mark.read_text() == digest:
+        return
+    for stage in prepared.stages:
+        apply(upstream.text(stage), limit=180)
+    write(mark, digest)
+
+
+def installed() -> list[str]:
+    """Names of the add-ons that have been applied."""
+    return sorted(path.name for path in _folder().glob("*")) if _folder().is_dir() else []
+
+
+def _folder() -> Path:
+    return layout.FOLDER / "addons"

@@ -1,0 +1,60 @@
+"""JobSet and Kueue: groups of jobs, and their admission whole or not at all."""
+
+from __future__ import annotations
+
+from lab.addons import upstream
+from lab.addons.catalogue import Prepared
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.images.archive import Image
+from lab.images.names import REGISTRY
+from lab.kubectl import get, wait
+
+_WEBHOOK_LIMIT = 120.0
+
+
+def jobset() -> Prepared:
+    """JobSet as upstream's default configuration has it."""
+    return _controller("jobset", "jobset-system", "jobset-controller-manager", "jobset-validating-webhook-configuration")
+
+
+def kueue() -> Prepared:
+    """Kueue as upstream's default configuration has it, with plain pods among what it queues."""
+    prepared = _controller("kueue", "kueue-system", "kueue-controller-manager", "kueue-validating-webhook-configuration")
+    manifests = [each for stage in prepared.stages for each in stage]
+    settings = upstream.found(manifests, "ConfigMap", "kueue-manager-config")["data"]
+    name = "controller_manager_config.yaml"
+    settings[name] = settings[name].replace('- "batch/job"', '- "batch/job"\n  - "pod"', 1)
+    return prepared
+
+
+def _controller(component: str, namespace: str, deployment: str, webhook: str) -> Prepared:
+    version = BY_NAME[component].version
+    image = Image(
+        (f"{REGISTRY}/{component}:{version}",),
+        {"manager": folder_of(BY_NAME[component]) / component},
+        entrypoint=("/manager",),
+        user="65532:65532",
+    )
+    manifests = upstream.with_image(upstream.kustomized(component, "config/default"), image.names[0])
+    # Two requests a second from a lab's few objects need no reserved half core.
+    upstream.each_container(manifests, lambda container: container.pop("resources", None))
+    definitions = [each for each in manifests if each["kind"] in ("CustomResourceDefinition", "Namespace")]
+    rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
+    return Prepared(
+        images=[image],
+        stages=[definitions, rest],
+        ready=[(namespace, f"deployment/{deployment}")],
+        finish=lambda: _webhook_trusted(component, webhook),
+    )
+
+
+def _webhook_trusted(component: str, webhook: str) -> None:
+    """Waits until the controller has written its authority into its webhooks: before, every request is refused."""
+
+    def missing() -> str | None:
+        hooks = get("validatingwebhookconfiguration", webhook)["webhooks"]
+        untrusted = [each["name"] for each in hooks if not each["clientConfig"].get("caBundle")]
+        return f"no authority yet in {untrusted[0]}" if untrusted else None
+
+    wait(f"the webhooks of {component}", missing, _WEBHOOK_LIMIT)

