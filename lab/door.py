@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
-from contextlib import suppress
-from pathlib import Path
 
-from lab import cgroups, layout
+from lab import background, layout
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
 from lab.files import write
 from lab.network import wires
 
-_MACHINE = "door"
+_NAME = "door"
 _PORT = layout.FOLDER / "port"
 
 
@@ -36,18 +31,14 @@ def open_door() -> int:
 
 def close() -> None:
     """Ends the forwarder."""
-    for pid in cgroups.processes(_MACHINE):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    cgroups.remove(_MACHINE)
+    background.end(_NAME)
 
 
 def _running_port() -> int | None:
-    return int(_PORT.read_text()) if cgroups.processes(_MACHINE) and _PORT.exists() else None
+    return int(_PORT.read_text()) if background.runs(_NAME) and _PORT.exists() else None
 
 
 def _start(port: int) -> int:
-    cgroups.make(_MACHINE)
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -58,19 +49,7 @@ def _start(port: int) -> int:
     listener.listen(512)
     program = folder_of(BY_NAME["programs"]) / "forward"
     address = f"{layout.CONTROL_PLANE_ADDRESS}:{layout.API_PORT}"
-    log = layout.machine_folder(layout.CONTROL_PLANE) / "logs" / "door.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        subprocess.Popen(
-            wires.inside(layout.NAME, program, str(listener.fileno()), address),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=[listener.fileno()],
-            start_new_session=True,
-            cwd=Path("/"),
-            preexec_fn=lambda: cgroups.join(_MACHINE),  # noqa: PLW1509  # this process has no other thread then
-        )
+    background.start(_NAME, wires.inside(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()])
     found: int = listener.getsockname()[1]
     listener.close()
     return found

@@ -18,6 +18,10 @@ from lab.errors import LabError
 FIELD_MANAGER = "plimsoll-lab"
 
 
+class Hopeless(LabError):  # noqa: N818  # it is a state of the cluster
+    """What is waited for will not come: waiting on would only take time."""
+
+
 def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60.0) -> str:
     """Gives what kubectl prints. Raises LabError with its words."""
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
@@ -51,6 +55,8 @@ def wait(what: str, question: Callable[[], str | None], limit: float) -> None:
     while True:
         try:
             answer = question()
+        except Hopeless:
+            raise
         except LabError as error:
             answer = str(error)
         if answer is None:
@@ -61,6 +67,51 @@ def wait(what: str, question: Callable[[], str | None], limit: float) -> None:
 
 
 def rolled_out(namespace: str, *names: str, limit: float = 120.0) -> None:
-    """Waits for deployments (`deployment/x`), daemon sets or stateful sets to have all their pods ready."""
+    """Waits for workloads (`deployment/x`, `daemonset/x`, `statefulset/x`) to have all their pods ready.
+
+    Raises LabError at once, with the pod's own last words, when one of them keeps failing.
+    """
     for name in names:
-        kubectl("rollout", "status", name, f"--namespace={namespace}", f"--timeout={limit:.0f}s", limit=limit + 10)
+        kind, _, short = name.partition("/")
+
+        def missing(kind: str = kind, short: str = short) -> str | None:
+            found = get(kind, short, namespace=namespace)
+            if _is_rolled_out(found):
+                return None
+            selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
+            pods = json.loads(kubectl("get", "pods", f"-n{namespace}", f"-l{selector}", "--output=json"))["items"]
+            problems = [problem for pod in pods if (problem := _problem(pod))]
+            return "; ".join(problems) or f"{len(pods)} pods, not all of them ready"
+
+        wait(f"{name} in {namespace}", missing, limit)
+
+
+def _is_rolled_out(found: dict[str, Any]) -> bool:
+    status = found.get("status", {})
+    if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+        return False
+    if found["kind"] == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        return bool(status.get("updatedNumberScheduled", 0) == wanted == status.get("numberReady", 0))
+    wanted = found["spec"].get("replicas", 1)
+    return bool(wanted == status.get("updatedReplicas", 0) == status.get("readyReplicas", 0) == status.get("replicas", 0))
+
+
+_PATIENCE_WITH_RESTARTS = 3
+
+
+def _problem(pod: dict[str, Any]) -> str | None:
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    statuses = pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
+    for each in statuses:
+        waiting = each["state"].get("waiting", {})
+        if each["restartCount"] >= _PATIENCE_WITH_RESTARTS and waiting.get("reason"):
+            last = each.get("lastState", {}).get("terminated", {})
+            words = kubectl("logs", name, f"-n{namespace}", f"-c{each['name']}", "--previous", "--tail=5", limit=10)
+            raise Hopeless(f"{each['name']} of {namespace}/{name} keeps failing: {last.get('message', '')} {words.strip()}")
+        if waiting.get("reason", "").startswith("ErrImage"):
+            raise Hopeless(f"{namespace}/{name}: {waiting.get('message') or waiting['reason']}")
+    for condition in pod["status"].get("conditions", []):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            return f"{name}: {condition.get('message', 'not scheduled')}"
+    return None

@@ -51,7 +51,7 @@ class Node:
     @property
     def accelerated(self) -> bool:
         """Whether it has accelerators."""
-        return self.group != "plain"
+        return self.group in ("accelerated", "elastic")
 
     @property
     def rack(self) -> str:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from lab import layout, machines
+from lab import background, layout, machines
 from lab.accelerators import devices
 from lab.commands import succeeds
 from lab.errors import LabError
@@ -55,11 +55,19 @@ def completed(wanted: dict[str, int]) -> list[Node]:
     return sorted(found, key=lambda node: node.number)
 
 
-def start(node: Node) -> None:
-    """Lays the node's wires and starts its machine; what is there already stays."""
+def start(node: Node, labels: dict[str, str] | None = None, taints: Sequence[str] = ()) -> None:
+    """Lays the node's wires and starts its machine; what is there already stays.
+
+    `labels` and `taints` are what the node registers with besides where it stands; they are kept for its next start.
+    """
+    wishes = node.folder / "registration.json"
+    if labels is not None or not wishes.exists():
+        write(wishes, json.dumps({"labels": labels or {}, "taints": list(taints)}))
+    wanted = json.loads(wishes.read_bytes())
     write(node.folder / "node.json", json.dumps({"number": node.number, "group": node.group}))
     wires.lay_node(node, all_nodes())
-    machines.start(programs.machine(node, programs.default_labels(node)))
+    machine = programs.machine(node, programs.default_labels(node) | wanted["labels"], tuple(wanted["taints"]))
+    machines.start(machine)
 
 
 def furnish(node: Node) -> None:
@@ -100,12 +108,18 @@ def remove(node: Node) -> None:
     """Stops the node and forgets it: its object in Kubernetes, machine, wires and disk."""
     with suppress(LabError):
         kubectl("delete", "node", node.name, "--ignore-not-found", "--wait=false", limit=15)
+    discard(node)
+
+
+def discard(node: Node) -> None:
+    """Stops the node's machine and takes its wires, devices and disk away; its object in Kubernetes is another's."""
     end(node)
     shutil.rmtree(node.folder, ignore_errors=True)
 
 
 def end(node: Node) -> None:
     """Stops the node's machine and takes its wires away; its disk stays."""
+    background.end(f"{node.name}-delay")
     machines.stop(node.name)
     wires.remove_node(node, all_nodes())
     devices.detach(node)

@@ -50,13 +50,14 @@ ADDONS = {
     "jobset": Addon("groups of jobs that start and fail together", ("jobset",), "gangs"),
     "kueue": Addon("queues and quotas; admits a gang whole or not at all", ("kueue",), "gangs"),
     "metrics-server": Addon("CPU and memory of pods, for kubectl top and the HPA", ("metrics-server",), "metrics"),
-    "prometheus": Addon("the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator",), "metrics"),
+    "prometheus": Addon("the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator", "prometheus"), "metrics"),
     "custom-metrics": Addon(
         "Prometheus' series as custom metrics for the HPA (prometheus-adapter)",
         ("prometheus-adapter",),
         "metrics",
         needs=("prometheus",),
     ),
+    "autoscaler": Addon("Karpenter, with real nodes of the accelerated group, 0 to 3", ("karpenter",), "autoscaler"),
     "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
 }
 

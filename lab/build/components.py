@@ -9,12 +9,12 @@ from pathlib import Path
 COMPONENTS = Path(__file__).resolve().parents[1] / "components"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Component:
     """One Go module and the programs that are built from it.
 
     `programs` maps a program's name to its package. `linker_values` are -X settings; "{version}" in one is the pinned
-    version. `local` says that the packages lie beside the go.mod: the lab's own programs.
+    version. `local` says that the packages lie beside the go.mod: programs of the lab, or around another's packages.
     """
 
     name: str
@@ -93,6 +93,12 @@ _ALL = (
         },
     ),
     Component(
+        "prometheus",
+        "github.com/prometheus/prometheus",
+        {name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+        linker_values=("github.com/prometheus/common/version.Version={version}",),
+    ),
+    Component(
         "prometheus-adapter",
         "sigs.k8s.io/prometheus-adapter",
         {"prometheus-adapter": "sigs.k8s.io/prometheus-adapter/cmd/adapter"},
@@ -102,6 +108,7 @@ _ALL = (
         "github.com/envoyproxy/gateway",
         {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
     ),
+    Component("karpenter", "sigs.k8s.io/karpenter", {"karpenter": "."}, local=True),
     Component("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}),
 )
 

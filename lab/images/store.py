@@ -17,7 +17,7 @@ from lab.files import write
 from lab.images import archive
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
-from lab.images.names import AGNHOST, PAUSE, REGISTRY
+from lab.images.names import AGNHOST, PAUSE, of_build
 from lab.layout import Node
 from lab.machines import enter
 
@@ -28,13 +28,10 @@ _BUSYBOX_COMMANDS = (
 )
 
 
-def of_program(component: str, program: str, *, name: str | None = None, more: Sequence[str] = ()) -> Image:
-    """The image of one static program: `lab.plimsoll.dev/PROGRAM:VERSION`, or the name that upstream's manifests use."""
-    built = folder_of(BY_NAME[component])
-    version = BY_NAME[component].version
-    reference = name or f"{REGISTRY}/{program}:{version if version.startswith('v') else 'lab'}"
-    files = {f"usr/local/bin/{each}": built / each for each in (program, *more)}
-    return Image((reference,), files, entrypoint=(f"/usr/local/bin/{program}",))
+def of_program(component: str, program: str) -> Image:
+    """The image of one static program, and nothing else in it."""
+    files = {f"usr/local/bin/{program}": folder_of(BY_NAME[component]) / program}
+    return Image((of_build(program, BY_NAME[component]),), files, entrypoint=(f"/usr/local/bin/{program}",))
 
 
 def agnhost() -> Image:

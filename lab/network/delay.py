@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
-from contextlib import suppress
 
-from lab import cgroups
+from lab import background
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.commands import run
+from lab.errors import LabError
 from lab.layout import Node
 from lab.network import wires
 
@@ -21,10 +19,7 @@ _QUEUE_IN, _QUEUE_OUT = 7, 8
 def set_delay(node: Node, milliseconds: float) -> None:
     """Makes every packet of the node wait `milliseconds` in each direction; 0 ends it."""
     place = f"{node.name}-delay"
-    for pid in cgroups.processes(place):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    cgroups.remove(place)
+    background.end(place)
     rules = f"table {_TABLE}\ndelete table {_TABLE}\n"
     if milliseconds > 0:
         _start(node, place, milliseconds)
@@ -37,19 +32,12 @@ def set_delay(node: Node, milliseconds: float) -> None:
 
 
 def _start(node: Node, place: str, milliseconds: float) -> None:
-    cgroups.make(place)
     program = folder_of(BY_NAME["programs"]) / "delay"
-    log = node.folder / "logs" / "delay.log"
-    with log.open("ab") as output:
-        started = subprocess.Popen(
-            wires.inside(node.namespace, program, f"{milliseconds}ms", str(_QUEUE_IN), str(_QUEUE_OUT)),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=lambda: cgroups.join(place),  # noqa: PLW1509  # this process has no other thread then
-        )
+    command = wires.inside(node.namespace, program, f"{milliseconds}ms", str(_QUEUE_IN), str(_QUEUE_OUT))
+    started = background.start(place, command, log=node.folder / "logs" / "delay.log", output=subprocess.PIPE)
     assert started.stdout is not None
     # Its one line says that it holds the queues; before that the rules would let packets pass.
-    started.stdout.readline()
+    line = started.stdout.readline()
     started.stdout.close()
+    if not line:
+        raise LabError(f"packets of {node.name} cannot be delayed; 'python -m lab logs {node.name}/delay'")

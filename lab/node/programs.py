@@ -194,6 +194,8 @@ def _kubelet_configuration(node: Node) -> dict[str, Any]:
         "syncFrequency": "5s",
         "nodeStatusUpdateFrequency": "4s",
         "shutdownGracePeriod": "0s",
+        # How an autoscaler knows its own nodes again.
+        "providerID": f"lab://{node.name}",
     }
 
 

@@ -1,0 +1,42 @@
+"""Processes of the lab that belong to no machine: the door, delays, the service for nodes. Each has a cgroup."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from lab import cgroups, layout
+
+
+def runs(name: str) -> bool:
+    """Whether the process runs."""
+    return bool(cgroups.processes(name))
+
+
+def start(name: str, command: Sequence[str], *, log: Path | None = None, keep: Sequence[int] = (), output: int | None = None) -> subprocess.Popen[bytes]:
+    """Starts a process that outlives ours. `keep` are file descriptors that it inherits, `output` where it prints."""
+    cgroups.make(name)
+    path = log or layout.machine_folder(layout.CONTROL_PLANE) / "logs" / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file if output is None else output,
+            stderr=file,
+            pass_fds=tuple(keep),
+            start_new_session=True,
+            preexec_fn=lambda: cgroups.join(name),  # noqa: PLW1509  # this process has no other thread then
+        )
+
+
+def end(name: str) -> None:
+    """Kills the process, if there is one, and takes its cgroup away."""
+    for pid in cgroups.processes(name):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    cgroups.remove(name)

@@ -1,0 +1,109 @@
+"""The service that an autoscaler's provider asks for nodes: HTTP on a socket that only root can open.
+
+POST /nodes {"labels": {...}, "taints": [...]}, GET /nodes, GET /nodes/NAME, DELETE /nodes/NAME. Starting a node answers
+at once, as a cloud does; the node is there when its kubelet has registered.
+"""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import sys
+import threading
+import traceback
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+from lab import layout, nodes
+from lab.errors import LabError
+from lab.layout import Node
+
+GROUP = "elastic"
+SOCKET = layout.FOLDER / "nodes.sock"
+_changes = threading.Lock()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        """One node, or all."""
+        name = self._name()
+        if name:
+            self._answer(_described(_elastic(name)))
+        else:
+            self._answer([_described(node) for node in nodes.all_nodes() if node.group == GROUP])
+
+    def do_POST(self) -> None:
+        """Starts a node."""
+        wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with _changes:
+            node = Node(nodes.next_number(), GROUP)
+            nodes.start(node, wanted["labels"], wanted["taints"])
+        # Its images follow while its kubelet registers.
+        threading.Thread(target=nodes.furnish, args=(node,), daemon=True).start()
+        self._answer(_described(node))
+
+    def do_DELETE(self) -> None:
+        """Ends a node and removes its disk; the autoscaler itself deletes the node's object."""
+        with _changes:
+            nodes.discard(_elastic(self._name()))
+        self._answer({})
+
+    def handle_one_request(self) -> None:
+        """Answers a wrong request and stays: an autoscaler asks again."""
+        try:
+            super().handle_one_request()
+        except _UnknownNodeError as error:
+            self._answer({"error": str(error)}, 404)
+        except LabError as error:
+            self._answer({"error": str(error)}, 500)
+        except Exception as error:  # noqa: BLE001  # one wrong request must not end the service; the log has the place
+            traceback.print_exc()
+            self._answer({"error": str(error)}, 500)
+
+    def _name(self) -> str:
+        return self.path.removeprefix("/nodes").strip("/")
+
+    def _answer(self, content: Any, status: int = 200) -> None:
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self) -> str:
+        """For the log: whoever is on the other side of a socket file has no address."""
+        return "local"
+
+
+class _UnknownNodeError(LabError):
+    """There is no node of that name in the group."""
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+def _elastic(name: str) -> Node:
+    for node in nodes.all_nodes():
+        if node.name == name and node.group == GROUP:
+            return node
+    raise _UnknownNodeError(f"there is no node '{name}' in the group '{GROUP}'")
+
+
+def _described(node: Node) -> dict[str, Any]:
+    wishes = json.loads((node.folder / "registration.json").read_bytes())
+    return {"name": node.name, "labels": wishes["labels"]}
+
+
+def serve(path: Path) -> None:
+    """Serves until the process is killed."""
+    path.unlink(missing_ok=True)
+    with _Server(str(path), _Handler) as server:
+        path.chmod(0o600)
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))
