@@ -16,7 +16,7 @@ from lab.build.components import BY_NAME
 from lab.commands import run, succeeds
 from lab.control_plane import programs as control_plane
 from lab.errors import LabError
-from lab.images import store
+from lab.images import store, template
 from lab.kubectl import apply, filled, kubectl, rolled_out, wait
 from lab.layout import Node
 from lab.network import wires
@@ -39,11 +39,12 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         wires.lay_control_plane()
         machines.start(control_plane.machine())
         port = door.open_door()
+        store.remember([store.archived(image) for image in (*_system_images(), *catalogue.images_of(addons))])
+        template.ensure(store.remembered(), say)
         wanted = nodes.completed({"plain": count, "accelerated": accelerated})
         for node in wanted:
             nodes.start(node)
         say(f"control plane and {len(wanted)} nodes started; API server on 127.0.0.1:{port}")
-        store.remember([store.archived(image) for image in _system_images()])
         wait("the API server", _api_problem, API_LIMIT)
         apply(_system_manifest())
         for node in wanted:
@@ -58,7 +59,7 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
 
 
 def _system_images() -> list[store.Image]:
-    return [store.agnhost(), store.of_program("coredns", "coredns")]
+    return [store.agnhost(), store.of_program("coredns", "coredns"), accelerators.image()]
 
 
 def _system_manifest() -> str:

@@ -12,7 +12,7 @@ from lab.accelerators import devices
 from lab.commands import succeeds
 from lab.errors import LabError
 from lab.files import write
-from lab.images import store
+from lab.images import store, template
 from lab.kubectl import get, kubectl, wait
 from lab.layout import Node
 from lab.network import wires
@@ -66,14 +66,24 @@ def start(node: Node, labels: dict[str, str] | None = None, taints: Sequence[str
     wanted = json.loads(wishes.read_bytes())
     write(node.folder / "node.json", json.dumps({"number": node.number, "group": node.group}))
     wires.lay_node(node, all_nodes())
+    _give_images(node)
     machine = programs.machine(node, programs.default_labels(node) | wanted["labels"], tuple(wanted["taints"]))
     machines.start(machine)
 
 
+def _give_images(node: Node) -> None:
+    """Gives a new node a disk that has every image already."""
+    disk = node.folder / "disk"
+    if not (disk / "var/lib/containerd").exists():
+        prepared = template.ensure(store.remembered(), lambda _: None)
+        (disk / "var/lib").mkdir(parents=True, exist_ok=True)
+        template.clone(prepared, disk / "var/lib/containerd")
+        for name in template.names(prepared):
+            write(disk / "images" / name, "")
+
+
 def furnish(node: Node) -> None:
-    """Puts the images into the node that every node has."""
-    socket = node.folder / "disk" / "images"
-    socket.mkdir(parents=True, exist_ok=True)
+    """Waits for the node's containerd and puts the images into it that have come up since it was made."""
     control = str(machines.folder_of(machines.BY_NAME["containerd"]) / "ctr")
 
     def answers() -> str | None:

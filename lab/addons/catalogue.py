@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache as cache_results
 from importlib import import_module
 from pathlib import Path
 
@@ -44,11 +45,13 @@ class Addon:
     components: tuple[str, ...]
     room: str
     needs: tuple[str, ...] = ()
+    # Its webhooks refuse other people's objects for as long as it does not run: it comes after all others.
+    guards: bool = False
 
 
 ADDONS = {
     "jobset": Addon("groups of jobs that start and fail together", ("jobset",), "gangs"),
-    "kueue": Addon("queues and quotas; admits a gang whole or not at all", ("kueue",), "gangs"),
+    "kueue": Addon("queues and quotas; admits a gang whole or not at all", ("kueue",), "gangs", guards=True),
     "metrics-server": Addon("CPU and memory of pods, for kubectl top and the HPA", ("metrics-server",), "metrics"),
     "prometheus": Addon("the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator", "prometheus"), "metrics"),
     "custom-metrics": Addon(
@@ -76,24 +79,34 @@ def _ordered(names: Sequence[str]) -> list[str]:
     return found
 
 
+def images_of(names: Sequence[str]) -> list[Image]:
+    """The images of add-ons whose programs are built, needed ones included."""
+    return [image for name in _ordered(names) for image in _prepare(name).images]
+
+
 def install(names: Sequence[str], say: Say) -> None:
     """Builds, installs and waits for add-ons. What was installed from the same sources before is only waited for."""
     wanted = _ordered(names)
     for component in components_of(wanted):
         cache.ensure(BY_NAME[component], say)
-    prepared = {name: _prepare(name) for name in wanted}
-    for name in wanted:
-        _apply(name, prepared[name])
     # Applied all together first: their start-up times overlap.
-    for name in wanted:
-        for namespace, workload in prepared[name].ready:
-            rolled_out(namespace, workload)
-        finish = prepared[name].finish
-        if finish is not None:
-            finish()
-        say(f"{name} is ready")
+    for guards in (False, True):
+        group = [name for name in wanted if ADDONS[name].guards == guards]
+        for name in group:
+            _apply(name, _prepare(name))
+        for name in group:
+            _wait(_prepare(name))
+            say(f"{name} is ready")
 
 
+def _wait(prepared: Prepared) -> None:
+    for namespace, workload in prepared.ready:
+        rolled_out(namespace, workload)
+    if prepared.finish is not None:
+        prepared.finish()
+
+
+@cache_results
 def _prepare(name: str) -> Prepared:
     room = import_module(f"lab.addons.{ADDONS[name].room}")
     prepared: Prepared = getattr(room, name.replace("-", "_"))()
