@@ -11,25 +11,34 @@ from pathlib import Path
 
 from lab import cgroups, layout
 
+START_LIMIT = 30.0
+
 
 def runs(name: str) -> bool:
     """Whether the process runs."""
     return bool(cgroups.processes(name))
 
 
-def start(name: str, command: Sequence[str], *, log: Path | None = None, keep: Sequence[int] = (), output: int | None = None) -> subprocess.Popen[bytes]:
-    """Starts a process that outlives ours. `keep` are file descriptors that it inherits, `output` where it prints."""
+def start(
+    name: str, command: Sequence[str], *, log: Path | None = None, keep: Sequence[int] = (), output: int | None = None
+) -> None:
+    """Starts a process that outlives ours, in the cgroups of that name.
+
+    `keep` are file descriptors that it inherits, `output` is one that it prints to instead of to its log.
+    """
     cgroups.make(name)
     path = log or layout.machine_folder(layout.CONTROL_PLANE) / "logs" / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        return subprocess.Popen(
-            command,
+        # setsid --fork ends at once and leaves the process to init, which reaps it when we no longer run.
+        subprocess.run(
+            ["setsid", "--fork", *command],
             stdin=subprocess.DEVNULL,
             stdout=file if output is None else output,
             stderr=file,
             pass_fds=tuple(keep),
-            start_new_session=True,
+            check=True,
+            timeout=START_LIMIT,
             preexec_fn=lambda: cgroups.join(name),  # noqa: PLW1509  # this process has no other thread then
         )
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lab import cgroups, layout
+from lab import background, cgroups, layout
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.errors import LabError
@@ -64,22 +64,13 @@ def start(machine: Machine) -> None:
         stop(machine.name)
     end_all(machine.name)
     write(machine.configuration, configuration)
-    cgroups.make(machine.name)
     program = folder_of(BY_NAME["programs"]) / "machine"
     command = wires.inside(
         machine.namespace,
         *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"),
         *("--propagation", "private", str(program), str(machine.configuration)),
     )
-    with (logs / "machine.log").open("ab") as output:
-        subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            preexec_fn=lambda: cgroups.join(machine.name),  # noqa: PLW1509  # this process has no other thread then
-        )
+    background.start(machine.name, command, log=logs / "machine.log")
 
 
 def _configuration(machine: Machine) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from lab import background, layout, machines
+from lab import layout, machines
 from lab.accelerators import devices
 from lab.commands import succeeds
 from lab.errors import LabError
@@ -15,7 +15,7 @@ from lab.files import write
 from lab.images import store, template
 from lab.kubectl import get, kubectl, wait
 from lab.layout import Node
-from lab.network import wires
+from lab.network import delay, wires
 from lab.node import programs
 
 READY_LIMIT = 60.0
@@ -129,7 +129,7 @@ def discard(node: Node) -> None:
 
 def end(node: Node) -> None:
     """Stops the node's machine and takes its wires away; its disk stays."""
-    background.end(f"{node.name}-delay")
+    delay.set_delay(node, 0)
     machines.stop(node.name)
     wires.remove_node(node, all_nodes())
     devices.detach(node)

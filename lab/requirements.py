@@ -15,6 +15,7 @@ PROGRAMS = {
     "runc": "runc",
     "ip": "iproute2",
     "nft": "nftables",
+    "iptables": "iptables",
     "conntrack": "conntrack",
     "curl": "curl",
     "busybox": "busybox-static",

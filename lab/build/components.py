@@ -58,6 +58,10 @@ def _kubernetes() -> Component:
     return Component("kubernetes", "k8s.io/kubernetes", programs, linker_values=values)
 
 
+_REGISTRY = "github.com/distribution/distribution/v3"
+_TRAINER = "github.com/kubeflow/trainer/v2"
+_KUBERAY = "github.com/ray-project/kuberay/ray-operator"
+_GATEKEEPER = "github.com/open-policy-agent/gatekeeper/v3"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _ALL = (
     _kubernetes(),
@@ -109,6 +113,21 @@ _ALL = (
         {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
     ),
     Component("karpenter", "sigs.k8s.io/karpenter", {"karpenter": "."}, local=True),
+    Component("registry", _REGISTRY, {"registry": f"{_REGISTRY}/cmd/registry"}),
+    Component("minio", "github.com/minio/minio", {"minio": "github.com/minio/minio"}),
+    Component("trainer", _TRAINER, {"trainer": f"{_TRAINER}/cmd/trainer-controller-manager"}),
+    Component("kuberay", _KUBERAY, {"kuberay": _KUBERAY}),
+    Component(
+        "inference-extension",
+        "sigs.k8s.io/gateway-api-inference-extension",
+        {"epp": "sigs.k8s.io/gateway-api-inference-extension/cmd/epp"},
+    ),
+    Component("gatekeeper", _GATEKEEPER, {"gatekeeper": _GATEKEEPER}),
+    Component(
+        "gvisor",
+        "gvisor.dev/gvisor",
+        {"runsc": "gvisor.dev/gvisor/runsc", "containerd-shim-runsc-v1": "gvisor.dev/gvisor/shim"},
+    ),
     Component("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}),
 )
 

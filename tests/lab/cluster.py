@@ -1,0 +1,87 @@
+"""What the lab's tests do to a cluster: make pods, run commands in them, wait for what should come."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lab import layout
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.images.names import AGNHOST
+from lab.kubectl import apply, get, kubectl
+
+Manifest = dict[str, Any]
+
+
+def until(question: Callable[[], Any], limit: float = 30.0, what: str = "it") -> Any:
+    """The first true answer; an AssertionError with the last one when none comes."""
+    end = time.monotonic() + limit
+    while not (answer := question()):
+        assert time.monotonic() < end, f"{what} did not come within {limit:.0f} s; last: {answer!r}"
+        time.sleep(0.2)
+    return answer
+
+
+class Namespace:
+    """A namespace of a test, deleted after it."""
+
+    def __init__(self, **labels: str) -> None:
+        self.name = f"test-{secrets.token_hex(4)}"
+        apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}}))
+
+    def delete(self) -> None:
+        kubectl("delete", "namespace", self.name, "--wait=false")
+
+    def pod(self, name: str = "pod", *, wait: bool = True, labels: Manifest | None = None, **spec: Any) -> str:
+        """Creates a pod whose first container waits unless told otherwise; gives its name."""
+        manifest = pod_manifest(name, labels=labels, **spec)
+        manifest["metadata"]["namespace"] = self.name
+        apply(json.dumps(manifest))
+        if wait:
+            self.wait_running(name)
+        return name
+
+    def wait_running(self, name: str, limit: float = 60.0) -> None:
+        kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"-n{self.name}", f"--timeout={limit:.0f}s", limit=limit + 10)
+
+    def create(self, manifest: Manifest) -> None:
+        manifest.setdefault("metadata", {})["namespace"] = self.name
+        apply(json.dumps(manifest))
+
+    def get(self, kind: str, name: str = "") -> Any:
+        return get(kind, name, namespace=self.name)
+
+    def address(self, pod: str) -> str:
+        return str(until(lambda: self.get("pod", pod)["status"].get("podIP"), what=f"address of {pod}"))
+
+    def execute(self, pod: str, *command: str, container: str = "main", limit: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Runs a command in a pod; a non-zero end is the caller's to judge."""
+        program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
+        prefix = [str(program), f"--kubeconfig={layout.KUBECONFIG}", "exec", f"-n{self.name}", pod, f"-c{container}", "--"]
+        return subprocess.run([*prefix, *command], capture_output=True, text=True, timeout=limit, check=False)
+
+    def reaches(self, pod: str, address: str, seconds: int = 2) -> bool:
+        """Whether a pod gets an HTTP answer from an address."""
+        return self.execute(pod, "curl", "-sS", "-m", str(seconds), f"http://{address}").returncode == 0
+
+    def delete_pod(self, name: str) -> None:
+        kubectl("delete", "pod", name, f"-n{self.name}", "--grace-period=0", "--force", "--wait=true")
+
+
+def pod_manifest(name: str, *, labels: Manifest | None = None, **spec: Any) -> Manifest:
+    container = {"name": "main", "image": AGNHOST, **spec.pop("container", {})}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": labels or {"app": name}},
+        "spec": {"terminationGracePeriodSeconds": 0, "containers": [container, *spec.pop("more", [])], **spec},
+    }
+
+
+def phase(namespace: Namespace, pod: str) -> str:
+    return str(namespace.get("pod", pod)["status"]["phase"])
