@@ -68,7 +68,6 @@ def test_etcd_refuses_a_client_without_a_certificate(namespace: Namespace) -> No
     ask = ["curl", "-sS", "-m", "5", "--cacert", ca, "https://127.0.0.1:2379/health"]
     refused = subprocess.run(wires.inside(layout.NAME, *ask), capture_output=True, text=True, check=False)
     assert refused.returncode != 0
-    assert "certificate required" in refused.stderr or "alert" in refused.stderr
     own = ["--cert", str(layout.FOLDER / "pki" / "etcd.crt"), "--key", str(layout.FOLDER / "pki" / "etcd.key")]
     answered = subprocess.run(wires.inside(layout.NAME, *ask, *own), capture_output=True, text=True, check=False)
     assert '"health":"true"' in answered.stdout

@@ -1,0 +1,151 @@
+"""Coming up from any state, and leaving nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lab import cgroups, door, layout, lifecycle, machines, nodes
+from lab.kubectl import get, kubectl
+from lab.network import wires
+from tests.lab.conftest import Up
+from tests.lab.cluster import Namespace, until
+
+pytestmark = pytest.mark.lab
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lab", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False, env=environment)
+
+
+def traces() -> dict[str, list[str]]:
+    """Everything on this machine that bears the lab's name."""
+    processes = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if layout.NAME in command and int(folder.name) != os.getpid() and "pytest" not in command:
+            processes.append(command[:120])
+    return {
+        "processes": processes,
+        "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if layout.NAME in line],
+        "network namespaces": wires.all_namespaces(),
+        "cgroups": [str(folder) for folder in cgroups.folders()],
+        "loop devices": [line for line in subprocess.check_output(["losetup", "-l", "-n"], text=True).splitlines() if layout.NAME in line],
+        "links": [line for line in subprocess.check_output(["ip", "link"], text=True).splitlines() if "node-" in line],
+        "rules": [line for line in subprocess.check_output(["nft", "list", "ruleset"], text=True).splitlines() if "lab" in line],
+        "folder": [str(layout.FOLDER)] if layout.FOLDER.exists() else [],
+    }
+
+
+def test_down_leaves_nothing_and_up_starts_anew(up: Up) -> None:
+    up(accelerated=1)
+    before = traces()
+    assert all(before[kind] for kind in ("processes", "mounts", "network namespaces", "cgroups", "loop devices", "folder"))
+    lifecycle.down(lambda _: None)
+    assert not any(traces().values()), traces()
+    up()
+    assert {node["metadata"]["name"] for node in get("nodes")} == {"node-1", "node-2"}
+
+
+def test_down_without_a_lab_is_no_error(up: Up) -> None:
+    lifecycle.down(lambda _: None)
+    again = run("down")
+    assert again.returncode == 0, again.stderr
+    assert not any(traces().values())
+
+
+@pytest.mark.parametrize("victim", ["first process of a node", "first process of the control plane", "door"])
+def test_up_repairs_what_was_killed(namespace: Namespace, victim: str) -> None:
+    namespace.pod("survivor", nodeName="node-1", restartPolicy="Always")
+    if victim == "door":
+        pids = cgroups.processes("door")
+    else:
+        first = machines.first_process("node-1" if "node" in victim else layout.CONTROL_PLANE)
+        pids = {first} if first else set()
+    assert pids
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    lifecycle.up(2, 0, [], lambda _: None)
+    until(lambda: _is_ready(namespace, "survivor"), limit=60, what="the pod's return")
+
+
+def _is_ready(namespace: Namespace, pod: str) -> bool:
+    conditions = namespace.get("pod", pod)["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+@pytest.mark.parametrize("program", ["etcd", "kube-apiserver", "kube-scheduler", "kube-controller-manager"])
+def test_a_killed_program_comes_back_by_itself_with_what_it_knew(namespace: Namespace, program: str) -> None:
+    kubectl("create", "configmap", "memory", f"-n{namespace.name}", "--from-literal=word=kept")
+    restarts = machines.status(layout.CONTROL_PLANE)[program]["restarts"]
+    machines.signal_program(layout.CONTROL_PLANE, program)
+    until(lambda: machines.status(layout.CONTROL_PLANE)[program]["restarts"] > restarts, what="the restart")
+    lifecycle.up(2, 0, [], lambda _: None)
+    assert namespace.get("configmap", "memory")["data"] == {"word": "kept"}
+    namespace.pod("after")
+
+
+def test_a_killed_node_is_lost_and_revives_with_its_disk(namespace: Namespace) -> None:
+    namespace.pod("there", nodeName="node-2", restartPolicy="Always")
+    node = nodes.named("node-2")
+    nodes.kill(node)
+    assert machines.first_process(node.name) is None
+    until(lambda: _condition(node.name) == "Unknown", limit=60, what="NotReady")
+    nodes.start(node)
+    until(lambda: _is_ready(namespace, "there") and _condition(node.name) == "True", limit=60, what="the return")
+
+
+def _condition(name: str) -> str:
+    return next(str(each["status"]) for each in get("node", name)["status"]["conditions"] if each["type"] == "Ready")
+
+
+def test_a_node_is_added_runs_pods_and_is_removed(namespace: Namespace) -> None:
+    added = run("node", "add")
+    assert added.returncode == 0, added.stderr
+    name = added.stdout.strip()
+    namespace.pod("there", nodeName=name)
+    where = namespace.get("pod", "there")["spec"]["nodeName"]
+    assert where == name
+    removed = run("node", "remove", name)
+    assert removed.returncode == 0, removed.stderr
+    assert name not in {node["metadata"]["name"] for node in get("nodes")}
+    assert not cgroups.processes(name)
+
+
+def test_a_door_that_is_closed_opens_again_on_the_same_port(namespace: Namespace) -> None:
+    before = door.open_door()
+    door.close()
+    assert door.open_door() == before
+
+
+def test_what_stands_in_the_way_is_said_without_a_traceback(tmp_path: Path) -> None:
+    for name in ("python3", "sh"):
+        (tmp_path / name).symlink_to(Path("/usr/bin") / name)
+    bare = run("up", environment={"PATH": str(tmp_path), "HOME": str(tmp_path)})
+    assert bare.returncode == 1
+    assert "Traceback" not in bare.stderr
+    for wanted in ("runc", "nftables", "conntrack", "apt-get install"):
+        assert wanted in bare.stderr
+
+
+def test_a_node_that_is_not_there_is_named_with_those_that_are(namespace: Namespace) -> None:
+    wrong = run("node", "cut", "node-99")
+    assert wrong.returncode == 1
+    assert "node-99" in wrong.stderr
+    assert "node-1, node-2" in wrong.stderr
+
+
+def test_a_wrong_delay_is_refused(namespace: Namespace) -> None:
+    wrong = run("node", "slow", "node-1", "--delay", "soon")
+    assert wrong.returncode == 1
+    assert "20ms" in wrong.stderr
