@@ -39,7 +39,7 @@ def start(
             pass_fds=tuple(keep),
             check=True,
             timeout=START_LIMIT,
-            preexec_fn=lambda: cgroups.join(name),  # noqa: PLW1509  # this process has no other thread then
+            preexec_fn=lambda: cgroups.join(name),  # this process has no other thread then
         )
 
 

@@ -9,11 +9,15 @@ from pathlib import Path
 from lab.errors import LabError
 
 
-def run(*command: str | Path, stdin: str | None = None, limit: float = 60.0, environment: dict[str, str] | None = None) -> str:
+def run(
+    *command: str | Path, stdin: str | None = None, limit: float = 60.0, environment: dict[str, str] | None = None
+) -> str:
     """Gives what `command` prints. Raises LabError with its own words when it fails or takes longer than `limit` s."""
     words = [str(part) for part in command]
     try:
-        done = subprocess.run(words, input=stdin, capture_output=True, text=True, timeout=limit, env=environment)
+        done = subprocess.run(
+            words, input=stdin, capture_output=True, text=True, timeout=limit, env=environment, check=False
+        )
     except FileNotFoundError:
         raise LabError(f"there is no program '{words[0]}' on PATH") from None
     except subprocess.TimeoutExpired:

@@ -17,13 +17,11 @@ _PORT = layout.FOLDER / "port"
 
 def open_door() -> int:
     """Starts the forwarder unless it runs, and writes the kubeconfig that leads through it. Gives the port."""
-    port = _running_port()
+    port = running_port()
     if port is None:
         port = _start(int(_PORT.read_text()) if _PORT.exists() else 0)
         write(_PORT, f"{port}\n")
-    config = identities.kubeconfig_for(
-        "admin", "lab:admin", ("system:masters",), server=f"https://127.0.0.1:{port}"
-    )
+    config = identities.kubeconfig_for("admin", "lab:admin", ("system:masters",), server=f"https://127.0.0.1:{port}")
     if not layout.KUBECONFIG.exists() or layout.KUBECONFIG.read_bytes() != config.read_bytes():
         write(layout.KUBECONFIG, config.read_bytes(), mode=0o600)
     return port
@@ -34,7 +32,8 @@ def close() -> None:
     background.end(_NAME)
 
 
-def _running_port() -> int | None:
+def running_port() -> int | None:
+    """The port on 127.0.0.1 that leads to the API server; None while the door is shut."""
     return int(_PORT.read_text()) if background.runs(_NAME) and _PORT.exists() else None
 
 
@@ -49,7 +48,9 @@ def _start(port: int) -> int:
     listener.listen(512)
     program = folder_of(BY_NAME["programs"]) / "forward"
     address = f"{layout.CONTROL_PLANE_ADDRESS}:{layout.API_PORT}"
-    background.start(_NAME, wires.inside(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()])
+    background.start(
+        _NAME, wires.inside(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
+    )
     found: int = listener.getsockname()[1]
     listener.close()
     return found

@@ -18,7 +18,7 @@ from lab.errors import LabError
 FIELD_MANAGER = "plimsoll-lab"
 
 
-class Hopeless(LabError):  # noqa: N818  # it is a state of the cluster
+class Hopeless(LabError):  # it is a state of the cluster
     """What is waited for will not come: waiting on would only take time."""
 
 
@@ -94,7 +94,9 @@ def _is_rolled_out(found: dict[str, Any]) -> bool:
         wanted = status.get("desiredNumberScheduled", 0)
         return bool(status.get("updatedNumberScheduled", 0) == wanted == status.get("numberReady", 0))
     wanted = found["spec"].get("replicas", 1)
-    return bool(wanted == status.get("updatedReplicas", 0) == status.get("readyReplicas", 0) == status.get("replicas", 0))
+    return bool(
+        wanted == status.get("updatedReplicas", 0) == status.get("readyReplicas", 0) == status.get("replicas", 0)
+    )
 
 
 _PATIENCE_WITH_RESTARTS = 3
@@ -108,7 +110,9 @@ def _problem(pod: dict[str, Any]) -> str | None:
         if each["restartCount"] >= _PATIENCE_WITH_RESTARTS and waiting.get("reason"):
             last = each.get("lastState", {}).get("terminated", {})
             words = kubectl("logs", name, f"-n{namespace}", f"-c{each['name']}", "--previous", "--tail=5", limit=10)
-            raise Hopeless(f"{each['name']} of {namespace}/{name} keeps failing: {last.get('message', '')} {words.strip()}")
+            raise Hopeless(
+                f"{each['name']} of {namespace}/{name} keeps failing: {last.get('message', '')} {words.strip()}"
+            )
         if waiting.get("reason", "").startswith("ErrImage"):
             raise Hopeless(f"{namespace}/{name}: {waiting.get('message') or waiting['reason']}")
     for condition in pod["status"].get("conditions", []):

@@ -19,6 +19,9 @@ PODS = IPv4Network("10.244.0.0/16")
 SERVICES = IPv4Network("10.96.0.0/16")
 API_SERVICE_ADDRESS = IPv4Address("10.96.0.1")
 DNS_ADDRESS = IPv4Address("10.96.0.10")
+# Fixed, so that a node can be told before there is a registry where it will be.
+REGISTRY_ADDRESS = IPv4Address("10.96.0.20")
+REGISTRY_PORT = 5000
 CLUSTER_DOMAIN = "cluster.local"
 CONTROL_PLANE = "control-plane"
 BRIDGE = "machines"

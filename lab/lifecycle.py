@@ -17,6 +17,7 @@ from lab.commands import run, succeeds
 from lab.control_plane import programs as control_plane
 from lab.errors import LabError
 from lab.images import store, template
+from lab.images.archive import Image
 from lab.kubectl import apply, filled, kubectl, rolled_out, wait
 from lab.layout import Node
 from lab.network import wires
@@ -30,7 +31,8 @@ _MANIFESTS = Path(__file__).resolve().parent / "manifests"
 def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
     """Builds what is missing, starts what does not run, and waits until all of it works.
 
-    `count` plain nodes at least and `accelerated` ones with accelerators; nodes that were added before stay. Raises LabError with the part that did not come up.
+    At least `count` plain nodes and `accelerated` ones with accelerators; nodes that were added before stay.
+    Raises LabError with the part that did not come up.
     """
     requirements.check()
     for name in (*CORE, *catalogue.components_of(addons)):
@@ -58,7 +60,7 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         catalogue.install(addons, say)
 
 
-def _system_images() -> list[store.Image]:
+def _system_images() -> list[Image]:
     return [store.agnhost(), store.of_program("coredns", "coredns"), accelerators.image()]
 
 

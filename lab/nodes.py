@@ -9,6 +9,8 @@ from contextlib import suppress
 
 from lab import layout, machines
 from lab.accelerators import devices
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
 from lab.commands import succeeds
 from lab.errors import LabError
 from lab.files import write
@@ -84,7 +86,7 @@ def _give_images(node: Node) -> None:
 
 def furnish(node: Node) -> None:
     """Waits for the node's containerd and puts the images into it that have come up since it was made."""
-    control = str(machines.folder_of(machines.BY_NAME["containerd"]) / "ctr")
+    control = str(folder_of(BY_NAME["containerd"]) / "ctr")
 
     def answers() -> str | None:
         if succeeds(*machines.enter(node.name, control, "version"), limit=10):
@@ -101,14 +103,15 @@ def wait_ready(nodes: Sequence[Node], limit: float = READY_LIMIT) -> None:
     wanted = {node.name for node in nodes}
 
     def missing() -> str | None:
-        ready = {found["metadata"]["name"] for found in get("nodes") if _is_ready(found)}
+        ready = {found["metadata"]["name"] for found in get("nodes") if is_ready(found)}
         late = sorted(wanted - ready)
         return f"not Ready: {', '.join(late)}; 'python -m lab logs {late[0]}/kubelet'" if late else None
 
     wait("nodes", missing, limit)
 
 
-def _is_ready(found: dict[str, object]) -> bool:
+def is_ready(found: dict[str, object]) -> bool:
+    """Whether a Node object has the condition Ready."""
     status = found["status"]
     assert isinstance(status, dict)
     return any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", []))
@@ -138,5 +141,3 @@ def end(node: Node) -> None:
 def kill(node: Node) -> None:
     """Ends everything on the node at once, as when its power fails. `start` revives it with its disk."""
     machines.end_all(node.name)
-
-

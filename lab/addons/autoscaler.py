@@ -120,6 +120,10 @@ def _pool() -> upstream.Manifest:
         "spec": {
             "template": template,
             "limits": {"plimsoll.dev/accelerator": str(MOST_NODES * _ACCELERATORS_PER_NODE)},
-            "disruption": {"consolidationPolicy": "WhenEmpty", "consolidateAfter": "5s", "budgets": [{"nodes": "100%"}]},
+            "disruption": {
+                "consolidationPolicy": "WhenEmpty",
+                "consolidateAfter": "5s",
+                "budgets": [{"nodes": "100%"}],
+            },
         },
     }

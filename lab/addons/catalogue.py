@@ -53,7 +53,9 @@ ADDONS = {
     "jobset": Addon("groups of jobs that start and fail together", ("jobset",), "gangs"),
     "kueue": Addon("queues and quotas; admits a gang whole or not at all", ("kueue",), "gangs", guards=True),
     "metrics-server": Addon("CPU and memory of pods, for kubectl top and the HPA", ("metrics-server",), "metrics"),
-    "prometheus": Addon("the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator", "prometheus"), "metrics"),
+    "prometheus": Addon(
+        "the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator", "prometheus"), "metrics"
+    ),
     "custom-metrics": Addon(
         "Prometheus' series as custom metrics for the HPA (prometheus-adapter)",
         ("prometheus-adapter",),
@@ -61,6 +63,18 @@ ADDONS = {
         needs=("prometheus",),
     ),
     "autoscaler": Addon("Karpenter, with real nodes of the accelerated group, 0 to 3", ("karpenter",), "autoscaler"),
+    "inference-extension": Addon(
+        "the Gateway API's InferencePool and its endpoint picker, behind Envoy Gateway",
+        ("inference-extension",),
+        "gateway",
+        needs=("gateway",),
+    ),
+    "registry": Addon("an OCI registry that every node pulls from", ("registry",), "storage"),
+    "minio": Addon("S3", ("minio",), "storage"),
+    "trainer": Addon("Kubeflow Trainer: TrainJob", ("trainer",), "operators", needs=("jobset",), guards=True),
+    "kuberay": Addon("the operator of Ray clusters and jobs", ("kuberay",), "operators"),
+    "gvisor": Addon("RuntimeClass gvisor: pods on a kernel in user space", ("gvisor",), "sandbox"),
+    "gatekeeper": Addon("admission by Rego policies", ("gatekeeper",), "policy", guards=True),
     "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
 }
 

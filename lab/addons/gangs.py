@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from lab.addons import upstream
 from lab.addons.catalogue import Prepared
+from lab.addons.webhooks import trusted
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
 from lab.images.names import of_build
-from lab.kubectl import get, wait
-
-_WEBHOOK_LIMIT = 120.0
 
 
 def jobset() -> Prepared:
     """JobSet as upstream's default configuration has it."""
-    return _controller("jobset", "jobset-system", "jobset-controller-manager", "jobset-validating-webhook-configuration")
+    return _controller(
+        "jobset", "jobset-system", "jobset-controller-manager", "jobset-validating-webhook-configuration"
+    )
 
 
 def kueue() -> Prepared:
     """Kueue as upstream's default configuration has it, with plain pods among what it queues."""
-    prepared = _controller("kueue", "kueue-system", "kueue-controller-manager", "kueue-validating-webhook-configuration")
+    prepared = _controller(
+        "kueue", "kueue-system", "kueue-controller-manager", "kueue-validating-webhook-configuration"
+    )
     manifests = [each for stage in prepared.stages for each in stage]
     settings = upstream.found(manifests, "ConfigMap", "kueue-manager-config")["data"]
     name = "controller_manager_config.yaml"
@@ -44,16 +46,5 @@ def _controller(component: str, namespace: str, deployment: str, webhook: str) -
         images=[image],
         stages=[definitions, rest],
         ready=[(namespace, f"deployment/{deployment}")],
-        finish=lambda: _webhook_trusted(component, webhook),
+        finish=lambda: trusted(component, webhook),
     )
-
-
-def _webhook_trusted(component: str, webhook: str) -> None:
-    """Waits until the controller has written its authority into its webhooks: before, every request is refused."""
-
-    def missing() -> str | None:
-        hooks = get("validatingwebhookconfiguration", webhook)["webhooks"]
-        untrusted = [each["name"] for each in hooks if not each["clientConfig"].get("caBundle")]
-        return f"no authority yet in {untrusted[0]}" if untrusted else None
-
-    wait(f"the webhooks of {component}", missing, _WEBHOOK_LIMIT)

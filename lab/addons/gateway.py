@@ -49,6 +49,32 @@ def gateway() -> Prepared:
     )
 
 
+def inference_extension() -> Prepared:
+    """The definitions and the picker's image; a picker serves one pool, so who has a pool deploys it (`picker`)."""
+    return Prepared(
+        images=[_picker_image()],
+        stages=[upstream.kustomized("inference-extension", "config/crd")],
+        ready=[],
+    )
+
+
+def _picker_image() -> Image:
+    component = BY_NAME["inference-extension"]
+    files = {"epp": folder_of(component) / "epp"}
+    return Image((of_build("epp", component),), files, entrypoint=("/epp",), user=_NONROOT)
+
+
+def picker(pool: str, namespace: str, labels: dict[str, str], port: int) -> list[upstream.Manifest]:
+    """Upstream's chart for a pool of the pods with `labels` that serve on `port`, with its endpoint picker."""
+    host, _, rest = _picker_image().names[0].partition("/")
+    name, _, tag = rest.partition(":")
+    values = {
+        "inferenceExtension": {"image": {"hub": host, "name": name, "tag": tag, "pullPolicy": "IfNotPresent"}},
+        "inferencePool": {"targetPorts": [{"number": port}], "modelServers": {"matchLabels": labels}},
+    }
+    return upstream.chart("inference-extension", "config/charts/inferencepool", pool, namespace, values)
+
+
 def _controller_manifests(image: str) -> list[upstream.Manifest]:
     chart = "charts/gateway-helm"
     # Upstream fills this template when it publishes the chart; the values that it leaves open are given here.
@@ -57,6 +83,8 @@ def _controller_manifests(image: str) -> list[upstream.Manifest]:
     values = upstream.parsed(filled)[0]
     provider = {"type": "Kubernetes", "kubernetes": {"shutdownManager": {"image": image}}}
     values["config"]["envoyGateway"]["provider"] = provider
+    # An endpoint picker's answer is an address, which takes a cluster that Envoy Gateway's own objects cannot describe.
+    values["config"]["envoyGateway"]["extensionApis"] = {"enableEnvoyPatchPolicy": True, "enableBackend": True}
     rendered = upstream.chart("envoy-gateway", chart, "eg", NAMESPACE, values)
     manifests = [each for each in rendered if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
     return upstream.with_image(manifests, image)

@@ -21,7 +21,11 @@ def metrics_server() -> Prepared:
     spec = upstream.found(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
     container = spec["containers"][0]
     container["args"] = [each for each in container["args"] if not each.startswith("--metric-resolution")]
-    container["args"] += ["--metric-resolution=10s", "--kubelet-request-timeout=5s", "--kubelet-certificate-authority=/cluster/ca.crt"]
+    container["args"] += [
+        "--metric-resolution=10s",
+        "--kubelet-request-timeout=5s",
+        "--kubelet-certificate-authority=/cluster/ca.crt",
+    ]
     container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
     container["volumeMounts"].append({"name": "cluster", "mountPath": "/cluster", "readOnly": True})
     spec["volumes"].append({"name": "cluster", "configMap": {"name": "kube-root-ca.crt"}})
@@ -135,7 +139,9 @@ _ANNOTATED_PODS = """\
     - source_labels: [__address__]
       action: keep
       regex: .+:\\d+
-    - {source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_path], regex: (.+), target_label: __metrics_path__}
+    - source_labels: [__meta_kubernetes_pod_annotation_prometheus_io_path]
+      regex: (.+)
+      target_label: __metrics_path__
     - {source_labels: [__meta_kubernetes_namespace], target_label: namespace}
     - {source_labels: [__meta_kubernetes_pod_name], target_label: pod}
 """

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -16,6 +18,7 @@ from lab.commands import run
 from lab.errors import LabError
 
 Manifest = dict[str, Any]
+Finish = Callable[[], None]
 
 
 def folder(component: str) -> Path:
@@ -27,19 +30,30 @@ def folder(component: str) -> Path:
         capture_output=True,
         text=True,
         timeout=600,
+        check=False,
     )
     if done.returncode != 0:
         raise LabError(f"the sources of {wanted.module} {wanted.version} cannot be had: {done.stderr.strip()[-500:]}")
     return Path(json.loads(done.stdout)["Dir"])
 
 
-def kustomized(component: str, path: str) -> list[Manifest]:
-    """What the kustomization at `path` of the component's module comes to."""
+def kustomized(component: str, *paths: str, namespace: str | None = None) -> list[Manifest]:
+    """What the kustomizations at `paths` of the component's module come to, moved to `namespace` where one is given."""
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
-    return parsed(run(program, "kustomize", folder(component) / path))
+    sources = folder(component)
+    if namespace is None and len(paths) == 1:
+        return parsed(run(program, "kustomize", sources / paths[0]))
+    with TemporaryDirectory() as workplace:
+        # Kustomize takes folders outside its own by a relative path only.
+        resources = [os.path.relpath(sources / path, Path(workplace).resolve()) for path in paths]
+        overlay = {"resources": resources, **({"namespace": namespace} if namespace else {})}
+        (Path(workplace) / "kustomization.yaml").write_text(json.dumps(overlay))
+        return parsed(run(program, "kustomize", workplace))
 
 
-def chart(component: str, path: str, release: str, namespace: str, values: Manifest, base: Path | None = None) -> list[Manifest]:
+def chart(
+    component: str, path: str, release: str, namespace: str, values: Manifest, base: Path | None = None
+) -> list[Manifest]:
     """What the Helm chart at `path` of the component's module renders to; `base` is a values file below `values`."""
     program = folder_of(BY_NAME["helm"]) / "helm"
     files = (["--values", str(base)] if base else []) + ["--values", "-"]
@@ -49,7 +63,7 @@ def chart(component: str, path: str, release: str, namespace: str, values: Manif
 
 def parsed(text: str) -> list[Manifest]:
     """The documents of a YAML text, empty ones left out."""
-    return [document for document in yaml.load_all(text, _Loader) if document]  # noqa: S506  # a SafeLoader, see below
+    return [document for document in yaml.load_all(text, _Loader) if document]  # a SafeLoader, see below
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two, by what is installed

@@ -91,7 +91,13 @@ def _build(component: Component, workplace: Path, say: Say) -> None:
         command = [go_program(), "build", *_flags(component), "-o", str(workplace / name), package]
         try:
             done = subprocess.run(
-                command, cwd=component.folder, env=environment, capture_output=True, text=True, timeout=BUILD_LIMIT
+                command,
+                cwd=component.folder,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=BUILD_LIMIT,
+                check=False,
             )
         except subprocess.TimeoutExpired:
             raise LabError(f"{name} was not built within {BUILD_LIMIT / 60:.0f} minutes: go build {package}") from None
@@ -101,10 +107,8 @@ def _build(component: Component, workplace: Path, say: Say) -> None:
 
 
 def _flags(component: Component) -> list[str]:
-    major, minor = (component.version.lstrip("v").split(".") + ["", ""])[:2]
-    values = [
-        value.format(version=component.version, major=major, minor=minor) for value in component.linker_values
-    ]
+    major, minor = [*component.version.lstrip("v").split("."), "", ""][:2]
+    values = [value.format(version=component.version, major=major, minor=minor) for value in component.linker_values]
     linker = " ".join(["-s", "-w", *(f"-X {value}" for value in values)])
     tags = [f"-tags={','.join(component.tags)}"] if component.tags else []
     return ["-trimpath", f"-ldflags={linker}", *tags]

@@ -60,6 +60,13 @@ def kubeconfig_for(name: str, common_name: str, groups: tuple[str, ...] = (), se
     return path
 
 
+def service_identity(name: str, *hosts: str) -> pki.Identity:
+    """A certificate of the cluster's authority for a server in the cluster."""
+    return load().cluster.issue(f"{name}-service", name, hosts=hosts)
+
+
 def node_identity(name: str, address: str) -> pki.Identity:
     """A kubelet's certificate for its own server."""
-    return load().cluster.issue(f"{name}-server", f"system:node:{name}", ("system:nodes",), (name, address, "127.0.0.1"))
+    return load().cluster.issue(
+        f"{name}-server", f"system:node:{name}", ("system:nodes",), (name, address, "127.0.0.1")
+    )

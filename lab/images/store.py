@@ -21,12 +21,6 @@ from lab.images.names import AGNHOST, PAUSE, of_build
 from lab.layout import Node
 from lab.machines import enter
 
-_BUSYBOX_COMMANDS = (
-    *("sh", "ls", "cat", "dd", "mknod", "nc", "sleep", "echo", "env", "id", "mount", "ps", "uname", "hostname"),
-    *("grep", "sed", "awk", "cut", "sort", "head", "tail", "wc", "cp", "mv", "rm", "mkdir", "ln", "chmod", "touch", "find"),
-    *("date", "seq", "stat", "tr", "test", "true", "false", "timeout", "kill", "nslookup", "ip", "od", "md5sum", "sha256sum"),
-)
-
 
 def of_program(component: str, program: str) -> Image:
     """The image of one static program, and nothing else in it."""
@@ -37,16 +31,17 @@ def of_program(component: str, program: str) -> Image:
 def agnhost() -> Image:
     """Upstream's test program with a shell and curl beside it; it is the sandbox's image too."""
     binary = folder_of(BY_NAME["kubernetes"]) / "agnhost"
+    busybox = _on_path("busybox", "busybox-static")
     return Image(
         (AGNHOST, PAUSE),
         {
             "agnhost": binary,
-            "bin/busybox": _on_path("busybox", "busybox-static"),
+            "bin/busybox": busybox,
             **with_libraries(_on_path("curl", "curl"), "usr/bin/curl"),
         },
         entrypoint=("/agnhost",),
         command=("pause",),
-        links={f"bin/{command}": "busybox" for command in _BUSYBOX_COMMANDS},
+        links={f"bin/{command}": "busybox" for command in run(busybox, "--list").split() if command != "busybox"},
     )
 
 
@@ -96,6 +91,19 @@ def load_everywhere(images: Sequence[Image], nodes: Sequence[Node], say: Callabl
             load(file, node)
     if files and nodes:
         say(f"{len(files)} images on {len(nodes)} nodes")
+
+
+def kept_copy(file: Path) -> Path:
+    """A copy of an archive in the lab's folder, under a name that changes with its content."""
+    with file.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256").hexdigest()[:16]
+    target = layout.FOLDER / "loaded-images" / f"{file.stem}-{digest}.tar"
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = target.with_suffix(".unfinished")
+        shutil.copyfile(file, unfinished)
+        unfinished.rename(target)
+    return target
 
 
 def remember(files: Sequence[Path]) -> None:

@@ -44,7 +44,9 @@ def _place(node: Node) -> str:
 
 def _command(node: Node, table: str, action: str, chain: str, interface: str, queue: int) -> list[str]:
     target = ("--jump", "NFQUEUE", "--queue-num", str(queue), "--queue-bypass")
-    return wires.inside(node.namespace, "iptables", "--wait", "--table", table, action, chain, interface, "eth0", *target)
+    return wires.inside(
+        node.namespace, "iptables", "--wait", "--table", table, action, chain, interface, "eth0", *target
+    )
 
 
 def _start(node: Node, milliseconds: float) -> None:

@@ -35,7 +35,22 @@ def lay_node(node: Node, others: Iterable[Node]) -> None:
     """Makes the node's namespace, its link to the bridge, and the routes between its pods and everyone else's."""
     if not exists(node.namespace):
         run("ip", "netns", "add", node.namespace)
-        run(*inside(layout.NAME, "ip", "link", "add", node.name, "type", "veth", "peer", "name", "eth0", "netns", node.namespace))
+        run(
+            *inside(
+                layout.NAME,
+                "ip",
+                "link",
+                "add",
+                node.name,
+                "type",
+                "veth",
+                "peer",
+                "name",
+                "eth0",
+                "netns",
+                node.namespace,
+            )
+        )
         _batch(layout.NAME, f"link set {node.name} master {layout.BRIDGE}", f"link set {node.name} up")
         _batch(
             node.namespace,

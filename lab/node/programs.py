@@ -15,7 +15,7 @@ from lab.build.components import BY_NAME
 from lab.control_plane import identities
 from lab.errors import LabError
 from lab.files import write
-from lab.images.names import PAUSE
+from lab.images.names import PAUSE, REGISTRY_HOST
 from lab.layout import Node
 from lab.machines import Machine, Program
 
@@ -45,6 +45,8 @@ def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) ->
         Path(path).mkdir(parents=True, exist_ok=True)
     write(disk / "etc/cni/net.d/10-lab.conflist", json.dumps(_cni(node), indent=1))
     write(disk / "etc/containerd/config.toml", _containerd())
+    write(disk / "etc/containerd/certs.d" / REGISTRY_HOST / "hosts.toml", _registry())
+    write(disk / "etc/containerd/runsc.toml", _sandbox())
     write(node.folder / "resolv.conf", "# The lab has no network outside.\n")
     write(node.folder / "kubelet.json", json.dumps(_kubelet_configuration(node), indent=1))
     write(node.folder / "kube-proxy.json", json.dumps(_proxy_configuration(node), indent=1))
@@ -142,6 +144,35 @@ runtime_type = "io.containerd.runc.v2"
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
 BinaryName = "{runc}"
 SystemdCgroup = false
+# gVisor, for pods of its RuntimeClass; containerd looks for it only when such a pod comes.
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc]
+runtime_type = "io.containerd.runsc.v1"
+runtime_path = "{folder_of(BY_NAME["gvisor"]) / "containerd-shim-runsc-v1"}"
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runsc.options]
+TypeUrl = "io.containerd.runsc.v1.options"
+ConfigPath = "/etc/containerd/runsc.toml"
+"""
+
+
+def _sandbox() -> str:
+    return f"""\
+binary_name = "{folder_of(BY_NAME["gvisor"]) / "runsc"}"
+[runsc_config]
+platform = "systrap"
+# Its own cgroups would need systemd or cgroup v2; the pod's, made by the kubelet, hold it all the same.
+ignore-cgroups = "true"
+"""
+
+
+def _registry() -> str:
+    """Where containerd finds the registry of the add-on, whose address nothing but a node's kube-proxy knows."""
+    address = f"https://{layout.REGISTRY_ADDRESS}:{layout.REGISTRY_PORT}"
+    authority = identities.load().cluster.certificate
+    return f"""\
+server = "{address}"
+[host."{address}"]
+capabilities = ["pull", "resolve"]
+ca = "{authority}"
 """
 
 

@@ -47,7 +47,14 @@ class Namespace:
         return name
 
     def wait_running(self, name: str, limit: float = 60.0) -> None:
-        kubectl("wait", "--for=condition=Ready", f"pod/{name}", f"-n{self.name}", f"--timeout={limit:.0f}s", limit=limit + 10)
+        kubectl(
+            "wait",
+            "--for=condition=Ready",
+            f"pod/{name}",
+            f"-n{self.name}",
+            f"--timeout={limit:.0f}s",
+            limit=limit + 10,
+        )
 
     def create(self, manifest: Manifest) -> None:
         manifest.setdefault("metadata", {})["namespace"] = self.name
@@ -59,10 +66,20 @@ class Namespace:
     def address(self, pod: str) -> str:
         return str(until(lambda: self.get("pod", pod)["status"].get("podIP"), what=f"address of {pod}"))
 
-    def execute(self, pod: str, *command: str, container: str = "main", limit: float = 30.0) -> subprocess.CompletedProcess[str]:
+    def execute(
+        self, pod: str, *command: str, container: str = "main", limit: float = 30.0
+    ) -> subprocess.CompletedProcess[str]:
         """Runs a command in a pod; a non-zero end is the caller's to judge."""
         program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
-        prefix = [str(program), f"--kubeconfig={layout.KUBECONFIG}", "exec", f"-n{self.name}", pod, f"-c{container}", "--"]
+        prefix = [
+            str(program),
+            f"--kubeconfig={layout.KUBECONFIG}",
+            "exec",
+            f"-n{self.name}",
+            pod,
+            f"-c{container}",
+            "--",
+        ]
         return subprocess.run([*prefix, *command], capture_output=True, text=True, timeout=limit, check=False)
 
     def reaches(self, pod: str, address: str, seconds: int = 2) -> bool:

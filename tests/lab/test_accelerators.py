@@ -13,8 +13,8 @@ import pytest
 from lab import machines
 from lab.kubectl import get, kubectl, rolled_out
 from lab.layout import Node
-from tests.lab.conftest import Up
 from tests.lab.cluster import Manifest, Namespace, phase, until
+from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
 IDENTITY = ("sh", "-c", "head -c 4096 {} | tr -d '\\0'")
@@ -210,7 +210,13 @@ def test_utilization_rises_on_the_device_in_use_and_on_no_other(claims: Namespac
 
 def _series(namespace: Namespace, node: Node, name: str) -> dict[str, float]:
     """The exporter's figures of a node's devices, by UUID."""
-    pods = kubectl("get", "pods", "-naccelerators", f"--field-selector=spec.nodeName={node.name}", "-ojsonpath={.items[0].metadata.name}")
+    pods = kubectl(
+        "get",
+        "pods",
+        "-naccelerators",
+        f"--field-selector=spec.nodeName={node.name}",
+        "-ojsonpath={.items[0].metadata.name}",
+    )
     text = kubectl("get", "--raw", f"/api/v1/namespaces/accelerators/pods/{pods}:9400/proxy/metrics")
     lines = [line for line in text.splitlines() if line.startswith(f"plimsoll_accelerator_{name}{{")]
     return {line.split('uuid="')[1].split('"')[0]: float(line.split()[-1]) for line in lines}

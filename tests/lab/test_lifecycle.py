@@ -13,8 +13,8 @@ import pytest
 from lab import cgroups, door, layout, lifecycle, machines, nodes
 from lab.kubectl import get, kubectl
 from lab.network import wires
-from tests.lab.conftest import Up
 from tests.lab.cluster import Namespace, until
+from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
@@ -40,9 +40,17 @@ def traces() -> dict[str, list[str]]:
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if layout.NAME in line],
         "network namespaces": wires.all_namespaces(),
         "cgroups": [str(folder) for folder in cgroups.folders()],
-        "loop devices": [line for line in subprocess.check_output(["losetup", "-l", "-n"], text=True).splitlines() if layout.NAME in line],
+        "loop devices": [
+            line
+            for line in subprocess.check_output(["losetup", "-l", "-n"], text=True).splitlines()
+            if layout.NAME in line
+        ],
         "links": [line for line in subprocess.check_output(["ip", "link"], text=True).splitlines() if "node-" in line],
-        "rules": [line for line in subprocess.check_output(["nft", "list", "ruleset"], text=True).splitlines() if "lab" in line],
+        "rules": [
+            line
+            for line in subprocess.check_output(["nft", "list", "ruleset"], text=True).splitlines()
+            if "lab" in line
+        ],
         "folder": [str(layout.FOLDER)] if layout.FOLDER.exists() else [],
     }
 
@@ -50,7 +58,9 @@ def traces() -> dict[str, list[str]]:
 def test_down_leaves_nothing_and_up_starts_anew(up: Up) -> None:
     up(accelerated=1)
     before = traces()
-    assert all(before[kind] for kind in ("processes", "mounts", "network namespaces", "cgroups", "loop devices", "folder"))
+    assert all(
+        before[kind] for kind in ("processes", "mounts", "network namespaces", "cgroups", "loop devices", "folder")
+    )
     lifecycle.down(lambda _: None)
     assert not any(traces().values()), traces()
     up()

@@ -40,7 +40,14 @@ def test_a_service_account_may_do_what_it_is_granted_and_nothing_else(namespace:
     ask = ("auth", "can-i", "list", "pods", f"-n{namespace.name}", f"--as={account}")
     with pytest.raises(LabError):
         kubectl(*ask)
-    kubectl("create", "rolebinding", "view", "--clusterrole=view", f"--serviceaccount={namespace.name}:default", f"-n{namespace.name}")
+    kubectl(
+        "create",
+        "rolebinding",
+        "view",
+        "--clusterrole=view",
+        f"--serviceaccount={namespace.name}:default",
+        f"-n{namespace.name}",
+    )
     until(lambda: _says_yes(ask), what="the grant")
     with pytest.raises(LabError):
         kubectl("auth", "can-i", "delete", "pods", f"-n{namespace.name}", f"--as={account}")
@@ -77,7 +84,9 @@ def test_what_was_done_stands_in_the_audit_log_without_secrets(namespace: Namesp
     planted = "do-not-log-me-" + namespace.name
     manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "planted"}, "stringData": {"word": planted}}
     namespace.create(manifest)
-    entry = until(lambda: [line for line in AUDIT_LOG.read_text().splitlines() if namespace.name in line and "planted" in line])
+    entry = until(
+        lambda: [line for line in AUDIT_LOG.read_text().splitlines() if namespace.name in line and "planted" in line]
+    )
     event = json.loads(entry[0])
     assert event["user"]["username"] == "lab:admin"
     assert planted not in AUDIT_LOG.read_text()
@@ -100,8 +109,14 @@ def kubectl_as(config: str, *arguments: str) -> str:
 
 
 def test_an_image_that_no_node_has_is_said_to_be_missing(namespace: Namespace) -> None:
-    manifest = pod_manifest("absent", container={"image": "lab.plimsoll.dev/absent:1", "imagePullPolicy": "IfNotPresent"})
+    manifest = pod_manifest(
+        "absent", container={"image": "lab.plimsoll.dev/absent:1", "imagePullPolicy": "IfNotPresent"}
+    )
     namespace.create(manifest)
-    reason = until(lambda: namespace.get("pod", "absent")["status"].get("containerStatuses", [{}])[0].get("state", {}).get("waiting"))
+    reason = until(
+        lambda: (
+            namespace.get("pod", "absent")["status"].get("containerStatuses", [{}])[0].get("state", {}).get("waiting")
+        )
+    )
     assert reason
     assert AGNHOST not in json.dumps(reason)

@@ -1,0 +1,65 @@
+"""Operators for training: Kubeflow Trainer and KubeRay."""
+
+from __future__ import annotations
+
+from lab.addons import upstream
+from lab.addons.catalogue import Prepared
+from lab.addons.webhooks import trusted
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.images.archive import Image
+from lab.images.names import of_build
+
+_NOBODY = "65532:65532"
+
+
+def trainer() -> Prepared:
+    """Kubeflow Trainer over the add-on JobSet, without upstream's runtimes: their images cannot be built here."""
+    namespace = "kubeflow-system"
+    parts = ("crds", "manager", "rbac", "webhook")
+    manifests = upstream.kustomized("trainer", *(f"manifests/base/{part}" for part in parts), namespace=namespace)
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "kubeflow-trainer-webhook-cert", "namespace": namespace},
+    }
+    deployment = "kubeflow-trainer-controller-manager"
+    spec = upstream.found(manifests, "Deployment", deployment)["spec"]["template"]["spec"]
+    spec["containers"][0]["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
+    return _operator(
+        "trainer",
+        namespace,
+        deployment,
+        [*manifests, secret],
+        finish=lambda: trusted("trainer", "validator.trainer.kubeflow.org"),
+    )
+
+
+def kuberay() -> Prepared:
+    """KubeRay as upstream's default configuration has it."""
+    namespace = "kuberay-system"
+    manifests = upstream.kustomized("kuberay", "config/default", namespace=namespace)
+    container = upstream.found(manifests, "Deployment", "kuberay-operator")["spec"]["template"]["spec"]["containers"][0]
+    container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
+    return _operator("kuberay", namespace, "kuberay-operator", manifests)
+
+
+def _operator(
+    component: str,
+    namespace: str,
+    deployment: str,
+    manifests: list[upstream.Manifest],
+    finish: upstream.Finish | None = None,
+) -> Prepared:
+    image = Image(
+        (of_build(component, BY_NAME[component]),),
+        {"manager": folder_of(BY_NAME[component]) / component},
+        entrypoint=("/manager",),
+        user=_NOBODY,
+    )
+    upstream.with_image(manifests, image.names[0])
+    upstream.each_container(manifests, lambda container: container.pop("resources", None))
+    own = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    definitions = [each for each in manifests if each["kind"] == "CustomResourceDefinition"]
+    rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
+    return Prepared([image], [[own, *definitions], rest], [(namespace, f"deployment/{deployment}")], finish)

@@ -1,0 +1,35 @@
+"""Gatekeeper: admission by policies written in Rego."""
+
+from __future__ import annotations
+
+from lab.addons import upstream
+from lab.addons.catalogue import Prepared
+from lab.addons.webhooks import trusted
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.images.archive import Image
+from lab.images.names import of_build
+
+NAMESPACE = "gatekeeper-system"
+_WEBHOOKS = "gatekeeper-validating-webhook-configuration"
+_PROGRAMS = ("gatekeeper-audit", "gatekeeper-controller-manager")
+
+
+def gatekeeper() -> Prepared:
+    """Gatekeeper as upstream's plain manifest has it, with one replica."""
+    component = BY_NAME["gatekeeper"]
+    binary = folder_of(component) / "gatekeeper"
+    image = Image((of_build("gatekeeper", component),), {"manager": binary}, entrypoint=("/manager",), user="1000:999")
+    path = upstream.folder("gatekeeper") / "deploy" / "gatekeeper.yaml"
+    manifests = upstream.with_image(upstream.parsed(path.read_text()), image.names[0])
+    upstream.each_container(manifests, lambda container: container.pop("resources", None))
+    for name in _PROGRAMS:
+        upstream.found(manifests, "Deployment", name)["spec"]["replicas"] = 1
+    definitions = [each for each in manifests if each["kind"] in ("CustomResourceDefinition", "Namespace")]
+    rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
+    return Prepared(
+        images=[image],
+        stages=[definitions, rest],
+        ready=[(NAMESPACE, f"deployment/{name}") for name in _PROGRAMS],
+        finish=lambda: trusted("gatekeeper", _WEBHOOKS),
+    )

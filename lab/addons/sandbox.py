@@ -1,0 +1,16 @@
+"""gVisor: every node knows its runtime; the add-on builds it and names it as a RuntimeClass."""
+
+from __future__ import annotations
+
+from lab.addons.catalogue import Prepared
+
+
+def gvisor() -> Prepared:
+    """The RuntimeClass `gvisor`."""
+    runtime_class = {
+        "apiVersion": "node.k8s.io/v1",
+        "kind": "RuntimeClass",
+        "metadata": {"name": "gvisor"},
+        "handler": "runsc",
+    }
+    return Prepared(images=[], stages=[[runtime_class]], ready=[])

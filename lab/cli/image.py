@@ -1,0 +1,92 @@
+"""`python -m lab image`: images from a root file system, without a container engine."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from lab import layout, lifecycle, nodes
+from lab.build.cache import cache_folder
+from lab.cli.say import say
+from lab.errors import LabError
+from lab.images import archive, store
+from lab.images.names import REGISTRY, complete
+
+
+@click.group()
+def image() -> None:
+    """Build images and put them into every node."""
+
+
+@image.command()
+@click.argument("name")
+@click.option(
+    "--root",
+    required=True,
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="The folder that becomes the image's file system.",
+)
+@click.option("--entrypoint", default="", metavar="'WORD …'", help="What the image runs.")
+@click.option("--user", default="", metavar="UID:GID", help="Who runs it; root without it.")
+@click.option("--load/--no-load", default=False, help="Put it into every node too.")
+def build(name: str, root: Path, entrypoint: str, user: str, load: bool) -> None:
+    """Make an image called NAME of a folder: the same files give the same digest.
+
+    A NAME without a registry gets the lab's own, one without a tag gets 'latest'.
+    """
+    full = complete(name)
+    target = _file(full)
+    say(f"packing {root}")
+    digest = archive.save(archive.Image((full,), {"": root}, tuple(shlex.split(entrypoint)), user=user), target)
+    click.echo(f"{full}@{digest}")
+    if load:
+        _load(target)
+
+
+@image.command("load")
+@click.argument("name_or_file")
+def load_into_nodes(name_or_file: str) -> None:
+    """Put an image into every node, now and in future: one built here by its NAME, or an OCI or docker tar FILE."""
+    path = Path(name_or_file)
+    if path.is_file():
+        _load(path.resolve())
+        return
+    built = _file(complete(name_or_file))
+    if not built.exists():
+        known = sorted(each.stem for each in built.parent.glob("*.tar"))
+        raise LabError(
+            f"there is no file and no built image '{name_or_file}'; built here: {', '.join(known) or 'none'}; "
+            f"'python -m lab image build {name_or_file} --root FOLDER' makes one"
+        )
+    _load(built)
+
+
+def _file(full_name: str) -> Path:
+    plain = full_name.removeprefix(f"{REGISTRY}/").replace("/", "_").replace(":", "_")
+    return cache_folder() / "built-images" / f"{plain}.tar"
+
+
+def _load(file: Path) -> None:
+    lifecycle.require_running()
+    # A copy under a name that changes with the content: a rebuilt image is loaded again, and nodes that come later find
+    # it even when the user's file is gone.
+    kept = store.kept_copy(file)
+    store.remember([kept])
+    found = nodes.all_nodes()
+    for node in found:
+        store.load(kept, node)
+    say(f"{file.name} is on {len(found)} nodes; pods need imagePullPolicy IfNotPresent or Never")
+
+
+@image.command("list")
+@click.argument("node_name", required=False)
+def list_images(node_name: str | None) -> None:
+    """Print the names of the images that a node has (the first node without one)."""
+    found = nodes.named(node_name) if node_name else next(iter(nodes.all_nodes()), None)
+    if found is None:
+        raise LabError(f"there are no nodes in {layout.FOLDER}; 'python -m lab up' makes them")
+    for name in store.names_on(found):
+        if not name.startswith("sha256:"):
+            click.echo(name)

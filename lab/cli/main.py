@@ -1,0 +1,132 @@
+"""The verbs of `python -m lab`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from lab import layout, lifecycle, status
+from lab.addons import catalogue
+from lab.build import cache
+from lab.build.components import BY_NAME
+from lab.cli.image import image
+from lab.cli.node import node
+from lab.cli.say import Group, say
+from lab.errors import LabError
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """A real Kubernetes of several nodes on one Linux machine, from source, without a container engine."""
+
+
+main.add_command(node)
+main.add_command(image)
+
+
+@main.command()
+@click.option("--nodes", "count", type=click.IntRange(1, 100), default=2, show_default=True)
+@click.option(
+    "--accelerated", type=click.IntRange(0, 20), default=0, show_default=True, help="Nodes with accelerators."
+)
+@click.option("--with", "names", default="", metavar="NAME,…", help="Add-ons; 'python -m lab addons' lists them.")
+def up(count: int, accelerated: int, names: str) -> None:
+    """Start the lab, or repair it, or add to it."""
+    lifecycle.up(count, accelerated, [name.strip() for name in names.split(",") if name.strip()], say)
+    click.echo(f"export KUBECONFIG={layout.KUBECONFIG}")
+
+
+@main.command()
+def down() -> None:
+    """Stop the lab and remove every trace of it except the cache of binaries."""
+    lifecycle.down(say)
+
+
+@main.command()
+def kubeconfig() -> None:
+    """Print the path of the administrator's kubeconfig."""
+    lifecycle.require_running()
+    click.echo(layout.KUBECONFIG)
+
+
+@main.command("status")
+@click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def show_status(output: str) -> None:
+    """Show the machines, what runs on them, and the add-ons."""
+    found = status.read()
+    click.echo(json.dumps(found.as_json(), indent=1) if output == "json" else "\n".join(_lines(found)))
+    if found.api_problem:
+        sys.exit(1)
+
+
+def _lines(found: status.Status) -> list[str]:
+    problem = found.api_problem
+    api = f"does not answer ({problem.splitlines()[0]}); 'python -m lab up' repairs" if problem else "ready"
+    lines = [f"API server  127.0.0.1:{found.port or '-'}  {api}"]
+    rows = [("MACHINE", "STATE", "GROUP", "ZONE", "RACK", "MEMORY", "PROGRAMS")]
+    for each in found.machines:
+        memory = f"{each.memory / 1e6:.0f} MB"
+        rows.append((each.name, each.state, each.group, each.zone, each.rack, memory, _programs(each.programs)))
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines += ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [*lines, f"add-ons     {', '.join(found.addons) or 'none'}"]
+
+
+def _programs(programs: dict[str, int | None]) -> str:
+    words = []
+    for name, restarts in programs.items():
+        note = " (down)" if restarts is None else f" ({restarts} restarts)" if restarts else ""
+        words.append(name + note)
+    return ", ".join(words)
+
+
+@main.command()
+def addons() -> None:
+    """List the add-ons: what each is, and whether it is built and installed."""
+    installed = catalogue.installed()
+    width = max(map(len, catalogue.ADDONS))
+    for name, each in catalogue.ADDONS.items():
+        built = all(cache.is_built(BY_NAME[component]) for component in each.components)
+        state = "installed" if name in installed else "built" if built else "-"
+        click.echo(f"{name:<{width}}  {state:<9}  {each.summary}")
+
+
+@main.command()
+@click.argument("names", nargs=-1, metavar="[ADD-ON]…")
+@click.option("--all", "everything", is_flag=True, help="The core and every add-on.")
+def build(names: tuple[str, ...], everything: bool) -> None:
+    """Build the core and add-ons into the cache without starting anything."""
+    wanted = catalogue.components_of(tuple(catalogue.ADDONS) if everything else names)
+    for name in (*lifecycle.CORE, *wanted):
+        cache.ensure(BY_NAME[name], say)
+
+
+@main.command()
+@click.argument("component", required=False)
+@click.option("--lines", type=click.IntRange(1), default=40, show_default=True)
+def logs(component: str | None, lines: int) -> None:
+    """Print the end of a component's log: COMPONENT of the control plane, or NODE/COMPONENT. Without one, list them."""
+    folder = layout.FOLDER / "machines"
+    if component is None:
+        for path in sorted(folder.glob("*/logs/*.log")):
+            machine = path.parts[-3]
+            click.echo(path.stem if machine == layout.CONTROL_PLANE else f"{machine}/{path.stem}")
+        return
+    machine, _, program = component.rpartition("/")
+    path = folder / (machine or layout.CONTROL_PLANE) / "logs" / f"{program}.log"
+    if not path.exists():
+        raise LabError(f"there is no log of '{component}'; 'python -m lab logs' lists them")
+    click.echo("\n".join(_tail(path, lines)))
+
+
+_LONG_LINE = 400
+
+
+def _tail(path: Path, lines: int) -> list[str]:
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _LONG_LINE * lines))
+        return file.read().decode(errors="replace").splitlines()[-lines:]

@@ -1,0 +1,81 @@
+"""`python -m lab node`: what happens to nodes."""
+
+from __future__ import annotations
+
+import click
+
+from lab import lifecycle, nodes
+from lab.cli.say import say
+from lab.errors import LabError
+from lab.network import delay, wires
+
+
+@click.group()
+def node() -> None:
+    """Add, remove, cut, slow, kill and revive nodes."""
+
+
+@node.command()
+@click.option("--group", type=click.Choice(["plain", "accelerated"]), default="plain", show_default=True)
+def add(group: str) -> None:
+    """Add a node and wait until it is Ready; its name is printed."""
+    lifecycle.require_running()
+    click.echo(lifecycle.add_node(group, say).name)
+
+
+@node.command()
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove a node with its disk."""
+    nodes.remove(nodes.named(name))
+
+
+@node.command()
+@click.argument("name")
+def cut(name: str) -> None:
+    """Take a node off the network; what runs on it goes on."""
+    wires.cut(nodes.named(name))
+
+
+@node.command()
+@click.argument("name")
+def mend(name: str) -> None:
+    """Put a node back on the network, at full speed."""
+    found = nodes.named(name)
+    wires.mend(found)
+    delay.set_delay(found, 0)
+
+
+@node.command()
+@click.argument("name")
+def kill(name: str) -> None:
+    """End everything on a node at once, as when its power fails."""
+    nodes.kill(nodes.named(name))
+
+
+@node.command()
+@click.argument("name")
+def revive(name: str) -> None:
+    """Start a killed node again, with its disk."""
+    found = nodes.named(name)
+    nodes.start(found)
+    nodes.wait_ready([found])
+
+
+@node.command()
+@click.argument("name")
+@click.option(
+    "--delay", "each_way", required=True, metavar="20ms", help="How long each packet waits, each way; 0ms ends it."
+)
+def slow(name: str, each_way: str) -> None:
+    """Delay every packet of a node."""
+    try:
+        milliseconds = float(each_way.removesuffix("ms"))
+    except ValueError:
+        raise LabError(f"--delay is a number of milliseconds such as 20ms, not '{each_way}'") from None
+    if not 0 <= milliseconds <= MOST_DELAY:
+        raise LabError(f"--delay is between 0ms and {MOST_DELAY}ms, not '{each_way}'")
+    delay.set_delay(nodes.named(name), milliseconds)
+
+
+MOST_DELAY = 10_000

@@ -1,0 +1,89 @@
+"""What of the lab runs, read from the machine itself and not from a record of what was started."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lab import cgroups, door, layout, machines, nodes
+from lab.addons import catalogue
+from lab.errors import LabError
+from lab.kubectl import get, kubectl
+from lab.layout import Node
+from lab.network import delay, wires
+
+
+@dataclass(frozen=True)
+class MachineStatus:
+    """A machine: `state` is runs or stopped for the control plane; Ready, NotReady, cut, slowed or killed for a node.
+
+    `memory` is bytes of anonymous memory with its pods; `programs` maps a program's name to its restarts, None when it
+    does not run at the moment.
+    """
+
+    name: str
+    state: str
+    group: str
+    zone: str
+    rack: str
+    memory: int
+    programs: dict[str, int | None]
+
+
+@dataclass(frozen=True)
+class Status:
+    """The lab at one moment; `api_problem` is None when the API server says that it is ready."""
+
+    port: int | None
+    api_problem: str | None
+    machines: list[MachineStatus]
+    addons: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--output json`."""
+        return asdict(self)
+
+
+def read() -> Status:
+    """The lab's state. Raises LabError when there is no lab at all."""
+    if not layout.machine_folder(layout.CONTROL_PLANE).exists():
+        raise LabError("the lab is not up; 'python -m lab up' starts it")
+    problem = _api_problem()
+    ready = _ready_nodes() if problem is None else set()
+    control = layout.CONTROL_PLANE
+    state = "runs" if machines.first_process(control) else "stopped"
+    found = [MachineStatus(control, state, "", "", "", cgroups.memory_bytes(control), _programs(control))]
+    for node in nodes.all_nodes():
+        memory = cgroups.memory_bytes(node.name)
+        place = (node.group, node.zone, node.rack)
+        found.append(MachineStatus(node.name, _state(node, ready), *place, memory, _programs(node.name)))
+    return Status(door.running_port(), problem, found, catalogue.installed())
+
+
+def _api_problem() -> str | None:
+    try:
+        answer = kubectl("get", "--raw=/readyz", "--request-timeout=5s", limit=10)
+    except LabError as error:
+        return str(error)
+    return None if answer.strip() == "ok" else answer
+
+
+def _ready_nodes() -> set[str]:
+    return {each["metadata"]["name"] for each in get("nodes") if nodes.is_ready(each)}
+
+
+def _state(node: Node, ready: set[str]) -> str:
+    if machines.first_process(node.name) is None:
+        return "killed"
+    if wires.is_cut(node):
+        return "cut"
+    if node.name not in ready:
+        return "NotReady"
+    return "slowed" if delay.is_slowed(node) else "Ready"
+
+
+def _programs(machine: str) -> dict[str, int | None]:
+    alive = machines.first_process(machine) is not None
+    return {
+        name: each["restarts"] if alive and each.get("pid") else None for name, each in machines.status(machine).items()
+    }
