@@ -43,6 +43,7 @@ def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) ->
     for path in _DISK:
         (disk / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
         Path(path).mkdir(parents=True, exist_ok=True)
+    (disk / "run/cdi").mkdir(parents=True, exist_ok=True)
     write(disk / "etc/cni/net.d/10-lab.conflist", json.dumps(_cni(node), indent=1))
     write(disk / "etc/containerd/config.toml", _containerd())
     write(disk / "etc/containerd/certs.d" / REGISTRY_HOST / "hosts.toml", _registry())
@@ -76,7 +77,9 @@ def _system_mounts() -> tuple[dict[str, str], ...]:
 
 
 def _disk_mounts(disk: Path) -> tuple[dict[str, str], ...]:
-    return tuple({"source": str(disk / path.lstrip("/")), "target": path, "type": "bind"} for path in _DISK)
+    # /run is empty after a start, but the kubelet, whose records are on the disk, holds prepared claims for prepared.
+    own = (*_DISK, "/run/cdi")
+    return tuple({"source": str(disk / path.lstrip("/")), "target": path, "type": "bind"} for path in own)
 
 
 def _accelerator_mounts(node: Node) -> tuple[dict[str, str], ...]:

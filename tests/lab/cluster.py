@@ -35,6 +35,8 @@ class Namespace:
         apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}}))
 
     def delete(self) -> None:
+        """Ends its pods at once and leaves the rest to Kubernetes."""
+        kubectl("delete", "pods", "--all", f"-n{self.name}", "--grace-period=0", "--force", "--wait=false")
         kubectl("delete", "namespace", self.name, "--wait=false")
 
     def pod(self, name: str = "pod", *, wait: bool = True, labels: Manifest | None = None, **spec: Any) -> str:
@@ -47,14 +49,15 @@ class Namespace:
         return name
 
     def wait_running(self, name: str, limit: float = 60.0) -> None:
-        kubectl(
-            "wait",
-            "--for=condition=Ready",
-            f"pod/{name}",
-            f"-n{self.name}",
-            f"--timeout={limit:.0f}s",
-            limit=limit + 10,
-        )
+        def ready() -> bool:
+            status = self.get("pod", name)["status"]
+            assert status["phase"] not in ("Failed", "Succeeded"), status
+            return any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", []))
+
+        try:
+            until(ready, limit=limit, what=f"{name} being Ready")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{kubectl('describe', 'pod', name, f'-n{self.name}')}") from None
 
     def create(self, manifest: Manifest) -> None:
         manifest.setdefault("metadata", {})["namespace"] = self.name

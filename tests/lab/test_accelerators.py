@@ -34,6 +34,8 @@ def claims(node: Node) -> Iterator[Namespace]:
     """A namespace whose claims end with the test: the next one finds every device free."""
     made = Namespace()
     yield made
+    # Not by force: the kubelet has to have given the devices back before the next test asks for them.
+    kubectl("delete", "pods", "--all", f"-n{made.name}", "--grace-period=1", limit=120)
     made.delete()
     until(lambda: not get("resourceclaims", namespace="*"), limit=60, what="the release of all claims")
 
@@ -78,7 +80,7 @@ def test_two_pods_get_different_devices_and_a_third_waits(claims: Namespace, nod
     assert {each["driver"] for each in found} == {"1.2.0"}
     time.sleep(2)
     assert phase(claims, "three") == "Pending"
-    claims.delete_pod("one")
+    kubectl("delete", "pod", "one", f"-n{claims.name}", "--grace-period=1")
     claims.wait_running("three")
 
 
@@ -238,6 +240,8 @@ def test_holders_outlive_a_kubelet_and_a_driver_that_are_killed(claims: Namespac
     kubectl("delete", "pods", "--all", "-naccelerators", "--grace-period=0", "--force")
     rolled_out("accelerators", "daemonset/driver")
     until(lambda: _allocatable(node) == "2", limit=60, what="the devices' registration")
+    for pod in before:
+        until(lambda pod=pod: claims.execute(pod, "true").returncode == 0, limit=60, what="the kubelet's memory of its pods")
     assert before == {pod: identity(claims, pod, own_device(claims, pod))["uuid"] for pod in ("plugin", "claim")}
     for pod in ("plugin", "claim"):
         assert claims.get("pod", pod)["status"]["containerStatuses"][0]["restartCount"] == 0

@@ -36,6 +36,8 @@ func startDriver(ctx context.Context, client kubernetes.Interface, node string, 
 		kubeletplugin.DriverName(driverName),
 		kubeletplugin.RegistrarDirectoryPath(filepath.Join(kubelet, "plugins_registry")),
 		kubeletplugin.PluginDataDirectoryPath(data),
+		// Each instance has sockets of its own: one that ends late does not take its successor's away.
+		kubeletplugin.RollingUpdate(types.UID(os.Getenv("POD_UID"))),
 	)
 	if err != nil {
 		return nil, err
@@ -68,6 +70,12 @@ func slices(devices []device) []resourceslice.Slice {
 			shared.Capacity["shares"] = resource.DeviceCapacity{
 				Value:         *apiresource.NewQuantity(shares, apiresource.DecimalSI),
 				RequestPolicy: &resource.CapacityRequestPolicy{Default: &one, ValidValues: []apiresource.Quantity{one}},
+			}
+			// A capacity without a policy would go to the first claim whole.
+			part := *apiresource.NewQuantity(each.Memory/shares, apiresource.BinarySI)
+			shared.Capacity["memory"] = resource.DeviceCapacity{
+				Value:         *apiresource.NewQuantity(each.Memory, apiresource.BinarySI),
+				RequestPolicy: &resource.CapacityRequestPolicy{Default: &part, ValidValues: []apiresource.Quantity{part}},
 			}
 			described = append(described, shared)
 		}

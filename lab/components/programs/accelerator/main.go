@@ -38,14 +38,15 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, offered := range offers(devices) {
-		go offered.serve(ctx)
+	offered := offers(devices)
+	for _, each := range offered {
+		go each.serve(ctx)
 	}
 	stopDriver, err := startDriver(ctx, kubernetes.NewForConfigOrDie(config), node, devices)
 	if err != nil {
 		log.Fatal(err)
 	}
-	go export(devices, node, time.Second)
+	go export(devices, offered, node, time.Second)
 	log.Printf("%d accelerators on %s", len(devices), node)
 	<-ctx.Done()
 	stopDriver()

@@ -30,8 +30,9 @@ type gauge struct {
 	busy        uint64  // ms since the device was made
 }
 
-// export measures the devices at every interval and serves what it found at :9400/metrics.
-func export(devices []device, node string, interval time.Duration) {
+// export measures the devices at every interval and serves what it found at :9400/metrics. The driver is healthy, at
+// :9400/healthz, while the kubelet follows all that it offers.
+func export(devices []device, offered []*offer, node string, interval time.Duration) {
 	var lock sync.Mutex
 	gauges := make([]gauge, len(devices))
 	for index, each := range devices {
@@ -55,7 +56,15 @@ func export(devices []device, node string, interval time.Duration) {
 		answer.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
 		fmt.Fprint(answer, exposition(devices, gauges, node))
 	})
-	http.HandleFunc("/healthz", func(answer http.ResponseWriter, _ *http.Request) { fmt.Fprintln(answer, "ok") })
+	http.HandleFunc("/healthz", func(answer http.ResponseWriter, _ *http.Request) {
+		for _, each := range offered {
+			if each.watchers.Load() == 0 {
+				http.Error(answer, "the kubelet does not follow "+each.resource, http.StatusServiceUnavailable)
+				return
+			}
+		}
+		fmt.Fprintln(answer, "ok")
+	})
 	log.Fatal(http.ListenAndServe(":9400", nil))
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,6 +25,7 @@ type offer struct {
 	resource string
 	devices  map[string]device // by UUID
 	shares   int
+	watchers atomic.Int32 // streams by which the kubelet follows the devices at the moment
 }
 
 func offers(devices []device) []*offer {
@@ -39,10 +42,6 @@ func offers(devices []device) []*offer {
 	return []*offer{exclusive, shared}
 }
 
-func (o *offer) socket() string {
-	return filepath.Join(api.DevicePluginPath, strings.ReplaceAll(o.resource, "/", "_")+".sock")
-}
-
 // serve offers the resource until ctx ends. A kubelet that restarts removes the sockets of all plugins and forgets
 // them: that is when to start over.
 func (o *offer) serve(ctx context.Context) {
@@ -55,8 +54,11 @@ func (o *offer) serve(ctx context.Context) {
 }
 
 func (o *offer) serveOnce(ctx context.Context) error {
-	_ = os.Remove(o.socket())
-	listener, err := net.Listen("unix", o.socket())
+	// A name of its own each time: the kubelet refuses one that it still holds for connected, and a driver that ends
+	// late takes no other's socket away.
+	name := fmt.Sprintf("%s-%x.sock", strings.ReplaceAll(o.resource, "/", "_"), rand.Uint64())
+	socket := filepath.Join(api.DevicePluginPath, name)
+	listener, err := net.Listen("unix", socket)
 	if err != nil {
 		return err
 	}
@@ -64,11 +66,11 @@ func (o *offer) serveOnce(ctx context.Context) error {
 	defer server.Stop()
 	api.RegisterDevicePluginServer(server, o)
 	go func() { _ = server.Serve(listener) }()
-	if err := o.register(ctx); err != nil {
+	if err := o.register(ctx, name); err != nil {
 		return err
 	}
 	for ctx.Err() == nil {
-		if _, err := os.Stat(o.socket()); err != nil {
+		if _, err := os.Stat(socket); err != nil {
 			return fmt.Errorf("the kubelet has restarted; registering again")
 		}
 		time.Sleep(time.Second)
@@ -76,7 +78,7 @@ func (o *offer) serveOnce(ctx context.Context) error {
 	return nil
 }
 
-func (o *offer) register(ctx context.Context) error {
+func (o *offer) register(ctx context.Context, endpoint string) error {
 	connection, err := grpc.NewClient("unix://"+api.KubeletSocket, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return err
@@ -86,7 +88,7 @@ func (o *offer) register(ctx context.Context) error {
 	defer cancel()
 	_, err = api.NewRegistrationClient(connection).Register(limited, &api.RegisterRequest{
 		Version:      api.Version,
-		Endpoint:     filepath.Base(o.socket()),
+		Endpoint:     endpoint,
 		ResourceName: o.resource,
 	})
 	return err
@@ -98,6 +100,8 @@ func (o *offer) GetDevicePluginOptions(context.Context, *api.Empty) (*api.Device
 
 func (o *offer) ListAndWatch(_ *api.Empty, stream api.DevicePlugin_ListAndWatchServer) error {
 	reported := ""
+	o.watchers.Add(1)
+	defer o.watchers.Add(-1)
 	for stream.Context().Err() == nil {
 		answer := &api.ListAndWatchResponse{}
 		for uuid, each := range o.devices {
