@@ -1,8 +1,10 @@
-"""The way in from the machine's ordinary network: one port on 127.0.0.1 that leads to the API server."""
+"""Ways in from the machine's ordinary network: a port on 127.0.0.1 that leads to an API server."""
 
 from __future__ import annotations
 
 import socket
+from dataclasses import dataclass
+from pathlib import Path
 
 from lab import background, layout
 from lab.build.cache import folder_of
@@ -11,33 +13,47 @@ from lab.control_plane import identities
 from lab.files import write
 from lab.network import wires
 
-_NAME = "door"
-_PORT = layout.FOLDER / "port"
+
+@dataclass(frozen=True)
+class Door:
+    """A way in: its name, the port behind it in the control plane's network, and the kubeconfig that leads through."""
+
+    name: str
+    target_port: int
+    kubeconfig: Path
+
+    @property
+    def record(self) -> Path:
+        """Where its own port is kept, so that it opens there again."""
+        return layout.FOLDER / f"{self.name}.port"
 
 
-def open_door() -> int:
+MAIN = Door("door", layout.API_PORT, layout.KUBECONFIG)
+
+
+def open_door(door: Door = MAIN) -> int:
     """Starts the forwarder unless it runs, and writes the kubeconfig that leads through it. Gives the port."""
-    port = running_port()
+    port = running_port(door)
     if port is None:
-        port = _start(int(_PORT.read_text()) if _PORT.exists() else 0)
-        write(_PORT, f"{port}\n")
+        port = _start(door, int(door.record.read_text()) if door.record.exists() else 0)
+        write(door.record, f"{port}\n")
     config = identities.kubeconfig_for("admin", "lab:admin", ("system:masters",), server=f"https://127.0.0.1:{port}")
-    if not layout.KUBECONFIG.exists() or layout.KUBECONFIG.read_bytes() != config.read_bytes():
-        write(layout.KUBECONFIG, config.read_bytes(), mode=0o600)
+    if not door.kubeconfig.exists() or door.kubeconfig.read_bytes() != config.read_bytes():
+        write(door.kubeconfig, config.read_bytes(), mode=0o600)
     return port
 
 
-def close() -> None:
+def close(door: Door = MAIN) -> None:
     """Ends the forwarder."""
-    background.end(_NAME)
+    background.end(door.name)
 
 
-def running_port() -> int | None:
+def running_port(door: Door = MAIN) -> int | None:
     """The port on 127.0.0.1 that leads to the API server; None while the door is shut."""
-    return int(_PORT.read_text()) if background.runs(_NAME) and _PORT.exists() else None
+    return int(door.record.read_text()) if background.runs(door.name) and door.record.exists() else None
 
 
-def _start(port: int) -> int:
+def _start(door: Door, port: int) -> int:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -47,9 +63,9 @@ def _start(port: int) -> int:
         listener.bind(("127.0.0.1", 0))
     listener.listen(512)
     program = folder_of(BY_NAME["programs"]) / "forward"
-    address = f"{layout.CONTROL_PLANE_ADDRESS}:{layout.API_PORT}"
+    address = f"{layout.CONTROL_PLANE_ADDRESS}:{door.target_port}"
     background.start(
-        _NAME, wires.inside(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
+        door.name, wires.inside(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
     )
     found: int = listener.getsockname()[1]
     listener.close()

@@ -53,6 +53,11 @@ def read() -> Status:
     control = layout.CONTROL_PLANE
     state = "runs" if machines.first_process(control) else "stopped"
     found = [MachineStatus(control, state, "", "", "", cgroups.memory_bytes(control), _programs(control))]
+    # Machines that are no nodes: Karpenter's, and the API server of `scale`.
+    others = (layout.FOLDER / "machines").glob("[!n]*/machine.json")
+    for name in sorted({path.parent.name for path in others} - {control}):
+        state = "runs" if machines.first_process(name) else "stopped"
+        found.append(MachineStatus(name, state, "", "", "", cgroups.memory_bytes(name), _programs(name)))
     for node in nodes.all_nodes():
         memory = cgroups.memory_bytes(node.name)
         place = (node.group, node.zone, node.rack)

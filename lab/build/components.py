@@ -112,6 +112,7 @@ _ALL = (
         "github.com/envoyproxy/gateway",
         {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
     ),
+    Component("scale", "plimsoll.dev/lab/components/scale", {"scale": "."}, local=True),
     Component("karpenter", "sigs.k8s.io/karpenter", {"karpenter": "."}, local=True),
     Component("registry", _REGISTRY, {"registry": f"{_REGISTRY}/cmd/registry"}),
     Component("minio", "github.com/minio/minio", {"minio": "github.com/minio/minio"}),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from lab import layout, lifecycle, status
+from lab import layout, lifecycle, requirements, scale, status
 from lab.addons import catalogue
 from lab.build import cache
 from lab.build.components import BY_NAME
@@ -102,6 +102,21 @@ def build(names: tuple[str, ...], everything: bool) -> None:
     wanted = catalogue.components_of(tuple(catalogue.ADDONS) if everything else names)
     for name in (*lifecycle.CORE, *wanted):
         cache.ensure(BY_NAME[name], say)
+
+
+@main.command("scale")
+@click.option("--nodes", type=click.IntRange(0, 20_000), default=5000, show_default=True)
+@click.option("--pods", type=click.IntRange(0, 500_000), default=150_000, show_default=True)
+@click.option("--namespaces", type=click.IntRange(1, 10_000), default=100, show_default=True)
+@click.option("--off", is_flag=True, help="Remove it again.")
+def fill_scale(nodes: int, pods: int, namespaces: int, off: bool) -> None:
+    """Fill an API server of its own with nodes and pods behind which nothing runs."""
+    requirements.check()
+    if off:
+        scale.remove()
+        return
+    scale.fill(nodes, pods, namespaces, say)
+    click.echo(f"export KUBECONFIG={scale.DOOR.kubeconfig}")
 
 
 @main.command()

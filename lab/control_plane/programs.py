@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab import layout
@@ -12,9 +13,6 @@ from lab.control_plane.identities import Identities
 from lab.files import write
 from lab.machines import Machine, Program
 
-FOLDER = layout.machine_folder(layout.CONTROL_PLANE)
-AUDIT_LOG = FOLDER / "logs" / "audit.log"
-_ETCD = "https://127.0.0.1:2379"
 # Beta and off by default in 1.37: native gangs (KEP-4671).
 _FEATURES = "GenericWorkload=true"
 _APIS = "scheduling.k8s.io/v1beta1=true"
@@ -32,13 +30,36 @@ rules:
 """
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where an API server and its etcd are: the machine's name, and the ports in the control plane's network."""
+
+    machine: str
+    etcd_port: int
+    api_port: int
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the machine's files."""
+        return layout.machine_folder(self.machine)
+
+    @property
+    def etcd(self) -> str:
+        """The address at which etcd serves its clients."""
+        return f"https://127.0.0.1:{self.etcd_port}"
+
+
+PLACE = Place(layout.CONTROL_PLANE, 2379, layout.API_PORT)
+AUDIT_LOG = PLACE.folder / "logs" / "audit.log"
+
+
 def machine() -> Machine:
     """The control plane as a machine."""
     found = identities.load()
     return Machine(
         name=layout.CONTROL_PLANE,
         namespace=layout.NAME,
-        programs=(_etcd(found), _api_server(found), _controller_manager(found), _scheduler()),
+        programs=(etcd(found, PLACE), api_server(found, PLACE), _controller_manager(found), _scheduler()),
     )
 
 
@@ -47,15 +68,17 @@ def _program(component: str, name: str, flags: dict[str, object]) -> Program:
     return Program(name, (str(path), *(f"--{flag}={value}" for flag, value in flags.items())))
 
 
-def _etcd(found: Identities) -> Program:
+def etcd(found: Identities, place: Place) -> Program:
+    """etcd, which takes nobody without a certificate."""
+    peer = f"https://127.0.0.1:{place.etcd_port + 1}"
     flags = {
         "name": "lab",
-        "data-dir": FOLDER / "etcd",
-        "listen-client-urls": _ETCD,
-        "advertise-client-urls": _ETCD,
-        "listen-peer-urls": "https://127.0.0.1:2380",
-        "initial-advertise-peer-urls": "https://127.0.0.1:2380",
-        "initial-cluster": "lab=https://127.0.0.1:2380",
+        "data-dir": place.folder / "etcd",
+        "listen-client-urls": place.etcd,
+        "advertise-client-urls": place.etcd,
+        "listen-peer-urls": peer,
+        "initial-advertise-peer-urls": peer,
+        "initial-cluster": f"lab={peer}",
         **{"cert-file": found.etcd.certificate, "key-file": found.etcd.key},
         **{"peer-cert-file": found.etcd.certificate, "peer-key-file": found.etcd.key},
         "trusted-ca-file": found.cluster.certificate,
@@ -69,15 +92,16 @@ def _etcd(found: Identities) -> Program:
     return _program("etcd", "etcd", flags)
 
 
-def _api_server(found: Identities) -> Program:
-    policy = FOLDER / "audit-policy.yaml"
+def api_server(found: Identities, place: Place) -> Program:
+    """The API server of the etcd at the same place."""
+    policy = place.folder / "audit-policy.yaml"
     write(policy, _AUDIT_POLICY)
     flags: dict[str, object] = {
-        "etcd-servers": _ETCD,
+        "etcd-servers": place.etcd,
         "etcd-cafile": found.cluster.certificate,
         "etcd-certfile": found.etcd.certificate,
         "etcd-keyfile": found.etcd.key,
-        "secure-port": layout.API_PORT,
+        "secure-port": place.api_port,
         "advertise-address": layout.CONTROL_PLANE_ADDRESS,
         "service-cluster-ip-range": layout.SERVICES,
         "client-ca-file": found.cluster.certificate,
@@ -96,7 +120,7 @@ def _api_server(found: Identities) -> Program:
         "enable-aggregator-routing": "true",
         **_aggregation(found),
         "audit-policy-file": policy,
-        "audit-log-path": AUDIT_LOG,
+        "audit-log-path": place.folder / "logs" / "audit.log",
         "audit-log-maxsize": 50,
         "audit-log-maxbackup": 1,
         "feature-gates": _FEATURES,

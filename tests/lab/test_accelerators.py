@@ -241,7 +241,11 @@ def test_holders_outlive_a_kubelet_and_a_driver_that_are_killed(claims: Namespac
     rolled_out("accelerators", "daemonset/driver")
     until(lambda: _allocatable(node) == "2", limit=60, what="the devices' registration")
     for pod in before:
-        until(lambda pod=pod: claims.execute(pod, "true").returncode == 0, limit=60, what="the kubelet's memory of its pods")
+        until(
+            lambda pod=pod: claims.execute(pod, "true").returncode == 0,
+            limit=60,
+            what="the kubelet's memory of its pods",
+        )
     assert before == {pod: identity(claims, pod, own_device(claims, pod))["uuid"] for pod in ("plugin", "claim")}
     for pod in ("plugin", "claim"):
         assert claims.get("pod", pod)["status"]["containerStatuses"][0]["restartCount"] == 0

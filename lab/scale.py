@@ -1,0 +1,93 @@
+"""An API server full of nodes and pods behind which nothing runs, beside the lab's own: for measuring at size."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+
+from lab import background, layout, machines
+from lab.build import cache
+from lab.build.components import BY_NAME
+from lab.commands import run
+from lab.control_plane import identities, programs
+from lab.door import Door, close, open_door
+from lab.errors import LabError
+from lab.kubectl import wait
+from lab.machines import Machine
+from lab.network import wires
+
+Say = Callable[[str], None]
+PLACE = programs.Place("scale", 3379, 7443)
+DOOR = Door("scale-door", PLACE.api_port, layout.FOLDER / "scale.kubeconfig")
+COMPONENTS = ("programs", "kubernetes", "etcd", "scale")
+FILL_LIMIT = 900.0
+SERVE_LIMIT = 120.0
+
+
+def fill(nodes: int, pods: int, namespaces: int, say: Say) -> None:
+    """Starts an API server of its own and gives it these objects in place of what it had.
+
+    They are written where it stores them, in its own encoding. There is no scheduler and no controller, so nothing
+    changes them. Raises LabError when the API server does not serve all of them in the end.
+    """
+    for name in COMPONENTS:
+        cache.ensure(BY_NAME[name], say)
+    remove()
+    wires.lay_control_plane()
+    found = identities.load()
+    stored = programs.etcd(found, PLACE)
+    machines.start(Machine(PLACE.machine, layout.NAME, (stored, programs.api_server(found, PLACE))))
+    open_door(DOOR)
+    wait("the API server", lambda: None if _get("/readyz").strip() == "ok" else "not ready", SERVE_LIMIT)
+    began = time.monotonic()
+    _write(nodes, pods, namespaces, say)
+    say(f"{nodes} nodes and {pods} pods written in {time.monotonic() - began:.1f} s")
+    wait("the API server to serve all of them", lambda: _lacks("nodes", nodes) or _lacks("pods", pods), SERVE_LIMIT)
+
+
+def remove() -> None:
+    """Ends the API server and forgets its objects."""
+    close(DOOR)
+    machines.stop(PLACE.machine)
+    subprocess.run(["rm", "-rf", "--", PLACE.folder], check=True, timeout=60)
+
+
+def is_there() -> bool:
+    """Whether it runs."""
+    return background.runs(DOOR.name) and machines.first_process(PLACE.machine) is not None
+
+
+def _write(nodes: int, pods: int, namespaces: int, say: Say) -> None:
+    own = identities.load().etcd
+    flags = {
+        "etcd": PLACE.etcd,
+        "certificate": own.certificate,
+        "key": own.key,
+        "authority": identities.load().cluster.certificate,
+        "nodes": nodes,
+        "pods": pods,
+        "namespaces": namespaces,
+    }
+    program = cache.folder_of(BY_NAME["scale"]) / "scale"
+    command = wires.inside(layout.NAME, program, *(f"-{name}={value}" for name, value in flags.items()))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as running:
+        assert running.stdout
+        last = ""
+        for line in running.stdout:
+            last = line.strip()
+            say(last)
+    if running.returncode != 0:
+        raise LabError(f"the objects were not written: {last}")
+
+
+def _get(path: str) -> str:
+    program = cache.folder_of(BY_NAME["kubernetes"]) / "kubectl"
+    return run(program, f"--kubeconfig={DOOR.kubeconfig}", "get", f"--raw={path}", "--request-timeout=30s")
+
+
+def _lacks(kind: str, wanted: int) -> str | None:
+    page = json.loads(_get(f"/api/v1/{kind}?limit=1"))
+    served = len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
+    return None if served == wanted else f"it serves {served} of {wanted} {kind}"
