@@ -33,7 +33,10 @@ class Program:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine consists of; `mounts` and `devices` are as the program `machine` reads them."""
+    """What a machine consists of; `mounts` and `devices` are as the program `machine` reads them.
+
+    `revision` changes with the files that its programs read when they start.
+    """
 
     name: str
     namespace: str
@@ -41,6 +44,7 @@ class Machine:
     mounts: tuple[dict[str, str], ...] = ()
     devices: tuple[dict[str, Any], ...] = ()
     links: dict[str, str] = field(default_factory=dict)
+    revision: str = ""
 
     @property
     def folder(self) -> Path:
@@ -77,6 +81,7 @@ def _configuration(machine: Machine) -> dict[str, Any]:
     logs = machine.folder / "logs"
     return {
         "hostname": machine.name,
+        "revision": machine.revision,
         "mounts": machine.mounts,
         "devices": machine.devices,
         "links": machine.links,

@@ -127,7 +127,8 @@ _ALL = (
     Component(
         "gvisor",
         "gvisor.dev/gvisor",
-        {"runsc": "gvisor.dev/gvisor/runsc", "containerd-shim-runsc-v1": "gvisor.dev/gvisor/shim"},
+        {"runsc": "gvisor.dev/gvisor/runsc", "containerd-shim-runsc-v1": "./shim"},
+        local=True,
     ),
     Component("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -44,13 +45,17 @@ def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) ->
         (disk / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
         Path(path).mkdir(parents=True, exist_ok=True)
     (disk / "run/cdi").mkdir(parents=True, exist_ok=True)
-    write(disk / "etc/cni/net.d/10-lab.conflist", json.dumps(_cni(node), indent=1))
-    write(disk / "etc/containerd/config.toml", _containerd())
-    write(disk / "etc/containerd/certs.d" / REGISTRY_HOST / "hosts.toml", _registry())
-    write(disk / "etc/containerd/runsc.toml", _sandbox())
-    write(node.folder / "resolv.conf", "# The lab has no network outside.\n")
-    write(node.folder / "kubelet.json", json.dumps(_kubelet_configuration(node), indent=1))
-    write(node.folder / "kube-proxy.json", json.dumps(_proxy_configuration(node), indent=1))
+    files = {
+        disk / "etc/cni/net.d/10-lab.conflist": json.dumps(_cni(node), indent=1),
+        disk / "etc/containerd/config.toml": _containerd(),
+        disk / "etc/containerd/certs.d" / REGISTRY_HOST / "hosts.toml": _registry(),
+        disk / "etc/containerd/runsc.toml": _sandbox(),
+        node.folder / "resolv.conf": "# The lab has no network outside.\n",
+        node.folder / "kubelet.json": json.dumps(_kubelet_configuration(node), indent=1),
+        node.folder / "kube-proxy.json": json.dumps(_proxy_configuration(node), indent=1),
+    }
+    for file, text in files.items():
+        write(file, text)
     return Machine(
         name=node.name,
         namespace=node.namespace,
@@ -58,6 +63,7 @@ def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) ->
         mounts=(*_system_mounts(), *_disk_mounts(disk), *_accelerator_mounts(node)),
         devices=(*_devices(), *(devices.ensure(node) if node.accelerated else ())),
         links={"/dev/ptmx": "pts/ptmx", "/dev/fd": "/proc/self/fd", "/dev/stdout": "/proc/self/fd/1"},
+        revision=hashlib.sha256("\0".join(files.values()).encode()).hexdigest()[:16],
     )
 
 

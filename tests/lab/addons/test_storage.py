@@ -21,6 +21,8 @@ from tests.lab.cluster import Namespace, phase, until
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
+# What is signed by curl of Debian 12 is not what it sends: the body is left out of the signature.
+UNSIGNED = "x-amz-content-sha256: UNSIGNED-PAYLOAD"
 
 
 @contextmanager
@@ -67,7 +69,7 @@ def test_an_object_is_put_and_got_with_the_key_and_not_without(up: Up, namespace
     keys = {name: _decoded(value) for name, value in get("secret", "keys", namespace="minio")["data"].items()}
     user = f"{keys['AWS_ACCESS_KEY_ID']}:{keys['AWS_SECRET_ACCESS_KEY']}"
     bucket, word = f"b{secrets.token_hex(4)}", secrets.token_hex(8)
-    ask = ("curl", "-sS", "-f", "-m", "10", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user")
+    ask = ("curl", "-sS", "-f", "-m", "10", "--aws-sigv4", "aws:amz:us-east-1:s3", "-H", UNSIGNED, "--user")
     address = f"http://minio.minio.svc:9000/{bucket}"
     assert namespace.execute("client", *ask, user, "-X", "PUT", address).returncode == 0
     put = namespace.execute("client", *ask, user, "-X", "PUT", "--data-raw", word, f"{address}/object")
