@@ -1,4 +1,4 @@
-.PHONY: help demo test test-fast lint format bench clean
+.PHONY: help demo test test-fast test-all lab lint format bench clean
 
 help:            ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -16,6 +16,14 @@ test:            ## lint and every test that this machine can run
 test-fast:       ## the tests without real frameworks and repeated kills
 	@scripts/setup test
 	@.venv/bin/python -m pytest -m "not slow and not lab"
+
+test-all:        ## the tests with every add-on of the lab, built first (an hour when nothing is cached)
+	@PLIMSOLL_LAB_BUILD=--all $(MAKE) test
+
+lab:             ## a real Kubernetes of three nodes with what the tests need
+	@scripts/setup test
+	@scripts/test-packages
+	@.venv/bin/python -m lab up --accelerated 1 --with jobset,kueue,gateway,custom-metrics,metrics-server,autoscaler
 
 lint:            ## formatter, linter, strict types, import contracts
 	@scripts/setup test

@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from lab.build.cache import go_program
+from lab.build.go import go_program
 from lab.errors import LabError
 
 # Each program with the Debian package that has it.
@@ -36,17 +36,22 @@ def missing() -> list[str]:
     try:
         go_program()
     except LabError:
-        found.append("Go 1.26 or newer on PATH (go.dev/doc/install): Kubernetes is built from source")
-    packages = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
-    if not any(Path(folder, "ptp").exists() for folder in ("/usr/lib/cni", "/opt/cni/bin")):
-        packages.append("containernetworking-plugins")
-    if packages:
+        found.append("Go 1.26 or newer (go.dev/doc/install, or 'python -m lab build'): Kubernetes is built from source")
+    if packages := missing_packages():
         found.append(f"programs (on Debian: apt-get install {' '.join(packages)})")
     if not Path("/sys/fs/cgroup").is_dir() or not os.access("/sys/fs/cgroup", os.W_OK):
         found.append("cgroups that can be written, at /sys/fs/cgroup")
     if _memory() < MEMORY_WANTED:
         found.append(f"{MEMORY_WANTED >> 30} GiB of memory; there are {_memory() / (1 << 30):.1f}")
     return found
+
+
+def missing_packages() -> list[str]:
+    """Debian's packages with the programs that are not there."""
+    packages = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    if not any(Path(folder, "ptp").exists() for folder in ("/usr/lib/cni", "/opt/cni/bin")):
+        packages.append("containernetworking-plugins")
+    return packages
 
 
 def check() -> None:
@@ -58,3 +63,8 @@ def check() -> None:
 
 def _memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+if __name__ == "__main__":
+    # For scripts that install them.
+    print(*missing_packages())

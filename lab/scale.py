@@ -40,7 +40,7 @@ def fill(nodes: int, pods: int, namespaces: int, say: Say) -> None:
     stored = programs.etcd(found, PLACE)
     machines.start(Machine(PLACE.machine, layout.NAME, (stored, programs.api_server(found, PLACE))))
     open_door(DOOR)
-    wait("the API server", lambda: None if _get("/readyz").strip() == "ok" else "not ready", SERVE_LIMIT)
+    wait("the API server", lambda: None if get("/readyz").strip() == "ok" else "not ready", SERVE_LIMIT)
     began = time.monotonic()
     _write(nodes, pods, namespaces, say)
     say(f"{nodes} nodes and {pods} pods written in {time.monotonic() - began:.1f} s")
@@ -82,12 +82,20 @@ def _write(nodes: int, pods: int, namespaces: int, say: Say) -> None:
         raise LabError(f"the objects were not written: {last}")
 
 
-def _get(path: str) -> str:
+def get(path: str, limit: float = 60.0) -> str:
+    """The API server's answer to a GET, as text."""
     program = cache.folder_of(BY_NAME["kubernetes"]) / "kubectl"
-    return run(program, f"--kubeconfig={DOOR.kubeconfig}", "get", f"--raw={path}", "--request-timeout=30s")
+    return run(
+        program,
+        f"--kubeconfig={DOOR.kubeconfig}",
+        "get",
+        f"--raw={path}",
+        f"--request-timeout={limit:.0f}s",
+        limit=limit,
+    )
 
 
 def _lacks(kind: str, wanted: int) -> str | None:
-    page = json.loads(_get(f"/api/v1/{kind}?limit=1"))
+    page = json.loads(get(f"/api/v1/{kind}?limit=1"))
     served = len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
     return None if served == wanted else f"it serves {served} of {wanted} {kind}"

@@ -78,6 +78,9 @@ ADDONS = {
     "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
 }
 
+# What gangs, traffic, metrics and autoscaling need; the rest is built on demand.
+TESTED = ("jobset", "kueue", "metrics-server", "prometheus", "custom-metrics", "autoscaler", "gateway")
+
 
 def components_of(names: Sequence[str]) -> list[str]:
     """What has to be built for add-ons, needed ones included."""

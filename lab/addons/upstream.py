@@ -12,8 +12,9 @@ from typing import Any
 
 import yaml
 
-from lab.build.cache import folder_of, go_program
+from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
+from lab.build.go import go_program
 from lab.commands import run
 from lab.errors import LabError
 

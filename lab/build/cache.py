@@ -15,24 +15,12 @@ from functools import cache
 from pathlib import Path
 
 from lab.build.components import Component
+from lab.build.folders import cache_folder
+from lab.build.go import go_program
 from lab.errors import LabError
 
 BUILD_LIMIT = 3600.0
 Say = Callable[[str], None]
-
-
-def cache_folder() -> Path:
-    """Where binaries and images are kept between runs: `$XDG_CACHE_HOME/plimsoll/lab`."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plimsoll" / "lab"
-
-
-@cache
-def go_program() -> str:
-    """Path of the Go tool. Raises LabError when there is none."""
-    found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
-    if found is None:
-        raise LabError("the lab builds Kubernetes from source and needs Go 1.26 or newer: no 'go' is on PATH")
-    return found
 
 
 @cache

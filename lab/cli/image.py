@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from lab import layout, lifecycle, nodes
-from lab.build.cache import cache_folder
+from lab.build.folders import cache_folder
 from lab.cli.say import say
 from lab.errors import LabError
 from lab.images import archive, store

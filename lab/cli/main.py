@@ -10,7 +10,7 @@ import click
 
 from lab import layout, lifecycle, requirements, scale, status
 from lab.addons import catalogue
-from lab.build import cache
+from lab.build import cache, go
 from lab.build.components import BY_NAME
 from lab.cli.image import image
 from lab.cli.node import node
@@ -96,11 +96,18 @@ def addons() -> None:
 
 @main.command()
 @click.argument("names", nargs=-1, metavar="[ADD-ON]…")
-@click.option("--all", "everything", is_flag=True, help="The core and every add-on.")
-def build(names: tuple[str, ...], everything: bool) -> None:
-    """Build the core and add-ons into the cache without starting anything."""
-    wanted = catalogue.components_of(tuple(catalogue.ADDONS) if everything else names)
-    for name in (*lifecycle.CORE, *wanted):
+@click.option("--tested", is_flag=True, help="The add-ons that 'make test' needs.")
+@click.option("--all", "everything", is_flag=True, help="Every add-on.")
+def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
+    """Build the core and add-ons into the cache without starting anything; bring Go where there is none."""
+    obstacles = [each for each in requirements.missing() if not each.startswith("Go")]
+    if tested and obstacles:
+        say(f"nothing is built for tests, as the lab cannot run here: {'; '.join(obstacles)}")
+        return
+    go.provide(say)
+    addons = (*names, *(catalogue.TESTED if tested else ()), *(catalogue.ADDONS if everything else ()))
+    extra = ("scale",) if tested or everything else ()
+    for name in dict.fromkeys((*lifecycle.CORE, *extra, *catalogue.components_of(addons))):
         cache.ensure(BY_NAME[name], say)
 
 

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lab import layout
-from lab.build.cache import cache_folder, folder_of
+from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
+from lab.build.folders import cache_folder
 from lab.commands import run
 from lab.errors import LabError
 from lab.files import write

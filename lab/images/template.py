@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from lab.build.cache import cache_folder, folder_of
+from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
+from lab.build.folders import cache_folder
 from lab.commands import run, succeeds
 from lab.errors import LabError
 from lab.files import write

@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
 from plimsoll.application import model
 from plimsoll.cli.main import VERBS
 
@@ -37,16 +39,21 @@ def matches(expected: str, printed: str) -> bool:
     return re.fullmatch(r"\s*" + ".*".join(parts) + r"\s*", " ".join(printed.split())) is not None
 
 
-@pytest.mark.slow
+def with_console(path: Path) -> object:
+    return pytest.param(path, id=path.name, marks=[pytest.mark.lab] if path.name == "lab.md" else [pytest.mark.slow])
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "document", [path for path in DOCUMENTS if "```console" in path.read_text()], ids=lambda path: path.name
-)
+@pytest.mark.parametrize("document", [with_console(path) for path in DOCUMENTS if "```console" in path.read_text()])
 def test_every_command_of_a_document_does_what_it_shows(document: Path, tmp_path: Path) -> None:
     directory = tmp_path
+    # The lab's own kubectl.
+    extra = [str(folder_of(BY_NAME["kubernetes"]))] if document.name == "lab.md" else []
     environment = {
         **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PATH": ":".join([str(Path(sys.executable).parent), *extra, os.environ["PATH"]]),
+        # The lab is run from the tree.
+        "PYTHONPATH": str(ROOT),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "COLUMNS": "110",
     }

@@ -28,9 +28,10 @@ def until(question: Callable[[], Any], limit: float = 30.0, what: str = "it") ->
 
 
 class Namespace:
-    """A namespace of a test, deleted after it."""
+    """A namespace of a test, deleted after it. `spec` is what all its pods have besides their own."""
 
-    def __init__(self, **labels: str) -> None:
+    def __init__(self, spec: Manifest | None = None, **labels: str) -> None:
+        self.spec = spec or {}
         self.name = f"test-{secrets.token_hex(4)}"
         apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}}))
 
@@ -41,7 +42,7 @@ class Namespace:
 
     def pod(self, name: str = "pod", *, wait: bool = True, labels: Manifest | None = None, **spec: Any) -> str:
         """Creates a pod whose first container waits unless told otherwise; gives its name."""
-        manifest = pod_manifest(name, labels=labels, **spec)
+        manifest = pod_manifest(name, labels=labels, **{**self.spec, **spec})
         manifest["metadata"]["namespace"] = self.name
         apply(json.dumps(manifest))
         if wait:

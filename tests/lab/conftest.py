@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from lab import lifecycle, machines, nodes, requirements
+from lab.addons import catalogue
+from lab.build import cache
+from lab.build.components import BY_NAME
 from lab.layout import CONTROL_PLANE, Node
 from tests.lab.cluster import Namespace
 
@@ -17,11 +20,21 @@ Up = Callable[..., list[Node]]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = requirements.missing()
+    if not missing:
+        unbuilt = [name for name in lifecycle.CORE if not cache.is_built(BY_NAME[name])]
+        missing = [f"{', '.join(unbuilt)} to be built: 'python -m lab build'"] if unbuilt else []
     for item in items:
-        if "tests/lab" in str(item.path) and item.get_closest_marker("lab"):
+        if item.get_closest_marker("lab"):
             item.add_marker(pytest.mark.timeout(300))
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"the lab needs {'; '.join(missing)}"))
+
+    # In whatever order the rest runs, what takes the lab down comes last: every later test would have to bring back all.
+    items.sort(
+        key=lambda item: (
+            bool(item.get_closest_marker("lab")) + any(name in item.nodeid for name in ("test_lifecycle", "lab.md"))
+        )
+    )
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +50,9 @@ def up(_session: None) -> Up:
     """Brings the lab to what a test needs and gives its nodes; quick when that is how it is."""
 
     def bring(*addons: str, accelerated: int = 0) -> list[Node]:
+        unbuilt = [name for name in catalogue.components_of(addons) if not cache.is_built(BY_NAME[name])]
+        if unbuilt:
+            pytest.skip(f"{', '.join(unbuilt)} is not built; 'make test-all' builds every add-on")
         lifecycle.up(NODES, accelerated, addons, lambda _: None)
         return nodes.all_nodes()
 

@@ -12,7 +12,7 @@ import pytest
 
 from lab import cgroups, door, layout, lifecycle, machines, nodes
 from lab.kubectl import get, kubectl
-from lab.network import wires
+from lab.traces import traces
 from tests.lab.cluster import Namespace, until
 from tests.lab.conftest import Up
 
@@ -23,36 +23,6 @@ ROOT = Path(__file__).parents[2]
 def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lab", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False, env=environment)
-
-
-def traces() -> dict[str, list[str]]:
-    """Everything on this machine that bears the lab's name."""
-    processes = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if layout.NAME in command and int(folder.name) != os.getpid() and "pytest" not in command:
-            processes.append(command[:120])
-    return {
-        "processes": processes,
-        "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if layout.NAME in line],
-        "network namespaces": wires.all_namespaces(),
-        "cgroups": [str(folder) for folder in cgroups.folders()],
-        "loop devices": [
-            line
-            for line in subprocess.check_output(["losetup", "-l", "-n"], text=True).splitlines()
-            if layout.NAME in line
-        ],
-        "links": [line for line in subprocess.check_output(["ip", "link"], text=True).splitlines() if "node-" in line],
-        "rules": [
-            line
-            for line in subprocess.check_output(["nft", "list", "ruleset"], text=True).splitlines()
-            if "lab" in line
-        ],
-        "folder": [str(layout.FOLDER)] if layout.FOLDER.exists() else [],
-    }
 
 
 def test_down_leaves_nothing_and_up_starts_anew(up: Up) -> None:
