@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measuring import ROOT, median, verdict
-from lab import cgroups, lifecycle, machines, nodes, requirements
+from lab import cgroups, layout, lifecycle, machines, nodes, requirements
 from lab.build.cache import folder_of, is_built
 from lab.build.components import BY_NAME
 from lab.images.names import AGNHOST
@@ -132,7 +132,8 @@ def _start_pod(name: str) -> None:
 
 def _start_container(name: str) -> None:
     control = str(folder_of(BY_NAME["containerd"]) / "ctr")
-    command = machines.enter("node-1", control, "-n", "k8s.io", "run", "--detach", AGNHOST, name)
+    place = f"{layout.NAME}/node-1/{name}"
+    command = machines.enter("node-1", control, "-n", "k8s.io", "run", "--detach", "--cgroup", place, AGNHOST, name)
     subprocess.run(command, check=True, timeout=30, capture_output=True)
     # The node's end removes it.
 

@@ -20,6 +20,12 @@ def hierarchies() -> list[Path]:
     return sorted({path.resolve() for path in ROOT.iterdir() if path.is_dir() and path.name != "unified"})
 
 
+def _places() -> list[Path]:
+    """Where cgroups of the lab may be: runc makes some in v2's hierarchy too, where it is mounted beside v1's."""
+    beside = ROOT / "unified"
+    return [*hierarchies(), *([beside] if beside.is_dir() else [])]
+
+
 def make(machine: str) -> None:
     """Makes the machine's cgroups."""
     for hierarchy in hierarchies():
@@ -49,7 +55,7 @@ def memory_bytes(machine: str | None = None) -> int:
 
 def folders(machine: str | None = None) -> Iterator[Path]:
     """Every cgroup of a machine, or of the lab, deepest first."""
-    for hierarchy in hierarchies():
+    for hierarchy in _places():
         top = hierarchy / layout.NAME / machine if machine else hierarchy / layout.NAME
         if top.exists():
             yield from sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
