@@ -25,7 +25,9 @@ class Hopeless(LabError):  # it is a state of the cluster
 def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60.0) -> str:
     """Gives what kubectl prints. Raises LabError with its words."""
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
-    return run(program, f"--kubeconfig={layout.KUBECONFIG}", *arguments, stdin=stdin, limit=limit)
+    # Its cache of what the API server offers would otherwise stay behind in the user's home.
+    own = (f"--kubeconfig={layout.KUBECONFIG}", f"--cache-dir={layout.FOLDER / 'kubectl'}")
+    return run(program, *own, *arguments, stdin=stdin, limit=limit)
 
 
 def apply(manifest: str, limit: float = 60.0) -> None:
