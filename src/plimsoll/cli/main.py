@@ -27,6 +27,8 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "models": "List models, show one's lineage, or compare two.",
         "predict": "Ask a service for predictions on a file.",
         "report": "Draw a run as one HTML page.",
+        "check": "Prove by behaviour what a Kubernetes cluster can carry.",
+        "verify": "Judge an evidence bundle again, without the cluster.",
         "schema": "Print the JSON Schema of the application file.",
     }
 )

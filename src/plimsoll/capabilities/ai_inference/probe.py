@@ -1,0 +1,157 @@
+"""Traffic through a gateway that is made for it."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.stage import Stage
+from plimsoll.evidence.verdict import Verdict, failed, unknown
+from plimsoll.targets.kubernetes.api import Manifest
+
+REQUESTS = 400
+API = "gateway.networking.k8s.io/v1"
+_GATEWAY_LIMIT = 180.0
+_ROUTE_LIMIT = 60.0
+_TRAFFIC_LIMIT = 180.0
+_HEADER = "x-plimsoll-model"
+
+
+def obstacle(facts: Facts) -> Verdict | None:
+    """Without an accepted GatewayClass there is nothing to send traffic through."""
+    if any(each["accepted"] for each in facts.gateway_classes):
+        return None
+    if "gateway-class" in facts.unreadable:
+        return unknown("gateway classes may not be listed", "grant list on gatewayclasses")
+    remedy = "install a Gateway API implementation (such as Envoy Gateway) and its GatewayClass"
+    if not facts.serves("gateway.networking.k8s.io"):
+        return failed("", "the Gateway API is not served", remedy)
+    return failed("", "no GatewayClass is accepted by its controller", remedy)
+
+
+def observe(stage: Stage, facts: Facts) -> None:
+    """Tries the classes in order of name until one has a working gateway."""
+    stage.open()
+    one, two = (f"backend-{secrets.token_hex(4)}" for _ in range(2))
+    for name in (one, two):
+        _backend(stage, name)
+    ready = stage.wait("two backends", lambda: all(_ready(stage, name) for name in (one, two)), 120)
+    classes = [each for each in facts.gateway_classes if each["accepted"]]
+    stage.note("backends", names=[one, two], ready=bool(ready), classes=[each["name"] for each in classes])
+    for each in classes if ready else []:
+        address = _gateway(stage, each["name"])
+        if address:
+            stage.note("gateway", name=each["name"], controller=each["controller"], address=address)
+            _traffic(stage, address, one, two)
+            return
+
+
+def _backend(stage: Stage, name: str) -> None:
+    serve = {
+        "command": None,
+        "args": ["netexec", "--http-port=8080"],
+        "readinessProbe": {"httpGet": {"path": "/hostname", "port": 8080}, "periodSeconds": 1},
+    }
+    stage.pod(name, container={key: value for key, value in serve.items() if value is not None})
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+    spec = {"selector": {"app": name}, "ports": ports}
+    stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})
+
+
+def _ready(stage: Stage, name: str) -> bool:
+    conditions = stage.get("v1", "Pod", name)["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def _gateway(stage: Stage, class_name: str) -> str | None:
+    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}}
+    spec = {"gatewayClassName": class_name, "listeners": [listener]}
+    name = f"gateway-{class_name}"[:60]
+    stage.apply({"apiVersion": API, "kind": "Gateway", "metadata": {"name": name}, "spec": spec})
+
+    def address() -> str | None:
+        status = stage.get(API, "Gateway", name).get("status", {})
+        programmed = any(
+            each["type"] == "Programmed" and each["status"] == "True" for each in status.get("conditions", [])
+        )
+        addresses = status.get("addresses", [])
+        return str(addresses[0]["value"]) if programmed and addresses else None
+
+    return stage.wait(f"a gateway of class {class_name}", address, _GATEWAY_LIMIT)
+
+
+def _traffic(stage: Stage, address: str, one: str, two: str) -> None:
+    gateway = stage.list(API, "Gateway")[0]["metadata"]["name"]
+    weight = 60 + secrets.randbelow(31)
+    for number, share in enumerate((weight, 100 - weight), start=1):
+        _route(stage, gateway, _by_header(two), _split(one, share, two, 100 - share))
+        _settled(stage, address, number)
+        stage.note(
+            "measured",
+            case=f"weights-{number}",
+            backend=one,
+            weight=share,
+            answers=_ask(stage, address, f"weights-{number}", REQUESTS),
+        )
+    header = _ask(stage, address, "header", 50, f"-H '{_HEADER}: two'")
+    stage.note("measured", case="header", backend=two, weight=100, answers=header)
+    # Streaming: what a backend sends piecemeal has to arrive piecemeal; netexec has no such answer of its own.
+    _route(stage, gateway, {"backendRefs": [{"name": "plimsoll-nobody", "port": 80}]})
+    stage.wait("a route to nowhere", lambda: _one(stage, address).isdigit(), _ROUTE_LIMIT)
+    stage.note("measured", case="nowhere", backend="", weight=0, answers=_ask(stage, address, "nowhere", 20))
+
+
+def _by_header(backend: str) -> Manifest:
+    matches = [{"headers": [{"name": _HEADER, "value": "two"}]}]
+    return {"matches": matches, "backendRefs": [{"name": backend, "port": 80}]}
+
+
+def _split(one: str, share: int, two: str, rest: int) -> Manifest:
+    return {"backendRefs": [{"name": one, "port": 80, "weight": share}, {"name": two, "port": 80, "weight": rest}]}
+
+
+def _route(stage: Stage, gateway: str, *rules: Manifest) -> None:
+    spec = {"parentRefs": [{"name": gateway}], "rules": list(rules)}
+    made = stage.apply({"apiVersion": API, "kind": "HTTPRoute", "metadata": {"name": "route"}, "spec": spec})
+
+    def accepted() -> bool:
+        parents = stage.get(API, "HTTPRoute", "route").get("status", {}).get("parents", [])
+        return any(
+            each["type"] == "Accepted" and each.get("observedGeneration", 0) >= made["metadata"]["generation"]
+            for parent in parents
+            for each in parent.get("conditions", [])
+        )
+
+    stage.wait("the route to be taken up", accepted, _ROUTE_LIMIT)
+
+
+def _settled(stage: Stage, address: str, number: int) -> None:
+    """Waits until the gateway answers at all, and gives a changed weight time to arrive."""
+    stage.wait(
+        f"a first answer for weights {number}", lambda: _one(stage, address).startswith("backend-"), _ROUTE_LIMIT
+    )
+    stage.hold(3, lambda: None)
+
+
+def _one(stage: Stage, address: str) -> str:
+    found = _ask(stage, address, f"first-{secrets.token_hex(4)}", 1, quiet=True)
+    return next(iter(found), "")
+
+
+def _ask(
+    stage: Stage, address: str, case: str, count: int, options: str = "", *, quiet: bool = False
+) -> dict[str, int]:
+    """How often each backend answered requests from a pod; an HTTP status in place of a name for other answers."""
+    ask = f"curl -s -m 5 -w ' %{{http_code}}\\n' {options} 'http://{address}/hostname?[1-{count}]'"
+    name = f"client-{case}"
+    stage.pod(name, ask)
+    stage.wait(f"the end of {name}", lambda: stage.phase(name) in ("Succeeded", "Failed"), _TRAFFIC_LIMIT)
+    counts: dict[str, int] = {}
+    for line in stage.api.logs(name, stage.namespace, "main").splitlines():
+        body, _, code = line.rpartition(" ")
+        answer: Any = body.strip() if code == "200" else code
+        counts[answer] = counts.get(answer, 0) + 1
+    if quiet:
+        stage.api.delete("v1", "Pod", name, stage.namespace, grace=0)
+    return counts

@@ -1,0 +1,190 @@
+"""How each gang scheduler is asked for a gang, and where it says why one waits. A new one is a class and a line here.
+
+Kueue and the native PodGroup have been run against the real ones; Volcano and coscheduling could not be had, and their
+manifests follow their documentation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.stage import Stage
+from plimsoll.targets.kubernetes.api import ApiError, Manifest
+
+GROUP_LABEL = "plimsoll.dev/gang"
+KUEUE = "kueue.x-k8s.io/v1beta1"
+NATIVE = "scheduling.k8s.io/v1beta1"
+VOLCANO = "scheduling.volcano.sh/v1beta1"
+COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
+
+
+class Scheduler(Protocol):
+    """One that promises gangs."""
+
+    name: str
+
+    def prepare(self, stage: Stage, capacity: int) -> None:
+        """What has to be there first; `capacity` is in thousandths of a processor."""
+
+    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+        """Manifests of a gang of `count` such pods."""
+
+    def reason(self, stage: Stage, name: str) -> str:
+        """Why a gang waits, in the scheduler's own words; empty when it says nothing."""
+
+
+class Kueue:
+    """Kueue with a queue of our own: a suspended Job is admitted whole."""
+
+    name = "Kueue"
+
+    def prepare(self, stage: Stage, capacity: int) -> None:
+        """A flavour, a queue of that capacity, and our namespace's way to it."""
+        own = stage.namespace
+        quota = {"name": own, "resources": [{"name": "cpu", "nominalQuota": f"{capacity}m"}]}
+        groups = [{"coveredResources": ["cpu"], "flavors": [quota]}]
+        chosen = {"matchLabels": {"kubernetes.io/metadata.name": own}}
+        stage.apply({"apiVersion": KUEUE, "kind": "ResourceFlavor", "metadata": {"name": own}, "spec": {}})
+        spec = {"namespaceSelector": chosen, "resourceGroups": groups}
+        stage.apply({"apiVersion": KUEUE, "kind": "ClusterQueue", "metadata": {"name": own}, "spec": spec})
+        queue = {"clusterQueue": own}
+        stage.apply({"apiVersion": KUEUE, "kind": "LocalQueue", "metadata": {"name": "queue"}, "spec": queue})
+
+    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+        """One Job in the queue."""
+        manifest = job(name, count, pod)
+        manifest["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "queue"}
+        manifest["spec"]["suspend"] = True
+        return [manifest]
+
+    def reason(self, stage: Stage, name: str) -> str:
+        """The condition QuotaReserved of the Job's Workload."""
+        for workload in stage.list(KUEUE, "Workload"):
+            owners = {each["name"] for each in workload["metadata"].get("ownerReferences", [])}
+            if name in owners:
+                return _condition(workload, "QuotaReserved", "False")
+        return ""
+
+
+class Native:
+    """Kubernetes' own PodGroup (KEP-4671)."""
+
+    name = "kube-scheduler (PodGroup)"
+
+    def prepare(self, stage: Stage, capacity: int) -> None:
+        """Nothing: it counts what nodes have."""
+
+    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+        """A PodGroup and its pods."""
+        policy = {"gang": {"minCount": count}}
+        group = {
+            "apiVersion": NATIVE,
+            "kind": "PodGroup",
+            "metadata": {"name": name},
+            "spec": {"schedulingPolicy": policy},
+        }
+        return [group, *pods(name, count, pod, {"schedulingGroup": {"podGroupName": name}})]
+
+    def reason(self, stage: Stage, name: str) -> str:
+        """A condition of the PodGroup, or what the scheduler says of its first pod."""
+        found = stage.get(NATIVE, "PodGroup", name)
+        for each in found.get("status", {}).get("conditions", []):
+            if each["status"] == "False":
+                return f"{each.get('reason', '')}: {each.get('message', '')}"
+        return ""
+
+
+class Volcano:
+    """Volcano's PodGroup."""
+
+    name = "Volcano"
+
+    def prepare(self, stage: Stage, capacity: int) -> None:
+        """Nothing: its default queue has no limit."""
+
+    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+        """A PodGroup, and pods that name it and the scheduler."""
+        group = {"apiVersion": VOLCANO, "kind": "PodGroup", "metadata": {"name": name}, "spec": {"minMember": count}}
+        found = pods(name, count, pod, {"schedulerName": "volcano"})
+        for each in found:
+            each["metadata"]["annotations"] = {"scheduling.k8s.io/group-name": name}
+        return [group, *found]
+
+    def reason(self, stage: Stage, name: str) -> str:
+        """The condition Unschedulable of the PodGroup."""
+        return _condition(stage.get(VOLCANO, "PodGroup", name), "Unschedulable", "True")
+
+
+class Coscheduling:
+    """The coscheduling plug-in of scheduler-plugins, under the name that its chart gives the scheduler."""
+
+    name = "coscheduling"
+
+    def prepare(self, stage: Stage, capacity: int) -> None:
+        """Nothing: it counts what nodes have."""
+
+    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+        """A PodGroup, and pods with its label."""
+        spec = {"minMember": count, "scheduleTimeoutSeconds": 10}
+        group = {"apiVersion": COSCHEDULING, "kind": "PodGroup", "metadata": {"name": name}, "spec": spec}
+        found = pods(name, count, pod, {"schedulerName": "scheduler-plugins-scheduler"})
+        for each in found:
+            each["metadata"]["labels"]["scheduling.x-k8s.io/pod-group"] = name
+        return [group, *found]
+
+    def reason(self, stage: Stage, name: str) -> str:
+        """The PodGroup's phase."""
+        phase = stage.get(COSCHEDULING, "PodGroup", name).get("status", {}).get("phase", "")
+        return f"phase {phase}" if phase else ""
+
+
+_ALL: Mapping[tuple[str, str], type[Any]] = {
+    (KUEUE, "ClusterQueue"): Kueue,
+    (NATIVE, "PodGroup"): Native,
+    (VOLCANO, "PodGroup"): Volcano,
+    (COSCHEDULING, "PodGroup"): Coscheduling,
+}
+
+
+def found(facts: Facts) -> list[Scheduler]:
+    """Gang schedulers whose objects the cluster serves."""
+    return [kind() for (api_version, _), kind in _ALL.items() if api_version in facts.served]
+
+
+def job(name: str, count: int, pod: Manifest) -> Manifest:
+    """A Job of `count` pods at the same time."""
+    template = {"metadata": {"labels": {GROUP_LABEL: name}}, "spec": pod["spec"]}
+    spec: Manifest = {"parallelism": count, "completions": count, "backoffLimit": 0, "template": template}
+    return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
+
+
+def pods(name: str, count: int, pod: Manifest, more: Manifest) -> list[Manifest]:
+    """`count` bare pods."""
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"{name}-{number}", "labels": {GROUP_LABEL: name}},
+            "spec": {**pod["spec"], **more},
+        }
+        for number in range(count)
+    ]
+
+
+def _condition(found: Manifest, kind: str, status: str) -> str:
+    for each in found.get("status", {}).get("conditions", []):
+        if each["type"] == kind and each["status"] == status:
+            return f"{each.get('reason', '')}: {each.get('message', '')}"
+    return ""
+
+
+def remove(stage: Stage, manifests: list[Manifest]) -> None:
+    """Take a gang away."""
+    for each in manifests:
+        try:
+            stage.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], stage.namespace, grace=1)
+        except ApiError as error:
+            if error.status != 404:
+                raise

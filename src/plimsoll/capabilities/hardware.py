@@ -1,0 +1,125 @@
+"""Accelerators that are known, as data: a new one is a line here and nothing elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+
+class Hardware(Struct, frozen=True, kw_only=True):
+    """A family of accelerators.
+
+    `resources` are names under which device plugins count them, `drivers` DRA drivers, `classes` device classes for a
+    whole device, `devices` globs of device files in a container that holds one, `variables` environment variables that
+    vendors' runtimes act upon, `utilization` and `memory` names of metrics, `full` the value of full utilization.
+    """
+
+    name: str
+    resources: tuple[str, ...]
+    drivers: tuple[str, ...]
+    classes: tuple[str, ...]
+    devices: tuple[str, ...]
+    variables: tuple[str, ...] = ()
+    utilization: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+    full: float = 100.0
+
+
+HARDWARE = (
+    Hardware(
+        name="NVIDIA",
+        resources=("nvidia.com/gpu",),
+        drivers=("gpu.nvidia.com",),
+        classes=("gpu.nvidia.com",),
+        devices=("/dev/nvidia[0-9]*", "/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-caps/*"),
+        variables=("NVIDIA_VISIBLE_DEVICES", "CUDA_VISIBLE_DEVICES"),
+        utilization=("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"),
+        memory=("DCGM_FI_DEV_FB_USED",),
+        identity=("UUID", "uuid"),
+    ),
+    Hardware(
+        name="AMD",
+        resources=("amd.com/gpu",),
+        drivers=("gpu.amd.com",),
+        classes=("gpu.amd.com",),
+        devices=("/dev/kfd", "/dev/dri/renderD*", "/dev/dri/card*"),
+        variables=("HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "AMD_VISIBLE_DEVICES"),
+        utilization=("gpu_gfx_activity", "amd_gpu_gfx_activity"),
+        memory=("gpu_used_vram", "amd_gpu_used_vram"),
+        identity=("gpu_uuid", "serial_number", "gpu_id"),
+    ),
+    Hardware(
+        name="Intel",
+        resources=("gpu.intel.com/i915", "gpu.intel.com/xe"),
+        drivers=("gpu.intel.com",),
+        classes=("gpu.intel.com",),
+        devices=("/dev/dri/renderD*", "/dev/dri/card*"),
+        variables=("ZE_AFFINITY_MASK",),
+        utilization=("xpum_engine_ratio",),
+        memory=("xpum_memory_used_bytes",),
+        identity=("dev_file", "uuid"),
+    ),
+    Hardware(
+        name="Gaudi",
+        resources=("habana.ai/gaudi",),
+        drivers=("gaudi.intel.com",),
+        classes=("gaudi.intel.com",),
+        devices=("/dev/accel/accel[0-9]*", "/dev/accel/accel_controlD*"),
+        variables=("HABANA_VISIBLE_DEVICES",),
+        utilization=("habanalabs_utilization",),
+        memory=("habanalabs_memory_used_bytes",),
+        identity=("UUID", "uuid"),
+    ),
+    Hardware(
+        name="TPU",
+        resources=("google.com/tpu",),
+        drivers=("tpu.google.com",),
+        classes=("tpu.google.com",),
+        devices=("/dev/accel[0-9]*", "/dev/vfio/[0-9]*"),
+        variables=("TPU_VISIBLE_CHIPS",),
+        utilization=("duty_cycle", "tensorcore_utilization"),
+        memory=("memory_used",),
+        identity=("accelerator_id",),
+    ),
+    Hardware(
+        name="Neuron",
+        resources=("aws.amazon.com/neuron", "aws.amazon.com/neuroncore"),
+        drivers=("neuron.aws.com",),
+        classes=("neuron.aws.com",),
+        devices=("/dev/neuron[0-9]*",),
+        variables=("NEURON_RT_VISIBLE_CORES",),
+        utilization=("neuroncore_utilization_ratio",),
+        memory=("neuron_runtime_memory_used_bytes",),
+        identity=("neuroncore", "neuron_device"),
+        full=1.0,
+    ),
+    Hardware(
+        name="Plimsoll lab",
+        resources=("plimsoll.dev/accelerator",),
+        drivers=("accelerator.plimsoll.dev",),
+        classes=("accelerator.plimsoll.dev",),
+        devices=("/dev/plimsoll/*", "/dev/loop*"),
+        variables=("PLIMSOLL_ACCELERATORS",),
+        utilization=("plimsoll_accelerator_utilization_ratio",),
+        memory=("plimsoll_accelerator_memory_used_bytes",),
+        identity=("uuid",),
+        full=1.0,
+    ),
+)
+
+
+def of_resource(name: str) -> Hardware | None:
+    """The family that a device plugin counts under a name; None for one that is not known."""
+    return next((each for each in HARDWARE if name in each.resources), None)
+
+
+def of_driver(name: str) -> Hardware | None:
+    """The family of a DRA driver; None for one that is not known."""
+    return next((each for each in HARDWARE if name in each.drivers), None)
+
+
+def extended(resources: Iterable[str]) -> list[str]:
+    """Extended resources among a node's: named with a domain that is not Kubernetes' own."""
+    return sorted(name for name in resources if "/" in name and not name.split("/")[0].endswith("kubernetes.io"))

@@ -1,0 +1,79 @@
+"""The shape of a probe, and the table of all of them."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Protocol, cast
+
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.stage import Stage
+from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, skipped, unknown
+
+
+class Probe(Protocol):
+    """A room's module. `observe` acts and records, `judge` only reads: the same function that `verify` calls."""
+
+    def obstacle(self, facts: Facts) -> Verdict | None:
+        """The verdict when the facts alone decide, before anything is made; None when the probe is to be run."""
+
+    def observe(self, stage: Stage, facts: Facts) -> None:
+        """Run the positive case, the negative one and the control, and record what is seen."""
+
+    def judge(self, record: Sequence[Observation]) -> Verdict:
+        """What the record shows."""
+
+
+# A requirement without a room has no probe yet, and its verdict says so.
+ROOMS: Mapping[str, str] = MappingProxyType(
+    {
+        name: f"plimsoll.capabilities.{name}"
+        for name in (
+            "secure_accelerator_access",
+            "gang_scheduling",
+            "ai_inference",
+            "robust_controller",
+        )
+    }
+)
+
+
+def probe_of(requirement: str) -> Probe:
+    """The room of a requirement. Raises KeyError when there is none."""
+    return cast("Probe", importlib.import_module(ROOMS[requirement]))
+
+
+def judge(requirement: str, record: Sequence[Observation]) -> Verdict:
+    """The verdict of a probe's record. Whatever broke off is an environment error, never a pass."""
+    for each in record:
+        if each.event == "decided":
+            return _decided(each.fact)
+    for each in record:
+        if each.event == "broke-off":
+            return environment_error(str(each.fact["problem"]), str(each.fact.get("remedy", "")))
+    if not any(each.event == "ended" for each in record):
+        return skipped("the probe was not run to its end")
+    try:
+        return probe_of(requirement).judge(record)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        return unknown(f"the record does not hold what a verdict needs: {error!r}")
+
+
+def _decided(fact: Mapping[str, Any]) -> Verdict:
+    """A verdict from the inventory, which can be anything but a pass."""
+    outcome = Outcome(fact["outcome"])
+    if outcome is Outcome.PASS:
+        return unknown("a pass without a probe: the record was altered")
+    return Verdict(outcome=outcome, cause=str(fact["cause"]), remedy=str(fact.get("remedy", "")))
+
+
+def events(record: Sequence[Observation], event: str) -> list[dict[str, Any]]:
+    """The facts of one event, in order."""
+    return [dict(each.fact) for each in record if each.event == event]
+
+
+def came(record: Sequence[Observation], what: str) -> bool:
+    """Whether something that was waited for came."""
+    return any(each["what"] == what for each in events(record, "came"))

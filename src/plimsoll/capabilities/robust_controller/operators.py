@@ -1,0 +1,96 @@
+"""Operators that are known: for each a bad object, its near twin that is good, and when it has been carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.stage import Stage
+from plimsoll.targets.kubernetes.api import Manifest
+
+JOBSET = "jobset.x-k8s.io/v1alpha2"
+TRAINER = "trainer.kubeflow.org/v1alpha1"
+
+
+class Operator(Protocol):
+    """One operator. `resource` is how webhooks' rules name its kind: plural and group."""
+
+    name: str
+    api_version: str
+    kind: str
+    resource: str
+
+    def prepare(self, stage: Stage) -> None:
+        """What a good object needs besides itself."""
+
+    def object(self, stage: Stage, name: str, *, bad: bool) -> Manifest:
+        """An object; the bad one differs from the good one in one value."""
+
+    def done(self, found: Mapping[str, Any]) -> bool:
+        """Whether the object says that it has been carried out."""
+
+
+class JobSet:
+    """The JobSet controller."""
+
+    name, api_version, kind = "JobSet", JOBSET, "JobSet"
+    resource = "jobsets.jobset.x-k8s.io"
+
+    def prepare(self, stage: Stage) -> None:
+        """Nothing."""
+
+    def object(self, stage: Stage, name: str, *, bad: bool) -> Manifest:
+        """A success policy over a job; in the bad one it names a job that there is not."""
+        pod = {"restartPolicy": "Never", "containers": [stage.container("true")]}
+        job = {"spec": {"parallelism": 2, "completions": 2, "backoffLimit": 0, "template": {"spec": pod}}}
+        policy = {"operator": "All", "targetReplicatedJobs": ["nobody" if bad else "workers"]}
+        spec = {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": job}], "successPolicy": policy}
+        return {"apiVersion": JOBSET, "kind": "JobSet", "metadata": {"name": name}, "spec": spec}
+
+    def done(self, found: Mapping[str, Any]) -> bool:
+        """The condition Completed."""
+        return _is(found, "Completed")
+
+
+class Trainer:
+    """Kubeflow Trainer."""
+
+    name, api_version, kind = "Kubeflow Trainer", TRAINER, "TrainJob"
+    resource = "trainjobs.trainer.kubeflow.org"
+
+    def prepare(self, stage: Stage) -> None:
+        """A runtime of the namespace's own."""
+        container = {**stage.container("true"), "name": "node"}
+        template = {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
+        template["metadata"] = {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}}  # type: ignore[dict-item]
+        jobs = [{"name": "node", "template": template}]
+        spec = {"mlPolicy": {"numNodes": 2}, "template": {"spec": {"replicatedJobs": jobs}}}
+        stage.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
+
+    def object(self, stage: Stage, name: str, *, bad: bool) -> Manifest:
+        """A job of that runtime; the bad one names a runtime that there is not."""
+        reference = {
+            "apiGroup": "trainer.kubeflow.org",
+            "kind": "TrainingRuntime",
+            "name": "nobody" if bad else "plain",
+        }
+        spec = {"runtimeRef": reference}
+        return {"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": name}, "spec": spec}
+
+    def done(self, found: Mapping[str, Any]) -> bool:
+        """The condition Complete."""
+        return _is(found, "Complete")
+
+
+_ALL: tuple[type[Any], ...] = (JobSet, Trainer)
+
+
+def present(facts: Facts) -> list[Operator]:
+    """Operators whose objects the cluster serves."""
+    return [kind() for kind in _ALL if kind.api_version in facts.served]
+
+
+def _is(found: Mapping[str, Any], kind: str) -> bool:
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(each["type"] == kind and each["status"] == "True" for each in conditions)

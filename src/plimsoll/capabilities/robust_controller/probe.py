@@ -1,0 +1,88 @@
+"""A bad object, its twin, a good one, and a good one after the controller was killed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.robust_controller.operators import Operator, present
+from plimsoll.capabilities.stage import Stage
+from plimsoll.evidence.verdict import Verdict, failed
+
+_DONE_LIMIT = 120.0
+_HEAL_LIMIT = 180.0
+
+
+def obstacle(facts: Facts) -> Verdict | None:
+    """Without an operator that is known there is none to try."""
+    if present(facts):
+        return None
+    return failed(
+        "", "no AI operator that is known is installed: neither JobSet nor Kubeflow Trainer", "install one of them"
+    )
+
+
+def observe(stage: Stage, facts: Facts) -> None:
+    """Every operator that is there."""
+    stage.open()
+    for operator in present(facts):
+        _try(stage, facts, operator)
+
+
+def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
+    hooks = [
+        {"configuration": each["name"], **hook}
+        for each in facts.webhooks
+        for hook in each["hooks"]
+        if operator.resource in hook["kinds"]
+    ]
+    own = [hook for hook in hooks if hook["service"]]
+    stage.note("operator", name=operator.name, resource=operator.resource, hooks=own)
+    operator.prepare(stage)
+    prefix = operator.kind.lower()
+    stage.attempt(operator.object(stage, f"{prefix}-bad", bad=True), f"{operator.name}: bad")
+    stage.attempt(operator.object(stage, f"{prefix}-twin", bad=False), f"{operator.name}: twin")
+    _carry_out(stage, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
+    if own:
+        _kill(stage, operator, own[0]["service"])
+        _carry_out(stage, operator, f"{prefix}-after", f"{operator.name}: after", _HEAL_LIMIT)
+
+
+def _carry_out(stage: Stage, operator: Operator, name: str, label: str, limit: float) -> None:
+    manifest = operator.object(stage, name, bad=False)
+    # A controller that is starting refuses for a moment, through its webhook.
+    stage.wait(f"{name} to be taken", lambda: stage.attempt(manifest, f"{label} taken"), limit)
+    stage.apply(manifest)
+
+    def done() -> bool:
+        return operator.done(stage.get(operator.api_version, operator.kind, name))
+
+    ended = stage.wait(f"{name} to be carried out", done, limit)
+    pods = stage.list("v1", "Pod", f"jobset.sigs.k8s.io/jobset-name={name}")
+    stage.note("carried-out", label=label, done=bool(ended), pods=[each["status"].get("phase") for each in pods])
+
+
+def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
+    """Ends the pods behind the operator's webhook, as a node's failure would."""
+    namespace = service["namespace"]
+    found = stage.api.get("v1", "Service", service["name"], namespace)
+    selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"].items())
+    before = {
+        pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in stage.api.list("v1", "Pod", namespace, selector)
+    }
+    stage.note("killed", operator=operator.name, namespace=namespace, pods=list(before.values()))
+    for name in before.values():
+        stage.api.delete("v1", "Pod", name, namespace, grace=0)
+
+    def healed() -> bool:
+        pods = stage.api.list("v1", "Pod", namespace, selector)
+        ready = [pod for pod in pods if pod["metadata"]["uid"] not in before and _ready(pod)]
+        return len(ready) >= len(before)
+
+    back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
+    stage.note("healed", operator=operator.name, back=bool(back))
+
+
+def _ready(pod: dict[str, Any]) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

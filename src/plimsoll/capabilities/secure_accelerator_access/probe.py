@@ -1,0 +1,214 @@
+"""Attacks from pods that hold an accelerator, and from one that holds none."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from plimsoll.capabilities.facts import Accelerators, Facts
+from plimsoll.capabilities.hardware import Hardware
+from plimsoll.capabilities.stage import RESTRICTED, Stage
+from plimsoll.evidence.verdict import Verdict, unknown
+from plimsoll.targets.kubernetes.api import Manifest
+
+_START_LIMIT = 120.0
+# A kubelet brings a changed config map into a pod within a minute or so.
+_END_LIMIT = 170.0
+_FOLDER = "/tmp/made"  # noqa: S108  # in a pod of our own
+# A root without other privileges: the runtime's default rights include making device nodes, and the kernel's device
+# control group is what has to hold. A restricted pod could not even try.
+_ATTACKER: Manifest = {
+    "runAsUser": 0,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"], "add": ["MKNOD", "DAC_OVERRIDE"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def obstacle(facts: Facts) -> Verdict | None:
+    """A cluster without known accelerators cannot be judged."""
+    if _places(facts):
+        return None
+    return unknown(
+        "no node has two free accelerators of a kind that is known",
+        "connect a node with at least two accelerators, or report the hardware that it has",
+    )
+
+
+def observe(stage: Stage, facts: Facts) -> None:
+    """The attack by way of the device plugin and by way of DRA, where there are both."""
+    stage.open("privileged")
+    for place in _places(facts):
+        _attack(stage, place)
+
+
+def _places(facts: Facts) -> list[Accelerators]:
+    """One node with two devices for each way of giving them out."""
+    ready = {node["name"] for node in facts.nodes if node["ready"] and node["schedulable"]}
+    fit = [each for each in facts.accelerators if each.hardware and each.count >= 2 and each.node in ready]
+    return [next(each for each in ways) for ways in (_of(fit, "resource"), _of(fit, "driver")) if ways]
+
+
+def _of(fit: list[Accelerators], way: str) -> list[Accelerators]:
+    return [each for each in fit if getattr(each, way)]
+
+
+def _attack(stage: Stage, place: Accelerators) -> None:
+    hardware = place.hardware
+    if hardware is None:
+        return
+    way = "device-plugin" if place.resource else "dra"
+    stage.note("way", way=way, node=place.node, name=place.resource or place.driver, hardware=hardware.name)
+    holders = [f"{way}-holder-{number}" for number in (1, 2)]
+    for name in holders:
+        _holder(stage, name, place, hardware)
+    started = all(_waited(stage, name) for name in holders)
+    held = {name: _held(stage, name) or [] for name in holders}
+    for name in holders:
+        stage.note("held", way=way, pod=name, node=_node(stage, name), devices=held[name])
+    if started:
+        everyone = [device for devices in held.values() for device in devices]
+        for name, own in held.items():
+            others = [device for device in everyone if device not in own]
+            _ask(stage, name, own + others)
+        _thief(stage, f"{way}-without", place, hardware, everyone)
+    for name in holders:
+        stage.api.delete("v1", "Pod", name, stage.namespace, grace=1)
+    stage.wait(f"the release of {way}'s devices", lambda: not any(stage.phase(name) for name in holders), _END_LIMIT)
+
+
+def _waited(stage: Stage, name: str) -> bool:
+    return bool(stage.wait(f"{name} to hold a device", lambda: _held(stage, name), _START_LIMIT))
+
+
+def _holder(stage: Stage, name: str, place: Accelerators, hardware: Hardware) -> None:
+    """A pod that holds a device, lists its device files, and then tries what it is told through a config map."""
+    container: dict[str, Any] = {"securityContext": _ATTACKER}
+    spec: dict[str, Any] = {"nodeSelector": {"kubernetes.io/hostname": place.node}}
+    if place.resource:
+        container["resources"] = {"limits": {place.resource: "1"}}
+    else:
+        stage.apply(_claim(name, hardware))
+        container["resources"] = {"claims": [{"name": "device"}]}
+        spec["resourceClaims"] = [{"name": "device", "resourceClaimName": name}]
+    # A sibling without the claim in the same pod, which must see no more than a stranger.
+    sibling = stage.container(_LISTEN.format(list=_list(hardware)), securityContext=_ATTACKER, name="sibling")
+    main = stage.container(_LISTEN.format(list=_list(hardware)), **container)
+    volume = {"name": "orders", "configMap": {"name": name, "optional": True}}
+    for each in (main, sibling):
+        each["volumeMounts"] = [{"name": "orders", "mountPath": "/orders"}]
+    manifest = stage.pod_manifest(name, tolerations=[{"operator": "Exists"}], volumes=[volume], **spec)
+    manifest["spec"]["containers"] = [main, sibling]
+    stage.apply(manifest)
+
+
+def _claim(name: str, hardware: Hardware) -> Manifest:
+    exactly = {"deviceClassName": hardware.classes[0], "count": 1}
+    return {
+        "apiVersion": "resource.k8s.io/v1",
+        "kind": "ResourceClaim",
+        "metadata": {"name": name},
+        "spec": {"devices": {"requests": [{"name": "device", "exactly": exactly}]}},
+    }
+
+
+# Prints its device files with type and numbers, then waits for orders and prints how each went.
+_SHOW = """for f in {list}; do [ -e "$f" ] && stat -c 'device %n %F|%t|%T' "$f"; done; echo listed"""
+_LISTEN = f"""
+{_SHOW}
+i=0; while [ ! -s /orders/list ] && [ $i -lt 360 ]; do sleep 0.5; i=$((i+1)); done
+sh /orders/list; echo done
+sleep 600
+"""
+
+
+def _list(hardware: Hardware) -> str:
+    return " ".join(hardware.devices)
+
+
+def _held(stage: Stage, name: str) -> list[dict[str, Any]]:
+    """Devices that a pod sees: path, type and numbers; empty while it does not run."""
+    if stage.phase(name) != "Running":
+        return []
+    return listed(stage.api.logs(name, stage.namespace, "main"))
+
+
+def listed(log: str) -> list[dict[str, Any]]:
+    """The devices of a log that lists them."""
+    if "listed" not in log.splitlines():
+        return []
+    found = []
+    for line in log.splitlines():
+        if line.startswith("device "):
+            path, _, rest = line.removeprefix("device ").partition(" ")
+            kind, major, minor = rest.split("|")
+            numbers = {"major": int(major, 16), "minor": int(minor, 16)}
+            found.append({"path": path, "block": "block" in kind, "character": "character" in kind, **numbers})
+    return found
+
+
+def _orders(devices: list[dict[str, Any]]) -> str:
+    """A shell script that opens each device by a node of its own making, and says how it went."""
+    lines = [f"mkdir -p {_FOLDER}"]
+    for number, each in enumerate(devices):
+        kind = "b" if each["block"] else "c"
+        label = f"{each['major']}:{each['minor']}"
+        made = f"{_FOLDER}/{number}"
+        lines.append(
+            f"if ! mknod {made} {kind} {each['major']} {each['minor']} 2>/tmp/why; "
+            f'then echo "try {label} not-made $(cat /tmp/why)"; '
+            f"elif dd if={made} of=/tmp/read bs=4096 count=1 2>/tmp/why; "
+            f'then echo "try {label} opened $(sha256sum < /tmp/read)"; '
+            f'else echo "try {label} refused $(tail -n 1 /tmp/why)"; fi'
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _ask(stage: Stage, name: str, devices: list[dict[str, Any]]) -> None:
+    metadata = {"name": name}
+    stage.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"list": _orders(devices)}})
+    for container in ("main", "sibling"):
+        stage.wait(
+            f"what {container} of {name} could open",
+            lambda container=container: _done(stage, name, container),  # type: ignore[misc]
+            _END_LIMIT,
+        )
+        log = stage.api.logs(name, stage.namespace, container)
+        stage.note("tried", pod=name, container=container, sees=listed(log), tries=tries(log))
+
+
+def _done(stage: Stage, name: str, container: str) -> bool:
+    return "done" in stage.api.logs(name, stage.namespace, container).splitlines()
+
+
+def tries(log: str) -> dict[str, str]:
+    """How each attempt went: opened, refused or not-made, with the reason's first words or the content's digest."""
+    found = {}
+    for line in log.splitlines():
+        if line.startswith("try "):
+            _, label, result = line.split(" ", 2)
+            found[label] = result[:160]
+    return found
+
+
+def _thief(stage: Stage, name: str, place: Accelerators, hardware: Hardware, devices: list[dict[str, Any]]) -> None:
+    """A pod that asks for nothing, on the same node, and tries everything."""
+    variables = [{"name": each, "value": value} for each in hardware.variables for value in ("all",)]
+    script = (
+        f'for f in {_list(hardware)}; do [ -e "$f" ] && stat -c \'device %n %F|%t|%T\' "$f"; done; echo listed\n'
+        f"{_orders(devices)}echo done\n"
+    )
+    container = {"securityContext": _ATTACKER, "env": variables}
+    # By name and not by a selector: the scheduler is not asked, so that a full node is no excuse.
+    stage.pod(name, script, container=container, nodeName=place.node, tolerations=[{"operator": "Exists"}])
+    stage.ended(name, _END_LIMIT)
+    log = stage.api.logs(name, stage.namespace, "main") if stage.phase(name) == "Succeeded" else ""
+    stage.note("tried", pod=name, container="main", node=_node(stage, name), sees=listed(log), tries=tries(log))
+    # The restricted level is what an ordinary tenant has: recorded as information.
+    unprivileged = f"{name}-restricted-{secrets.token_hex(2)}"
+    stage.pod(unprivileged, script, container={"securityContext": RESTRICTED, "env": variables}, nodeName=place.node)
+    stage.ended(unprivileged, _END_LIMIT)
+
+
+def _node(stage: Stage, name: str) -> str:
+    return str(stage.get("v1", "Pod", name)["spec"].get("nodeName", ""))

@@ -1,0 +1,41 @@
+"""Keeps credentials out of what is recorded, whatever printed them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+REMOVED = "[removed]"
+_PATTERNS = (
+    # JSON Web Tokens, of service accounts and of people.
+    re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+    re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"),
+    re.compile(
+        r"(?i)\b(password|passwd|secret|token|api[_-]?key|access[_-]?key)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
+    ),
+    re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
+    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+)
+
+
+def without_secrets(value: Any) -> Any:
+    """The same value with everything that looks like a credential replaced, at any depth."""
+    if isinstance(value, str):
+        for pattern in _PATTERNS:
+            value = pattern.sub(_replacement, value)
+        return value
+    if isinstance(value, Mapping):
+        return {without_secrets(key): without_secrets(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_secrets(item) for item in value]
+    return value
+
+
+def _replacement(found: re.Match[str]) -> str:
+    # What was secret is named where the pattern knows a name for it.
+    groups = [group for group in found.groups() if group]
+    if len(groups) == 2:  # name and separator
+        return f"{groups[0]}{groups[1]}{REMOVED}"
+    return REMOVED

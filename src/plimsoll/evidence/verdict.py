@@ -1,0 +1,57 @@
+"""What a pure function makes of observations."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Outcome(StrEnum):
+    """The six things that can be said of a requirement. Whatever was not shown is never `pass`."""
+
+    PASS = "pass"  # noqa: S105  # a verdict
+    FAIL = "fail"
+    NOT_APPLICABLE = "not-applicable"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+    ENVIRONMENT_ERROR = "environment-error"
+
+
+class Verdict(Struct, frozen=True, kw_only=True):
+    """The outcome, the one decisive figure, and for what is not a pass its cause and what to do."""
+
+    outcome: Outcome
+    figure: str = ""
+    cause: str = ""
+    remedy: str = ""
+
+
+def passed(figure: str) -> Verdict:
+    """The capability was shown."""
+    return Verdict(outcome=Outcome.PASS, figure=figure)
+
+
+def failed(figure: str, cause: str, remedy: str) -> Verdict:
+    """The capability was tried and is not there."""
+    return Verdict(outcome=Outcome.FAIL, figure=figure, cause=cause, remedy=remedy)
+
+
+def unknown(cause: str, remedy: str = "") -> Verdict:
+    """Nothing can be said."""
+    return Verdict(outcome=Outcome.UNKNOWN, cause=cause, remedy=remedy)
+
+
+def not_applicable(cause: str) -> Verdict:
+    """The requirement's own condition does not hold, which was shown."""
+    return Verdict(outcome=Outcome.NOT_APPLICABLE, cause=cause)
+
+
+def environment_error(cause: str, remedy: str = "") -> Verdict:
+    """Something other than the capability stood in the way."""
+    return Verdict(outcome=Outcome.ENVIRONMENT_ERROR, cause=cause, remedy=remedy)
+
+
+def skipped(cause: str) -> Verdict:
+    """It was not tried."""
+    return Verdict(outcome=Outcome.SKIPPED, cause=cause)

@@ -1,0 +1,1 @@
+"""A Kubernetes cluster, by a context of the user's kubeconfig."""

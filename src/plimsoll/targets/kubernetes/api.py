@@ -1,0 +1,192 @@
+"""The Kubernetes API over HTTP, in plain dictionaries: any kind that the cluster serves, known to us or not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from plimsoll.errors import TargetError
+from plimsoll.targets.kubernetes.contexts import named
+
+Manifest = dict[str, Any]
+FIELD_MANAGER = "plimsoll"
+_TIMEOUT = 20.0
+_TRIES = 4
+_TRANSIENT = frozenset({429, 500, 502, 503, 504})
+
+
+class ApiError(TargetError):
+    """The API server refused or could not be reached. `status` is HTTP's, 0 when there was no answer."""
+
+    def __init__(self, message: str, *, status: int, reason: str = "", where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.status = status
+        self.reason = reason
+
+
+class Api:
+    """One cluster. Can be used from several threads."""
+
+    def __init__(self, target: str) -> None:
+        from lightkube.config.client_adapter import Client, ConnectionParams
+
+        config = named(target)
+        self.target = target
+        self.server = str(config.cluster.server)
+        self._client: Any = Client(config, ConnectionParams(timeout=_TIMEOUT))  # type: ignore[arg-type]  # seconds do
+        self._kinds: dict[str, dict[str, Manifest]] = {}
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._client.close()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Manifest | None = None,
+        parameters: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+        raw: bool = False,
+    ) -> Any:
+        """The decoded answer, or its text when `raw`. Raises ApiError with the server's own words.
+
+        What only reads, and what can be repeated (apply, delete), is tried again when the server is out of breath.
+        """
+        content = msgspec.json.encode(body) if body is not None else None
+        tries = 1 if method == "POST" else _TRIES
+        for attempt in range(1, tries + 1):
+            try:
+                answer = self._client.request(
+                    method, path, content=content, params=parameters, headers={"Content-Type": content_type}
+                )
+            except Exception as error:  # noqa: BLE001  # of two HTTP libraries and of plug-ins that give tokens
+                problem = ApiError(f"{self.server} does not answer: {error!r}", status=0, where=f"{method} {path}")
+            else:
+                if answer.status_code < 400:
+                    return answer.text if raw else msgspec.json.decode(answer.content or b"{}")
+                problem = _refused(method, path, answer)
+                if answer.status_code not in _TRANSIENT:
+                    raise problem
+            if attempt < tries:
+                time.sleep(0.3 * 2**attempt)
+        raise problem
+
+    def kind(self, api_version: str, kind: str) -> Manifest:
+        """What discovery says about a kind: plural name and whether it lies in namespaces. Raises ApiError."""
+        with self._lock:
+            kinds = self._kinds.get(api_version)
+        if kinds is None or kind not in kinds:
+            answer = self.request("GET", _root(api_version))
+            kinds = {each["kind"]: each for each in answer["resources"] if "/" not in each["name"]}
+            with self._lock:
+                self._kinds[api_version] = kinds
+        if kind not in kinds:
+            raise ApiError(f"the cluster does not serve {kind} of {api_version}", status=404)
+        return kinds[kind]
+
+    def serves(self, api_version: str, kind: str) -> bool:
+        """Whether the cluster serves a kind."""
+        try:
+            self.kind(api_version, kind)
+        except ApiError as error:
+            if error.status == 404:
+                return False
+            raise
+        return True
+
+    def path(self, api_version: str, kind: str, namespace: str | None = None, name: str | None = None) -> str:
+        """Where objects of a kind lie."""
+        known = self.kind(api_version, kind)
+        parts = [_root(api_version)]
+        if known["namespaced"] and namespace:
+            parts += ["namespaces", quote(namespace)]
+        parts.append(known["name"])
+        if name:
+            parts.append(quote(name))
+        return "/".join(parts)
+
+    def apply(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """Server-side apply under our field manager (KEP-555)."""
+        place = self._place(manifest, with_name=True)
+        parameters = {"fieldManager": FIELD_MANAGER, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        found: Manifest = self.request(
+            "PATCH", place, body=manifest, parameters=parameters, content_type="application/apply-patch+yaml"
+        )
+        return found
+
+    def create(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
+        """A new object; a conflict is an error."""
+        parameters = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        found: Manifest = self.request(
+            "POST", self._place(manifest, with_name=False), body=manifest, parameters=parameters
+        )
+        return found
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Manifest:
+        """One object."""
+        found: Manifest = self.request("GET", self.path(api_version, kind, namespace, name))
+        return found
+
+    def list(self, api_version: str, kind: str, namespace: str | None = None, selector: str = "") -> list[Manifest]:
+        """All objects of a kind, page by page."""
+        place = self.path(api_version, kind, namespace)
+        found: list[Manifest] = []
+        following = ""
+        while True:
+            parameters = {"limit": "500", **({"labelSelector": selector} if selector else {})}
+            page = self.request("GET", place, parameters=parameters | ({"continue": following} if following else {}))
+            found += page["items"]
+            following = page["metadata"].get("continue", "")
+            if not following:
+                return found
+
+    def delete(
+        self, api_version: str, kind: str, name: str, namespace: str | None = None, grace: int | None = None
+    ) -> None:
+        """Ask for an object's end; one that is gone already is none of our worry."""
+        body: Manifest = {"propagationPolicy": "Background"}
+        if grace is not None:
+            body["gracePeriodSeconds"] = grace
+        try:
+            self.request("DELETE", self.path(api_version, kind, namespace, name), body=body)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def logs(self, pod: str, namespace: str, container: str | None = None) -> str:
+        """What a container has printed."""
+        parameters = {"container": container} if container else {}
+        place = f"{self.path('v1', 'Pod', namespace, pod)}/log"
+        found: str = self.request("GET", place, parameters=parameters, raw=True)
+        return found
+
+    def _place(self, manifest: Manifest, *, with_name: bool) -> str:
+        metadata = manifest["metadata"]
+        name = metadata["name"] if with_name else None
+        return self.path(manifest["apiVersion"], manifest["kind"], metadata.get("namespace"), name)
+
+
+def _root(api_version: str) -> str:
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _refused(method: str, path: str, answer: Any) -> ApiError:
+    try:
+        status = msgspec.json.decode(answer.content)
+        message, reason = str(status["message"]), str(status.get("reason", ""))
+    except (msgspec.DecodeError, KeyError, TypeError):
+        message, reason = answer.text[:300] or "no reason given", ""
+    hints = {
+        401: "the credentials have run out; log in again",
+        403: "'plimsoll check --print-rbac' prints the rights it needs",
+    }
+    code = answer.status_code
+    return ApiError(message, status=code, reason=reason, where=f"{method} {path}", hint=hints.get(code, ""))
