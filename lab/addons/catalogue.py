@@ -18,9 +18,10 @@ from lab.errors import LabError
 from lab.files import write
 from lab.images import store
 from lab.images.archive import Image
-from lab.kubectl import apply, rolled_out
+from lab.kubectl import Hopeless, apply, rolled_out, wait
 
 Say = Callable[[str], None]
+_TAKEN_LIMIT = 120.0
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,9 @@ def install(names: Sequence[str], say: Say) -> None:
     wanted = _ordered(names)
     for component in components_of(wanted):
         cache.ensure(BY_NAME[component], say)
-    # Applied all together first: their start-up times overlap.
-    for guards in (False, True):
-        group = [name for name in wanted if ADDONS[name].guards == guards]
+    # Applied all together first: their start-up times overlap. Guards one by one: each would refuse the next.
+    others = [name for name in wanted if not ADDONS[name].guards]
+    for group in (others, *([name] for name in wanted if ADDONS[name].guards)):
         for name in group:
             _apply(name, _prepare(name))
         for name in group:
@@ -141,8 +142,20 @@ def _apply(name: str, prepared: Prepared) -> None:
     if mark.exists() and mark.read_text() == digest:
         return
     for stage in prepared.stages:
-        apply(upstream.text(stage), limit=180)
+        text = upstream.text(stage)
+        wait(f"{name} to be taken", lambda text=text: _refused(text), _TAKEN_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
     write(mark, digest)
+
+
+def _refused(text: str) -> str | None:
+    """What stands in the way for the moment: a guard of an earlier `up` that is not back yet refuses everything."""
+    try:
+        apply(text, limit=180)
+    except LabError as error:
+        if "failed calling webhook" in str(error):
+            return str(error)
+        raise Hopeless(str(error)) from None
+    return None
 
 
 def installed() -> list[str]:

@@ -44,7 +44,7 @@ def _of_operator(record: Sequence[Observation], operator: dict[str, Any]) -> Ver
             f"everything is refused: {twin['message'][:200]}",
             "see the policies in the way",
         )
-    if refusing is None:
+    if refusing is None or operator["word"] not in bad["message"]:
         return unknown(f"{name}: the bad object was refused by something else: {bad['message'][:200]}")
     if not good["done"]:
         return failed(

@@ -14,18 +14,24 @@ TRAINER = "trainer.kubeflow.org/v1alpha1"
 
 
 class Operator(Protocol):
-    """One operator. `resource` is how webhooks' rules name its kind: plural and group."""
+    """One operator.
+
+    `resource` is how webhooks' rules name its kind: plural and group. `controller` is a word in the name of the service
+    behind its own webhook; others (such as Kueue's) look at the same kind. `part` is what a good object refers to.
+    """
 
     name: str
     api_version: str
     kind: str
     resource: str
+    controller: str
+    part: str
 
     def prepare(self, stage: Stage) -> None:
         """What a good object needs besides itself."""
 
-    def object(self, stage: Stage, name: str, *, bad: bool) -> Manifest:
-        """An object; the bad one differs from the good one in one value."""
+    def object(self, stage: Stage, name: str, part: str) -> Manifest:
+        """An object that refers to one of its parts by name: good with `self.part`, bad with any other."""
 
     def done(self, found: Mapping[str, Any]) -> bool:
         """Whether the object says that it has been carried out."""
@@ -36,15 +42,16 @@ class JobSet:
 
     name, api_version, kind = "JobSet", JOBSET, "JobSet"
     resource = "jobsets.jobset.x-k8s.io"
+    controller, part = "jobset", "workers"
 
     def prepare(self, stage: Stage) -> None:
         """Nothing."""
 
-    def object(self, stage: Stage, name: str, *, bad: bool) -> Manifest:
-        """A success policy over a job; in the bad one it names a job that there is not."""
+    def object(self, stage: Stage, name: str, part: str) -> Manifest:
+        """A success policy over one of its jobs."""
         pod = {"restartPolicy": "Never", "containers": [stage.container("true")]}
         job = {"spec": {"parallelism": 2, "completions": 2, "backoffLimit": 0, "template": {"spec": pod}}}
-        policy = {"operator": "All", "targetReplicatedJobs": ["nobody" if bad else "workers"]}
+        policy = {"operator": "All", "targetReplicatedJobs": [part]}
         spec = {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": job}], "successPolicy": policy}
         return {"apiVersion": JOBSET, "kind": "JobSet", "metadata": {"name": name}, "spec": spec}
 
@@ -58,6 +65,7 @@ class Trainer:
 
     name, api_version, kind = "Kubeflow Trainer", TRAINER, "TrainJob"
     resource = "trainjobs.trainer.kubeflow.org"
+    controller, part = "trainer", "node"
 
     def prepare(self, stage: Stage) -> None:
         """A runtime of the namespace's own."""
@@ -68,14 +76,11 @@ class Trainer:
         spec = {"mlPolicy": {"numNodes": 2}, "template": {"spec": {"replicatedJobs": jobs}}}
         stage.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
 
-    def object(self, stage: Stage, name: str, *, bad: bool) -> Manifest:
-        """A job of that runtime; the bad one names a runtime that there is not."""
-        reference = {
-            "apiGroup": "trainer.kubeflow.org",
-            "kind": "TrainingRuntime",
-            "name": "nobody" if bad else "plain",
-        }
-        spec = {"runtimeRef": reference}
+    def object(self, stage: Stage, name: str, part: str) -> Manifest:
+        """A job of that runtime which overrides one of the runtime's jobs."""
+        reference = {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": "plain"}
+        overrides = [{"targetJobs": [{"name": part}], "nodeSelector": {"kubernetes.io/os": "linux"}}]
+        spec = {"runtimeRef": reference, "podSpecOverrides": overrides}
         return {"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": name}, "spec": spec}
 
     def done(self, found: Mapping[str, Any]) -> bool:

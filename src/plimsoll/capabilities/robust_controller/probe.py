@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
@@ -36,12 +37,14 @@ def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
         for hook in each["hooks"]
         if operator.resource in hook["kinds"]
     ]
-    own = [hook for hook in hooks if hook["service"]]
-    stage.note("operator", name=operator.name, resource=operator.resource, hooks=own)
+    own = [hook for hook in hooks if operator.controller in hook["service"].get("name", "")]
+    word = f"nobody-{secrets.token_hex(3)}"
+    foreign = [hook for hook in hooks if hook not in own]
+    stage.note("operator", name=operator.name, resource=operator.resource, hooks=own, others=foreign, word=word)
     operator.prepare(stage)
     prefix = operator.kind.lower()
-    stage.attempt(operator.object(stage, f"{prefix}-bad", bad=True), f"{operator.name}: bad")
-    stage.attempt(operator.object(stage, f"{prefix}-twin", bad=False), f"{operator.name}: twin")
+    stage.attempt(operator.object(stage, f"{prefix}-bad", word), f"{operator.name}: bad")
+    stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin")
     _carry_out(stage, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
     if own:
         _kill(stage, operator, own[0]["service"])
@@ -49,7 +52,7 @@ def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
 
 
 def _carry_out(stage: Stage, operator: Operator, name: str, label: str, limit: float) -> None:
-    manifest = operator.object(stage, name, bad=False)
+    manifest = operator.object(stage, name, operator.part)
     # A controller that is starting refuses for a moment, through its webhook.
     stage.wait(f"{name} to be taken", lambda: stage.attempt(manifest, f"{label} taken"), limit)
     stage.apply(manifest)
