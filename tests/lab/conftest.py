@@ -26,15 +26,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("lab"):
             item.add_marker(pytest.mark.timeout(300))
+            # There is one lab on a machine: where tests run side by side, these are one after another.
+            item.add_marker(pytest.mark.xdist_group("lab"))
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"the lab needs {'; '.join(missing)}"))
 
-    # In whatever order the rest runs, what takes the lab down comes last: every later test would have to bring back all.
-    items.sort(
-        key=lambda item: (
-            bool(item.get_closest_marker("lab")) + any(name in item.nodeid for name in ("test_lifecycle", "lab.md"))
-        )
-    )
+    # In whatever order the rest runs, what takes the lab down comes last of the lab's: every later test would have to
+    # bring back all. And the lab's come first: beside the others they take longest.
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> int:
+    if not item.get_closest_marker("lab"):
+        return 2
+    return int(any(name in item.nodeid for name in ("test_lifecycle", "lab.md")))
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ SIDE_BY_SIDE = 4
 INVENTORY, PROBES, VERDICTS = "inventory.jsonl", "probes", "verdicts.json"
 Tell = Callable[[str, str], None]
 # These hold accelerators, or take a node's free processors: two of them at once would see each other.
-_ALONE = frozenset({"secure_accelerator_access", "gang_scheduling"})
+_ALONE = frozenset({"secure_accelerator_access", "gang_scheduling", "accelerator_metrics", "pod_autoscaling"})
 
 
 class Judged(Struct, frozen=True, kw_only=True):

@@ -33,6 +33,7 @@ class Facts(Struct, frozen=True, kw_only=True):
     gateway_classes: tuple[dict[str, Any], ...]
     runtime_classes: tuple[dict[str, Any], ...]
     node_pools: tuple[dict[str, Any], ...]
+    prometheuses: tuple[dict[str, Any], ...]
     webhooks: tuple[dict[str, Any], ...]
     deployments: tuple[dict[str, Any], ...]
     unreadable: tuple[str, ...]
@@ -82,6 +83,7 @@ def facts(record: Sequence[Observation]) -> Facts:
         gateway_classes=all_of("gateway-class"),
         runtime_classes=all_of("runtime-class"),
         node_pools=all_of("node-pool"),
+        prometheuses=all_of("prometheus"),
         webhooks=all_of("webhooks"),
         deployments=tuple(one_of("deployments", "found", ())),
         unreadable=tuple(each["what"] for each in all_of("unreadable")),

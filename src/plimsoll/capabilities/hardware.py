@@ -12,7 +12,9 @@ class Hardware(Struct, frozen=True, kw_only=True):
 
     `resources` are names under which device plugins count them, `drivers` DRA drivers, `classes` device classes for a
     whole device, `devices` globs of device files in a container that holds one, `variables` environment variables that
-    vendors' runtimes act upon, `utilization` and `memory` names of metrics, `full` the value of full utilization.
+    vendors' runtimes act upon, `utilization` and `memory` names of metrics, `identity` labels by which a series names
+    its device, `full` the value of full utilization. `load` is a shell script that uses a held device for ever, where
+    one can be had without a vendor's image.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Hardware(Struct, frozen=True, kw_only=True):
     memory: tuple[str, ...] = ()
     identity: tuple[str, ...] = ()
     full: float = 100.0
+    load: str = ""
 
 
 HARDWARE = (
@@ -106,6 +109,9 @@ HARDWARE = (
         memory=("plimsoll_accelerator_memory_used_bytes",),
         identity=("uuid",),
         full=1.0,
+        load=(
+            "while :; do dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=32 seek=8 conv=fsync,notrunc 2>&1; done"
+        ),
     ),
 )
 

@@ -145,6 +145,10 @@ def _details(event: str, found: Manifest) -> dict[str, Any]:
             for hook in found.get("webhooks", [])
         ]
         return {"hooks": hooks}
+    if event == "prometheus":
+        kinds = {"ServiceMonitor": "serviceMonitorSelector", "PodMonitor": "podMonitorSelector"}
+        selectors = {kind: found["spec"].get(key, {}).get("matchLabels", {}) for kind, key in kinds.items()}
+        return {"namespace": found["metadata"]["namespace"], "selectors": selectors}
     if event == "runtime-class":
         return {"handler": found["handler"]}
     if event == "node-pool":

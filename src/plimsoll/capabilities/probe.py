@@ -35,6 +35,10 @@ ROOMS: Mapping[str, str] = MappingProxyType(
             "gang_scheduling",
             "ai_inference",
             "robust_controller",
+            "cluster_autoscaling",
+            "pod_autoscaling",
+            "accelerator_metrics",
+            "ai_service_metrics",
         )
     }
 )

@@ -13,7 +13,8 @@ _PATTERNS = (
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"),
     re.compile(
-        r"(?i)\b(password|passwd|secret|token|api[_-]?key|access[_-]?key)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
+        r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*)"
+        r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
     ),
     re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),

@@ -1,0 +1,10 @@
+"""Accelerator pods that wait bring a node, something runs on it, and their end takes it away. Source: KAR-0055.
+
+What runs on the new node works out a number that nobody could know without running it: a node that exists only as an
+object, with a pod that is called Running, prints nothing.
+"""
+
+from plimsoll.capabilities.cluster_autoscaling.judge import judge
+from plimsoll.capabilities.cluster_autoscaling.probe import observe, obstacle
+
+__all__ = ["judge", "observe", "obstacle"]

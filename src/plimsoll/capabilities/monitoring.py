@@ -1,0 +1,90 @@
+"""What several probes do with metrics: a workload that serves what it is told to, and questions to Prometheus."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.stage import Stage
+from plimsoll.targets.kubernetes.api import Manifest
+
+MONITORING = "monitoring.coreos.com/v1"
+PORT, CONTROL_PORT = 8080, 8081
+PATH = "/tmp/metrics.txt"  # noqa: S108  # in a container of our own
+_CLIENT_LIMIT = 60.0
+_SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
+_LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
+
+
+def exporter(stage: Stage, series: str, value: int, **more: Any) -> Manifest:
+    """A container that serves one series at PATH, and changes it when it is told to on the control port."""
+    # A file whose name ends in .txt is served as text, which Prometheus insists on.
+    script = (
+        f"echo '{series} {value}' > {PATH}; /agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1 & "
+        f"exec /agnhost test-webserver --port={PORT}"
+    )
+    ports = [{"name": "metrics", "containerPort": PORT}]
+    probe = {"httpGet": {"path": PATH, "port": PORT}, "periodSeconds": 1}
+    return stage.container(script, ports=ports, readinessProbe=probe, **more)
+
+
+def service(stage: Stage, name: str) -> None:
+    """A service in front of pods with the label app."""
+    ports = [{"name": "metrics", "port": 80, "targetPort": PORT}]
+    metadata = {"name": name, "labels": {"app": name}}
+    spec = {"selector": {"app": name}, "ports": ports}
+    stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+
+
+def printed(stage: Stage, name: str, script: str) -> str:
+    """What a script prints in a pod of ours: how the cluster's inside is seen without rights in it."""
+    stage.pod(name, script)
+    stage.wait(f"the end of {name}", lambda: stage.phase(name) in ("Succeeded", "Failed"), _CLIENT_LIMIT)
+    text = stage.api.logs(name, stage.namespace, "main") if stage.phase(name) == "Succeeded" else ""
+    stage.api.delete("v1", "Pod", name, stage.namespace, grace=0)
+    return text
+
+
+def query(stage: Stage, prometheus: dict[str, Any], expression: str, name: str) -> list[dict[str, Any]]:
+    """Prometheus' answer to an instant query, as its series with labels and values; empty when there is none."""
+    host = f"prometheus-operated.{prometheus['namespace']}.svc:9090"
+    text = printed(stage, name, f"curl -s -m 10 'http://{host}/api/v1/query?query={quote(expression)}'")
+    try:
+        found: list[dict[str, Any]] = msgspec.json.decode(text)["data"]["result"]
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return []
+    return found
+
+
+def prometheus_of(facts: Facts) -> dict[str, Any] | None:
+    """The first Prometheus of the operator."""
+    return next(iter(facts.prometheuses), None)
+
+
+def selected(prometheus: dict[str, Any], kind: str) -> dict[str, str]:
+    """The labels that a monitor needs for this Prometheus to follow it."""
+    return dict(prometheus["selectors"].get(kind, {}))
+
+
+def samples(text: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The samples of some metrics in the Prometheus text format: name, labels, value."""
+    found = []
+    for line in text.splitlines():
+        match = _SAMPLE.match(line)
+        if match and match[1] in names:
+            labels = dict(_LABEL.findall(match[2] or ""))
+            found.append({"name": match[1], "labels": labels, "value": _number(match[3])})
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    # JSON has no NaN; what is no number is none here either.
+    return value if abs(value) != float("inf") and value == value else None  # noqa: PLR0124
