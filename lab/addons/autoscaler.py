@@ -109,6 +109,8 @@ def _pool() -> upstream.Manifest:
         "metadata": {"labels": {"plimsoll.dev/accelerator": "true", "plimsoll.dev/group": "elastic"}},
         "spec": {
             "nodeClassRef": {"group": "lab.plimsoll.dev", "kind": "LabNodeClass", "name": "node"},
+            # Only what asks for accelerators comes here: anything else would keep a node from being empty.
+            "taints": [{"key": "plimsoll.dev/accelerator", "effect": "NoSchedule"}],
             "requirements": [{"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]}],
             "expireAfter": "Never",
         },

@@ -115,7 +115,8 @@ def api_server(found: Identities, place: Place) -> Program:
         "service-account-key-file": found.service_accounts,
         "service-account-signing-key-file": found.service_accounts,
         "authorization-mode": "Node,RBAC",
-        "enable-admission-plugins": "NodeRestriction,PodSecurity",
+        # The last gives pods that ask for accelerators the toleration of the elastic nodes' taint, as clouds do.
+        "enable-admission-plugins": "NodeRestriction,PodSecurity,ExtendedResourceToleration",
         # No kube-proxy runs beside the control plane: webhooks and extension servers are called at their pods.
         "enable-aggregator-routing": "true",
         **_aggregation(found),

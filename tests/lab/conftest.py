@@ -18,6 +18,12 @@ ACCELERATED = 1
 Up = Callable[..., list[Node]]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # There is one lab on a machine: where tests run side by side, these are one after another.
+    if item.get_closest_marker("lab"):
+        item.add_marker(pytest.mark.xdist_group("lab"))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = requirements.missing()
     if not missing:
@@ -26,8 +32,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("lab"):
             item.add_marker(pytest.mark.timeout(300))
-            # There is one lab on a machine: where tests run side by side, these are one after another.
-            item.add_marker(pytest.mark.xdist_group("lab"))
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"the lab needs {'; '.join(missing)}"))
 
