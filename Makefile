@@ -11,7 +11,7 @@ test:            ## lint and every test that this machine can run
 	@scripts/setup test
 	@scripts/test-packages
 	@scripts/lint
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+	@scripts/tests
 
 test-fast:       ## the tests without real frameworks and repeated kills
 	@scripts/setup test

@@ -40,7 +40,7 @@ def matches(expected: str, printed: str) -> bool:
 
 
 def with_console(path: Path) -> object:
-    marks = [pytest.mark.lab, pytest.mark.xdist_group("lab")] if path.name == "lab.md" else [pytest.mark.slow]
+    marks = [pytest.mark.lab] if path.name == "lab.md" else [pytest.mark.slow]
     return pytest.param(path, id=path.name, marks=marks)
 
 

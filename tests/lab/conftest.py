@@ -18,12 +18,6 @@ ACCELERATED = 1
 Up = Callable[..., list[Node]]
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # There is one lab on a machine: where tests run side by side, these are one after another.
-    if item.get_closest_marker("lab"):
-        item.add_marker(pytest.mark.xdist_group("lab"))
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = requirements.missing()
     if not missing:
@@ -35,15 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"the lab needs {'; '.join(missing)}"))
 
-    # In whatever order the rest runs, what takes the lab down comes last of the lab's: every later test would have to
-    # bring back all. And the lab's come first: beside the others they take longest.
-    items.sort(key=_turn)
-
-
-def _turn(item: pytest.Item) -> int:
-    if not item.get_closest_marker("lab"):
-        return 2
-    return int(any(name in item.nodeid for name in ("test_lifecycle", "lab.md")))
+    # In whatever order the rest runs, what takes the lab down comes last: every later test would have to bring back all.
+    items.sort(key=lambda item: any(name in item.nodeid for name in ("test_lifecycle", "lab.md")))
 
 
 @pytest.fixture(scope="session")

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from plimsoll.cli.options import json_option, print_json, width
-from plimsoll.errors import FileError
+from plimsoll.errors import FileError, TargetError
 
 
 @click.command("check")
-@click.option("--target", required=True, metavar="CONTEXT", help="A context of your kubeconfig, or lab.")
+@click.option("--target", default="", metavar="CONTEXT", help="A context of your kubeconfig, or lab.")
 @click.option("--profile", "profile_name", default="cncf-1.37", show_default=True, help="cncf-1.33 to cncf-1.37.")
 @click.option("--only", multiple=True, metavar="ID", help="One requirement; can be repeated.")
 @click.option("--read-only", is_flag=True, help="Stop after the inventory; nothing is made.")
@@ -25,6 +25,7 @@ from plimsoll.errors import FileError
     "--output", type=click.Path(path_type=Path, file_okay=False), default=None, help="Where the evidence bundle goes."
 )
 @click.option("--clean", "only_clean", is_flag=True, help="Remove what earlier checks have left, and do nothing else.")
+@click.option("--print-rbac", is_flag=True, help="Print the rights that a check needs, as a ClusterRole.")
 @json_option
 def command(
     target: str,
@@ -35,17 +36,23 @@ def command(
     timeout: float,
     output: Path | None,
     only_clean: bool,
+    print_rbac: bool,
     as_json: bool,
 ) -> int:
     """Prove by behaviour what a cluster can carry, and write the evidence.
 
     Ends with 0 when every MUST is shown, 1 when one fails, 3 when one could not be shown.
     """
-    from plimsoll.capabilities import checking
+    from plimsoll.capabilities import checking, rights
     from plimsoll.capabilities.cleaning import clean
     from plimsoll.report.load_line import inventory_lines, load_line
     from plimsoll.targets.kubernetes.api import Api
 
+    if print_rbac:
+        _print_role()
+        return 0
+    if not target:
+        raise FileError("--target is missing", hint="name a context of your kubeconfig, or lab")
     _known(profile_name, only)
     api = Api(target)
     if only_clean:
@@ -60,6 +67,13 @@ def command(
         click.echo("\n".join(inventory_lines(found)))
     if read_only:
         return 0
+    if lacking := rights.missing(api, found.served, reading=False):
+        raise TargetError(
+            f"{len(lacking)} rights are missing: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}",
+            where=target,
+            hint="plimsoll check --print-rbac | kubectl apply -f -\n"
+            f"  kubectl create clusterrolebinding {rights.NAME} --clusterrole={rights.NAME} --user=YOU",
+        )
     plan = checking.Plan(profile=profile_name, only=only, images=images, timeout=timeout)
     judged = checking.check(api, plan, found, directory, Progress().tell)
     if as_json:
@@ -68,6 +82,14 @@ def command(
         click.echo("\n" + load_line(judged, width()))
         click.echo(f"\nevidence: {directory}")
     return checking.exit_status(judged)
+
+
+def _print_role() -> None:
+    import yaml
+
+    from plimsoll.capabilities.rights import cluster_role
+
+    click.echo(yaml.safe_dump(cluster_role(), sort_keys=False), nl=False)
 
 
 def _known(profile_name: str, only: tuple[str, ...]) -> None:

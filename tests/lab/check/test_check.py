@@ -1,0 +1,166 @@
+"""`plimsoll check` on the lab: with the rights that it prints and no more, to the end, broken off, and without any."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lab import layout
+from lab.kubectl import apply, get, kubectl
+from tests.lab.cluster import Manifest, Namespace, until
+from tests.lab.conftest import Up
+
+pytestmark = pytest.mark.lab
+MUSTS = 8
+
+
+def plimsoll(*arguments: str, config: Path, limit: float = 280) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "plimsoll", *arguments],
+        env=environment(config),
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
+
+
+def environment(config: Path) -> dict[str, str]:
+    return {**os.environ, "KUBECONFIG": str(config), "XDG_CONFIG_HOME": str(config.parent / "config")}
+
+
+@pytest.fixture
+def account(up: Up, tmp_path: Path) -> Iterator[Path]:
+    """A kubeconfig, with the context `mine`, of a service account that may do nothing yet."""
+    up(accelerated=1)
+    namespace = Namespace()
+    kubectl("create", "serviceaccount", "checker", f"-n{namespace.name}")
+    token = kubectl("create", "token", "checker", f"-n{namespace.name}").strip()
+    config: Manifest = yaml.safe_load(layout.KUBECONFIG.read_text())
+    config["users"] = [{"name": "checker", "user": {"token": token}}]
+    cluster = config["clusters"][0]["name"]
+    config["contexts"] = [{"name": "mine", "context": {"cluster": cluster, "user": "checker"}}]
+    config["current-context"] = "mine"
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps(config))
+    yield path
+    kubectl("delete", "clusterrolebinding,clusterrole", "plimsoll-check", "--ignore-not-found")
+    namespace.delete()
+
+
+def grant(config: Path) -> None:
+    """Give the account what `--print-rbac` prints."""
+    printed = plimsoll("check", "--print-rbac", config=config)
+    assert printed.returncode == 0, printed.stderr
+    apply(printed.stdout)
+    token = json.loads(config.read_text())["users"][0]["user"]["token"]
+    subject = json.loads(_payload(token))["sub"]
+    namespace, name = subject.removeprefix("system:serviceaccount:").split(":")
+    binding = ("create", "clusterrolebinding", "plimsoll-check", "--clusterrole=plimsoll-check")
+    kubectl(*binding, f"--serviceaccount={namespace}:{name}")
+
+
+def _payload(token: str) -> bytes:
+    import base64
+
+    part = token.split(".")[1]
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def left_behind() -> list[str]:
+    label = "-lplimsoll.dev/check"
+    kinds = ("namespaces", "clusterqueues.kueue.x-k8s.io", "resourceflavors.kueue.x-k8s.io")
+    return [name for kind in kinds for name in kubectl("get", kind, label, "--output=name").split()]
+
+
+def test_every_must_is_shown_with_the_printed_rights_and_nothing_is_left(up: Up, account: Path, tmp_path: Path) -> None:
+    up("jobset", "kueue", "gateway", "custom-metrics", "autoscaler", accelerated=1)
+    grant(account)
+    bundle = tmp_path / "bundle"
+    done = plimsoll("check", "--target=mine", f"--output={bundle}", "--timeout=270", config=account)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"MUST: {MUSTS} pass" in done.stdout
+    token = json.loads(account.read_text())["users"][0]["user"]["token"]
+    for path in bundle.rglob("*"):
+        if path.is_file():
+            assert token not in path.read_text(), path
+    until(lambda: not left_behind(), limit=60, what="the end of what was made")
+    again = plimsoll("verify", str(bundle), config=account)
+    assert again.returncode == 0, again.stdout
+    record = bundle / "probes" / "gang_scheduling.jsonl"
+    record.write_text(record.read_text().replace('"bound":0', '"bound":1'))
+    altered = plimsoll("verify", str(bundle), config=account)
+    assert altered.returncode == 1
+    assert "probes/gang_scheduling.jsonl: altered" in altered.stdout
+    assert "gang_scheduling comes out otherwise" in altered.stdout
+
+
+def test_missing_rights_are_named_before_anything_is_made(account: Path, tmp_path: Path) -> None:
+    done = plimsoll("check", "--target=mine", f"--output={tmp_path / 'bundle'}", config=account)
+    assert done.returncode == 1
+    assert "rights are missing" in done.stderr
+    assert "--print-rbac" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not get("namespaces") or not [
+        each for each in get("namespaces") if "plimsoll.dev/check" in each["metadata"].get("labels", {})
+    ]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_check_that_is_broken_off_leaves_nothing_after_clean(up: Up, tmp_path: Path, number: signal.Signals) -> None:
+    up("jobset", "kueue", accelerated=1)
+    config = layout.KUBECONFIG
+    command = [
+        sys.executable,
+        "-m",
+        "plimsoll",
+        "check",
+        "--target=lab",
+        "--only=gang_scheduling",
+        f"--output={tmp_path / 'b'}",
+    ]
+    own = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    with subprocess.Popen(command, env=own, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        until(left_behind, limit=30, what="a namespace of the check")
+        time.sleep(3)
+        running.send_signal(number)
+        output, errors = running.communicate(timeout=60)
+    assert "Traceback" not in errors + output
+    if number == signal.SIGKILL:
+        assert left_behind(), "the control: a kill does leave something"
+        cleaned = subprocess.run(
+            [sys.executable, "-m", "plimsoll", "check", "--target=lab", "--clean"],
+            env=own,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Namespace/plimsoll-" in cleaned.stdout, cleaned.stderr
+    else:
+        assert running.returncode == 130
+    until(lambda: not left_behind(), limit=90, what="the end of what was made")
+    assert config.exists()
+
+
+def test_a_cluster_that_is_not_there_is_said_so(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    cluster = {"name": "gone", "cluster": {"server": "https://127.0.0.1:9"}}
+    context = {"name": "gone", "context": {"cluster": "gone", "user": "me"}}
+    user = {"name": "me", "user": {"token": "x"}}
+    config.write_text(json.dumps({"clusters": [cluster], "contexts": [context], "users": [user]}))
+    done = plimsoll("check", "--target=gone", f"--output={tmp_path / 'bundle'}", config=config)
+    assert done.returncode == 1
+    assert "does not answer" in done.stderr
+    assert "Traceback" not in done.stderr
+    wrong = plimsoll("check", "--target=other", config=config)
+    assert wrong.returncode == 2
+    assert "there are: gone" in wrong.stderr
