@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from lab.addons import upstream
 from lab.addons.catalogue import Prepared
-from lab.addons.webhooks import trusted
+from lab.addons.webhooks import answering, trusted
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
 from lab.images.names import of_build
+from lab.kubectl import kubectl, rolled_out
 
 _NOBODY = "65532:65532"
 
@@ -31,8 +32,29 @@ def trainer() -> Prepared:
         namespace,
         deployment,
         [*manifests, secret],
-        finish=lambda: trusted("trainer", "validator.trainer.kubeflow.org"),
+        finish=_trainer_answers,
     )
+
+
+def _trainer_answers() -> None:
+    """Waits for the trainer's webhook, and has Kueue take note of the trainer.
+
+    A Kueue that was there first knows none of the trainer's runtimes, and refuses all their jobs until it restarts.
+    """
+    trusted("trainer", "validator.trainer.kubeflow.org")
+    if _KUEUES_IGNORANCE in answering("trainer", _JOB_OF_NOTHING):
+        kubectl("rollout", "restart", "deployment/kueue-controller-manager", "-nkueue-system")
+        rolled_out("kueue-system", "deployment/kueue-controller-manager")
+        answering("trainer", _JOB_OF_NOTHING)
+
+
+_KUEUES_IGNORANCE = "unsupported runtime"
+_JOB_OF_NOTHING = {
+    "apiVersion": "trainer.kubeflow.org/v1alpha1",
+    "kind": "TrainJob",
+    "metadata": {"name": "nobody", "namespace": "default"},
+    "spec": {"runtimeRef": {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": "nobody"}},
+}
 
 
 def kuberay() -> Prepared:

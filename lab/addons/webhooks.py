@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from lab.kubectl import get, wait
+import json
+
+from lab.addons.upstream import Manifest
+from lab.errors import LabError
+from lab.kubectl import get, kubectl, wait
 
 _LIMIT = 120.0
 
@@ -16,3 +20,25 @@ def trusted(component: str, configuration: str, kind: str = "validatingwebhookco
         return f"no authority yet in {untrusted[0]}" if untrusted else None
 
     wait(f"the webhooks of {component}", missing, _LIMIT)
+
+
+def answering(component: str, manifest: Manifest) -> str:
+    """Waits until the controller's webhook says anything about an object, and gives its refusal. Nothing is kept of it.
+
+    A controller may call itself ready before the certificate that it has made for itself has come back to it as a file.
+    """
+
+    refusal = ""
+
+    def missing() -> str | None:
+        nonlocal refusal
+        try:
+            kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
+        except LabError as error:
+            refusal = str(error)
+        else:
+            refusal = ""
+        return refusal if "failed calling webhook" in refusal else None
+
+    wait(f"the webhook of {component}", missing, _LIMIT)
+    return refusal
