@@ -30,6 +30,15 @@ def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60.0) -> s
     return run(program, *own, *arguments, stdin=stdin, limit=limit)
 
 
+def api_problem() -> str | None:
+    """Why the API server is not ready; None when it says that it is."""
+    try:
+        answer = kubectl("get", "--raw=/readyz", "--request-timeout=5s", limit=10)
+    except LabError as error:
+        return str(error)
+    return None if answer.strip() == "ok" else answer
+
+
 def apply(manifest: str, limit: float = 60.0) -> None:
     """Server-side apply: the same manifest again changes nothing."""
     options = ("--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}")

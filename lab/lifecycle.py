@@ -18,7 +18,7 @@ from lab.control_plane import programs as control_plane
 from lab.errors import LabError
 from lab.images import store, template
 from lab.images.archive import Image
-from lab.kubectl import apply, filled, kubectl, rolled_out, wait
+from lab.kubectl import api_problem, apply, filled, rolled_out, wait
 from lab.layout import Node
 from lab.network import wires
 
@@ -47,7 +47,7 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         for node in wanted:
             nodes.start(node)
         say(f"control plane and {len(wanted)} nodes started; API server on 127.0.0.1:{port}")
-        wait("the API server", _api_problem, API_LIMIT)
+        wait("the API server", api_problem, API_LIMIT)
         apply(_system_manifest())
         for node in wanted:
             nodes.furnish(node)
@@ -67,11 +67,6 @@ def _system_images() -> list[Image]:
 def _system_manifest() -> str:
     image = store.of_program("coredns", "coredns").names[0]
     return filled(_MANIFESTS / "system.yaml", COREDNS=image, DNS_ADDRESS=str(layout.DNS_ADDRESS))
-
-
-def _api_problem() -> str | None:
-    answer = kubectl("get", "--raw=/readyz", "--request-timeout=5s", limit=10)
-    return None if answer.strip() == "ok" else answer
 
 
 def down(say: Say) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from lab import cgroups, door, layout, machines, nodes
 from lab.addons import catalogue
 from lab.errors import LabError
-from lab.kubectl import get, kubectl
+from lab.kubectl import api_problem, get
 from lab.layout import Node
 from lab.network import delay, wires
 
@@ -48,7 +48,7 @@ def read() -> Status:
     """The lab's state. Raises LabError when there is no lab at all."""
     if not layout.machine_folder(layout.CONTROL_PLANE).exists():
         raise LabError("the lab is not up; 'python -m lab up' starts it")
-    problem = _api_problem()
+    problem = api_problem()
     ready = _ready_nodes() if problem is None else set()
     control = layout.CONTROL_PLANE
     state = "runs" if machines.first_process(control) else "stopped"
@@ -63,14 +63,6 @@ def read() -> Status:
         place = (node.group, node.zone, node.rack)
         found.append(MachineStatus(node.name, _state(node, ready), *place, memory, _programs(node.name)))
     return Status(door.running_port(), problem, found, catalogue.installed())
-
-
-def _api_problem() -> str | None:
-    try:
-        answer = kubectl("get", "--raw=/readyz", "--request-timeout=5s", limit=10)
-    except LabError as error:
-        return str(error)
-    return None if answer.strip() == "ok" else answer
 
 
 def _ready_nodes() -> set[str]:

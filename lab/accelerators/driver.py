@@ -25,5 +25,5 @@ def manifests() -> list[upstream.Manifest]:
 
 def install(nodes: list[Node]) -> None:
     """Applies the driver's manifests and puts its image on the nodes."""
-    store.load_everywhere([image()], nodes, lambda _: None)
+    store.load_everywhere([image()], nodes)
     apply(upstream.text(manifests()))

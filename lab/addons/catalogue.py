@@ -132,11 +132,7 @@ def _prepare(name: str) -> Prepared:
 
 
 def _apply(name: str, prepared: Prepared) -> None:
-    files = [store.archived(image) for image in prepared.images]
-    store.remember(files)
-    for node in nodes.all_nodes():
-        for file in files:
-            store.load(file, node)
+    files = store.load_everywhere(prepared.images, nodes.all_nodes())
     digest = hashlib.sha256(json.dumps([files, prepared.stages], default=str, sort_keys=True).encode()).hexdigest()
     mark = _folder() / name
     if mark.exists() and mark.read_text() == digest:

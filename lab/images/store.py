@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab import layout
@@ -83,15 +83,14 @@ def load(image_file: Path, node: Node) -> None:
     write(mark, "")
 
 
-def load_everywhere(images: Sequence[Image], nodes: Sequence[Node], say: Callable[[str], None]) -> None:
-    """Puts images into every node, and remembers them for nodes that are added later."""
+def load_everywhere(images: Sequence[Image], nodes: Sequence[Node]) -> list[Path]:
+    """Puts images into every node, and remembers them for nodes that are added later. Gives their archives."""
     files = [archived(image) for image in images]
     remember(files)
     for node in nodes:
         for file in files:
             load(file, node)
-    if files and nodes:
-        say(f"{len(files)} images on {len(nodes)} nodes")
+    return files
 
 
 def kept_copy(file: Path) -> Path:

@@ -22,9 +22,10 @@ from plimsoll.capabilities.requirements import MUST, profile
 from plimsoll.capabilities.stage import OutOfTime, Settings, Stage
 from plimsoll.engine.journal import Journal, read_journal
 from plimsoll.errors import PlimsollError
-from plimsoll.evidence.bundle import seal, write_file
+from plimsoll.evidence.bundle import seal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.verdict import Outcome, Verdict, skipped, unknown
+from plimsoll.files import replace_file
 from plimsoll.registry.keys import KeyRing
 from plimsoll.targets.kubernetes.api import Api
 
@@ -64,7 +65,7 @@ def check(api: Api, plan: Plan, found: Facts, directory: Path, tell: Tell) -> li
     wanted = profile(plan.profile)
     settings = Settings(run=secrets.token_hex(4), images=plan.images, deadline=time.monotonic() + plan.timeout)
     began = datetime.now(UTC)
-    write_file(directory / "check.json", msgspec.json.encode(_description(api, plan, found, settings.run, began)))
+    replace_file(directory / "check.json", msgspec.json.encode(_description(api, plan, found, settings.run, began)))
     chosen = [name for name in wanted if name in ROOMS and (not plan.only or name in plan.only)]
     alone = threading.Lock()
     with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
@@ -77,7 +78,7 @@ def check(api: Api, plan: Plan, found: Facts, directory: Path, tell: Tell) -> li
             tell("check", "interrupted: removing what was made")
             raise
     judged = verdicts(directory, plan.profile, plan.only)
-    write_file(directory / VERDICTS, msgspec.json.format(msgspec.json.encode(judged), indent=1))
+    replace_file(directory / VERDICTS, msgspec.json.format(msgspec.json.encode(judged), indent=1))
     seal(
         directory,
         {"profile": plan.profile, "cluster": found.cluster, "ended": datetime.now(UTC).isoformat()},

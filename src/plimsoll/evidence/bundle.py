@@ -15,23 +15,13 @@ from typing import Any
 import msgspec
 
 from plimsoll.errors import PlimsollError
+from plimsoll.files import replace_file
 from plimsoll.registry.keys import KeyRing
 
 MANIFEST, ENVELOPE = "manifest.json", "manifest.dsse.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://plimsoll.dev/evidence/v1"
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees all of it or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
 
 
 def seal(directory: Path, predicate: Mapping[str, Any], keys: KeyRing) -> str:
@@ -43,8 +33,8 @@ def seal(directory: Path, predicate: Mapping[str, Any], keys: KeyRing) -> str:
     payload = msgspec.json.format(msgspec.json.encode(statement), indent=1)
     envelope = Envelope(payload, PAYLOAD_TYPE, {})
     signature = envelope.sign(keys.signer())
-    write_file(directory / MANIFEST, payload)
-    write_file(directory / ENVELOPE, msgspec.json.encode(envelope.to_dict()))
+    replace_file(directory / MANIFEST, payload)
+    replace_file(directory / ENVELOPE, msgspec.json.encode(envelope.to_dict()))
     return str(signature.keyid)
 
 

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
+from plimsoll.files import flush, replace_file
 
 CHUNK = 1 << 20
 LOCK_LIMIT = 60.0
@@ -69,7 +70,7 @@ class Layout:
             if not (self.root / "oci-layout").exists():
                 # The index comes before any blob: from then on, blobs without an index are damage.
                 self.write_entries([])
-                _replace(self.root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+                replace_file(self.root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         except OSError as error:
             raise _unwritable(self.root, error) from error
 
@@ -86,7 +87,7 @@ class Layout:
         path = self.path(digest)
         try:
             if not path.exists() or path.read_bytes() != content:
-                _replace(path, content)
+                replace_file(path, content)
         except OSError as error:
             raise _unwritable(path, error) from error
         return Descriptor(media_type=media_type, digest=digest, size=len(content), **about)
@@ -109,7 +110,7 @@ class Layout:
                 os.fsync(copy.fileno())
             name = "sha256:" + digest.hexdigest()
             temporary.replace(self.path(name))
-            _flush(self.blobs)
+            flush(self.blobs)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise _unwritable(self.blobs, error) from error
@@ -157,7 +158,7 @@ class Layout:
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": msgspec.to_builtins(entries)}
         path = self.root / "index.json"
         try:
-            _replace(path, msgspec.json.encode(index))
+            replace_file(path, msgspec.json.encode(index))
         except OSError as error:
             raise _unwritable(path, error) from error
 
@@ -199,25 +200,3 @@ DAMAGED = (
 def _unwritable(path: Path, error: OSError) -> TargetError:
     hint = "free some space on the disk, or make the directory writable; what was registered before is unharmed"
     return TargetError(f"the registry cannot be written: {error.strerror or error}", where=str(path), hint=hint)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush(path.parent)
-
-
-def _flush(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -9,6 +9,7 @@ from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.targets.kubernetes.objects import has_condition
 
 REQUESTS = 400
 API = "gateway.networking.k8s.io/v1"
@@ -48,20 +49,15 @@ def observe(stage: Stage, facts: Facts) -> None:
 
 
 def _backend(stage: Stage, name: str) -> None:
-    serve = {
-        "command": None,
-        "args": ["netexec", "--http-port=8080"],
-        "readinessProbe": {"httpGet": {"path": "/hostname", "port": 8080}, "periodSeconds": 1},
-    }
-    stage.pod(name, container={key: value for key, value in serve.items() if value is not None})
+    probe = {"httpGet": {"path": "/hostname", "port": 8080}, "periodSeconds": 1}
+    stage.pod(name, container={"args": ["netexec", "--http-port=8080"], "readinessProbe": probe})
     ports = [{"name": "http", "port": 80, "targetPort": 8080}]
     spec = {"selector": {"app": name}, "ports": ports}
     stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})
 
 
 def _ready(stage: Stage, name: str) -> bool:
-    conditions = stage.get("v1", "Pod", name)["status"].get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return has_condition(stage.get("v1", "Pod", name), "Ready")
 
 
 def _gateway(stage: Stage, class_name: str) -> str | None:
@@ -71,12 +67,9 @@ def _gateway(stage: Stage, class_name: str) -> str | None:
     stage.apply({"apiVersion": API, "kind": "Gateway", "metadata": {"name": name}, "spec": spec})
 
     def address() -> str | None:
-        status = stage.get(API, "Gateway", name).get("status", {})
-        programmed = any(
-            each["type"] == "Programmed" and each["status"] == "True" for each in status.get("conditions", [])
-        )
-        addresses = status.get("addresses", [])
-        return str(addresses[0]["value"]) if programmed and addresses else None
+        found = stage.get(API, "Gateway", name)
+        addresses = found.get("status", {}).get("addresses", [])
+        return str(addresses[0]["value"]) if addresses and has_condition(found, "Programmed") else None
 
     return stage.wait(f"a gateway of class {class_name}", address, _GATEWAY_LIMIT)
 
@@ -96,7 +89,6 @@ def _traffic(stage: Stage, address: str, one: str, two: str) -> None:
         )
     header = _ask(stage, address, "header", 50, f"-H '{_HEADER}: two'")
     stage.note("measured", case="header", backend=two, weight=100, answers=header)
-    # Streaming: what a backend sends piecemeal has to arrive piecemeal; netexec has no such answer of its own.
     _route(stage, gateway, {"backendRefs": [{"name": "plimsoll-nobody", "port": 80}]})
     stage.wait("a route to nowhere", lambda: _one(stage, address).isdigit(), _ROUTE_LIMIT)
     stage.note("measured", case="nowhere", backend="", weight=0, answers=_ask(stage, address, "nowhere", 20))

@@ -72,23 +72,18 @@ def _shown(stage: Stage, scheduler: Scheduler, node: str, free: int) -> bool:
             "unnamed", "sleep 900", container={"resources": wanted}, nodeSelector={"kubernetes.io/hostname": node}
         )
 
-    def begin(name: str, manifests: list[Manifest]) -> list[Manifest]:
-        for each in manifests:
-            stage.apply(each)
-        return manifests
-
-    fits = begin("fits", scheduler.gang(stage, f"{prefix}-fits", GANG, pod(0.25)))
+    fits = _begun(stage, scheduler.gang(stage, f"{prefix}-fits", GANG, pod(0.25)))
     all_started = _started(stage, f"{prefix}-fits", GANG)
     stage.note("case", scheduler=scheduler.name, case="fits", bound=_bound(stage, f"{prefix}-fits"), all=all_started)
     schedulers.remove(stage, fits)
     stage.wait("the gang's removal", lambda: not _pods(stage, f"{prefix}-fits"), _START_LIMIT)
     if not all_started:
         return False
-    filler = begin("filler", scheduler.gang(stage, f"{prefix}-filler", 1, pod(0.5)))
+    filler = _begun(stage, scheduler.gang(stage, f"{prefix}-filler", 1, pod(0.5)))
     if not _started(stage, f"{prefix}-filler", 1):
         stage.note("case", scheduler=scheduler.name, case="filler", bound=0, all=False)
         return False
-    waits = begin("waits", scheduler.gang(stage, f"{prefix}-waits", GANG, pod(0.35)))
+    waits = _begun(stage, scheduler.gang(stage, f"{prefix}-waits", GANG, pod(0.35)))
     most = 0
 
     def look() -> None:
@@ -104,7 +99,7 @@ def _shown(stage: Stage, scheduler: Scheduler, node: str, free: int) -> bool:
         seconds=WINDOW,
         reason=scheduler.reason(stage, f"{prefix}-waits"),
     )
-    control = begin("control", schedulers.pods(f"{prefix}-control", GANG, pod(0.35), {}))
+    control = _begun(stage, schedulers.pods(f"{prefix}-control", GANG, pod(0.35), {}))
     stage.wait("a part of the control", lambda: _bound(stage, f"{prefix}-control"), 30)
     stage.hold(2, look)
     stage.note("case", scheduler=scheduler.name, case="control", bound=_bound(stage, f"{prefix}-control"), of=GANG)
@@ -122,6 +117,12 @@ def _shown(stage: Stage, scheduler: Scheduler, node: str, free: int) -> bool:
     )
     schedulers.remove(stage, waits)
     return released and not most
+
+
+def _begun(stage: Stage, manifests: list[Manifest]) -> list[Manifest]:
+    for each in manifests:
+        stage.apply(each)
+    return manifests
 
 
 def _pods(stage: Stage, gang: str) -> list[Manifest]:

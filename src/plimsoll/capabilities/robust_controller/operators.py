@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.stage import Stage
 from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.targets.kubernetes.objects import has_condition
 
 JOBSET = "jobset.x-k8s.io/v1alpha2"
 TRAINER = "trainer.kubeflow.org/v1alpha1"
@@ -57,7 +58,7 @@ class JobSet:
 
     def done(self, found: Mapping[str, Any]) -> bool:
         """The condition Completed."""
-        return _is(found, "Completed")
+        return has_condition(found, "Completed")
 
 
 class Trainer:
@@ -85,7 +86,7 @@ class Trainer:
 
     def done(self, found: Mapping[str, Any]) -> bool:
         """The condition Complete."""
-        return _is(found, "Complete")
+        return has_condition(found, "Complete")
 
 
 _ALL: tuple[type[Any], ...] = (JobSet, Trainer)
@@ -94,8 +95,3 @@ _ALL: tuple[type[Any], ...] = (JobSet, Trainer)
 def present(facts: Facts) -> list[Operator]:
     """Operators whose objects the cluster serves."""
     return [kind() for kind in _ALL if kind.api_version in facts.served]
-
-
-def _is(found: Mapping[str, Any], kind: str) -> bool:
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(each["type"] == kind and each["status"] == "True" for each in conditions)

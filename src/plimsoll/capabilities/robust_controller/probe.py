@@ -9,6 +9,7 @@ from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.robust_controller.operators import Operator, present
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed
+from plimsoll.targets.kubernetes.objects import has_condition
 
 _DONE_LIMIT = 120.0
 _HEAL_LIMIT = 180.0
@@ -79,13 +80,8 @@ def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
 
     def healed() -> bool:
         pods = stage.api.list("v1", "Pod", namespace, selector)
-        ready = [pod for pod in pods if pod["metadata"]["uid"] not in before and _ready(pod)]
+        ready = [pod for pod in pods if pod["metadata"]["uid"] not in before and has_condition(pod, "Ready")]
         return len(ready) >= len(before)
 
     back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
     stage.note("healed", operator=operator.name, back=bool(back))
-
-
-def _ready(pod: dict[str, Any]) -> bool:
-    conditions = pod["status"].get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)

@@ -15,9 +15,10 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
+from plimsoll.files import replace_file
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.logs import last_words
-from plimsoll.targets.local.state import StateDirectory, replace_file
+from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.warden import Ended, Process, Warden
 
 if TYPE_CHECKING:

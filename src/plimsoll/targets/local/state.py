@@ -17,7 +17,6 @@ A result appears by one rename, after all in it has been written through to the 
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from typing import Any
 import msgspec
 
 from plimsoll.errors import TargetError
+from plimsoll.files import flush
 from plimsoll.planning.steps import Step
 
 NAME = ".plimsoll"
@@ -101,7 +101,7 @@ class StateDirectory:
         if final.exists():
             shutil.rmtree(final)
         directory.rename(final)
-        _flush(self.results)
+        flush(self.results)
         shutil.rmtree(self.checkpoints / step.key, ignore_errors=True)
 
     def link_latest(self, step: str, key: str) -> None:
@@ -119,14 +119,6 @@ class StateDirectory:
             shutil.rmtree(directory, ignore_errors=True)
 
 
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    _write_through(temporary, content)
-    temporary.rename(path)
-    _flush(path.parent)
-
-
 def _write_through(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
         file.write(content)
@@ -139,13 +131,5 @@ def _flush_tree(directory: Path) -> None:
         for name in files:
             path = Path(parent, name)
             if path.is_file() and not path.is_symlink():
-                _flush(path)
-        _flush(Path(parent))
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+                flush(path)
+        flush(Path(parent))

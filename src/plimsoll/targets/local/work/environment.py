@@ -13,10 +13,10 @@ from typing import IO
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
+from plimsoll.files import replace_file
 from plimsoll.planning.steps import MakeEnvironment
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.commands import base_environment
-from plimsoll.targets.local.state import replace_file
 from plimsoll.targets.local.workers import Command, run_together
 
 WAIT_LIMIT = 1800.0
