@@ -1,4 +1,4 @@
-"""Where things are: the lab's folder, its addresses and its names. One lab per machine."""
+"""Where things are: the lab's folder, its addresses and its names. Labs of different names run side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-NAME = "plimsoll-lab"
+# Addresses are the same in every lab: each has a network of its own.
+NAME = os.environ.get("PLIMSOLL_LAB_NAME", "plimsoll-lab")
 # Every namespace, cgroup, process and mount of the lab carries NAME or lies in this folder: `down` finds them by that.
 FOLDER = Path(os.environ.get("PLIMSOLL_LAB", f"/var/lib/{NAME}"))
 KUBECONFIG = FOLDER / "kubeconfig"

@@ -57,6 +57,7 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         if any(node.accelerated for node in wanted):
             accelerators.install(wanted)
             rolled_out("accelerators", "daemonset/driver")
+        catalogue.settle()
         catalogue.install(addons, say)
 
 

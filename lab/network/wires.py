@@ -98,7 +98,9 @@ def exists(namespace: str) -> bool:
 def all_namespaces() -> list[str]:
     """Names of the lab's network namespaces."""
     folder = Path("/run/netns")
-    return sorted(path.name for path in folder.glob(f"{layout.NAME}*")) if folder.is_dir() else []
+    # A second lab's name may begin with this one's.
+    found = [*folder.glob(layout.NAME), *folder.glob(f"{layout.NAME}-node-[0-9]*")] if folder.is_dir() else []
+    return sorted(path.name for path in found)
 
 
 def remove(namespace: str) -> None:

@@ -58,5 +58,5 @@ def _named_files() -> str:
 
 
 def _lab() -> Path:
-    folder = os.environ.get("PLIMSOLL_LAB", "/var/lib/plimsoll-lab")
-    return Path(folder) / "kubeconfig"
+    name = os.environ.get("PLIMSOLL_LAB_NAME", "plimsoll-lab")
+    return Path(os.environ.get("PLIMSOLL_LAB", f"/var/lib/{name}")) / "kubeconfig"
