@@ -6,7 +6,7 @@ import contextlib
 import os
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -14,6 +14,36 @@ from plimsoll.errors import ModelRefused, TargetError
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, Key
+
+
+class TrustedKeys(Protocol):
+    """Keys by which a signature may be made."""
+
+    def public(self, key_id: str) -> Key:
+        """A trusted key. Raises ModelRefused when there is none of that id."""
+
+
+class KeyFiles:
+    """Public keys at a path that somebody mounted: one file, or all of a directory; as JSON of `trusted/` or in PEM."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def public(self, key_id: str) -> Key:
+        """A trusted key. Raises ModelRefused when there is none of that id, TargetError when there are no keys."""
+        try:
+            paths = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
+            # A mounted ConfigMap has folders and links of its own, with a dot before their names.
+            files = [path for path in paths if path.is_file() and not path.name.startswith(".")]
+        except OSError as error:
+            raise TargetError(f"the trusted keys cannot be read: {error.strerror}", where=str(self.path)) from error
+        if not files:
+            hint = "mount a file of the signer's directory keys/trusted, or its public key in PEM"
+            raise TargetError("there are no trusted keys", where=str(self.path), hint=hint)
+        for key in map(_read, files):
+            if key.keyid == key_id:
+                return key
+        raise _untrusted(key_id, self.path)
 
 
 class KeyRing:
@@ -54,19 +84,15 @@ class KeyRing:
 
     def public(self, key_id: str) -> Key:
         """A trusted key. Raises ModelRefused when there is none of that id."""
-        from securesystemslib.signer import SSlibKey
-
         path = self.trusted / f"{key_id}.json"
         if not key_id.isalnum() or not path.is_file():
-            raise ModelRefused(
-                f"it was signed by the key {key_id[:64]}, which is not trusted here",
-                hint=f"if you know the signer, put the key's file into {self.trusted}",
-            )
-        try:
-            described = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-            return SSlibKey.from_dict(described.pop("keyid"), described)
-        except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
-            raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
+            raise _untrusted(key_id, self.trusted)
+        return _read(path)
+
+    def files(self) -> dict[str, bytes]:
+        """The trusted keys, ours among them, as files by name: what a ConfigMap for `runtime.pull --keys` holds."""
+        self.signer()
+        return {path.name: path.read_bytes() for path in sorted(self.trusted.glob("*.json"))}
 
     def _make(self) -> None:
         from securesystemslib.signer import CryptoSigner
@@ -91,3 +117,25 @@ class KeyRing:
         temporary = path.with_suffix(f".{secrets.token_hex(8)}")
         temporary.write_bytes(msgspec.json.encode({"keyid": key.keyid, **key.to_dict()}))
         temporary.replace(path)
+
+
+def _read(path: Path) -> Key:
+    from securesystemslib.signer import SSlibKey
+
+    try:
+        content = path.read_bytes()
+        if content.lstrip().startswith(b"-----BEGIN"):
+            from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+            return SSlibKey.from_crypto(load_pem_public_key(content))
+        described = msgspec.json.decode(content, type=dict[str, Any])
+        return SSlibKey.from_dict(described.pop("keyid"), described)
+    except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
+        raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
+
+
+def _untrusted(key_id: str, place: Path) -> ModelRefused:
+    return ModelRefused(
+        f"it was signed by the key {key_id[:64]}, which is not trusted here",
+        hint=f"if you know the signer, put the key's file into {place}",
+    )

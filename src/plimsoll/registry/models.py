@@ -235,6 +235,29 @@ class ModelRegistry:
             self.layout.check(layer, f"{layer.annotations.get(TITLE, 'a file')} of {version.reference}")
         return OpenedModel(version=version, signed_by=signed_by, files=self._named(manifest))
 
+    def statements(self, version: ModelVersion) -> tuple[Descriptor, ...]:
+        """Manifests that say something about a version: its signatures, and whatever else was attested."""
+        return tuple(entry for entry in self.layout.entries() if entry.annotations.get(SUBJECT) == version.digest)
+
+    def adopt(self, version: ModelVersion, manifest: Descriptor, statements: tuple[Descriptor, ...]) -> None:
+        """List a version whose blobs have been put here and verified; under the number that it was made with.
+
+        Raises ModelRefused when another model has that number here.
+        """
+        reference = f"{version.name}:{version.version}"
+        with self.layout.locked():
+            entries = self.layout.entries()
+            here = [entry for entry in entries if entry.annotations.get(REFERENCE) == reference]
+            if any(entry.digest != version.digest for entry in here):
+                hint = "pull it into a registry of its own; numbers are given where a model is trained"
+                raise ModelRefused(f"there is another {version.reference} here", where=str(self.layout.root), hint=hint)
+            added = [] if here else [replace(manifest, artifact_type=ARTIFACT, annotations={REFERENCE: reference})]
+            about = {SUBJECT: version.digest, MODEL: version.name}
+            known = {entry.digest for entry in entries}
+            added += [replace(each, annotations=about) for each in statements if each.digest not in known]
+            if added:
+                self.layout.write_entries([*entries, *added])
+
     def _store(self, config: _Config, files: Mapping[str, Path]) -> ModelVersion:
         reference = f"{config.name}@{config.version}"
         layers = tuple(
@@ -285,41 +308,18 @@ class ModelRegistry:
         """What an index entry stands for; its manifest and config must be whole."""
         reference = entry.annotations.get(REFERENCE, "?")
         manifest = self._manifest(entry, f"the manifest of {reference}")
-        try:
-            config = msgspec.json.decode(self.layout.read(manifest.config, f"the config of {reference}"), type=_Config)
-            files = {
-                layer.annotations[TITLE]: FileEntry(digest=layer.digest, size=layer.size) for layer in manifest.layers
-            }
-        except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
-            raise ModelRefused(
-                f"the config of {reference} cannot be read: {error}", where=entry.digest, hint=DAMAGED
-            ) from error
-        if reference != f"{config.name}:{config.version}":
-            message = f"the index calls {reference} what is {config.name}:{config.version}"
+        version = described(manifest, self.layout.read(manifest.config, f"the config of {reference}"), entry.digest)
+        if reference != f"{version.name}:{version.version}":
+            message = f"the index calls {reference} what is {version.name}:{version.version}"
             raise ModelRefused(message, where=str(self.layout.root), hint=DAMAGED)
-        return ModelVersion(
-            name=config.name,
-            version=config.version,
-            digest=entry.digest,
-            created=config.created,
-            author=config.author,
-            framework=config.lineage.framework,
-            metrics=config.metrics,
-            accept=config.accept,
-            accepted=not config.refusals,
-            refusals=config.refusals,
-            lineage=config.lineage,
-            files=files,
-        )
+        return version
 
     def _named(self, manifest: Manifest) -> dict[str, Path]:
         """The verified blobs under their own names: the same bytes on disk, linked and not copied where it can be."""
         directory = self.layout.root / "opened" / manifest.config.digest.removeprefix("sha256:")[:32]
         named = {}
         for layer in manifest.layers:
-            title = PurePosixPath(layer.annotations[TITLE])
-            if title.is_absolute() or ".." in title.parts:
-                raise ModelRefused(f"a file of the model is called '{title}', outside its directory")
+            title = checked_title(layer)
             path, blob = directory / title, self.layout.path(layer.digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists() or not path.samefile(blob):
@@ -335,6 +335,37 @@ class ModelRegistry:
                 temporary.unlink(missing_ok=True)
             named[str(title)] = path
         return named
+
+
+def described(manifest: Manifest, config: bytes, digest: str) -> ModelVersion:
+    """What a manifest and its config say, both held against their digests by the caller. Raises ModelRefused."""
+    try:
+        about = msgspec.json.decode(config, type=_Config)
+        files = {layer.annotations[TITLE]: FileEntry(digest=layer.digest, size=layer.size) for layer in manifest.layers}
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
+        raise ModelRefused(f"the config of a model cannot be read: {error}", where=digest, hint=DAMAGED) from error
+    return ModelVersion(
+        name=about.name,
+        version=about.version,
+        digest=digest,
+        created=about.created,
+        author=about.author,
+        framework=about.lineage.framework,
+        metrics=about.metrics,
+        accept=about.accept,
+        accepted=not about.refusals,
+        refusals=about.refusals,
+        lineage=about.lineage,
+        files=files,
+    )
+
+
+def checked_title(layer: Descriptor) -> PurePosixPath:
+    """The path of a model's file below its directory. Raises ModelRefused for one that leads out of it."""
+    title = PurePosixPath(layer.annotations.get(TITLE, ""))
+    if title.is_absolute() or ".." in title.parts or not title.parts:
+        raise ModelRefused(f"a file of the model is called '{title}', outside its directory")
+    return title
 
 
 def _is_tag(entry: Descriptor) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from plimsoll.errors import ModelRefused
-from plimsoll.registry.keys import KeyRing
+from plimsoll.registry.keys import KeyRing, TrustedKeys
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
@@ -34,7 +34,7 @@ def sign(reference: str, digest: str, lineage: Any, keys: KeyRing) -> bytes:
     return msgspec.json.encode(envelope.to_dict())
 
 
-def verify(envelope: bytes, reference: str, digest: str, keys: KeyRing) -> str:
+def verify(envelope: bytes, reference: str, digest: str, keys: TrustedKeys) -> str:
     """The id of the trusted key that signed exactly this. Raises ModelRefused with the reason otherwise."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error
