@@ -58,18 +58,21 @@ def load(path: Path, names: list[str], part: str) -> tuple[np.ndarray, np.ndarra
 
 
 def train(shard: xgb.DMatrix, validation: xgb.DMatrix, classes: int, checkpoints: Path, rank: int) -> xgb.Booster:
-    """Segments of rounds, each from the file that the one before left: a new start does exactly the same."""
+    """Segments of rounds, each from the bytes that the one before left: a new start does exactly the same.
+
+    Worker 0's checkpoints count, and the other workers may be on other machines: it tells them where to go on.
+    """
     parameters = {
         "objective": "multi:softprob", "num_class": classes, "tree_method": "hist", "eta": 0.15, "max_depth": 6,
         "min_child_weight": 1, "colsample_bytree": 0.5, "base_score": 0.5, "seed": 7, "nthread": 1,
     }
     done = max((int(path.stem) for path in checkpoints.glob("*.ubj")), default=0)
-    # Workers look at different moments: worker 0 says from where they go on.
-    done = int(xgb.collective.broadcast(done, 0))
+    kept = (checkpoints / f"{done:05d}.ubj").read_bytes() if done and rank == 0 else b""
+    done, kept = xgb.collective.broadcast((done, kept), 0)
     booster = None
     if done:
         print(f"worker {rank}: going on after round {done}", flush=True)
-        booster = xgb.Booster(model_file=checkpoints / f"{done:05d}.ubj")
+        booster = xgb.Booster(model_file=bytearray(kept))
     while done < ROUNDS:
         seen: dict = {}
         booster = xgb.train(
@@ -83,7 +86,7 @@ def train(shard: xgb.DMatrix, validation: xgb.DMatrix, classes: int, checkpoints
                   f"validation {seen['validation']['mlogloss'][-1]:.4f}", flush=True)
         # Nobody begins a segment that worker 0 has not kept the one before of.
         xgb.collective.broadcast(done, 0)
-        booster = xgb.Booster(model_file=checkpoints / f"{done:05d}.ubj")
+        booster = xgb.Booster(model_file=booster.save_raw("ubj"))
     return booster
 
 

@@ -79,8 +79,8 @@ ADDONS = {
     "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
 }
 
-# What gangs, traffic, metrics and autoscaling need; the rest is built on demand.
-TESTED = ("jobset", "kueue", "metrics-server", "prometheus", "custom-metrics", "autoscaler", "gateway")
+# What gangs, traffic, metrics, autoscaling and images need; the rest is built on demand.
+TESTED = ("jobset", "kueue", "metrics-server", "prometheus", "custom-metrics", "autoscaler", "gateway", "registry")
 
 
 def components_of(names: Sequence[str]) -> list[str]:
@@ -153,7 +153,7 @@ def _apply(name: str, prepared: Prepared) -> None:
 
 
 def _ready(name: str) -> list[tuple[str, str]]:
-    """An installed add-on's workloads, as noted when it was applied: to read them from upstream's files takes seconds."""
+    """An installed add-on's workloads, as noted when it was applied: to find them in upstream's files takes seconds."""
     return [(namespace, workload) for namespace, workload in json.loads((_folder() / name).read_text())["ready"]]
 
 

@@ -33,23 +33,57 @@ def json_option(function: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")(function)
 
 
+def target_option(function: Command) -> Command:
+    """`--target` and `--namespace`."""
+    for decorate in (
+        click.option("--namespace", default=None, help="The namespace on a cluster; the application's name otherwise."),
+        click.option("--target", default="local", show_default=True, help="local, or a context of the kubeconfig."),
+    ):
+        function = decorate(function)
+    return function
+
+
+def provider_options(function: Command) -> Command:
+    """What a run on a cluster may be told."""
+    for decorate in (
+        click.option("--prefer", multiple=True, metavar="PROVIDER", help="Rather this, such as jobset or podgroup."),
+        click.option("--base", default=None, metavar="IMAGE", help="The image that code is laid upon, on a cluster."),
+        click.option(
+            "--registry", default=None, metavar="HOST/PATH", help="Where a cluster's images, models and results lie."
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
 def application_file(path: Path) -> Path:
     """The file itself, when its directory was named."""
     return path / FILE if path.is_dir() else path
 
 
-def state_beside(path: Path) -> Any:
-    """The state directory of an application. Raises FileError when the application has never been run."""
-    from plimsoll.targets.local.state import StateDirectory
+def state_beside(path: Path, target: str = "local") -> Any:
+    """The state directory of an application. Raises FileError when the application has never been run there."""
+    from plimsoll.targets.local.state import LOCAL, StateDirectory
 
     file = application_file(path)
-    state = StateDirectory(file.absolute().parent)
+    state = StateDirectory(file.absolute().parent, target)
     if not state.root.is_dir():
-        missing = "nothing has been run here" if file.exists() else "there is no such application file"
-        raise FileError(
-            missing, where=str(file), hint=f"plimsoll run -f {file}" if file.exists() else "name it with -f"
-        )
+        there = "here" if target == LOCAL else f"on {target}"
+        missing = f"nothing has been run {there}" if file.exists() else "there is no such application file"
+        option = "" if target == LOCAL else f" --target {target}"
+        hint = f"plimsoll run -f {file}{option}" if file.exists() else "name it with -f"
+        raise FileError(missing, where=str(file), hint=hint)
     return state
+
+
+def site_beside(path: Path, target: str, namespace: str | None) -> Any:
+    """The site of an application on a target. Raises FileError when it has never been run there."""
+    from plimsoll.application.loading import load
+    from plimsoll.engine.sites import Options, site_of
+
+    state_beside(path, target)
+    file = load(application_file(path))
+    return site_of(target, file.directory, file.application.metadata.name, Options(namespace=namespace))
 
 
 def print_json(value: Any) -> None:

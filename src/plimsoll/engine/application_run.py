@@ -1,4 +1,4 @@
-"""One run of an application on this machine, from taking the lock to giving it back."""
+"""One run of an application on a target, from taking the lock to giving it back."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from plimsoll.engine.journal import NAME, Journal, read_journal
 from plimsoll.engine.preparation import Prepared, runs
 from plimsoll.engine.runner import Engine
 from plimsoll.evidence.observation import Observation
+from plimsoll.targets.base import Session
 from plimsoll.targets.local.lock import RunLock
-from plimsoll.targets.local.servers import withdraw
-from plimsoll.targets.local.target import LocalTarget
 
 LOOK = 0.2
 """Seconds between two looks at whether services are up."""
@@ -48,14 +47,13 @@ class ApplicationRun:
         state.make()
         lock = RunLock(state.lock)
         lock.acquire(self.id, self.prepared.plan.application)
-        target = LocalTarget(self.prepared.file.directory, self.id, watch=self.watch)
+        target = self.prepared.site.open(self.id, watch=self.watch)
         journal = Journal(state.runs / self.id / NAME)
         engine = Engine(target, journal, listener=listener)
         stopper = threading.Thread(target=self._stop_when_asked, args=(engine,), daemon=True)
         stopper.start()
         try:
-            target.context.warden.start()
-            left_over = target.clean_up()
+            left_over = target.begin()
             about: dict[str, Any] = {"run": self.id, "file": str(self.prepared.file.path), "left_over": left_over}
             before = runs(state)[:-1]
             outcome = engine.run(
@@ -78,7 +76,8 @@ class ApplicationRun:
 
     def _link_results(self, journal: Journal) -> None:
         for step in history(read_journal(journal.path)).steps:
-            if step.state == "done" and step.result.get("outputs") and "path" not in step.result:
+            here = self.prepared.state.output(step.key).is_dir()
+            if step.state == "done" and here and step.result.get("outputs") and "path" not in step.result:
                 self.prepared.state.link_latest(step.name, step.key)
 
     def _stop_when_asked(self, engine: Engine) -> None:
@@ -86,12 +85,9 @@ class ApplicationRun:
         self._stopping.wait()
         engine.stop()
 
-    def _keep_up(self, engine: Engine, target: LocalTarget) -> None:
+    def _keep_up(self, engine: Engine, target: Session) -> None:
         """Start a service again when its server has died."""
         while not self._stopping.is_set():
-            for name, server in list(target.context.kept.items()):
-                if not server.ends.empty():
-                    withdraw(target.state, name)
-                    del target.context.kept[name]
-                    engine.again(self.prepared.plan.step(f"serve/{name}"), server.ends.get().words())
+            for name, words in target.fallen():
+                engine.again(self.prepared.plan.step(f"serve/{name}"), words)
             time.sleep(LOOK)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,14 +10,15 @@ from plimsoll.application.checks import check
 from plimsoll.application.loading import ApplicationFile, load
 from plimsoll.application.workspace import gather
 from plimsoll.engine.journal import NAME, read_journal
-from plimsoll.errors import FileError, PlimsollError, TargetError
+from plimsoll.engine.sites import Options, site_of
+from plimsoll.errors import FileError, PlimsollError
 from plimsoll.planning.build import plan
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Ingredient, Plan
+from plimsoll.targets.base import Site
 from plimsoll.targets.local.state import StateDirectory
-from plimsoll.targets.local.target import finished, local_facts
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -27,37 +27,35 @@ class Prepared(Struct, frozen=True, kw_only=True):
     file: ApplicationFile
     plan: Plan
     facts: Facts
-    state: StateDirectory
+    site: Site
+
+    @property
+    def state(self) -> StateDirectory:
+        """What runs on the target keep on this machine."""
+        return self.site.state
 
 
-def prepare(path: Path, target: str = "local") -> Prepared:
-    """The plan of an application file for this machine.
+def prepare(path: Path, target: str = "local", options: Options | None = None) -> Prepared:
+    """The plan of an application file for a target.
 
-    Raises FileError for any mistake in the file, and for a step that asks for more than the target has.
+    Raises FileError for any mistake in the file, and for a step that asks for more than the target has; TargetError
+    when the target cannot be reached.
     """
-    if target != "local":
-        raise FileError(
-            f"this version cannot run on the target '{target}'",
-            where="--target",
-            hint="leave --target out, or say --target local",
-        )
-    if not sys.platform.startswith("linux"):
-        raise TargetError(f"the local target needs Linux, this is {sys.platform}", hint="run in a Linux machine or VM")
     file = load(path)
     check(file, target)
-    state = StateDirectory(file.directory)
-    facts = local_facts()
-    workspace = gather(file, state.digests)
+    site = site_of(target, file.directory, file.application.metadata.name, options)
+    facts = site.facts()
+    workspace = gather(file, site.state.digests)
     made = plan(file.application, workspace, facts)
     lacking = shortfalls(made, facts)
     if lacking:
         raise _too_large(file, lacking[0])
-    return Prepared(file=file, plan=made, facts=facts, state=state)
+    return Prepared(file=file, plan=made, facts=facts, site=site)
 
 
 def decide(prepared: Prepared) -> tuple[Decision, ...]:
     """What a run would do with each step, and why."""
-    done = [step.name for step in prepared.plan.steps if finished(prepared.state, step) is not None]
+    done = [step.name for step in prepared.plan.steps if prepared.site.finished(step)]
     return decisions(prepared.plan, last_ingredients(prepared.state), done)
 
 

@@ -12,12 +12,14 @@ from plimsoll.application.loading import load
 from plimsoll.errors import FileError, TargetError
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.servers import running_services, start_server
-from plimsoll.targets.local.state import StateDirectory
+from plimsoll.targets.local.state import LOCAL, StateDirectory
 from plimsoll.targets.local.warden import Warden
 
 
 @contextlib.contextmanager
-def called_service(path: Path, name: str) -> Iterator[tuple[str, str]]:
+def called_service(
+    path: Path, name: str, target: str = LOCAL, namespace: str | None = None
+) -> Iterator[tuple[str, str]]:
     """Address and model name of a service of an application, for as long as the block runs.
 
     Raises FileError when the file has no such service, ModelRefused when its model may not be served, TargetError when
@@ -30,6 +32,12 @@ def called_service(path: Path, name: str) -> Iterator[tuple[str, str]]:
         near = difflib.get_close_matches(name, services, n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"its services are: {', '.join(services) or 'none'}"
         raise FileError(f"there is no service '{name}'", where=file.where("spec", "services"), hint=hint)
+    if target != LOCAL:
+        from plimsoll.targets.kubernetes.calling import reached
+
+        with reached(target, file, name, namespace) as found:
+            yield found
+        return
     up = running_services(state).get(name)
     if up is not None:
         yield up.url, up.model

@@ -40,7 +40,28 @@ def _of_step(step: Step, facts: Facts) -> list[Shortfall]:
         message = f"{who} {accelerators} accelerators together; {facts.target} has {facts.accelerators}"
         remedy = "set accelerators to 0 to train on processors, or use a target that has them"
         found.append(Shortfall(step=step.name, resource="accelerators", message=message, remedy=remedy))
-    return found
+    return found or _on_no_machine(step, facts)
+
+
+def _on_no_machine(step: Step, facts: Facts) -> list[Shortfall]:
+    """A worker that all nodes together could carry, and none of them alone."""
+    if not facts.machines:
+        return []
+    share = step.share
+    asked = {"cpu": share.cores, "memory": float(share.memory or 0), "accelerators": float(share.accelerators)}
+    if any(all(getattr(each, name) >= wanted for name, wanted in asked.items()) for each in facts.machines):
+        return []
+    name = next(
+        (name for name, wanted in asked.items() if all(getattr(each, name) < wanted for each in facts.machines)), "cpu"
+    )
+    most = max(float(getattr(each, name)) for each in facts.machines)
+    words = {"cpu": "{:g} cores", "memory": "{:g} bytes of memory", "accelerators": "{:g} accelerators"}[name]
+    message = (
+        f"a worker of {step.name} wants {words.format(asked[name])}; "
+        f"the largest of {len(facts.machines)} nodes of {facts.target} has {words.format(most)}"
+    )
+    remedy = "ask for less in each worker and more workers, or add larger nodes"
+    return [Shortfall(step=step.name, resource=name, message=message, remedy=remedy)]
 
 
 def _gibibytes(amount: int) -> str:

@@ -7,12 +7,25 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 
+class Machine(Struct, frozen=True, kw_only=True):
+    """One node of a target that has several. Units as in `Facts`."""
+
+    name: str
+    cpu: float
+    memory: int
+    accelerators: int = 0
+
+
 class Facts(Struct, frozen=True, kw_only=True):
-    """What a target has. `memory` is in bytes; `providers` names what carries each need and why."""
+    """What a target has. `memory` is in bytes; `providers` names what carries each need and why.
+
+    `machines` are its nodes where it has several, each of which must be large enough for a worker.
+    """
 
     target: str
     cpu: float
     memory: int
     accelerators: int = 0
+    machines: tuple[Machine, ...] = ()
     providers: Mapping[str, str] = {}
     versions: Mapping[str, str] = {}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Step
+
+if TYPE_CHECKING:
+    from plimsoll.targets.local.state import StateDirectory
 
 
 class Handle(Struct, frozen=True, kw_only=True):
@@ -40,4 +43,58 @@ class Target(Protocol):
 
     def stop(self, handle: Handle) -> None:
         """End the attempt and everything it started; `observe` then ends within seconds."""
+        ...
+
+
+class Session(Target, Protocol):
+    """A target for the time of one run."""
+
+    def begin(self) -> int:
+        """Make ready, and end what a killed run left; gives the number of processes that were ended."""
+        ...
+
+    def fallen(self) -> Iterator[tuple[str, str]]:
+        """Services that have died since the last call and are to be started again: name and how they ended."""
+        ...
+
+    def up(self) -> Mapping[str, str]:
+        """Addresses of the services that are up, by name."""
+        ...
+
+    def close(self) -> None:
+        """End what belongs to the run."""
+        ...
+
+
+class Site(Protocol):
+    """Where an application is carried out: one for this machine, one for each Kubernetes context."""
+
+    @property
+    def name(self) -> str:
+        """What `--target` says."""
+        ...
+
+    @property
+    def state(self) -> StateDirectory:
+        """What runs there keep on this machine."""
+        ...
+
+    def facts(self) -> Facts:
+        """What is there. Raises TargetError when it cannot be reached."""
+        ...
+
+    def finished(self, step: Step) -> bool:
+        """Whether a step need not run again, as far as can be told without starting anything."""
+        ...
+
+    def open(self, run: str, *, watch: bool) -> Session:
+        """Begin a run. Only for the holder of the lock."""
+        ...
+
+    def services(self) -> Mapping[str, str]:
+        """Addresses of the services that are up, by name."""
+        ...
+
+    def remove(self) -> list[str]:
+        """Take away what stays up without a run; gives what it was."""
         ...

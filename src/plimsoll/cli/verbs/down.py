@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.cli.options import file_option, json_option, print_json, site_beside, target_option
 from plimsoll.errors import TargetError
 
 LIMIT = 20.0
@@ -18,12 +18,17 @@ LIMIT = 20.0
 
 @click.command("down")
 @file_option
+@target_option
 @json_option
-def command(file: Path, as_json: bool) -> None:
-    """Stop the run that is under way, its services too. What is finished stays."""
+def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
+    """Stop the run that is under way, its services too. What is finished stays.
+
+    On a cluster everything of the application is removed, and nothing else.
+    """
     from plimsoll.targets.local.lock import holder
 
-    state = state_beside(file)
+    site = site_beside(file, target, namespace)
+    state = site.state
     who = holder(state.lock)
     if who is not None:
         os.kill(who.pid, signal.SIGTERM)
@@ -36,7 +41,13 @@ def command(file: Path, as_json: bool) -> None:
                     hint=f"kill -9 {who.pid} ends it and all that it started",
                 )
             time.sleep(0.05)
+    removed = site.remove()
     if as_json:
-        print_json({"stopped": who.run if who else None})
-    else:
-        click.echo(f"stopped run {who.run} of {who.application}" if who else "nothing runs here")
+        print_json({"stopped": who.run if who else None, "removed": removed})
+        return
+    if who:
+        click.echo(f"stopped run {who.run} of {who.application}")
+    elif not removed:
+        click.echo("nothing runs here")
+    if removed:
+        click.echo(f"removed {len(removed)} objects: {', '.join(removed)}")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.cli.options import file_option, json_option, print_json, state_beside, target_option
 from plimsoll.errors import PlimsollError
 
 LOOK = 0.2
@@ -18,14 +18,23 @@ LOOK = 0.2
 @click.argument("step", default="")
 @file_option
 @click.option("--run", "run_id", default=None, help="An earlier run; see plimsoll status.")
-@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@target_option
+@click.option("-F", "--follow", is_flag=True, help="Go on until the run has ended.")
 @json_option
-def command(step: str, file: Path, run_id: str | None, follow: bool, as_json: bool) -> None:
+def command(
+    step: str,
+    file: Path,
+    run_id: str | None,
+    target: str,
+    namespace: str | None,
+    follow: bool,
+    as_json: bool,
+) -> None:
     """Print what the steps of the newest run wrote; STEP such as train/triage narrows it."""
     from plimsoll.engine.standing import standing
     from plimsoll.targets.local.logs import log_files
 
-    state = state_beside(file)
+    state = state_beside(file, target)
     run = standing(state, run_id)
     names = [known.name for known in run.steps]
     wanted = [name for name in names if step in (name, name.partition("/")[2], "")]

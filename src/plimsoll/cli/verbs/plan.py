@@ -6,18 +6,36 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import application_file, file_option, json_option, print_json
+from plimsoll.cli.options import (
+    application_file,
+    file_option,
+    json_option,
+    print_json,
+    provider_options,
+    target_option,
+)
 
 
 @click.command("plan")
 @file_option
-@click.option("--target", default="local", show_default=True, help="Where it would run.")
+@target_option
+@provider_options
 @json_option
-def command(file: Path, target: str, as_json: bool) -> None:
+def command(
+    file: Path,
+    target: str,
+    namespace: str | None,
+    registry: str | None,
+    base: str | None,
+    prefer: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Print what a run would do with each step, and why."""
     from plimsoll.engine.preparation import decide, prepare
+    from plimsoll.engine.sites import Options
 
-    prepared = prepare(application_file(file), target)
+    options = Options(namespace=namespace, registry=registry, base=base, prefer=prefer)
+    prepared = prepare(application_file(file), target, options)
     made = decide(prepared)
     if as_json:
         steps = {step.name: step for step in prepared.plan.steps}
@@ -25,6 +43,7 @@ def command(file: Path, target: str, as_json: bool) -> None:
             {
                 "application": prepared.plan.application,
                 "target": prepared.plan.target,
+                "providers": dict(prepared.facts.providers),
                 "steps": [
                     {
                         "name": decision.step,
@@ -44,3 +63,6 @@ def command(file: Path, target: str, as_json: bool) -> None:
         click.echo(f"  {'run   ' if decision.runs else 'keep  '} {decision.step:<{wide}}  {decision.why}")
     running = sum(decision.runs for decision in made)
     click.echo(f"{running} of {len(made)} steps would run")
+    if target != "local":
+        for need, choice in prepared.facts.providers.items():
+            click.echo(f"  {need:<8} {choice}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from plimsoll.cli.options import application_file, file_option, json_option, print_json
+from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
 
 WIDEST = 8
 """Columns in the terminal; --json and --csv have all."""
@@ -19,9 +19,12 @@ WIDEST = 8
 @click.argument("service")
 @click.option("--input", "input_path", type=click.Path(path_type=Path), required=True, help=".json, .csv or .parquet")
 @file_option
+@target_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with all columns.")
 @json_option
-def command(service: str, input_path: Path, file: Path, as_csv: bool, as_json: bool) -> None:
+def command(
+    service: str, input_path: Path, file: Path, target: str, namespace: str | None, as_csv: bool, as_json: bool
+) -> None:
     """Ask SERVICE for predictions. A service that is not up is started for the call."""
     from plimsoll.engine.service_call import called_service
     from plimsoll.errors import FileError, MissingExtra
@@ -34,7 +37,7 @@ def command(service: str, input_path: Path, file: Path, as_csv: bool, as_json: b
         from plimsoll.runtime.predict import answer_request, predicted_rows
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
-    with called_service(application_file(file), service) as (url, model):
+    with called_service(application_file(file), service, target, namespace) as (url, model):
         if input_path.suffix == ".json":
             print_json(answer_request(url, model, input_path))
             return

@@ -11,33 +11,55 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plimsoll.cli.options import application_file, file_option, json_option, print_json, use_colour, width
+from plimsoll.cli.options import (
+    application_file,
+    file_option,
+    json_option,
+    print_json,
+    provider_options,
+    target_option,
+    use_colour,
+    width,
+)
 
 if TYPE_CHECKING:
     from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.targets.base import Site
     from plimsoll.targets.local.state import StateDirectory
 
 
 @click.command("run")
 @file_option
-@click.option("--target", default="local", show_default=True, help="Where to run.")
+@target_option
+@provider_options
 @click.option("--watch", is_flag=True, help="Keep services up until interrupted.")
 @json_option
-def command(file: Path, target: str, watch: bool, as_json: bool) -> int:
+def command(
+    file: Path,
+    target: str,
+    namespace: str | None,
+    registry: str | None,
+    base: str | None,
+    prefer: tuple[str, ...],
+    watch: bool,
+    as_json: bool,
+) -> int:
     """Carry the application out. What is done is not done again; what was interrupted goes on."""
     from plimsoll.cli.progress import Progress
     from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.engine.preparation import prepare
+    from plimsoll.engine.sites import Options
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import read_ahead, terminal_report, write_report
 
-    prepared = prepare(application_file(file), target)
+    options = Options(namespace=namespace, registry=registry, base=base, prefer=prefer)
+    prepared = prepare(application_file(file), target, options)
     run = ApplicationRun(prepared, watch=watch)
     caught = _stop_on_signals(run)
     progress = Progress(_to_stderr if as_json else click.echo, prepared.state.runs / run.id / "logs")
     read_ahead()
     try:
-        history = run.carry_out(progress, on_services_up=lambda _: _say_up(prepared.state, as_json))
+        history = run.carry_out(progress, on_services_up=lambda _: _say_up(prepared.site, as_json))
     finally:
         progress.close()
     report = write_report(prepared.state, run.id)
@@ -49,7 +71,7 @@ def command(file: Path, target: str, watch: bool, as_json: bool) -> int:
             click.echo(line)
         click.echo(f"\nreport: {report}")
     if caught:
-        again = f"plimsoll run -f {file}"
+        again = f"plimsoll run -f {file}{'' if target == 'local' else f' --target {target}'}"
         _to_stderr(f"stopped; finished steps and checkpoints are kept, `{again}` goes on from them")
         return 128 + caught[0] if history.state != "done" else 0
     return 0 if history.state == "done" else 1
@@ -84,12 +106,10 @@ def _log_elsewhere(state: StateDirectory, run: str) -> None:
         _to_stderr(f"warning: {error}")
 
 
-def _say_up(state: StateDirectory, as_json: bool) -> None:
-    from plimsoll.targets.local.servers import running_services
-
+def _say_up(site: Site, as_json: bool) -> None:
     write = _to_stderr if as_json else click.echo
-    for name, service in running_services(state).items():
-        write(f"  {name} is up at {service.url}  (plimsoll predict {name} --input FILE)")
+    for name, url in site.services().items():
+        write(f"  {name} is up at {url}  (plimsoll predict {name} --input FILE)")
     write("  Ctrl-C stops it")
 
 

@@ -17,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--host", required=True)
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, required=True)
     parser.add_argument("--timeout", type=float, required=True, help="seconds for all workers to come")
     arguments = parser.parse_args()
@@ -25,7 +26,8 @@ def main() -> None:
         from xgboost.tracker import RabitTracker
     except ImportError as error:
         sys.exit(f"xgboost cannot be imported by {sys.executable} ({error}): add it to the requirements")
-    tracker = RabitTracker(arguments.workers, host_ip=arguments.host, timeout=int(arguments.timeout))
+    timeout = int(arguments.timeout)
+    tracker = RabitTracker(arguments.workers, host_ip=arguments.host, port=arguments.port, timeout=timeout)
     tracker.start()
     address = tracker.worker_args()
     temporary = arguments.ready_file.with_suffix(".part")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,8 @@ Manifest = dict[str, Any]
 FIELD_MANAGER = "plimsoll"
 _TIMEOUT = 20.0
 _TRIES = 4
+_FOLLOW_LIMIT = 60.0
+_LARGEST_MESSAGE = 16 << 20
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
@@ -166,6 +169,30 @@ class Api:
         parameters = {"container": container} if container else {}
         place = f"{self.path('v1', 'Pod', namespace, pod)}/log"
         found: str = self.request("GET", place, parameters=parameters, raw=True)
+        return found
+
+    @contextmanager
+    def follow_logs(self, pod: str, namespace: str, container: str) -> Iterator[Iterator[bytes]]:
+        """What a container prints, from its first byte, as it prints it; ends with the container, or with the link."""
+        place = f"{self.path('v1', 'Pod', namespace, pod)}/log"
+        parameters = {"follow": "true", **({"container": container} if container else {})}
+        with self._client.stream("GET", place, params=parameters, timeout=_FOLLOW_LIMIT) as answer:
+            if answer.status_code >= 400:
+                answer.read()
+                raise _refused("GET", place, answer)
+            yield answer.iter_bytes()
+
+    def websocket(self, place: str, protocol: str, parameters: Mapping[str, str]) -> AbstractContextManager[Any]:
+        """A WebSocket of a subresource such as portforward; `send_bytes` and `receive_bytes` are its methods."""
+        stream: AbstractContextManager[Any] = self._client.websocket(
+            place, subprotocols=[protocol], params=dict(parameters), max_message_size_bytes=_LARGEST_MESSAGE
+        )
+        return stream
+
+    def patch(self, manifest: Manifest, change: Manifest) -> Manifest:
+        """Merge a change into an object that is there (RFC 7386)."""
+        place = self._place(manifest, with_name=True)
+        found: Manifest = self.request("PATCH", place, body=change, content_type="application/merge-patch+json")
         return found
 
     def _place(self, manifest: Manifest, *, with_name: bool) -> str:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-
 from plimsoll.application.scalars import environment_name
 from plimsoll.errors import TargetError
 from plimsoll.planning.steps import InputFile
+from plimsoll.runtime.outputs import argv_of
 from plimsoll.targets.local.state import StateDirectory
-
-_FOR_A_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}#~!\n]|^\s*\w+=")
-
-
-def argv_of(command: str) -> list[str]:
-    """What to execute: the words themselves, or a shell where the command uses one's language.
-
-    Going without a shell where none is needed saves a process and lets signals reach the command itself.
-    """
-    if not _FOR_A_SHELL.search(command):
-        try:
-            return shlex.split(command)
-        except ValueError:
-            pass
-    return ["sh", "-c", command]
 
 
 def base_environment(python: Path | None) -> dict[str, str]:
@@ -89,25 +71,3 @@ def python_for_scripts(command: str, environment: Mapping[str, str]) -> str:
         if named:
             return named
     return shutil.which("python", path=environment["PATH"]) or sys.executable
-
-
-def read_metrics(output: Path) -> dict[str, float]:
-    """The figures in metrics.json, empty when there is none. Raises TargetError when it is not flat numbers."""
-    path = output / "metrics.json"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    try:
-        return dict(msgspec.json.decode(content, type=dict[str, float]))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TargetError(
-            f"metrics.json is not one flat object of names and finite numbers: {error}",
-            hint='write for example {"accuracy": 0.93, "rows": 1200}',
-        ) from error
-
-
-def files_in(output: Path) -> list[dict[str, object]]:
-    """Name and size in bytes of every file that a step left, sorted by name."""
-    found = [path for path in output.rglob("*") if path.is_file()]
-    return [{"name": str(path.relative_to(output)), "size": path.stat().st_size} for path in sorted(found)]

@@ -9,12 +9,11 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
-from plimsoll.errors import TargetError
 from plimsoll.files import replace_file
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.logs import last_words
@@ -72,21 +71,9 @@ class Server:
 
         Raises RequestError with the server's reason when it does not answer as the protocol says.
         """
-        from plimsoll.runtime import client
+        from plimsoll.runtime.proof import prove
 
-        metadata = client.metadata(self.url, model)
-        request = {"inputs": [_zeros(tensor) for tensor in metadata["inputs"]]}
-        client.infer(self.url, model, request)
-        began = time.perf_counter()
-        answer = client.infer(self.url, model, request)
-        seconds = time.perf_counter() - began
-        promised = {tensor["name"] for tensor in metadata["outputs"]}
-        given = {tensor["name"] for tensor in answer["outputs"]}
-        if given != promised:
-            raise TargetError(
-                f"the server gave the outputs {sorted(given)}, its metadata promises {sorted(promised)}", where=self.url
-            )
-        return seconds
+        return prove(self.url, model)
 
     def stop(self) -> Ended:
         """Drain and end the server."""
@@ -144,16 +131,3 @@ def running_services(state: StateDirectory) -> dict[str, RunningService]:
             continue
         found[service.name] = service
     return found
-
-
-_ZERO: dict[str, Any] = {"BOOL": False, "BYTES": ""}
-
-
-def _zeros(tensor: dict[str, Any]) -> dict[str, Any]:
-    """A tensor of zeros in a model's own shape; open dimensions are one."""
-    shape = [max(1, size) for size in tensor["shape"]]
-    count = 1
-    for size in shape:
-        count *= size
-    datatype = tensor["datatype"]
-    return {"name": tensor["name"], "datatype": datatype, "shape": shape, "data": [_ZERO.get(datatype, 0)] * count}

@@ -11,12 +11,16 @@
       services/<name>.json      address and pid of a service that is up
       latest/<verb>/<part>      link to the files of a step's newest result
 
+What ran on another target has the same below targets/<target>/; models and digests are common to all.
+
 A result appears by one rename, after all in it has been written through to the disk: what is there is whole.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,20 +33,22 @@ from plimsoll.files import flush
 from plimsoll.planning.steps import Step
 
 NAME = ".plimsoll"
+LOCAL = "local"
 
 
 class StateDirectory:
     """Paths and the few operations that must survive a kill at any moment."""
 
-    def __init__(self, beside: Path) -> None:
-        self.root = beside / NAME
+    def __init__(self, beside: Path, target: str = LOCAL) -> None:
+        common = beside / NAME
+        self.root = common if target == LOCAL else common / "targets" / _file_name(target)
         self.lock = self.root / "lock"
-        self.digests = self.root / "digests.json"
+        self.digests = common / "digests.json"
         self.runs = self.root / "runs"
         self.results = self.root / "results"
         self.work = self.root / "work"
         self.checkpoints = self.root / "checkpoints"
-        self.registry = self.root / "registry"
+        self.registry = common / "registry"
         self.services = self.root / "services"
         self.latest = self.root / "latest"
 
@@ -51,7 +57,7 @@ class StateDirectory:
         try:
             for directory in (self.runs, self.results, self.work, self.checkpoints, self.services):
                 directory.mkdir(parents=True, exist_ok=True)
-            ignore = self.root / ".gitignore"
+            ignore = self.registry.parent / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="ascii")
         except OSError as error:
@@ -117,6 +123,12 @@ class StateDirectory:
         """Remove what attempts left that were killed."""
         for directory in self.work.iterdir():
             shutil.rmtree(directory, ignore_errors=True)
+
+
+def _file_name(target: str) -> str:
+    """A target's name as a folder's: contexts may be called anything, such as a cloud's resource path."""
+    word = re.sub(r"[^A-Za-z0-9._-]+", "-", target).strip(".-")
+    return word if word == target else f"{word[:60]}-{hashlib.sha256(target.encode()).hexdigest()[:8]}"
 
 
 def _write_through(path: Path, content: bytes) -> None:

@@ -17,7 +17,7 @@ from plimsoll.targets.base import Handle
 from plimsoll.targets.local.attempt import Attempt, Context, Outcome, Progress, failed
 from plimsoll.targets.local.limits import sweep
 from plimsoll.targets.local.models import model_registry
-from plimsoll.targets.local.servers import withdraw
+from plimsoll.targets.local.servers import running_services, withdraw
 from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.sweep import end_leftovers
 from plimsoll.targets.local.versions import installed_version
@@ -35,8 +35,8 @@ PROVIDERS = {
 class LocalTarget:
     """Runs steps as processes below a warden; results stay in the application's state directory."""
 
-    def __init__(self, directory: Path, run: str, *, watch: bool = False) -> None:
-        state = StateDirectory(directory)
+    def __init__(self, directory: Path, run: str, *, watch: bool = False, state: StateDirectory | None = None) -> None:
+        state = state or StateDirectory(directory)
         self.state = state
         self.context = Context(
             directory=directory,
@@ -51,6 +51,11 @@ class LocalTarget:
     def facts(self) -> Facts:
         """Processors, memory and accelerators that this process may use, and the versions that results depend on."""
         return local_facts()
+
+    def begin(self) -> int:
+        """Start the warden, and end and remove what a killed run left. Only for the holder of the lock."""
+        self.context.warden.start()
+        return self.clean_up()
 
     def clean_up(self) -> int:
         """End and remove what a killed run left; gives the number of processes. Only for the holder of the lock."""
@@ -107,6 +112,18 @@ class LocalTarget:
         attempt = self._attempts.get((handle.step.name, handle.attempt))
         if attempt:
             attempt.stop()
+
+    def fallen(self) -> Iterator[tuple[str, str]]:
+        """Services whose server has died, each once."""
+        for name, server in list(self.context.kept.items()):
+            if not server.ends.empty():
+                withdraw(self.state, name)
+                del self.context.kept[name]
+                yield name, server.ends.get().words()
+
+    def up(self) -> Mapping[str, str]:
+        """Addresses of the services that are up."""
+        return {name: service.url for name, service in running_services(self.state).items()}
 
     def close(self) -> None:
         """Drain the services that are up, then end everything."""

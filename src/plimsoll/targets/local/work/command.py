@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from plimsoll.errors import TargetError
 from plimsoll.planning.steps import RunCommand
+from plimsoll.runtime.outputs import argv_of, files_in, read_metrics, require_outputs
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.commands import (
-    argv_of,
     base_environment,
     environment_python,
-    files_in,
     input_variables,
-    read_metrics,
 )
 from plimsoll.targets.local.workers import Command, run_together
 
@@ -30,10 +27,5 @@ def run_command(attempt: Attempt) -> Progress:
     reason = yield from run_together(attempt, [command], work.timeout)
     if reason:
         return failed(reason)
-    missing = [name for name in work.outputs if not (attempt.output / name).exists()]
-    if missing:
-        raise TargetError(
-            f"the command ended well but left no {', '.join(missing)}",
-            hint="write every file of `outputs` to the directory in $PLIMSOLL_OUTPUT",
-        )
+    require_outputs(attempt.output, work.outputs)
     return Outcome(state="done", result={"outputs": files_in(attempt.output), "metrics": read_metrics(attempt.output)})

@@ -10,8 +10,8 @@ from typing import IO
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.planning.steps import Fetch
+from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
-from plimsoll.targets.local.commands import files_in
 
 CONNECT_LIMIT = 30.0
 """Seconds of silence after which a download is given up."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from plimsoll.planning.steps import Score
+from plimsoll.runtime.outputs import files_in, read_metrics
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
-from plimsoll.targets.local.commands import base_environment, files_in, input_path, read_metrics
+from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.workers import Command, run_together
 

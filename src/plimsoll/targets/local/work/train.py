@@ -19,15 +19,13 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import TrainGang
 from plimsoll.runtime.contracts import contract_of
 from plimsoll.runtime.contracts.gang import Gang
+from plimsoll.runtime.outputs import argv_of, files_in, read_metrics
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.commands import (
-    argv_of,
     base_environment,
     environment_python,
-    files_in,
     input_variables,
     python_for_scripts,
-    read_metrics,
 )
 from plimsoll.targets.local.logs import last_words
 from plimsoll.targets.local.warden import Ended

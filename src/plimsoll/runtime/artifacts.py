@@ -1,0 +1,176 @@
+"""Directories as images in a registry: results and checkpoints of steps. A node can mount one like any other image.
+
+Each file is a layer of its own, so what has not changed is not sent again. Facts about the content stand in a label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from plimsoll.errors import ModelRefused, TargetError
+from plimsoll.registry.layout import MANIFEST, Descriptor
+from plimsoll.registry.repository import Repository
+
+LABEL = "dev.plimsoll.facts"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+_CHUNK = 1 << 20
+
+
+def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Mapping[str, Any]) -> str:
+    """Put files, by their names in the image, under a tag; gives the digest. The same content gives the same digest.
+
+    Raises RegistryError when the registry does not take it.
+    """
+    with tempfile.TemporaryDirectory(prefix="plimsoll-push-") as scratch:
+        layers = [_push_layer(repository, name, path, Path(scratch)) for name, path in sorted(files.items())]
+        if not layers:
+            # An image without a layer cannot be mounted.
+            layers = [_push_layer(repository, ".empty", None, Path(scratch))]
+        config = _config([layer.digest for layer in layers], facts)
+        described = _push_bytes(repository, config, CONFIG, Path(scratch))
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "config": msgspec.to_builtins(described),
+        "layers": msgspec.to_builtins(layers),
+    }
+    return repository.push_manifest(msgspec.json.encode(manifest), MANIFEST, tag)
+
+
+def facts(repository: Repository, tag: str) -> tuple[str, dict[str, Any]] | None:
+    """The digest and the facts under a tag, without the content; `None` when there is none."""
+    if not repository.has_manifest(tag):
+        return None
+    fetched = repository.manifest(tag)
+    config = _described(fetched.decoded()["config"])
+    label = msgspec.json.decode(repository.blob(config, f"the facts of {tag}"))["config"]["Labels"][LABEL]
+    return fetched.digest, dict(msgspec.json.decode(label))
+
+
+def pull(repository: Repository, tag: str, directory: Path, names: Iterable[str] | None = None) -> bool:
+    """Have the files of a tag in `directory`, verified, all or only some; whether there was such a tag.
+
+    Raises ModelRefused for content that is not what its digest says, or that would leave the directory.
+    """
+    if not repository.has_manifest(tag):
+        return False
+    wanted = None if names is None else set(names)
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".pull-", dir=directory) as scratch:
+        for described in repository.manifest(tag).decoded()["layers"]:
+            if wanted is not None and described.get("annotations", {}).get(_NAME) not in wanted:
+                continue
+            layer = Path(scratch, "layer.tar")
+            layer.unlink(missing_ok=True)
+            repository.pull_blob(_described(described), layer, f"a part of {tag}")
+            _extract(layer, directory, tag)
+    return True
+
+
+_NAME = "dev.plimsoll.file"
+
+
+def _push_layer(repository: Repository, name: str, path: Path | None, scratch: Path) -> Descriptor:
+    layer = scratch / "layer.tar"
+    _write_tar(layer, name, path)
+    with layer.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    described = Descriptor(
+        media_type=LAYER, digest=f"sha256:{digest}", size=layer.stat().st_size, annotations={_NAME: name}
+    )
+    repository.push_blob(described, layer)
+    return described
+
+
+def _push_bytes(repository: Repository, content: bytes, media_type: str, scratch: Path) -> Descriptor:
+    digest = hashlib.sha256(content).hexdigest()
+    described = Descriptor(media_type=media_type, digest=f"sha256:{digest}", size=len(content))
+    path = scratch / "blob"
+    path.write_bytes(content)
+    repository.push_blob(described, path)
+    return described
+
+
+def _write_tar(target: Path, name: str, path: Path | None) -> None:
+    """One file with its parents, without anything that differs between machines."""
+    with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        parts = name.split("/")
+        for depth in range(1, len(parts)):
+            parent = tarfile.TarInfo("/".join(parts[:depth]))
+            parent.type, parent.mode = tarfile.DIRTYPE, 0o755
+            archive.addfile(parent)
+        entry = tarfile.TarInfo(name)
+        entry.mode = 0o755 if path and os.access(path, os.X_OK) else 0o644
+        if path is None:
+            archive.addfile(entry)
+            return
+        with path.open("rb") as content:
+            entry.size = os.fstat(content.fileno()).st_size
+            archive.addfile(entry, content)
+
+
+def _config(layers: Iterable[str], facts: Mapping[str, Any]) -> bytes:
+    label = msgspec.json.encode(facts, order="deterministic").decode()
+    return msgspec.json.encode(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Labels": {LABEL: label}},
+            "rootfs": {"type": "layers", "diff_ids": list(layers)},
+        }
+    )
+
+
+def _described(value: Mapping[str, Any]) -> Descriptor:
+    return msgspec.convert({key: value[key] for key in ("mediaType", "digest", "size")}, type=Descriptor)
+
+
+def _extract(layer: Path, directory: Path, what: str) -> None:
+    with tarfile.open(layer) as archive:
+        for entry in archive:
+            if entry.name == ".empty":
+                continue
+            try:
+                entry = tarfile.data_filter(entry, str(directory))  # noqa: PLW2901  # the filtered one is what counts
+            except tarfile.FilterError as error:
+                raise ModelRefused(f"{what} has a file outside of its directory: {error}", where=what) from error
+            target = directory / entry.name
+            if entry.isdir():
+                target.mkdir(parents=True, exist_ok=True)
+                continue
+            source = archive.extractfile(entry)
+            if source is None:
+                continue
+            _write(target, source, entry.mode or 0o644)
+
+
+def _write(target: Path, source: Any, mode: int) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.part")
+        with temporary.open("wb") as file:
+            shutil.copyfileobj(source, file, _CHUNK)
+        temporary.chmod(mode)
+        temporary.replace(target)
+    except OSError as error:
+        raise TargetError(f"a file cannot be written: {error.strerror}", where=str(target)) from error
+
+
+def files_below(directory: Path, *, hidden: bool = True) -> dict[str, Path]:
+    """Regular files by their names in an image. Without `hidden` those that begin with a dot are left out."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if path.is_file() and (hidden or not any(part.startswith(".") for part in name.split("/"))):
+            found[name] = path
+    return found

@@ -1,0 +1,1 @@
+"""What runs inside a pod: brings inputs, runs the command by its framework's contract, keeps checkpoints and output."""

@@ -1,0 +1,134 @@
+"""`python -m plimsoll.runtime.pod`: does the errand of PLIMSOLL_ERRAND and ends with the command's own status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.runtime.errand import DEPENDENCIES, RANK, TERMINATION, VARIABLE, WORK, Errand, Report, decoded
+from plimsoll.runtime.outputs import argv_of
+from plimsoll.runtime.pod.gang import join
+from plimsoll.runtime.pod.store import Store
+
+_GRACE = 4.0
+_LONGEST_REASON = 2000
+
+
+def main() -> NoReturn:
+    """Exit 0 when the command ended well and its output is kept; a reason stands in the termination message else."""
+    try:
+        errand = decoded(os.environ[VARIABLE])
+    except (KeyError, msgspec.DecodeError) as error:
+        _end(Report(reason=f"the pod has no errand that can be read: {error!r}", lasting=True))
+    rank = int(os.environ.get(RANK) or 0)
+    try:
+        status = do(errand, rank)
+    except PlimsollError as error:
+        _end(Report(reason=error.on_one_line()[:_LONGEST_REASON], lasting=error.lasting))
+    sys.exit(status)
+
+
+def do(errand: Errand, rank: int) -> int:
+    """Inputs, command, output; gives the command's status. Raises PlimsollError."""
+    work = Path(WORK)
+    output, checkpoints = work / "output", work / "checkpoints"
+    output.mkdir(parents=True, exist_ok=True)
+    with Store(errand) as store:
+        environment = {**_plain_environment(), **store.inputs(), "PLIMSOLL_OUTPUT": str(output)}
+        keeper = store.keeper(checkpoints, rank, _say)
+        if keeper is not None:
+            environment["PLIMSOLL_CHECKPOINT"] = str(checkpoints)
+            if count := keeper.restore():
+                _say(f"{count} checkpoint files from before")
+        tracker = None
+        if errand.do == "train":
+            variables, tracker = join(errand, rank, work, environment, _say)
+            environment |= variables
+        if keeper is not None and rank == 0:
+            keeper.start()
+        try:
+            # What we run of our own, such as the scorer, needs our own places.
+            own = {**os.environ, "PLIMSOLL_OUTPUT": str(output)} if errand.do == "score" else environment
+            status = _run(_command(errand, store, output, work), own)
+        finally:
+            if keeper is not None and rank == 0:
+                keeper.close()
+            if tracker is not None:
+                tracker.kill()
+        if status == 0 and rank == 0:
+            store.keep(output, checkpoints)
+    return status
+
+
+def _command(errand: Errand, store: Store, output: Path, work: Path) -> list[str]:
+    if errand.do != "score":
+        return argv_of(errand.command)
+    checkpoint = work / "score"
+    checkpoint.mkdir(exist_ok=True)
+    options = ["--model", str(store.model()), "--input", store.only_input()]
+    return [
+        sys.executable,
+        *("-m", "plimsoll.runtime.scorer"),
+        *options,
+        *("--output", str(output), "--checkpoint", str(checkpoint)),
+    ]
+
+
+def _plain_environment() -> dict[str, str]:
+    """What the command sees: nothing of ours but what the application file promises."""
+    left_out = {VARIABLE, RANK}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    environment["PYTHONPATH"] = DEPENDENCIES
+    environment["PATH"] = f"{DEPENDENCIES}/bin:{environment.get('PATH', os.defpath)}"
+    environment["PYTHONUNBUFFERED"] = "1"
+    environment.setdefault("HOME", "/tmp")  # noqa: S108  # in a container
+    return environment
+
+
+def _run(argv: list[str], environment: Mapping[str, str]) -> int:
+    """The command's status, 128 + number after a signal. A signal to us is handed on to it."""
+    try:
+        process = subprocess.Popen(argv, env=dict(environment), start_new_session=True)
+    except OSError as error:
+        message = f"the command cannot be started: {error.strerror or error}"
+        hint = "is it in the image, or in the requirements?"
+        raise TargetError(message, where=argv[0], hint=hint) from error
+
+    def hand_on(number: int, _: object) -> None:
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            return
+        signal.setitimer(signal.ITIMER_REAL, _GRACE)
+
+    signal.signal(signal.SIGTERM, hand_on)
+    signal.signal(signal.SIGINT, hand_on)
+    signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
+    status = process.wait()
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    return status if status >= 0 else 128 - status
+
+
+def _say(text: str) -> None:
+    print(f"plimsoll: {text}", flush=True)
+
+
+def _end(report: Report) -> NoReturn:
+    sys.stderr.write(f"error: {report.reason}\n")
+    path = Path(TERMINATION)
+    if path.exists():
+        # The kubelet has mounted it as one file: it cannot be replaced, only written.
+        path.write_bytes(msgspec.json.encode(report))
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

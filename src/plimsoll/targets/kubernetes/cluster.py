@@ -1,0 +1,100 @@
+"""What a cluster has, as plain values: read once, then planned with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+
+JOBSET = "jobset.x-k8s.io/v1alpha2"
+KUEUE = "kueue.x-k8s.io/v1beta1"
+POD_GROUP = "scheduling.k8s.io/v1beta1"
+TRAINER = "trainer.kubeflow.org/v1alpha1"
+KUBERAY = "ray.io/v1"
+KSERVE = "serving.kserve.io/v1beta1"
+GATEWAY = "gateway.networking.k8s.io/v1"
+KEDA = "keda.sh/v1alpha1"
+MONITORING = "monitoring.coreos.com/v1"
+DRA = "resource.k8s.io/v1"
+KINDS = (
+    f"{JOBSET}/JobSet",
+    f"{KUEUE}/LocalQueue",
+    f"{POD_GROUP}/PodGroup",
+    f"{TRAINER}/TrainJob",
+    f"{KUBERAY}/RayJob",
+    f"{KSERVE}/InferenceService",
+    f"{GATEWAY}/HTTPRoute",
+    f"{KEDA}/ScaledObject",
+    f"{MONITORING}/ServiceMonitor",
+    f"{DRA}/DeviceClass",
+)
+"""Kinds whose presence decides what carries a need."""
+RACKS = ("topology.kubernetes.io/rack", "plimsoll.dev/rack", "topology-rack", "cloud.provider.com/topology-rack")
+"""Labels by which platforms say where in a rack a node stands; there is no standard one."""
+ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
+
+
+class Node(Struct, frozen=True, kw_only=True):
+    """A node that takes pods. `cpu` is in cores and `memory` in bytes, as allocatable; `extended` counts devices."""
+
+    name: str
+    cpu: float
+    memory: int
+    extended: Mapping[str, int] = {}
+    labels: Mapping[str, str] = {}
+    taints: tuple[str, ...] = ()
+
+
+class RegistryPlace(Struct, frozen=True, kw_only=True):
+    """An OCI registry by its three names: for nodes, for pods, and for us; `None` for us means through the API server.
+
+    Source: KEP-1755, the ConfigMap local-registry-hosting.
+    """
+
+    nodes: str
+    pods: str
+    us: str | None = None
+
+
+class Cluster(Struct, frozen=True, kw_only=True):
+    """What was seen of a cluster. `served` has kinds as group/version/Kind; `queues` are LocalQueues of our namespace.
+
+    `admitting` are ClusterQueues that take from every namespace; `classes` are device classes of DRA; `base` is the
+    image that code is laid upon.
+    """
+
+    target: str
+    namespace: str
+    version: str = ""
+    served: frozenset[str] = frozenset()
+    nodes: tuple[Node, ...] = ()
+    queues: tuple[str, ...] = ()
+    admitting: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    registry: RegistryPlace | None = None
+    base: str = ""
+
+    def serves(self, kind: str) -> bool:
+        """Whether a kind, as group/version/Kind, is served."""
+        return kind in self.served
+
+    @property
+    def rack_label(self) -> str | None:
+        """The label that says a node's rack; `None` where no node has one."""
+        return next((label for label in RACKS if any(label in node.labels for node in self.nodes)), None)
+
+    @property
+    def accelerator(self) -> str | None:
+        """The extended resource that most accelerators are counted under; `None` without any."""
+        counts: dict[str, int] = {}
+        for node in self.nodes:
+            for name, count in node.extended.items():
+                if name in ACCELERATORS or name.endswith(("/accelerator", "/gpu")):
+                    counts[name] = counts.get(name, 0) + count
+        return max(counts, key=lambda name: counts[name]) if counts else None
+
+
+def per_node(nodes: Iterable[Node], resource: str | None) -> list[int]:
+    """How many devices of a resource each node has, most first."""
+    return sorted((node.extended.get(resource or "", 0) for node in nodes), reverse=True)

@@ -1,0 +1,57 @@
+"""The way from this machine to the cluster's registry: as it is named, or through the API server to its pods."""
+
+from __future__ import annotations
+
+import base64
+import ssl
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from plimsoll.errors import TargetError
+from plimsoll.registry.connection import Access
+from plimsoll.registry.references import parse
+from plimsoll.targets.kubernetes.api import Api, ApiError
+from plimsoll.targets.kubernetes.cluster import RegistryPlace
+from plimsoll.targets.kubernetes.forward import Forward, ready_pod
+
+
+class Door:
+    """`host` is the registry's name as it is reached from here, with the path that belongs to us."""
+
+    def __init__(self, api: Api, place: RegistryPlace) -> None:
+        self._forward: Forward | None = None
+        if place.us is not None:
+            self.host = place.us
+            self.access = Access.of_environment(parse(f"{place.us}/x"))
+            return
+        host, _, port = place.pods.partition("/")[0].partition(":")
+        service, _, namespace = host.removesuffix(".cluster.local").removesuffix(".svc").partition(".")
+        if not namespace:
+            raise TargetError(f"the registry {place.pods} is no service of the cluster", hint="use --registry")
+        pod, target = ready_pod(api, namespace, service, int(port or 443))
+        self._forward = Forward(api, namespace, pod, target)
+        self.host = f"127.0.0.1:{self._forward.port}"
+        self.access = Access(ca_file=_authority(api))
+
+    def close(self) -> None:
+        """Shut the way through the API server, if there is one."""
+        if self._forward is not None:
+            self._forward.close()
+
+
+def _authority(api: Api) -> Path | None:
+    """The cluster's own certificate authority as a file: a registry inside the cluster may be signed by it."""
+    try:
+        found: dict[str, Any] = api.get("v1", "ConfigMap", "kube-root-ca.crt", "default")
+    except ApiError as error:
+        if error.status in (0, 401):
+            raise
+        return None
+    text = found["data"]["ca.crt"]
+    ssl.create_default_context(cadata=text)
+    name = base64.b32encode(text.encode()[-40:]).decode().strip("=").lower()
+    path = Path(tempfile.gettempdir()) / f"plimsoll-authority-{name[:16]}.crt"
+    if not path.exists():
+        path.write_text(text, encoding="ascii")
+    return path

@@ -1,0 +1,65 @@
+"""Steps as errands for pods. Pure but for the names of what lies in the registry."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from plimsoll.planning.steps import Fetch, InputFile, RunCommand, Score, Step, TrainGang
+from plimsoll.runtime.errand import Errand, Given
+from plimsoll.targets.kubernetes.manifests.gang import host_names
+from plimsoll.targets.kubernetes.results import Results
+
+
+def errand_of(step: Step, name: str, provider: str, results: Results, model: str | None = None) -> Errand:
+    """What the pods of a step have to do. `model` is a reference for a batch."""
+    work = step.work
+    result = results.for_pods(result_tag(step))
+    if isinstance(work, TrainGang):
+        return Errand(
+            do="train",
+            step=step.name,
+            key=step.key,
+            command=work.command,
+            inputs=_given(work.inputs, results),
+            framework=work.framework,
+            hosts=host_names(provider, name, work.workers),
+            cores=step.share.cores,
+            result=result,
+            checkpoint=results.for_pods(f"checkpoint-{step.key}"),
+        )
+    if isinstance(work, Score):
+        return Errand(
+            do="score", step=step.name, key=step.key, inputs=_given((work.input,), results), result=result, model=model
+        )
+    if isinstance(work, Fetch):
+        return Errand(do="run", step=step.name, key=step.key, command=fetch_command(work), result=result)
+    assert isinstance(work, RunCommand)  # noqa: S101 - nothing else is done in pods
+    return Errand(
+        do="run",
+        step=step.name,
+        key=step.key,
+        command=work.command,
+        inputs=_given(work.inputs, results),
+        outputs=work.outputs,
+        cores=step.share.cores,
+        result=result,
+    )
+
+
+def result_tag(step: Step) -> str:
+    """Where rank 0 leaves the output: what a gang leaves counts only when all of it has ended well."""
+    return f"pending-{step.key}" if step.workers > 1 else step.key
+
+
+def fetch_command(work: Fetch) -> str:
+    """The command line that brings a source from elsewhere to $PLIMSOLL_OUTPUT."""
+    name = PurePosixPath(urlsplit(work.source).path).name or "data"
+    digest = f" --sha256 {work.sha256}" if work.sha256 else ""
+    source = shlex.quote(work.source)
+    return f'python -m plimsoll.runtime.fetch {source}{digest} --output "$PLIMSOLL_OUTPUT"/{shlex.quote(name)} --single'
+
+
+def _given(inputs: tuple[InputFile, ...], results: Results) -> tuple[Given, ...]:
+    return tuple(Given(name=each.name, reference=results.for_pods(each.key), file=each.file) for each in inputs)

@@ -1,0 +1,118 @@
+"""What an application has on a cluster as a whole: its namespace and trust, what it serves, and its removal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from plimsoll.errors import TargetError
+from plimsoll.registry.keys import KeyRing
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.api import Api, ApiError
+from plimsoll.targets.kubernetes.cluster import DRA, GATEWAY, JOBSET, KUEUE, MONITORING, POD_GROUP, TRAINER
+from plimsoll.targets.kubernetes.context import Context
+from plimsoll.targets.kubernetes.manifests.models import trust
+from plimsoll.targets.kubernetes.objects import has_condition
+
+GONE_LIMIT = 90.0
+"""Seconds for everything of an application to end: servers drain first."""
+OURS = "plimsoll.dev/made"
+KINDS = (
+    (GATEWAY, "HTTPRoute"),
+    (GATEWAY, "Gateway"),
+    (MONITORING, "ServiceMonitor"),
+    (MONITORING, "PrometheusRule"),
+    ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    ("apps/v1", "Deployment"),
+    (TRAINER, "TrainJob"),
+    (TRAINER, "TrainingRuntime"),
+    (JOBSET, "JobSet"),
+    ("batch/v1", "Job"),
+    (POD_GROUP, "PodGroup"),
+    (KUEUE, "LocalQueue"),
+    (DRA, "ResourceClaimTemplate"),
+    ("policy/v1", "PodDisruptionBudget"),
+    ("networking.k8s.io/v1", "NetworkPolicy"),
+    ("v1", "Service"),
+    ("v1", "ConfigMap"),
+    ("v1", "ServiceAccount"),
+)
+"""Every kind that an application may have made, what uses others before what is used."""
+
+
+def furnish(context: Context) -> None:
+    """The namespace, unless it is there, and the keys by which pods verify models."""
+    api, namespace = context.api, context.namespace
+    labels = names.of_application(context.application)
+    if not _exists(api, namespace):
+        level = {"pod-security.kubernetes.io/enforce": "restricted"}
+        metadata = {"name": namespace, "labels": {**labels, OURS: "namespace", **level}}
+        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    ring = KeyRing.default()
+    ring.signer()
+    keys = {path.name: path.read_text(encoding="utf-8") for path in sorted(ring.trusted.glob("*.json"))}
+    api.apply(trust(context.application, namespace, labels, keys))
+
+
+def _exists(api: Api, namespace: str) -> bool:
+    try:
+        api.get("v1", "Namespace", namespace)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
+
+
+def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
+    """Addresses of the services that are up, by name: at the gateway where there is one, else inside the cluster."""
+    selector = names.selector(names.of_application(application))
+    ways = {}
+    if api.serves(GATEWAY, "Gateway"):
+        for each in api.list(GATEWAY, "Gateway", namespace, selector):
+            addresses = each.get("status", {}).get("addresses", [])
+            if addresses and has_condition(each, "Programmed"):
+                ways["gateway"] = f"http://{addresses[0]['value']}"
+    found = {}
+    for each in api.list("apps/v1", "Deployment", namespace, selector):
+        service = each["metadata"]["labels"].get(names.SERVICE)
+        if service and each.get("status", {}).get("availableReplicas", 0):
+            inside = f"http://{each['metadata']['name']}.{namespace}.svc"
+            found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
+    return found
+
+
+def remove(api: Api, application: str, namespace: str) -> list[str]:
+    """Delete all that carries the application's label, and nothing else; gives what was found, as kind/name.
+
+    Raises TargetError that names what does not go.
+    """
+    selector = names.selector(names.of_application(application))
+    removed: list[str] = []
+    kinds = [(api_version, kind) for api_version, kind in KINDS if api.serves(api_version, kind)]
+    for api_version, kind in kinds:
+        for each in api.list(api_version, kind, namespace, selector):
+            api.delete(api_version, kind, each["metadata"]["name"], namespace)
+            removed.append(f"{kind}/{each['metadata']['name']}")
+    if _is_ours(api, application, namespace):
+        api.delete("v1", "Namespace", namespace)
+        removed.append(f"Namespace/{namespace}")
+    deadline = time.monotonic() + GONE_LIMIT
+    while left := [
+        f"{kind}/{each['metadata']['name']}"
+        for api_version, kind in (*kinds, ("v1", "Pod"))
+        for each in api.list(api_version, kind, namespace, selector)
+    ]:
+        if time.monotonic() > deadline:
+            hint = "what it waits for stands in its finalizers; run `plimsoll down` again"
+            raise TargetError(f"{', '.join(left[:3])} did not end within {GONE_LIMIT:g} s", where=namespace, hint=hint)
+        time.sleep(0.5)
+    return removed
+
+
+def _is_ours(api: Api, application: str, namespace: str) -> bool:
+    try:
+        labels = api.get("v1", "Namespace", namespace)["metadata"].get("labels", {})
+    except ApiError:
+        return False
+    return bool(labels.get(OURS) == "namespace" and labels.get(names.APPLICATION) == application)

@@ -1,0 +1,67 @@
+"""What pods print, written to the run's log files as it comes, where `plimsoll logs` finds it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from plimsoll.targets.kubernetes.api import ApiError
+from plimsoll.targets.local.logs import last_words
+
+if TYPE_CHECKING:
+    from plimsoll.targets.kubernetes.context import Attempt
+
+_AGAIN = 1.0
+_FINISH_LIMIT = 5.0
+
+
+class Follower:
+    """Follows one pod's container on a thread. A broken link is taken up where it broke."""
+
+    def __init__(self, attempt: Attempt, pod: str, rank: int, number: int) -> None:
+        self._api = attempt.context.api
+        self._namespace = attempt.context.namespace
+        self._pod = pod
+        workers = attempt.step.workers
+        # A gang that was started anew has pods with the same ranks again.
+        again = (number - 1) // max(1, workers)
+        self.path = attempt.log(f"{rank}" if not again else f"{rank}.{again}")
+        self._written = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True, name=f"logs-{pod}")
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Have all that the container printed, once it has ended."""
+        self._over.set()
+        self._thread.join(_FINISH_LIMIT)
+
+    def last_words(self) -> str:
+        """The last line that it printed."""
+        return last_words(self.path)
+
+    def _follow(self) -> None:
+        while True:
+            last = self._over.is_set()
+            try:
+                self._read_once()
+            except ApiError as error:
+                if error.status == 404:
+                    return
+            except Exception:  # noqa: BLE001  # of the HTTP library: a log's link broke, and is taken up again
+                time.sleep(0)
+            if last:
+                return
+            self._over.wait(_AGAIN)
+
+    def _read_once(self) -> None:
+        with self._api.follow_logs(self._pod, self._namespace, "") as pieces, self.path.open("ab") as file:
+            skipped = 0
+            for piece in pieces:
+                fresh = piece[max(0, self._written - skipped) :]
+                skipped += len(piece)
+                if fresh:
+                    file.write(fresh)
+                    file.flush()
+                    self._written += len(fresh)

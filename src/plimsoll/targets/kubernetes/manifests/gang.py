@@ -1,0 +1,184 @@
+"""A gang of workers by each provider: what is applied, which object tells how it goes, and the names of the workers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from msgspec import Struct
+
+from plimsoll.planning.steps import Step
+from plimsoll.targets.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, TRAINER, Cluster
+
+Manifest = dict[str, Any]
+SUBDOMAIN_LONGEST = 60
+_LINGER = 24 * 3600
+"""Seconds for which a finished workload stays to be looked at."""
+
+
+class Workload(Struct, frozen=True, kw_only=True):
+    """Objects of a step. `watched` is (apiVersion, kind, name) of the one whose conditions say how it ends.
+
+    `restarts` says that the cluster itself starts the gang anew, `retries` times.
+    """
+
+    objects: tuple[Manifest, ...]
+    watched: tuple[str, str, str]
+    restarts: bool
+
+
+def host_names(provider: str, name: str, workers: int) -> tuple[str, ...]:
+    """DNS names of the workers by rank, in their own namespace. Sources: JobSet's and Indexed Job's documentation."""
+    if workers == 1:
+        return ("localhost",)
+    if provider in ("kueue", "jobset"):
+        return tuple(f"{name}-workers-0-{rank}.{name}" for rank in range(workers))
+    if provider == "trainjob":
+        return tuple(f"{name}-node-0-{rank}.{name}" for rank in range(workers))
+    return tuple(f"{name}-{rank}.{name}" for rank in range(workers))
+
+
+def _job_spec(step: Step, pod: Manifest) -> Manifest:
+    timeout = getattr(step.work, "timeout", None)
+    return {
+        "completionMode": "Indexed",
+        "completions": step.workers,
+        "parallelism": step.workers,
+        # A gang whose worker has died is started anew as a whole, never a worker alone.
+        "backoffLimit": 0,
+        "template": pod,
+        **({"activeDeadlineSeconds": int(timeout)} if timeout else {}),
+    }
+
+
+def job_set(name: str, step: Step, pod: Manifest, labels: dict[str, str], **spec: Any) -> Manifest:
+    """A JobSet of one Indexed Job, restarted as a whole. Source: JobSet API v1alpha2."""
+    return {
+        "apiVersion": JOBSET,
+        "kind": "JobSet",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "network": {"enableDNSHostnames": True, "publishNotReadyAddresses": True},
+            "failurePolicy": {"maxRestarts": step.retries},
+            "ttlSecondsAfterFinished": _LINGER,
+            "replicatedJobs": [{"name": "workers", "replicas": 1, "template": {"spec": _job_spec(step, pod)}}],
+            **spec,
+        },
+    }
+
+
+def _jobset(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+    manifest = job_set(name, step, pod, labels)
+    return Workload(objects=(manifest,), watched=(JOBSET, "JobSet", name), restarts=True)
+
+
+def _kueue(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+    queue = cluster.queues[0] if cluster.queues else QUEUE
+    queued = {**labels, "kueue.x-k8s.io/queue-name": queue}
+    manifest = job_set(name, step, pod, queued, suspend=True)
+    objects = [manifest]
+    if not cluster.queues:
+        objects.insert(0, local_queue(cluster.admitting[0], labels))
+    return Workload(objects=tuple(objects), watched=(JOBSET, "JobSet", name), restarts=True)
+
+
+QUEUE = "plimsoll"
+
+
+def local_queue(cluster_queue: str, labels: dict[str, str]) -> Manifest:
+    """Our namespace's way into a cluster queue, made where the namespace has none."""
+    owned = {key: value for key, value in labels.items() if not key.endswith(("/step", "/key"))}
+    return {
+        "apiVersion": KUEUE,
+        "kind": "LocalQueue",
+        "metadata": {"name": QUEUE, "labels": owned},
+        "spec": {"clusterQueue": cluster_queue},
+    }
+
+
+def headless(name: str, labels: dict[str, str]) -> Manifest:
+    """The service that gives a Job's pods their names; also before they are ready, for they wait for each other."""
+    selector = {key: value for key, value in labels.items() if key.endswith("/key")}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": selector},
+    }
+
+
+def job(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+    """An Indexed Job (KEP-2214), with names for its workers when there are several."""
+    spec = {**pod["spec"], **({"subdomain": name} if step.workers > 1 else {})}
+    manifest = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {**_job_spec(step, {**pod, "spec": spec}), "ttlSecondsAfterFinished": _LINGER},
+    }
+    objects = (headless(name, labels), manifest) if step.workers > 1 else (manifest,)
+    return Workload(objects=objects, watched=("batch/v1", "Job", name), restarts=False)
+
+
+def _pod_group(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+    """An Indexed Job whose pods are bound together by the scheduler itself. Source: KEP-4671."""
+    group = {
+        "apiVersion": POD_GROUP,
+        "kind": "PodGroup",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"schedulingPolicy": {"gang": {"minCount": step.workers}}},
+    }
+    grouped = {**pod, "spec": {**pod["spec"], "schedulingGroup": {"podGroupName": name}}}
+    plain = job(name, step, grouped, labels, cluster)
+    return Workload(objects=(group, *plain.objects), watched=plain.watched, restarts=False)
+
+
+def _train_job(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+    """A TrainingRuntime of our own and a TrainJob that follows it. Source: Kubeflow Trainer API v1alpha1."""
+    node = {
+        "name": "node",
+        "template": {
+            "metadata": {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}},
+            "spec": {"template": _trainer_pod(pod), "backoffLimit": 0},
+        },
+    }
+    template = {
+        "spec": {
+            "network": {"publishNotReadyAddresses": True},
+            "failurePolicy": {"maxRestarts": step.retries},
+            "replicatedJobs": [node],
+        }
+    }
+    runtime = {
+        "apiVersion": TRAINER,
+        "kind": "TrainingRuntime",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"mlPolicy": {"numNodes": step.workers}, "template": template},
+    }
+    reference = {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": name}
+    train_job = {
+        "apiVersion": TRAINER,
+        "kind": "TrainJob",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"runtimeRef": reference, "trainer": {"numNodes": step.workers}},
+    }
+    return Workload(objects=(runtime, train_job), watched=(TRAINER, "TrainJob", name), restarts=True)
+
+
+def _trainer_pod(pod: Manifest) -> Manifest:
+    """The trainer finds the container that trains by its name."""
+    containers = [{**each, "name": "node"} for each in pod["spec"]["containers"]]
+    return {**pod, "spec": {**pod["spec"], "containers": containers}}
+
+
+Maker = Callable[[str, Step, Manifest, dict[str, str], Cluster], Workload]
+MAKERS: Mapping[str, Maker] = MappingProxyType(
+    {"kueue": _kueue, "podgroup": _pod_group, "trainjob": _train_job, "jobset": _jobset, "job": job}
+)
+
+
+def workload(provider: str, name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+    """The objects of a step by a provider. A single worker needs no gang: a Job does, whatever the provider."""
+    maker = MAKERS[provider] if step.workers > 1 else job
+    return maker(name, step, pod, labels, cluster)

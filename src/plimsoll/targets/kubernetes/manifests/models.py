@@ -1,0 +1,50 @@
+"""A model brought into a pod: pulled and verified by an init container before anything may use it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plimsoll.runtime.errand import AUTHORITIES, WORK
+from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, authorities_mount
+
+Manifest = dict[str, Any]
+MODEL = f"{WORK}/model"
+TRUST = "/plimsoll/trust"
+
+
+def trust_name(application: str) -> str:
+    """The ConfigMap with the public keys whose signatures count."""
+    return f"{application}-trust"
+
+
+def trust(application: str, namespace: str, labels: dict[str, str], keys: dict[str, str]) -> Manifest:
+    """Public keys by file name."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": trust_name(application), "namespace": namespace, "labels": labels},
+        "data": keys,
+    }
+
+
+def with_model(pod: Manifest, reference: str, image: str, application: str) -> Manifest:
+    """The pod with the model in it. A model that is not what was signed keeps the pod from starting."""
+    spec = pod["spec"]
+    init: Manifest = {
+        "name": "model",
+        "image": image,
+        "command": ["python", "-m", "plimsoll.runtime.pull", reference, "--keys", TRUST, "--output", MODEL],
+        "env": [{"name": "PLIMSOLL_REGISTRY_CA", "value": f"{AUTHORITIES}/ca.crt"}],
+        "securityContext": RESTRICTED,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},
+        "volumeMounts": [
+            {"name": "work", "mountPath": WORK},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
+            {"name": "trust", "mountPath": TRUST, "readOnly": True},
+            authorities_mount(),
+        ],
+    }
+    volume = {"name": "trust", "configMap": {"name": trust_name(application)}}
+    inits = [*spec.get("initContainers", []), init]
+    return {**pod, "spec": {**spec, "initContainers": inits, "volumes": [*spec["volumes"], volume]}}

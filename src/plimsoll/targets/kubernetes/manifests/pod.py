@@ -1,0 +1,147 @@
+"""The pod that carries an errand, under the restricted Pod Security level."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from plimsoll.application.model import Topology
+from plimsoll.planning.steps import Share, Step, TrainGang
+from plimsoll.runtime.errand import AUTHORITIES, INPUTS, VARIABLE, WORK, Errand
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.cluster import Cluster
+
+Manifest = dict[str, Any]
+USER = 65532
+LOST_AFTER = 15
+"""Seconds after which a pod on a node that does not answer is given up; Kubernetes' own default is five minutes."""
+RESTRICTED: Manifest = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+}
+RESTRICTED_POD: Manifest = {
+    "runAsNonRoot": True,
+    "runAsUser": USER,
+    "runAsGroup": USER,
+    "fsGroup": USER,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+
+
+def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
+    """A pod template whose one container does the errand."""
+    claims, resources = wanted(step.share, cluster)
+    mounted = [given for given in errand.inputs if given.mounted]
+    container: Manifest = {
+        "name": "main",
+        "image": image,
+        "command": ["python", "-m", "plimsoll.runtime.pod"],
+        "env": [{"name": VARIABLE, "value": errand.encoded()}],
+        "resources": resources,
+        "securityContext": RESTRICTED,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {"name": "work", "mountPath": WORK},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
+            authorities_mount(),
+            *({"name": _volume(given.name), "mountPath": given.mounted, "readOnly": True} for given in mounted),
+        ],
+    }
+    volumes: list[Manifest] = [
+        {"name": "work", "emptyDir": {}},
+        {"name": "tmp", "emptyDir": {}},
+        authorities_volume(),
+        *(
+            {"name": _volume(given.name), "image": {"reference": given.reference, "pullPolicy": "IfNotPresent"}}
+            for given in mounted
+        ),
+    ]
+    spec: Manifest = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+        "securityContext": RESTRICTED_POD,
+        "containers": [container],
+        "volumes": volumes,
+        "tolerations": _patience(),
+        **claims,
+        **_placed(step, cluster, labels),
+    }
+    return {"metadata": {"labels": labels}, "spec": spec}
+
+
+def wanted(share: Share, cluster: Cluster) -> tuple[Manifest, Manifest]:
+    """What a share becomes: the pod's resource claims, and its container's resources.
+
+    Accelerators are claimed by attribute where the cluster has a device class (DRA, KEP-4381), else counted.
+    """
+    requests: Manifest = {"cpu": f"{int(share.cores * 1000)}m"}
+    limits: Manifest = {}
+    if share.cpu is not None:
+        limits["cpu"] = requests["cpu"]
+    if share.memory is not None:
+        requests["memory"] = limits["memory"] = str(share.memory)
+    resources: Manifest = {"requests": requests, "limits": limits}
+    if not share.accelerators:
+        return {}, resources
+    if cluster.accelerator:
+        limits[cluster.accelerator] = str(share.accelerators)
+        return {}, resources
+    if cluster.classes:
+        resources["claims"] = [{"name": "accelerators"}]
+        return {"resourceClaims": [{"name": "accelerators", "resourceClaimTemplateName": CLAIM}]}, resources
+    return {}, resources
+
+
+CLAIM = "plimsoll-accelerators"
+
+
+def authorities_volume() -> Manifest:
+    """The cluster's own certificate authority, which every namespace has: what signs registries inside it."""
+    return {"name": "authorities", "configMap": {"name": "kube-root-ca.crt", "optional": True}}
+
+
+def authorities_mount() -> Manifest:
+    """Where pods find it."""
+    return {"name": "authorities", "mountPath": AUTHORITIES, "readOnly": True}
+
+
+def _volume(name: str) -> str:
+    return names.short(f"input-{name}", 60)
+
+
+def _patience() -> list[Manifest]:
+    return [
+        {
+            "key": f"node.kubernetes.io/{key}",
+            "operator": "Exists",
+            "effect": "NoExecute",
+            "tolerationSeconds": LOST_AFTER,
+        }
+        for key in ("not-ready", "unreachable")
+    ]
+
+
+def _placed(step: Step, cluster: Cluster, labels: dict[str, str]) -> Manifest:
+    """Where a gang's pods lie to each other."""
+    topology = step.work.topology if isinstance(step.work, TrainGang) else None
+    key = _topology_key(topology, cluster)
+    if topology is None or key is None:
+        return {}
+    same = {"matchLabels": {names.KEY: labels[names.KEY]}}
+    if topology.pack:
+        term = {"labelSelector": same, "topologyKey": key}
+        return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}}
+    apart = {"maxSkew": 1, "topologyKey": key, "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": same}
+    return {"topologySpreadConstraints": [apart]}
+
+
+def _topology_key(topology: Topology | None, cluster: Cluster) -> str | None:
+    if topology is None:
+        return None
+    return "kubernetes.io/hostname" if "node" in (topology.pack, topology.spread) else cluster.rack_label
+
+
+def mounted_at(name: str) -> str:
+    """Where an input is mounted in a pod."""
+    return f"{INPUTS}/{name}"

@@ -1,0 +1,218 @@
+"""A service by Deployment and Service, with what belongs to it: a way in, a policy of who may use it, a monitor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from plimsoll.planning.steps import Share
+from plimsoll.runtime.errand import WORK
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.cluster import GATEWAY, MONITORING, Cluster
+from plimsoll.targets.kubernetes.manifests.models import MODEL, with_model
+from plimsoll.targets.kubernetes.manifests.pod import (
+    RESTRICTED,
+    RESTRICTED_POD,
+    authorities_volume,
+    wanted,
+)
+
+Manifest = dict[str, Any]
+PORT = 8080
+GATEWAY_NAME = "plimsoll"
+DRAIN = 25
+"""Seconds that a server has for requests under way when it is told to end."""
+WITHDRAWN = 5
+"""Seconds between a pod's end being decided and its server being told: until then balancers still send requests."""
+
+
+class Served(Struct, frozen=True, kw_only=True):
+    """What a service serves: the model's name in the protocol, its version, and its reference for pods."""
+
+    application: str
+    service: str
+    model: str
+    version: int
+    reference: str
+    key: str
+    share: Share
+    image: str
+    replicas: int = 1
+
+
+def objects(served: Served, cluster: Cluster, traffic: str, metrics: str) -> list[Manifest]:
+    """All objects of a service, in the order in which they are applied."""
+    name = names.service(served.application, served.service)
+    labels = {**names.of_application(served.application), names.SERVICE: served.service}
+    found = [
+        service_account(served.application),
+        _policy(name, labels),
+        _service(name, labels),
+        deployment(name, served, cluster, labels, annotated=metrics == "annotations"),
+        _budget(name, labels),
+    ]
+    if metrics == "operator":
+        found.append(_monitor(name, labels))
+    if traffic == "gateway":
+        found += [gateway(served.application, cluster.gateways[0]), _route(name, served, labels)]
+    return found
+
+
+def service_account(application: str) -> Manifest:
+    """An account without any right, and without a token in its pods."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": {"name": application, "labels": names.of_application(application)},
+        "automountServiceAccountToken": False,
+    }
+
+
+def deployment(
+    name: str, served: Served, cluster: Cluster, labels: dict[str, str], *, annotated: bool = False
+) -> Manifest:
+    """The servers. A new version replaces them one by one, each only once its successor has verified its model."""
+    claims, resources = wanted(served.share, cluster)
+    threads = max(1, int(served.share.cores))
+    container: Manifest = {
+        "name": "server",
+        "image": served.image,
+        "command": [
+            *("python", "-m", "plimsoll.runtime.server"),
+            *("--name", served.model, "--version", str(served.version)),
+            *("--model", f"{MODEL}/model.onnx", "--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104  # in a pod
+            *("--threads", str(threads), "--drain", str(DRAIN)),
+        ],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "resources": resources,
+        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
+        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},
+        "livenessProbe": {
+            "httpGet": {"path": "/v2/health/live", "port": "http"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "lifecycle": {"preStop": {"sleep": {"seconds": WITHDRAWN}}},
+        "volumeMounts": [
+            {"name": "work", "mountPath": WORK},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
+        ],
+    }
+    pod: Manifest = {
+        "metadata": {
+            "labels": labels,
+            "annotations": {
+                names.KEY: served.key,
+                **({"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)} if annotated else {}),
+            },
+        },
+        "spec": {
+            "serviceAccountName": served.application,
+            "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": DRAIN + WITHDRAWN + 5,
+            "securityContext": RESTRICTED_POD,
+            "containers": [container],
+            "volumes": [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}, authorities_volume()],
+            "topologySpreadConstraints": [_spread(labels)],
+            **claims,
+        },
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels, "annotations": {names.KEY: served.key}},
+        "spec": {
+            "replicas": served.replicas,
+            "selector": {"matchLabels": labels},
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+            "progressDeadlineSeconds": 300,
+            "template": with_model(pod, served.reference, served.image, served.application),
+        },
+    }
+
+
+def _spread(labels: dict[str, str]) -> Manifest:
+    return {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": labels},
+    }
+
+
+def _service(name: str, labels: dict[str, str]) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+    }
+
+
+def _policy(name: str, labels: dict[str, str]) -> Manifest:
+    """Only the port of the protocol, which is the one of the metrics too."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "podSelector": {"matchLabels": labels},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"ports": [{"protocol": "TCP", "port": PORT}]}],
+        },
+    }
+
+
+def _budget(name: str, labels: dict[str, str]) -> Manifest:
+    """A node that is drained takes one server after the other."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
+    }
+
+
+def _monitor(name: str, labels: dict[str, str]) -> Manifest:
+    return {
+        "apiVersion": MONITORING,
+        "kind": "ServiceMonitor",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
+        },
+    }
+
+
+def gateway(application: str, class_name: str) -> Manifest:
+    """One way in for all services of an application. Source: Gateway API v1."""
+    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}}
+    return {
+        "apiVersion": GATEWAY,
+        "kind": "Gateway",
+        "metadata": {"name": f"{application}-{GATEWAY_NAME}", "labels": names.of_application(application)},
+        "spec": {"gatewayClassName": class_name, "listeners": [listener]},
+    }
+
+
+def _route(name: str, served: Served, labels: dict[str, str]) -> Manifest:
+    """`/SERVICE/v2/…` at the gateway is `/v2/…` of the service."""
+    rewrite = {
+        "type": "URLRewrite",
+        "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
+    }
+    rule = {
+        "matches": [{"path": {"type": "PathPrefix", "value": f"/{served.service}"}}],
+        "filters": [rewrite],
+        "backendRefs": [{"name": name, "port": 80}],
+    }
+    return {
+        "apiVersion": GATEWAY,
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"parentRefs": [{"name": f"{served.application}-{GATEWAY_NAME}"}], "rules": [rule]},
+    }

@@ -1,0 +1,56 @@
+"""Names and labels of everything that is made in a cluster. One label finds all of an application, to remove it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from plimsoll.planning.steps import Step
+
+APPLICATION = "plimsoll.dev/application"
+STEP = "plimsoll.dev/step"
+KEY = "plimsoll.dev/key"
+RUN = "plimsoll.dev/run"
+SERVICE = "plimsoll.dev/service"
+MANAGER = "app.kubernetes.io/managed-by"
+_LONGEST = 40
+"""Characters of a workload's name: JobSet adds up to twenty for a pod's, and a host name has 63 at most."""
+
+
+def of_application(application: str) -> dict[str, str]:
+    """What everything of an application carries."""
+    return {APPLICATION: application, MANAGER: "plimsoll"}
+
+
+def of_step(application: str, step: Step) -> dict[str, str]:
+    """What the workload and the pods of a step carry."""
+    return {**of_application(application), STEP: _word(step.name), KEY: step.key[:16]}
+
+
+def workload(application: str, step: Step) -> str:
+    """The name of a step's workload. The same key gives the same name, so that a second start finds the first."""
+    return f"{short(f'{application}-{step.verb}-{step.part}', _LONGEST - 9)}-{step.key[:8]}"
+
+
+def service(application: str, name: str) -> str:
+    """The name of a service's objects."""
+    return short(f"{application}-{name}", _LONGEST)
+
+
+def short(text: str, longest: int) -> str:
+    """A DNS label of at most `longest` characters; what is cut off is stood for by a digest."""
+    word = re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-")
+    if len(word) <= longest:
+        return word
+    mark = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return f"{word[: longest - 7].rstrip('-')}-{mark}"
+
+
+def selector(labels: dict[str, str]) -> str:
+    """A label selector."""
+    return ",".join(f"{name}={value}" for name, value in sorted(labels.items()))
+
+
+def _word(name: str) -> str:
+    """A step's name as a label's value, which has no slash."""
+    return re.sub(r"[^A-Za-z0-9._-]+", ".", name)[:63].strip("._-")

@@ -1,0 +1,66 @@
+"""Results of steps in the cluster's registry, where pods, this machine and other people's machines find them by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from plimsoll.planning.steps import Step
+from plimsoll.registry.layout import MANIFEST
+from plimsoll.registry.repository import Repository
+from plimsoll.runtime import artifacts
+from plimsoll.runtime.pod.store import SINGLE
+from plimsoll.targets.kubernetes.cluster import RegistryPlace
+from plimsoll.targets.local.state import StateDirectory
+
+
+class Results:
+    """One application's results. `repository` is reached from here, `place` says how pods and nodes name it."""
+
+    def __init__(self, repository: Repository, place: RegistryPlace, path: str) -> None:
+        self._repository = repository
+        self._place = place
+        self._path = path
+
+    def for_pods(self, key: str) -> str:
+        """The reference of a result, as pods reach it."""
+        return f"{self._place.pods}/{self._path}:{key}"
+
+    def for_nodes(self, key: str, digest: str) -> str:
+        """The reference of a result's exact content, as nodes pull it."""
+        return f"{self._place.nodes}/{self._path}@{digest}"
+
+    def find(self, key: str) -> Mapping[str, Any] | None:
+        """What is known of a result; `None` when there is none."""
+        found = artifacts.facts(self._repository, key)
+        return None if found is None else {**found[1], "image": found[0]}
+
+    def put(self, key: str, source: Path, facts: Mapping[str, Any]) -> None:
+        """A source of this machine, a file or a directory, as the result of a step."""
+        if source.is_dir():
+            artifacts.push(self._repository, key, artifacts.files_below(source), facts)
+            return
+        mark = source.parent / SINGLE
+        files = {source.name: source, SINGLE: _marked(source.name)} if not mark.exists() else {source.name: source}
+        artifacts.push(self._repository, key, files, facts)
+
+    def seal(self, pending: str, key: str) -> None:
+        """Let a result count that rank 0 has left, once the whole gang has ended well."""
+        self._repository.push_manifest(self._repository.manifest(pending).content, MANIFEST, key)
+
+    def bring(self, step: Step, state: StateDirectory, facts: Mapping[str, Any]) -> None:
+        """Have a result's files on this machine as well, as the state directory keeps them."""
+        if state.result(step.key) is not None:
+            return
+        work = state.fresh_work(step.key)
+        artifacts.pull(self._repository, step.key, work / "output")
+        state.commit(step, facts)
+
+
+def _marked(name: str) -> Path:
+    import tempfile
+
+    path = Path(tempfile.mkdtemp(prefix="plimsoll-")) / SINGLE
+    path.write_text(name, encoding="utf-8")
+    return path

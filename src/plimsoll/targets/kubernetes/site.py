@@ -1,0 +1,142 @@
+"""A Kubernetes context as a place where applications are carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from plimsoll import __version__
+from plimsoll.errors import FileError, TargetError
+from plimsoll.planning.facts import Facts, Machine
+from plimsoll.planning.steps import Register, Serve, Step
+from plimsoll.registry.references import parse
+from plimsoll.registry.repository import Repository
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.api import Api
+from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
+from plimsoll.targets.kubernetes.context import Context
+from plimsoll.targets.kubernetes.door import Door
+from plimsoll.targets.kubernetes.housekeeping import remove, services
+from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.look import look
+from plimsoll.targets.kubernetes.providers import NEEDS, choose, unknown_preferences
+from plimsoll.targets.kubernetes.results import Results
+from plimsoll.targets.kubernetes.target import KubernetesTarget
+from plimsoll.targets.local.state import StateDirectory
+from plimsoll.targets.local.target import LocalTarget, finished
+from plimsoll.targets.local.versions import installed_version
+from plimsoll.targets.options import Options
+
+CHOSEN = ("gang", "serving", "traffic", "scale", "metrics")
+
+
+class KubernetesSite:
+    """One application on one cluster."""
+
+    def __init__(self, target: str, directory: Path, application: str, options: Options) -> None:
+        if wrong := unknown_preferences(options.prefer):
+            known = sorted({offer.name for offers in NEEDS.values() for offer in offers})
+            raise FileError(
+                f"there is no provider '{wrong[0]}'", where="--prefer", hint=f"there are: {', '.join(known)}"
+            )
+        self.name = target
+        self.state = StateDirectory(directory, target)
+        self.namespace = options.namespace or names.short(application, 63)
+        self._directory = directory
+        self._application = application
+        self._options = options
+
+    @cached_property
+    def api(self) -> Api:
+        """The cluster's API."""
+        return Api(self.name)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """What the cluster has."""
+        return look(self.api, self.namespace, self._options.registry, self._options.base)
+
+    @cached_property
+    def _door(self) -> Door:
+        return Door(self.api, self._registry())
+
+    def facts(self) -> Facts:
+        """All nodes together, each by itself, and what carries which need."""
+        cluster = self.cluster
+        chosen = {need: choose(cluster, need, self._options.prefer) for need in CHOSEN}
+        resource = cluster.accelerator
+        machines = tuple(
+            Machine(
+                name=node.name,
+                cpu=node.cpu,
+                memory=node.memory,
+                accelerators=node.extended.get(resource or "", 0),
+            )
+            for node in cluster.nodes
+        )
+        return Facts(
+            target=self.name,
+            cpu=sum(each.cpu for each in machines) if machines else float("inf"),
+            memory=sum(each.memory for each in machines) if machines else 2**62,
+            accelerators=sum(each.accelerators for each in machines),
+            machines=machines,
+            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
+            versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
+        )
+
+    def finished(self, step: Step) -> bool:
+        """Whether the step's result is in the cluster's registry."""
+        if isinstance(step.work, Register):
+            return finished(self.state, step) is not None
+        if isinstance(step.work, Serve):
+            from plimsoll.targets.kubernetes.work.serve import is_up
+
+            return is_up(self.api, self._application, self.namespace, step.key, step.work.service)
+        return self._results().find(step.key) is not None
+
+    def open(self, run: str, *, watch: bool) -> KubernetesTarget:
+        """Begin a run."""
+        local = LocalTarget(self._directory, run, state=self.state)
+        place = self._registry()
+        context = Context(
+            api=self.api,
+            cluster=self.cluster,
+            application=self._application,
+            directory=self._directory,
+            state=self.state,
+            local=local,
+            results=self._results(),
+            images=Images(self.cluster, place, self._door.host, self._door.access, self._path, self._directory),
+            run=run,
+            logs=self.state.runs / run / "logs",
+            chosen={need: choose(self.cluster, need, self._options.prefer).provider for need in CHOSEN},
+        )
+        return KubernetesTarget(context, self.facts())
+
+    def services(self) -> Mapping[str, str]:
+        """Services that are up."""
+        return services(self.api, self._application, self.namespace)
+
+    def remove(self) -> list[str]:
+        """Delete all of the application from the cluster. What lies in the registry stays."""
+        return remove(self.api, self._application, self.namespace)
+
+    @property
+    def _path(self) -> str:
+        return names.short(self._application, 63)
+
+    def _results(self) -> Results:
+        place = self._registry()
+        reference = parse(f"{self._door.host}/{self._path}/results")
+        return Results(Repository(reference, self._door.access), place, f"{self._path}/results")
+
+    def _registry(self) -> RegistryPlace:
+        place = self.cluster.registry
+        if place is None:
+            hint = (
+                "name one that nodes, pods and this machine reach with --registry HOST/PATH, or publish it in the "
+                "cluster (ConfigMap local-registry-hosting in kube-public, KEP-1755)"
+            )
+            raise TargetError("no registry for images, models and results is known", where=self.name, hint=hint)
+        return place

@@ -1,0 +1,176 @@
+"""A workload from its first pod to its end: what is seen on the way, and how it went."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from plimsoll.evidence.observation import Observation
+from plimsoll.targets.kubernetes import names, pods
+from plimsoll.targets.kubernetes.api import ApiError, Manifest
+from plimsoll.targets.kubernetes.context import Attempt
+from plimsoll.targets.kubernetes.logs import Follower
+from plimsoll.targets.kubernetes.manifests.gang import Workload
+from plimsoll.targets.kubernetes.pods import Standing
+
+LOOK = 0.5
+"""Seconds between two looks: what a user notices as at once, and a cluster does not notice."""
+SILENCE_LIMIT = 300.0
+"""Seconds for which the API server may be away: an upgrade of a control plane takes minutes."""
+PULL_LIMIT = 120.0
+"""Seconds for which an image may fail to be pulled: registries have bad moments, wrong names do not pass."""
+LOST_LIMIT = 30.0
+"""Seconds after which a pod that is to end on a node that does not answer is forgotten."""
+_DONE = ("Complete", "Completed", "Succeeded")
+
+
+class Watch:
+    """The state of watching one workload."""
+
+    def __init__(self, attempt: Attempt, workload: Workload) -> None:
+        self.attempt = attempt
+        self.workload = workload
+        self.api = attempt.context.api
+        self.namespace = attempt.context.namespace
+        self.reason = ""
+        self._started: dict[str, Standing] = {}
+        self._ended: set[str] = set()
+        self._followers: dict[str, Follower] = {}
+        self._said = ""
+        self._pulling: dict[str, float] = {}
+        self._leaving: dict[str, float] = {}
+
+    def until_end(self) -> Generator[Observation, None, str]:
+        """Gives `done`, `failed` (then `reason` says why) or `stopped`."""
+        silent_since: float | None = None
+        try:
+            while True:
+                if self.attempt.stopping.is_set():
+                    return "stopped"
+                try:
+                    state = yield from self._look()
+                    silent_since = None
+                except ApiError as error:
+                    if error.status not in (0, 500, 503, 504):
+                        raise
+                    silent_since = silent_since or time.monotonic()
+                    yield from self._say(f"the API server does not answer ({error.status or 'no connection'})")
+                    if time.monotonic() - silent_since > SILENCE_LIMIT:
+                        raise
+                    state = ""
+                if state:
+                    return state
+                self.attempt.stopping.wait(LOOK)
+        finally:
+            for follower in self._followers.values():
+                follower.finish()
+
+    def _look(self) -> Generator[Observation, None, str]:
+        found = self.api.get(*self.workload.watched, self.namespace)
+        seen = self.api.list("v1", "Pod", self.namespace, names.selector({names.KEY: self.attempt.labels[names.KEY]}))
+        standings = [pods.standing(pod) for pod in seen]
+        for pod, each in zip(seen, standings, strict=True):
+            yield from self._take(pod, each)
+        self._forget_lost(seen)
+        state, words = ended(found)
+        if state == "done":
+            return "done"
+        if state == "failed":
+            self.reason = self.reason or words
+            return "failed"
+        hopeless = self._hopeless(standings)
+        if hopeless:
+            self.reason = hopeless
+            return "failed"
+        yield from self._say(queued(found) or pods.summary(standings, self.attempt.step.workers))
+        return ""
+
+    def _take(self, pod: Manifest, each: Standing) -> Generator[Observation, None, None]:
+        if each.name not in self._started and each.phase in ("Running", "Succeeded", "Failed"):
+            self._started[each.name] = each
+            self._followers[each.name] = Follower(self.attempt, each.name, each.rank, len(self._started))
+            yield self.attempt.seen("worker-started", rank=each.rank, pid=0, pod=each.name, node=each.node)
+        if each.ended and each.name not in self._ended:
+            self._ended.add(each.name)
+            if each.name in self._followers:
+                self._followers[each.name].finish()
+            if each.phase == "Failed":
+                self.reason = self.reason if self._is_aftermath(pod) else self._words(each)
+            yield self.attempt.seen("worker-ended", rank=each.rank, code=each.code, signal=None, pod=each.name)
+
+    def _words(self, each: Standing) -> str:
+        who = f"worker {each.rank} " if self.attempt.step.workers > 1 else ""
+        said = each.problem
+        if each.name in self._followers and (not said or said.startswith("ended with status")):
+            last = self._followers[each.name].last_words()
+            said = f"{said or 'failed'}{': ' + last if last else ''}"
+        return f"{who}{said}" if who else said
+
+    def _is_aftermath(self, pod: Manifest) -> bool:
+        """Whether this one only went down with another, whose reason is the one to tell."""
+        return bool(self.reason) and bool(pod["metadata"].get("deletionTimestamp"))
+
+    def _hopeless(self, standings: Sequence[Standing]) -> str:
+        for each in standings:
+            if each.hopeless:
+                return each.problem
+            if "cannot be pulled" not in each.problem:
+                self._pulling.pop(each.name, None)
+            elif time.monotonic() - self._pulling.setdefault(each.name, time.monotonic()) > PULL_LIMIT:
+                return each.problem
+        return ""
+
+    def _forget_lost(self, seen: Sequence[Manifest]) -> None:
+        """Delete pods of ours that cannot end, for nobody is there to end them: the gang could not start anew."""
+        for pod in seen:
+            name = pod["metadata"]["name"]
+            if not pod["metadata"].get("deletionTimestamp"):
+                continue
+            since = self._leaving.setdefault(name, time.monotonic())
+            if time.monotonic() - since > LOST_LIMIT:
+                self.api.delete("v1", "Pod", name, self.namespace, grace=0)
+
+    def _say(self, text: str) -> Generator[Observation, None, None]:
+        if text and text != self._said:
+            yield self.attempt.seen("waiting", reason=text)
+        self._said = text
+
+
+def ended(found: Mapping[str, Any]) -> tuple[str, str]:
+    """How a workload has ended: `done` or `failed` with its controller's words; empty while it has not."""
+    for condition in found.get("status", {}).get("conditions", []):
+        if condition["status"] != "True":
+            continue
+        if condition["type"] in _DONE:
+            return "done", ""
+        if condition["type"] == "Failed":
+            return "failed", f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
+    return "", ""
+
+
+def queued(found: Mapping[str, Any]) -> str:
+    """That a queue holds the whole workload back; empty when none does."""
+    return "the queue has not admitted it yet" if found.get("spec", {}).get("suspend") else ""
+
+
+def remove(attempt: Attempt, workload: Workload) -> None:
+    """Take a workload away with its pods."""
+    for each in reversed(workload.objects):
+        if each["kind"] != "LocalQueue":
+            attempt.context.api.delete(
+                each["apiVersion"], each["kind"], each["metadata"]["name"], attempt.context.namespace
+            )
+
+
+def gone(attempt: Attempt, limit: float, over: threading.Event | None = None) -> bool:
+    """Wait until no pod of the attempt's step is left."""
+    api, namespace = attempt.context.api, attempt.context.namespace
+    deadline = time.monotonic() + limit
+    selector = names.selector({names.KEY: attempt.labels[names.KEY]})
+    while api.list("v1", "Pod", namespace, selector):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(LOOK)
+    return True

@@ -1,0 +1,95 @@
+"""A command, a training or a batch in pods: manifests applied, watched to their end, and the result taken."""
+
+from __future__ import annotations
+
+from plimsoll.errors import TargetError
+from plimsoll.planning.steps import Fetch, RunCommand, Score, Step, TrainGang
+from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
+from plimsoll.targets.kubernetes.errands import errand_of, result_tag
+from plimsoll.targets.kubernetes.manifests import gang
+from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.models import with_model
+from plimsoll.targets.kubernetes.manifests.pod import errand_pod
+from plimsoll.targets.kubernetes.watching import Watch, gone, remove
+from plimsoll.targets.kubernetes.work.register import model_reference
+from plimsoll.targets.local.attempt import Outcome, failed
+
+_GONE_LIMIT = 60.0
+
+
+def run_in_pods(attempt: Attempt) -> Progress:
+    """Start the workload, or find it; watch it; take its result in."""
+    context = attempt.context
+    workload = workload_of(attempt.step, attempt.name, context)
+    yield from _clear_failed(attempt, workload)
+    for manifest in workload.objects:
+        context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
+    watch = Watch(attempt, workload)
+    state = yield from watch.until_end()
+    if state == "stopped":
+        remove(attempt, workload)
+        return Outcome(state="stopped", reason="stopped")
+    if state == "failed":
+        remove(attempt, workload)
+        gone(attempt, _GONE_LIMIT)
+        return failed(watch.reason or "it failed without a reason", lasting=workload.restarts)
+    return Outcome(state="done", result=_taken(attempt))
+
+
+def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
+    """The objects of a step. The same step gives the same objects."""
+    from plimsoll.targets.kubernetes import names
+
+    model = model_reference(step, context) if isinstance(step.work, Score) else None
+    errand = errand_of(step, name, context.chosen["gang"], context.results, model)
+    labels = names.of_step(context.application, step)
+    pod = errand_pod(errand, step, _image(step, context), context.cluster, labels)
+    if model is not None:
+        pod = with_model(pod, model, context.images.runtime(), context.application)
+    made = gang.workload(context.chosen["gang"], name, step, pod, labels, context.cluster)
+    template = claim_template(context.cluster, step, labels)
+    if template is None:
+        return made
+    return gang.Workload(objects=(template, *made.objects), watched=made.watched, restarts=made.restarts)
+
+
+def _image(step: Step, context: Context) -> str:
+    if isinstance(step.work, (Score, Fetch)):
+        return context.images.runtime()
+    assert isinstance(step.work, (RunCommand, TrainGang))  # noqa: S101 - nothing else runs the user's code
+    code = [(each.name, each.digest) for each in step.ingredients if each.kind == "code"]
+    environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]
+    return context.images.of_step(code, environments[0] if step.work.environment is not None else None)
+
+
+def _clear_failed(attempt: Attempt, workload: gang.Workload) -> Progress:
+    """A workload of this key that failed before stands in the way of a new one; one that runs is taken up."""
+    from plimsoll.targets.kubernetes.api import ApiError
+    from plimsoll.targets.kubernetes.watching import ended
+
+    api, namespace = attempt.context.api, attempt.context.namespace
+    try:
+        found = api.get(*workload.watched, namespace)
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return Outcome(state="done")
+    if ended(found)[0] == "failed" or found["metadata"].get("deletionTimestamp"):
+        remove(attempt, workload)
+        gone(attempt, _GONE_LIMIT)
+    else:
+        yield attempt.seen("found", workload=workload.watched[2])
+    return Outcome(state="done")
+
+
+def _taken(attempt: Attempt) -> dict[str, object]:
+    context, step = attempt.context, attempt.step
+    if result_tag(step) != step.key:
+        context.results.seal(result_tag(step), step.key)
+    facts = context.results.find(step.key)
+    if facts is None:
+        raise TargetError("the workload ended well, and its result is not in the registry", where=step.name)
+    result = dict(facts)
+    if isinstance(step.work, (TrainGang, Score)):
+        context.results.bring(step, context.state, {key: value for key, value in result.items() if key != "image"})
+    return result

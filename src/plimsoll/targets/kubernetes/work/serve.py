@@ -1,0 +1,123 @@
+"""A service on a cluster: applied, waited for until every server has verified its model, and proven with a request."""
+
+from __future__ import annotations
+
+import time
+
+from plimsoll.planning.steps import Serve
+from plimsoll.runtime.proof import prove
+from plimsoll.targets.kubernetes import names, pods
+from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
+from plimsoll.targets.kubernetes.forward import to_service
+from plimsoll.targets.kubernetes.manifests.serving import Served, objects
+from plimsoll.targets.kubernetes.watching import LOOK
+from plimsoll.targets.kubernetes.work.register import pushed, version_of
+from plimsoll.targets.local.attempt import Outcome, failed
+
+READY_LIMIT = 300.0
+"""Seconds for all servers of a service to be ready: nodes may have to pull its image first."""
+
+
+def serve(attempt: Attempt) -> Progress:
+    """Bring the service up, or to its new version; it stays up until `plimsoll down`."""
+    context = attempt.context
+    served = served_of(attempt, context)
+    began = time.monotonic()
+    manifests = objects(served, context.cluster, context.chosen["traffic"], context.chosen["metrics"])
+    for manifest in manifests:
+        context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
+    name = names.service(context.application, served.service)
+    deadline = began + READY_LIMIT
+    said = ""
+    while not _rolled_out(found := context.api.get("apps/v1", "Deployment", name, context.namespace)):
+        if attempt.stopping.is_set():
+            return Outcome(state="stopped", reason="stopped")
+        reason, hopeless = _waits(context, served, found)
+        if reason and reason != said:
+            yield attempt.seen("waiting", reason=reason)
+            said = reason
+        if hopeless:
+            return failed(reason)
+        if time.monotonic() > deadline:
+            return failed(f"the service was not ready within {READY_LIMIT:g} s: {reason or 'no reason is given'}")
+        attempt.stopping.wait(LOOK)
+    ready = time.monotonic() - began
+    with to_service(context.api, context.namespace, name) as address:
+        latency = prove(f"http://{address}", served.model)
+    return Outcome(
+        state="done",
+        result={
+            "model": f"{served.model}@{served.version}",
+            "digest": served.reference.partition("@")[2],
+            "seconds_to_ready": round(ready, 3),
+            "latency_ms": round(latency * 1000, 3),
+            "url": f"http://{name}.{context.namespace}.svc",
+        },
+    )
+
+
+def served_of(attempt: Attempt, context: Context) -> Served:
+    """What a service's step comes to, with its model where pods find it."""
+    work = attempt.step.work
+    assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
+    version = version_of(attempt.step, context)
+    return Served(
+        application=context.application,
+        service=work.service,
+        model=version.name,
+        version=version.version,
+        reference=pushed(version, context),
+        key=attempt.step.key,
+        share=attempt.step.share,
+        image=context.images.runtime(),
+    )
+
+
+def is_up(api: Api, application: str, namespace: str, step_key: str, service: str) -> bool:
+    """Whether the service of exactly this key is there and whole."""
+    name = names.service(application, service)
+    try:
+        found = api.get("apps/v1", "Deployment", name, namespace)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return found["metadata"].get("annotations", {}).get(names.KEY) == step_key and _rolled_out(found)
+
+
+def _rolled_out(found: Manifest) -> bool:
+    status, wanted = found.get("status", {}), found["spec"].get("replicas", 1)
+    return bool(
+        status.get("observedGeneration", 0) >= found["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) == wanted == status.get("availableReplicas", 0)
+    )
+
+
+def _waits(context: Context, served: Served, found: Manifest) -> tuple[str, bool]:
+    """Why the newest pods are not ready, in words, and whether waiting is of no use."""
+    selector = names.selector(found["spec"]["selector"]["matchLabels"])
+    newest = [
+        pod
+        for pod in context.api.list("v1", "Pod", context.namespace, selector)
+        if pod["metadata"].get("annotations", {}).get(names.KEY) == served.key
+    ]
+    refused = next((said for pod in newest if (said := _refused(pod))), "")
+    if refused:
+        return refused, True
+    standings = [pods.standing(pod) for pod in newest]
+    hopeless = next((each.problem for each in standings if each.hopeless), "")
+    return hopeless or pods.summary(standings, found["spec"].get("replicas", 1)), bool(hopeless)
+
+
+_PATIENCE = 3
+
+
+def _refused(pod: Manifest) -> str:
+    """What a container says that has failed again and again, such as a model that nobody trusted has signed."""
+    status = pod.get("status", {})
+    for each in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
+        last = each.get("lastState", {}).get("terminated", {}) or each.get("state", {}).get("terminated", {})
+        if each.get("restartCount", 0) >= _PATIENCE and last.get("message"):
+            return f"{each['name']}: {last['message'].strip().splitlines()[-1][:300]}"
+    return ""

@@ -1,0 +1,54 @@
+"""This machine as a place where applications are carried out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from plimsoll.errors import FileError, TargetError
+from plimsoll.planning.facts import Facts
+from plimsoll.planning.steps import Step
+from plimsoll.targets.local.servers import running_services
+from plimsoll.targets.local.state import LOCAL, StateDirectory
+from plimsoll.targets.local.target import LocalTarget, finished, local_facts
+from plimsoll.targets.options import Options
+
+
+class LocalSite:
+    """One application's directory on this machine."""
+
+    name = LOCAL
+
+    def __init__(self, directory: Path, options: Options) -> None:
+        if not sys.platform.startswith("linux"):
+            raise TargetError(
+                f"the local target needs Linux, this is {sys.platform}", hint="run in a Linux machine or VM"
+            )
+        if options != Options():
+            named = next(name for name in ("namespace", "registry", "base", "prefer") if getattr(options, name))
+            raise FileError(
+                f"--{named} is for a cluster", where=f"--{named}", hint="leave it out, or name a context with --target"
+            )
+        self._directory = directory
+        self.state = StateDirectory(directory)
+
+    def facts(self) -> Facts:
+        """What this machine has."""
+        return local_facts()
+
+    def finished(self, step: Step) -> bool:
+        """Whether the step's result is there."""
+        return finished(self.state, step) is not None
+
+    def open(self, run: str, *, watch: bool) -> LocalTarget:
+        """Begin a run."""
+        return LocalTarget(self._directory, run, watch=watch)
+
+    def services(self) -> Mapping[str, str]:
+        """Services that are up."""
+        return {name: service.url for name, service in running_services(self.state).items()}
+
+    def remove(self) -> list[str]:
+        """Nothing stays up here without a run."""
+        return []

@@ -1,0 +1,139 @@
+"""Steps as Kubernetes objects."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plimsoll.application.model import Topology
+from plimsoll.planning.steps import RunCommand, Share, Step, TrainGang
+from plimsoll.runtime.errand import VARIABLE, Errand, decoded
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.cluster import Cluster, Node
+from plimsoll.targets.kubernetes.manifests import gang
+from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.pod import errand_pod
+from plimsoll.targets.kubernetes.manifests.serving import Served, objects
+
+KEY = "0123456789abcdef" * 4
+LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+
+
+def training(workers: int = 2, **work: Any) -> Step:
+    made = TrainGang(command="python train.py", framework="torch", workers=workers, **work)
+    return Step(name="train/triage", key=KEY, work=made, share=Share(cpu=0.5, memory=2**30), retries=3)
+
+
+def cluster(**more: Any) -> Cluster:
+    return Cluster(target="lab", namespace="app", **more)
+
+
+def pod_of(step: Step, where: Cluster) -> dict[str, Any]:
+    errand = Errand(do="train", step=step.name, key=step.key, result="r.example/app/results:x")
+    return errand_pod(errand, step, "r.example/app/steps@sha256:0", where, names.of_step("app", step))
+
+
+@pytest.mark.parametrize("provider", list(gang.MAKERS))
+def test_every_provider_starts_all_workers_and_restarts_none_alone(provider: str) -> None:
+    step, where = training(3), cluster(admitting=("all",))
+    labels = names.of_step("app", step)
+    made = gang.workload(provider, "app-train-triage-01234567", step, pod_of(step, where), labels, where)
+    text = repr(made.objects)
+    assert "'backoffLimit': 0" in text
+    assert all(each["metadata"]["labels"][names.APPLICATION] == "app" for each in made.objects)
+    assert made.watched[2] in {each["metadata"]["name"] for each in made.objects}
+    hosts = gang.host_names(provider, "app-train-triage-01234567", 3)
+    assert len(set(hosts)) == 3
+
+
+def test_a_single_worker_is_a_job_whatever_the_provider() -> None:
+    step, where = training(1), cluster()
+    made = gang.workload("kueue", "x", step, pod_of(step, where), names.of_step("app", step), where)
+    assert [each["kind"] for each in made.objects] == ["Job"]
+
+
+def test_a_gang_in_a_cluster_queue_brings_its_own_way_into_it() -> None:
+    step, where = training(2), cluster(admitting=("all",))
+    made = gang.workload("kueue", "x", step, pod_of(step, where), names.of_step("app", step), where)
+    queue, job_set = made.objects
+    assert queue["spec"] == {"clusterQueue": "all"}
+    assert job_set["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == queue["metadata"]["name"]
+    assert job_set["spec"]["suspend"] is True
+
+
+def test_pods_keep_to_the_restricted_level() -> None:
+    spec = pod_of(training(), cluster())["spec"]
+    assert spec["securityContext"]["runAsNonRoot"]
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert spec["automountServiceAccountToken"] is False
+    for container in spec["containers"]:
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_an_errand_comes_out_of_the_pod_as_it_went_in() -> None:
+    container = pod_of(training(), cluster())["spec"]["containers"][0]
+    value = next(each["value"] for each in container["env"] if each["name"] == VARIABLE)
+    assert decoded(value).step == "train/triage"
+
+
+def test_accelerators_are_counted_where_a_plugin_counts_them_and_claimed_where_a_class_is_all_there_is() -> None:
+    step = Step(name="train/x", key=KEY, work=training().work, share=Share(accelerators=2))
+    node = Node(name="n", cpu=1, memory=1, extended={"nvidia.com/gpu": 4})
+    counted = pod_of(step, cluster(nodes=(node,), classes=("gpu.nvidia.com",)))["spec"]["containers"][0]["resources"]
+    assert counted["limits"]["nvidia.com/gpu"] == "2"
+    where = cluster(classes=("gpu.nvidia.com",))
+    claimed = pod_of(step, where)["spec"]
+    assert claimed["containers"][0]["resources"]["claims"] == [{"name": "accelerators"}]
+    template = claim_template(where, step, names.of_step("app", step))
+    assert template is not None
+    assert template["metadata"]["name"] == claimed["resourceClaims"][0]["resourceClaimTemplateName"]
+    assert template["spec"]["spec"]["devices"]["requests"][0]["exactly"]["count"] == 2
+
+
+def test_packed_workers_want_one_rack_and_spread_ones_different_ones() -> None:
+    node = Node(name="n", cpu=1, memory=1, labels={"plimsoll.dev/rack": "a"})
+    packed = pod_of(training(topology=Topology(pack="rack")), cluster(nodes=(node,)))["spec"]
+    term = packed["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0]
+    assert term["topologyKey"] == "plimsoll.dev/rack"
+    spread = pod_of(training(topology=Topology(spread="node")), cluster())["spec"]
+    assert spread["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
+    assert "affinity" not in pod_of(training(topology=Topology(pack="rack")), cluster())["spec"]
+
+
+def test_a_service_is_replaced_without_a_gap_and_has_no_rights() -> None:
+    served = Served(
+        application="app", service="triage", model="triage", version=2, reference="r/m@sha256:0", key=KEY,
+        share=Share(), image="r/runtime@sha256:1",
+    )  # fmt: skip
+    made = {each["kind"]: each for each in objects(served, cluster(gateways=("lab",)), "gateway", "operator")}
+    assert made["Deployment"]["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert made["ServiceAccount"]["automountServiceAccountToken"] is False
+    pod = made["Deployment"]["spec"]["template"]["spec"]
+    assert [each["name"] for each in pod["initContainers"]] == ["model"]
+    assert "r/m@sha256:0" in pod["initContainers"][0]["command"]
+    assert made["NetworkPolicy"]["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
+    assert made["HTTPRoute"]["spec"]["parentRefs"][0]["name"] == made["Gateway"]["metadata"]["name"]
+    assert "ServiceMonitor" in made
+
+
+@given(st.text(min_size=1, max_size=120), st.text(min_size=1, max_size=120), st.integers(1, 1000))
+def test_any_names_give_workloads_and_hosts_that_dns_takes(application: str, part: str, workers: int) -> None:
+    work = RunCommand(command="true")
+    name = names.workload(application, Step(name=f"run/{part}", key=KEY, work=work))
+    assert len(name) <= 40
+    assert LABEL.fullmatch(name.lstrip("-")), name
+    for provider in gang.MAKERS:
+        for label in gang.host_names(provider, name, workers)[-1].split("."):
+            assert len(label) <= 63
+
+
+def test_the_same_key_gives_the_same_name_and_another_key_another() -> None:
+    step = training()
+    other = Step(name=step.name, key=KEY[::-1], work=step.work)
+    assert names.workload("app", step) == names.workload("app", step)
+    assert names.workload("app", step) != names.workload("app", other)
