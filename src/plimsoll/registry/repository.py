@@ -211,8 +211,11 @@ class Repository:
         return [each for each in found if each.artifact_type == artifact_type]
 
     def push_referrer(self, content: bytes, subject: Descriptor, artifact_type: str) -> str:
-        """Store a manifest that has a subject, so that `referrers` finds it. Gives its digest."""
-        digest, known = self._push_manifest(content, MANIFEST, "")
+        """Store a manifest that has a subject, unless it is there, so that `referrers` finds it. Gives its digest."""
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        if any(each.digest == digest for each in self.referrers(subject.digest, artifact_type)):
+            return digest
+        _, known = self._push_manifest(content, MANIFEST, "")
         if known:
             return digest
         entry = Descriptor(media_type=MANIFEST, digest=digest, size=len(content), artifact_type=artifact_type)
