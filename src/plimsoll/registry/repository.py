@@ -29,7 +29,7 @@ from msgspec import Struct
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
 from plimsoll.registry.connection import TRIES, Access, Connection, RegistryError
-from plimsoll.registry.layout import CHUNK, INDEX, MANIFEST, Descriptor
+from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
 
@@ -150,7 +150,7 @@ class Repository:
         content = bytearray()
         with self.connection.stream("GET", path, scopes=self._pull) as answer:
             try:
-                for piece in answer.iter_raw(CHUNK):
+                for piece in answer.iter_raw():
                     content += piece
                     if len(content) > descriptor.size:
                         break
@@ -289,7 +289,7 @@ class Repository:
                 # The registry begins at the beginning.
                 part.truncate(0)
                 offset = 0
-            for piece in answer.iter_raw(CHUNK):
+            for piece in answer.iter_raw():
                 offset += len(piece)
                 self.connection.count(received=len(piece))
                 if offset > size:
