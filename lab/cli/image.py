@@ -13,6 +13,7 @@ from lab.cli.say import say
 from lab.errors import LabError
 from lab.images import archive, store
 from lab.images.names import REGISTRY, complete
+from lab.images.python import python_base
 
 
 @click.group()
@@ -40,6 +41,22 @@ def build(name: str, root: Path, entrypoint: str, user: str, load: bool) -> None
     target = _file(full)
     say(f"packing {root}")
     digest = archive.save(archive.Image((full,), {"": root}, tuple(shlex.split(entrypoint)), user=user), target)
+    click.echo(f"{full}@{digest}")
+    if load:
+        _load(target)
+
+
+@image.command("python")
+@click.argument("name", required=False, default="")
+@click.option("--load/--no-load", default=False, help="Put it into every node too.")
+def build_python(name: str, load: bool) -> None:
+    """Make a base image of this machine's Python, called NAME or 'python:VERSION'; pods run as nobody in it."""
+    base = python_base(name)
+    (full,) = base.names
+    target = _file(full)
+    say("packing the interpreter, its library and a shell")
+    digest = archive.save(base, target)
+    say(f"it is in {target}")
     click.echo(f"{full}@{digest}")
     if load:
         _load(target)

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from lab.files import write
 
+_ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+
 
 @dataclass(frozen=True)
 class Image:
@@ -31,6 +33,7 @@ class Image:
     links: Mapping[str, str] = field(default_factory=dict)
     folders: Sequence[str] = ("tmp",)
     user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def save(image: Image, target: Path) -> str:
@@ -43,7 +46,7 @@ def save(image: Image, target: Path) -> str:
         "config": {
             "Entrypoint": list(image.entrypoint),
             "Cmd": list(image.command),
-            "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"],
+            "Env": [f"{name}={value}" for name, value in {**_ENVIRONMENT, **image.environment}.items()],
             **({"User": image.user} if image.user else {}),
         },
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer_digest}"]},

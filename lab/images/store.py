@@ -32,13 +32,13 @@ def of_program(component: str, program: str) -> Image:
 def agnhost() -> Image:
     """Upstream's test program with a shell and curl beside it; it is the sandbox's image too."""
     binary = folder_of(BY_NAME["kubernetes"]) / "agnhost"
-    busybox = _on_path("busybox", "busybox-static")
+    busybox = on_path("busybox", "busybox-static")
     return Image(
         (AGNHOST, PAUSE),
         {
             "agnhost": binary,
             "bin/busybox": busybox,
-            **with_libraries(_on_path("curl", "curl"), "usr/bin/curl"),
+            **with_libraries(on_path("curl", "curl"), "usr/bin/curl"),
         },
         entrypoint=("/agnhost",),
         command=("pause",),
@@ -46,7 +46,8 @@ def agnhost() -> Image:
     )
 
 
-def _on_path(program: str, package: str) -> Path:
+def on_path(program: str, package: str) -> Path:
+    """A program of this machine. Raises LabError that says which package has it."""
     found = shutil.which(program)
     if found is None:
         raise LabError(f"there is no '{program}' on PATH (Debian: apt-get install {package})")
@@ -55,7 +56,9 @@ def _on_path(program: str, package: str) -> Path:
 
 def archived(image: Image) -> Path:
     """The image as a file in the cache, written when its files have changed."""
-    digest = hashlib.sha256(repr((image.names, image.entrypoint, image.command, image.user, image.links)).encode())
+    digest = hashlib.sha256(
+        repr((image.names, image.entrypoint, image.command, image.user, image.links, image.environment)).encode()
+    )
     for path, source in sorted(image.files.items()):
         digest.update(path.encode())
         for file in sorted(source.rglob("*")) if source.is_dir() else [source]:

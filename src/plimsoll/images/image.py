@@ -81,6 +81,7 @@ def compose(
         "config": settings,
         "rootfs": {"type": "layers", "diff_ids": [*(root.get("diff_ids") or []), *(each.diff_id for each in layers)]},
     }
+    content.setdefault("created", "1970-01-01T00:00:00Z")
     if history := base.config.get("history"):
         content["history"] = [*history, *({"created_by": "plimsoll"} for _ in layers)]
     config = _encoded(content)

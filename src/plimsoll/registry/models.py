@@ -221,12 +221,8 @@ class ModelRegistry:
 
         Raises ModelRefused that names what was altered or is missing.
         """
-        manifest_entry, signature_entry = self._entries_of(version)
-        signature = self._manifest(signature_entry, f"the signature of {version.reference}")
-        if signature.subject is None or signature.subject.digest != version.digest or len(signature.layers) != 1:
-            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=DAMAGED)
-        self.layout.check(signature.config, f"the signature of {version.reference}")
-        envelope = self.layout.read(signature.layers[0], f"the signature of {version.reference}")
+        manifest_entry, _ = self._entries_of(version)
+        envelope = self.envelope(version)
         signed_by = signing.verify(envelope, version.reference, version.digest, self.keys)
         manifest = self._manifest(manifest_entry, f"the manifest of {version.reference}")
         if self._described(manifest_entry) != version:
@@ -234,6 +230,15 @@ class ModelRegistry:
         for layer in manifest.layers:
             self.layout.check(layer, f"{layer.annotations.get(TITLE, 'a file')} of {version.reference}")
         return OpenedModel(version=version, signed_by=signed_by, files=self._named(manifest))
+
+    def envelope(self, version: ModelVersion) -> bytes:
+        """The first signature of a version, as a DSSE envelope, still to be verified. Raises ModelRefused."""
+        _, signature_entry = self._entries_of(version)
+        signature = self._manifest(signature_entry, f"the signature of {version.reference}")
+        if signature.subject is None or signature.subject.digest != version.digest or len(signature.layers) != 1:
+            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=DAMAGED)
+        self.layout.check(signature.config, f"the signature of {version.reference}")
+        return self.layout.read(signature.layers[0], f"the signature of {version.reference}")
 
     def statements(self, version: ModelVersion) -> tuple[Descriptor, ...]:
         """Manifests that say something about a version: its signatures, and whatever else was attested."""

@@ -29,7 +29,7 @@ from msgspec import Struct
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
 from plimsoll.registry.connection import TRIES, Access, Connection, RegistryError
-from plimsoll.registry.layout import CHUNK, INDEX, MANIFEST, Descriptor
+from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
 
@@ -150,7 +150,7 @@ class Repository:
         content = bytearray()
         with self.connection.stream("GET", path, scopes=self._pull) as answer:
             try:
-                for piece in answer.iter_raw(CHUNK):
+                for piece in answer.iter_raw():
                     content += piece
                     if len(content) > descriptor.size:
                         break
@@ -211,8 +211,11 @@ class Repository:
         return [each for each in found if each.artifact_type == artifact_type]
 
     def push_referrer(self, content: bytes, subject: Descriptor, artifact_type: str) -> str:
-        """Store a manifest that has a subject, so that `referrers` finds it. Gives its digest."""
-        digest, known = self._push_manifest(content, MANIFEST, "")
+        """Store a manifest that has a subject, unless it is there, so that `referrers` finds it. Gives its digest."""
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        if any(each.digest == digest for each in self.referrers(subject.digest, artifact_type)):
+            return digest
+        _, known = self._push_manifest(content, MANIFEST, "")
         if known:
             return digest
         entry = Descriptor(media_type=MANIFEST, digest=digest, size=len(content), artifact_type=artifact_type)
@@ -286,7 +289,7 @@ class Repository:
                 # The registry begins at the beginning.
                 part.truncate(0)
                 offset = 0
-            for piece in answer.iter_raw(CHUNK):
+            for piece in answer.iter_raw():
                 offset += len(piece)
                 self.connection.count(received=len(piece))
                 if offset > size:
