@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
+
+from lab import nodes
 from lab.addons import upstream
 from lab.addons.catalogue import Prepared
 from lab.addons.webhooks import trusted
@@ -9,6 +13,9 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
 from lab.images.names import of_build
+from lab.kubectl import apply
+
+QUEUE = "lab"
 
 
 def jobset() -> Prepared:
@@ -27,7 +34,29 @@ def kueue() -> Prepared:
     settings = upstream.found(manifests, "ConfigMap", "kueue-manager-config")["data"]
     name = "controller_manager_config.yaml"
     settings[name] = settings[name].replace('- "batch/job"', '- "batch/job"\n  - "pod"', 1)
-    return prepared
+
+    def open_queue() -> None:
+        trusted("kueue", "kueue-validating-webhook-configuration")
+        apply(upstream.text(_queue(len(nodes.all_nodes()))))
+
+    return replace(prepared, finish=open_queue)
+
+
+def _queue(count: int) -> list[upstream.Manifest]:
+    """One queue for all namespaces, with what the nodes have at the time: without it nothing would be admitted."""
+    quotas = {"cpu": count * (os.cpu_count() or 1), "memory": f"{count * 4}Gi", "plimsoll.dev/accelerator": count * 2}
+    flavor = {"name": QUEUE, "resources": [{"name": name, "nominalQuota": quota} for name, quota in quotas.items()]}
+    groups = [{"coveredResources": list(quotas), "flavors": [flavor]}]
+    version = "kueue.x-k8s.io/v1beta1"
+    return [
+        {"apiVersion": version, "kind": "ResourceFlavor", "metadata": {"name": QUEUE}, "spec": {}},
+        {
+            "apiVersion": version,
+            "kind": "ClusterQueue",
+            "metadata": {"name": QUEUE},
+            "spec": {"namespaceSelector": {}, "resourceGroups": groups},
+        },
+    ]
 
 
 def _controller(component: str, namespace: str, deployment: str, webhook: str) -> Prepared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from typing import Any
 
@@ -14,6 +15,8 @@ from lab.control_plane import identities
 from lab.files import write
 from lab.images.archive import Image
 from lab.images.names import REGISTRY_HOST, of_build
+from lab.images.python import python_base
+from lab.images.store import archived
 
 _NOBODY = 65532
 _SERVER = {
@@ -53,8 +56,24 @@ def registry() -> Prepared:
     extra = [
         _object("Secret", "identity", "registry", stringData=files),
         _object("ConfigMap", "settings", "registry", data={"registry.yaml": _REGISTRY_SETTINGS}),
+        *_published(),
     ]
     return _server("registry", image, container, layout.REGISTRY_PORT, mounts, extra, str(layout.REGISTRY_ADDRESS))
+
+
+def _published() -> list[Manifest]:
+    """Where the registry is, as tools look for it (KEP-1755), and what plimsoll builds images upon: there is no hub."""
+    hosting = {
+        "hostFromContainerRuntime": REGISTRY_HOST,
+        "hostFromClusterNetwork": f"registry.registry.svc:{layout.REGISTRY_PORT}",
+        "help": "reach it from outside through the API server",
+    }
+    base = f"oci-archive:{archived(python_base())}"
+    told = {"localRegistryHosting.v1": json.dumps(hosting)}
+    return [
+        _object("ConfigMap", "local-registry-hosting", "kube-public", data=told),
+        _object("ConfigMap", "plimsoll", "kube-public", data={"base": base}),
+    ]
 
 
 _REGISTRY_SETTINGS = "version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: /data}}\n"

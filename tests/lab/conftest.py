@@ -15,6 +15,8 @@ from tests.lab.cluster import Namespace
 
 NODES = 2
 ACCELERATED = 1
+LIMIT = 600
+"""Seconds for a test: on two busy processors add-ons take minutes to come up."""
 Up = Callable[..., list[Node]]
 
 
@@ -25,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         missing = [f"{', '.join(unbuilt)} to be built: 'python -m lab build'"] if unbuilt else []
     for item in items:
         if item.get_closest_marker("lab"):
-            item.add_marker(pytest.mark.timeout(300))
+            item.add_marker(pytest.mark.timeout(LIMIT))
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"the lab needs {'; '.join(missing)}"))
 

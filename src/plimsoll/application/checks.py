@@ -39,9 +39,12 @@ def _runnable_parts(file: ApplicationFile, target: str) -> None:
             _target(file, part.target, target, "spec", room, name, "target")
     for name, model in spec.models.items():
         _target(file, model.train.target, target, "spec", "models", name, "train", "target")
+        if model.train.framework == "mpi" and target != "local":
+            hint = "use torch, jax or none: MPI's launcher needs a way to log in to the other workers"
+            _wrong(file, "this version cannot run framework mpi on a cluster", hint, *_framework(name))
         if model.train.framework == "ray":
             hint = "name another framework, or start Ray in your own command with framework: none"
-            _cannot(file, "framework ray", hint, "spec", "models", name, "train", "framework")
+            _cannot(file, "framework ray", hint, *_framework(name))
     for name, service in spec.services.items():
         for setting in ("scale", "latency", "drift"):
             value = getattr(service, setting)
@@ -49,6 +52,10 @@ def _runnable_parts(file: ApplicationFile, target: str) -> None:
                 _wrong(file, "scale.min is more than scale.max", "", "spec", "services", name, "scale", "min")
             if value is not None:
                 _cannot(file, f"'{setting}' of a service", "remove it", "spec", "services", name, setting, key=True)
+
+
+def _framework(model: str) -> tuple[str, ...]:
+    return ("spec", "models", model, "train", "framework")
 
 
 def _datasets(file: ApplicationFile, _: str) -> None:
@@ -129,9 +136,9 @@ def _batches(file: ApplicationFile, _: str) -> None:
             _wrong(file, f"a batch scores one table, '{batch.input}' is none", hint, *at, "input")
 
 
-def _environment(file: ApplicationFile, _: str) -> None:
+def _environment(file: ApplicationFile, target: str) -> None:
     environment = file.application.spec.environment
-    if environment.image is not None:
+    if environment.image is not None and target == "local":
         hint = "use `requirements`, or neither for your own python"
         _cannot(file, "containers", hint, "spec", "environment", "image", key=True)
     if environment.requirements is not None:

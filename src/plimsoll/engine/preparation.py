@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.application.checks import check
 from plimsoll.application.loading import ApplicationFile, load
@@ -43,6 +44,9 @@ def prepare(path: Path, target: str = "local", options: Options | None = None) -
     """
     file = load(path)
     check(file, target)
+    options = options or Options()
+    if options.base is None and file.application.spec.environment.image is not None:
+        options = replace(options, base=file.application.spec.environment.image)
     site = site_of(target, file.directory, file.application.metadata.name, options)
     facts = site.facts()
     workspace = gather(file, site.state.digests)

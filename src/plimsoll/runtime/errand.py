@@ -38,10 +38,11 @@ class Errand(Struct, frozen=True, kw_only=True):
 
     `result` and `checkpoint` are references in the registry where rank 0 leaves its output and, from time to time, its
     checkpoints; `checkpoint` is `None` for what does not train. `hosts` has a name for each rank, resolvable once its
-    pod is there. `model` is the reference of a signed model for `score`.
+    pod is there. `model` is the reference of a signed model for `score`, `source` the address that `fetch` brings, with
+    its digest when that is known.
     """
 
-    do: Literal["run", "train", "score"]
+    do: Literal["run", "train", "score", "fetch"]
     step: str
     key: str
     command: str = ""
@@ -53,6 +54,8 @@ class Errand(Struct, frozen=True, kw_only=True):
     result: str
     checkpoint: str | None = None
     model: str | None = None
+    source: str = ""
+    sha256: str | None = None
 
     def encoded(self) -> str:
         """The errand as the value of a variable."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,11 +16,21 @@ from plimsoll.cli.options import (
     target_option,
 )
 
+if TYPE_CHECKING:
+    from plimsoll.engine.preparation import Prepared
+
 
 @click.command("plan")
 @file_option
 @target_option
 @provider_options
+@click.option(
+    "--output",
+    type=click.Choice(["text", "yaml"]),
+    default="text",
+    show_default=True,
+    help="yaml: the Kubernetes objects that stay, for Git; their images and models are pushed.",
+)
 @json_option
 def command(
     file: Path,
@@ -28,6 +39,7 @@ def command(
     registry: str | None,
     base: str | None,
     prefer: tuple[str, ...],
+    output: str,
     as_json: bool,
 ) -> None:
     """Print what a run would do with each step, and why."""
@@ -36,6 +48,9 @@ def command(
 
     options = Options(namespace=namespace, registry=registry, base=base, prefer=prefer)
     prepared = prepare(application_file(file), target, options)
+    if output == "yaml":
+        _print_manifests(prepared)
+        return
     made = decide(prepared)
     if as_json:
         steps = {step.name: step for step in prepared.plan.steps}
@@ -66,3 +81,15 @@ def command(
     if target != "local":
         for need, choice in prepared.facts.providers.items():
             click.echo(f"  {need:<8} {choice}")
+
+
+def _print_manifests(prepared: Prepared) -> None:
+    import yaml
+
+    from plimsoll.errors import FileError
+    from plimsoll.targets.kubernetes.site import KubernetesSite
+
+    if not isinstance(prepared.site, KubernetesSite):
+        raise FileError("there are no objects for this machine", where="--output", hint="name a context with --target")
+    manifests = prepared.site.manifests(prepared.plan)
+    click.echo(yaml.safe_dump_all(manifests, sort_keys=False, width=120), nl=False)

@@ -16,7 +16,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.errand import DEPENDENCIES, RANK, TERMINATION, VARIABLE, WORK, Errand, Report, decoded
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join
-from plimsoll.runtime.pod.store import Store
+from plimsoll.runtime.pod.store import Store, source_name
 
 _GRACE = 4.0
 _LONGEST_REASON = 2000
@@ -56,7 +56,8 @@ def do(errand: Errand, rank: int) -> int:
             keeper.start()
         try:
             # What we run of our own, such as the scorer, needs our own places.
-            own = {**os.environ, "PLIMSOLL_OUTPUT": str(output)} if errand.do == "score" else environment
+            ours = errand.do in ("score", "fetch")
+            own = {**os.environ, "PLIMSOLL_OUTPUT": str(output)} if ours else environment
             status = _run(_command(errand, store, output, work), own)
         finally:
             if keeper is not None and rank == 0:
@@ -69,6 +70,8 @@ def do(errand: Errand, rank: int) -> int:
 
 
 def _command(errand: Errand, store: Store, output: Path, work: Path) -> list[str]:
+    if errand.do == "fetch":
+        return _fetcher(errand, output)
     if errand.do != "score":
         return argv_of(errand.command)
     checkpoint = work / "score"
@@ -80,6 +83,14 @@ def _command(errand: Errand, store: Store, output: Path, work: Path) -> list[str
         *options,
         *("--output", str(output), "--checkpoint", str(checkpoint)),
     ]
+
+
+def _fetcher(errand: Errand, output: Path) -> list[str]:
+    name = source_name(errand.source)
+    target = output / name if name else output
+    digest = ["--sha256", errand.sha256] if errand.sha256 else []
+    command = [sys.executable, "-m", "plimsoll.runtime.fetch", errand.source, *digest]
+    return [*command, "--cache", str(Path(WORK, "cache")), "--output", str(target)]
 
 
 def _plain_environment() -> dict[str, str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from plimsoll.application.scalars import environment_name
 from plimsoll.errors import TargetError
@@ -66,6 +67,8 @@ class Store:
             facts["checkpoints"] = sum(1 for path in checkpoints.rglob("*") if path.is_file())
         if self.errand.do == "score":
             facts |= {"rows": int(metrics.get("rows", 0)), "seconds": metrics.get("seconds", 0.0)}
+        if self.errand.do == "fetch" and (name := source_name(self.errand.source)):
+            (output / SINGLE).write_text(name, encoding="utf-8")
         repository, reference = self._repository(self.errand.result)
         return artifacts.push(repository, reference.target, artifacts.files_below(output), facts)
 
@@ -94,6 +97,12 @@ class Store:
                 access = Access(plain_http=access.plain_http, ca_file=authority)
             self._open[reference.name] = Repository(reference, access)
         return self._open[reference.name], reference
+
+
+def source_name(address: str) -> str:
+    """The file name of an address; empty for one that ends with a slash, which is a folder."""
+    path = urlsplit(address).path
+    return "" if path.endswith("/") else PurePosixPath(path).name or "data"
 
 
 def _single(base: Path) -> Path:

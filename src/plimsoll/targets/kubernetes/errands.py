@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import PurePosixPath
-from urllib.parse import urlsplit
-
 from plimsoll.planning.steps import Fetch, InputFile, RunCommand, Score, Step, TrainGang
 from plimsoll.runtime.errand import Errand, Given
 from plimsoll.targets.kubernetes.manifests.gang import host_names
@@ -34,7 +30,7 @@ def errand_of(step: Step, name: str, provider: str, results: Results, model: str
             do="score", step=step.name, key=step.key, inputs=_given((work.input,), results), result=result, model=model
         )
     if isinstance(work, Fetch):
-        return Errand(do="run", step=step.name, key=step.key, command=fetch_command(work), result=result)
+        return Errand(do="fetch", step=step.name, key=step.key, source=work.source, sha256=work.sha256, result=result)
     assert isinstance(work, RunCommand)  # noqa: S101 - nothing else is done in pods
     return Errand(
         do="run",
@@ -51,14 +47,6 @@ def errand_of(step: Step, name: str, provider: str, results: Results, model: str
 def result_tag(step: Step) -> str:
     """Where rank 0 leaves the output: what a gang leaves counts only when all of it has ended well."""
     return f"pending-{step.key}" if step.workers > 1 else step.key
-
-
-def fetch_command(work: Fetch) -> str:
-    """The command line that brings a source from elsewhere to $PLIMSOLL_OUTPUT."""
-    name = PurePosixPath(urlsplit(work.source).path).name or "data"
-    digest = f" --sha256 {work.sha256}" if work.sha256 else ""
-    source = shlex.quote(work.source)
-    return f'python -m plimsoll.runtime.fetch {source}{digest} --output "$PLIMSOLL_OUTPUT"/{shlex.quote(name)} --single'
 
 
 def _given(inputs: tuple[InputFile, ...], results: Results) -> tuple[Given, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from plimsoll.errors import TargetError
 from plimsoll.registry.keys import KeyRing
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.api import Api, ApiError
+from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.targets.kubernetes.cluster import DRA, GATEWAY, JOBSET, KUEUE, MONITORING, POD_GROUP, TRAINER
 from plimsoll.targets.kubernetes.context import Context
 from plimsoll.targets.kubernetes.manifests.models import trust
@@ -42,16 +42,24 @@ KINDS = (
 
 def furnish(context: Context) -> None:
     """The namespace, unless it is there, and the keys by which pods verify models."""
-    api, namespace = context.api, context.namespace
-    labels = names.of_application(context.application)
-    if not _exists(api, namespace):
-        level = {"pod-security.kubernetes.io/enforce": "restricted"}
-        metadata = {"name": namespace, "labels": {**labels, OURS: "namespace", **level}}
-        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    if not _exists(context.api, context.namespace):
+        context.api.apply(own_namespace(context.application, context.namespace))
+    context.api.apply(own_trust(context.application, context.namespace))
+
+
+def own_namespace(application: str, namespace: str) -> Manifest:
+    """The namespace, in which nothing runs that the restricted Pod Security level does not allow."""
+    level = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {**names.of_application(application), OURS: "namespace", **level}
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
+
+
+def own_trust(application: str, namespace: str) -> Manifest:
+    """The keys whose signatures count here: ours, and those that we have been given."""
     ring = KeyRing.default()
     ring.signer()
     keys = {path.name: path.read_text(encoding="utf-8") for path in sorted(ring.trusted.glob("*.json"))}
-    api.apply(trust(context.application, namespace, labels, keys))
+    return trust(application, namespace, names.of_application(application), keys)
 
 
 def _exists(api: Api, namespace: str) -> bool:

@@ -65,11 +65,14 @@ class Images:
 
         return self._once(key, make)
 
-    def runtime(self) -> str:
-        """The image of our server, scorer, puller and fetcher, as nodes pull it."""
-        return self._once(
-            "runtime", lambda: self._pushed("runtime", runtime_layers(self._store, self._python(), ("serve",)), "")
-        )
+    def runtime(self, *extras: str) -> str:
+        """The image of our server, scorer, puller and fetcher, as nodes pull it; `extras` such as `s3` are for sources.
+
+        Raises MissingExtra for one that is not installed here.
+        """
+        wanted = ("serve", *extras)
+        name = "-".join(["runtime", *extras])
+        return self._once(name, lambda: self._pushed(name, runtime_layers(self._store, self._python(), wanted), ""))
 
     def close(self) -> None:
         """Nothing is kept open."""

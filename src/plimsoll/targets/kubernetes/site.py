@@ -9,11 +9,11 @@ from pathlib import Path
 from plimsoll import __version__
 from plimsoll.errors import FileError, TargetError
 from plimsoll.planning.facts import Facts, Machine
-from plimsoll.planning.steps import Register, Serve, Step
+from plimsoll.planning.steps import Plan, Register, Serve, Step
 from plimsoll.registry.references import parse
 from plimsoll.registry.repository import Repository
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.api import Api
+from plimsoll.targets.kubernetes.api import Api, Manifest
 from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.targets.kubernetes.context import Context
 from plimsoll.targets.kubernetes.door import Door
@@ -21,6 +21,7 @@ from plimsoll.targets.kubernetes.housekeeping import remove, services
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.look import look
 from plimsoll.targets.kubernetes.providers import NEEDS, choose, unknown_preferences
+from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import Results
 from plimsoll.targets.kubernetes.target import KubernetesTarget
 from plimsoll.targets.local.state import StateDirectory
@@ -97,9 +98,24 @@ class KubernetesSite:
 
     def open(self, run: str, *, watch: bool) -> KubernetesTarget:
         """Begin a run."""
+        return KubernetesTarget(self._context(run), self.facts())
+
+    def manifests(self, plan: Plan) -> list[Manifest]:
+        """All that stays on the cluster, for a repository that a GitOps controller follows: the services with what
+        belongs to them. Their images and models are in the registry afterwards, and are named by digest.
+
+        Raises TargetError for a service whose model has not been trained yet.
+        """
+        context = self._context("render")
+        try:
+            return rendered(context, plan)
+        finally:
+            context.images.close()
+
+    def _context(self, run: str) -> Context:
         local = LocalTarget(self._directory, run, state=self.state)
         place = self._registry()
-        context = Context(
+        return Context(
             api=self.api,
             cluster=self.cluster,
             application=self._application,
@@ -112,7 +128,6 @@ class KubernetesSite:
             logs=self.state.runs / run / "logs",
             chosen={need: choose(self.cluster, need, self._options.prefer).provider for need in CHOSEN},
         )
-        return KubernetesTarget(context, self.facts())
 
     def services(self) -> Mapping[str, str]:
         """Services that are up."""

@@ -70,6 +70,16 @@ def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels:
     return {"metadata": {"labels": labels}, "spec": spec}
 
 
+CREDENTIALS = "plimsoll-data"
+
+
+def with_credentials(pod: Manifest) -> Manifest:
+    """The pod with the variables of a Secret by which stores of data let it in, where there is that Secret."""
+    secret = {"secretRef": {"name": CREDENTIALS, "optional": True}}
+    containers = [{**each, "envFrom": [secret]} for each in pod["spec"]["containers"]]
+    return {**pod, "spec": {**pod["spec"], "containers": containers}}
+
+
 def wanted(share: Share, cluster: Cluster) -> tuple[Manifest, Manifest]:
     """What a share becomes: the pod's resource claims, and its container's resources.
 

@@ -9,7 +9,7 @@ from plimsoll.targets.kubernetes.errands import errand_of, result_tag
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import with_model
-from plimsoll.targets.kubernetes.manifests.pod import errand_pod
+from plimsoll.targets.kubernetes.manifests.pod import errand_pod, with_credentials
 from plimsoll.targets.kubernetes.watching import Watch, gone, remove
 from plimsoll.targets.kubernetes.work.register import model_reference
 from plimsoll.targets.local.attempt import Outcome, failed
@@ -44,6 +44,8 @@ def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
     errand = errand_of(step, name, context.chosen["gang"], context.results, model)
     labels = names.of_step(context.application, step)
     pod = errand_pod(errand, step, _image(step, context), context.cluster, labels)
+    if isinstance(step.work, Fetch):
+        pod = with_credentials(pod)
     if model is not None:
         pod = with_model(pod, model, context.images.runtime(), context.application)
     made = gang.workload(context.chosen["gang"], name, step, pod, labels, context.cluster)
@@ -53,8 +55,14 @@ def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
     return gang.Workload(objects=(template, *made.objects), watched=made.watched, restarts=made.restarts)
 
 
+_EXTRAS = {"s3": ("s3",), "gs": ("gcs",)}
+
+
 def _image(step: Step, context: Context) -> str:
-    if isinstance(step.work, (Score, Fetch)):
+    if isinstance(step.work, Fetch):
+        scheme = step.work.source.partition("://")[0]
+        return context.images.runtime(*_EXTRAS.get(scheme, ()))
+    if isinstance(step.work, Score):
         return context.images.runtime()
     assert isinstance(step.work, (RunCommand, TrainGang))  # noqa: S101 - nothing else runs the user's code
     code = [(each.name, each.digest) for each in step.ingredients if each.kind == "code"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from plimsoll.planning.steps import Serve
+from plimsoll.planning.steps import Serve, Step
 from plimsoll.runtime.proof import prove
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
@@ -22,7 +22,7 @@ READY_LIMIT = 300.0
 def serve(attempt: Attempt) -> Progress:
     """Bring the service up, or to its new version; it stays up until `plimsoll down`."""
     context = attempt.context
-    served = served_of(attempt, context)
+    served = served_of(attempt.step, context)
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen["traffic"], context.chosen["metrics"])
     for manifest in manifests:
@@ -57,19 +57,19 @@ def serve(attempt: Attempt) -> Progress:
     )
 
 
-def served_of(attempt: Attempt, context: Context) -> Served:
+def served_of(step: Step, context: Context) -> Served:
     """What a service's step comes to, with its model where pods find it."""
-    work = attempt.step.work
+    work = step.work
     assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
-    version = version_of(attempt.step, context)
+    version = version_of(step, context)
     return Served(
         application=context.application,
         service=work.service,
         model=version.name,
         version=version.version,
         reference=pushed(version, context),
-        key=attempt.step.key,
-        share=attempt.step.share,
+        key=step.key,
+        share=step.share,
         image=context.images.runtime(),
     )
 

@@ -1,0 +1,287 @@
+"""The same file on Kubernetes, in the lab: the same predictions, what it costs beyond the bare JobSet, chaos, updates.
+
+`python -m benchmarks kubernetes` runs all with few chaos runs; `python -m benchmarks.kubernetes --chaos 50` runs fifty.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measuring import PLIMSOLL, ROOT, median, verdict
+from lab import layout, lifecycle, machines, nodes, requirements
+from lab.kubectl import apply, get, kubectl
+
+ADDONS = ("jobset", "kueue", "gateway", "registry")
+PAIRS = 3
+CHAOS = 5
+SEED = 7
+LENGTH = 20
+"""Seconds of the training whose overhead is measured."""
+RATE = 200
+"""Requests a second during an update."""
+TOY = """
+apiVersion: plimsoll.dev/v1alpha1
+kind: Application
+metadata: {name: toy}
+spec:
+  datasets: {prepared: {source: prepared.onnx}}
+  models:
+    toy: {train: {run: python train.py, inputs: [prepared], workers: 2, retries: 10, resources: {cpu: 0.1}}}
+  services: {toy: {model: toy, resources: {cpu: 0.5}}}
+"""
+TRAIN = """
+import os, pathlib, shutil, time
+kept, rank = pathlib.Path(os.environ["PLIMSOLL_CHECKPOINT"]), int(os.environ["RANK"])
+for step in range(len(list(kept.glob("*.step"))), SECONDS):
+    time.sleep(1)
+    if rank == 0:
+        (kept / f"{step}.step").write_text("x")
+shutil.copy(os.environ["PLIMSOLL_INPUT_PREPARED"], os.environ["PLIMSOLL_OUTPUT"] + "/model.onnx")
+"""
+
+
+def main(arguments: list[str]) -> bool:
+    """Print each figure beside its limit."""
+    print("kubernetes: the same file on the lab")
+    if missing := requirements.missing():
+        print(f"  not measured: it needs {'; '.join(missing)}")
+        return True
+    chaos = int(arguments[arguments.index("--chaos") + 1]) if "--chaos" in arguments else CHAOS
+    lifecycle.up(2, 0, ADDONS, lambda _: None)
+    with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
+        os.environ["XDG_CONFIG_HOME"] = folder
+        place = Path(folder)
+        kept = [_same_predictions(place / "same"), _overhead(place / "overhead"), _changed(place / "changed")]
+        kept += [_update(place / "update"), _chaos(place / "chaos", chaos)]
+    return all(kept)
+
+
+def toy(directory: Path, seconds: int) -> Path:
+    """The small application, training for so many seconds."""
+    directory.mkdir(parents=True)
+    (directory / "plimsoll.yaml").write_text(TOY)
+    (directory / "train.py").write_text(TRAIN.replace("SECONDS", str(seconds)))
+    sys.path.insert(0, str(ROOT))
+    from tests.runtime.conftest import linear_model
+
+    linear_model(directory / "prepared.onnx")
+    return directory
+
+
+def plimsoll(directory: Path, *arguments: str, fine: bool = True) -> str:
+    """Run a verb to its end; gives what it printed."""
+    done = subprocess.run([*PLIMSOLL, *arguments], cwd=directory, capture_output=True, text=True, check=False)
+    if fine and done.returncode != 0:
+        sys.exit(f"plimsoll {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def steps_of(printed: str) -> dict[str, Any]:
+    """Steps of a run that was printed as JSON, by name."""
+    return {each["name"]: each for each in json.loads(printed)["steps"]}
+
+
+def _same_predictions(directory: Path) -> bool:
+    from pyarrow import parquet
+
+    ignored = shutil.ignore_patterns(".plimsoll")
+    shutil.copytree(ROOT / "examples" / "maintenance", directory, ignore=ignored)
+    for target in ("local", "lab"):
+        plimsoll(directory, "run", "--target", target)
+    latest = Path("latest", "score", "backlog", "predictions.parquet")
+    here = parquet.read_table(directory / ".plimsoll" / latest)
+    there = parquet.read_table(directory / ".plimsoll" / "targets" / "lab" / latest)
+    differences = [
+        abs(a - b)
+        for name in here.column_names
+        for a, b in zip(here[name].to_pylist(), there[name].to_pylist(), strict=True)
+        if isinstance(a, float)
+    ]
+    plimsoll(directory, "down", "--target", "lab")
+    print(f"  {here.num_rows} rows, {len(differences)} numbers")
+    return verdict("largest difference between predictions here and there", max(differences), 1e-6, "")
+
+
+def _overhead(directory: Path) -> bool:
+    ours, bare = [], []
+    for number in range(PAIRS):
+        place = toy(directory / str(number), LENGTH)
+        # A comment makes it another training.
+        (place / "train.py").write_text((place / "train.py").read_text() + f"# {number}\n")
+        found = steps_of(plimsoll(place, "run", "--target", "lab", "--json"))
+        ours.append(found["train/toy"]["seconds"])
+        bare.append(_by_hand(f"by-hand-{number}"))
+        plimsoll(place, "down", "--target", "lab")
+    more = median([a - b for a, b in zip(ours, bare, strict=True)])
+    print(f"  training of {LENGTH} s: {median(ours):.1f} s through plimsoll, {median(bare):.1f} s as a bare JobSet")
+    kept = verdict("more than the bare JobSet", more, 3, "s")
+    return verdict("of the bare JobSet's time", 100 * more / median(bare), 5, "%") and kept
+
+
+def _by_hand(name: str) -> float:
+    """The same length of work in the same kind of gang, applied by kubectl, from apply to Completed."""
+    container = {
+        "name": "main",
+        "image": "registry.k8s.io/e2e-test-images/agnhost:2.59",
+        "command": ["sh", "-c", f"sleep {LENGTH}"],
+        "resources": {"requests": {"cpu": "100m"}},
+    }
+    pod = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    job = {"parallelism": 2, "completions": 2, "completionMode": "Indexed", "backoffLimit": 0, "template": pod}
+    manifest = {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": {"spec": job}}]},
+    }
+    began = time.perf_counter()
+    apply(json.dumps(manifest))
+    kubectl("wait", f"jobset/{name}", "-ndefault", "--for=condition=Completed", "--timeout=120s", limit=130)
+    took = time.perf_counter() - began
+    kubectl("delete", "jobset", name, "-ndefault", "--wait=false")
+    return took
+
+
+def _changed(directory: Path) -> bool:
+    place = toy(directory, 2)
+    plimsoll(place, "run", "--target", "lab")
+    took = []
+    for number in range(PAIRS):
+        (place / "train.py").write_text((place / "train.py").read_text() + f"# {number}\n")
+        known = set(_pods())
+        began = time.perf_counter()
+        running = subprocess.Popen([*PLIMSOLL, "run", "--target", "lab"], cwd=place, stdout=subprocess.DEVNULL)
+        while not any(phase == "Running" for name, phase in _pods().items() if name not in known):
+            time.sleep(0.1)
+        took.append(time.perf_counter() - began)
+        running.wait()
+    plimsoll(place, "down", "--target", "lab")
+    return verdict("from a changed script to a running pod", median(took), 15, "s")
+
+
+def _pods() -> dict[str, str]:
+    return {
+        each["metadata"]["name"]: each["status"].get("phase", "")
+        for each in get("pods", namespace="toy")
+        if each["metadata"]["labels"].get("plimsoll.dev/step") == "train.toy"
+    }
+
+
+def _update(directory: Path) -> bool:
+    """A new version of a service under load from another pod."""
+    place = toy(directory, 1)
+    plimsoll(place, "run", "--target", "lab")
+    load = _Load("toy-toy.toy.svc")
+    (place / "train.py").write_text((place / "train.py").read_text() + "# another\n")
+    plimsoll(place, "run", "--target", "lab")
+    counts = load.stop()
+    plimsoll(place, "down", "--target", "lab")
+    failed = sum(count for code, count in counts.items() if code != "200")
+    print(f"  answers during the update, at about {RATE} requests a second: {counts}")
+    return verdict("failed requests during a rolling update", failed, 0, "")
+
+
+class _Load:
+    """Requests from inside the cluster, one after the other on several connections, until it is stopped."""
+
+    def __init__(self, host: str) -> None:
+        body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
+        ask = (
+            f"while [ ! -e /tmp/stop ]; do curl -s -o /dev/null -m 5 -w '%{{http_code}}\\n' -d '{body}' "
+            f"http://{host}/v2/models/toy/infer; sleep 0.03; done"
+        )
+        script = "; ".join([f"({ask}) & " for _ in range(8)]).replace("& ;", "&") + " wait"
+        container = {
+            "name": "main",
+            "image": "registry.k8s.io/e2e-test-images/agnhost:2.59",
+            "command": ["sh", "-c", script],
+        }
+        spec = {"restartPolicy": "Never", "containers": [container]}
+        apply(
+            json.dumps(
+                {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "load", "namespace": "default"}, "spec": spec}
+            )
+        )
+        kubectl("wait", "pod/load", "-ndefault", "--for=condition=Ready", "--timeout=60s", limit=70)
+        time.sleep(3)
+
+    def stop(self) -> dict[str, int]:
+        time.sleep(3)
+        kubectl("exec", "load", "-ndefault", "--", "touch", "/tmp/stop")
+        kubectl("wait", "pod/load", "-ndefault", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s", limit=70)
+        counts: dict[str, int] = {}
+        for line in kubectl("logs", "load", "-ndefault").splitlines():
+            counts[line] = counts.get(line, 0) + 1
+        kubectl("delete", "pod", "load", "-ndefault", "--grace-period=0", "--force")
+        return counts
+
+
+def _chaos(directory: Path, runs: int) -> bool:
+    """Kill something at a random moment of each run; then carry the run to its end and compare."""
+    chance = random.Random(SEED)
+    finished = 0
+    for number in range(runs):
+        place = toy(directory / str(number), 12)
+        (place / "train.py").write_text((place / "train.py").read_text() + f"# chaos {number}\n")
+        running = subprocess.Popen(
+            [*PLIMSOLL, "run", "--target", "lab"], cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        time.sleep(chance.uniform(3, 18))
+        victim = chance.choice(list(VICTIMS))
+        mend = VICTIMS[victim](running)
+        threading.Timer(8, mend).start()
+        running.wait()
+        end = subprocess.run(
+            [*PLIMSOLL, "run", "--target", "lab", "--json"], cwd=place, capture_output=True, check=False
+        )
+        plimsoll(place, "down", "--target", "lab", fine=False)
+        left = kubectl(
+            "get", "pods,jobsets,deployments,services,configmaps", "-A", "-lplimsoll.dev/application=toy", "-oname"
+        )
+        good = end.returncode == 0 and not left.split()
+        finished += good
+        words = "finished" if good else f"NOT finished: {end.stdout.decode()[-300:]} {left}"
+        print(f"    {number + 1}: {victim}: {words}", flush=True)
+    return verdict("chaos runs that finished and left nothing", finished, runs, "", at_least=True)
+
+
+def _kill_pod(_: subprocess.Popen[bytes]) -> Callable[[], None]:
+    names = list(_pods())
+    if names:
+        kubectl("delete", "pod", names[0], "-ntoy", "--grace-period=0", "--force", "--ignore-not-found")
+    return lambda: None
+
+
+def _kill_node(_: subprocess.Popen[bytes]) -> Callable[[], None]:
+    node = nodes.named("node-2")
+    nodes.kill(node)
+    return lambda: nodes.start(node)
+
+
+def _kill_api(_: subprocess.Popen[bytes]) -> Callable[[], None]:
+    machines.signal_program(layout.CONTROL_PLANE, "kube-apiserver")
+    return lambda: None
+
+
+def _kill_plimsoll(running: subprocess.Popen[bytes]) -> Callable[[], None]:
+    running.send_signal(signal.SIGKILL)
+    return lambda: None
+
+
+VICTIMS = {"pod": _kill_pod, "node": _kill_node, "API server": _kill_api, "plimsoll": _kill_plimsoll}
+
+
+if __name__ == "__main__":
+    sys.exit(0 if main(sys.argv[1:]) else 1)
