@@ -83,7 +83,9 @@ def site_beside(path: Path, target: str, namespace: str | None) -> Any:
 
     state_beside(path, target)
     file = load(application_file(path))
-    return site_of(target, file.directory, file.application.metadata.name, Options(namespace=namespace))
+    site = site_of(target, file.directory, file.application.metadata.name, Options(namespace=namespace))
+    click.get_current_context().call_on_close(site.close)
+    return site
 
 
 def print_json(value: Any) -> None:

@@ -98,3 +98,7 @@ class Site(Protocol):
     def remove(self) -> list[str]:
         """Take away what stays up without a run; gives what it was."""
         ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

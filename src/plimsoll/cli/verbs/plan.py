@@ -48,6 +48,7 @@ def command(
 
     options = Options(namespace=namespace, registry=registry, base=base, prefer=prefer)
     prepared = prepare(application_file(file), target, options)
+    click.get_current_context().call_on_close(prepared.site.close)
     if output == "yaml":
         _print_manifests(prepared)
         return

@@ -54,6 +54,7 @@ def command(
 
     options = Options(namespace=namespace, registry=registry, base=base, prefer=prefer)
     prepared = prepare(application_file(file), target, options)
+    click.get_current_context().call_on_close(prepared.site.close)
     run = ApplicationRun(prepared, watch=watch)
     caught = _stop_on_signals(run)
     progress = Progress(_to_stderr if as_json else click.echo, prepared.state.runs / run.id / "logs")

@@ -19,6 +19,7 @@ _PROTOCOL = "v4.channel.k8s.io"
 _CHUNK = 256 << 10
 _DATA, _ERROR = 0, 1
 _QUIET = 0.5
+_CLOSE_LIMIT = 3.0
 
 
 class Forward:
@@ -32,12 +33,24 @@ class Forward:
         self.port = int(self._listener.getsockname()[1])
         self.problem = ""
         self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._under_way: dict[socket.socket, threading.Thread] = {}
         threading.Thread(target=self._accept, daemon=True, name=f"forward-{pod}").start()
 
     def close(self) -> None:
-        """Take no more connections; those that are open end with their ends."""
+        """Take no more connections, and end those that are open: a WebSocket has threads that hold a process up."""
         self._closed.set()
+        # A thread that waits in accept is not woken by close alone.
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        with self._lock:
+            under_way = dict(self._under_way)
+        for connection in under_way:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in under_way.values():
+            thread.join(_CLOSE_LIMIT)
 
     def _accept(self) -> None:
         while not self._closed.is_set():
@@ -45,7 +58,10 @@ class Forward:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self._carry, args=(connection,), daemon=True).start()
+            thread = threading.Thread(target=self._carry, args=(connection,), daemon=True)
+            with self._lock:
+                self._under_way[connection] = thread
+            thread.start()
 
     def _carry(self, connection: socket.socket) -> None:
         parameters = {"ports": str(self._pod_port)}
@@ -57,6 +73,9 @@ class Forward:
                 self._inward(connection, stream, over)
         except Exception as error:  # noqa: BLE001  # of HTTP and WebSocket libraries: one connection less, and why
             self.problem = repr(error)
+        finally:
+            with self._lock:
+                self._under_way.pop(connection, None)
 
     def _outward(self, connection: socket.socket, stream: Any, over: threading.Event) -> None:
         with contextlib.suppress(Exception):  # either side may have gone; the other direction says why

@@ -74,9 +74,6 @@ class Images:
         name = "-".join(["runtime", *extras])
         return self._once(name, lambda: self._pushed(name, runtime_layers(self._store, self._python(), wanted), ""))
 
-    def close(self) -> None:
-        """Nothing is kept open."""
-
     def _once(self, key: str, make: Callable[[], str]) -> str:
         # Steps ask from several threads; a layer that two make at once would be made twice.
         with self._lock:

@@ -106,11 +106,7 @@ class KubernetesSite:
 
         Raises TargetError for a service whose model has not been trained yet.
         """
-        context = self._context("render")
-        try:
-            return rendered(context, plan)
-        finally:
-            context.images.close()
+        return rendered(self._context("render"), plan)
 
     def _context(self, run: str) -> Context:
         local = LocalTarget(self._directory, run, state=self.state)
@@ -136,6 +132,13 @@ class KubernetesSite:
     def remove(self) -> list[str]:
         """Delete all of the application from the cluster. What lies in the registry stays."""
         return remove(self.api, self._application, self.namespace)
+
+    def close(self) -> None:
+        """Shut the way to the registry, if it was opened."""
+        if "_door" in self.__dict__:
+            self._door.close()
+        if "api" in self.__dict__:
+            self.api.close()
 
     @property
     def _path(self) -> str:

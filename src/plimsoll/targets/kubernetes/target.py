@@ -105,4 +105,3 @@ class KubernetesTarget:
     def close(self) -> None:
         """Let go of connections. What serves goes on serving."""
         self.context.local.close()
-        self.context.images.close()

@@ -52,3 +52,6 @@ class LocalSite:
     def remove(self) -> list[str]:
         """Nothing stays up here without a run."""
         return []
+
+    def close(self) -> None:
+        """Nothing is kept open."""
