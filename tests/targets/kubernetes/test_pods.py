@@ -57,7 +57,9 @@ def test_a_failed_pod_tells_its_own_reason_before_its_status() -> None:
     assert standing(ended(exitCode=1, message='{"reason":"the input x is not in the registry"}')).problem == (
         "the input x is not in the registry"
     )
-    assert standing(ended(exitCode=3, message="line\nValueError: no rows\n")).problem == "ValueError: no rows"
+    assert standing(ended(exitCode=3, message="line\nValueError: no rows\n")).problem == (
+        "ended with status 3: ValueError: no rows"
+    )
     assert standing(ended(exitCode=3)).problem == "ended with status 3"
     assert standing(ended(exitCode=137, reason="OOMKilled")).problem == "it used more than its memory and was killed"
 

@@ -137,12 +137,12 @@ def _why_failed(status: Mapping[str, Any]) -> str:
             return "it used more than its memory and was killed"
         message = str(ended.get("message", ""))
         try:
-            said = msgspec.json.decode(message, type=Report).reason
+            return msgspec.json.decode(message, type=Report).reason
         except msgspec.DecodeError:
-            said = message.strip().splitlines()[-1][:300] if message.strip() else ""
-        if said:
-            return said
+            pass
         number = ended.get("signal")
-        return f"was ended by signal {number}" if number else f"ended with status {ended.get('exitCode')}"
+        how = f"was ended by signal {number}" if number else f"ended with status {ended.get('exitCode')}"
+        lines = message.strip().splitlines()
+        return f"{how}: {lines[-1][:300]}" if lines else how
     reason, message = status.get("reason", ""), status.get("message", "")
     return f"{reason}: {message}".strip(": ") or "it failed without a reason"

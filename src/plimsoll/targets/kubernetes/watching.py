@@ -103,10 +103,10 @@ class Watch:
     def _words(self, each: Standing) -> str:
         who = f"worker {each.rank} " if self.attempt.step.workers > 1 else ""
         said = each.problem
-        if each.name in self._followers and (not said or said.startswith("ended with status")):
+        if each.name in self._followers and ": " not in said:
             last = self._followers[each.name].last_words()
             said = f"{said or 'failed'}{': ' + last if last else ''}"
-        return f"{who}{said}" if who else said
+        return f"{who}{said}"
 
     def _is_aftermath(self, pod: Manifest) -> bool:
         """Whether this one only went down with another, whose reason is the one to tell."""
