@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.images.base import Base, own_architecture
+from plimsoll.images.bytecode import with_bytecode
 from plimsoll.images.layers import Entry, Layer, LayerStore
 
 PLACE = "opt/plimsoll/dependencies"
@@ -82,7 +83,8 @@ def _made(store: LayerStore, key: str, arguments: Sequence[str], python: Python,
         # Beside the store, so that the installer can link what it has in its cache.
         with tempfile.TemporaryDirectory(prefix=".installing-", dir=store.root) as name:
             install(Path(name) / "target", arguments, python)
-            return store.add(key, site_packages(Path(name) / "target", place))
+            entries = site_packages(Path(name) / "target", place)
+            return store.add(key, with_bytecode(entries) if python.is_own else entries)
     except OSError as error:
         hint = "free some space on the disk, or set XDG_CACHE_HOME to a directory that can be written"
         raise TargetError(f"packages cannot be kept: {error.strerror}", where=str(store.root), hint=hint) from error
