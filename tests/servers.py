@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,3 +65,49 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, "the server ended"
         assert time.monotonic() < deadline, "the server does not listen"
         time.sleep(0.02)
+
+
+class CuttingProxy:
+    """A TCP relay that closes both sides after so many bytes of one direction, once for each number of `cuts`."""
+
+    def __init__(self, port: int, *, up: list[int] | None = None, down: list[int] | None = None) -> None:
+        self.target = port
+        self.cuts = {"up": up or [], "down": down or []}
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        # A blocked accept is not woken by a close, but by a shutdown.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.target))
+                for source, sink, way in ((near, far, "up"), (far, near, "down")):
+                    threading.Thread(target=self._relay, args=(source, sink, way), daemon=True).start()
+
+    def _relay(self, source: socket.socket, sink: socket.socket, way: str) -> None:
+        try:
+            while piece := source.recv(1 << 16):
+                with self.lock:
+                    cuts = self.cuts[way]
+                    if cuts:
+                        cuts[0] -= len(piece)
+                    cut = bool(cuts) and cuts[0] <= 0
+                    if cut:
+                        cuts.pop(0)
+                if cut:
+                    break
+                sink.sendall(piece)
+        except OSError:
+            pass
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        sink.close()
