@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -111,3 +112,32 @@ class CuttingProxy:
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
         sink.close()
+
+
+@contextlib.contextmanager
+def object_store(directory: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """MinIO with an empty bucket `data`; gives its port and the variables by which S3 clients find it."""
+    program = folder_of(BY_NAME["minio"]) / "minio"
+    if not program.exists():
+        pytest.skip("needs MinIO: python -m lab.build minio")
+    port = free_port()
+    # A folder is a bucket, says MinIO of its file system back end.
+    (directory / "data").mkdir(parents=True)
+    keys = {"MINIO_ROOT_USER": "tests", "MINIO_ROOT_PASSWORD": "tests-secret"}
+    command = [str(program), "server", str(directory), "--address", f"127.0.0.1:{port}", "--quiet"]
+    with (directory / "minio.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
+    try:
+        wait_for_port(port, process)
+        yield (
+            port,
+            {
+                "AWS_ACCESS_KEY_ID": "tests",
+                "AWS_SECRET_ACCESS_KEY": "tests-secret",
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                "AWS_REGION": "us-east-1",
+            },
+        )
+    finally:
+        process.kill()
+        process.wait()
