@@ -1,7 +1,7 @@
 """What travels: a changed script to a pushed image, and data to workers of a node, against copies of everything.
 
-The peer of the push is a copy of the same image, layers and all, to a disk, written through. The peer of the cache is each
-worker fetching for itself at each epoch.
+The peer of the push is a copy of the same image, layers and all, to a disk, written through. The peer of the cache is
+each worker fetching for itself at each epoch.
 """
 
 from __future__ import annotations
