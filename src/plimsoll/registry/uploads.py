@@ -1,7 +1,7 @@
 """A blob's way into a repository: at once when it is small, else in chunks that go on where the network broke off.
 
-Source: OCI Distribution Specification 1.1, "Pushing Blobs". Some registries keep what arrived of a broken chunk,
-some (distribution, which the lab runs) drop the whole upload, which then starts from the beginning.
+Source: OCI Distribution Specification 1.1, "Pushing Blobs". Some registries keep what arrived of a broken chunk
+(distribution 3), some drop the whole upload (distribution 2), which then starts from the beginning.
 """
 
 from __future__ import annotations
