@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,3 +66,78 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
         assert process.poll() is None, "the server ended"
         assert time.monotonic() < deadline, "the server does not listen"
         time.sleep(0.02)
+
+
+class CuttingProxy:
+    """A TCP relay that closes both sides after so many bytes of one direction, once for each number of `cuts`."""
+
+    def __init__(self, port: int, *, up: list[int] | None = None, down: list[int] | None = None) -> None:
+        self.target = port
+        self.cuts = {"up": up or [], "down": down or []}
+        self.lock = threading.Lock()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        # A blocked accept is not woken by a close, but by a shutdown.
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self.listener.accept()
+                far = socket.create_connection(("127.0.0.1", self.target))
+                for source, sink, way in ((near, far, "up"), (far, near, "down")):
+                    threading.Thread(target=self._relay, args=(source, sink, way), daemon=True).start()
+
+    def _relay(self, source: socket.socket, sink: socket.socket, way: str) -> None:
+        try:
+            while piece := source.recv(1 << 16):
+                with self.lock:
+                    cuts = self.cuts[way]
+                    if cuts:
+                        cuts[0] -= len(piece)
+                    cut = bool(cuts) and cuts[0] <= 0
+                    if cut:
+                        cuts.pop(0)
+                if cut:
+                    break
+                sink.sendall(piece)
+        except OSError:
+            pass
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        sink.close()
+
+
+@contextlib.contextmanager
+def object_store(directory: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """MinIO with an empty bucket `data`; gives its port and the variables by which S3 clients find it."""
+    program = folder_of(BY_NAME["minio"]) / "minio"
+    if not program.exists():
+        pytest.skip("needs MinIO: python -m lab.build minio")
+    port = free_port()
+    # A folder is a bucket, says MinIO of its file system back end.
+    (directory / "data").mkdir(parents=True)
+    keys = {"MINIO_ROOT_USER": "tests", "MINIO_ROOT_PASSWORD": "tests-secret"}
+    command = [str(program), "server", str(directory), "--address", f"127.0.0.1:{port}", "--quiet"]
+    with (directory / "minio.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **keys}, stdout=log, stderr=log)
+    try:
+        wait_for_port(port, process)
+        yield (
+            port,
+            {
+                "AWS_ACCESS_KEY_ID": "tests",
+                "AWS_SECRET_ACCESS_KEY": "tests-secret",
+                "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+                "AWS_REGION": "us-east-1",
+            },
+        )
+    finally:
+        process.kill()
+        process.wait()

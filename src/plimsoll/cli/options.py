@@ -61,12 +61,17 @@ def application_file(path: Path) -> Path:
     return path / FILE if path.is_dir() else path
 
 
-def state_beside(path: Path, target: str = "local") -> Any:
-    """The state directory of an application. Raises FileError when the application has never been run there."""
+def state_beside(path: Path, target: str = "local", *, make: bool = False) -> Any:
+    """The state directory of an application; `make` makes it beside a file that is there.
+
+    Raises FileError when the application has never been run there, TargetError when it cannot be made.
+    """
     from plimsoll.targets.local.state import LOCAL, StateDirectory
 
     file = application_file(path)
     state = StateDirectory(file.absolute().parent, target)
+    if make and file.exists():
+        state.make()
     if not state.root.is_dir():
         there = "here" if target == LOCAL else f"on {target}"
         missing = f"nothing has been run {there}" if file.exists() else "there is no such application file"

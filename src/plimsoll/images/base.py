@@ -191,7 +191,9 @@ def _unpacked(file: Path, store: LayerStore) -> Path:
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
         target = store.root / "unpacked" / digest[:32]
-        if not target.exists():
+        if target.exists():
+            os.utime(target)
+        else:
             unfinished = target.with_name(f".{target.name}.{os.getpid()}")
             with tarfile.open(file) as archive:
                 archive.extractall(unfinished, filter="data")

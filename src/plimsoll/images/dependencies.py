@@ -20,15 +20,19 @@ from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.images.base import Base, own_architecture
+from plimsoll.images.bytecode import with_bytecode
 from plimsoll.images.layers import Entry, Layer, LayerStore
 
 PLACE = "opt/plimsoll/dependencies"
 INSTALL_LIMIT = 1800.0
 """Seconds: the largest frameworks are gigabytes."""
 _UV = {"amd64": "x86_64-manylinux_2_28", "arm64": "aarch64-manylinux_2_28"}
-_PIP = {"amd64": "manylinux_2_28_x86_64", "arm64": "manylinux_2_28_aarch64"}
+_PIP = {"amd64": "x86_64", "arm64": "aarch64"}
+# uv knows that a newer C library runs what was built for an older one; pip wants each named.
+_PIP_PLATFORMS = ("manylinux_2_28", "manylinux_2_17", "manylinux2014")
 _LEFT_OUT = frozenset({"__pycache__", ".lock"})
-_OF_THIS_MACHINE = frozenset({"uv_cache.json", "direct_url.json"})
+_OF_THIS_MACHINE = frozenset({"uv_cache.json", "direct_url.json", "INSTALLER", "REQUESTED"})
+"""What says by what, whence and on whose wish a package was installed."""
 _SCRIPT = re.compile(rb"\A#!(?:[^\n]*python[^\n]*\n|/bin/sh\n'''exec' [^\n]*\n' '''\n)")
 _LINE_OF_SCRIPT = re.compile(r"^((?:\.\./)*bin/[^,]+),[^,]*,[^,]*$", re.MULTILINE)
 
@@ -64,7 +68,8 @@ def dependencies_layer(store: LayerStore, requirements: Path, digest: str, pytho
     TargetError with the installer's last words.
     """
     key = hashlib.sha256(f"{digest} {python.version} {python.architecture}".encode()).hexdigest()
-    return store.find(f"dependencies-{key}") or _made(store, f"dependencies-{key}", ["-r", str(requirements)], python)
+    arguments = ["-r", str(requirements.absolute())]
+    return store.find(f"dependencies-{key}") or _made(store, f"dependencies-{key}", arguments, python)
 
 
 def packages_layer(store: LayerStore, packages: Sequence[str], python: Python, place: str = PLACE) -> Layer:
@@ -82,7 +87,8 @@ def _made(store: LayerStore, key: str, arguments: Sequence[str], python: Python,
         # Beside the store, so that the installer can link what it has in its cache.
         with tempfile.TemporaryDirectory(prefix=".installing-", dir=store.root) as name:
             install(Path(name) / "target", arguments, python)
-            return store.add(key, site_packages(Path(name) / "target", place))
+            entries = site_packages(Path(name) / "target", place)
+            return store.add(key, with_bytecode(entries) if python.is_own else entries)
     except OSError as error:
         hint = "free some space on the disk, or set XDG_CACHE_HOME to a directory that can be written"
         raise TargetError(f"packages cannot be kept: {error.strerror}", where=str(store.root), hint=hint) from error
@@ -90,6 +96,9 @@ def _made(store: LayerStore, key: str, arguments: Sequence[str], python: Python,
 
 def install(target: Path, arguments: Sequence[str], python: Python) -> None:
     """Install into a folder, by uv where it is found and else by pip. Raises TargetError with its last words."""
+    if not python.is_own and python.architecture not in _UV:
+        hint = f"packages can be fetched for linux on {' and '.join(_UV)}; for others give an image of your own"
+        raise TargetError(f"no packages can be fetched for {python.architecture}", where=" ".join(arguments), hint=hint)
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv:
         command = [uv, "pip", "install", "--quiet", "--target", str(target), "--python", sys.executable]
@@ -100,8 +109,9 @@ def install(target: Path, arguments: Sequence[str], python: Python) -> None:
         command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "--no-compile"]
         command += ["--target", str(target)]
         if not python.is_own:
-            command += ["--python-version", python.version, "--platform", _PIP[python.architecture]]
-            command += ["--only-binary", ":all:"]
+            command += ["--python-version", python.version, "--only-binary", ":all:"]
+            for name in _PIP_PLATFORMS:
+                command += ["--platform", f"{name}_{_PIP[python.architecture]}"]
     try:
         ended = subprocess.run(
             [*command, *arguments], capture_output=True, text=True, check=False, timeout=INSTALL_LIMIT
@@ -126,6 +136,9 @@ def site_packages(root: Path, place: str = PLACE) -> Iterator[Entry]:
             file = Path(parent, name)
             inner = file.relative_to(root)
             path = f"{place}/{inner}"
+            if name.startswith("__editable__"):
+                hint = "name a wheel, or list the package's files under `code`"
+                raise TargetError(f"an editable package cannot travel: {name}", where=str(inner), hint=hint)
             if file.is_symlink():
                 yield Entry(path=path, link=str(file.readlink()))
             elif name == "RECORD" and parent.endswith(".dist-info"):

@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import secrets
+import shutil
 import tarfile
 import time
 from collections.abc import Iterable
@@ -32,6 +33,10 @@ LEVEL = 1
 _SHARED = frozenset({"tmp", "var/tmp"})
 KEPT = 30 * 86400.0
 """Seconds for which a layer that nobody asks for is kept."""
+
+
+ABANDONED = 86400.0
+"""Seconds after which an installation is taken for one that was killed."""
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -116,11 +121,24 @@ class LayerStore:
         return Layer(descriptor=descriptor, diff_id=diff_id, path=path)
 
     def _drop_unused(self) -> None:
-        oldest = time.time() - KEPT
+        now = time.time()
         for folder in (self.blobs, self.keys):
             for path in folder.iterdir():
-                if path.stat().st_mtime < oldest:
+                if now - _used(path) > KEPT:
                     path.unlink(missing_ok=True)
+        # Archives of bases, and what a killed process was installing.
+        left = [path for path in self.root.glob("unpacked/*") if now - _used(path) > KEPT]
+        left += [path for path in self.root.glob(".installing-*") if now - _used(path) > ABANDONED]
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _used(path: Path) -> float:
+    """When a file was last made or asked for; what is gone meanwhile counts as new."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return time.time()
 
 
 class _Kept(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from plimsoll.errors import MissingExtra
+from plimsoll.images.bytecode import with_bytecode
 from plimsoll.images.dependencies import Python, packages_layer, site_packages
 from plimsoll.images.layers import Entry, Layer, LayerStore
 
@@ -34,7 +35,7 @@ def runtime_layers(store: LayerStore, python: Python, extras: Sequence[str] = ("
     else:
         pins = [f"{name}=={found.version}" for name, found in packages.items()]
         dependencies = packages_layer(store, pins, python, PLACE)
-    return [dependencies, _ourselves(store)]
+    return [dependencies, _ourselves(store, python)]
 
 
 def needed(extras: Sequence[str]) -> dict[str, Distribution]:
@@ -64,7 +65,7 @@ def needed(extras: Sequence[str]) -> dict[str, Distribution]:
 def _as_installed(store: LayerStore, packages: dict[str, Distribution], python: Python) -> Layer:
     versions = [f"{name}=={found.version}" for name, found in packages.items()]
     key = hashlib.sha256("\n".join([*versions, python.version, python.architecture]).encode()).hexdigest()
-    return store.find(f"installed-{key}") or store.add(f"installed-{key}", _installed(packages.values()))
+    return store.find(f"installed-{key}") or store.add(f"installed-{key}", with_bytecode(_installed(packages.values())))
 
 
 def _installed(packages: Iterable[Distribution]) -> Iterator[Entry]:
@@ -79,7 +80,7 @@ def _installed(packages: Iterable[Distribution]) -> Iterator[Entry]:
             yield Entry(path=f"{PLACE}/{file}", source=path, executable=os.access(path, os.X_OK))
 
 
-def _ourselves(store: LayerStore) -> Layer:
+def _ourselves(store: LayerStore, python: Python) -> Layer:
     import plimsoll
 
     root = Path(plimsoll.__file__).parent
@@ -88,8 +89,8 @@ def _ourselves(store: LayerStore) -> Layer:
     for entry in entries:
         content = entry.source.read_bytes() if entry.source else entry.content
         about.update(f"{entry.path}\0{hashlib.sha256(content).hexdigest()}\n".encode())
-    key = f"plimsoll-{about.hexdigest()}"
-    return store.find(key) or store.add(key, entries)
+    key = f"plimsoll-{about.hexdigest()}-{python.version}"
+    return store.find(key) or store.add(key, with_bytecode(entries) if python.is_own else entries)
 
 
 def _distribution(name: str) -> Distribution | None:

@@ -25,8 +25,10 @@ from plimsoll.registry.references import Reference
 
 CONNECT_LIMIT = 10.0
 """Seconds to reach a registry."""
-ANSWER_LIMIT = 120.0
-"""Seconds of silence after which a registry is given up: it may be hashing a large blob before it answers."""
+ANSWER_LIMIT = 30.0
+"""Seconds of silence after which a request is given up."""
+UPLOAD_LIMIT = 300.0
+"""The same while a registry takes a blob: it may be hashing all of it before it answers."""
 LARGEST_ANSWER = 8 << 20
 """Bytes of a manifest or a list that are taken from a registry: twice what the specification lets it refuse."""
 TRIES = 5
@@ -197,6 +199,9 @@ class Connection:
                 answer = self._once(method, path, scopes, headers, content)
             except httpx2.HTTPError as error:
                 problem = self.unreachable(method, path, error)
+                if isinstance(error, httpx2.TimeoutException):
+                    # It has had its time; once more is enough.
+                    attempt = max(attempt, tries - 1)
             else:
                 if answer.status_code < 400 or answer.status_code in accept:
                     return answer
@@ -224,7 +229,10 @@ class Connection:
         base = httpx2.URL(self.base())
         if token and (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port):
             headers = {**headers, "Authorization": token}
-        request = self._client.build_request(method, url, headers=headers, content=content() if content else None)
+        # What has a body is answered when the registry has dealt with it.
+        timeout = httpx2.Timeout(UPLOAD_LIMIT if content else ANSWER_LIMIT, connect=CONNECT_LIMIT)
+        body = content() if content else None
+        request = self._client.build_request(method, url, headers=headers, content=body, timeout=timeout)
         # Blobs are often redirected to a store; the library takes our token off when the host is another.
         return self._client.send(request, stream=True, follow_redirects=method in {"GET", "HEAD"})
 

@@ -271,9 +271,10 @@ class Repository:
                     raise self.connection.unreachable("GET", path, error) from error
                 time.sleep(0.2 * 2**failures)
             else:
-                if part.seek(0, os.SEEK_END) <= offset:
+                # The registry has given all that it has.
+                if (size := part.seek(0, os.SEEK_END)) < descriptor.size:
                     part.truncate(0)
-                    message = f"{what} ends after {offset} of {descriptor.size} bytes"
+                    message = f"{what} ends after {size} of {descriptor.size} bytes"
                     raise ModelRefused(message, where=str(self.reference))
         part.seek(0)
         digest = "sha256:" + hashlib.file_digest(part, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """A blob's way into a repository: at once when it is small, else in chunks that go on where the network broke off.
 
-Source: OCI Distribution Specification 1.1, "Pushing Blobs".
+Source: OCI Distribution Specification 1.1, "Pushing Blobs". Some registries keep what arrived of a broken chunk
+(distribution 3), some drop the whole upload (distribution 2), which then starts from the beginning.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ class _Lost(Exception):
 def upload(connection: Connection, location: str, digest: str, size: int, path: Path, scopes: str) -> None:
     """Send `path` to an upload that was begun at `location`. Raises RegistryError after several tries."""
     session = _Upload(connection, digest, size, path, scopes)
-    failures = 0
+    failures = furthest = 0
     while True:
-        before = session.offset
         try:
             session.run(location)
         except RegistryError as error:
             if error.lasting:
                 raise
-            failures = 1 if session.offset > before else failures + 1
+            # Getting further than ever is a reason to go on; getting as far again and again is none.
+            failures = 1 if session.offset > furthest else failures + 1
+            furthest = max(furthest, session.offset)
             if failures >= TRIES:
                 raise
             time.sleep(0.2 * 2**failures)

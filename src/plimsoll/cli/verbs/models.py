@@ -13,7 +13,7 @@ from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
     from plimsoll.registry.comparison import Comparison
-    from plimsoll.registry.models import ModelVersion
+    from plimsoll.registry.models import ModelRegistry, ModelVersion
 
 
 @click.command("models")
@@ -21,13 +21,28 @@ if TYPE_CHECKING:
 @file_option
 @click.option("--tag", default=None, help="Let NAME:TAG stand for the one that is shown.")
 @click.option("--verify", is_flag=True, help="Check signature and every digest of what is shown.")
+@click.option("--push", default=None, metavar="REPOSITORY", help="Send what is shown to a registry, with signatures.")
+@click.option("--pull", default=None, metavar="REFERENCE", help="Take a model from a registry, by its digest.")
 @json_option
-def command(references: Sequence[str], file: Path, tag: str | None, verify: bool, as_json: bool) -> None:
+def command(
+    references: Sequence[str],
+    file: Path,
+    tag: str | None,
+    verify: bool,
+    push: str | None,
+    pull: str | None,
+    as_json: bool,
+) -> None:
     """List models; with one reference (triage, triage@2, triage:TAG) show it; with two, compare them."""
     from plimsoll.registry.comparison import compare
     from plimsoll.targets.local.models import model_registry
 
-    registry = model_registry(state_beside(file))
+    registry = model_registry(state_beside(file, make=pull is not None))
+    if pull is not None:
+        references = [*references, _pulled(registry, pull).reference]
+    if push is not None:
+        _push(registry, references, push, as_json=as_json)
+        return
     if len(references) > 2:
         raise FileError("name one model to show it, or two to compare", where=" ".join(references))
     shown = [registry.find(reference) for reference in references] or list(registry.versions())
@@ -47,6 +62,31 @@ def command(references: Sequence[str], file: Path, tag: str | None, verify: bool
         print_json({"models": shown})
     else:
         _print_all(shown, registry.tags(), verified=verify)
+
+
+def _pulled(registry: ModelRegistry, text: str) -> ModelVersion:
+    from plimsoll.registry.references import parse
+    from plimsoll.registry.repository import Repository
+    from plimsoll.registry.transfer import pull_model
+
+    reference = parse(text)
+    if not reference.digest:
+        hint = f"--pull {reference.name}@sha256:…, as --push printed it"
+        raise FileError("a model is pulled by its digest: a tag could lead elsewhere", where="--pull", hint=hint)
+    with Repository(reference) as repository:
+        return pull_model(repository, reference.digest, registry)
+
+
+def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_json: bool) -> None:
+    from plimsoll.registry.references import parse
+    from plimsoll.registry.repository import Repository
+    from plimsoll.registry.transfer import push_model
+
+    if len(references) != 1:
+        raise FileError("name the one version to push", where="--push")
+    with Repository(parse(text)) as repository:
+        pushed = push_model(registry, registry.find(references[0]), repository)
+    print_json({"reference": str(pushed)}) if as_json else click.echo(str(pushed))
 
 
 def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str]], *, verified: bool) -> None:
