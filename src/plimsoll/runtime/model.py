@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,8 +33,12 @@ DATATYPES = {
 class Model:
     """A session and what it takes and gives. Safe to run from several threads at once."""
 
-    def __init__(self, path: Path, name: str, *, threads: int = 1) -> None:
-        """Load a model file. Raises TargetError when it cannot be served, MissingExtra without ONNX Runtime."""
+    def __init__(self, path: Path, name: str, *, threads: int = 1, digest: str = "") -> None:
+        """Load a model file; `digest` is what it is known by, its own SHA-256 when nothing is given.
+
+        Raises TargetError when it cannot be served, MissingExtra without ONNX Runtime."""
+        self.path = path
+        self._digest = digest
         try:
             import onnxruntime
         except ImportError:
@@ -58,6 +63,14 @@ class Model:
         )
         self._inputs = {tensor.name: tensor for tensor in self.spec.inputs}
         self._outputs = [tensor.name for tensor in self.spec.outputs]
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` of the registry's version, or of the file when it came from no registry."""
+        if not self._digest:
+            with self.path.open("rb") as file:
+                self._digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return self._digest
 
     def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
         """Raise BadTensor when an input of this name, datatype and shape is not one of the model's."""

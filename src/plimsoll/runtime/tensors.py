@@ -32,6 +32,8 @@ DTYPES: dict[str, type[np.generic]] = {
 }
 """Protocol datatype to numpy's. BF16 is left out: numpy has no such type."""
 
+_DATATYPES = {kind: name for name, kind in DTYPES.items()}
+
 _KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "O": "OU"}
 """Which kinds of JSON values each kind of tensor takes."""
 
@@ -46,6 +48,11 @@ def dtype_of(datatype: str) -> type[np.generic]:
         return DTYPES[datatype]
     except KeyError:
         raise BadTensor(f"datatype '{datatype[:20]}' is not supported; there are {', '.join(DTYPES)}") from None
+
+
+def datatype_of(array: Array) -> str:
+    """The protocol's word for an array's type. Raises KeyError for one that it has no word for."""
+    return _DATATYPES[array.dtype.type]
 
 
 def from_json(data: Any, datatype: str, shape: Sequence[int]) -> Array:

@@ -34,11 +34,19 @@ def serve(arguments: argparse.Namespace) -> None:
 
         from plimsoll.runtime.model import Model
         from plimsoll.runtime.server.app import Application
+        from plimsoll.runtime.server.observers import Observers, observer_from
     except ImportError:
         raise MissingExtra("serve", "the inference server") from None
     listener = _listener(arguments.host, arguments.port)
-    model = Model(arguments.model, arguments.name, threads=arguments.threads)
-    application = Application(model, arguments.version, threads=arguments.threads, largest_body=arguments.largest_body)
+    model = Model(arguments.model, arguments.name, threads=arguments.threads, digest=arguments.digest)
+    observers = Observers([observer_from(written) for written in arguments.observer])
+    application = Application(
+        model,
+        arguments.version,
+        threads=arguments.threads,
+        largest_body=arguments.largest_body,
+        observers=observers,
+    )
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
@@ -73,6 +81,7 @@ def serve(arguments: argparse.Namespace) -> None:
         timeout_graceful_shutdown=int(max(1, arguments.drain)),
     )
     uvloop.run(Server(config).until_told())
+    observers.close()
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,6 +95,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ready-file", type=Path, help="where the address is written when it answers")
     parser.add_argument("--drain", type=float, default=10.0, help="seconds for requests under way at the end")
     parser.add_argument("--largest-body", type=int, default=64 << 20, help="bytes of a request")
+    parser.add_argument("--digest", default="", help="what the model is known by; its own SHA-256 otherwise")
+    parser.add_argument("--observer", action="append", default=[], help="package.module:name[={arguments in JSON}]")
     return parser.parse_args()
 
 

@@ -14,6 +14,7 @@ from plimsoll import __version__
 from plimsoll.runtime.model import Model
 from plimsoll.runtime.server.exchange import Question, decode, encode
 from plimsoll.runtime.server.metrics import Metrics
+from plimsoll.runtime.server.observers import Answer, Observers
 from plimsoll.runtime.tensors import Array, BadTensor
 
 Scope = Mapping[str, Any]
@@ -40,8 +41,17 @@ class Refused(Exception):
 class Application:
     """Serves one model version."""
 
-    def __init__(self, model: Model, version: str, *, threads: int = 1, largest_body: int = LARGEST_BODY) -> None:
+    def __init__(
+        self,
+        model: Model,
+        version: str,
+        *,
+        threads: int = 1,
+        largest_body: int = LARGEST_BODY,
+        observers: Observers | None = None,
+    ) -> None:
         self.model = model
+        self.observers = observers or Observers()
         self.version = version
         self.ready = True
         self.metrics = Metrics(model.spec.name, version)
@@ -66,7 +76,13 @@ class Application:
         if parts == ["metrics"]:
             headers[0] = (b"content-type", self.metrics.content_type.encode())
             self._only(scope, wanted)
-            return 200, self.metrics.page()
+            return 200, self.metrics.page() + self.observers.page()
+        observer = self.observers.at(scope["path"])
+        if observer is not None:
+            body = await self._body(receive)
+            reply = await asyncio.to_thread(observer.respond, scope["method"], scope["path"], body)
+            headers[0] = (b"content-type", reply.content_type.encode())
+            return reply.status, reply.body
         what = self._resource(parts)
         self._only(scope, wanted)
         if what == "infer":
@@ -104,27 +120,51 @@ class Application:
 
     async def _infer(self, scope: Scope, receive: Receive, headers: list[tuple[bytes, bytes]]) -> tuple[int, bytes]:
         status = 500
+        reason = ""
+        inputs: dict[str, Array] = {}
+        results: dict[str, Array] = {}
         self.metrics.under_way.inc()
         began = time.perf_counter()
         try:
             body = await self._body(receive)
             question = decode(body, _header_length(scope), self.model)
+            inputs = question.inputs
             results = await self._run(question)
+            if question.parameters:
+                for observer in self.observers.watching:
+                    results |= observer.more_outputs(self.model, question.parameters, inputs, results)
             answer, head = encode(question, self.model, self.version, results)
             if head is not None:
                 headers[0] = (b"content-type", b"application/octet-stream")
                 headers.append((b"inference-header-content-length", str(head).encode()))
             status = 200
         except BadTensor as error:
-            status = 400
+            status, reason = 400, str(error)
             raise Refused(400, str(error)) from error
         except Refused as refused:
-            status = refused.status
+            status, reason = refused.status, str(refused)
             raise
         finally:
             self.metrics.under_way.dec()
-            self.metrics.latency.observe(time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            self.metrics.latency.observe(seconds)
             self.metrics.answered(status)
+            if self.observers.watching:
+                self.observers.answered(
+                    Answer(
+                        model=self.model.spec.name,
+                        version=self.version,
+                        digest=self.model.digest,
+                        status=status,
+                        began=time.time() - seconds,
+                        seconds=seconds,
+                        inputs=inputs,
+                        outputs=results,
+                        headers=_wanted(scope, self.observers.headers),
+                        client=(scope.get("client") or ("",))[0],
+                        reason=reason,
+                    )
+                )
         return 200, answer
 
     async def _run(self, question: Question) -> dict[str, Array]:
@@ -171,6 +211,14 @@ class Application:
         parameters = {"features": spec.features, "classes": spec.classes}
         told = {name: value for name, value in parameters.items() if value}
         return {**metadata, "parameters": told} if told else metadata
+
+
+def _wanted(scope: Scope, names: frozenset[str]) -> dict[str, str]:
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name.decode("latin-1") in names
+    }
 
 
 def _header_length(scope: Scope) -> int | None:

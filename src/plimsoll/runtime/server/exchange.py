@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from plimsoll.runtime.model import Model
-from plimsoll.runtime.tensors import Array, BadTensor, dtype_of, from_binary, from_json, to_binary, to_json
+from plimsoll.runtime.tensors import Array, BadTensor, datatype_of, dtype_of, from_binary, from_json, to_binary, to_json
 
 
 class InputTensor(Struct, frozen=True):
@@ -49,6 +49,7 @@ class Question(Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...]
     binary: Mapping[str, bool]
     all_binary: bool
+    parameters: Mapping[str, Any] = {}
 
 
 _DECODER = msgspec.json.Decoder(InferRequest)
@@ -84,6 +85,7 @@ def decode(body: bytes, header_length: int | None, model: Model) -> Question:
             if "binary_data" in output.parameters
         },
         all_binary=request.parameters.get("binary_data_output") is True,
+        parameters=request.parameters,
     )
 
 
@@ -92,7 +94,8 @@ def encode(question: Question, model: Model, version: str, results: Mapping[str,
     specs = {tensor.name: tensor for tensor in model.spec.outputs}
     outputs, trailing = [], []
     for name, array in results.items():
-        described: dict[str, Any] = {"name": name, "datatype": specs[name].datatype, "shape": array.shape}
+        datatype = specs[name].datatype if name in specs else datatype_of(array)
+        described: dict[str, Any] = {"name": name, "datatype": datatype, "shape": array.shape}
         if question.binary.get(name, question.all_binary):
             raw = to_binary(array)
             described["parameters"] = {"binary_data_size": len(raw)}
