@@ -61,7 +61,7 @@ def test_only_the_outputs_that_are_asked_for_come(linear: Server) -> None:
 @pytest.mark.parametrize(
     ("path", "key", "value"),
     [
-        ("/v2", "extensions", ["binary_tensor_data"]),
+        ("/v2", "extensions", ["binary_tensor_data", "model_repository"]),
         ("/v2/health/live", "live", True),
         ("/v2/health/ready", "ready", True),
         ("/v2/models/m/ready", "ready", True),
@@ -290,9 +290,9 @@ def test_prometheus_reads_counts_and_latencies(linear: Server) -> None:
     linear.client.post(INFER, json={})
     page = linear.client.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain")
-    assert 'plimsoll_requests_total{code="200",model="m"}' in page.text
-    assert 'plimsoll_requests_total{code="400",model="m"}' in page.text
-    assert 'plimsoll_request_seconds_bucket{le="0.001",model="m"}' in page.text
+    assert 'plimsoll_requests_total{code="200",model="m",version="3"}' in page.text
+    assert 'plimsoll_requests_total{code="400",model="m",version="3"}' in page.text
+    assert 'plimsoll_request_seconds_bucket{le="0.001",model="m",version="3"}' in page.text
     assert 'plimsoll_model_info{model="m",version="3"} 1.0' in page.text
 
 

@@ -63,6 +63,9 @@ class Model:
         )
         self._inputs = {tensor.name: tensor for tensor in self.spec.inputs}
         self._outputs = [tensor.name for tensor in self.spec.outputs]
+        # The public `run` asks the session for its inputs' names each time, which doubles the cost of a small model;
+        # what it would check has been checked when it comes here.
+        self._run = getattr(self._session, "_sess", self._session).run
 
     @property
     def digest(self) -> str:
@@ -85,19 +88,29 @@ class Model:
         if not fits:
             raise BadTensor(f"input '{name}' has the shape {list(wanted.shape)}, not {list(shape)}")
 
-    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
-        """Arrays by output name. Raises BadTensor when inputs are missing or the model cannot compute with them."""
-        missing = [name for name in self._inputs if name not in inputs]
-        if missing:
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: Any = None) -> dict[str, Array]:
+        """Arrays by output name. Raises BadTensor when inputs are missing or the model cannot compute with them.
+
+        `options` are of `run_options`; setting `terminate` in them ends the run early, with BadTensor.
+        """
+        if len(inputs) != len(self._inputs):
+            missing = [name for name in self._inputs if name not in inputs]
             raise BadTensor(f"the input {', '.join(missing)} is missing")
-        wanted = list(outputs) or self._outputs
-        unknown = [name for name in wanted if name not in self._outputs]
-        if unknown:
-            raise BadTensor(f"there is no output '{unknown[0][:80]}'; the model has {', '.join(self._outputs)}")
+        if outputs:
+            unknown = [name for name in outputs if name not in self._outputs]
+            if unknown:
+                raise BadTensor(f"there is no output '{unknown[0][:80]}'; the model has {', '.join(self._outputs)}")
+        wanted = outputs or self._outputs
         try:
-            return dict(zip(wanted, self._session.run(wanted, dict(inputs)), strict=True))
+            return dict(zip(wanted, self._run(wanted, inputs, options), strict=True))
         except Exception as error:  # ONNX Runtime's errors share no base but this
             raise BadTensor(f"the model cannot compute with these inputs: {str(error)[:500]}") from error
+
+    def run_options(self) -> Any:
+        """Options of one run, which can be told to end."""
+        import onnxruntime
+
+        return onnxruntime.RunOptions()
 
 
 def _spec(tensor: Any, path: Path) -> TensorSpec:
