@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,9 @@ from plimsoll.runtime.tensors import Array, BadTensor, dtype_of
 SMALL = 4096
 """Elements of a request up to which a quick model runs at once: a thread would cost more than it takes."""
 QUICK = 0.001
-"""Seconds within which a model is quick, by its slowest recent run."""
+"""Seconds within which a model is quick, by its usual run on small inputs."""
+LOOK = 16
+"""Every how many requests it is measured again: asking for a thread's processor time is a system call."""
 
 
 class Served:
@@ -43,7 +46,8 @@ class Served:
         self.pool = pool
         self.queued = 0
         """Requests that wait for a thread or run in one."""
-        self._slowest = 0.0
+        self._usual = 0.0
+        self._runs = 0
         self.batcher = None
         if batching.rows > 1 and rows_are_independent(model):
             self.batcher = Batcher(model.run, pool, threads, batching)
@@ -52,7 +56,7 @@ class Served:
 
     def quick(self, question: Question) -> bool:
         """Whether the request is best computed at once."""
-        if self._slowest >= QUICK:
+        if self._usual >= QUICK:
             return False
         size = 0
         for array in question.inputs.values():
@@ -66,11 +70,17 @@ class Served:
 
     def run_at_once(self, question: Question) -> dict[str, Array]:
         """Compute in the caller's thread. Raises BadTensor."""
-        began = time.perf_counter()
+        self._runs += 1
+        if self._runs % LOOK:
+            return self.model.run(question.inputs, question.outputs)
+        began = time.thread_time()
         results = self.model.run(question.inputs, question.outputs)
-        # Forgets a slow moment slowly, so that one does not decide for ever.
-        self._slowest = max(time.perf_counter() - began, self._slowest * 0.98)
+        self._took(time.thread_time() - began)
         return results
+
+    def _took(self, seconds: float) -> None:
+        """Learn how long a small request takes, in processor time: being interrupted says nothing about the model."""
+        self._usual += 0.2 * (seconds - self._usual)
 
     async def run_later(self, question: Question, limit: float) -> tuple[dict[str, Array], int]:
         """Compute in a thread, with others where that pays; gives the size of the batch.
@@ -89,15 +99,18 @@ class Served:
     async def _alone(self, question: Question) -> dict[str, Array]:
         loop = asyncio.get_running_loop()
         options = self.model.run_options()
-        began = time.perf_counter()
         try:
-            results = await loop.run_in_executor(self.pool, self.model.run, question.inputs, question.outputs, options)
+            return await loop.run_in_executor(self.pool, self._in_thread, question, options)
         except asyncio.CancelledError:
             # The model is told to end at its next operator: a thread that computes for nobody is a thread less.
             options.terminate = True
             raise
+
+    def _in_thread(self, question: Question, options: Any) -> dict[str, Array]:
+        began = time.thread_time()
+        results = self.model.run(question.inputs, question.outputs, options)
         if sum(array.size for array in question.inputs.values()) <= SMALL:
-            self._slowest = max(time.perf_counter() - began, self._slowest * 0.98) if self.queued < 2 else self._slowest
+            self._took(time.thread_time() - began)
         return results
 
     def _fits_a_batch(self, question: Question) -> bool:
@@ -110,15 +123,16 @@ class Served:
 
     def _warm_up(self) -> None:
         inputs = example_inputs(self.model, 1)
-        for turn in range(3):
-            began = time.perf_counter()
+        seconds = []
+        for _ in range(4):
+            began = time.thread_time()
             try:
                 self.model.run(inputs)
             except BadTensor:
                 # A model that cannot compute with an example may well compute with what it is asked.
                 return
-            if turn:
-                self._slowest = time.perf_counter() - began
+            seconds.append(time.thread_time() - began)
+        self._usual = min(seconds)
 
 
 def example_inputs(model: Model, rows: int, seed: int = 0) -> dict[str, Array]:
