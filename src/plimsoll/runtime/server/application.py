@@ -148,6 +148,16 @@ class Application:
         results, inference.batch = await inference.served.run_later(question, self.limits.seconds)
         return results
 
+    async def results(self, inference: Inference, question: Question) -> dict[str, Array]:
+        """All outputs of a request, computed where that is best. Raises BadTensor, Refused, TimeoutError."""
+        served = inference.served
+        if served.quick(question):
+            results = served.run_at_once(question)
+        else:
+            self.admit(served)
+            results = await self.compute(inference, question)
+        return self.with_more_outputs(served, question, results) if question.parameters else results
+
     def answer(self, inference: Inference, results: dict[str, Array]) -> Response:
         """The response for results. Raises BadTensor from what adds outputs."""
         served, question = inference.served, inference.question
@@ -233,8 +243,7 @@ class Application:
             case "ready":
                 return json_response({"ready": self.ready}, 200 if self.ready else 503)
             case "server":
-                extensions = ["binary_tensor_data", "model_repository"]
-                return json_response({"name": "plimsoll", "version": __version__, "extensions": extensions})
+                return json_response(self.server_metadata())
             case "metrics":
                 return self._metrics()
             case "index":
@@ -248,6 +257,10 @@ class Application:
                 return json_response({"name": resource.model, "ready": False}, 503)
             return json_response({"name": resource.model, "ready": self.ready}, 200 if self.ready else 503)
         return json_response(self.metadata(resource.model, resource.version))
+
+    def server_metadata(self) -> dict[str, Any]:
+        """The protocol's metadata of the server."""
+        return {"name": "plimsoll", "version": __version__, "extensions": ["binary_tensor_data", "model_repository"]}
 
     def metadata(self, model: str, version: str | None) -> dict[str, Any]:
         """The protocol's metadata of a model. Raises NoModel, Unavailable."""

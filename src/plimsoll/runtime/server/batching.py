@@ -16,27 +16,11 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from plimsoll.runtime.server.service_file import Batching
 from plimsoll.runtime.tensors import Array, BadTensor
 
 Inputs = dict[str, Array]
 Run = Callable[[Inputs, Sequence[str]], dict[str, Array]]
-
-
-class Batching(Struct, frozen=True, kw_only=True):
-    """How a model's requests are put together.
-
-    `rows` is the most of one batch, 1 switches batching off. `wait` is the most seconds that a request waits for
-    others. `budget` is the most seconds from a request to its answer that waiting may lead to; `None` sets none.
-    """
-
-    rows: int = 1
-    wait: float = 0.0
-    budget: float | None = None
-
-    def latest_start(self, arrived: float, expected: float) -> float:
-        """When a batch must start whose oldest request arrived then and which takes `expected` seconds."""
-        wait = self.wait if self.budget is None else min(self.wait, self.budget - expected)
-        return arrived + max(0.0, wait)
 
 
 class _Waiting(Struct):

@@ -16,10 +16,9 @@ from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.model import Model
-from plimsoll.runtime.server.batching import Batching
 from plimsoll.runtime.server.counts import Count, Records
 from plimsoll.runtime.server.served import Served
-from plimsoll.runtime.server.service_file import ModelFile, ServiceFile, newest
+from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, newest
 from plimsoll.runtime.server.traffic import Route
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.server.batching import Batching
-from plimsoll.runtime.server.service_file import ModelFile, ServiceFile, in_directory, read_service_file
+from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, in_directory, read_service_file
 
 
 class Scale(Struct, frozen=True, kw_only=True):

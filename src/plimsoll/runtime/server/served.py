@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from plimsoll.runtime.model import Model
-from plimsoll.runtime.server.batching import Batcher, Batching
+from plimsoll.runtime.server.batching import Batcher
 from plimsoll.runtime.server.counts import Records
 from plimsoll.runtime.server.exchange import Exchange, Question
+from plimsoll.runtime.server.service_file import Batching
 from plimsoll.runtime.tensors import Array, BadTensor, dtype_of
 
 SMALL = 4096

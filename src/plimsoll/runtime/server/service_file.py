@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.server.batching import Batching
 from plimsoll.runtime.server.traffic import Share
 
 
@@ -22,6 +21,23 @@ class ModelFile(Struct, frozen=True, kw_only=True):
     version: str
     path: str
     digest: str = ""
+
+
+class Batching(Struct, frozen=True, kw_only=True):
+    """How a model's requests are put together.
+
+    `rows` is the most of one batch, 1 switches batching off. `wait` is the most seconds that a request waits for
+    others. `budget` is the most seconds from a request to its answer that waiting may lead to; `None` sets none.
+    """
+
+    rows: int = 1
+    wait: float = 0.0
+    budget: float | None = None
+
+    def latest_start(self, arrived: float, expected: float) -> float:
+        """When a batch must start whose oldest request arrived then and which takes `expected` seconds."""
+        wait = self.wait if self.budget is None else min(self.wait, self.budget - expected)
+        return arrived + max(0.0, wait)
 
 
 class ServiceFile(Struct, frozen=True, kw_only=True):
