@@ -6,8 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from plimsoll.runtime.server.observers import Answer, Observer, Reply
 from plimsoll.runtime.tensors import DTYPES
 
-from .conftest import Server, linear_model
+from .conftest import Server, linear_model, until
 
 INFER = "/v2/models/m/infer"
 GOOD: dict[str, Any] = {
@@ -314,13 +313,6 @@ def test_a_request_under_way_is_answered_when_the_server_is_told_to_end(tmp_path
     assert b'"data":[1.0,-1.0]' in answer
     assert server.process.wait(60) == 0
     server.stop()
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 50
-    while not holds():
-        assert time.monotonic() < deadline, "what was waited for did not come within 50 s"
-        time.sleep(0.01)
 
 
 def refuses(host: str, port: int) -> bool:

@@ -8,31 +8,17 @@ from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Any
 
-from msgspec import Struct
-
 from plimsoll.runtime.server.application import Application
 from plimsoll.runtime.server.connection import Connection
 from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.heads import Head, read_head
+from plimsoll.runtime.server.options import Patience
 
 MOST_KNOWN_HEADS = 512
 LONGEST_KNOWN_HEAD = 2048
 """Heads that are remembered, and bytes of one: clients repeat theirs, so that most need not be read again."""
 LINGER = 2.0
 """Seconds that a refused client has to read the reason."""
-
-
-class Patience(Struct, frozen=True, kw_only=True):
-    """Limits on clients. All in seconds but `connections`.
-
-    `idle` between two requests; `receive` for the whole of one request to come, and one more for each 64 KiB of it;
-    `send` for a client that does not read its answer.
-    """
-
-    idle: float = 75.0
-    receive: float = 30.0
-    send: float = 30.0
-    connections: int = 8192
 
 
 class Listening:

@@ -30,6 +30,19 @@ class Scale(Struct, frozen=True, kw_only=True):
         return self.min != 1 or self.max != 1
 
 
+class Patience(Struct, frozen=True, kw_only=True):
+    """Limits on clients. All in seconds but `connections`.
+
+    `idle` between two requests; `receive` for the whole of one request to come, and one more for each 64 KiB of it;
+    `send` for a client that does not read its answer.
+    """
+
+    idle: float = 75.0
+    receive: float = 30.0
+    send: float = 30.0
+    connections: int = 8192
+
+
 class Options(Struct, frozen=True, kw_only=True):
     """Everything that a server is told. Times in seconds, sizes in bytes."""
 
@@ -44,6 +57,7 @@ class Options(Struct, frozen=True, kw_only=True):
     queue: int = 256
     seconds: float = 30.0
     observers: tuple[str, ...] = ()
+    patience: Patience = Patience()
     scale: Scale = Scale()
     about: str = ""
 
@@ -65,6 +79,7 @@ def from_command_line(argv: list[str] | None = None) -> Options:
         queue=arguments.queue,
         seconds=arguments.seconds,
         observers=tuple(arguments.observer),
+        patience=Patience(idle=arguments.idle, receive=arguments.receive, connections=arguments.connections),
         scale=scale,
         about=_about(arguments),
     )
@@ -125,6 +140,11 @@ def _parser() -> argparse.ArgumentParser:
     limits.add_argument("--largest-body", type=int, default=64 << 20, help="bytes of a request")
     limits.add_argument("--queue", type=int, default=256, help="requests that may wait for a model; then 503")
     limits.add_argument("--seconds", type=float, default=30.0, help="of one inference; then 504")
+    limits.add_argument(
+        "--receive", type=float, default=30.0, help="seconds for a request to come, more for large ones"
+    )
+    limits.add_argument("--idle", type=float, default=75.0, help="seconds that a connection may be without a request")
+    limits.add_argument("--connections", type=int, default=8192, help="at once; then 503")
     scale = parser.add_argument_group("processes")
     scale.add_argument("--scale-min", type=int, default=1, help="0: none when there is nothing to do")
     scale.add_argument("--scale-max", type=int, default=1)

@@ -37,7 +37,7 @@ class Worker:
         observers = Observers([observer_from(written) for written in options.observers])
         limits = Limits(body=options.largest_body, queue=options.queue, seconds=options.seconds)
         self.application = Application(catalog, observers, limits)
-        self.listening = Listening(self.application)
+        self.listening = Listening(self.application, options.patience)
 
     def run(
         self,
