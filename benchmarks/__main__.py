@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "pipeline", "training", "install", "kills", "lab", "kubernetes")
+NAMES = ("startup", "pipeline", "training", "install", "kills", "lab", "kubernetes", "serving")
 
 
 def main() -> None:
