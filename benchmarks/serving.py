@@ -65,7 +65,7 @@ class Running:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=lambda: os.sched_setaffinity(0, {first}),
+                preexec_fn=lambda: os.sched_setaffinity(0, {first}),  # noqa: PLW1509 - this process has one thread
             )
 
     @property
@@ -240,10 +240,8 @@ def against_peers(directory: Path) -> bool:
             f" {median([each.rate for each in rounds]):8.0f} per second, failed {sum(each.failed for each in rounds)}"
         )
     return all(
-        [
-            verdict(f"times {name}'s requests per CPU-second", figures["ours"] / figures[name], 10, "×", at_least=True)
-            for name in PEERS
-        ]
+        verdict(f"times {name}'s requests per CPU-second", figures["ours"] / figures[name], 10, "×", at_least=True)
+        for name in PEERS
     )
 
 
@@ -419,7 +417,7 @@ def main(argv: list[str]) -> bool:
         if options.soak:
             return soak(Path(directory), options.soak)
         wanted = [options.only] if options.only else list(FIGURES)
-        return all([FIGURES[name](Path(directory)) for name in wanted])
+        return all(FIGURES[name](Path(directory)) for name in wanted)
 
 
 FIGURES = {

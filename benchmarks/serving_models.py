@@ -48,7 +48,7 @@ def image(path: Path) -> Path:
 
 
 def wide(path: Path) -> Path:
-    """Four square layers of 2,048: the weights must come from memory for each run, so that rows are best run together."""
+    """Four square layers of 2,048: each run reads all weights from memory, so that rows are best run together."""
     draw = np.random.default_rng(3)
     weights = {f"w{n}": draw.normal(size=(WIDE, WIDE)) / WIDE**0.5 for n in range(4)}
     nodes = [helper.make_node("MatMul", ["x" if n == 0 else f"h{n}", f"w{n}"], [f"h{n + 1}"]) for n in range(4)]

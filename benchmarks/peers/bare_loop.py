@@ -1,4 +1,4 @@
-"""ONNX Runtime and nothing else: `bare_loop.py MODEL SECONDS SHAPE…` prints runs and seconds; with 0 seconds it runs once."""
+"""ONNX Runtime and nothing else: `bare_loop.py MODEL SECONDS SHAPE…` prints runs and seconds, after a first run."""
 
 import sys
 import time

@@ -138,30 +138,39 @@ class _Builder:
         )
 
     def service(self, name: str, part: Service) -> Step:
-        shares, made_of, needs = [], [], []
-        weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
-        for each in weighted:
-            register, ingredients = self._model_of(each.model)
-            made_of += [ingredient for ingredient in ingredients if ingredient not in made_of]
-            needs += [register.name] if register else []
-            key = register.key if register else None
-            share = ModelShare(
-                model=each.model, register_key=key, weight=each.weight, headers=each.headers, shadow=each.shadow
-            )
-            shares.append(share)
-        if not isinstance(part.model, str):
-            made_of.append(setting("shares", [to_builtins(each) for each in part.model]))
+        shares, made_of = self._shares(part)
+        leading = max(shares, key=lambda share: share.weight)
         for word in ("scale", "latency"):
             if getattr(part, word) is not None:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
         work = Serve(
             service=name,
-            model=weighted[0].model.partition("@")[0],
-            shares=tuple(shares),
+            model=leading.model,
+            register_key=leading.register_key,
+            shares=() if isinstance(part.model, str) else shares,
             scale=part.scale,
             latency=_seconds(part.latency.p99) if part.latency else None,
         )
+        needs = [f"register/{share.model}" for share in shares if share.register_key]
         return self._add(f"serve/{name}", work, made_of, needs=tuple(needs), share=_share(part.resources), retries=1)
+
+    def _shares(self, part: Service) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
+        """The versions of a service, and what they add to its key."""
+        single = isinstance(part.model, str)
+        weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
+        shares, made_of = [], []
+        for each in weighted:
+            register, ingredients = self._model_of(each.model)
+            made_of += [ingredient for ingredient in ingredients if ingredient not in made_of]
+            key = register.key if register else None
+            shares.append(
+                ModelShare(
+                    model=each.model, register_key=key, weight=each.weight, headers=each.headers, shadow=each.shadow
+                )
+            )
+        if not single:
+            made_of.append(setting("shares", [to_builtins(each) for each in weighted]))
+        return tuple(shares), made_of
 
     def batch(self, name: str, part: Batch) -> Step:
         register, made_of = self._model_of(part.model)

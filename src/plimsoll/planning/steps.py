@@ -100,8 +100,7 @@ class Register(Struct, frozen=True, kw_only=True, tag_field="do", tag="register"
 class ModelShare(Struct, frozen=True, kw_only=True):
     """One version of a service's model and its part of the traffic.
 
-    `model` is what the file says: a name, or `name@version`. `register_key` is the key of the step that registers the
-    model in this plan, `None` when the file pins a version. `weight` and `shadow` are per cent of the requests.
+    `model` and `register_key` as in `Serve`; `weight` and `shadow` are per cent of the requests.
     """
 
     model: str
@@ -114,19 +113,21 @@ class ModelShare(Struct, frozen=True, kw_only=True):
 class Serve(Struct, frozen=True, kw_only=True, tag_field="do", tag="serve"):
     """Start a service and prove it with a real request.
 
-    `model` is the name under which it answers. `latency` is the promised 99th percentile in seconds, within which
-    requests may be computed together.
+    `model` is what the file says: a name, or `name@version`; of several, the one with the largest share.
+    `register_key` is the key of the step that registers the model in this plan, `None` when the file pins a version.
+    `shares` are all versions where the traffic is shared. `latency` is the promised 99th percentile in seconds.
     """
 
     service: str
     model: str
-    shares: tuple[ModelShare, ...]
+    register_key: str | None = None
+    shares: tuple[ModelShare, ...] = ()
     scale: Scale | None = None
     latency: float | None = None
 
 
 class Score(Struct, frozen=True, kw_only=True, tag_field="do", tag="score"):
-    """Score a file with a model in bounded memory; `model` and `register_key` as in `ModelShare`."""
+    """Score a file with a model in bounded memory; `model` and `register_key` as in `Serve`."""
 
     batch: str
     model: str

@@ -6,7 +6,7 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from plimsoll.planning.steps import Serve
+from plimsoll.planning.steps import ModelShare, Serve
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
@@ -29,7 +29,7 @@ def serve(attempt: Attempt) -> Progress:
     assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
     context = attempt.context
     versions, service = _service(context.state, work)
-    version = versions[max(range(len(versions)), key=lambda number: work.shares[number].weight)]
+    version = versions[0]
     began = time.monotonic()
     threads = max(1, int(attempt.step.share.cores))
     server = start_server(
@@ -85,11 +85,12 @@ def serve(attempt: Attempt) -> Progress:
 
 
 def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:
-    """The verified versions in the order of the shares, and what the server is told."""
+    """The verified versions, the one with the largest share first, and what the server is told."""
+    single = ModelShare(model=work.model, register_key=work.register_key)
     versions = []
     files: dict[str, ModelFile] = {}
     shares: dict[str, Share] = {}
-    for share in work.shares:
+    for share in sorted(work.shares or [single], key=lambda share: -share.weight):
         version, path = model_for_use(state, share.model, share.register_key)
         versions.append(version)
         name = str(version.version)
@@ -104,6 +105,6 @@ def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], Se
         )
     batching = {}
     if work.latency is not None:
-        batching[work.model] = Batching(rows=BATCH_ROWS, wait=BATCH_WAIT * work.latency, budget=work.latency)
-    traffic = {work.model: tuple(shares.values())}
+        batching[versions[0].name] = Batching(rows=BATCH_ROWS, wait=BATCH_WAIT * work.latency, budget=work.latency)
+    traffic = {versions[0].name: tuple(shares.values())}
     return versions, ServiceFile(models=tuple(files.values()), traffic=traffic, batching=batching)
