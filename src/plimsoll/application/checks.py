@@ -45,7 +45,11 @@ def _runnable_parts(file: ApplicationFile, target: str) -> None:
         if model.train.framework == "ray":
             hint = "name another framework, or start Ray in your own command with framework: none"
             _cannot(file, "framework ray", hint, *_framework(name))
-    for name, service in spec.services.items():
+    _service_settings(file, target)
+
+
+def _service_settings(file: ApplicationFile, target: str) -> None:
+    for name, service in file.application.spec.services.items():
         if service.scale is not None and service.scale.min > service.scale.max:
             _wrong(file, "scale.min is more than scale.max", "", "spec", "services", name, "scale", "min")
         for setting in ("scale", "latency") if target != "local" else ():
