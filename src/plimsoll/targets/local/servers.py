@@ -103,14 +103,17 @@ def start_server(
     threads: int = 1,
     scale: Scale | None = None,
     observers: Sequence[str] = (),
+    service_file: Path | None = None,
 ) -> Server:
     """Start a server for verified model files on a free port.
 
-    `directory` is for its service file and its ready file; `observers` are written as `runtime.server.observers` says.
+    `directory` is for its ready file, and for its service file unless that has a place of its own; `observers` are
+    written as `runtime.server.observers` says.
     """
     ready_file = directory / "ready.json"
     ready_file.unlink(missing_ok=True)
-    service_file = directory / "service.json"
+    service_file = service_file or directory / "service.json"
+    service_file.parent.mkdir(parents=True, exist_ok=True)
     replace_file(service_file, msgspec.json.encode(service))
     ends: queue.Queue[Ended] = queue.Queue()
     argv = [sys.executable, "-m", "plimsoll.runtime.server", "--service", str(service_file), "--port", "0"]

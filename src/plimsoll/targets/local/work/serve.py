@@ -39,6 +39,8 @@ def serve(attempt: Attempt) -> Progress:
         log=attempt.log(0),
         threads=threads,
         scale=work.scale if context.watch else None,
+        # Not in the attempt's directory, which is moved when the attempt is done: the server reads it again later.
+        service_file=context.state.services / work.service / "service.json",
     )
     keep = False
     try:
