@@ -41,10 +41,20 @@ def timed(argv: Sequence[str], directory: Path, environment: dict[str, str] | No
     return Timing(wall=wall, cpu=cpu)
 
 
+def _environment(requirements: Sequence[str]) -> Path:
+    name = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:16]
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plimsoll" / "peers" / name
+
+
+def peer_if_made(requirements: Sequence[str]) -> Path | None:
+    """The python of a peer's environment, if `peer` has made it before."""
+    base = _environment(requirements)
+    return base / "bin" / "python" if (base / "complete").exists() else None
+
+
 def peer(requirements: Sequence[str]) -> Path:
     """The python of an environment with a peer's packages in it, made once and kept in the cache."""
-    name = hashlib.sha256("\n".join([sys.version, *requirements]).encode()).hexdigest()[:16]
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plimsoll" / "peers" / name
+    base = _environment(requirements)
     python = base / "bin" / "python"
     if not (base / "complete").exists():
         print(f"  making an environment with {', '.join(requirements)} …", flush=True)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -85,18 +86,72 @@ def slow_model(path: Path) -> Path:
     return save(path, graph)
 
 
+def scaled_model(path: Path, factor: float) -> Path:
+    """Any rows of two columns times a factor."""
+    graph = helper.make_graph(
+        [helper.make_node("Mul", ["x", "factor"], ["y"])],
+        "scaled",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 2])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 2])],
+        [numpy_helper.from_array(np.float32(factor).reshape(()), "factor")],
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save(path, graph)
+
+
+def lookup_model(path: Path, work: int = 0) -> Path:
+    """Rows of a table by number: a number beyond the table makes the model fail. `work` adds products of matrices."""
+    size = 256
+    nodes = [helper.make_node("Gather", ["table", "i"], ["h0"])]
+    nodes += [helper.make_node("MatMul", [f"h{n}", "w"], [f"h{n + 1}"]) for n in range(work)]
+    table = np.arange(10, dtype=np.float32)[:, None] * np.ones(size, dtype=np.float32)
+    graph = helper.make_graph(
+        nodes,
+        "lookup",
+        [helper.make_tensor_value_info("i", TensorProto.INT64, [None])],
+        [helper.make_tensor_value_info(f"h{work}", TensorProto.FLOAT, [None, size])],
+        [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.eye(size, dtype=np.float32), "w")],
+    )
+    return save(path, graph)
+
+
 class Server:
-    def __init__(self, model: Path, directory: Path, *arguments: str) -> None:
+    """A server process; `model` is a file that is served as version 3 of `m`, or none when `arguments` say what is."""
+
+    def __init__(self, model: Path | None, directory: Path, *arguments: str) -> None:
         ready = directory / "ready.json"
-        argv = [sys.executable, "-m", "plimsoll.runtime.server", "--name", "m", "--version", "3", "--model", str(model)]
-        self.process = subprocess.Popen([*argv, "--ready-file", str(ready), *arguments], stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 30
+        ready.unlink(missing_ok=True)
+        argv = [sys.executable, "-m", "plimsoll.runtime.server", "--ready-file", str(ready)]
+        if model is not None:
+            argv += ["--name", "m", "--version", "3", "--model", str(model)]
+        self.process = subprocess.Popen([*argv, *arguments], stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 50
         while not ready.exists():
             assert self.process.poll() is None, self.process.stderr and self.process.stderr.read()
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        self.url = json.loads(ready.read_text())["url"]
+        told = json.loads(ready.read_text())
+        self.url = told["url"]
+        self.grpc = told.get("grpc", "")
         self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def connect(self) -> socket.socket:
+        host, port = self.url.removeprefix("http://").split(":")
+        return socket.create_connection((host, int(port)), timeout=30)
+
+    def ask(self, raw: bytes, *more: bytes) -> bytes:
+        """Send bytes and read until the server ends the connection."""
+        with self.connect() as connection:
+            for part in (raw, *more):
+                connection.sendall(part)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def metric(self, start: str) -> float:
+        """The value of the first line of the metrics page that starts so; 0 when there is none."""
+        for line in self.client.get("/metrics").text.splitlines():
+            if line.startswith(start):
+                return float(line.rpartition(" ")[2])
+        return 0.0
 
     def stop(self) -> int:
         self.client.close()
@@ -123,3 +178,10 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(identity_model(directory / "model.onnx"), directory)
     yield server
     assert server.stop() == 0
+
+
+def until(holds: Callable[[], bool], limit: float = 50) -> None:
+    deadline = time.monotonic() + limit
+    while not holds():
+        assert time.monotonic() < deadline, f"what was waited for did not come within {limit} s"
+        time.sleep(0.01)

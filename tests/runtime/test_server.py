@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from plimsoll.runtime.server.observers import Answer, Observer, Reply
 from plimsoll.runtime.tensors import DTYPES
 
-from .conftest import Server, slow_model
+from .conftest import Server, linear_model, until
 
 INFER = "/v2/models/m/infer"
 GOOD: dict[str, Any] = {
@@ -56,7 +60,7 @@ def test_only_the_outputs_that_are_asked_for_come(linear: Server) -> None:
 @pytest.mark.parametrize(
     ("path", "key", "value"),
     [
-        ("/v2", "extensions", ["binary_tensor_data"]),
+        ("/v2", "extensions", ["binary_tensor_data", "model_repository"]),
         ("/v2/health/live", "live", True),
         ("/v2/health/ready", "ready", True),
         ("/v2/models/m/ready", "ready", True),
@@ -124,8 +128,6 @@ def test_a_wrong_path_or_method_is_answered_with_its_status(
 
 
 def test_a_body_that_is_too_large_is_refused(tmp_path: Path, linear: Server) -> None:
-    from .conftest import linear_model
-
     server = Server(linear_model(tmp_path / "m.onnx"), tmp_path, "--largest-body", "1000")
     try:
         assert server.client.post(INFER, content=b"x" * 2000).status_code == 413
@@ -287,26 +289,39 @@ def test_prometheus_reads_counts_and_latencies(linear: Server) -> None:
     linear.client.post(INFER, json={})
     page = linear.client.get("/metrics")
     assert page.headers["content-type"].startswith("text/plain")
-    assert 'plimsoll_requests_total{code="200",model="m"}' in page.text
-    assert 'plimsoll_requests_total{code="400",model="m"}' in page.text
-    assert 'plimsoll_request_seconds_bucket{le="0.001",model="m"}' in page.text
+    assert 'plimsoll_requests_total{code="200",model="m",version="3"}' in page.text
+    assert 'plimsoll_requests_total{code="400",model="m",version="3"}' in page.text
+    assert 'plimsoll_request_seconds_bucket{le="0.001",model="m",version="3"}' in page.text
     assert 'plimsoll_model_info{model="m",version="3"} 1.0' in page.text
 
 
 def test_a_request_under_way_is_answered_when_the_server_is_told_to_end(tmp_path: Path) -> None:
-    server = Server(slow_model(tmp_path / "m.onnx"), tmp_path, "--drain", "30")
-    rows = 256
-    body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [rows, 1024], "data": [1.0] * (rows * 1024)}]}
-    answers: list[httpx.Response] = []
-    asking = threading.Thread(target=lambda: answers.append(server.client.post(INFER, json=body, timeout=60)))
-    with httpx.Client(base_url=server.url) as watching:
-        asking.start()
-        while 'plimsoll_requests_under_way{model="m"} 1.0' not in watching.get("/metrics").text and asking.is_alive():
-            pass
+    """The request is made to last: its last byte is sent after the server has been told to end."""
+    server = Server(linear_model(tmp_path / "m.onnx"), tmp_path, "--drain", "30")
+    body = json.dumps(GOOD).encode()
+    head = f"POST {INFER} HTTP/1.1\r\nhost: here\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as asking:
+        asking.sendall(head + body[:-1])
+        until(lambda: 'plimsoll_requests_under_way{model="m"} 1.0' in server.client.get("/metrics").text)
+        server.client.close()
         server.process.terminate()
-        asking.join(60)
-    assert [answer.status_code for answer in answers] == [200]
-    assert server.stop() == 0
+        until(lambda: refuses(host, int(port)))
+        asking.sendall(body[-1:])
+        answer = b"".join(iter(lambda: asking.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b'"data":[1.0,-1.0]' in answer
+    assert server.process.wait(60) == 0
+    server.stop()
+
+
+def refuses(host: str, port: int) -> bool:
+    """Whether nobody listens there any more."""
+    try:
+        socket.create_connection((host, port), timeout=10).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def run_server(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -326,3 +341,60 @@ def test_a_taken_port_is_named(linear: Server, tmp_path: Path) -> None:
     ended = run_server("--model", str(tmp_path), "--port", linear.url.rpartition(":")[2])
     assert ended.returncode == 1
     assert "the port cannot be taken" in ended.stderr
+
+
+class Recorder(Observer):
+    """Writes down what it is told, answers a path, adds an output: what the seam offers."""
+
+    headers = frozenset({"traceparent"})
+    paths = ("/v2/feedback",)
+
+    def __init__(self, file: str) -> None:
+        self.file = Path(file)
+
+    def answered(self, answers: Sequence[Answer]) -> None:
+        with self.file.open("a") as file:
+            for each in answers:
+                arrays = {name: array.tolist() for name, array in {**each.inputs, **each.outputs}.items()}
+                told = [each.model, each.version, each.digest, each.status, arrays, dict(each.headers), each.reason]
+                file.write(json.dumps(told) + "\n")
+
+    def more_outputs(
+        self, model: Any, parameters: Mapping[str, Any], inputs: Mapping[str, Any], outputs: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return {"twice": outputs["score"] * 2} if parameters.get("twice") else {}
+
+    def respond(self, method: str, path: str, body: bytes) -> Reply:
+        return Reply(status=202, body=f"{method} {path} {body.decode()}".encode())
+
+    def page(self) -> bytes:
+        return b"recorder_is_there 1\n"
+
+
+def test_an_observer_is_told_of_every_answer_and_adds_outputs_paths_and_metrics(tmp_path: Path) -> None:
+    seen = tmp_path / "seen.jsonl"
+    written = "tests.runtime.test_server:Recorder=" + json.dumps({"file": str(seen)})
+    server = Server(linear_model(tmp_path / "m.onnx"), tmp_path, "--observer", written)
+    try:
+        trace = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+        answer = server.client.post(INFER, json={**GOOD, "parameters": {"twice": True}}, headers=trace).json()
+        assert answer["outputs"][2] == {"name": "twice", "datatype": "FP32", "shape": [2, 1], "data": [2.0, -2.0]}
+        assert server.client.post(INFER, json=changed(name="y")).status_code == 400
+        assert server.client.post("/v2/feedback", content=b"late").text == "POST /v2/feedback late"
+        assert "recorder_is_there 1" in server.client.get("/metrics").text
+    finally:
+        assert server.stop() == 0
+    good, bad = [json.loads(line) for line in seen.read_text().splitlines()]
+    digest = "sha256:" + hashlib.sha256((tmp_path / "m.onnx").read_bytes()).hexdigest()
+    assert good[:4] == ["m", "3", digest, 200]
+    assert good[4]["x"] == [[3.0, 1.0], [1.0, 1.0]]
+    assert good[4]["score"] == [[1.0], [-1.0]]
+    assert good[5] == trace
+    assert bad[3] == 400
+    assert "no input 'y'" in bad[6]
+
+
+def test_an_observer_that_is_not_there_is_one_line_of_reason(tmp_path: Path) -> None:
+    ended = run_server("--model", str(linear_model(tmp_path / "m.onnx")), "--observer", "plimsoll:Nothing")
+    assert ended.returncode == 1
+    assert "the observer cannot be attached" in ended.stderr

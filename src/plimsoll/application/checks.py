@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.model import Dataset, Scale, WeightedModel
+from plimsoll.application.model import Dataset, WeightedModel
 from plimsoll.application.scalars import environment_name
 from plimsoll.application.shape import near
 from plimsoll.errors import FileError
@@ -45,13 +45,24 @@ def _runnable_parts(file: ApplicationFile, target: str) -> None:
         if model.train.framework == "ray":
             hint = "name another framework, or start Ray in your own command with framework: none"
             _cannot(file, "framework ray", hint, *_framework(name))
-    for name, service in spec.services.items():
-        for setting in ("scale", "latency", "drift"):
-            value = getattr(service, setting)
-            if isinstance(value, Scale) and value.min > value.max:
-                _wrong(file, "scale.min is more than scale.max", "", "spec", "services", name, "scale", "min")
-            if value is not None:
-                _cannot(file, f"'{setting}' of a service", "remove it", "spec", "services", name, setting, key=True)
+    _service_settings(file, target)
+
+
+def _service_settings(file: ApplicationFile, target: str) -> None:
+    for name, service in file.application.spec.services.items():
+        if service.scale is not None and service.scale.min > service.scale.max:
+            _wrong(file, "scale.min is more than scale.max", "", "spec", "services", name, "scale", "min")
+        for setting in ("scale", "latency") if target != "local" else ():
+            if getattr(service, setting) is not None:
+                at = ("spec", "services", name, setting)
+                _wrong(
+                    file, f"this version cannot run '{setting}' of a service on a cluster", "remove it", *at, key=True
+                )
+        if not isinstance(service.model, str) and len(service.model) > 1 and target != "local":
+            hint = "name one model"
+            _wrong(file, "this version cannot share traffic on a cluster", hint, "spec", "services", name, "model")
+        if service.drift is not None:
+            _cannot(file, "'drift' of a service", "remove it", "spec", "services", name, "drift", key=True)
 
 
 def _framework(model: str) -> tuple[str, ...]:
@@ -121,8 +132,13 @@ def _shares(file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str |
     total = sum(share.weight for share in shares)
     if total != 100:
         _wrong(file, f"the weights sum to {total}", "they are per cent of the traffic and must sum to 100", *at)
-    if len(shares) > 1:
-        _cannot(file, "a service of several weighted models", "name one model", *at)
+    first = shares[0].model.partition("@")[0]
+    for number, share in enumerate(shares):
+        if share.model.partition("@")[0] != first:
+            hint = f"a service answers under one model's name; make another service, or name a version of {first}"
+            _wrong(file, f"'{share.model}' is another model than '{first}'", hint, *at, number, "model")
+        if share.model in [other.model for other in shares[:number]]:
+            _wrong(file, f"'{share.model}' is named twice", "give it one share", *at, number, "model")
 
 
 def _batches(file: ApplicationFile, _: str) -> None:

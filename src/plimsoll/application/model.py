@@ -115,6 +115,13 @@ class WeightedModel(Part, frozen=True, kw_only=True):
 
     model: ModelReference
     weight: Annotated[int, Meta(ge=0, le=100, description="per cent of the requests")]
+    headers: Annotated[
+        dict[str, str],
+        Meta(description="a request that has all of these goes to this version, whatever the weights say"),
+    ] = {}
+    shadow: Annotated[
+        int, Meta(ge=0, le=100, description="per cent of the requests that it gets a copy of; nobody sees its answers")
+    ] = 0
 
 
 class Scale(Part, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "down": "Stop the run that is under way and its services.",
         "models": "List models, show one's lineage, or compare two.",
         "predict": "Ask a service for predictions on a file.",
+        "promote": "Move a running service to another version, step by step.",
         "report": "Draw a run as one HTML page.",
         "check": "Prove by behaviour what a Kubernetes cluster can carry.",
         "verify": "Judge an evidence bundle again, without the cluster.",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from plimsoll.application.model import Application, Batch, Dataset, Model, Resources, Service, Train
+from msgspec import to_builtins
+
+from plimsoll.application.model import Application, Batch, Dataset, Model, Resources, Service, Train, WeightedModel
 from plimsoll.application.scalars import duration_in_seconds, memory_in_bytes
 from plimsoll.application.workspace import Workspace
 from plimsoll.planning.facts import Facts
@@ -14,6 +16,7 @@ from plimsoll.planning.steps import (
     Ingredient,
     InputFile,
     MakeEnvironment,
+    ModelShare,
     Plan,
     Register,
     RunCommand,
@@ -135,16 +138,39 @@ class _Builder:
         )
 
     def service(self, name: str, part: Service) -> Step:
-        assert isinstance(part.model, str)  # noqa: S101 - shares of traffic were refused by the checks
-        register, made_of = self._model_of(part.model)
-        return self._add(
-            f"serve/{name}",
-            Serve(service=name, model=part.model, register_key=register.key if register else None),
-            made_of,
-            needs=(register.name,) if register else (),
-            share=_share(part.resources),
-            retries=1,
+        shares, made_of = self._shares(part)
+        leading = max(shares, key=lambda share: share.weight)
+        for word in ("scale", "latency"):
+            if getattr(part, word) is not None:
+                made_of.append(setting(word, to_builtins(getattr(part, word))))
+        work = Serve(
+            service=name,
+            model=leading.model,
+            register_key=leading.register_key,
+            shares=() if isinstance(part.model, str) else shares,
+            scale=part.scale,
+            latency=_seconds(part.latency.p99) if part.latency else None,
         )
+        needs = [f"register/{share.model}" for share in shares if share.register_key]
+        return self._add(f"serve/{name}", work, made_of, needs=tuple(needs), share=_share(part.resources), retries=1)
+
+    def _shares(self, part: Service) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
+        """The versions of a service, and what they add to its key."""
+        single = isinstance(part.model, str)
+        weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
+        shares, made_of = [], []
+        for each in weighted:
+            register, ingredients = self._model_of(each.model)
+            made_of += [ingredient for ingredient in ingredients if ingredient not in made_of]
+            key = register.key if register else None
+            shares.append(
+                ModelShare(
+                    model=each.model, register_key=key, weight=each.weight, headers=each.headers, shadow=each.shadow
+                )
+            )
+        if not single:
+            made_of.append(setting("shares", [to_builtins(each) for each in weighted]))
+        return tuple(shares), made_of
 
     def batch(self, name: str, part: Batch) -> Step:
         register, made_of = self._model_of(part.model)

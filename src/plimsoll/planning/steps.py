@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from plimsoll.application.model import Framework, Topology
+from plimsoll.application.model import Framework, Scale, Topology
 
 
 class Share(Struct, frozen=True, kw_only=True):
@@ -97,16 +97,33 @@ class Register(Struct, frozen=True, kw_only=True, tag_field="do", tag="register"
     lineage: tuple[Ingredient, ...] = ()
 
 
+class ModelShare(Struct, frozen=True, kw_only=True):
+    """One version of a service's model and its part of the traffic.
+
+    `model` and `register_key` as in `Serve`; `weight` and `shadow` are per cent of the requests.
+    """
+
+    model: str
+    register_key: str | None = None
+    weight: int = 100
+    headers: dict[str, str] = {}
+    shadow: int = 0
+
+
 class Serve(Struct, frozen=True, kw_only=True, tag_field="do", tag="serve"):
     """Start a service and prove it with a real request.
 
-    `model` is what the file says: a name, or `name@version`. `register_key` is the key of the step that registers the
-    model in this plan, `None` when the file pins a version.
+    `model` is what the file says: a name, or `name@version`; of several, the one with the largest share.
+    `register_key` is the key of the step that registers the model in this plan, `None` when the file pins a version.
+    `shares` are all versions where the traffic is shared. `latency` is the promised 99th percentile in seconds.
     """
 
     service: str
     model: str
     register_key: str | None = None
+    shares: tuple[ModelShare, ...] = ()
+    scale: Scale | None = None
+    latency: float | None = None
 
 
 class Score(Struct, frozen=True, kw_only=True, tag_field="do", tag="score"):

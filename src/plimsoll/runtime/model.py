@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,8 +33,12 @@ DATATYPES = {
 class Model:
     """A session and what it takes and gives. Safe to run from several threads at once."""
 
-    def __init__(self, path: Path, name: str, *, threads: int = 1) -> None:
-        """Load a model file. Raises TargetError when it cannot be served, MissingExtra without ONNX Runtime."""
+    def __init__(self, path: Path, name: str, *, threads: int = 1, digest: str = "") -> None:
+        """Load a model file; `digest` is what it is known by, its own SHA-256 when nothing is given.
+
+        Raises TargetError when it cannot be served, MissingExtra without ONNX Runtime."""
+        self.path = path
+        self._digest = digest
         try:
             import onnxruntime
         except ImportError:
@@ -58,6 +63,17 @@ class Model:
         )
         self._inputs = {tensor.name: tensor for tensor in self.spec.inputs}
         self._outputs = [tensor.name for tensor in self.spec.outputs]
+        # The public `run` asks the session for its inputs' names each time, which doubles the cost of a small model;
+        # what it would check has been checked when it comes here.
+        self._run = getattr(self._session, "_sess", self._session).run
+
+    @property
+    def digest(self) -> str:
+        """`sha256:…` of the registry's version, or of the file when it came from no registry."""
+        if not self._digest:
+            with self.path.open("rb") as file:
+                self._digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        return self._digest
 
     def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
         """Raise BadTensor when an input of this name, datatype and shape is not one of the model's."""
@@ -72,19 +88,29 @@ class Model:
         if not fits:
             raise BadTensor(f"input '{name}' has the shape {list(wanted.shape)}, not {list(shape)}")
 
-    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = ()) -> dict[str, Array]:
-        """Arrays by output name. Raises BadTensor when inputs are missing or the model cannot compute with them."""
-        missing = [name for name in self._inputs if name not in inputs]
-        if missing:
+    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: Any = None) -> dict[str, Array]:
+        """Arrays by output name. Raises BadTensor when inputs are missing or the model cannot compute with them.
+
+        `options` are of `run_options`; setting `terminate` in them ends the run early, with BadTensor.
+        """
+        if len(inputs) != len(self._inputs):
+            missing = [name for name in self._inputs if name not in inputs]
             raise BadTensor(f"the input {', '.join(missing)} is missing")
-        wanted = list(outputs) or self._outputs
-        unknown = [name for name in wanted if name not in self._outputs]
-        if unknown:
-            raise BadTensor(f"there is no output '{unknown[0][:80]}'; the model has {', '.join(self._outputs)}")
+        if outputs:
+            unknown = [name for name in outputs if name not in self._outputs]
+            if unknown:
+                raise BadTensor(f"there is no output '{unknown[0][:80]}'; the model has {', '.join(self._outputs)}")
+        wanted = outputs or self._outputs
         try:
-            return dict(zip(wanted, self._session.run(wanted, dict(inputs)), strict=True))
+            return dict(zip(wanted, self._run(wanted, inputs, options), strict=True))
         except Exception as error:  # ONNX Runtime's errors share no base but this
             raise BadTensor(f"the model cannot compute with these inputs: {str(error)[:500]}") from error
+
+    def run_options(self) -> Any:
+        """Options of one run, which can be told to end."""
+        import onnxruntime
+
+        return onnxruntime.RunOptions()
 
 
 def _spec(tensor: Any, path: Path) -> TensorSpec:

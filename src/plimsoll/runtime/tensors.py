@@ -32,6 +32,8 @@ DTYPES: dict[str, type[np.generic]] = {
 }
 """Protocol datatype to numpy's. BF16 is left out: numpy has no such type."""
 
+_DATATYPES = {(np.dtype(kind).kind, np.dtype(kind).itemsize): name for name, kind in DTYPES.items()}
+
 _KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "O": "OU"}
 """Which kinds of JSON values each kind of tensor takes."""
 
@@ -46,6 +48,12 @@ def dtype_of(datatype: str) -> type[np.generic]:
         return DTYPES[datatype]
     except KeyError:
         raise BadTensor(f"datatype '{datatype[:20]}' is not supported; there are {', '.join(DTYPES)}") from None
+
+
+def datatype_of(array: Array) -> str:
+    """The protocol's word for an array's type. Raises KeyError for one that it has no word for."""
+    # By kind and size, not by type: numpy has two types of eight-byte integers, and ONNX Runtime gives the other one.
+    return _DATATYPES[array.dtype.kind, array.dtype.itemsize]
 
 
 def from_json(data: Any, datatype: str, shape: Sequence[int]) -> Array:
@@ -85,6 +93,8 @@ def from_binary(raw: memoryview, datatype: str, shape: Sequence[int]) -> Array:
             f"binary data has {len(raw)} bytes, shape {list(shape)} of {datatype} wants {count * dtype.itemsize}"
         )
     array = np.frombuffer(raw, dtype=dtype.newbyteorder("<")).reshape(shape)
+    if not array.flags.aligned:
+        array = array.copy()
     if dtype.kind == "b" and array.size and int(array.view(np.uint8).max()) > 1:
         raise BadTensor("binary data of BOOL has bytes other than 0 and 1")
     return array
@@ -100,10 +110,11 @@ def to_json(array: Array) -> list[Any]:
     return values
 
 
-def to_binary(array: Array) -> bytes:
-    """Little-endian bytes in row-major order; text with its length before each element."""
+def to_binary(array: Array) -> bytes | memoryview:
+    """Little-endian bytes in row-major order, not copied where the array lies so; text after its length."""
     if array.dtype.kind != "O":
-        return np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
+        laid = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        return laid.reshape(-1).view(np.uint8).data if array.size else b""
     encoded = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel().tolist()]
     return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
 

@@ -1,96 +1,45 @@
-"""`python -m plimsoll.runtime.server`: one model version behind an address, until it is told to end."""
+"""`python -m plimsoll.runtime.server`: models behind an address, until it is told to end."""
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import contextlib
 import json
 import os
-import signal
 import socket
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NoReturn
 
 from plimsoll.errors import MissingExtra, PlimsollError, TargetError
+from plimsoll.files import replace_file
+from plimsoll.runtime.server.options import Options, from_command_line
 
 
 def main() -> None:
     """Serve; exit 0 after a drained shutdown, 1 with one line of reason when it cannot start."""
-    arguments = _arguments()
     try:
-        serve(arguments)
+        options = from_command_line()
+        listener = listener_at(options.host, options.port)
+        if options.scale.supervised:
+            from plimsoll.runtime.server.supervisor import Supervisor
+
+            Supervisor(options, listener, lambda grpc_port: say_ready(options, listener, grpc_port)).run()
+        else:
+            serve(options, listener)
     except PlimsollError as error:
         _end(error.on_one_line())
 
 
-def serve(arguments: argparse.Namespace) -> None:
-    """Load the model, take the port, answer until SIGTERM or SIGINT. Raises PlimsollError when it cannot."""
+def serve(options: Options, listener: socket.socket) -> None:
+    """Answer in this process. Raises PlimsollError when it cannot."""
     try:
-        import uvicorn
-        import uvloop
-
-        from plimsoll.runtime.model import Model
-        from plimsoll.runtime.server.app import Application
+        from plimsoll.runtime.server.worker import Worker
     except ImportError:
         raise MissingExtra("serve", "the inference server") from None
-    listener = _listener(arguments.host, arguments.port)
-    model = Model(arguments.model, arguments.name, threads=arguments.threads)
-    application = Application(model, arguments.version, threads=arguments.threads, largest_body=arguments.largest_body)
-
-    class Server(uvicorn.Server):
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            # uvicorn raises the signal again at its end; a drained server has ended well.
-            yield
-
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            _say_ready(arguments, listener)
-
-        async def until_told(self) -> None:
-            loop = asyncio.get_running_loop()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, self.drain)
-            await self.serve(sockets=[listener])
-
-        def drain(self) -> None:
-            application.ready = False
-            self.should_exit = True
-
-    config = uvicorn.Config(
-        application,
-        loop="uvloop",
-        http="httptools",
-        lifespan="off",
-        interface="asgi3",
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        date_header=False,
-        timeout_graceful_shutdown=int(max(1, arguments.drain)),
-    )
-    uvloop.run(Server(config).until_told())
+    Worker(options).run(listener, ready=lambda grpc_port: say_ready(options, listener, grpc_port))
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m plimsoll.runtime.server", description=__doc__)
-    parser.add_argument("--name", required=True, help="the model's name in the protocol's paths")
-    parser.add_argument("--version", default="1")
-    parser.add_argument("--model", type=Path, required=True, help="an ONNX file")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument("--threads", type=int, default=1, help="of one inference, and inferences at once")
-    parser.add_argument("--ready-file", type=Path, help="where the address is written when it answers")
-    parser.add_argument("--drain", type=float, default=10.0, help="seconds for requests under way at the end")
-    parser.add_argument("--largest-body", type=int, default=64 << 20, help="bytes of a request")
-    return parser.parse_args()
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    listener = socket.socket()
+def listener_at(host: str, port: int) -> socket.socket:
+    """The socket that takes the port; it listens when there is who answers. Raises TargetError."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -103,14 +52,17 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _say_ready(arguments: argparse.Namespace, listener: socket.socket) -> None:
-    url = f"http://{arguments.host}:{listener.getsockname()[1]}"
-    about = json.dumps({"url": url, "pid": os.getpid()})
-    print(f"{arguments.name} version {arguments.version} at {url}", flush=True)
-    if arguments.ready_file:
-        temporary = arguments.ready_file.with_suffix(".part")
-        temporary.write_text(about, encoding="ascii")
-        temporary.replace(arguments.ready_file)
+def say_ready(options: Options, listener: socket.socket, grpc_port: int | None) -> None:
+    """Say the address on standard output and in the ready file."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    url = f"http://{host}:{listener.getsockname()[1]}"
+    print(f"{options.about} at {url}", flush=True)
+    about: dict[str, object] = {"url": url, "pid": os.getpid()}
+    if grpc_port is not None:
+        about["grpc"] = f"{host}:{grpc_port}"
+        print(f"  and by gRPC at {about['grpc']}", flush=True)
+    if options.ready_file:
+        replace_file(options.ready_file, json.dumps(about).encode())
 
 
 def _end(reason: str) -> NoReturn:

@@ -1,36 +1,64 @@
-"""What Prometheus reads: requests by outcome, latencies, requests under way, which model it is."""
+"""What Prometheus reads: requests by outcome, latencies, requests under way, which models there are."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
-BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds: from the smallest models to the longest that anybody waits for."""
+from plimsoll.runtime.server.counts import BUCKETS, Count, Counts, Record
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
-class Metrics:
-    """The server's own registry, so that two servers in one process do not mix."""
+def page(counts: Counts) -> bytes:
+    """The exposition text."""
+    registry = CollectorRegistry()
+    registry.register(_Page(counts))
+    return bytes(generate_latest(registry))
 
-    content_type = CONTENT_TYPE_LATEST
 
-    def __init__(self, model: str, version: str) -> None:
-        self._registry = CollectorRegistry()
-        requests = Counter("plimsoll_requests", "Requests by status", ["model", "code"], registry=self._registry)
-        latency = Histogram(
-            "plimsoll_request_seconds", "Latency of inference", ["model"], buckets=BUCKETS, registry=self._registry
-        )
-        under_way = Gauge("plimsoll_requests_under_way", "Requests not answered", ["model"], registry=self._registry)
-        Info("plimsoll_model", "What is served", registry=self._registry).info({"model": model, "version": version})
-        self._model = model
-        self._requests = requests
-        self.latency = latency.labels(model)
-        self.under_way = under_way.labels(model)
+class _Page(Collector):  # type: ignore[misc]  # the library's types are not read
+    def __init__(self, counts: Counts) -> None:
+        self._counts = counts
 
-    def answered(self, status: int) -> None:
-        """Count one answer."""
-        self._requests.labels(self._model, str(status)).inc()
+    def collect(self) -> Iterator[Any]:
+        counts = self._counts.counts
+        yield from _families("plimsoll", "inference", [(count, count.records.answers) for count in counts])
+        copies = [(count, count.records.copies) for count in counts if count.records.copies.codes]
+        if copies:
+            yield from _families("plimsoll_shadow", "copies whose answers nobody got", copies)
+        there = [count for count in counts if count.there]
+        under_way = GaugeMetricFamily("plimsoll_requests_under_way", "Requests not answered", labels=["model"])
+        for model in dict.fromkeys(count.model for count in there):
+            under_way.add_metric([model], self._counts.under_way.get(model, 0))
+        yield under_way
+        info = InfoMetricFamily("plimsoll_model", "What is served", labels=["model", "version"])
+        for count in there:
+            info.add_metric([count.model, count.version], {})
+        yield info
+        lost = CounterMetricFamily("plimsoll_observations_lost", "Answers that the observers were too slow for")
+        lost.add_metric([], self._counts.lost)
+        yield lost
 
-    def page(self) -> bytes:
-        """The exposition text."""
-        return bytes(generate_latest(self._registry))
+
+def _families(prefix: str, what: str, records: list[tuple[Count, Record]]) -> Iterator[Any]:
+    by = ["model", "version"]
+    requests = CounterMetricFamily(f"{prefix}_requests", f"Requests by status: {what}", labels=[*by, "code"])
+    latency = HistogramMetricFamily(f"{prefix}_request_seconds", f"Latency of {what}", labels=by)
+    runs = CounterMetricFamily(f"{prefix}_model_runs", f"Runs of the model: {what}", labels=by)
+    for count, record in records:
+        labels = [count.model, count.version]
+        for code, number in sorted(record.codes.items()):
+            requests.add_metric([*labels, str(code)], number)
+        below, buckets = 0, []
+        for bound, number in zip((*map(str, BUCKETS), "+Inf"), record.latencies, strict=True):
+            below += number
+            buckets.append((bound, below))
+        latency.add_metric(labels, buckets, record.seconds)
+        runs.add_metric(labels, record.runs)
+    yield from (requests, latency, runs)

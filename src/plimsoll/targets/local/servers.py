@@ -7,14 +7,16 @@ import queue
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 
+from plimsoll.application.model import Scale
 from plimsoll.files import replace_file
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.logs import last_words
 from plimsoll.targets.local.state import StateDirectory
@@ -30,7 +32,7 @@ DRAIN_LIMIT = 5.0
 
 
 class RunningService(Struct, frozen=True, kw_only=True):
-    """A service that is up: what `predict` and `status` read."""
+    """A service that is up: what `predict`, `promote` and `status` read."""
 
     name: str
     url: str
@@ -38,14 +40,18 @@ class RunningService(Struct, frozen=True, kw_only=True):
     model: str
     version: int
     run: str
+    service_file: str = ""
 
 
 class Server:
     """One server process."""
 
-    def __init__(self, process: Process, ready_file: Path, ends: queue.Queue[Ended], log: Path) -> None:
+    def __init__(
+        self, process: Process, ready_file: Path, service_file: Path, ends: queue.Queue[Ended], log: Path
+    ) -> None:
         self.process = process
         self.ready_file = ready_file
+        self.service_file = service_file
         self.ends = ends
         self.log = log
         self.url = ""
@@ -89,15 +95,34 @@ class Server:
 
 
 def start_server(
-    warden: Warden, version: ModelVersion, model: Path, *, directory: Path, log: Path, threads: int = 1
+    warden: Warden,
+    service: ServiceFile,
+    *,
+    directory: Path,
+    log: Path,
+    threads: int = 1,
+    scale: Scale | None = None,
+    observers: Sequence[str] = (),
+    service_file: Path | None = None,
 ) -> Server:
-    """Start a server for a verified model file on a free port. `directory` is for its ready file."""
+    """Start a server for verified model files on a free port.
+
+    `directory` is for its ready file, and for its service file unless that has a place of its own; `observers` are
+    written as `runtime.server.observers` says.
+    """
     ready_file = directory / "ready.json"
     ready_file.unlink(missing_ok=True)
+    service_file = service_file or directory / "service.json"
+    service_file.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(service_file, msgspec.json.encode(service))
     ends: queue.Queue[Ended] = queue.Queue()
-    argv = [sys.executable, "-m", "plimsoll.runtime.server", "--name", version.name, "--version", str(version.version)]
-    argv += ["--model", str(model), "--port", "0", "--threads", str(threads)]
-    argv += ["--ready-file", str(ready_file), "--drain", f"{DRAIN_LIMIT - 1:g}"]
+    argv = [sys.executable, "-m", "plimsoll.runtime.server", "--service", str(service_file), "--port", "0"]
+    argv += ["--threads", str(threads), "--ready-file", str(ready_file), "--drain", f"{DRAIN_LIMIT - 1:g}"]
+    if scale is not None:
+        argv += ["--scale-min", str(scale.min), "--scale-max", str(scale.max)]
+        argv += ["--scale-concurrency", str(scale.concurrency)]
+    for observer in observers:
+        argv += ["--observer", observer]
     mark = str(directory / "output")
     process = warden.spawn(
         argv,
@@ -107,7 +132,17 @@ def start_server(
         mark=mark,
         on_end=ends.put,
     )
-    return Server(process, ready_file, ends, log)
+    return Server(process, ready_file, service_file, ends, log)
+
+
+def single_model(version: ModelVersion, model: Path) -> ServiceFile:
+    """A service of one model version that gets all requests."""
+    return ServiceFile(models=(model_file(version, model),))
+
+
+def model_file(version: ModelVersion, model: Path) -> ModelFile:
+    """A verified version and its file as a server is told of it."""
+    return ModelFile(name=version.name, version=str(version.version), path=str(model), digest=version.digest)
 
 
 def announce(state: StateDirectory, service: RunningService) -> None:

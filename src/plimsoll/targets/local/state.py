@@ -9,6 +9,7 @@
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
       services/<name>.json      address and pid of a service that is up
+      services/<name>/          service.json: the versions that it serves and their weights; promote changes it
       latest/<verb>/<part>      link to the files of a step's newest result
 
 What ran on another target has the same below targets/<target>/; models and digests are common to all.

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import signal
 import time
+from typing import TYPE_CHECKING
 
-from plimsoll.planning.steps import Serve
+from plimsoll.planning.steps import ModelShare, Serve
+from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
+from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.models import model_for_use
-from plimsoll.targets.local.servers import RunningService, announce, start_server
+from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
+from plimsoll.targets.local.state import StateDirectory
+
+if TYPE_CHECKING:
+    from plimsoll.registry.models import ModelVersion
+
+BATCH_ROWS = 64
+"""Rows computed together at most where a latency is promised: beyond it runs get longer faster than fewer."""
+BATCH_WAIT = 0.1
+"""The part of the promised latency that a request may wait for others."""
 
 
 def serve(attempt: Attempt) -> Progress:
@@ -16,11 +28,19 @@ def serve(attempt: Attempt) -> Progress:
     work = attempt.step.work
     assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
     context = attempt.context
-    version, model = model_for_use(context.state, work.model, work.register_key)
+    versions, service = _service(context.state, work)
+    version = versions[0]
     began = time.monotonic()
     threads = max(1, int(attempt.step.share.cores))
     server = start_server(
-        context.warden, version, model, directory=attempt.directory, log=attempt.log(0), threads=threads
+        context.warden,
+        service,
+        directory=attempt.directory,
+        log=attempt.log(0),
+        threads=threads,
+        scale=work.scale if context.watch else None,
+        # Not in the attempt's directory, which is moved when the attempt is done: the server reads it again later.
+        service_file=context.state.services / work.service / "service.json",
     )
     keep = False
     try:
@@ -36,7 +56,7 @@ def serve(attempt: Attempt) -> Progress:
             end = server.stop() if server.url else None
             server.process.send(signal.SIGKILL)
     result = {
-        "model": version.reference,
+        "model": ", ".join(dict.fromkeys(each.reference for each in versions)),
         "digest": version.digest,
         "seconds_to_ready": round(ready, 3),
         "latency_ms": round(latency * 1000, 3),
@@ -50,6 +70,7 @@ def serve(attempt: Attempt) -> Progress:
             model=version.name,
             version=version.version,
             run=context.run,
+            service_file=str(server.service_file),
         )
         announce(context.state, up)
         context.kept[work.service] = server
@@ -63,3 +84,29 @@ def serve(attempt: Attempt) -> Progress:
             peak_memory=end.peak_memory,
         )
     return Outcome(state="done", result=result)
+
+
+def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:
+    """The verified versions, the one with the largest share first, and what the server is told."""
+    single = ModelShare(model=work.model, register_key=work.register_key)
+    versions = []
+    files: dict[str, ModelFile] = {}
+    shares: dict[str, Share] = {}
+    for share in sorted(work.shares or [single], key=lambda share: -share.weight):
+        version, path = model_for_use(state, share.model, share.register_key)
+        versions.append(version)
+        name = str(version.version)
+        files[name] = model_file(version, path)
+        # `m` and `m@1` are the same version until there is a second: its shares are then one.
+        before = shares.get(name, Share(version=name))
+        shares[name] = Share(
+            version=name,
+            weight=before.weight + share.weight,
+            headers={**before.headers, **{word.lower(): value for word, value in share.headers.items()}},
+            shadow=max(before.shadow, share.shadow),
+        )
+    batching = {}
+    if work.latency is not None:
+        batching[versions[0].name] = Batching(rows=BATCH_ROWS, wait=BATCH_WAIT * work.latency, budget=work.latency)
+    traffic = {versions[0].name: tuple(shares.values())}
+    return versions, ServiceFile(models=tuple(files.values()), traffic=traffic, batching=batching)

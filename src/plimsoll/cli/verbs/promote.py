@@ -1,0 +1,71 @@
+"""`plimsoll promote`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.errors import FileError
+
+
+@click.command("promote")
+@click.argument("reference")
+@file_option
+@click.option("--service", default=None, help="The service, where several have the model.")
+@click.option("--steps", default="5,25,50,100", show_default=True, help="Per cent of the requests, step by step.")
+@click.option("--requests", default=200, show_default=True, help="That each version must have answered at a step.")
+@click.option("--hold", default=10.0, show_default=True, help="Seconds that a step lasts at least.")
+@click.option("--limit", default=600.0, show_default=True, help="Seconds that a step lasts at most; then it goes back.")
+@json_option
+def command(
+    reference: str,
+    file: Path,
+    service: str | None,
+    steps: str,
+    requests: int,
+    hold: float,
+    limit: float,
+    as_json: bool,
+) -> int:
+    """Move a running service to REFERENCE (triage@2) step by step; back by itself when it is worse."""
+    from plimsoll.engine.promotion.moving import Pace, promote
+
+    pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=hold, limit=limit)
+    caught: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    done = promote(
+        state_beside(file),
+        reference,
+        service=service,
+        pace=pace,
+        say=lambda line: click.echo(line, err=as_json),
+        stopped=lambda: bool(caught),
+    )
+    if as_json:
+        print_json(done)
+    elif done.promoted:
+        click.echo(f"service {done.service}: {reference} answers all requests ({done.reason})")
+    else:
+        click.echo(f"service {done.service}: back to version {done.old}: {done.reason}")
+    return 0 if done.promoted else 128 + caught[0] if caught else 1
+
+
+def _steps(written: str) -> tuple[int, ...]:
+    try:
+        steps = tuple(int(each) for each in written.split(","))
+    except ValueError:
+        steps = ()
+    if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1 or steps[-1] != 100:
+        raise FileError(
+            f"'{written}' are no steps", where="--steps", hint="ascending per cent that end with 100, such as 10,50,100"
+        )
+    return steps

@@ -1,0 +1,247 @@
+"""One HTTP/1.1 connection: from bytes to requests to bytes, with a limit on everything that a client can draw out.
+
+Of our own and not an ASGI server's because the usual request (a head that came before, with its body, in one packet) is
+then answered within one call, without a task, a scope or a queue. Whatever is less usual goes the long way round.
+Source: RFC 9112.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, cast
+
+from plimsoll.runtime.server.bodies import Body
+from plimsoll.runtime.server.heads import LARGEST_HEAD, BadHead, Chunks, Head
+from plimsoll.runtime.server.responses import CONTINUE, Response, error, laid
+
+if TYPE_CHECKING:
+    from plimsoll.runtime.server.listening import Listening
+
+END = b"\r\n\r\n"
+READ_AHEAD = 256 << 10
+"""Bytes of requests to come that are taken in while one is being answered."""
+
+
+class Connection(asyncio.Protocol):
+    """Answers one request after the other; pipelined ones wait in `_buffer`."""
+
+    def __init__(self, listening: Listening) -> None:
+        self._listening = listening
+        self._application = listening.application
+        self._known = listening.known
+        self._buffer = bytearray()
+        self._body: Body | Chunks | None = None
+        self._last = False
+        self._half_closed = False
+        self._discarding = False
+        self._ended = False
+        self.head: Head | None = None
+        """Of the request that is under way."""
+        self.answering = False
+        self.stuck = False
+        """The client does not take what it was sent."""
+        self.active = True
+        """Something has come since the listening's last look."""
+        self.turn = 0
+        """Counts requests that did not come in one piece."""
+        self.seen: tuple[str, int] | None = None
+        self.since = 0.0
+        """State and turn at the listening's last look, and since when they are so."""
+        self.client = ""
+
+    # What the event loop says.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        self._transport = cast("asyncio.Transport", transport)
+        peer = transport.get_extra_info("peername")
+        self.client = peer[0] if isinstance(peer, tuple) else ""
+        own = transport.get_extra_info("socket")
+        if own is not None and own.family != socket.AF_UNIX:
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if not self._listening.welcome(self):
+            self._refuse(BadHead(503, "there are too many connections"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client has gone; what is being computed for it ends by itself."""
+        self._ended = True
+        self._listening.farewell(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer at once what can be answered at once."""
+        self.active = True
+        if self.head is None and not self._buffer and not self._discarding:
+            end = data.find(END) + 4
+            head = self._known.get(data[:end]) if end > 3 else None
+            if head is not None and len(data) - end == head.length:
+                self._handle(head, data[end:])
+                return
+        self._take(data)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; it may still read."""
+        self._half_closed = True
+        return self.answering and not self._discarding
+
+    def pause_writing(self) -> None:
+        """The client reads more slowly than it asks: no more is read from it until it has caught up."""
+        self.stuck = True
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        self.stuck = False
+        self.active = True
+        self._go_on()
+
+    # What the listening says.
+
+    @property
+    def state(self) -> str:
+        """What it waits for: `idle`, `receiving`, `answering`, `stuck` (the client does not read) or `lingering`."""
+        if self._discarding:
+            return "lingering"
+        if self.stuck:
+            return "stuck"
+        if self.answering:
+            return "answering"
+        return "idle" if self.head is None and not self._buffer else "receiving"
+
+    def finish(self) -> None:
+        """End after the request that is under way, at once when there is none."""
+        self._last = True
+        if self.state == "idle":
+            self._transport.close()
+
+    def give_up(self, reason: str) -> None:
+        """The client has drawn something out too long."""
+        if self.state == "receiving":
+            self._refuse(BadHead(408, reason))
+        else:
+            self._transport.abort()
+
+    # From bytes to requests.
+
+    def _take(self, data: bytes) -> None:
+        if self._discarding:
+            return
+        if isinstance(self._body, Body) and not self.answering:
+            data = self._body.fill(data)
+        self._buffer += data
+        self._advance()
+
+    def _advance(self) -> None:
+        """Handle what is complete."""
+        try:
+            while not (self.answering or self.stuck or self._discarding or self._ended):
+                if self.head is None and not self._next_head():
+                    break
+                head, body = self.head, self._next_body()
+                if head is None or body is None:
+                    break
+                self._body = None
+                self.turn += 1
+                self._handle(head, body)
+        except BadHead as bad:
+            self._refuse(bad)
+        if self._half_closed and not self.answering and not self._ended:
+            self._transport.close()
+        elif len(self._buffer) > READ_AHEAD and not self._ended:
+            self._transport.pause_reading()
+
+    def _go_on(self) -> None:
+        if not self._ended and not self.stuck and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._advance()
+
+    def _next_head(self) -> bool:
+        buffer = self._buffer
+        while buffer[:2] == b"\r\n":
+            del buffer[:2]
+        end = buffer.find(END, 0, LARGEST_HEAD)
+        if end < 0:
+            if len(buffer) >= LARGEST_HEAD:
+                raise BadHead(431, f"the head is larger than {LARGEST_HEAD} bytes")
+            return False
+        raw = bytes(buffer[: end + 4])
+        del buffer[: end + 4]
+        self.head = head = self._listening.head(raw)
+        largest = self._application.largest_body
+        if head.length is None:
+            self._body = Chunks(largest)
+        elif head.length > largest:
+            raise BadHead(413, f"the body is larger than {largest} bytes")
+        elif head.length > len(buffer):
+            self._body = Body(head.length, head.json_length)
+            self._body.fill(bytes(buffer))
+            buffer.clear()
+        if head.expects and self._body is not None and not buffer:
+            self._transport.write(CONTINUE)
+        return True
+
+    def _next_body(self) -> bytes | memoryview | None:
+        body = self._body
+        if body is None:
+            length = (self.head and self.head.length) or 0
+            taken = bytes(self._buffer[:length])
+            del self._buffer[:length]
+            return taken
+        if isinstance(body, Body):
+            return body.whole if body.complete else None
+        return bytes(body.body) if body.feed(self._buffer) else None
+
+    # From requests to bytes.
+
+    def _handle(self, head: Head, body: bytes | memoryview) -> None:
+        listening = self._listening
+        if not listening.in_turn:
+            listening.in_turn = True
+            listening.turns += 1
+            listening.loop.call_soon(listening.turn_over)
+        response = self._application.respond(head, body, self.client)
+        if isinstance(response, Response):
+            self.head = None
+            self._send(head, response)
+            return
+        self.head = head
+        self.answering = True
+        self._listening.later(self._answer_later(head, response))
+
+    async def _answer_later(self, head: Head, response: Awaitable[Response]) -> None:
+        answer = await response
+        self.answering = False
+        self.head = None
+        self.active = True
+        if self._ended:
+            return
+        self._send(head, answer)
+        self._go_on()
+
+    def _send(self, head: Head, response: Response) -> None:
+        last = (
+            self._last or (self._half_closed and not self._buffer) or not head.keep_alive or self._listening.last(self)
+        )
+        parts = laid(response, self._listening.date, last=last, bodiless=head.method == "HEAD")
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
+        if last:
+            self._ended = True
+            self._transport.close()
+
+    def _refuse(self, bad: BadHead) -> None:
+        """Answer what cannot be read on, and end; what still comes is read away so that the answer gets through."""
+        response = error(bad.status, str(bad))
+        self._transport.writelines(laid(response, self._listening.date, last=True, bodiless=False))
+        self._buffer.clear()
+        self._body = None
+        self.head = None
+        self._discarding = True
+        self.active = True
+        if self._half_closed or not self._transport.can_write_eof():
+            self._transport.close()
+        else:
+            self._transport.write_eof()

@@ -1,0 +1,58 @@
+"""Which of the protocol's resources a path names. Pure.
+
+Sources: Open Inference Protocol v2 (HTTP/REST), and the model repository extension of the protocol's origin.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Resource(Struct, frozen=True):
+    """What is asked for.
+
+    `kind` is one of `infer`, `model`, `model-ready`, `server`, `live`, `ready`, `metrics`, `index`, `load`, `unload`.
+
+    `version` is `None` when the path names none.
+    """
+
+    kind: str
+    model: str = ""
+    version: str | None = None
+
+    @property
+    def method(self) -> str:
+        """The method that it takes; what takes GET takes HEAD as well."""
+        return "POST" if self.kind in {"infer", "index", "load", "unload"} else "GET"
+
+
+class NoResource(Exception):
+    """A path that names nothing; the message says what it might have meant."""
+
+
+_FIXED = {
+    ("v2",): Resource("server"),
+    ("v2", "health", "live"): Resource("live"),
+    ("v2", "health", "ready"): Resource("ready"),
+    ("v2", "repository", "index"): Resource("index"),
+    ("metrics",): Resource("metrics"),
+}
+_OF_A_MODEL = {(): "model", ("ready",): "model-ready", ("infer",): "infer"}
+
+
+def resource_at(path: str) -> Resource:
+    """The resource. Raises NoResource."""
+    parts = tuple(part for part in path.split("/") if part)
+    fixed = _FIXED.get(parts)
+    if fixed is not None:
+        return fixed
+    match parts:
+        case ("v2", "repository", "models", model, "load" | "unload" as verb):
+            return Resource(verb, model)
+        case ("v2", "models", model, "versions", version, *rest) if tuple(rest) in _OF_A_MODEL:
+            return Resource(_OF_A_MODEL[tuple(rest)], model, version)
+        case ("v2", "models", model, *rest) if tuple(rest) in _OF_A_MODEL:
+            return Resource(_OF_A_MODEL[tuple(rest)], model)
+        case ("v2", "models", _, *rest):
+            raise NoResource(f"a model has no '{'/'.join(rest)[:80]}'")
+    raise NoResource("there is nothing here; the protocol's paths start with /v2/models")

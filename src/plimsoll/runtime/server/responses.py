@@ -1,0 +1,56 @@
+"""Responses, and how they are laid out in HTTP/1.1. Pure."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import msgspec
+from msgspec import Struct
+
+JSON = b"application/json"
+BINARY = b"application/octet-stream"
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Buffer = bytes | memoryview
+
+
+class Response(Struct, gc=False):
+    """A status and a body in parts. `headers` are whole lines beyond type, length and date."""
+
+    status: int
+    body: bytes | list[Buffer]
+    content_type: bytes = JSON
+    headers: bytes = b""
+
+
+_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_OK = _LINES[200] + b"content-type: application/json\r\ncontent-length: "
+
+
+def laid(response: Response, date: bytes, *, last: bool, bodiless: bool) -> list[Buffer]:
+    """The bytes of a response. `date` is a whole header line; `last` says that the connection ends after it."""
+    body = response.body
+    if response.status == 200 and not last and not bodiless and type(body) is bytes and response.content_type is JSON:
+        return [b"%b%d\r\n%b\r\n%b" % (_OK, len(body), date, body)]
+    parts: list[Buffer] = body if isinstance(body, list) else [body]
+    head = b"%bcontent-type: %b\r\ncontent-length: %d\r\n%b%b%b\r\n" % (
+        _LINES.get(response.status, _LINES[500]),
+        response.content_type,
+        sum(map(len, parts)),
+        date,
+        response.headers,
+        b"connection: close\r\n" if last else b"",
+    )
+    if bodiless:
+        return [head]
+    return [head, *(part for part in parts if len(part))]
+
+
+def json_response(value: object, status: int = 200, headers: bytes = b"") -> Response:
+    """A value in JSON."""
+    return Response(status, msgspec.json.encode(value), JSON, headers)
+
+
+def error(status: int, reason: str, headers: bytes = b"") -> Response:
+    """The protocol's shape of an error."""
+    return json_response({"error": reason}, status, headers)

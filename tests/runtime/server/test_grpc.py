@@ -1,0 +1,160 @@
+"""The protocol over gRPC, and the clients that people use."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from benchmarks.measuring import peer_if_made
+from tests.runtime.conftest import TYPES, Server, identity_model, linear_model
+
+grpc = pytest.importorskip("grpc", reason="grpcio is not installed: pip install plimsoll[grpc]")
+
+from plimsoll.runtime.server.protocol import DESCRIPTOR, SERVICE, calls  # noqa: E402
+from plimsoll.runtime.tensors import DTYPES  # noqa: E402
+
+
+class Caller:
+    def __init__(self, address: str) -> None:
+        self.channel = grpc.insecure_channel(address)
+
+    def __call__(self, which: str, /, **fields: Any) -> Any:
+        request, response = calls()[which]
+        call = self.channel.unary_unary(
+            f"/{SERVICE}/{which}",
+            request_serializer=request.SerializeToString,
+            response_deserializer=response.FromString,
+        )
+        return call(request(**fields), timeout=30)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("grpc")
+    server = Server(linear_model(directory / "m.onnx"), directory, "--grpc-port", "0")
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def call(served: Server) -> Iterator[Caller]:
+    caller = Caller(served.grpc)
+    yield caller
+    caller.channel.close()
+
+
+X = {"name": "x", "datatype": "FP32", "shape": [2, 2]}
+RAW = np.array([3, 1, 1, 1], dtype="<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"inputs": [X], "raw_input_contents": [RAW]},
+        {"inputs": [{**X, "contents": {"fp32_contents": [3, 1, 1, 1]}}]},
+    ],
+)
+def test_tensors_come_raw_or_typed(call: Caller, fields: dict[str, Any]) -> None:
+    answer = call("ModelInfer", model_name="m", id="7", **fields)
+    assert (answer.model_name, answer.model_version, answer.id) == ("m", "3", "7")
+    assert [(o.name, o.datatype, list(o.shape)) for o in answer.outputs] == [
+        ("score", "FP32", [2, 1]),
+        ("label", "INT64", [2, 1]),
+    ]
+    assert np.frombuffer(answer.raw_output_contents[0], "<f4").tolist() == [1.0, -1.0]
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "code", "says"),
+    [
+        ("ModelInfer", {"model_name": "other"}, "NOT_FOUND", "no model 'other'"),
+        ("ModelInfer", {"model_name": "m"}, "INVALID_ARGUMENT", "the input x is missing"),
+        ("ModelInfer", {"model_name": "m", "inputs": [X]}, "INVALID_ARGUMENT", "contents has 0 elements"),
+        ("ModelInfer", {"model_name": "m", "inputs": [X], "raw_input_contents": [b"1"]}, "INVALID_ARGUMENT", "1 bytes"),
+        ("ModelInfer", {"model_name": "m", "inputs": [X, X]}, "INVALID_ARGUMENT", "contents has 0"),
+        ("ModelMetadata", {"name": "m", "version": "9"}, "NOT_FOUND", "no version '9'"),
+        ("RepositoryModelLoad", {"model_name": "z"}, "NOT_FOUND", "no model 'z' to load"),
+    ],
+)
+def test_what_is_wrong_has_a_status_and_a_reason(
+    call: Caller, name: str, fields: dict[str, Any], code: str, says: str
+) -> None:
+    with pytest.raises(grpc.RpcError) as refused:
+        call(name, **fields)
+    assert refused.value.code().name == code
+    assert says in refused.value.details()
+
+
+def test_health_metadata_and_index_are_as_over_http(call: Caller, served: Server) -> None:
+    assert call("ServerLive").live
+    assert call("ServerReady").ready
+    assert call("ModelReady", name="m").ready
+    over_http = served.client.get("/v2/models/m").json()
+    metadata = call("ModelMetadata", name="m")
+    assert [(t.name, t.datatype, list(t.shape)) for t in metadata.inputs] == [
+        (t["name"], t["datatype"], t["shape"]) for t in over_http["inputs"]
+    ]
+    assert [line.state for line in call("RepositoryIndex").models] == ["READY"]
+
+
+def test_every_datatype_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    server = Server(identity_model(tmp_path / "m.onnx"), tmp_path, "--grpc-port", "0")
+    caller = Caller(server.grpc)
+    draw = np.random.default_rng(5)
+    raw = {}
+    for name in TYPES:
+        kind = np.dtype(DTYPES[name])
+        values = draw.integers(0, 2, 6).astype(kind) if kind.kind != "O" else None
+        raw[name] = b"".join(b"\x03\x00\x00\x00abc" for _ in range(6)) if values is None else values.tobytes()
+    try:
+        inputs = [{"name": f"in_{name}", "datatype": name, "shape": [2, 3]} for name in TYPES]
+        answer = caller("ModelInfer", model_name="m", inputs=inputs, raw_input_contents=list(raw.values()))
+        got = {o.name[4:]: content for o, content in zip(answer.outputs, answer.raw_output_contents, strict=True)}
+        assert got == raw
+    finally:
+        caller.channel.close()
+        assert server.stop() == 0
+
+
+def test_the_descriptor_is_what_its_source_compiles_to(tmp_path: Path) -> None:
+    pytest.importorskip("grpc_tools", reason="grpcio-tools is not installed")
+    made = tmp_path / "made.binpb"
+    argv = [sys.executable, "-m", "grpc_tools.protoc", "-I", str(DESCRIPTOR.parent), f"--descriptor_set_out={made}"]
+    subprocess.run([*argv, "open_inference.proto"], check=True, timeout=50)
+    assert made.read_bytes() == DESCRIPTOR.read_bytes()
+
+
+CLIENTS = {"tritonclient": ["tritonclient[http,grpc]", "geventhttpclient"], "kserve": ["kserve", "onnxruntime"]}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("client", CLIENTS)
+def test_clients_that_people_use_work_unchanged(served: Server, client: str) -> None:
+    """In environments of their own, which `python -m benchmarks serving --clients` makes."""
+    python = peer_if_made(CLIENTS[client])
+    if python is None:
+        pytest.skip(f"there is no environment with {client}: python -m benchmarks.serving --clients")
+    url = served.url if client == "kserve" else served.url.removeprefix("http://")
+    script = Path(__file__).parents[1] / f"client_{client}.py"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    argv = [str(python), str(script), url, served.grpc]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=110, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout.splitlines()[-1])
+    if client == "tritonclient":
+        expected = {"live": True, "ready": True, "model": True, "gone": False, "refused": True, "index": 1, "inputs": 1}
+        expected |= {"score": [[1.0], [-1.0]], "label": [[1], [0]]}
+        assert told == {"http": expected, "grpc": expected}
+    else:
+        scores = [[[1.0], [-1.0]]] * 2
+        yes = [True, True]
+        assert told == {"rest": scores, "grpc": scores, "ready": yes, "live": yes, "model": yes}
