@@ -52,15 +52,10 @@ def _service_settings(file: ApplicationFile, target: str) -> None:
     for name, service in file.application.spec.services.items():
         if service.scale is not None and service.scale.min > service.scale.max:
             _wrong(file, "scale.min is more than scale.max", "", "spec", "services", name, "scale", "min")
-        for setting in ("scale", "latency") if target != "local" else ():
-            if getattr(service, setting) is not None:
-                at = ("spec", "services", name, setting)
-                _wrong(
-                    file, f"this version cannot run '{setting}' of a service on a cluster", "remove it", *at, key=True
-                )
-        if not isinstance(service.model, str) and len(service.model) > 1 and target != "local":
-            hint = "name one model"
-            _wrong(file, "this version cannot share traffic on a cluster", hint, "spec", "services", name, "model")
+        if service.scale is not None and service.scale.min == 0 and target != "local":
+            hint = "say min: 1; the cluster's own autoscaler does not go to zero"
+            at = ("spec", "services", name, "scale", "min")
+            _wrong(file, "this version cannot scale a service to zero on a cluster", hint, *at)
         if service.drift is not None:
             _cannot(file, "'drift' of a service", "remove it", "spec", "services", name, "drift", key=True)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.application.model import Topology
+from plimsoll.application.model import Scale, Topology
 from plimsoll.planning.steps import RunCommand, Share, Step, TrainGang
 from plimsoll.runtime.errand import VARIABLE, Errand, decoded
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import Cluster, Node
 from plimsoll.targets.kubernetes.manifests import gang
@@ -105,20 +108,56 @@ def test_packed_workers_want_one_rack_and_spread_ones_different_ones() -> None:
     assert "affinity" not in pod_of(training(topology=Topology(pack="rack")), cluster())["spec"]
 
 
+def served(**more: Any) -> Served:
+    file = ServiceFile(models=(ModelFile(name="triage", version="2", path="/plimsoll/work/models/2/model.onnx"),))
+    return Served(
+        application="app",
+        service="triage",
+        file=file,
+        models={"/plimsoll/work/models/2": "r/m@sha256:0"},
+        key=KEY,
+        share=Share(),
+        image="r/runtime@sha256:1",
+        **more,
+    )
+
+
+def made(**more: Any) -> dict[str, dict[str, Any]]:
+    where = cluster(gateways=("lab",), custom_metrics=more.pop("custom_metrics", False))
+    return {each["kind"]: each for each in objects(served(**more), where, "gateway", "operator")}
+
+
 def test_a_service_is_replaced_without_a_gap_and_has_no_rights() -> None:
-    served = Served(
-        application="app", service="triage", model="triage", version=2, reference="r/m@sha256:0", key=KEY,
-        share=Share(), image="r/runtime@sha256:1",
-    )  # fmt: skip
-    made = {each["kind"]: each for each in objects(served, cluster(gateways=("lab",)), "gateway", "operator")}
-    assert made["Deployment"]["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
-    assert made["ServiceAccount"]["automountServiceAccountToken"] is False
-    pod = made["Deployment"]["spec"]["template"]["spec"]
-    assert [each["name"] for each in pod["initContainers"]] == ["model"]
+    found = made()
+    assert found["Deployment"]["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    assert found["ServiceAccount"]["automountServiceAccountToken"] is False
+    pod = found["Deployment"]["spec"]["template"]["spec"]
+    assert [each["name"] for each in pod["initContainers"]] == ["model-0"]
     assert "r/m@sha256:0" in pod["initContainers"][0]["command"]
-    assert made["NetworkPolicy"]["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
-    assert made["HTTPRoute"]["spec"]["parentRefs"][0]["name"] == made["Gateway"]["metadata"]["name"]
-    assert "ServiceMonitor" in made
+    assert found["NetworkPolicy"]["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
+    assert found["HTTPRoute"]["spec"]["parentRefs"][0]["name"] == found["Gateway"]["metadata"]["name"]
+    assert "ServiceMonitor" in found
+
+
+def test_a_change_of_what_servers_are_told_replaces_them() -> None:
+    before, after = made(), made()
+    assert before["ConfigMap"] == after["ConfigMap"]
+    shares = ServiceFile(models=served().file.models, traffic={"triage": (TrafficShare(version="2", weight=10),)})
+    other = objects(msgspec.structs.replace(served(), file=shares), cluster(), "service", "annotations")
+    told = next(each for each in other if each["kind"] == "ConfigMap")
+    assert told["metadata"]["name"] != before["ConfigMap"]["metadata"]["name"]
+
+
+def test_a_service_that_scales_leaves_its_number_to_the_autoscaler_by_the_best_figure_there_is() -> None:
+    assert made()["Deployment"]["spec"]["replicas"] == 1
+    assert "HorizontalPodAutoscaler" not in made()
+    found = made(scale=Scale(min=1, max=4, concurrency=8), custom_metrics=True)
+    assert "replicas" not in found["Deployment"]["spec"]
+    metric = found["HorizontalPodAutoscaler"]["spec"]["metrics"][0]
+    assert metric["pods"]["metric"]["name"] == "plimsoll_requests_under_way"
+    assert metric["pods"]["target"]["averageValue"] == "8"
+    by_processor = made(scale=Scale(min=1, max=4))["HorizontalPodAutoscaler"]["spec"]["metrics"][0]
+    assert by_processor["resource"]["name"] == "cpu"
 
 
 @given(st.text(min_size=1, max_size=120), st.text(min_size=1, max_size=120), st.integers(1, 1000))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.errors import FileError
-from plimsoll.targets.kubernetes.cluster import GATEWAY, JOBSET, KSERVE, KUEUE, POD_GROUP, Cluster
+from plimsoll.targets.kubernetes.cluster import GATEWAY, JOBSET, KUEUE, POD_GROUP, Cluster
 from plimsoll.targets.kubernetes.providers import choose, unknown_preferences
 
 EVERYTHING = frozenset(
@@ -14,7 +14,6 @@ EVERYTHING = frozenset(
         f"{KUEUE}/LocalQueue",
         f"{POD_GROUP}/PodGroup",
         f"{GATEWAY}/HTTPRoute",
-        f"{KSERVE}/InferenceService",
     }
 )
 
@@ -42,7 +41,7 @@ def test_a_plain_cluster_runs_an_indexed_job_and_says_what_that_lacks() -> None:
 
 def test_a_preference_wins_where_it_can_carry_the_need() -> None:
     assert choose(cluster(EVERYTHING, queues=("team",)), "gang", ["jobset"]).provider == "jobset"
-    assert choose(cluster(EVERYTHING), "serving", ["deployment"]).provider == "deployment"
+    assert choose(cluster(EVERYTHING), "traffic", ["service"]).provider == "service"
 
 
 def test_a_preference_that_cannot_is_refused_with_what_can() -> None:

@@ -10,10 +10,7 @@ JOBSET = "jobset.x-k8s.io/v1alpha2"
 KUEUE = "kueue.x-k8s.io/v1beta1"
 POD_GROUP = "scheduling.k8s.io/v1beta1"
 TRAINER = "trainer.kubeflow.org/v1alpha1"
-KUBERAY = "ray.io/v1"
-KSERVE = "serving.kserve.io/v1beta1"
 GATEWAY = "gateway.networking.k8s.io/v1"
-KEDA = "keda.sh/v1alpha1"
 MONITORING = "monitoring.coreos.com/v1"
 DRA = "resource.k8s.io/v1"
 KINDS = (
@@ -21,10 +18,7 @@ KINDS = (
     f"{KUEUE}/LocalQueue",
     f"{POD_GROUP}/PodGroup",
     f"{TRAINER}/TrainJob",
-    f"{KUBERAY}/RayJob",
-    f"{KSERVE}/InferenceService",
     f"{GATEWAY}/HTTPRoute",
-    f"{KEDA}/ScaledObject",
     f"{MONITORING}/ServiceMonitor",
     f"{DRA}/DeviceClass",
 )
@@ -60,7 +54,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     """What was seen of a cluster. `served` has kinds as group/version/Kind; `queues` are LocalQueues of our namespace.
 
     `admitting` are ClusterQueues that take from every namespace; `classes` are device classes of DRA; `base` is the
-    image that code is laid upon.
+    image that code is laid upon; `custom_metrics` says that autoscalers can ask for pods' own figures.
     """
 
     target: str
@@ -72,6 +66,7 @@ class Cluster(Struct, frozen=True, kw_only=True):
     admitting: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    custom_metrics: bool = False
     registry: RegistryPlace | None = None
     base: str = ""
 

@@ -37,6 +37,7 @@ def look(api: Api, namespace: str, registry: str | None = None, base: str | None
         gateways = pool.submit(_gateways, api, served)
         classes = pool.submit(_names, api, served, DRA, "DeviceClass", None)
         published = pool.submit(_published, api)
+        custom_metrics = pool.submit(_has_group, api, "custom.metrics.k8s.io")
     hosting, ours = published.result()
     return Cluster(
         target=api.target,
@@ -48,6 +49,7 @@ def look(api: Api, namespace: str, registry: str | None = None, base: str | None
         admitting=admitting.result(),
         gateways=gateways.result(),
         classes=tuple(classes.result()),
+        custom_metrics=custom_metrics.result(),
         registry=RegistryPlace(nodes=registry, pods=registry, us=registry) if registry else hosting,
         base=base or ours.get("base", "") or BASE,
     )
@@ -61,6 +63,10 @@ def _serves(api: Api, kind: str) -> bool:
         if error.status == 0:
             raise
         return False
+
+
+def _has_group(api: Api, group: str) -> bool:
+    return bool(_readable(lambda: [each for each in api.request("GET", "/apis")["groups"] if each["name"] == group]))
 
 
 def _readable(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:

@@ -10,9 +10,6 @@ from plimsoll.errors import FileError
 from plimsoll.targets.kubernetes.cluster import (
     GATEWAY,
     JOBSET,
-    KEDA,
-    KSERVE,
-    KUBERAY,
     KUEUE,
     MONITORING,
     POD_GROUP,
@@ -62,6 +59,11 @@ def _gateway(cluster: Cluster) -> str:
     return f"GatewayClass {cluster.gateways[0]} is accepted"
 
 
+def _hpa(cluster: Cluster) -> str:
+    by = "requests under way" if cluster.custom_metrics else "processor time, for the cluster has no custom metrics"
+    return f"a HorizontalPodAutoscaler by {by}"
+
+
 NEEDS: Mapping[str, tuple[_Offer, ...]] = {
     "gang": (
         _Offer(name="kueue", ready=_kueue),
@@ -76,19 +78,12 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         ),
         _Offer(name="job", ready=lambda _: "an Indexed Job; a part of the workers may start alone"),
     ),
-    "ray": (_Offer(name="rayjob", ready=_served(f"{KUBERAY}/RayJob", "KubeRay starts the Ray cluster")),),
-    "serving": (
-        _Offer(name="kserve", ready=_served(f"{KSERVE}/InferenceService", "KServe is there")),
-        _Offer(name="deployment", ready=lambda _: "a Deployment and a Service"),
-    ),
+    "serving": (_Offer(name="deployment", ready=lambda _: "a Deployment and a Service"),),
     "traffic": (
         _Offer(name="gateway", ready=_gateway),
         _Offer(name="service", ready=lambda _: "no accepted GatewayClass: reached inside the cluster only"),
     ),
-    "scale": (
-        _Offer(name="keda", ready=_served(f"{KEDA}/ScaledObject", "KEDA is there")),
-        _Offer(name="hpa", ready=lambda _: "a HorizontalPodAutoscaler"),
-    ),
+    "scale": (_Offer(name="hpa", ready=_hpa),),
     "metrics": (
         _Offer(name="operator", ready=_served(f"{MONITORING}/ServiceMonitor", "the Prometheus operator is there")),
         _Offer(name="annotations", ready=lambda _: "prometheus.io annotations on pods"),

@@ -37,11 +37,15 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
     version = registry.find(reference)
     opened = registry.open(version)
     require_accepted(version)
-    onnx = [path for name, path in sorted(opened.files.items()) if name.endswith(".onnx")]
+    return version, opened.files[onnx_name(version)]
+
+
+def onnx_name(version: ModelVersion) -> str:
+    """The name of a version's ONNX file: model.onnx, or the first that there is. Raises TargetError without one."""
+    onnx = sorted(name for name in version.files if name.endswith(".onnx"))
     if not onnx:
         raise TargetError(
-            f"model {version.reference} has no ONNX file among {', '.join(sorted(opened.files))}",
+            f"model {version.reference} has no ONNX file among {', '.join(sorted(version.files))}",
             hint="export model.onnx to $PLIMSOLL_OUTPUT in training",
         )
-    preferred = [path for path in onnx if path.name == "model.onnx"]
-    return version, (preferred or onnx)[0]
+    return next((name for name in onnx if name.rpartition("/")[2] == "model.onnx"), onnx[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from plimsoll.runtime.errand import AUTHORITIES, WORK
@@ -27,13 +28,23 @@ def trust(application: str, namespace: str, labels: dict[str, str], keys: dict[s
     }
 
 
-def with_model(pod: Manifest, reference: str, image: str, application: str) -> Manifest:
-    """The pod with the model in it. A model that is not what was signed keeps the pod from starting."""
+def with_models(pod: Manifest, models: Mapping[str, str], image: str, application: str) -> Manifest:
+    """The pod with models in it, each at a directory (the keys) from a reference.
+
+    A model that is not what was signed keeps the pod from starting.
+    """
     spec = pod["spec"]
-    init: Manifest = {
-        "name": "model",
+    inits = [_puller(number, place, reference, image) for number, (place, reference) in enumerate(models.items())]
+    volume = {"name": "trust", "configMap": {"name": trust_name(application)}}
+    before = spec.get("initContainers", [])
+    return {**pod, "spec": {**spec, "initContainers": [*before, *inits], "volumes": [*spec["volumes"], volume]}}
+
+
+def _puller(number: int, place: str, reference: str, image: str) -> Manifest:
+    return {
+        "name": f"model-{number}",
         "image": image,
-        "command": ["python", "-m", "plimsoll.runtime.pull", reference, "--keys", TRUST, "--output", MODEL],
+        "command": ["python", "-m", "plimsoll.runtime.pull", reference, "--keys", TRUST, "--output", place],
         "env": [{"name": "PLIMSOLL_REGISTRY_CA", "value": f"{AUTHORITIES}/ca.crt"}],
         "securityContext": RESTRICTED,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -45,6 +56,3 @@ def with_model(pod: Manifest, reference: str, image: str, application: str) -> M
             authorities_mount(),
         ],
     }
-    volume = {"name": "trust", "configMap": {"name": trust_name(application)}}
-    inits = [*spec.get("initContainers", []), init]
-    return {**pod, "spec": {**spec, "initContainers": inits, "volumes": [*spec["volumes"], volume]}}

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
+from plimsoll.application.model import Scale
 from plimsoll.planning.steps import Share
 from plimsoll.runtime.errand import WORK
+from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import GATEWAY, MONITORING, Cluster
-from plimsoll.targets.kubernetes.manifests.models import MODEL, with_model
+from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
@@ -21,6 +26,9 @@ from plimsoll.targets.kubernetes.manifests.pod import (
 Manifest = dict[str, Any]
 PORT = 8080
 GATEWAY_NAME = "plimsoll"
+TOLD = "/plimsoll/service"
+UNDER_WAY = "plimsoll_requests_under_way"
+"""The server's own count of requests that are not answered yet, per pod."""
 DRAIN = 25
 """Seconds that a server has for requests under way when it is told to end."""
 WITHDRAWN = 5
@@ -28,30 +36,33 @@ WITHDRAWN = 5
 
 
 class Served(Struct, frozen=True, kw_only=True):
-    """What a service serves: the model's name in the protocol, its version, and its reference for pods."""
+    """What a service serves. `models` are references by the directory in which their files are to be."""
 
     application: str
     service: str
-    model: str
-    version: int
-    reference: str
+    file: ServiceFile
+    models: Mapping[str, str]
     key: str
     share: Share
     image: str
-    replicas: int = 1
+    scale: Scale = Scale()
 
 
 def objects(served: Served, cluster: Cluster, traffic: str, metrics: str) -> list[Manifest]:
     """All objects of a service, in the order in which they are applied."""
     name = names.service(served.application, served.service)
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
+    told = _told(name, served, labels)
     found = [
         service_account(served.application),
+        told,
         _policy(name, labels),
         _service(name, labels),
-        deployment(name, served, cluster, labels, annotated=metrics == "annotations"),
+        deployment(name, served, cluster, labels, told["metadata"]["name"], annotated=metrics == "annotations"),
         _budget(name, labels),
     ]
+    if served.scale.max > served.scale.min:
+        found.append(autoscaler(name, served.scale, labels, own_metric=cluster.custom_metrics))
     if metrics == "operator":
         found.append(_monitor(name, labels))
     if traffic == "gateway":
@@ -69,8 +80,40 @@ def service_account(application: str) -> Manifest:
     }
 
 
+def _told(name: str, served: Served, labels: dict[str, str]) -> Manifest:
+    """What the servers read. Its name changes with its content: pods follow a change as they follow a new image."""
+    text = msgspec.json.encode(served.file, order="deterministic").decode()
+    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"{name}-{mark}", "labels": labels},
+        "data": {"service.json": text},
+    }
+
+
+def autoscaler(name: str, scale: Scale, labels: dict[str, str], *, own_metric: bool) -> Manifest:
+    """As many servers as requests under way want; by processor time where the cluster has no custom metrics."""
+    wanted = {"type": "AverageValue", "averageValue": str(scale.concurrency)}
+    own: Manifest = {"type": "Pods", "pods": {"metric": {"name": UNDER_WAY}, "target": wanted}}
+    busy = {"type": "Utilization", "averageUtilization": 70}
+    processor: Manifest = {"type": "Resource", "resource": {"name": "cpu", "target": busy}}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "minReplicas": scale.min,
+            "maxReplicas": scale.max,
+            "metrics": [own if own_metric else processor],
+            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}},
+        },
+    }
+
+
 def deployment(
-    name: str, served: Served, cluster: Cluster, labels: dict[str, str], *, annotated: bool = False
+    name: str, served: Served, cluster: Cluster, labels: dict[str, str], told: str, *, annotated: bool = False
 ) -> Manifest:
     """The servers. A new version replaces them one by one, each only once its successor has verified its model."""
     claims, resources = wanted(served.share, cluster)
@@ -79,10 +122,8 @@ def deployment(
         "name": "server",
         "image": served.image,
         "command": [
-            *("python", "-m", "plimsoll.runtime.server"),
-            *("--name", served.model, "--version", str(served.version)),
-            *("--model", f"{MODEL}/model.onnx", "--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104  # in a pod
-            *("--threads", str(threads), "--drain", str(DRAIN)),
+            *("python", "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
+            *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
         "resources": resources,
@@ -98,6 +139,7 @@ def deployment(
         "volumeMounts": [
             {"name": "work", "mountPath": WORK},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
+            {"name": "told", "mountPath": TOLD, "readOnly": True},
         ],
     }
     pod: Manifest = {
@@ -115,7 +157,12 @@ def deployment(
             "terminationGracePeriodSeconds": DRAIN + WITHDRAWN + 5,
             "securityContext": RESTRICTED_POD,
             "containers": [container],
-            "volumes": [{"name": "work", "emptyDir": {}}, {"name": "tmp", "emptyDir": {}}, authorities_volume()],
+            "volumes": [
+                {"name": "work", "emptyDir": {}},
+                {"name": "tmp", "emptyDir": {}},
+                {"name": "told", "configMap": {"name": told}},
+                authorities_volume(),
+            ],
             "topologySpreadConstraints": [_spread(labels)],
             **claims,
         },
@@ -125,11 +172,12 @@ def deployment(
         "kind": "Deployment",
         "metadata": {"name": name, "labels": labels, "annotations": {names.KEY: served.key}},
         "spec": {
-            "replicas": served.replicas,
+            # What an autoscaler sets is not ours to set again.
+            **({} if served.scale.max > served.scale.min else {"replicas": max(1, served.scale.min)}),
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "progressDeadlineSeconds": 300,
-            "template": with_model(pod, served.reference, served.image, served.application),
+            "template": with_models(pod, served.models, served.image, served.application),
         },
     }
 

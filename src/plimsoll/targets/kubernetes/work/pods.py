@@ -8,7 +8,7 @@ from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.errands import errand_of, result_tag
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
-from plimsoll.targets.kubernetes.manifests.models import with_model
+from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod, with_credentials
 from plimsoll.targets.kubernetes.watching import Watch, gone, remove
 from plimsoll.targets.kubernetes.work.register import model_reference
@@ -47,7 +47,7 @@ def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
     if isinstance(step.work, Fetch):
         pod = with_credentials(pod)
     if model is not None:
-        pod = with_model(pod, model, context.images.runtime(), context.application)
+        pod = with_models(pod, {MODEL: model}, context.images.runtime(), context.application)
     made = gang.workload(context.chosen["gang"], name, step, pod, labels, context.cluster)
     template = claim_template(context.cluster, step, labels)
     if template is None:

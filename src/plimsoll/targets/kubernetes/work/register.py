@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.errors import TargetError
-from plimsoll.planning.steps import Score, Serve, Step
+from plimsoll.planning.steps import Score, Step
 from plimsoll.registry.models import ModelVersion, require_accepted
 from plimsoll.registry.transfer import push_model
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
@@ -26,13 +26,10 @@ def _model(step: Step) -> str:
     return step.part
 
 
-def version_of(step: Step, context: Context) -> ModelVersion:
+def version_of(reference: str, register_key: str | None, context: Context) -> ModelVersion:
     """The version that a service or a batch uses. Raises ModelRefused for one that missed its acceptance."""
-    work = step.work
-    assert isinstance(work, (Serve, Score))  # noqa: S101 - nothing else uses a model
-    reference = work.model
-    if work.register_key is not None:
-        result = context.state.result(work.register_key)
+    if register_key is not None:
+        result = context.state.result(register_key)
         if result is None:
             raise TargetError(f"model {reference} has not been registered", hint="run again")
         reference = f"{reference.partition('@')[0]}@{result['version']}"
@@ -42,8 +39,10 @@ def version_of(step: Step, context: Context) -> ModelVersion:
 
 
 def model_reference(step: Step, context: Context) -> str:
-    """Where pods pull the model of a service or a batch from, by digest; it is there afterwards."""
-    return pushed(version_of(step, context), context)
+    """Where pods pull the model of a batch from, by digest; it is there afterwards."""
+    work = step.work
+    assert isinstance(work, Score)  # noqa: S101 - the caller has looked
+    return pushed(version_of(work.model, work.register_key, context), context)
 
 
 def pushed(version: ModelVersion, context: Context) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
+from plimsoll.application.model import Scale
 from plimsoll.planning.steps import Serve, Step
 from plimsoll.runtime.proof import prove
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.forward import to_service
+from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import Served, objects
 from plimsoll.targets.kubernetes.watching import LOOK
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.local.attempt import Outcome, failed
+from plimsoll.targets.local.models import onnx_name
+from plimsoll.targets.local.servers import model_file
+from plimsoll.targets.services import service_file, shares_of
 
 READY_LIMIT = 300.0
 """Seconds for all servers of a service to be ready: nodes may have to pull its image first."""
@@ -44,12 +50,12 @@ def serve(attempt: Attempt) -> Progress:
         attempt.stopping.wait(LOOK)
     ready = time.monotonic() - began
     with to_service(context.api, context.namespace, name) as address:
-        latency = prove(f"http://{address}", served.model)
+        latency = prove(f"http://{address}", served.file.models[0].name)
     return Outcome(
         state="done",
         result={
-            "model": f"{served.model}@{served.version}",
-            "digest": served.reference.partition("@")[2],
+            "model": ", ".join(f"{each.name}@{each.version}" for each in served.file.models),
+            "digest": served.file.models[0].digest,
             "seconds_to_ready": round(ready, 3),
             "latency_ms": round(latency * 1000, 3),
             "url": f"http://{name}.{context.namespace}.svc",
@@ -61,16 +67,22 @@ def served_of(step: Step, context: Context) -> Served:
     """What a service's step comes to, with its model where pods find it."""
     work = step.work
     assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
-    version = version_of(step, context)
+    models: dict[str, str] = {}
+    found = []
+    for share in shares_of(work):
+        version = version_of(share.model, share.register_key, context)
+        place = f"{MODEL}s/{version.version}"
+        models[place] = pushed(version, context)
+        found.append((share, model_file(version, Path(place, onnx_name(version)))))
     return Served(
         application=context.application,
         service=work.service,
-        model=version.name,
-        version=version.version,
-        reference=pushed(version, context),
+        file=service_file(work, found),
+        models=models,
         key=step.key,
         share=step.share,
         image=context.images.runtime(),
+        scale=work.scale or Scale(),
     )
 
 

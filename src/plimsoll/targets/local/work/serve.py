@@ -6,21 +6,16 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from plimsoll.planning.steps import ModelShare, Serve
-from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
-from plimsoll.runtime.server.traffic import Share
+from plimsoll.planning.steps import Serve
+from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
 from plimsoll.targets.local.state import StateDirectory
+from plimsoll.targets.services import service_file, shares_of
 
 if TYPE_CHECKING:
     from plimsoll.registry.models import ModelVersion
-
-BATCH_ROWS = 64
-"""Rows computed together at most where a latency is promised: beyond it runs get longer faster than fewer."""
-BATCH_WAIT = 0.1
-"""The part of the promised latency that a request may wait for others."""
 
 
 def serve(attempt: Attempt) -> Progress:
@@ -88,25 +83,9 @@ def serve(attempt: Attempt) -> Progress:
 
 def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:
     """The verified versions, the one with the largest share first, and what the server is told."""
-    single = ModelShare(model=work.model, register_key=work.register_key)
-    versions = []
-    files: dict[str, ModelFile] = {}
-    shares: dict[str, Share] = {}
-    for share in sorted(work.shares or [single], key=lambda share: -share.weight):
+    versions, found = [], []
+    for share in shares_of(work):
         version, path = model_for_use(state, share.model, share.register_key)
         versions.append(version)
-        name = str(version.version)
-        files[name] = model_file(version, path)
-        # `m` and `m@1` are the same version until there is a second: its shares are then one.
-        before = shares.get(name, Share(version=name))
-        shares[name] = Share(
-            version=name,
-            weight=before.weight + share.weight,
-            headers={**before.headers, **{word.lower(): value for word, value in share.headers.items()}},
-            shadow=max(before.shadow, share.shadow),
-        )
-    batching = {}
-    if work.latency is not None:
-        batching[versions[0].name] = Batching(rows=BATCH_ROWS, wait=BATCH_WAIT * work.latency, budget=work.latency)
-    traffic = {versions[0].name: tuple(shares.values())}
-    return versions, ServiceFile(models=tuple(files.values()), traffic=traffic, batching=batching)
+        found.append((share, model_file(version, path)))
+    return versions, service_file(work, found)

@@ -1,0 +1,43 @@
+"""What a server is told of a service, the same on every target. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plimsoll.planning.steps import ModelShare, Serve
+from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
+from plimsoll.runtime.server.traffic import Share
+
+BATCH_ROWS = 64
+"""Rows computed together at most where a latency is promised: beyond it runs get longer faster than fewer."""
+BATCH_WAIT = 0.1
+"""The part of the promised latency that a request may wait for others."""
+
+
+def shares_of(work: Serve) -> list[ModelShare]:
+    """The shares of a service, the one with the largest first; one for a service of one model."""
+    single = ModelShare(model=work.model, register_key=work.register_key)
+    return sorted(work.shares or [single], key=lambda share: -share.weight)
+
+
+def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> ServiceFile:
+    """Shares with the files of their versions to what a server reads.
+
+    `m` and `m@1` are the same version until there is a second: their shares are then one.
+    """
+    files: dict[str, ModelFile] = {}
+    shares: dict[str, Share] = {}
+    for share, file in found:
+        files[file.version] = file
+        before = shares.get(file.version, Share(version=file.version))
+        shares[file.version] = Share(
+            version=file.version,
+            weight=before.weight + share.weight,
+            headers={**before.headers, **{word.lower(): value for word, value in share.headers.items()}},
+            shadow=max(before.shadow, share.shadow),
+        )
+    name = found[0][1].name
+    batching = {}
+    if work.latency is not None:
+        batching[name] = Batching(rows=BATCH_ROWS, wait=BATCH_WAIT * work.latency, budget=work.latency)
+    return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
