@@ -81,7 +81,7 @@ class Application:
             text=True,
         )
 
-    def plimsoll(self, *arguments: str, limit: float = 240) -> subprocess.CompletedProcess[str]:
+    def plimsoll(self, *arguments: str, limit: float = 500) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "plimsoll", *arguments],
             cwd=self.directory,
