@@ -30,11 +30,13 @@ class Facts(Struct, frozen=True, kw_only=True):
     nodes: tuple[dict[str, Any], ...]
     accelerators: tuple[Accelerators, ...]
     device_classes: tuple[str, ...]
+    slices: tuple[dict[str, Any], ...]
     gateway_classes: tuple[dict[str, Any], ...]
     runtime_classes: tuple[dict[str, Any], ...]
     node_pools: tuple[dict[str, Any], ...]
     prometheuses: tuple[dict[str, Any], ...]
     webhooks: tuple[dict[str, Any], ...]
+    mutating: tuple[dict[str, Any], ...]
     deployments: tuple[dict[str, Any], ...]
     unreadable: tuple[str, ...]
 
@@ -79,12 +81,14 @@ def facts(record: Sequence[Observation]) -> Facts:
         served=frozenset(one_of("served", "versions", ())),
         nodes=nodes,
         accelerators=(*_of_plugins(nodes), *_of_drivers(all_of("slice"))),
+        slices=all_of("slice"),
         device_classes=tuple(each["name"] for each in all_of("device-class")),
         gateway_classes=all_of("gateway-class"),
         runtime_classes=all_of("runtime-class"),
         node_pools=all_of("node-pool"),
         prometheuses=all_of("prometheus"),
         webhooks=all_of("webhooks"),
+        mutating=all_of("mutating-webhooks"),
         deployments=tuple(one_of("deployments", "found", ())),
         unreadable=tuple(each["what"] for each in all_of("unreadable")),
     )

@@ -20,6 +20,7 @@ _LISTED = (
     ("cluster-queue", "kueue.x-k8s.io/v1beta1", "ClusterQueue"),
     ("prometheus", "monitoring.coreos.com/v1", "Prometheus"),
     ("webhooks", "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("mutating-webhooks", "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
 )
 _LABELS = (
     "topology.kubernetes.io/",
@@ -94,6 +95,7 @@ def _slice(found: Manifest) -> dict[str, Any]:
         {
             "name": each["name"],
             "attributes": {key: next(iter(value.values()), "") for key, value in each.get("attributes", {}).items()},
+            "texts": [key for key, value in each.get("attributes", {}).items() if "string" in value],
             "shared": bool(each.get("allowMultipleAllocations")),
             "counters": [
                 counter["counterSet"] for counter in each.get("consumesCounters", []) if "counterSet" in counter
@@ -130,11 +132,13 @@ def _details(event: str, found: Manifest) -> dict[str, Any]:
     if event == "gateway-class":
         conditions = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions", [])}
         return {"controller": found["spec"]["controllerName"], "accepted": conditions.get("Accepted") == "True"}
-    if event == "webhooks":
+    if event in ("webhooks", "mutating-webhooks"):
         hooks = [
             {
                 "name": hook["name"],
                 "service": hook["clientConfig"].get("service", {}),
+                "url": hook["clientConfig"].get("url", ""),
+                "policy": hook.get("failurePolicy", ""),
                 "kinds": [
                     f"{resource}.{group}"
                     for rule in hook.get("rules", [])

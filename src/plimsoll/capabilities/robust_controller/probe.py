@@ -9,6 +9,7 @@ from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.robust_controller.operators import Operator, present
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed
+from plimsoll.targets.kubernetes.api import Manifest
 from plimsoll.targets.kubernetes.objects import has_condition
 
 _DONE_LIMIT = 120.0
@@ -32,20 +33,32 @@ def observe(stage: Stage, facts: Facts) -> None:
 
 
 def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
-    hooks = [
+    every = [
+        {"configuration": each["name"], **hook} for each in (*facts.webhooks, *facts.mutating) for hook in each["hooks"]
+    ]
+    hooks = [hook for hook in every if operator.resource in hook["kinds"]]
+    own = [
         {"configuration": each["name"], **hook}
         for each in facts.webhooks
         for hook in each["hooks"]
-        if operator.resource in hook["kinds"]
+        if operator.resource in hook["kinds"] and operator.controller in hook["service"].get("name", "")
     ]
-    own = [hook for hook in hooks if operator.controller in hook["service"].get("name", "")]
     word = f"nobody-{secrets.token_hex(3)}"
-    foreign = [hook for hook in hooks if hook not in own]
-    stage.note("operator", name=operator.name, resource=operator.resource, hooks=own, others=foreign, word=word)
+    stage.note(
+        "operator",
+        name=operator.name,
+        resource=operator.resource,
+        hooks=own,
+        others=[hook for hook in hooks if hook not in own],
+        # Nothing but a configuration keeps two webhooks from bearing one name, by which a refusal is told.
+        namesakes=[hook for hook in every if hook not in own and hook["name"] in {each["name"] for each in own}],
+        word=word,
+    )
     operator.prepare(stage)
     prefix = operator.kind.lower()
     stage.attempt(operator.object(stage, f"{prefix}-bad", word), f"{operator.name}: bad")
-    stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin")
+    if not stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
+        return
     _carry_out(stage, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
     if own:
         _kill(stage, operator, own[0]["service"])
@@ -53,28 +66,42 @@ def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
 
 
 def _carry_out(stage: Stage, operator: Operator, name: str, label: str, limit: float) -> None:
-    manifest = operator.object(stage, name, operator.part)
+    factors = [1_000 + secrets.randbelow(8_000) for _ in range(2)]
+    manifest = operator.object(stage, name, operator.part, f"echo worked out $(({factors[0]}*{factors[1]}))")
     # A controller that is starting refuses for a moment, through its webhook.
-    stage.wait(f"{name} to be taken", lambda: stage.attempt(manifest, f"{label} taken"), limit)
+    if not stage.wait(f"{name} to be taken", lambda: stage.attempt(manifest, f"{label} taken"), limit):
+        stage.note("carried-out", label=label, done=False, factors=factors, pods=[])
+        return
     stage.apply(manifest)
 
     def done() -> bool:
         return operator.done(stage.get(operator.api_version, operator.kind, name))
 
     ended = stage.wait(f"{name} to be carried out", done, limit)
-    pods = stage.list("v1", "Pod", f"jobset.sigs.k8s.io/jobset-name={name}")
-    stage.note("carried-out", label=label, done=bool(ended), pods=[each["status"].get("phase") for each in pods])
+    pods = [
+        {"phase": each["status"].get("phase"), "log": stage.log(each["metadata"]["name"], _container(each))[:200]}
+        for each in stage.list("v1", "Pod", operator.pods(name))
+    ]
+    stage.note("carried-out", label=label, done=bool(ended), factors=factors, pods=pods)
+
+
+def _container(pod: Manifest) -> str:
+    return str(pod["spec"]["containers"][0]["name"])
 
 
 def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
     """Ends the pods behind the operator's webhook, as a node's failure would."""
     namespace = service["namespace"]
     found = stage.api.get("v1", "Service", service["name"], namespace)
-    selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"].items())
-    before = {
-        pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in stage.api.list("v1", "Pod", namespace, selector)
-    }
-    stage.note("killed", operator=operator.name, namespace=namespace, pods=list(before.values()))
+    # A service without a selector leads to whatever somebody wrote into its slices: no pod of an operator's to end.
+    chosen = found["spec"].get("selector") or {}
+    selector = ",".join(f"{key}={value}" for key, value in chosen.items())
+    pods = stage.api.list("v1", "Pod", namespace, selector) if chosen else []
+    before = {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in pods}
+    leaders = _leaders(stage, namespace)
+    stage.note("killed", operator=operator.name, namespace=namespace, pods=list(before.values()), leaders=leaders)
+    if not before:
+        return
     for name in before.values():
         stage.api.delete("v1", "Pod", name, namespace, grace=0)
 
@@ -85,3 +112,9 @@ def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
 
     back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
     stage.note("healed", operator=operator.name, back=bool(back))
+
+
+def _leaders(stage: Stage, namespace: str) -> list[str]:
+    """Who holds the namespace's leases: of an operator's pods the one that carries out what the objects say."""
+    leases = stage.api.list("coordination.k8s.io/v1", "Lease", namespace)
+    return [str(each["spec"].get("holderIdentity", "")) for each in leases]

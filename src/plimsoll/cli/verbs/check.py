@@ -7,11 +7,17 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import json_option, print_json, width
 from plimsoll.errors import FileError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plimsoll.capabilities.checking import Judged
 
 
 @click.command("check")
@@ -77,11 +83,26 @@ def command(
     plan = checking.Plan(profile=profile_name, only=only, images=images, timeout=timeout)
     judged = checking.check(api, plan, found, directory, Progress().tell)
     if as_json:
-        print_json({"bundle": str(directory), "judged": judged})
+        print_json(_as_json(profile_name, found.cluster, judged, directory))
     else:
         click.echo("\n" + load_line(judged, width()))
         click.echo(f"\nevidence: {directory}")
     return checking.exit_status(judged)
+
+
+def _as_json(profile_name: str, cluster: str, judged: Sequence[Judged], directory: Path) -> dict[str, object]:
+    verdicts = [
+        {
+            "id": each.requirement,
+            "level": each.level,
+            "verdict": each.verdict.outcome.value,
+            "figure": each.verdict.figure,
+            "cause": each.verdict.cause,
+            "remedy": each.verdict.remedy,
+        }
+        for each in judged
+    ]
+    return {"profile": profile_name, "cluster": cluster, "verdicts": verdicts, "bundle": str(directory)}
 
 
 def _print_role() -> None:
