@@ -125,6 +125,11 @@ def settle() -> None:
                 rolled_out(namespace, workload)
 
 
+def repair(name: str) -> None:
+    """Starts again what of an installed add-on does not run, and waits for it."""
+    _wait(_prepare(name))
+
+
 def _wait(prepared: Prepared) -> None:
     for namespace, workload in prepared.ready:
         rolled_out(namespace, workload)
@@ -153,7 +158,7 @@ def _apply(name: str, prepared: Prepared) -> None:
 
 
 def _ready(name: str) -> list[tuple[str, str]]:
-    """An installed add-on's workloads, as noted when it was applied: to read them from upstream's files takes seconds."""
+    """An installed add-on's workloads, as noted when it was applied: to read them from upstream takes seconds."""
     return [(namespace, workload) for namespace, workload in json.loads((_folder() / name).read_text())["ready"]]
 
 
