@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "pipeline", "training", "install", "kills", "lab")
+NAMES = ("startup", "pipeline", "training", "install", "kills", "lab", "check")
 
 
 def main() -> None:

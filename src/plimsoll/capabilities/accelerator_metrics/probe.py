@@ -177,7 +177,7 @@ def _holder(stage: Stage, place: Accelerators, hardware: Hardware) -> None:
         f"/agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1 & "
         f"while :; do if [ -e /tmp/go ]; then {hardware.load}; echo did >> /tmp/did; else sleep 0.2; fi; done"
     )
-    probe = {"httpGet": {"path": "/healthz", "port": CONTROL_PORT}, "periodSeconds": 1}
+    probe = {"httpGet": {"path": "/", "port": CONTROL_PORT}, "periodSeconds": 1}
     container = {
         "securityContext": _DRIVER_RIGHTS,
         "resources": {"limits": {place.resource: "1"}},

@@ -58,7 +58,7 @@ def _backend(stage: Stage, name: str) -> None:
         f"nc -l -p {_STREAM_PORT} < /tmp/pipe | sh /tmp/stream > /tmp/pipe; done) & "
         "exec /agnhost netexec --http-port=8080 --udp-port=-1"
     )
-    probe = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1}
+    probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
     stage.pod(name, script, container={"readinessProbe": probe})
     ports = [
         {"name": "http", "port": 80, "targetPort": 8080},
