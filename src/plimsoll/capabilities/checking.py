@@ -66,7 +66,7 @@ class Plan(Struct, frozen=True, kw_only=True):
 def take_inventory(api: Api, directory: Path) -> Facts:
     """Read what the cluster has and write it into the bundle."""
     with Journal(directory / INVENTORY) as journal:
-        inventory.take(api, journal.append)
+        inventory.take(api, journal.extend)
     return facts(tuple(read_journal(directory / INVENTORY)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -39,6 +39,13 @@ class Facts(Struct, frozen=True, kw_only=True):
     mutating: tuple[dict[str, Any], ...]
     deployments: tuple[dict[str, Any], ...]
     unreadable: tuple[str, ...]
+    pods: int = 0
+    schedulers: Mapping[str, int] = {}
+    held: Mapping[str, Mapping[str, int]] = {}
+
+    def free(self, place: Accelerators) -> int:
+        """How many of a node's accelerators of a device plugin no pod had asked for when the inventory was taken."""
+        return place.count - self.held.get(place.node, {}).get(place.resource, 0)
 
     def ready_nodes(self) -> list[dict[str, Any]]:
         """Nodes on which an ordinary pod can be placed."""
@@ -90,6 +97,9 @@ def facts(record: Sequence[Observation]) -> Facts:
         webhooks=all_of("webhooks"),
         mutating=all_of("mutating-webhooks"),
         deployments=tuple(one_of("deployments", "found", ())),
+        pods=one_of("pods", "count", 0),
+        schedulers=one_of("pods", "schedulers", {}),
+        held=one_of("pods", "held", {}),
         unreadable=tuple(each["what"] for each in all_of("unreadable")),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +27,9 @@ _PACE_LIMIT = 120.0
 _HOPELESS = frozenset({"ErrImageNeverPull", "InvalidImageName"})
 _PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
 Answer = TypeVar("Answer")
+
+
+_NO_RIGHT = re.compile(r'User "[^"]*" cannot ')
 
 
 class OutOfTime(Exception):
@@ -119,7 +123,8 @@ class Stage:
         try:
             self.api.create(self.mine(manifest), dry_run=True)
         except ApiError as error:
-            if error.status in (0, 401, 403) and "denied the request" not in error.message:
+            # To lack a right is no refusal of the object.
+            if error.status in (0, 401) or (error.status == 403 and _NO_RIGHT.search(error.message)):
                 raise
             self.note("attempt", label=label, taken=False, status=error.status, message=error.message)
             return False

@@ -18,7 +18,7 @@ from plimsoll.capabilities.monitoring import (
     selected,
 )
 from plimsoll.capabilities.stage import Stage
-from plimsoll.evidence.verdict import Verdict, failed, unknown
+from plimsoll.evidence.verdict import Verdict, environment_error, failed, unknown
 
 _START_LIMIT = 120.0
 _READ_LIMIT = 120.0
@@ -35,6 +35,14 @@ def obstacle(facts: Facts) -> Verdict | None:
     if not _place(facts):
         return unknown(
             "no node has two accelerators of a known device plugin", "connect one, or report the hardware that it has"
+        )
+    free = {each.resource: 0 for each in facts.by_plugin()}
+    for each in facts.by_plugin():
+        free[each.resource] += facts.free(each)
+    if max(free.values()) < 2:
+        return environment_error(
+            f"no two accelerators are free: {', '.join(f'{count} of {name}' for name, count in free.items())}",
+            "end pods that hold them, or add a node",
         )
     if not facts.serves("custom.metrics.k8s.io"):
         return failed(

@@ -9,7 +9,7 @@ from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.robust_controller.operators import Operator, present
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed
-from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.targets.kubernetes.api import ApiError, Manifest
 from plimsoll.targets.kubernetes.objects import has_condition
 
 _DONE_LIMIT = 120.0
@@ -92,9 +92,7 @@ def _container(pod: Manifest) -> str:
 def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
     """Ends the pods behind the operator's webhook, as a node's failure would."""
     namespace = service["namespace"]
-    found = stage.api.get("v1", "Service", service["name"], namespace)
-    # A service without a selector leads to whatever somebody wrote into its slices: no pod of an operator's to end.
-    chosen = found["spec"].get("selector") or {}
+    chosen = _selector(stage, service)
     selector = ",".join(f"{key}={value}" for key, value in chosen.items())
     pods = stage.api.list("v1", "Pod", namespace, selector) if chosen else []
     before = {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in pods}
@@ -112,6 +110,17 @@ def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
 
     back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
     stage.note("healed", operator=operator.name, back=bool(back))
+
+
+def _selector(stage: Stage, service: dict[str, Any]) -> dict[str, str]:
+    """What a service selects. One that there is not, or that leads to what somebody wrote into its slices, nothing."""
+    try:
+        found = stage.api.get("v1", "Service", service["name"], service["namespace"])
+    except ApiError as error:
+        if error.status == 404:
+            return {}
+        raise
+    return dict(found["spec"].get("selector") or {})
 
 
 def _leaders(stage: Stage, namespace: str) -> list[str]:

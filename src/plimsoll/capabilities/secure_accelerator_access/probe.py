@@ -8,7 +8,7 @@ from typing import Any
 from plimsoll.capabilities.facts import Accelerators, Facts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.stage import RESTRICTED, Stage
-from plimsoll.evidence.verdict import Verdict, unknown
+from plimsoll.evidence.verdict import Verdict, environment_error, unknown
 from plimsoll.targets.kubernetes.api import Manifest
 
 _START_LIMIT = 120.0
@@ -27,7 +27,12 @@ _ATTACKER: Manifest = {
 
 def obstacle(facts: Facts) -> Verdict | None:
     """A cluster without known accelerators cannot be judged."""
-    if _places(facts):
+    if places := _places(facts):
+        if full := [each for each in places if each.resource and facts.free(each) < 2]:
+            return environment_error(
+                f"{facts.free(full[0])} of {full[0].resource} are free on {full[0].node}, two are needed",
+                "end pods that hold them, or add a node",
+            )
         return None
     return unknown(
         "no node has two free accelerators of a kind that is known",

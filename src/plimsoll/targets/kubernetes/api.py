@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -14,6 +14,7 @@ from plimsoll.errors import TargetError
 from plimsoll.targets.kubernetes.contexts import named
 
 Manifest = dict[str, Any]
+Item = TypeVar("Item")
 FIELD_MANAGER = "plimsoll"
 _TIMEOUT = 20.0
 _TRIES = 4
@@ -27,6 +28,19 @@ class ApiError(TargetError):
         super().__init__(message, where=where, hint=hint)
         self.status = status
         self.reason = reason
+
+
+class PageMetadata(msgspec.Struct, rename={"following": "continue"}):
+    """Where the next page begins; empty for the last."""
+
+    following: str = ""
+
+
+class Page(msgspec.Struct, Generic[Item]):
+    """A page of a list."""
+
+    items: list[Item]
+    metadata: PageMetadata
 
 
 class Api:
@@ -55,8 +69,9 @@ class Api:
         parameters: Mapping[str, str] | None = None,
         content_type: str = "application/json",
         raw: bool = False,
+        shape: Any = Any,
     ) -> Any:
-        """The decoded answer, or its text when `raw`. Raises ApiError with the server's own words.
+        """The answer, decoded into `shape`, or its text when `raw`. Raises ApiError with the server's own words.
 
         What only reads, and what can be repeated (apply, delete), is tried again when the server is out of breath.
         """
@@ -71,7 +86,7 @@ class Api:
                 problem = ApiError(f"{self.server} does not answer: {error!r}", status=0, where=f"{method} {path}")
             else:
                 if answer.status_code < 400:
-                    return answer.text if raw else msgspec.json.decode(answer.content or b"{}")
+                    return answer.text if raw else msgspec.json.decode(answer.content or b"{}", type=shape)
                 problem = _refused(method, path, answer)
                 if answer.status_code not in _TRANSIENT:
                     raise problem
@@ -136,17 +151,27 @@ class Api:
         return found
 
     def list(self, api_version: str, kind: str, namespace: str | None = None, selector: str = "") -> list[Manifest]:
-        """All objects of a kind, page by page."""
+        """All objects of a kind."""
+        return [each for page in self.pages(api_version, kind, Manifest, namespace, selector) for each in page]
+
+    def pages(
+        self, api_version: str, kind: str, item: type[Item], namespace: str | None = None, selector: str = ""
+    ) -> Iterator[Sequence[Item]]:
+        """All objects of a kind, page by page; `item` is a shape of what is wanted of each: no more is decoded."""
         place = self.path(api_version, kind, namespace)
-        found: list[Manifest] = []
         following = ""
         while True:
             parameters = {"limit": "500", **({"labelSelector": selector} if selector else {})}
-            page = self.request("GET", place, parameters=parameters | ({"continue": following} if following else {}))
-            found += page["items"]
-            following = page["metadata"].get("continue", "")
+            page = self.request(
+                "GET",
+                place,
+                parameters=parameters | ({"continue": following} if following else {}),
+                shape=Page[item],  # type: ignore[valid-type]  # a shape that is only known here
+            )
+            yield page.items
+            following = page.metadata.following
             if not following:
-                return found
+                return
 
     def delete(
         self, api_version: str, kind: str, name: str, namespace: str | None = None, grace: int | None = None
