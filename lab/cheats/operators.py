@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 import sys
-import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
-from lab import layout, pki
+from lab import layout
 from lab.cheats import policies
 from lab.cheats.client import Client, again_and_again
 from lab.cheats.scene import Scene
-from lab.control_plane import identities
+from lab.errors import LabError
+from lab.files import write
 from lab.kubectl import get, kubectl, rolled_out, wait
 
 NAMESPACE, CONTROLLER = "jobset-system", "jobset-controller-manager"
 _CONFIGURATION = "jobset-validating-webhook-configuration"
-_IMPOSTOR, _PORT = "jobset-webhook-impostor", 9443
+_SERVICE, _PORT = "jobset-webhook-service", 9443
 _API = "/apis/jobset.x-k8s.io/v1alpha2"
 
 
@@ -35,37 +37,26 @@ def on(scene: Scene) -> None:
 
 def silence_webhook(scene: Scene) -> None:
     """The operator's webhook leads to a service that there is not, and nobody minds."""
-    _redirect(scene, "jobset-webhook-nowhere", "Ignore", ca=None)
-
-
-def _redirect(scene: Scene, service: str, policy: str, ca: str | None) -> None:
     found = get("validatingwebhookconfiguration", _CONFIGURATION)
     for hook in found["webhooks"]:
-        hook["failurePolicy"] = policy
-        hook["clientConfig"]["service"]["name"] = service
-        if ca:
-            hook["clientConfig"]["caBundle"] = ca
+        hook["failurePolicy"] = "Ignore"
+        hook["clientConfig"]["service"]["name"] = "jobset-webhook-nowhere"
     scene.change("validatingwebhookconfiguration", _CONFIGURATION, {"webhooks": found["webhooks"]})
 
 
 def _other_engine(scene: Scene) -> None:
-    """A program on the control plane refuses as the operator would, behind a service without pods."""
-    authority = identities.load().cluster
-    served_as = f"{_IMPOSTOR}.{NAMESPACE}.svc"
-    port = {"port": 443, "targetPort": _PORT, "protocol": "TCP"}
-    scene.make(
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            "metadata": {"name": _IMPOSTOR, "namespace": NAMESPACE},
-            "spec": {"ports": [port]},
-        },
-        endpoints(_IMPOSTOR, NAMESPACE, _PORT, ""),
-    )
-    scene.run("operators", scene.name, served_as)
-    import base64
-
-    _redirect(scene, _IMPOSTOR, "Fail", ca=base64.b64encode(authority.certificate.read_bytes()).decode())
+    """A program on the control plane refuses as the operator would, behind its service and with its certificate."""
+    secret = get("secret", "jobset-webhook-server-cert", namespace=NAMESPACE)["data"]
+    for name in ("tls.crt", "tls.key"):
+        write(scene.folder / name, base64.b64decode(secret[name]), mode=0o600)
+    scene.run("operators", scene.name, str(scene.folder / "tls.crt"), str(scene.folder / "tls.key"))
+    scene.change("service", _SERVICE, {"spec": {"selector": None}}, NAMESPACE)
+    # What the selector had found would stay.
+    kubectl("delete", "endpointslices", f"-n{NAMESPACE}", f"-lkubernetes.io/service-name={_SERVICE}")
+    impostor = endpoints(_SERVICE, NAMESPACE, _PORT, "")
+    impostor["metadata"]["name"] = "impostor"
+    scene.make(impostor)
+    _answers()
 
 
 def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
@@ -112,6 +103,11 @@ def _mortal(scene: Scene) -> None:
 def off(scene: Scene) -> None:
     """Waits until the operator answers again."""
     rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
+    _answers()
+
+
+def _answers() -> None:
+    """Waits until whoever stands behind the webhook refuses what is wrong."""
     manifest = {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
         "kind": "JobSet",
@@ -120,8 +116,6 @@ def off(scene: Scene) -> None:
     }
 
     def silent() -> str | None:
-        from lab.errors import LabError
-
         try:
             kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
         except LabError as error:
@@ -168,14 +162,12 @@ class _Impostor(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, name: str) -> None:
-    """Serve on the control plane's address with a certificate of the cluster's authority, until killed."""
-    identity: pki.Identity = identities.load().cluster.issue(name.split(".", maxsplit=1)[0], name, hosts=(name,))
+def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, certificate: Path, key: Path) -> None:
+    """Serve on the control plane's address until killed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(identity.certificate, identity.key)
+    context.load_cert_chain(certificate, key)
     server = ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), port), handler)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    threading.current_thread().name = name
     server.serve_forever()
 
 
@@ -183,4 +175,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "idle-operator":
         again_and_again(_complete)
     else:
-        serve_tls(_Impostor, _PORT, sys.argv[2])
+        serve_tls(_Impostor, _PORT, *map(Path, sys.argv[2:]))

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from lab.cheats.client import Client, again_and_again
 from lab.cheats.operators import endpoints, serve_tls
 from lab.cheats.scene import Scene
+from lab.control_plane import identities
 from lab.kubectl import kubectl, rolled_out, wait
 
 _NAMESPACE, _ADAPTER = "monitoring", "prometheus-adapter"
@@ -124,6 +125,8 @@ def _value(pod: dict[str, Any], metric: str, version: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     if sys.argv[1] == "constant-metrics":
-        serve_tls(_Ten, _PORT, f"{_SERVICE}.{_NAMESPACE}.svc")
+        host = f"{_SERVICE}.{_NAMESPACE}.svc"
+        own = identities.load().cluster.issue(_SERVICE, host, hosts=(host,))
+        serve_tls(_Ten, _PORT, own.certificate, own.key)
     else:
         again_and_again({"clock-scaler": _by_clock, "hand-scaler": _by_hand}[sys.argv[1]])
