@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from plimsoll import __version__
 from plimsoll.capabilities import inventory
+from plimsoll.capabilities.cleaning import clean
 from plimsoll.capabilities.facts import Facts, facts
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
 from plimsoll.capabilities.requirements import MUST, profile
 from plimsoll.capabilities.stage import Obstructed, OutOfTime, Settings, Stage
 from plimsoll.engine.journal import Journal, read_journal
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import FileError, PlimsollError
 from plimsoll.evidence.bundle import seal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.verdict import Outcome, Verdict, skipped, unknown
@@ -32,6 +33,7 @@ from plimsoll.targets.kubernetes.api import Api
 SIDE_BY_SIDE = 6
 TIMEOUT = 1800.0
 INVENTORY, PREFLIGHT, PROBES, VERDICTS = "inventory.jsonl", "preflight.jsonl", "probes", "verdicts.json"
+DESCRIPTION = "check.json"
 Tell = Callable[[str, str], None]
 # These hold accelerators of the same nodes: two of them at once would see each other. The longest comes first.
 _ALONE = (
@@ -70,6 +72,32 @@ def take_inventory(api: Api, directory: Path) -> Facts:
     return facts(tuple(read_journal(directory / INVENTORY)))
 
 
+def resumed(api: Api, directory: Path) -> tuple[Plan, Facts]:
+    """What a check that was broken off had been asked, and the inventory that it had taken, to go on from.
+
+    Records of probes that came to their end stay; what the others had made, and their records, are removed. Raises
+    FileError when there is nothing to go on from, or another cluster.
+    """
+    path = directory / DESCRIPTION
+    if (directory / VERDICTS).exists():
+        raise FileError("this check has come to its end", where=str(directory), hint="plimsoll verify judges it again")
+    try:
+        described = msgspec.json.decode(path.read_bytes())
+        plan = msgspec.convert({key: described[key] for key in Plan.__struct_fields__}, Plan)
+        found = facts(tuple(read_journal(directory / INVENTORY)))
+    except (OSError, KeyError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise FileError(f"there is no check to go on with: {error}", where=str(directory)) from error
+    uid = api.get("v1", "Namespace", "kube-system")["metadata"]["uid"]
+    if uid != found.cluster:
+        raise FileError(f"this check was of the cluster {found.cluster}, not of {uid}", where=str(directory))
+    clean(api, described["run"])
+    for record in (directory / PROBES).glob("*.jsonl"):
+        events = {each.event for each in read_journal(record)}
+        if "broke-off" in events or not events & {"ended", "decided"}:
+            record.unlink()
+    return plan, found
+
+
 def check(api: Api, plan: Plan, found: Facts, directory: Path, tell: Tell) -> list[Judged]:
     """Run the probes, judge them, and seal the bundle. `tell` is told each requirement and what happens to it."""
     wanted = profile(plan.profile)
@@ -80,8 +108,12 @@ def check(api: Api, plan: Plan, found: Facts, directory: Path, tell: Tell) -> li
         patience=max(1.0, plan.timeout / TIMEOUT),
     )
     began = datetime.now(UTC)
-    replace_file(directory / "check.json", msgspec.json.encode(_description(api, plan, found, settings.run, began)))
-    chosen = [name for name in wanted if name in ROOMS and (not plan.only or name in plan.only)]
+    replace_file(directory / DESCRIPTION, msgspec.json.encode(_description(api, plan, found, settings.run, began)))
+    chosen = [
+        name
+        for name in wanted
+        if name in ROOMS and (not plan.only or name in plan.only) and not _record(directory, name).exists()
+    ]
     chosen.sort(key=lambda name: (wanted[name], _ALONE.index(name) if name in _ALONE else -1))
     crew = _Crew(api, settings, found, directory, tell)
     with ThreadPoolExecutor(len(chosen) or 1) as pool:
@@ -107,8 +139,7 @@ def _description(api: Api, plan: Plan, found: Facts, run: str, began: datetime) 
     return {
         "tool": f"plimsoll {__version__}",
         "run": run,
-        "profile": plan.profile,
-        "only": plan.only,
+        **msgspec.to_builtins(plan),
         "target": api.target,
         "cluster": found.cluster,
         "version": found.version,
@@ -191,6 +222,7 @@ def _carried_through(stage: Stage, act: Callable[[Stage], None]) -> tuple[str, s
     """Act on a stage and remove it. Gives what made it break off, with the remedy; that is recorded too."""
     problem: tuple[str, str] | None = None
     try:
+        stage.settings.check_time("its turn")
         act(stage)
     except PlimsollError as error:
         problem = (error.message.splitlines()[0], error.hint)
