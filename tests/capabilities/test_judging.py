@@ -182,6 +182,11 @@ def _answered_by_itself(fact: Fact) -> Fact:
     return {**fact, "arrived": dict.fromkeys(fact["arrived"], 0)}
 
 
+def _never_back(record: Record) -> Record:
+    killed = changed(record, "healed", with_values(back=False), operator="JobSet")
+    return changed(killed, "carried-out", without, label="JobSet: after")
+
+
 def _without_work(fact: Fact) -> Fact:
     return {**fact, "pods": [{**pod, "log": ""} for pod in fact["pods"]]}
 
@@ -393,7 +398,7 @@ CHEATS: list[tuple[str, str, Falsify, Outcome]] = [
         case("killed", with_values(leaders=["else_1"]), operator="JobSet"),
         UNKNOWN,
     ),
-    (OPERATOR, "it does not heal", case("healed", with_values(back=False), operator="JobSet"), FAIL),
+    (OPERATOR, "it does not heal", _never_back, FAIL),
     (OPERATOR, "there is no webhook", case("operator", with_values(hooks=[]), name="JobSet"), UNKNOWN),
     (
         CLAIMS,

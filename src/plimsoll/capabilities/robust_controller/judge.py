@@ -96,9 +96,9 @@ def _healed(record: Sequence[Observation], name: str, refusing: str, after: dict
             "who refuses may be another than who carries out",
             "see the service of the webhook, and switch on leader election",
         )
-    if healed is None or after is None:
+    if healed is None or (healed["back"] and after is None):
         return unknown(f"{name}: its controller was not killed to its end")
-    if not healed["back"] or _not_carried_out(name, after):
+    if after is None or _not_carried_out(name, after):
         return failed(
             f"{name}: not healed", f"{name} did not recover from the loss of its controller", "see its deployment"
         )

@@ -60,8 +60,7 @@ def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
     if not stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
         return
     _carry_out(stage, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
-    if own:
-        _kill(stage, operator, own[0]["service"])
+    if own and _healed(stage, operator, own[0]["service"]):
         _carry_out(stage, operator, f"{prefix}-after", f"{operator.name}: after", _HEAL_LIMIT)
 
 
@@ -89,8 +88,8 @@ def _container(pod: Manifest) -> str:
     return str(pod["spec"]["containers"][0]["name"])
 
 
-def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
-    """Ends the pods behind the operator's webhook, as a node's failure would."""
+def _healed(stage: Stage, operator: Operator, service: dict[str, Any]) -> bool:
+    """Ends the pods behind the operator's webhook, as a node's failure would: whether as many come back."""
     namespace = service["namespace"]
     chosen = _selector(stage, service)
     selector = ",".join(f"{key}={value}" for key, value in chosen.items())
@@ -99,7 +98,7 @@ def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
     leaders = _leaders(stage, namespace)
     stage.note("killed", operator=operator.name, namespace=namespace, pods=list(before.values()), leaders=leaders)
     if not before:
-        return
+        return False
     for name in before.values():
         stage.api.delete("v1", "Pod", name, namespace, grace=0)
 
@@ -110,6 +109,7 @@ def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
 
     back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
     stage.note("healed", operator=operator.name, back=bool(back))
+    return bool(back)
 
 
 def _selector(stage: Stage, service: dict[str, Any]) -> dict[str, str]:
