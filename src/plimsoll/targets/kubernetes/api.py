@@ -17,7 +17,8 @@ Manifest = dict[str, Any]
 Item = TypeVar("Item")
 FIELD_MANAGER = "plimsoll"
 _TIMEOUT = 20.0
-_TRIES = 4
+# Less than a second after the first, about twenty in all for what only reads: a network between may be down so long.
+_TRIES, _READS = 4, 6
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
@@ -55,6 +56,8 @@ class Api:
         self._client: Any = Client(config, ConnectionParams(timeout=_TIMEOUT))  # type: ignore[arg-type]  # seconds do
         self._kinds: dict[str, dict[str, Manifest]] = {}
         self._lock = threading.Lock()
+        # A server that was never there is told sooner than one that was and is to come back.
+        self._reached = False
 
     def close(self) -> None:
         """Let go of connections."""
@@ -76,7 +79,7 @@ class Api:
         What only reads, and what can be repeated (apply, delete), is tried again when the server is out of breath.
         """
         content = msgspec.json.encode(body) if body is not None else None
-        tries = 1 if method == "POST" else _TRIES
+        tries = 1 if method == "POST" else _READS if method == "GET" and self._reached else _TRIES
         for attempt in range(1, tries + 1):
             try:
                 answer = self._client.request(
@@ -85,6 +88,7 @@ class Api:
             except Exception as error:  # noqa: BLE001  # of two HTTP libraries and of plug-ins that give tokens
                 problem = ApiError(f"{self.server} does not answer: {error!r}", status=0, where=f"{method} {path}")
             else:
+                self._reached = True
                 if answer.status_code < 400:
                     return answer.text if raw else msgspec.json.decode(answer.content or b"{}", type=shape)
                 problem = _refused(method, path, answer)
