@@ -195,8 +195,17 @@ def _without_accelerators(fact: Fact) -> Fact:
     return {**fact, "pods": [{**pod, "accelerators": "0"} for pod in fact["pods"]]}
 
 
-def _with_namesake(fact: Fact) -> Fact:
-    return {**fact, "namesakes": [{**fact["hooks"][0], "configuration": "other"}]}
+def _refused_by(said: list[str]) -> Falsify:
+    """Another webhook has the name of the operator's; what was said of a bad object while the operator's was down."""
+
+    def falsify(record: Record) -> Record:
+        def change(fact: Fact) -> Fact:
+            return {**fact, "namesakes": [{**fact["hooks"][0], "configuration": "other"}]}
+
+        named = changed(record, "operator", change, name="JobSet")
+        return changed(named, "healed", with_values(said=said), operator="JobSet")
+
+    return falsify
 
 
 def _holder(case_name: str, **values: object) -> Falsify:
@@ -384,7 +393,8 @@ CHEATS: list[tuple[str, str, Falsify, Outcome]] = [
         ),
         UNKNOWN,
     ),
-    (OPERATOR, "another webhook bears its name", case("operator", _with_namesake, name="JobSet"), UNKNOWN),
+    (OPERATOR, "another webhook refuses in its name all along", _refused_by(["refused"]), UNKNOWN),
+    (OPERATOR, "another refuses in its name between", _refused_by(["failed", "refused", "failed", "refused"]), UNKNOWN),
     (OPERATOR, "objects are called done", case("carried-out", _without_work, label="JobSet: good"), FAIL),
     (
         OPERATOR,

@@ -46,16 +46,11 @@ def _of_operator(record: Sequence[Observation], operator: dict[str, Any]) -> Ver
     refusing = _refusing(operator, bad["message"])
     if refusing is None:
         return unknown(f"{name}: the bad object was refused by something else: {bad['message'][:200]}")
-    if operator["namesakes"]:
-        other = operator["namesakes"][0]
-        return unknown(
-            f"{name}: {other['configuration']} has a webhook called {refusing} too, so that the refusal may be its"
-        )
     if good is None:
         return unknown(f"{name}: not every object was tried")
     if problem := _not_carried_out(name, good):
         return problem
-    return _healed(record, name, refusing, after)
+    return _healed(record, name, refusing, after, [each["configuration"] for each in operator["namesakes"]])
 
 
 def _refusing(operator: dict[str, Any], message: str) -> str | None:
@@ -67,6 +62,12 @@ def _refusing(operator: dict[str, Any], message: str) -> str | None:
         if message.startswith(f'admission webhook "{hook["name"]}" denied the request') and operator["word"] in message:
             return str(hook["name"])
     return None
+
+
+def _silent_meanwhile(said: Sequence[str]) -> bool:
+    """Whether nobody refused in the operator's name between its end and its return; `said` has no neighbours alike."""
+    down = [number for number, each in enumerate(said) if each != "refused"]
+    return bool(down) and "refused" not in said[down[0] : down[-1]]
 
 
 def _not_carried_out(name: str, carried: dict[str, Any]) -> Verdict | None:
@@ -85,7 +86,9 @@ def _not_carried_out(name: str, carried: dict[str, Any]) -> Verdict | None:
     return None
 
 
-def _healed(record: Sequence[Observation], name: str, refusing: str, after: dict[str, Any] | None) -> Verdict:
+def _healed(
+    record: Sequence[Observation], name: str, refusing: str, after: dict[str, Any] | None, namesakes: list[str]
+) -> Verdict:
     killed = next((each for each in events(record, "killed") if each["operator"] == name), None)
     healed = next((each for each in events(record, "healed") if each["operator"] == name), None)
     if killed is None:
@@ -98,6 +101,11 @@ def _healed(record: Sequence[Observation], name: str, refusing: str, after: dict
         )
     if healed is None or (healed["back"] and after is None):
         return unknown(f"{name}: its controller was not killed to its end")
+    if namesakes and not _silent_meanwhile(healed["said"]):
+        return unknown(
+            f"{name}: {namesakes[0]} has a webhook called {refusing} too, and bad objects were refused in that name "
+            "while the operator's was down"
+        )
     if after is None or _not_carried_out(name, after):
         return failed(
             f"{name}: not healed", f"{name} did not recover from the loss of its controller", "see its deployment"

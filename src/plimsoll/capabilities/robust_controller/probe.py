@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
@@ -60,7 +62,8 @@ def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
     if not stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
         return
     _carry_out(stage, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
-    if own and _healed(stage, operator, own[0]["service"]):
+    bad = operator.object(stage, f"{prefix}-bad", word)
+    if own and _healed(stage, operator, own[0]["service"], lambda: _said(stage, bad, own, word)):
         _carry_out(stage, operator, f"{prefix}-after", f"{operator.name}: after", _HEAL_LIMIT)
 
 
@@ -88,8 +91,21 @@ def _container(pod: Manifest) -> str:
     return str(pod["spec"]["containers"][0]["name"])
 
 
-def _healed(stage: Stage, operator: Operator, service: dict[str, Any]) -> bool:
-    """Ends the pods behind the operator's webhook, as a node's failure would: whether as many come back."""
+def _said(stage: Stage, bad: Manifest, hooks: list[dict[str, Any]], word: str) -> str:
+    """What becomes of a bad object at this moment: refused in the operator's name, failed otherwise, or taken."""
+    try:
+        stage.api.create(stage.mine(bad), dry_run=True)
+    except ApiError as error:
+        in_its_name = any(error.message.startswith(f'admission webhook "{hook["name"]}" denied') for hook in hooks)
+        return "refused" if in_its_name and word in error.message else "failed"
+    return "taken"
+
+
+def _healed(stage: Stage, operator: Operator, service: dict[str, Any], say: Callable[[], str]) -> bool:
+    """Ends the pods behind the operator's webhook, as a node's failure would: whether as many come back.
+
+    Meanwhile nobody can refuse in their name but another who does so all along.
+    """
     namespace = service["namespace"]
     chosen = _selector(stage, service)
     selector = ",".join(f"{key}={value}" for key, value in chosen.items())
@@ -102,13 +118,16 @@ def _healed(stage: Stage, operator: Operator, service: dict[str, Any]) -> bool:
     for name in before.values():
         stage.api.delete("v1", "Pod", name, namespace, grace=0)
 
+    said: list[str] = []
+
     def healed() -> bool:
+        said.append(say())
         pods = stage.api.list("v1", "Pod", namespace, selector)
         ready = [pod for pod in pods if pod["metadata"]["uid"] not in before and has_condition(pod, "Ready")]
         return len(ready) >= len(before)
 
     back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
-    stage.note("healed", operator=operator.name, back=bool(back))
+    stage.note("healed", operator=operator.name, back=bool(back), said=[key for key, _ in groupby(said)])
     return bool(back)
 
 
