@@ -125,6 +125,11 @@ def settle() -> None:
                 rolled_out(namespace, workload)
 
 
+def repair(name: str) -> None:
+    """Starts again what of an installed add-on does not run, and waits for it."""
+    _wait(_prepare(name))
+
+
 def _wait(prepared: Prepared) -> None:
     for namespace, workload in prepared.ready:
         rolled_out(namespace, workload)

@@ -12,6 +12,7 @@ from lab import layout, lifecycle, requirements, scale, status
 from lab.addons import catalogue
 from lab.build import cache, go
 from lab.build.components import BY_NAME
+from lab.cli.cheat import cheat
 from lab.cli.image import image
 from lab.cli.node import node
 from lab.cli.say import Group, say
@@ -25,6 +26,7 @@ def main() -> None:
 
 main.add_command(node)
 main.add_command(image)
+main.add_command(cheat)
 
 
 @main.command()

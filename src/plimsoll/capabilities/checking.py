@@ -16,12 +16,13 @@ from msgspec import Struct
 
 from plimsoll import __version__
 from plimsoll.capabilities import inventory
+from plimsoll.capabilities.cleaning import clean
 from plimsoll.capabilities.facts import Facts, facts
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
 from plimsoll.capabilities.requirements import MUST, profile
-from plimsoll.capabilities.stage import OutOfTime, Settings, Stage
+from plimsoll.capabilities.stage import Obstructed, OutOfTime, Settings, Stage
 from plimsoll.engine.journal import Journal, read_journal
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import FileError, PlimsollError
 from plimsoll.evidence.bundle import seal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.verdict import Outcome, Verdict, skipped, unknown
@@ -29,11 +30,22 @@ from plimsoll.files import replace_file
 from plimsoll.registry.keys import KeyRing
 from plimsoll.targets.kubernetes.api import Api
 
-SIDE_BY_SIDE = 4
-INVENTORY, PROBES, VERDICTS = "inventory.jsonl", "probes", "verdicts.json"
+SIDE_BY_SIDE = 6
+TIMEOUT = 1800.0
+INVENTORY, PREFLIGHT, PROBES, VERDICTS = "inventory.jsonl", "preflight.jsonl", "probes", "verdicts.json"
+DESCRIPTION = "check.json"
 Tell = Callable[[str, str], None]
-# These hold accelerators, or take a node's free processors: two of them at once would see each other.
-_ALONE = frozenset({"secure_accelerator_access", "gang_scheduling", "accelerator_metrics", "pod_autoscaling"})
+# These hold accelerators of the same nodes: two of them at once would see each other. The longest comes first.
+_ALONE = (
+    "pod_autoscaling",
+    "secure_accelerator_access",
+    "accelerator_metrics",
+    "dra_support",
+    "gpu_sharing",
+    "virtualized_accelerator",
+    "driver_runtime_management",
+)
+_REMOVAL_LIMIT = 60.0
 
 
 class Judged(Struct, frozen=True, kw_only=True):
@@ -50,28 +62,64 @@ class Plan(Struct, frozen=True, kw_only=True):
     profile: str
     only: tuple[str, ...] = ()
     images: str = ""
-    timeout: float = 1800.0
+    timeout: float = TIMEOUT
 
 
 def take_inventory(api: Api, directory: Path) -> Facts:
     """Read what the cluster has and write it into the bundle."""
     with Journal(directory / INVENTORY) as journal:
-        inventory.take(api, journal.append)
+        inventory.take(api, journal.extend)
     return facts(tuple(read_journal(directory / INVENTORY)))
+
+
+def resumed(api: Api, directory: Path) -> tuple[Plan, Facts]:
+    """What a check that was broken off had been asked, and the inventory that it had taken, to go on from.
+
+    Records of probes that came to their end stay; what the others had made, and their records, are removed. Raises
+    FileError when there is nothing to go on from, or another cluster.
+    """
+    path = directory / DESCRIPTION
+    if (directory / VERDICTS).exists():
+        raise FileError("this check has come to its end", where=str(directory), hint="plimsoll verify judges it again")
+    try:
+        described = msgspec.json.decode(path.read_bytes())
+        plan = msgspec.convert({key: described[key] for key in Plan.__struct_fields__}, Plan)
+        found = facts(tuple(read_journal(directory / INVENTORY)))
+    except (OSError, KeyError, msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise FileError(f"there is no check to go on with: {error}", where=str(directory)) from error
+    uid = api.get("v1", "Namespace", "kube-system")["metadata"]["uid"]
+    if uid != found.cluster:
+        raise FileError(f"this check was of the cluster {found.cluster}, not of {uid}", where=str(directory))
+    clean(api, described["run"])
+    for record in (directory / PROBES).glob("*.jsonl"):
+        events = {each.event for each in read_journal(record)}
+        if "broke-off" in events or not events & {"ended", "decided"}:
+            record.unlink()
+    return plan, found
 
 
 def check(api: Api, plan: Plan, found: Facts, directory: Path, tell: Tell) -> list[Judged]:
     """Run the probes, judge them, and seal the bundle. `tell` is told each requirement and what happens to it."""
     wanted = profile(plan.profile)
-    settings = Settings(run=secrets.token_hex(4), images=plan.images, deadline=time.monotonic() + plan.timeout)
+    settings = Settings(
+        run=secrets.token_hex(4),
+        images=plan.images,
+        deadline=time.monotonic() + plan.timeout,
+        patience=max(1.0, plan.timeout / TIMEOUT),
+    )
     began = datetime.now(UTC)
-    replace_file(directory / "check.json", msgspec.json.encode(_description(api, plan, found, settings.run, began)))
-    chosen = [name for name in wanted if name in ROOMS and (not plan.only or name in plan.only)]
-    alone = threading.Lock()
-    with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-        running = {name: pool.submit(_probe, api, name, settings, found, directory, tell, alone) for name in chosen}
+    replace_file(directory / DESCRIPTION, msgspec.json.encode(_description(api, plan, found, settings.run, began)))
+    chosen = [
+        name
+        for name in wanted
+        if name in ROOMS and (not plan.only or name in plan.only) and not _record(directory, name).exists()
+    ]
+    chosen.sort(key=lambda name: (wanted[name], _ALONE.index(name) if name in _ALONE else -1))
+    crew = _Crew(api, settings, found, directory, tell)
+    with ThreadPoolExecutor(len(chosen) or 1) as pool:
+        running = [pool.submit(crew.probe, name) for name in chosen]
         try:
-            for each in running.values():
+            for each in running:
                 each.result()
         except KeyboardInterrupt:
             settings.stop()
@@ -91,8 +139,7 @@ def _description(api: Api, plan: Plan, found: Facts, run: str, began: datetime) 
     return {
         "tool": f"plimsoll {__version__}",
         "run": run,
-        "profile": plan.profile,
-        "only": plan.only,
+        **msgspec.to_builtins(plan),
         "target": api.target,
         "cluster": found.cluster,
         "version": found.version,
@@ -100,47 +147,103 @@ def _description(api: Api, plan: Plan, found: Facts, run: str, began: datetime) 
     }
 
 
-def _probe(
-    api: Api, name: str, settings: Settings, found: Facts, directory: Path, tell: Tell, alone: threading.Lock
-) -> None:
-    with Journal(_record(directory, name)) as journal:
-        probe = probe_of(name)
-        decided = probe.obstacle(found)
-        if decided is not None:
-            journal.append(observed("check", name, "decided", **msgspec.to_builtins(decided)))
-        elif name in _ALONE:
-            tell(name, "waits for others")
-            with alone:
-                _acted(api, name, settings, found, journal, tell)
-        else:
-            _acted(api, name, settings, found, journal, tell)
-    verdict = judge(name, tuple(read_journal(_record(directory, name))))
-    tell(name, f"{verdict.outcome.value}: {verdict.figure or verdict.cause}")
+class _Crew:
+    """Runs the probes of one check, several at a time, those that hold accelerators one after another."""
+
+    def __init__(self, api: Api, settings: Settings, found: Facts, directory: Path, tell: Tell) -> None:
+        self._api = api
+        self._settings = settings
+        self._facts = found
+        self._directory = directory
+        self._tell = tell
+        self._alone = threading.Lock()
+        self._places = threading.Semaphore(SIDE_BY_SIDE)
+        self._preflight = threading.Lock()
+        self._problem: tuple[str, str] | None = None
+        self._flown = False
+
+    def probe(self, name: str) -> None:
+        """Run a probe to its end, whatever happens, and judge it."""
+        with Journal(_record(self._directory, name)) as journal:
+            decided = probe_of(name).obstacle(self._facts)
+            if decided is not None:
+                journal.append(observed("check", name, "decided", **msgspec.to_builtins(decided)))
+            elif problem := self._looked_ahead():
+                journal.append(observed("check", name, "broke-off", problem=problem[0], remedy=problem[1]))
+            elif name in _ALONE:
+                self._tell(name, "waits for its turn")
+                with self._alone, self._places:
+                    self._act(name, journal)
+            else:
+                with self._places:
+                    self._act(name, journal)
+        verdict = judge(name, tuple(read_journal(_record(self._directory, name))))
+        self._tell(name, f"{verdict.outcome.value}: {verdict.figure or verdict.cause}")
+
+    def _looked_ahead(self) -> tuple[str, str] | None:
+        """What would stand in every probe's way, with its remedy: found once, by a pod that does nothing."""
+        with self._preflight:
+            if not self._flown:
+                with Journal(self._directory / PREFLIGHT) as journal:
+                    stage = Stage(self._api, "preflight", self._settings, journal.append)
+                    self._problem = _carried_through(stage, _fly)
+                self._flown = True
+            return self._problem
+
+    def _act(self, name: str, journal: Journal) -> None:
+        """Observe, and whatever happens remove what was made."""
+        seen: list[Observation] = []
+
+        def record(observation: Observation) -> None:
+            journal.append(observation)
+            seen.append(observation)
+            if observation.event in ("came", "did-not-come"):
+                self._tell(name, f"{observation.fact['what']}: {observation.fact['seconds']} s")
+
+        def observe(stage: Stage) -> None:
+            probe_of(name).observe(stage, self._facts)
+            stage.note("ended")
+            if judge(name, seen).outcome is Outcome.FAIL:
+                # What did not come in time says something of the cluster only when the cluster is not just busy.
+                stage.pace()
+
+        self._tell(name, "started")
+        _carried_through(Stage(self._api, name, self._settings, record), observe)
 
 
-def _acted(api: Api, name: str, settings: Settings, found: Facts, journal: Journal, tell: Tell) -> None:
-    """Observe, and whatever happens remove what was made."""
+def _fly(stage: Stage) -> None:
+    stage.open()
+    stage.pace()
+    if not stage.pace_ended():
+        raise Obstructed("not even a pod that does nothing comes to its end", hint="see its events in the record")
 
-    def record(observation: Observation) -> None:
-        journal.append(observation)
-        if observation.event in ("came", "did-not-come"):
-            tell(name, f"{observation.fact['what']}: {observation.fact['seconds']} s")
 
-    stage = Stage(api, name, settings, record)
-    tell(name, "started")
+def _carried_through(stage: Stage, act: Callable[[Stage], None]) -> tuple[str, str] | None:
+    """Act on a stage and remove it. Gives what made it break off, with the remedy; that is recorded too."""
+    problem: tuple[str, str] | None = None
     try:
-        probe_of(name).observe(stage, found)
-        stage.note("ended")
-    except (PlimsollError, OutOfTime) as error:
-        remedy = error.hint if isinstance(error, PlimsollError) else "give it more with --timeout"
-        stage.note("broke-off", problem=str(error).splitlines()[0], remedy=remedy)
+        stage.settings.check_time("its turn")
+        act(stage)
+    except PlimsollError as error:
+        problem = (error.message.splitlines()[0], error.hint)
+    except OutOfTime as error:
+        problem = (str(error), "give it more with --timeout")
     except Exception as error:  # noqa: BLE001  # a defect of a probe is its own verdict, not the end of the others
-        stage.note("broke-off", problem=f"a defect of the probe: {error!r}", remedy="please report it")
-    finally:
+        problem = (f"a defect of the probe: {error!r}", "please report it")
+    if problem:
+        stage.note("broke-off", problem=problem[0], remedy=problem[1])
+    end = time.monotonic() + _REMOVAL_LIMIT
+    while True:
         try:
             stage.close()
         except PlimsollError as error:
-            stage.note("not-removed", problem=str(error), remedy="plimsoll check --clean removes it")
+            # The API server may be gone for a moment: what was made has to go all the same.
+            if time.monotonic() > end:
+                stage.note("not-removed", problem=str(error), remedy="plimsoll check --clean removes it")
+                return problem
+            time.sleep(1)
+        else:
+            return problem
 
 
 def verdicts(directory: Path, name: str, only: Sequence[str] = ()) -> list[Judged]:

@@ -12,13 +12,14 @@ _ELSEWHERE = (
 )
 
 
-def clean(api: Api) -> list[str]:
-    """Delete all of it. Gives what was found, as kind/name."""
+def clean(api: Api, run: str = "") -> list[str]:
+    """Delete all of it, or of one check by its run. Gives what was found, as kind/name."""
+    selector = f"{LABEL}={run}" if run else LABEL
     removed = []
     for api_version, kind in (*_ELSEWHERE, ("v1", "Namespace")):
         if not _served(api, api_version, kind):
             continue
-        for each in api.list(api_version, kind, selector=LABEL):
+        for each in api.list(api_version, kind, selector=selector):
             name = each["metadata"]["name"]
             api.delete(api_version, kind, name)
             removed.append(f"{kind}/{name}")

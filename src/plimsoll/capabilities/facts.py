@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -30,13 +30,22 @@ class Facts(Struct, frozen=True, kw_only=True):
     nodes: tuple[dict[str, Any], ...]
     accelerators: tuple[Accelerators, ...]
     device_classes: tuple[str, ...]
+    slices: tuple[dict[str, Any], ...]
     gateway_classes: tuple[dict[str, Any], ...]
     runtime_classes: tuple[dict[str, Any], ...]
     node_pools: tuple[dict[str, Any], ...]
     prometheuses: tuple[dict[str, Any], ...]
     webhooks: tuple[dict[str, Any], ...]
+    mutating: tuple[dict[str, Any], ...]
     deployments: tuple[dict[str, Any], ...]
     unreadable: tuple[str, ...]
+    pods: int = 0
+    schedulers: Mapping[str, int] = {}
+    held: Mapping[str, Mapping[str, int]] = {}
+
+    def free(self, place: Accelerators) -> int:
+        """How many of a node's accelerators of a device plugin no pod had asked for when the inventory was taken."""
+        return place.count - self.held.get(place.node, {}).get(place.resource, 0)
 
     def ready_nodes(self) -> list[dict[str, Any]]:
         """Nodes on which an ordinary pod can be placed."""
@@ -79,13 +88,18 @@ def facts(record: Sequence[Observation]) -> Facts:
         served=frozenset(one_of("served", "versions", ())),
         nodes=nodes,
         accelerators=(*_of_plugins(nodes), *_of_drivers(all_of("slice"))),
+        slices=all_of("slice"),
         device_classes=tuple(each["name"] for each in all_of("device-class")),
         gateway_classes=all_of("gateway-class"),
         runtime_classes=all_of("runtime-class"),
         node_pools=all_of("node-pool"),
         prometheuses=all_of("prometheus"),
         webhooks=all_of("webhooks"),
+        mutating=all_of("mutating-webhooks"),
         deployments=tuple(one_of("deployments", "found", ())),
+        pods=one_of("pods", "count", 0),
+        schedulers=one_of("pods", "schedulers", {}),
+        held=one_of("pods", "held", {}),
         unreadable=tuple(each["what"] for each in all_of("unreadable")),
     )
 

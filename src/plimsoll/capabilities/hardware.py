@@ -13,8 +13,11 @@ class Hardware(Struct, frozen=True, kw_only=True):
     `resources` are names under which device plugins count them, `drivers` DRA drivers, `classes` device classes for a
     whole device, `devices` globs of device files in a container that holds one, `variables` environment variables that
     vendors' runtimes act upon, `utilization` and `memory` names of metrics, `identity` labels by which a series names
-    its device, `full` the value of full utilization. `load` is a shell script that uses a held device for ever, where
-    one can be had without a vendor's image.
+    its device, `full` the value of full utilization. `load` is a shell script that uses a held device for a moment, to
+    be repeated, where one can be had without a vendor's image. `version` prints the driver's version as it is seen in a
+    container that holds a device; `advertised` names where nodes say it: attributes of devices, or a node's
+    labels. `shared` are resources and `shared_classes` device classes of which several pods hold one device;
+    `part_classes` give parts of a device that are devices of their own.
     """
 
     name: str
@@ -28,6 +31,11 @@ class Hardware(Struct, frozen=True, kw_only=True):
     identity: tuple[str, ...] = ()
     full: float = 100.0
     load: str = ""
+    version: str = ""
+    advertised: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    shared_classes: tuple[str, ...] = ()
+    part_classes: tuple[str, ...] = ()
 
 
 HARDWARE = (
@@ -41,6 +49,11 @@ HARDWARE = (
         utilization=("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"),
         memory=("DCGM_FI_DEV_FB_USED",),
         identity=("UUID", "uuid"),
+        # The kernel module tells it to every process; no vendor's program is needed.
+        version="sed -n 's/.*  \\([0-9][0-9.]*\\)  .*/\\1/p' /proc/driver/nvidia/version",
+        advertised=("driverVersion", "nvidia.com/cuda.driver-version.full"),
+        shared=("nvidia.com/gpu.shared",),
+        part_classes=("mig.nvidia.com",),
     ),
     Hardware(
         name="AMD",
@@ -52,6 +65,8 @@ HARDWARE = (
         utilization=("gpu_gfx_activity", "amd_gpu_gfx_activity"),
         memory=("gpu_used_vram", "amd_gpu_used_vram"),
         identity=("gpu_uuid", "serial_number", "gpu_id"),
+        version="cat /sys/module/amdgpu/version",
+        advertised=("driverVersion", "amd.com/gpu.driver-version"),
     ),
     Hardware(
         name="Intel",
@@ -109,9 +124,13 @@ HARDWARE = (
         memory=("plimsoll_accelerator_memory_used_bytes",),
         identity=("uuid",),
         full=1.0,
-        load=(
-            "while :; do dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=32 seek=8 conv=fsync,notrunc 2>&1; done"
-        ),
+        load="dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=32 seek=8 conv=fsync,notrunc 2>/dev/null",
+        # The first block says which driver the device was made for.
+        version='head -c 4096 $(ls /dev/plimsoll/* | head -n 1) | sed -n \'s/.*"driver": *"\\([^"]*\\)".*/\\1/p\'',
+        advertised=("driverVersion",),
+        shared=("plimsoll.dev/accelerator-shared",),
+        shared_classes=("shared.accelerator.plimsoll.dev",),
+        part_classes=("half.accelerator.plimsoll.dev",),
     ),
 )
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
@@ -20,6 +24,7 @@ _LISTED = (
     ("cluster-queue", "kueue.x-k8s.io/v1beta1", "ClusterQueue"),
     ("prometheus", "monitoring.coreos.com/v1", "Prometheus"),
     ("webhooks", "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
+    ("mutating-webhooks", "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
 )
 _LABELS = (
     "topology.kubernetes.io/",
@@ -30,22 +35,26 @@ _LABELS = (
 )
 
 
-def take(api: Api, record: Callable[[Observation], None]) -> None:
-    """Record the inventory. What may not be read is recorded as such. Raises ApiError when the cluster is not there."""
+def take(api: Api, record: Callable[[Sequence[Observation]], None]) -> None:
+    """Record the inventory. What may not be read is recorded as such. Raises ApiError when the cluster is not there.
+
+    Pods, of which there may be many, are counted beside the rest; nothing is kept of the pages that were read.
+    """
 
     def note(event: str, **values: Any) -> None:
-        record(observed("check", SUBJECT, event, **values))
+        record([observed("check", SUBJECT, event, **values)])
 
     note("version", **{key: api.request("GET", "/version")[key] for key in ("gitVersion", "platform")})
     note("served", versions=_served(api))
     reads: list[tuple[str, Callable[[], object]]] = [
         ("cluster", lambda: note("cluster", uid=api.get("v1", "Namespace", "kube-system")["metadata"]["uid"])),
-        ("nodes", lambda: _nodes(api, note)),
+        ("nodes", lambda: _nodes(api, record)),
         ("slices", lambda: _slices(api, note)),
         ("deployments", lambda: note("deployments", found=_deployments(api))),
         *((row[0], partial(_list, api, note, *row)) for row in _LISTED),
     ]
-    for what, read in reads:
+
+    def attempt(what: str, read: Callable[[], object]) -> None:
         try:
             read()
         except ApiError as error:
@@ -53,15 +62,60 @@ def take(api: Api, record: Callable[[Observation], None]) -> None:
                 raise
             note("unreadable", what=what, status=error.status, message=error.message)
 
+    with ThreadPoolExecutor(1) as beside:
+        pods = beside.submit(attempt, "pods", lambda: note("pods", **_pods(api)))
+        for what, read in reads:
+            attempt(what, read)
+        pods.result()
+
 
 def _served(api: Api) -> list[str]:
     groups = api.request("GET", "/apis")["groups"]
     return ["v1", *sorted(version["groupVersion"] for group in groups for version in group["versions"])]
 
 
-def _nodes(api: Api, note: Callable[..., None]) -> None:
-    for each in api.list("v1", "Node"):
-        note("node", **_node(each))
+def _nodes(api: Api, record: Callable[[Sequence[Observation]], None]) -> None:
+    for page in api.pages("v1", "Node", Manifest):
+        record([observed("check", SUBJECT, "node", **_node(each)) for each in page])
+
+
+class _Resources(Struct, frozen=True):
+    requests: dict[str, str] = {}
+
+
+class _Container(Struct, frozen=True):
+    resources: _Resources = _Resources()
+
+
+class _PodSpec(Struct, rename="camel"):
+    containers: list[_Container] = []
+    node_name: str = ""
+    scheduler_name: str = ""
+
+
+class _PodStatus(Struct):
+    phase: str = ""
+
+
+class _Pod(Struct):
+    spec: _PodSpec
+    status: _PodStatus
+
+
+def _pods(api: Api) -> dict[str, Any]:
+    """How many there are by scheduler, and what they hold of each node's extended resources."""
+    schedulers: Counter[str] = Counter()
+    held: dict[str, Counter[str]] = {}
+    for page in api.pages("v1", "Pod", _Pod):
+        for pod in page:
+            schedulers[pod.spec.scheduler_name] += 1
+            if not pod.spec.node_name or pod.status.phase in ("Succeeded", "Failed"):
+                continue
+            for container in pod.spec.containers:
+                for name, count in container.resources.requests.items():
+                    if "/" in name:
+                        held.setdefault(pod.spec.node_name, Counter())[name] += int(count)
+    return {"count": schedulers.total(), "schedulers": schedulers, "held": held}
 
 
 def _node(found: Manifest) -> dict[str, Any]:
@@ -94,6 +148,7 @@ def _slice(found: Manifest) -> dict[str, Any]:
         {
             "name": each["name"],
             "attributes": {key: next(iter(value.values()), "") for key, value in each.get("attributes", {}).items()},
+            "texts": [key for key, value in each.get("attributes", {}).items() if "string" in value],
             "shared": bool(each.get("allowMultipleAllocations")),
             "counters": [
                 counter["counterSet"] for counter in each.get("consumesCounters", []) if "counterSet" in counter
@@ -130,11 +185,13 @@ def _details(event: str, found: Manifest) -> dict[str, Any]:
     if event == "gateway-class":
         conditions = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions", [])}
         return {"controller": found["spec"]["controllerName"], "accepted": conditions.get("Accepted") == "True"}
-    if event == "webhooks":
+    if event in ("webhooks", "mutating-webhooks"):
         hooks = [
             {
                 "name": hook["name"],
                 "service": hook["clientConfig"].get("service", {}),
+                "url": hook["clientConfig"].get("url", ""),
+                "policy": hook.get("failurePolicy", ""),
                 "kinds": [
                     f"{resource}.{group}"
                     for rule in hook.get("rules", [])

@@ -20,16 +20,30 @@ _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 
 
-def exporter(stage: Stage, series: str, value: int, **more: Any) -> Manifest:
-    """A container that serves one series at PATH, and changes it when it is told to on the control port."""
+def exporter(stage: Stage, line: str, value: str, **more: Any) -> Manifest:
+    """A container that serves a line at PATH: `line` is a shell word with $value and $token in it.
+
+    `value` is a shell expression. What it comes to is random and drawn in the container: it stands in no manifest, so
+    that whoever knows it has read it where it is served, or in the container's log, which begins with it.
+    On the control port the container takes orders.
+    """
     # A file whose name ends in .txt is served as text, which Prometheus insists on.
     script = (
-        f"echo '{series} {value}' > {PATH}; /agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1 & "
-        f"exec /agnhost test-webserver --port={PORT}"
+        f'value={value}; token=$(od -An -N6 -tx1 /dev/urandom | tr -d " \\n"); echo "{line}" | tee {PATH}; '
+        f"/agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1 & exec /agnhost test-webserver --port={PORT}"
     )
     ports = [{"name": "metrics", "containerPort": PORT}]
     probe = {"httpGet": {"path": PATH, "port": PORT}, "periodSeconds": 1}
     return stage.container(script, ports=ports, readinessProbe=probe, **more)
+
+
+RANDOM = "$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')"
+"""A shell expression for a number from 0 to 65,535 that is drawn where it runs."""
+
+
+def served(stage: Stage, pod: str, series: str) -> list[dict[str, Any]]:
+    """What a pod with `exporter` says that it serves."""
+    return samples(stage.log(pod), (series,))
 
 
 def service(stage: Stage, name: str) -> None:
@@ -40,11 +54,11 @@ def service(stage: Stage, name: str) -> None:
     stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 
 
-def printed(stage: Stage, name: str, script: str) -> str:
+def printed(stage: Stage, name: str, script: str, limit: float = _CLIENT_LIMIT) -> str:
     """What a script prints in a pod of ours: how the cluster's inside is seen without rights in it."""
-    stage.pod(name, script)
-    stage.wait(f"the end of {name}", lambda: stage.phase(name) in ("Succeeded", "Failed"), _CLIENT_LIMIT)
-    text = stage.api.logs(name, stage.namespace, "main") if stage.phase(name) == "Succeeded" else ""
+    stage.pod(name, f"{script}\ntrue")
+    stage.wait(f"the end of {name}", lambda: stage.phase(name) in ("Succeeded", "Failed"), limit)
+    text = stage.log(name) if stage.phase(name) == "Succeeded" else ""
     stage.api.delete("v1", "Pod", name, stage.namespace, grace=0)
     return text
 

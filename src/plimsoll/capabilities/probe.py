@@ -39,9 +39,21 @@ ROOMS: Mapping[str, str] = MappingProxyType(
             "pod_autoscaling",
             "accelerator_metrics",
             "ai_service_metrics",
+            "dra_support",
+            "gpu_sharing",
+            "virtualized_accelerator",
+            "driver_runtime_management",
+            "workload_sandboxing",
+            "advanced_inference_ingress",
+            "high_performance_networking",
+            "disaggregated_inference",
         )
     }
 )
+
+
+# Seconds from the creation of a pod that does nothing to its end beyond which what did not come in time says nothing.
+SLOW = 30.0
 
 
 def probe_of(requirement: str) -> Probe:
@@ -60,9 +72,16 @@ def judge(requirement: str, record: Sequence[Observation]) -> Verdict:
     if not any(each.event == "ended" for each in record):
         return skipped("the probe was not run to its end")
     try:
-        return probe_of(requirement).judge(record)
+        verdict = probe_of(requirement).judge(record)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         return unknown(f"the record does not hold what a verdict needs: {error!r}")
+    slowest = max((float(each["seconds"]) for each in events(record, "pace")), default=0.0)
+    if verdict.outcome is Outcome.FAIL and slowest > SLOW:
+        return environment_error(
+            f"a pod that does nothing took {slowest:.0f} s, so that this shows little: {verdict.cause}",
+            "try again when the cluster is less busy, with a larger --timeout",
+        )
+    return verdict
 
 
 def _decided(fact: Mapping[str, Any]) -> Verdict:

@@ -35,7 +35,7 @@ RIGHTS = (
     Right(group="storage.k8s.io", resources=("storageclasses",), verbs=("get", "list"), reading=True),
     Right(
         group="admissionregistration.k8s.io",
-        resources=("validatingwebhookconfigurations",),
+        resources=("validatingwebhookconfigurations", "mutatingwebhookconfigurations"),
         verbs=("get", "list"),
         reading=True,
     ),
@@ -51,6 +51,7 @@ RIGHTS = (
     Right(group="", resources=("namespaces", "pods", "services", "configmaps"), verbs=_MAKE),
     Right(group="", resources=("pods/log", "serviceaccounts", "services"), verbs=("get",)),
     Right(group="", resources=("events",), verbs=("list",)),
+    Right(group="coordination.k8s.io", resources=("leases",), verbs=("list",)),
     Right(group="apps", resources=("deployments",), verbs=_MAKE),
     Right(group="batch", resources=("jobs",), verbs=_MAKE),
     Right(group="autoscaling", resources=("horizontalpodautoscalers",), verbs=("get", *_MAKE)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.secrets import without_secrets
 from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
@@ -18,19 +20,36 @@ LABEL = "plimsoll.dev/check"
 SHELL_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 NAMESPACED_LIMIT = 60.0
 _PAUSE = 0.5
+# A registry that hiccups is tried again by the kubelet; one that still refuses after this time has no such image.
+_PULL_PATIENCE = 20.0
+_TROUBLE_EVERY = 4.0
+_PACE_LIMIT = 120.0
+_HOPELESS = frozenset({"ErrImageNeverPull", "InvalidImageName"})
+_PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
 Answer = TypeVar("Answer")
+
+
+_NO_RIGHT = re.compile(r'User "[^"]*" cannot ')
 
 
 class OutOfTime(Exception):
     """The check's own time limit has passed, or its user has had enough."""
 
 
+class Obstructed(PlimsollError):
+    """Something that is no part of the capability stands in the way; the hint is what to do about it."""
+
+
 class Settings(Struct, frozen=True, kw_only=True):
-    """What the user asked of a check: `images` is a prefix in place of registry.k8s.io, `deadline` a monotonic time."""
+    """What the user asked of a check: `images` is a prefix in place of registry.k8s.io, `deadline` a monotonic time.
+
+    `patience` multiplies every wait: a slow cluster is given more time, never less.
+    """
 
     run: str
     images: str = ""
     deadline: float = float("inf")
+    patience: float = 1.0
     stopped: threading.Event = msgspec.field(default_factory=threading.Event)
 
     def stop(self) -> None:
@@ -60,6 +79,7 @@ class Stage:
         self.settings = settings
         self.namespace = f"plimsoll-{settings.run}-{requirement.replace('_', '-')}"[:63].rstrip("-")
         self._record = record
+        self._pulling: dict[str, float] = {}
         self._elsewhere: list[tuple[str, str, str, str | None]] = []
 
     def note(self, event: str, **values: Any) -> None:
@@ -103,7 +123,8 @@ class Stage:
         try:
             self.api.create(self.mine(manifest), dry_run=True)
         except ApiError as error:
-            if error.status in (0, 401, 403) and "denied the request" not in error.message:
+            # To lack a right is no refusal of the object.
+            if error.status in (0, 401) or (error.status == 403 and _NO_RIGHT.search(error.message)):
                 raise
             self.note("attempt", label=label, taken=False, status=error.status, message=error.message)
             return False
@@ -133,20 +154,43 @@ class Stage:
     def wait(self, what: str, question: Callable[[], Answer], limit: float) -> Answer | None:
         """The first true answer, or None after `limit` seconds; either is recorded with the time it took.
 
-        Raises OutOfTime when the check as a whole has no time left.
+        Raises OutOfTime when the check as a whole has no time left, and Obstructed when it is seen that what is waited
+        for cannot come: an image that cannot be pulled, a quota that is full.
         """
         began = time.monotonic()
+        looked = began
         while True:
             answer = question()
             now = time.monotonic()
             if answer:
                 self.note("came", what=what, seconds=round(now - began, 2))
                 return answer
-            if now - began > limit:
+            if now - began > limit * self.settings.patience:
                 self.note("did-not-come", what=what, seconds=round(now - began, 2))
                 return None
+            if now - looked > _TROUBLE_EVERY:
+                looked = now
+                self._look_for_trouble(now)
             self.settings.check_time(what)
             time.sleep(_PAUSE)
+
+    def _look_for_trouble(self, now: float) -> None:
+        for pod in self.list("v1", "Pod"):
+            for each in pod.get("status", {}).get("containerStatuses", []):
+                waiting = each.get("state", {}).get("waiting", {})
+                reason = waiting.get("reason", "")
+                if reason in _PULLING:
+                    since = self._pulling.setdefault(pod["metadata"]["name"], now)
+                    reason = "" if now - since < _PULL_PATIENCE else reason
+                if reason in _HOPELESS | _PULLING:
+                    problem = waiting.get("message", reason)
+                    raise Obstructed(
+                        f"the image {each['image']} cannot be had on {pod['spec'].get('nodeName')}: {problem[:200]}",
+                        hint="--images PREFIX names a registry that has it",
+                    )
+        for event in self.list("v1", "Event"):
+            if "exceeded quota" in event.get("message", ""):
+                raise Obstructed(event["message"][:300], hint="raise the quota, or exempt namespaces of checks from it")
 
     def hold(self, seconds: float, look: Callable[[], None]) -> None:
         """Look again and again for a while: for what must not happen."""
@@ -203,9 +247,34 @@ class Stage:
         """Wait for a pod's end and record how it went and what it printed; false when it does not end."""
         done = self.wait(f"the end of {pod}", lambda: self.phase(pod) in ("Succeeded", "Failed"), limit)
         found = self.get("v1", "Pod", pod)
-        log = self.api.logs(pod, self.namespace, "main") if done else ""
-        self.note("pod", **described(found), log=log)
+        self.note("pod", **described(found), log=self.log(pod) if done else "")
         return bool(done)
+
+    def log(self, pod: str, container: str = "main") -> str:
+        """What a container has printed; empty when its node does not tell, which is recorded.
+
+        Raises ApiError when the API server itself is gone or refuses us.
+        """
+        try:
+            return self.api.logs(pod, self.namespace, container)
+        except ApiError as error:
+            if error.status in (0, 401, 403):
+                raise
+            self.note("no-log", pod=pod, container=container, status=error.status, message=error.message[:200])
+            return ""
+
+    def pace(self) -> float:
+        """Seconds from the creation of a pod that does nothing to its end: how busy the cluster is. Recorded."""
+        began = time.monotonic()
+        self.pod("pace", "true")
+        self.wait("the end of pace", self.pace_ended, _PACE_LIMIT)
+        took = round(time.monotonic() - began, 2)
+        self.note("pace", seconds=took)
+        return took
+
+    def pace_ended(self) -> bool:
+        """Whether the pod of `pace` has come to its end."""
+        return self.phase("pace") in ("Succeeded", "Failed")
 
 
 RESTRICTED: Manifest = {

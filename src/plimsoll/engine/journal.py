@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -27,10 +27,14 @@ class Journal:
 
     def append(self, observation: Observation) -> None:
         """Write one observation through to the disk. Raises PlimsollError when the disk does not take it."""
-        line = self._encoder.encode(observation) + b"\n"
+        self.extend((observation,))
+
+    def extend(self, observations: Iterable[Observation]) -> None:
+        """Write several through at once."""
+        lines = b"".join(self._encoder.encode(each) + b"\n" for each in observations)
         with self._lock:
             try:
-                self._file.write(line)
+                self._file.write(lines)
                 os.fsync(self._file.fileno())
             except OSError as error:
                 raise PlimsollError(

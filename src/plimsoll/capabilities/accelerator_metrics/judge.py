@@ -7,25 +7,33 @@ from typing import Any
 
 from plimsoll.capabilities.probe import events
 from plimsoll.evidence.observation import Observation
-from plimsoll.evidence.verdict import Verdict, failed, passed, unknown
+from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
 _RISE, _STILL = 0.3, 0.2
 _EXPORTER = "see the exporter of the accelerators' driver"
+CASES = ("idle", "loaded", "after")
 
 
 def judge(record: Sequence[Observation]) -> Verdict:
-    """One series a device, in range, and a rise on the loaded device alone."""
+    """One series a device, in range, which follow the load of the device that has it. One such endpoint is enough."""
     expected = events(record, "expected")
     if not expected:
         return unknown("nothing was scraped")
     wanted = expected[0]
-    scrapes = {each["case"]: each for each in events(record, "scraped")}
-    if "idle" not in scrapes:
+    scrapes: dict[str, dict[str, dict[str, Any]]] = {}
+    for each in events(record, "scraped"):
+        scrapes.setdefault(each["endpoint"], {})[each["case"]] = each
+    if not scrapes:
         return failed(
             f"0 of {wanted['devices']} devices",
             f"no pod on {wanted['node']} serves metrics of {wanted['hardware']}",
             "install its exporter",
         )
+    verdicts = [_of_endpoint(record, found, wanted) for found in scrapes.values()]
+    return next((each for each in verdicts if each.outcome is Outcome.PASS), verdicts[0])
+
+
+def _of_endpoint(record: Sequence[Observation], scrapes: dict[str, dict[str, Any]], wanted: dict[str, Any]) -> Verdict:
     for scrape in scrapes.values():
         if problem := _malformed(scrape, wanted):
             return problem
@@ -35,9 +43,13 @@ def judge(record: Sequence[Observation]) -> Verdict:
             "show by hand that utilization follows a load",
         )
     loaded = events(record, "loaded")
-    if not loaded or "loaded" not in scrapes:
-        return unknown("the load did not start")
-    return _risen(scrapes["idle"], scrapes["loaded"], set(loaded[0]["devices"]), wanted)
+    if not loaded:
+        return environment_error(
+            f"no pod with one of {wanted['resource']} started on {wanted['node']}", "free an accelerator there"
+        )
+    if set(scrapes) != set(CASES) or not loaded[0]["did"]:
+        return unknown("not every scrape was made, or the load did not run")
+    return _follows([_utilization(scrapes[case]) for case in CASES], set(loaded[0]["devices"]), wanted)
 
 
 def _malformed(scrape: dict[str, Any], wanted: dict[str, Any]) -> Verdict | None:
@@ -54,19 +66,25 @@ def _malformed(scrape: dict[str, Any], wanted: dict[str, Any]) -> Verdict | None
     return None
 
 
-def _risen(idle: dict[str, Any], loaded: dict[str, Any], held: set[str], wanted: dict[str, Any]) -> Verdict:
-    before, after = _utilization(idle), _utilization(loaded)
-    if not held & set(after):
+def _follows(measured: Sequence[dict[str, float]], held: set[str], wanted: dict[str, Any]) -> Verdict:
+    idle, loaded, after = measured
+    if not held & set(loaded):
         return unknown(f"the loaded device {sorted(held)} is none of those that are measured")
     full = wanted["full"]
-    rises = {device: (after[device] - before.get(device, 0)) / full for device in after}
-    least = min(rises[device] for device in held & set(after))
+    rises = {device: (loaded[device] - idle.get(device, 0)) / full for device in loaded}
+    falls = {device: (loaded[device] - after.get(device, 0)) / full for device in loaded}
+    mine = held & set(loaded)
+    rise, fall = min(rises[device] for device in mine), min(falls[device] for device in mine)
     others = max((rise for device, rise in rises.items() if device not in held), default=0.0)
-    figure = f"{len(after)} devices; +{least:.0%} on the loaded one, {others:+.0%} at most on another"
-    if least < _RISE:
+    figure = (
+        f"{len(loaded)} devices; {rise:+.0%} on the loaded one, {others:+.0%} at most on another, {-fall:+.0%} after"
+    )
+    if rise < _RISE:
         return failed(figure, "the metrics do not follow the load: they may not be measured at all", _EXPORTER)
     if others > _STILL:
         return failed(figure, "another device's utilization rose too", _EXPORTER)
+    if fall < _RISE:
+        return failed(figure, "the utilization stays when the load is gone", _EXPORTER)
     return passed(figure)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plimsoll.capabilities.facts import Accelerators, Facts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.monitoring import printed, samples
+from plimsoll.capabilities.monitoring import CONTROL_PORT, printed, samples
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, unknown
 from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.targets.kubernetes.objects import has_condition
 
 _LOAD_LIMIT = 60.0
+_EXPERIMENT_LIMIT = 180.0
+_MOST_ENDPOINTS = 3
+_ROUNDS = 20
+_HIGH, _LOW = 0.5, 0.1
 # Ports that exporters of known hardware listen on when they declare none.
 _USUAL_PORTS = (9400, 9401, 5000, 2112, 41611)
 _DRIVER_RIGHTS: Manifest = {
@@ -35,38 +38,102 @@ def _place(facts: Facts) -> Accelerators | None:
 
 
 def observe(stage: Stage, facts: Facts) -> None:
-    """Find the exporters, scrape, load one device, scrape again."""
+    """Find the exporters; scrape them while a device is held, used, and held again."""
     place = _place(facts)
     if place is None or place.hardware is None:
         return
     hardware = place.hardware
-    stage.open("privileged")
-    expected = sum(each.count for each in facts.accelerators if each.node == place.node and each.hardware == hardware)
+    stage.open("baseline")
     stage.note(
         "expected",
         node=place.node,
+        resource=place.resource,
         hardware=hardware.name,
-        devices=expected,
+        devices=sum(each.count for each in facts.accelerators if each.node == place.node and each.hardware == hardware),
         full=hardware.full,
         loadable=bool(hardware.load),
     )
     endpoints = _endpoints(stage, place.node)
     stage.note("endpoints", found=endpoints)
-    live = [each for number, each in enumerate(endpoints) if _scrape(stage, each, hardware, f"look-{number}")]
+    live = _live(stage, endpoints, hardware)
     if not live:
         return
-    _note(stage, live[0], hardware, "idle")
     if not hardware.load:
-        stage.hold(10, lambda: None)
-        _note(stage, live[0], hardware, "later")
+        _note(stage, printed(stage, "scrapes", _page("idle", live, hardware)), live, hardware)
         return
-    _load(stage, place, hardware)
-    began = stage.wait("the load to begin", lambda: stage.phase("load") == "Running", _LOAD_LIMIT)
-    if began:
-        stage.note("loaded", devices=stage.api.logs("load", stage.namespace, "main").split())
-        stage.wait("utilization to rise", lambda: _risen(stage, live[0], hardware), _LOAD_LIMIT)
-        _note(stage, live[0], hardware, "loaded")
+    _holder(stage, place, hardware)
+    if stage.wait("a device to be held", lambda: _devices(stage), _LOAD_LIMIT):
+        _experiment(stage, live, hardware)
     stage.api.delete("v1", "Pod", "load", stage.namespace, grace=1)
+
+
+def _live(stage: Stage, endpoints: list[str], hardware: Hardware) -> list[str]:
+    """Those that have any of the metrics, three at most."""
+    script = "\n".join(_page(f"look-{number}", [each], hardware) for number, each in enumerate(endpoints))
+    pages = _pages(printed(stage, "look", script)) if endpoints else {}
+    found = [
+        each
+        for number, each in enumerate(endpoints)
+        if samples(pages.get((f"look-{number}", 0), ""), metrics_of(hardware))
+    ]
+    return found[:_MOST_ENDPOINTS]
+
+
+def metrics_of(hardware: Hardware) -> tuple[str, ...]:
+    """Names of all metrics that are looked at."""
+    return (*hardware.utilization, *hardware.memory)
+
+
+def _page(case: str, endpoints: list[str], hardware: Hardware) -> str:
+    """A script that prints the lines in question of each endpoint: other people's metrics are not ours to record."""
+    pattern = "|".join(metrics_of(hardware))
+    return "\n".join(
+        f"echo '== {case} {number}'; curl -s -m 5 '{each}' | grep -E '^({pattern})'"
+        for number, each in enumerate(endpoints)
+    )
+
+
+def _pages(text: str) -> dict[tuple[str, int], str]:
+    """The last page of each case and endpoint."""
+    found: dict[tuple[str, int], str] = {}
+    for part in text.split("== ")[1:]:
+        head, _, body = part.partition("\n")
+        case, _, number = head.partition(" ")
+        found[case, int(number or 0)] = body
+    return found
+
+
+def _experiment(stage: Stage, live: list[str], hardware: Hardware) -> None:
+    """One client does all of it, so that nothing lies between an order and the scrape after it but a second."""
+    address = stage.get("v1", "Pod", "load")["status"]["podIP"]
+    order = f"curl -s -m 10 -G --data-urlencode 'cmd={{}}' http://{address}:{CONTROL_PORT}/shell"
+    names = "|".join(hardware.utilization)
+    # The highest utilization of the last page that was kept, as a share of full.
+    above = f"grep -hE '^({names})' /tmp/page | awk '{{{{if($NF>m)m=$NF}}}} END{{{{exit !(m>{{}}*{hardware.full})}}}}'"
+
+    def until(case: str, condition: str) -> str:
+        page = _page(case, live, hardware)
+        again = f"i=$((i+1)); {condition} && break; sleep 1"
+        return f"i=0; while [ $i -lt {_ROUNDS} ]; do ( {page} ) | tee /tmp/page; {again}; done"
+
+    script = "\n".join(
+        (
+            _page("idle", live, hardware),
+            "echo '== started 0'; " + order.format("touch /tmp/go"),
+            until("loaded", above.format(_HIGH)),
+            # A second look: the first may have been taken while the load began.
+            "sleep 2",
+            _page("loaded", live, hardware),
+            "echo '== stopped 0'; " + order.format("rm /tmp/go; cat /tmp/did"),
+            until("after", "! " + above.format(_LOW)),
+            "sleep 1",
+            _page("after", live, hardware),
+        )
+    )
+    text = printed(stage, "scrapes", script, limit=_EXPERIMENT_LIMIT)
+    did = "did" in _pages(text).get(("stopped", 0), "")
+    stage.note("loaded", devices=_devices(stage), did=did)
+    _note(stage, text, live, hardware)
 
 
 def _endpoints(stage: Stage, node: str) -> list[str]:
@@ -87,42 +154,42 @@ def _endpoints(stage: Stage, node: str) -> list[str]:
     return found
 
 
-def _scrape(stage: Stage, endpoint: str, hardware: Hardware, name: str) -> list[dict[str, Any]]:
-    names = (*hardware.utilization, *hardware.memory)
-    pattern = "|".join(names)
-    # Only the lines in question leave the cluster: other people's metrics are not ours to record.
-    return samples(printed(stage, name, f"curl -s -m 10 '{endpoint}' | grep -E '^({pattern})'; true"), names)
+def _note(stage: Stage, text: str, live: list[str], hardware: Hardware) -> None:
+    for (case, number), page in _pages(text).items():
+        if case in ("started", "stopped"):
+            continue
+        series = [
+            {
+                "name": each["name"],
+                "device": next((each["labels"][key] for key in hardware.identity if key in each["labels"]), ""),
+                "value": each["value"],
+                "utilization": each["name"] in hardware.utilization,
+            }
+            for each in samples(page, metrics_of(hardware))
+        ]
+        stage.note("scraped", case=case, endpoint=live[number], series=series)
 
 
-def _note(stage: Stage, endpoint: str, hardware: Hardware, case: str) -> None:
-    found = _scrape(stage, endpoint, hardware, f"scrape-{case}")
-    series = [
-        {
-            "name": each["name"],
-            "device": next((each["labels"][key] for key in hardware.identity if key in each["labels"]), ""),
-            "value": each["value"],
-            "utilization": each["name"] in hardware.utilization,
-        }
-        for each in found
-    ]
-    stage.note("scraped", case=case, endpoint=endpoint, series=series)
-
-
-def _load(stage: Stage, place: Accelerators, hardware: Hardware) -> None:
-    """Holds one device, prints who it is as the runtime told it, and uses it."""
-    script = f"echo ${hardware.variables[0]} | tr , '\\n'; {hardware.load}"
-    container = {"securityContext": _DRIVER_RIGHTS, "resources": {"limits": {place.resource: "1"}}}
+def _holder(stage: Stage, place: Accelerators, hardware: Hardware) -> None:
+    """Holds one device, prints who it is as the runtime told it, and uses it while there is a file /tmp/go."""
+    script = (
+        f"echo ${hardware.variables[0]} | tr , '\\n'; "
+        f"/agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1 & "
+        f"while :; do if [ -e /tmp/go ]; then {hardware.load}; echo did >> /tmp/did; else sleep 0.2; fi; done"
+    )
+    probe = {"httpGet": {"path": "/", "port": CONTROL_PORT}, "periodSeconds": 1}
+    container = {
+        "securityContext": _DRIVER_RIGHTS,
+        "resources": {"limits": {place.resource: "1"}},
+        "readinessProbe": probe,
+    }
     selector = {"kubernetes.io/hostname": place.node}
     stage.pod("load", script, container=container, nodeSelector=selector, tolerations=[{"operator": "Exists"}])
 
 
-def _risen(stage: Stage, endpoint: str, hardware: Hardware) -> bool:
-    values = [
-        each["value"] or 0
-        for each in _scrape(stage, endpoint, hardware, "rise")
-        if each["name"] in hardware.utilization
-    ]
-    return max(values, default=0) > RISE * hardware.full
-
-
-RISE = 0.3
+def _devices(stage: Stage) -> list[str]:
+    """What the holder was told that it holds; empty while it does not take orders."""
+    if not has_condition(stage.get("v1", "Pod", "load"), "Ready"):
+        return []
+    lines = stage.log("load").splitlines()
+    return [line for line in lines[: next((n for n, line in enumerate(lines) if " " in line), len(lines))] if line]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import comb
+from typing import Any
 
 from plimsoll.capabilities.probe import events
 from plimsoll.evidence.observation import Observation
@@ -11,6 +12,9 @@ from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed
 
 # A gateway that keeps the weights misses this bound once in a million runs.
 SIGNIFICANCE = 1e-6
+CASES = ("weights-1", "weights-2", "header", "nowhere")
+# Share of the time over which pieces were sent within which they arrive when something holds them back.
+_SPREAD = 0.5
 
 
 def judge(record: Sequence[Observation]) -> Verdict:
@@ -22,33 +26,76 @@ def judge(record: Sequence[Observation]) -> Verdict:
         classes = ", ".join(backends[0]["classes"])
         return failed("", f"no gateway of class {classes} came up with an address", "look at the Gateway's conditions")
     measured = {each["case"]: each for each in events(record, "measured")}
-    if set(measured) != {"weights-1", "weights-2", "header", "nowhere"}:
+    if set(measured) != set(CASES):
         return unknown("not every measurement was made")
     names = set(backends[0]["names"])
     for case in ("weights-1", "weights-2"):
-        each = measured[case]
-        counts, total = each["answers"], sum(each["answers"].values())
-        if others := {answer: count for answer, count in counts.items() if answer not in names}:
-            return failed(f"{case}: {others}", "requests were answered by something else", "see the gateway's logs")
-        hits = counts.get(each["backend"], 0)
-        if total == 0 or two_sided(hits, total, each["weight"] / 100) < SIGNIFICANCE:
-            figure = f"weight {each['weight']}: {hits} of {total}"
-            return failed(
-                figure, "traffic does not follow the weights", "see whether the implementation supports weights"
-            )
+        if problem := _weighted(measured[case], names):
+            return problem
     header = measured["header"]
     if header["answers"] != {header["backend"]: sum(header["answers"].values())} or not header["answers"]:
         return failed(
             f"header: {header['answers']}", "a header does not lead to its backend", "see the route's conditions"
         )
+    if problem := _arrived(header, names):
+        return problem
     nowhere = measured["nowhere"]["answers"]
     if not nowhere or names & set(nowhere):
         return failed(f"nowhere: {nowhere}", "a route without a backend was answered by one", "the control failed")
+    streams = {each["way"]: each["arrivals"] for each in events(record, "streamed")}
+    if problem := _streamed(streams):
+        return problem
     shares = [
         f"{each['answers'].get(each['backend'], 0)}/{sum(each['answers'].values())} at {each['weight']} %"
         for each in (measured["weights-1"], measured["weights-2"])
     ]
-    return passed(f"{', '.join(shares)}; header {sum(header['answers'].values())} of {sum(header['answers'].values())}")
+    count = sum(header["answers"].values())
+    return passed(f"{', '.join(shares)}; header {count} of {count}; {len(streams['gateway'])} pieces one by one")
+
+
+def _weighted(measured: dict[str, Any], names: set[str]) -> Verdict | None:
+    counts, total = measured["answers"], sum(measured["answers"].values())
+    if not names & set(counts):
+        return failed(
+            f"{measured['case']}: {counts or 'no answer'}", "no request reached a backend", "see the gateway's logs"
+        )
+    if others := {answer: count for answer, count in counts.items() if answer not in names}:
+        return failed(f"{measured['case']}: {others}", "requests were answered by something else", "see its logs")
+    hits = counts.get(measured["backend"], 0)
+    if two_sided(hits, total, measured["weight"] / 100) < SIGNIFICANCE:
+        figure = f"weight {measured['weight']}: {hits} of {total}"
+        return failed(figure, "traffic does not follow the weights", "see whether the implementation supports weights")
+    return _arrived(measured, names)
+
+
+def _arrived(measured: dict[str, Any], names: set[str]) -> Verdict | None:
+    """What backends say that they were asked is what clients say that they were answered."""
+    answered = {name: measured["answers"].get(name, 0) for name in names}
+    arrived = {name: measured["arrived"].get(name, 0) for name in names}
+    if any(arrived[name] < answered[name] for name in names):
+        return failed(
+            f"{measured['case']}: {sum(answered.values())} answers, {sum(arrived.values())} requests at the backends",
+            "requests were answered in the backends' names by something else",
+            "see what stands behind the gateway's address",
+        )
+    return None
+
+
+def _streamed(streams: dict[str, list[float]]) -> Verdict | None:
+    direct, through = streams.get("direct", []), streams.get("gateway", [])
+    if len(direct) < 2:
+        return unknown("the control failed: not even the backend itself was seen to answer in pieces")
+    sent = direct[-1] - direct[0]
+    if not through:
+        return failed("stream: nothing", "an answer in pieces does not pass the gateway", "see the gateway's logs")
+    took = through[-1] - through[0]
+    if len(through) < len(direct) or took < _SPREAD * sent:
+        return failed(
+            f"stream: {len(through)} of {len(direct)} pieces within {took:.1f} s, sent over {sent:.1f} s",
+            "the gateway holds back an answer until it is whole",
+            "switch off buffering of responses",
+        )
+    return None
 
 
 def two_sided(hits: int, total: int, share: float) -> float:

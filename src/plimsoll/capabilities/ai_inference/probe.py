@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.monitoring import printed
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.targets.kubernetes.api import Manifest
@@ -16,6 +17,7 @@ API = "gateway.networking.k8s.io/v1"
 _GATEWAY_LIMIT = 180.0
 _ROUTE_LIMIT = 60.0
 _TRAFFIC_LIMIT = 180.0
+_TURN_LIMIT = 30.0
 _HEADER = "x-plimsoll-model"
 
 
@@ -49,9 +51,19 @@ def observe(stage: Stage, facts: Facts) -> None:
 
 
 def _backend(stage: Stage, name: str) -> None:
-    probe = {"httpGet": {"path": "/hostname", "port": 8080}, "periodSeconds": 1}
-    stage.pod(name, container={"args": ["netexec", "--http-port=8080"], "readinessProbe": probe})
-    ports = [{"name": "http", "port": 80, "targetPort": 8080}]
+    """Says its name on one port, and on another answers in pieces, one every half second."""
+    script = (
+        f"printf '%s' '{_STREAM}' > /tmp/stream; "
+        "(while :; do rm -f /tmp/pipe; mkfifo /tmp/pipe; "
+        f"nc -l -p {_STREAM_PORT} < /tmp/pipe | sh /tmp/stream > /tmp/pipe; done) & "
+        "exec /agnhost netexec --http-port=8080 --udp-port=-1"
+    )
+    probe = {"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1}
+    stage.pod(name, script, container={"readinessProbe": probe})
+    ports = [
+        {"name": "http", "port": 80, "targetPort": 8080},
+        {"name": "stream", "port": 81, "targetPort": _STREAM_PORT},
+    ]
     spec = {"selector": {"app": name}, "ports": ports}
     stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})
 
@@ -78,20 +90,53 @@ def _traffic(stage: Stage, address: str, one: str, two: str) -> None:
     gateway = stage.list(API, "Gateway")[0]["metadata"]["name"]
     weight = 60 + secrets.randbelow(31)
     for number, share in enumerate((weight, 100 - weight), start=1):
-        _route(stage, gateway, _by_header(two), _split(one, share, two, 100 - share))
-        _settled(stage, address, number)
-        stage.note(
-            "measured",
-            case=f"weights-{number}",
-            backend=one,
-            weight=share,
-            answers=_ask(stage, address, f"weights-{number}", REQUESTS),
-        )
-    header = _ask(stage, address, "header", 50, f"-H '{_HEADER}: two'")
-    stage.note("measured", case="header", backend=two, weight=100, answers=header)
+        _route(stage, gateway, _by_header(two), _by_path(one), _split(one, share, two, 100 - share))
+        if not _settled(stage, address, number, one, share):
+            stage.note("measured", case=f"weights-{number}", backend=one, weight=share, answers={}, arrived={})
+            return
+        _measure(stage, address, f"weights-{number}", (one, two), REQUESTS, backend=one, weight=share)
+    _measure(stage, address, "header", (one, two), 50, f"-H '{_HEADER}: two'", backend=two, weight=100)
+    _stream(stage, address, one)
     _route(stage, gateway, {"backendRefs": [{"name": "plimsoll-nobody", "port": 80}]})
     stage.wait("a route to nowhere", lambda: _one(stage, address).isdigit(), _ROUTE_LIMIT)
-    stage.note("measured", case="nowhere", backend="", weight=0, answers=_ask(stage, address, "nowhere", 20))
+    _measure(stage, address, "nowhere", (one, two), 20, backend="", weight=0)
+
+
+def _measure(
+    stage: Stage, address: str, case: str, backends: tuple[str, str], count: int, options: str = "", **more: Any
+) -> None:
+    before = {name: _asked(stage, name) for name in backends}
+    answers = _ask(stage, address, case, count, options)
+    arrived = {name: _asked(stage, name) - before[name] for name in backends}
+    stage.note("measured", case=case, answers=answers, arrived=arrived, **more)
+
+
+def _asked(stage: Stage, backend: str) -> int:
+    """How many requests a backend itself says that it has had."""
+    return stage.log(backend).count("GET /hostname")
+
+
+def _stream(stage: Stage, address: str, backend: str) -> None:
+    """When the pieces of an answer arrive, from the backend itself and through the gateway."""
+    direct = stage.get("v1", "Pod", backend)["status"]["podIP"]
+    read = "while read -r line; do case $line in data*) echo \"$(cut -d ' ' -f 1 /proc/uptime)\";; esac; done"
+    for way, url in (("direct", f"http://{direct}:{_STREAM_PORT}/stream"), ("gateway", f"http://{address}/stream")):
+        text = printed(stage, f"stream-{way}", f"curl -s -N -m 20 '{url}' | {read}")
+        stage.note("streamed", way=way, arrivals=[float(line) for line in text.split()])
+
+
+# Waits for a request, then sends server-sent events one by one, each in a chunk of its own.
+_STREAM = """read -r line
+printf "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
+for i in 1 2 3 4 5 6; do printf "9\\r\\ndata: $i\\n\\n\\r\\n"; sleep 0.5; done
+printf "0\\r\\n\\r\\n"
+"""
+_STREAM_PORT = 8082
+
+
+def _by_path(backend: str) -> Manifest:
+    matches = [{"path": {"type": "PathPrefix", "value": "/stream"}}]
+    return {"matches": matches, "backendRefs": [{"name": backend, "port": 81}]}
 
 
 def _by_header(backend: str) -> Manifest:
@@ -118,12 +163,20 @@ def _route(stage: Stage, gateway: str, *rules: Manifest) -> None:
     stage.wait("the route to be taken up", accepted, _ROUTE_LIMIT)
 
 
-def _settled(stage: Stage, address: str, number: int) -> None:
-    """Waits until the gateway answers at all, and gives a changed weight time to arrive."""
-    stage.wait(
+def _settled(stage: Stage, address: str, number: int, one: str, share: int) -> bool:
+    """Waits until the gateway answers at all, and until a changed weight has arrived or had its time."""
+    first = stage.wait(
         f"a first answer for weights {number}", lambda: _one(stage, address).startswith("backend-"), _ROUTE_LIMIT
     )
-    stage.hold(3, lambda: None)
+
+    def turned() -> bool:
+        # Shares of 60 to 90 of a hundred: forty requests tell one from its complement.
+        answers = _ask(stage, address, f"turned-{secrets.token_hex(4)}", 40, quiet=True)
+        return (answers.get(one, 0) > 20) is (share > 50)
+
+    if first and number > 1:
+        stage.wait("the changed weights", turned, _TURN_LIMIT)
+    return bool(first)
 
 
 def _one(stage: Stage, address: str) -> str:
@@ -140,7 +193,7 @@ def _ask(
     stage.pod(name, ask)
     stage.wait(f"the end of {name}", lambda: stage.phase(name) in ("Succeeded", "Failed"), _TRAFFIC_LIMIT)
     counts: dict[str, int] = {}
-    for line in stage.api.logs(name, stage.namespace, "main").splitlines():
+    for line in stage.log(name).splitlines():
         body, _, code = line.rpartition(" ")
         answer: Any = body.strip() if code == "200" else code
         counts[answer] = counts.get(answer, 0) + 1

@@ -1,7 +1,7 @@
 """Metrics that a workload declares are collected; those that it does not declare are not. Source: KAR-0061.
 
-Two pods serve the same random series with the same random value, told apart by a label; a ServiceMonitor or PodMonitor
-declares one of them.
+Pods serve the same random series with values and labels that are drawn in them and stand in no manifest. A
+ServiceMonitor, a PodMonitor and an annotation declare one each; the last is declared by nobody.
 """
 
 from plimsoll.capabilities.ai_service_metrics.judge import judge

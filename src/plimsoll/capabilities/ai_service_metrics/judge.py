@@ -6,27 +6,39 @@ from collections.abc import Sequence
 
 from plimsoll.capabilities.probe import events
 from plimsoll.evidence.observation import Observation
-from plimsoll.evidence.verdict import Verdict, failed, passed, unknown
+from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
+
+WAYS = ("servicemonitor", "podmonitor", "annotation")
+"""The ways of declaring that are tried, as the workloads' names."""
+UNDECLARED = "undeclared"
 
 
 def judge(record: Sequence[Observation]) -> Verdict:
-    """The declared series with its value, and it alone."""
-    served, collected = events(record, "served"), events(record, "collected")
+    """What was declared with the value and the label that were drawn where it is served, and nothing else."""
+    served = {each["who"]: each["found"] for each in events(record, "served")}
+    collected = events(record, "collected")
+    if silent := [name for name in (*WAYS, UNDECLARED) if served and not served.get(name)]:
+        return environment_error(f"the workload {silent[0]} did not start", "see the pods' events in the record")
     if not served or not collected:
         return unknown("Prometheus was not asked to the end")
-    value = served[0]["value"]
-    found = {each["who"]: float(each["value"]) for each in collected[0]["found"]}
-    if "undeclared" in found:
+    found = collected[0]["found"]
+    if any(each["who"] not in WAYS for each in found):
         return failed(
             f"{len(found)} series",
             "an undeclared workload was collected too, so that declaring shows nothing",
             "see its configuration",
         )
-    if "declared" not in found:
-        return failed("0 series", "a declared workload was not collected", "see Prometheus' targets and its selectors")
-    if found["declared"] != value:
-        return failed(
-            f"{found['declared']:.0f} instead of {value}", "the collected value is another", "see what stands between"
-        )
+    if not found:
+        return failed("0 series", "no declared workload was collected", "see Prometheus' targets and its selectors")
+    for each in found:
+        (truth,) = served[each["who"]]
+        if (each["value"], each["token"]) != (truth["value"], truth["token"]):
+            return failed(
+                f"{each['value']:.0f} instead of {truth['value']:.0f}",
+                "the collected value or label is another than what is served",
+                "see what stands between",
+            )
+    ways = [name for name in WAYS if any(each["who"] == name for each in found)]
     seconds = next((each["seconds"] for each in events(record, "came") if "Prometheus" in each["what"]), 0)
-    return passed(f"the random value {value} collected after {seconds:.0f} s, the undeclared twin not")
+    values = ", ".join(f"{each['value']:.0f}" for each in found)
+    return passed(f"collected by {', '.join(ways)} after {seconds:.0f} s: {values} as served; the undeclared twin not")

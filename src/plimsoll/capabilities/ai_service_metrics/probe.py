@@ -1,15 +1,30 @@
-"""A declared workload and an undeclared one."""
+"""Workloads that declare their metrics, each in another way, and one that does not."""
 
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
+from plimsoll.capabilities.ai_service_metrics.judge import UNDECLARED, WAYS
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.monitoring import MONITORING, PATH, exporter, prometheus_of, query, selected, service
+from plimsoll.capabilities.monitoring import (
+    MONITORING,
+    PATH,
+    PORT,
+    RANDOM,
+    exporter,
+    prometheus_of,
+    query,
+    selected,
+    served,
+    service,
+)
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
+from plimsoll.targets.kubernetes.objects import has_condition
 
-_COLLECTED_LIMIT = 240.0
+_START_LIMIT = 120.0
+_COLLECTED_LIMIT = 180.0
 _ANOTHER_ROUND = 15.0
 
 
@@ -28,17 +43,19 @@ def obstacle(facts: Facts) -> Verdict | None:
 
 
 def observe(stage: Stage, facts: Facts) -> None:
-    """Serve, declare one, and ask Prometheus."""
+    """Serve, declare all but one, each in another way, and ask Prometheus."""
     prometheus = prometheus_of(facts)
     if prometheus is None:
         return
     stage.open()
-    series, value = f"plimsoll_{secrets.token_hex(6)}", secrets.randbelow(10**9)
-    stage.note("served", series=series, value=value, prometheus=prometheus["name"])
-    for name in ("declared", "undeclared"):
-        stage.apply(_pod(stage, name, f'{series}{{who="{name}"}}', value))
+    series = f"plimsoll_{secrets.token_hex(6)}"
+    for name in (*WAYS, UNDECLARED):
+        stage.apply(_pod(stage, name, series))
         service(stage, name)
     _declare(stage, prometheus)
+    stage.wait("the workloads", lambda: all(_is_ready(stage, name) for name in (*WAYS, UNDECLARED)), _START_LIMIT)
+    for name in (*WAYS, UNDECLARED):
+        stage.note("served", who=name, prometheus=prometheus["name"], found=_of_interest(served(stage, name, series)))
     counter = 0
 
     def asked() -> bool:
@@ -46,27 +63,43 @@ def observe(stage: Stage, facts: Facts) -> None:
         counter += 1
         return bool(query(stage, prometheus, series, f"question-{counter}"))
 
-    stage.wait("the declared series in Prometheus", asked, _COLLECTED_LIMIT)
+    stage.wait("a declared series in Prometheus", asked, _COLLECTED_LIMIT)
     # Whoever collects everything would have the other one too by then.
     stage.hold(_ANOTHER_ROUND, lambda: None)
     found = query(stage, prometheus, series, "answer")
-    kept = [
-        {"who": each["metric"].get("who", ""), "value": each["value"][1], "labels": sorted(each["metric"])}
+    stage.note(
+        "collected",
+        series=series,
+        found=_of_interest([{"labels": each["metric"], "value": float(each["value"][1])} for each in found]),
+    )
+
+
+def _of_interest(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [
+        {"who": each["labels"].get("who", ""), "token": each["labels"].get("token", ""), "value": each["value"]}
         for each in found
     ]
-    stage.note("collected", series=series, found=kept)
 
 
-def _pod(stage: Stage, name: str, series: str, value: int) -> dict[str, object]:
+def _pod(stage: Stage, name: str, series: str) -> dict[str, object]:
     manifest = stage.pod_manifest(name)
-    manifest["spec"]["containers"] = [exporter(stage, series, value)]
+    line = f'{series}{{who=\\"{name}\\",token=\\"$token\\"}} $value'
+    manifest["spec"]["containers"] = [exporter(stage, line, RANDOM)]
+    if name == "annotation":
+        marks = {"scrape": "true", "port": str(PORT), "path": PATH}
+        manifest["metadata"]["annotations"] = {f"prometheus.io/{key}": value for key, value in marks.items()}
     return manifest
 
 
-def _declare(stage: Stage, prometheus: dict[str, object]) -> None:
-    spec = {
-        "selector": {"matchLabels": {"app": "declared"}},
-        "endpoints": [{"port": "metrics", "path": PATH, "interval": "5s"}],
-    }
-    metadata = {"name": "declared", "labels": selected(prometheus, "ServiceMonitor")}
-    stage.apply({"apiVersion": MONITORING, "kind": "ServiceMonitor", "metadata": metadata, "spec": spec})
+def _is_ready(stage: Stage, name: str) -> bool:
+    return has_condition(stage.get("v1", "Pod", name), "Ready")
+
+
+def _declare(stage: Stage, prometheus: dict[str, Any]) -> None:
+    for kind, endpoints in (("ServiceMonitor", "endpoints"), ("PodMonitor", "podMetricsEndpoints")):
+        spec = {
+            "selector": {"matchLabels": {"app": kind.lower()}},
+            endpoints: [{"port": "metrics", "path": PATH, "interval": "5s"}],
+        }
+        metadata = {"name": kind.lower(), "labels": selected(prometheus, kind)}
+        stage.apply({"apiVersion": MONITORING, "kind": kind, "metadata": metadata, "spec": spec})

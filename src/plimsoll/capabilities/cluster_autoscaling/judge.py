@@ -39,8 +39,17 @@ def judge(record: Sequence[Observation]) -> Verdict:
     if not re.search(rf"\bworked out {a * b}\b", ran[0]["log"]):
         return failed(
             first,
-            f"nothing runs on the new node {node['name']}: it may be an object only",
+            f"nothing runs on the new node {node['name']}: it may be an object only"
+            + (f" ({', '.join(node['annotations'])})" if node["annotations"] else ""),
             "use a pool with real nodes",
+        )
+    commands = events(record, "command")
+    c, d = commands[0]["factors"] if commands else (0, 0)
+    if not commands or not re.search(rf"\banswer {c * d}\b", commands[0]["answer"]):
+        return failed(
+            first,
+            f"what runs on the new node {node['name']} does not answer over the network",
+            "see the node's network, and whether its pods are real",
         )
     left = set(new) & set(shrunk[0]["nodes"])
     figure = f"{first} → {len(shrunk[0]['nodes'])} nodes of {pool['name']}"

@@ -7,12 +7,14 @@ from typing import Any
 
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.hardware import HARDWARE
+from plimsoll.capabilities.monitoring import CONTROL_PORT, printed
 from plimsoll.capabilities.stage import Stage, described
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 from plimsoll.targets.kubernetes.api import Manifest
 
 _UP_LIMIT = 900.0
 _DOWN_LIMIT = 1200.0
+_OUTPUT_LIMIT = 60.0
 _PODS = 12
 _AUTOSCALERS = ("cluster-autoscaler", "karpenter", "clusterapi", "autoscaler-azure", "gke-autoscaler")
 KARPENTER_POOL = "karpenter.sh/nodepool"
@@ -65,25 +67,34 @@ def observe(stage: Stage, facts: Facts) -> None:
     before = _nodes(stage, pool)
     stage.note("pool", name=pool, resource=resource, nodes=before)
     factors = [10_000 + secrets.randbelow(80_000) for _ in range(2)]
-    script = f"echo worked out $(({factors[0]}*{factors[1]})) on $(uname -n) up $(cut -d. -f1 /proc/uptime); sleep 3600"
+    script = (
+        f"echo worked out $(({factors[0]}*{factors[1]})) on $(uname -n) up $(cut -d. -f1 /proc/uptime); "
+        f"exec /agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1"
+    )
     waiting = _make_one_wait(stage, pool, resource, script)
     if waiting is None:
         return
     stage.note("waiting", pod=waiting, factors=factors)
-
-    def running() -> bool:
-        return stage.phase(waiting) == "Running" and "worked out" in stage.api.logs(waiting, stage.namespace, "main")
-
-    came = stage.wait("the pod to run on a new node", running, _UP_LIMIT)
+    stage.wait("the pod to be called Running", lambda: stage.phase(waiting) == "Running", _UP_LIMIT)
+    # A node that is called a node may be an object only: then there is nothing to be had of it however long one waits.
+    stage.wait("the pod's output from the new node", lambda: "worked out" in stage.log(waiting), _OUTPUT_LIMIT)
     pod = stage.get("v1", "Pod", waiting)
-    log = stage.api.logs(waiting, stage.namespace, "main") if came else ""
-    stage.note("ran", log=log, **described(pod))
+    stage.note("ran", log=stage.log(waiting), **described(pod))
+    _command(stage, pod["status"].get("podIP", ""))
     stage.note("grown", nodes=_nodes(stage, pool), events=_events(stage, waiting))
     for each in stage.list("v1", "Pod"):
         stage.api.delete("v1", "Pod", each["metadata"]["name"], stage.namespace, grace=1)
     new = {uid for uid in _nodes(stage, pool) if uid not in before}
     stage.wait("the new nodes to go", lambda: not new & set(_nodes(stage, pool)), _DOWN_LIMIT)
     stage.note("shrunk", nodes=_nodes(stage, pool))
+
+
+def _command(stage: Stage, address: str) -> None:
+    """Has the new node work out a product whose factors nobody knew when the pod was made, over the pods' network."""
+    factors = [10_000 + secrets.randbelow(80_000) for _ in range(2)]
+    order = f"cmd=echo answer $(({factors[0]}*{factors[1]})) by $(uname -n)"
+    ask = f"curl -s -m 10 -G --data-urlencode '{order}' http://{address}:{CONTROL_PORT}/shell"
+    stage.note("command", factors=factors, answer=printed(stage, "command", ask) if address else "")
 
 
 def _make_one_wait(stage: Stage, pool: str, resource: str, script: str) -> str | None:

@@ -37,14 +37,20 @@ def _of_scheduler(name: str, cases: dict[str, dict[str, Any]]) -> Verdict:
         )
     if "filler" in cases:
         return environment_error(f"{name}: the filler did not start", "something else took the node's room meanwhile")
-    waits, control, released = (cases.get(case) for case in ("waits", "control", "released"))
-    if not (waits and control and released):
+    waits, small, control, released = (cases.get(case) for case in ("waits", "small", "control", "released"))
+    if not (waits and small and control and released):
         return unknown(f"{name}: not every case was tried")
     if waits["bound"]:
         return failed(
             f"{name}: {waits['bound']} of 2 bound",
             f"{name} started a part of a gang",
             "set it up for gangs (all or nothing)",
+        )
+    if not small["all"]:
+        return failed(
+            f"{name}: {small['bound']} of 2 of a gang that fits beside the filler",
+            f"{name} held back what would have fitted: it is not capacity that it looks at",
+            "see what else holds gangs back: a quota, a suspended or stopped queue, a policy",
         )
     if control["bound"] != 1:
         return unknown(
@@ -59,4 +65,7 @@ def _of_scheduler(name: str, cases: dict[str, dict[str, Any]]) -> Verdict:
         )
     if not waits["reason"]:
         return unknown(f"{name}: it gave no reason for the gang's waiting, so that something else may have held it")
-    return passed(f"{name}: 0 of 2 bound for {waits['seconds']:.0f} s, 1 of 2 without a gang, 2 of 2 after the release")
+    return passed(
+        f"{name}: 0 of 2 bound for {waits['seconds']:.0f} s, 2 of 2 of a smaller one meanwhile, "
+        "1 of 2 without a gang, 2 of 2 after the release"
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.gang_scheduling import schedulers
 from plimsoll.capabilities.gang_scheduling.schedulers import GROUP_LABEL, Scheduler
@@ -90,12 +92,21 @@ def _shown(stage: Stage, scheduler: Scheduler, node: str, free: int) -> bool:
         nonlocal most
         most = max(most, _bound(stage, f"{prefix}-waits"))
 
-    stage.hold(WINDOW, look)
+    stage.hold(WINDOW / 2, look)
+    # A gang that fits beside the filler: whoever holds everything back has not looked at the capacity.
+    small = _begun(stage, scheduler.gang(stage, f"{prefix}-small", GANG, pod(0.1)))
+    beside = _started(stage, f"{prefix}-small", GANG, look)
+    stage.note("case", scheduler=scheduler.name, case="small", bound=_bound(stage, f"{prefix}-small"), all=beside)
+    stage.hold(WINDOW / 2, look)
+    schedulers.remove(stage, small)
+    stage.wait("the small gang's removal", lambda: not _pods(stage, f"{prefix}-small"), _START_LIMIT)
+    look()
     stage.note(
         "case",
         scheduler=scheduler.name,
         case="waits",
-        bound=most,
+        # A pod that was bound and taken away between two looks has left an event.
+        bound=max(most, _ever_scheduled(stage, f"{prefix}-waits")),
         seconds=WINDOW,
         reason=scheduler.reason(stage, f"{prefix}-waits"),
     )
@@ -133,8 +144,18 @@ def _bound(stage: Stage, gang: str) -> int:
     return sum(bool(each["spec"].get("nodeName")) for each in _pods(stage, gang))
 
 
-def _started(stage: Stage, gang: str, count: int) -> bool:
+def _ever_scheduled(stage: Stage, gang: str) -> int:
+    found = {
+        each["involvedObject"].get("name", "")
+        for each in stage.list("v1", "Event")
+        if each.get("reason") == "Scheduled" and each["involvedObject"].get("kind") == "Pod"
+    }
+    return sum(name.startswith(f"{gang}-") for name in found)
+
+
+def _started(stage: Stage, gang: str, count: int, look: Callable[[], None] = lambda: None) -> bool:
     def running() -> bool:
+        look()
         return [each["status"].get("phase") for each in _pods(stage, gang)].count("Running") == count
 
     return bool(stage.wait(f"{gang} to run", running, _START_LIMIT))

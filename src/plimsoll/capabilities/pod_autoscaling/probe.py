@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any
 
 from plimsoll.capabilities.facts import Accelerators, Facts
-from plimsoll.capabilities.monitoring import CONTROL_PORT, MONITORING, PATH, exporter, printed, prometheus_of, selected
+from plimsoll.capabilities.monitoring import (
+    CONTROL_PORT,
+    MONITORING,
+    PATH,
+    RANDOM,
+    exporter,
+    printed,
+    prometheus_of,
+    selected,
+)
 from plimsoll.capabilities.stage import Stage
-from plimsoll.evidence.verdict import Verdict, failed, unknown
+from plimsoll.evidence.verdict import Verdict, environment_error, failed, unknown
 
-_READ_LIMIT = 240.0
-_SCALE_LIMIT = 300.0
+_START_LIMIT = 120.0
+_READ_LIMIT = 120.0
+_SCALE_LIMIT = 180.0
+# More than the fifteen seconds after which an autoscaler looks again by default.
+_CALM = 16.0
+_TARGET = 500
+SCALED, TWIN = "scaled", "still"
+_GROUP = "plimsoll.dev/group"
 
 
 def obstacle(facts: Facts) -> Verdict | None:
@@ -19,6 +35,14 @@ def obstacle(facts: Facts) -> Verdict | None:
     if not _place(facts):
         return unknown(
             "no node has two accelerators of a known device plugin", "connect one, or report the hardware that it has"
+        )
+    free = {each.resource: 0 for each in facts.by_plugin()}
+    for each in facts.by_plugin():
+        free[each.resource] += facts.free(each)
+    if max(free.values()) < 2:
+        return environment_error(
+            f"no two accelerators are free: {', '.join(f'{count} of {name}' for name, count in free.items())}",
+            "end pods that hold them, or add a node",
         )
     if not facts.serves("custom.metrics.k8s.io"):
         return failed(
@@ -37,53 +61,101 @@ def _place(facts: Facts) -> Accelerators | None:
 
 
 def observe(stage: Stage, facts: Facts) -> None:
-    """High, then low."""
+    """Low, high, low again; and a twin beside it that stays low."""
     place, prometheus = _place(facts), prometheus_of(facts)
     if place is None or prometheus is None:
         return
     stage.open()
-    series, value = f"plimsoll_{secrets.token_hex(6)}", 1000 + secrets.randbelow(9000)
-    stage.note("asked", series=series, value=value, resource=place.resource)
-    stage.apply(_deployment(stage, series, value, place.resource))
+    series = f"plimsoll_{secrets.token_hex(6)}"
+    stage.note("asked", series=series, target=_TARGET, resource=place.resource)
+    for name, limits in ((SCALED, {place.resource: "1"}), (TWIN, {})):
+        stage.apply(_deployment(stage, name, series, limits))
+        stage.apply(_autoscaler(name, series))
     spec = {
-        "selector": {"matchLabels": {"app": "scaled"}},
+        "selector": {"matchLabels": {_GROUP: "scaling"}},
         "podMetricsEndpoints": [{"port": "metrics", "path": PATH, "interval": "5s"}],
     }
-    metadata = {"name": "scaled", "labels": selected(prometheus, "PodMonitor")}
+    metadata = {"name": SCALED, "labels": selected(prometheus, "PodMonitor")}
     stage.apply({"apiVersion": MONITORING, "kind": "PodMonitor", "metadata": metadata, "spec": spec})
-    stage.wait("one pod with an accelerator", lambda: _ready(stage) == 1, 120)
-    stage.note("replicas", ready=_ready(stage), pods=_pods(stage, place.resource))
-    # Half of the value for each pod: two are wanted.
-    stage.apply(_autoscaler(series, value // 2))
-    stage.wait("the autoscaler to read the value", lambda: _read(stage) is not None, _READ_LIMIT)
-    stage.note("read", value=_read(stage), conditions=_conditions(stage))
-    stage.wait("a second pod", lambda: _ready(stage) == 2, _SCALE_LIMIT)
-    stage.note("replicas", ready=_ready(stage), pods=_pods(stage, place.resource))
-    _lower(stage, series)
-    stage.wait("one pod again", lambda: _ready(stage) == 1, _SCALE_LIMIT)
-    stage.note("replicas", ready=_ready(stage), pods=_pods(stage, place.resource))
+    if not stage.wait("one pod with an accelerator", lambda: _ready(stage, SCALED) == 1, _START_LIMIT):
+        _note(stage, "started", place.resource, _Watched())
+        return
+    _note(stage, "started", place.resource, _Watched())
+    _steps(stage, series, place.resource)
 
 
-def _deployment(stage: Stage, series: str, value: int, resource: str) -> dict[str, Any]:
-    container = exporter(stage, series, value, resources={"limits": {resource: "1"}})
+class _Watched:
+    """The most pods of each deployment, and every value that the autoscaler said it read, since it was made."""
+
+    def __init__(self) -> None:
+        self.values: list[str] = []
+        self.most = self.twin = 0
+
+    def look(self, stage: Stage) -> None:
+        self.most = max(self.most, _wanted(stage, SCALED))
+        self.twin = max(self.twin, _wanted(stage, TWIN))
+        value = _read(stage, SCALED)
+        if value and value not in self.values:
+            self.values.append(value)
+
+
+def _steps(stage: Stage, series: str, resource: str) -> None:
+    before = _Watched()
+
+    def both_read() -> bool:
+        before.look(stage)
+        return bool(before.values and _read(stage, TWIN))
+
+    came = stage.wait("the autoscaler to read the value", both_read, _READ_LIMIT)
+    if came:
+        # A clock would tick meanwhile.
+        stage.hold(_CALM, lambda: before.look(stage))
+    stage.note("read", step="before", values=before.values, conditions=_conditions(stage))
+    _note(stage, "before", resource, before)
+    if not came:
+        return
+    high = _Watched()
+    # Whatever it reads from here on counts; what it had read before is known.
+    stage.note("drawn", value=_order(stage, series, f"{RANDOM} % 9000 + 1000"))
+
+    def two() -> bool:
+        high.look(stage)
+        return _ready(stage, SCALED) == 2
+
+    stage.wait("a second pod", two, _SCALE_LIMIT)
+    stage.note("read", step="high", values=high.values, conditions=_conditions(stage))
+    _note(stage, "high", resource, high)
+    _order(stage, series, "1")
+    low = _Watched()
+
+    def one() -> bool:
+        low.look(stage)
+        return _ready(stage, SCALED) == 1
+
+    stage.wait("one pod again", one, _SCALE_LIMIT)
+    _note(stage, "low", resource, low)
+
+
+def _deployment(stage: Stage, name: str, series: str, limits: dict[str, str]) -> dict[str, Any]:
+    container = exporter(stage, f"{series} $value", "1", resources={"limits": limits})
     pod = stage.pod_manifest("unnamed", tolerations=[{"operator": "Exists"}])["spec"] | {"containers": [container]}
     pod["restartPolicy"] = "Always"
-    labels = {"app": "scaled"}
+    labels = {"app": name, _GROUP: "scaling"}
     spec = {
         "replicas": 1,
-        "selector": {"matchLabels": labels},
+        "selector": {"matchLabels": {"app": name}},
         "template": {"metadata": {"labels": labels}, "spec": pod},
     }
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "scaled"}, "spec": spec}
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-def _autoscaler(series: str, target: int) -> dict[str, Any]:
+def _autoscaler(name: str, series: str) -> dict[str, Any]:
     metric = {
         "type": "Pods",
-        "pods": {"metric": {"name": series}, "target": {"type": "AverageValue", "averageValue": str(target)}},
+        "pods": {"metric": {"name": series}, "target": {"type": "AverageValue", "averageValue": str(_TARGET)}},
     }
     spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
         "minReplicas": 1,
         "maxReplicas": 2,
         "metrics": [metric],
@@ -92,22 +164,46 @@ def _autoscaler(series: str, target: int) -> dict[str, Any]:
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": "scaled"},
+        "metadata": {"name": name},
         "spec": spec,
     }
 
 
-def _lower(stage: Stage, series: str) -> None:
-    """Tells every pod to serve one instead, by way of its control port."""
-    for number, pod in enumerate(stage.list("v1", "Pod", "app=scaled")):
-        address = pod["status"].get("podIP", "")
-        order = f"--data-urlencode 'cmd=echo {series} 1 > {PATH}'"
-        printed(stage, f"lower-{number}", f"curl -s -m 10 -G {order} http://{address}:{CONTROL_PORT}/shell")
+def _order(stage: Stage, series: str, expression: str) -> int | None:
+    """Tells every pod what to serve from now on, by way of its control port. Gives what the first one came to."""
+    command = f'value=$(({expression})); echo "{series} $value" > {PATH}; echo drawn $value'
+    asks = [
+        f"curl -s -m 10 -G --data-urlencode '{_quoted(f'cmd={command}')}' http://{pod['status']['podIP']}:{CONTROL_PORT}/shell"
+        for pod in stage.list("v1", "Pod", f"app={SCALED}")
+        if pod["status"].get("podIP")
+    ]
+    found = re.search(r"drawn (\d+)", printed(stage, f"order-{secrets.token_hex(3)}", "\n".join(asks)))
+    return int(found[1]) if found else None
 
 
-def _ready(stage: Stage) -> int:
-    status = stage.get("apps/v1", "Deployment", "scaled").get("status", {})
+def _quoted(text: str) -> str:
+    return text.replace("'", "'\\''")
+
+
+def _wanted(stage: Stage, name: str) -> int:
+    return int(stage.get("apps/v1", "Deployment", name)["spec"].get("replicas", 0))
+
+
+def _ready(stage: Stage, name: str) -> int:
+    status = stage.get("apps/v1", "Deployment", name).get("status", {})
     return int(status.get("readyReplicas", 0)) if status.get("replicas", 0) == status.get("readyReplicas", 0) else -1
+
+
+def _note(stage: Stage, step: str, resource: str, watched: _Watched) -> None:
+    watched.look(stage)
+    stage.note(
+        "replicas",
+        step=step,
+        ready=_ready(stage, SCALED),
+        most=watched.most,
+        twin=watched.twin,
+        pods=_pods(stage, resource),
+    )
 
 
 def _pods(stage: Stage, resource: str) -> list[dict[str, Any]]:
@@ -118,12 +214,12 @@ def _pods(stage: Stage, resource: str) -> list[dict[str, Any]]:
             "phase": pod["status"].get("phase", ""),
             "accelerators": pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get(resource, "0"),
         }
-        for pod in stage.list("v1", "Pod", "app=scaled")
+        for pod in stage.list("v1", "Pod", f"app={SCALED}")
     ]
 
 
-def _read(stage: Stage) -> str | None:
-    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", "scaled")
+def _read(stage: Stage, name: str) -> str | None:
+    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", name)
     for each in found.get("status", {}).get("currentMetrics") or []:
         if each.get("type") == "Pods":
             return str(each["pods"]["current"].get("averageValue", ""))
@@ -131,7 +227,7 @@ def _read(stage: Stage) -> str | None:
 
 
 def _conditions(stage: Stage) -> list[str]:
-    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", "scaled")
+    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", SCALED)
     return [
         f"{each['type']}={each['status']}: {each.get('message', '')}"
         for each in found.get("status", {}).get("conditions", [])

@@ -31,8 +31,14 @@ class Operator(Protocol):
     def prepare(self, stage: Stage) -> None:
         """What a good object needs besides itself."""
 
-    def object(self, stage: Stage, name: str, part: str) -> Manifest:
-        """An object that refers to one of its parts by name: good with `self.part`, bad with any other."""
+    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+        """An object that refers to one of its parts by name: good with `self.part`, bad with any other.
+
+        Its pods run `script`, if their script is the object's and not of what `prepare` made.
+        """
+
+    def pods(self, name: str) -> str:
+        """A selector of the object's pods."""
 
     def done(self, found: Mapping[str, Any]) -> bool:
         """Whether the object says that it has been carried out."""
@@ -48,9 +54,13 @@ class JobSet:
     def prepare(self, stage: Stage) -> None:
         """Nothing."""
 
-    def object(self, stage: Stage, name: str, part: str) -> Manifest:
+    def pods(self, name: str) -> str:
+        """JobSet's own label."""
+        return f"jobset.sigs.k8s.io/jobset-name={name}"
+
+    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
         """A success policy over one of its jobs."""
-        pod = {"restartPolicy": "Never", "containers": [stage.container("true")]}
+        pod = {"restartPolicy": "Never", "containers": [stage.container(script)]}
         job = {"spec": {"parallelism": 2, "completions": 2, "backoffLimit": 0, "template": {"spec": pod}}}
         policy = {"operator": "All", "targetReplicatedJobs": [part]}
         spec = {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": job}], "successPolicy": policy}
@@ -77,11 +87,16 @@ class Trainer:
         spec = {"mlPolicy": {"numNodes": 2}, "template": {"spec": {"replicatedJobs": jobs}}}
         stage.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
 
-    def object(self, stage: Stage, name: str, part: str) -> Manifest:
-        """A job of that runtime which overrides one of the runtime's jobs."""
+    def pods(self, name: str) -> str:
+        """A TrainJob's pods are those of the JobSet of its name."""
+        return f"jobset.sigs.k8s.io/jobset-name={name}"
+
+    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+        """A job of that runtime which overrides one of the runtime's jobs, and gives its command."""
         reference = {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": "plain"}
         overrides = [{"targetJobs": [{"name": part}], "nodeSelector": {"kubernetes.io/os": "linux"}}]
-        spec = {"runtimeRef": reference, "podSpecOverrides": overrides}
+        trainer = {"command": ["sh", "-c", script]}
+        spec = {"runtimeRef": reference, "podSpecOverrides": overrides, "trainer": trainer}
         return {"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": name}, "spec": spec}
 
     def done(self, found: Mapping[str, Any]) -> bool:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.robust_controller.operators import Operator, present
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed
+from plimsoll.targets.kubernetes.api import ApiError, Manifest
 from plimsoll.targets.kubernetes.objects import has_condition
 
 _DONE_LIMIT = 120.0
@@ -32,56 +35,114 @@ def observe(stage: Stage, facts: Facts) -> None:
 
 
 def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
-    hooks = [
+    every = [
+        {"configuration": each["name"], **hook} for each in (*facts.webhooks, *facts.mutating) for hook in each["hooks"]
+    ]
+    hooks = [hook for hook in every if operator.resource in hook["kinds"]]
+    own = [
         {"configuration": each["name"], **hook}
         for each in facts.webhooks
         for hook in each["hooks"]
-        if operator.resource in hook["kinds"]
+        if operator.resource in hook["kinds"] and operator.controller in hook["service"].get("name", "")
     ]
-    own = [hook for hook in hooks if operator.controller in hook["service"].get("name", "")]
     word = f"nobody-{secrets.token_hex(3)}"
-    foreign = [hook for hook in hooks if hook not in own]
-    stage.note("operator", name=operator.name, resource=operator.resource, hooks=own, others=foreign, word=word)
+    stage.note(
+        "operator",
+        name=operator.name,
+        resource=operator.resource,
+        hooks=own,
+        others=[hook for hook in hooks if hook not in own],
+        # Nothing but a configuration keeps two webhooks from bearing one name, by which a refusal is told.
+        namesakes=[hook for hook in every if hook not in own and hook["name"] in {each["name"] for each in own}],
+        word=word,
+    )
     operator.prepare(stage)
     prefix = operator.kind.lower()
     stage.attempt(operator.object(stage, f"{prefix}-bad", word), f"{operator.name}: bad")
-    stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin")
+    if not stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
+        return
     _carry_out(stage, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
-    if own:
-        _kill(stage, operator, own[0]["service"])
+    bad = operator.object(stage, f"{prefix}-bad", word)
+    if own and _healed(stage, operator, own[0]["service"], lambda: _said(stage, bad, own, word)):
         _carry_out(stage, operator, f"{prefix}-after", f"{operator.name}: after", _HEAL_LIMIT)
 
 
 def _carry_out(stage: Stage, operator: Operator, name: str, label: str, limit: float) -> None:
-    manifest = operator.object(stage, name, operator.part)
+    factors = [1_000 + secrets.randbelow(8_000) for _ in range(2)]
+    manifest = operator.object(stage, name, operator.part, f"echo worked out $(({factors[0]}*{factors[1]}))")
     # A controller that is starting refuses for a moment, through its webhook.
-    stage.wait(f"{name} to be taken", lambda: stage.attempt(manifest, f"{label} taken"), limit)
+    if not stage.wait(f"{name} to be taken", lambda: stage.attempt(manifest, f"{label} taken"), limit):
+        stage.note("carried-out", label=label, done=False, factors=factors, pods=[])
+        return
     stage.apply(manifest)
 
     def done() -> bool:
         return operator.done(stage.get(operator.api_version, operator.kind, name))
 
     ended = stage.wait(f"{name} to be carried out", done, limit)
-    pods = stage.list("v1", "Pod", f"jobset.sigs.k8s.io/jobset-name={name}")
-    stage.note("carried-out", label=label, done=bool(ended), pods=[each["status"].get("phase") for each in pods])
+    pods = [
+        {"phase": each["status"].get("phase"), "log": stage.log(each["metadata"]["name"], _container(each))[:200]}
+        for each in stage.list("v1", "Pod", operator.pods(name))
+    ]
+    stage.note("carried-out", label=label, done=bool(ended), factors=factors, pods=pods)
 
 
-def _kill(stage: Stage, operator: Operator, service: dict[str, Any]) -> None:
-    """Ends the pods behind the operator's webhook, as a node's failure would."""
+def _container(pod: Manifest) -> str:
+    return str(pod["spec"]["containers"][0]["name"])
+
+
+def _said(stage: Stage, bad: Manifest, hooks: list[dict[str, Any]], word: str) -> str:
+    """What becomes of a bad object at this moment: refused in the operator's name, failed otherwise, or taken."""
+    try:
+        stage.api.create(stage.mine(bad), dry_run=True)
+    except ApiError as error:
+        in_its_name = any(error.message.startswith(f'admission webhook "{hook["name"]}" denied') for hook in hooks)
+        return "refused" if in_its_name and word in error.message else "failed"
+    return "taken"
+
+
+def _healed(stage: Stage, operator: Operator, service: dict[str, Any], say: Callable[[], str]) -> bool:
+    """Ends the pods behind the operator's webhook, as a node's failure would: whether as many come back.
+
+    Meanwhile nobody can refuse in their name but another who does so all along.
+    """
     namespace = service["namespace"]
-    found = stage.api.get("v1", "Service", service["name"], namespace)
-    selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"].items())
-    before = {
-        pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in stage.api.list("v1", "Pod", namespace, selector)
-    }
-    stage.note("killed", operator=operator.name, namespace=namespace, pods=list(before.values()))
+    chosen = _selector(stage, service)
+    selector = ",".join(f"{key}={value}" for key, value in chosen.items())
+    pods = stage.api.list("v1", "Pod", namespace, selector) if chosen else []
+    before = {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in pods}
+    leaders = _leaders(stage, namespace)
+    stage.note("killed", operator=operator.name, namespace=namespace, pods=list(before.values()), leaders=leaders)
+    if not before:
+        return False
     for name in before.values():
         stage.api.delete("v1", "Pod", name, namespace, grace=0)
 
+    said: list[str] = []
+
     def healed() -> bool:
+        said.append(say())
         pods = stage.api.list("v1", "Pod", namespace, selector)
         ready = [pod for pod in pods if pod["metadata"]["uid"] not in before and has_condition(pod, "Ready")]
         return len(ready) >= len(before)
 
     back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
-    stage.note("healed", operator=operator.name, back=bool(back))
+    stage.note("healed", operator=operator.name, back=bool(back), said=[key for key, _ in groupby(said)])
+    return bool(back)
+
+
+def _selector(stage: Stage, service: dict[str, Any]) -> dict[str, str]:
+    """What a service selects. One that there is not, or that leads to what somebody wrote into its slices, nothing."""
+    try:
+        found = stage.api.get("v1", "Service", service["name"], service["namespace"])
+    except ApiError as error:
+        if error.status == 404:
+            return {}
+        raise
+    return dict(found["spec"].get("selector") or {})
+
+
+def _leaders(stage: Stage, namespace: str) -> list[str]:
+    """Who holds the namespace's leases: of an operator's pods the one that carries out what the objects say."""
+    leases = stage.api.list("coordination.k8s.io/v1", "Lease", namespace)
+    return [str(each["spec"].get("holderIdentity", "")) for each in leases]

@@ -72,6 +72,8 @@ def _attempts(record: Sequence[Observation], name: str, own: dict[str, set[str]]
             )
         if opened - mine:
             return _broken(name, each["pod"], sorted(opened - mine), "another pod's accelerator")
+    if problem := _alike(name, holders, own, private):
+        return problem
     for each in (*siblings, *strangers):
         if opened := _opened(each) & private:
             return _broken(
@@ -88,6 +90,22 @@ def _attempts(record: Sequence[Observation], name: str, own: dict[str, set[str]]
     return passed(f"{name}: {count} attempts, only the holders' own succeeded")
 
 
+def _alike(name: str, holders: Sequence[dict[str, Any]], own: dict[str, set[str]], private: set[str]) -> Verdict | None:
+    """Two numbers may lead to one device: then both holders read the same from it. A device that gives nothing but
+    zeros, or nothing at all, tells nothing."""
+    read = []
+    for each in holders:
+        words = [each["tries"][label].split() for label in own[each["pod"]] & private]
+        read.append({word[1] for word in words if len(word) == 3 and int(word[2]) > 0})
+    if both := read[0] & read[1]:
+        return failed(
+            f"{name}: both holders read {min(both)[:12]}…",
+            f"{name}: two holders were given one device under two numbers",
+            _RIGHTS,
+        )
+    return None
+
+
 def _broken(name: str, who: str, what: list[str], which: str) -> Verdict:
     return failed(f"{name}: {who} got at {', '.join(what)}", f"{name}: {who} could reach {which}", _RIGHTS)
 
@@ -97,4 +115,4 @@ def _label(device: dict[str, Any]) -> str:
 
 
 def _opened(attempt: dict[str, Any]) -> set[str]:
-    return {label for label, result in attempt["tries"].items() if result.startswith("opened")}
+    return {label for label, result in attempt["tries"].items() if result.split(" ")[0] == "opened"}

@@ -8,7 +8,7 @@ from typing import Any
 from plimsoll.capabilities.facts import Accelerators, Facts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.stage import RESTRICTED, Stage
-from plimsoll.evidence.verdict import Verdict, unknown
+from plimsoll.evidence.verdict import Verdict, environment_error, unknown
 from plimsoll.targets.kubernetes.api import Manifest
 
 _START_LIMIT = 120.0
@@ -27,7 +27,12 @@ _ATTACKER: Manifest = {
 
 def obstacle(facts: Facts) -> Verdict | None:
     """A cluster without known accelerators cannot be judged."""
-    if _places(facts):
+    if places := _places(facts):
+        if full := [each for each in places if each.resource and facts.free(each) < 2]:
+            return environment_error(
+                f"{facts.free(full[0])} of {full[0].resource} are free on {full[0].node}, two are needed",
+                "end pods that hold them, or add a node",
+            )
         return None
     return unknown(
         "no node has two free accelerators of a kind that is known",
@@ -37,7 +42,7 @@ def obstacle(facts: Facts) -> Verdict | None:
 
 def observe(stage: Stage, facts: Facts) -> None:
     """The attack by way of the device plugin and by way of DRA, where there are both."""
-    stage.open("privileged")
+    stage.open("baseline")
     for place in _places(facts):
         _attack(stage, place)
 
@@ -112,8 +117,11 @@ def _claim(name: str, hardware: Hardware) -> Manifest:
     }
 
 
-# Prints its device files with type and numbers, then waits for orders and prints how each went.
-_SHOW = """for f in {list}; do [ -e "$f" ] && stat -c 'device %n %F|%t|%T' "$f"; done; echo listed"""
+# Prints its device files with type and numbers, and every device node wherever it lies and whatever it is called; then
+# waits for orders and prints how each went.
+_SHOW = """for f in {list}; do [ -e "$f" ] && stat -c 'device %n %F|%t|%T' "$f"; done; echo listed
+find / \\( -path /proc -o -path /sys \\) -prune -o \\( -type b -o -type c \\) -print 2>/dev/null | while read -r f
+do stat -c 'node %n %F|%t|%T' "$f"; done"""
 _LISTEN = f"""
 {_SHOW}
 i=0; while [ ! -s /orders/list ] && [ $i -lt 360 ]; do sleep 0.5; i=$((i+1)); done
@@ -130,17 +138,17 @@ def _held(stage: Stage, name: str) -> list[dict[str, Any]]:
     """Devices that a pod sees: path, type and numbers; empty while it does not run."""
     if stage.phase(name) != "Running":
         return []
-    return listed(stage.api.logs(name, stage.namespace, "main"))
+    return listed(stage.log(name))
 
 
-def listed(log: str) -> list[dict[str, Any]]:
-    """The devices of a log that lists them."""
+def listed(log: str, word: str = "device ") -> list[dict[str, Any]]:
+    """The devices of a log that lists them; with `node `, every device node that there is."""
     if "listed" not in log.splitlines():
         return []
     found = []
     for line in log.splitlines():
-        if line.startswith("device "):
-            path, _, rest = line.removeprefix("device ").partition(" ")
+        if line.startswith(word):
+            path, _, rest = line.removeprefix(word).partition(" ")
             kind, major, minor = rest.split("|")
             numbers = {"major": int(major, 16), "minor": int(minor, 16)}
             found.append({"path": path, "block": "block" in kind, "character": "character" in kind, **numbers})
@@ -157,8 +165,10 @@ def _orders(devices: list[dict[str, Any]]) -> str:
         lines.append(
             f"if ! mknod {made} {kind} {each['major']} {each['minor']} 2>/tmp/why; "
             f'then echo "try {label} not-made $(cat /tmp/why)"; '
-            f"elif dd if={made} of=/tmp/read bs=4096 count=1 2>/tmp/why; "
-            f'then echo "try {label} opened $(sha256sum < /tmp/read)"; '
+            # Opening is what must not be possible; not every device can be read.
+            f"elif (exec 3<{made}) 2>/tmp/why; "
+            f"then dd if={made} of=/tmp/read bs=4096 count=1 2>/dev/null; "
+            f'echo "try {label} opened $(sha256sum < /tmp/read | cut -c 1-64) $(tr -d "\\000" < /tmp/read | wc -c)"; '
             f'else echo "try {label} refused $(tail -n 1 /tmp/why)"; fi'
         )
     return "\n".join(lines) + "\n"
@@ -173,12 +183,16 @@ def _ask(stage: Stage, name: str, devices: list[dict[str, Any]]) -> None:
             lambda container=container: _done(stage, name, container),  # type: ignore[misc]
             _END_LIMIT,
         )
-        log = stage.api.logs(name, stage.namespace, container)
-        stage.note("tried", pod=name, container=container, sees=listed(log), tries=tries(log))
+        log = stage.log(name, container)
+        stage.note("tried", pod=name, container=container, sees=_sees(log), tries=tries(log))
+
+
+def _sees(log: str) -> list[dict[str, Any]]:
+    return [*listed(log), *listed(log, "node ")]
 
 
 def _done(stage: Stage, name: str, container: str) -> bool:
-    return "done" in stage.api.logs(name, stage.namespace, container).splitlines()
+    return "done" in stage.log(name, container).splitlines()
 
 
 def tries(log: str) -> dict[str, str]:
@@ -194,16 +208,13 @@ def tries(log: str) -> dict[str, str]:
 def _thief(stage: Stage, name: str, place: Accelerators, hardware: Hardware, devices: list[dict[str, Any]]) -> None:
     """A pod that asks for nothing, on the same node, and tries everything."""
     variables = [{"name": each, "value": value} for each in hardware.variables for value in ("all",)]
-    script = (
-        f'for f in {_list(hardware)}; do [ -e "$f" ] && stat -c \'device %n %F|%t|%T\' "$f"; done; echo listed\n'
-        f"{_orders(devices)}echo done\n"
-    )
+    script = f"{_SHOW.format(list=_list(hardware))}\n{_orders(devices)}echo done\n"
     container = {"securityContext": _ATTACKER, "env": variables}
     # By name and not by a selector: the scheduler is not asked, so that a full node is no excuse.
     stage.pod(name, script, container=container, nodeName=place.node, tolerations=[{"operator": "Exists"}])
     stage.ended(name, _END_LIMIT)
-    log = stage.api.logs(name, stage.namespace, "main") if stage.phase(name) == "Succeeded" else ""
-    stage.note("tried", pod=name, container="main", node=_node(stage, name), sees=listed(log), tries=tries(log))
+    log = stage.log(name) if stage.phase(name) == "Succeeded" else ""
+    stage.note("tried", pod=name, container="main", node=_node(stage, name), sees=_sees(log), tries=tries(log))
     # The restricted level is what an ordinary tenant has: recorded as information.
     unprivileged = f"{name}-restricted-{secrets.token_hex(2)}"
     stage.pod(unprivileged, script, container={"securityContext": RESTRICTED, "env": variables}, nodeName=place.node)

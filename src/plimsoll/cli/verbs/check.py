@@ -7,11 +7,17 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import json_option, print_json, width
 from plimsoll.errors import FileError, TargetError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from plimsoll.capabilities.checking import Judged
 
 
 @click.command("check")
@@ -24,6 +30,12 @@ from plimsoll.errors import FileError, TargetError
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), default=None, help="Where the evidence bundle goes."
 )
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=None,
+    help="Go on with a check that was broken off, in its bundle.",
+)
 @click.option("--clean", "only_clean", is_flag=True, help="Remove what earlier checks have left, and do nothing else.")
 @click.option("--print-rbac", is_flag=True, help="Print the rights that a check needs, as a ClusterRole.")
 @json_option
@@ -35,6 +47,7 @@ def command(
     images: str,
     timeout: float,
     output: Path | None,
+    resume: Path | None,
     only_clean: bool,
     print_rbac: bool,
     as_json: bool,
@@ -59,10 +72,16 @@ def command(
         removed = clean(api)
         print_json({"removed": removed}) if as_json else click.echo("\n".join(removed) or "nothing was left")
         return 0
-    directory = output or Path(f"plimsoll-{target}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-    if directory.is_dir() and any(directory.iterdir()):
-        raise FileError("a bundle needs an empty directory", where=str(directory), hint="name another with --output")
-    found = checking.take_inventory(api, directory)
+    plan = checking.Plan(profile=profile_name, only=only, images=images, timeout=timeout)
+    if resume:
+        directory = resume
+        plan, found = checking.resumed(api, directory)
+    else:
+        directory = output or Path(f"plimsoll-{target}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
+        if directory.is_dir() and any(directory.iterdir()):
+            hint = "name another with --output, or go on with --resume"
+            raise FileError("a bundle needs an empty directory", where=str(directory), hint=hint)
+        found = checking.take_inventory(api, directory)
     if not as_json:
         click.echo("\n".join(inventory_lines(found)))
     if read_only:
@@ -74,14 +93,28 @@ def command(
             hint="plimsoll check --print-rbac | kubectl apply -f -\n"
             f"  kubectl create clusterrolebinding {rights.NAME} --clusterrole={rights.NAME} --user=YOU",
         )
-    plan = checking.Plan(profile=profile_name, only=only, images=images, timeout=timeout)
     judged = checking.check(api, plan, found, directory, Progress().tell)
     if as_json:
-        print_json({"bundle": str(directory), "judged": judged})
+        print_json(_as_json(plan.profile, found.cluster, judged, directory))
     else:
         click.echo("\n" + load_line(judged, width()))
         click.echo(f"\nevidence: {directory}")
     return checking.exit_status(judged)
+
+
+def _as_json(profile_name: str, cluster: str, judged: Sequence[Judged], directory: Path) -> dict[str, object]:
+    verdicts = [
+        {
+            "id": each.requirement,
+            "level": each.level,
+            "verdict": each.verdict.outcome.value,
+            "figure": each.verdict.figure,
+            "cause": each.verdict.cause,
+            "remedy": each.verdict.remedy,
+        }
+        for each in judged
+    ]
+    return {"profile": profile_name, "cluster": cluster, "verdicts": verdicts, "bundle": str(directory)}
 
 
 def _print_role() -> None:

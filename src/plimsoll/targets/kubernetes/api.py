@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -15,11 +15,13 @@ from plimsoll.errors import TargetError
 from plimsoll.targets.kubernetes.contexts import named
 
 Manifest = dict[str, Any]
+Item = TypeVar("Item")
 FIELD_MANAGER = "plimsoll"
 _TIMEOUT = 20.0
-_TRIES = 4
 _FOLLOW_LIMIT = 60.0
 _LARGEST_MESSAGE = 16 << 20
+# Less than a second after the first, about twenty in all for what only reads: a network between may be down so long.
+_TRIES, _READS = 4, 6
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 
 
@@ -30,6 +32,19 @@ class ApiError(TargetError):
         super().__init__(message, where=where, hint=hint)
         self.status = status
         self.reason = reason
+
+
+class PageMetadata(msgspec.Struct, rename={"following": "continue"}):
+    """Where the next page begins; empty for the last."""
+
+    following: str = ""
+
+
+class Page(msgspec.Struct, Generic[Item]):
+    """A page of a list."""
+
+    items: list[Item]
+    metadata: PageMetadata
 
 
 class Api:
@@ -44,6 +59,8 @@ class Api:
         self._client: Any = Client(config, ConnectionParams(timeout=_TIMEOUT))  # type: ignore[arg-type]  # seconds do
         self._kinds: dict[str, dict[str, Manifest]] = {}
         self._lock = threading.Lock()
+        # A server that was never there is told sooner than one that was and is to come back.
+        self._reached = False
 
     def close(self) -> None:
         """Let go of connections."""
@@ -58,13 +75,14 @@ class Api:
         parameters: Mapping[str, str] | None = None,
         content_type: str = "application/json",
         raw: bool = False,
+        shape: Any = Any,
     ) -> Any:
-        """The decoded answer, or its text when `raw`. Raises ApiError with the server's own words.
+        """The answer, decoded into `shape`, or its text when `raw`. Raises ApiError with the server's own words.
 
         What only reads, and what can be repeated (apply, delete), is tried again when the server is out of breath.
         """
         content = msgspec.json.encode(body) if body is not None else None
-        tries = 1 if method == "POST" else _TRIES
+        tries = 1 if method == "POST" else _READS if method == "GET" and self._reached else _TRIES
         for attempt in range(1, tries + 1):
             try:
                 answer = self._client.request(
@@ -73,8 +91,9 @@ class Api:
             except Exception as error:  # noqa: BLE001  # of two HTTP libraries and of plug-ins that give tokens
                 problem = ApiError(f"{self.server} does not answer: {error!r}", status=0, where=f"{method} {path}")
             else:
+                self._reached = True
                 if answer.status_code < 400:
-                    return answer.text if raw else msgspec.json.decode(answer.content or b"{}")
+                    return answer.text if raw else msgspec.json.decode(answer.content or b"{}", type=shape)
                 problem = _refused(method, path, answer)
                 if answer.status_code not in _TRANSIENT:
                     raise problem
@@ -139,17 +158,27 @@ class Api:
         return found
 
     def list(self, api_version: str, kind: str, namespace: str | None = None, selector: str = "") -> list[Manifest]:
-        """All objects of a kind, page by page."""
+        """All objects of a kind."""
+        return [each for page in self.pages(api_version, kind, Manifest, namespace, selector) for each in page]
+
+    def pages(
+        self, api_version: str, kind: str, item: type[Item], namespace: str | None = None, selector: str = ""
+    ) -> Iterator[Sequence[Item]]:
+        """All objects of a kind, page by page; `item` is a shape of what is wanted of each: no more is decoded."""
         place = self.path(api_version, kind, namespace)
-        found: list[Manifest] = []
         following = ""
         while True:
             parameters = {"limit": "500", **({"labelSelector": selector} if selector else {})}
-            page = self.request("GET", place, parameters=parameters | ({"continue": following} if following else {}))
-            found += page["items"]
-            following = page["metadata"].get("continue", "")
+            page = self.request(
+                "GET",
+                place,
+                parameters=parameters | ({"continue": following} if following else {}),
+                shape=Page[item],  # type: ignore[valid-type]  # a shape that is only known here
+            )
+            yield page.items
+            following = page.metadata.following
             if not following:
-                return found
+                return
 
     def delete(
         self, api_version: str, kind: str, name: str, namespace: str | None = None, grace: int | None = None

@@ -1,0 +1,178 @@
+"""JobSet with a webhook that is not its own, or with a controller that does not do its work."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import sys
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from lab import layout
+from lab.cheats import policies
+from lab.cheats.client import Client, again_and_again
+from lab.cheats.scene import Scene
+from lab.errors import LabError
+from lab.files import write
+from lab.kubectl import get, kubectl, rolled_out, wait
+
+NAMESPACE, CONTROLLER = "jobset-system", "jobset-controller-manager"
+_CONFIGURATION = "jobset-validating-webhook-configuration"
+_SERVICE, _PORT = "jobset-webhook-service", 9443
+_API = "/apis/jobset.x-k8s.io/v1alpha2"
+
+
+def on(scene: Scene) -> None:
+    """What the scene's name says."""
+    {
+        "dead-webhook": silence_webhook,
+        "other-engine": _other_engine,
+        "idle-operator": _idle,
+        "mortal-operator": _mortal,
+    }[scene.name](scene)
+
+
+def silence_webhook(scene: Scene) -> None:
+    """The operator's webhook leads to a service that there is not, and nobody minds."""
+    found = get("validatingwebhookconfiguration", _CONFIGURATION)
+    for hook in found["webhooks"]:
+        hook["failurePolicy"] = "Ignore"
+        hook["clientConfig"]["service"]["name"] = "jobset-webhook-nowhere"
+    scene.change("validatingwebhookconfiguration", _CONFIGURATION, {"webhooks": found["webhooks"]})
+
+
+def _other_engine(scene: Scene) -> None:
+    """A program on the control plane refuses as the operator would, behind its service and with its certificate."""
+    secret = get("secret", "jobset-webhook-server-cert", namespace=NAMESPACE)["data"]
+    for name in ("tls.crt", "tls.key"):
+        write(scene.folder / name, base64.b64decode(secret[name]), mode=0o600)
+    scene.run("operators", scene.name, str(scene.folder / "tls.crt"), str(scene.folder / "tls.key"))
+    scene.change("service", _SERVICE, {"spec": {"selector": None}}, NAMESPACE)
+    # What the selector had found would stay.
+    kubectl("delete", "endpointslices", f"-n{NAMESPACE}", f"-lkubernetes.io/service-name={_SERVICE}")
+    impostor = endpoints(_SERVICE, NAMESPACE, _PORT, "")
+    impostor["metadata"]["name"] = "impostor"
+    scene.make(impostor)
+    _answers()
+
+
+def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
+    """A slice that has a service lead to the control plane's machine."""
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": service, "namespace": namespace, "labels": {"kubernetes.io/service-name": service}},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": [str(layout.CONTROL_PLANE_ADDRESS)], "conditions": {"ready": True}}],
+        "ports": [{"name": name, "port": port, "protocol": "TCP"}],
+    }
+
+
+def _idle(scene: Scene) -> None:
+    """Jobs of JobSets stay suspended, and a process calls each JobSet completed."""
+    policies.suspend_jobs(scene)
+    scene.run("operators", scene.name)
+
+
+def _mortal(scene: Scene) -> None:
+    """The controller runs as a bare pod, which nothing makes again."""
+    found = get("deployment", CONTROLLER, namespace=NAMESPACE)
+    template = found["spec"]["template"]
+    scene.change("deployment", CONTROLLER, {"spec": {"replicas": 0}}, NAMESPACE)
+    rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
+    scene.make(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {
+                "name": "jobset-controller-alone",
+                "namespace": NAMESPACE,
+                "labels": template["metadata"]["labels"],
+            },
+            "spec": template["spec"],
+        }
+    )
+    kubectl(
+        "wait", "--for=condition=Ready", "pod/jobset-controller-alone", f"-n{NAMESPACE}", "--timeout=90s", limit=100
+    )
+
+
+def off(scene: Scene) -> None:
+    """Waits until the operator answers again."""
+    rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
+    _answers()
+
+
+def _answers() -> None:
+    """Waits until whoever stands behind the webhook refuses what is wrong."""
+    manifest = {
+        "apiVersion": "jobset.x-k8s.io/v1alpha2",
+        "kind": "JobSet",
+        "metadata": {"name": "nobody", "namespace": "default"},
+        "spec": {"replicatedJobs": [], "successPolicy": {"operator": "All", "targetReplicatedJobs": ["nobody"]}},
+    }
+
+    def silent() -> str | None:
+        try:
+            kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
+        except LabError as error:
+            return None if "denied the request" in str(error) else str(error)
+        return "its webhook takes everything"
+
+    wait("JobSet's webhook", silent, 90)
+
+
+def _complete(client: Client) -> None:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    done = {
+        "type": "Completed",
+        "status": "True",
+        "reason": "AllJobsCompleted",
+        "message": "",
+        "lastTransitionTime": now,
+    }
+    for each in client.items(f"{_API}/jobsets"):
+        metadata = each["metadata"]
+        if not any(one["type"] == "Completed" for one in each.get("status", {}).get("conditions", [])):
+            place = f"{_API}/namespaces/{metadata['namespace']}/jobsets/{metadata['name']}/status"
+            client.ask("PATCH", place, {"status": {"conditions": [done]}})
+
+
+class _Impostor(BaseHTTPRequestHandler):
+    """Answers reviews: refuses what names a job that there is not, in words like the operator's."""
+
+    def do_POST(self) -> None:
+        """One review."""
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = review["request"]
+        spec = (request.get("object") or {}).get("spec", {})
+        jobs = {each["name"] for each in spec.get("replicatedJobs", [])}
+        unknown = [each for each in spec.get("successPolicy", {}).get("targetReplicatedJobs", []) if each not in jobs]
+        answer: dict[str, Any] = {"uid": request["uid"], "allowed": not unknown}
+        if unknown:
+            answer["status"] = {"message": f"invalid replicatedJob name '{unknown[0]}'"}
+        body = json.dumps({"apiVersion": review["apiVersion"], "kind": "AdmissionReview", "response": answer}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, certificate: Path, key: Path) -> None:
+    """Serve on the control plane's address until killed."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), port), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "idle-operator":
+        again_and_again(_complete)
+    else:
+        serve_tls(_Impostor, _PORT, *map(Path, sys.argv[2:]))

@@ -1,0 +1,148 @@
+"""A page of accelerators' metrics that does not say what is so, in the place of the driver's own."""
+
+from __future__ import annotations
+
+import random
+import re
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import urlopen
+
+from lab import nodes
+from lab.cheats.client import Client
+from lab.cheats.scene import Scene
+from lab.images.names import AGNHOST
+from lab.kubectl import get, kubectl, wait
+
+_NAMESPACE, _PORT, _TRUE_PORT = "cheat-pages", 9401, 9400
+_DRIVER = "app=accelerator-driver"
+_QUARTER = 900.0
+_LINE = re.compile(r'^(\w+)\{uuid="([^"]+)"(.*)\} (\S+)$')
+
+
+def on(scene: Scene) -> None:
+    """Shuts the driver's page off from pods, and serves one of ours on every accelerated node."""
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": _NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "privileged"}},
+    }
+    policy = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": "no-page", "namespace": "accelerators"},
+        "spec": {"podSelector": {"matchLabels": {"app": "accelerator-driver"}}, "policyTypes": ["Ingress"]},
+    }
+    scene.make(namespace, policy)
+    for node in nodes.all_nodes():
+        if node.group == "accelerated":
+            scene.run("pages", scene.name, node.name, node=node.name)
+            scene.make(_pod(node.name))
+            kubectl("wait", "--for=condition=Ready", f"pod/{node.name}", f"-n{_NAMESPACE}", "--timeout=60s", limit=70)
+
+
+def off(scene: Scene) -> None:
+    """Waits until the driver's page can be had again."""
+
+    def ready() -> str | None:
+        pods = get("pods", namespace="accelerators")
+        late = [
+            pod["metadata"]["name"]
+            for pod in pods
+            if not any(
+                each["type"] == "Ready" and each["status"] == "True" for each in pod["status"].get("conditions", [])
+            )
+        ]
+        return f"{late[0]} is not Ready" if late else None
+
+    wait("the drivers", ready, 60)
+
+
+def _pod(node: str) -> dict[str, object]:
+    """Shares the node's network, so that what listens there listens in it."""
+    probe = {"httpGet": {"path": "/metrics", "port": _PORT}, "periodSeconds": 1}
+    container = {
+        "name": "page",
+        "image": AGNHOST,
+        "ports": [{"name": "metrics", "containerPort": _PORT}],
+        "readinessProbe": probe,
+    }
+    annotations = {"prometheus.io/scrape": "true", "prometheus.io/port": str(_PORT)}
+    spec = {"nodeName": node, "hostNetwork": True, "tolerations": [{"operator": "Exists"}], "containers": [container]}
+    metadata = {"name": node, "namespace": _NAMESPACE, "annotations": annotations}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _page(node: str) -> str:
+    """The driver's own page, as its node may still see it."""
+    for pod in Client().items(f"/api/v1/namespaces/accelerators/pods?labelSelector={_DRIVER}"):
+        if pod["spec"].get("nodeName") == node:
+            with urlopen(f"http://{pod['status']['podIP']}:{_TRUE_PORT}/metrics", timeout=5) as answer:
+                text: str = answer.read().decode()
+                return text
+    return ""
+
+
+def _wrong_device(text: str) -> str:
+    names = list(dict.fromkeys(match[2] for line in text.splitlines() if (match := _LINE.match(line))))
+    other = dict(zip(names, [*names[1:], *names[:1]], strict=True))
+    return re.sub(r'uuid="([^"]+)"', lambda found: f'uuid="{other[found[1]]}"', text)
+
+
+def _everywhere(text: str) -> str:
+    highest: dict[str, float] = {}
+    for line in text.splitlines():
+        if match := _LINE.match(line):
+            highest[match[1]] = max(highest.get(match[1], 0), float(match[4]))
+    return "\n".join(
+        f'{match[1]}{{uuid="{match[2]}"{match[3]}}} {highest[match[1]]}' if (match := _LINE.match(line)) else line
+        for line in text.splitlines()
+    )
+
+
+def _noisy(text: str) -> str:
+    return "\n".join(
+        f'{match[1]}{{uuid="{match[2]}"{match[3]}}} {float(match[4]) + random.uniform(0, 0.05)}'
+        if (match := _LINE.match(line)) and "utilization" in line
+        else line
+        for line in text.splitlines()
+    )
+
+
+class _Pages:
+    """What is served, by the cheat's name."""
+
+    def __init__(self, cheat: str, node: str) -> None:
+        self._cheat = cheat
+        self._node = node
+        self._kept, self._at = _page(node), time.monotonic()
+
+    def now(self) -> str:
+        if self._cheat == "static-page":
+            return self._kept
+        if self._cheat == "stale-page":
+            if time.monotonic() - self._at > _QUARTER:
+                self._kept, self._at = _page(self._node), time.monotonic()
+            return _noisy(self._kept)
+        return {"wrong-device-page": _wrong_device, "everywhere-page": _everywhere}[self._cheat](_page(self._node))
+
+
+def _serve(cheat: str, node: str) -> None:
+    pages = _Pages(cheat, node)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """The page."""
+            body = pages.now().encode() + b"\n"
+            self.send_response(200)
+            self.send_header("Content-Type", "text/plain; version=0.0.4")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    ThreadingHTTPServer(("", _PORT), Handler).serve_forever()
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])

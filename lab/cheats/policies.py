@@ -1,0 +1,140 @@
+"""Admission policies of Kubernetes itself that refuse, or change what they should leave alone. No engine is needed."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from lab.cheats.scene import Manifest, Scene
+from lab.kubectl import get, wait
+
+_API = "admissionregistration.k8s.io/v1"
+_CHECKS = "has(object.metadata.labels) && 'plimsoll.dev/check' in object.metadata.labels"
+_GANGS = "has(object.metadata.labels) && 'plimsoll.dev/gang' in object.metadata.labels"
+_ROUTES = ("gateway.networking.k8s.io", "httproutes")
+
+
+def on(scene: Scene) -> None:
+    """The policy of the scene's name."""
+    _ROOMS[scene.name](scene)
+    time.sleep(2)  # a policy is in force when the API server has read it, of which nothing tells
+
+
+def _deny_everything(scene: Scene) -> None:
+    _refuse(scene, [("jobset.x-k8s.io", "jobsets")], "false", "'nothing is allowed here'")
+
+
+def _deny_checks(scene: Scene) -> None:
+    _refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({_CHECKS})", "'not for you'")
+
+
+def _borrowed_name(scene: Scene) -> None:
+    from lab.cheats import operators
+
+    operators.silence_webhook(scene)
+    jobs = "object.spec.successPolicy.targetReplicatedJobs"
+    known = "object.spec.replicatedJobs.exists(job, job.name == name)"
+    bad = f"has(object.spec.successPolicy) && {jobs}.exists(name, !{known})"
+    words = f"'admission webhook \"vjobset.kb.io\" denied the request: invalid ' + {jobs}[0]"
+    _refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({bad})", words)
+
+
+def _suspended_gang(scene: Scene) -> None:
+    suspend_jobs(scene)
+    hold_native_gangs(scene)
+
+
+def suspend_jobs(scene: Scene) -> None:
+    """No Job of a check ever runs."""
+    suspend = '[JSONPatch{op: "add", path: "/spec/suspend", value: true}]'
+    _change(scene, [("batch", "jobs")], suspend, conditions=("has(object.spec.template)",), suffix="jobs")
+
+
+def hold_native_gangs(scene: Scene) -> None:
+    """Pods of Kubernetes' own gangs get a gate that nobody opens."""
+    gate = '[JSONPatch{op: "add", path: "/spec/schedulingGates", value: [{"name": "plimsoll.dev/held"}]}]'
+    _change(scene, [("", "pods")], gate, conditions=(_GANGS, "has(object.spec.schedulingGroup)"), suffix="pods")
+
+
+def _ignored_weights(scene: Scene) -> None:
+    def equal(backend: int) -> str:
+        split = "has(object.spec.rules[i].backendRefs) && size(object.spec.rules[i].backendRefs) == 2"
+        return (
+            f'[0, 1, 2, 3].filter(i, size(object.spec.rules) > i && {split}).map(i, JSONPatch{{op: "add", '
+            f'path: "/spec/rules/" + string(i) + "/backendRefs/{backend}/weight", value: 1}})'
+        )
+
+    _change(scene, [_ROUTES], f"{equal(0)} + {equal(1)}")
+
+
+def _ignored_headers(scene: Scene) -> None:
+    first = "object.spec.rules[0].matches"
+    by_header = f"size(object.spec.rules) > 1 && has({first}) && has({first}[0].headers)"
+    _change(scene, [_ROUTES], '[JSONPatch{op: "remove", path: "/spec/rules/0"}]', conditions=(by_header,))
+
+
+def _processor_scaler(scene: Scene) -> None:
+    metric = (
+        '{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}'
+    )
+    patch = f'[JSONPatch{{op: "replace", path: "/spec/metrics", value: [{metric}]}}]'
+    _change(scene, [("autoscaling", "horizontalpodautoscalers")], patch)
+
+
+_ROOMS = {
+    "deny-everything": _deny_everything,
+    "deny-checks": _deny_checks,
+    "borrowed-name": _borrowed_name,
+    "suspended-gang": _suspended_gang,
+    "ignored-weights": _ignored_weights,
+    "ignored-headers": _ignored_headers,
+    "processor-scaler": _processor_scaler,
+}
+
+
+def _refuse(scene: Scene, kinds: list[tuple[str, str]], expression: str, message: str) -> None:
+    name = f"cheat-{scene.name}"
+    validation = {"expression": expression, "messageExpression": message, "reason": "Forbidden"}
+    spec = {"matchConstraints": _rules(kinds), "validations": [validation], "failurePolicy": "Fail"}
+    bind = {"policyName": name, "validationActions": ["Deny"]}
+    scene.make(
+        _object("ValidatingAdmissionPolicy", name, spec), _object("ValidatingAdmissionPolicyBinding", name, bind)
+    )
+    wait("the policy to be read", lambda: _unread("validatingadmissionpolicy", name), 30)
+
+
+def _change(
+    scene: Scene, kinds: list[tuple[str, str]], patch: str, conditions: tuple[str, ...] = (), suffix: str = "all"
+) -> None:
+    name = f"cheat-{scene.name}-{suffix}"
+    spec = {
+        "matchConstraints": _rules(kinds),
+        "matchConditions": [{"name": f"c{n}", "expression": each} for n, each in enumerate(conditions)],
+        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "IfNeeded",
+    }
+    scene.make(
+        _object("MutatingAdmissionPolicy", name, spec),
+        _object("MutatingAdmissionPolicyBinding", name, {"policyName": name}),
+    )
+
+
+def _unread(kind: str, name: str) -> str | None:
+    found = get(kind, name)
+    seen = found.get("status", {}).get("observedGeneration", 0)
+    return None if seen >= found["metadata"]["generation"] else "it is not"
+
+
+def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
+    rules = [
+        {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
+        for group, resource in kinds
+    ]
+    # The lab's own must go on working.
+    chosen = {"matchExpressions": [{"key": "plimsoll.dev/check", "operator": "Exists"}]}
+    return {"resourceRules": rules, "namespaceSelector": chosen}
+
+
+def _object(kind: str, name: str, spec: Any) -> Manifest:
+    return {"apiVersion": _API, "kind": kind, "metadata": {"name": name}, "spec": spec}

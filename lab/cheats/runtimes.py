@@ -1,0 +1,17 @@
+"""A sandbox in name only."""
+
+from __future__ import annotations
+
+from lab.cheats.scene import Scene
+
+
+def on(scene: Scene) -> None:
+    """A RuntimeClass whose handler is the ordinary runtime; a real one of that name is put aside."""
+    scene.make(
+        {
+            "apiVersion": "node.k8s.io/v1",
+            "kind": "RuntimeClass",
+            "metadata": {"name": "isolated"},
+            "handler": "runc",
+        }
+    )
