@@ -140,7 +140,7 @@ def test_workers_of_a_node_share_one_download(site: Site, tmp_path: Path) -> Non
         )
         for number in range(4)
     ]
-    fetched = [json.loads(worker.communicate(timeout=30)[0])["fetched"] for worker in workers]
+    fetched = [json.loads(worker.communicate(timeout=50)[0])["fetched"] for worker in workers]
     assert sorted(fetched) == [0, 0, 0, 2_000_000]
     assert site.sent == 2_000_000
     assert {hashlib.sha256((tmp_path / f"out{number}").read_bytes()).hexdigest() for number in range(4)} == {digest}
