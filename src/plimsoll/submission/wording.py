@@ -55,8 +55,9 @@ _OFF = re.compile(r"\b(?:disabled|turned off|switched off|not enabled|not activa
 _PARTIAL = re.compile(r"\b(?:only )?partial(?:ly)? (?:implemented|supported|available|support|implementation)\b")
 _CASE = re.compile(
     r"\b(?:if|when|where|while|whereas|until|unless|except|without|instead|otherwise|although|though|however|"
-    r"can be|may be|could be|unauthori[sz]ed|unprivileged|reject\w*|den(?:y|ies|ied)|prevent\w*|isolat\w+|"
-    r"prior to|before|older|earlier|legacy|some|certain|only)\b"
+    r"can be|may be|could be|unauthori[sz]ed|unprivileged|reject\w*|den(?:y|ies|ied)|prevent\w*|prior to|before|older|"
+    r"earlier|legacy|some|certain|upstream|native|additional|further|enhanced|advanced|extended|dynamic(?! resource)|"
+    r"alpha|beta|experimental)\b"
 )
 _CONTRAST = re.compile(r"\b(?:but|however|yet)\b(?P<rest>.*)")
 _CLAIM = re.compile(
@@ -76,6 +77,8 @@ _WITHOUT: dict[str, str] = {
     "pod_autoscaling": r"horizontal ?pod ?autoscal\w+|hpa|pod autoscal\w+",
     "high_performance_networking": r"rdma|infiniband|high[- ]performance \w+|multiple network interfaces|multi-?nic",
 }
+MANY_WORDS = 4
+"""Words of a heading at most."""
 _LACKS = (
     r"(?:do not|does not|don't|doesn't|cannot|can't|can not) (?:\w+ ){0,3}?"
     r"(?:provide|include|offer|ship|support|have|use|come with|bundle|implement|need|require)"
@@ -92,7 +95,7 @@ def sentences(note: str) -> list[str]:
     text = re.sub(
         r"\b(e\.g|i\.e|etc|vs|cf|approx)\.", lambda found: found[1].replace(".", ""), note, flags=re.IGNORECASE
     )
-    parts = re.split(r"(?<=[.!?;:])\s+|\n\s*(?:[-*•]|\d+[.)])\s+|\n\s*\n", text.replace("’", "'"))
+    parts = re.split(r"\n\s*(?:[-*•]|\d+[.)])\s+|(?<=[.!?;:])\s+|\n\s*\n", text.replace("’", "'"))
     return [plain for part in parts if (plain := " ".join(part.lower().split()))]
 
 
@@ -134,7 +137,7 @@ def condition_denied(requirement: str, note: str) -> str:
 def _against(requirement: str, sentence: str, around: list[str], alone: bool) -> bool:
     for pattern in (_NOT_APPLICABLE, _ABSENT, _POSTPONED, _PARTIAL):
         found = pattern.search(sentence)
-        if found and (alone or _means_the_whole(requirement, sentence[: found.start()], sentence)):
+        if found and (alone or _means_the_whole(requirement, sentence, found)):
             return True
     if found := _REFUSED.search(sentence):
         whole = speaks_of(requirement, found["object"]) or re.match(rf" (?:{_GENERIC}|this|it)\b", found["object"])
@@ -144,11 +147,14 @@ def _against(requirement: str, sentence: str, around: list[str], alone: bool) ->
     found = _OFF.search(sentence)
     if found is None or any(_ENABLING.search(each) for each in around):
         return False
-    return alone or _means_the_whole(requirement, sentence[: found.start()], sentence)
+    # That something dangerous is off by default is what these two are for.
+    guarded = requirement in ("secure_accelerator_access", "workload_sandboxing")
+    return (alone and not guarded) or _means_the_whole(requirement, sentence, found)
 
 
-def _means_the_whole(requirement: str, subject: str, sentence: str) -> bool:
+def _means_the_whole(requirement: str, sentence: str, denial: re.Match[str]) -> bool:
     """Whether what stands before a denial is the requirement and not a part or a case of it."""
+    subject, rest = sentence[: denial.start()], sentence[denial.end() :]
     if re.search(r"\b(?:for|on|with|in|of|by|to) (?!our\b|the platform\b|this platform\b)", subject):
         return False
     plain = subject.strip(" ,:;-*•>")
@@ -158,7 +164,9 @@ def _means_the_whole(requirement: str, subject: str, sentence: str) -> bool:
         return True
     if re.match(rf"{_GENERIC}\b", plain):
         return True
-    return speaks_of(requirement, subject) or (len(subject) < 4 and speaks_of(requirement, sentence))
+    if re.match(r" (?:to|on|for|with|in|by) (?!our\b|the\b|this\b|these\b|any\b|all\b)", rest):
+        return False  # of some hardware, some version
+    return speaks_of(requirement, subject)
 
 
 def _tells_a_case(sentence: str) -> bool:
@@ -172,4 +180,5 @@ def _contrasted(sentence: str) -> bool:
 
 
 def _claims(sentence: str) -> bool:
-    return bool(_CLAIM.search(sentence)) and not _DENIAL.search(sentence)
+    """Whether a sentence says something of its own; a word with a colon is a heading."""
+    return not _DENIAL.search(sentence) and not (sentence.endswith(":") and len(sentence.split()) <= MANY_WORDS)
