@@ -11,7 +11,6 @@ import msgspec
 from plimsoll import __version__
 from plimsoll.capabilities import checking
 from plimsoll.capabilities.facts import facts
-from plimsoll.capabilities.probe import ROOMS
 from plimsoll.capabilities.requirements import profile
 from plimsoll.engine.journal import read_journal
 from plimsoll.evidence.bundle import seal
@@ -32,7 +31,7 @@ def bundle_of(
         if requirement in changes:
             record = changes[requirement]
             content = b"".join(msgspec.json.encode(each) + b"\n" for each in record or ())
-        elif requirement in ROOMS:
+        elif (FOLDER / f"{requirement}.jsonl").is_file():
             record, content = (), (FOLDER / f"{requirement}.jsonl").read_bytes()
         else:
             continue

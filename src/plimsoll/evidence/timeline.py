@@ -13,10 +13,15 @@ from plimsoll.evidence.observation import Observation
 
 LONGEST = 240
 """Signs of a line; the record has all of it."""
+_LONG = 80
+_LEFT_OUT = ("manifest", "log")
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One observation: `after` is seconds since the record's first, `detail` the fact as JSON, cut where it is long."""
+    """One observation: `after` is seconds since the record's first.
+
+    `detail` is the fact as JSON, cut where it is long, and nothing when the words have all of it.
+    """
 
     at: datetime
     after: float
@@ -36,7 +41,7 @@ def timeline(record: Sequence[Observation], longest_detail: int = 1200) -> list[
             after=(each.at - began).total_seconds(),
             event=each.event,
             words=shortened(_words(each.event, each.fact), LONGEST),
-            detail=shortened(_json({key: value for key, value in each.fact.items() if key != "event"}), longest_detail),
+            detail=_detail(each.fact, longest_detail),
         )
         for each in record
     ]
@@ -59,6 +64,12 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
+def _detail(fact: Mapping[str, Any], longest: int) -> str:
+    rest = {key: value for key, value in fact.items() if key != "event"}
+    told = rest.keys().isdisjoint(_LEFT_OUT) and all(len(_plain(value)) < _LONG for value in rest.values())
+    return "" if told or not longest else shortened(_json(rest), longest)
+
+
 def _words(event: str, fact: Mapping[str, Any]) -> str:
     if event in ("came", "did-not-come"):
         return f"{fact.get('what', '')}, after {fact.get('seconds', '?')} s"
@@ -66,12 +77,12 @@ def _words(event: str, fact: Mapping[str, Any]) -> str:
         return f"{fact.get('kind', '')}/{fact.get('name', '')}"
     if event == "broke-off":
         return str(fact.get("problem", ""))
-    parts = [f"{key} {_plain(value)}" for key, value in fact.items() if key not in ("event", "manifest", "log")]
+    parts = [f"{key} {_plain(value)}" for key, value in fact.items() if key not in ("event", *_LEFT_OUT)]
     return ", ".join(parts)
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else shortened(_json(value), 80)
+    return value if isinstance(value, str) else shortened(_json(value), _LONG)
 
 
 def _json(value: Any) -> str:
