@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import functools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -134,12 +136,14 @@ def filed(folder: Path, text: str | Filled, version: str = "1.36", product: str 
     return path
 
 
-def template_of(folder: Path, version: str = "1.36") -> Expected:
-    path = folder / f"AIConformance-{version}.yaml"
-    path.write_text(template(version))
-    return from_template(path)
+@functools.cache
+def template_of(version: str = "1.36") -> Expected:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"AIConformance-{version}.yaml"
+        path.write_text(template(version))
+        return from_template(path)
 
 
 def linted(folder: Path, document: str | Filled, version: str = "1.36", product: str = "acme") -> list[Finding]:
     """Findings on a questionnaire that is filed in its place, judged by its template."""
-    return lint_file(filed(folder, document, version, product), [template_of(folder, version)])
+    return lint_file(filed(folder, document, version, product), [template_of(version)])

@@ -72,13 +72,13 @@ def test_a_page_by_fragments_for_everything_is_no_reuse(tmp_path: Path) -> None:
                 each["evidence"] = [f"README.md#{each['id']}"]
     path = filed(tmp_path, document)
     (path.parent / "README.md").write_text("# all of it\n")
-    assert lint_file(path, [template_of(tmp_path)]) == []
+    assert lint_file(path, [template_of()]) == []
 
 
 def test_a_draft_that_is_not_yet_in_its_place_is_judged_by_what_it_states(tmp_path: Path) -> None:
     path = tmp_path / "draft.yaml"
     path.write_text(written(filled()))
-    (warning,) = loud(lint_file(path, [template_of(tmp_path)]))
+    (warning,) = loud(lint_file(path, [template_of()]))
     assert warning.rule == "evidence-file"
     assert "evidence/gang.md" in warning.why
 
@@ -93,4 +93,4 @@ def test_artefacts_by_each_way_of_naming_them_are_read(tmp_path: Path) -> None:
     path = filed(tmp_path, changed(filled("1.37"), "gang_scheduling", evidence=names), "1.37")
     (path.parent / "junit.xml").write_text('<testsuite><testcase name="TestGangScheduling"/></testsuite>')
     (path.parent / "e2e.log").write_text("--- PASS: TestGangScheduling (3.00s)\n")
-    assert loud(lint_file(path, [template_of(tmp_path, "1.37")])) == []
+    assert loud(lint_file(path, [template_of("1.37")])) == []

@@ -154,7 +154,7 @@ ARTEFACTS: list[tuple[str, dict[str, str], list[str], dict[str, str], list[str]]
 
 def rules_found(folder: Path, document: str | Filled) -> dict[str, int]:
     path = filed(folder, document)
-    return {each.rule: each.line for each in lint_file(path, [template_of(folder)])}
+    return {each.rule: each.line for each in lint_file(path, [template_of()])}
 
 
 def of_rules(cases: list[Any]) -> list[Any]:
@@ -178,7 +178,7 @@ def test_a_rule_on_artefacts_finds_its_case_and_not_the_twin(
     other_files: dict[str, str],
     other_cited: list[str],
 ) -> None:
-    official = template_of(tmp_path, "1.37")
+    official = template_of("1.37")
     others = ("secure_accelerator_access", "cluster_autoscaling")
     document = changed(changed(NEXT, others[0], status="x"), others[1], status="x")
     found = []
@@ -208,9 +208,7 @@ def test_a_version_without_a_template_is_told_and_its_template_mends_that(tmp_pa
 
 def test_a_finding_points_at_the_value(tmp_path: Path) -> None:
     text = written(gang(status="implemented"))
-    (finding,) = [
-        each for each in lint_file(filed(tmp_path, text), [template_of(tmp_path)]) if each.rule == "bad-status"
-    ]
+    (finding,) = [each for each in lint_file(filed(tmp_path, text), [template_of()]) if each.rule == "bad-status"]
     line = text.splitlines()[finding.line - 1]
     assert line[finding.column - 1 :] == "implemented"
     assert finding.requirement == GANG
@@ -234,11 +232,7 @@ def test_official_texts_are_known_without_being_shipped(tmp_path: Path) -> None:
 
 def test_a_vendor_that_the_landscape_does_not_have_is_found_with_the_nearest_name(tmp_path: Path) -> None:
     path = filed(tmp_path, HONEST)
-    known = {each.rule for each in lint_file(path, [template_of(tmp_path)], frozenset({"Acme Inc."}))}
-    other = [
-        each
-        for each in lint_file(path, [template_of(tmp_path)], frozenset({"ACME INC."}))
-        if each.rule == "not-a-member"
-    ]
+    known = {each.rule for each in lint_file(path, [template_of()], frozenset({"Acme Inc."}))}
+    other = [each for each in lint_file(path, [template_of()], frozenset({"ACME INC."})) if each.rule == "not-a-member"]
     assert "not-a-member" not in known
     assert other[0].fix == "did you mean 'ACME INC.'?"

@@ -92,7 +92,7 @@ def test_a_whole_bundle_makes_a_questionnaire_without_errors_or_warnings(
     given = answers_in(output)
     musts = {name for name, each in given.items() if each["status"] == "Implemented" and levels[name] == MUST}
     assert musts == {name for name, level in levels.items() if level == MUST} - left
-    official = template_of(tmp_path, version)
+    official = template_of(version)
     found = [each for each in lint_file(output / "PRODUCT.yaml", [official]) if each.severity is not Severity.NOTE]
     assert {each.requirement for each in found} == left
 

@@ -74,7 +74,9 @@ def composed(text: str, file: str) -> Iterator[Composed]:
 
 
 class Reader:
-    """Turns nodes into values and notes where they stand."""
+    """Turns nodes into values and notes where they stand; `most` is how many values it reads."""
+
+    most = MOST_VALUES
 
     def __init__(self, file: str, loader: Any) -> None:
         self.file = file
@@ -88,7 +90,7 @@ class Reader:
         import yaml
 
         self.values[path] = _place(node)
-        if len(self.values) > MOST_VALUES or id(node) in self.open:
+        if len(self.values) > self.most or id(node) in self.open:
             raise FileError("the aliases of this file stand for too much", where=_at(self.file, node))
         if len(path) > DEEPEST:
             raise FileError("this stands deeper than any file needs", where=_at(self.file, node))

@@ -113,8 +113,10 @@ def comparable(text: str) -> str:
     return f"{host(plain)}{parts.path.rstrip('/')}{query}{fragment}"
 
 
-def words_of(text: str) -> str:
+def words_of(text: str, host_too: bool = True) -> str:
     """The words of an address or a file's name, in lower case with single spaces: what one guesses its topic from."""
     plain = comparable(unquote(text))
+    if not host_too and _WEB.match(text.strip()):
+        plain = plain.partition("/")[2]
     plain = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", plain)
     return " ".join(re.split(r"[^a-z0-9]+", plain.lower())).strip()

@@ -177,6 +177,8 @@ class _Tolerant(Reader):
     Source: gopkg.in/yaml.v3, which takes yes, no, on and off for texts.
     """
 
+    most = 20_000  # a questionnaire has two hundred
+
     def __init__(self, file: str, loader: Any) -> None:
         super().__init__(file, loader)
         self.twice: list[Repeated] = []

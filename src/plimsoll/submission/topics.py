@@ -102,6 +102,30 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
     }
 )
 
+# What a requirement itself is called, beside the products by which it is met: that one product is not supported says
+# nothing of the others.
+_CONCEPTS = {
+    "dra_support": r"dynamic resource allocation|dra",
+    "driver_runtime_management": r"driver (?:management|lifecycle|verification)",
+    "gpu_sharing": r"(?:gpu|accelerator) sharing|fractional gpus?",
+    "virtualized_accelerator": r"vgpus?|virtual gpus?|virtuali[sz]ed accelerators?",
+    "ai_inference": r"(?:the )?gateway api|traffic split\w*|(?:weighted|header based) routing",
+    "advanced_inference_ingress": r"(?:gateway api )?inference extension|gaie|advanced inference ingress",
+    "high_performance_networking": r"rdma|high performance networking|dranet",
+    "disaggregated_inference": r"disaggregated (?:inference|serving)|disaggregation",
+    "gang_scheduling": r"gang ?schedul\w+|co ?schedul\w+",
+    "cluster_autoscaling": r"(?:cluster|node) autoscal\w+|autoscaling",
+    "pod_autoscaling": r"horizontal ?pod ?autoscal\w+|hpa|pod autoscal\w+",
+    "accelerator_metrics": r"(?:gpu|accelerator) (?:metrics?|monitoring)",
+    "ai_service_metrics": r"(?:ai |workload )?service metrics|workload metrics|metrics collection",
+    "secure_accelerator_access": r"(?:secure )?(?:accelerator|gpu|device) (?:access|isolation)",
+    "workload_sandboxing": r"(?:workload )?sandbox\w*",
+    "robust_controller": r"(?:complex |ai )?operators?|robust controllers?",
+}
+CONCEPTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {name: re.compile(rf"(?:{pattern}|{name.replace('_', ' ')})") for name, pattern in _CONCEPTS.items()}
+)
+
 # Requirements between which a page, a link or a reason may well be shared.
 _FAMILIES = (
     {"accelerator_metrics", "ai_service_metrics", "pod_autoscaling"},

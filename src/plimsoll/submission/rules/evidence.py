@@ -19,8 +19,20 @@ MANY = 4
 _WHOLE = re.compile(r"\b(?:conforman\w+|overview|readme|evidence|report|index|introduction|ai ready)\b")
 _NO_EVIDENCE = re.compile(
     r"\b(?:pricing|billing|careers|privacy policy|terms of (?:service|use)|contact us|sign ?in|log ?in|sign ?up"
-    r"|wikipedia)\b"
+    r"|wikipedia|press|newsroom|persistent volumes?|storage ?class(?:es)?|storage|backups?|snapshots?|dns|cert manager"
+    r"|windows)\b"
 )
+# Documentation of vendors, with what their own names have in them.
+_VENDORS = {
+    "cloud.google.com": "google",
+    "docs.cloud.google.com": "google",
+    "docs.aws.amazon.com": "amazon",
+    "aws.amazon.com": "amazon",
+    "learn.microsoft.com": "microsoft",
+    "docs.nvidia.com": "nvidia",
+    "docs.redhat.com": "red hat",
+    "docs.openshift.com": "red hat",
+}
 _UPSTREAM = frozenset(
     {
         "kubernetes.io",
@@ -176,11 +188,12 @@ def evidence_off_topic(context: Context) -> Iterator[Hit]:
         if not entry.claimed or entry.id not in TOPICS or any(is_near(entry.id, words_of(each.text)) for each in own):
             continue
         for each in own:
-            words = words_of(each.text)
+            # A host is named after its owner: of its words only the near ones count.
+            words = words_of(each.text, host_too=host(each.text) in _UPSTREAM)
             others = [name for name in others_spoken_of(entry.id, words) if not speaks_of(name, entry.notes)]
             if others and not _WHOLE.search(words):
                 why = f"the address speaks of {others[0]}, and nothing cited of {entry.id}"
-            elif found := _NO_EVIDENCE.search(words):
+            elif (found := _NO_EVIDENCE.search(words)) and found[0] not in entry.notes.lower():
                 why = f"a page on '{found[0]}' shows nothing of {entry.id}"
             else:
                 continue
@@ -189,6 +202,7 @@ def evidence_off_topic(context: Context) -> Iterator[Hit]:
 
 def evidence_too_broad(context: Context) -> Iterator[Hit]:
     """A home page leaves the reviewer to search; another project's documentation says nothing of this platform."""
+    vendor = context.questionnaire.said("vendorName").lower()
     homes = {comparable(context.questionnaire.said(field)) for field in ("websiteUrl", "documentationUrl")} - {""}
     for entry in context.entries:
         if not entry.claimed or context.level(entry) != MUST or not entry.links:
@@ -196,7 +210,7 @@ def evidence_too_broad(context: Context) -> Iterator[Hit]:
         if all(is_web(each.text) and (comparable(each.text) in homes or _is_home(each.text)) for each in entry.links):
             why = f"{entry.name} cites only a home page"
             yield context.at(entry, "evidence", why, "link to the page that shows the requirement")
-        elif all(is_web(each.text) and _is_upstream(each.text) for each in entry.links):
+        elif all(is_web(each.text) and _is_anothers(each.text, vendor) for each in entry.links):
             why = f"{entry.name} cites only other projects' documentation"
             yield context.at(entry, "evidence", why, "add what shows that it works on this platform")
 
@@ -206,10 +220,12 @@ def _is_home(text: str) -> bool:
     return parts is not None and parts.path.strip("/") == "" and not parts.query and not parts.fragment
 
 
-def _is_upstream(text: str) -> bool:
-    parts = split(text)
+def _is_anothers(text: str, vendor: str) -> bool:
+    parts, name = split(text), host(text)
     owner = parts.path.split("/")[1].lower() if parts and "/" in parts.path else ""
-    return host(text) in _UPSTREAM or (host(text) == "github.com" and owner in _UPSTREAM_OWNERS)
+    if name in _VENDORS:
+        return _VENDORS[name] not in vendor
+    return name in _UPSTREAM or (name == "github.com" and owner in _UPSTREAM_OWNERS)
 
 
 def _own(entry: Entry) -> list[Evidence]:

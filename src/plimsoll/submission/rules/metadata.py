@@ -17,9 +17,9 @@ _ADDRESS = re.compile(r"[^\s@<>,;:]+@[^\s@<>,;:]+\.[^\s@<>,;:.]{2,}")
 _VERSION = re.compile(r"v?\d+\.\d+(?:\.\d+)?(?:[-+][\w.+-]+)?")
 # The programme's own specimen of a filled-in questionnaire, and what people write where something is still to come.
 _SPECIMENS = re.compile(r"(?i)turbo[ -]?encabulator|yoyodyne")
-_TO_COME = re.compile(r"\b(?:TODO|TBD|FIXME|XXX)\b|(?i:lorem ipsum|\bto be filled|\bfill (?:me )?in\b|\bchange ?me\b)")
+_TO_COME = re.compile(r"\b(?:TODO|TBD|FIXME|XXX)\b|(?i:lorem ipsum|\bto be filled|\bfill me in\b|\bchangeme\b)")
 _BLANKS = re.compile(
-    r"<[a-zA-Z][\w -]*>|\$\{?dir\}?|\[(?:insert|your|platform|vendor|product)\b[^\]]*\]", re.IGNORECASE
+    r"<[a-zA-Z][\w -]*>|\$\{?dir\b\}?|\[(?:insert|your|platform|vendor|product)\b[^\]]*\]", re.IGNORECASE
 )
 VECTORS = (".svg", ".eps", ".ai")
 
