@@ -12,9 +12,7 @@ _SPECIMEN = re.compile(
     r"(?:^|\.)(?:example(?:\.(?:com|org|net|edu))?|yoyo\.dyne|yoyodyne\.\w+|turbo-encabulator\.\w+)$"
 )
 _SPECIMEN_HOSTS = frozenset({"docs.vendor.com", "vendor.com", "www.vendor.com"})
-_SUBMISSION = re.compile(
-    r"^/([^/]+)/(k8s-ai-conformance|k8s-conformance)/(?:(?:blob|tree|raw)/)?(?:refs/heads/)?[^/]+/(v\d+\.\d+)/([^/]+)"
-)
+_SUBMISSION = re.compile(r"^/([^/]+)/k8s-ai-conformance(?:/.*?/v(\d+\.\d+)/([^/]+)|/|$)")
 _MOVING = re.compile(
     r"^/[^/]+/[^/]+/(?:blob|tree|raw|-/blob|-/tree|-/raw)/(main|master|HEAD|develop|dev|latest)(?:/|$)"
 )
@@ -93,13 +91,21 @@ def moving_branch(text: str) -> str:
     return found[1] if found else ""
 
 
-def submission(text: str) -> tuple[str, str, str, str] | None:
-    """Owner, repository, version and product of a link into a submission's directory."""
+def submission(text: str) -> tuple[str, str, str] | None:
+    """Owner, version and product of a link into the programme's repository or a fork of it; the latter two or none."""
     parts = split(text)
     if parts is None or host(text) not in ("github.com", "raw.githubusercontent.com"):
         return None
     found = _SUBMISSION.match(parts.path)
-    return (found[1], found[2], found[3].removeprefix("v"), found[4]) if found else None
+    return (found[1], found[2] or "", found[3] or "") if found else None
+
+
+def repository_owner(text: str) -> str:
+    """Whose account a link to a code host leads to, in lower case; nothing for other links."""
+    parts = split(text)
+    if parts is None or host(text) not in ("github.com", "raw.githubusercontent.com", "gitlab.com"):
+        return ""
+    return parts.path.strip("/").partition("/")[0].lower()
 
 
 def comparable(text: str) -> str:

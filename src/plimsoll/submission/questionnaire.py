@@ -103,8 +103,8 @@ class Questionnaire(Struct, frozen=True, kw_only=True):
     @property
     def placed(self) -> str:
         """The version of the directory that it stands in (`v1.36/product/PRODUCT.yaml`), or nothing."""
-        found = _PLACED.fullmatch(self.path.absolute().parent.parent.name)
-        return found[1] if found else ""
+        above = (_PLACED.fullmatch(each.name) for each in self.path.absolute().parents[1:4])
+        return next((found[1] for found in above if found), "")
 
     @property
     def product(self) -> str:

@@ -40,7 +40,6 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     artifacts: Mapping[str, Artifact] = {}
     unreadable: Mapping[str, str] = {}
     logs: frozenset[str] = frozenset()
-    alone: bool = False
 
 
 def look_around(questionnaire: Questionnaire) -> Surroundings:
@@ -64,7 +63,6 @@ def look_around(questionnaire: Questionnaire) -> Surroundings:
         artifacts=artifacts,
         unreadable=unreadable,
         logs=frozenset(path for path in paths if _looks_like_a_log(directory / path)),
-        alone=not _siblings(questionnaire.path.absolute()),
     )
 
 
@@ -106,10 +104,3 @@ def _looks_like_a_log(path: Path) -> bool:
     except OSError:
         return False
     return b"--- PASS: Test" in head or b"--- FAIL: Test" in head or b"<testcase " in head or b'"Test":"Test' in head
-
-
-def _siblings(path: Path) -> bool:
-    try:
-        return any(each.name != path.name and not each.name.startswith(".") for each in path.parent.iterdir())
-    except OSError:
-        return False

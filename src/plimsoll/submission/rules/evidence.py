@@ -10,6 +10,7 @@ from plimsoll.submission.artifacts import kind_of
 from plimsoll.submission.expected import version_of
 from plimsoll.submission.finding import Hit, Severity
 from plimsoll.submission.links import comparable, host, is_web, split, submission, words_of
+from plimsoll.submission.projects import PROJECTS, UPSTREAM, VENDORS
 from plimsoll.submission.questionnaire import Entry, Evidence
 from plimsoll.submission.rules.context import Context
 from plimsoll.submission.topics import TOPICS, is_near, others_spoken_of, related, speaks_of
@@ -22,49 +23,16 @@ _NO_EVIDENCE = re.compile(
     r"|wikipedia|press|newsroom|persistent volumes?|storage ?class(?:es)?|storage|backups?|snapshots?|dns|cert manager"
     r"|windows)\b"
 )
-# Documentation of vendors, with what their own names have in them.
-_VENDORS = {
-    "cloud.google.com": "google",
-    "docs.cloud.google.com": "google",
-    "docs.aws.amazon.com": "amazon",
-    "aws.amazon.com": "amazon",
-    "learn.microsoft.com": "microsoft",
-    "docs.nvidia.com": "nvidia",
-    "docs.redhat.com": "red hat",
-    "docs.openshift.com": "red hat",
-}
-_UPSTREAM = frozenset(
-    {
-        "kubernetes.io",
-        "gateway-api.sigs.k8s.io",
-        "gateway-api-inference-extension.sigs.k8s.io",
-        "kueue.sigs.k8s.io",
-        "jobset.sigs.k8s.io",
-        "volcano.sh",
-        "karpenter.sh",
-        "keda.sh",
-        "prometheus.io",
-        "docs.ray.io",
-        "kubeflow.org",
-        "istio.io",
-        "gvisor.dev",
-        "katacontainers.io",
-        "wikipedia.org",
-    }
-)
-_UPSTREAM_OWNERS = frozenset(
-    {"kubernetes", "kubernetes-sigs", "kubeflow", "ray-project", "volcano-sh", "kedacore", "prometheus", "istio"}
-)
 
 
 def no_evidence(context: Context) -> Iterator[Hit]:
     """The validator lets an empty list pass; the programme's instructions do not."""
     for entry in context.entries:
         if entry.claimed and not entry.links and not _unreadable(context, entry):
-            strong = context.level(entry) == MUST
+            partly = context.level(entry) != MUST and entry.status.startswith("Partially")
             why = f"{entry.name} is said to be {entry.status} and nothing is cited"
             fix = "cite a public page or a file that shows it on this platform"
-            yield context.at(entry, "evidence", f"{why}, though it is a MUST" if strong else why, fix)
+            yield context.at(entry, "evidence", why, fix, Severity.NOTE if partly else None)
 
 
 def _unreadable(context: Context, entry: Entry) -> bool:
@@ -131,15 +99,15 @@ def evidence_other_submission(context: Context) -> Iterator[Hit]:
     for entry in context.entries:
         for each in entry.links:
             found = submission(each.text)
-            if found is None or found[1] != "k8s-ai-conformance":
+            if found is None:
                 continue
-            owner, _, linked, product = found
+            owner, linked, product = found
             fix = "put the file into this submission and cite it by its name"
             if owner.lower() != "cncf":
                 yield context.at_path(each.path, f"the link leads to a fork, of {owner}, which may go away", fix, entry)
-            elif version and linked != version:
+            elif linked and version and linked != version:
                 yield context.at_path(each.path, f"the link leads to the submission for v{linked}", fix, entry)
-            elif questionnaire.product and product != questionnaire.product:
+            elif product and questionnaire.product and product != questionnaire.product:
                 yield context.at_path(each.path, f"the link leads to another submission, '{product}'", fix, entry)
 
 
@@ -189,7 +157,7 @@ def evidence_off_topic(context: Context) -> Iterator[Hit]:
             continue
         for each in own:
             # A host is named after its owner: of its words only the near ones count.
-            words = words_of(each.text, host_too=host(each.text) in _UPSTREAM)
+            words = words_of(each.text, host_too=host(each.text) in UPSTREAM)
             others = [name for name in others_spoken_of(entry.id, words) if not speaks_of(name, entry.notes)]
             if others and not _WHOLE.search(words):
                 why = f"the address speaks of {others[0]}, and nothing cited of {entry.id}"
@@ -223,9 +191,9 @@ def _is_home(text: str) -> bool:
 def _is_anothers(text: str, vendor: str) -> bool:
     parts, name = split(text), host(text)
     owner = parts.path.split("/")[1].lower() if parts and "/" in parts.path else ""
-    if name in _VENDORS:
-        return _VENDORS[name] not in vendor
-    return name in _UPSTREAM or (name == "github.com" and owner in _UPSTREAM_OWNERS)
+    if name in VENDORS:
+        return VENDORS[name] not in vendor
+    return name in UPSTREAM or (name == "github.com" and owner in PROJECTS)
 
 
 def _own(entry: Entry) -> list[Evidence]:

@@ -7,7 +7,18 @@ from collections.abc import Iterator
 
 from plimsoll.application.places import Keys
 from plimsoll.submission.finding import Hit, Severity
-from plimsoll.submission.links import is_web, moving_branch, not_public, one_persons, specimen, split, submission
+from plimsoll.submission.links import (
+    host,
+    is_web,
+    moving_branch,
+    not_public,
+    one_persons,
+    repository_owner,
+    specimen,
+    split,
+    submission,
+)
+from plimsoll.submission.projects import ACCOUNTS, COMMON_WORDS
 from plimsoll.submission.questionnaire import Entry
 from plimsoll.submission.rules.context import Context
 
@@ -62,6 +73,25 @@ def url_personal(context: Context) -> Iterator[Hit]:
             yield context.at_path(
                 path, why, "publish it in the product's documentation or beside the questionnaire", entry
             )
+    yield from _strangers(context)
+
+
+def _strangers(context: Context) -> Iterator[Hit]:
+    """Accounts of a code host that are neither the vendor's, by any name that it gives, nor a known project's."""
+    said = context.questionnaire.said
+    hosts = [host(said(field)).rpartition(".")[0] for field in ("websiteUrl", "documentationUrl")]
+    names = [said("vendorName"), said("platformName"), repository_owner(said("repoUrl")), *hosts]
+    words = {word for name in names for word in re.split(r"[^a-z0-9]+", name.lower()) if len(word) > 2} - COMMON_WORDS
+    told = set()
+    for text, path, entry in _links(context):
+        owner = repository_owner(text)
+        plain = re.sub(r"[^a-z0-9]", "", owner)
+        if not plain or owner in ACCOUNTS or owner in told or any(word in plain or plain in word for word in words):
+            continue
+        told.add(owner)
+        why = f"'{owner}' is by its name neither the vendor nor a known project"
+        fix = "if the account is a person's, publish the evidence under the vendor's"
+        yield context.at_path(path, why, fix, entry, Severity.NOTE)
 
 
 def url_moving(context: Context) -> Iterator[Hit]:
