@@ -62,6 +62,8 @@ CASES: list[Case] = [
     ("extra-document", TEXT + "---\nmetadata: {}\n", "---\n" + TEXT + "...\n"),
     ("missing-section", replaced("metadata:\n", "meta:\n"), TEXT),
     ("wrong-type", replaced("platformVersion: '2.4'", "platformVersion: 2.4"), metadata(platformVersion="2.4.1")),
+    ("wrong-type", replaced("platformVersion: '2.4'", "platformVersion: 1e3"), replaced("'2.4'", "12:30")),
+    ("wrong-type", replaced("platformVersion: '2.4'", "platformVersion: 2026-01-02"), replaced("'2.4'", "yes")),
     ("wrong-type", gang(evidence=f"{DOCS}/kueue"), gang(evidence=[f"{DOCS}/kueue"])),
     ("wrong-type", gang(evidence=[{"Docs": f"{DOCS}/kueue"}]), gang(evidence=[f"{DOCS}/kueue?a: b"])),
     ("wrong-type", gang(notes=["one", "two"]), gang(notes=3)),

@@ -127,7 +127,7 @@ class Reader:
                 self.merge(mapping, key_node, value_node, path)
                 continue
             if key in mapping and inner in self.keys:
-                self.repeated(key, key_node, self.keys[inner])
+                self.repeated(inner, key_node, self.keys[inner])
             self.keys[inner] = _place(key_node)
             mapping[key] = self.read(value_node, inner)
         return mapping
@@ -136,10 +136,10 @@ class Reader:
         """What becomes of a merge key."""
         raise FileError("merge keys (<<) are not supported", where=_at(self.file, key_node), hint="write the keys out")
 
-    def repeated(self, key: str, key_node: Any, first: Place) -> None:
+    def repeated(self, path: Keys, key_node: Any, first: Place) -> None:
         """What becomes of a key that stands twice in one mapping."""
         raise FileError(
-            f"'{key}' stands here twice; the first is in line {first.line}",
+            f"'{path[-1]}' stands here twice; the first is in line {first.line}",
             where=_at(self.file, key_node),
             hint="rename or remove one of the two",
         )

@@ -32,6 +32,7 @@ METADATA = (
 OPTIONAL = frozenset({"repoUrl"})
 TEXTS = ("id", "description", "level", "status", "notes")
 _VERSION = re.compile(r"v?(\d+\.\d+)(?:[.+-].*)?")
+_NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+|0o[0-7]+")
 _PLACED = re.compile(r"v(\d+\.\d+)")
 
 
@@ -81,9 +82,14 @@ class Entry(Struct, frozen=True, kw_only=True):
 class Repeated(Struct, frozen=True, kw_only=True):
     """A key that stands twice in one mapping."""
 
-    key: str
+    path: Keys
     place: Place
     first: Place
+
+    @property
+    def refused(self) -> bool:
+        """Whether the official validator reads that mapping at all."""
+        return len(self.path) == 1 or self.path[0] in ("metadata", "spec")
 
 
 class Questionnaire(Struct, frozen=True, kw_only=True):
@@ -187,8 +193,13 @@ class _Tolerant(Reader):
         kind = str(node.tag).rpartition(":")[2]
         if kind == "null":
             return None
-        if kind in ("int", "float", "timestamp") and ":" not in node.value:
-            return Odd(kind={"timestamp": "date"}.get(kind, "number"), text=node.value)
+        if kind == "timestamp":
+            return Odd(kind="date", text=node.value)
+        # In plain style some things are a number to one reader and a text to the other.
+        if (kind in ("int", "float") and ":" not in node.value) or (
+            kind == "str" and not node.style and _NUMBER.fullmatch(node.value)
+        ):
+            return Odd(kind="number", text=node.value)
         if kind == "bool" and node.value.lower() in ("true", "false"):
             return Odd(kind="truth value", text=node.value)
         return node.value
@@ -200,9 +211,9 @@ class _Tolerant(Reader):
                 for key, value in each.items():
                     mapping.setdefault(key, value)
 
-    def repeated(self, key: str, key_node: Any, first: Place) -> None:
+    def repeated(self, path: Keys, key_node: Any, first: Place) -> None:
         place = Place(line=key_node.start_mark.line + 1, column=key_node.start_mark.column + 1)
-        self.twice.append(Repeated(key=key, place=place, first=first))
+        self.twice.append(Repeated(path=path, place=place, first=first))
 
 
 def snake(name: str) -> str:

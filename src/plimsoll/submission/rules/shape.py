@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from plimsoll.application.documents import words
-from plimsoll.submission.finding import Hit
+from plimsoll.submission.finding import Hit, Severity
 from plimsoll.submission.questionnaire import METADATA, TEXTS, Odd, snake
 from plimsoll.submission.rules.context import Context
 
@@ -19,8 +19,9 @@ def duplicate_key(context: Context) -> Iterator[Hit]:
     for each in context.questionnaire.repeated:
         yield Hit(
             place=each.place,
-            why=f"'{each.key}' stands here twice; the first is in line {each.first.line}",
+            why=f"'{each.path[-1]}' stands here twice; the first is in line {each.first.line}",
             fix="remove one of the two",
+            severity=None if each.refused else Severity.WARNING,
         )
 
 
