@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.capabilities.opened import Bundle, open_bundle
+from plimsoll.capabilities.probe import judge
 from plimsoll.capabilities.requirements import MUST, VERSIONS, profile
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.evidence.bundle import check_seal, seal
@@ -38,6 +39,7 @@ METADATA = {
     "contactEmailAddress": "kubernetes@acme.cloud",
 }
 FIELDS = re.compile(r"\s*(?:status|evidence|notes|\w+Url|\w+Name|\w+Version|description|contactEmailAddress):")
+PARTLY = changed(recorded("gang_scheduling"), "case", with_values(bound=1), case="waits")
 Make = Callable[..., tuple[Filed, Path]]
 
 
@@ -133,9 +135,11 @@ def test_what_the_template_forgets_is_added_and_what_the_vendor_has_not_said_is_
 def test_notes_have_the_figure_the_time_and_the_place_of_the_record(make: Make) -> None:
     _, output = make()
     gang = answers_in(output)["gang_scheduling"]
-    assert "0 of 2 bound for 20 s" in gang["notes"]
-    assert "2026-11-25 03:54:48" in gang["notes"]
-    assert "namespace plimsoll-56ed1604-gang-scheduling" in gang["notes"]
+    record = recorded("gang_scheduling")
+    assert judge("gang_scheduling", record).figure in gang["notes"]
+    assert f"{record[0].at:%Y-%m-%d %H:%M:%S}" in gang["notes"]
+    assert f"namespace {record[0].fact['name']}" in gang["notes"]
+    assert f"{len(record)} observations" in gang["notes"]
     for each in gang["evidence"]:
         assert (output / each).is_file()
     page = (output / "evidence" / "gang_scheduling.md").read_text()
@@ -150,7 +154,7 @@ def test_the_bundle_lies_in_the_submission_as_it_was_signed(make: Make, keys: Ke
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (changed(recorded("gang_scheduling"), "case", with_values(bound=1), case="waits"), "fail; Kueue: 1 of 2 bound"),
+        (PARTLY, f"fail; {judge('gang_scheduling', PARTLY).figure}"),
         (None, "skipped; there is no record of it"),
         (recorded("gang_scheduling")[:-1], "skipped; the probe was not run to its end"),
     ],
@@ -192,8 +196,7 @@ def test_a_bundle_that_was_altered_claims_nothing(tmp_path: Path, keys: KeyRing)
 
 def test_a_verdict_that_its_record_does_not_bear_out_claims_nothing(tmp_path: Path, keys: KeyRing) -> None:
     """Also where the liar signs again: verdicts are worked out from the records."""
-    record = changed(recorded("gang_scheduling"), "case", with_values(bound=1), case="waits")
-    folder = bundle_of(tmp_path / "checked", keys, changes={"gang_scheduling": record})
+    folder = bundle_of(tmp_path / "checked", keys, changes={"gang_scheduling": PARTLY})
     verdicts = folder / "verdicts.json"
     verdicts.write_bytes(verdicts.read_bytes().replace(b'"fail"', b'"pass"'))
     seal(folder, {}, keys)
