@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.application.checks import check
@@ -145,6 +145,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3))  # fmt: skip
 
 
+@settings(deadline=None)
 @given(path=st.sampled_from(paths_of(DOCUMENT)[1:]), value=VALUES)
 def test_any_value_anywhere_loads_or_is_told_with_a_line(
     path: tuple[Any, ...], value: Any, tmp_path_factory: pytest.TempPathFactory
@@ -162,6 +163,7 @@ def test_any_value_anywhere_loads_or_is_told_with_a_line(
         assert error.message
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=60))
 def test_any_text_loads_or_is_told(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("file") / "plimsoll.yaml"

@@ -15,6 +15,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from plimsoll.application import model
 from plimsoll.cli.main import VERBS
+from plimsoll.submission.rules import NOT_YAML, RULES
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -103,6 +104,11 @@ def test_every_dependency_has_its_reason() -> None:
     names = set(re.findall(r'"([A-Za-z0-9_-]+)(?:\[\w+\])?[>=]', block))
     assert len(names) > 10
     assert [name for name in sorted(names) if name not in text] == []
+
+
+def test_every_rule_of_lint_has_a_heading_and_no_heading_is_of_a_rule_that_is_gone() -> None:
+    headings = re.findall(r"^### (.+)$", (ROOT / "docs" / "lint.md").read_text(), re.MULTILINE)
+    assert headings == [NOT_YAML, *(rule.id for rule in RULES)]
 
 
 def test_the_readme_names_only_verbs_that_there_are() -> None:

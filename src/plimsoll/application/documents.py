@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from plimsoll.application.places import Keys, Place, Places, shown
 from plimsoll.errors import FileError
@@ -12,37 +14,25 @@ LARGEST = 4 << 20
 """Bytes: a file that people write is smaller; a larger one has been named by mistake."""
 MOST_VALUES = 200_000
 """Values after aliases are followed: a few lines of nested aliases could stand for billions."""
+DEEPEST = 64
+"""Keys in a path: deeper ones than any file of ours has, and far from what a recursion can bear."""
+MERGE = "tag:yaml.org,2002:merge"
 
 
 def read_document(path: Path) -> tuple[dict[str, Any], Places]:
     """The mapping in a file, and the place of all in it. Raises FileError."""
-    import yaml
-
     file = shown(path)
-    text = _text(path, file)
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-    try:
-        if not loader.check_node():
+    with composed(file_text(path, file), file) as document:
+        if document.node is None:
             raise FileError("the file is empty", where=file, hint="plimsoll init writes one to start from")
-        node = loader.get_node()
-        if loader.check_node():
+        if document.following is not None:
             raise FileError(
                 "the file holds more than one document",
-                where=_at(file, loader.get_node()),
+                where=_at(file, document.following),
                 hint="one file is one application: put the other into a file of its own",
             )
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-        raise FileError(
-            f"this is not YAML: {error.problem or error}", where=where, hint=_syntax_hint(text, mark)
-        ) from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise FileError(f"this is not YAML: {error}", where=file) from None
-    finally:
-        loader.dispose()
-    reader = _Reader(file, loader)
-    value = reader.read(node, ())
+        reader = Reader(file, document.loader)
+        value = reader.read(document.node, ())
     if not isinstance(value, dict):
         raise FileError(
             f"an application is a mapping of keys to values, this is {words(value)}",
@@ -52,8 +42,41 @@ def read_document(path: Path) -> tuple[dict[str, Any], Places]:
     return value, Places(file=file, values=reader.values, keys=reader.keys)
 
 
-class _Reader:
-    """Turns nodes into values and notes where they stand."""
+class Composed(NamedTuple):
+    """A document as nodes: `node` is None when there is none, `following` is the document after it, if any."""
+
+    loader: Any
+    node: Any
+    following: Any
+
+
+@contextlib.contextmanager
+def composed(text: str, file: str) -> Iterator[Composed]:
+    """The nodes of a text, for as long as their loader lives. Raises FileError when it is no YAML."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    try:
+        try:
+            node = loader.get_node() if loader.check_node() else None
+            following = loader.get_node() if loader.check_node() else None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+            raise FileError(
+                f"this is not YAML: {error.problem or error}", where=where, hint=_syntax_hint(text, mark)
+            ) from None
+        except (yaml.YAMLError, ValueError) as error:
+            raise FileError(f"this is not YAML: {error}", where=file) from None
+        yield Composed(loader, node, following)
+    finally:
+        loader.dispose()
+
+
+class Reader:
+    """Turns nodes into values and notes where they stand; `most` is how many values it reads."""
+
+    most = MOST_VALUES
 
     def __init__(self, file: str, loader: Any) -> None:
         self.file = file
@@ -63,11 +86,14 @@ class _Reader:
         self.open: list[int] = []
 
     def read(self, node: Any, path: Keys) -> Any:
+        """The value of a node. Raises FileError with the place of what cannot be read."""
         import yaml
 
         self.values[path] = _place(node)
-        if len(self.values) > MOST_VALUES or id(node) in self.open:
+        if len(self.values) > self.most or id(node) in self.open:
             raise FileError("the aliases of this file stand for too much", where=_at(self.file, node))
+        if len(path) > DEEPEST:
+            raise FileError("this stands deeper than any file needs", where=_at(self.file, node))
         if isinstance(node, yaml.MappingNode):
             self.open.append(id(node))
             mapping = self._mapping(node, path)
@@ -78,6 +104,12 @@ class _Reader:
             sequence = [self.read(item, (*path, number)) for number, item in enumerate(node.value)]
             self.open.pop()
             return sequence
+        return self.scalar(node)
+
+    def scalar(self, node: Any) -> Any:
+        """The value of a node that holds no others. Raises FileError."""
+        import yaml
+
         try:
             return self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
@@ -90,21 +122,27 @@ class _Reader:
             key = key_node.value
             if not isinstance(key, str):
                 raise FileError("a key must be a plain word", where=_at(self.file, key_node))
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                raise FileError(
-                    "merge keys (<<) are not supported", where=_at(self.file, key_node), hint="write the keys out"
-                )
             inner = (*path, key)
-            if key in mapping:
-                first = self.keys[inner]
-                raise FileError(
-                    f"'{key}' stands here twice; the first is in line {first.line}",
-                    where=_at(self.file, key_node),
-                    hint="rename or remove one of the two",
-                )
+            if key_node.tag == MERGE:
+                self.merge(mapping, key_node, value_node, path)
+                continue
+            if key in mapping and inner in self.keys:
+                self.repeated(inner, key_node, self.keys[inner])
             self.keys[inner] = _place(key_node)
             mapping[key] = self.read(value_node, inner)
         return mapping
+
+    def merge(self, mapping: dict[str, Any], key_node: Any, value_node: Any, path: Keys) -> None:
+        """What becomes of a merge key."""
+        raise FileError("merge keys (<<) are not supported", where=_at(self.file, key_node), hint="write the keys out")
+
+    def repeated(self, path: Keys, key_node: Any, first: Place) -> None:
+        """What becomes of a key that stands twice in one mapping."""
+        raise FileError(
+            f"'{path[-1]}' stands here twice; the first is in line {first.line}",
+            where=_at(self.file, key_node),
+            hint="rename or remove one of the two",
+        )
 
 
 def words(value: object) -> str:
@@ -122,7 +160,8 @@ def words(value: object) -> str:
     return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
 
 
-def _text(path: Path, file: str) -> str:
+def file_text(path: Path, file: str) -> str:
+    """The content of a file. Raises FileError when it is missing, too large or not UTF-8."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:

@@ -30,6 +30,8 @@ VERBS: Mapping[str, str] = MappingProxyType(
         "report": "Draw a run as one HTML page.",
         "check": "Prove by behaviour what a Kubernetes cluster can carry.",
         "verify": "Judge an evidence bundle again, without the cluster.",
+        "submit": "Fill the conformance programme's questionnaire in from a bundle.",
+        "lint": "Find what is wrong with a questionnaire of the conformance programme.",
         "schema": "Print the JSON Schema of the application file.",
     }
 )

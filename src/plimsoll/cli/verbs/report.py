@@ -7,17 +7,46 @@ from pathlib import Path
 import click
 
 from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.errors import FileError
 
 
 @click.command("report")
+@click.argument("directory", required=False, type=click.Path(path_type=Path))
 @file_option
 @click.option("--run", "run_id", default=None, help="An earlier run; the newest when left out.")
+@click.option(
+    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where a bundle's page goes; BUNDLE.html."
+)
 @json_option
-def command(file: Path, run_id: str | None, as_json: bool) -> None:
-    """Draw a run as one self-contained HTML page, and print where it is."""
+def command(directory: Path | None, file: Path, run_id: str | None, output: Path | None, as_json: bool) -> None:
+    """Draw a run, or the evidence bundle in DIRECTORY, as one self-contained HTML page, and print where it is."""
+    from plimsoll.capabilities.opened import is_bundle
+
+    if directory is not None and is_bundle(directory):
+        path = _of_bundle(directory, output)
+    else:
+        if output is not None:
+            raise FileError("--output is for an evidence bundle; a run's page lies beside the run", where=str(output))
+        path = _of_run(directory or file, run_id)
+    print_json({"report": str(path)}) if as_json else click.echo(path)
+
+
+def _of_bundle(directory: Path, output: Path | None) -> Path:
+    from plimsoll.capabilities.opened import open_bundle
+    from plimsoll.registry.keys import KeyRing
+    from plimsoll.report.bundle_page import write_bundle_page
+
+    # Beside the bundle, not in it: a file more would not be as it was signed.
+    path = output or directory.absolute().with_name(f"{directory.absolute().name}.html")
+    if path.absolute().is_relative_to(directory.absolute()):
+        raise FileError("the page cannot lie in the bundle, which is signed as a whole", where=str(path))
+    write_bundle_page(open_bundle(directory, KeyRing.default()), path)
+    return path
+
+
+def _of_run(file: Path, run_id: str | None) -> Path:
     from plimsoll.engine.standing import standing
     from plimsoll.report.write import write_report
 
     state = state_beside(file)
-    path = write_report(state, standing(state, run_id).run)
-    print_json({"report": str(path)}) if as_json else click.echo(path)
+    return write_report(state, standing(state, run_id).run)

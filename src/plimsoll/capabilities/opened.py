@@ -1,0 +1,85 @@
+"""A bundle opened again: what it says of itself, whether it is as it was signed, and its verdicts, judged anew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.capabilities import checking
+from plimsoll.capabilities.facts import Facts, facts
+from plimsoll.capabilities.requirements import PROFILES
+from plimsoll.engine.journal import read_journal
+from plimsoll.errors import PlimsollError
+from plimsoll.evidence.bundle import MANIFEST, check_seal
+from plimsoll.evidence.observation import Observation
+from plimsoll.registry.keys import KeyRing
+
+DESCRIPTION = "check.json"
+
+
+class Bundle(Struct, frozen=True, kw_only=True):
+    """`problems` names what was altered and every verdict that comes out otherwise than written.
+
+    `signer` is the id of the key when it is trusted. `judged` are the verdicts that the records give now.
+    `ended` is the time of sealing, as it was signed.
+    """
+
+    path: Path
+    profile: str
+    description: Mapping[str, Any]
+    problems: tuple[str, ...]
+    signer: str
+    ended: str
+    judged: tuple[checking.Judged, ...]
+    records: Mapping[str, tuple[Observation, ...]]
+    facts: Facts | None
+
+    @property
+    def version(self) -> str:
+        """The version of the programme that it was judged by, as 1.37."""
+        return self.profile.removeprefix("cncf-")
+
+    def said(self, key: str) -> str:
+        """What the bundle says of itself."""
+        return str(self.description.get(key, ""))
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether a directory is meant to be a bundle, whole or not."""
+    return path.is_dir() and ((path / MANIFEST).exists() or (path / DESCRIPTION).exists())
+
+
+def open_bundle(path: Path, keys: KeyRing) -> Bundle:
+    """Read and judge a bundle. Raises PlimsollError when it cannot be judged at all."""
+    seal = check_seal(path, keys)
+    try:
+        described = msgspec.json.decode((path / DESCRIPTION).read_bytes())
+        profile, only = str(described["profile"]), tuple(described["only"])
+        written = msgspec.json.decode((path / checking.VERDICTS).read_bytes(), type=list[checking.Judged])
+    except (OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+        raise PlimsollError(f"the bundle cannot be judged: {error}", where=str(path)) from error
+    if profile not in PROFILES:
+        raise PlimsollError(f"the bundle is of an unknown profile, '{profile}'", where=str(path / DESCRIPTION))
+    judged = checking.verdicts(path, profile, only)
+    differing = {one.requirement for one in judged if one not in written}
+    problems = [f"{checking.VERDICTS}: {name} comes out otherwise from the record" for name in sorted(differing)]
+    inventory = _record(path / checking.INVENTORY)
+    return Bundle(
+        path=path,
+        profile=profile,
+        description=described,
+        problems=(*seal.problems, *problems),
+        signer=seal.signer,
+        ended=str(seal.predicate.get("ended", "")),
+        judged=tuple(judged),
+        records={each.requirement: _record(path / checking.PROBES / f"{each.requirement}.jsonl") for each in judged},
+        facts=facts(inventory) if inventory else None,
+    )
+
+
+def _record(path: Path) -> tuple[Observation, ...]:
+    return tuple(read_journal(path)) if path.is_file() else ()

@@ -1,0 +1,89 @@
+"""A record as lines that people read: when, what happened, in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.evidence.observation import Observation
+
+LONGEST = 240
+"""Signs of a line; the record has all of it."""
+_LONG = 80
+_LEFT_OUT = ("manifest", "log")
+
+
+class Line(Struct, frozen=True, kw_only=True):
+    """One observation: `after` is seconds since the record's first.
+
+    `detail` is the fact as JSON, cut where it is long, and nothing when the words have all of it.
+    """
+
+    at: datetime
+    after: float
+    event: str
+    words: str
+    detail: str
+
+
+def timeline(record: Sequence[Observation], longest_detail: int = 1200) -> list[Line]:
+    """Every observation as a line, in order."""
+    if not record:
+        return []
+    began = min(each.at for each in record)
+    return [
+        Line(
+            at=each.at,
+            after=(each.at - began).total_seconds(),
+            event=each.event,
+            words=shortened(_words(each.event, each.fact), LONGEST),
+            detail=_detail(each.fact, longest_detail),
+        )
+        for each in record
+    ]
+
+
+def span(record: Sequence[Observation]) -> tuple[datetime, datetime] | None:
+    """When a record began and ended; None for an empty one."""
+    times = [each.at for each in record]
+    return (min(times), max(times)) if times else None
+
+
+def namespaces(record: Sequence[Observation]) -> list[str]:
+    """Namespaces in which a probe worked."""
+    found = (str(each.fact.get("name", "")) for each in record if each.event == "namespace")
+    return [name for name in dict.fromkeys(found) if name]
+
+
+def shortened(text: str, most: int) -> str:
+    """A text of at most that many signs, with a sign that some are left out."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _detail(fact: Mapping[str, Any], longest: int) -> str:
+    rest = {key: value for key, value in fact.items() if key != "event"}
+    told = rest.keys().isdisjoint(_LEFT_OUT) and all(len(_plain(value)) < _LONG for value in rest.values())
+    return "" if told or not longest else shortened(_json(rest), longest)
+
+
+def _words(event: str, fact: Mapping[str, Any]) -> str:
+    if event in ("came", "did-not-come"):
+        return f"{fact.get('what', '')}, after {fact.get('seconds', '?')} s"
+    if event == "applied":
+        return f"{fact.get('kind', '')}/{fact.get('name', '')}"
+    if event == "broke-off":
+        return str(fact.get("problem", ""))
+    parts = [f"{key} {_plain(value)}" for key, value in fact.items() if key not in ("event", *_LEFT_OUT)]
+    return ", ".join(parts)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else shortened(_json(value), _LONG)
+
+
+def _json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()

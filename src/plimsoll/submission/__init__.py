@@ -1,0 +1,1 @@
+"""The official questionnaire: read, judged by its rules, and filled in from a bundle."""
