@@ -70,10 +70,11 @@ class Application:
             if resource is None:
                 resource = head.resource = self._resource(head)
             if type(resource) is not Resource:
-                return self._observed(resource, head, body)
+                return _guarded(self._observed(resource, head, body))
             if resource.kind == "infer":
                 return self._infer(resource, head, body, client)
-            return self._other(resource)
+            reply = self._other(resource)
+            return reply if isinstance(reply, Response) else _guarded(reply)
         except Refused as refused:
             return error(refused.status, str(refused), refused.headers)
         except (NoModel, NoResource) as missing:
@@ -295,6 +296,14 @@ class Application:
     async def change(self, verb: str, model: str) -> None:
         """Load or unload a model in this process. Raises NoModel, PlimsollError."""
         await (self.catalog.load(model) if verb == "load" else self.catalog.unload(model))
+
+
+async def _guarded(reply: Awaitable[Response]) -> Response:
+    """The reply, or that there is a defect: a connection must not wait for ever for what has failed."""
+    try:
+        return await reply
+    except Exception:  # noqa: BLE001 - as in `respond`
+        return _defect()
 
 
 def _defect() -> Response:

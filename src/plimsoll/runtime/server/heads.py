@@ -81,7 +81,8 @@ def read_head(raw: bytes) -> Head:
     if not seen.complete or not seen.url:
         raise BadHead(400, "this is no HTTP request")
     head = Head(parser.get_method().decode("latin-1"), _path(seen.url), seen.headers, keep_alive=True)
-    head.keep_alive = parser.should_keep_alive() and parser.get_http_version() in {"1.0", "1.1"}
+    # Clients of the older version want to be told that the connection stays; they are few, and it does not.
+    head.keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
     _frame(head)
     return head
 

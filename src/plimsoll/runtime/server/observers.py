@@ -25,7 +25,9 @@ from plimsoll.errors import TargetError
 from plimsoll.runtime.tensors import Array
 
 BACKLOG = 20_000
-"""Answers that may wait for the observers: some tens of megabytes of small tensors."""
+"""Answers that may wait for the observers."""
+BACKLOG_BYTES = 256 << 20
+"""Bytes of their tensors that may: images are larger than rows."""
 PAUSE = 0.05
 """Seconds between two batches: a batch costs one change of threads, however many answers are in it."""
 
@@ -103,14 +105,18 @@ class Observers:
         self.headers: frozenset[str] = frozenset().union(*(observer.headers for observer in watching))
         self.lost = 0
         self._waiting: deque[Answer] = deque()
+        self._bytes = 0
         self._ending = threading.Event()
         self._thread = threading.Thread(target=self._tell, name="observers", daemon=True)
         if self.watching:
             self._thread.start()
 
     def answered(self, answer: Answer) -> None:
-        """Put an answer where the observers' thread finds it; costs less than a microsecond."""
-        if len(self._waiting) < BACKLOG:
+        """Put an answer where the observers' thread finds it; costs about a microsecond."""
+        for tensors in (answer.inputs, answer.outputs):
+            for array in tensors.values():
+                self._bytes += array.nbytes
+        if len(self._waiting) < BACKLOG and self._bytes < BACKLOG_BYTES:
             self._waiting.append(answer)
         else:
             self.lost += 1
@@ -139,6 +145,8 @@ class Observers:
         while not ending:
             ending = self._ending.wait(PAUSE)
             batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
+            # What is lost counts until the next batch, so that the sum need not be exact to be bounded.
+            self._bytes = 0
             if batch:
                 self._tell_all(batch)
 
