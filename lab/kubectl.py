@@ -1,18 +1,21 @@
-"""The cluster as its administrator sees it, through the kubectl that was built with it."""
+"""The cluster as its administrator sees it: by the kubectl that was built with it, directly where it is asked often."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from string import Template
 from typing import Any
 
-from lab import layout
+from lab import api, layout
+from lab.api import Refused
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.commands import run
+from lab.documents import parsed
 from lab.errors import LabError
 
 FIELD_MANAGER = "plimsoll-lab"
@@ -33,23 +36,45 @@ def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60.0) -> s
 def api_problem() -> str | None:
     """Why the API server is not ready; None when it says that it is."""
     try:
-        answer = kubectl("get", "--raw=/readyz", "--request-timeout=5s", limit=10)
+        answer = str(api.request("GET", "/readyz", limit=5))
     except LabError as error:
         return str(error)
     return None if answer.strip() == "ok" else answer
 
 
 def apply(manifest: str, limit: float = 60.0) -> None:
-    """Server-side apply: the same manifest again changes nothing."""
-    options = ("--server-side", "--force-conflicts", f"--field-manager={FIELD_MANAGER}")
-    kubectl("apply", *options, "-f", "-", stdin=manifest, limit=limit)
+    """Server-side apply of all documents: the same again changes nothing. Raises LabError with every refusal."""
+    refusals: list[Refused] = []
+    for each in parsed(manifest):
+        metadata = each["metadata"]
+        resource = api.of_manifest(each)
+        path = resource.path(metadata.get("namespace") or "default", metadata["name"])
+        options = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
+        try:
+            api.request("PATCH", path, each, media="application/apply-patch+yaml", limit=limit, **options)
+        except Refused as error:
+            refusals.append(Refused(error.status, f"{each['kind']} '{metadata['name']}': {error}"))
+    if refusals:
+        raise refusals[0] if len(refusals) == 1 else LabError("\n".join(map(str, refusals)))
 
 
 def get(kind: str, name: str = "", *, namespace: str | None = None) -> Any:
-    """An object, or a list's items, as decoded JSON."""
-    where = ["--all-namespaces"] if namespace == "*" else [f"--namespace={namespace}"] if namespace else []
-    found = json.loads(kubectl("get", kind, *([name] if name else []), *where, "--output=json"))
-    return found if name else found["items"]
+    """An object, or a list's items, as decoded JSON; without a namespace of 'default', with "*" of all."""
+    resource = api.named(kind)
+    found = api.request("GET", resource.path(None if namespace == "*" else namespace or "default", name))
+    if name:
+        return found
+    return [{"apiVersion": resource.group_version, "kind": resource.kind, **each} for each in found["items"]]
+
+
+def delete(kind: str, name: str = "", *, namespace: str | None = None, grace: int | None = None) -> None:
+    """Asks for the end of an object, or of all in a namespace; `grace` in seconds. One that is gone is no error."""
+    path = api.named(kind).path(namespace or "default", name)
+    try:
+        api.request("DELETE", path, {} if grace is None else {"gracePeriodSeconds": grace})
+    except Refused as error:
+        if error.status != HTTPStatus.NOT_FOUND:
+            raise
 
 
 def filled(path: Path, **values: str) -> str:

@@ -72,6 +72,7 @@ def _system_manifest() -> str:
 
 def down(say: Say) -> None:
     """Ends and removes everything of the lab, found by its name and not by a record, so also after a kill."""
+    requirements.check_rights()
     with _alone(say):
         door.close()
         for machine in _machines():

@@ -24,6 +24,8 @@ PROGRAMS = {
     "sysctl": "procps",
 }
 MEMORY_WANTED = 3 << 30
+# Not on everybody's PATH.
+_SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 def missing() -> list[str]:
@@ -48,17 +50,31 @@ def missing() -> list[str]:
 
 def missing_packages() -> list[str]:
     """Debian's packages with the programs that are not there."""
-    packages = [package for program, package in PROGRAMS.items() if shutil.which(program) is None]
+    path = _path()
+    packages = [package for program, package in PROGRAMS.items() if shutil.which(program, path=path) is None]
     if not any(Path(folder, "ptp").exists() for folder in ("/usr/lib/cni", "/opt/cni/bin")):
         packages.append("containernetworking-plugins")
     return packages
 
 
 def check() -> None:
-    """Raises LabError that names all that is missing."""
+    """Raises LabError that names all that is missing. Afterwards the programs are found, wherever the PATH led."""
     found = missing()
     if found:
         raise LabError("the lab cannot run here. It needs:\n" + "\n".join(f"  - {each}" for each in found))
+    os.environ["PATH"] = _path()
+
+
+def check_rights() -> None:
+    """Raises LabError for whoever may not take the lab down."""
+    if os.geteuid() != 0:
+        raise LabError("what the lab is made of belongs to root: run it as root")
+    os.environ["PATH"] = _path()
+
+
+def _path() -> str:
+    usual = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    return os.pathsep.join((*usual, *(each for each in _SYSTEM_FOLDERS if each not in usual)))
 
 
 def _memory() -> int:

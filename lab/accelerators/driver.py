@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lab.addons import upstream
+from lab.documents import parsed
 from lab.images import store
 from lab.images.archive import Image
 from lab.kubectl import apply, filled
@@ -20,7 +21,7 @@ def image() -> Image:
 
 def manifests() -> list[upstream.Manifest]:
     """The driver on every node with accelerators, and the device classes."""
-    return upstream.parsed(filled(_MANIFEST, DRIVER=image().names[0]))
+    return parsed(filled(_MANIFEST, DRIVER=image().names[0]))
 
 
 def install(nodes: list[Node]) -> None:

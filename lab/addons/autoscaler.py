@@ -24,8 +24,7 @@ _ACCELERATORS_PER_NODE = 2
 
 def autoscaler() -> Prepared:
     """Karpenter's definitions, one node pool of 0 to 3 nodes with accelerators, and the processes behind them."""
-    folder = upstream.folder("karpenter") / "pkg" / "apis" / "crds"
-    definitions = [each for file in sorted(folder.glob("*.yaml")) for each in upstream.parsed(file.read_text())]
+    definitions = upstream.files("karpenter", "pkg/apis/crds/*.yaml")
     return Prepared(
         images=[driver.image()],
         stages=[[*definitions, _node_class_definition()], [*_rights(), _node_class(), _pool(), *driver.manifests()]],

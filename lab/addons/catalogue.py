@@ -46,6 +46,8 @@ class Addon:
     components: tuple[str, ...]
     room: str
     needs: tuple[str, ...] = ()
+    # Not needed, but used where it is installed or asked for together: it comes first, and `prepare` is told.
+    beside: tuple[str, ...] = ()
     # Its webhooks refuse other people's objects for as long as it does not run: it comes after all others.
     guards: bool = False
 
@@ -67,13 +69,14 @@ ADDONS = {
     "inference-extension": Addon(
         "the Gateway API's InferencePool and its endpoint picker, behind Envoy Gateway",
         ("inference-extension",),
-        "gateway",
+        "inference",
         needs=("gateway",),
     ),
     "registry": Addon("an OCI registry that every node pulls from", ("registry",), "storage"),
     "minio": Addon("S3", ("minio",), "storage"),
     "trainer": Addon("Kubeflow Trainer: TrainJob", ("trainer",), "operators", needs=("jobset",), guards=True),
     "kuberay": Addon("the operator of Ray clusters and jobs", ("kuberay",), "operators"),
+    "kserve": Addon("KServe: InferenceService, as plain Deployments", ("kserve",), "serving", beside=("gateway",)),
     "gvisor": Addon("RuntimeClass gvisor: pods on a kernel in user space", ("gvisor",), "sandbox"),
     "gatekeeper": Addon("admission by Rego policies", ("gatekeeper",), "policy", guards=True),
     "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
@@ -93,7 +96,8 @@ def _ordered(names: Sequence[str]) -> list[str]:
     for name in names:
         if name not in ADDONS:
             raise LabError(f"there is no add-on '{name}'; there are: {', '.join(ADDONS)}")
-        found += [each for each in (*_ordered(ADDONS[name].needs), name) if each not in found]
+        first = (*ADDONS[name].needs, *(each for each in ADDONS[name].beside if each in names))
+        found += [each for each in (*_ordered(first), name) if each not in found]
     return found
 
 
@@ -137,10 +141,14 @@ def _wait(prepared: Prepared) -> None:
         prepared.finish()
 
 
-@cache_results
 def _prepare(name: str) -> Prepared:
-    room = import_module(f"lab.addons.{ADDONS[name].room}")
-    prepared: Prepared = getattr(room, name.replace("-", "_"))()
+    return _prepared(name, frozenset(ADDONS[name].beside).intersection(installed()))
+
+
+@cache_results
+def _prepared(name: str, beside: frozenset[str]) -> Prepared:
+    prepare = getattr(import_module(f"lab.addons.{ADDONS[name].room}"), name.replace("-", "_"))
+    prepared: Prepared = prepare(beside) if ADDONS[name].beside else prepare()
     return prepared
 
 

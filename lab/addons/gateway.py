@@ -7,6 +7,7 @@ from lab.addons.catalogue import Prepared
 from lab.build import wheels
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
+from lab.documents import parsed
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
 from lab.images.names import REGISTRY, of_build
@@ -49,41 +50,14 @@ def gateway() -> Prepared:
     )
 
 
-def inference_extension() -> Prepared:
-    """The definitions and the picker's image; a picker serves one pool, so who has a pool deploys it (`picker`)."""
-    return Prepared(
-        images=[_picker_image()],
-        stages=[upstream.kustomized("inference-extension", "config/crd")],
-        ready=[],
-    )
-
-
-def _picker_image() -> Image:
-    component = BY_NAME["inference-extension"]
-    files = {"epp": folder_of(component) / "epp"}
-    return Image((of_build("epp", component),), files, entrypoint=("/epp",), user=_NONROOT)
-
-
-def picker(pool: str, namespace: str, labels: dict[str, str], port: int) -> list[upstream.Manifest]:
-    """Upstream's chart for a pool of the pods with `labels` that serve on `port`, with its endpoint picker."""
-    host, _, rest = _picker_image().names[0].partition("/")
-    name, _, tag = rest.partition(":")
-    values = {
-        "inferenceExtension": {"image": {"hub": host, "name": name, "tag": tag, "pullPolicy": "IfNotPresent"}},
-        "inferencePool": {"targetPorts": [{"number": port}], "modelServers": {"matchLabels": labels}},
-    }
-    return upstream.chart("inference-extension", "config/charts/inferencepool", pool, namespace, values)
-
-
 def _controller_manifests(image: str) -> list[upstream.Manifest]:
     chart = "charts/gateway-helm"
     # Upstream fills this template when it publishes the chart; the values that it leaves open are given here.
     template = upstream.folder("envoy-gateway") / chart / "values.tmpl.yaml"
     filled = template.read_text().replace("${GatewayImage}", image).replace("${GatewayImagePullPolicy}", "IfNotPresent")
-    values = upstream.parsed(filled)[0]
+    values = parsed(filled)[0]
     provider = {"type": "Kubernetes", "kubernetes": {"shutdownManager": {"image": image}}}
     values["config"]["envoyGateway"]["provider"] = provider
-    # An endpoint picker's answer is an address, which takes a cluster that Envoy Gateway's own objects cannot describe.
     values["config"]["envoyGateway"]["extensionApis"] = {"enableEnvoyPatchPolicy": True, "enableBackend": True}
     rendered = upstream.chart("envoy-gateway", chart, "eg", NAMESPACE, values)
     manifests = [each for each in rendered if each["kind"] not in ("CustomResourceDefinition", "Namespace")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from lab import api
 from lab.addons import upstream
 from lab.addons.catalogue import Prepared
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
 from lab.images.names import of_build
-from lab.kubectl import kubectl, rolled_out, wait
+from lab.kubectl import get, rolled_out, wait
 
 NAMESPACE = "monitoring"
 _NOBODY = "65534:65534"
@@ -42,7 +43,7 @@ def prometheus() -> Prepared:
     operator = _image("prometheus-operator", "prometheus-operator")
     reloader = _image("prometheus-operator", "prometheus-config-reloader")
     server = _image("prometheus", "prometheus", tag=_prometheus_version())
-    bundle = upstream.parsed((upstream.folder("prometheus-operator") / "bundle.yaml").read_text())
+    bundle = upstream.files("prometheus-operator", "bundle.yaml")
     for each in bundle:
         _into_namespace(each)
     deployment = upstream.found(bundle, "Deployment", "prometheus-operator")
@@ -149,7 +150,7 @@ _ANNOTATED_PODS = """\
 
 def _server_ready() -> None:
     def missing() -> str | None:
-        kubectl("get", "statefulset/prometheus-lab", "-n", NAMESPACE)
+        get("statefulset", "prometheus-lab", namespace=NAMESPACE)
         return None
 
     wait("the operator to make Prometheus", missing, 60)
@@ -159,8 +160,7 @@ def _server_ready() -> None:
 def custom_metrics() -> Prepared:
     """prometheus-adapter: every series with a namespace and a pod is a custom metric of that pod."""
     image = _image("prometheus-adapter", "prometheus-adapter")
-    path = upstream.folder("prometheus-adapter") / "deploy" / "manifests"
-    manifests = [each for file in sorted(path.glob("*.yaml")) for each in upstream.parsed(file.read_text())]
+    manifests = upstream.files("prometheus-adapter", "deploy/manifests/*.yaml")
     # Resource metrics are metrics-server's; the policy would let in nobody but an ingress that is not here.
     unwanted = {("APIService", "v1beta1.metrics.k8s.io"), ("NetworkPolicy", "prometheus-adapter")}
     manifests = [each for each in manifests if (each["kind"], each["metadata"]["name"]) not in unwanted]
@@ -212,7 +212,7 @@ externalRules:
 
 def _served(path: str, what: str) -> None:
     def missing() -> str | None:
-        kubectl("get", "--raw", f"/apis/{path}")
+        api.request("GET", f"/apis/{path}")
         return None
 
     wait(f"{what} to be served", missing, 60)

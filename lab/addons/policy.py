@@ -20,8 +20,7 @@ def gatekeeper() -> Prepared:
     component = BY_NAME["gatekeeper"]
     binary = folder_of(component) / "gatekeeper"
     image = Image((of_build("gatekeeper", component),), {"manager": binary}, entrypoint=("/manager",), user="1000:999")
-    path = upstream.folder("gatekeeper") / "deploy" / "gatekeeper.yaml"
-    manifests = upstream.with_image(upstream.parsed(path.read_text()), image.names[0])
+    manifests = upstream.with_image(upstream.files("gatekeeper", "deploy/gatekeeper.yaml"), image.names[0])
     upstream.each_container(manifests, lambda container: container.pop("resources", None))
     for name in _PROGRAMS:
         upstream.found(manifests, "Deployment", name)["spec"]["replicas"] = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -10,20 +11,26 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
+from lab import documents
+from lab.build import cache
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
+from lab.build.folders import cache_folder
 from lab.build.go import go_program
 from lab.commands import run
+from lab.documents import parsed
 from lab.errors import LabError
+from lab.files import write
 
-Manifest = dict[str, Any]
+Manifest = documents.Manifest
 Finish = Callable[[], None]
 
 
 def folder(component: str) -> Path:
     """Where the sources of a component's module lie, downloaded if they are not there yet."""
+    known = _kept(component, ["folder"])
+    if known.exists() and (path := Path(json.loads(known.read_text()))).is_dir():
+        return path
     wanted = BY_NAME[component]
     done = subprocess.run(
         [go_program(), "mod", "download", "-json", wanted.module],
@@ -35,43 +42,72 @@ def folder(component: str) -> Path:
     )
     if done.returncode != 0:
         raise LabError(f"the sources of {wanted.module} {wanted.version} cannot be had: {done.stderr.strip()[-500:]}")
-    return Path(json.loads(done.stdout)["Dir"])
+    path = Path(json.loads(done.stdout)["Dir"])
+    write(known, json.dumps(str(path)))
+    return path
+
+
+def files(component: str, *patterns: str) -> list[Manifest]:
+    """The documents of the files of the component's module that `patterns` name, in the order of their names."""
+
+    def read() -> list[Manifest]:
+        sources = folder(component)
+        found = [path for pattern in patterns for path in sorted(sources.glob(pattern))]
+        if not found:
+            raise LabError(f"{component} has no {', '.join(patterns)} any more; the add-on has to follow")
+        return [each for path in found for each in parsed(path.read_text())]
+
+    return _once(component, ["files", *patterns], read)
 
 
 def kustomized(component: str, *paths: str, namespace: str | None = None) -> list[Manifest]:
     """What the kustomizations at `paths` of the component's module come to, moved to `namespace` where one is given."""
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
-    sources = folder(component)
-    if namespace is None and len(paths) == 1:
-        return parsed(run(program, "kustomize", sources / paths[0]))
-    with TemporaryDirectory() as workplace:
-        # Kustomize takes folders outside its own by a relative path only.
-        resources = [os.path.relpath(sources / path, Path(workplace).resolve()) for path in paths]
-        overlay = {"resources": resources, **({"namespace": namespace} if namespace else {})}
-        (Path(workplace) / "kustomization.yaml").write_text(json.dumps(overlay))
-        return parsed(run(program, "kustomize", workplace))
+
+    def kustomize() -> list[Manifest]:
+        sources = folder(component)
+        if namespace is None and len(paths) == 1:
+            return parsed(run(program, "kustomize", sources / paths[0]))
+        with TemporaryDirectory() as workplace:
+            # Kustomize takes folders outside its own by a relative path only.
+            resources = [os.path.relpath(sources / path, Path(workplace).resolve()) for path in paths]
+            overlay = {"resources": resources, **({"namespace": namespace} if namespace else {})}
+            (Path(workplace) / "kustomization.yaml").write_text(json.dumps(overlay))
+            return parsed(run(program, "kustomize", workplace))
+
+    return _once(component, ["kustomize", str(program), namespace, *paths], kustomize)
 
 
-def chart(
-    component: str, path: str, release: str, namespace: str, values: Manifest, base: Path | None = None
-) -> list[Manifest]:
-    """What the Helm chart at `path` of the component's module renders to; `base` is a values file below `values`."""
+def chart(component: str, path: str, release: str, namespace: str, values: Manifest) -> list[Manifest]:
+    """What the Helm chart at `path` of the component's module renders to with `values` over its own."""
     program = folder_of(BY_NAME["helm"]) / "helm"
-    files = (["--values", str(base)] if base else []) + ["--values", "-"]
-    options = ("--namespace", namespace, "--include-crds", *files)
-    return parsed(run(program, "template", release, folder(component) / path, *options, stdin=json.dumps(values)))
+    options = ("--namespace", namespace, "--include-crds", "--values", "-")
+
+    def render() -> list[Manifest]:
+        return parsed(run(program, "template", release, folder(component) / path, *options, stdin=json.dumps(values)))
+
+    return _once(component, ["chart", str(program), path, release, namespace, values], render)
 
 
-def parsed(text: str) -> list[Manifest]:
-    """The documents of a YAML text, empty ones left out."""
-    return [document for document in yaml.load_all(text, _Loader) if document]  # a SafeLoader, see below
+_MOST_KEPT = 20
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two, by what is installed
-    """Reads a bare "=" as text, as YAML 1.2 and Kubernetes do; YAML 1.1 gives it a meaning that nobody uses."""
+def _once(component: str, inputs: list[Any], make: Callable[[], list[Manifest]]) -> list[Manifest]:
+    """What `make` gives, from the cache when the same was made before: rendering takes seconds, and most of an `up`."""
+    kept = _kept(component, inputs)
+    if not kept.exists():
+        write(kept, json.dumps(make(), default=str))
+        by_age = sorted(kept.parent.glob(f"{component}-????????????????.json"), key=lambda each: each.stat().st_mtime)
+        for older in by_age[:-_MOST_KEPT]:
+            older.unlink(missing_ok=True)
+    found: list[Manifest] = json.loads(kept.read_text())
+    return found
 
 
-_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))
+def _kept(component: str, inputs: list[Any]) -> Path:
+    """The file for what comes of `inputs` and the component's pins; a changed pin is another file."""
+    digest = hashlib.sha256(json.dumps([cache.key(BY_NAME[component]), *inputs]).encode()).hexdigest()[:16]
+    return cache_folder() / "rendered" / f"{component}-{digest}.json"
 
 
 def pod_specs(manifests: Iterable[Manifest]) -> Iterable[Manifest]:

@@ -61,6 +61,7 @@ def _kubernetes() -> Component:
 _REGISTRY = "github.com/distribution/distribution/v3"
 _TRAINER = "github.com/kubeflow/trainer/v2"
 _KUBERAY = "github.com/ray-project/kuberay/ray-operator"
+_KSERVE = "github.com/kserve/kserve"
 _GATEKEEPER = "github.com/open-policy-agent/gatekeeper/v3"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _ALL = (
@@ -118,6 +119,7 @@ _ALL = (
     Component("minio", "github.com/minio/minio", {"minio": "github.com/minio/minio"}),
     Component("trainer", _TRAINER, {"trainer": f"{_TRAINER}/cmd/trainer-controller-manager"}),
     Component("kuberay", _KUBERAY, {"kuberay": _KUBERAY}),
+    Component("kserve", _KSERVE, {"kserve": f"{_KSERVE}/cmd/manager"}),
     Component(
         "inference-extension",
         "sigs.k8s.io/gateway-api-inference-extension",

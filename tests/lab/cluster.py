@@ -13,7 +13,7 @@ from lab import layout
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.names import AGNHOST
-from lab.kubectl import apply, get, kubectl
+from lab.kubectl import apply, delete, get, kubectl
 
 Manifest = dict[str, Any]
 
@@ -34,11 +34,13 @@ class Namespace:
         self.spec = spec or {}
         self.name = f"test-{secrets.token_hex(4)}"
         apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}}))
+        # No pod is taken before its account is there.
+        until(lambda: self.get("serviceaccounts"), what="the account of its pods")
 
     def delete(self) -> None:
         """Ends its pods at once and leaves the rest to Kubernetes."""
-        kubectl("delete", "pods", "--all", f"-n{self.name}", "--grace-period=0", "--force", "--wait=false")
-        kubectl("delete", "namespace", self.name, "--wait=false")
+        delete("pods", namespace=self.name, grace=0)
+        delete("namespace", self.name)
 
     def pod(self, name: str = "pod", *, wait: bool = True, labels: Manifest | None = None, **spec: Any) -> str:
         """Creates a pod whose first container waits unless told otherwise; gives its name."""

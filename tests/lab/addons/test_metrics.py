@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 import time
 from typing import Any
@@ -10,8 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from lab import api
+from lab.errors import LabError
 from lab.images.names import AGNHOST
-from lab.kubectl import kubectl
 from tests.lab.cluster import Manifest, Namespace, until
 from tests.lab.conftest import Up
 
@@ -39,7 +39,7 @@ def query(expression: str) -> list[dict[str, Any]]:
     path = (
         f"/api/v1/namespaces/monitoring/services/prometheus-operated:9090/proxy/api/v1/query?query={quote(expression)}"
     )
-    found: list[dict[str, Any]] = json.loads(kubectl("get", "--raw", path))["data"]["result"]
+    found: list[dict[str, Any]] = api.request("GET", path)["data"]["result"]
     return found
 
 
@@ -129,10 +129,8 @@ def test_the_use_of_cpu_is_measured(up: Up, namespace: Namespace) -> None:
 
     def measured() -> dict[str, int] | None:
         try:
-            items = json.loads(
-                kubectl("get", "--raw", f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace.name}/pods")
-            )["items"]
-        except Exception:  # noqa: BLE001  # not served yet, in whichever way
+            items = api.request("GET", f"/apis/metrics.k8s.io/v1beta1/namespaces/{namespace.name}/pods")["items"]
+        except LabError:
             return None
         used = {each["metadata"]["name"]: _nanocores(each["containers"][0]["usage"]["cpu"]) for each in items}
         return used if len(used) == 2 and used["busy"] > 100_000_000 else None

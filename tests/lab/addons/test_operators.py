@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from lab import nodes
 from lab.errors import LabError
+from lab.images import ray
 from lab.images.names import AGNHOST
-from lab.kubectl import apply, kubectl
+from lab.images.store import load_everywhere
+from lab.kubectl import kubectl
 from tests.lab.cluster import Manifest, Namespace, until
 from tests.lab.conftest import Up
 
@@ -63,8 +68,74 @@ def test_the_webhook_of_the_trainer_refuses_a_job_without_its_runtime(up: Up, na
     namespace.create(train_job("job", "true"))
 
 
+TASK = """
+import ray
+ray.init()
+# A task takes all that a pod has, and takes a while: two at a time are on two.
+@ray.remote(num_cpus=1)
+def square(number):
+    import socket, time
+    time.sleep(1)
+    return number * number, socket.gethostname()
+found = ray.get([square.remote(number) for number in range(10)])
+print("RESULT", sum(number for number, _ in found), *sorted({host for _, host in found}))
+"""
+
+
+def ray_pod(name: str, image: str, probes: Manifest) -> Manifest:
+    container = {
+        "name": name,
+        "image": image,
+        "resources": {"requests": {"cpu": "50m", "memory": "512Mi"}, "limits": {"cpu": "1", "memory": "2Gi"}},
+        "volumeMounts": [{"name": "task", "mountPath": "/task"}],
+        **probes,
+    }
+    volumes = [{"name": "task", "configMap": {"name": "task"}}]
+    return {"spec": {"terminationGracePeriodSeconds": 0, "containers": [container], "volumes": volumes}}
+
+
+def ray_job(image: str) -> Manifest:
+    start = {"num-cpus": "1"}
+    workers = {"groupName": "workers", "replicas": 1, "minReplicas": 1, "maxReplicas": 1, "rayStartParams": start}
+    return {
+        "apiVersion": "ray.io/v1",
+        "kind": "RayJob",
+        "metadata": {"name": "squares"},
+        "spec": {
+            "entrypoint": "python3 /task/task.py",
+            "rayClusterSpec": {
+                "rayVersion": ray.VERSION,
+                "headGroupSpec": {"rayStartParams": start, "template": ray_pod("head", image, ray.probes(*ray.HEAD))},
+                "workerGroupSpecs": [{**workers, "template": ray_pod("worker", image, ray.probes(*ray.NODE))}],
+            },
+        },
+    }
+
+
+@pytest.mark.slow
+def test_a_ray_job_computes_on_its_head_and_its_worker(up: Up, namespace: Namespace) -> None:
+    up("kuberay")
+    image = ray.ray_image()
+    load_everywhere([image], nodes.all_nodes())
+    namespace.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "task"}, "data": {"task.py": TASK}})
+    namespace.create(ray_job(image.names[0]))
+
+    def ended() -> str | None:
+        status = str(namespace.get("rayjob", "squares").get("status", {}).get("jobStatus", ""))
+        return status if status in ("SUCCEEDED", "FAILED", "STOPPED") else None
+
+    end = until(ended, limit=300, what="the end of the job")
+    printed = kubectl("logs", "job/squares", f"-n{namespace.name}", "--tail=50")
+    assert end == "SUCCEEDED", printed
+    (result,) = re.findall(r"RESULT (.*)", printed)
+    total, *hosts = result.split()
+    assert int(total) == sum(number * number for number in range(10))
+    assert len(hosts) == 2
+    assert set(hosts) <= {each["metadata"]["name"] for each in namespace.get("pods")}
+
+
 def test_kuberay_makes_a_head_and_workers_and_replaces_a_lost_head(up: Up, namespace: Namespace) -> None:
-    """Ray itself does not run in this: the containers wait."""
+    """Without Ray, which another test runs: the containers wait."""
     up("kuberay")
 
     def template(name: str) -> Manifest:
@@ -75,15 +146,13 @@ def test_kuberay_makes_a_head_and_workers_and_replaces_a_lost_head(up: Up, names
     manifest = {
         "apiVersion": "ray.io/v1",
         "kind": "RayCluster",
-        "metadata": {"name": "cluster", "namespace": namespace.name},
+        "metadata": {"name": "cluster"},
         "spec": {
             "headGroupSpec": {"rayStartParams": {}, "template": template("head")},
             "workerGroupSpecs": [{**workers, "template": template("worker")}],
         },
     }
-    import json
-
-    apply(json.dumps(manifest))
+    namespace.create(manifest)
     until(lambda: len(_pods(namespace)) == 3, limit=60, what="a head and two workers")
     head = next(uid for uid, kind in _pods(namespace).items() if kind == "head")
     kubectl("delete", "pods", f"-n{namespace.name}", "-lray.io/node-type=head", "--grace-period=0", "--force")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,9 @@ def test_a_failed_build_says_what_go_said_and_leaves_nothing(tmp_path: Path, mon
         go_program()
     except LabError:
         pytest.skip("needs Go")
+    # Its own cache of compiled packages would lie in the other folder, and the runtime be compiled anew.
+    ask = [go_program(), "env", "GOCACHE"]
+    monkeypatch.setenv("GOCACHE", subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(components, "COMPONENTS", tmp_path)
     (tmp_path / "broken").mkdir()

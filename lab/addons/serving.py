@@ -1,0 +1,136 @@
+"""KServe: models as objects, served by plain Deployments."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+
+from lab.addons import gateway, upstream
+from lab.addons.catalogue import Prepared
+from lab.addons.webhooks import answering
+from lab.build.cache import folder_of
+from lab.build.components import BY_NAME
+from lab.control_plane import identities
+from lab.images.archive import Image
+from lab.images.names import of_build
+
+NAMESPACE = "kserve"
+# A name in this domain is what a client says in its Host header; nobody resolves it.
+DOMAIN = "kserve.lab.plimsoll.dev"
+_MANAGER = "kserve-controller-manager"
+_WEBHOOK_SERVICE = "kserve-webhook-server-service"
+_WEBHOOK_SECRET = "kserve-webhook-server-cert"
+_KIND_OF_CERTIFICATES = "cert-manager.io"
+# Upstream's default configuration holds four programs. This is the first; the others keep models on nodes and serve
+# language models in parts, and what belongs to them would be objects that nobody minds.
+_OTHERS = ("localmodel", "llmisvc", "llminferenceservice", "inferencepools", "inferencemodels", "kserve-config-llm")
+# Of the sidecar that stands before the manager's metrics upstream, an image that is not built here.
+_SIDECAR = "kube-rbac-proxy"
+_SIDECARS_OBJECTS = (
+    "kserve-proxy-role",
+    "kserve-proxy-rolebinding",
+    f"{_MANAGER}-metrics-service",
+    f"{_MANAGER}-service",
+)
+_SERVICE_OF_NOTHING = {
+    "apiVersion": "serving.kserve.io/v1beta1",
+    "kind": "InferenceService",
+    "metadata": {"name": "nobody", "namespace": "default"},
+    "spec": {"predictor": {}},
+}
+
+
+def kserve(beside: frozenset[str] = frozenset()) -> Prepared:
+    """KServe's manager as upstream's default configuration has it: without Knative, Istio and cert-manager.
+
+    Its services are reached from outside by a Gateway where the add-on `gateway` is there, and else inside alone.
+    """
+    component = BY_NAME["kserve"]
+    binary = folder_of(component) / "kserve"
+    image = Image((of_build("kserve", component),), {"manager": binary}, entrypoint=("/manager",), user="65532:65532")
+    manifests = [each for each in upstream.kustomized("kserve", "config/default") if _is_of_the_manager(each)]
+    upstream.with_image(manifests, image.names[0])
+    _configure(manifests, exposed="gateway" in beside)
+    _certify(manifests)
+    definitions = [each for each in manifests if each["kind"] in ("CustomResourceDefinition", "Namespace")]
+    rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
+    ways = [_gateway()] if "gateway" in beside else []
+    return Prepared(
+        [image],
+        [definitions, [*rest, *ways]],
+        [(NAMESPACE, f"deployment/{_MANAGER}")],
+        _answers,
+    )
+
+
+def _answers() -> None:
+    answering("kserve", _SERVICE_OF_NOTHING)
+
+
+def _is_of_the_manager(each: upstream.Manifest) -> bool:
+    name = each["metadata"]["name"]
+    if each["apiVersion"].startswith(_KIND_OF_CERTIFICATES) or name in _SIDECARS_OBJECTS:
+        return False
+    return not any(other in name for other in _OTHERS)
+
+
+def _configure(manifests: list[upstream.Manifest], exposed: bool) -> None:
+    settings = upstream.found(manifests, "ConfigMap", "inferenceservice-config")["data"]
+    _change(settings, "deploy", {"defaultDeploymentMode": "Standard"})
+    ways = {"enableGatewayApi": True, "kserveIngressGateway": f"{NAMESPACE}/{_gateway()['metadata']['name']}"}
+    _change(
+        settings,
+        "ingress",
+        {
+            "disableIstioVirtualHost": True,
+            "ingressDomain": DOMAIN,
+            **(ways if exposed else {"disableIngressCreation": True}),
+        },
+    )
+    resources = json.loads(settings["inferenceService"])["resource"]
+    _change(settings, "inferenceService", {"resource": resources | {"cpuRequest": "10m", "memoryRequest": "64Mi"}})
+
+    template = upstream.found(manifests, "Deployment", _MANAGER)["spec"]["template"]
+    template["spec"]["containers"] = [each for each in template["spec"]["containers"] if each["name"] != _SIDECAR]
+    (container,) = template["spec"]["containers"]
+    container.pop("resources")
+    container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
+    # It reads its settings when it starts: with others it has to start again.
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+    template["metadata"]["annotations"]["plimsoll.dev/settings"] = digest
+
+
+def _change(settings: dict[str, str], key: str, values: upstream.Manifest) -> None:
+    settings[key] = json.dumps(json.loads(settings[key]) | values)
+
+
+def _certify(manifests: list[upstream.Manifest]) -> None:
+    """Gives the webhooks a certificate of the cluster's authority: it is there before the pod that serves with it."""
+    identity = identities.service_identity(
+        "kserve-webhook", f"{_WEBHOOK_SERVICE}.{NAMESPACE}.svc", f"{_WEBHOOK_SERVICE}.{NAMESPACE}"
+    )
+    authority = base64.b64encode(identities.load().cluster.certificate.read_bytes()).decode()
+    for each in manifests:
+        for hook in each.get("webhooks", ()):
+            hook["clientConfig"]["caBundle"] = authority
+        each["metadata"].get("annotations", {}).pop(f"{_KIND_OF_CERTIFICATES}/inject-ca-from", None)
+    manifests.append(
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "type": "kubernetes.io/tls",
+            "metadata": {"name": _WEBHOOK_SECRET, "namespace": NAMESPACE},
+            "stringData": {"tls.crt": identity.certificate.read_text(), "tls.key": identity.key.read_text()},
+        }
+    )
+
+
+def _gateway() -> upstream.Manifest:
+    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "All"}}}
+    return {
+        "apiVersion": "gateway.networking.k8s.io/v1",
+        "kind": "Gateway",
+        "metadata": {"name": "kserve-ingress-gateway", "namespace": NAMESPACE},
+        "spec": {"gatewayClassName": gateway.CLASS, "listeners": [listener]},
+    }

@@ -1,0 +1,212 @@
+"""The API server, asked over a connection that stays open.
+
+What is asked again and again until something has come would by kubectl cost a process and a tenth of a second of
+processor each time, which is taken from what is waited for.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from lab import layout
+from lab.errors import LabError
+
+_DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+_BUSY = 429
+_PATIENCE = 10.0
+"""Seconds for an API server that has only just started, and for a definition to be served."""
+
+
+class Refused(LabError):
+    """The API server said no; `status` is HTTP's."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Resource:
+    """What the API server calls a kind of object, and where it is."""
+
+    base: str
+    plural: str
+    kind: str
+    namespaced: bool
+    words: frozenset[str]
+
+    @property
+    def group_version(self) -> str:
+        """The apiVersion of its objects."""
+        return self.base.removeprefix("/apis/").removeprefix("/api/")
+
+    def path(self, namespace: str | None = None, name: str = "") -> str:
+        """The address of one object, or of all; without a namespace of those in all namespaces."""
+        where = f"/namespaces/{quote(namespace)}" if namespace and self.namespaced else ""
+        return f"{self.base}{where}/{self.plural}" + (f"/{quote(name)}" if name else "")
+
+
+def request(
+    method: str,
+    path: str,
+    body: object = None,
+    *,
+    media: str = "application/json",
+    limit: float = 60.0,
+    **query: object,
+) -> Any:
+    """The decoded answer (text where it is not JSON). Raises Refused with the server's words, LabError without any."""
+    target = f"{path}?{urlencode(query)}" if query else path
+    text = None if body is None else json.dumps(body)
+    end = time.monotonic() + _PATIENCE
+    while True:
+        status, found = _exchange(method, target, text, media, limit)
+        if status != _BUSY or time.monotonic() > end:
+            break
+        time.sleep(0.2)
+    if status >= 400:
+        reason, message = (
+            (found.get("reason", status), found.get("message", "")) if isinstance(found, dict) else (status, found)
+        )
+        raise Refused(status, f"Error from server ({reason}): {message}")
+    return found
+
+
+def named(word: str) -> Resource:
+    """A resource by its plural, singular, short name or kind, with or without ".GROUP". Raises LabError."""
+    plain, _, group = word.lower().partition(".")
+
+    def fits(each: Resource) -> bool:
+        return plain in each.words and (not group or each.group_version.rpartition("/")[0].startswith(group))
+
+    found = next((each for fresh in (False, True) for each in _resources(fresh) if fits(each)), None)
+    if found is None:
+        raise LabError(f"the server has no resource type '{word}'")
+    return found
+
+
+def of_manifest(manifest: dict[str, Any]) -> Resource:
+    """The resource of an object to be, waited for a little: its definition may just have been made."""
+    version, kind = manifest["apiVersion"], manifest["kind"]
+    end = time.monotonic() + _PATIENCE
+    fresh = False
+    while True:
+        for each in _resources(fresh):
+            if each.kind == kind and each.group_version == version:
+                return each
+        if time.monotonic() > end:
+            raise LabError(f"no matches for kind '{kind}' in version '{version}'")
+        if fresh:
+            time.sleep(0.2)
+        fresh = True
+
+
+_known: dict[str, list[Resource]] = {}
+
+
+def _resources(fresh: bool) -> list[Resource]:
+    config = layout.KUBECONFIG.read_text() if layout.KUBECONFIG.exists() else ""
+    if fresh or config not in _known:
+        _known.clear()
+        found = [each for root in ("/api", "/apis") for each in _discovered(root)]
+        _known[config] = found
+    return _known[config]
+
+
+def _discovered(root: str) -> list[Resource]:
+    status, found = _exchange("GET", root, None, "application/json", 30, accept=_DISCOVERY)
+    if status >= 400:
+        raise Refused(status, f"the API server does not say what it has: {found}")
+    return [
+        Resource(
+            base="/".join(part for part in (root, group["metadata"].get("name", ""), version["version"]) if part),
+            plural=each["resource"],
+            kind=each["responseKind"]["kind"],
+            namespaced=each["scope"] == "Namespaced",
+            words=frozenset(
+                word.lower()
+                for word in (
+                    each["resource"],
+                    each.get("singularResource", ""),
+                    each["responseKind"]["kind"],
+                    *each.get("shortNames", ()),
+                )
+            ),
+        )
+        for group in found["items"]
+        for version in group["versions"]
+        for each in version.get("resources", ())
+        if each.get("responseKind")
+    ]
+
+
+_open = threading.local()
+
+
+def _exchange(
+    method: str, target: str, body: str | None, media: str, limit: float, accept: str = "application/json"
+) -> tuple[int, Any]:
+    headers = {"Accept": accept, **({"Content-Type": media} if body is not None else {})}
+    config = _config()
+    while True:
+        kept = getattr(_open, "connection", None) if getattr(_open, "config", None) == config else None
+        connection = kept or _connection(config, limit)
+        if connection.sock is not None:
+            connection.sock.settimeout(limit)
+        _open.connection, _open.config = None, config
+        try:
+            connection.request(method, target, body.encode() if body is not None else None, headers)
+            answer = connection.getresponse()
+            found = _decoded(answer)
+        except (OSError, HTTPException) as error:
+            connection.close()
+            # A connection of before may have ended unseen; a new one that ends says something.
+            if kept is not None and not isinstance(error, TimeoutError):
+                continue
+            raise LabError(f"the API server does not answer: {error or type(error).__name__}") from None
+        _open.connection = connection
+        return answer.status, found
+
+
+def _decoded(answer: HTTPResponse) -> Any:
+    text = answer.read().decode()
+    if not answer.headers.get("Content-Type", "").startswith("application/json"):
+        return text
+    return json.loads(text)
+
+
+def _config() -> str:
+    try:
+        return layout.KUBECONFIG.read_text()
+    except FileNotFoundError:
+        raise LabError("the lab is not up; 'python -m lab up' starts it") from None
+
+
+def _connection(config: str, limit: float) -> HTTPSConnection:
+    server, context = _trust(config)
+    where = urlsplit(server)
+    return HTTPSConnection(where.hostname or "", where.port, timeout=limit, context=context)
+
+
+@lru_cache(maxsize=2)
+def _trust(config: str) -> tuple[str, ssl.SSLContext]:
+    found = json.loads(config)
+    cluster, user = found["clusters"][0]["cluster"], found["users"][0]["user"]
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
+    with tempfile.NamedTemporaryFile() as file:  # readable for its owner alone
+        for part in ("client-certificate-data", "client-key-data"):
+            file.write(base64.b64decode(user[part]))
+        file.flush()
+        context.load_cert_chain(file.name)
+    return cluster["server"], context

@@ -1,0 +1,30 @@
+"""YAML as Kubernetes writes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import yaml
+
+Manifest = dict[str, Any]
+
+
+def parsed(text: str) -> list[Manifest]:
+    """The documents of a YAML or JSON text, empty ones left out, the items of a List each for itself."""
+    # Ten times as fast where it is JSON.
+    found = [json.loads(text)] if text.startswith("{") else yaml.load_all(text, _Loader)  # a SafeLoader, see below
+    documents = [document for document in found if document]
+    return [each for document in documents for each in _items(document)]
+
+
+def _items(document: Manifest) -> list[Manifest]:
+    items: list[Manifest] = document["items"] if document.get("kind") == "List" else [document]
+    return items
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # one of two, by what is installed
+    """Reads a bare "=" as text, as YAML 1.2 and Kubernetes do; YAML 1.1 gives it a meaning that nobody uses."""
+
+
+_Loader.add_constructor("tag:yaml.org,2002:value", lambda loader, node: loader.construct_scalar(node))

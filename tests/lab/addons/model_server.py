@@ -1,0 +1,48 @@
+"""A model server as an endpoint picker sees one: OpenAI's completions, and vLLM's metrics with a queue that is set."""
+
+from __future__ import annotations
+
+import json
+import os
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+waiting = 0
+
+
+class Server(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        if self.path == "/metrics":
+            lines = (
+                f'vllm:num_requests_waiting{{model_name="toy"}} {waiting}',
+                'vllm:gpu_cache_usage_perc{model_name="toy"} 0',
+                'vllm:lora_requests_info{max_lora="0",running_lora_adapters="",waiting_lora_adapters=""} 1',
+            )
+            self.answer("\n".join(lines) + "\n", "text/plain; version=0.0.4")
+        else:
+            self.answer(json.dumps({"object": "list", "data": [{"id": "toy", "object": "model"}]}))
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        choice = {"index": 0, "text": f"{os.environ['HOSTNAME']} heard {asked['prompt']}", "finish_reason": "stop"}
+        usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+        self.answer(json.dumps({"object": "text_completion", "model": "toy", "choices": [choice], "usage": usage}))
+
+    def do_PUT(self) -> None:
+        global waiting  # noqa: PLW0603  # the one thing that this server keeps
+        waiting = int(self.rfile.read(int(self.headers["Content-Length"])))
+        self.answer("")
+
+    def answer(self, body: str, kind: str = "application/json") -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing: a picker asks for the metrics twenty times a second."""
+
+
+ThreadingHTTPServer(("", 8000), Server).serve_forever()
