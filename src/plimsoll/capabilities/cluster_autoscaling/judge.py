@@ -55,5 +55,5 @@ def judge(record: Sequence[Observation]) -> Verdict:
     figure = f"{first} → {len(shrunk[0]['nodes'])} nodes of {pool['name']}"
     if left:
         return failed(figure, "a new node did not go when its pod was gone", "see the pool's consolidation settings")
-    seconds = next((each["seconds"] for each in events(record, "came") if "new node" in each["what"]), 0)
+    seconds = next((each["seconds"] for each in events(record, "came") if "Running" in each["what"]), 0)
     return passed(f"{figure}, running on the new one after {seconds:.0f} s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 from plimsoll.capabilities.facts import Accelerators, Facts
@@ -115,8 +116,8 @@ def _steps(stage: Stage, series: str, resource: str) -> None:
     if not came:
         return
     high = _Watched()
-    # Whatever it reads from here on counts; what it had read before is known.
-    stage.note("drawn", value=_order(stage, series, f"{RANDOM} % 9000 + 1000"))
+    # It may read the value, and act on it, before we have been told what was drawn.
+    stage.note("drawn", value=_order(stage, series, f"{RANDOM} % 9000 + 1000", lambda: high.look(stage)))
 
     def two() -> bool:
         high.look(stage)
@@ -169,7 +170,7 @@ def _autoscaler(name: str, series: str) -> dict[str, Any]:
     }
 
 
-def _order(stage: Stage, series: str, expression: str) -> int | None:
+def _order(stage: Stage, series: str, expression: str, meanwhile: Callable[[], None] = lambda: None) -> int | None:
     """Tells every pod what to serve from now on, by way of its control port. Gives what the first one came to."""
     command = f'value=$(({expression})); echo "{series} $value" > {PATH}; echo drawn $value'
     asks = [
@@ -177,7 +178,8 @@ def _order(stage: Stage, series: str, expression: str) -> int | None:
         for pod in stage.list("v1", "Pod", f"app={SCALED}")
         if pod["status"].get("podIP")
     ]
-    found = re.search(r"drawn (\d+)", printed(stage, f"order-{secrets.token_hex(3)}", "\n".join(asks)))
+    text = printed(stage, f"order-{secrets.token_hex(3)}", "\n".join(asks), meanwhile=meanwhile)
+    found = re.search(r"drawn (\d+)", text)
     return int(found[1]) if found else None
 
 

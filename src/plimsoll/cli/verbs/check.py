@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -93,6 +94,8 @@ def command(
             hint="plimsoll check --print-rbac | kubectl apply -f -\n"
             f"  kubectl create clusterrolebinding {rights.NAME} --clusterrole={rights.NAME} --user=YOU",
         )
+    # Whoever ends a job asks in this way; what was made has to go as with Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     judged = checking.check(api, plan, found, directory, Progress().tell)
     if as_json:
         print_json(_as_json(plan.profile, found.cluster, judged, directory))
