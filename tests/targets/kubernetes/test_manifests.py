@@ -98,6 +98,14 @@ def test_accelerators_are_counted_where_a_plugin_counts_them_and_claimed_where_a
     assert template["spec"]["spec"]["devices"]["requests"][0]["exactly"]["count"] == 2
 
 
+def test_inputs_are_mounted_where_every_node_can() -> None:
+    new = Node(name="n", cpu=1, memory=1, kubelet="v1.37.2", runtime="containerd://2.4.2")
+    old = Node(name="o", cpu=1, memory=1, kubelet="v1.34.1", runtime="containerd://1.7.9")
+    assert cluster(nodes=(new,)).mounts_images
+    assert not cluster(nodes=(new, old)).mounts_images
+    assert not cluster().mounts_images
+
+
 def test_packed_workers_want_one_rack_and_spread_ones_different_ones() -> None:
     node = Node(name="n", cpu=1, memory=1, labels={"plimsoll.dev/rack": "a"})
     packed = pod_of(training(topology=Topology(pack="rack")), cluster(nodes=(node,)))["spec"]

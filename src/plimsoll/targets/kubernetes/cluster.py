@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
@@ -29,7 +30,10 @@ ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.a
 
 
 class Node(Struct, frozen=True, kw_only=True):
-    """A node that takes pods. `cpu` is in cores and `memory` in bytes, as allocatable; `extended` counts devices."""
+    """A node that takes pods. `cpu` is in cores and `memory` in bytes, as allocatable; `extended` counts devices.
+
+    `kubelet` and `runtime` are versions as the node tells them, such as `v1.37.2` and `containerd://2.4.2`.
+    """
 
     name: str
     cpu: float
@@ -37,6 +41,15 @@ class Node(Struct, frozen=True, kw_only=True):
     extended: Mapping[str, int] = {}
     labels: Mapping[str, str] = {}
     taints: tuple[str, ...] = ()
+    kubelet: str = ""
+    runtime: str = ""
+
+    @property
+    def mounts_images(self) -> bool:
+        """Whether its kubelet and runtime mount images as volumes (KEP-4639): on by default from 1.35 and 2.1 on."""
+        name, _, version = self.runtime.partition("://")
+        least = {"containerd": (2, 1), "cri-o": (1, 31)}.get(name)
+        return least is not None and _numbers(version) >= least and _numbers(self.kubelet) >= (1, 35)
 
 
 class RegistryPlace(Struct, frozen=True, kw_only=True):
@@ -75,6 +88,11 @@ class Cluster(Struct, frozen=True, kw_only=True):
         return kind in self.served
 
     @property
+    def mounts_images(self) -> bool:
+        """Whether every node mounts images: what several pods of a node read is then on it once."""
+        return bool(self.nodes) and all(node.mounts_images for node in self.nodes)
+
+    @property
     def rack_label(self) -> str | None:
         """The label that says a node's rack; `None` where no node has one."""
         return next((label for label in RACKS if any(label in node.labels for node in self.nodes)), None)
@@ -88,6 +106,10 @@ class Cluster(Struct, frozen=True, kw_only=True):
                 if name in ACCELERATORS or name.endswith(("/accelerator", "/gpu")):
                     counts[name] = counts.get(name, 0) + count
         return max(counts, key=lambda name: counts[name]) if counts else None
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def per_node(nodes: Iterable[Node], resource: str | None) -> list[int]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from plimsoll.errors import TargetError
 from plimsoll.planning.steps import Fetch, InputFile, RunCommand, Score, Step, TrainGang
 from plimsoll.runtime.errand import Errand, Given
 from plimsoll.targets.kubernetes.manifests.gang import host_names
+from plimsoll.targets.kubernetes.manifests.pod import mounted_at
 from plimsoll.targets.kubernetes.results import Results
 
 
-def errand_of(step: Step, name: str, provider: str, results: Results, model: str | None = None) -> Errand:
-    """What the pods of a step have to do. `model` is a reference for a batch."""
+def errand_of(
+    step: Step, name: str, provider: str, results: Results, model: str | None = None, *, mount: bool = False
+) -> Errand:
+    """What the pods of a step have to do. `model` is a reference for a batch; `mount` has nodes mount the inputs."""
     work = step.work
     result = results.for_pods(result_tag(step))
     if isinstance(work, TrainGang):
@@ -18,7 +22,7 @@ def errand_of(step: Step, name: str, provider: str, results: Results, model: str
             step=step.name,
             key=step.key,
             command=work.command,
-            inputs=_given(work.inputs, results),
+            inputs=_given(work.inputs, results, mount=mount),
             framework=work.framework,
             hosts=host_names(provider, name, work.workers),
             cores=step.share.cores,
@@ -27,7 +31,12 @@ def errand_of(step: Step, name: str, provider: str, results: Results, model: str
         )
     if isinstance(work, Score):
         return Errand(
-            do="score", step=step.name, key=step.key, inputs=_given((work.input,), results), result=result, model=model
+            do="score",
+            step=step.name,
+            key=step.key,
+            inputs=_given((work.input,), results, mount=mount),
+            result=result,
+            model=model,
         )
     if isinstance(work, Fetch):
         return Errand(do="fetch", step=step.name, key=step.key, source=work.source, sha256=work.sha256, result=result)
@@ -37,7 +46,7 @@ def errand_of(step: Step, name: str, provider: str, results: Results, model: str
         step=step.name,
         key=step.key,
         command=work.command,
-        inputs=_given(work.inputs, results),
+        inputs=_given(work.inputs, results, mount=mount),
         outputs=work.outputs,
         cores=step.share.cores,
         result=result,
@@ -49,5 +58,18 @@ def result_tag(step: Step) -> str:
     return f"pending-{step.key}" if step.workers > 1 else step.key
 
 
-def _given(inputs: tuple[InputFile, ...], results: Results) -> tuple[Given, ...]:
-    return tuple(Given(name=each.name, reference=results.for_pods(each.key), file=each.file) for each in inputs)
+def _given(inputs: tuple[InputFile, ...], results: Results, *, mount: bool) -> tuple[Given, ...]:
+    return tuple(_mounted(each, results) if mount else _pulled(each, results) for each in inputs)
+
+
+def _pulled(each: InputFile, results: Results) -> Given:
+    return Given(name=each.name, reference=results.for_pods(each.key), file=each.file)
+
+
+def _mounted(each: InputFile, results: Results) -> Given:
+    """By digest: a node that has the content does not ask for it again, and cannot be given another."""
+    found = results.find(each.key)
+    if found is None:
+        raise TargetError(f"the result of {each.step} is not in the registry", hint="run again to make it anew")
+    reference = results.for_nodes(found["image"])
+    return Given(name=each.name, reference=reference, file=each.file, mounted=mounted_at(each.name))

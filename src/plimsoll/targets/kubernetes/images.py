@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +19,8 @@ from plimsoll.registry.repository import Repository
 from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
 
 _OF_PODS = f"/{RUNTIME}"
+COMMON = "plimsoll/runtime"
+"""The repository of our own images, the same for all applications."""
 
 
 class Images:
@@ -61,7 +62,9 @@ class Images:
             if environment:
                 layers.append(self._dependencies(*environment))
             own = code_layer(self._store, self._directory, code)
-            return self._pushed("steps", [*layers, own.layer], own.workdir)
+            # What all applications have in common is sent once for all of them, and taken over from there.
+            self._pushed(COMMON, layers[: len(layers) - bool(environment)], "")
+            return self._pushed(f"{self._path}/steps", [*layers, own.layer], own.workdir, mount_from=COMMON)
 
         return self._once(key, make)
 
@@ -71,7 +74,7 @@ class Images:
         Raises MissingExtra for one that is not installed here.
         """
         wanted = ("serve", *extras)
-        name = "-".join(["runtime", *extras])
+        name = "-".join([COMMON, *extras])
         return self._once(name, lambda: self._pushed(name, runtime_layers(self._store, self._python(), wanted), ""))
 
     def _once(self, key: str, make: Callable[[], str]) -> str:
@@ -81,13 +84,14 @@ class Images:
                 self._known[key] = make()
             return self._known[key]
 
-    def _pushed(self, name: str, layers: Sequence[Layer], workdir: str) -> str:
+    def _pushed(self, path: str, layers: Sequence[Layer], workdir: str, mount_from: str = "") -> str:
         image = compose(
             self._found_base(), layers, environment={"PYTHONPATH": _OF_PODS}, workdir=workdir, command=("python",)
         )
-        with contextlib.closing(self.repository(name)) as repository:
-            pushed = push_image(image, repository, self._store, tag="latest")
-        return f"{self._place.nodes}/{self._path}/{name}@{pushed.reference.digest}"
+        sources = [parse(f"{self._us}/{mount_from}").repository] if mount_from else []
+        with Repository(parse(f"{self._us}/{path}"), self._access) as repository:
+            pushed = push_image(image, repository, self._store, mount_from=sources)
+        return f"{self._place.nodes}/{path}@{pushed.reference.digest}"
 
     def _dependencies(self, requirements: str, digest: str) -> Layer:
         return dependencies_layer(self._store, self._directory / requirements, digest, self._python())

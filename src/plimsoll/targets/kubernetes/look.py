@@ -94,6 +94,8 @@ def _nodes(api: Api) -> tuple[Node, ...]:
                 extended=extended,
                 labels=each["metadata"].get("labels", {}),
                 taints=tuple(taints),
+                kubelet=each["status"].get("nodeInfo", {}).get("kubeletVersion", ""),
+                runtime=each["status"].get("nodeInfo", {}).get("containerRuntimeVersion", ""),
             )
         )
     return tuple(found)

@@ -27,7 +27,7 @@ class Results:
         """The reference of a result, as pods reach it."""
         return f"{self._place.pods}/{self._path}:{key}"
 
-    def for_nodes(self, key: str, digest: str) -> str:
+    def for_nodes(self, digest: str) -> str:
         """The reference of a result's exact content, as nodes pull it."""
         return f"{self._place.nodes}/{self._path}@{digest}"
 

@@ -41,7 +41,8 @@ def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
     from plimsoll.targets.kubernetes import names
 
     model = model_reference(step, context) if isinstance(step.work, Score) else None
-    errand = errand_of(step, name, context.chosen["gang"], context.results, model)
+    mount = context.cluster.mounts_images
+    errand = errand_of(step, name, context.chosen["gang"], context.results, model, mount=mount)
     labels = names.of_step(context.application, step)
     pod = errand_pod(errand, step, _image(step, context), context.cluster, labels)
     if isinstance(step.work, Fetch):
