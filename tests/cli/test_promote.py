@@ -38,7 +38,7 @@ SPEC = """
       train: {run: PYTHON train.py, code: [rows.txt, train.py]}
       accept: {accuracy: ">= 0.5"}
   services:
-    m: {model: %s}
+    m: {model: %s, scale: {min: 0, max: 2, concurrency: 32}, latency: {p99: 100ms}}
 """.replace("PYTHON", sys.executable)
 
 
@@ -110,6 +110,10 @@ def test_a_version_that_fails_goes_back_by_itself_and_one_that_is_well_goes_in(
 ) -> None:
     pace = ("--steps", "30,100", "--requests", "60", "--hold", "0", "--limit", "60")
     assert watched.versions() == {"1"}
+    # As the file's scale asks for, a process that never answers itself keeps one that does.
+    pid = json.loads(watched.file.read_text())["pid"]
+    assert Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    assert "onnxruntime" not in Path(f"/proc/{pid}/maps").read_text()
     with watched.under_load():
         back = plimsoll("promote", "m@2", *pace, "--json")
         assert back.returncode == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,18 +40,20 @@ def batching(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def ask_all(server: Server, rows: list[list[int]]) -> list[httpx.Response]:
-    answers: dict[int, httpx.Response] = {}
-
-    def ask(number: int) -> None:
-        tensor = {"name": "i", "datatype": "INT64", "shape": [len(rows[number])], "data": rows[number]}
-        answers[number] = httpx.post(server.url + INFER, json={"inputs": [tensor]}, timeout=50)
-
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(len(rows))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return [answers[number] for number in range(len(rows))]
+    """Send all requests, each on a connection of its own, before any answer is read."""
+    connections = [server.connect() for _ in rows]
+    for connection, each in zip(connections, rows, strict=True):
+        tensor = {"name": "i", "datatype": "INT64", "shape": [len(each)], "data": each}
+        body = json.dumps({"inputs": [tensor]}).encode()
+        head = f"POST {INFER} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode() + body)
+    answers = []
+    for connection in connections:
+        with connection:
+            raw = b"".join(iter(lambda: connection.recv(65536), b""))  # noqa: B023 - read before the next
+        head_, _, content = raw.partition(b"\r\n\r\n")
+        answers.append(httpx.Response(int(head_[9:12]), content=content))
+    return answers
 
 
 def firsts(answer: httpx.Response) -> list[float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.runtime.conftest import Server, scaled_model
+from tests.runtime.conftest import Server, scaled_model, until
 
 ASK = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 1]}]}
 
@@ -81,6 +81,7 @@ def test_loading_anew_under_load_fails_no_request(repository: Repository) -> Non
     for thread in threads:
         thread.start()
     try:
+        until(lambda: statuses[200] > 10)
         for factor in (11.0, 12.0, 13.0, 14.0):
             repository.put("c", 1, factor)
             assert repository.server.client.post("/v2/repository/models/c/load", timeout=50).status_code == 200

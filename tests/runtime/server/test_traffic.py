@@ -113,6 +113,7 @@ def test_weights_and_versions_change_under_load_without_a_failed_request(service
     for thread in threads:
         thread.start()
     try:
+        until(lambda: statuses[200] > 10)
         for turn in range(6):
             if turn % 2:
                 service.change("12", v1={"weight": 0}, v2={"weight": 100})
