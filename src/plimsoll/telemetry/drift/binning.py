@@ -45,8 +45,11 @@ def count_numbers(values: Array, edges: Array) -> tuple[Array, int]:
 
 def texts(values: Array) -> list[str | None]:
     """Words of a column; `None` where there are none."""
+    listed = values.tolist()
+    if set(map(type, listed)) == {str} and "" not in listed:
+        return listed  # type: ignore[no-any-return]
     plain: list[str | None] = []
-    for value in values.tolist():
+    for value in listed:
         word = value.decode(errors="replace") if isinstance(value, bytes) else value
         plain.append(str(word) if word is not None and word != "" else None)
     return plain
@@ -75,6 +78,5 @@ def _figure(text: str, facet: Facet, known: frozenset[str]) -> float:
 
 
 def _next(values: Array) -> Array:
-    if values.dtype.kind == "f":
-        return np.nextafter(values, np.array(np.inf, dtype=values.dtype))
-    return values + 1
+    after: Array = np.nextafter(values, np.inf, dtype=values.dtype) if values.dtype.kind == "f" else values + 1
+    return after

@@ -1,4 +1,4 @@
-"""What each feature of a model looked like in training: counts in fixed places, small enough to keep beside the model."""
+"""What each feature of a model looked like in training: counts in fixed places, small enough to keep."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
+from plimsoll.runtime.specs import ModelSpec
 
 FORMAT = 1
 """Of the file; another one is made anew, not read."""
@@ -90,9 +91,13 @@ class Reference(Struct, frozen=True, kw_only=True):
 
 
 class ModelReference(Struct, frozen=True, kw_only=True):
-    """Both sides, of which model (`model` is its manifest's digest) and from which data (`data` likewise)."""
+    """Both sides, of which model (`model` is its manifest's digest) and from which data (`data` likewise).
+
+    `spec` gives the columns of the model's tensors their names.
+    """
 
     model: str
+    spec: ModelSpec
     data: str
     inputs: Reference
     outputs: Reference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
@@ -34,7 +35,7 @@ class Window(Struct, frozen=True, kw_only=True):
 
 
 class Counting:
-    """Counts columns against one reference. Holds edges and tables that would be dear to make for each batch of rows."""
+    """Counts columns against one reference. Holds edges and tables that are dear to make for each batch."""
 
     def __init__(self, reference: Reference) -> None:
         self.reference = reference
@@ -75,14 +76,18 @@ class Counting:
         if isinstance(feature, NumericFeature):
             figures = text_figures(rows, feature.facet, self._known[feature.column])
             return count_numbers(figures, self._edges[feature.name])
-        present = [row for row in rows if row is not None]
+        seen: Counter[str | None] = Counter(rows)
+        absent = seen.pop(None, 0)
         places = self._places[feature.name]
-        if isinstance(feature, WordsFeature):
-            at = [places[word] for row in present for word in set(words_of(row)) if word in places]
-        else:
-            at = [places.get(row, len(places)) for row in present]
-        found = np.bincount(np.array(at, dtype=np.int64), minlength=len(feature.counts))
-        return found, len(rows) - len(present)
+        found = np.zeros(len(feature.counts), dtype=np.int64)
+        for row, times in seen.items():
+            if isinstance(feature, WordsFeature):
+                for word in set(words_of(row or "")):
+                    if word in places:
+                        found[places[word]] += times
+            else:
+                found[places.get(row or "", len(places))] += times
+        return found, absent
 
 
 def offsets(reference: Reference) -> Sequence[int]:
