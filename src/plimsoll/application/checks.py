@@ -52,7 +52,7 @@ def _service_settings(file: ApplicationFile, target: str) -> None:
     for name, service in file.application.spec.services.items():
         if service.scale is not None and service.scale.min > service.scale.max:
             _wrong(file, "scale.min is more than scale.max", "", "spec", "services", name, "scale", "min")
-        for setting in ("scale", "latency") if target != "local" else ():
+        for setting in ("scale", "latency", "drift") if target != "local" else ():
             if getattr(service, setting) is not None:
                 at = ("spec", "services", name, setting)
                 _wrong(
@@ -61,8 +61,6 @@ def _service_settings(file: ApplicationFile, target: str) -> None:
         if not isinstance(service.model, str) and len(service.model) > 1 and target != "local":
             hint = "name one model"
             _wrong(file, "this version cannot share traffic on a cluster", hint, "spec", "services", name, "model")
-        if service.drift is not None:
-            _cannot(file, "'drift' of a service", "remove it", "spec", "services", name, "drift", key=True)
 
 
 def _framework(model: str) -> tuple[str, ...]:
@@ -120,6 +118,9 @@ def _models(file: ApplicationFile, _: str) -> None:
 def _services(file: ApplicationFile, _: str) -> None:
     for name, service in file.application.spec.services.items():
         at = ("spec", "services", name, "model")
+        if service.drift is not None:
+            reference = service.drift.reference
+            _table(file, reference, "drift is judged against", "spec", "services", name, "drift", "reference")
         if isinstance(service.model, str):
             _model(file, service.model, *at)
         else:
@@ -145,11 +146,16 @@ def _batches(file: ApplicationFile, _: str) -> None:
     for name, batch in file.application.spec.batches.items():
         at = ("spec", "batches", name)
         _model(file, batch.model, *at, "model")
-        _inputs(file, (batch.input,), *at, "input", single=True)
-        source = file.application.spec.datasets[batch.input.partition("/")[0]].source
-        if not (batch.input if "/" in batch.input else source or "").endswith(TABLES):
-            hint = "name a .csv or .parquet file, such as features/live.parquet"
-            _wrong(file, f"a batch scores one table, '{batch.input}' is none", hint, *at, "input")
+        _table(file, batch.input, "a batch scores", *at, "input")
+
+
+def _table(file: ApplicationFile, reference: str, use: str, *at: str | int) -> None:
+    """One file of a dataset that is a table."""
+    _inputs(file, (reference,), *at, single=True)
+    source = file.application.spec.datasets[reference.partition("/")[0]].source
+    if not (reference if "/" in reference else source or "").endswith(TABLES):
+        hint = "name a .csv or .parquet file, such as features/live.parquet"
+        _wrong(file, f"{use} one table, '{reference}' is none", hint, *at)
 
 
 def _environment(file: ApplicationFile, target: str) -> None:

@@ -1,8 +1,8 @@
 """Exact SHAP values of tree ensembles (the path-dependent TreeSHAP of Lundberg et al. 2020), in numpy. Pure.
 
 Along one path the value of a coalition of features is a product: a feature in the coalition gives 1 or 0 (does the
-row meet its condition), one outside gives the share of training that did. The Shapley value of such a product game is an
-integral of its multilinear extension (Owen 1972):
+row meet its condition), one outside gives the share of training that did. The Shapley value of such a product game is
+an integral of its multilinear extension (Owen 1972):
 
     phi_i = value · (one_i - share_i) · ∫ over t in 0..1 of the product over j ≠ i of (share_j · (1 - t) + one_j · t)
 

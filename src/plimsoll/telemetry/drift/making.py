@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +14,7 @@ import numpy as np
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.files import replace_file
 from plimsoll.telemetry.drift.reference import ModelReference, decode, encode
+from plimsoll.telemetry.drift.statistics import special
 
 if TYPE_CHECKING:
     from plimsoll.runtime.model import Model
@@ -25,30 +28,32 @@ HELD_OUT = {"test", "validation", "valid", "holdout", "held_out", "eval"}
 """A column of these names and values says which rows the model has not learnt from."""
 
 
-def reference_file(directory: Path, model: str, data: str) -> Path:
-    """Where the reference of a model digest and a data digest is kept."""
-    name = hashlib.sha256(f"{model}\n{data}".encode()).hexdigest()
-    return directory / f"{name}.json"
-
-
-def ensure_reference(
-    directory: Path, table: Path, model_path: Path, *, name: str, digest: str, data: str
-) -> tuple[Path, ModelReference]:
-    """The file and what is in it; made when it is not there. `data` is the digest (or key) of the table.
-
-    Raises PlimsollError when the table does not fit the model, MissingExtra without numpy and ONNX Runtime.
-    """
-    path = reference_file(directory, digest, data)
-    if path.exists():
-        return path, read_reference(path)
+def main() -> None:
+    """Make a reference; exit 1 with one line of reason when it cannot be made."""
+    parser = argparse.ArgumentParser(prog="python -m plimsoll.telemetry.drift.making", description=__doc__)
+    parser.add_argument("--model", type=Path, required=True, help="an ONNX file")
+    parser.add_argument("--name", required=True, help="the model's name in the protocol's paths")
+    parser.add_argument("--digest", required=True, help="what the model is known by")
+    parser.add_argument("--table", type=Path, required=True, help="a .csv or .parquet file of training")
+    parser.add_argument("--data", default="", help="what the table is known by; its own SHA-256 otherwise")
+    parser.add_argument("--output", type=Path, required=True, help="the file to write")
+    told = parser.parse_args()
     try:
-        from plimsoll.runtime.model import Model
-    except ImportError:
-        raise MissingExtra("serve", "a drift reference") from None
-    reference = make_reference(Model(model_path, name), table, digest=digest, data=data)
-    directory.mkdir(parents=True, exist_ok=True)
-    replace_file(path, encode(reference))
-    return path, reference
+        try:
+            from plimsoll.runtime.model import Model
+        except ImportError:
+            raise MissingExtra("serve", "a drift reference") from None
+        special()
+        made = make_reference(
+            Model(told.model, told.name), told.table, digest=told.digest, data=told.data or _digest(told.table)
+        )
+        replace_file(told.output, encode(made))
+        print(
+            f"{len(made.inputs.features)} features and {len(made.outputs.features)} outputs of {made.inputs.rows} rows"
+        )
+    except PlimsollError as error:
+        sys.stderr.write(f"error: {error.on_one_line()}\n")
+        sys.exit(1)
 
 
 def read_reference(path: Path) -> ModelReference:
@@ -115,3 +120,15 @@ def _held_out(columns: Mapping[str, Any]) -> Array | None:
 
 def _joined(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
     return {name: np.concatenate([columns[name] for columns in parts]) for name in parts[0]}
+
+
+def _digest(table: Path) -> str:
+    try:
+        with table.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise PlimsollError(f"the table cannot be read: {error.strerror}", where=str(table)) from error
+
+
+if __name__ == "__main__":
+    main()

@@ -26,6 +26,7 @@ from plimsoll.telemetry.drift.figures import AccuracyFigures, families
 from plimsoll.telemetry.drift.limits import Limits
 from plimsoll.telemetry.drift.making import read_reference
 from plimsoll.telemetry.drift.monitor import Change, Monitor
+from plimsoll.telemetry.drift.state import DriftState
 from plimsoll.telemetry.drift.statistics import special
 from plimsoll.telemetry.logs import REQUEST_ID
 from plimsoll.telemetry.requests import rows_of
@@ -46,19 +47,6 @@ class Feedback(Struct, frozen=True):
     """The body of a feedback call."""
 
     labels: tuple[LabelOfRequest, ...]
-
-
-class DriftState(Struct, frozen=True, kw_only=True):
-    """What other processes read: alarms as words, and the figures behind them."""
-
-    model: str
-    version: str
-    rows: int
-    skipped: int
-    windows: int
-    alarms: tuple[str, ...] = ()
-    scores: Mapping[str, float] = {}
-    labels: int = 0
 
 
 class DriftWatch:

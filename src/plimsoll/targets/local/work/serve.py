@@ -10,9 +10,11 @@ from plimsoll.planning.steps import ModelShare, Serve
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.local.commands import files_in
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
 from plimsoll.targets.local.state import StateDirectory
+from plimsoll.targets.local.watching import drift_references, watched_by, write_monitoring
 
 if TYPE_CHECKING:
     from plimsoll.registry.models import ModelVersion
@@ -30,6 +32,10 @@ def serve(attempt: Attempt) -> Progress:
     context = attempt.context
     versions, service = _service(context.state, work)
     version = versions[0]
+    references, problem = yield from drift_references(attempt, work, versions, service)
+    if problem:
+        return failed(f"drift: {problem}")
+    write_monitoring(attempt.output, work)
     began = time.monotonic()
     threads = max(1, int(attempt.step.share.cores))
     server = start_server(
@@ -41,6 +47,7 @@ def serve(attempt: Attempt) -> Progress:
         scale=work.scale if context.watch else None,
         # Not in the attempt's directory, which is moved when the attempt is done: the server reads it again later.
         service_file=context.state.services / work.service / "service.json",
+        observers=watched_by(context.state, work, versions, references),
     )
     keep = False
     try:
@@ -61,6 +68,7 @@ def serve(attempt: Attempt) -> Progress:
         "seconds_to_ready": round(ready, 3),
         "latency_ms": round(latency * 1000, 3),
         "url": server.url if keep else None,
+        "outputs": files_in(attempt.output),
     }
     if keep:
         up = RunningService(
