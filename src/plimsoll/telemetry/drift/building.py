@@ -82,8 +82,8 @@ def _centres(ordered: Array, counts: Array, edges: Array) -> tuple[float, ...]:
     if not len(edges):
         return (0.0,)
     ends = np.cumsum(counts)
-    sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
     with np.errstate(invalid="ignore", divide="ignore"):
+        sums = np.concatenate([[0.0], np.cumsum(ordered, dtype=np.float64)])
         means = (sums[ends] - sums[ends - counts]) / counts
     at_edge = np.concatenate([edges[:1], edges]).astype(np.float64)
     return tuple(np.where((counts > 0) & np.isfinite(means), means, at_edge).tolist())
@@ -126,7 +126,7 @@ def _of_text(name: str, rows: list[str | None]) -> list[Feature]:
         name=f"{name} (words)",
         column=name,
         words=tuple(watched),
-        counts=tuple(stands_in[word] for word in watched),
+        counts=(*(stands_in[word] for word in watched), sum(row is not None for row in rows)),
         known=tuple(sorted(known)),
         missing=sum(row is None for row in rows),
     )

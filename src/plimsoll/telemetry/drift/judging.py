@@ -19,6 +19,7 @@ from plimsoll.telemetry.drift.limits import Limits
 from plimsoll.telemetry.drift.reference import CategoricalFeature, Feature, NumericFeature, Reference, WordsFeature
 from plimsoll.telemetry.drift.window import Window, offsets
 
+CERTAIN = 1e-6
 FEWEST = 30
 """Rows of a feature in a window below which nothing is said of it."""
 EXPECTED = 5.0
@@ -63,19 +64,17 @@ def judge(reference: Reference, window: Window, level: float, limits: Limits) ->
     place = offsets(reference)
     for number, feature in enumerate(reference.features):
         counts = window.counts[place[number] : place[number + 1]]
-        compared = compare(reference, feature, counts, int(window.missing[number]), window.rows, limits)
+        compared = compare(reference, feature, counts, int(window.missing[number]), limits)
         if compared is not None:
             found.append(compared)
     return tuple(_holm(found, level))
 
 
-def compare(
-    reference: Reference, feature: Feature, counts: Array, missing: int, rows: int, limits: Limits
-) -> Comparison | None:
+def compare(reference: Reference, feature: Feature, counts: Array, missing: int, limits: Limits) -> Comparison | None:
     """One feature; `None` when too few rows had it."""
     texts = isinstance(feature, WordsFeature)
-    seen = rows - missing if texts else int(counts.sum())
-    known = reference.rows - feature.missing if texts else sum(feature.counts)
+    seen = int(counts[-1]) if texts else int(counts.sum())
+    known = feature.counts[-1] if texts else sum(feature.counts)
     if seen + missing < FEWEST:
         return None
     told = np.asarray(feature.counts, dtype=np.int64)
@@ -85,17 +84,27 @@ def compare(
         _WAYS[type(feature)](feature, told, counts, (seen, known), limits, tests, figures)
     # What matters first, and of that the most improbable; the larger value decides between two that are beyond doubt.
     decisive = min(tests, key=lambda test: (not test.large, test.probability, -abs(test.value)))
+    told_test = _told(tests, decisive)
     return Comparison(
         feature=feature.name,
         side=reference.side,
         rows=seen + missing,
-        statistic=decisive.statistic,
-        value=decisive.value,
+        statistic=told_test.statistic,
+        value=told_test.value,
         probability=min(1.0, decisive.probability * len(tests)),
-        direction=decisive.direction,
+        direction=told_test.direction,
         figures=figures,
         large=decisive.large,
     )
+
+
+def _told(tests: Sequence[Test], decisive: Test) -> Test:
+    """The test that is told: KS, which people know, where it is as good as certain of what PSI found too."""
+    if decisive.statistic == "PSI":
+        for test in tests:
+            if test.statistic == "KS" and test.large and test.probability < CERTAIN:
+                return test
+    return decisive
 
 
 def _holm(found: Sequence[Comparison], level: float) -> list[Comparison]:
@@ -200,6 +209,7 @@ def _words(
     seen, known = rows
     if not feature.words:
         return
+    told, counts = told[:-1], counts[:-1]
     probabilities = statistics.rare(counts, seen, told, known) * len(told)
     changes = counts / seen - told / known
     figures["largest_change"] = float(np.abs(changes).max())

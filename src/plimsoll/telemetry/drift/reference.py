@@ -58,7 +58,7 @@ class CategoricalFeature(Struct, frozen=True, kw_only=True, tag_field="kind", ta
 
 
 class WordsFeature(Struct, frozen=True, kw_only=True, tag_field="kind", tag="words"):
-    """The words of a text column: `counts` says in how many texts each of `words` stands.
+    """The words of a text column: `counts` says in how many texts each of `words` stands, and last how many there are.
 
     `known` are all words that count as known when a text's share of unknown words is measured.
     """

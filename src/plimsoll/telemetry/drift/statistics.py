@@ -95,7 +95,10 @@ def population_stability(reference: Array, window: Array) -> float:
 
 
 def wasserstein(reference: Array, window: Array, centres: Array, spread: float) -> float:
-    """The distance in standard deviations of the reference; 0.0 when that has none."""
+    """The distance in standard deviations of the reference; 0.0 when that has none.
+
+    Values beyond all that the reference saw count as its least or greatest: far ones make it no larger.
+    """
     if spread <= 0 or len(centres) < 2:
         return 0.0
     difference = np.cumsum(reference) / reference.sum() - np.cumsum(window) / window.sum()

@@ -80,6 +80,8 @@ class Counting:
         absent = seen.pop(None, 0)
         places = self._places[feature.name]
         found = np.zeros(len(feature.counts), dtype=np.int64)
+        if isinstance(feature, WordsFeature):
+            found[-1] = len(rows) - absent
         for row, times in seen.items():
             if isinstance(feature, WordsFeature):
                 for word in set(words_of(row or "")):
