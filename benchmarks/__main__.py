@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "pipeline", "training", "install", "kills", "lab", "kubernetes", "images", "serving")
+NAMES = ("startup", "pipeline", "training", "install", "kills", "lab", "kubernetes", "images", "serving", "drift")
 
 
 def main() -> None:
