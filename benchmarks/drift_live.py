@@ -57,7 +57,7 @@ def _server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
     argv = [sys.executable, "-m", "plimsoll.telemetry.drift.making", "--model", str(directory / "model.onnx")]
     argv += ["--name", "m", "--digest", "d", "--table", str(directory / "train.parquet"), "--output", str(made)]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
-    settings = json.dumps({"drift": {"reference": str(made)}})
+    settings = json.dumps({"drift": [{"reference": str(made)}]})
     argv = [sys.executable, "-m", "plimsoll.runtime.server", "--name", "m", "--model", str(directory / "model.onnx")]
     argv += ["--digest", "d", "--ready-file", str(directory / "ready.json")]
     argv += ["--observer", f"plimsoll.telemetry.service:watch={settings}"]

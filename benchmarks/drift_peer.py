@@ -1,4 +1,4 @@
-"""Evidently on two tables, run by the interpreter of its own environment: prints the seconds of each run as JSON."""
+"""Evidently on two tables, run by the interpreter of its own environment: prints the processor seconds of each run as JSON."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def main() -> None:
     for name, preset in (("its own choice", DataDriftPreset()), ("ks", DataDriftPreset(num_method="ks"))):
         seconds = []
         for _ in range(int(sys.argv[3])):
-            began = time.perf_counter()
+            began = time.process_time()
             before = Dataset.from_pandas(reference, data_definition=definition)
             after = Dataset.from_pandas(current, data_definition=definition)
             result = Report([preset]).run(after, before).dict()
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.process_time() - began)
             if not result["metrics"]:
                 sys.exit("Evidently gave no metrics")
         told[name] = seconds

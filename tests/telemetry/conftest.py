@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -41,12 +42,15 @@ class Watched(Server):
             "service": "triage",
             "access_log": str(directory / "access.jsonl"),
             "audit_log": str(directory / "audit.jsonl"),
-            "drift": {
-                "reference": str(directory / "reference.json"),
-                "state": str(directory / "state.json"),
-                "log": str(directory / "drift.jsonl"),
-                "promised": 0.9,
-            },
+            "drift": [
+                {
+                    "reference": str(directory / "reference.json"),
+                    "version": "3",
+                    "state": str(directory / "state.json"),
+                    "log": str(directory / "drift.jsonl"),
+                    "promised": 0.9,
+                }
+            ],
         }
         observer = f"plimsoll.telemetry.service:watch={json.dumps(settings)}"
         super().__init__(model, directory, "--digest", DIGEST, "--observer", observer)
@@ -56,6 +60,12 @@ class Watched(Server):
     ) -> httpx.Response:
         body = {"inputs": [{"name": "x", "datatype": "FP32", "shape": [len(rows), 2], "data": rows}], **more}
         return self.client.post("/v2/models/m/infer", json=body, headers=headers)
+
+    def drift(self) -> dict[str, Any]:
+        """How the one version that is served stands."""
+        (state,) = self.client.get("/v2/drift").json()["versions"]
+        told: dict[str, Any] = state
+        return told
 
     def lines(self, name: str) -> list[dict[str, object]]:
         return [json.loads(line) for line in (self.directory / name).read_text().splitlines()]

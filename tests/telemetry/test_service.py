@@ -95,12 +95,12 @@ def test_live_drift_is_told_by_the_service_its_metrics_its_log_and_its_state_fil
         rows = random.normal(size=(100, 2))
         rows[:, 1] += 2
         assert watched.infer(rows.tolist()).status_code == 200
-        told: list[str] = watched.client.get("/v2/drift").json()["alarms"]
+        told: list[str] = watched.drift()["alarms"]
         return [words for words in told if words.startswith("feature right: KS 0.")]
 
     (words,) = until(alarms, 30)  # type: ignore[misc]
     assert "shifted up since " in words
-    told = watched.client.get("/v2/drift").json()["alarms"]
+    told = watched.drift()["alarms"]
     assert any(one.startswith("output score: ") for one in told)
     assert any(one.startswith("output label: ") for one in told)
     assert not any(one.startswith("feature left") for one in told)
@@ -136,7 +136,7 @@ def test_late_labels_give_accuracy_and_an_alarm_when_it_is_worse_than_promised(w
         return told if told["joined"] else {}
 
     assert until(joined) == {"joined": 120, "unmatched": 1}
-    told = watched.client.get("/v2/drift").json()
+    told = watched.drift()
     assert told["scores"]["accuracy"] == 0.5
     assert any(one.startswith("accuracy 0.50 on the newest 120 labels, 0.90 was promised") for one in told["alarms"])
     assert watched.client.post("/v2/feedback", json={"labels": labels}).json() == {"joined": 0, "unmatched": 120}

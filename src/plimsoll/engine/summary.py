@@ -57,11 +57,13 @@ def _model(step: StepHistory) -> dict[str, Any]:
     return {name: step.result.get(name) for name in ("version", "digest", "metrics", "accepted", "refusals")}
 
 
-def _service(step: StepHistory, services: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]) -> dict[str, Any]:
+def _service(
+    step: StepHistory, services: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]
+) -> dict[str, Any]:
     proof = {name: step.result.get(name) for name in ("model", "seconds_to_ready", "latency_ms")}
     described = {"url": services.get(_part(step)), **proof}
     told = drift.get(_part(step))
-    return {**described, "drift": msgspec.to_builtins(told)} if told else described
+    return {**described, "drift": msgspec.to_builtins(list(told))} if told else described
 
 
 def _batch(step: StepHistory) -> dict[str, Any]:

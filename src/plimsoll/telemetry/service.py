@@ -1,6 +1,6 @@
 """All that watches a service, as one observer of the inference server:
 
-    --observer 'plimsoll.telemetry.service:watch={"audit_log": "audit.jsonl", "drift": {"reference": "PATH"}}'
+    --observer 'plimsoll.telemetry.service:watch={"audit_log": "audit.jsonl", "drift": [{"reference": "PATH"}]}'
 
 Its metrics are on `/metrics`; on `/openmetrics` they come in the OpenMetrics format, with exemplars.
 """
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import msgspec
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import Metric
 from prometheus_client.exposition import generate_latest
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from plimsoll.telemetry.drift.watch import DriftWatch
 
 OPENMETRICS = "/openmetrics"
+DRIFT = "/v2/drift"
+FEEDBACK = "/v2/feedback"
 
 
 class Part(Protocol):
@@ -53,6 +56,7 @@ class _Collected:
 class ServiceObserver(Observer):
     """Metrics always; logs, traces and drift where they are asked for; explanations of the requests that want them."""
 
+    paths = (OPENMETRICS, DRIFT, FEEDBACK)
     headers = frozenset({"traceparent", "tracestate", REQUEST_ID, *WHO})
 
     def __init__(
@@ -63,7 +67,7 @@ class ServiceObserver(Observer):
         audit_log: str = "",
         payloads: bool = False,
         traces: bool = False,
-        drift: Mapping[str, Any] | None = None,
+        drift: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         """Raises PlimsollError for what cannot be had: a log, a reference, an extra."""
         self._process = CollectorRegistry()
@@ -76,12 +80,8 @@ class ServiceObserver(Observer):
             from plimsoll.telemetry.traces import Traces
 
             self._parts.append(Traces(service))
-        self._drift = _drift(drift) if drift else None
-        if self._drift is not None:
-            self._parts.append(self._drift)
-            self.paths = (OPENMETRICS, *self._drift.paths)
-        else:
-            self.paths = (OPENMETRICS,)
+        self._watches = [_watch(settings) for settings in drift]
+        self._parts += self._watches
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Tell every part."""
@@ -103,9 +103,16 @@ class ServiceObserver(Observer):
         if path.startswith(OPENMETRICS):
             page = generate_openmetrics(_Collected(self._all()))
             return Reply(status=200, body=page, content_type=CONTENT_TYPE_LATEST)
-        if self._drift is None:
-            return Reply(status=404, body=b'{"error": "this service watches no drift"}')
-        return self._drift.respond(method, path, body)
+        wanted = "POST" if path.startswith(FEEDBACK) else "GET"
+        if method != wanted:
+            return _error(405, f"{path[:80]} takes {wanted}, not {method}")
+        if path.startswith(DRIFT):
+            return Reply(status=200, body=msgspec.json.encode({"versions": [one.state() for one in self._watches]}))
+        if not self._watches:
+            return _error(404, "this service watches no drift, and labels are compared with nothing")
+        from plimsoll.telemetry.drift.watch import answer_feedback
+
+        return answer_feedback(self._watches, body)
 
     def page(self) -> bytes:
         """The same metrics in the older text format, which has no place for exemplars."""
@@ -116,11 +123,18 @@ class ServiceObserver(Observer):
         for part in self._parts:
             part.close()
 
-    def _all(self) -> Iterator[Metric]:
-        yield from self._requests.families()
-        if self._drift is not None:
-            yield from self._drift.families()
-        yield from self._process.collect()
+    def _all(self) -> list[Metric]:
+        """Every family once, with the samples of all versions."""
+        found: dict[str, Metric] = {}
+        given = [self._requests.families(), *(one.families() for one in self._watches), self._process.collect()]
+        for families in given:
+            for family in families:
+                if family.name not in found:
+                    known = found[family.name] = Metric(family.name, family.documentation, family.type)
+                else:
+                    known = found[family.name]
+                known.samples.extend(family.samples)
+        return list(found.values())
 
 
 def watch(**settings: Any) -> ServiceObserver:
@@ -137,7 +151,7 @@ def trace_of(answer: Answer) -> str:
     return context.trace if context is not None and context.sampled else ""
 
 
-def _drift(settings: Mapping[str, Any]) -> DriftWatch:
+def _watch(settings: Mapping[str, Any]) -> DriftWatch:
     from plimsoll.telemetry.drift.watch import DriftWatch
 
     told = dict(settings)
@@ -145,3 +159,7 @@ def _drift(settings: Mapping[str, Any]) -> DriftWatch:
         if told.get(name):
             told[name] = Path(told[name])
     return DriftWatch(told.pop("reference"), **told)
+
+
+def _error(status: int, reason: str) -> Reply:
+    return Reply(status=status, body=msgspec.json.encode({"error": reason}))

@@ -33,9 +33,9 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
         click.echo(line)
     for name, url in up.items():
         click.echo(f"{name} is up at {url}")
-        for told in drift.get(name, ()):
-            for line in told.lines():
-                click.echo(f"  version {told.version}: {line}")
+        for version in drift.get(name, ()):
+            for line in version.lines():
+                click.echo(f"  version {version.version}: {line}")
     if run.state == "killed":
         option = "" if target == "local" else f" --target {target}"
         click.echo(f"the run was killed; `plimsoll run -f {file}{option}` goes on from what is finished")

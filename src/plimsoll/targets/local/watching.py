@@ -104,6 +104,7 @@ def drift_of(state: StateDirectory, service: str) -> list[DriftState]:
 def _drift(state: StateDirectory, work: Serve, version: ModelVersion, reference: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {
         "reference": str(reference),
+        "version": str(version.version),
         "state": str(state.drift / f"{work.service}.{version.version}{STATE}"),
         "log": str(state.service_logs / work.service / "drift.jsonl"),
     }

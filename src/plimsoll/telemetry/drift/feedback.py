@@ -50,6 +50,9 @@ class Memory:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, identity: str) -> bool:
+        return identity in self._waiting
+
     def remember(self, identity: str, prediction: Label, at: float) -> None:
         """Keep a prediction, made at a time in seconds since the epoch. The same id again replaces it."""
         self._waiting.pop(identity, None)

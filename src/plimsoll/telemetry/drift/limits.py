@@ -15,8 +15,8 @@ class Limits(Struct, frozen=True, kw_only=True):
     """
 
     daily: float = 0.01
-    ks: float = 0.05
-    psi: float = 0.02
+    ks: float = 0.04
+    psi: float = 0.015
     distance: float = 0.05
     share: float = 0.005
 

@@ -35,12 +35,22 @@ PULSE = 1.0
 """Seconds between two looks at the clock."""
 
 
+def identity(request: str, row: int) -> str:
+    """What the prediction of one row of a request is remembered by."""
+    return f"{request}\n{row}"
+
+
 class LabelOfRequest(Struct, frozen=True):
     """A label that has come to be known, for the request with this id. `row` counts within the request, from 0."""
 
     id: str
     label: Label
     row: int = 0
+
+    @property
+    def identity(self) -> str:
+        """What a prediction is remembered by."""
+        return identity(self.id, self.row)
 
 
 class Feedback(Struct, frozen=True):
@@ -56,12 +66,11 @@ class DriftWatch:
     raised or cleared; `promised` is the accuracy that the model was accepted with.
     """
 
-    paths = ("/v2/feedback", "/v2/drift")
-
     def __init__(
         self,
         reference: Path,
         *,
+        version: str = "",
         state: Path | None = None,
         log: Path | None = None,
         promised: float | None = None,
@@ -77,7 +86,7 @@ class DriftWatch:
         self._promised = promised
         self._scores: Scores | None = None
         self._spec = self.reference.spec
-        self._model, self._version = self._spec.name, ""
+        self._model, self._version = self._spec.name, version
         self._state, self._log = state, log
         self._accuracy: AccuracyAlarm | None = None
         self._families: Sequence[Metric] = ()
@@ -101,24 +110,6 @@ class DriftWatch:
                 self.monitors[0].add(input_columns(inputs, self._spec))
                 self.monitors[1].add(outputs)
                 self._remember(alike, outputs)
-
-    def respond(self, method: str, path: str, body: bytes) -> Reply:
-        """Take labels, or tell how things stand."""
-        if path.startswith("/v2/drift"):
-            return Reply(status=200, body=msgspec.json.encode(self.state()))
-        if method != "POST":
-            return _refused(405, f"{path} takes POST, not {method}")
-        try:
-            feedback = msgspec.json.decode(body, type=Feedback)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            return _refused(400, f"this is no feedback: {error}")
-        try:
-            joined = self._learn(feedback.labels)
-        except (PlimsollError, ValueError, TypeError) as error:
-            return _refused(400, str(error))
-        return Reply(
-            status=200, body=msgspec.json.encode({"joined": joined, "unmatched": len(feedback.labels) - joined})
-        )
 
     def families(self) -> Sequence[Metric]:
         """The figures of the newest window, alarms and scores, as of the last look at the clock."""
@@ -200,24 +191,47 @@ class DriftWatch:
         first = 0
         for answer in answers:
             rows = rows_of(answer)
-            identity = answer.id or answer.headers.get(REQUEST_ID)
-            if identity:
+            name = answer.id or answer.headers.get(REQUEST_ID)
+            if name:
                 for row in range(rows):
-                    self.memory.remember(f"{identity}\n{row}", values[first + row], answer.began)
+                    self.memory.remember(identity(name, row), values[first + row], answer.began)
             first += rows
 
-    def _learn(self, labels: Sequence[LabelOfRequest]) -> int:
+    def knows(self, label: LabelOfRequest) -> bool:
+        """Whether this version predicted what the label is for."""
+        return label.identity in self.memory
+
+    def learn(self, labels: Sequence[LabelOfRequest]) -> int:
+        """Take labels; gives how many found a prediction. Raises MissingExtra, ValueError for what is no label."""
         with self._lock:
             if self._scores is None:
                 self._scores = Scores(self._promised, self.limits)
             joined = 0
             for one in labels:
-                pair = self.memory.join(f"{one.id}\n{one.row}", one.label, time.time())
+                pair = self.memory.join(one.identity, one.label, time.time())
                 if pair is not None:
                     self._scores.add(pair, datetime.now(UTC))
                     joined += 1
             self._accuracy = self._scores.alarm()
             return joined
+
+
+def answer_feedback(watches: Sequence[DriftWatch], body: bytes) -> Reply:
+    """What a feedback call is told: how many labels found a prediction. Each goes to the version that predicted."""
+    try:
+        feedback = msgspec.json.decode(body, type=Feedback)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _refused(400, f"this is no feedback: {error}")
+    groups: dict[int, list[LabelOfRequest]] = {}
+    for label in feedback.labels:
+        place = next((place for place, watch in enumerate(watches) if watch.knows(label)), 0)
+        groups.setdefault(place, []).append(label)
+    try:
+        joined = sum(watches[place].learn(labels) for place, labels in groups.items())
+    except (PlimsollError, ValueError, TypeError) as error:
+        return _refused(400, str(error))
+    told = {"joined": joined, "unmatched": len(feedback.labels) - joined}
+    return Reply(status=200, body=msgspec.json.encode(told))
 
 
 def _alike(answers: Sequence[Answer]) -> Iterable[list[Answer]]:
