@@ -26,7 +26,7 @@ from plimsoll.telemetry.drift.reference import Reference
 from plimsoll.telemetry.drift.window import whole
 
 ROWS = 200_000
-TURNS = 3
+TURNS = 2
 EVIDENTLY = ("evidently==0.7.23", "pandas<3", "pyarrow")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 LEARNT = 20_000

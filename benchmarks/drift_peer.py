@@ -1,4 +1,4 @@
-"""Evidently on two tables, run by the interpreter of its own environment: prints the processor seconds of each run as JSON."""
+"""Evidently on two tables, run by the python of its own environment: prints processor seconds of each run as JSON."""
 
 from __future__ import annotations
 

@@ -136,6 +136,7 @@ def test_late_labels_give_accuracy_and_an_alarm_when_it_is_worse_than_promised(w
         return told if told["joined"] else {}
 
     assert until(joined) == {"joined": 120, "unmatched": 1}
+    until(lambda: watched.drift()["labels"] == 120, 60)
     told = watched.drift()
     assert told["scores"]["accuracy"] == 0.5
     assert any(one.startswith("accuracy 0.50 on the newest 120 labels, 0.90 was promised") for one in told["alarms"])

@@ -145,7 +145,6 @@ class _Builder:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
         references = self._inputs((part.drift.reference,)) if part.drift else ()
         made_of += [_input_ingredient(file) for file in references]
-        needs += [file.step for file in references]
         made_of.append(setting("telemetry", to_builtins(part.telemetry)))
         work = Serve(
             service=name,
@@ -158,6 +157,7 @@ class _Builder:
             latency=_seconds(part.latency.p99) if part.latency else None,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
+        needs += [file.step for file in references]
         return self._add(f"serve/{name}", work, made_of, needs=tuple(needs), share=_share(part.resources), retries=1)
 
     def _shares(self, part: Service) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:

@@ -118,8 +118,10 @@ class Scores:
         """Take one pair. Fractions are judged as regression, words and whole numbers as classes."""
         self.labels += 1
         if isinstance(pair.label, float) or isinstance(pair.prediction, float):
+            truth, guess = _number(pair.label), _number(pair.prediction)
+            if truth is None or guess is None:
+                return
             self._numeric = True
-            truth, guess = float(pair.label), float(pair.prediction)
             for metric in self._numbers.values():
                 metric.update(truth, guess)
             self._errors.update(abs(truth - guess))
@@ -159,6 +161,14 @@ class Scores:
             probability=probability,
             since=_worse_since(list(self._recent), self.promised),
         )
+
+
+def _number(label: Label) -> float | None:
+    """A label as a number; `None` for a word that is none, which no error can be measured from."""
+    try:
+        return float(label)
+    except ValueError:
+        return None
 
 
 def _worse_since(recent: list[tuple[datetime, bool]], promised: float) -> datetime:

@@ -5,6 +5,7 @@ A thread looks at the clock each second; whoever asks for figures gets those of 
 
 from __future__ import annotations
 
+import importlib.util
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,12 +17,12 @@ import numpy as np
 from msgspec import Struct
 from prometheus_client.core import Metric
 
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import MissingExtra
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.observers import Answer, Reply
 from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry.drift.columns import input_columns, output_columns
-from plimsoll.telemetry.drift.feedback import AccuracyAlarm, Label, Memory, Scores
+from plimsoll.telemetry.drift.feedback import AccuracyAlarm, Joined, Label, Memory, Scores
 from plimsoll.telemetry.drift.figures import AccuracyFigures, families
 from plimsoll.telemetry.drift.limits import Limits
 from plimsoll.telemetry.drift.making import read_reference
@@ -75,16 +76,19 @@ class DriftWatch:
         log: Path | None = None,
         promised: float | None = None,
     ) -> None:
-        """Raises PlimsollError when there is no such reference, MissingExtra without scipy."""
+        """Raises PlimsollError when there is no such reference, MissingExtra without scipy or river."""
         self.reference = read_reference(reference)
         # Loaded before the first request, so that no window waits for it.
         special()
+        if importlib.util.find_spec("river") is None:
+            raise MissingExtra("drift", "accuracy from late labels")
         now = datetime.now(UTC)
         self.monitors = (Monitor(self.reference.inputs, now), Monitor(self.reference.outputs, now))
         self.memory = Memory()
         self.limits = Limits()
         self._promised = promised
         self._scores: Scores | None = None
+        self._pairs: list[Joined] = []
         self._spec = self.reference.spec
         self._model, self._version = self._spec.name, version
         self._state, self._log = state, log
@@ -135,6 +139,7 @@ class DriftWatch:
                 alarms=tuple(alarms),
                 scores=self._scores.figures() if self._scores else {},
                 labels=self._scores.labels if self._scores else 0,
+                changed=self._scores.changed if self._scores else None,
             )
 
     def _take_figures(self) -> None:
@@ -149,6 +154,7 @@ class DriftWatch:
             self._tick(datetime.now(UTC))
 
     def _tick(self, now: datetime) -> None:
+        self._score(now)
         with self._lock:
             before = [monitor.judged for monitor in self.monitors]
             changes = [change for monitor in self.monitors for change in monitor.tick(now)]
@@ -202,18 +208,25 @@ class DriftWatch:
         return label.identity in self.memory
 
     def learn(self, labels: Sequence[LabelOfRequest]) -> int:
-        """Take labels; gives how many found a prediction. Raises MissingExtra, ValueError for what is no label."""
+        """Take labels; gives how many found a prediction. What they say comes with the next look at the clock."""
         with self._lock:
-            if self._scores is None:
-                self._scores = Scores(self._promised, self.limits)
-            joined = 0
-            for one in labels:
-                pair = self.memory.join(one.identity, one.label, time.time())
-                if pair is not None:
-                    self._scores.add(pair, datetime.now(UTC))
-                    joined += 1
-            self._accuracy = self._scores.alarm()
-            return joined
+            now = time.time()
+            pairs = [pair for one in labels if (pair := self.memory.join(one.identity, one.label, now)) is not None]
+            self._pairs += pairs
+            return len(pairs)
+
+    def _score(self, now: datetime) -> None:
+        """Take in the pairs that wait."""
+        with self._lock:
+            pairs, self._pairs = self._pairs, []
+        if not pairs:
+            return
+        # The first time loads river, which takes seconds: nobody's request waits for it.
+        scores = self._scores or Scores(self._promised, self.limits)
+        for pair in pairs:
+            scores.add(pair, now)
+        with self._lock:
+            self._scores, self._accuracy = scores, scores.alarm()
 
 
 def answer_feedback(watches: Sequence[DriftWatch], body: bytes) -> Reply:
@@ -226,10 +239,7 @@ def answer_feedback(watches: Sequence[DriftWatch], body: bytes) -> Reply:
     for label in feedback.labels:
         place = next((place for place, watch in enumerate(watches) if watch.knows(label)), 0)
         groups.setdefault(place, []).append(label)
-    try:
-        joined = sum(watches[place].learn(labels) for place, labels in groups.items())
-    except (PlimsollError, ValueError, TypeError) as error:
-        return _refused(400, str(error))
+    joined = sum(watches[place].learn(labels) for place, labels in groups.items())
     told = {"joined": joined, "unmatched": len(feedback.labels) - joined}
     return Reply(status=200, body=msgspec.json.encode(told))
 

@@ -7,10 +7,10 @@ import time
 from typing import TYPE_CHECKING
 
 from plimsoll.planning.steps import ModelShare, Serve
+from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
-from plimsoll.targets.local.commands import files_in
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
 from plimsoll.targets.local.state import StateDirectory
