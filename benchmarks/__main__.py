@@ -5,7 +5,19 @@ from __future__ import annotations
 import importlib
 import sys
 
-NAMES = ("startup", "pipeline", "training", "install", "kills", "lab", "kubernetes", "images", "serving", "check")
+NAMES = (
+    "startup",
+    "pipeline",
+    "training",
+    "install",
+    "kills",
+    "lab",
+    "kubernetes",
+    "images",
+    "serving",
+    "drift",
+    "check",
+)
 
 
 def main() -> None:

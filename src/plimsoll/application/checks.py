@@ -56,8 +56,9 @@ def _service_settings(file: ApplicationFile, target: str) -> None:
             hint = "say min: 1; the cluster's own autoscaler does not go to zero"
             at = ("spec", "services", name, "scale", "min")
             _wrong(file, "this version cannot scale a service to zero on a cluster", hint, *at)
-        if service.drift is not None:
-            _cannot(file, "'drift' of a service", "remove it", "spec", "services", name, "drift", key=True)
+        if service.drift is not None and target != "local":
+            message = "this version cannot watch the drift of a service on a cluster"
+            _wrong(file, message, "remove it", "spec", "services", name, "drift", key=True)
 
 
 def _framework(model: str) -> tuple[str, ...]:
@@ -115,6 +116,9 @@ def _models(file: ApplicationFile, _: str) -> None:
 def _services(file: ApplicationFile, _: str) -> None:
     for name, service in file.application.spec.services.items():
         at = ("spec", "services", name, "model")
+        if service.drift is not None:
+            reference = service.drift.reference
+            _table(file, reference, "drift is judged against", "spec", "services", name, "drift", "reference")
         if isinstance(service.model, str):
             _model(file, service.model, *at)
         else:
@@ -140,11 +144,16 @@ def _batches(file: ApplicationFile, _: str) -> None:
     for name, batch in file.application.spec.batches.items():
         at = ("spec", "batches", name)
         _model(file, batch.model, *at, "model")
-        _inputs(file, (batch.input,), *at, "input", single=True)
-        source = file.application.spec.datasets[batch.input.partition("/")[0]].source
-        if not (batch.input if "/" in batch.input else source or "").endswith(TABLES):
-            hint = "name a .csv or .parquet file, such as features/live.parquet"
-            _wrong(file, f"a batch scores one table, '{batch.input}' is none", hint, *at, "input")
+        _table(file, batch.input, "a batch scores", *at, "input")
+
+
+def _table(file: ApplicationFile, reference: str, use: str, *at: str | int) -> None:
+    """One file of a dataset that is a table."""
+    _inputs(file, (reference,), *at, single=True)
+    source = file.application.spec.datasets[reference.partition("/")[0]].source
+    if not (reference if "/" in reference else source or "").endswith(TABLES):
+        hint = "name a .csv or .parquet file, such as features/live.parquet"
+        _wrong(file, f"{use} one table, '{reference}' is none", hint, *at)
 
 
 def _environment(file: ApplicationFile, target: str) -> None:

@@ -139,9 +139,18 @@ class Latency(Part, frozen=True, kw_only=True):
 
 
 class Drift(Part, frozen=True, kw_only=True):
-    """What live inputs are compared with."""
+    """What live inputs and outputs are compared with."""
 
-    reference: str
+    reference: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
+
+
+class Telemetry(Part, frozen=True, kw_only=True):
+    """What a service writes of its requests, beside its metrics."""
+
+    access: Annotated[bool, Meta(description="a line of JSON for each request")] = False
+    audit: Annotated[bool, Meta(description="a line for each request: who, which model digest, which verdict")] = False
+    payloads: Annotated[bool, Meta(description="the audit log has the tensors' values as well")] = False
+    traces: Annotated[bool, Meta(description="OpenTelemetry spans, sent as the variables OTEL_* say")] = False
 
 
 class Service(Part, frozen=True, kw_only=True):
@@ -151,6 +160,7 @@ class Service(Part, frozen=True, kw_only=True):
     scale: Scale | None = None
     latency: Latency | None = None
     drift: Drift | None = None
+    telemetry: Telemetry = Telemetry()
     resources: Resources = Resources()
     target: Name | None = None
 

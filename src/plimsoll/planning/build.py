@@ -143,15 +143,21 @@ class _Builder:
         for word in ("scale", "latency"):
             if getattr(part, word) is not None:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
+        references = self._inputs((part.drift.reference,)) if part.drift else ()
+        made_of += [_input_ingredient(file) for file in references]
+        made_of.append(setting("telemetry", to_builtins(part.telemetry)))
         work = Serve(
             service=name,
             model=leading.model,
             register_key=leading.register_key,
             shares=() if isinstance(part.model, str) else shares,
+            reference=next(iter(references), None),
+            telemetry=part.telemetry,
             scale=part.scale,
             latency=_seconds(part.latency.p99) if part.latency else None,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
+        needs += [file.step for file in references]
         return self._add(f"serve/{name}", work, made_of, needs=tuple(needs), share=_share(part.resources), retries=1)
 
     def _shares(self, part: Service) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from plimsoll.application.model import Framework, Scale, Topology
+from plimsoll.application.model import Framework, Scale, Telemetry, Topology
 
 
 class Share(Struct, frozen=True, kw_only=True):
@@ -116,6 +116,7 @@ class Serve(Struct, frozen=True, kw_only=True, tag_field="do", tag="serve"):
     `model` is what the file says: a name, or `name@version`; of several, the one with the largest share.
     `register_key` is the key of the step that registers the model in this plan, `None` when the file pins a version.
     `shares` are all versions where the traffic is shared. `latency` is the promised 99th percentile in seconds.
+    `reference` is the table that drift is judged against.
     """
 
     service: str
@@ -123,6 +124,8 @@ class Serve(Struct, frozen=True, kw_only=True, tag_field="do", tag="serve"):
     register_key: str | None = None
     shares: tuple[ModelShare, ...] = ()
     scale: Scale | None = None
+    reference: InputFile | None = None
+    telemetry: Telemetry = Telemetry()
     latency: float | None = None
 
 

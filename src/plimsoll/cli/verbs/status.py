@@ -18,19 +18,24 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     from plimsoll.engine.standing import standing
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import report_path, terminal_report
+    from plimsoll.targets.local.watching import drift_of
 
     site = site_beside(file, target, namespace)
     state = site.state
     run = standing(state)
     up = site.services()
+    drift = {name: told for name in up if (told := drift_of(state, name))}
     report = report_path(state, run.run)
     if as_json:
-        print_json(summary(run, up, report if report.exists() else None))
+        print_json(summary(run, up, report if report.exists() else None, drift))
         return
     for line in terminal_report(state, run.run, width(), use_colour()):
         click.echo(line)
     for name, url in up.items():
         click.echo(f"{name} is up at {url}")
+        for version in drift.get(name, ()):
+            for line in version.lines():
+                click.echo(f"  version {version.version}: {line}")
     if run.state == "killed":
         option = "" if target == "local" else f" --target {target}"
         click.echo(f"the run was killed; `plimsoll run -f {file}{option}` goes on from what is finished")

@@ -10,6 +10,8 @@
       registry/                 models, an OCI image layout
       services/<name>.json      address and pid of a service that is up
       services/<name>/          service.json: the versions that it serves and their weights; promote changes it
+      drift/<digest>.json       what a model's features looked like in training; <service>.<version>.state.json: now
+      logs/<service>/           access.jsonl and audit.jsonl of a service, where they are asked for
       latest/<verb>/<part>      link to the files of a step's newest result
 
 What ran on another target has the same below targets/<target>/; models and digests are common to all.
@@ -52,6 +54,8 @@ class StateDirectory:
         self.registry = common / "registry"
         self.services = self.root / "services"
         self.latest = self.root / "latest"
+        self.drift = self.root / "drift"
+        self.service_logs = self.root / "logs"
 
     def make(self) -> None:
         """Make the directory. Raises TargetError when it cannot be written."""

@@ -7,11 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from plimsoll.planning.steps import Serve
+from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
 from plimsoll.targets.local.state import StateDirectory
+from plimsoll.targets.local.watching import drift_references, watched_by, write_monitoring
 from plimsoll.targets.services import service_file, shares_of
 
 if TYPE_CHECKING:
@@ -25,6 +27,10 @@ def serve(attempt: Attempt) -> Progress:
     context = attempt.context
     versions, service = _service(context.state, work)
     version = versions[0]
+    references, problem = yield from drift_references(attempt, work, versions, service)
+    if problem:
+        return failed(f"drift: {problem}")
+    write_monitoring(attempt.output, work)
     began = time.monotonic()
     threads = max(1, int(attempt.step.share.cores))
     server = start_server(
@@ -36,6 +42,7 @@ def serve(attempt: Attempt) -> Progress:
         scale=work.scale if context.watch else None,
         # Not in the attempt's directory, which is moved when the attempt is done: the server reads it again later.
         service_file=context.state.services / work.service / "service.json",
+        observers=watched_by(context.state, work, versions, references),
     )
     keep = False
     try:
@@ -56,6 +63,7 @@ def serve(attempt: Attempt) -> Progress:
         "seconds_to_ready": round(ready, 3),
         "latency_ms": round(latency * 1000, 3),
         "url": server.url if keep else None,
+        "outputs": files_in(attempt.output),
     }
     if keep:
         up = RunningService(

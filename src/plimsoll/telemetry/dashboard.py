@@ -1,0 +1,154 @@
+"""The Grafana dashboard of a service, from the one description of its metrics. Pure.
+
+Source: Grafana's dashboard JSON model, schema version 39 (Grafana 10 and 11 read it and migrate it upwards).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from plimsoll.telemetry.catalogue import (
+    ACCURACY_ALARM,
+    CPU,
+    DRIFT_ALARM,
+    DRIFT_DISTANCE,
+    DRIFT_MISSING,
+    LABELS,
+    MEMORY,
+    REQUESTS,
+    ROWS,
+    SCORE,
+)
+
+SCHEMA = 39
+WIDE = 24
+"""Columns of Grafana's grid."""
+
+
+class Panel(Struct, frozen=True, kw_only=True):
+    """One panel: `queries` are PromQL with legends; `kind` is Grafana's word for what is drawn."""
+
+    title: str
+    queries: tuple[tuple[str, str], ...]
+    kind: str = "timeseries"
+    unit: str = "short"
+    width: int = 12
+    exemplars: bool = False
+
+
+def panels(model: str) -> tuple[Panel, ...]:
+    """What is drawn for a service of one model."""
+    chosen = f'model="{model}"'
+    by, status = "by (version, le)", "http_response_status_code"
+    quantiles = tuple(
+        (
+            f"histogram_quantile({quantile}, sum {by} (rate({REQUESTS.name}_bucket{{{chosen}}}[$__rate_interval])))",
+            f"p{quantile * 100:g} {{{{version}}}}",
+        )
+        for quantile in (0.5, 0.9, 0.99)
+    )
+    return (
+        Panel(
+            title="Requests by version and status",
+            unit="reqps",
+            queries=(
+                (
+                    f"sum by (version, {status}) (rate({REQUESTS.name}_count{{{chosen}}}[$__rate_interval]))",
+                    "{{version}} {{http_response_status_code}}",
+                ),
+            ),
+        ),
+        Panel(title="Latency", unit="s", queries=quantiles, exemplars=True),
+        Panel(
+            title="Rows predicted",
+            unit="short",
+            queries=((f"sum by (version) (rate({ROWS.name}{{{chosen}}}[$__rate_interval]))", "{{version}}"),),
+        ),
+        Panel(title="Memory", unit="bytes", width=6, queries=((MEMORY.name, "{{instance}}"),)),
+        Panel(title="Processor", width=6, queries=((f"rate({CPU.name}[$__rate_interval])", "{{instance}}"),)),
+        Panel(
+            title="Drift: features that alarm",
+            kind="table",
+            queries=((f"max by (version, side, feature) ({DRIFT_ALARM.name}{{{chosen}}}) == 1", ""),),
+        ),
+        Panel(
+            title="Drift: distance from training",
+            queries=(
+                (
+                    f"topk(10, max by (side, feature, statistic) ({DRIFT_DISTANCE.name}{{{chosen}}}))",
+                    "{{side}} {{feature}} {{statistic}}",
+                ),
+            ),
+        ),
+        Panel(
+            title="Drift: missing values",
+            unit="percentunit",
+            queries=((f"topk(10, max by (side, feature) ({DRIFT_MISSING.name}{{{chosen}}}))", "{{side}} {{feature}}"),),
+        ),
+        Panel(
+            title="Late labels: scores",
+            queries=(
+                (f"max by (version, score) ({SCORE.name}{{{chosen}}})", "{{version}} {{score}}"),
+                (f"max by (version) ({ACCURACY_ALARM.name}{{{chosen}}})", "{{version}} alarm"),
+            ),
+        ),
+        Panel(
+            title="Late labels that found a prediction",
+            queries=((f"sum by (version) (rate({LABELS.name}{{{chosen}}}[$__rate_interval]))", "{{version}}"),),
+        ),
+    )
+
+
+def dashboard(service: str, model: str) -> dict[str, Any]:
+    """The dashboard as Grafana imports it; the Prometheus that it asks is chosen on the page."""
+    return {
+        "uid": hashlib.sha256(f"plimsoll {service}".encode()).hexdigest()[:16],
+        "title": f"Plimsoll: {service}",
+        "tags": ["plimsoll"],
+        "timezone": "browser",
+        "schemaVersion": SCHEMA,
+        "version": 1,
+        "refresh": "10s",
+        "time": {"from": "now-1h", "to": "now"},
+        "templating": {
+            "list": [{"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"}]
+        },
+        "panels": _placed(panels(model)),
+    }
+
+
+def _placed(drawn: Sequence[Panel]) -> list[dict[str, Any]]:
+    """Panels side by side until a row is full."""
+    placed, x, y = [], 0, 0
+    for number, panel in enumerate(drawn, start=1):
+        if x + panel.width > WIDE:
+            x, y = 0, y + 8
+        placed.append(
+            {
+                "id": number,
+                "title": panel.title,
+                "type": panel.kind,
+                "datasource": {"type": "prometheus", "uid": "${datasource}"},
+                "gridPos": {"h": 8, "w": panel.width, "x": x, "y": y},
+                "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
+                "targets": [_target(panel, place) for place in range(len(panel.queries))],
+            }
+        )
+        x += panel.width
+    return placed
+
+
+def _target(panel: Panel, place: int) -> dict[str, Any]:
+    expression, legend = panel.queries[place]
+    target: dict[str, Any] = {
+        "refId": chr(ord("A") + place),
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "expr": expression,
+        "legendFormat": legend,
+        "exemplar": panel.exemplars,
+    }
+    return target | ({"format": "table", "instant": True} if panel.kind == "table" else {})

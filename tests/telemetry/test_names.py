@@ -1,0 +1,124 @@
+"""Alert rules and the dashboard ask only for what a live service has."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from plimsoll.telemetry import catalogue
+from plimsoll.telemetry.alerts import rule_groups
+from plimsoll.telemetry.dashboard import dashboard
+
+from .conftest import Watched
+
+PROMTOOL = shutil.which("promtool")
+NAMES = re.compile(r"\b((?:plimsoll|http_server|process)_[a-z_]+)\b")
+
+
+def asked() -> set[str]:
+    """Every metric that a rule or a panel asks for."""
+    rules = rule_groups("triage", "m", p99=0.05)["groups"][0]["rules"]
+    panels: list[dict[str, Any]] = dashboard("triage", "m")["panels"]
+    queries = [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in panel["targets"]]
+    return {name for query in queries for name in NAMES.findall(query)}
+
+
+def live(watched: Watched) -> set[str]:
+    watched.infer([[1, 2]])
+    page = watched.client.get("/metrics").text
+    families = list(text_string_to_metric_families(page))
+    counters = {f"{family.name}_total" for family in families if family.type == "counter"}
+    return {sample.name for family in families for sample in family.samples} | {one.name for one in families} | counters
+
+
+def test_rules_and_dashboard_ask_only_for_metrics_of_a_live_service(watched: Watched) -> None:
+    names = asked()
+    assert len(names) >= 10
+    assert names - live(watched) == set()
+
+
+def test_a_live_service_has_every_metric_that_is_described(watched: Watched) -> None:
+    there = live(watched)
+    for described in catalogue.ALL:
+        if described.kind == "histogram":
+            assert set(described.series) <= there, described.name
+        else:
+            assert described.name in there, described.name
+
+
+def test_every_metric_is_in_the_documents() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
+    assert [described.name for described in catalogue.ALL if described.name not in text] == []
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (apt-get install prometheus)")
+def test_promtool_accepts_the_rules_and_the_page(tmp_path: Path, watched: Watched) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump(rule_groups("triage", "m", p99=0.05)))
+    told = subprocess.run([str(PROMTOOL), "check", "rules", str(rules)], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "5 rules found" in told.stdout
+    page = watched.client.get("/metrics").text
+    checked = subprocess.run(
+        [str(PROMTOOL), "check", "metrics"], input=page, capture_output=True, text=True, check=False
+    )
+    ours = [line for line in checked.stderr.splitlines() if line.startswith(("plimsoll_drift", "plimsoll_feedback"))]
+    assert "error while linting" not in checked.stderr, checked.stderr
+    assert ours == []
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (apt-get install prometheus)")
+def test_the_rules_fire_for_a_service_that_drifts_fails_and_is_slow(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups("triage", "m", p99=0.05)))
+    series = 'http_server_request_duration_seconds_{}{{model="m",version="3",http_response_status_code="{}"{}}}'
+    test = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": series.format("count", "200", ""), "values": "0+100x30"},
+                    {"series": series.format("count", "500", ""), "values": "0+10x30"},
+                    {"series": series.format("bucket", "200", ',le="0.05"'), "values": "0+10x30"},
+                    {"series": series.format("bucket", "200", ',le="0.1"'), "values": "0+100x30"},
+                    {"series": series.format("bucket", "200", ',le="+Inf"'), "values": "0+100x30"},
+                    {"series": 'plimsoll_drift_alarm{model="m",version="3",side="input",feature="a"}', "values": "1x30"},
+                    {"series": 'plimsoll_drift_alarm{model="m",version="3",side="input",feature="b"}', "values": "0x30"},
+                    {"series": 'plimsoll_accuracy_alarm{model="m",version="3"}', "values": "0x30"},
+                ],
+                "promql_expr_test": [
+                    {"expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})', "eval_time": "20m",
+                     "exp_samples": [{"labels": "{}", "value": 1}] if fires else []}
+                    for name, fires in (("PlimsollDrift", True), ("PlimsollErrors", True), ("PlimsollSlow", True),
+                                        ("PlimsollAccuracy", False), ("PlimsollDriftBlind", False))
+                ],
+            }
+        ],
+    }  # fmt: skip
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    told = subprocess.run(
+        [str(PROMTOOL), "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+def test_the_dashboard_is_json_with_every_panel_in_its_own_place() -> None:
+    drawn = json.loads(json.dumps(dashboard("triage", "m")))
+    cells: set[tuple[int, int]] = set()
+    for panel in drawn["panels"]:
+        place = panel["gridPos"]
+        mine = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not mine & cells
+        assert max(x for x, _ in mine) < 24
+        cells |= mine
+    assert len({panel["id"] for panel in drawn["panels"]}) == len(drawn["panels"])
+    assert drawn["uid"] != dashboard("other", "m")["uid"]
