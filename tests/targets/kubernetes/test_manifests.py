@@ -132,7 +132,8 @@ def served(**more: Any) -> Served:
 
 def made(**more: Any) -> dict[str, dict[str, Any]]:
     where = cluster(gateways=("lab",), custom_metrics=more.pop("custom_metrics", False))
-    return {each["kind"]: each for each in objects(served(**more), where, "gateway", "operator")}
+    found = objects(served(**more), where, "gateway", "operator")
+    return {each["kind"]: each for each in found if not each["metadata"]["name"].endswith("-dashboard")}
 
 
 def test_a_service_is_replaced_without_a_gap_and_has_no_rights() -> None:
@@ -145,6 +146,7 @@ def test_a_service_is_replaced_without_a_gap_and_has_no_rights() -> None:
     assert found["NetworkPolicy"]["spec"]["ingress"] == [{"ports": [{"protocol": "TCP", "port": 8080}]}]
     assert found["HTTPRoute"]["spec"]["parentRefs"][0]["name"] == found["Gateway"]["metadata"]["name"]
     assert "ServiceMonitor" in found
+    assert found["PrometheusRule"]["spec"]["groups"][0]["rules"]
 
 
 def test_a_change_of_what_servers_are_told_replaces_them() -> None:

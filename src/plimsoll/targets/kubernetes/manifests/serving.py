@@ -14,8 +14,9 @@ from plimsoll.planning.steps import Share
 from plimsoll.runtime.errand import WORK
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import GATEWAY, MONITORING, Cluster
+from plimsoll.targets.kubernetes.cluster import GATEWAY, Cluster
 from plimsoll.targets.kubernetes.manifests.models import with_models
+from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
 from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
@@ -36,7 +37,10 @@ WITHDRAWN = 5
 
 
 class Served(Struct, frozen=True, kw_only=True):
-    """What a service serves. `models` are references by the directory in which their files are to be."""
+    """What a service serves. `models` are references by the directory in which their files are to be.
+
+    `latency` is the promised 99th percentile in seconds.
+    """
 
     application: str
     service: str
@@ -46,6 +50,7 @@ class Served(Struct, frozen=True, kw_only=True):
     share: Share
     image: str
     scale: Scale = Scale()
+    latency: float | None = None
 
 
 def objects(served: Served, cluster: Cluster, traffic: str, metrics: str) -> list[Manifest]:
@@ -64,7 +69,7 @@ def objects(served: Served, cluster: Cluster, traffic: str, metrics: str) -> lis
     if served.scale.max > served.scale.min:
         found.append(autoscaler(name, served.scale, labels, own_metric=cluster.custom_metrics))
     if metrics == "operator":
-        found.append(_monitor(name, labels))
+        found += monitoring(name, served.service, served.file.models[0].name, labels, served.latency)
     if traffic == "gateway":
         found += [gateway(served.application, cluster.gateways[0]), _route(name, served, labels)]
     return found
@@ -221,18 +226,6 @@ def _budget(name: str, labels: dict[str, str]) -> Manifest:
         "kind": "PodDisruptionBudget",
         "metadata": {"name": name, "labels": labels},
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
-    }
-
-
-def _monitor(name: str, labels: dict[str, str]) -> Manifest:
-    return {
-        "apiVersion": MONITORING,
-        "kind": "ServiceMonitor",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "selector": {"matchLabels": labels},
-            "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
-        },
     }
 
 

@@ -83,6 +83,7 @@ def served_of(step: Step, context: Context) -> Served:
         share=step.share,
         image=context.images.runtime(),
         scale=work.scale or Scale(),
+        latency=work.latency,
     )
 
 

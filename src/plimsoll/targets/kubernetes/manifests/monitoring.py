@@ -1,0 +1,44 @@
+"""What watches a service: its monitor, alert rules and a dashboard, from the one description of its metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from plimsoll.targets.kubernetes.cluster import MONITORING
+from plimsoll.telemetry.alerts import rule_groups
+from plimsoll.telemetry.dashboard import dashboard
+
+Manifest = dict[str, Any]
+
+
+def monitoring(name: str, service: str, model: str, labels: dict[str, str], p99: float | None) -> list[Manifest]:
+    """Objects of the Prometheus operator, and the dashboard where Grafana's sidecar looks for one.
+
+    `p99` is the promised latency in seconds. Source: monitoring.coreos.com/v1; the label is the default of Grafana's
+    chart.
+    """
+    return [
+        {
+            "apiVersion": MONITORING,
+            "kind": "ServiceMonitor",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {
+                "selector": {"matchLabels": labels},
+                "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
+            },
+        },
+        {
+            "apiVersion": MONITORING,
+            "kind": "PrometheusRule",
+            "metadata": {"name": name, "labels": labels},
+            "spec": rule_groups(service, model, p99=p99),
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": f"{name}-dashboard", "labels": {**labels, "grafana_dashboard": "1"}},
+            "data": {f"{name}.json": msgspec.json.encode(dashboard(service, model)).decode()},
+        },
+    ]
