@@ -132,7 +132,7 @@ def _work_orders() -> bool:
     random = np.random.default_rng(5)
     early, late = orders("2003-01-01", "2006-01-01"), orders("2009-01-01", "2012-01-01")
     reference = build_reference(early, "input")
-    level = Limits().of_window(10, 3)
+    level = Limits().of_window(10, 4)
     found, words = 0, ""
     for columns in _windows(random, late, 50):
         alarms = [one for one in judge(reference, whole(reference, columns, BEGIN), level, Limits()) if one.alarm]

@@ -103,3 +103,36 @@ def test_watching_keeps_a_service_up_and_brings_it_back_when_it_dies(tmp_path: P
     assert watching.returncode == 0, errors
     assert starter("status", "--json").stdout
     assert not (tmp_path / "pumps/.plimsoll/services/wear.json").exists()
+
+
+@pytest.mark.slow
+def test_a_service_that_watches_drift_is_told_of_in_status(tmp_path: Path, starter: Plimsoll) -> None:
+    path = tmp_path / "pumps" / "plimsoll.yaml"
+    watched = "wear: {model: wear, drift: {reference: features/train.csv}, telemetry: {audit: true}}"
+    path.write_text(path.read_text().replace("    wear: {model: wear}", f"    {watched}"))
+    argv = [sys.executable, "-m", "plimsoll", "run", "-f", str(path.parent), "--watch"]
+    environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    watching = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    live = path.parent / ".plimsoll/latest/run/features/live.csv"
+    kept = path.parent / ".plimsoll/drift"
+    try:
+        deadline = time.monotonic() + 100
+        drift: list[dict[str, object]] = []
+        while not drift:
+            assert watching.poll() is None
+            assert time.monotonic() < deadline
+            told = json.loads(starter("status", "--json").stdout)
+            if told.get("services", {}).get("wear", {}).get("url"):
+                starter("predict", "wear", "--input", str(live))
+                drift = json.loads(starter("status", "--json").stdout)["services"]["wear"].get("drift", [])
+            time.sleep(0.2)
+    finally:
+        watching.send_signal(signal.SIGINT)
+        _, errors = watching.communicate(timeout=30)
+    assert watching.returncode == 0, errors
+    assert (drift[0]["model"], drift[0]["version"]) == ("wear", "1")
+    assert len([file for file in kept.iterdir() if not file.name.endswith(".state.json")]) == 1
+    monitoring = path.parent / ".plimsoll/latest/serve/wear"
+    assert {file.name for file in monitoring.iterdir()} == {"alerts.yaml", "dashboard.json"}
+    audit = [json.loads(line) for line in (path.parent / ".plimsoll/logs/wear/audit.jsonl").read_text().splitlines()]
+    assert audit[0]["digest"].startswith("sha256:")

@@ -19,7 +19,7 @@ INSTALL_LIMIT = 900
 CONVERT_LIMIT = 600
 SYSTEM = Path("/usr/bin/python3")
 
-TREES = ("scikit-learn==1.9.1", "skl2onnx==1.20.0", "xgboost-cpu==3.2.0", "lightgbm==4.7.0", "onnxmltools==1.16.0",
+TREES = ("scikit-learn==1.9.1", "skl2onnx==1.20.0", "xgboost-cpu==3.2.0", "lightgbm==4.7.0", "onnxmltools==1.16.0", "packaging",
          "onnx==1.23.2")  # fmt: skip
 PACKAGES: dict[str, tuple[str, ...]] = {
     "sklearn": TREES,

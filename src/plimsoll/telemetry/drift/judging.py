@@ -24,8 +24,8 @@ FEWEST = 30
 """Rows of a feature in a window below which nothing is said of it."""
 EXPECTED = 5.0
 """Rows that the smaller sample must have in a group of the chi-square test (Cochran 1954)."""
-GROUPS = 0.05
-"""Share of the reference in a group: about twenty groups."""
+GROUPS = 0.02
+"""Share of the reference in a group: fine enough for a column of which nine tenths are zero."""
 
 
 class Test(NamedTuple):

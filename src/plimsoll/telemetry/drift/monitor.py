@@ -25,8 +25,8 @@ SECONDS = 10.0
 """A window is at least as long: an alarm comes within a few of them."""
 FEWEST_ROWS = 200
 """A window has at least as many rows, however long that takes."""
-SPANS = (1, 6, 36)
-"""Windows that are judged together, up to the newest: the last ten seconds, minute and six minutes of a busy service.
+SPANS = (1, 3, 6, 36)
+"""Windows that are judged together, up to the newest: ten seconds, half a minute, a minute, six of a busy service.
 The long ones find what is too small for the short ones."""
 CALM = 6
 """Windows in a row without the feature alarming until an alarm is cleared."""
