@@ -18,7 +18,7 @@ test-fast:       ## the tests without real frameworks and repeated kills
 	@.venv/bin/python -m pytest -m "not slow and not lab"
 
 test-all:        ## the tests with every add-on of the lab, built first (an hour when nothing is cached)
-	@PLIMSOLL_LAB_BUILD=--all $(MAKE) test
+	@PLIMSOLL_LAB_BUILD=--all PLIMSOLL_PORTABILITY=all $(MAKE) test
 
 lab:             ## a real Kubernetes of three nodes with what the tests need
 	@scripts/setup test

@@ -32,10 +32,14 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "huggingface": ("transformers==4.36.2", "numpy<2", "onnx==1.23.2"),
 }
 ON_DEBIANS_TORCH = {"torch", "huggingface"}
+ON_REQUEST = {"lightgbm", "jax", "tensorflow", "huggingface"}
+"""Their environments are gigabytes, and minutes to make: `make test-all` has them."""
 
 
 def converted(framework: str) -> Path:
     """The directory with what a framework's script has left: a directory a model. Skips with the reason."""
+    if framework in ON_REQUEST and os.environ.get("PLIMSOLL_PORTABILITY") != "all":
+        pytest.skip(f"{framework} is converted by make test-all, or with PLIMSOLL_PORTABILITY=all")
     if framework in ON_DEBIANS_TORCH:
         found = subprocess.run([str(SYSTEM), "-c", "import torch, numpy"], capture_output=True, check=False)
         if found.returncode:
