@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,7 +41,10 @@ def test_the_example_goes_from_work_orders_to_predictions(tmp_path: Path) -> Non
     assert "worse than tfidf logistic regression" in report
     assert len(report.encode()) < 200_000
     readme = (directory / "README.md").read_text()
-    assert f"**{metrics['accuracy']:.3f}**" in readme
+    said = re.search(r"this model\*\* \(XGBoost, two workers\) \| \*\*([\d.]+) to ([\d.]+)\*\*", readme)
+    assert said is not None
+    # Sums of floating point differ between processors, and with them which of two equal splits is taken.
+    assert float(said[1]) - 0.005 <= metrics["accuracy"] <= float(said[2]) + 0.005
     logs = [path.read_text() for path in sorted(directory.glob(".plimsoll/runs/*/logs/train/triage/1-[01].log"))]
     first, second = (next(line.split()[3] for line in log.splitlines() if ": model " in line) for log in logs)
     assert first == second
