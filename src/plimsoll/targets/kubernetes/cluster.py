@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -110,8 +110,3 @@ class Cluster(Struct, frozen=True, kw_only=True):
 
 def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
-
-
-def per_node(nodes: Iterable[Node], resource: str | None) -> list[int]:
-    """How many devices of a resource each node has, most first."""
-    return sorted((node.extended.get(resource or "", 0) for node in nodes), reverse=True)

@@ -122,31 +122,6 @@ def deployment(
 ) -> Manifest:
     """The servers. A new version replaces them one by one, each only once its successor has verified its model."""
     claims, resources = wanted(served.share, cluster)
-    threads = max(1, int(served.share.cores))
-    container: Manifest = {
-        "name": "server",
-        "image": served.image,
-        "command": [
-            *("python", "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
-            *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
-        ],
-        "ports": [{"name": "http", "containerPort": PORT}],
-        "resources": resources,
-        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
-        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},
-        "livenessProbe": {
-            "httpGet": {"path": "/v2/health/live", "port": "http"},
-            "periodSeconds": 10,
-            "timeoutSeconds": 5,
-            "failureThreshold": 6,
-        },
-        "lifecycle": {"preStop": {"sleep": {"seconds": WITHDRAWN}}},
-        "volumeMounts": [
-            {"name": "work", "mountPath": WORK},
-            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
-            {"name": "told", "mountPath": TOLD, "readOnly": True},
-        ],
-    }
     pod: Manifest = {
         "metadata": {
             "labels": labels,
@@ -161,7 +136,7 @@ def deployment(
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": DRAIN + WITHDRAWN + 5,
             "securityContext": RESTRICTED_POD,
-            "containers": [container],
+            "containers": [_server(served, resources)],
             "volumes": [
                 {"name": "work", "emptyDir": {}},
                 {"name": "tmp", "emptyDir": {}},
@@ -184,6 +159,35 @@ def deployment(
             "progressDeadlineSeconds": 300,
             "template": with_models(pod, served.models, served.image, served.application),
         },
+    }
+
+
+def _server(served: Served, resources: Manifest) -> Manifest:
+    """The container that answers."""
+    threads = max(1, int(served.share.cores))
+    return {
+        "name": "server",
+        "image": served.image,
+        "command": [
+            *("python", "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
+            *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
+        ],
+        "ports": [{"name": "http", "containerPort": PORT}],
+        "resources": resources,
+        "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
+        "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},
+        "livenessProbe": {
+            "httpGet": {"path": "/v2/health/live", "port": "http"},
+            "periodSeconds": 10,
+            "timeoutSeconds": 5,
+            "failureThreshold": 6,
+        },
+        "lifecycle": {"preStop": {"sleep": {"seconds": WITHDRAWN}}},
+        "volumeMounts": [
+            {"name": "work", "mountPath": WORK},
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
+            {"name": "told", "mountPath": TOLD, "readOnly": True},
+        ],
     }
 
 
