@@ -195,7 +195,14 @@ def _config() -> str:
 def _connection(config: str, limit: float) -> HTTPSConnection:
     server, context = _trust(config)
     where = urlsplit(server)
-    return HTTPSConnection(where.hostname or "", where.port, timeout=limit, context=context)
+    return _Connection(where.hostname or "", where.port, timeout=limit, context=context)
+
+
+class _Connection(HTTPSConnection):
+    """Closed when nobody holds it any more: that of an ended thread, or of a lab that is gone."""
+
+    def __del__(self) -> None:
+        self.close()
 
 
 @lru_cache(maxsize=2)

@@ -198,8 +198,9 @@ def test_utilization_rises_on_the_device_in_use_and_on_no_other(claims: Namespac
     claims.pod("worker", container=PLUGIN)
     uuid = identity(claims, "worker", own_device(claims, "worker"))["uuid"]
     assert _busiest(claims, node) < 0.2, "control: idle devices are idle"
+    # Far into the device, where nothing else of the tests has left data.
     before = _series(claims, node, "memory_used_bytes")
-    load = "end=$(($(date +%s)+6)); while [ $(date +%s) -lt $end ]; do dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=32 seek=8 conv=fsync,notrunc 2>/dev/null; done"
+    load = "end=$(($(date +%s)+6)); while [ $(date +%s) -lt $end ]; do dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=16 seek=44 conv=fsync,notrunc 2>/dev/null; done"
     program = claims.execute("worker", "sh", "-c", f"({load}) >/dev/null 2>&1 &")
     assert program.returncode == 0
     until(lambda: _series(claims, node, "utilization_ratio")[uuid] > 0.3, limit=10, what="utilization")
