@@ -15,9 +15,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
 
 from benchmarks.measuring import PLIMSOLL, ROOT, median, verdict
 from lab import layout, lifecycle, machines, nodes, requirements
@@ -30,7 +33,8 @@ SEED = 7
 LENGTH = 20
 """Seconds of the training whose overhead is measured."""
 RATE = 200
-"""Requests a second during an update."""
+"""Requests a second during an update and the loss of a node."""
+CONNECTIONS = 8
 TOY = """
 apiVersion: plimsoll.dev/v1alpha1
 kind: Application
@@ -39,7 +43,8 @@ spec:
   datasets: {prepared: {source: prepared.onnx}}
   models:
     toy: {train: {run: python train.py, inputs: [prepared], workers: 2, retries: 10, resources: {cpu: 0.1}}}
-  services: {toy: {model: toy, resources: {cpu: 0.5}}}
+  services:
+    toy: {model: toy, resources: {cpu: 0.3}, scale: {min: 2, max: 2}, latency: {p99: 100ms}}
 """
 TRAIN = """
 import os, pathlib, shutil, time
@@ -59,7 +64,8 @@ def main(arguments: list[str]) -> bool:
         print(f"  not measured: it needs {'; '.join(missing)}")
         return True
     chaos = int(arguments[arguments.index("--chaos") + 1]) if "--chaos" in arguments else CHAOS
-    lifecycle.up(2, 0, ADDONS, lambda _: None)
+    # With a third one can be lost that has neither the gateway nor the client.
+    lifecycle.up(3, 0, ADDONS, lambda _: None)
     with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
         os.environ["XDG_CONFIG_HOME"] = folder
         place = Path(folder)
@@ -180,52 +186,96 @@ def _pods() -> dict[str, str]:
 
 
 def _update(directory: Path) -> bool:
-    """A new version of a service under load from another pod."""
+    """A new version of a service under load from another pod, at the gateway."""
     place = toy(directory, 1)
     plimsoll(place, "run", "--target", "lab")
-    load = _Load("toy-toy.toy.svc")
+    load = _Load(_gateway())
     (place / "train.py").write_text((place / "train.py").read_text() + "# another\n")
     plimsoll(place, "run", "--target", "lab")
-    counts = load.stop()
+    answers = load.stop()
+    failed = [answer for answer in answers if answer.status != "200"]
+    print(f"  {len(answers)} answers during the update, {_per_second(answers):.0f} a second")
+    kept = verdict("failed requests during a rolling update", len(failed), 0, "")
+    return _node_loss(place) and kept
+
+
+def _node_loss(place: Path) -> bool:
+    """The node of a server goes from one moment to the next."""
+    gateways = {each["spec"]["nodeName"] for each in get("pods", namespace="envoy-gateway-system")}
+    servers = {
+        each["spec"]["nodeName"]
+        for each in get("pods", namespace="toy")
+        if "plimsoll.dev/service" in each["metadata"]["labels"]
+    }
+    victim = next(iter(sorted(servers - gateways)), None)
+    if victim is None:
+        print(f"  node loss: not measured, every server's node ({', '.join(servers)}) has the gateway too")
+        return False
+    elsewhere = next(each.name for each in nodes.all_nodes() if each.name != victim)
+    load = _Load(_gateway(), node=elsewhere)
+    nodes.kill(nodes.named(victim))
+    time.sleep(30)
+    answers = load.stop()
+    nodes.start(nodes.named(victim))
     plimsoll(place, "down", "--target", "lab")
-    failed = sum(count for code, count in counts.items() if code != "200")
-    print(f"  answers during the update, at about {RATE} requests a second: {counts}")
-    return verdict("failed requests during a rolling update", failed, 0, "")
+    failed = [answer for answer in answers if answer.status != "200"]
+    length = max(each.at for each in failed) - min(each.at for each in failed) + 1 if failed else 0
+    print(f"  {len(answers)} answers, {len(failed)} of them errors: {Counter(each.status for each in failed)}")
+    # Of what is asked in the ten seconds after the loss.
+    part = 100 * len(failed) / (10 * _per_second(answers))
+    kept = verdict("errors by the loss of a node, of ten seconds' requests", part, 1, "%")
+    return verdict("from the first error to the last", length, 10, "s") and kept
+
+
+def _gateway() -> str:
+    (found,) = get("gateway", namespace="toy")
+    return f"{found['status']['addresses'][0]['value']}/toy"
+
+
+class Answer(Struct, frozen=True):
+    """A request's status, "000" without any, and when it was answered, in seconds."""
+
+    status: str
+    at: int
+
+
+def _per_second(answers: list[Answer]) -> float:
+    return len(answers) / (max(each.at for each in answers) - min(each.at for each in answers) + 1)
 
 
 class _Load:
     """Requests from inside the cluster, one after the other on several connections, until it is stopped."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, node: str = "") -> None:
         body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
+        # One program asks a hundred times on one connection; `date` stands at each answer's side.
         ask = (
-            f"while [ ! -e /tmp/stop ]; do curl -s -o /dev/null -m 5 -w '%{{http_code}}\\n' -d '{body}' "
-            f"http://{host}/v2/models/toy/infer; sleep 0.03; done"
+            f"while [ ! -e /tmp/stop ]; do curl -s -o /dev/null -m 10 -w '%{{http_code}}\\n' -d '{body}' "
+            f"--rate {RATE // CONNECTIONS}/s 'http://{host}/v2/models/toy/infer?[1-50]' "
+            "| while read code; do echo $code $(date +%s); done; done"
         )
-        script = "; ".join([f"({ask}) & " for _ in range(8)]).replace("& ;", "&") + " wait"
+        script = " ".join([f"({ask}) &" for _ in range(CONNECTIONS)]) + " wait"
         container = {
             "name": "main",
             "image": "registry.k8s.io/e2e-test-images/agnhost:2.59",
             "command": ["sh", "-c", script],
         }
-        spec = {"restartPolicy": "Never", "containers": [container]}
+        spec = {"restartPolicy": "Never", "containers": [container], **({"nodeName": node} if node else {})}
         apply(
             json.dumps(
                 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "load", "namespace": "default"}, "spec": spec}
             )
         )
         kubectl("wait", "pod/load", "-ndefault", "--for=condition=Ready", "--timeout=60s", limit=70)
-        time.sleep(3)
+        time.sleep(5)
 
-    def stop(self) -> dict[str, int]:
+    def stop(self) -> list[Answer]:
         time.sleep(3)
         kubectl("exec", "load", "-ndefault", "--", "touch", "/tmp/stop")
         kubectl("wait", "pod/load", "-ndefault", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s", limit=70)
-        counts: dict[str, int] = {}
-        for line in kubectl("logs", "load", "-ndefault").splitlines():
-            counts[line] = counts.get(line, 0) + 1
+        lines = [line.split() for line in kubectl("logs", "load", "-ndefault").splitlines()]
         kubectl("delete", "pod", "load", "-ndefault", "--grace-period=0", "--force")
-        return counts
+        return [Answer(status, int(at)) for status, at in lines]
 
 
 def _chaos(directory: Path, runs: int) -> bool:

@@ -62,9 +62,12 @@ def get(kind: str, name: str = "", *, namespace: str | None = None) -> Any:
     """An object, or a list's items, as decoded JSON; without a namespace of 'default', with "*" of all."""
     resource = api.named(kind)
     found = api.request("GET", resource.path(None if namespace == "*" else namespace or "default", name))
-    if name:
-        return found
-    return [{"apiVersion": resource.group_version, "kind": resource.kind, **each} for each in found["items"]]
+    named = {"apiVersion": resource.group_version, "kind": resource.kind}
+    objects = [{**named, **each} for each in ([found] if name else found["items"])]
+    for each in objects:
+        # Who has set which field: longer than the rest, and of no interest here.
+        each["metadata"].pop("managedFields", None)
+    return objects[0] if name else objects
 
 
 def delete(kind: str, name: str = "", *, namespace: str | None = None, grace: int | None = None) -> None:

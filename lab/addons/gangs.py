@@ -68,7 +68,7 @@ def _controller(component: str, namespace: str, deployment: str, webhook: str) -
     )
     manifests = upstream.with_image(upstream.kustomized(component, "config/default"), image.names[0])
     # Two requests a second from a lab's few objects need no reserved half core.
-    upstream.each_container(manifests, lambda container: container.pop("resources", None))
+    upstream.each_container(upstream.asked_often(manifests), lambda container: container.pop("resources", None))
     definitions = [each for each in manifests if each["kind"] in ("CustomResourceDefinition", "Namespace")]
     rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
     return Prepared(

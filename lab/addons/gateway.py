@@ -61,7 +61,7 @@ def _controller_manifests(image: str) -> list[upstream.Manifest]:
     values["config"]["envoyGateway"]["extensionApis"] = {"enableEnvoyPatchPolicy": True, "enableBackend": True}
     rendered = upstream.chart("envoy-gateway", chart, "eg", NAMESPACE, values)
     manifests = [each for each in rendered if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
-    return upstream.with_image(manifests, image)
+    return upstream.with_image(upstream.asked_often(manifests), image)
 
 
 def _class(envoy: str) -> list[upstream.Manifest]:

@@ -27,7 +27,7 @@ def metrics_server() -> Prepared:
         "--kubelet-request-timeout=5s",
         "--kubelet-certificate-authority=/cluster/ca.crt",
     ]
-    container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
+    upstream.asked_often(manifests)
     container["volumeMounts"].append({"name": "cluster", "mountPath": "/cluster", "readOnly": True})
     spec["volumes"].append({"name": "cluster", "configMap": {"name": "kube-root-ca.crt"}})
     return Prepared(
@@ -95,6 +95,7 @@ def _server_manifests(image: str) -> list[upstream.Manifest]:
         **{f"{kind}Selector": everywhere for kind in ("serviceMonitor", "podMonitor", "rule", "scrapeConfig")},
         **{f"{kind}NamespaceSelector": everywhere for kind in ("serviceMonitor", "podMonitor", "rule", "scrapeConfig")},
         "additionalScrapeConfigs": {"name": "annotated-pods", "key": "scrape.yaml"},
+        "containers": [{"name": "config-reloader", "args": list(_RELOADER)}],
     }
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
@@ -124,6 +125,18 @@ def _server_manifests(image: str) -> list[upstream.Manifest]:
             "spec": spec,
         },
     ]
+
+
+# The operator's own arguments and an interval: its reloader watches a file that the kubelet replaces, so it sees the
+# first change only and then looks every three minutes (prometheus-operator/prometheus-operator#7366).
+_RELOADER = (
+    "--listen-address=:8080",
+    "--reload-url=http://localhost:9090/-/reload",
+    "--config-file=/etc/prometheus/config/prometheus.yaml.gz",
+    "--config-envsubst-file=/etc/prometheus/config_out/prometheus.env.yaml",
+    "--watched-dir=/etc/prometheus/rules/prometheus-lab-rulefiles-0",
+    "--watch-interval=3s",
+)
 
 
 # The old convention, still what many workloads carry: pods that ask to be scraped by an annotation.

@@ -25,15 +25,7 @@ def trainer() -> Prepared:
         "metadata": {"name": "kubeflow-trainer-webhook-cert", "namespace": namespace},
     }
     deployment = "kubeflow-trainer-controller-manager"
-    spec = upstream.found(manifests, "Deployment", deployment)["spec"]["template"]["spec"]
-    spec["containers"][0]["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
-    return _operator(
-        "trainer",
-        namespace,
-        deployment,
-        [*manifests, secret],
-        finish=_trainer_answers,
-    )
+    return _operator("trainer", namespace, deployment, [*manifests, secret], finish=_trainer_answers)
 
 
 def _trainer_answers() -> None:
@@ -61,8 +53,6 @@ def kuberay() -> Prepared:
     """KubeRay as upstream's default configuration has it."""
     namespace = "kuberay-system"
     manifests = upstream.kustomized("kuberay", "config/default", namespace=namespace)
-    container = upstream.found(manifests, "Deployment", "kuberay-operator")["spec"]["template"]["spec"]["containers"][0]
-    container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
     return _operator("kuberay", namespace, "kuberay-operator", manifests)
 
 
@@ -80,7 +70,7 @@ def _operator(
         user=_NOBODY,
     )
     upstream.with_image(manifests, image.names[0])
-    upstream.each_container(manifests, lambda container: container.pop("resources", None))
+    upstream.each_container(upstream.asked_often(manifests), lambda container: container.pop("resources", None))
     own = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     definitions = [each for each in manifests if each["kind"] == "CustomResourceDefinition"]
     rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]

@@ -21,7 +21,7 @@ def gatekeeper() -> Prepared:
     binary = folder_of(component) / "gatekeeper"
     image = Image((of_build("gatekeeper", component),), {"manager": binary}, entrypoint=("/manager",), user="1000:999")
     manifests = upstream.with_image(upstream.files("gatekeeper", "deploy/gatekeeper.yaml"), image.names[0])
-    upstream.each_container(manifests, lambda container: container.pop("resources", None))
+    upstream.each_container(upstream.asked_often(manifests), lambda container: container.pop("resources", None))
     for name in _PROGRAMS:
         upstream.found(manifests, "Deployment", name)["spec"]["replicas"] = 1
     definitions = [each for each in manifests if each["kind"] in ("CustomResourceDefinition", "Namespace")]

@@ -95,7 +95,7 @@ def _configure(manifests: list[upstream.Manifest], exposed: bool) -> None:
     template["spec"]["containers"] = [each for each in template["spec"]["containers"] if each["name"] != _SIDECAR]
     (container,) = template["spec"]["containers"]
     container.pop("resources")
-    container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
+    upstream.asked_often(manifests)
     # It reads its settings when it starts: with others it has to start again.
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     template["metadata"]["annotations"]["plimsoll.dev/settings"] = digest

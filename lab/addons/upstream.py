@@ -135,6 +135,17 @@ def with_image(manifests: list[Manifest], image: str) -> list[Manifest]:
     return manifests
 
 
+def asked_often(manifests: list[Manifest]) -> list[Manifest]:
+    """The manifests with readiness asked for at once and every other second: a lab waits for each of them."""
+
+    def change(container: Manifest) -> None:
+        if "readinessProbe" in container:
+            container["readinessProbe"] |= {"initialDelaySeconds": 1, "periodSeconds": 2}
+
+    each_container(manifests, change)
+    return manifests
+
+
 def found(manifests: Iterable[Manifest], kind: str, name: str) -> Manifest:
     """One object of the manifests. Raises LabError when upstream no longer has it."""
     for each in manifests:

@@ -53,5 +53,5 @@ def test_the_example_goes_from_work_orders_to_predictions(tmp_path: Path) -> Non
 
 
 def test_kills_at_random_moments_change_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert kills.main(["4"]), capsys.readouterr().out
-    assert capsys.readouterr().out.splitlines()[-1] == "4/4"
+    assert kills.main(["2"]), capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[-1] == "2/2"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
 
 from lab.kubectl import apply, get, kubectl
-from tests.lab.cluster import until
+from tests.lab.cluster import Namespace, until
 from tests.lab.conftest import Up
 from tests.lab.kubernetes.conftest import ROWS, Application
 
@@ -113,6 +117,87 @@ def test_what_no_node_can_give_is_said_before_anything_is_made(up: Up, applicati
     assert "train/toy wants 64 processor cores together; lab has" in done.stderr
     assert "plimsoll.yaml:" in done.stderr
     assert not application.left()
+
+
+def test_versions_share_the_traffic_at_the_gateway_and_change_without_a_failed_request(
+    up: Up, application: Application, namespace: Namespace
+) -> None:
+    up(*ADDONS)
+    (application.directory / "plimsoll.yaml").write_text(
+        (application.directory / "plimsoll.yaml").read_text().partition("  batches:")[0]
+    )
+    assert application.plimsoll("run", "--target", "lab").returncode == 0
+    namespace.pod("client")
+    ask = _Asking(namespace, application.name)
+    until(lambda: ask.versions(1) == {"1": 1}, limit=60, what="a first answer at the gateway")
+    application.change("shutil.copy", "# Another version of the same model.\nshutil.copy", "train.py")
+    application.change("toy: {model: toy,", f"toy: {{model: {SHARES},")
+    with ask.meanwhile() as seen:
+        done = application.plimsoll("run", "--target", "lab")
+        assert done.returncode == 0, done.stdout + done.stderr
+        until(lambda: ask.versions(100)["2"] > 0, limit=60, what="an answer of the second version")
+        # 30 % of 300 is 90, with 7.9 each: six of them hold in all but one of a billion runs.
+        assert 43 <= ask.versions(300)["2"] <= 137
+        assert ask.versions(20, "-H", "cohort:beta") == {"2": 20}
+        servers = _server_pods(application)
+        application.change("weight: 70", "weight: 0")
+        application.change("weight: 30", "weight: 100")
+        assert application.plimsoll("run", "--target", "lab").returncode == 0
+        until(lambda: ask.versions(50) == {"2": 50}, limit=60, what="all answers from the second version")
+        assert _server_pods(application) == servers, "a change of weights has replaced servers"
+        application.change(SHARES, "toy@2")
+        assert application.plimsoll("run", "--target", "lab").returncode == 0
+        assert ask.versions(50) == {"2": 50}
+    assert set(seen) == {"200"}, seen
+    until(lambda: len(_server_pods(application)) == 1, limit=60, what="the end of the servers of before")
+
+
+SHARES = "[{model: toy@1, weight: 70}, {model: toy@2, weight: 30, headers: {cohort: beta}}]"
+
+
+def _server_pods(application: Application) -> set[str]:
+    pods = get("pods", namespace=application.name)
+    return {each["metadata"]["name"] for each in pods if "plimsoll.dev/service" in each["metadata"]["labels"]}
+
+
+class _Asking:
+    """Requests to the service from inside the cluster, at the application's gateway."""
+
+    def __init__(self, namespace: Namespace, application: str) -> None:
+        self._namespace = namespace
+        gateways = get("gateway", namespace=application)
+        self._url = f"http://{gateways[0]['status']['addresses'][0]['value']}/toy/v2/models/toy/infer"
+
+    def _curl(self, count: int, form: str, *options: str) -> str:
+        body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
+        words = " ".join(f"'{option}'" for option in options)
+        return f"curl -s -m 10 {words} -w '{form}\\n' -d '{body}' '{self._url}?[1-{count}]'"
+
+    def versions(self, count: int, *options: str) -> Counter[str]:
+        """The versions that have answered; an error counts as its words."""
+        answered = self._namespace.execute("client", "sh", "-c", self._curl(count, "", *options), limit=120).stdout
+        return Counter(_version(line) for line in answered.splitlines())
+
+    @contextlib.contextmanager
+    def meanwhile(self) -> Iterator[Counter[str]]:
+        """Asks all the while, and counts the statuses at the end."""
+        ask = self._curl(1, "%{http_code}").replace("curl -s", "curl -s -o /dev/null")
+        loop = f"rm -f /tmp/stop; while [ ! -e /tmp/stop ]; do {ask}; sleep 0.05; done"
+        seen: Counter[str] = Counter()
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(self._namespace.execute, "client", "sh", "-c", loop, limit=500)
+            try:
+                yield seen
+            finally:
+                self._namespace.execute("client", "touch", "/tmp/stop")
+                seen.update(running.result().stdout.split())
+
+
+def _version(line: str) -> str:
+    try:
+        return str(json.loads(line)["model_version"])
+    except (ValueError, KeyError):
+        return line
 
 
 def test_a_model_that_nobody_trusted_has_signed_is_not_served(up: Up, application: Application) -> None:

@@ -19,8 +19,9 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import Cluster, Node
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod
-from plimsoll.targets.kubernetes.manifests.serving import Served, objects
+from plimsoll.targets.kubernetes.manifests.serving import objects
 
 KEY = "0123456789abcdef" * 4
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
@@ -156,6 +157,64 @@ def test_a_change_of_what_servers_are_told_replaces_them() -> None:
     other = objects(msgspec.structs.replace(served(), file=shares), cluster(), "service", "annotations")
     told = next(each for each in other if each["kind"] == "ConfigMap")
     assert told["metadata"]["name"] != before["ConfigMap"]["metadata"]["name"]
+
+
+def versions(*shares: TrafficShare) -> list[dict[str, Any]]:
+    """The objects of a service of as many versions, behind Envoy Gateway."""
+    models = tuple(
+        ModelFile(name="triage", version=each.version, path=f"/w/models/{each.version}/m.onnx") for each in shares
+    )
+    places = {f"/w/models/{each.version}": f"r/m@sha256:{each.version}" for each in shares}
+    one = msgspec.structs.replace(
+        served(latency=0.2), file=ServiceFile(models=models, traffic={"triage": shares}), models=places
+    )
+    where = cluster(gateways=("lab",), served=frozenset({"gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy"}))
+    return objects(one, where, "gateway", "operator")
+
+
+def of_kind(found: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
+    return {each["metadata"]["name"]: each for each in found if each["kind"] == kind}
+
+
+def test_versions_have_servers_of_their_own_among_which_the_route_shares() -> None:
+    found = versions(
+        TrafficShare(version="2", weight=10, headers={"cohort": "beta"}),
+        TrafficShare(version="1", weight=90),
+        TrafficShare(version="3", shadow=25),
+    )
+    deployments, services = of_kind(found, "Deployment"), of_kind(found, "Service")
+    assert list(deployments) == ["app-triage-v1", "app-triage-v2", "app-triage-v3"]
+    for name, deployment in deployments.items():
+        (puller,) = deployment["spec"]["template"]["spec"]["initContainers"]
+        assert f"r/m@sha256:{name[-1]}" in puller["command"]
+        pods = deployment["spec"]["template"]["metadata"]["labels"]
+        assert services[name]["spec"]["selector"].items() <= pods.items()
+    assert services["app-triage"]["spec"]["selector"]["plimsoll.dev/version"] == "1"
+    rules = of_kind(found, "HTTPRoute")["app-triage"]["spec"]["rules"]
+    *named, last = rules
+    assert {each["name"]: each["weight"] for each in last["backendRefs"]} == {
+        "app-triage-v1": 90,
+        "app-triage-v2": 10,
+        "app-triage-v3": 0,
+    }
+    assert last["filters"][1]["requestMirror"] == {"backendRef": {"name": "app-triage-v3", "port": 80}, "percent": 25}
+    beta = next(rule for rule in named if "headers" in rule["matches"][0])
+    assert [each["name"] for each in beta["backendRefs"]] == ["app-triage-v2"]
+    monitor = of_kind(found, "ServiceMonitor")["app-triage"]["spec"]["selector"]
+    assert monitor["matchExpressions"] == [{"key": "plimsoll.dev/version", "operator": "Exists"}]
+
+
+def test_a_change_of_weights_leaves_the_servers_as_they_are() -> None:
+    before = versions(TrafficShare(version="1", weight=90), TrafficShare(version="2", weight=10))
+    after = versions(TrafficShare(version="1", weight=50), TrafficShare(version="2", weight=50))
+    assert of_kind(before, "Deployment") == of_kind(after, "Deployment")
+    assert of_kind(before, "HTTPRoute") != of_kind(after, "HTTPRoute")
+
+
+def test_a_gateway_that_can_asks_another_server_when_one_is_gone() -> None:
+    (policy,) = of_kind(versions(TrafficShare(version="1", weight=100)), "BackendTrafficPolicy").values()
+    assert policy["spec"]["retry"]["perRetry"] == {"timeout": "2000ms"}
+    assert "BackendTrafficPolicy" not in made()
 
 
 def test_a_service_that_scales_leaves_its_number_to_the_autoscaler_by_the_best_figure_there_is() -> None:

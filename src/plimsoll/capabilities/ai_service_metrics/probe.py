@@ -24,7 +24,9 @@ from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.targets.kubernetes.objects import has_condition
 
 _START_LIMIT = 120.0
-_COLLECTED_LIMIT = 180.0
+# A minute and a half until a kubelet has mounted what Prometheus is to scrape, up to three until the operator's
+# reloader has seen it, and the interval of a scrape.
+_COLLECTED_LIMIT = 330.0
 _ANOTHER_ROUND = 15.0
 
 

@@ -22,7 +22,9 @@ from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, unknown
 
 _START_LIMIT = 120.0
-_READ_LIMIT = 120.0
+# A minute and a half until a kubelet has mounted what Prometheus is to scrape, up to three until the operator's
+# reloader has seen it, and the adapter's and the autoscaler's own rounds.
+_READ_LIMIT = 360.0
 _SCALE_LIMIT = 180.0
 # More than the fifteen seconds after which an autoscaler looks again by default.
 _CALM = 16.0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from plimsoll.errors import TargetError
 from plimsoll.registry.keys import KeyRing
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
-from plimsoll.targets.kubernetes.cluster import DRA, GATEWAY, JOBSET, KUEUE, MONITORING, POD_GROUP, TRAINER
+from plimsoll.targets.kubernetes.cluster import DRA, ENVOY, GATEWAY, JOBSET, KUEUE, MONITORING, POD_GROUP, TRAINER
 from plimsoll.targets.kubernetes.context import Context
 from plimsoll.targets.kubernetes.manifests.models import trust
 from plimsoll.targets.kubernetes.objects import has_condition
@@ -18,6 +18,7 @@ GONE_LIMIT = 90.0
 """Seconds for everything of an application to end: servers drain first."""
 OURS = "plimsoll.dev/made"
 KINDS = (
+    (ENVOY, "BackendTrafficPolicy"),
     (GATEWAY, "HTTPRoute"),
     (GATEWAY, "Gateway"),
     (MONITORING, "ServiceMonitor"),
@@ -85,9 +86,27 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     for each in api.list("apps/v1", "Deployment", namespace, selector):
         service = each["metadata"]["labels"].get(names.SERVICE)
         if service and each.get("status", {}).get("availableReplicas", 0):
-            inside = f"http://{each['metadata']['name']}.{namespace}.svc"
+            inside = f"http://{names.service(application, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
     return found
+
+
+def prune(api: Api, application: str, namespace: str, service: str, kept: Iterable[Manifest]) -> list[str]:
+    """Delete what a service had before and no longer has, such as a version's servers; gives it as kind/name."""
+    wanted = {(each["kind"], each["metadata"]["name"]) for each in kept}
+    selector = names.selector({**names.of_application(application), names.SERVICE: service})
+    removed = []
+    for api_version, kind in KINDS:
+        if not api.serves(api_version, kind):
+            continue
+        for each in api.list(api_version, kind, namespace, selector):
+            name = each["metadata"]["name"]
+            # What a controller has made for one of ours goes with it.
+            if (kind, name) in wanted or each["metadata"].get("ownerReferences"):
+                continue
+            api.delete(api_version, kind, name, namespace)
+            removed.append(f"{kind}/{name}")
+    return removed
 
 
 def remove(api: Api, application: str, namespace: str) -> list[str]:

@@ -6,15 +6,21 @@ from typing import Any
 
 import msgspec
 
+from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import MONITORING
 from plimsoll.telemetry.alerts import rule_groups
 from plimsoll.telemetry.dashboard import dashboard
 
 Manifest = dict[str, Any]
+_HAS_VERSION = {"key": names.VERSION, "operator": "Exists"}
 
 
-def monitoring(name: str, service: str, model: str, labels: dict[str, str], p99: float | None) -> list[Manifest]:
+def monitoring(
+    name: str, service: str, model: str, labels: dict[str, str], p99: float | None, *, apart: bool = False
+) -> list[Manifest]:
     """Objects of the Prometheus operator, and the dashboard where Grafana's sidecar looks for one.
+
+    With versions `apart`, pods are found by their version's Service, not a second time by the common one.
 
     `p99` is the promised latency in seconds. Source: monitoring.coreos.com/v1; the label is the default of Grafana's
     chart.
@@ -25,7 +31,9 @@ def monitoring(name: str, service: str, model: str, labels: dict[str, str], p99:
             "kind": "ServiceMonitor",
             "metadata": {"name": name, "labels": labels},
             "spec": {
-                "selector": {"matchLabels": labels},
+                "selector": {"matchLabels": labels, "matchExpressions": [_HAS_VERSION]}
+                if apart
+                else {"matchLabels": labels},
                 "endpoints": [{"port": "http", "path": "/metrics", "interval": "15s"}],
             },
         },

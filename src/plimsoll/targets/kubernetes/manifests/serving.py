@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from plimsoll.application.model import Scale
-from plimsoll.planning.steps import Share
 from plimsoll.runtime.errand import WORK
-from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import GATEWAY, Cluster
+from plimsoll.targets.kubernetes.cluster import Cluster
+from plimsoll.targets.kubernetes.manifests.groups import Group, Served, grouped
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
 from plimsoll.targets.kubernetes.manifests.pod import (
@@ -23,10 +20,10 @@ from plimsoll.targets.kubernetes.manifests.pod import (
     authorities_volume,
     wanted,
 )
+from plimsoll.targets.kubernetes.manifests.traffic import ways_in
 
 Manifest = dict[str, Any]
 PORT = 8080
-GATEWAY_NAME = "plimsoll"
 TOLD = "/plimsoll/service"
 UNDER_WAY = "plimsoll_requests_under_way"
 """The server's own count of requests that are not answered yet, per pod."""
@@ -36,42 +33,35 @@ WITHDRAWN = 5
 """Seconds between a pod's end being decided and its server being told: until then balancers still send requests."""
 
 
-class Served(Struct, frozen=True, kw_only=True):
-    """What a service serves. `models` are references by the directory in which their files are to be.
-
-    `latency` is the promised 99th percentile in seconds.
-    """
-
-    application: str
-    service: str
-    file: ServiceFile
-    models: Mapping[str, str]
-    key: str
-    share: Share
-    image: str
-    scale: Scale = Scale()
-    latency: float | None = None
-
-
 def objects(served: Served, cluster: Cluster, traffic: str, metrics: str) -> list[Manifest]:
-    """All objects of a service, in the order in which they are applied."""
+    """All objects of a service, in the order in which they are applied; what leads requests to its servers comes last.
+
+    Behind a gateway each version has servers of its own, among which the route shares; elsewhere every server has all
+    versions and shares the requests itself.
+    """
     name = names.service(served.application, served.service)
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
-    told = _told(name, served, labels)
-    found = [
-        service_account(served.application),
-        told,
-        _policy(name, labels),
-        _service(name, labels),
-        deployment(name, served, cluster, labels, told["metadata"]["name"], annotated=metrics == "annotations"),
-        _budget(name, labels),
-    ]
-    if served.scale.max > served.scale.min:
-        found.append(autoscaler(name, served.scale, labels, own_metric=cluster.custom_metrics))
+    groups = grouped(name, served, labels, apart=traffic == "gateway")
+    found = [service_account(served.application), _policy(name, labels), _budget(name, labels)]
+    for each in groups:
+        found += _servers(each, cluster, annotated=metrics == "annotations")
     if metrics == "operator":
-        found += monitoring(name, served.service, served.file.models[0].name, labels, served.latency)
+        model, apart = served.file.models[0].name, len(groups) > 1
+        found += monitoring(name, served.service, model, labels, served.latency, apart=apart)
+    found += [_service(each.name, each.labels) for each in groups if each.version]
+    found.append(_service(name, labels, to=groups[0].labels))
     if traffic == "gateway":
-        found += [gateway(served.application, cluster.gateways[0]), _route(name, served, labels)]
+        found += ways_in(name, served.application, served.service, labels, groups, cluster)
+    return found
+
+
+def _servers(group: Group, cluster: Cluster, *, annotated: bool) -> list[Manifest]:
+    """The servers of one group, with what they are told and what scales them."""
+    told = _told(group)
+    found = [told, deployment(group, cluster, told["metadata"]["name"], annotated=annotated)]
+    scale = group.served.scale
+    if scale.max > scale.min:
+        found.append(autoscaler(group.name, scale, group.labels, own_metric=cluster.custom_metrics))
     return found
 
 
@@ -85,16 +75,19 @@ def service_account(application: str) -> Manifest:
     }
 
 
-def _told(name: str, served: Served, labels: dict[str, str]) -> Manifest:
+def _told(group: Group) -> Manifest:
     """What the servers read. Its name changes with its content: pods follow a change as they follow a new image."""
-    text = msgspec.json.encode(served.file, order="deterministic").decode()
-    mark = hashlib.sha256(text.encode()).hexdigest()[:8]
+    text = msgspec.json.encode(group.served.file, order="deterministic").decode()
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": f"{name}-{mark}", "labels": labels},
+        "metadata": {"name": f"{group.name}-{_mark(text)[:8]}", "labels": group.labels},
         "data": {"service.json": text},
     }
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def autoscaler(name: str, scale: Scale, labels: dict[str, str], *, own_metric: bool) -> Manifest:
@@ -117,19 +110,16 @@ def autoscaler(name: str, scale: Scale, labels: dict[str, str], *, own_metric: b
     }
 
 
-def deployment(
-    name: str, served: Served, cluster: Cluster, labels: dict[str, str], told: str, *, annotated: bool = False
-) -> Manifest:
-    """The servers. A new version replaces them one by one, each only once its successor has verified its model."""
+def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = False) -> Manifest:
+    """The servers. A new version replaces them one by one, each only once its successor has verified its model.
+
+    The step's key stands on the deployment alone: a change that is none to its pods, such as of weights, leaves them.
+    """
+    name, served, labels = group.name, group.served, group.labels
     claims, resources = wanted(served.share, cluster)
+    scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)} if annotated else {}
     pod: Manifest = {
-        "metadata": {
-            "labels": labels,
-            "annotations": {
-                names.KEY: served.key,
-                **({"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)} if annotated else {}),
-            },
-        },
+        "metadata": {"labels": labels, "annotations": scraped},
         "spec": {
             "serviceAccountName": served.application,
             "automountServiceAccountToken": False,
@@ -147,6 +137,8 @@ def deployment(
             **claims,
         },
     }
+    template = with_models(pod, served.models, served.image, served.application)
+    template["metadata"]["annotations"][names.KEY] = _mark(msgspec.json.encode(template, order="sorted").decode())
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -157,7 +149,7 @@ def deployment(
             "selector": {"matchLabels": labels},
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
             "progressDeadlineSeconds": 300,
-            "template": with_models(pod, served.models, served.image, served.application),
+            "template": template,
         },
     }
 
@@ -200,12 +192,12 @@ def _spread(labels: dict[str, str]) -> Manifest:
     }
 
 
-def _service(name: str, labels: dict[str, str]) -> Manifest:
+def _service(name: str, labels: dict[str, str], to: dict[str, str] | None = None) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "labels": labels},
-        "spec": {"selector": labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+        "spec": {"selector": to or labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
     }
 
 
@@ -230,34 +222,4 @@ def _budget(name: str, labels: dict[str, str]) -> Manifest:
         "kind": "PodDisruptionBudget",
         "metadata": {"name": name, "labels": labels},
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
-    }
-
-
-def gateway(application: str, class_name: str) -> Manifest:
-    """One way in for all services of an application. Source: Gateway API v1."""
-    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}}
-    return {
-        "apiVersion": GATEWAY,
-        "kind": "Gateway",
-        "metadata": {"name": f"{application}-{GATEWAY_NAME}", "labels": names.of_application(application)},
-        "spec": {"gatewayClassName": class_name, "listeners": [listener]},
-    }
-
-
-def _route(name: str, served: Served, labels: dict[str, str]) -> Manifest:
-    """`/SERVICE/v2/…` at the gateway is `/v2/…` of the service."""
-    rewrite = {
-        "type": "URLRewrite",
-        "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
-    }
-    rule = {
-        "matches": [{"path": {"type": "PathPrefix", "value": f"/{served.service}"}}],
-        "filters": [rewrite],
-        "backendRefs": [{"name": name, "port": 80}],
-    }
-    return {
-        "apiVersion": GATEWAY,
-        "kind": "HTTPRoute",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {"parentRefs": [{"name": f"{served.application}-{GATEWAY_NAME}"}], "rules": [rule]},
     }

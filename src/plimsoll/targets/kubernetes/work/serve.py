@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from pathlib import Path
 
 from plimsoll.application.model import Scale
+from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Serve, Step
 from plimsoll.runtime.proof import prove
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.forward import to_service
+from plimsoll.targets.kubernetes.housekeeping import prune
+from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.models import MODEL
-from plimsoll.targets.kubernetes.manifests.serving import Served, objects
+from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.watching import LOOK
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.local.attempt import Outcome, failed
@@ -21,36 +25,36 @@ from plimsoll.targets.local.models import onnx_name
 from plimsoll.targets.local.servers import model_file
 from plimsoll.targets.services import service_file, shares_of
 
+LEADING = ("Service", "Gateway", "HTTPRoute", "BackendTrafficPolicy")
 READY_LIMIT = 300.0
 """Seconds for all servers of a service to be ready: nodes may have to pull its image first."""
 
 
 def serve(attempt: Attempt) -> Progress:
-    """Bring the service up, or to its new version; it stays up until `plimsoll down`."""
+    """Bring the service up, or to its new version; it stays up until `plimsoll down`.
+
+    What leads requests to servers is applied once they are ready, and what was there before is removed after that: at
+    no moment a request is led to nobody.
+    """
     context = attempt.context
     served = served_of(attempt.step, context)
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen["traffic"], context.chosen["metrics"])
-    for manifest in manifests:
-        context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
     name = names.service(context.application, served.service)
-    deadline = began + READY_LIMIT
-    said = ""
-    while not _rolled_out(found := context.api.get("apps/v1", "Deployment", name, context.namespace)):
-        if attempt.stopping.is_set():
-            return Outcome(state="stopped", reason="stopped")
-        reason, hopeless = _waits(context, served, found)
-        if reason and reason != said:
-            yield attempt.seen("waiting", reason=reason)
-            said = reason
-        if hopeless:
-            return failed(reason)
-        if time.monotonic() > deadline:
-            return failed(f"the service was not ready within {READY_LIMIT:g} s: {reason or 'no reason is given'}")
-        attempt.stopping.wait(LOOK)
+    leading = [each for each in manifests if each["kind"] in LEADING]
+    for manifest in manifests:
+        if manifest not in leading or not _is_there(context, manifest):
+            _apply(context, manifest)
+    unready = yield from _until_ready(attempt, served, [each for each in manifests if each["kind"] == "Deployment"])
+    if unready is not None:
+        return unready
+    for manifest in leading:
+        _apply(context, manifest)
     ready = time.monotonic() - began
     with to_service(context.api, context.namespace, name) as address:
         latency = prove(f"http://{address}", served.file.models[0].name)
+    if removed := prune(context.api, context.application, context.namespace, served.service, manifests):
+        yield attempt.seen("waiting", reason=f"{len(removed)} objects of before are removed")
     return Outcome(
         state="done",
         result={
@@ -61,6 +65,46 @@ def serve(attempt: Attempt) -> Progress:
             "url": f"http://{name}.{context.namespace}.svc",
         },
     )
+
+
+def _apply(context: Context, manifest: Manifest) -> None:
+    context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
+
+
+def _is_there(context: Context, manifest: Manifest) -> bool:
+    try:
+        context.api.get(manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"], context.namespace)
+    except ApiError as error:
+        if error.status == 404:
+            return False
+        raise
+    return True
+
+
+def _until_ready(
+    attempt: Attempt, served: Served, wanted: list[Manifest]
+) -> Generator[Observation, None, Outcome | None]:
+    """Waits until every server is ready; gives what the step comes to when that is not going to be."""
+    context, said = attempt.context, ""
+    deadline = time.monotonic() + READY_LIMIT
+    waiting = [each["metadata"]["name"] for each in wanted]
+    while waiting:
+        found = context.api.get("apps/v1", "Deployment", waiting[0], context.namespace)
+        if _rolled_out(found):
+            waiting.pop(0)
+            continue
+        if attempt.stopping.is_set():
+            return Outcome(state="stopped", reason="stopped")
+        reason, hopeless = _waits(context, found)
+        if reason and reason != said:
+            yield attempt.seen("waiting", reason=reason)
+            said = reason
+        if hopeless:
+            return failed(reason)
+        if time.monotonic() > deadline:
+            return failed(f"the service was not ready within {READY_LIMIT:g} s: {reason or 'no reason is given'}")
+        attempt.stopping.wait(LOOK)
+    return None
 
 
 def served_of(step: Step, context: Context) -> Served:
@@ -89,14 +133,11 @@ def served_of(step: Step, context: Context) -> Served:
 
 def is_up(api: Api, application: str, namespace: str, step_key: str, service: str) -> bool:
     """Whether the service of exactly this key is there and whole."""
-    name = names.service(application, service)
-    try:
-        found = api.get("apps/v1", "Deployment", name, namespace)
-    except ApiError as error:
-        if error.status == 404:
-            return False
-        raise
-    return found["metadata"].get("annotations", {}).get(names.KEY) == step_key and _rolled_out(found)
+    selector = names.selector({**names.of_application(application), names.SERVICE: service})
+    found = api.list("apps/v1", "Deployment", namespace, selector)
+    return bool(found) and all(
+        each["metadata"].get("annotations", {}).get(names.KEY) == step_key and _rolled_out(each) for each in found
+    )
 
 
 def _rolled_out(found: Manifest) -> bool:
@@ -107,13 +148,14 @@ def _rolled_out(found: Manifest) -> bool:
     )
 
 
-def _waits(context: Context, served: Served, found: Manifest) -> tuple[str, bool]:
+def _waits(context: Context, found: Manifest) -> tuple[str, bool]:
     """Why the newest pods are not ready, in words, and whether waiting is of no use."""
     selector = names.selector(found["spec"]["selector"]["matchLabels"])
+    key = found["spec"]["template"]["metadata"]["annotations"][names.KEY]
     newest = [
         pod
         for pod in context.api.list("v1", "Pod", context.namespace, selector)
-        if pod["metadata"].get("annotations", {}).get(names.KEY) == served.key
+        if pod["metadata"].get("annotations", {}).get(names.KEY) == key
     ]
     refused = next((said for pod in newest if (said := _refused(pod))), "")
     if refused:

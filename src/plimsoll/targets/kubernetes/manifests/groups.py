@@ -1,0 +1,71 @@
+"""A service's servers by what they have: all versions together, or each version apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.application.model import Scale
+from plimsoll.planning.steps import Share
+from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.runtime.server.traffic import Share as TrafficShare
+from plimsoll.targets.kubernetes import names
+
+
+class Served(Struct, frozen=True, kw_only=True):
+    """What a service serves. `models` are references by the directory in which their files are to be.
+
+    `latency` is the promised 99th percentile in seconds.
+    """
+
+    application: str
+    service: str
+    file: ServiceFile
+    models: Mapping[str, str]
+    key: str
+    share: Share
+    image: str
+    scale: Scale = Scale()
+    latency: float | None = None
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """Servers that have the same. `version` and `traffic` are of the one version that they have, when it is apart."""
+
+    name: str
+    served: Served
+    labels: dict[str, str]
+    version: str = ""
+    traffic: TrafficShare | None = None
+
+
+def grouped(name: str, served: Served, labels: dict[str, str], *, apart: bool) -> list[Group]:
+    """The groups of a service, the one with the most traffic first. A single version has no need to be apart."""
+    shares = next(iter(served.file.traffic.values()), ())
+    if not apart or len(shares) < 2:
+        return [Group(name=name, served=served, labels=labels)]
+    ordered = sorted(shares, key=lambda share: -share.weight)
+    return [
+        Group(
+            name=f"{name}-{names.short(f'v{share.version}', 12)}",
+            served=_of_version(served, share.version),
+            labels={**labels, names.VERSION: share.version},
+            version=share.version,
+            traffic=share,
+        )
+        for share in ordered
+    ]
+
+
+def _of_version(served: Served, version: str) -> Served:
+    """The service with this version alone, and without shares: its servers answer whatever reaches them."""
+    models = tuple(each for each in served.file.models if each.version == version)
+    kept = {str(PurePosixPath(each.path).parent) for each in models}
+    return msgspec.structs.replace(
+        served,
+        file=msgspec.structs.replace(served.file, models=models, traffic={}),
+        models={place: reference for place, reference in served.models.items() if place in kept},
+    )

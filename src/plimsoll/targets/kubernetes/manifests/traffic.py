@@ -1,0 +1,132 @@
+"""How requests from outside find a service's servers: gateway and route, with each version's share. Gateway API v1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.cluster import ENVOY, GATEWAY, Cluster
+from plimsoll.targets.kubernetes.manifests.groups import Group
+
+Manifest = dict[str, Any]
+GATEWAY_NAME = "plimsoll"
+ATTEMPTS = 3
+"""Servers that are tried before a request is given up, the first included."""
+OVERDUE = 10
+"""So many times the promised latency, and a server is taken for gone and another is asked."""
+
+
+def ways_in(
+    name: str, application: str, service: str, labels: dict[str, str], groups: Sequence[Group], cluster: Cluster
+) -> list[Manifest]:
+    """The application's gateway, the service's route, and what the gateway does when a server does not answer."""
+    found = [gateway(application, cluster.gateways[0]), route(name, application, service, labels, groups)]
+    if cluster.serves(f"{ENVOY}/BackendTrafficPolicy"):
+        found.append(patience(name, labels, groups[0].served.latency))
+    return found
+
+
+def gateway(application: str, class_name: str) -> Manifest:
+    """One way in for all services of an application."""
+    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}}
+    return {
+        "apiVersion": GATEWAY,
+        "kind": "Gateway",
+        "metadata": {"name": f"{application}-{GATEWAY_NAME}", "labels": names.of_application(application)},
+        "spec": {"gatewayClassName": class_name, "listeners": [listener]},
+    }
+
+
+def route(name: str, application: str, service: str, labels: dict[str, str], groups: Sequence[Group]) -> Manifest:
+    """`/SERVICE/v2/…` at the gateway is `/v2/…` of the service; of several versions by header, name or weight."""
+    return {
+        "apiVersion": GATEWAY,
+        "kind": "HTTPRoute",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "parentRefs": [{"name": f"{application}-{GATEWAY_NAME}"}],
+            "rules": _rules(name, f"/{service}", groups),
+        },
+    }
+
+
+def _rules(name: str, prefix: str, groups: Sequence[Group]) -> list[Manifest]:
+    apart = [(group, group.traffic) for group in groups if group.traffic is not None]
+    if not apart:
+        return [_rule(prefix, "/", [{"name": name, "port": 80}])]
+    rules = []
+    for group, share in apart:
+        own = [{"name": group.name, "port": 80}]
+        for model in group.served.file.models:
+            named = f"/v2/models/{model.name}/versions/{group.version}"
+            rules.append(_rule(f"{prefix}{named}", named, own))
+        if share.headers:
+            headers = [{"name": word, "value": value} for word, value in sorted(share.headers.items())]
+            rules.append(_rule(prefix, "/", own, headers=headers, mirrors=_mirrors(groups, group)))
+    weighted = [{"name": group.name, "port": 80, "weight": share.weight} for group, share in apart]
+    rules.append(_rule(prefix, "/", weighted, mirrors=_mirrors(groups, None)))
+    return rules
+
+
+def _mirrors(groups: Sequence[Group], answering: Group | None) -> list[Manifest]:
+    """A copy of so many per cent of the requests to each shadow but the one that answers."""
+    return [
+        {
+            "type": "RequestMirror",
+            "requestMirror": {"backendRef": {"name": group.name, "port": 80}, "percent": group.traffic.shadow},
+        }
+        for group in groups
+        if group.traffic is not None and group.traffic.shadow and group is not answering
+    ]
+
+
+def _rule(
+    prefix: str,
+    becomes: str,
+    backends: list[Manifest],
+    *,
+    headers: list[Manifest] | None = None,
+    mirrors: Sequence[Manifest] = (),
+) -> Manifest:
+    rewrite = {
+        "type": "URLRewrite",
+        "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": becomes}},
+    }
+    match: Manifest = {"path": {"type": "PathPrefix", "value": prefix}}
+    if headers:
+        match["headers"] = headers
+    return {"matches": [match], "filters": [rewrite, *mirrors], "backendRefs": backends}
+
+
+def patience(name: str, labels: dict[str, str], latency: float | None) -> Manifest:
+    """What Envoy Gateway does about a server that is gone before the cluster knows: it looks itself, and asks another.
+
+    A prediction asked twice is answered twice alike, so that a request may be sent again. `latency` is the promised
+    one, in seconds; without any a request that a server has taken is waited for. Source: Envoy Gateway's API.
+    """
+    retry: Manifest = {
+        "numRetries": ATTEMPTS - 1,
+        "retryOn": {"triggers": ["connect-failure", "refused-stream", "reset"]},
+    }
+    if latency is not None:
+        retry["perRetry"] = {"timeout": f"{round(1000 * max(1.0, OVERDUE * latency))}ms"}
+    look = {
+        "type": "HTTP",
+        "http": {"path": "/v2/health/ready", "expectedStatuses": [200]},
+        "interval": "1s",
+        "timeout": "1s",
+        "unhealthyThreshold": 2,
+        "healthyThreshold": 1,
+    }
+    return {
+        "apiVersion": ENVOY,
+        "kind": "BackendTrafficPolicy",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}],
+            "timeout": {"tcp": {"connectTimeout": "1s"}},
+            "retry": retry,
+            "healthCheck": {"active": look, "panicThreshold": 0},
+        },
+    }
