@@ -145,6 +145,7 @@ def write_submission(
         # An empty directory gives way to the rename; a reader sees all of the submission or none.
         staged.rename(output)
     except BaseException:
+        # Also Ctrl-C: nothing half-made stays beside what was asked for.
         shutil.rmtree(staged, ignore_errors=True)
         raise
     flush(output.parent)

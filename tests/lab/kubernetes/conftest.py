@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyarrow.parquet
 import pytest
 
 from lab.kubectl import kubectl
@@ -24,15 +25,17 @@ spec:
   datasets:
     numbers: {source: numbers.csv}
     prepared: {source: prepared.onnx}
+    table: {source: table.parquet}
     features: {run: python prepare.py, inputs: [numbers], outputs: [live.csv]}
   models:
     toy:
-      train: {run: python train.py, inputs: [features, prepared], workers: 2, retries: 2, resources: {cpu: 0.1}}
+      train: {run: python train.py, inputs: [features, prepared], workers: 2, retries: 2, resources: {cpu: 0.5}}
       accept: {rows: "> 0"}
   services:
-    toy: {model: toy, resources: {cpu: 0.2}}
+    toy: {model: toy, resources: {cpu: 0.5}}
   batches:
-    backlog: {model: toy, input: features/live.csv, resources: {cpu: 0.1}}
+    backlog: {model: toy, input: features/live.csv, resources: {cpu: 0.5}}
+    columns: {model: toy, input: table, resources: {cpu: 0.5}}
 """
 PREPARE = """
 import os, pathlib
@@ -69,6 +72,8 @@ class Application:
         (directory / "train.py").write_text(TRAIN.replace("STEPS", str(steps)))
         (directory / "numbers.csv").write_text("".join(f"{row},{row % 7}\n" for row in range(ROWS)))
         linear_model(directory / "prepared.onnx")
+        columns = {"left": list(map(float, range(ROWS))), "right": [float(row % 7) for row in range(ROWS)]}
+        pyarrow.parquet.write_table(pyarrow.table(columns), directory / "table.parquet")
         self.environment = {**os.environ, "XDG_CONFIG_HOME": str(directory / ".config"), "COLUMNS": "120"}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:

@@ -88,14 +88,58 @@ def _steps(application: Application) -> int:
     return len({line for log in logs for line in log.read_text().splitlines() if ": step " in line})
 
 
-@pytest.mark.parametrize("provider", ["podgroup", "jobset", "job"])
+@pytest.mark.parametrize("provider", ["podgroup", "trainjob", "jobset", "job"])
 def test_every_provider_of_gangs_carries_the_training(up: Up, application: Application, provider: str) -> None:
-    up(*ADDONS)
+    up(*ADDONS, *(["trainer"] if provider == "trainjob" else []))
     text = (application.directory / "plimsoll.yaml").read_text()
     (application.directory / "plimsoll.yaml").write_text(text.partition("  services:")[0])
     done = application.plimsoll("run", "--target", "lab", "--prefer", provider)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "version 1, accepted" in done.stdout
+
+
+def test_kserve_keeps_the_servers_where_it_is_preferred(up: Up, application: Application) -> None:
+    up(*ADDONS, "kserve")
+    done = application.plimsoll("run", "--target", "lab", "--prefer", "kserve")
+    assert done.returncode == 0, done.stdout + done.stderr
+    (service,) = get("inferenceservices", namespace=application.name)
+    until(
+        lambda: ("Ready", "True") in _conditions(application.name, service["metadata"]["name"]),
+        limit=60,
+        what="KServe's own word that the service is ready",
+    )
+    assert len(application.predictions("lab")) == ROWS
+    again = application.plimsoll("run", "--target", "lab", "--prefer", "kserve", "--json")
+    assert all(each["cached"] for each in json.loads(again.stdout)["steps"]), again.stdout
+    removed = application.plimsoll("down", "--target", "lab")
+    assert removed.returncode == 0, removed.stderr
+    until(lambda: not application.left(), limit=60, what="the end of all that was made")
+
+
+def _conditions(namespace: str, name: str) -> set[tuple[str, str]]:
+    status = get("inferenceservice", name, namespace=namespace).get("status", {})
+    return {(each["type"], each["status"]) for each in status.get("conditions", [])}
+
+
+def test_a_worker_reads_the_accelerator_that_it_asked_for_and_another_sees_none(
+    up: Up, application: Application
+) -> None:
+    up(*ADDONS, accelerated=1)
+    text = (application.directory / "plimsoll.yaml").read_text()
+    (application.directory / "plimsoll.yaml").write_text(text.partition("  services:")[0])
+    held = "sum(bool(path.open('rb').read(16)) for path in pathlib.Path('/dev/plimsoll').glob('*'))"
+    application.change('"resumed_from": done', f'"resumed_from": done, "devices": {held}', "train.py")
+    gang = "workers: 2, retries: 2, resources: {cpu: 0.5}"
+    application.change(gang, "resources: {cpu: 0.5, accelerators: 1}")
+    assert _devices(application) == 1
+    application.change("accelerators: 1", "accelerators: 0")
+    assert _devices(application) == 0
+
+
+def _devices(application: Application) -> int:
+    done = application.plimsoll("run", "--target", "lab", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return int(json.loads(done.stdout)["models"]["toy"]["metrics"]["devices"])
 
 
 def test_a_script_that_fails_is_told_by_worker_and_last_words(up: Up, application: Application) -> None:
@@ -111,7 +155,7 @@ def test_a_script_that_fails_is_told_by_worker_and_last_words(up: Up, applicatio
 
 def test_what_no_node_can_give_is_said_before_anything_is_made(up: Up, application: Application) -> None:
     up(*ADDONS)
-    application.change("workers: 2, retries: 2, resources: {cpu: 0.1}", "resources: {cpu: 64}")
+    application.change("workers: 2, retries: 2, resources: {cpu: 0.5}", "resources: {cpu: 64}")
     done = application.plimsoll("run", "--target", "lab")
     assert done.returncode == 2
     assert "train/toy wants 64 processor cores together; lab has" in done.stderr
@@ -145,19 +189,23 @@ def test_versions_share_the_traffic_at_the_gateway_and_change_without_a_failed_r
         assert application.plimsoll("run", "--target", "lab").returncode == 0
         until(lambda: ask.versions(50) == {"2": 50}, limit=60, what="all answers from the second version")
         assert _server_pods(application) == servers, "a change of weights has replaced servers"
-        application.change(SHARES, "toy@2")
+        application.change(_LATER, "toy")
         assert application.plimsoll("run", "--target", "lab").returncode == 0
         assert ask.versions(50) == {"2": 50}
     assert set(seen) == {"200"}, seen
     until(lambda: len(_server_pods(application)) == 1, limit=60, what="the end of the servers of before")
 
 
-SHARES = "[{model: toy@1, weight: 70}, {model: toy@2, weight: 30, headers: {cohort: beta}}]"
+SHARES = "[{model: toy@1, weight: 70}, {model: toy, weight: 30, headers: {cohort: beta}}]"
+_LATER = SHARES.replace("weight: 70", "weight: 0").replace("weight: 30", "weight: 100")
 
 
 def _server_pods(application: Application) -> set[str]:
-    pods = get("pods", namespace=application.name)
-    return {each["metadata"]["name"] for each in pods if "plimsoll.dev/service" in each["metadata"]["labels"]}
+    """The servers that stay."""
+    pods = [each["metadata"] for each in get("pods", namespace=application.name)]
+    return {
+        each["name"] for each in pods if "plimsoll.dev/service" in each["labels"] and "deletionTimestamp" not in each
+    }
 
 
 class _Asking:

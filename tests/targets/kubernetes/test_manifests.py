@@ -24,6 +24,7 @@ from plimsoll.targets.kubernetes.manifests.pod import errand_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
 
 KEY = "0123456789abcdef" * 4
+CHOSEN = {"serving": "deployment", "traffic": "gateway", "metrics": "operator"}
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
@@ -133,7 +134,7 @@ def served(**more: Any) -> Served:
 
 def made(**more: Any) -> dict[str, dict[str, Any]]:
     where = cluster(gateways=("lab",), custom_metrics=more.pop("custom_metrics", False))
-    found = objects(served(**more), where, "gateway", "operator")
+    found = objects(served(**more), where, CHOSEN)
     return {each["kind"]: each for each in found if not each["metadata"]["name"].endswith("-dashboard")}
 
 
@@ -154,7 +155,11 @@ def test_a_change_of_what_servers_are_told_replaces_them() -> None:
     before, after = made(), made()
     assert before["ConfigMap"] == after["ConfigMap"]
     shares = ServiceFile(models=served().file.models, traffic={"triage": (TrafficShare(version="2", weight=10),)})
-    other = objects(msgspec.structs.replace(served(), file=shares), cluster(), "service", "annotations")
+    other = objects(
+        msgspec.structs.replace(served(), file=shares),
+        cluster(),
+        {"serving": "deployment", "traffic": "service", "metrics": "annotations"},
+    )
     told = next(each for each in other if each["kind"] == "ConfigMap")
     assert told["metadata"]["name"] != before["ConfigMap"]["metadata"]["name"]
 
@@ -169,7 +174,7 @@ def versions(*shares: TrafficShare) -> list[dict[str, Any]]:
         served(latency=0.2), file=ServiceFile(models=models, traffic={"triage": shares}), models=places
     )
     where = cluster(gateways=("lab",), served=frozenset({"gateway.envoyproxy.io/v1alpha1/BackendTrafficPolicy"}))
-    return objects(one, where, "gateway", "operator")
+    return objects(one, where, CHOSEN)
 
 
 def of_kind(found: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
@@ -215,6 +220,20 @@ def test_a_gateway_that_can_asks_another_server_when_one_is_gone() -> None:
     (policy,) = of_kind(versions(TrafficShare(version="1", weight=100)), "BackendTrafficPolicy").values()
     assert policy["spec"]["retry"]["perRetry"] == {"timeout": "2000ms"}
     assert "BackendTrafficPolicy" not in made()
+
+
+def test_kserve_keeps_the_same_pods() -> None:
+    scale = Scale(min=1, max=3)
+    plain = made(scale=scale)["Deployment"]
+    by_kserve = objects(served(scale=scale), cluster(), {**CHOSEN, "serving": "kserve", "traffic": "service"})
+    (service,) = of_kind(by_kserve, "InferenceService").values()
+    predictor = service["spec"]["predictor"]
+    pod = plain["spec"]["template"]["spec"]
+    assert predictor["initContainers"] == pod["initContainers"]
+    assert predictor["containers"][0]["name"] == "kserve-container"
+    assert predictor["containers"][0]["command"] == pod["containers"][0]["command"]
+    (scaler,) = of_kind(by_kserve, "HorizontalPodAutoscaler").values()
+    assert scaler["spec"]["scaleTargetRef"]["name"] == "app-triage-predictor"
 
 
 def test_a_service_that_scales_leaves_its_number_to_the_autoscaler_by_the_best_figure_there_is() -> None:

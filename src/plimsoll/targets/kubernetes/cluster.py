@@ -12,6 +12,7 @@ KUEUE = "kueue.x-k8s.io/v1beta1"
 POD_GROUP = "scheduling.k8s.io/v1beta1"
 TRAINER = "trainer.kubeflow.org/v1alpha1"
 GATEWAY = "gateway.networking.k8s.io/v1"
+KSERVE = "serving.kserve.io/v1beta1"
 ENVOY = "gateway.envoyproxy.io/v1alpha1"
 MONITORING = "monitoring.coreos.com/v1"
 DRA = "resource.k8s.io/v1"
@@ -22,6 +23,7 @@ KINDS = (
     f"{TRAINER}/TrainJob",
     f"{GATEWAY}/HTTPRoute",
     f"{ENVOY}/BackendTrafficPolicy",
+    f"{KSERVE}/InferenceService",
     f"{MONITORING}/ServiceMonitor",
     f"{DRA}/DeviceClass",
 )

@@ -9,7 +9,17 @@ from plimsoll.errors import TargetError
 from plimsoll.registry.keys import KeyRing
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
-from plimsoll.targets.kubernetes.cluster import DRA, ENVOY, GATEWAY, JOBSET, KUEUE, MONITORING, POD_GROUP, TRAINER
+from plimsoll.targets.kubernetes.cluster import (
+    DRA,
+    ENVOY,
+    GATEWAY,
+    JOBSET,
+    KSERVE,
+    KUEUE,
+    MONITORING,
+    POD_GROUP,
+    TRAINER,
+)
 from plimsoll.targets.kubernetes.context import Context
 from plimsoll.targets.kubernetes.manifests.models import trust
 from plimsoll.targets.kubernetes.objects import has_condition
@@ -24,6 +34,7 @@ KINDS = (
     (MONITORING, "ServiceMonitor"),
     (MONITORING, "PrometheusRule"),
     ("autoscaling/v2", "HorizontalPodAutoscaler"),
+    (KSERVE, "InferenceService"),
     ("apps/v1", "Deployment"),
     (TRAINER, "TrainJob"),
     (TRAINER, "TrainingRuntime"),
@@ -42,8 +53,12 @@ KINDS = (
 
 
 def furnish(context: Context) -> None:
-    """The namespace, unless it is there, and the keys by which pods verify models."""
-    if not _exists(context.api, context.namespace):
+    """The namespace, unless it is there, and the keys by which pods verify models.
+
+    Raises TargetError when the namespace of before does not end.
+    """
+    _await_end(context.api, context.namespace, leaving_only=True)
+    if _found(context.api, context.namespace) is None:
         context.api.apply(own_namespace(context.application, context.namespace))
     context.api.apply(own_trust(context.application, context.namespace))
 
@@ -63,14 +78,25 @@ def own_trust(application: str, namespace: str) -> Manifest:
     return trust(application, namespace, names.of_application(application), keys)
 
 
-def _exists(api: Api, namespace: str) -> bool:
+def _found(api: Api, namespace: str) -> Manifest | None:
     try:
-        api.get("v1", "Namespace", namespace)
+        return api.get("v1", "Namespace", namespace)
     except ApiError as error:
         if error.status == 404:
-            return False
+            return None
         raise
-    return True
+
+
+def _await_end(api: Api, namespace: str, *, leaving_only: bool = False) -> None:
+    """Wait for the end of a namespace; with `leaving_only` of one that is ending already."""
+    deadline = time.monotonic() + GONE_LIMIT
+    while (found := _found(api, namespace)) is not None:
+        if leaving_only and not found["metadata"].get("deletionTimestamp"):
+            return
+        if time.monotonic() > deadline:
+            hint = "what it waits for stands in its conditions: kubectl describe namespace"
+            raise TargetError(f"the namespace did not end within {GONE_LIMIT:g} s", where=namespace, hint=hint)
+        time.sleep(0.3)
 
 
 def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
@@ -121,7 +147,8 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
         for each in api.list(api_version, kind, namespace, selector):
             api.delete(api_version, kind, each["metadata"]["name"], namespace)
             removed.append(f"{kind}/{each['metadata']['name']}")
-    if _is_ours(api, application, namespace):
+    ours = _is_ours(api, application, namespace)
+    if ours:
         api.delete("v1", "Namespace", namespace)
         removed.append(f"Namespace/{namespace}")
     deadline = time.monotonic() + GONE_LIMIT
@@ -134,6 +161,8 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
             hint = "what it waits for stands in its finalizers; run `plimsoll down` again"
             raise TargetError(f"{', '.join(left[:3])} did not end within {GONE_LIMIT:g} s", where=namespace, hint=hint)
         time.sleep(0.5)
+    if ours:
+        _await_end(api, namespace)
     return removed
 
 

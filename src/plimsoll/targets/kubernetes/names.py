@@ -13,6 +13,7 @@ KEY = "plimsoll.dev/key"
 RUN = "plimsoll.dev/run"
 SERVICE = "plimsoll.dev/service"
 VERSION = "plimsoll.dev/version"
+CONTENT = "plimsoll.dev/content"
 MANAGER = "app.kubernetes.io/managed-by"
 _LONGEST = 40
 """Characters of a workload's name: JobSet adds up to twenty for a pod's, and a host name has 63 at most."""

@@ -10,6 +10,7 @@ from plimsoll.errors import FileError
 from plimsoll.targets.kubernetes.cluster import (
     GATEWAY,
     JOBSET,
+    KSERVE,
     KUEUE,
     MONITORING,
     POD_GROUP,
@@ -78,7 +79,10 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         ),
         _Offer(name="job", ready=lambda _: "an Indexed Job; a part of the workers may start alone"),
     ),
-    "serving": (_Offer(name="deployment", ready=lambda _: "a Deployment and a Service"),),
+    "serving": (
+        _Offer(name="deployment", ready=lambda _: "a Deployment and a Service"),
+        _Offer(name="kserve", ready=_served(f"{KSERVE}/InferenceService", "KServe keeps the servers")),
+    ),
     "traffic": (
         _Offer(name="gateway", ready=_gateway),
         _Offer(name="service", ready=lambda _: "no accepted GatewayClass: reached inside the cluster only"),

@@ -22,7 +22,7 @@ def rendered(context: Context, plan: Plan) -> list[Manifest]:
             hint = f"train it first: plimsoll run --target {context.cluster.target}"
             raise TargetError(f"the model of the service {step.work.service} is not trained yet", hint=hint)
         served = served_of(step, context)
-        for manifest in objects(served, context.cluster, context.chosen["traffic"], context.chosen["metrics"]):
+        for manifest in objects(served, context.cluster, context.chosen):
             placed = {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
             if placed not in found:
                 found.append(placed)

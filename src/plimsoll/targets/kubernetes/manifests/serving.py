@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from plimsoll.runtime.errand import WORK
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes.manifests.groups import Group, Served, grouped
+from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
 from plimsoll.targets.kubernetes.manifests.pod import (
@@ -33,35 +35,42 @@ WITHDRAWN = 5
 """Seconds between a pod's end being decided and its server being told: until then balancers still send requests."""
 
 
-def objects(served: Served, cluster: Cluster, traffic: str, metrics: str) -> list[Manifest]:
+def objects(served: Served, cluster: Cluster, chosen: Mapping[str, str]) -> list[Manifest]:
     """All objects of a service, in the order in which they are applied; what leads requests to its servers comes last.
+
+    `chosen` are providers by need: serving, traffic, metrics.
 
     Behind a gateway each version has servers of its own, among which the route shares; elsewhere every server has all
     versions and shares the requests itself.
     """
     name = names.service(served.application, served.service)
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
-    groups = grouped(name, served, labels, apart=traffic == "gateway")
+    groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
     found = [service_account(served.application), _policy(name, labels), _budget(name, labels)]
     for each in groups:
-        found += _servers(each, cluster, annotated=metrics == "annotations")
-    if metrics == "operator":
+        found += _servers(each, cluster, chosen)
+    if chosen["metrics"] == "operator":
         model, apart = served.file.models[0].name, len(groups) > 1
         found += monitoring(name, served.service, model, labels, served.latency, apart=apart)
     found += [_service(each.name, each.labels) for each in groups if each.version]
     found.append(_service(name, labels, to=groups[0].labels))
-    if traffic == "gateway":
+    if chosen["traffic"] == "gateway":
         found += ways_in(name, served.application, served.service, labels, groups, cluster)
     return found
 
 
-def _servers(group: Group, cluster: Cluster, *, annotated: bool) -> list[Manifest]:
+def _servers(group: Group, cluster: Cluster, chosen: Mapping[str, str]) -> list[Manifest]:
     """The servers of one group, with what they are told and what scales them."""
     told = _told(group)
-    found = [told, deployment(group, cluster, told["metadata"]["name"], annotated=annotated)]
-    scale = group.served.scale
-    if scale.max > scale.min:
-        found.append(autoscaler(group.name, scale, group.labels, own_metric=cluster.custom_metrics))
+    servers = deployment(group, cluster, told["metadata"]["name"], annotated=chosen["metrics"] == "annotations")
+    scaled = group.name
+    if chosen["serving"] == "kserve":
+        servers = inference_service(servers, group.served.scale)
+        scaled = deployment_of(servers["metadata"]["name"])
+    found = [told, servers]
+    if group.served.scale.max > group.served.scale.min:
+        metric = cluster.custom_metrics
+        found.append(autoscaler(group.name, scaled, group.served.scale, group.labels, own_metric=metric))
     return found
 
 
@@ -90,7 +99,7 @@ def _mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def autoscaler(name: str, scale: Scale, labels: dict[str, str], *, own_metric: bool) -> Manifest:
+def autoscaler(name: str, scaled: str, scale: Scale, labels: dict[str, str], *, own_metric: bool) -> Manifest:
     """As many servers as requests under way want; by processor time where the cluster has no custom metrics."""
     wanted = {"type": "AverageValue", "averageValue": str(scale.concurrency)}
     own: Manifest = {"type": "Pods", "pods": {"metric": {"name": UNDER_WAY}, "target": wanted}}
@@ -101,7 +110,7 @@ def autoscaler(name: str, scale: Scale, labels: dict[str, str], *, own_metric: b
         "kind": "HorizontalPodAutoscaler",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": scaled},
             "minReplicas": scale.min,
             "maxReplicas": scale.max,
             "metrics": [own if own_metric else processor],
@@ -138,7 +147,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
         },
     }
     template = with_models(pod, served.models, served.image, served.application)
-    template["metadata"]["annotations"][names.KEY] = _mark(msgspec.json.encode(template, order="sorted").decode())
+    template["metadata"]["annotations"][names.CONTENT] = _mark(msgspec.json.encode(template, order="sorted").decode())
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

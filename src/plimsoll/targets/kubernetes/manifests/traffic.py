@@ -13,6 +13,9 @@ Manifest = dict[str, Any]
 GATEWAY_NAME = "plimsoll"
 ATTEMPTS = 3
 """Servers that are tried before a request is given up, the first included."""
+_NONE_HEALTHY = 10
+"""Per cent of healthy servers below which all are asked nevertheless: Envoy looks at those without traffic once a
+minute only, so that a first look that came too early would keep everybody waiting."""
 OVERDUE = 10
 """So many times the promised latency, and a server is taken for gone and another is asked."""
 
@@ -127,6 +130,6 @@ def patience(name: str, labels: dict[str, str], latency: float | None) -> Manife
             "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}],
             "timeout": {"tcp": {"connectTimeout": "1s"}},
             "retry": retry,
-            "healthCheck": {"active": look, "panicThreshold": 0},
+            "healthCheck": {"active": look, "panicThreshold": _NONE_HEALTHY},
         },
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.errors import TargetError
+from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.planning.steps import Fetch, RunCommand, Score, Step, TrainGang
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.errands import errand_of, result_tag
@@ -64,11 +64,21 @@ def _image(step: Step, context: Context) -> str:
         scheme = step.work.source.partition("://")[0]
         return context.images.runtime(*_EXTRAS.get(scheme, ()))
     if isinstance(step.work, Score):
-        return context.images.runtime()
+        return _scorer(step.work.input.file, context)
     assert isinstance(step.work, (RunCommand, TrainGang))  # noqa: S101 - nothing else runs the user's code
     code = [(each.name, each.digest) for each in step.ingredients if each.kind == "code"]
     environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]
     return context.images.of_step(code, environments[0] if step.work.environment is not None else None)
+
+
+def _scorer(file: str | None, context: Context) -> str:
+    """The image that reads the batch's file; where its kind is known only later, one that reads every kind."""
+    if file is not None:
+        return context.images.runtime(*(("parquet",) if file.endswith(".parquet") else ()))
+    try:
+        return context.images.runtime("parquet")
+    except MissingExtra:
+        return context.images.runtime()
 
 
 def _clear_failed(attempt: Attempt, workload: gang.Workload) -> Progress:

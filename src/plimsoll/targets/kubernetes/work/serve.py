@@ -16,8 +16,10 @@ from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.forward import to_service
 from plimsoll.targets.kubernetes.housekeeping import prune
 from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.kserve import deployment_of
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes.watching import LOOK
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.local.attempt import Outcome, failed
@@ -26,6 +28,8 @@ from plimsoll.targets.local.servers import model_file
 from plimsoll.targets.services import service_file, shares_of
 
 LEADING = ("Service", "Gateway", "HTTPRoute", "BackendTrafficPolicy")
+GATEWAY_LIMIT = 60.0
+"""Seconds for a new gateway to take requests."""
 READY_LIMIT = 300.0
 """Seconds for all servers of a service to be ready: nodes may have to pull its image first."""
 
@@ -39,17 +43,19 @@ def serve(attempt: Attempt) -> Progress:
     context = attempt.context
     served = served_of(attempt.step, context)
     began = time.monotonic()
-    manifests = objects(served, context.cluster, context.chosen["traffic"], context.chosen["metrics"])
+    manifests = objects(served, context.cluster, context.chosen)
     name = names.service(context.application, served.service)
     leading = [each for each in manifests if each["kind"] in LEADING]
     for manifest in manifests:
-        if manifest not in leading or not _is_there(context, manifest):
+        name_and_kind = (manifest["metadata"]["name"], manifest["apiVersion"], manifest["kind"])
+        if manifest not in leading or _found(context, *name_and_kind) is None:
             _apply(context, manifest)
-    unready = yield from _until_ready(attempt, served, [each for each in manifests if each["kind"] == "Deployment"])
+    unready = yield from _until_ready(attempt, [made for each in manifests if (made := _deployment(each))])
     if unready is not None:
         return unready
     for manifest in leading:
         _apply(context, manifest)
+    yield from _until_programmed(attempt, leading)
     ready = time.monotonic() - began
     with to_service(context.api, context.namespace, name) as address:
         latency = prove(f"http://{address}", served.file.models[0].name)
@@ -71,31 +77,52 @@ def _apply(context: Context, manifest: Manifest) -> None:
     context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
 
 
-def _is_there(context: Context, manifest: Manifest) -> bool:
+def _found(context: Context, name: str, api_version: str = "apps/v1", kind: str = "Deployment") -> Manifest | None:
     try:
-        context.api.get(manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"], context.namespace)
+        return context.api.get(api_version, kind, name, context.namespace)
     except ApiError as error:
         if error.status == 404:
-            return False
+            return None
         raise
-    return True
 
 
-def _until_ready(
-    attempt: Attempt, served: Served, wanted: list[Manifest]
-) -> Generator[Observation, None, Outcome | None]:
+def _is_of(found: Manifest, step_key: str) -> bool:
+    return bool(found["metadata"].get("annotations", {}).get(names.KEY) == step_key)
+
+
+def _until_programmed(attempt: Attempt, leading: list[Manifest]) -> Generator[Observation, None, None]:
+    """Waits until the gateway takes requests. One that does not come up leaves the service to be reached from inside."""
+    context, deadline = attempt.context, time.monotonic() + GATEWAY_LIMIT
+    for gateway in (each for each in leading if each["kind"] == "Gateway"):
+        place = (gateway["metadata"]["name"], gateway["apiVersion"], "Gateway")
+        while not has_condition(_found(context, *place) or {}, "Programmed"):
+            if attempt.stopping.is_set():
+                return
+            if time.monotonic() > deadline:
+                reason = f"the gateway {place[0]} does not take requests after {GATEWAY_LIMIT:g} s"
+                yield attempt.seen("waiting", reason=reason)
+                return
+            attempt.stopping.wait(LOOK)
+
+
+def _deployment(manifest: Manifest) -> str:
+    """The name of the Deployment that an object is or becomes; empty for others."""
+    name: str = manifest["metadata"]["name"]
+    return {"Deployment": name, "InferenceService": deployment_of(name)}.get(manifest["kind"], "")
+
+
+def _until_ready(attempt: Attempt, waiting: list[str]) -> Generator[Observation, None, Outcome | None]:
     """Waits until every server is ready; gives what the step comes to when that is not going to be."""
     context, said = attempt.context, ""
     deadline = time.monotonic() + READY_LIMIT
-    waiting = [each["metadata"]["name"] for each in wanted]
     while waiting:
-        found = context.api.get("apps/v1", "Deployment", waiting[0], context.namespace)
-        if _rolled_out(found):
+        found = _found(context, waiting[0])
+        if found and _rolled_out(found) and _is_of(found, attempt.step.key):
             waiting.pop(0)
             continue
         if attempt.stopping.is_set():
             return Outcome(state="stopped", reason="stopped")
-        reason, hopeless = _waits(context, found)
+        reason, hopeless = _waits(context, found) if found else ("KServe has not made the servers yet", False)
         if reason and reason != said:
             yield attempt.seen("waiting", reason=reason)
             said = reason
@@ -135,9 +162,7 @@ def is_up(api: Api, application: str, namespace: str, step_key: str, service: st
     """Whether the service of exactly this key is there and whole."""
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
     found = api.list("apps/v1", "Deployment", namespace, selector)
-    return bool(found) and all(
-        each["metadata"].get("annotations", {}).get(names.KEY) == step_key and _rolled_out(each) for each in found
-    )
+    return bool(found) and all(_is_of(each, step_key) and _rolled_out(each) for each in found)
 
 
 def _rolled_out(found: Manifest) -> bool:
@@ -151,11 +176,11 @@ def _rolled_out(found: Manifest) -> bool:
 def _waits(context: Context, found: Manifest) -> tuple[str, bool]:
     """Why the newest pods are not ready, in words, and whether waiting is of no use."""
     selector = names.selector(found["spec"]["selector"]["matchLabels"])
-    key = found["spec"]["template"]["metadata"]["annotations"][names.KEY]
+    key = found["spec"]["template"]["metadata"]["annotations"][names.CONTENT]
     newest = [
         pod
         for pod in context.api.list("v1", "Pod", context.namespace, selector)
-        if pod["metadata"].get("annotations", {}).get(names.KEY) == key
+        if pod["metadata"].get("annotations", {}).get(names.CONTENT) == key
     ]
     refused = next((said for pod in newest if (said := _refused(pod))), "")
     if refused:
