@@ -91,7 +91,7 @@ def _is_of(found: Manifest, step_key: str) -> bool:
 
 
 def _until_programmed(attempt: Attempt, leading: list[Manifest]) -> Generator[Observation, None, None]:
-    """Waits until the gateway takes requests. One that does not come up leaves the service to be reached from inside."""
+    """Waits until the gateway takes requests. Without it the service is still reached from inside."""
     context, deadline = attempt.context, time.monotonic() + GATEWAY_LIMIT
     for gateway in (each for each in leading if each["kind"] == "Gateway"):
         place = (gateway["metadata"]["name"], gateway["apiVersion"], "Gateway")
@@ -99,7 +99,7 @@ def _until_programmed(attempt: Attempt, leading: list[Manifest]) -> Generator[Ob
             if attempt.stopping.is_set():
                 return
             if time.monotonic() > deadline:
-                reason = f"the gateway {place[0]} does not take requests after {GATEWAY_LIMIT:g} s"
+                reason = f"the gateway takes no requests after {GATEWAY_LIMIT:g} s"
                 yield attempt.seen("waiting", reason=reason)
                 return
             attempt.stopping.wait(LOOK)
