@@ -44,7 +44,7 @@ pathlib.Path(os.environ["PLIMSOLL_OUTPUT"], "live.csv").write_text("left,right\\
 """
 TRAIN = """
 import json, os, pathlib, shutil, time
-rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+rank, size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
 output, kept = (pathlib.Path(os.environ[f"PLIMSOLL_{name}"]) for name in ("OUTPUT", "CHECKPOINT"))
 rows = pathlib.Path(os.environ["PLIMSOLL_INPUT_FEATURES"], "live.csv").read_text().splitlines()[1:]
 done = len(list(kept.glob("*.step")))

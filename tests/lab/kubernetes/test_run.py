@@ -133,6 +133,8 @@ def test_a_worker_reads_the_accelerator_that_it_asked_for_and_another_sees_none(
     application.change(gang, "resources: {cpu: 0.5, accelerators: 1}")
     assert _devices(application) == 1
     application.change("accelerators: 1", "accelerators: 0")
+    # What a step is given is no part of its key: only another script is another training.
+    application.change("shutil.copy", "# Without one.\nshutil.copy", "train.py")
     assert _devices(application) == 0
 
 
