@@ -30,6 +30,8 @@ from plimsoll.targets.services import service_file, shares_of
 LEADING = ("Service", "Gateway", "HTTPRoute", "BackendTrafficPolicy")
 GATEWAY_LIMIT = 60.0
 """Seconds for a new gateway to take requests."""
+FOLLOWED = 4.0
+"""Seconds from a change of what leads requests to the removal of what it led to before."""
 READY_LIMIT = 300.0
 """Seconds for all servers of a service to be ready: nodes may have to pull its image first."""
 
@@ -46,9 +48,12 @@ def serve(attempt: Attempt) -> Progress:
     manifests = objects(served, context.cluster, context.chosen)
     name = names.service(context.application, served.service)
     leading = [each for each in manifests if each["kind"] in LEADING]
+    led_before = False
     for manifest in manifests:
-        name_and_kind = (manifest["metadata"]["name"], manifest["apiVersion"], manifest["kind"])
-        if manifest not in leading or _found(context, *name_and_kind) is None:
+        place = (manifest["metadata"]["name"], manifest["apiVersion"], manifest["kind"])
+        if manifest in leading and _found(context, *place) is not None:
+            led_before = True
+        else:
             _apply(context, manifest)
     unready = yield from _until_ready(attempt, [made for each in manifests if (made := _deployment(each))])
     if unready is not None:
@@ -59,6 +64,9 @@ def serve(attempt: Attempt) -> Progress:
     ready = time.monotonic() - began
     with to_service(context.api, context.namespace, name) as address:
         latency = prove(f"http://{address}", served.file.models[0].name)
+    if led_before:
+        # A gateway says that it has taken a route before its proxies follow it.
+        attempt.stopping.wait(FOLLOWED)
     if removed := prune(context.api, context.application, context.namespace, served.service, manifests):
         yield attempt.seen("waiting", reason=f"{len(removed)} objects of before are removed")
     return Outcome(
