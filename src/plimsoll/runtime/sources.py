@@ -205,6 +205,8 @@ def _client() -> Any:
 
     return httpx2.Client(
         timeout=httpx2.Timeout(SILENCE_LIMIT, connect=CONNECT_LIMIT),
+        # Nothing is kept open between two requests, so that nothing is left to close.
+        limits=httpx2.Limits(max_keepalive_connections=0),
         follow_redirects=True,
         headers={"Accept-Encoding": "identity", "User-Agent": "plimsoll"},
     )
