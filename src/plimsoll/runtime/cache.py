@@ -272,7 +272,11 @@ class ContentCache:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
-                    size = part.stat().st_size if part.exists() else 0
+                    try:
+                        size = part.stat().st_size
+                    except FileNotFoundError:
+                        # Not begun, or just finished.
+                        size = 0
                     if size != seen:
                         seen, since = size, time.monotonic()
                     if time.monotonic() - since > STALL_LIMIT:
