@@ -259,7 +259,7 @@ class _Load:
 
     def __init__(self, host: str, node: str = "") -> None:
         body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
-        # One program asks a hundred times on one connection; `date` stands at each answer's side.
+        # One program asks fifty times on one connection; `date` stands at each answer's side.
         ask = (
             f"while [ ! -e /tmp/stop ]; do curl -s -o /dev/null -m 10 -w '%{{http_code}}\\n' -d '{body}' "
             f"--rate {RATE // CONNECTIONS}/s 'http://{host}/v2/models/toy/infer?[1-50]' "

@@ -157,6 +157,15 @@ class Api:
         found: Manifest = self.request("GET", self.path(api_version, kind, namespace, name))
         return found
 
+    def find(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Manifest | None:
+        """One object; `None` when there is none of that name."""
+        try:
+            return self.get(api_version, kind, name, namespace)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
     def list(self, api_version: str, kind: str, namespace: str | None = None, selector: str = "") -> list[Manifest]:
         """All objects of a kind."""
         return [each for page in self.pages(api_version, kind, Manifest, namespace, selector) for each in page]

@@ -58,7 +58,7 @@ def furnish(context: Context) -> None:
     Raises TargetError when the namespace of before does not end.
     """
     _await_end(context.api, context.namespace, leaving_only=True)
-    if _found(context.api, context.namespace) is None:
+    if context.api.find("v1", "Namespace", context.namespace) is None:
         context.api.apply(own_namespace(context.application, context.namespace))
     context.api.apply(own_trust(context.application, context.namespace))
 
@@ -78,19 +78,10 @@ def own_trust(application: str, namespace: str) -> Manifest:
     return trust(application, namespace, names.of_application(application), keys)
 
 
-def _found(api: Api, namespace: str) -> Manifest | None:
-    try:
-        return api.get("v1", "Namespace", namespace)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
-
-
 def _await_end(api: Api, namespace: str, *, leaving_only: bool = False) -> None:
     """Wait for the end of a namespace; with `leaving_only` of one that is ending already."""
     deadline = time.monotonic() + GONE_LIMIT
-    while (found := _found(api, namespace)) is not None:
+    while (found := api.find("v1", "Namespace", namespace)) is not None:
         if leaving_only and not found["metadata"].get("deletionTimestamp"):
             return
         if time.monotonic() > deadline:

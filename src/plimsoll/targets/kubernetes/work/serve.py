@@ -11,7 +11,7 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Serve, Step
 from plimsoll.runtime.proof import prove
 from plimsoll.targets.kubernetes import names, pods
-from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.targets.kubernetes.api import Api, Manifest
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.forward import to_service
 from plimsoll.targets.kubernetes.housekeeping import prune
@@ -50,8 +50,7 @@ def serve(attempt: Attempt) -> Progress:
     leading = [each for each in manifests if each["kind"] in LEADING]
     led_before = False
     for manifest in manifests:
-        place = (manifest["metadata"]["name"], manifest["apiVersion"], manifest["kind"])
-        if manifest in leading and _found(context, *place) is not None:
+        if manifest in leading and _there(context, manifest) is not None:
             led_before = True
         else:
             _apply(context, manifest)
@@ -85,13 +84,10 @@ def _apply(context: Context, manifest: Manifest) -> None:
     context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
 
 
-def _found(context: Context, name: str, api_version: str = "apps/v1", kind: str = "Deployment") -> Manifest | None:
-    try:
-        return context.api.get(api_version, kind, name, context.namespace)
-    except ApiError as error:
-        if error.status == 404:
-            return None
-        raise
+def _there(context: Context, manifest: Manifest) -> Manifest | None:
+    """The object as the cluster has it."""
+    place = (manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"])
+    return context.api.find(*place, context.namespace)
 
 
 def _is_of(found: Manifest, step_key: str) -> bool:
@@ -102,8 +98,7 @@ def _until_programmed(attempt: Attempt, leading: list[Manifest]) -> Generator[Ob
     """Waits until the gateway takes requests. Without it the service is still reached from inside."""
     context, deadline = attempt.context, time.monotonic() + GATEWAY_LIMIT
     for gateway in (each for each in leading if each["kind"] == "Gateway"):
-        place = (gateway["metadata"]["name"], gateway["apiVersion"], "Gateway")
-        while not has_condition(_found(context, *place) or {}, "Programmed"):
+        while not has_condition(_there(context, gateway) or {}, "Programmed"):
             if attempt.stopping.is_set():
                 return
             if time.monotonic() > deadline:
@@ -124,7 +119,7 @@ def _until_ready(attempt: Attempt, waiting: list[str]) -> Generator[Observation,
     context, said = attempt.context, ""
     deadline = time.monotonic() + READY_LIMIT
     while waiting:
-        found = _found(context, waiting[0])
+        found = context.api.find("apps/v1", "Deployment", waiting[0], context.namespace)
         if found and _rolled_out(found) and _is_of(found, attempt.step.key):
             waiting.pop(0)
             continue
