@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -32,7 +33,7 @@ ADDONS = ("jobset", "kueue", "gateway", "registry")
 PAIRS = 3
 CHAOS = 5
 SEED = 7
-LENGTH = 20
+LENGTH = 60
 """Seconds of the training whose overhead is measured."""
 RATE = 200
 """Requests a second during an update and the loss of a node."""
@@ -136,36 +137,39 @@ def _overhead(directory: Path) -> bool:
         place = toy(directory / str(number), LENGTH)
         found = steps_of(plimsoll(place, "run", "--target", "lab", "--json"))
         ours.append(found["train/toy"]["seconds"])
-        bare.append(_by_hand(f"by-hand-{number}"))
+        bare.append(_by_hand())
+        print(f"    {ours[-1]:.2f} s through plimsoll, {bare[-1]:.2f} s by hand", flush=True)
         plimsoll(place, "down", "--target", "lab")
     more = median([a - b for a, b in zip(ours, bare, strict=True)])
-    print(f"  training of {LENGTH} s: {median(ours):.1f} s through plimsoll, {median(bare):.1f} s as a bare JobSet")
-    kept = verdict("more than the bare JobSet", more, 3, "s")
-    return verdict("of the bare JobSet's time", 100 * more / median(bare), 5, "%") and kept
+    print(f"  training of {LENGTH} s: {median(ours):.1f} s through plimsoll, {median(bare):.1f} s by hand")
+    kept = verdict("more than the same JobSet by hand", more, 3, "s")
+    return verdict("of its time by hand", 100 * more / median(bare), 5, "%") and kept
 
 
-def _by_hand(name: str) -> float:
-    """The same length of work in the same kind of gang, applied by kubectl, from apply to Completed."""
-    container = {
-        "name": "main",
-        "image": "registry.k8s.io/e2e-test-images/agnhost:2.59",
-        "command": ["sh", "-c", f"sleep {LENGTH}"],
-        "resources": {"requests": {"cpu": "100m"}},
-    }
-    pod = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    job = {"parallelism": 2, "completions": 2, "completionMode": "Indexed", "backoffLimit": 0, "template": pod}
-    manifest = {
-        "apiVersion": "jobset.x-k8s.io/v1alpha2",
-        "kind": "JobSet",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": {"spec": job}}]},
-    }
+def _by_hand() -> float:
+    """The JobSet that a run has left, applied by kubectl under another name and key, from apply to Completed.
+
+    Its image is in the registry already, it goes through the same queue, and its pods do the same errand anew.
+    """
+    (found,) = get("jobset", namespace="toy")
+    metadata = {name: found["metadata"][name] for name in ("name", "namespace", "labels")}
+    spec = {**found["spec"], "suspend": True}
+    text = json.dumps({"apiVersion": found["apiVersion"], "kind": "JobSet", "metadata": metadata, "spec": spec})
+    name, fresh = metadata["name"], secrets.token_hex(32)
+    (key,) = set(re.findall(r"checkpoint-([0-9a-f]{64})", text))
+    manifest = text.replace(key, fresh).replace(key[:16], fresh[:16]).replace(name, f"by-hand-{fresh[:8]}")
     began = time.perf_counter()
-    apply(json.dumps(manifest))
-    kubectl("wait", f"jobset/{name}", "-ndefault", "--for=condition=Completed", "--timeout=120s", limit=130)
-    took = time.perf_counter() - began
-    kubectl("delete", "jobset", name, "-ndefault", "--wait=false")
-    return took
+    apply(manifest)
+    limit = LENGTH + 100
+    kubectl(
+        "wait",
+        f"jobset/by-hand-{fresh[:8]}",
+        "-ntoy",
+        "--for=condition=Completed",
+        f"--timeout={limit}s",
+        limit=limit + 10,
+    )
+    return time.perf_counter() - began
 
 
 def _changed(directory: Path) -> bool:

@@ -9,7 +9,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
 from lab.images.names import of_build
-from lab.kubectl import kubectl, rolled_out
+from lab.kubectl import get, kubectl, rolled_out
 
 _NOBODY = "65532:65532"
 
@@ -31,16 +31,22 @@ def trainer() -> Prepared:
 def _trainer_answers() -> None:
     """Waits for the trainer's webhook, and has Kueue take note of the trainer.
 
-    A Kueue that was there first knows none of the trainer's runtimes, and refuses all their jobs until it restarts.
+    A Kueue that was there first has a webhook for the trainer's jobs and none of its runtimes: it refuses every job
+    until it has looked again, which it does after minutes, or until it is started anew.
     """
     trusted("trainer", "validator.trainer.kubeflow.org")
-    if _KUEUES_IGNORANCE in answering("trainer", _JOB_OF_NOTHING):
+    if _kueue_was_first():
         kubectl("rollout", "restart", "deployment/kueue-controller-manager", "-nkueue-system")
         rolled_out("kueue-system", "deployment/kueue-controller-manager")
-        answering("trainer", _JOB_OF_NOTHING)
+    answering("trainer", _JOB_OF_NOTHING)
 
 
-_KUEUES_IGNORANCE = "unsupported runtime"
+def _kueue_was_first() -> bool:
+    since = get("customresourcedefinition", "trainjobs.trainer.kubeflow.org")["metadata"]["creationTimestamp"]
+    starts = [each["status"].get("startTime", since) for each in get("pods", namespace="kueue-system")]
+    return any(start <= since for start in starts)
+
+
 _JOB_OF_NOTHING = {
     "apiVersion": "trainer.kubeflow.org/v1alpha1",
     "kind": "TrainJob",

@@ -14,9 +14,13 @@ class Server(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
+            # A picker reads a gauge as nothing when its type is not said.
             lines = (
+                "# TYPE vllm:num_requests_waiting gauge",
                 f'vllm:num_requests_waiting{{model_name="toy"}} {waiting}',
-                'vllm:gpu_cache_usage_perc{model_name="toy"} 0',
+                "# TYPE vllm:kv_cache_usage_perc gauge",
+                'vllm:kv_cache_usage_perc{model_name="toy"} 0',
+                "# TYPE vllm:lora_requests_info gauge",
                 'vllm:lora_requests_info{max_lora="0",running_lora_adapters="",waiting_lora_adapters=""} 1',
             )
             self.answer("\n".join(lines) + "\n", "text/plain; version=0.0.4")

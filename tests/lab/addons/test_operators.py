@@ -16,9 +16,6 @@ from tests.lab.cluster import Manifest, Namespace, until
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
-_REFUSED_BY_KUEUE = pytest.mark.xfail(
-    strict=False, reason="a Kueue that was there before the Trainer refuses each TrainJob: unsupported runtime"
-)
 
 
 def runtime(namespace: Namespace) -> Manifest:
@@ -48,7 +45,6 @@ def train_job(name: str, command: str, runtime_name: str = "torch") -> Manifest:
     }
 
 
-@_REFUSED_BY_KUEUE
 def test_a_train_job_gives_its_workers_their_rank_and_finishes(up: Up, namespace: Namespace) -> None:
     up("trainer")
     namespace.create(runtime(namespace))
@@ -64,7 +60,6 @@ def test_a_train_job_gives_its_workers_their_rank_and_finishes(up: Up, namespace
     assert printed == {"rank 0 of 2", "rank 1 of 2"}
 
 
-@_REFUSED_BY_KUEUE
 def test_the_webhook_of_the_trainer_refuses_a_job_without_its_runtime(up: Up, namespace: Namespace) -> None:
     up("trainer")
     with pytest.raises(LabError, match=r"admission webhook \"validator.trainjob.trainer.kubeflow.org\" denied"):

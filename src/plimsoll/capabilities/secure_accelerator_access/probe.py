@@ -74,8 +74,10 @@ def _attack(stage: Stage, place: Accelerators) -> None:
     if started:
         everyone = [device for devices in held.values() for device in devices]
         for name, own in held.items():
-            others = [device for device in everyone if device not in own]
-            _ask(stage, name, own + others)
+            # All at once: a kubelet takes its time to bring them.
+            _order(stage, name, own + [device for device in everyone if device not in own])
+        for name in held:
+            _tried(stage, name)
         _thief(stage, f"{way}-without", place, hardware, everyone)
     for name in holders:
         stage.api.delete("v1", "Pod", name, stage.namespace, grace=1)
@@ -174,9 +176,12 @@ def _orders(devices: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _ask(stage: Stage, name: str, devices: list[dict[str, Any]]) -> None:
+def _order(stage: Stage, name: str, devices: list[dict[str, Any]]) -> None:
     metadata = {"name": name}
     stage.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"list": _orders(devices)}})
+
+
+def _tried(stage: Stage, name: str) -> None:
     for container in ("main", "sibling"):
         stage.wait(
             f"what {container} of {name} could open",
