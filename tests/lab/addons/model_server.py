@@ -28,15 +28,26 @@ class Server(BaseHTTPRequestHandler):
             self.answer(json.dumps({"object": "list", "data": [{"id": "toy", "object": "model"}]}))
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        asked = json.loads(self.body())
         choice = {"index": 0, "text": f"{os.environ['HOSTNAME']} heard {asked['prompt']}", "finish_reason": "stop"}
         usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
         self.answer(json.dumps({"object": "text_completion", "model": "toy", "choices": [choice], "usage": usage}))
 
     def do_PUT(self) -> None:
         global waiting  # noqa: PLW0603  # the one thing that this server keeps
-        waiting = int(self.rfile.read(int(self.headers["Content-Length"])))
+        waiting = int(self.body())
         self.answer("")
+
+    def body(self) -> bytes:
+        """What has passed a picker comes in chunks, as its length may have been changed."""
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers["Content-Length"]))
+        whole = b""
+        while size := int(self.rfile.readline(), 16):
+            whole += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return whole
 
     def answer(self, body: str, kind: str = "application/json") -> None:
         self.send_response(200)

@@ -57,7 +57,6 @@ def queue(namespace: Namespace, pod: str, length: int) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.xfail(strict=False, reason="no request has been led by the picker within a minute; why is not known")
 def test_requests_follow_the_shorter_queue_and_stop_without_the_picker(up: Up, namespace: Namespace) -> None:
     up("inference-extension")
     serve(namespace)
