@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from plimsoll.errors import FileError, ModelRefused, TargetError
 from plimsoll.images.layers import LAYER, Entry, LayerStore
-from plimsoll.registry.connection import Connection
+from plimsoll.registry.connection import Access
 from plimsoll.registry.layout import INDEX, REFERENCE, Descriptor
 from plimsoll.registry.references import Reference, parse
 from plimsoll.registry.repository import DOCKER_INDEX, Repository
@@ -65,17 +65,12 @@ def own_architecture() -> str:
 
 
 def find_base(
-    name: str,
-    store: LayerStore,
-    *,
-    architecture: str = "",
-    beside: Connection | None = None,
-    directory: Path | None = None,
+    name: str, store: LayerStore, *, architecture: str = "", access: Access | None = None, directory: Path | None = None
 ) -> Base:
     """The base that a name stands for; see the module. Paths are relative to `directory`.
 
     Raises FileError for a name that cannot be, TargetError or RegistryError for what is not there or not for Linux on
-    `architecture` (by default this machine's). `beside` is a connection to the base's registry to share.
+    `architecture` (by default this machine's).
     """
     architecture = architecture or own_architecture()
     kind, colon, rest = name.partition(":")
@@ -87,11 +82,11 @@ def find_base(
     if colon and kind == "oci":
         path, tag = (rest, "") if place.is_dir() else (rest.rpartition(":")[0], rest.rpartition(":")[2])
         return _of_layout((directory or Path()) / path, tag, name, architecture)
-    return _of_registry(parse(name.removeprefix("docker://")), architecture, beside)
+    return _of_registry(parse(name.removeprefix("docker://")), architecture, access)
 
 
-def _of_registry(reference: Reference, architecture: str, beside: Connection | None) -> Base:
-    with Repository(reference, beside=beside) as repository:
+def _of_registry(reference: Reference, architecture: str, access: Access | None) -> Base:
+    with Repository(reference, access) as repository:
         manifest = repository.manifest()
         if manifest.media_type in {INDEX, DOCKER_INDEX} or "manifests" in manifest.decoded():
             chosen = _for_machine(manifest.decoded(), architecture, str(reference))

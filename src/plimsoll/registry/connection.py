@@ -75,28 +75,26 @@ class Answer(NamedTuple):
 
 
 class Connection:
-    """One registry. Can be used from several threads; `sent` and `received` count bytes of bodies.
+    """One registry. Can be used from several threads; `sent` and `received` count bytes of bodies."""
 
-    `beside` is a connection to the same registry, for another repository, whose sockets are used and which outlives
-    this one: to reach a registry through a cluster's API server takes longer than what is then asked.
-    """
-
-    def __init__(self, reference: Reference, access: Access | None = None, beside: Connection | None = None) -> None:
+    def __init__(self, reference: Reference, access: Access | None = None) -> None:
         self.reference = reference
-        self.access: Access = beside.access if beside else access or Access.of_environment(reference)
-        self._beside = beside
+        self.access = access or Access.of_environment(reference)
         self.sent = 0
         self.received = 0
         self._lock = threading.Lock()
         self._base = ""
         self._tokens: dict[str, str] = {}
         self._credentials: Credentials | None = None
-        self._client: httpx2.Client = beside._client if beside else _client(self.access)
+        self._client = httpx2.Client(
+            verify=_trust(self.access.ca_file),
+            timeout=httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT),
+            headers={"User-Agent": "plimsoll"},
+        )
 
     def close(self) -> None:
         """Let go of connections."""
-        if self._beside is None:
-            self._client.close()
+        self._client.close()
 
     def url(self, path: str) -> str:
         """The address of a path below `/v2/`, or of a Location that the registry gave."""
@@ -109,8 +107,6 @@ class Connection:
 
     def base(self) -> str:
         """Scheme and host. A registry on this machine is asked which it speaks; any other must speak TLS."""
-        if self._beside is not None:
-            return self._beside.base()
         with self._lock:
             if not self._base:
                 plain = self.access.plain_http
@@ -293,11 +289,6 @@ def said(answer: httpx2.Response) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError, httpx2.ResponseNotRead):
         words = []
     return f"{text} ({'; '.join(words)[:300]})" if any(words) else text
-
-
-def _client(access: Access) -> httpx2.Client:
-    timeout = httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT)
-    return httpx2.Client(verify=_trust(access.ca_file), timeout=timeout, headers={"User-Agent": "plimsoll"})
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:

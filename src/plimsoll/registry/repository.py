@@ -60,10 +60,9 @@ class Fetched(Struct, frozen=True, kw_only=True):
 class Repository:
     """A repository of one registry. Can be used from several threads."""
 
-    def __init__(self, reference: Reference, access: Access | None = None, beside: Connection | None = None) -> None:
-        """`beside` is a connection to the same registry to share: see Connection."""
+    def __init__(self, reference: Reference, access: Access | None = None) -> None:
         self.reference = reference
-        self.connection = Connection(reference, access, beside)
+        self.connection = Connection(reference, access)
         self._path = f"/v2/{reference.repository}"
         self._pull = f"repository:{reference.repository}:pull"
         self._push = f"repository:{reference.repository}:pull,push"

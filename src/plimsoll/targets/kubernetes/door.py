@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.connection import Access, Connection
+from plimsoll.registry.connection import Access
 from plimsoll.registry.references import parse
 from plimsoll.targets.kubernetes.api import Api, ApiError
 from plimsoll.targets.kubernetes.cluster import RegistryPlace
@@ -17,28 +17,25 @@ from plimsoll.targets.kubernetes.forward import Forward, ready_pod
 
 
 class Door:
-    """`host` is the registry's name as it is reached from here, with the path that belongs to us; all that use it share
-    one `connection`."""
+    """`host` is the registry's name as it is reached from here, with the path that belongs to us."""
 
     def __init__(self, api: Api, place: RegistryPlace) -> None:
         self._forward: Forward | None = None
-        self.host, access = self._opened(api, place)
-        self.connection = Connection(parse(f"{self.host}/x"), access)
-
-    def _opened(self, api: Api, place: RegistryPlace) -> tuple[str, Access]:
         if place.us is not None:
-            return place.us, Access.of_environment(parse(f"{place.us}/x"))
+            self.host = place.us
+            self.access = Access.of_environment(parse(f"{place.us}/x"))
+            return
         host, _, port = place.pods.partition("/")[0].partition(":")
         service, _, namespace = host.removesuffix(".cluster.local").removesuffix(".svc").partition(".")
         if not namespace:
             raise TargetError(f"the registry {place.pods} is no service of the cluster", hint="use --registry")
         pod, target = ready_pod(api, namespace, service, int(port or 443))
         self._forward = Forward(api, namespace, pod, target)
-        return f"127.0.0.1:{self._forward.port}", Access(ca_file=_authority(api))
+        self.host = f"127.0.0.1:{self._forward.port}"
+        self.access = Access(ca_file=_authority(api))
 
     def close(self) -> None:
-        """Let go of connections, and shut the way through the API server, if there is one."""
-        self.connection.close()
+        """Shut the way through the API server, if there is one."""
         if self._forward is not None:
             self._forward.close()
 

@@ -13,7 +13,7 @@ from plimsoll.images.image import compose, push_image
 from plimsoll.images.layers import Layer, LayerStore
 from plimsoll.images.runtime import PLACE as RUNTIME
 from plimsoll.images.runtime import runtime_layers
-from plimsoll.registry.connection import Connection
+from plimsoll.registry.connection import Access
 from plimsoll.registry.references import parse
 from plimsoll.registry.repository import Repository
 from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
@@ -27,12 +27,12 @@ class Images:
     """One application's images. `us` is the registry as it is reached from here, `path` where all of it lies."""
 
     def __init__(
-        self, cluster: Cluster, place: RegistryPlace, us: str, connection: Connection, path: str, directory: Path
+        self, cluster: Cluster, place: RegistryPlace, us: str, access: Access, path: str, directory: Path
     ) -> None:
         self._cluster = cluster
         self._place = place
         self._us = us
-        self._connection = connection
+        self._access = access
         self._path = path
         self._directory = directory
         self._store = LayerStore.default()
@@ -42,7 +42,7 @@ class Images:
 
     def repository(self, name: str) -> Repository:
         """A repository of the application, as it is reached from here. The caller closes it."""
-        return Repository(parse(f"{self._us}/{self._path}/{name}"), beside=self._connection)
+        return Repository(parse(f"{self._us}/{self._path}/{name}"), self._access)
 
     def for_pods(self, name: str, digest: str) -> str:
         """A reference by digest, as pods reach it."""
@@ -89,7 +89,7 @@ class Images:
             self._found_base(), layers, environment={"PYTHONPATH": _OF_PODS}, workdir=workdir, command=("python",)
         )
         sources = [parse(f"{self._us}/{mount_from}").repository] if mount_from else []
-        with Repository(parse(f"{self._us}/{path}"), beside=self._connection) as repository:
+        with Repository(parse(f"{self._us}/{path}"), self._access) as repository:
             pushed = push_image(image, repository, self._store, mount_from=sources)
         return f"{self._place.nodes}/{path}@{pushed.reference.digest}"
 
@@ -107,5 +107,5 @@ class Images:
             if name.startswith(inside):
                 name = f"{self._us}/{name.removeprefix(inside)}"
             own = name.startswith(f"{self._us}/")
-            self._base = find_base(name, self._store, beside=self._connection if own else None)
+            self._base = find_base(name, self._store, access=self._access if own else None)
         return self._base

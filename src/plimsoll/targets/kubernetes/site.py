@@ -119,7 +119,7 @@ class KubernetesSite:
             state=self.state,
             local=local,
             results=self._results(),
-            images=Images(self.cluster, place, self._door.host, self._door.connection, self._path, self._directory),
+            images=Images(self.cluster, place, self._door.host, self._door.access, self._path, self._directory),
             run=run,
             logs=self.state.runs / run / "logs",
             chosen={need: choose(self.cluster, need, self._options.prefer).provider for need in CHOSEN},
@@ -147,7 +147,7 @@ class KubernetesSite:
     def _results(self) -> Results:
         place = self._registry()
         reference = parse(f"{self._door.host}/{self._path}/results")
-        return Results(Repository(reference, beside=self._door.connection), place, f"{self._path}/results")
+        return Results(Repository(reference, self._door.access), place, f"{self._path}/results")
 
     def _registry(self) -> RegistryPlace:
         place = self.cluster.registry
