@@ -113,6 +113,16 @@ def ray_job(image: str) -> Manifest:
     }
 
 
+def printed_by_job(namespace: Namespace) -> str | None:
+    """The result, as the head keeps it: the pod that handed the job in may end before it has been told everything."""
+    job = namespace.get("rayjob", "squares")["status"]["jobId"]
+    (head,) = (name for pod in namespace.get("pods") if "-head-" in (name := pod["metadata"]["name"]))
+    address = f"http://127.0.0.1:8265/api/jobs/{job}/logs"
+    asked = namespace.execute(head, "curl", "-sS", "-m", "10", address, container="head")
+    found = re.search(r"RESULT ([^\\\n\"]*)", asked.stdout)
+    return found[1] if found else None
+
+
 @pytest.mark.slow
 def test_a_ray_job_computes_on_its_head_and_its_worker(up: Up, namespace: Namespace) -> None:
     up("kuberay")
@@ -126,9 +136,8 @@ def test_a_ray_job_computes_on_its_head_and_its_worker(up: Up, namespace: Namesp
         return status if status in ("SUCCEEDED", "FAILED", "STOPPED") else None
 
     end = until(ended, limit=300, what="the end of the job")
-    printed = kubectl("logs", "job/squares", f"-n{namespace.name}", "--tail=50")
-    assert end == "SUCCEEDED", printed
-    (result,) = re.findall(r"RESULT (.*)", printed)
+    assert end == "SUCCEEDED", kubectl("logs", "job/squares", f"-n{namespace.name}", "--tail=50")
+    result = until(lambda: printed_by_job(namespace), limit=60, what="what the job printed")
     total, *hosts = result.split()
     assert int(total) == sum(number * number for number in range(10))
     assert len(hosts) == 2

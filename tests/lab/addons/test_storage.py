@@ -41,6 +41,16 @@ def forwarded(namespace: str, service: str, port: int) -> Iterator[int]:
         running.stdout.close()
 
 
+def push(image: Path, name: str, certificates: Path) -> None:
+    """Copy an image to the registry. `kubectl port-forward` ends when one of its connections is reset: it is tried thrice."""
+    for attempt in range(3):
+        with forwarded("registry", "registry", 5000) as port:
+            copy = ["skopeo", "copy", "--insecure-policy", f"--dest-cert-dir={certificates}", f"oci-archive:{image}"]
+            done = subprocess.run([*copy, f"docker://localhost:{port}/{name}"], check=attempt == 2, timeout=60)
+        if done.returncode == 0:
+            return
+
+
 def test_an_image_that_was_pushed_is_pulled_by_a_node(up: Up, namespace: Namespace, tmp_path: Path) -> None:
     up("registry")
     word = secrets.token_hex(8)
@@ -52,10 +62,7 @@ def test_an_image_that_was_pushed_is_pulled_by_a_node(up: Up, namespace: Namespa
     certificates = tmp_path / "certificates"
     certificates.mkdir()
     (certificates / "ca.crt").write_bytes((layout.FOLDER / "pki" / "cluster-ca.crt").read_bytes())
-    with forwarded("registry", "registry", 5000) as port:
-        target = f"docker://localhost:{port}/pushed:{tag}"
-        copy = ["skopeo", "copy", "--insecure-policy", f"--dest-cert-dir={certificates}"]
-        subprocess.run([*copy, f"oci-archive:{tmp_path / 'image.tar'}", target], check=True, timeout=60)
+    push(tmp_path / "image.tar", f"pushed:{tag}", certificates)
     namespace.pod("pulled", wait=False, restartPolicy="Never", container={"image": f"{REGISTRY_HOST}/pushed:{tag}"})
     until(lambda: phase(namespace, "pulled") == "Succeeded", limit=60, what="the end of the pod")
     from lab.kubectl import kubectl

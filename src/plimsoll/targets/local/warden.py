@@ -21,6 +21,8 @@ from plimsoll.errors import TargetError
 ANSWER_LIMIT = 30.0
 """Seconds within which the warden must have started a process."""
 
+_LOST = "was lost: the process that watches over the workers was killed"
+
 
 class Ended(Struct, frozen=True, kw_only=True):
     """How a process ended. `peak_memory` is in bytes; `lost`: the warden was killed before the end was seen."""
@@ -39,7 +41,7 @@ class Ended(Struct, frozen=True, kw_only=True):
     def words(self) -> str:
         """The end in words, for a reason."""
         if self.lost:
-            return "was lost: the process that watches over the workers was killed"
+            return _LOST
         if self.signal is not None:
             return f"was killed by {signal.Signals(self.signal).name}"
         return f"ended with exit status {self.code}"
@@ -62,7 +64,7 @@ class _Waiting:
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.answer: dict[str, Any] = {"refused": 0, "reason": "the warden has ended"}
+        self.answer: dict[str, Any] = {"refused": 0, "reason": _LOST}
         self.on_end: Callable[[Ended], None] = lambda _: None
 
 
@@ -199,6 +201,8 @@ class Warden:
 def _refusal(program: str, answer: Mapping[str, Any]) -> TargetError:
     path = answer.get("path") or program
     reason = str(answer["reason"])
+    if reason == _LOST:
+        return TargetError(f"{program} {reason}", hint="its next attempt gets a new one")
     if path == program and reason == "No such file or directory":
         return TargetError(
             f"the command '{program}' was not found",
