@@ -19,6 +19,7 @@ Item = TypeVar("Item")
 FIELD_MANAGER = "plimsoll"
 _TIMEOUT = 20.0
 _FOLLOW_LIMIT = 60.0
+_CLOSE_LIMIT = 2.0
 _LARGEST_MESSAGE = 16 << 20
 # Less than a second after the first, about twenty in all for what only reads: a network between may be down so long.
 _TRIES, _READS = 4, 6
@@ -59,11 +60,20 @@ class Api:
         self._client: Any = Client(config, ConnectionParams(timeout=_TIMEOUT))  # type: ignore[arg-type]  # seconds do
         self._kinds: dict[str, dict[str, Manifest]] = {}
         self._lock = threading.Lock()
+        self._followed: list[Any] = []
         # A server that was never there is told sooner than one that was and is to come back.
         self._reached = False
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Let go of connections, after those that still follow logs were ended: see `websocket`."""
+        from plimsoll.targets.kubernetes.websocket import shut
+
+        deadline = time.monotonic() + _CLOSE_LIMIT
+        while self._followed and time.monotonic() < deadline:
+            with self._lock:
+                for stream in self._followed:
+                    shut(stream)
+            time.sleep(0.01)
         self._client.close()
 
     def request(
@@ -218,14 +228,23 @@ class Api:
             if answer.status_code >= 400:
                 answer.read()
                 raise _refused("GET", place, answer)
-            yield answer.iter_bytes()
+            stream = answer.extensions["network_stream"]
+            with self._lock:
+                self._followed.append(stream)
+            try:
+                yield answer.iter_bytes()
+            finally:
+                with self._lock:
+                    self._followed.remove(stream)
 
     def websocket(self, place: str, protocol: str, parameters: Mapping[str, str]) -> AbstractContextManager[Any]:
         """A WebSocket of a subresource such as portforward; `send_bytes` and `receive_bytes` are its methods."""
-        stream: AbstractContextManager[Any] = self._client.websocket(
-            place, subprotocols=[protocol], params=dict(parameters), max_message_size_bytes=_LARGEST_MESSAGE
-        )
-        return stream
+        from httpx2.websockets import WebSocketClient
+
+        from plimsoll.targets.kubernetes.websocket import Session
+
+        client = WebSocketClient(self._client, max_message_size_bytes=_LARGEST_MESSAGE, session_class=Session)
+        return client.connect(place, subprotocols=[protocol], params=dict(parameters))
 
     def patch(self, manifest: Manifest, change: Manifest) -> Manifest:
         """Merge a change into an object that is there (RFC 7386)."""

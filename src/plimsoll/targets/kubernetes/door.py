@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
 import tempfile
 from pathlib import Path
@@ -21,6 +20,7 @@ class Door:
 
     def __init__(self, api: Api, place: RegistryPlace) -> None:
         self._forward: Forward | None = None
+        self._authority: Path | None = None
         if place.us is not None:
             self.host = place.us
             self.access = Access.of_environment(parse(f"{place.us}/x"))
@@ -32,12 +32,15 @@ class Door:
         pod, target = ready_pod(api, namespace, service, int(port or 443))
         self._forward = Forward(api, namespace, pod, target)
         self.host = f"127.0.0.1:{self._forward.port}"
-        self.access = Access(ca_file=_authority(api))
+        self._authority = _authority(api)
+        self.access = Access(ca_file=self._authority)
 
     def close(self) -> None:
         """Shut the way through the API server, if there is one."""
         if self._forward is not None:
             self._forward.close()
+        if self._authority is not None:
+            self._authority.unlink(missing_ok=True)
 
 
 def _authority(api: Api) -> Path | None:
@@ -50,8 +53,7 @@ def _authority(api: Api) -> Path | None:
         return None
     text = found["data"]["ca.crt"]
     ssl.create_default_context(cadata=text)
-    name = base64.b32encode(text.encode()[-40:]).decode().strip("=").lower()
-    path = Path(tempfile.gettempdir()) / f"plimsoll-authority-{name[:16]}.crt"
-    if not path.exists():
-        path.write_text(text, encoding="ascii")
-    return path
+    # Of a name that nobody can know before: whoever could put a file there would be trusted.
+    with tempfile.NamedTemporaryFile("w", prefix="plimsoll-authority-", suffix=".crt", delete=False) as file:
+        file.write(text)
+    return Path(file.name)

@@ -70,7 +70,12 @@ class Forward:
                 over = threading.Event()
                 outward = threading.Thread(target=self._outward, args=(connection, stream, over), daemon=True)
                 outward.start()
-                self._inward(connection, stream, over)
+                try:
+                    self._inward(connection, stream, over)
+                finally:
+                    with contextlib.suppress(OSError):
+                        connection.shutdown(socket.SHUT_RDWR)
+                    outward.join(_CLOSE_LIMIT)
         except Exception as error:  # noqa: BLE001  # of HTTP and WebSocket libraries: one connection less, and why
             self.problem = repr(error)
         finally:
