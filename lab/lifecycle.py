@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -75,8 +76,9 @@ def down(say: Say) -> None:
     requirements.check_rights()
     with _alone(say):
         door.close()
-        for machine in _machines():
-            machines.end_all(machine)
+        names = _machines()
+        with ThreadPoolExecutor(max(1, len(names))) as pool:
+            list(pool.map(machines.end_all, names))
         cgroups.remove()
         for namespace in wires.all_namespaces():
             wires.remove(namespace)

@@ -135,6 +135,32 @@ def test_a_version_that_fails_goes_back_by_itself_and_one_that_is_well_goes_in(
     assert "has the requests of service m already" in again.stderr
 
 
+def test_a_promotion_that_is_killed_is_undone_by_the_next(
+    watched: Watched, plimsoll: Plimsoll, tmp_path: Path
+) -> None:
+    environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
+    argv = [sys.executable, "-m", "plimsoll", "promote", "m@3", "--steps", "50,100", "--hold", "60"]
+    first = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)
+    assert first.stdout
+    assert "50 %" in first.stdout.readline()
+    deadline = time.monotonic() + 20
+    while watched.versions() != {"1", "3"}:
+        assert time.monotonic() < deadline
+    beside = plimsoll("promote", "m@2")
+    assert beside.returncode == 1
+    assert "another promotion into this service goes on" in beside.stderr
+    first.kill()
+    first.communicate()
+    assert watched.versions() == {"1", "3"}
+    back = plimsoll("promote", "m@1")
+    assert "was cut off: its weights are put back" in back.stdout
+    assert "m@1 has the requests of service m already" in back.stderr.replace("\n", " ")
+    deadline = time.monotonic() + 20
+    while watched.versions() != {"1"}:
+        assert time.monotonic() < deadline
+    assert "cut off" not in plimsoll("promote", "m@1").stdout
+
+
 def test_without_a_running_service_there_is_nothing_to_promote_into(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, SPEC % "m", train_py=TRAIN)
     train(plimsoll, tmp_path, 10)

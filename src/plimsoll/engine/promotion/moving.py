@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from plimsoll.engine.promotion.counts import VersionCounts, side, versions_at
 from plimsoll.engine.promotion.judging import Judgement, judge
+from plimsoll.engine.promotion.keeping import Kept
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.files import replace_file
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.local.models import model_for_use, model_registry
@@ -70,32 +70,51 @@ def promote(
     """Promote a version into the running service of its model.
 
     Raises ModelRefused when the version may not be served, PlimsollError when there is nothing to promote it into.
-    Whatever interrupts it, the weights are put back unless it has got to the end.
+    Whatever interrupts it, the weights are put back unless it has got to the end; when it is killed, by the next one.
     """
     version, path = model_for_use(state, reference, None)
     up = _service_of(running_services(state), version.name, service)
-    file = Path(up.service_file)
-    before = read_service_file(file)
-    old = _leading(before, version.name)
-    new = str(version.version)
-    if old == new:
-        raise PlimsollError(f"{version.reference} has the requests of service {up.name} already", where=up.url)
-    known = [each for each in before.models if (each.name, each.version) != (version.name, new)]
-    start = replace(before, models=(*known, model_file(version, path)))
-    mover = _Mover(up, file, start, version.name, old, new)
-    metrics = {old: model_registry(state).find(f"{version.name}@{old}").metrics, new: version.metrics}
-    done = False
+    kept = Kept(Path(up.service_file))
+    with kept.alone():
+        _put_back(up, kept, say)
+        before = read_service_file(kept.file)
+        old, new = _leading(before, version.name), str(version.version)
+        if old == new:
+            raise PlimsollError(f"{version.reference} has the requests of service {up.name} already", where=up.url)
+        known = [each for each in before.models if (each.name, each.version) != (version.name, new)]
+        start = replace(before, models=(*known, model_file(version, path)))
+        mover = _Mover(up, kept, start, version.name, old, new)
+        metrics = {old: model_registry(state).find(f"{version.name}@{old}").metrics, new: version.metrics}
+        kept.begin()
+        done = False
+        try:
+            mover.weigh(0)
+            mover.wait_until_there()
+            result = _step_by_step(mover, pace, metrics, version.accept, say, stopped)
+            done = result.promoted
+            if done:
+                announce(state, replace(up, version=version.version))
+            return result
+        finally:
+            if not done:
+                mover.restore(before)
+            kept.end()
+
+
+def _put_back(up: RunningService, kept: Kept, say: Callable[[str], None]) -> None:
+    """Undo what a promotion that was killed has left."""
+    if (before := kept.cut_off()) is not None:
+        _give(up, kept, before)
+        say(f"an earlier promotion into service {up.name} was cut off: its weights are put back")
+    kept.end()
+
+
+def _give(up: RunningService, kept: Kept, content: bytes) -> None:
+    kept.write(content)
     try:
-        mover.weigh(0)
-        mover.wait_until_there()
-        result = _step_by_step(mover, pace, metrics, version.accept, say, stopped)
-        done = result.promoted
-        if done:
-            announce(state, replace(up, version=version.version))
-        return result
-    finally:
-        if not done:
-            mover.restore(before)
+        os.kill(up.pid, signal.SIGHUP)
+    except ProcessLookupError as error:
+        raise TargetError(f"service {up.name} has ended", where=up.url, hint="plimsoll status") from error
 
 
 def _step_by_step(
@@ -163,12 +182,12 @@ def _look(
 class _Mover:
     """The service file, and the server that reads it."""
 
-    def __init__(self, up: RunningService, file: Path, content: ServiceFile, model: str, old: str, new: str) -> None:
+    def __init__(self, up: RunningService, kept: Kept, content: ServiceFile, model: str, old: str, new: str) -> None:
         self.up = up
         self.model = model
         self.old = old
         self.new = new
-        self._file = file
+        self._kept = kept
         self._content = content
 
     def weigh(self, weight: int) -> None:
@@ -179,12 +198,12 @@ class _Mover:
         ]
         kept = [replace(share, weight=0) for share in others if share.headers or share.shadow]
         traffic = {**self._content.traffic, self.model: (*shares, *kept)}
-        self._write(replace(self._content, traffic=traffic))
+        self._give(replace(self._content, traffic=traffic))
 
     def restore(self, content: ServiceFile) -> None:
         """Everything as it was."""
         with contextlib.suppress(TargetError):
-            self._write(content)
+            self._give(content)
 
     def wait_until_there(self) -> None:
         """Raises TargetError when the service has not loaded the new version in time."""
@@ -203,12 +222,8 @@ class _Mover:
         found = versions_at(self.up.url, self.model)
         return {version: found.get(version, VersionCounts()) for version in (self.old, self.new)}
 
-    def _write(self, content: ServiceFile) -> None:
-        replace_file(self._file, msgspec.json.encode(content))
-        try:
-            os.kill(self.up.pid, signal.SIGHUP)
-        except ProcessLookupError as error:
-            raise TargetError(f"service {self.up.name} has ended", where=self.up.url, hint="plimsoll status") from error
+    def _give(self, content: ServiceFile) -> None:
+        _give(self.up, self._kept, msgspec.json.encode(content))
 
 
 def _service_of(up: dict[str, RunningService], model: str, name: str | None) -> RunningService:
