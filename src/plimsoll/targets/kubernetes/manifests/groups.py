@@ -14,6 +14,8 @@ from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
 
+_ALL = "all"
+
 
 class Served(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
@@ -43,10 +45,13 @@ class Group(Struct, frozen=True, kw_only=True):
 
 
 def grouped(name: str, served: Served, labels: dict[str, str], *, apart: bool) -> list[Group]:
-    """The groups of a service, the one with the most traffic first. A single version has no need to be apart."""
+    """The groups of a service, the one with the most traffic first. A single version has no need to be apart.
+
+    No group's labels are among another's: what finds servers by them finds none that are coming or going beside.
+    """
     shares = next(iter(served.file.traffic.values()), ())
     if not apart or len(shares) < 2:
-        return [Group(name=name, served=served, labels=labels)]
+        return [Group(name=name, served=served, labels={**labels, names.VERSION: _ALL})]
     ordered = sorted(shares, key=lambda share: -share.weight)
     return [
         Group(

@@ -27,7 +27,7 @@ from plimsoll.targets.local.models import onnx_name
 from plimsoll.targets.local.servers import model_file
 from plimsoll.targets.services import service_file, shares_of
 
-LEADING = ("Service", "Gateway", "HTTPRoute", "BackendTrafficPolicy")
+LEADING = ("Service", "HTTPRoute", "BackendTrafficPolicy")
 GATEWAY_LIMIT = 60.0
 """Seconds for a new gateway to take requests."""
 FOLLOWED = 4.0
@@ -40,7 +40,8 @@ def serve(attempt: Attempt) -> Progress:
     """Bring the service up, or to its new version; it stays up until `plimsoll down`.
 
     What leads requests to servers is applied once they are ready, and what was there before is removed after that: at
-    no moment a request is led to nobody.
+    no moment a request is led to nobody. A gateway that once finds a server not ready may not look again for a minute,
+    and leads requests to whatever there is until then.
     """
     context = attempt.context
     served = served_of(attempt.step, context)
@@ -48,18 +49,16 @@ def serve(attempt: Attempt) -> Progress:
     manifests = objects(served, context.cluster, context.chosen)
     name = names.service(context.application, served.service)
     leading = [each for each in manifests if each["kind"] in LEADING]
-    led_before = False
+    led_before = any(_there(context, each) is not None for each in leading)
     for manifest in manifests:
-        if manifest in leading and _there(context, manifest) is not None:
-            led_before = True
-        else:
+        if manifest not in leading:
             _apply(context, manifest)
     unready = yield from _until_ready(attempt, [made for each in manifests if (made := _deployment(each))])
     if unready is not None:
         return unready
     for manifest in leading:
         _apply(context, manifest)
-    yield from _until_programmed(attempt, leading)
+    yield from _until_programmed(attempt, manifests)
     ready = time.monotonic() - began
     with to_service(context.api, context.namespace, name) as address:
         latency = prove(f"http://{address}", served.file.models[0].name)
@@ -94,10 +93,10 @@ def _is_of(found: Manifest, step_key: str) -> bool:
     return bool(found["metadata"].get("annotations", {}).get(names.KEY) == step_key)
 
 
-def _until_programmed(attempt: Attempt, leading: list[Manifest]) -> Generator[Observation, None, None]:
+def _until_programmed(attempt: Attempt, manifests: list[Manifest]) -> Generator[Observation, None, None]:
     """Waits until the gateway takes requests. Without it the service is still reached from inside."""
     context, deadline = attempt.context, time.monotonic() + GATEWAY_LIMIT
-    for gateway in (each for each in leading if each["kind"] == "Gateway"):
+    for gateway in (each for each in manifests if each["kind"] == "Gateway"):
         while not has_condition(_there(context, gateway) or {}, "Programmed"):
             if attempt.stopping.is_set():
                 return
