@@ -135,9 +135,7 @@ def test_a_version_that_fails_goes_back_by_itself_and_one_that_is_well_goes_in(
     assert "has the requests of service m already" in again.stderr
 
 
-def test_a_promotion_that_is_killed_is_undone_by_the_next(
-    watched: Watched, plimsoll: Plimsoll, tmp_path: Path
-) -> None:
+def test_a_promotion_that_is_killed_is_undone_by_the_next(watched: Watched, plimsoll: Plimsoll, tmp_path: Path) -> None:
     environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")}
     argv = [sys.executable, "-m", "plimsoll", "promote", "m@3", "--steps", "50,100", "--hold", "60"]
     first = subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True)

@@ -22,6 +22,7 @@ from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.manifests.traffic import VEIL, veiled
 
 KEY = "0123456789abcdef" * 4
 CHOSEN = {"serving": "deployment", "traffic": "gateway", "metrics": "operator"}
@@ -195,18 +196,40 @@ def test_versions_have_servers_of_their_own_among_which_the_route_shares() -> No
         pods = deployment["spec"]["template"]["metadata"]["labels"]
         assert services[name]["spec"]["selector"].items() <= pods.items()
     assert services["app-triage"]["spec"]["selector"]["plimsoll.dev/version"] == "1"
-    rules = of_kind(found, "HTTPRoute")["app-triage"]["spec"]["rules"]
-    *named, last = rules
+    routes = of_kind(found, "HTTPRoute")
+    (last,) = routes["app-triage"]["spec"]["rules"]
     assert {each["name"]: each["weight"] for each in last["backendRefs"]} == {
         "app-triage-v1": 90,
         "app-triage-v2": 10,
         "app-triage-v3": 0,
     }
     assert last["filters"][1]["requestMirror"] == {"backendRef": {"name": "app-triage-v3", "port": 80}, "percent": 25}
-    beta = next(rule for rule in named if "headers" in rule["matches"][0])
+    (beta,) = routes["app-triage-v2-header"]["spec"]["rules"]
+    assert beta["matches"][0]["headers"] == [{"name": "cohort", "value": "beta"}]
     assert [each["name"] for each in beta["backendRefs"]] == ["app-triage-v2"]
     monitor = of_kind(found, "ServiceMonitor")["app-triage"]["spec"]["selector"]
     assert monitor["matchExpressions"] == [{"key": "plimsoll.dev/version", "operator": "Exists"}]
+
+
+def test_a_route_keeps_its_place_when_versions_come_and_go() -> None:
+    one = of_kind(versions(TrafficShare(version="1", weight=100)), "HTTPRoute")["app-triage"]
+    found = versions(TrafficShare(version="1", weight=50, headers={"a": "b"}), TrafficShare(version="2", weight=50))
+    routes = of_kind(found, "HTTPRoute")
+    assert len(one["spec"]["rules"]) == len(routes["app-triage"]["spec"]["rules"]) == 1
+    (policy,) = of_kind(found, "BackendTrafficPolicy").values()
+    assert {each["name"] for each in policy["spec"]["targetRefs"]} == set(routes)
+    hidden = veiled(routes["app-triage-v1-header"]["spec"]["rules"])
+    assert [each["name"] for each in hidden[0]["matches"][0]["headers"]] == ["a", VEIL]
+
+
+def test_no_version_is_found_by_the_labels_of_another_or_of_all_together() -> None:
+    apart = versions(TrafficShare(version="1", weight=50), TrafficShare(version="2", weight=50))
+    together = versions(TrafficShare(version="1", weight=100))
+    deployments = [*of_kind(apart, "Deployment").values(), *of_kind(together, "Deployment").values()]
+    pods = [each["spec"]["template"]["metadata"]["labels"].items() for each in deployments]
+    for one in deployments:
+        finds = one["spec"]["selector"]["matchLabels"].items()
+        assert [finds <= each for each in pods].count(True) == 1
 
 
 def test_a_change_of_weights_leaves_the_servers_as_they_are() -> None:

@@ -108,22 +108,18 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     return found
 
 
-def prune(api: Api, application: str, namespace: str, service: str, kept: Iterable[Manifest]) -> list[str]:
-    """Delete what a service had before and no longer has, such as a version's servers; gives it as kind/name."""
+def leaving(api: Api, application: str, namespace: str, service: str, kept: Iterable[Manifest]) -> list[Manifest]:
+    """What a service had before and no longer has, such as a version's servers."""
     wanted = {(each["kind"], each["metadata"]["name"]) for each in kept}
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
-    removed = []
-    for api_version, kind in KINDS:
-        if not api.serves(api_version, kind):
-            continue
-        for each in api.list(api_version, kind, namespace, selector):
-            name = each["metadata"]["name"]
-            # What a controller has made for one of ours goes with it.
-            if (kind, name) in wanted or each["metadata"].get("ownerReferences"):
-                continue
-            api.delete(api_version, kind, name, namespace)
-            removed.append(f"{kind}/{name}")
-    return removed
+    return [
+        {**each, "apiVersion": api_version, "kind": kind}
+        for api_version, kind in KINDS
+        if api.serves(api_version, kind)
+        for each in api.list(api_version, kind, namespace, selector)
+        # What a controller has made for one of ours goes with it.
+        if (kind, each["metadata"]["name"]) not in wanted and not each["metadata"].get("ownerReferences")
+    ]
 
 
 def remove(api: Api, application: str, namespace: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ from plimsoll.targets.kubernetes.manifests.groups import Group
 
 Manifest = dict[str, Any]
 GATEWAY_NAME = "plimsoll"
+VEIL = "plimsoll-not-led"
+"""A header that no request has."""
 ATTEMPTS = 3
 """Servers that are tried before a request is given up, the first included."""
 _NONE_HEALTHY = 10
@@ -24,10 +27,11 @@ def ways_in(
     name: str, application: str, service: str, labels: dict[str, str], groups: Sequence[Group], cluster: Cluster
 ) -> list[Manifest]:
     """The application's gateway, the service's route, and what the gateway does when a server does not answer."""
-    found = [gateway(application, cluster.gateways[0]), route(name, application, service, labels, groups)]
+    found = [gateway(application, cluster.gateways[0])]
+    ways = routes(name, application, service, labels, groups)
     if cluster.serves(f"{ENVOY}/BackendTrafficPolicy"):
-        found.append(patience(name, labels, groups[0].served.latency))
-    return found
+        found.append(patience(name, [each["metadata"]["name"] for each in ways], labels, groups[0].served.latency))
+    return [*found, *ways]
 
 
 def gateway(application: str, class_name: str) -> Manifest:
@@ -41,35 +45,48 @@ def gateway(application: str, class_name: str) -> Manifest:
     }
 
 
-def route(name: str, application: str, service: str, labels: dict[str, str], groups: Sequence[Group]) -> Manifest:
-    """`/SERVICE/v2/…` at the gateway is `/v2/…` of the service; of several versions by header, name or weight."""
+def routes(
+    name: str, application: str, service: str, labels: dict[str, str], groups: Sequence[Group]
+) -> list[Manifest]:
+    """`/SERVICE/v2/…` at the gateway is `/v2/…` of the service; of several versions by name, header or weight.
+
+    What leads by name and by header are routes of their own. Envoy Gateway knows servers by route and place in it: where
+    the last of several rules changes its place, requests meet a name that Envoy does not know for a moment (503, NC).
+    """
+    prefix = f"/{service}"
+    apart = [(group, group.traffic) for group in groups if group.traffic is not None]
+    if not apart:
+        return [_route(name, application, labels, [_rule(prefix, "/", [{"name": name, "port": 80}])])]
+    found = []
+    for group, share in apart:
+        own = [{"name": group.name, "port": 80}]
+        paths = [f"/v2/models/{model.name}/versions/{group.version}" for model in group.served.file.models]
+        found.append(_route(group.name, application, labels, [_rule(f"{prefix}{path}", path, own) for path in paths]))
+        if share.headers:
+            headers = [{"name": word, "value": value} for word, value in sorted(share.headers.items())]
+            rule = _rule(prefix, "/", own, headers=headers, mirrors=_mirrors(groups, group))
+            found.append(_route(f"{group.name}-header", application, labels, [rule]))
+    weighted = [{"name": group.name, "port": 80, "weight": share.weight} for group, share in apart]
+    return [*found, _route(name, application, labels, [_rule(prefix, "/", weighted, mirrors=_mirrors(groups, None))])]
+
+
+def veiled(rules: Sequence[Manifest]) -> list[Manifest]:
+    """Rules as they are, for requests that nobody sends: their servers are known to the gateway before they are led to,
+    and are still known when they no longer are."""
+    header = {"name": VEIL, "value": secrets.token_hex(16)}
+    return [
+        {**rule, "matches": [{**match, "headers": [*match.get("headers", []), header]} for match in rule["matches"]]}
+        for rule in rules
+    ]
+
+
+def _route(name: str, application: str, labels: dict[str, str], rules: list[Manifest]) -> Manifest:
     return {
         "apiVersion": GATEWAY,
         "kind": "HTTPRoute",
         "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "parentRefs": [{"name": f"{application}-{GATEWAY_NAME}"}],
-            "rules": _rules(name, f"/{service}", groups),
-        },
+        "spec": {"parentRefs": [{"name": f"{application}-{GATEWAY_NAME}"}], "rules": rules},
     }
-
-
-def _rules(name: str, prefix: str, groups: Sequence[Group]) -> list[Manifest]:
-    apart = [(group, group.traffic) for group in groups if group.traffic is not None]
-    if not apart:
-        return [_rule(prefix, "/", [{"name": name, "port": 80}])]
-    rules = []
-    for group, share in apart:
-        own = [{"name": group.name, "port": 80}]
-        for model in group.served.file.models:
-            named = f"/v2/models/{model.name}/versions/{group.version}"
-            rules.append(_rule(f"{prefix}{named}", named, own))
-        if share.headers:
-            headers = [{"name": word, "value": value} for word, value in sorted(share.headers.items())]
-            rules.append(_rule(prefix, "/", own, headers=headers, mirrors=_mirrors(groups, group)))
-    weighted = [{"name": group.name, "port": 80, "weight": share.weight} for group, share in apart]
-    rules.append(_rule(prefix, "/", weighted, mirrors=_mirrors(groups, None)))
-    return rules
 
 
 def _mirrors(groups: Sequence[Group], answering: Group | None) -> list[Manifest]:
@@ -102,10 +119,10 @@ def _rule(
     return {"matches": [match], "filters": [rewrite, *mirrors], "backendRefs": backends}
 
 
-def patience(name: str, labels: dict[str, str], latency: float | None) -> Manifest:
+def patience(name: str, led: Sequence[str], labels: dict[str, str], latency: float | None) -> Manifest:
     """What Envoy Gateway does about a server that is gone before the cluster knows: it looks itself, and asks another.
 
-    A prediction asked twice is answered twice alike, so that a request may be sent again. `latency` is the promised
+    `led` are its routes. A prediction asked twice is answered twice alike, so that a request may be sent again. `latency` is the promised
     one, in seconds; without any a request that a server has taken is waited for. Source: Envoy Gateway's API.
     """
     retry: Manifest = {
@@ -127,7 +144,7 @@ def patience(name: str, labels: dict[str, str], latency: float | None) -> Manife
         "kind": "BackendTrafficPolicy",
         "metadata": {"name": name, "labels": labels},
         "spec": {
-            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}],
+            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": each} for each in led],
             "timeout": {"tcp": {"connectTimeout": "1s"}},
             "retry": retry,
             "healthCheck": {"active": look, "panicThreshold": _NONE_HEALTHY},

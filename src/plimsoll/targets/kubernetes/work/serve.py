@@ -14,24 +14,21 @@ from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.api import Api, Manifest
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.forward import to_service
-from plimsoll.targets.kubernetes.housekeeping import prune
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes.watching import LOOK
+from plimsoll.targets.kubernetes.work.leading import LEADING, apply, lead, let_go, there
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.local.attempt import Outcome, failed
 from plimsoll.targets.local.models import onnx_name
 from plimsoll.targets.local.servers import model_file
 from plimsoll.targets.services import service_file, shares_of
 
-LEADING = ("Service", "HTTPRoute", "BackendTrafficPolicy")
 GATEWAY_LIMIT = 60.0
 """Seconds for a new gateway to take requests."""
-FOLLOWED = 4.0
-"""Seconds from a change of what leads requests to the removal of what it led to before."""
 READY_LIMIT = 300.0
 """Seconds for all servers of a service to be ready: nodes may have to pull its image first."""
 
@@ -40,33 +37,27 @@ def serve(attempt: Attempt) -> Progress:
     """Bring the service up, or to its new version; it stays up until `plimsoll down`.
 
     What leads requests to servers is applied once they are ready, and what was there before is removed after that: at
-    no moment a request is led to nobody. A gateway that once finds a server not ready may not look again for a minute,
-    and leads requests to whatever there is until then.
+    no moment a request is led to nobody.
     """
     context = attempt.context
     served = served_of(attempt.step, context)
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen)
     name = names.service(context.application, served.service)
-    leading = [each for each in manifests if each["kind"] in LEADING]
-    led_before = any(_there(context, each) is not None for each in leading)
+    held = [each for each in manifests if each["kind"] in LEADING]
     for manifest in manifests:
-        if manifest not in leading:
-            _apply(context, manifest)
+        if manifest not in held:
+            apply(context, manifest)
     unready = yield from _until_ready(attempt, [made for each in manifests if (made := _deployment(each))])
     if unready is not None:
         return unready
-    for manifest in leading:
-        _apply(context, manifest)
+    lead(attempt, held)
     yield from _until_programmed(attempt, manifests)
     ready = time.monotonic() - began
     with to_service(context.api, context.namespace, name) as address:
         latency = prove(f"http://{address}", served.file.models[0].name)
-    if led_before:
-        # A gateway says that it has taken a route before its proxies follow it.
-        attempt.stopping.wait(FOLLOWED)
-    if removed := prune(context.api, context.application, context.namespace, served.service, manifests):
-        yield attempt.seen("waiting", reason=f"{len(removed)} objects of before are removed")
+    if removed := let_go(attempt, served.service, manifests):
+        yield attempt.seen("waiting", reason=f"{removed} objects of before are removed")
     return Outcome(
         state="done",
         result={
@@ -79,16 +70,6 @@ def serve(attempt: Attempt) -> Progress:
     )
 
 
-def _apply(context: Context, manifest: Manifest) -> None:
-    context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
-
-
-def _there(context: Context, manifest: Manifest) -> Manifest | None:
-    """The object as the cluster has it."""
-    place = (manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"])
-    return context.api.find(*place, context.namespace)
-
-
 def _is_of(found: Manifest, step_key: str) -> bool:
     return bool(found["metadata"].get("annotations", {}).get(names.KEY) == step_key)
 
@@ -97,7 +78,7 @@ def _until_programmed(attempt: Attempt, manifests: list[Manifest]) -> Generator[
     """Waits until the gateway takes requests. Without it the service is still reached from inside."""
     context, deadline = attempt.context, time.monotonic() + GATEWAY_LIMIT
     for gateway in (each for each in manifests if each["kind"] == "Gateway"):
-        while not has_condition(_there(context, gateway) or {}, "Programmed"):
+        while not has_condition(there(context, gateway) or {}, "Programmed"):
             if attempt.stopping.is_set():
                 return
             if time.monotonic() > deadline:
