@@ -1,8 +1,8 @@
 """What a service file was before a promotion, kept on the disk until the promotion has ended.
 
-A promotion may be killed at any moment, and its service goes on with the weights of that moment. Before each change of the
-service file the record says what the file was and what it is going to be; the next promotion puts it back when it finds
-one of these contents there. Another content is somebody else's, and stays.
+A promotion may be killed at any moment, and its service goes on with the weights of that moment. Before each change of
+the service file the record says what the file was and what it is going to be; the next promotion puts it back when it
+finds one of these contents there. Another content is somebody else's, and stays.
 """
 
 from __future__ import annotations

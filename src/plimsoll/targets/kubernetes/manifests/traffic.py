@@ -50,8 +50,9 @@ def routes(
 ) -> list[Manifest]:
     """`/SERVICE/v2/…` at the gateway is `/v2/…` of the service; of several versions by name, header or weight.
 
-    What leads by name and by header are routes of their own. Envoy Gateway knows servers by route and place in it: where
-    the last of several rules changes its place, requests meet a name that Envoy does not know for a moment (503, NC).
+    What leads by name and by header are routes of their own. Envoy Gateway knows servers by route and place in it:
+    where the last of several rules changes its place, requests meet a name that Envoy does not know for a moment
+    (503, NC).
     """
     prefix = f"/{service}"
     apart = [(group, group.traffic) for group in groups if group.traffic is not None]
@@ -122,8 +123,9 @@ def _rule(
 def patience(name: str, led: Sequence[str], labels: dict[str, str], latency: float | None) -> Manifest:
     """What Envoy Gateway does about a server that is gone before the cluster knows: it looks itself, and asks another.
 
-    `led` are its routes. A prediction asked twice is answered twice alike, so that a request may be sent again. `latency` is the promised
-    one, in seconds; without any a request that a server has taken is waited for. Source: Envoy Gateway's API.
+    `led` are its routes. A prediction asked twice is answered twice alike, so that a request may be sent again.
+    `latency` is the promised one, in seconds; without any a request that a server has taken is waited for.
+    Source: Envoy Gateway's API.
     """
     retry: Manifest = {
         "numRetries": ATTEMPTS - 1,

@@ -1,8 +1,8 @@
 """What leads requests to a service's servers, changed in such an order that no request is led to nobody.
 
-A gateway says that it has taken a route before its proxies follow it, and Envoy takes a route before it knows the servers
-that are new in it. So what is new is shown to it first, under a header that no request has, and what leaves is put under
-such a header before it is deleted.
+A gateway says that it has taken a route before its proxies follow it, and Envoy takes a route before it knows the
+servers that are new in it. So what is new is shown to it first, under a header that no request has, and what leaves is
+put under such a header before it is deleted.
 """
 
 from __future__ import annotations
