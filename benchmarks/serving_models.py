@@ -25,26 +25,79 @@ def tabular(path: Path) -> Path:
     return _save(path, nodes, {n: draw.normal(size=s) for n, s in weights.items()}, [None, COLUMNS], [None, 3])
 
 
-def image(path: Path) -> Path:
-    """An image of 3×224×224 to ten numbers, through six convolutions: some milliseconds on one core."""
-    draw = np.random.default_rng(2)
-    nodes, weights, before, channels = [], {}, "x", 3
+def small_image(path: Path) -> Path:
+    """An image of 3×224×224 to ten numbers, through six convolutions: about a millisecond on one core."""
+    layers = _Layers(np.random.default_rng(2))
+    before = "x"
     for layer in range(6):
-        wide = 16 * 2 ** min(layer, 3)
-        weights[f"w{layer}"] = draw.normal(size=(wide, channels, 3, 3)) / (3 * channels**0.5)
-        stride = 2 if layer < 4 else 1
-        convolution = helper.make_node(
-            "Conv", [before, f"w{layer}"], [f"c{layer}"], strides=[stride, stride], pads=[1, 1, 1, 1]
-        )
-        nodes += [convolution, helper.make_node("Relu", [f"c{layer}"], [f"r{layer}"])]
-        before, channels = f"r{layer}", wide
-    weights["w"] = draw.normal(size=(channels, 10))
-    nodes += [
-        helper.make_node("GlobalAveragePool", [before], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("MatMul", ["flat", "w"], ["y"]),
-    ]
-    return _save(path, nodes, weights, [None, 3, 224, 224], [None, 10], output="y")
+        before = layers.convolution(before, 16 * 2 ** min(layer, 3), size=3, stride=2 if layer < 4 else 1)
+    return layers.save(path, before, 10)
+
+
+def mobilenet(path: Path) -> Path:
+    """The layers of MobileNetV2 with random weights: 300 million multiplications, about the fewest in common use.
+
+    Source: Sandler et al., 2018, table 2.
+    """
+    layers = _Layers(np.random.default_rng(6))
+    before = layers.convolution("x", 32, size=3, stride=2)
+    for expansion, channels, repeats, first in MOBILENET:
+        for repeat in range(repeats):
+            before = layers.inverted_residual(before, channels, expansion, first if repeat == 0 else 1)
+    return layers.save(path, layers.convolution(before, 1280, size=1), 1000)
+
+
+MOBILENET = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+"""Expansion, channels, repeats and first stride of its stages."""
+
+
+class _Layers:
+    """A graph of convolutions that grows from its input."""
+
+    def __init__(self, draw: np.random.Generator) -> None:
+        self._draw = draw
+        self._nodes: list[onnx.NodeProto] = []
+        self._weights: dict[str, np.ndarray] = {}
+        self._channels = {"x": 3}
+
+    def _add(self, operator: str, inputs: list[str], channels: int, **attributes: object) -> str:
+        output = f"t{len(self._nodes)}"
+        self._nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        self._channels[output] = channels
+        return output
+
+    def convolution(
+        self, before: str, channels: int, *, size: int, stride: int = 1, groups: int = 1, rectified: bool = True
+    ) -> str:
+        taken = self._channels[before] // groups
+        name = f"w{len(self._nodes)}"
+        self._weights[name] = self._draw.normal(size=(channels, taken, size, size)) / (size * taken**0.5)
+        after = self._add("Conv", [before, name], channels, strides=[stride] * 2, pads=[size // 2] * 4, group=groups)
+        return self._add("Relu", [after], channels) if rectified else after
+
+    def inverted_residual(self, before: str, channels: int, expansion: int, stride: int) -> str:
+        wide = expansion * self._channels[before]
+        inner = self.convolution(before, wide, size=1) if expansion > 1 else before
+        inner = self.convolution(inner, wide, size=3, stride=stride, groups=wide)
+        after = self.convolution(inner, channels, size=1, rectified=False)
+        same = stride == 1 and self._channels[before] == channels
+        return self._add("Add", [before, after], channels) if same else after
+
+    def save(self, path: Path, before: str, classes: int) -> Path:
+        channels = self._channels[before]
+        self._weights["w"] = self._draw.normal(size=(channels, classes))
+        pooled = self._add("GlobalAveragePool", [before], channels)
+        flat = self._add("Flatten", [pooled], channels)
+        self._nodes.append(helper.make_node("MatMul", [flat, "w"], ["y"]))
+        return _save(path, self._nodes, self._weights, [None, 3, 224, 224], [None, classes], output="y")
 
 
 def wide(path: Path) -> Path:

@@ -67,15 +67,18 @@ def revive(name: str) -> None:
 @click.option(
     "--delay", "each_way", required=True, metavar="20ms", help="How long each packet waits, each way; 0ms ends it."
 )
-def slow(name: str, each_way: str) -> None:
-    """Delay every packet of a node."""
+@click.option("--beyond-rack", is_flag=True, help="Only what goes to nodes of other racks and comes from them.")
+def slow(name: str, each_way: str, beyond_rack: bool) -> None:
+    """Delay the packets of a node."""
     try:
         milliseconds = float(each_way.removesuffix("ms"))
     except ValueError:
         raise LabError(f"--delay is a number of milliseconds such as 20ms, not '{each_way}'") from None
     if not 0 <= milliseconds <= MOST_DELAY:
         raise LabError(f"--delay is between 0ms and {MOST_DELAY}ms, not '{each_way}'")
-    delay.set_delay(nodes.named(name), milliseconds)
+    found = nodes.named(name)
+    away = [each for each in nodes.all_nodes() if each.rack != found.rack] if beyond_rack else None
+    delay.set_delay(found, milliseconds, away)
 
 
 MOST_DELAY = 10_000

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from lab import background
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
-from lab.commands import run, succeeds
+from lab.commands import run
 from lab.errors import LabError
 from lab.layout import Node
 from lab.network import wires
@@ -16,21 +17,27 @@ _QUEUE_IN, _QUEUE_OUT = 7, 8
 # iptables and not nft: kernels without nft_queue have the older target. "bypass": when the program is gone packets pass
 # as if nothing had been asked.
 _RULES = (
-    ("raw", "PREROUTING", "--in-interface", _QUEUE_IN),
-    ("mangle", "POSTROUTING", "--out-interface", _QUEUE_OUT),
+    ("raw", "PREROUTING", "--in-interface", "--source", _QUEUE_IN),
+    ("mangle", "POSTROUTING", "--out-interface", "--destination", _QUEUE_OUT),
 )
 
 
-def set_delay(node: Node, milliseconds: float) -> None:
-    """Makes every packet of the node wait `milliseconds` in each direction; 0 ends it."""
-    for table, chain, interface, queue in _RULES:
-        while succeeds(*_command(node, table, "--delete", chain, interface, queue)):
-            pass
+def set_delay(node: Node, milliseconds: float, towards: Iterable[Node] | None = None) -> None:
+    """Makes packets of the node wait `milliseconds` in each direction; 0 ends it.
+
+    All packets, or those from and to other nodes and their pods.
+    """
+    for table, chain, *_ in _RULES:
+        for rule in _queued(node, table, chain):
+            run(*_command(node, table, "--delete", *rule))
     background.end(_place(node))
     if milliseconds > 0:
         _start(node, milliseconds)
-        for table, chain, interface, queue in _RULES:
-            run(*_command(node, table, "--insert", chain, interface, queue))
+        places = None if towards is None else [str(place) for each in towards for place in (each.address, each.pods)]
+        for table, chain, interface, end, queue in _RULES:
+            target = ("--jump", "NFQUEUE", "--queue-num", str(queue), "--queue-bypass")
+            for match in [()] if places is None else [(end, place) for place in places]:
+                run(*_command(node, table, "--insert", chain, interface, "eth0", *match, *target))
 
 
 def is_slowed(node: Node) -> bool:
@@ -42,11 +49,14 @@ def _place(node: Node) -> str:
     return f"{node.name}-delay"
 
 
-def _command(node: Node, table: str, action: str, chain: str, interface: str, queue: int) -> list[str]:
-    target = ("--jump", "NFQUEUE", "--queue-num", str(queue), "--queue-bypass")
-    return wires.inside(
-        node.namespace, "iptables", "--wait", "--table", table, action, chain, interface, "eth0", *target
-    )
+def _command(node: Node, table: str, *arguments: str) -> list[str]:
+    return wires.inside(node.namespace, "iptables", "--wait", "--table", table, *arguments)
+
+
+def _queued(node: Node, table: str, chain: str) -> list[list[str]]:
+    """Our rules of a chain, in the words by which each is deleted."""
+    lines = run(*_command(node, table, "--list-rules", chain)).splitlines()
+    return [line.split()[1:] for line in lines if line.startswith("-A") and "NFQUEUE" in line]
 
 
 def _start(node: Node, milliseconds: float) -> None:

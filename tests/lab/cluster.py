@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from lab import layout
@@ -16,6 +18,12 @@ from lab.images.names import AGNHOST
 from lab.kubectl import apply, delete, get, kubectl
 
 Manifest = dict[str, Any]
+ROOT = Path(__file__).parents[2]
+
+
+def run_lab(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lab", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False, env=environment)
 
 
 def until(question: Callable[[], Any], limit: float = 30.0, what: str = "it") -> Any:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,16 +11,10 @@ import pytest
 from lab import cgroups, door, layout, lifecycle, machines, nodes
 from lab.kubectl import get, kubectl
 from lab.traces import traces
-from tests.lab.cluster import Namespace, until
+from tests.lab.cluster import Namespace, run_lab, until
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
-ROOT = Path(__file__).parents[2]
-
-
-def run(*arguments: str, environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lab", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=250, check=False, env=environment)
 
 
 def test_down_leaves_nothing_and_up_starts_anew(up: Up) -> None:
@@ -39,7 +31,7 @@ def test_down_leaves_nothing_and_up_starts_anew(up: Up) -> None:
 
 def test_down_without_a_lab_is_no_error(up: Up) -> None:
     lifecycle.down(lambda _: None)
-    again = run("down")
+    again = run_lab("down")
     assert again.returncode == 0, again.stderr
     assert not any(traces().values())
 
@@ -90,13 +82,13 @@ def _condition(name: str) -> str:
 
 
 def test_a_node_is_added_runs_pods_and_is_removed(namespace: Namespace) -> None:
-    added = run("node", "add")
+    added = run_lab("node", "add")
     assert added.returncode == 0, added.stderr
     name = added.stdout.strip()
     namespace.pod("there", nodeName=name)
     where = namespace.get("pod", "there")["spec"]["nodeName"]
     assert where == name
-    removed = run("node", "remove", name)
+    removed = run_lab("node", "remove", name)
     assert removed.returncode == 0, removed.stderr
     assert name not in {node["metadata"]["name"] for node in get("nodes")}
     assert not cgroups.processes(name)
@@ -111,7 +103,7 @@ def test_a_door_that_is_closed_opens_again_on_the_same_port(namespace: Namespace
 def test_what_stands_in_the_way_is_said_without_a_traceback(tmp_path: Path) -> None:
     for name in ("python3", "sh"):
         (tmp_path / name).symlink_to(Path("/usr/bin") / name)
-    bare = run("up", environment={"PATH": str(tmp_path), "HOME": str(tmp_path)})
+    bare = run_lab("up", environment={"PATH": str(tmp_path), "HOME": str(tmp_path)})
     assert bare.returncode == 1
     assert "Traceback" not in bare.stderr
     for wanted in ("curl", "busybox-static", "apt-get install"):
@@ -119,13 +111,13 @@ def test_what_stands_in_the_way_is_said_without_a_traceback(tmp_path: Path) -> N
 
 
 def test_a_node_that_is_not_there_is_named_with_those_that_are(namespace: Namespace) -> None:
-    wrong = run("node", "cut", "node-99")
+    wrong = run_lab("node", "cut", "node-99")
     assert wrong.returncode == 1
     assert "node-99" in wrong.stderr
     assert "node-1, node-2" in wrong.stderr
 
 
 def test_a_wrong_delay_is_refused(namespace: Namespace) -> None:
-    wrong = run("node", "slow", "node-1", "--delay", "soon")
+    wrong = run_lab("node", "slow", "node-1", "--delay", "soon")
     assert wrong.returncode == 1
     assert "20ms" in wrong.stderr

@@ -9,7 +9,7 @@ import pytest
 from lab import nodes
 from lab.kubectl import get, kubectl
 from lab.network import delay, wires
-from tests.lab.cluster import Namespace, until
+from tests.lab.cluster import Namespace, run_lab, until
 
 pytestmark = pytest.mark.lab
 SERVER = {"args": ["netexec", "--http-port=8080"], "ports": [{"name": "http", "containerPort": 8080}]}
@@ -121,6 +121,20 @@ def test_a_slowed_node_answers_later_by_what_was_asked(namespace: Namespace) -> 
     # A connection and a request are two round trips, each of them 50 ms there and 50 ms back.
     assert slowed - before >= 0.2
     assert after < 0.1
+
+
+def test_what_stays_in_a_rack_is_not_slowed_by_a_delay_between_racks(namespace: Namespace) -> None:
+    namespace.pod("far", nodeName="node-2", container=SERVER)
+    namespace.pod("near", nodeName="node-1")
+    address = f"{namespace.address('far')}:8080"
+    slowed = run_lab("node", "slow", "node-2", "--delay", "50ms", "--beyond-rack")
+    try:
+        assert slowed.returncode == 0, slowed.stderr
+        assert _round_trip(namespace, "near", address) >= 0.2
+        delay.set_delay(nodes.named("node-2"), 50, [])
+        assert _round_trip(namespace, "near", address) < 0.1
+    finally:
+        delay.set_delay(nodes.named("node-2"), 0)
 
 
 def _round_trip(namespace: Namespace, pod: str, address: str) -> float:

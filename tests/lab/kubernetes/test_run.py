@@ -88,9 +88,9 @@ def _steps(application: Application) -> int:
     return len({line for log in logs for line in log.read_text().splitlines() if ": step " in line})
 
 
-@pytest.mark.parametrize("provider", ["podgroup", "jobset", "job"])
+@pytest.mark.parametrize("provider", ["podgroup", "jobset", "trainjob", "job"])
 def test_every_provider_of_gangs_carries_the_training(up: Up, application: Application, provider: str) -> None:
-    up(*ADDONS)
+    up(*ADDONS, *(["trainer"] if provider == "trainjob" else []))
     text = (application.directory / "plimsoll.yaml").read_text()
     (application.directory / "plimsoll.yaml").write_text(text.partition("  services:")[0])
     done = application.plimsoll("run", "--target", "lab", "--prefer", provider)

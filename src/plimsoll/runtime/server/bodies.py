@@ -28,17 +28,28 @@ class Body:
         start = -(memory.ctypes.data + self._before) % ALIGNMENT
         return memory.data[start : start + size]
 
-    def fill(self, data: bytes) -> bytes:
-        """Take what belongs to the body; gives what does not."""
-        taken = min(len(data), self._length - self._have)
-        if self._have + taken > len(self._view):
+    def fill(self, data: bytes | bytearray) -> None:
+        """Take the first bytes of the body, which came with its head."""
+        while data:
+            rest = self.rest
+            taken = min(len(data), len(rest))
+            rest[:taken] = data[:taken]
+            self.filled(taken)
+            data = data[taken:]
+
+    @property
+    def rest(self) -> memoryview:
+        """Where the next bytes belong; not empty unless the body is complete."""
+        if self._have == len(self._view) < self._length:
             # A client that only says that it will send much gets no memory for it.
-            larger = self._room(min(self._length, max(4 * len(self._view), self._have + taken)))
-            larger[: self._have] = self._view[: self._have]
+            larger = self._room(min(self._length, 4 * len(self._view)))
+            larger[: self._have] = self._view
             self._view = larger
-        self._view[self._have : self._have + taken] = data if taken == len(data) else data[:taken]
-        self._have += taken
-        return data[taken:]
+        return self._view[self._have :]
+
+    def filled(self, count: int) -> None:
+        """So many bytes of `rest` have come."""
+        self._have += count
 
     @property
     def complete(self) -> bool:

@@ -24,8 +24,11 @@ READ_AHEAD = 256 << 10
 """Bytes of requests to come that are taken in while one is being answered."""
 
 
-class Connection(asyncio.Protocol):
-    """Answers one request after the other; pipelined ones wait in `_buffer`."""
+class Connection(asyncio.BufferedProtocol):
+    """Answers one request after the other; pipelined ones wait in `_buffer`.
+
+    A body of several pieces is received where it stays: what has been read of it is not copied again.
+    """
 
     def __init__(self, listening: Listening) -> None:
         self._listening = listening
@@ -69,9 +72,21 @@ class Connection(asyncio.Protocol):
         self._ended = True
         self._listening.farewell(self)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where what comes next is written to: the body that is under way, else memory of all connections."""
+        body = self._body
+        return body.rest if type(body) is Body and not body.complete else self._listening.scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Answer at once what can be answered at once."""
         self.active = True
+        body = self._body
+        if type(body) is Body and not body.complete:
+            body.filled(nbytes)
+            if body.complete:
+                self._advance()
+            return
+        data = bytes(self._listening.scratch[:nbytes])
         if self.head is None and not self._buffer and not self._discarding:
             end = data.find(END) + 4
             head = self._known.get(data[:end]) if end > 3 else None
@@ -127,8 +142,6 @@ class Connection(asyncio.Protocol):
     def _take(self, data: bytes) -> None:
         if self._discarding:
             return
-        if isinstance(self._body, Body) and not self.answering:
-            data = self._body.fill(data)
         self._buffer += data
         self._advance()
 
@@ -175,7 +188,7 @@ class Connection(asyncio.Protocol):
             raise BadHead(413, f"the body is larger than {largest} bytes")
         elif head.length > len(buffer):
             self._body = Body(head.length, head.json_length)
-            self._body.fill(bytes(buffer))
+            self._body.fill(buffer)
             buffer.clear()
         if head.expects and self._body is not None and not buffer:
             self._transport.write(CONTINUE)

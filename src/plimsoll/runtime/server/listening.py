@@ -17,6 +17,8 @@ from plimsoll.runtime.server.options import Patience
 MOST_KNOWN_HEADS = 512
 LONGEST_KNOWN_HEAD = 2048
 """Heads that are remembered, and bytes of one: clients repeat theirs, so that most need not be read again."""
+SCRATCH = 64 << 10
+"""Bytes that are read at once, but for bodies that are known to be longer."""
 LINGER = 2.0
 """Seconds that a refused client has to read the reason."""
 
@@ -30,6 +32,8 @@ class Listening:
         self.loop: asyncio.AbstractEventLoop
         self.connections: set[Connection] = set()
         self.known: dict[bytes, Head] = {}
+        self.scratch = memoryview(bytearray(SCRATCH))
+        """What has just been read from any connection; what is kept of it is copied."""
         self.date = b""
         self.draining = False
         self.turns = 0
