@@ -1,7 +1,7 @@
 """The same file on Kubernetes, in the lab: the same predictions, what it costs beyond its JobSet, chaos, updates.
 
 `python -m benchmarks kubernetes` runs all, with few chaos runs; `python -m benchmarks.kubernetes chaos --chaos 50` runs
-fifty of them and nothing else; likewise same, overhead, changed and update.
+fifty of them and nothing else; likewise same, overhead, changed, update and topology.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
+from benchmarks import kubernetes_topology
+from benchmarks.kubernetes_runs import plimsoll, pods, steps_of, toy
 from benchmarks.measuring import PLIMSOLL, ROOT, median, verdict
 from lab import layout, lifecycle, machines, nodes, requirements
 from lab.kubectl import apply, get, kubectl
@@ -38,26 +39,6 @@ LENGTH = 60
 RATE = 200
 """Requests a second during an update and the loss of a node."""
 CONNECTIONS = 8
-TOY = """
-apiVersion: plimsoll.dev/v1alpha1
-kind: Application
-metadata: {name: toy}
-spec:
-  datasets: {prepared: {source: prepared.onnx}}
-  models:
-    toy: {train: {run: python train.py, inputs: [prepared], workers: 2, retries: 10, resources: {cpu: 0.5}}}
-  services:
-    toy: {model: toy, resources: {cpu: 0.3}, scale: {min: 2, max: 2}, latency: {p99: 100ms}}
-"""
-TRAIN = """
-import os, pathlib, shutil, time
-kept, rank = pathlib.Path(os.environ["PLIMSOLL_CHECKPOINT"]), int(os.environ["RANK"])
-for step in range(len(list(kept.glob("*.step"))), SECONDS):
-    time.sleep(1)
-    if rank == 0:
-        (kept / f"{step}.step").write_text("x")
-shutil.copy(os.environ["PLIMSOLL_INPUT_PREPARED"], os.environ["PLIMSOLL_OUTPUT"] + "/model.onnx")
-"""
 
 
 def main(arguments: list[str]) -> bool:
@@ -72,6 +53,7 @@ def main(arguments: list[str]) -> bool:
         "overhead": _overhead,
         "changed": _changed,
         "update": _update,
+        "topology": lambda directory: kubernetes_topology.measure(directory, ADDONS),
         "chaos": lambda directory: _chaos(directory, chaos),
     }
     wanted = [name for name in parts if name in arguments] or list(parts)
@@ -81,33 +63,6 @@ def main(arguments: list[str]) -> bool:
         os.environ["XDG_CONFIG_HOME"] = folder
         kept = [parts[name](Path(folder) / name) for name in wanted]
     return all(kept)
-
-
-def toy(directory: Path, seconds: int) -> Path:
-    """The small application, training for so many seconds."""
-    directory.mkdir(parents=True)
-    (directory / "plimsoll.yaml").write_text(TOY)
-    # Results are kept by content: what has been trained in an earlier measurement would not be trained again.
-    script = f"{TRAIN.replace('SECONDS', str(seconds))}# {secrets.token_hex(8)}\n"
-    (directory / "train.py").write_text(script)
-    sys.path.insert(0, str(ROOT))
-    from tests.runtime.conftest import linear_model
-
-    linear_model(directory / "prepared.onnx")
-    return directory
-
-
-def plimsoll(directory: Path, *arguments: str, fine: bool = True) -> str:
-    """Run a verb to its end; gives what it printed."""
-    done = subprocess.run([*PLIMSOLL, *arguments], cwd=directory, capture_output=True, text=True, check=False)
-    if fine and done.returncode != 0:
-        sys.exit(f"plimsoll {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def steps_of(printed: str) -> dict[str, Any]:
-    """Steps of a run that was printed as JSON, by name."""
-    return {each["name"]: each for each in json.loads(printed)["steps"]}
 
 
 def _same_predictions(directory: Path) -> bool:
@@ -175,23 +130,15 @@ def _changed(directory: Path) -> bool:
     took = []
     for number in range(PAIRS):
         (place / "train.py").write_text((place / "train.py").read_text() + f"# {number}\n")
-        known = set(_pods())
+        known = set(pods())
         began = time.perf_counter()
         running = subprocess.Popen([*PLIMSOLL, "run", "--target", "lab"], cwd=place, stdout=subprocess.DEVNULL)
-        while not any(phase == "Running" for name, phase in _pods().items() if name not in known):
+        while not any(phase == "Running" for name, phase in pods().items() if name not in known):
             time.sleep(0.1)
         took.append(time.perf_counter() - began)
         running.wait()
     plimsoll(place, "down", "--target", "lab")
     return verdict("from a changed script to a running pod", median(took), 15, "s")
-
-
-def _pods() -> dict[str, str]:
-    return {
-        each["metadata"]["name"]: each["status"].get("phase", "")
-        for each in get("pods", namespace="toy")
-        if each["metadata"]["labels"].get("plimsoll.dev/step") == "train.toy"
-    }
 
 
 def _update(directory: Path) -> bool:
@@ -319,7 +266,7 @@ def _chaos(directory: Path, runs: int) -> bool:
 
 
 def _kill_pod(_: subprocess.Popen[bytes]) -> Callable[[], None]:
-    names = list(_pods())
+    names = list(pods())
     if names:
         kubectl("delete", "pod", names[0], "-ntoy", "--grace-period=0", "--force", "--ignore-not-found")
     return lambda: None

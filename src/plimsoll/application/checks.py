@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.model import Dataset, Telemetry, WeightedModel
+from plimsoll.application.model import Dataset, WeightedModel
 from plimsoll.application.scalars import environment_name
 from plimsoll.application.shape import near
 from plimsoll.errors import FileError
@@ -56,10 +56,6 @@ def _service_settings(file: ApplicationFile, target: str) -> None:
             hint = "say min: 1; the cluster's own autoscaler does not go to zero"
             at = ("spec", "services", name, "scale", "min")
             _wrong(file, "this version cannot scale a service to zero on a cluster", hint, *at)
-        for setting, default in (("drift", None), ("telemetry", Telemetry())) if target != "local" else ():
-            if getattr(service, setting) != default:
-                message = f"this version cannot carry out '{setting}' of a service on a cluster"
-                _wrong(file, message, "remove it", "spec", "services", name, setting, key=True)
 
 
 def _framework(model: str) -> tuple[str, ...]:

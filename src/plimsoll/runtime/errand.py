@@ -18,6 +18,8 @@ AUTHORITIES = "/plimsoll/authorities"
 TERMINATION = "/dev/termination-log"
 WORKER_PORT = 29500
 TRACKER_PORT = 29400
+REFERENCE = "reference.json"
+"""The file that an errand `reference` leaves: what a model's features look like in training."""
 
 
 class Given(Struct, frozen=True, kw_only=True):
@@ -38,11 +40,11 @@ class Errand(Struct, frozen=True, kw_only=True):
 
     `result` and `checkpoint` are references in the registry where rank 0 leaves its output and, from time to time, its
     checkpoints; `checkpoint` is `None` for what does not train. `hosts` has a name for each rank, resolvable once its
-    pod is there. `model` is the reference of a signed model for `score`, `source` the address that `fetch` brings, with
-    its digest when that is known.
+    pod is there. `model` is the reference of a signed model for `score` and `reference`, `source` the address that
+    `fetch` brings, with its digest when that is known. `arguments` are more words for what we run of our own.
     """
 
-    do: Literal["run", "train", "score", "fetch"]
+    do: Literal["run", "train", "score", "fetch", "reference"]
     step: str
     key: str
     command: str = ""
@@ -56,6 +58,7 @@ class Errand(Struct, frozen=True, kw_only=True):
     model: str | None = None
     source: str = ""
     sha256: str | None = None
+    arguments: tuple[str, ...] = ()
 
     def encoded(self) -> str:
         """The errand as the value of a variable."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -13,6 +13,7 @@ from plimsoll.planning.steps import Step
 
 if TYPE_CHECKING:
     from plimsoll.targets.local.state import StateDirectory
+    from plimsoll.telemetry.drift.state import DriftState
 
 
 class Handle(Struct, frozen=True, kw_only=True):
@@ -93,6 +94,10 @@ class Site(Protocol):
 
     def services(self) -> Mapping[str, str]:
         """Addresses of the services that are up, by name."""
+        ...
+
+    def drift(self, service: str) -> Sequence[DriftState]:
+        """How the features of a service's versions stand; nothing for one that is not watched."""
         ...
 
     def remove(self) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.application.model import Scale, Topology
+from plimsoll.application.model import Scale, Telemetry, Topology
 from plimsoll.planning.steps import RunCommand, Share, Step, TrainGang
 from plimsoll.runtime.errand import VARIABLE, Errand, decoded
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
@@ -19,7 +21,7 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import Cluster, Node
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import Served, Watched, grouped
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.manifests.traffic import VEIL, veiled
@@ -150,6 +152,33 @@ def test_a_service_is_replaced_without_a_gap_and_has_no_rights() -> None:
     assert found["HTTPRoute"]["spec"]["parentRefs"][0]["name"] == found["Gateway"]["metadata"]["name"]
     assert "ServiceMonitor" in found
     assert found["PrometheusRule"]["spec"]["groups"][0]["rules"]
+
+
+def test_servers_watch_themselves_and_have_what_drift_is_judged_against() -> None:
+    plain = made()["Deployment"]["spec"]["template"]["spec"]
+    assert "plimsoll.telemetry.service:watch=" in plain["containers"][0]["command"][-1]
+    assert plain["containers"][0]["envFrom"] == []
+    watched = {"2": Watched(reference="r/results@sha256:2", promised=0.8)}
+    pod = made(watched=watched, telemetry=Telemetry(audit=True, traces=True))["Deployment"]["spec"]["template"]["spec"]
+    server = pod["containers"][0]
+    told = json.loads(server["command"][-1].partition("=")[2])
+    assert told["audit_log"] == "-"
+    assert "access_log" not in told
+    (drift,) = told["drift"]
+    assert (drift["version"], drift["promised"]) == ("2", 0.8)
+    brought = pod["initContainers"][-1]["command"]
+    assert "r/results@sha256:2" in brought
+    assert Path(drift["reference"]).parent == Path(brought[-1])
+    assert server["envFrom"][0]["secretRef"]["optional"]
+
+
+def test_a_version_apart_is_watched_against_its_own_reference_alone() -> None:
+    shares = (TrafficShare(version="1", weight=90), TrafficShare(version="2", weight=10))
+    models = tuple(ModelFile(name="m", version=each.version, path=f"/w/{each.version}/m.onnx") for each in shares)
+    both = served(watched={each.version: Watched(reference=f"r@sha256:{each.version}") for each in shares})
+    one = msgspec.structs.replace(both, file=ServiceFile(models=models, traffic={"m": shares}))
+    groups = grouped("app-m", one, {}, apart=True)
+    assert [list(each.served.watched) for each in groups] == [["1"], ["2"]]
 
 
 def test_a_change_of_what_servers_are_told_replaces_them() -> None:

@@ -18,13 +18,12 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     from plimsoll.engine.standing import standing
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import report_path, terminal_report
-    from plimsoll.targets.local.watching import drift_of
 
     site = site_beside(file, target, namespace)
     state = site.state
     run = standing(state)
     up = site.services()
-    drift = {name: told for name in up if (told := drift_of(state, name))}
+    drift = {name: told for name in up if (told := site.drift(name))}
     report = report_path(state, run.run)
     if as_json:
         print_json(summary(run, up, report if report.exists() else None, drift))

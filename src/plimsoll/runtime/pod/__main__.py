@@ -13,7 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.runtime.errand import DEPENDENCIES, RANK, TERMINATION, VARIABLE, WORK, Errand, Report, decoded
+from plimsoll.runtime.errand import DEPENDENCIES, RANK, REFERENCE, TERMINATION, VARIABLE, WORK, Errand, Report, decoded
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join
 from plimsoll.runtime.pod.store import Store, source_name
@@ -56,7 +56,7 @@ def do(errand: Errand, rank: int) -> int:
             keeper.start()
         try:
             # What we run of our own, such as the scorer, needs our own places.
-            ours = errand.do in ("score", "fetch")
+            ours = errand.do in ("score", "fetch", "reference")
             own = {**os.environ, "PLIMSOLL_OUTPUT": str(output)} if ours else environment
             status = _run(_command(errand, store, output, work), own)
         finally:
@@ -72,6 +72,9 @@ def do(errand: Errand, rank: int) -> int:
 def _command(errand: Errand, store: Store, output: Path, work: Path) -> list[str]:
     if errand.do == "fetch":
         return _fetcher(errand, output)
+    if errand.do == "reference":
+        maker = [sys.executable, "-m", "plimsoll.telemetry.drift.making", "--output", str(output / REFERENCE)]
+        return [*maker, "--model", str(store.model()), "--table", store.only_input(), *errand.arguments]
     if errand.do != "score":
         return argv_of(errand.command)
     checkpoint = work / "score"

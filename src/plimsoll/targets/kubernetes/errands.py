@@ -22,7 +22,7 @@ def errand_of(
             step=step.name,
             key=step.key,
             command=work.command,
-            inputs=_given(work.inputs, results, mount=mount),
+            inputs=given(work.inputs, results, mount=mount),
             framework=work.framework,
             hosts=host_names(provider, name, work.workers),
             cores=step.share.cores,
@@ -34,7 +34,7 @@ def errand_of(
             do="score",
             step=step.name,
             key=step.key,
-            inputs=_given((work.input,), results, mount=mount),
+            inputs=given((work.input,), results, mount=mount),
             result=result,
             model=model,
         )
@@ -46,7 +46,7 @@ def errand_of(
         step=step.name,
         key=step.key,
         command=work.command,
-        inputs=_given(work.inputs, results, mount=mount),
+        inputs=given(work.inputs, results, mount=mount),
         outputs=work.outputs,
         cores=step.share.cores,
         result=result,
@@ -58,7 +58,8 @@ def result_tag(step: Step) -> str:
     return f"pending-{step.key}" if step.workers > 1 else step.key
 
 
-def _given(inputs: tuple[InputFile, ...], results: Results, *, mount: bool) -> tuple[Given, ...]:
+def given(inputs: tuple[InputFile, ...], results: Results, *, mount: bool) -> tuple[Given, ...]:
+    """Inputs as pods find them: `mount` has nodes mount them, else the pod pulls them."""
     return tuple(_mounted(each, results) if mount else _pulled(each, results) for each in inputs)
 
 

@@ -27,6 +27,10 @@ class Results:
         """The reference of a result, as pods reach it."""
         return f"{self._place.pods}/{self._path}:{key}"
 
+    def exactly(self, digest: str) -> str:
+        """The reference of a result's exact content, as pods reach it."""
+        return f"{self._place.pods}/{self._path}@{digest}"
+
     def for_nodes(self, digest: str) -> str:
         """The reference of a result's exact content, as nodes pull it."""
         return f"{self._place.nodes}/{self._path}@{digest}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from plimsoll.targets.kubernetes.api import Api, Manifest
 from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.targets.kubernetes.context import Context
 from plimsoll.targets.kubernetes.door import Door
+from plimsoll.targets.kubernetes.drifting import drift_of
 from plimsoll.targets.kubernetes.housekeeping import remove, services
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.look import look
@@ -28,6 +29,7 @@ from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.target import LocalTarget, finished
 from plimsoll.targets.local.versions import installed_version
 from plimsoll.targets.options import Options
+from plimsoll.telemetry.drift.state import DriftState
 
 CHOSEN = ("gang", "serving", "traffic", "scale", "metrics")
 
@@ -128,6 +130,10 @@ class KubernetesSite:
     def services(self) -> Mapping[str, str]:
         """Services that are up."""
         return services(self.api, self._application, self.namespace)
+
+    def drift(self, service: str) -> Sequence[DriftState]:
+        """How a service's versions stand, as all its servers together have seen them."""
+        return drift_of(self.api, self._application, self.namespace, service)
 
     def remove(self) -> list[str]:
         """Delete all of the application from the cluster. What lies in the registry stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from plimsoll.errors import FileError, TargetError
@@ -12,7 +12,9 @@ from plimsoll.planning.steps import Step
 from plimsoll.targets.local.servers import running_services
 from plimsoll.targets.local.state import LOCAL, StateDirectory
 from plimsoll.targets.local.target import LocalTarget, finished, local_facts
+from plimsoll.targets.local.watching import drift_of
 from plimsoll.targets.options import Options
+from plimsoll.telemetry.drift.state import DriftState
 
 
 class LocalSite:
@@ -48,6 +50,10 @@ class LocalSite:
     def services(self) -> Mapping[str, str]:
         """Services that are up."""
         return {name: service.url for name, service in running_services(self.state).items()}
+
+    def drift(self, service: str) -> Sequence[DriftState]:
+        """How a service's versions stand."""
+        return drift_of(self.state, service)
 
     def remove(self) -> list[str]:
         """Nothing stays up here without a run."""

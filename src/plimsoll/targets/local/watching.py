@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import Serve
+from plimsoll.planning.steps import InputFile, Serve
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.targets.local.attempt import Attempt
 from plimsoll.targets.local.commands import base_environment, input_path
@@ -43,7 +43,7 @@ def drift_references(
         return references, ""
     state = attempt.context.state
     state.drift.mkdir(parents=True, exist_ok=True)
-    data = f"{work.reference.key}/{work.reference.file or ''}"
+    data = data_of(work.reference)
     models = {file.digest: file.path for file in service.models}
     for version in versions:
         path = references[version.digest] = reference_file(state.drift, version.digest, data)
@@ -57,6 +57,11 @@ def drift_references(
         if reason:
             return {}, reason
     return references, ""
+
+
+def data_of(table: InputFile) -> str:
+    """What the table of a drift reference is known by."""
+    return f"{table.key}/{table.file or ''}"
 
 
 def watched_by(

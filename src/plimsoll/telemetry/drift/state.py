@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class DriftState(Struct, frozen=True, kw_only=True):
@@ -33,3 +34,28 @@ class DriftState(Struct, frozen=True, kw_only=True):
             return [*self.alarms, *told]
         looked = f"no drift in {self.rows} rows" if self.windows else f"drift: {self.rows} rows, too few to judge yet"
         return [looked, *told]
+
+
+def together(told: Iterable[DriftState]) -> list[DriftState]:
+    """What several servers say of the same versions, as one each: every server has seen its part of the requests.
+
+    Scores are of the server with the most labels.
+    """
+    found: dict[tuple[str, str], DriftState] = {}
+    for each in told:
+        before = found.get((each.model, each.version))
+        found[each.model, each.version] = each if before is None else _both(before, each)
+    return [found[key] for key in sorted(found)]
+
+
+def _both(one: DriftState, other: DriftState) -> DriftState:
+    more = max(one, other, key=lambda each: each.labels)
+    return replace(
+        more,
+        rows=one.rows + other.rows,
+        skipped=one.skipped + other.skipped,
+        windows=one.windows + other.windows,
+        alarms=tuple(dict.fromkeys((*one.alarms, *other.alarms))),
+        labels=one.labels + other.labels,
+        changed=max((each.changed for each in (one, other) if each.changed), default=None),
+    )

@@ -29,7 +29,7 @@ from plimsoll.telemetry.drift.making import read_reference
 from plimsoll.telemetry.drift.monitor import Change, Monitor
 from plimsoll.telemetry.drift.state import DriftState
 from plimsoll.telemetry.drift.statistics import special
-from plimsoll.telemetry.logs import REQUEST_ID
+from plimsoll.telemetry.logs import REQUEST_ID, Lines
 from plimsoll.telemetry.requests import rows_of
 
 PULSE = 1.0
@@ -64,7 +64,7 @@ class DriftWatch:
     """Watches one model version against its reference.
 
     `state` is a file that tells other processes how things stand; `log` gets a line of JSON for each alarm that is
-    raised or cleared; `promised` is the accuracy that the model was accepted with.
+    raised or cleared, `-` is standard output; `promised` is the accuracy that the model was accepted with.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class DriftWatch:
         self._pairs: list[Joined] = []
         self._spec = self.reference.spec
         self._model, self._version = self._spec.name, version
-        self._state, self._log = state, log
+        self._state, self._log = state, Lines(str(log)) if log is not None else None
         self._accuracy: AccuracyAlarm | None = None
         self._families: Sequence[Metric] = ()
         self._take_figures()
@@ -166,8 +166,10 @@ class DriftWatch:
             self._write_state()
 
     def _tell(self, changes: Sequence[Change]) -> None:
-        for change in changes:
-            line = {
+        if self._log is None:
+            return
+        lines = [
+            {
                 "at": change.at,
                 "event": "drift-raised" if change.raised else "drift-cleared",
                 "model": self._model,
@@ -176,9 +178,9 @@ class DriftWatch:
                 "words": change.alarm.words,
                 "alarm": change.alarm,
             }
-            if self._log is not None:
-                with self._log.open("ab") as file:
-                    file.write(msgspec.json.encode(line) + b"\n")
+            for change in changes
+        ]
+        self._log.write(lines)
 
     def _write_state(self) -> None:
         if self._state is not None:

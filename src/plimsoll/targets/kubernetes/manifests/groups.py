@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 from msgspec import Struct
 
-from plimsoll.application.model import Scale
+from plimsoll.application.model import Scale, Telemetry
 from plimsoll.planning.steps import Share
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
@@ -17,10 +17,17 @@ from plimsoll.targets.kubernetes import names
 _ALL = "all"
 
 
+class Watched(Struct, frozen=True, kw_only=True):
+    """A version whose drift is watched: where its reference lies, and the accuracy that it was accepted with."""
+
+    reference: str
+    promised: float | None = None
+
+
 class Served(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
 
-    `latency` is the promised 99th percentile in seconds.
+    `latency` is the promised 99th percentile in seconds. `watched` are versions by their number.
     """
 
     application: str
@@ -32,6 +39,8 @@ class Served(Struct, frozen=True, kw_only=True):
     image: str
     scale: Scale = Scale()
     latency: float | None = None
+    telemetry: Telemetry = Telemetry()
+    watched: Mapping[str, Watched] = {}
 
 
 class Group(Struct, frozen=True, kw_only=True):
@@ -73,4 +82,5 @@ def _of_version(served: Served, version: str) -> Served:
         served,
         file=msgspec.structs.replace(served.file, models=models, traffic={}),
         models={place: reference for place, reference in served.models.items() if place in kept},
+        watched={number: each for number, each in served.watched.items() if number == version},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plimsoll.runtime.errand import AUTHORITIES, WORK
@@ -41,10 +41,18 @@ def with_models(pod: Manifest, models: Mapping[str, str], image: str, applicatio
 
 
 def _puller(number: int, place: str, reference: str, image: str) -> Manifest:
+    words = ["plimsoll.runtime.pull", reference, "--keys", TRUST, "--output", place]
+    made = brought(f"model-{number}", words, image)
+    made["volumeMounts"].append({"name": "trust", "mountPath": TRUST, "readOnly": True})
+    return made
+
+
+def brought(name: str, words: Sequence[str], image: str) -> Manifest:
+    """An init container that brings something from the registry into the pod's work directory, by a module of ours."""
     return {
-        "name": f"model-{number}",
+        "name": name,
         "image": image,
-        "command": ["python", "-m", "plimsoll.runtime.pull", reference, "--keys", TRUST, "--output", place],
+        "command": ["python", "-m", *words],
         "env": [{"name": "PLIMSOLL_REGISTRY_CA", "value": f"{AUTHORITIES}/ca.crt"}],
         "securityContext": RESTRICTED,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -52,7 +60,6 @@ def _puller(number: int, place: str, reference: str, image: str) -> Manifest:
         "volumeMounts": [
             {"name": "work", "mountPath": WORK},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
-            {"name": "trust", "mountPath": TRUST, "readOnly": True},
             authorities_mount(),
         ],
     }

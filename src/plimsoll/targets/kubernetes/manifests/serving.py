@@ -16,6 +16,7 @@ from plimsoll.targets.kubernetes.manifests.groups import Group, Served, grouped
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
+from plimsoll.targets.kubernetes.manifests.observing import observer, variables, with_references
 from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
@@ -146,7 +147,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             **claims,
         },
     }
-    template = with_models(pod, served.models, served.image, served.application)
+    template = with_references(with_models(pod, served.models, served.image, served.application), served)
     template["metadata"]["annotations"][names.CONTENT] = _mark(msgspec.json.encode(template, order="sorted").decode())
     return {
         "apiVersion": "apps/v1",
@@ -172,8 +173,10 @@ def _server(served: Served, resources: Manifest) -> Manifest:
         "command": [
             *("python", "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
             *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
+            *observer(served),
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
+        "envFrom": variables(served),
         "resources": resources,
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
         "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+
 from plimsoll.errors import MissingExtra, TargetError
+from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Fetch, RunCommand, Score, Step, TrainGang
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.errands import errand_of, result_tag
@@ -19,8 +22,13 @@ _GONE_LIMIT = 60.0
 
 def run_in_pods(attempt: Attempt) -> Progress:
     """Start the workload, or find it; watch it; take its result in."""
+    ended = yield from carry(attempt, workload_of(attempt.step, attempt.name, attempt.context))
+    return ended or Outcome(state="done", result=_taken(attempt))
+
+
+def carry(attempt: Attempt, workload: gang.Workload) -> Generator[Observation, None, Outcome | None]:
+    """Start the workload, or find it, and watch it to its end; what the attempt comes to when it is not a good one."""
     context = attempt.context
-    workload = workload_of(attempt.step, attempt.name, context)
     yield from _clear_failed(attempt, workload)
     for manifest in workload.objects:
         context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
@@ -33,7 +41,7 @@ def run_in_pods(attempt: Attempt) -> Progress:
         remove(attempt, workload)
         gone(attempt, _GONE_LIMIT)
         return failed(watch.reason or "it failed without a reason", lasting=workload.restarts)
-    return Outcome(state="done", result=_taken(attempt))
+    return None
 
 
 def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
@@ -64,21 +72,21 @@ def _image(step: Step, context: Context) -> str:
         scheme = step.work.source.partition("://")[0]
         return context.images.runtime(*_EXTRAS.get(scheme, ()))
     if isinstance(step.work, Score):
-        return _scorer(step.work.input.file, context)
+        return image_that_reads(step.work.input.file, context)
     assert isinstance(step.work, (RunCommand, TrainGang))  # noqa: S101 - nothing else runs the user's code
     code = [(each.name, each.digest) for each in step.ingredients if each.kind == "code"]
     environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]
     return context.images.of_step(code, environments[0] if step.work.environment is not None else None)
 
 
-def _scorer(file: str | None, context: Context) -> str:
-    """The image that reads the batch's file; where its kind is known only later, one that reads every kind."""
+def image_that_reads(file: str | None, context: Context, *extras: str) -> str:
+    """The image that reads a table; where its kind is known only later, one that reads every kind."""
     if file is not None:
-        return context.images.runtime(*(("parquet",) if file.endswith(".parquet") else ()))
+        return context.images.runtime(*(("parquet",) if file.endswith(".parquet") else ()), *extras)
     try:
-        return context.images.runtime("parquet")
+        return context.images.runtime("parquet", *extras)
     except MissingExtra:
-        return context.images.runtime()
+        return context.images.runtime(*extras)
 
 
 def _clear_failed(attempt: Attempt, workload: gang.Workload) -> Progress:

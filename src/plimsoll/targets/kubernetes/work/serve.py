@@ -9,6 +9,7 @@ from pathlib import Path
 from plimsoll.application.model import Scale
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Serve, Step
+from plimsoll.registry.models import ModelVersion
 from plimsoll.runtime.proof import prove
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.api import Api, Manifest
@@ -21,6 +22,7 @@ from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes.watching import LOOK
 from plimsoll.targets.kubernetes.work.leading import LEADING, apply, lead, let_go, there
+from plimsoll.targets.kubernetes.work.references import make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.local.attempt import Outcome, failed
 from plimsoll.targets.local.models import onnx_name
@@ -39,7 +41,12 @@ def serve(attempt: Attempt) -> Progress:
     What leads requests to servers is applied once they are ready, and what was there before is removed after that: at
     no moment a request is led to nobody.
     """
-    context = attempt.context
+    context, work = attempt.context, attempt.step.work
+    assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
+    if work.reference is not None:
+        problem = yield from make_references(attempt, _versions(work, context).values())
+        if problem is not None:
+            return problem
     served = served_of(attempt.step, context)
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen)
@@ -123,8 +130,9 @@ def served_of(step: Step, context: Context) -> Served:
     assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
     models: dict[str, str] = {}
     found = []
+    versions = _versions(work, context)
     for share in shares_of(work):
-        version = version_of(share.model, share.register_key, context)
+        version = versions[share.model]
         place = f"{MODEL}s/{version.version}"
         models[place] = pushed(version, context)
         found.append((share, model_file(version, Path(place, onnx_name(version)))))
@@ -135,10 +143,22 @@ def served_of(step: Step, context: Context) -> Served:
         models=models,
         key=step.key,
         share=step.share,
-        image=context.images.runtime(),
+        image=context.images.runtime(*_extras(work)),
         scale=work.scale or Scale(),
         latency=work.latency,
+        telemetry=work.telemetry,
+        watched=watched(step, versions.values(), context) if work.reference is not None else {},
     )
+
+
+def _versions(work: Serve, context: Context) -> dict[str, ModelVersion]:
+    """Versions of a service by what its shares call them."""
+    return {share.model: version_of(share.model, share.register_key, context) for share in shares_of(work)}
+
+
+def _extras(work: Serve) -> tuple[str, ...]:
+    wanted = {"drift": work.reference is not None, "otel": work.telemetry.traces}
+    return tuple(extra for extra, is_wanted in wanted.items() if is_wanted)
 
 
 def is_up(api: Api, application: str, namespace: str, step_key: str, service: str) -> bool:

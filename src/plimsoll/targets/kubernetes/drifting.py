@@ -1,0 +1,27 @@
+"""What the servers of a service say of drift, asked through the API server's proxy to each pod."""
+
+from __future__ import annotations
+
+import contextlib
+
+from msgspec import Struct
+
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.api import Api, ApiError
+from plimsoll.targets.kubernetes.manifests.serving import PORT
+from plimsoll.telemetry.drift.state import DriftState, together
+
+
+class _Told(Struct, frozen=True):
+    versions: tuple[DriftState, ...] = ()
+
+
+def drift_of(api: Api, application: str, namespace: str, service: str) -> list[DriftState]:
+    """Versions as all servers together have seen them. A pod that does not answer, or may not be asked, is left out."""
+    selector = names.selector({**names.of_application(application), names.SERVICE: service})
+    told: list[DriftState] = []
+    for pod in api.list("v1", "Pod", namespace, selector):
+        place = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:{PORT}/proxy/v2/drift"
+        with contextlib.suppress(ApiError):
+            told += api.request("GET", place, shape=_Told).versions
+    return together(told)
