@@ -157,7 +157,7 @@ def test_a_service_is_replaced_without_a_gap_and_has_no_rights() -> None:
 def test_servers_watch_themselves_and_have_what_drift_is_judged_against() -> None:
     plain = made()["Deployment"]["spec"]["template"]["spec"]
     assert "plimsoll.telemetry.service:watch=" in plain["containers"][0]["command"][-1]
-    assert plain["containers"][0]["envFrom"] == []
+    assert "envFrom" not in plain["containers"][0]
     watched = {"2": Watched(reference="r/results@sha256:2", promised=0.8)}
     pod = made(watched=watched, telemetry=Telemetry(audit=True, traces=True))["Deployment"]["spec"]["template"]["spec"]
     server = pod["containers"][0]

@@ -27,9 +27,9 @@ def observer(served: Served) -> list[str]:
     return ["--observer", f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"]
 
 
-def variables(served: Served) -> list[Manifest]:
+def variables(served: Served) -> Manifest:
     """What of the container's environment comes from elsewhere."""
-    return [{"secretRef": {"name": VARIABLES, "optional": True}}] if served.telemetry.traces else []
+    return {"envFrom": [{"secretRef": {"name": VARIABLES, "optional": True}}]} if served.telemetry.traces else {}
 
 
 def with_references(pod: Manifest, served: Served) -> Manifest:

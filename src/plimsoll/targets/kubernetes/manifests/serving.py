@@ -176,7 +176,7 @@ def _server(served: Served, resources: Manifest) -> Manifest:
             *observer(served),
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
-        "envFrom": variables(served),
+        **variables(served),
         "resources": resources,
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
         "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},
