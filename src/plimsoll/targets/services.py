@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plimsoll.planning.steps import ModelShare, Serve
+from plimsoll.planning.steps import InputFile, ModelShare, Serve
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 
@@ -12,6 +12,8 @@ BATCH_ROWS = 64
 """Rows computed together at most where a latency is promised: beyond it runs get longer faster than fewer."""
 BATCH_WAIT = 0.1
 """The part of the promised latency that a request may wait for others."""
+PROMISED = "accuracy"
+"""The figure of a model that late labels are compared with."""
 
 
 def shares_of(work: Serve) -> list[ModelShare]:
@@ -41,3 +43,8 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     if work.latency is not None:
         batching[name] = Batching(rows=BATCH_ROWS, wait=BATCH_WAIT * work.latency, budget=work.latency)
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
+
+
+def data_of(table: InputFile) -> str:
+    """What the table of a drift reference is known by."""
+    return f"{table.key}/{table.file or ''}"

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import InputFile, Serve
+from plimsoll.planning.steps import Serve
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.targets.local.attempt import Attempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.workers import Command, run_together
+from plimsoll.targets.services import PROMISED, data_of
 from plimsoll.telemetry.drift.reference_file import reference_file
 from plimsoll.telemetry.drift.state import DriftState
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 READING = 600.0
 """Seconds that reading the table of training and asking the model may take."""
 STATE = ".state.json"
-PROMISED = "accuracy"
-"""The figure of a model that late labels are compared with."""
 
 
 def drift_references(
@@ -57,11 +56,6 @@ def drift_references(
         if reason:
             return {}, reason
     return references, ""
-
-
-def data_of(table: InputFile) -> str:
-    """What the table of a drift reference is known by."""
-    return f"{table.key}/{table.file or ''}"
 
 
 def watched_by(

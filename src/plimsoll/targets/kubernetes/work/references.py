@@ -23,7 +23,7 @@ from plimsoll.targets.kubernetes.watching import remove
 from plimsoll.targets.kubernetes.work.pods import carry, image_that_reads
 from plimsoll.targets.kubernetes.work.register import pushed
 from plimsoll.targets.local.attempt import Outcome
-from plimsoll.targets.local.watching import PROMISED, data_of
+from plimsoll.targets.services import PROMISED, data_of
 
 
 def make_references(attempt: Attempt, versions: Iterable[ModelVersion]) -> Generator[Observation, None, Outcome | None]:
