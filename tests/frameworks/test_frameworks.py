@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ REQUIREMENTS = {
     "lightgbm": "lightgbm==4.7.0\nnumpy==2.4.6\nscipy==1.17.1\n",
     "jax": "jax==0.10.2\nnumpy==2.4.6\n",
     "tensorflow": "tensorflow-cpu==2.21.0\n",
+    "ray": "ray==2.60.0\nnumpy==2.4.6\n",
 }
 
 
@@ -94,3 +96,24 @@ def test_tensorflow_reads_its_cluster_with_its_own_parser(tmp_path: Path) -> Non
     assert told["models"]["m"]["metrics"]["workers"] == 2
     task = tmp_path / ".plimsoll/latest/train/m/task.txt"
     assert task.read_text() == "worker 0 of 2"
+
+
+def test_ray_has_a_node_for_each_worker_and_a_killed_driver_starts_again_from_its_checkpoint(tmp_path: Path) -> None:
+    told = train(tmp_path, "ray", "ray_train.py", DIE_AT="120")
+    metrics = told["models"]["m"]["metrics"]
+    assert (metrics["workers"], metrics["nodes"]) == (2, 2)
+    assert metrics["accuracy"] > 0.9
+    assert told["steps"][1]["attempts"] == 2
+    (log,) = tmp_path.glob(".plimsoll/runs/*/logs/train/m/2-0.log")
+    assert "from step 100" in log.read_text()
+    assert not processes_of(tmp_path), "a node of Ray is left"
+
+
+def processes_of(directory: Path) -> list[str]:
+    """Those that were told of the directory in their environment."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if str(directory).encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+    return found

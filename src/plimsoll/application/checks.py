@@ -42,9 +42,6 @@ def _runnable_parts(file: ApplicationFile, target: str) -> None:
         if model.train.framework == "mpi" and target != "local":
             hint = "use torch, jax or none: MPI's launcher needs a way to log in to the other workers"
             _wrong(file, "this version cannot run framework mpi on a cluster", hint, *_framework(name))
-        if model.train.framework == "ray":
-            hint = "name another framework, or start Ray in your own command with framework: none"
-            _cannot(file, "framework ray", hint, *_framework(name))
     _service_settings(file, target)
 
 

@@ -67,6 +67,14 @@ def test_mpi_has_a_host_file_in_each_dialect_and_one_launcher() -> None:
     assert environments("mpi")[0]["OMPI_MCA_orte_default_hostfile"] == "/work/hostfile"
 
 
+def test_ray_nodes_know_their_head_and_their_own_host() -> None:
+    seen = environments("ray")
+    assert {env["RAY_HEAD_ADDRESS"] for env in seen} == {"127.0.0.1:20001"}
+    assert [env["RAY_NODE_HOST"] for env in seen] == ["127.0.0.1", "127.0.0.1", "10.0.0.2"]
+    assert {env["RAY_NODE_CPUS"] for env in seen} == {"2"}
+    assert contract_of("ray").node_script
+
+
 def test_a_single_plain_worker_sees_nothing_of_ours() -> None:
     alone = Gang(hosts=("127.0.0.1",), ports=(1,), directory="/work")
     assert contract_of("none").environment(0, alone) == {}

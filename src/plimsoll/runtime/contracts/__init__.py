@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 from plimsoll.runtime.contracts.gang import Contract
@@ -10,6 +11,7 @@ from plimsoll.runtime.contracts.jax import Jax
 from plimsoll.runtime.contracts.lightgbm import LightGBM
 from plimsoll.runtime.contracts.mpi import MPI
 from plimsoll.runtime.contracts.plain import Plain
+from plimsoll.runtime.contracts.ray import Ray
 from plimsoll.runtime.contracts.tensorflow import TensorFlow
 from plimsoll.runtime.contracts.torch import Torch
 from plimsoll.runtime.contracts.xgboost import XGBoost
@@ -21,6 +23,7 @@ CONTRACTS: Mapping[str, Contract] = MappingProxyType(
         "tensorflow": TensorFlow(),
         "xgboost": XGBoost(),
         "lightgbm": LightGBM(),
+        "ray": Ray(),
         "mpi": MPI(),
         "none": Plain(),
     }
@@ -30,3 +33,8 @@ CONTRACTS: Mapping[str, Contract] = MappingProxyType(
 def contract_of(framework: str) -> Contract:
     """The contract of a framework. Raises KeyError for one that this version cannot run."""
     return CONTRACTS[framework]
+
+
+def script_path(name: str) -> Path:
+    """Where a script of `runtime.rendezvous` is. They stand alone: another Python may run them."""
+    return Path(__file__).resolve().parents[1] / "rendezvous" / name

@@ -41,7 +41,8 @@ class Contract(Protocol):
     """What a framework's workers expect to find.
 
     A rendezvous is a script of `runtime.rendezvous` that must be up before the workers; a launcher is one process that
-    is started and starts the others itself.
+    is started and starts the others itself; a node is a script of `runtime.rendezvous` that every worker runs with the
+    command as its arguments.
     """
 
     @property
@@ -52,6 +53,11 @@ class Contract(Protocol):
     @property
     def launcher(self) -> bool:
         """Whether only one process is started."""
+        ...
+
+    @property
+    def node_script(self) -> str | None:
+        """The script's file name, if the framework has a node for each worker."""
         ...
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ class LightGBM:
 
     rendezvous_script = None
     launcher = False
+    node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """The list in both of its forms, and this worker's port."""

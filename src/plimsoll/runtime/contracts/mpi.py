@@ -21,6 +21,7 @@ class MPI:
 
     rendezvous_script = None
     launcher = True
+    node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """Where the host files are, for Open MPI 4 and 5, MPICH and Intel MPI."""

@@ -13,6 +13,7 @@ class TensorFlow:
 
     rendezvous_script = None
     launcher = False
+    node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """The cluster and this worker's place in it."""

@@ -12,6 +12,7 @@ class Torch:
 
     rendezvous_script = None
     launcher = False
+    node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """What `torch.distributed.init_process_group()` reads with the `env://` method, and torchrun's further ones.

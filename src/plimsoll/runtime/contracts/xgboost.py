@@ -12,6 +12,7 @@ class XGBoost:
 
     rendezvous_script = "xgboost_tracker.py"
     launcher = False
+    node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """Where the tracker is, and which worker this is."""

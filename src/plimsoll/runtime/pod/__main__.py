@@ -13,6 +13,7 @@ from typing import NoReturn
 import msgspec
 
 from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.errand import DEPENDENCIES, RANK, REFERENCE, TERMINATION, VARIABLE, WORK, Errand, Report, decoded
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join
@@ -75,6 +76,8 @@ def _command(errand: Errand, store: Store, output: Path, work: Path) -> list[str
     if errand.do == "reference":
         maker = [sys.executable, "-m", "plimsoll.telemetry.drift.making", "--output", str(output / REFERENCE)]
         return [*maker, "--model", str(store.model()), "--table", store.only_input(), *errand.arguments]
+    if errand.do == "train" and (node := contract_of(errand.framework).node_script):
+        return [sys.executable, str(script_path(node)), *argv_of(errand.command)]
     if errand.do != "score":
         return argv_of(errand.command)
     checkpoint = work / "score"

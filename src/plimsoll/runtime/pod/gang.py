@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.contracts import contract_of
+from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.errand import TRACKER_PORT, WORKER_PORT, Errand
 
@@ -91,13 +91,12 @@ def _wait_for(host: str, port: int, what: str) -> None:
             return
 
 
-def _tracker(script: str, workers: int, directory: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def _tracker(name: str, workers: int, directory: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Start the tracker and wait until it listens. Raises TargetError when it does not come up."""
     ready = directory / "rendezvous.json"
-    path = Path(__file__).resolve().parents[1] / "rendezvous" / script
     own = socket.gethostbyname(socket.gethostname()) if workers > 1 else "127.0.0.1"
     options = ["--workers", str(workers), "--host", own, "--port", str(TRACKER_PORT), "--ready-file", str(ready)]
-    command = [sys.executable, str(path), *options, "--timeout", f"{MEET_LIMIT:g}"]
+    command = [sys.executable, str(script_path(name)), *options, "--timeout", f"{MEET_LIMIT:g}"]
     process = subprocess.Popen(command, env=dict(environment))
     deadline = time.monotonic() + TRACKER_LIMIT
     while not ready.exists():

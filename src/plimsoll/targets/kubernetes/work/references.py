@@ -37,7 +37,8 @@ def make_references(attempt: Attempt, versions: Iterable[ModelVersion]) -> Gener
         workload = _workload(part, version)
         problem = yield from carry(part, workload)
         if problem is not None:
-            return replace(problem, reason=f"the drift reference of {version.reference}: {problem.reason}")
+            told = f"the drift reference of {version.reference}: {problem.reason}"
+            return replace(problem, reason=told) if problem.state == "failed" else problem
         remove(part, workload)
     return None
 

@@ -17,7 +17,7 @@ import msgspec
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import TrainGang
-from plimsoll.runtime.contracts import contract_of
+from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.outputs import argv_of, files_in, read_metrics
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
@@ -53,9 +53,8 @@ def train(attempt: Attempt) -> Progress:
     with contextlib.ExitStack() as until_end:
         address = None
         if contract.rendezvous_script:
-            script = _rendezvous_script(contract.rendezvous_script)
-            python = python_for_scripts(work.command, base)
-            address = yield from _rendezvous(attempt, [python, str(script)], base, work.workers, until_end)
+            argv = [python_for_scripts(work.command, base), str(script_path(contract.rendezvous_script))]
+            address = yield from _rendezvous(attempt, argv, base, work.workers, until_end)
         gang = Gang(
             hosts=(HOST,) * work.workers,
             ports=free_ports(work.workers),
@@ -68,7 +67,7 @@ def train(attempt: Attempt) -> Progress:
         started = 1 if contract.launcher else work.workers
         commands = [
             Command(
-                argv=argv_of(work.command),
+                argv=_argv(work, contract.node_script, base),
                 environment={
                     **base,
                     **contract.environment(rank, gang),
@@ -100,8 +99,9 @@ def _output_of(attempt: Attempt, rank: int) -> Path:
     return directory
 
 
-def _rendezvous_script(name: str) -> Path:
-    return Path(__file__).resolve().parents[3] / "runtime" / "rendezvous" / name
+def _argv(work: TrainGang, node_script: str | None, base: dict[str, str]) -> list[str]:
+    around = [python_for_scripts(work.command, base), str(script_path(node_script))] if node_script else []
+    return [*around, *argv_of(work.command)]
 
 
 def _rendezvous(

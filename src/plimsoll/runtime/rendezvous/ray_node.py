@@ -1,0 +1,116 @@
+"""A Ray node for each worker: worker 0 has the head and runs the command, once the nodes of all workers have joined it.
+
+The other workers' nodes compute what the command asks of them, and end with the head.
+
+Stand-alone: runs in the environment of the training, which has ray and not plimsoll.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+MEET_LIMIT = 600.0
+"""Seconds for all nodes to join: images may have to be pulled first."""
+END_LIMIT = 10.0
+LOOK = 1.0
+SILENT_LOOKS = 3
+"""Looks at a head that does not answer, one after the other, until it counts as gone."""
+COUNT = """
+import sys, time, ray
+ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
+wanted, end = int(sys.argv[2]), time.monotonic() + float(sys.argv[3])
+while (there := sum(node["Alive"] for node in ray.nodes())) < wanted:
+    if time.monotonic() > end:
+        sys.exit(f"only {there} of {wanted} Ray nodes joined within {sys.argv[3]} s")
+    time.sleep(0.2)
+"""
+
+
+def main() -> None:
+    """Exit with the command's status on worker 0, and with 0 on the others when the head has ended."""
+    try:
+        import ray  # noqa: F401 - only whether it is there
+    except ImportError as error:
+        sys.exit(f"ray cannot be imported by {sys.executable} ({error}): add it to the requirements")
+    rank, workers = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    host, _, port = os.environ["RAY_HEAD_ADDRESS"].rpartition(":")
+    head = (socket.gethostbyname(host), int(port))
+    sys.exit(_lead(head, workers, sys.argv[1:]) if rank == 0 else _follow(head))
+
+
+def _lead(head: tuple[str, int], workers: int, command: Sequence[str]) -> int:
+    address = f"{head[0]}:{head[1]}"
+    with _node("--head", "--port", str(head[1]), "--include-dashboard=false", "--disable-usage-stats") as node:
+        _wait_for(head, node)
+        subprocess.run([sys.executable, "-c", COUNT, address, str(workers), f"{MEET_LIMIT:g}"], check=True)
+        status = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": address}, check=False).returncode
+    return status if status >= 0 else 128 - status
+
+
+def _follow(head: tuple[str, int]) -> int:
+    _wait_for(head, None)
+    with _node("--address", f"{head[0]}:{head[1]}") as node:
+        silent = 0
+        while silent < SILENT_LOOKS and node.poll() is None:
+            time.sleep(LOOK)
+            silent = 0 if _answers(head) else silent + 1
+    if _answers(head):
+        sys.exit(f"this worker's Ray node ended with status {node.returncode}, and the head did not")
+    return 0
+
+
+@contextlib.contextmanager
+def _node(*options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A node that ends with the block. Its files have short names: sockets are among them."""
+    own = socket.gethostbyname(os.environ["RAY_NODE_HOST"])
+    place = tempfile.mkdtemp(prefix="ray-")
+    # A pod's user may have no name, which Ray asks for.
+    environment = {"USER": "plimsoll", **os.environ}
+    argv = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--node-ip-address", own]
+    argv += ["--num-cpus", os.environ["RAY_NODE_CPUS"], "--min-worker-port", "0", "--max-worker-port", "0"]
+    if "--head" in options:
+        argv += ["--temp-dir", place]
+    with Path(place, "start.log").open("wb") as log:
+        node = subprocess.Popen([*argv, *options], env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield node
+        if node.poll() is not None and node.returncode:
+            sys.stderr.write(Path(place, "start.log").read_text(encoding="utf-8", errors="replace")[-2000:])
+    finally:
+        node.terminate()
+        try:
+            node.wait(END_LIMIT)
+        except subprocess.TimeoutExpired:
+            node.kill()
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _wait_for(head: tuple[str, int], node: subprocess.Popen[bytes] | None) -> None:
+    end = time.monotonic() + MEET_LIMIT
+    while not _answers(head):
+        if node is not None and node.poll() is not None:
+            sys.exit(f"the Ray head ended with status {node.returncode}")
+        if time.monotonic() > end:
+            sys.exit(f"the Ray head at {head[0]}:{head[1]} did not answer within {MEET_LIMIT:g} s")
+        time.sleep(0.1)
+
+
+def _answers(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=2).close()
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main()
