@@ -50,6 +50,7 @@ with xgb.collective.CommunicatorContext(
         total = xgb.collective.allreduce(ones, xgb.collective.Op.SUM)
     seconds = time.perf_counter() - began
     assert (total == size).all(), total
+    assert rank == int(os.environ["DMLC_TASK_ID"]), "worker 0 is rank 0"
 
 if rank == 0:
     output = pathlib.Path(os.environ["PLIMSOLL_OUTPUT"])

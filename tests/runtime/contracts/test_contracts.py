@@ -51,6 +51,13 @@ def test_xgboost_workers_see_the_tracker() -> None:
     assert contract_of("xgboost").rendezvous_script
 
 
+def test_many_xgboost_workers_are_in_the_same_order_as_words_and_as_numbers() -> None:
+    many = Gang(hosts=("127.0.0.1",) * 12, ports=(1,) * 12, directory="/work", rendezvous=("127.0.0.1", 9000))
+    tasks = [contract_of("xgboost").environment(rank, many)["DMLC_TASK_ID"] for rank in range(12)]
+    assert sorted(tasks) == tasks
+    assert [int(task) for task in tasks] == list(range(12))
+
+
 def test_lightgbm_machines_stand_in_a_list_and_in_a_variable() -> None:
     seen = environments("lightgbm")
     assert [env["LIGHTGBM_LOCAL_LISTEN_PORT"] for env in seen] == ["20001", "20002", "20003"]

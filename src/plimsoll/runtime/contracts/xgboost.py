@@ -17,11 +17,13 @@ class XGBoost:
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """Where the tracker is, and which worker this is."""
         host, port = gang.rendezvous or ("", 0)
+        # The tracker gives ranks in the order of these as words, where "10" stands before "2".
+        task = str(rank).zfill(len(str(gang.size - 1)))
         return {
             "DMLC_TRACKER_URI": host,
             "DMLC_TRACKER_PORT": str(port),
             "DMLC_NUM_WORKER": str(gang.size),
-            "DMLC_TASK_ID": str(rank),
+            "DMLC_TASK_ID": task,
             "DMLC_ROLE": "worker",
             "OMP_NUM_THREADS": str(gang.threads),
         }

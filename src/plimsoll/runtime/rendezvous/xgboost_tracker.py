@@ -27,7 +27,10 @@ def main() -> None:
     except ImportError as error:
         sys.exit(f"xgboost cannot be imported by {sys.executable} ({error}): add it to the requirements")
     timeout = int(arguments.timeout)
-    tracker = RabitTracker(arguments.workers, host_ip=arguments.host, port=arguments.port, timeout=timeout)
+    # By task and not by host: worker 0 is to be XGBoost's rank 0 on whatever node it stands, since its files count.
+    tracker = RabitTracker(
+        arguments.workers, host_ip=arguments.host, port=arguments.port, sortby="task", timeout=timeout
+    )
     tracker.start()
     address = tracker.worker_args()
     temporary = arguments.ready_file.with_suffix(".part")
