@@ -233,11 +233,20 @@ def binary_request(array: np.ndarray) -> bytes:
     return post(head + array.tobytes(), length, kind="application/octet-stream")
 
 
-@contextlib.contextmanager
-def bare_server(directory: Path, model: Path) -> Iterator[Running]:
+def bare_server(directory: Path, model: Path) -> contextlib.AbstractContextManager[Running]:
     """A server that only receives and runs: what this machine can do at all."""
+    return _bare(directory, "bare_server.py", str(model))
+
+
+def bare_echo(directory: Path) -> contextlib.AbstractContextManager[Running]:
+    """A server that only answers: how even this machine can be at all."""
+    return _bare(directory, "bare_echo.py")
+
+
+@contextlib.contextmanager
+def _bare(directory: Path, script: str, *arguments: str) -> Iterator[Running]:
     port = next(ports)
-    running = Running([sys.executable, str(PEER_FILES / "bare_server.py"), str(model), str(port)], port, {}, directory)
+    running = Running([sys.executable, str(PEER_FILES / script), *arguments, str(port)], port, {}, directory)
     try:
         yield running
     finally:
