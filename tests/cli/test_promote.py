@@ -147,8 +147,10 @@ def test_a_promotion_that_is_killed_is_undone_by_the_next(watched: Watched, plim
     beside = plimsoll("promote", "m@2")
     assert beside.returncode == 1
     assert "another promotion into this service goes on" in beside.stderr
+    assert "a promotion goes on" in plimsoll("status").stdout
     first.kill()
     first.communicate()
+    assert "a promotion was cut off" in plimsoll("status").stdout
     assert watched.versions() == {"1", "3"}
     back = plimsoll("promote", "m@1")
     assert "was cut off: its weights are put back" in back.stdout
@@ -157,6 +159,7 @@ def test_a_promotion_that_is_killed_is_undone_by_the_next(watched: Watched, plim
     while watched.versions() != {"1"}:
         assert time.monotonic() < deadline
     assert "cut off" not in plimsoll("promote", "m@1").stdout
+    assert "promotion" not in plimsoll("status").stdout
 
 
 def test_without_a_running_service_there_is_nothing_to_promote_into(tmp_path: Path, plimsoll: Plimsoll) -> None:

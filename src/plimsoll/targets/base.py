@@ -12,6 +12,8 @@ from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Step
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from plimsoll.targets.local.state import StateDirectory
     from plimsoll.telemetry.drift.state import DriftState
 
@@ -94,6 +96,10 @@ class Site(Protocol):
 
     def services(self) -> Mapping[str, str]:
         """Addresses of the services that are up, by name."""
+        ...
+
+    def service_file(self, service: str) -> Path | None:
+        """The file of this machine that a running service reads its weights from, where there is one."""
         ...
 
     def drift(self, service: str) -> Sequence[DriftState]:

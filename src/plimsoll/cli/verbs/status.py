@@ -15,6 +15,7 @@ from plimsoll.cli.options import file_option, json_option, print_json, site_besi
 @json_option
 def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
     """Print the run that is under way, or how the last one ended, and which services are up."""
+    from plimsoll.engine.promotion.keeping import Kept
     from plimsoll.engine.standing import standing
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import report_path, terminal_report
@@ -32,6 +33,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
         click.echo(line)
     for name, url in up.items():
         click.echo(f"{name} is up at {url}")
+        if (told := site.service_file(name)) and (promotion := Kept(told).standing()):
+            click.echo(f"  {promotion}")
         for version in drift.get(name, ()):
             for line in version.lines():
                 click.echo(f"  version {version.version}: {line}")

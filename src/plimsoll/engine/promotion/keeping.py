@@ -58,6 +58,15 @@ class Kept:
             return None
         return record.before if _digest(now) in record.written else None
 
+    def standing(self) -> str:
+        """How the service's promotion stands, in words; empty without one."""
+        try:
+            with self.alone():
+                cut_off = self.cut_off() is not None
+        except PlimsollError:
+            return "a promotion goes on"
+        return "a promotion was cut off, and its weights stay until the next plimsoll promote" if cut_off else ""
+
     def begin(self) -> None:
         """Remember what the file is now."""
         self._record = Record(before=self.file.read_bytes())

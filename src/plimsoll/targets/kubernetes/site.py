@@ -131,6 +131,10 @@ class KubernetesSite:
         """Services that are up."""
         return services(self.api, self._application, self.namespace)
 
+    def service_file(self, service: str) -> Path | None:
+        """None: weights stand in the route."""
+        return None
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """How a service's versions stand, as all its servers together have seen them."""
         return drift_of(self.api, self._application, self.namespace, service)

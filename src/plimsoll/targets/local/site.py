@@ -51,6 +51,11 @@ class LocalSite:
         """Services that are up."""
         return {name: service.url for name, service in running_services(self.state).items()}
 
+    def service_file(self, service: str) -> Path | None:
+        """The file that the running service reads its weights from."""
+        up = running_services(self.state).get(service)
+        return Path(up.service_file) if up and up.service_file else None
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """How a service's versions stand."""
         return drift_of(self.state, service)
