@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -88,6 +89,10 @@ def _steps(application: Application) -> int:
     return len({line for log in logs for line in log.read_text().splitlines() if ": step " in line})
 
 
+@pytest.mark.skipif(
+    os.environ.get("PLIMSOLL_LAB_BUILD") != "--all",
+    reason="an image of 200 MB more: 'make test-all' has it, tests/frameworks runs Ray on this machine",
+)
 def test_ray_has_its_nodes_in_the_pods_of_the_gang(up: Up, application: Application) -> None:
     up(*ADDONS)
     path = application.directory / "plimsoll.yaml"
