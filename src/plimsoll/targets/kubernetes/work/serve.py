@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 
 from plimsoll.application.model import Scale
+from plimsoll.errors import MissingExtra
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Serve, Step
 from plimsoll.registry.models import ModelVersion
@@ -143,7 +145,7 @@ def served_of(step: Step, context: Context) -> Served:
         models=models,
         key=step.key,
         share=step.share,
-        image=context.images.runtime(*_extras(work)),
+        image=_image(work, versions.values(), context),
         scale=work.scale or Scale(),
         latency=work.latency,
         telemetry=work.telemetry,
@@ -156,9 +158,14 @@ def _versions(work: Serve, context: Context) -> dict[str, ModelVersion]:
     return {share.model: version_of(share.model, share.register_key, context) for share in shares_of(work)}
 
 
-def _extras(work: Serve) -> tuple[str, ...]:
+def _image(work: Serve, versions: Iterable[ModelVersion], context: Context) -> str:
+    """The image with what the servers need; with what explains XGBoost's models where this machine has that."""
     wanted = {"drift": work.reference is not None, "otel": work.telemetry.traces}
-    return tuple(extra for extra, is_wanted in wanted.items() if is_wanted)
+    extras = [extra for extra, is_wanted in wanted.items() if is_wanted]
+    if any(version.framework == "xgboost" for version in versions):
+        with contextlib.suppress(MissingExtra):
+            return context.images.runtime(*extras, "explain")
+    return context.images.runtime(*extras)
 
 
 def is_up(api: Api, application: str, namespace: str, step_key: str, service: str) -> bool:
