@@ -34,8 +34,12 @@ def saved(module, signature):
     return directory
 
 
+def approximate_gelu(x):
+    return tf.nn.gelu(x, approximate=True)
+
+
 layers = tf.keras.Sequential(
-    [tf.keras.Input((6,)), tf.keras.layers.Dense(16, activation="gelu"), tf.keras.layers.Dense(3, activation="softmax")]
+    [tf.keras.Input((6,)), tf.keras.layers.Dense(16, activation=approximate_gelu), tf.keras.layers.Dense(3, activation="softmax")]
 )
 images = tf.keras.Sequential(
     [
@@ -65,5 +69,13 @@ def checked(content):
     onnx.checker.check_model(onnx.load_from_string(content))
 
 
+class Exact(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec((None, 6), tf.float32, name="x")])
+    def gelu(self, x):
+        return {"y": tf.nn.gelu(x, approximate=False)}
+
+
+exact = Exact()
+refused(out, "exact GELU (tf.math.erfc)", lambda: checked(converted(saved(exact, exact.gelu))))
 words = Words()
 refused(out, "text operators (tf.strings.regex_replace)", lambda: checked(converted(saved(words, words.look))))
