@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import msgspec
+
+from plimsoll.application.model import Telemetry
 from plimsoll.planning.steps import InputFile, ModelShare, Serve
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
@@ -48,3 +52,19 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
 def data_of(table: InputFile) -> str:
     """What the table of a drift reference is known by."""
     return f"{table.key}/{table.file or ''}"
+
+
+def observer(service: str, telemetry: Telemetry, log: Callable[[str], str], drift: Sequence[dict[str, Any]]) -> str:
+    """What a server watches itself with, as its option says it; `log` gives the place of a log by its name."""
+    settings: dict[str, Any] = {"service": service}
+    for name, wanted in (("access", telemetry.access), ("audit", telemetry.audit)):
+        if wanted:
+            settings[f"{name}_log"] = log(name)
+    settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
+    return f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"
+
+
+def drift_watch(version: str, reference: str, log: str, promised: float | None) -> dict[str, Any]:
+    """How one version's drift is watched."""
+    settings = {"reference": reference, "version": version, "log": log}
+    return settings | ({} if promised is None else {"promised": promised})

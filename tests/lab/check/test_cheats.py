@@ -24,8 +24,8 @@ from lab.kubectl import get
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
-# An operator and a device: the quickest, and the one that is worst to miss.
-QUICK = ("dead-webhook", "openable-devices")
+# An operator, a gang and a device: the quickest of each kind.
+QUICK = ("dead-webhook", "deny-everything", "openable-devices")
 # Whole series are started on purpose: make test-all says so with this.
 EVERYTHING = os.environ.get("PLIMSOLL_LAB_BUILD") == "--all"
 LIMIT = 600.0

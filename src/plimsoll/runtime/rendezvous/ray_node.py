@@ -51,8 +51,13 @@ def _lead(head: tuple[str, int], workers: int, command: Sequence[str]) -> int:
     address = f"{head[0]}:{head[1]}"
     with _node("--head", "--port", str(head[1]), "--include-dashboard=false", "--disable-usage-stats") as node:
         _wait_for(head, node)
-        subprocess.run([sys.executable, "-c", COUNT, address, str(workers), f"{MEET_LIMIT:g}"], check=True)
-        status = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": address}, check=False).returncode
+        counted = subprocess.run([sys.executable, "-c", COUNT, address, str(workers), f"{MEET_LIMIT:g}"], check=False)
+        if counted.returncode:
+            return 1
+        try:
+            status = subprocess.run(command, env={**os.environ, "RAY_ADDRESS": address}, check=False).returncode
+        except OSError as error:
+            sys.exit(f"{command[0]} cannot be started: {error.strerror}")
     return status if status >= 0 else 128 - status
 
 

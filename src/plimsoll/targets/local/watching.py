@@ -18,7 +18,7 @@ from plimsoll.targets.local.attempt import Attempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.workers import Command, run_together
-from plimsoll.targets.services import PROMISED, data_of
+from plimsoll.targets.services import PROMISED, data_of, drift_watch, observer
 from plimsoll.telemetry.drift.reference_file import reference_file
 from plimsoll.telemetry.drift.state import DriftState
 
@@ -62,19 +62,14 @@ def watched_by(
     state: StateDirectory, work: Serve, versions: Sequence[ModelVersion], references: Mapping[str, Path]
 ) -> list[str]:
     """The observers of a service, as the server takes them; `references` by digest."""
-    settings: dict[str, Any] = {"service": work.service}
     logs = state.service_logs / work.service
     logs.mkdir(parents=True, exist_ok=True)
-    for name, wanted in (("access", work.telemetry.access), ("audit", work.telemetry.audit)):
-        if wanted:
-            settings[f"{name}_log"] = str(logs / f"{name}.jsonl")
-    settings |= {"payloads": work.telemetry.payloads, "traces": work.telemetry.traces}
     # What an earlier server said is not true of this one.
     for told in _state_files(state, work.service):
         told.unlink(missing_ok=True)
     watched = {version.digest: version for version in versions if version.digest in references}
-    settings["drift"] = [_drift(state, work, version, references[digest]) for digest, version in watched.items()]
-    return [f"plimsoll.telemetry.service:watch={json.dumps(settings)}"]
+    drift = [_drift(state, work, version, references[digest]) for digest, version in watched.items()]
+    return [observer(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift)]
 
 
 def write_monitoring(output: Path, work: Serve) -> None:
@@ -101,13 +96,9 @@ def drift_of(state: StateDirectory, service: str) -> list[DriftState]:
 
 
 def _drift(state: StateDirectory, work: Serve, version: ModelVersion, reference: Path) -> dict[str, Any]:
-    settings: dict[str, Any] = {
-        "reference": str(reference),
-        "version": str(version.version),
-        "state": str(state.drift / f"{work.service}.{version.version}{STATE}"),
-        "log": str(state.service_logs / work.service / "drift.jsonl"),
-    }
-    return settings | ({"promised": version.metrics[PROMISED]} if PROMISED in version.metrics else {})
+    number, logs = str(version.version), state.service_logs / work.service
+    told = drift_watch(number, str(reference), str(logs / "drift.jsonl"), version.metrics.get(PROMISED))
+    return {**told, "state": str(state.drift / f"{work.service}.{number}{STATE}")}
 
 
 def _state_files(state: StateDirectory, service: str) -> list[Path]:

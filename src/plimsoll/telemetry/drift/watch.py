@@ -124,6 +124,8 @@ class DriftWatch:
         self._ending.set()
         self._pulse.join(2.0)
         self._write_state()
+        if self._log is not None:
+            self._log.close()
 
     def state(self) -> DriftState:
         """Alarms and figures as they stand."""

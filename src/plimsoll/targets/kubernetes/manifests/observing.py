@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
 from plimsoll.runtime.errand import REFERENCE, WORK
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.models import brought
+from plimsoll.targets.services import drift_watch, observer
 
 Manifest = dict[str, Any]
 VARIABLES = "plimsoll-telemetry"
@@ -16,15 +15,13 @@ VARIABLES = "plimsoll-telemetry"
 _STANDARD_OUTPUT = "-"
 
 
-def observer(served: Served) -> list[str]:
+def watching(served: Served) -> list[str]:
     """Words of the server's command. Logs go to standard output, where the cluster takes them from."""
-    settings: dict[str, Any] = {"service": served.service}
-    for log, wanted in (("access_log", served.telemetry.access), ("audit_log", served.telemetry.audit)):
-        if wanted:
-            settings[log] = _STANDARD_OUTPUT
-    settings |= {"payloads": served.telemetry.payloads, "traces": served.telemetry.traces}
-    settings["drift"] = [_drift(served, version) for version in sorted(served.watched)]
-    return ["--observer", f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"]
+    drift = [
+        drift_watch(version, f"{_place(version)}/{REFERENCE}", _STANDARD_OUTPUT, each.promised)
+        for version, each in sorted(served.watched.items())
+    ]
+    return ["--observer", observer(served.service, served.telemetry, lambda _: _STANDARD_OUTPUT, drift)]
 
 
 def variables(served: Served) -> Manifest:
@@ -45,9 +42,3 @@ def with_references(pod: Manifest, served: Served) -> Manifest:
 
 def _place(version: str) -> str:
     return f"{WORK}/drift/{version}"
-
-
-def _drift(served: Served, version: str) -> dict[str, Any]:
-    promised = served.watched[version].promised
-    settings = {"reference": f"{_place(version)}/{REFERENCE}", "version": version, "log": _STANDARD_OUTPUT}
-    return settings | ({} if promised is None else {"promised": promised})

@@ -16,7 +16,7 @@ from plimsoll.targets.kubernetes.manifests.groups import Group, Served, grouped
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
-from plimsoll.targets.kubernetes.manifests.observing import observer, variables, with_references
+from plimsoll.targets.kubernetes.manifests.observing import variables, watching, with_references
 from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
@@ -173,7 +173,7 @@ def _server(served: Served, resources: Manifest) -> Manifest:
         "command": [
             *("python", "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
             *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
-            *observer(served),
+            *watching(served),
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
         **variables(served),
