@@ -68,7 +68,7 @@ ADDONS = {
     "autoscaler": Addon("Karpenter, with real nodes of the accelerated group, 0 to 3", ("karpenter",), "autoscaler"),
     "inference-extension": Addon(
         "the Gateway API's InferencePool and its endpoint picker, behind Envoy Gateway",
-        ("inference-extension",),
+        ("inference-extension", "pool-routing"),
         "inference",
         needs=("gateway",),
     ),

@@ -28,7 +28,7 @@ def gateway() -> Prepared:
     )
     binary = folder_of(BY_NAME["envoy-gateway"]) / "envoy-gateway"
     controller = Image(
-        (of_build("envoy-gateway", BY_NAME["envoy-gateway"]),),
+        (controller_image(),),
         {"usr/local/bin/envoy-gateway": binary},
         entrypoint=("/usr/local/bin/envoy-gateway",),
         folders=("tmp", "var/lib/eg"),
@@ -41,7 +41,7 @@ def gateway() -> Prepared:
         NAMESPACE,
         {"crds": {"gatewayAPI": {"enabled": True, "channel": "experimental"}, "envoyGateway": {"enabled": True}}},
     )
-    rest = _controller_manifests(controller.names[0])
+    rest = controller_manifests(controller.names[0])
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     return Prepared(
         images=[envoy, controller],
@@ -50,7 +50,13 @@ def gateway() -> Prepared:
     )
 
 
-def _controller_manifests(image: str) -> list[upstream.Manifest]:
+def controller_image() -> str:
+    """The name of the controller's image."""
+    return of_build("envoy-gateway", BY_NAME["envoy-gateway"])
+
+
+def controller_manifests(image: str, extension: upstream.Manifest | None = None) -> list[upstream.Manifest]:
+    """Upstream's chart; `extension` is what the controller's configuration says of an extension server."""
     chart = "charts/gateway-helm"
     # Upstream fills this template when it publishes the chart; the values that it leaves open are given here.
     template = upstream.folder("envoy-gateway") / chart / "values.tmpl.yaml"
@@ -59,6 +65,8 @@ def _controller_manifests(image: str) -> list[upstream.Manifest]:
     provider = {"type": "Kubernetes", "kubernetes": {"shutdownManager": {"image": image}}}
     values["config"]["envoyGateway"]["provider"] = provider
     values["config"]["envoyGateway"]["extensionApis"] = {"enableEnvoyPatchPolicy": True, "enableBackend": True}
+    if extension is not None:
+        values["config"]["envoyGateway"]["extensionManager"] = extension
     rendered = upstream.chart("envoy-gateway", chart, "eg", NAMESPACE, values)
     manifests = [each for each in rendered if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
     return upstream.with_image(upstream.asked_often(manifests), image)

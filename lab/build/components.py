@@ -125,6 +125,7 @@ _ALL = (
         "sigs.k8s.io/gateway-api-inference-extension",
         {"epp": "sigs.k8s.io/gateway-api-inference-extension/cmd/epp"},
     ),
+    Component("pool-routing", "plimsoll.dev/lab/components/pool-routing", {"pool-routing": "."}, local=True),
     Component("gatekeeper", _GATEKEEPER, {"gatekeeper": _GATEKEEPER}),
     Component(
         "gvisor",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab import nodes
-from lab.addons.inference import by_picker, picker
+from lab.addons.inference import picker
 from lab.images.python import python_base
 from lab.images.store import load_everywhere
 from lab.kubectl import kubectl, rolled_out
@@ -63,8 +63,8 @@ def test_requests_follow_the_shorter_queue_and_stop_without_the_picker(up: Up, n
     queue(namespace, "busy", 3)
     apply_all(*picker(POOL, namespace.name, {"app": POOL}, PORT))
     address = gateway(namespace)
-    route(namespace, {"backendRefs": [{"name": POOL, "port": PORT}]})
-    apply_all(*by_picker(POOL, namespace.name, "route"))
+    backend = {"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": POOL}
+    route(namespace, {"backendRefs": [backend]})
     rolled_out(namespace.name, f"deployment/{POOL}-epp")
     until(lambda: ask(namespace, address, 5, "first") == ["free"] * 5, limit=60, what="the picker's choice")
     assert ask(namespace, address, 20, "again") == ["free"] * 20
