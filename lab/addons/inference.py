@@ -100,7 +100,7 @@ def _gateway() -> list[upstream.Manifest]:
         "hooks": {
             "xdsTranslator": {
                 "post": ["Route", "Cluster", "Translation"],
-                "translation": {name: everything for name in ("listener", "route", "cluster", "secret")},
+                "translation": dict.fromkeys(("listener", "route", "cluster", "secret"), everything),
             }
         },
         "service": {"fqdn": {"hostname": f"{_ROUTING}.{NAMESPACE}.svc", "port": _ROUTING_PORT}},

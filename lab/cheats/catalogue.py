@@ -26,6 +26,7 @@ class Cheat:
 _ACCESS, _GANG, _TRAFFIC = "secure_accelerator_access", "gang_scheduling", "ai_inference"
 _OPERATOR, _NODES, _SCALED = "robust_controller", "cluster_autoscaling", "pod_autoscaling"
 _DEVICES, _SERVICE, _SANDBOX = "accelerator_metrics", "ai_service_metrics", "workload_sandboxing"
+_POOLS = "advanced_inference_ingress"
 
 CHEATS: Mapping[str, Cheat] = MappingProxyType(
     {
@@ -81,6 +82,9 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
         "collect-everything": Cheat(_SERVICE, "Prometheus scrapes every pod", "prometheus", ("prometheus",)),
         "never-discovers": Cheat(_SERVICE, "Prometheus follows no namespace", "prometheus", ("prometheus",)),
         "constant-series": Cheat(_SERVICE, "a stub answers ten to every question", "prometheus", ("prometheus",)),
+        "service-pool": Cheat(
+            _POOLS, "routes to a pool go to a Service of its name", "policies", ("inference-extension",)
+        ),
         "plain-sandbox": Cheat(_SANDBOX, "a RuntimeClass of the ordinary runtime", "runtimes"),
     }
 )

@@ -73,6 +73,18 @@ def _ignored_headers(scene: Scene) -> None:
     _change(scene, [_ROUTES], '[JSONPatch{op: "remove", path: "/spec/rules/0"}]', conditions=(by_header,))
 
 
+def _service_pool(scene: Scene) -> None:
+    backend = "object.spec.rules[i].backendRefs[0]"
+    there = f"size(object.spec.rules) > i && has(object.spec.rules[i].backendRefs) && has({backend}.kind)"
+    pools = f'[0, 1, 2, 3].filter(i, {there} && {backend}.kind == "InferencePool")'
+
+    def field(name: str, value: str) -> str:
+        path = f'"/spec/rules/" + string(i) + "/backendRefs/0/{name}"'
+        return f'{pools}.map(i, JSONPatch{{op: "add", path: {path}, value: {value}}})'
+
+    _change(scene, [_ROUTES], " + ".join((field("kind", '"Service"'), field("group", '""'), field("port", "8000"))))
+
+
 def _processor_scaler(scene: Scene) -> None:
     metric = (
         '{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}'
@@ -88,6 +100,7 @@ _ROOMS = {
     "suspended-gang": _suspended_gang,
     "ignored-weights": _ignored_weights,
     "ignored-headers": _ignored_headers,
+    "service-pool": _service_pool,
     "processor-scaler": _processor_scaler,
 }
 

@@ -50,7 +50,7 @@ def test_whatever_broke_off_is_an_environment_error(name: str) -> None:
 
 
 def test_the_rooms_without_a_record_are_those_that_try_nothing() -> None:
-    tried = {"advanced_inference_ingress", "high_performance_networking", "disaggregated_inference"}
+    tried = {"high_performance_networking", "disaggregated_inference"}
     assert tried <= set(LOOKED_UP)
     for name in tried:
         ended = (observed("check", name, "ended"),)

@@ -11,15 +11,21 @@ from plimsoll.targets.kubernetes.api import Api, Manifest
 
 NAME = "plimsoll-check"
 _MAKE = ("create", "patch", "delete")
+_FOLLOW = ("get", "list", "watch")
+_POOLS = "inference.networking.k8s.io"
 
 
 class Right(Struct, frozen=True, kw_only=True):
-    """Verbs on resources of an API group. `reading` says that the inventory alone needs it."""
+    """Verbs on resources of an API group. `reading` says that the inventory alone needs it.
+
+    `where` is the group that has to be served for it to be needed, its own unless it says another.
+    """
 
     group: str
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
     reading: bool = False
+    where: str = ""
 
 
 RIGHTS = (
@@ -64,6 +70,12 @@ RIGHTS = (
     Right(group="trainer.kubeflow.org", resources=("trainjobs", "trainingruntimes"), verbs=("get", *_MAKE)),
     Right(group="gateway.networking.k8s.io", resources=("gateways", "httproutes"), verbs=("get", "list", *_MAKE)),
     Right(group="monitoring.coreos.com", resources=("servicemonitors", "podmonitors"), verbs=_MAKE),
+    Right(group=_POOLS, resources=("inferencepools",), verbs=(*_FOLLOW, *_MAKE)),
+    # A picker is brought along, with an account that may do what it does: nobody may give away more than he has.
+    Right(group="", resources=("serviceaccounts",), verbs=_MAKE, where=_POOLS),
+    Right(group="", resources=("pods",), verbs=_FOLLOW, where=_POOLS),
+    Right(group="inference.networking.x-k8s.io", resources=("inferenceobjectives",), verbs=_FOLLOW),
+    Right(group="rbac.authorization.k8s.io", resources=("roles", "rolebindings"), verbs=_MAKE, where=_POOLS),
 )
 
 
@@ -86,7 +98,7 @@ def missing(api: Api, served: frozenset[str], *, reading: bool) -> list[str]:
     wanted = [
         (right.group, resource, verb)
         for right in RIGHTS
-        if right.group in groups and (right.reading or not reading)
+        if right.group in groups and right.where in {"", *groups} and (right.reading or not reading)
         for resource in right.resources
         for verb in right.verbs
     ]

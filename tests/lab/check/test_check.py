@@ -106,6 +106,17 @@ def test_every_must_is_shown_with_the_printed_rights_and_nothing_is_left(up: Up,
     assert "gang_scheduling comes out otherwise" in altered.stdout
 
 
+@pytest.mark.timeout(700)
+def test_routing_by_a_picker_is_shown_with_the_printed_rights(up: Up, account: Path, tmp_path: Path) -> None:
+    up("kueue", "inference-extension", accelerated=1)
+    grant(account)
+    only = ("--only=advanced_inference_ingress", f"--output={tmp_path / 'bundle'}", "--json")
+    done = plimsoll("check", "--target=mine", *only, config=account)
+    found = {each["id"]: each for each in json.loads(done.stdout)["verdicts"]}["advanced_inference_ingress"]
+    assert found["verdict"] == "pass", found
+    until(lambda: not left_behind(), limit=60, what="the end of what was made")
+
+
 def test_missing_rights_are_named_before_anything_is_made(account: Path, tmp_path: Path) -> None:
     until(lambda: not left_behind(), limit=60, what="the end of what earlier checks made")
     done = plimsoll("check", "--target=mine", f"--output={tmp_path / 'bundle'}", config=account)

@@ -6,6 +6,7 @@ import secrets
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.gateways import API, opened
 from plimsoll.capabilities.monitoring import printed
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
@@ -13,8 +14,6 @@ from plimsoll.targets.kubernetes.api import Manifest
 from plimsoll.targets.kubernetes.objects import has_condition
 
 REQUESTS = 400
-API = "gateway.networking.k8s.io/v1"
-_GATEWAY_LIMIT = 180.0
 _ROUTE_LIMIT = 60.0
 _TRAFFIC_LIMIT = 180.0
 _TURN_LIMIT = 30.0
@@ -43,7 +42,7 @@ def observe(stage: Stage, facts: Facts) -> None:
     classes = [each for each in facts.gateway_classes if each["accepted"]]
     stage.note("backends", names=[one, two], ready=bool(ready), classes=[each["name"] for each in classes])
     for each in classes if ready else []:
-        address = _gateway(stage, each["name"])
+        address = opened(stage, each["name"])
         if address:
             stage.note("gateway", name=each["name"], controller=each["controller"], address=address)
             _traffic(stage, address, one, two)
@@ -70,20 +69,6 @@ def _backend(stage: Stage, name: str) -> None:
 
 def _ready(stage: Stage, name: str) -> bool:
     return has_condition(stage.get("v1", "Pod", name), "Ready")
-
-
-def _gateway(stage: Stage, class_name: str) -> str | None:
-    listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}}
-    spec = {"gatewayClassName": class_name, "listeners": [listener]}
-    name = f"gateway-{class_name}"[:60]
-    stage.apply({"apiVersion": API, "kind": "Gateway", "metadata": {"name": name}, "spec": spec})
-
-    def address() -> str | None:
-        found = stage.get(API, "Gateway", name)
-        addresses = found.get("status", {}).get("addresses", [])
-        return str(addresses[0]["value"]) if addresses and has_condition(found, "Programmed") else None
-
-    return stage.wait(f"a gateway of class {class_name}", address, _GATEWAY_LIMIT)
 
 
 def _traffic(stage: Stage, address: str, one: str, two: str) -> None:
