@@ -42,17 +42,13 @@ def _runnable_parts(file: ApplicationFile, target: str) -> None:
         if model.train.framework == "mpi" and target != "local":
             hint = "use torch, jax or none: MPI's launcher needs a way to log in to the other workers"
             _wrong(file, "this version cannot run framework mpi on a cluster", hint, *_framework(name))
-    _service_settings(file, target)
+    _service_settings(file)
 
 
-def _service_settings(file: ApplicationFile, target: str) -> None:
+def _service_settings(file: ApplicationFile) -> None:
     for name, service in file.application.spec.services.items():
         if service.scale is not None and service.scale.min > service.scale.max:
             _wrong(file, "scale.min is more than scale.max", "", "spec", "services", name, "scale", "min")
-        if service.scale is not None and service.scale.min == 0 and target != "local":
-            hint = "say min: 1; the cluster's own autoscaler does not go to zero"
-            at = ("spec", "services", name, "scale", "min")
-            _wrong(file, "this version cannot scale a service to zero on a cluster", hint, *at)
 
 
 def _framework(model: str) -> tuple[str, ...]:

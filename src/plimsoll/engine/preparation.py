@@ -92,5 +92,5 @@ _KEYS = {"train": ("models", "train"), "run": ("datasets",), "serve": ("services
 def _too_large(file: ApplicationFile, lacking: Shortfall) -> FileError:
     verb, _, part = lacking.step.partition("/")
     room, *inner = _KEYS.get(verb, ("datasets",))
-    where = file.where("spec", room, part, *inner, "resources", lacking.resource)
+    where = file.where("spec", room, part, *inner, *lacking.setting)
     return FileError(lacking.message, where=where, hint=lacking.remedy)

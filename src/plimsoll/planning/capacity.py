@@ -5,14 +5,14 @@ from __future__ import annotations
 from msgspec import Struct
 
 from plimsoll.planning.facts import Facts
-from plimsoll.planning.steps import Plan, Step
+from plimsoll.planning.steps import Plan, Serve, Step
 
 
 class Shortfall(Struct, frozen=True, kw_only=True):
-    """What one step asks for and the target does not have."""
+    """What one step asks for and the target does not have; `setting` is where in its part of the file it asks."""
 
     step: str
-    resource: str
+    setting: tuple[str, ...]
     message: str
     remedy: str
 
@@ -24,22 +24,28 @@ def shortfalls(plan: Plan, facts: Facts) -> tuple[Shortfall, ...]:
 
 def _of_step(step: Step, facts: Facts) -> list[Shortfall]:
     found = []
+    work = step.work
+    if isinstance(work, Serve) and work.scale is not None and work.scale.min == 0 and facts.never_zero:
+        message = f"{step.name} wants no server while nobody asks; {facts.target} cannot do that: {facts.never_zero}"
+        found.append(Shortfall(step=step.name, setting=("scale", "min"), message=message, remedy="or say min: 1"))
     workers, share = step.workers, step.share
     cores = workers * share.cores
     who = f"{workers} workers of {step.name} want" if workers > 1 else f"{step.name} wants"
     if cores > facts.cpu:
         message = f"{who} {cores:g} processor cores together; {facts.target} has {facts.cpu:g}"
         remedy = "ask for fewer workers or less cpu (a share such as 0.5 is fine)"
-        found.append(Shortfall(step=step.name, resource="cpu", message=message, remedy=remedy))
+        found.append(Shortfall(step=step.name, setting=("resources", "cpu"), message=message, remedy=remedy))
     memory = workers * (share.memory or 0)
     if memory > facts.memory:
         message = f"{who} {_gibibytes(memory)} of memory together; {facts.target} has {_gibibytes(facts.memory)}"
-        found.append(Shortfall(step=step.name, resource="memory", message=message, remedy="ask for less memory"))
+        found.append(
+            Shortfall(step=step.name, setting=("resources", "memory"), message=message, remedy="ask for less memory")
+        )
     accelerators = workers * share.accelerators
     if accelerators > facts.accelerators:
         message = f"{who} {accelerators} accelerators together; {facts.target} has {facts.accelerators}"
         remedy = "set accelerators to 0 to train on processors, or use a target that has them"
-        found.append(Shortfall(step=step.name, resource="accelerators", message=message, remedy=remedy))
+        found.append(Shortfall(step=step.name, setting=("resources", "accelerators"), message=message, remedy=remedy))
     return found or _on_no_machine(step, facts)
 
 
@@ -61,7 +67,7 @@ def _on_no_machine(step: Step, facts: Facts) -> list[Shortfall]:
         f"the largest of {len(facts.machines)} nodes of {facts.target} has {words.format(most)}"
     )
     remedy = "ask for less in each worker and more workers, or add larger nodes"
-    return [Shortfall(step=step.name, resource=name, message=message, remedy=remedy)]
+    return [Shortfall(step=step.name, setting=("resources", name), message=message, remedy=remedy)]
 
 
 def _gibibytes(amount: int) -> str:

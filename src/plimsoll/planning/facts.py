@@ -19,7 +19,8 @@ class Machine(Struct, frozen=True, kw_only=True):
 class Facts(Struct, frozen=True, kw_only=True):
     """What a target has. `memory` is in bytes; `providers` names what carries each need and why.
 
-    `machines` are its nodes where it has several, each of which must be large enough for a worker.
+    `machines` are its nodes where it has several, each of which must be large enough for a worker. `never_zero` says
+    why a service there cannot be without any server, empty where it can.
     """
 
     target: str
@@ -29,3 +30,4 @@ class Facts(Struct, frozen=True, kw_only=True):
     machines: tuple[Machine, ...] = ()
     providers: Mapping[str, str] = {}
     versions: Mapping[str, str] = {}
+    never_zero: str = ""

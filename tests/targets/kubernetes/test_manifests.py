@@ -27,7 +27,7 @@ from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.manifests.traffic import VEIL, veiled
 
 KEY = "0123456789abcdef" * 4
-CHOSEN = {"serving": "deployment", "traffic": "gateway", "metrics": "operator"}
+CHOSEN = {"serving": "deployment", "traffic": "gateway", "metrics": "operator", "scale": "hpa"}
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 

@@ -19,11 +19,9 @@ from plimsoll.runtime.server.exchange import Question
 from plimsoll.runtime.server.heads import Head
 from plimsoll.runtime.server.observers import Answer, Observer, Observers
 from plimsoll.runtime.server.resources import NoResource, Resource, resource_at
-from plimsoll.runtime.server.responses import BINARY, Buffer, Response, error, json_response
+from plimsoll.runtime.server.responses import BINARY, Buffer, Reply, Response, error, json_response
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.tensors import Array, BadTensor
-
-Reply = Response | Awaitable[Response]
 
 
 class Limits(Struct, frozen=True, kw_only=True):

@@ -6,13 +6,12 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from email.utils import formatdate
-from typing import Any
+from typing import Any, Protocol
 
-from plimsoll.runtime.server.application import Application
 from plimsoll.runtime.server.connection import Connection
-from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.heads import Head, read_head
 from plimsoll.runtime.server.options import Patience
+from plimsoll.runtime.server.responses import Buffer, Reply
 
 MOST_KNOWN_HEADS = 512
 LONGEST_KNOWN_HEAD = 2048
@@ -23,10 +22,22 @@ LINGER = 2.0
 """Seconds that a refused client has to read the reason."""
 
 
+class Answering(Protocol):
+    """What answers the requests of connections. `largest_body` is in bytes."""
+
+    largest_body: int
+
+    def respond(self, head: Head, body: Buffer, client: str) -> Reply:
+        """Answer one request, at once where that can be done."""
+
+    def model_of(self, head: Head) -> str:
+        """The model that a request is for; empty when it is for none."""
+
+
 class Listening:
     """The connections of one server process."""
 
-    def __init__(self, application: Application, patience: Patience | None = None) -> None:
+    def __init__(self, application: Answering, patience: Patience | None = None) -> None:
         self.application = application
         self.patience = patience or Patience()
         self.loop: asyncio.AbstractEventLoop
@@ -118,11 +129,6 @@ class Listening:
                 if model:
                     counts[model] = counts.get(model, 0) + 1
         return counts
-
-    def counts(self) -> Counts:
-        """All that this process has counted."""
-        catalog, observers = self.application.catalog, self.application.observers
-        return Counts(counts=catalog.counts(), under_way=self.under_way(), lost=observers.lost)
 
     async def drain(self, seconds: float) -> None:
         """Let what is under way be answered, for at most `seconds`; then everything ends."""

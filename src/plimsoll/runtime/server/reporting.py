@@ -22,13 +22,19 @@ from plimsoll.runtime.server.control import (
     from_supervisor,
     line,
 )
-from plimsoll.runtime.server.counts import together
+from plimsoll.runtime.server.counts import Counts, together
 from plimsoll.runtime.server.listening import Listening
 
 PERIOD = 0.2
 """Seconds between two reports."""
 ANSWER_LIMIT = 120.0
 """Seconds for the supervisor's answer: a large model may have to be loaded by every worker."""
+
+
+def counted(application: Application, listening: Listening) -> Counts:
+    """All that this process has counted."""
+    lost = application.observers.lost
+    return Counts(counts=application.catalog.counts(), under_way=listening.under_way(), lost=lost)
 
 
 class Reporting:
@@ -79,7 +85,7 @@ class Reporting:
             concurrency=self._concurrency(),
             connections=len(self._listening.connections),
             answered=self._application.inferences,
-            counts=self._listening.counts(),
+            counts=counted(self._application, self._listening),
         )
 
     def _concurrency(self) -> float:
@@ -110,7 +116,7 @@ class Reporting:
 
         others = await self._ask(AskCounts(id=next(self._ids)))
         assert isinstance(others, OtherCounts)  # noqa: S101 - the answer to AskCounts
-        return page(together([self._listening.counts(), others.counts]))
+        return page(together([counted(self._application, self._listening), others.counts]))
 
     async def _changed(self, verb: str, model: str) -> None:
         # Here first: what cannot be done here need not be tried by the others.

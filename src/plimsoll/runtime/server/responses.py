@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from http import HTTPStatus
 
 import msgspec
@@ -21,6 +22,10 @@ class Response(Struct, gc=False):
     body: bytes | list[Buffer]
     content_type: bytes = JSON
     headers: bytes = b""
+
+
+Reply = Response | Awaitable[Response]
+"""A response, at once where that can be done."""
 
 
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}

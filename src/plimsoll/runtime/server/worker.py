@@ -17,7 +17,7 @@ from plimsoll.runtime.server.connection import Connection
 from plimsoll.runtime.server.listening import Listening
 from plimsoll.runtime.server.observers import Observers, observer_from
 from plimsoll.runtime.server.options import Options
-from plimsoll.runtime.server.reporting import Reporting
+from plimsoll.runtime.server.reporting import Reporting, counted
 
 if TYPE_CHECKING:
     from plimsoll.runtime.server.grpc_server import GrpcServer
@@ -118,4 +118,4 @@ class Worker:
     async def _page(self) -> bytes:
         from plimsoll.runtime.server.metrics import page
 
-        return page(self.listening.counts())
+        return page(counted(self.application, self.listening))

@@ -14,6 +14,7 @@ TRAINER = "trainer.kubeflow.org/v1alpha1"
 GATEWAY = "gateway.networking.k8s.io/v1"
 KSERVE = "serving.kserve.io/v1beta1"
 ENVOY = "gateway.envoyproxy.io/v1alpha1"
+KEDA = "keda.sh/v1alpha1"
 MONITORING = "monitoring.coreos.com/v1"
 DRA = "resource.k8s.io/v1"
 KINDS = (
@@ -24,6 +25,7 @@ KINDS = (
     f"{GATEWAY}/HTTPRoute",
     f"{ENVOY}/BackendTrafficPolicy",
     f"{KSERVE}/InferenceService",
+    f"{KEDA}/ScaledObject",
     f"{MONITORING}/ServiceMonitor",
     f"{DRA}/DeviceClass",
 )

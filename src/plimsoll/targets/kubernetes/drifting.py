@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.api import Api, ApiError
+from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import PORT
 from plimsoll.telemetry.drift.state import DriftState, together
 
@@ -19,6 +20,7 @@ class _Told(Struct, frozen=True):
 def drift_of(api: Api, application: str, namespace: str, service: str) -> list[DriftState]:
     """Versions as all servers together have seen them. A pod that does not answer, or may not be asked, is left out."""
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
+    selector += f",{names.VERSION}!={ACTIVATOR}"
     told: list[DriftState] = []
     for pod in api.list("v1", "Pod", namespace, selector):
         place = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:{PORT}/proxy/v2/drift"

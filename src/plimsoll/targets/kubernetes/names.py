@@ -13,6 +13,7 @@ KEY = "plimsoll.dev/key"
 RUN = "plimsoll.dev/run"
 SERVICE = "plimsoll.dev/service"
 VERSION = "plimsoll.dev/version"
+STANDS_BEFORE = "plimsoll.dev/stands-before"
 CONTENT = "plimsoll.dev/content"
 MANAGER = "app.kubernetes.io/managed-by"
 _LONGEST = 40

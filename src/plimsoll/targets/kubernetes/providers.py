@@ -10,6 +10,7 @@ from plimsoll.errors import FileError
 from plimsoll.targets.kubernetes.cluster import (
     GATEWAY,
     JOBSET,
+    KEDA,
     KSERVE,
     KUEUE,
     MONITORING,
@@ -62,7 +63,8 @@ def _gateway(cluster: Cluster) -> str:
 
 def _hpa(cluster: Cluster) -> str:
     by = "requests under way" if cluster.custom_metrics else "processor time, for the cluster has no custom metrics"
-    return f"a HorizontalPodAutoscaler by {by}"
+    zero = "; to zero by KEDA" if cluster.serves(f"{KEDA}/ScaledObject") else ""
+    return f"a HorizontalPodAutoscaler by {by}{zero}"
 
 
 NEEDS: Mapping[str, tuple[_Offer, ...]] = {
@@ -87,7 +89,10 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         _Offer(name="gateway", ready=_gateway),
         _Offer(name="service", ready=lambda _: "no accepted GatewayClass: reached inside the cluster only"),
     ),
-    "scale": (_Offer(name="hpa", ready=_hpa),),
+    "scale": (
+        _Offer(name="hpa", ready=_hpa),
+        _Offer(name="keda", ready=_served(f"{KEDA}/ScaledObject", "KEDA by requests under way, to zero too")),
+    ),
     "metrics": (
         _Offer(name="operator", ready=_served(f"{MONITORING}/ServiceMonitor", "the Prometheus operator is there")),
         _Offer(name="annotations", ready=lambda _: "prometheus.io annotations on pods"),
@@ -113,6 +118,13 @@ def choose(cluster: Cluster, need: str, preferred: Iterable[str] = ()) -> Choice
     name = next(iter(wanted or able))
     why = able[name] if not wanted else f"{able[name]} (as preferred)"
     return Choice(need=need, provider=name, why=why, others=tuple(other for other in able if other != name))
+
+
+def never_zero(cluster: Cluster, serving: str) -> str:
+    """Why a service cannot be without any server on this cluster; empty where it can."""
+    if not cluster.serves(f"{KEDA}/ScaledObject"):
+        return "KEDA is not installed"
+    return "KServe keeps the servers (--prefer deployment does not)" if serving == "kserve" else ""
 
 
 def unknown_preferences(preferred: Iterable[str]) -> list[str]:

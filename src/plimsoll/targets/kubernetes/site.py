@@ -21,7 +21,7 @@ from plimsoll.targets.kubernetes.drifting import drift_of
 from plimsoll.targets.kubernetes.housekeeping import remove, services
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.look import look
-from plimsoll.targets.kubernetes.providers import NEEDS, choose, unknown_preferences
+from plimsoll.targets.kubernetes.providers import NEEDS, choose, never_zero, unknown_preferences
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import Results
 from plimsoll.targets.kubernetes.target import KubernetesTarget
@@ -86,6 +86,7 @@ class KubernetesSite:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
+            never_zero=never_zero(cluster, chosen["serving"].provider),
         )
 
     def finished(self, step: Step) -> bool:

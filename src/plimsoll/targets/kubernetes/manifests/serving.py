@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from plimsoll.application.model import Scale
 from plimsoll.runtime.errand import WORK
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import Cluster
@@ -23,13 +22,18 @@ from plimsoll.targets.kubernetes.manifests.pod import (
     authorities_volume,
     wanted,
 )
+from plimsoll.targets.kubernetes.manifests.scaling import (
+    activator_labels,
+    activator_of,
+    by_activator,
+    scaling,
+    servers_of,
+)
 from plimsoll.targets.kubernetes.manifests.traffic import ways_in
 
 Manifest = dict[str, Any]
 PORT = 8080
 TOLD = "/plimsoll/service"
-UNDER_WAY = "plimsoll_requests_under_way"
-"""The server's own count of requests that are not answered yet, per pod."""
 DRAIN = 25
 """Seconds that a server has for requests under way when it is told to end."""
 WITHDRAWN = 5
@@ -53,8 +57,7 @@ def objects(served: Served, cluster: Cluster, chosen: Mapping[str, str]) -> list
     if chosen["metrics"] == "operator":
         model, apart = served.file.models[0].name, len(groups) > 1
         found += monitoring(name, served.service, model, labels, served.latency, apart=apart)
-    found += [_service(each.name, each.labels) for each in groups if each.version]
-    found.append(_service(name, labels, to=groups[0].labels))
+    found += _fronts(name, labels, groups, chosen)
     if chosen["traffic"] == "gateway":
         found += ways_in(name, served.application, served.service, labels, groups, cluster)
     return found
@@ -69,10 +72,22 @@ def _servers(group: Group, cluster: Cluster, chosen: Mapping[str, str]) -> list[
         servers = inference_service(servers, group.served.scale)
         scaled = deployment_of(servers["metadata"]["name"])
     found = [told, servers]
-    if group.served.scale.max > group.served.scale.min:
-        metric = cluster.custom_metrics
-        found.append(autoscaler(group.name, scaled, group.served.scale, group.labels, own_metric=metric))
-    return found
+    return [*found, *scaling(group, scaled, cluster, chosen)]
+
+
+def _fronts(
+    name: str, labels: dict[str, str], groups: Sequence[Group], chosen: Mapping[str, str]
+) -> Iterator[Manifest]:
+    """The Services by which servers are found; where an activator stands before them, they have one of their own."""
+    held = by_activator(groups[0].served.scale, chosen)
+    to = [activator_labels(each) if held else each.labels for each in groups]
+    for group, target in zip(groups, to, strict=True):
+        if held:
+            yield _service(servers_of(group.name), group.labels)
+            yield _service(activator_of(group.name), target)
+        if group.version:
+            yield _service(group.name, group.labels, to=target)
+    yield _service(name, labels, to=to[0])
 
 
 def service_account(application: str) -> Manifest:
@@ -98,26 +113,6 @@ def _told(group: Group) -> Manifest:
 
 def _mark(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def autoscaler(name: str, scaled: str, scale: Scale, labels: dict[str, str], *, own_metric: bool) -> Manifest:
-    """As many servers as requests under way want; by processor time where the cluster has no custom metrics."""
-    wanted = {"type": "AverageValue", "averageValue": str(scale.concurrency)}
-    own: Manifest = {"type": "Pods", "pods": {"metric": {"name": UNDER_WAY}, "target": wanted}}
-    busy = {"type": "Utilization", "averageUtilization": 70}
-    processor: Manifest = {"type": "Resource", "resource": {"name": "cpu", "target": busy}}
-    return {
-        "apiVersion": "autoscaling/v2",
-        "kind": "HorizontalPodAutoscaler",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": scaled},
-            "minReplicas": scale.min,
-            "maxReplicas": scale.max,
-            "metrics": [own if own_metric else processor],
-            "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}},
-        },
-    }
 
 
 def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = False) -> Manifest:

@@ -9,6 +9,7 @@ from typing import Any
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import ENVOY, GATEWAY, Cluster
 from plimsoll.targets.kubernetes.manifests.groups import Group
+from plimsoll.targets.kubernetes.manifests.scaling import PATIENCE
 
 Manifest = dict[str, Any]
 GATEWAY_NAME = "plimsoll"
@@ -29,8 +30,15 @@ def ways_in(
     """The application's gateway, the service's route, and what the gateway does when a server does not answer."""
     found = [gateway(application, cluster.gateways[0])]
     ways = routes(name, application, service, labels, groups)
+    # Who waits for a server to start has no latency that was promised.
+    wakes = groups[0].served.scale.min == 0
+    if wakes:
+        for way in ways:
+            for rule in way["spec"]["rules"]:
+                rule["timeouts"] = {"request": f"{PATIENCE + 10}s"}
     if cluster.serves(f"{ENVOY}/BackendTrafficPolicy"):
-        found.append(patience(name, [each["metadata"]["name"] for each in ways], labels, groups[0].served.latency))
+        latency = None if wakes else groups[0].served.latency
+        found.append(patience(name, [each["metadata"]["name"] for each in ways], labels, latency))
     return [*found, *ways]
 
 
