@@ -66,6 +66,7 @@ ADDONS = {
         needs=("prometheus",),
     ),
     "autoscaler": Addon("Karpenter, with real nodes of the accelerated group, 0 to 3", ("karpenter",), "autoscaler"),
+    "keda": Addon("KEDA: workloads to zero and back (ScaledObject)", ("keda",), "scaling"),
     "inference-extension": Addon(
         "the Gateway API's InferencePool and its endpoint picker, behind Envoy Gateway",
         ("inference-extension", "pool-routing"),

@@ -63,6 +63,7 @@ _TRAINER = "github.com/kubeflow/trainer/v2"
 _KUBERAY = "github.com/ray-project/kuberay/ray-operator"
 _KSERVE = "github.com/kserve/kserve"
 _GATEKEEPER = "github.com/open-policy-agent/gatekeeper/v3"
+_KEDA = "github.com/kedacore/keda/v2"
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _ALL = (
     _kubernetes(),
@@ -126,6 +127,7 @@ _ALL = (
         {"epp": "sigs.k8s.io/gateway-api-inference-extension/cmd/epp"},
     ),
     Component("pool-routing", "plimsoll.dev/lab/components/pool-routing", {"pool-routing": "."}, local=True),
+    Component("keda", _KEDA, {"keda": f"{_KEDA}/cmd/operator", "keda-adapter": f"{_KEDA}/cmd/adapter"}),
     Component("gatekeeper", _GATEKEEPER, {"gatekeeper": _GATEKEEPER}),
     Component(
         "gvisor",

@@ -86,11 +86,18 @@ def _service_pool(scene: Scene) -> None:
 
 
 def _processor_scaler(scene: Scene) -> None:
-    metric = (
-        '{"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}'
+    # Piece by piece: a map in an expression has values of one type.
+    place = "/spec/metrics/0"
+    patches = (
+        f'{{op: "remove", path: "{place}/pods"}}',
+        f'{{op: "replace", path: "{place}/type", value: "Resource"}}',
+        f'{{op: "add", path: "{place}/resource", value: {{"name": "cpu"}}}}',
+        f'{{op: "add", path: "{place}/resource/target", value: {{"type": "Utilization"}}}}',
+        f'{{op: "add", path: "{place}/resource/target/averageUtilization", value: 50}}',
     )
-    patch = f'[JSONPatch{{op: "replace", path: "/spec/metrics", value: [{metric}]}}]'
-    _change(scene, [("autoscaling", "horizontalpodautoscalers")], patch)
+    pods = "has(object.spec.metrics) && has(object.spec.metrics[0].pods)"
+    patch = f"[{', '.join(f'JSONPatch{each}' for each in patches)}]"
+    _change(scene, [("autoscaling", "horizontalpodautoscalers")], patch, conditions=(pods,))
 
 
 _ROOMS = {

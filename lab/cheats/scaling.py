@@ -14,7 +14,7 @@ from lab.cheats.client import Client, again_and_again
 from lab.cheats.operators import endpoints, serve_tls
 from lab.cheats.scene import Scene
 from lab.control_plane import identities
-from lab.kubectl import kubectl, rolled_out, wait
+from lab.kubectl import get, kubectl, rolled_out, wait
 
 _NAMESPACE, _ADAPTER = "monitoring", "prometheus-adapter"
 _SERVICE, _PORT = "constant-metrics", 9444
@@ -33,8 +33,9 @@ def on(scene: Scene) -> None:
             endpoints(_SERVICE, _NAMESPACE, _PORT, ""),
         )
         scene.run("scaling", scene.name)
-        for version in ("v1beta1", "v1beta2"):
-            scene.change("apiservice", f"{version}.{_GROUP}", {"spec": {"service": place}})
+        for each in get("apiservices"):
+            if each["spec"].get("group") == _GROUP:
+                scene.change("apiservice", each["metadata"]["name"], {"spec": {"service": place}})
         path = f"/apis/{_GROUP}/v1beta2/namespaces/kube-system/pods/*/anything"
         wait("the constant metrics", lambda: None if '"10"' in kubectl("get", "--raw", path) else "not yet", 60)
         return

@@ -26,12 +26,13 @@ def judge(record: Sequence[Observation]) -> Verdict:
         classes = ", ".join(backends[0]["classes"])
         return failed("", f"no gateway of class {classes} came up with an address", "look at the Gateway's conditions")
     measured = {each["case"]: each for each in events(record, "measured")}
+    names = set(backends[0]["names"])
+    # Where no request gets through, nothing further is measured.
+    for case in ("weights-1", "weights-2"):
+        if case in measured and (problem := _weighted(measured[case], names)):
+            return problem
     if set(measured) != set(CASES):
         return unknown("not every measurement was made")
-    names = set(backends[0]["names"])
-    for case in ("weights-1", "weights-2"):
-        if problem := _weighted(measured[case], names):
-            return problem
     header = measured["header"]
     if header["answers"] != {header["backend"]: sum(header["answers"].values())} or not header["answers"]:
         return failed(

@@ -1,0 +1,67 @@
+"""A service on a cluster has no server while nobody asks, and one as soon as somebody does."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from lab.kubectl import get
+from tests.lab.cluster import Namespace, until
+from tests.lab.conftest import Up
+from tests.lab.kubernetes.conftest import Application
+
+pytestmark = pytest.mark.lab
+ADDONS = ("jobset", "kueue", "gateway", "registry")
+BODY = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [3, 1]}]})
+
+
+def test_a_service_goes_to_zero_and_the_next_request_is_answered(
+    up: Up, application: Application, namespace: Namespace
+) -> None:
+    up("keda", *ADDONS)
+    application.change("toy: {model: toy,", "toy: {model: toy, scale: {min: 0, max: 2}, latency: {p99: 100ms},")
+    plan = application.plimsoll("plan", "--target", "lab")
+    assert "to zero by KEDA" in plan.stdout, plan.stdout + plan.stderr
+    done = application.plimsoll("run", "--target", "lab")
+    assert done.returncode == 0, done.stdout + done.stderr
+    until(lambda: _replicas(application) == 0, limit=180, what="the end of the last server")
+    assert "toy is up at http" in application.plimsoll("status", "--target", "lab").stdout
+    namespace.pod("client")
+    gateway = f"{get('gateway', f'{application.name}-plimsoll', namespace=application.name)['status']['addresses'][0]['value']}/toy"
+    began = time.monotonic()
+    assert _ask(namespace, gateway) == "200"
+    assert time.monotonic() - began < 60
+    assert _replicas(application) >= 1
+    again = application.plimsoll("run", "--target", "lab", "--json")
+    assert all(each["cached"] for each in json.loads(again.stdout)["steps"]), again.stdout
+    until(lambda: _replicas(application) == 0, limit=180, what="the end of the last server again")
+    assert len(application.predictions("lab")) > 0
+    removed = application.plimsoll("down", "--target", "lab")
+    assert removed.returncode == 0, removed.stderr
+    until(lambda: not application.left(), limit=60, what="the end of everything")
+
+
+def _replicas(application: Application) -> int:
+    found = get("deployment", f"{application.name}-toy", namespace=application.name)
+    return int(found.get("status", {}).get("replicas", 0))
+
+
+def _ask(namespace: Namespace, address: str) -> str:
+    command = ("curl", "-s", "-m", "120", "-o", "/dev/null", "-w", "%{http_code}", "-d", BODY)
+    return namespace.execute("client", *command, f"http://{address}/v2/models/toy/infer", limit=130).stdout
+
+
+def test_without_keda_it_is_said_before_anything_is_made(up: Up, application: Application) -> None:
+    up(*ADDONS)
+    if get("customresourcedefinitions", "") and any(
+        each["metadata"]["name"] == "scaledobjects.keda.sh" for each in get("customresourcedefinitions")
+    ):
+        pytest.skip("KEDA is installed in this lab")
+    application.change("toy: {model: toy,", "toy: {model: toy, scale: {min: 0, max: 2},")
+    done = application.plimsoll("run", "--target", "lab")
+    assert done.returncode == 2
+    assert "lab cannot do that: KEDA is not installed" in done.stderr
+    assert "plimsoll.yaml:" in done.stderr
+    assert not application.left()
