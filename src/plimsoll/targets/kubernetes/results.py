@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,9 +46,10 @@ class Results:
         if source.is_dir():
             artifacts.push(self._repository, key, artifacts.files_below(source), facts)
             return
-        mark = source.parent / SINGLE
-        files = {source.name: source, SINGLE: _marked(source.name)} if not mark.exists() else {source.name: source}
-        artifacts.push(self._repository, key, files, facts)
+        with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch:
+            mark = Path(scratch) / SINGLE
+            mark.write_text(source.name, encoding="utf-8")
+            artifacts.push(self._repository, key, {source.name: source, SINGLE: mark}, facts)
 
     def seal(self, pending: str, key: str) -> None:
         """Let a result count that rank 0 has left, once the whole gang has ended well."""
@@ -60,11 +62,3 @@ class Results:
         work = state.fresh_work(step.key)
         artifacts.pull(self._repository, step.key, work / "output")
         state.commit(step, facts)
-
-
-def _marked(name: str) -> Path:
-    import tempfile
-
-    path = Path(tempfile.mkdtemp(prefix="plimsoll-")) / SINGLE
-    path.write_text(name, encoding="utf-8")
-    return path
