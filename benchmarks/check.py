@@ -204,7 +204,8 @@ def faults(count: int) -> bool:
                 if done.returncode:
                     left.append(f"{number}: --clean ended with {done.returncode}")
             left += [f"{number}: {each}" for each in _gone()]
-            print(f"  {number + 1} {kind}: {outcome or 'no bundle'}", flush=True)
+            under = ", under dead-webhook" if cheating else ""
+            print(f"  {number + 1} {kind}{under}: {outcome or 'no bundle'}", flush=True)
     for each in (*wrong, *left):
         print(f"  {each}", flush=True)
     kept = verdict("wrong passes", len(wrong), 0, "verdicts")

@@ -26,11 +26,13 @@ class PlimsollError(Exception):
     lasting = False
     """Whether trying again without a change would only fail again."""
 
-    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, where: str = "", hint: str = "", lasting: bool | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.where = where
         self.hint = hint
+        if lasting is not None:
+            self.lasting = lasting
 
     def __str__(self) -> str:
         place = f"{self.where}: " if self.where else ""

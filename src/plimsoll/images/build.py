@@ -55,7 +55,7 @@ def step_image(
         layers.append(dependencies_layer(store, directory / requirements, environment_digest, Python.of(base)))
         variables |= {"PATH": f"/{dependencies.PLACE}/bin", "PYTHONPATH": f"/{dependencies.PLACE}"}
     own = code_layer(store, directory, code)
-    return compose(base, [*layers, own.layer], environment=_on_path(base, variables), workdir=own.workdir)
+    return compose(base, [*layers, own.layer], environment=variables, workdir=own.workdir)
 
 
 def runtime_image(store: LayerStore, base: Base, extras: Sequence[str] = ("serve",)) -> Image:
@@ -89,10 +89,3 @@ def model_image(models: ModelRegistry, version: ModelVersion, store: LayerStore)
         layers=(),
     )
     return compose(nothing, [layer], labels={"dev.plimsoll.model": version.reference})
-
-
-def _on_path(base: Base, variables: dict[str, str]) -> dict[str, str]:
-    """A base that sets no PATH relies on the container runtime's, which is gone when we set one."""
-    if "PATH" in variables and not base.variable("PATH"):
-        variables["PATH"] += ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-    return variables

@@ -167,6 +167,9 @@ def _push_layer(layer: BaseLayer, repository: Repository, store: LayerStore, mou
 def _environment(base: Base, added: Mapping[str, str]) -> list[str]:
     words = [str(word) for word in (base.config.get("config") or {}).get("Env") or []]
     found = dict(word.partition("=")[::2] for word in words)
+    if "PATH" in added:
+        # A base that sets none relies on the container runtime's, which is gone when we set one.
+        found.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     for name, value in added.items():
         found[name] = f"{value}:{found[name]}" if name in _JOINED and found.get(name) else value
     return [f"{name}={value}" for name, value in found.items()]

@@ -320,6 +320,4 @@ def _broken(url: str, reason: str) -> TargetError:
 
 def _differs(url: str, digest: str, wanted: str) -> TargetError:
     hint = "the data changed, or the digest is of other data"
-    error = TargetError(f"the data has sha256 {digest}, wanted is {wanted}", where=url, hint=hint)
-    error.lasting = True
-    return error
+    return TargetError(f"the data has sha256 {digest}, wanted is {wanted}", where=url, hint=hint, lasting=True)

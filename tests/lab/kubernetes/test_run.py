@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 from collections import Counter
 from collections.abc import Iterator
@@ -87,39 +86,6 @@ def _steps(application: Application) -> int:
     """How far the training is, by its log in the run's directory."""
     logs = application.directory.glob(".plimsoll/targets/lab/runs/*/logs/train/toy/*-0*.log")
     return len({line for log in logs for line in log.read_text().splitlines() if ": step " in line})
-
-
-@pytest.mark.skipif(
-    os.environ.get("PLIMSOLL_LAB_BUILD") != "--all",
-    reason="an image of 200 MB more: 'make test-all' has it, tests/frameworks runs Ray on this machine",
-)
-def test_ray_has_its_nodes_in_the_pods_of_the_gang(up: Up, application: Application) -> None:
-    up(*ADDONS)
-    path = application.directory / "plimsoll.yaml"
-    path.write_text(path.read_text().partition("  services:")[0])
-    application.change("spec:\n", "spec:\n  environment: {requirements: requirements.txt}\n")
-    application.change("workers: 2,", "workers: 2, framework: ray,")
-    (application.directory / "requirements.txt").write_text("ray==2.60.0\n")
-    (application.directory / "train.py").write_text(RAY)
-    done = application.plimsoll("run", "--target", "lab", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads(done.stdout)["models"]["toy"]["metrics"] == {"rows": 55, "nodes": 2}
-
-
-RAY = """
-import json, os, pathlib, shutil, time
-import ray
-ray.init()
-@ray.remote(num_cpus=1)
-def square(number):
-    time.sleep(0.5)
-    return number * number, ray.get_runtime_context().get_node_id()
-found = ray.get([square.remote(number) for number in range(6)])
-output = pathlib.Path(os.environ["PLIMSOLL_OUTPUT"])
-shutil.copy(os.environ["PLIMSOLL_INPUT_PREPARED"], output / "model.onnx")
-figures = {"rows": sum(number for number, _ in found), "nodes": len({node for _, node in found})}
-(output / "metrics.json").write_text(json.dumps(figures))
-"""
 
 
 @pytest.mark.parametrize("provider", ["podgroup", "jobset", "trainjob", "job"])

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.errors import FileError
-from plimsoll.targets.kubernetes.cluster import GATEWAY, JOBSET, KUEUE, POD_GROUP, Cluster
-from plimsoll.targets.kubernetes.providers import choose, unknown_preferences
+from plimsoll.targets.kubernetes.cluster import GATEWAY, JOBSET, KUEUE, POD_GROUP, RAY, Cluster
+from plimsoll.targets.kubernetes.providers import choose, needs, unknown_preferences
 
 EVERYTHING = frozenset(
     {
@@ -48,6 +48,17 @@ def test_a_preference_that_cannot_is_refused_with_what_can() -> None:
     with pytest.raises(FileError, match="kueue cannot carry gang on here") as refused:
         choose(cluster(), "gang", ["kueue"])
     assert refused.value.hint == "there: job"
+
+
+def test_rays_own_way_is_chosen_only_where_there_is_another() -> None:
+    with_kuberay = cluster(EVERYTHING | {f"{RAY}/RayJob"})
+    assert "ray" not in needs(cluster(EVERYTHING))
+    assert "ray" in needs(with_kuberay)
+    assert choose(with_kuberay, "ray").provider == "pods"
+    assert choose(with_kuberay, "ray", ["rayjob"]).provider == "rayjob"
+    assert "ray" in needs(cluster(EVERYTHING), ["rayjob"])
+    with pytest.raises(FileError, match="rayjob cannot carry ray on here"):
+        choose(cluster(EVERYTHING), "ray", ["rayjob"])
 
 
 def test_a_gateway_needs_an_accepted_class() -> None:

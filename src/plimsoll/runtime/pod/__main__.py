@@ -10,30 +10,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-import msgspec
-
-from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.errors import TargetError
 from plimsoll.runtime.contracts import contract_of, script_path
-from plimsoll.runtime.errand import DEPENDENCIES, RANK, REFERENCE, TERMINATION, VARIABLE, WORK, Errand, Report, decoded
+from plimsoll.runtime.errand import RANK, REFERENCE, WORK, Errand
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join
+from plimsoll.runtime.pod.process import errand_of_pod, plain_environment, reported
 from plimsoll.runtime.pod.store import Store, source_name
 
 _GRACE = 4.0
-_LONGEST_REASON = 2000
 
 
 def main() -> NoReturn:
     """Exit 0 when the command ended well and its output is kept; a reason stands in the termination message else."""
-    try:
-        errand = decoded(os.environ[VARIABLE])
-    except (KeyError, msgspec.DecodeError) as error:
-        _end(Report(reason=f"the pod has no errand that can be read: {error!r}", lasting=True))
-    rank = int(os.environ.get(RANK) or 0)
-    try:
-        status = do(errand, rank)
-    except PlimsollError as error:
-        _end(Report(reason=error.on_one_line()[:_LONGEST_REASON], lasting=error.lasting))
+    with reported():
+        status = do(errand_of_pod(), int(os.environ.get(RANK) or 0))
     sys.exit(status)
 
 
@@ -43,7 +34,7 @@ def do(errand: Errand, rank: int) -> int:
     output, checkpoints = work / "output", work / "checkpoints"
     output.mkdir(parents=True, exist_ok=True)
     with Store(errand) as store:
-        environment = {**_plain_environment(), **store.inputs(), "PLIMSOLL_OUTPUT": str(output)}
+        environment = {**plain_environment(), **store.inputs(), "PLIMSOLL_OUTPUT": str(output)}
         keeper = store.keeper(checkpoints, rank, _say)
         if keeper is not None:
             environment["PLIMSOLL_CHECKPOINT"] = str(checkpoints)
@@ -99,17 +90,6 @@ def _fetcher(errand: Errand, output: Path) -> list[str]:
     return [*command, "--cache", str(Path(WORK, "cache")), "--output", str(target)]
 
 
-def _plain_environment() -> dict[str, str]:
-    """What the command sees: nothing of ours but what the application file promises."""
-    left_out = {VARIABLE, RANK}
-    environment = {name: value for name, value in os.environ.items() if name not in left_out}
-    environment["PYTHONPATH"] = DEPENDENCIES
-    environment["PATH"] = f"{DEPENDENCIES}/bin:{environment.get('PATH', os.defpath)}"
-    environment["PYTHONUNBUFFERED"] = "1"
-    environment.setdefault("HOME", "/tmp")  # noqa: S108  # in a container
-    return environment
-
-
 def _run(argv: list[str], environment: Mapping[str, str]) -> int:
     """The command's status, 128 + number after a signal. A signal to us is handed on to it."""
     try:
@@ -136,15 +116,6 @@ def _run(argv: list[str], environment: Mapping[str, str]) -> int:
 
 def _say(text: str) -> None:
     print(f"plimsoll: {text}", flush=True)
-
-
-def _end(report: Report) -> NoReturn:
-    sys.stderr.write(f"error: {report.reason}\n")
-    path = Path(TERMINATION)
-    if path.exists():
-        # The kubelet has mounted it as one file: it cannot be replaced, only written.
-        path.write_bytes(msgspec.json.encode(report))
-    sys.exit(1)
 
 
 if __name__ == "__main__":

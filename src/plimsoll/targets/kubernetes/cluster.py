@@ -11,6 +11,7 @@ JOBSET = "jobset.x-k8s.io/v1alpha2"
 KUEUE = "kueue.x-k8s.io/v1beta1"
 POD_GROUP = "scheduling.k8s.io/v1beta1"
 TRAINER = "trainer.kubeflow.org/v1alpha1"
+RAY = "ray.io/v1"
 GATEWAY = "gateway.networking.k8s.io/v1"
 KSERVE = "serving.kserve.io/v1beta1"
 ENVOY = "gateway.envoyproxy.io/v1alpha1"
@@ -22,6 +23,7 @@ KINDS = (
     f"{KUEUE}/LocalQueue",
     f"{POD_GROUP}/PodGroup",
     f"{TRAINER}/TrainJob",
+    f"{RAY}/RayJob",
     f"{GATEWAY}/HTTPRoute",
     f"{ENVOY}/BackendTrafficPolicy",
     f"{KSERVE}/InferenceService",

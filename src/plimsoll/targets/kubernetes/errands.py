@@ -23,7 +23,8 @@ def errand_of(
             key=step.key,
             command=work.command,
             inputs=given(work.inputs, results, mount=mount),
-            framework=work.framework,
+            # KubeRay has the nodes of Ray up before the command is handed in.
+            framework="none" if provider == "rayjob" else work.framework,
             hosts=host_names(provider, name, work.workers),
             cores=step.share.cores,
             result=result,

@@ -19,6 +19,7 @@ from plimsoll.targets.kubernetes.cluster import (
     KUEUE,
     MONITORING,
     POD_GROUP,
+    RAY,
     TRAINER,
 )
 from plimsoll.targets.kubernetes.context import Context
@@ -40,6 +41,7 @@ KINDS = (
     ("apps/v1", "Deployment"),
     (TRAINER, "TrainJob"),
     (TRAINER, "TrainingRuntime"),
+    (RAY, "RayJob"),
     (JOBSET, "JobSet"),
     ("batch/v1", "Job"),
     (POD_GROUP, "PodGroup"),

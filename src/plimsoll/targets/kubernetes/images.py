@@ -16,9 +16,9 @@ from plimsoll.images.runtime import runtime_layers
 from plimsoll.registry.connection import Access
 from plimsoll.registry.references import parse
 from plimsoll.registry.repository import Repository
+from plimsoll.runtime.errand import DEPENDENCIES
 from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
 
-_OF_PODS = f"/{RUNTIME}"
 COMMON = "plimsoll/runtime"
 """The repository of our own images, the same for all applications."""
 
@@ -85,9 +85,9 @@ class Images:
             return self._known[key]
 
     def _pushed(self, path: str, layers: Sequence[Layer], workdir: str, mount_from: str = "") -> str:
-        image = compose(
-            self._found_base(), layers, environment={"PYTHONPATH": _OF_PODS}, workdir=workdir, command=("python",)
-        )
+        # Commands that come with requirements, such as `ray`, are for those who start a step's pods otherwise.
+        variables = {"PYTHONPATH": f"/{RUNTIME}", **({"PATH": f"{DEPENDENCIES}/bin"} if workdir else {})}
+        image = compose(self._found_base(), layers, environment=variables, workdir=workdir, command=("python",))
         sources = [parse(f"{self._us}/{mount_from}").repository] if mount_from else []
         with Repository(parse(f"{self._us}/{path}"), self._access) as repository:
             pushed = push_image(image, repository, self._store, mount_from=sources)

@@ -14,6 +14,8 @@ from plimsoll.runtime.errand import Report
 
 Pod = Mapping[str, Any]
 Event = Mapping[str, Any]
+INDEX = "batch.kubernetes.io/job-completion-index"
+"""The annotation of a pod that says its rank (KEP-2214)."""
 _HOPELESS = {
     "InvalidImageName": "the image's name is not valid",
     "ErrImageNeverPull": "the image is not on the node, and may not be pulled",
@@ -38,8 +40,8 @@ class Standing(Struct, frozen=True, kw_only=True):
     ended: bool = False
 
 
-def standing(pod: Pod, events: Iterable[Event] = ()) -> Standing:
-    """How a pod stands, from its status and from what was said about it."""
+def standing(pod: Pod, events: Iterable[Event] = (), rank: int | None = None) -> Standing:
+    """How a pod stands, from its status and from what was said about it; `rank` where the pod does not know its own."""
     status = pod.get("status", {})
     name = pod["metadata"]["name"]
     phase = str(status.get("phase", "Pending"))
@@ -53,7 +55,7 @@ def standing(pod: Pod, events: Iterable[Event] = ()) -> Standing:
     ended = [each["state"]["terminated"] for each in _containers(status) if "terminated" in each.get("state", {})]
     return Standing(
         name=name,
-        rank=rank_of(pod),
+        rank=rank_of(pod) if rank is None else rank,
         phase=phase,
         node=str(pod["spec"].get("nodeName", "")),
         problem=problem,
@@ -66,8 +68,7 @@ def standing(pod: Pod, events: Iterable[Event] = ()) -> Standing:
 def rank_of(pod: Pod) -> int:
     """Its number among the workers; 0 for a pod without one."""
     metadata = pod["metadata"]
-    index = "batch.kubernetes.io/job-completion-index"
-    found = metadata.get("annotations", {}).get(index) or metadata.get("labels", {}).get(index) or "0"
+    found = metadata.get("annotations", {}).get(INDEX) or metadata.get("labels", {}).get(INDEX) or "0"
     return int(found)
 
 

@@ -15,6 +15,7 @@ from plimsoll.targets.kubernetes.cluster import (
     KUEUE,
     MONITORING,
     POD_GROUP,
+    RAY,
     TRAINER,
     Cluster,
 )
@@ -81,6 +82,10 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         ),
         _Offer(name="job", ready=lambda _: "an Indexed Job; a part of the workers may start alone"),
     ),
+    "ray": (
+        _Offer(name="pods", ready=lambda _: "a Ray node in each pod of the gang"),
+        _Offer(name="rayjob", ready=_served(f"{RAY}/RayJob", "KubeRay keeps a Ray cluster for the training")),
+    ),
     "serving": (
         _Offer(name="deployment", ready=lambda _: "a Deployment and a Service"),
         _Offer(name="kserve", ready=_served(f"{KSERVE}/InferenceService", "KServe keeps the servers")),
@@ -98,6 +103,12 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         _Offer(name="annotations", ready=lambda _: "prometheus.io annotations on pods"),
     ),
 }
+
+
+def needs(cluster: Cluster, preferred: Iterable[str] = ()) -> tuple[str, ...]:
+    """What is chosen for on a cluster: Ray's own way only where there is another, or where one is asked for."""
+    ray = cluster.serves(f"{RAY}/RayJob") or "rayjob" in preferred
+    return tuple(need for need in NEEDS if need != "ray" or ray)
 
 
 def choose(cluster: Cluster, need: str, preferred: Iterable[str] = ()) -> Choice:

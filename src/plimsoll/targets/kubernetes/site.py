@@ -21,7 +21,7 @@ from plimsoll.targets.kubernetes.drifting import drift_of
 from plimsoll.targets.kubernetes.housekeeping import remove, services
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.look import look
-from plimsoll.targets.kubernetes.providers import NEEDS, choose, never_zero, unknown_preferences
+from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, never_zero, unknown_preferences
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import Results
 from plimsoll.targets.kubernetes.target import KubernetesTarget
@@ -30,8 +30,6 @@ from plimsoll.targets.local.target import LocalTarget, finished
 from plimsoll.targets.local.versions import installed_version
 from plimsoll.targets.options import Options
 from plimsoll.telemetry.drift.state import DriftState
-
-CHOSEN = ("gang", "serving", "traffic", "scale", "metrics")
 
 
 class KubernetesSite:
@@ -67,7 +65,7 @@ class KubernetesSite:
     def facts(self) -> Facts:
         """All nodes together, each by itself, and what carries which need."""
         cluster = self.cluster
-        chosen = {need: choose(cluster, need, self._options.prefer) for need in CHOSEN}
+        chosen = self._chosen()
         resource = cluster.accelerator
         machines = tuple(
             Machine(
@@ -88,6 +86,10 @@ class KubernetesSite:
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             never_zero=never_zero(cluster, chosen["serving"].provider),
         )
+
+    def _chosen(self) -> dict[str, Choice]:
+        prefer = self._options.prefer
+        return {need: choose(self.cluster, need, prefer) for need in needs(self.cluster, prefer)}
 
     def finished(self, step: Step) -> bool:
         """Whether the step's result is in the cluster's registry."""
@@ -125,7 +127,7 @@ class KubernetesSite:
             images=Images(self.cluster, place, self._door.host, self._door.access, self._path, self._directory),
             run=run,
             logs=self.state.runs / run / "logs",
-            chosen={need: choose(self.cluster, need, self._options.prefer).provider for need in CHOSEN},
+            chosen={need: each.provider for need, each in self._chosen().items()},
         )
 
     def services(self) -> Mapping[str, str]:

@@ -23,6 +23,8 @@ PULL_LIMIT = 120.0
 """Seconds for which an image may fail to be pulled: registries have bad moments, wrong names do not pass."""
 LOST_LIMIT = 30.0
 """Seconds after which a pod that is to end on a node that does not answer is forgotten."""
+_RAY_FAILURES = 5
+"""Pods that may fail under KubeRay, for each worker: nodes die, and an image that lacks something does not mend."""
 _DONE = ("Complete", "Completed", "Succeeded")
 
 
@@ -35,8 +37,12 @@ class Watch:
         self.api = attempt.context.api
         self.namespace = attempt.context.namespace
         self.reason = ""
+        self._of = attempt.step.workers
         self._started: dict[str, Standing] = {}
         self._ended: set[str] = set()
+        self._lasting = ""
+        self._failures = 0
+        self._workers: dict[str, int] = {}
         self._followers: dict[str, Follower] = {}
         self._said = ""
         self._pulling: dict[str, float] = {}
@@ -70,7 +76,7 @@ class Watch:
     def _look(self) -> Generator[Observation, None, str]:
         found = self.api.get(*self.workload.watched, self.namespace)
         seen = self.api.list("v1", "Pod", self.namespace, names.selector({names.KEY: self.attempt.labels[names.KEY]}))
-        standings = [pods.standing(pod) for pod in seen]
+        standings = [pods.standing(pod, rank=self._rank(pod)) for pod in seen]
         for pod, each in zip(seen, standings, strict=True):
             yield from self._take(pod, each)
         self._forget_lost(seen)
@@ -84,7 +90,7 @@ class Watch:
         if hopeless:
             self.reason = hopeless
             return "failed"
-        yield from self._say(queued(found) or pods.summary(standings, self.attempt.step.workers))
+        yield from self._say(queued(found) or pods.summary(standings, self._of))
         return ""
 
     def _take(self, pod: Manifest, each: Standing) -> Generator[Observation, None, None]:
@@ -98,10 +104,13 @@ class Watch:
                 self._followers[each.name].finish()
             if each.phase == "Failed":
                 self.reason = self.reason if self._is_aftermath(pod) else self._words(each)
+                self._failures += 1
+                if (report := pods.report_of(pod)) and report.lasting:
+                    self._lasting = self.reason
             yield self.attempt.seen("worker-ended", rank=each.rank, code=each.code, signal=None, pod=each.name)
 
     def _words(self, each: Standing) -> str:
-        who = f"worker {each.rank} " if self.attempt.step.workers > 1 else ""
+        who = f"worker {each.rank} " if self._of > 1 else ""
         said = each.problem
         if each.name in self._followers and ": " not in said:
             last = self._followers[each.name].last_words()
@@ -112,7 +121,16 @@ class Watch:
         """Whether this one only went down with another, whose reason is the one to tell."""
         return bool(self.reason) and bool(pod["metadata"].get("deletionTimestamp"))
 
+    def _rank(self, pod: Manifest) -> int | None:
+        """Of a worker of Ray, which has no number of its own: by the order in which they are seen."""
+        if pod["metadata"].get("labels", {}).get("ray.io/node-type") != "worker":
+            return None
+        return self._workers.setdefault(pod["metadata"]["name"], len(self._workers) % max(1, self._of - 1) + 1)
+
     def _hopeless(self, standings: Sequence[Standing]) -> str:
+        # KubeRay makes pods that fail anew without an end.
+        if self._lasting or (self.workload.watched[1] == "RayJob" and self._failures > _RAY_FAILURES * self._of):
+            return self._lasting or self.reason
         for each in standings:
             if each.hopeless:
                 return each.problem
@@ -147,6 +165,12 @@ def ended(found: Mapping[str, Any]) -> tuple[str, str]:
             return "done", ""
         if condition["type"] == "Failed":
             return "failed", f"{condition.get('reason', '')}: {condition.get('message', '')}".strip(": ")
+    words = str(found.get("status", {}).get("message", "")).strip().splitlines()
+    match found.get("status", {}).get("jobDeploymentStatus"):
+        case "Complete":
+            return "done", ""
+        case "Failed":
+            return "failed", words[-1] if words else "KubeRay says no more"
     return "", ""
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from plimsoll.planning.steps import Step
-from plimsoll.targets.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, TRAINER, Cluster
+from plimsoll.planning.steps import Step, TrainGang
+from plimsoll.targets.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, RAY, TRAINER, Cluster
+from plimsoll.targets.kubernetes.manifests.ray_job import ray_job
 
 Manifest = dict[str, Any]
 SUBDOMAIN_LONGEST = 60
@@ -30,7 +31,7 @@ class Workload(Struct, frozen=True, kw_only=True):
 
 def host_names(provider: str, name: str, workers: int) -> tuple[str, ...]:
     """DNS names of the workers by rank, in their own namespace. Sources: JobSet's and Indexed Job's documentation."""
-    if workers == 1:
+    if workers == 1 or provider == "rayjob":
         return ("localhost",)
     if provider in ("kueue", "jobset"):
         return tuple(f"{name}-workers-0-{rank}.{name}" for rank in range(workers))
@@ -74,13 +75,21 @@ def _jobset(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluste
 
 
 def _kueue(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
-    queue = cluster.queues[0] if cluster.queues else QUEUE
-    queued = {**labels, "kueue.x-k8s.io/queue-name": queue}
+    before, queued = _queued(labels, cluster)
     manifest = job_set(name, step, pod, queued, suspend=True)
-    objects = [manifest]
-    if not cluster.queues:
-        objects.insert(0, local_queue(cluster.admitting[0], labels))
-    return Workload(objects=tuple(objects), watched=(JOBSET, "JobSet", name), restarts=True)
+    return Workload(objects=(*before, manifest), watched=(JOBSET, "JobSet", name), restarts=True)
+
+
+def _queued(labels: dict[str, str], cluster: Cluster) -> tuple[tuple[Manifest, ...], dict[str, str]]:
+    """The queue, where one has to be made, and the labels of a workload that waits in it: as given without a queue."""
+    if cluster.queues:
+        return (), {**labels, _IN_QUEUE: cluster.queues[0]}
+    if cluster.admitting:
+        return (local_queue(cluster.admitting[0], labels),), {**labels, _IN_QUEUE: QUEUE}
+    return (), labels
+
+
+_IN_QUEUE = "kueue.x-k8s.io/queue-name"
 
 
 QUEUE = "plimsoll"
@@ -166,6 +175,13 @@ def _train_job(name: str, step: Step, pod: Manifest, labels: dict[str, str], clu
     return Workload(objects=(runtime, train_job), watched=(TRAINER, "TrainJob", name), restarts=True)
 
 
+def _ray_job(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+    """Admitted whole where Kueue manages RayJobs, as it does unless told otherwise; it suspends those in a queue."""
+    before, queued = _queued(labels, cluster)
+    manifest = ray_job(name, step, pod, queued)
+    return Workload(objects=(*before, manifest), watched=(RAY, "RayJob", name), restarts=True)
+
+
 def _trainer_pod(pod: Manifest) -> Manifest:
     """The trainer finds the container that trains by its name."""
     containers = [{**each, "name": "node"} for each in pod["spec"]["containers"]]
@@ -174,11 +190,25 @@ def _trainer_pod(pod: Manifest) -> Manifest:
 
 Maker = Callable[[str, Step, Manifest, dict[str, str], Cluster], Workload]
 MAKERS: Mapping[str, Maker] = MappingProxyType(
-    {"kueue": _kueue, "podgroup": _pod_group, "trainjob": _train_job, "jobset": _jobset, "job": job}
+    {
+        "kueue": _kueue,
+        "podgroup": _pod_group,
+        "trainjob": _train_job,
+        "jobset": _jobset,
+        "job": job,
+        "rayjob": _ray_job,
+    }
 )
+
+
+def provider_of(step: Step, chosen: Mapping[str, str]) -> str:
+    """What carries a step: what was chosen for gangs, unless the framework has its own way."""
+    if isinstance(step.work, TrainGang) and step.work.framework == "ray" and chosen.get("ray") == "rayjob":
+        return "rayjob"
+    return chosen["gang"]
 
 
 def workload(provider: str, name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
     """The objects of a step by a provider. A single worker needs no gang: a Job does, whatever the provider."""
-    maker = MAKERS[provider] if step.workers > 1 else job
+    maker = MAKERS[provider] if step.workers > 1 or provider == "rayjob" else job
     return maker(name, step, pod, labels, cluster)

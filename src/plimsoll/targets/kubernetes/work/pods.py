@@ -50,14 +50,15 @@ def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
 
     model = model_reference(step, context) if isinstance(step.work, Score) else None
     mount = context.cluster.mounts_images
-    errand = errand_of(step, name, context.chosen["gang"], context.results, model, mount=mount)
+    provider = gang.provider_of(step, context.chosen)
+    errand = errand_of(step, name, provider, context.results, model, mount=mount)
     labels = names.of_step(context.application, step)
     pod = errand_pod(errand, step, _image(step, context), context.cluster, labels)
     if isinstance(step.work, Fetch):
         pod = with_credentials(pod)
     if model is not None:
         pod = with_models(pod, {MODEL: model}, context.images.runtime(), context.application)
-    made = gang.workload(context.chosen["gang"], name, step, pod, labels, context.cluster)
+    made = gang.workload(provider, name, step, pod, labels, context.cluster)
     template = claim_template(context.cluster, step, labels)
     if template is None:
         return made
