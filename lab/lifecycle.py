@@ -57,7 +57,6 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         rolled_out("kube-system", "deployment/coredns")
         if any(node.accelerated for node in wanted):
             accelerators.install(wanted)
-            rolled_out("accelerators", "daemonset/driver")
         catalogue.settle()
         catalogue.install(addons, say)
 
@@ -136,6 +135,5 @@ def add_node(group: str, say: Say) -> Node:
         nodes.wait_ready([node])
         if node.accelerated:
             accelerators.install(nodes.all_nodes())
-            rolled_out("accelerators", "daemonset/driver")
         say(f"{node.name} is Ready")
         return node

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from lab.addons import upstream
 from lab.documents import parsed
 from lab.images import store
 from lab.images.archive import Image
-from lab.kubectl import apply, filled
+from lab.kubectl import apply, filled, get, rolled_out, wait
 from lab.layout import Node
 
+NAMESPACE = "accelerators"
+RESOURCE = "plimsoll.dev/accelerator"
+_COUNTED_LIMIT = 60.0
 _MANIFEST = Path(__file__).resolve().parents[1] / "manifests" / "accelerators.yaml"
 
 
@@ -25,6 +29,18 @@ def manifests() -> list[upstream.Manifest]:
 
 
 def install(nodes: list[Node]) -> None:
-    """Applies the driver's manifests and puts its image on the nodes."""
+    """Applies the driver's manifests, puts its image on the nodes, and waits until each accelerated one counts its own.
+
+    Raises LabError that names the first node that does not.
+    """
     store.load_everywhere([image()], nodes)
     apply(upstream.text(manifests()))
+    rolled_out(NAMESPACE, "daemonset/driver")
+    for node in nodes:
+        if node.accelerated:
+            wait(f"the accelerators of {node.name}", partial(_uncounted, node.name), _COUNTED_LIMIT)
+
+
+def _uncounted(node: str) -> str | None:
+    counted = get("node", node).get("status", {}).get("allocatable", {}).get(RESOURCE, "0")
+    return None if int(counted) else f"the kubelet does not count {RESOURCE} yet"
