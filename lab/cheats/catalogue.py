@@ -26,13 +26,14 @@ class Cheat:
 _ACCESS, _GANG, _TRAFFIC = "secure_accelerator_access", "gang_scheduling", "ai_inference"
 _OPERATOR, _NODES, _SCALED = "robust_controller", "cluster_autoscaling", "pod_autoscaling"
 _DEVICES, _SERVICE, _SANDBOX = "accelerator_metrics", "ai_service_metrics", "workload_sandboxing"
-_POOLS = "advanced_inference_ingress"
+_CLAIMS, _POOLS = "dra_support", "advanced_inference_ingress"
 
 CHEATS: Mapping[str, Cheat] = MappingProxyType(
     {
         "touched-device": Cheat(_ACCESS, "holders get a plain file in place of a device", "devices"),
         "visible-devices": Cheat(_ACCESS, "every container has every device", "devices"),
         "openable-devices": Cheat(_ACCESS, "whoever makes a device node can open it", "devices"),
+        "writable-devices": Cheat(_ACCESS, "whoever makes a device node can open it for writing only", "devices"),
         "twin-devices": Cheat(_ACCESS, "all holders get one device under different numbers", "devices"),
         "suspended-gang": Cheat(_GANG, "gangs are never started, so none starts in part", "policies", ("kueue",)),
         "blocked-gang": Cheat(_GANG, "the second gang is held by a stopped queue, whatever fits", "gangs", ("kueue",)),
@@ -75,6 +76,8 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
         "processor-scaler": Cheat(
             _SCALED, "autoscalers follow processors, whatever they say", "policies", ("custom-metrics",)
         ),
+        "stripped-selectors": Cheat(_CLAIMS, "claims are given whatever is free", "policies"),
+        "swapped-devices": Cheat(_CLAIMS, "containers get another device than their claim was allocated", "devices"),
         "static-page": Cheat(_DEVICES, "a page of metrics that was written once", "pages"),
         "stale-page": Cheat(_DEVICES, "a page that is a quarter of an hour behind, with some noise", "pages"),
         "wrong-device-page": Cheat(_DEVICES, "each device's figures under another's name", "pages"),

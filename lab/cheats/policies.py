@@ -100,6 +100,13 @@ def _processor_scaler(scene: Scene) -> None:
     _change(scene, [("autoscaling", "horizontalpodautoscalers")], patch, conditions=(pods,))
 
 
+def _stripped_selectors(scene: Scene) -> None:
+    place = "spec.devices.requests[0].exactly"
+    patch = f'[JSONPatch{{op: "remove", path: "/{place.replace(".", "/").replace("[0]", "/0")}/selectors"}}]'
+    chosen = (f"has(object.{place})", f"has(object.{place}.selectors)")
+    _change(scene, [("resource.k8s.io", "resourceclaims")], patch, conditions=chosen)
+
+
 _ROOMS = {
     "deny-everything": _deny_everything,
     "deny-checks": _deny_checks,
@@ -109,6 +116,7 @@ _ROOMS = {
     "ignored-headers": _ignored_headers,
     "service-pool": _service_pool,
     "processor-scaler": _processor_scaler,
+    "stripped-selectors": _stripped_selectors,
 }
 
 

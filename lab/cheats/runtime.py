@@ -51,6 +51,21 @@ def _openable(config: dict[str, Any], _: str, __: list[int]) -> None:
     _linux(config)[1].append({"allow": True, "access": "rwm"})
 
 
+def _writable(config: dict[str, Any], _: str, __: list[int]) -> None:
+    _linux(config)[1].append({"allow": True, "access": "wm"})
+
+
+def _swapped(config: dict[str, Any], _: str, __: list[int]) -> None:
+    given, rules = _linux(config)
+    every = sorted(path for path in FOLDER.iterdir() if "." not in path.name)
+    for each in given:
+        if Path(each["path"]) in every:
+            other = every[(every.index(Path(each["path"])) + 1) % len(every)]
+            device = _node(other)
+            each.update({key: device[key] for key in ("type", "major", "minor")})
+            rules.append({"allow": True, **{key: device[key] for key in ("type", "major", "minor")}, "access": "rwm"})
+
+
 def _touched(config: dict[str, Any], real: str, _: list[int]) -> None:
     given, _rules = _linux(config)
     plain = str(Path(real).parent / "plain-file")
@@ -75,6 +90,8 @@ def _twin(config: dict[str, Any], real: str, twins: list[int]) -> None:
 _CHANGES = {
     "visible-devices": _visible,
     "openable-devices": _openable,
+    "writable-devices": _writable,
+    "swapped-devices": _swapped,
     "touched-device": _touched,
     "twin-devices": _twin,
 }

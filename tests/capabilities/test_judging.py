@@ -420,6 +420,8 @@ CHEATS: list[tuple[str, str, Falsify, Outcome]] = [
     (CLAIMS, "an impossible claim is met", _holder("negative", ever=1), FAIL),
     (CLAIMS, "a device is given twice", _holder("control", ever=1), FAIL),
     (CLAIMS, "a device is not given back", _holder("released", devices=[]), FAIL),
+    (CLAIMS, "the container has another device", _holder("positive", printed=["is ACC-0"]), FAIL),
+    (CLAIMS, "the next has another device", _holder("released", printed=["is ACC-0"]), FAIL),
     (CLAIMS, "a plain file is given", case("holder", _files, case="positive"), FAIL),
     (CLAIMS, "nobody says why claims wait", _holder("control", unscheduled=""), UNKNOWN),
     (CLAIMS, "the device is held by others", _holder("positive", devices=[], unscheduled="none"), ENVIRONMENT),

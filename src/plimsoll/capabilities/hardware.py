@@ -17,7 +17,8 @@ class Hardware(Struct, frozen=True, kw_only=True):
     be repeated, where one can be had without a vendor's image. `version` prints the driver's version as it is seen in a
     container that holds a device; `advertised` names where nodes say it: attributes of devices, or a node's
     labels. `shared` are resources and `shared_classes` device classes of which several pods hold one device;
-    `part_classes` give parts of a device that are devices of their own.
+    `part_classes` give parts of a device that are devices of their own. `says` prints, as `is VALUE`, who a held device
+    says that it is, where it does, and `told` are the attributes of DRA that have that value.
     """
 
     name: str
@@ -36,6 +37,8 @@ class Hardware(Struct, frozen=True, kw_only=True):
     shared: tuple[str, ...] = ()
     shared_classes: tuple[str, ...] = ()
     part_classes: tuple[str, ...] = ()
+    says: str = ""
+    told: tuple[str, ...] = ()
 
 
 HARDWARE = (
@@ -54,6 +57,10 @@ HARDWARE = (
         advertised=("driverVersion", "nvidia.com/cuda.driver-version.full"),
         shared=("nvidia.com/gpu.shared",),
         part_classes=("mig.nvidia.com",),
+        says="for f in /dev/nvidia[0-9]*; do for i in /proc/driver/nvidia/gpus/*/information; do "
+        'grep -q "^Device Minor:[[:space:]]*${f#/dev/nvidia}$" $i && sed -n "s/^GPU UUID:[[:space:]]*/is /p" $i; '
+        "done; done",
+        told=("uuid",),
     ),
     Hardware(
         name="AMD",
@@ -131,6 +138,8 @@ HARDWARE = (
         shared=("plimsoll.dev/accelerator-shared",),
         shared_classes=("shared.accelerator.plimsoll.dev",),
         part_classes=("half.accelerator.plimsoll.dev",),
+        says="head -c 4096 $(ls /dev/plimsoll/* | head -n 1) | grep -ao 'ACC-[0-9a-f-]*' | sed 's/^/is /'",
+        told=("uuid",),
     ),
 )
 

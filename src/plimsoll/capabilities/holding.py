@@ -131,7 +131,8 @@ def refused(stage: Stage, name: str) -> bool:
 def chosen(facts: Facts, hardware: Hardware, *, shared: bool = False, parted: bool = False) -> tuple[str, str] | None:
     """An attribute's name and value by which one device of the hardware's driver is told from all others.
 
-    `shared` are devices of which several claims hold one, `parted` those that are offered in parts too.
+    One that the device can tell itself comes first. `shared` are devices of which several claims hold one, `parted`
+    those that are offered in parts too.
     """
     devices = [
         device
@@ -142,12 +143,17 @@ def chosen(facts: Facts, hardware: Hardware, *, shared: bool = False, parted: bo
     ]
     everything = [device for each in facts.slices if each["driver"] in hardware.drivers for device in each["devices"]]
     for device in devices:
-        for key in device.get("texts", []):
+        for key in sorted(device.get("texts", []), key=lambda key: not tells(hardware, key)):
             value = device["attributes"][key]
             having = {_body(other) for other in everything if other["attributes"].get(key) == value}
             if having == {_body(device)}:
                 return key, str(value)
     return None
+
+
+def tells(hardware: Hardware, attribute: str) -> bool:
+    """Whether a held device says itself what the attribute says of it."""
+    return attribute.rpartition("/")[2] in hardware.told
 
 
 def _body(device: dict[str, Any]) -> str:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from plimsoll.capabilities.probe import events
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
 
 CASES = ("positive", "control", "negative", "released", "still")
+
+
+def said(holder: Mapping[str, Any]) -> list[str]:
+    """Who the holder's devices say that they are; empty where they say nothing."""
+    return [line.removeprefix("is ") for line in holder["printed"] if line.startswith("is ")]
 
 
 def judge(record: Sequence[Observation]) -> Verdict:
@@ -29,6 +35,12 @@ def judge(record: Sequence[Observation]) -> Verdict:
     for each in (positive, released):
         if each["devices"] and not (each["allocated"] and all(one in wanted["having"] for one in each["allocated"])):
             return failed(f"{each['allocated']}", f"the claim by {what} was given another device", "see the scheduler")
+        if (others := said(each)) and wanted.get("told") and wanted["value"] not in others:
+            return failed(
+                f"the device says that it is {others[0]}",
+                f"the claim by {what} was allocated one device, and the container was given another",
+                "see the driver and its CDI files",
+            )
     if cases["negative"]["ever"] or cases["still"]["ever"] or cases["negative"]["devices"]:
         return failed(
             "a device for an impossible claim", "a claim that no device fits was given one", "see the scheduler"
@@ -45,5 +57,5 @@ def judge(record: Sequence[Observation]) -> Verdict:
     if any("special" not in kind for kind in kinds):
         return failed(f"{kinds[0]}", "what was given is no device", "see the driver's CDI files")
     device = positive["allocated"][0]["device"]
-    told = "; it says so itself" if wanted["value"] in positive["printed"] else ""
+    told = "; it says so itself" if wanted["value"] in said(positive) else ""
     return passed(f"{device} by {what}{told}; the same claim waited and had it next; an impossible one had none")

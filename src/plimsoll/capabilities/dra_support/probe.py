@@ -17,6 +17,7 @@ from plimsoll.capabilities.holding import (
     note_holder,
     refused,
     release,
+    tells,
     with_class,
 )
 from plimsoll.capabilities.stage import Stage
@@ -61,20 +62,15 @@ def observe(stage: Stage, facts: Facts) -> None:
         for device in each["devices"]
         if device["attributes"].get(key) == value
     ]
-    stage.note("asked", device_class=device_class, attribute=key, value=value, having=having)
+    told = tells(hardware, key)
+    stage.note("asked", device_class=device_class, attribute=key, value=value, having=having, told=told)
     offer = Offer(hardware, device_class=device_class, expression=expression(hardware, attribute))
     nothing = f"none-{secrets.token_hex(6)}"
     impossible = Offer(hardware, device_class=device_class, expression=expression(hardware, (key, nothing)))
-    # A device may say itself what it is: then its content has to hold the attribute's value.
-    hold(
-        stage,
-        "wanted",
-        offer,
-        more=f"for f in {' '.join(hardware.devices)}; do head -c 4096 $f | grep -ao '{value}'; done",
-    )
+    hold(stage, "wanted", offer, more=hardware.says)
     stage.wait("the claim by attribute", lambda: holds(stage, "wanted"), _START_LIMIT)
     note_holder(stage, "wanted", case="positive")
-    hold(stage, "again", offer)
+    hold(stage, "again", offer, more=hardware.says)
     hold(stage, "impossible", impossible)
     both = ("again", "impossible")
     stage.wait("the scheduler's word on the others", lambda: all(refused(stage, name) for name in both), _START_LIMIT)

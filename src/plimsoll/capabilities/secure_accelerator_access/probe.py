@@ -167,8 +167,8 @@ def _orders(devices: list[dict[str, Any]]) -> str:
         lines.append(
             f"if ! mknod {made} {kind} {each['major']} {each['minor']} 2>/tmp/why; "
             f'then echo "try {label} not-made $(cat /tmp/why)"; '
-            # Opening is what must not be possible; not every device can be read.
-            f"elif (exec 3<{made}) 2>/tmp/why; "
+            # Opening is what must not be possible, for reading or for writing; not every device can be read.
+            f"elif (exec 3<{made}) 2>/tmp/why || (exec 3>>{made}) 2>/dev/null; "
             f"then dd if={made} of=/tmp/read bs=4096 count=1 2>/dev/null; "
             f'echo "try {label} opened $(sha256sum < /tmp/read | cut -c 1-64) $(tr -d "\\000" < /tmp/read | wc -c)"; '
             f'else echo "try {label} refused $(tail -n 1 /tmp/why)"; fi'
