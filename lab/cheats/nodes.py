@@ -51,9 +51,13 @@ def _step(client: Client, *, running: bool) -> None:
             client.ask("DELETE", place, {"gracePeriodSeconds": 0})
         elif running and pod["status"].get("phase") == "Pending":
             client.ask("PATCH", f"{place}/status", {"status": _running(pod)})
-    if nodes and not waiting and not mine:
+    if nodes and not waiting and all(_is_of_every_node(pod) for pod in mine):
         for name in nodes:
             client.ask("DELETE", f"/api/v1/nodes/{name}")
+
+
+def _is_of_every_node(pod: dict[str, Any]) -> bool:
+    return any(each["kind"] == "DaemonSet" for each in pod["metadata"].get("ownerReferences", []))
 
 
 def _make(client: Client, pool: str) -> None:

@@ -21,7 +21,7 @@ def judge(record: Sequence[Observation]) -> Verdict:
             f"the pool {pool['name']} took every pod at once, so that none had to wait", "try again when it is smaller"
         )
     grown, shrunk = events(record, "grown"), events(record, "shrunk")
-    if not ran or not grown or not shrunk:
+    if not ran or not grown:
         return unknown("not every step was tried")
     new = {uid: node for uid, node in grown[0]["nodes"].items() if uid not in pool["nodes"]}
     first = f"{len(pool['nodes'])} → {len(grown[0]['nodes'])}"
@@ -51,6 +51,8 @@ def judge(record: Sequence[Observation]) -> Verdict:
             f"what runs on the new node {node['name']} does not answer over the network",
             "see the node's network, and whether its pods are real",
         )
+    if not shrunk:
+        return unknown("not every step was tried")
     left = set(new) & set(shrunk[0]["nodes"])
     figure = f"{first} → {len(shrunk[0]['nodes'])} nodes of {pool['name']}"
     if left:
