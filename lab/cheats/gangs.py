@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from lab.cheats import policies
+from lab.cheats import admission
 from lab.cheats.client import Client, again_and_again
 from lab.cheats.scene import Scene
 
@@ -16,7 +16,7 @@ def on(scene: Scene) -> None:
     """Starts the process of the scene's name."""
     if scene.name == "blocked-gang":
         # Kubernetes' own scheduler would do it honestly: its gangs never start.
-        policies.hold_native_gangs(scene)
+        admission.hold_native_gangs(scene)
     scene.run("gangs", scene.name)
 
 

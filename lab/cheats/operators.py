@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import layout
-from lab.cheats import policies
+from lab.cheats import admission
 from lab.cheats.client import Client, again_and_again
 from lab.cheats.scene import Scene
 from lab.errors import LabError
@@ -73,7 +73,7 @@ def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, A
 
 def _idle(scene: Scene) -> None:
     """Jobs of JobSets stay suspended, and a process calls each JobSet completed."""
-    policies.suspend_jobs(scene)
+    admission.suspend_jobs(scene)
     scene.run("operators", scene.name)
 
 

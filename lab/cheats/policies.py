@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
-from lab.cheats.scene import Manifest, Scene
-from lab.kubectl import get, wait
+from lab.cheats import operators
+from lab.cheats.admission import change, hold_native_gangs, refuse, suspend_jobs
+from lab.cheats.scene import Scene
 
-_API = "admissionregistration.k8s.io/v1"
 _CHECKS = "has(object.metadata.labels) && 'plimsoll.dev/check' in object.metadata.labels"
-_GANGS = "has(object.metadata.labels) && 'plimsoll.dev/gang' in object.metadata.labels"
 _ROUTES = ("gateway.networking.k8s.io", "httproutes")
 
 
@@ -21,39 +19,25 @@ def on(scene: Scene) -> None:
 
 
 def _deny_everything(scene: Scene) -> None:
-    _refuse(scene, [("jobset.x-k8s.io", "jobsets")], "false", "'nothing is allowed here'")
+    refuse(scene, [("jobset.x-k8s.io", "jobsets")], "false", "'nothing is allowed here'")
 
 
 def _deny_checks(scene: Scene) -> None:
-    _refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({_CHECKS})", "'not for you'")
+    refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({_CHECKS})", "'not for you'")
 
 
 def _borrowed_name(scene: Scene) -> None:
-    from lab.cheats import operators
-
     operators.silence_webhook(scene)
     jobs = "object.spec.successPolicy.targetReplicatedJobs"
     known = "object.spec.replicatedJobs.exists(job, job.name == name)"
     bad = f"has(object.spec.successPolicy) && {jobs}.exists(name, !{known})"
     words = f"'admission webhook \"vjobset.kb.io\" denied the request: invalid ' + {jobs}[0]"
-    _refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({bad})", words)
+    refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({bad})", words)
 
 
 def _suspended_gang(scene: Scene) -> None:
     suspend_jobs(scene)
     hold_native_gangs(scene)
-
-
-def suspend_jobs(scene: Scene) -> None:
-    """No Job of a check ever runs."""
-    suspend = '[JSONPatch{op: "add", path: "/spec/suspend", value: true}]'
-    _change(scene, [("batch", "jobs")], suspend, conditions=("has(object.spec.template)",), suffix="jobs")
-
-
-def hold_native_gangs(scene: Scene) -> None:
-    """Pods of Kubernetes' own gangs get a gate that nobody opens."""
-    gate = '[JSONPatch{op: "add", path: "/spec/schedulingGates", value: [{"name": "plimsoll.dev/held"}]}]'
-    _change(scene, [("", "pods")], gate, conditions=(_GANGS, "has(object.spec.schedulingGroup)"), suffix="pods")
 
 
 def _ignored_weights(scene: Scene) -> None:
@@ -64,13 +48,13 @@ def _ignored_weights(scene: Scene) -> None:
             f'path: "/spec/rules/" + string(i) + "/backendRefs/{backend}/weight", value: 1}})'
         )
 
-    _change(scene, [_ROUTES], f"{equal(0)} + {equal(1)}")
+    change(scene, [_ROUTES], f"{equal(0)} + {equal(1)}")
 
 
 def _ignored_headers(scene: Scene) -> None:
     first = "object.spec.rules[0].matches"
     by_header = f"size(object.spec.rules) > 1 && has({first}) && has({first}[0].headers)"
-    _change(scene, [_ROUTES], '[JSONPatch{op: "remove", path: "/spec/rules/0"}]', conditions=(by_header,))
+    change(scene, [_ROUTES], '[JSONPatch{op: "remove", path: "/spec/rules/0"}]', conditions=(by_header,))
 
 
 def _service_pool(scene: Scene) -> None:
@@ -82,7 +66,7 @@ def _service_pool(scene: Scene) -> None:
         path = f'"/spec/rules/" + string(i) + "/backendRefs/0/{name}"'
         return f'{pools}.map(i, JSONPatch{{op: "add", path: {path}, value: {value}}})'
 
-    _change(scene, [_ROUTES], " + ".join((field("kind", '"Service"'), field("group", '""'), field("port", "8000"))))
+    change(scene, [_ROUTES], " + ".join((field("kind", '"Service"'), field("group", '""'), field("port", "8000"))))
 
 
 def _processor_scaler(scene: Scene) -> None:
@@ -97,14 +81,14 @@ def _processor_scaler(scene: Scene) -> None:
     )
     pods = "has(object.spec.metrics) && has(object.spec.metrics[0].pods)"
     patch = f"[{', '.join(f'JSONPatch{each}' for each in patches)}]"
-    _change(scene, [("autoscaling", "horizontalpodautoscalers")], patch, conditions=(pods,))
+    change(scene, [("autoscaling", "horizontalpodautoscalers")], patch, conditions=(pods,))
 
 
 def _stripped_selectors(scene: Scene) -> None:
     place = "spec.devices.requests[0].exactly"
     patch = f'[JSONPatch{{op: "remove", path: "/{place.replace(".", "/").replace("[0]", "/0")}/selectors"}}]'
     chosen = (f"has(object.{place})", f"has(object.{place}.selectors)")
-    _change(scene, [("resource.k8s.io", "resourceclaims")], patch, conditions=chosen)
+    change(scene, [("resource.k8s.io", "resourceclaims")], patch, conditions=chosen)
 
 
 _ROOMS = {
@@ -118,51 +102,3 @@ _ROOMS = {
     "processor-scaler": _processor_scaler,
     "stripped-selectors": _stripped_selectors,
 }
-
-
-def _refuse(scene: Scene, kinds: list[tuple[str, str]], expression: str, message: str) -> None:
-    name = f"cheat-{scene.name}"
-    validation = {"expression": expression, "messageExpression": message, "reason": "Forbidden"}
-    spec = {"matchConstraints": _rules(kinds), "validations": [validation], "failurePolicy": "Fail"}
-    bind = {"policyName": name, "validationActions": ["Deny"]}
-    scene.make(
-        _object("ValidatingAdmissionPolicy", name, spec), _object("ValidatingAdmissionPolicyBinding", name, bind)
-    )
-    wait("the policy to be read", lambda: _unread("validatingadmissionpolicy", name), 30)
-
-
-def _change(
-    scene: Scene, kinds: list[tuple[str, str]], patch: str, conditions: tuple[str, ...] = (), suffix: str = "all"
-) -> None:
-    name = f"cheat-{scene.name}-{suffix}"
-    spec = {
-        "matchConstraints": _rules(kinds),
-        "matchConditions": [{"name": f"c{n}", "expression": each} for n, each in enumerate(conditions)],
-        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": patch}}],
-        "failurePolicy": "Fail",
-        "reinvocationPolicy": "IfNeeded",
-    }
-    scene.make(
-        _object("MutatingAdmissionPolicy", name, spec),
-        _object("MutatingAdmissionPolicyBinding", name, {"policyName": name}),
-    )
-
-
-def _unread(kind: str, name: str) -> str | None:
-    found = get(kind, name)
-    seen = found.get("status", {}).get("observedGeneration", 0)
-    return None if seen >= found["metadata"]["generation"] else "it is not"
-
-
-def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
-    rules = [
-        {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
-        for group, resource in kinds
-    ]
-    # The lab's own must go on working.
-    chosen = {"matchExpressions": [{"key": "plimsoll.dev/check", "operator": "Exists"}]}
-    return {"resourceRules": rules, "namespaceSelector": chosen}
-
-
-def _object(kind: str, name: str, spec: Any) -> Manifest:
-    return {"apiVersion": _API, "kind": kind, "metadata": {"name": name}, "spec": spec}

@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.registry import uploads
-from plimsoll.registry.connection import Access, RegistryError
+from plimsoll.registry.connection import Access
 from plimsoll.registry.layout import MANIFEST, Descriptor
+from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference, parse
 from plimsoll.registry.repository import Repository
 from tests.servers import CuttingProxy, registry

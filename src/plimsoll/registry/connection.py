@@ -13,14 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx2
-import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.registry.credentials import Credentials, find
+from plimsoll.registry.problems import TRANSIENT, RegistryError, said
 from plimsoll.registry.references import Reference
 
 CONNECT_LIMIT = 10.0
@@ -32,18 +32,8 @@ UPLOAD_LIMIT = 300.0
 LARGEST_ANSWER = 8 << 20
 """Bytes of a manifest or a list that are taken from a registry: twice what the specification lets it refuse."""
 TRIES = 5
-TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _LOOPBACK = re.compile(r"(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
 Content = Callable[[], bytes | Iterable[bytes]]
-
-
-class RegistryError(TargetError):
-    """A registry refused or could not be reached. `status` is HTTP's, 0 when there was no answer."""
-
-    def __init__(self, message: str, *, status: int = 0, where: str = "", hint: str = "") -> None:
-        super().__init__(message, where=where, hint=hint)
-        self.status = status
-        self.lasting = 400 <= status < 500 and status not in TRANSIENT
 
 
 class Access(Struct, frozen=True, kw_only=True):
@@ -278,17 +268,6 @@ _HINTS = {
     404: "check the repository's name and whether it was pushed",
     413: "the registry, or a proxy before it, takes no blobs of this size",
 }
-
-
-def said(answer: httpx2.Response) -> str:
-    """The status and what the registry's error body says: codes and messages of the specification's `errors`."""
-    text = f"{answer.status_code} {answer.reason_phrase}".strip()
-    try:
-        errors = msgspec.json.decode(answer.content or b"{}", type=dict[str, Any]).get("errors") or []
-        words = [" ".join(filter(None, [str(each.get("code", "")), str(each.get("message", ""))])) for each in errors]
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError, httpx2.ResponseNotRead):
-        words = []
-    return f"{text} ({'; '.join(words)[:300]})" if any(words) else text
 
 
 def _trust(ca_file: Path | None) -> ssl.SSLContext:

@@ -28,8 +28,9 @@ from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
-from plimsoll.registry.connection import TRIES, Access, Connection, RegistryError
+from plimsoll.registry.connection import TRIES, Access, Connection
 from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor
+from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
 

@@ -12,8 +12,8 @@ from typing import Any
 import httpx2
 import msgspec
 
-from plimsoll.registry.connection import RegistryError, said
 from plimsoll.registry.credentials import Credentials
+from plimsoll.registry.problems import RegistryError, said
 from plimsoll.registry.references import Reference
 
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]+))')

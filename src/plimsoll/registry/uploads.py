@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.connection import TRIES, Answer, Connection, RegistryError
+from plimsoll.registry.connection import TRIES, Answer, Connection
+from plimsoll.registry.problems import RegistryError
 
 CHUNK = 64 << 20
 """Bytes of one request: what is sent again, at most, when a connection breaks."""

@@ -1,0 +1,33 @@
+"""What can go wrong with a registry, in its own words where it has some."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+import msgspec
+
+from plimsoll.errors import TargetError
+
+TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+"""Answers of HTTP after which it is worth trying again."""
+
+
+class RegistryError(TargetError):
+    """A registry refused or could not be reached. `status` is HTTP's, 0 when there was no answer."""
+
+    def __init__(self, message: str, *, status: int = 0, where: str = "", hint: str = "") -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.status = status
+        self.lasting = 400 <= status < 500 and status not in TRANSIENT
+
+
+def said(answer: httpx2.Response) -> str:
+    """The status and what the registry's error body says: codes and messages of the specification's `errors`."""
+    text = f"{answer.status_code} {answer.reason_phrase}".strip()
+    try:
+        errors = msgspec.json.decode(answer.content or b"{}", type=dict[str, Any]).get("errors") or []
+        words = [" ".join(filter(None, [str(each.get("code", "")), str(each.get("message", ""))])) for each in errors]
+    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError, httpx2.ResponseNotRead):
+        words = []
+    return f"{text} ({'; '.join(words)[:300]})" if any(words) else text
