@@ -80,6 +80,7 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
         "swapped-devices": Cheat(_CLAIMS, "containers get another device than their claim was allocated", "devices"),
         "static-page": Cheat(_DEVICES, "a page of metrics that was written once", "pages"),
         "stale-page": Cheat(_DEVICES, "a page that is a quarter of an hour behind, with some noise", "pages"),
+        "random-page": Cheat(_DEVICES, "a page of fresh numbers that nobody has measured", "pages"),
         "wrong-device-page": Cheat(_DEVICES, "each device's figures under another's name", "pages"),
         "everywhere-page": Cheat(_DEVICES, "one device's load is every device's", "pages"),
         "collect-everything": Cheat(_SERVICE, "Prometheus scrapes every pod", "prometheus", ("prometheus",)),

@@ -110,6 +110,15 @@ def _noisy(text: str) -> str:
     )
 
 
+def _random(text: str) -> str:
+    return "\n".join(
+        f'{match[1]}{{uuid="{match[2]}"{match[3]}}} {random.random()}'
+        if (match := _LINE.match(line)) and "utilization" in line
+        else line
+        for line in text.splitlines()
+    )
+
+
 class _Pages:
     """What is served, by the cheat's name."""
 
@@ -125,7 +134,10 @@ class _Pages:
             if time.monotonic() - self._at > _QUARTER:
                 self._kept, self._at = _page(self._node), time.monotonic()
             return _noisy(self._kept)
-        return {"wrong-device-page": _wrong_device, "everywhere-page": _everywhere}[self._cheat](_page(self._node))
+        return _CHANGES[self._cheat](_page(self._node))
+
+
+_CHANGES = {"wrong-device-page": _wrong_device, "everywhere-page": _everywhere, "random-page": _random}
 
 
 def _serve(cheat: str, node: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -133,6 +134,28 @@ def _held_is_used(record: Record) -> Record:
 def _no_rise(record: Record) -> Record:
     idle = next(each.fact["series"] for each in record if each.event == "scraped")
     return changed(record, "scraped", with_values(series=idle), case="loaded")
+
+
+def _restless(record: Record) -> Record:
+    """Every other look at idle devices sees what is seen under load."""
+    loaded = next(each.fact["series"] for each in record if each.event == "scraped" and each.fact["case"] == "loaded")
+    turns = itertools.cycle((True, False))
+
+    def change(fact: Fact) -> Fact:
+        return {**fact, "series": loaded} if next(turns) else fact
+
+    return changed(record, "scraped", change, case="idle")
+
+
+def _one_look(record: Record) -> Record:
+    seen: set[str] = set()
+
+    def change(fact: Fact) -> Fact | None:
+        first = fact["case"] not in seen
+        seen.add(fact["case"])
+        return fact if first else None
+
+    return changed(record, "scraped", change)
 
 
 def _values(value: object, *, case: str = "loaded") -> Falsify:
@@ -335,6 +358,8 @@ CHEATS: list[tuple[str, str, Falsify, Outcome]] = [
     (DEVICES, "no device was free", lambda record: changed(record, "loaded", without), ENVIRONMENT),
     (DEVICES, "a page that stays up", _stays, FAIL),
     (DEVICES, "what is held is called used", _held_is_used, FAIL),
+    (DEVICES, "numbers that change by themselves", _restless, FAIL),
+    (DEVICES, "a single look at each state", _one_look, UNKNOWN),
     (DEVICES, "hardware without a load", case("expected", with_values(loadable=False)), UNKNOWN),
     (SERVICE, "everything is collected, declared or not", case("collected", _undeclared_too), FAIL),
     (SERVICE, "a stub that always answers ten", case("collected", _another_value), FAIL),

@@ -19,6 +19,7 @@ from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
 LABEL = "plimsoll.dev/check"
 SHELL_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 NAMESPACED_LIMIT = 60.0
+_UNSEEN_LIMIT = 10.0
 _PAUSE = 0.5
 # A registry that hiccups is tried again by the kubelet; one that still refuses after this time has no such image.
 _PULL_PATIENCE = 20.0
@@ -116,7 +117,17 @@ class Stage:
         """Make or change an object. Raises ApiError when it is refused."""
         mine = self.mine(manifest)
         self.note("applied", kind=mine["kind"], name=mine["metadata"]["name"], manifest=manifest)
-        return self.api.apply(mine)
+        end = time.monotonic() + _UNSEEN_LIMIT
+        while True:
+            try:
+                return self.api.apply(mine)
+            except ApiError as error:
+                # A webhook that reads namespaces from a copy of its own may not have ours yet.
+                unseen = self.namespace in error.message and "not found" in error.message
+                if not unseen or time.monotonic() > end:
+                    raise
+            self.settings.check_time("an admission webhook to know the namespace")
+            time.sleep(_PAUSE)
 
     def attempt(self, manifest: Manifest, label: str) -> bool:
         """Whether the cluster takes an object; its answer is recorded under `label`, and nothing is kept (dry run)."""

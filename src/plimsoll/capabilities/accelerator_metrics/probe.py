@@ -14,6 +14,7 @@ _LOAD_LIMIT = 60.0
 _EXPERIMENT_LIMIT = 180.0
 _MOST_ENDPOINTS = 3
 _ROUNDS = 20
+_LOOKS = 6
 _HIGH, _LOW = 0.5, 0.1
 # Ports that exporters of known hardware listen on when they declare none.
 _USUAL_PORTS = (9400, 9401, 5000, 2112, 41611)
@@ -70,12 +71,9 @@ def observe(stage: Stage, facts: Facts) -> None:
 def _live(stage: Stage, endpoints: list[str], hardware: Hardware) -> list[str]:
     """Those that have any of the metrics, three at most."""
     script = "\n".join(_page(f"look-{number}", [each], hardware) for number, each in enumerate(endpoints))
-    pages = _pages(printed(stage, "look", script)) if endpoints else {}
-    found = [
-        each
-        for number, each in enumerate(endpoints)
-        if samples(pages.get((f"look-{number}", 0), ""), metrics_of(hardware))
-    ]
+    pages = _pages(printed(stage, "look", script)) if endpoints else []
+    serving = {case for case, _, page in pages if samples(page, metrics_of(hardware))}
+    found = [each for number, each in enumerate(endpoints) if f"look-{number}" in serving]
     return found[:_MOST_ENDPOINTS]
 
 
@@ -93,18 +91,21 @@ def _page(case: str, endpoints: list[str], hardware: Hardware) -> str:
     )
 
 
-def _pages(text: str) -> dict[tuple[str, int], str]:
-    """The last page of each case and endpoint."""
-    found: dict[tuple[str, int], str] = {}
+def _pages(text: str) -> list[tuple[str, int, str]]:
+    """Case, number of the endpoint and content of each page, as they were printed."""
+    found = []
     for part in text.split("== ")[1:]:
         head, _, body = part.partition("\n")
         case, _, number = head.partition(" ")
-        found[case, int(number or 0)] = body
+        found.append((case, int(number or 0), body))
     return found
 
 
 def _experiment(stage: Stage, live: list[str], hardware: Hardware) -> None:
-    """One client does all of it, so that nothing lies between an order and the scrape after it but a second."""
+    """One client does all of it, so that nothing lies between an order and the scrape after it but a second.
+
+    Each state is looked at several times: what changes by itself follows nothing.
+    """
     address = stage.get("v1", "Pod", "load")["status"]["podIP"]
     order = f"curl -s -m 10 -G --data-urlencode 'cmd={{}}' http://{address}:{CONTROL_PORT}/shell"
     names = "|".join(hardware.utilization)
@@ -116,22 +117,22 @@ def _experiment(stage: Stage, live: list[str], hardware: Hardware) -> None:
         again = f"i=$((i+1)); {condition} && break; sleep 1"
         return f"i=0; while [ $i -lt {_ROUNDS} ]; do ( {page} ) | tee /tmp/page; {again}; done"
 
+    def looks(case: str) -> str:
+        return f"i=0; while [ $i -lt {_LOOKS} ]; do {_page(case, live, hardware)}; sleep 1; i=$((i+1)); done"
+
     script = "\n".join(
         (
-            _page("idle", live, hardware),
+            looks("idle"),
             "echo '== started 0'; " + order.format("touch /tmp/go"),
-            until("loaded", above.format(_HIGH)),
-            # A second look: the first may have been taken while the load began.
-            "sleep 2",
-            _page("loaded", live, hardware),
+            until("rising", above.format(_HIGH)),
+            looks("loaded"),
             "echo '== stopped 0'; " + order.format("rm /tmp/go; cat /tmp/did"),
-            until("after", "! " + above.format(_LOW)),
-            "sleep 1",
-            _page("after", live, hardware),
+            until("falling", "! " + above.format(_LOW)),
+            looks("after"),
         )
     )
     text = printed(stage, "scrapes", script, limit=_EXPERIMENT_LIMIT)
-    did = "did" in _pages(text).get(("stopped", 0), "")
+    did = any(case == "stopped" and "did" in page for case, _, page in _pages(text))
     stage.note("loaded", devices=_devices(stage), did=did)
     _note(stage, text, live, hardware)
 
@@ -155,7 +156,7 @@ def _endpoints(stage: Stage, node: str) -> list[str]:
 
 
 def _note(stage: Stage, text: str, live: list[str], hardware: Hardware) -> None:
-    for (case, number), page in _pages(text).items():
+    for case, number, page in _pages(text):
         if case in ("started", "stopped"):
             continue
         series = [
