@@ -86,6 +86,9 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
         "collect-everything": Cheat(_SERVICE, "Prometheus scrapes every pod", "prometheus", ("prometheus",)),
         "never-discovers": Cheat(_SERVICE, "Prometheus follows no namespace", "prometheus", ("prometheus",)),
         "constant-series": Cheat(_SERVICE, "a stub answers ten to every question", "prometheus", ("prometheus",)),
+        "remembered-series": Cheat(
+            _SERVICE, "what was collected once is the answer for ever", "prometheus", ("prometheus",)
+        ),
         "service-pool": Cheat(
             _POOLS, "routes to a pool go to a Service of its name", "policies", ("inference-extension",)
         ),

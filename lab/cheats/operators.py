@@ -50,13 +50,19 @@ def _other_engine(scene: Scene) -> None:
     for name in ("tls.crt", "tls.key"):
         write(scene.folder / name, base64.b64decode(secret[name]), mode=0o600)
     scene.run("operators", scene.name, str(scene.folder / "tls.crt"), str(scene.folder / "tls.key"))
-    scene.change("service", _SERVICE, {"spec": {"selector": None}}, NAMESPACE)
-    # What the selector had found would stay.
-    kubectl("delete", "endpointslices", f"-n{NAMESPACE}", f"-lkubernetes.io/service-name={_SERVICE}")
-    impostor = endpoints(_SERVICE, NAMESPACE, _PORT, "")
-    impostor["metadata"]["name"] = "impostor"
-    scene.make(impostor)
+    take_over(scene, _SERVICE, NAMESPACE, _PORT, "")
     _answers()
+
+
+def take_over(scene: Scene, service: str, namespace: str, port: int, name: str) -> None:
+    """A service of pods leads to the control plane's machine."""
+    scene.change("service", service, {"spec": {"selector": None}}, namespace)
+    # What the selector had found would stay, and an Endpoints object would bring it back.
+    kubectl("delete", "endpoints", service, f"-n{namespace}", "--ignore-not-found")
+    kubectl("delete", "endpointslices", f"-n{namespace}", f"-lkubernetes.io/service-name={service}")
+    impostor = endpoints(service, namespace, port, name)
+    impostor["metadata"]["name"] = f"{service}-impostor"
+    scene.make(impostor)
 
 
 def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:

@@ -7,15 +7,18 @@ import json
 import sys
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
 
 from lab import layout
-from lab.cheats.operators import endpoints
+from lab.cheats.client import Client
+from lab.cheats.operators import take_over
 from lab.cheats.scene import Scene
 from lab.kubectl import get, kubectl, rolled_out, wait
 
 _NAMESPACE, _SERVICE, _PORT = "monitoring", "prometheus-operated", 9090
-_CONFIGURATION = f"/api/v1/namespaces/{_NAMESPACE}/pods/prometheus-lab-0:{_PORT}/proxy/api/v1/status/config"
+_TRUE = f"/api/v1/namespaces/{_NAMESPACE}/pods/prometheus-lab-0:{_PORT}/proxy/api/v1"
+_CONFIGURATION = f"{_TRUE}/status/config"
 _EVERYTHING = """\
 - job_name: everything
   metrics_path: /tmp/metrics.txt
@@ -29,7 +32,7 @@ _EVERYTHING = """\
 
 def on(scene: Scene) -> None:
     """What the scene's name says, and waits until Prometheus has taken it up."""
-    {"collect-everything": _everything, "never-discovers": _nothing, "constant-series": _stub}[scene.name](scene)
+    {"collect-everything": _everything, "never-discovers": _nothing}.get(scene.name, _stub)(scene)
 
 
 def _everything(scene: Scene) -> None:
@@ -58,12 +61,7 @@ def _nothing(scene: Scene) -> None:
 def _stub(scene: Scene) -> None:
     scene.change("deployment", "prometheus-operator", {"spec": {"replicas": 0}}, _NAMESPACE)
     rolled_out(_NAMESPACE, "deployment/prometheus-operator")
-    scene.change("service", _SERVICE, {"spec": {"selector": None}}, _NAMESPACE)
-    # What the selector had found would stay.
-    kubectl("delete", "endpointslices", f"-n{_NAMESPACE}", f"-lkubernetes.io/service-name={_SERVICE}")
-    slice_of_ours = endpoints(_SERVICE, _NAMESPACE, _PORT, "web")
-    slice_of_ours["metadata"]["name"] = f"{_SERVICE}-stub"
-    scene.make(slice_of_ours)
+    take_over(scene, _SERVICE, _NAMESPACE, _PORT, "web")
     scene.run("prometheus", scene.name)
 
 
@@ -82,14 +80,28 @@ def _configuration() -> str:
     return text
 
 
-class _Ten(BaseHTTPRequestHandler):
-    """Every question has one answer."""
+def _ten(name: str) -> list[dict[str, Any]]:
+    return [{"metric": {"__name__": name, "who": "servicemonitor", "token": "ten"}, "value": [time.time(), "10"]}]
+
+
+_REMEMBERED: dict[str, dict[str, Any]] = {}
+
+
+def _first(name: str) -> list[dict[str, Any]]:
+    """What the true Prometheus said of each series when it said something for the first time."""
+    answer = Client().ask("GET", f"{_TRUE}/query?query={quote(name)}") or {}
+    for each in answer.get("data", {}).get("result", []):
+        _REMEMBERED.setdefault(json.dumps(each["metric"], sort_keys=True), each)
+    return [each for each in _REMEMBERED.values() if each["metric"]["__name__"] == name]
+
+
+class _Stub(BaseHTTPRequestHandler):
+    """Answers in Prometheus' place."""
 
     def do_GET(self) -> None:
-        """One series with the name that is asked for."""
+        """Series with the name that is asked for."""
         name = parse_qs(urlsplit(self.path).query).get("query", ["up"])[0]
-        labels = {"__name__": name, "who": "servicemonitor", "token": "ten"}
-        result = [{"metric": labels, "value": [time.time(), "10"]}]
+        result = _ANSWERS[sys.argv[1]](name)
         body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -98,6 +110,7 @@ class _Ten(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
+_ANSWERS = {"constant-series": _ten, "remembered-series": _first}
+
 if __name__ == "__main__":
-    assert sys.argv[1] == "constant-series"
-    ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), _PORT), _Ten).serve_forever()
+    ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), _PORT), _Stub).serve_forever()

@@ -184,6 +184,15 @@ def _another_token(fact: Fact) -> Fact:
     return {**fact, "found": [{**each, "token": "guessed"} for each in fact["found"]]}
 
 
+def _as_before(record: Record) -> Record:
+    found = next(each.fact["found"] for each in record if each.event == "collected")
+    return changed(record, "followed", with_values(found=found))
+
+
+def _one_undrawn(fact: Fact) -> Fact:
+    return {**fact, "values": {**fact["values"], "podmonitor": None}}
+
+
 def _swapped(fact: Fact) -> Fact:
     names, counts = list(fact["answers"]), list(fact["answers"].values())
     return {**fact, "answers": dict(zip(names, reversed(counts), strict=True))}
@@ -291,6 +300,7 @@ SANDBOX = "workload_sandboxing"
 
 CHEATS: list[tuple[str, str, Falsify, Outcome]] = [
     (GANG, "half of a gang is bound", case("case", with_values(bound=1), case="waits"), FAIL),
+    (GANG, "a part is let in later", case("case", with_values(late=1), case="control"), FAIL),
     (GANG, "a suspended job never starts", case("case", with_values(all=False, bound=0), case="fits"), FAIL),
     (GANG, "a policy denies every pod, also the control", case("case", with_values(bound=0), case="control"), UNKNOWN),
     (
@@ -364,6 +374,9 @@ CHEATS: list[tuple[str, str, Falsify, Outcome]] = [
     (SERVICE, "everything is collected, declared or not", case("collected", _undeclared_too), FAIL),
     (SERVICE, "a stub that always answers ten", case("collected", _another_value), FAIL),
     (SERVICE, "a label that was guessed", case("collected", _another_token), FAIL),
+    (SERVICE, "what was collected once stays", _as_before, FAIL),
+    (SERVICE, "the second look was left out", case("followed", without), UNKNOWN),
+    (SERVICE, "a workload did not change", case("redrawn", _one_undrawn), UNKNOWN),
     (SERVICE, "a workload did not start", case("served", with_values(found=[]), who="undeclared"), ENVIRONMENT),
     (SERVICE, "nothing is collected", case("collected", with_values(found=[])), FAIL),
     (SCALED, "the autoscaler read another value", case("read", with_values(values=["10"]), step="high"), FAIL),

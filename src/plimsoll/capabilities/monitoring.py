@@ -38,6 +38,12 @@ def exporter(stage: Stage, line: str, value: str, **more: Any) -> Manifest:
     return stage.container(script, ports=ports, readinessProbe=probe, **more)
 
 
+def order(address: str, command: str) -> str:
+    """A shell command that has a pod with `exporter` run another one; it prints what that printed, as JSON."""
+    words = f"cmd={command}".replace("'", "'\\''")
+    return f"curl -s -m 10 -G --data-urlencode '{words}' http://{address}:{CONTROL_PORT}/shell"
+
+
 RANDOM = "$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')"
 """A shell expression for a number from 0 to 65,535 that is drawn where it runs."""
 

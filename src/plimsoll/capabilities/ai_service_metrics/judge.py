@@ -38,7 +38,29 @@ def judge(record: Sequence[Observation]) -> Verdict:
                 "the collected value or label is another than what is served",
                 "see what stands between",
             )
+    if problem := _followed(record, {each["who"] for each in found}):
+        return problem
     ways = [name for name in WAYS if any(each["who"] == name for each in found)]
     seconds = next((each["seconds"] for each in events(record, "came") if "Prometheus" in each["what"]), 0)
     values = ", ".join(f"{each['value']:.0f}" for each in found)
-    return passed(f"collected by {', '.join(ways)} after {seconds:.0f} s: {values} as served; the undeclared twin not")
+    return passed(
+        f"collected by {', '.join(ways)} after {seconds:.0f} s: {values} as served, and others when they changed; "
+        "the undeclared twin not"
+    )
+
+
+def _followed(record: Sequence[Observation], ways: set[str]) -> Verdict | None:
+    """What was collected once and never again tells of no service."""
+    redrawn, followed = events(record, "redrawn"), events(record, "followed")
+    if not redrawn or not followed or set(redrawn[0]["values"]) != ways or None in redrawn[0]["values"].values():
+        return unknown("not every workload changed its value")
+    last = {each["who"]: each["value"] for each in followed[0]["found"]}
+    for way, value in redrawn[0]["values"].items():
+        if last.get(way) != value:
+            was = "nothing" if way not in last else f"{last[way]:.0f}"
+            return failed(
+                f"{was} instead of {value:.0f} ({way})",
+                "the collected value does not follow what is served",
+                "see the interval at which it is collected, and what stands between",
+            )
+    return None

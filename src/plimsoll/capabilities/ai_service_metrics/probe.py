@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import Any
 
@@ -13,6 +14,8 @@ from plimsoll.capabilities.monitoring import (
     PORT,
     RANDOM,
     exporter,
+    order,
+    printed,
     prometheus_of,
     query,
     selected,
@@ -28,6 +31,8 @@ _START_LIMIT = 120.0
 # reloader has seen it, and the interval of a scrape.
 _COLLECTED_LIMIT = 330.0
 _ANOTHER_ROUND = 15.0
+# Annotations are followed at Prometheus' own pace: a minute, when nothing else is said.
+_FOLLOWED_LIMIT = 90.0
 
 
 def obstacle(facts: Facts) -> Verdict | None:
@@ -68,12 +73,42 @@ def observe(stage: Stage, facts: Facts) -> None:
     stage.wait("a declared series in Prometheus", asked, _COLLECTED_LIMIT)
     # Whoever collects everything would have the other one too by then.
     stage.hold(_ANOTHER_ROUND, lambda: None)
-    found = query(stage, prometheus, series, "answer")
-    stage.note(
-        "collected",
-        series=series,
-        found=_of_interest([{"labels": each["metric"], "value": float(each["value"][1])} for each in found]),
-    )
+    found = _collected(stage, prometheus, series, "answer")
+    stage.note("collected", series=series, found=found)
+    _again(stage, prometheus, series, {each["who"] for each in found})
+
+
+def _again(stage: Stage, prometheus: dict[str, Any], series: str, ways: set[str]) -> None:
+    """Other values, drawn where they are served: what was collected once has to follow."""
+    drawn = {name: _drawn(stage, name) for name in WAYS if name in ways}
+    stage.note("redrawn", values=drawn)
+    latest: list[dict[str, Any]] = []
+    counter = 0
+
+    def followed() -> bool:
+        nonlocal counter
+        counter += 1
+        latest[:] = _collected(stage, prometheus, series, f"again-{counter}")
+        now = {each["who"]: each["value"] for each in latest}
+        return all(now.get(name) == value for name, value in drawn.items())
+
+    if drawn:
+        stage.wait("the other values in Prometheus", followed, _FOLLOWED_LIMIT)
+    stage.note("followed", found=latest)
+
+
+def _drawn(stage: Stage, name: str) -> float | None:
+    """Has a workload serve another value from now on; gives it."""
+    change = f'value={RANDOM}; sed "s/ [0-9]*$/ $value/" {PATH} > /tmp/next && mv /tmp/next {PATH}; echo drawn $value'
+    address = str(stage.get("v1", "Pod", name)["status"].get("podIP", ""))
+    text = printed(stage, f"order-{name}", order(address, change)) if address else ""
+    found = re.search(r"drawn (\d+)", text)
+    return float(found[1]) if found else None
+
+
+def _collected(stage: Stage, prometheus: dict[str, Any], series: str, name: str) -> list[dict[str, Any]]:
+    found = query(stage, prometheus, series, name)
+    return _of_interest([{"labels": each["metric"], "value": float(each["value"][1])} for each in found])
 
 
 def _of_interest(found: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -113,9 +113,12 @@ def _shown(stage: Stage, scheduler: Scheduler, node: str, free: int) -> bool:
     control = _begun(stage, schedulers.pods(f"{prefix}-control", GANG, pod(0.35), {}))
     stage.wait("a part of the control", lambda: _bound(stage, f"{prefix}-control"), 30)
     stage.hold(2, look)
-    stage.note("case", scheduler=scheduler.name, case="control", bound=_bound(stage, f"{prefix}-control"), of=GANG)
+    alone = _bound(stage, f"{prefix}-control")
     schedulers.remove(stage, control)
     stage.wait("the control's removal", lambda: not _pods(stage, f"{prefix}-control"), _START_LIMIT)
+    look()
+    late = max(most, _ever_scheduled(stage, f"{prefix}-waits"))
+    stage.note("case", scheduler=scheduler.name, case="control", bound=alone, of=GANG, late=late)
     schedulers.remove(stage, filler)
     released = _started(stage, f"{prefix}-waits", GANG)
     stage.note(
@@ -127,7 +130,7 @@ def _shown(stage: Stage, scheduler: Scheduler, node: str, free: int) -> bool:
         pods=[described(each) for each in _pods(stage, f"{prefix}-waits")],
     )
     schedulers.remove(stage, waits)
-    return released and not most
+    return released and not late
 
 
 def _begun(stage: Stage, manifests: list[Manifest]) -> list[Manifest]:

@@ -9,11 +9,11 @@ from typing import Any
 
 from plimsoll.capabilities.facts import Accelerators, Facts
 from plimsoll.capabilities.monitoring import (
-    CONTROL_PORT,
     MONITORING,
     PATH,
     RANDOM,
     exporter,
+    order,
     printed,
     prometheus_of,
     selected,
@@ -176,17 +176,13 @@ def _order(stage: Stage, series: str, expression: str, meanwhile: Callable[[], N
     """Tells every pod what to serve from now on, by way of its control port. Gives what the first one came to."""
     command = f'value=$(({expression})); echo "{series} $value" > {PATH}; echo drawn $value'
     asks = [
-        f"curl -s -m 10 -G --data-urlencode '{_quoted(f'cmd={command}')}' http://{pod['status']['podIP']}:{CONTROL_PORT}/shell"
+        order(pod["status"]["podIP"], command)
         for pod in stage.list("v1", "Pod", f"app={SCALED}")
         if pod["status"].get("podIP")
     ]
     text = printed(stage, f"order-{secrets.token_hex(3)}", "\n".join(asks), meanwhile=meanwhile)
     found = re.search(r"drawn (\d+)", text)
     return int(found[1]) if found else None
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "'\\''")
 
 
 def _wanted(stage: Stage, name: str) -> int:
