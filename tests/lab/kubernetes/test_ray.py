@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 
 import pytest
 
 from lab.images import ray
-from lab.images.store import archived
+from lab.images.libraries import with_libraries
+from lab.images.python import python_base
+from lab.images.store import archived, on_path
 from lab.kubectl import get, kubectl
 from tests.lab.cluster import until
 from tests.lab.conftest import Up
@@ -65,6 +68,19 @@ def test_ray_runs_as_a_ray_job_where_that_is_preferred(up: Up, application: Appl
     removed = application.plimsoll("down", "--target", "lab")
     assert removed.returncode == 0, removed.stderr
     until(lambda: not application.left(), limit=60, what="the end of everything")
+
+
+def test_ray_may_come_with_the_requirements(up: Up, application: Application) -> None:
+    up(*ADDONS, "kuberay")
+    _trains_with_ray(application, f"ray[default]=={ray.VERSION}")
+    plain = python_base()
+    with_bash = {**plain.files, **with_libraries(on_path("bash", "bash"), "bin/bash")}
+    base = replace(plain, names=("lab.plimsoll.dev/python-with-bash:latest",), files=with_bash)
+    done = application.plimsoll(
+        "run", "--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{archived(base)}", "--json"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["models"]["toy"]["metrics"] == {"rows": 55, "nodes": 2}
 
 
 def test_a_ray_job_that_fails_says_the_commands_own_words(up: Up, application: Application) -> None:

@@ -12,12 +12,15 @@ from plimsoll.evidence.verdict import Outcome, Verdict, failed, passed, unknown
 
 
 def judge(record: Sequence[Observation]) -> Verdict:
-    """One operator that does all of it is enough; else the first one's verdict."""
+    """Every operator that can be tried has to do all of it: a sound one beside a broken one makes up for nothing."""
     verdicts = [_of_operator(record, each) for each in events(record, "operator")]
     if not verdicts:
         return unknown("no operator was tried")
-    good = [each.figure for each in verdicts if each.outcome is Outcome.PASS]
-    return passed("; ".join(good)) if good else verdicts[0]
+    for outcome in (Outcome.FAIL, Outcome.ENVIRONMENT_ERROR, Outcome.UNKNOWN):
+        for verdict in verdicts:
+            if verdict.outcome is outcome:
+                return verdict
+    return passed("; ".join(verdict.figure for verdict in verdicts))
 
 
 def _of_operator(record: Sequence[Observation], operator: dict[str, Any]) -> Verdict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from plimsoll.capabilities.facts import Facts
@@ -104,6 +105,17 @@ class Trainer:
         return has_condition(found, "Complete")
 
 
+UNTRIED: Mapping[str, str] = MappingProxyType(
+    {
+        # Its webhook stands before every pod of a cluster, so that its controller's end would be everybody's affair.
+        "kueue.x-k8s.io": "Kueue",
+        "ray.io": "KubeRay",
+        "serving.kserve.io": "KServe",
+        "kubeflow.org": "Kubeflow's training operator",
+        "leaderworkerset.x-k8s.io": "LeaderWorkerSet",
+    }
+)
+"""Operators of AI workloads that are known by their API group, and not tried."""
 _ALL: tuple[type[Any], ...] = (JobSet, Trainer)
 
 

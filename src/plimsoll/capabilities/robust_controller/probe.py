@@ -8,9 +8,9 @@ from itertools import groupby
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.robust_controller.operators import Operator, present
+from plimsoll.capabilities.robust_controller.operators import UNTRIED, Operator, present
 from plimsoll.capabilities.stage import Stage
-from plimsoll.evidence.verdict import Verdict, failed
+from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.targets.kubernetes.api import ApiError, Manifest
 from plimsoll.targets.kubernetes.objects import has_condition
 
@@ -22,6 +22,11 @@ def obstacle(facts: Facts) -> Verdict | None:
     """Without an operator that is known there is none to try."""
     if present(facts):
         return None
+    if others := [name for group, name in UNTRIED.items() if facts.serves(group)]:
+        return unknown(
+            f"there is {', '.join(others)}, which cannot be tried yet, and neither JobSet nor Kubeflow Trainer",
+            "install one of them, or show by hand that a bad object is refused and a lost controller comes back",
+        )
     return failed(
         "", "no AI operator that is known is installed: neither JobSet nor Kubeflow Trainer", "install one of them"
     )
