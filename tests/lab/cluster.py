@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import layout
+from lab.api import Refused
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.names import AGNHOST
@@ -53,8 +54,7 @@ class Namespace:
     def pod(self, name: str = "pod", *, wait: bool = True, labels: Manifest | None = None, **spec: Any) -> str:
         """Creates a pod whose first container waits unless told otherwise; gives its name."""
         manifest = pod_manifest(name, labels=labels, **{**self.spec, **spec})
-        manifest["metadata"]["namespace"] = self.name
-        apply(json.dumps(manifest))
+        self.create(manifest)
         if wait:
             self.wait_running(name)
         return name
@@ -72,7 +72,18 @@ class Namespace:
 
     def create(self, manifest: Manifest) -> None:
         manifest.setdefault("metadata", {})["namespace"] = self.name
-        apply(json.dumps(manifest))
+
+        def known() -> bool:
+            """Webhooks that read namespaces from a copy of their own may not have this one yet."""
+            try:
+                apply(json.dumps(manifest))
+            except Refused as error:
+                if f'Namespace "{self.name}" not found' in str(error):
+                    return False
+                raise
+            return True
+
+        until(known, limit=10, what=f"an admission webhook to know {self.name}")
 
     def get(self, kind: str, name: str = "") -> Any:
         return get(kind, name, namespace=self.name)
