@@ -73,17 +73,17 @@ class Namespace:
     def create(self, manifest: Manifest) -> None:
         manifest.setdefault("metadata", {})["namespace"] = self.name
 
-        def known() -> bool:
-            """Webhooks that read namespaces from a copy of their own may not have this one yet."""
+        def taken() -> bool:
+            """A webhook may not have this namespace in its copy yet, or start anew after an earlier test's loss of a node."""
             try:
                 apply(json.dumps(manifest))
             except Refused as error:
-                if f'Namespace "{self.name}" not found' in str(error):
+                if f'Namespace "{self.name}" not found' in str(error) or "failed calling webhook" in str(error):
                     return False
                 raise
             return True
 
-        until(known, limit=10, what=f"an admission webhook to know {self.name}")
+        until(taken, limit=60, what=f"an admission webhook to take an object of {self.name}")
 
     def get(self, kind: str, name: str = "") -> Any:
         return get(kind, name, namespace=self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +22,11 @@ _TIMEOUT = 20.0
 _FOLLOW_LIMIT = 60.0
 _CLOSE_LIMIT = 2.0
 _LARGEST_MESSAGE = 16 << 20
-# Less than a second after the first, about twenty in all for what only reads: a network between may be down so long.
-_TRIES, _READS = 4, 6
+# Less than a second after the first, about twenty in all for what only reads: a network between may be down so long,
+# and so long does a controller take to start anew whose webhook is asked.
+_TRIES, _PATIENT_TRIES = 4, 6
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
+_WEBHOOK_STARTS = re.compile(r"failed calling webhook .*(connection refused|no endpoints available)")
 
 
 class ApiError(TargetError):
@@ -92,8 +95,10 @@ class Api:
         What only reads, and what can be repeated (apply, delete), is tried again when the server is out of breath.
         """
         content = msgspec.json.encode(body) if body is not None else None
-        tries = 1 if method == "POST" else _READS if method == "GET" and self._reached else _TRIES
-        for attempt in range(1, tries + 1):
+        tries = 1 if method == "POST" else _PATIENT_TRIES if method == "GET" and self._reached else _TRIES
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 answer = self._client.request(
                     method, path, content=content, params=parameters, headers={"Content-Type": content_type}
@@ -107,9 +112,11 @@ class Api:
                 problem = _refused(method, path, answer)
                 if answer.status_code not in _TRANSIENT:
                     raise problem
-            if attempt < tries:
-                time.sleep(0.3 * 2**attempt)
-        raise problem
+                if tries > 1 and _WEBHOOK_STARTS.search(problem.message):
+                    tries = _PATIENT_TRIES
+            if attempt >= tries:
+                raise problem
+            time.sleep(0.3 * 2**attempt)
 
     def kind(self, api_version: str, kind: str) -> Manifest:
         """What discovery says about a kind: plural name and whether it lies in namespaces. Raises ApiError."""
