@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measuring import ROOT, median, verdict
@@ -21,6 +22,7 @@ from lab.build.cache import folder_of, is_built
 from lab.build.components import BY_NAME
 from lab.images.names import AGNHOST
 from lab.kubectl import apply, kubectl, wait
+from lab.layout import Node
 from lab.traces import traces
 
 CYCLES = 20
@@ -111,9 +113,9 @@ def _counted() -> dict[str, int]:
 
 def _pods() -> bool:
     lifecycle.up(2, 0, [], _quiet)
-    took = [_seconds(lambda name=f"pod-{number}": _start_pod(name)) for number in range(PODS)]
+    took = [_seconds(partial(_start_pod, f"pod-{number}")) for number in range(PODS)]
     kubectl("delete", "pods", "--all", "--grace-period=0", "--force")
-    bare = median([_seconds(lambda number=number: _start_container(f"c{number}")) for number in range(PODS)])
+    bare = median([_seconds(partial(_start_container, f"c{number}")) for number in range(PODS)])
     ours = median(took)
     print(f"  the same container by containerd alone: {bare:.2f} s; a pod takes {ours / bare:.1f} times that")
     return verdict("a pod from its creation to Running", ours, 2, "s")
@@ -139,7 +141,7 @@ def _start_container(name: str) -> None:
 
 
 def _more_nodes() -> bool:
-    added: list[nodes.Node] = []
+    added: list[Node] = []
     took = _seconds(lambda: added.append(lifecycle.add_node("plain", _quiet)))
     accelerated = _seconds(lambda: added.append(lifecycle.add_node("accelerated", _quiet)))
     for node in added:

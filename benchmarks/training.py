@@ -33,7 +33,8 @@ def main(_: list[str]) -> bool:
 def _pairs(directory: Path, pairs: int, rounds: int, python: str, features: Path) -> tuple[list[float], list[float]]:
     """Wall seconds by hand and through plimsoll; the order changes from pair to pair."""
     print(f"training: {rounds} rounds on two workers, {pairs} pairs", flush=True)
-    theirs, ours = [], []
+    theirs: list[float] = []
+    ours: list[float] = []
     for pair in range(pairs):
         for through_plimsoll in (False, True) if pair % 2 else (True, False):
             run, seconds = (_through_plimsoll, ours) if through_plimsoll else (_by_hand, theirs)

@@ -7,7 +7,7 @@ import pytest
 from plimsoll.capabilities.ai_inference.judge import SIGNIFICANCE, two_sided
 from plimsoll.capabilities.facts import facts
 from plimsoll.capabilities.probe import ROOMS, SLOW, judge, probe_of
-from plimsoll.evidence.observation import observed
+from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.verdict import Outcome
 from tests.capabilities.falsified import CHEATS, ENVIRONMENT, FAIL, GANG, NODES, UNKNOWN, Falsify
 from tests.capabilities.recorded import FOLDER, changed, recorded, with_values
@@ -131,12 +131,18 @@ def test_a_cluster_with_nothing_in_it_is_never_a_pass(name: str) -> None:
     assert verdict.cause
 
 
+def obstacle_outcome(record: list[Observation]) -> Outcome:
+    verdict = probe_of(NODES).obstacle(facts(record))
+    assert verdict is not None
+    return verdict.outcome
+
+
 def test_that_there_is_no_autoscaler_needs_evidence() -> None:
     record = [each for each in recorded("inventory") if each.event != "node-pool"]
-    assert probe_of(NODES).obstacle(facts(record)).outcome is Outcome.NOT_APPLICABLE
+    assert obstacle_outcome(record) is Outcome.NOT_APPLICABLE
     unread = [*record, observed("check", "inventory", "unreadable", what="deployments", status=403, message="no")]
-    assert probe_of(NODES).obstacle(facts(unread)).outcome is UNKNOWN
+    assert obstacle_outcome(unread) is UNKNOWN
     installed = {"kind": "Deployment", "namespace": "kube-system", "name": "cluster-autoscaler", "images": []}
     other = [each for each in record if each.event != "deployments"]
     other.append(observed("check", "inventory", "deployments", found=[installed]))
-    assert probe_of(NODES).obstacle(facts(other)).outcome is UNKNOWN
+    assert obstacle_outcome(other) is UNKNOWN

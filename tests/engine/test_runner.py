@@ -1,5 +1,6 @@
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_a_gang_waits_until_there_is_room_for_all_of_it(tmp_path: Path) -> None:
     running: set[str] = set()
     seen_together: list[set[str]] = []
 
-    def note(name: str) -> object:
+    def note(name: str) -> Callable[..., dict[str, int]]:
         def work(*_: object) -> dict[str, int]:
             running.add(name)
             seen_together.append(set(running))
@@ -142,7 +143,12 @@ def test_stopping_ends_what_runs_and_starts_nothing_more(tmp_path: Path) -> None
     plan = Plan(application="a", target="memory", steps=(step("run/long", retries=5), step("run/next", "run/long")))
     with Journal(tmp_path / "j") as journal:
         engine = Engine(target, journal, backoff=QUICK)
-        threading.Thread(target=lambda: (begun.wait(30), engine.stop())).start()
+
+        def stop_once_begun() -> None:
+            begun.wait(30)
+            engine.stop()
+
+        threading.Thread(target=stop_once_begun).start()
         state = engine.run(plan, target.facts(), run="r1")
     run = history(read_journal(tmp_path / "j"))
     assert state == "stopped"

@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -243,11 +244,7 @@ def test_holders_outlive_a_kubelet_and_a_driver_that_are_killed(claims: Namespac
     rolled_out("accelerators", "daemonset/driver")
     until(lambda: _allocatable(node) == "2", limit=60, what="the devices' registration")
     for pod in before:
-        until(
-            lambda pod=pod: claims.execute(pod, "true").returncode == 0,
-            limit=60,
-            what="the kubelet's memory of its pods",
-        )
+        until(partial(_reached, claims, pod), limit=60, what="the kubelet's memory of its pods")
     assert before == {pod: identity(claims, pod, own_device(claims, pod))["uuid"] for pod in ("plugin", "claim")}
     for pod in ("plugin", "claim"):
         assert claims.get("pod", pod)["status"]["containerStatuses"][0]["restartCount"] == 0
@@ -257,3 +254,7 @@ def test_holders_outlive_a_kubelet_and_a_driver_that_are_killed(claims: Namespac
 
 def _allocatable(node: Node) -> str:
     return str(get("node", node.name)["status"]["allocatable"].get("plimsoll.dev/accelerator"))
+
+
+def _reached(claims: Namespace, pod: str) -> bool:
+    return claims.execute(pod, "true").returncode == 0

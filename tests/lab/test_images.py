@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tarfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,7 @@ def test_a_built_image_runs_on_every_node_and_on_one_that_comes_later(namespace:
         for node in ("node-1", added):
             container = {"image": f"lab.plimsoll.dev/{name}:latest", "imagePullPolicy": "Never"}
             namespace.pod(f"on-{node}", wait=False, container=container, nodeName=node, restartPolicy="Never")
-            until(lambda pod=f"on-{node}": phase(namespace, pod) == "Succeeded", limit=30, what="the end of the pod")
+            until(partial(_succeeded, namespace, f"on-{node}"), limit=30, what="the end of the pod")
             assert kubectl("logs", f"on-{node}", f"-n{namespace.name}").strip() == "built"
     finally:
         lab("node", "remove", added)
@@ -89,3 +90,7 @@ def lab(*arguments: str) -> str:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def _succeeded(namespace: Namespace, pod: str) -> bool:
+    return phase(namespace, pod) == "Succeeded"

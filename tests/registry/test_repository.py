@@ -311,7 +311,7 @@ class TokenService:
         now = int(time.time())
         chain = [base64.b64encode(self.certificate.public_bytes(Encoding.DER)).decode()]
         header = {"typ": "JWT", "alg": "ES256", "x5c": chain}
-        claims = {"iss": "tests", "aud": "registry", "sub": "ada", "access": grants, "jti": "1"}
+        claims: dict[str, object] = {"iss": "tests", "aud": "registry", "sub": "ada", "access": grants, "jti": "1"}
         claims |= {"exp": now + 300, "nbf": now - 60, "iat": now}
         signed = ".".join(_plain(json.dumps(part).encode()) for part in (header, claims))
         one, two = decode_dss_signature(self.key.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
@@ -345,7 +345,7 @@ def test_referrers_are_found_by_type_and_added_one_beside_the_other(server: Refe
         empty, path = made(tmp_path, 2)
         repository.push_blob(empty, path)
         subject = Descriptor(media_type=MANIFEST, digest="sha256:" + "a" * 64, size=10)
-        digests = []
+        digests: list[str] = []
         for kind in ("application/one", "application/two", "application/one"):
             content = json.dumps(
                 {

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -31,7 +32,7 @@ def model(tmp_path: Path) -> Path:
 
 def table(path: Path, rows: int = ROWS) -> Path:
     values = np.random.default_rng(3).normal(size=(rows, 2)).astype(np.float32)
-    columns = {
+    columns: dict[str, Any] = {
         "id": [f"row-{n}" for n in range(rows)],
         "right": values[:, 1],
         "left": values[:, 0],
@@ -55,9 +56,10 @@ def scorer(model: Path, path: Path, directory: Path, *arguments: str) -> list[st
     return [*argv, "--output", str(directory / "out"), "--checkpoint", str(directory / "checkpoint"), *arguments]
 
 
-def rows_of(path: Path) -> list[dict[str, object]]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
-        return pq.read_table(path).to_pylist()
+        found: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return found
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 

@@ -95,7 +95,7 @@ def filled(version: str = "1.36", keys: Callable[[str], str] = str) -> Filled:
     spec: dict[str, list[dict[str, Any]]] = {}
     for name, level in profile(f"cncf-{version}").items():
         evidence, notes = ANSWERS[name]
-        answer = {"id": name, "description": description(name), "level": level}
+        answer: dict[str, Any] = {"id": name, "description": description(name), "level": level}
         answer |= {"status": "Implemented" if evidence else "", "evidence": list(evidence), "notes": notes}
         spec.setdefault(REQUIREMENTS[name].category, []).append(answer)
     return {"metadata": {keys(key): value for key, value in metadata.items()}, "spec": spec}

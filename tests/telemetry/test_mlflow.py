@@ -40,12 +40,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    argv = [base / "bin/mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    argv = [str(base / "bin/mlflow"), "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     argv += [
         "--backend-store-uri",
         f"sqlite:///{directory}/store.db",
         "--default-artifact-root",
-        directory / "artifacts",
+        str(directory / "artifacts"),
     ]
     with (directory / "log").open("wb") as log:
         process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)

@@ -67,6 +67,7 @@ RIGHTS = (
     Right(group="scheduling.volcano.sh", resources=("podgroups",), verbs=("get", *_MAKE)),
     Right(group="kueue.x-k8s.io", resources=("clusterqueues", "resourceflavors", "localqueues"), verbs=_MAKE),
     Right(group="jobset.x-k8s.io", resources=("jobsets",), verbs=("get", *_MAKE)),
+    Right(group="serving.kserve.io", resources=("inferenceservices",), verbs=("get", *_MAKE)),
     Right(group="trainer.kubeflow.org", resources=("trainjobs", "trainingruntimes"), verbs=("get", *_MAKE)),
     Right(group="gateway.networking.k8s.io", resources=("gateways", "httproutes"), verbs=("get", "list", *_MAKE)),
     Right(group="monitoring.coreos.com", resources=("servicemonitors", "podmonitors"), verbs=_MAKE),

@@ -40,7 +40,8 @@ def test_a_request_that_comes_byte_by_byte_is_answered(linear: Server) -> None:
 
 @pytest.mark.parametrize("sizes", [[1], [7], [1000], [3, 1, 60]])
 def test_a_body_in_chunks_is_put_together(linear: Server, sizes: list[int]) -> None:
-    chunks, position = [], 0
+    chunks: list[bytes] = []
+    position = 0
     while position < len(BODY):
         part = BODY[position : position + sizes[len(chunks) % len(sizes)]]
         chunks.append(b"%x;ext=1\r\n%b\r\n" % (len(part), part))
@@ -153,7 +154,8 @@ def test_clients_that_send_nothing_hold_nobody_up_and_are_let_go(tmp_path: Path)
         assert server.client.post(INFER.decode(), content=BODY).status_code == 200
         assert half.recv(4096).startswith(b"HTTP/1.1 408 ")
         assert silent.recv(4096) == b""
-        half.close(), silent.close()
+        half.close()
+        silent.close()
     finally:
         assert server.stop() == 0
 

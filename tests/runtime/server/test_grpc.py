@@ -151,7 +151,15 @@ def test_clients_that_people_use_work_unchanged(served: Server, client: str) -> 
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout.splitlines()[-1])
     if client == "tritonclient":
-        expected = {"live": True, "ready": True, "model": True, "gone": False, "refused": True, "index": 1, "inputs": 1}
+        expected: dict[str, object] = {
+            "live": True,
+            "ready": True,
+            "model": True,
+            "gone": False,
+            "refused": True,
+            "index": 1,
+            "inputs": 1,
+        }
         expected |= {"score": [[1.0], [-1.0]], "label": [[1], [0]]}
         assert told == {"http": expected, "grpc": expected}
     else:

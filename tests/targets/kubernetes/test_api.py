@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from plimsoll.targets.kubernetes import api as module
 from plimsoll.targets.kubernetes.api import Api, ApiError
 
 CALL = 'failed calling webhook "mpod.kb.io": failed to call webhook: Post "https://kueue-webhook-service.kueue-system'
@@ -68,7 +68,7 @@ def api(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     kept = {"clusters": clusters, "contexts": contexts, "users": [{"name": "me", "user": {"token": "any"}}]}
     (tmp_path / "config").write_text(json.dumps(kept))
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
-    monkeypatch.setattr(module.time, "sleep", lambda _: None)
+    monkeypatch.setattr(time, "sleep", lambda _: None)
     made = Api("here")
     yield made
     made.close()

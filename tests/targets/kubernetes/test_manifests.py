@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.application.model import Scale, Telemetry, Topology
+from plimsoll.application.model import Framework, Scale, Telemetry, Topology
 from plimsoll.planning.steps import RunCommand, Share, Step, TrainGang
 from plimsoll.runtime.errand import VARIABLE, Errand, decoded
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
@@ -31,7 +31,7 @@ CHOSEN = {"serving": "deployment", "traffic": "gateway", "metrics": "operator", 
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
-def training(workers: int = 2, framework: str = "torch", **work: Any) -> Step:
+def training(workers: int = 2, framework: Framework = "torch", **work: Any) -> Step:
     made = TrainGang(command="python train.py", framework=framework, workers=workers, **work)
     return Step(name="train/triage", key=KEY, work=made, share=Share(cpu=0.5, memory=2**30), retries=3)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,14 +26,14 @@ def target(tmp_path: Path) -> Iterator[LocalTarget]:
 def run(target: LocalTarget) -> Run:
     """Runs one command as a step and gives what was observed."""
 
-    def run(command: str, *, key: str = "key", **settings: object) -> list[Observation]:
+    def run(command: str, *, key: str = "key", **settings: Any) -> list[Observation]:
         return list(target.observe(target.start(command_step(command, key=key, **settings), 1)))
 
     return run
 
 
-def command_step(command: str, *, key: str = "key", share: Share | None = None, **settings: object) -> Step:
-    work = RunCommand(command=command, **settings)  # type: ignore[arg-type]
+def command_step(command: str, *, key: str = "key", share: Share | None = None, **settings: Any) -> Step:
+    work = RunCommand(command=command, **settings)
     return Step(name="run/step", key=key, work=work, share=share or Share())
 
 

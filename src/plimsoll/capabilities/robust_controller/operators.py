@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.robust_controller.kserve import KServe
 from plimsoll.capabilities.stage import Stage
 from plimsoll.targets.kubernetes.api import Manifest
 from plimsoll.targets.kubernetes.objects import has_condition
@@ -110,13 +111,12 @@ UNTRIED: Mapping[str, str] = MappingProxyType(
         # Its webhook stands before every pod of a cluster, so that its controller's end would be everybody's affair.
         "kueue.x-k8s.io": "Kueue",
         "ray.io": "KubeRay",
-        "serving.kserve.io": "KServe",
         "kubeflow.org": "Kubeflow's training operator",
         "leaderworkerset.x-k8s.io": "LeaderWorkerSet",
     }
 )
 """Operators of AI workloads that are known by their API group, and not tried."""
-_ALL: tuple[type[Any], ...] = (JobSet, Trainer)
+_ALL: tuple[type[Any], ...] = (JobSet, Trainer, KServe)
 
 
 def present(facts: Facts) -> list[Operator]:

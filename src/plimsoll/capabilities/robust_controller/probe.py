@@ -24,11 +24,13 @@ def obstacle(facts: Facts) -> Verdict | None:
         return None
     if others := [name for group, name in UNTRIED.items() if facts.serves(group)]:
         return unknown(
-            f"there is {', '.join(others)}, which cannot be tried yet, and neither JobSet nor Kubeflow Trainer",
+            f"there is {', '.join(others)}, which cannot be tried yet, and none of JobSet, Kubeflow Trainer and KServe",
             "install one of them, or show by hand that a bad object is refused and a lost controller comes back",
         )
     return failed(
-        "", "no AI operator that is known is installed: neither JobSet nor Kubeflow Trainer", "install one of them"
+        "",
+        "no AI operator that is known is installed: none of JobSet, Kubeflow Trainer and KServe",
+        "install one of them",
     )
 
 

@@ -1,0 +1,55 @@
+"""KServe as an operator: a server of one container, in the mode that needs no Knative."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from plimsoll.capabilities.stage import Stage
+from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.targets.kubernetes.cluster import KSERVE
+from plimsoll.targets.kubernetes.objects import has_condition
+
+_PORT = 8080
+# Its name until KServe 0.15; later releases, which call it Standard, know both.
+_MODE = {"serving.kserve.io/deploymentMode": "RawDeployment"}
+_SERVER = f"exec /agnhost netexec --http-port={_PORT}"
+
+
+class KServe:
+    """The controller of InferenceServices."""
+
+    name, api_version, kind = "KServe", KSERVE, "InferenceService"
+    resource = "inferenceservices.serving.kserve.io"
+    # An autoscaler that is none of KServe's: it makes none.
+    controller, part = "kserve", "external"
+
+    def prepare(self, stage: Stage) -> None:
+        """Nothing."""
+
+    def pods(self, name: str) -> str:
+        """KServe's own label."""
+        return f"serving.kserve.io/inferenceservice={name}"
+
+    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+        """A server that runs the script and then answers; its class of autoscalers is what may be unknown."""
+        probe = {"httpGet": {"path": "/", "port": _PORT}, "periodSeconds": 1}
+        container = stage.container(f"{script}; {_SERVER}", ports=[{"containerPort": _PORT}], readinessProbe=probe)
+        predictor = {
+            "minReplicas": 1,
+            "maxReplicas": 1,
+            "terminationGracePeriodSeconds": 1,
+            "automountServiceAccountToken": False,
+            "containers": [{**container, "name": "kserve-container"}],
+        }
+        annotations = {**_MODE, "serving.kserve.io/autoscalerClass": part}
+        return {
+            "apiVersion": KSERVE,
+            "kind": "InferenceService",
+            "metadata": {"name": name, "annotations": annotations},
+            "spec": {"predictor": predictor},
+        }
+
+    def done(self, found: Mapping[str, Any]) -> bool:
+        """The condition Ready."""
+        return has_condition(found, "Ready")
