@@ -78,6 +78,8 @@ def slow(name: str, each_way: str, beyond_rack: bool) -> None:
         raise LabError(f"--delay is between 0ms and {MOST_DELAY}ms, not '{each_way}'")
     found = nodes.named(name)
     away = [each for each in nodes.all_nodes() if each.rack != found.rack] if beyond_rack else None
+    if away == []:
+        raise LabError(f"no node is in another rack than {name} ({found.rack}); 'python -m lab node add' makes one")
     delay.set_delay(found, milliseconds, away)
 
 

@@ -92,15 +92,10 @@ def image_that_reads(file: str | None, context: Context, *extras: str) -> str:
 
 def _clear_failed(attempt: Attempt, workload: gang.Workload) -> Progress:
     """A workload of this key that failed before stands in the way of a new one; one that runs is taken up."""
-    from plimsoll.targets.kubernetes.api import ApiError
     from plimsoll.targets.kubernetes.watching import ended
 
-    api, namespace = attempt.context.api, attempt.context.namespace
-    try:
-        found = api.get(*workload.watched, namespace)
-    except ApiError as error:
-        if error.status != 404:
-            raise
+    found = attempt.context.api.find(*workload.watched, attempt.context.namespace)
+    if found is None:
         return Outcome(state="done")
     if ended(found)[0] == "failed" or found["metadata"].get("deletionTimestamp"):
         remove(attempt, workload)
