@@ -1,4 +1,4 @@
-"""KServe as an operator: a server of one container, in the mode that needs no Knative."""
+"""KServe as an operator: a server of one container, in whichever mode is the cluster's own."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from plimsoll.targets.kubernetes.cluster import KSERVE
 from plimsoll.targets.kubernetes.objects import has_condition
 
 _PORT = 8080
-# Its name until KServe 0.15; later releases, which call it Standard, know both.
-_MODE = {"serving.kserve.io/deploymentMode": "RawDeployment"}
 _SERVER = f"exec /agnhost netexec --http-port={_PORT}"
 
 
@@ -42,11 +40,10 @@ class KServe:
             "automountServiceAccountToken": False,
             "containers": [{**container, "name": "kserve-container"}],
         }
-        annotations = {**_MODE, "serving.kserve.io/autoscalerClass": part}
         return {
             "apiVersion": KSERVE,
             "kind": "InferenceService",
-            "metadata": {"name": name, "annotations": annotations},
+            "metadata": {"name": name, "annotations": {"serving.kserve.io/autoscalerClass": part}},
             "spec": {"predictor": predictor},
         }
 

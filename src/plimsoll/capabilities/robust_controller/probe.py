@@ -64,7 +64,8 @@ def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
         word=word,
     )
     operator.prepare(stage)
-    prefix = operator.kind.lower()
+    # KServe makes a label of a host name of it, beside the namespace: 63 characters for both.
+    prefix = operator.controller
     stage.attempt(operator.object(stage, f"{prefix}-bad", word), f"{operator.name}: bad")
     if not stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
         return
