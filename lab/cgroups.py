@@ -57,9 +57,8 @@ def folders(machine: str | None = None) -> Iterator[Path]:
     """Every cgroup of a machine, or of the lab, deepest first."""
     for hierarchy in _places():
         top = hierarchy / layout.NAME / machine if machine else hierarchy / layout.NAME
-        if top.exists():
-            yield from sorted((path for path in top.rglob("*") if path.is_dir()), key=lambda path: -len(path.parts))
-            yield top
+        # A walk passes over what goes away under it, as cgroups of ending pods do.
+        yield from (Path(folder) for folder, _, _ in os.walk(top, topdown=False))
 
 
 def processes(machine: str | None = None) -> set[int]:
