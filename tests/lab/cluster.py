@@ -16,7 +16,7 @@ from lab.api import Refused
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.names import AGNHOST
-from lab.kubectl import apply, delete, get, kubectl
+from lab.kubectl import Hopeless, apply, delete, get, kubectl, wait
 
 Manifest = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -73,17 +73,17 @@ class Namespace:
     def create(self, manifest: Manifest) -> None:
         manifest.setdefault("metadata", {})["namespace"] = self.name
 
-        def taken() -> bool:
+        def refused() -> str | None:
             """A webhook may not have this namespace in its copy yet, or start anew after an earlier test's loss of a node."""
             try:
                 apply(json.dumps(manifest))
             except Refused as error:
                 if f'Namespace "{self.name}" not found' in str(error) or "failed calling webhook" in str(error):
-                    return False
-                raise
-            return True
+                    return str(error)
+                raise Hopeless(str(error)) from None
+            return None
 
-        until(taken, limit=60, what=f"an admission webhook to take an object of {self.name}")
+        wait(f"an object of {self.name} to be taken", refused, limit=60)
 
     def get(self, kind: str, name: str = "") -> Any:
         return get(kind, name, namespace=self.name)

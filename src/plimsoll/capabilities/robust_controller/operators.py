@@ -117,6 +117,8 @@ UNTRIED: Mapping[str, str] = MappingProxyType(
 )
 """Operators of AI workloads that are known by their API group, and not tried."""
 _ALL: tuple[type[Any], ...] = (JobSet, Trainer, KServe)
+TRIED = f"{', '.join(kind.name for kind in _ALL[:-1])} and {_ALL[-1].name}"
+"""The names of those that are."""
 
 
 def present(facts: Facts) -> list[Operator]:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.robust_controller.operators import UNTRIED, Operator, present
+from plimsoll.capabilities.robust_controller.operators import TRIED, UNTRIED, Operator, present
 from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.targets.kubernetes.api import ApiError, Manifest
@@ -24,14 +24,10 @@ def obstacle(facts: Facts) -> Verdict | None:
         return None
     if others := [name for group, name in UNTRIED.items() if facts.serves(group)]:
         return unknown(
-            f"there is {', '.join(others)}, which cannot be tried yet, and none of JobSet, Kubeflow Trainer and KServe",
+            f"there is {', '.join(others)}, which cannot be tried yet, and none of {TRIED}",
             "install one of them, or show by hand that a bad object is refused and a lost controller comes back",
         )
-    return failed(
-        "",
-        "no AI operator that is known is installed: none of JobSet, Kubeflow Trainer and KServe",
-        "install one of them",
-    )
+    return failed("", f"no AI operator that is known is installed: none of {TRIED}", "install one of them")
 
 
 def observe(stage: Stage, facts: Facts) -> None:
@@ -64,7 +60,7 @@ def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
         word=word,
     )
     operator.prepare(stage)
-    # KServe makes a label of a host name of it, beside the namespace: 63 characters for both.
+    # Short, as KServe makes one label of a host name of an object's name and its namespace: 63 characters.
     prefix = operator.controller
     stage.attempt(operator.object(stage, f"{prefix}-bad", word), f"{operator.name}: bad")
     if not stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
