@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from lab.errors import LabError
 from lab.kubectl import kubectl
 from tests.runtime.conftest import linear_model
 
@@ -74,28 +76,34 @@ class Application:
         linear_model(directory / "prepared.onnx")
         columns = {"left": list(map(float, range(ROWS))), "right": [float(row % 7) for row in range(ROWS)]}
         pyarrow.parquet.write_table(pyarrow.table(columns), directory / "table.parquet")
-        self.environment = {**os.environ, "XDG_CONFIG_HOME": str(directory / ".config"), "COLUMNS": "120"}
+        self.environment = {
+            **os.environ,
+            "XDG_CONFIG_HOME": str(directory / ".config"),
+            "COLUMNS": "120",
+            "PYTHONFAULTHANDLER": "1",
+        }
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "plimsoll", *arguments],
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
         )
 
     def plimsoll(self, *arguments: str, limit: float = 500) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "plimsoll", *arguments],
-            cwd=self.directory,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=limit,
-            check=False,
-        )
+        running = self.start(*arguments, stderr=subprocess.PIPE)
+        try:
+            printed, told = running.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            # Python's own fault handler then says where each of its threads is.
+            running.send_signal(signal.SIGABRT)
+            printed, told = running.communicate(timeout=60)
+            wanted = f"plimsoll {' '.join(arguments)} was not done within {limit:g} s"
+            pytest.fail("\n".join([wanted, printed, told, self.standing()]), pytrace=False)
+        done = subprocess.CompletedProcess(running.args, running.returncode, printed, told)
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         return done
 
@@ -109,6 +117,14 @@ class Application:
         selector = f"-lplimsoll.dev/application={self.name}"
         kinds = "pods,jobs,jobsets,deployments,services,configmaps,networkpolicies,httproutes,gateways,namespaces"
         return kubectl("get", kinds, "--all-namespaces", selector, "--output=name").split()
+
+    def standing(self) -> str:
+        """How everything of the application stands in the cluster, for whoever reads of a failure."""
+        kinds = "pods,jobs,jobsets,workloads,deployments,events"
+        try:
+            return kubectl("get", kinds, f"-n{self.name}", "--output=wide")
+        except LabError as error:
+            return str(error)
 
     def pods(self, step: str) -> list[str]:
         selector = f"-lplimsoll.dev/step={step}"

@@ -77,9 +77,11 @@ def test_a_killed_pod_and_a_killed_plimsoll_end_in_a_finished_run_from_the_last_
     until(lambda: _steps(application) >= 7, limit=90, what="three more steps")
     running.send_signal(signal.SIGKILL)
     running.communicate()
+    training = application.pods("train.toy")
     done = application.plimsoll("run", "--target", "lab", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["models"]["toy"]["metrics"]["resumed_from"] >= 3
+    assert application.pods("train.toy") == training, "what was under way when plimsoll was killed was not gone on with"
 
 
 def _steps(application: Application) -> int:

@@ -13,7 +13,7 @@ from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod, with_credentials
-from plimsoll.targets.kubernetes.watching import Watch, gone, remove
+from plimsoll.targets.kubernetes.watching import Watch, ended, gone, remove
 from plimsoll.targets.kubernetes.work.register import model_reference
 from plimsoll.targets.local.attempt import Outcome, failed
 
@@ -29,9 +29,9 @@ def run_in_pods(attempt: Attempt) -> Progress:
 def carry(attempt: Attempt, workload: gang.Workload) -> Generator[Observation, None, Outcome | None]:
     """Start the workload, or find it, and watch it to its end; what the attempt comes to when it is not a good one."""
     context = attempt.context
-    yield from _clear_failed(attempt, workload)
-    for manifest in workload.objects:
-        context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
+    if not (yield from _is_under_way(attempt, workload)):
+        for manifest in workload.objects:
+            context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
     watch = Watch(attempt, workload)
     state = yield from watch.until_end()
     if state == "stopped":
@@ -90,19 +90,21 @@ def image_that_reads(file: str | None, context: Context, *extras: str) -> str:
         return context.images.runtime(*extras)
 
 
-def _clear_failed(attempt: Attempt, workload: gang.Workload) -> Progress:
-    """A workload of this key that failed before stands in the way of a new one; one that runs is taken up."""
-    from plimsoll.targets.kubernetes.watching import ended
+def _is_under_way(attempt: Attempt, workload: gang.Workload) -> Generator[Observation, None, bool]:
+    """Whether the workload is there already; one of this key that failed before is removed first.
 
+    What is under way must not be applied again: queues hand workloads in suspended, so that an admitted gang would be
+    suspended anew, and lose what it has done since its last checkpoint.
+    """
     found = attempt.context.api.find(*workload.watched, attempt.context.namespace)
     if found is None:
-        return Outcome(state="done")
+        return False
     if ended(found)[0] == "failed" or found["metadata"].get("deletionTimestamp"):
         remove(attempt, workload)
         gone(attempt, _GONE_LIMIT)
-    else:
-        yield attempt.seen("found", workload=workload.watched[2])
-    return Outcome(state="done")
+        return False
+    yield attempt.seen("found", workload=workload.watched[2])
+    return True
 
 
 def _taken(attempt: Attempt) -> dict[str, object]:
