@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from plimsoll.application.scalars import Bound, Duration, Memory, ModelReference, Name, Sha256
+from plimsoll.decoding import decodable
 
 API_VERSION = "plimsoll.dev/v1alpha1"
 
@@ -216,6 +217,7 @@ class Spec(Part, frozen=True, kw_only=True):
     edges: dict[Name, Edge] = {}
 
 
+@decodable
 class Application(Part, frozen=True, kw_only=True):
     """One application file."""
 

@@ -21,6 +21,7 @@ from plimsoll.capabilities.facts import Facts, facts
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
 from plimsoll.capabilities.requirements import MUST, profile
 from plimsoll.capabilities.stage import Obstructed, OutOfTime, Settings, Stage
+from plimsoll.decoding import decodable
 from plimsoll.engine.journal import Journal, read_journal
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.evidence.bundle import seal
@@ -48,6 +49,7 @@ _ALONE = (
 _REMOVAL_LIMIT = 60.0
 
 
+@decodable
 class Judged(Struct, frozen=True, kw_only=True):
     """A requirement with its level in the profile and its verdict."""
 
@@ -56,6 +58,7 @@ class Judged(Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+@decodable
 class Plan(Struct, frozen=True, kw_only=True):
     """What the user asked for: `only` is empty for all of the profile, `timeout` is seconds for all probes together."""
 

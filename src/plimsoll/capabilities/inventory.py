@@ -10,8 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.evidence.observation import Observation, observed
-from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.targets.kubernetes.api import MANIFESTS, Api, ApiError, Manifest, Page
 
 SUBJECT = "inventory"
 # Groups whose objects say who schedules, routes, scales, measures and operates.
@@ -75,7 +76,7 @@ def _served(api: Api) -> list[str]:
 
 
 def _nodes(api: Api, record: Callable[[Sequence[Observation]], None]) -> None:
-    for page in api.pages("v1", "Node", Manifest):
+    for page in api.pages("v1", "Node", MANIFESTS):
         record([observed("check", SUBJECT, "node", **_node(each)) for each in page])
 
 
@@ -102,11 +103,14 @@ class _Pod(Struct):
     status: _PodStatus
 
 
+_PODS = decodable(Page[_Pod])
+
+
 def _pods(api: Api) -> dict[str, Any]:
     """How many there are by scheduler, and what they hold of each node's extended resources."""
     schedulers: Counter[str] = Counter()
     held: dict[str, Counter[str]] = {}
-    for page in api.pages("v1", "Pod", _Pod):
+    for page in api.pages("v1", "Pod", _PODS):
         for pod in page:
             schedulers[pod.spec.scheduler_name] += 1
             if not pod.spec.node_name or pod.status.phase in ("Succeeded", "Failed"):

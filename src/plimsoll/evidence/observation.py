@@ -8,7 +8,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 
+
+@decodable
 class Observation(Struct, frozen=True, kw_only=True):
     """One fact about one subject.
 

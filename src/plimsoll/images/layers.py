@@ -21,6 +21,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import flush, replace_file
 from plimsoll.registry.layout import Descriptor
@@ -141,6 +142,7 @@ def _used(path: Path) -> float:
         return time.time()
 
 
+@decodable
 class _Kept(Struct, frozen=True, kw_only=True):
     descriptor: Descriptor
     diff_id: str

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush, replace_file
 
@@ -30,6 +31,7 @@ REFERENCE = "org.opencontainers.image.ref.name"
 TITLE = "org.opencontainers.image.title"
 
 
+@decodable
 class Descriptor(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What a blob is, where it is and how long. `size` is in bytes."""
 
@@ -40,6 +42,7 @@ class Descriptor(Struct, frozen=True, kw_only=True, rename="camel", omit_default
     annotations: dict[str, str] = {}
 
 
+@decodable
 class Manifest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """An artifact: its config, its files, and what it says something about."""
 
@@ -195,6 +198,7 @@ class Layout:
             yield
 
 
+@decodable
 class _Index(Struct, frozen=True, kw_only=True, rename="camel"):
     manifests: tuple[Descriptor, ...]
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.application.scalars import bound_holds
+from plimsoll.decoding import decodable
 from plimsoll.errors import FileError, ModelRefused, PlimsollError
 from plimsoll.registry import signing
 from plimsoll.registry.keys import KeyRing
@@ -54,6 +55,7 @@ class FileEntry(Struct, frozen=True, kw_only=True):
     size: int
 
 
+@decodable
 class _Config(Struct, frozen=True, kw_only=True):
     """What the config blob says."""
 

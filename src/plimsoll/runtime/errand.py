@@ -7,6 +7,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
+
 VARIABLE = "PLIMSOLL_ERRAND"
 RANK = "JOB_COMPLETION_INDEX"
 """What Kubernetes tells every pod of an Indexed Job (KEP-2214)."""
@@ -37,6 +39,7 @@ class Given(Struct, frozen=True, kw_only=True):
     mounted: str | None = None
 
 
+@decodable
 class Errand(Struct, frozen=True, kw_only=True):
     """One step for the pods of one workload.
 
@@ -72,6 +75,7 @@ def decoded(text: str) -> Errand:
     return msgspec.json.decode(text, type=Errand)
 
 
+@decodable
 class Report(Struct, frozen=True, kw_only=True):
     """What a pod leaves as its termination message, at most 4096 bytes (the kubelet's limit)."""
 

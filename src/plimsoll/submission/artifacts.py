@@ -14,6 +14,8 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
+
 NAMES = ("junit.xml", "results.json", "e2e.log")
 LARGEST = 64 << 20
 """Bytes of an artefact that is read: a log of the whole suite is a thousandth of it."""
@@ -69,6 +71,7 @@ class Artifact(Struct, frozen=True, kw_only=True):
         return {name: found.count(name) for name in dict.fromkeys(found)}
 
 
+@decodable
 class _Event(Struct):
     action: str = msgspec.field(default="", name="Action")
     package: str = msgspec.field(default="", name="Package")

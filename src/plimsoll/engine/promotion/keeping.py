@@ -17,10 +17,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError
 from plimsoll.files import flush, replace_file
 
 
+@decodable
 class Record(Struct, frozen=True, kw_only=True):
     """`before`: the file's content; `written`: SHA-256 of every content that the promotion gave it."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.traffic import Share
 
@@ -40,6 +41,7 @@ class Batching(Struct, frozen=True, kw_only=True):
         return arrived + max(0.0, wait)
 
 
+@decodable
 class ServiceFile(Struct, frozen=True, kw_only=True):
     """Models, how the traffic of each is shared, and how its requests are batched, both by the model's name.
 

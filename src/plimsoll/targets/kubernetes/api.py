@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.targets.kubernetes.contexts import named
 
@@ -49,6 +50,9 @@ class Page(msgspec.Struct, Generic[Item]):
 
     items: list[Item]
     metadata: PageMetadata
+
+
+MANIFESTS = decodable(Page[Manifest])
 
 
 class Api:
@@ -185,22 +189,18 @@ class Api:
 
     def list(self, api_version: str, kind: str, namespace: str | None = None, selector: str = "") -> list[Manifest]:
         """All objects of a kind."""
-        return [each for page in self.pages(api_version, kind, Manifest, namespace, selector) for each in page]
+        return [each for page in self.pages(api_version, kind, MANIFESTS, namespace, selector) for each in page]
 
     def pages(
-        self, api_version: str, kind: str, item: type[Item], namespace: str | None = None, selector: str = ""
+        self, api_version: str, kind: str, shape: type[Page[Item]], namespace: str | None = None, selector: str = ""
     ) -> Iterator[Sequence[Item]]:
-        """All objects of a kind, page by page; `item` is a shape of what is wanted of each: no more is decoded."""
+        """All objects of a kind, page by page; `shape` has what is wanted of each, and is decodable: see there."""
         place = self.path(api_version, kind, namespace)
         following = ""
         while True:
             parameters = {"limit": "500", **({"labelSelector": selector} if selector else {})}
-            page = self.request(
-                "GET",
-                place,
-                parameters=parameters | ({"continue": following} if following else {}),
-                shape=Page[item],  # type: ignore[valid-type]  # a shape that is only known here
-            )
+            asked = parameters | ({"continue": following} if following else {})
+            page: Page[Item] = self.request("GET", place, parameters=asked, shape=shape)
             yield page.items
             following = page.metadata.following
             if not following:

@@ -6,6 +6,7 @@ import contextlib
 
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.api import Api, ApiError
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
@@ -13,6 +14,7 @@ from plimsoll.targets.kubernetes.manifests.serving import PORT
 from plimsoll.telemetry.drift.state import DriftState, together
 
 
+@decodable
 class _Told(Struct, frozen=True):
     versions: tuple[DriftState, ...] = ()
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from plimsoll.decoding import decodable
 from plimsoll.targets.kubernetes.api import Api, ApiError
 from plimsoll.targets.kubernetes.cluster import DRA, GATEWAY, KINDS, KUEUE, Cluster, Node, RegistryPlace
 from plimsoll.targets.kubernetes.objects import has_condition
@@ -146,6 +147,7 @@ def _published(api: Api) -> tuple[RegistryPlace | None, dict[str, str]]:
     return RegistryPlace(nodes=inside, pods=place.host_from_cluster_network or inside, us=place.host), ours
 
 
+@decodable
 class _Hosting(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     host: str | None = None
     host_from_container_runtime: str | None = None

@@ -11,9 +11,11 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 
 
+@decodable
 class Holder(Struct, frozen=True, kw_only=True):
     """Who runs now."""
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.application.model import Scale
+from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.targets.local.commands import base_environment
@@ -31,6 +32,7 @@ DRAIN_LIMIT = 5.0
 """Seconds that a server has to answer what is under way when it is told to stop."""
 
 
+@decodable
 class RunningService(Struct, frozen=True, kw_only=True):
     """A service that is up: what `predict`, `promote` and `status` read."""
 

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.runtime.specs import ModelSpec
 
@@ -90,6 +91,7 @@ class Reference(Struct, frozen=True, kw_only=True):
         return frozenset()
 
 
+@decodable
 class ModelReference(Struct, frozen=True, kw_only=True):
     """Both sides, of which model (`model` is its manifest's digest) and from which data (`data` likewise).
 

@@ -8,7 +8,10 @@ from datetime import datetime
 from msgspec import Struct
 from msgspec.structs import replace
 
+from plimsoll.decoding import decodable
 
+
+@decodable
 class DriftState(Struct, frozen=True, kw_only=True):
     """Alarms as words, and the figures behind them. `rows` were compared, `skipped` were not, in `windows` windows.
 

@@ -17,6 +17,7 @@ import numpy as np
 from msgspec import Struct
 from prometheus_client.core import Metric
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import MissingExtra
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.observers import Answer, Reply
@@ -54,6 +55,7 @@ class LabelOfRequest(Struct, frozen=True):
         return identity(self.id, self.row)
 
 
+@decodable
 class Feedback(Struct, frozen=True):
     """The body of a feedback call."""
 
