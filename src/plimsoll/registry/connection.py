@@ -27,8 +27,6 @@ CONNECT_LIMIT = 10.0
 """Seconds to reach a registry."""
 ANSWER_LIMIT = 30.0
 """Seconds of silence after which a request is given up."""
-UPLOAD_LIMIT = 300.0
-"""The same while a registry takes a blob: it may be hashing all of it before it answers."""
 LARGEST_ANSWER = 8 << 20
 """Bytes of a manifest or a list that are taken from a registry: twice what the specification lets it refuse."""
 TRIES = 5
@@ -62,6 +60,15 @@ class Answer(NamedTuple):
     headers: httpx2.Headers
     content: bytes
     following: str
+
+
+class _Question(NamedTuple):
+    method: str
+    path: str
+    scopes: str
+    headers: dict[str, str]
+    content: Content | None
+    timeout: httpx2.Timeout
 
 
 class Connection:
@@ -121,11 +128,15 @@ class Connection:
         content: Content | None = None,
         tries: int = TRIES,
         accept: Iterable[int] = (),
+        limit: float = ANSWER_LIMIT,
     ) -> Answer:
-        """A whole answer: below 400, or with a status of `accept`. Raises RegistryError with the registry's words."""
+        """A whole answer: below 400, or with a status of `accept`. Raises RegistryError with the registry's words.
+
+        `limit`: seconds of silence after which it is given up.
+        """
         body = bytearray()
         with self.stream(
-            method, path, scopes=scopes, headers=headers, content=content, tries=tries, accept=accept
+            method, path, scopes=scopes, headers=headers, content=content, tries=tries, accept=accept, limit=limit
         ) as answer:
             try:
                 for piece in answer.iter_bytes():
@@ -150,9 +161,12 @@ class Connection:
         content: Content | None = None,
         tries: int = TRIES,
         accept: Iterable[int] = (),
+        limit: float = ANSWER_LIMIT,
     ) -> Iterator[httpx2.Response]:
         """As `request`, with the body still to be read. Errors while it is read are the caller's to translate."""
-        answer = self._answered(method, path, scopes, dict(headers or {}), content, tries, frozenset(accept))
+        timeout = httpx2.Timeout(limit, connect=CONNECT_LIMIT)
+        question = _Question(method, path, scopes, dict(headers or {}), content, timeout)
+        answer = self._answered(question, tries, frozenset(accept))
         try:
             yield answer
         finally:
@@ -170,23 +184,15 @@ class Connection:
         where = f"{method} {_without_query(path)}"
         return RegistryError(f"the registry {self.reference.registry} {kind}: {reason}", where=where, hint=hint)
 
-    def _answered(
-        self,
-        method: str,
-        path: str,
-        scopes: str,
-        headers: dict[str, str],
-        content: Content | None,
-        tries: int,
-        accept: frozenset[int],
-    ) -> httpx2.Response:
+    def _answered(self, question: _Question, tries: int, accept: frozenset[int]) -> httpx2.Response:
+        method, path = question.method, question.path
         logged_in = False
         attempt = 1
         while True:
             problem: RegistryError
             wait = 0.2 * 2**attempt
             try:
-                answer = self._once(method, path, scopes, headers, content)
+                answer = self._once(question)
             except httpx2.HTTPError as error:
                 problem = self.unreachable(method, path, error)
                 if isinstance(error, httpx2.TimeoutException):
@@ -199,7 +205,7 @@ class Connection:
                     answer.read()
                 answer.close()
                 if answer.status_code == 401 and not logged_in:
-                    self._log_in(answer, scopes)
+                    self._log_in(answer, question.scopes)
                     logged_in = True
                     continue
                 problem = self._refused(method, path, answer)
@@ -211,18 +217,15 @@ class Connection:
             attempt += 1
             time.sleep(wait)
 
-    def _once(
-        self, method: str, path: str, scopes: str, headers: dict[str, str], content: Content | None
-    ) -> httpx2.Response:
-        url = httpx2.URL(self.url(path))
-        token = self._tokens.get(scopes)
+    def _once(self, question: _Question) -> httpx2.Response:
+        method, headers = question.method, question.headers
+        url = httpx2.URL(self.url(question.path))
+        token = self._tokens.get(question.scopes)
         base = httpx2.URL(self.base())
         if token and (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port):
             headers = {**headers, "Authorization": token}
-        # What has a body is answered when the registry has dealt with it.
-        timeout = httpx2.Timeout(UPLOAD_LIMIT if content else ANSWER_LIMIT, connect=CONNECT_LIMIT)
-        body = content() if content else None
-        request = self._client.build_request(method, url, headers=headers, content=body, timeout=timeout)
+        body = question.content() if question.content else None
+        request = self._client.build_request(method, url, headers=headers, content=body, timeout=question.timeout)
         # Blobs are often redirected to a store; the library takes our token off when the host is another.
         return self._client.send(request, stream=True, follow_redirects=method in {"GET", "HEAD"})
 

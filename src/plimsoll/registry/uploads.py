@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.connection import TRIES, Answer, Connection
+from plimsoll.registry.connection import ANSWER_LIMIT, TRIES, Answer, Connection
 from plimsoll.registry.problems import RegistryError
 
 CHUNK = 64 << 20
 """Bytes of one request: what is sent again, at most, when a connection breaks."""
 _PIECE = 1 << 18
+_HASHED = 20e6
+"""Bytes a second: a registry may hash all of a blob before it answers, and slow ones do so much at least."""
 
 
 class _Lost(Exception):
@@ -112,6 +114,7 @@ class _Upload:
             content=lambda: self._pieces(offset, length),
             tries=1,
             accept=[404, 416],
+            limit=ANSWER_LIMIT + self.size / _HASHED,
         )
         if answer.status == 404:
             raise _Lost

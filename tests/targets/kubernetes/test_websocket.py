@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import os
 import re
@@ -21,7 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from httpx2.websockets import WebSocketClient, WebSocketSession
+from httpx2.websockets import WebSocketClient, WebSocketNetworkError, WebSocketSession
 
 from plimsoll.targets.kubernetes.websocket import Session
 
@@ -119,3 +120,36 @@ def test_what_was_sent_before_arrives(server: Server) -> None:
     ):
         server.speak.set()
         assert stream.receive_bytes(timeout=5) == b"hello"
+
+
+def ends_while_nobody_reads(server: Server, session: type[WebSocketSession]) -> bool:
+    """Whether a session comes to its end in the midst of a write that the other side does not take."""
+    with httpx2.Client(verify=server.trust) as client:
+        stream = WebSocketClient(client, session_class=session).connect(server.address)
+        opened = stream.__enter__()
+
+        def write() -> None:
+            with contextlib.suppress(WebSocketNetworkError):
+                for _ in range(64):
+                    opened.send_bytes(bytes(1 << 20))
+
+        writer = threading.Thread(target=write, daemon=True)
+        ending = threading.Thread(target=stream.__exit__, args=(None, None, None), daemon=True)
+        writer.start()
+        time.sleep(1)  # until nothing more goes into the network's buffers
+        assert writer.is_alive(), "all was written: this test shows nothing"
+        ending.start()
+        ending.join(3)
+        ended = not ending.is_alive() and not writer.is_alive()
+        server.speak.set()
+        ending.join(10)
+        return ended
+
+
+def test_a_session_ends_although_the_other_side_does_not_read(server: Server) -> None:
+    assert ends_while_nobody_reads(server, Session)
+
+
+def test_the_librarys_session_waits_for_the_other_side(server: Server) -> None:
+    """The control. When this fails, the library is mended."""
+    assert not ends_while_nobody_reads(server, WebSocketSession)

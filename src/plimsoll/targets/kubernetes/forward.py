@@ -60,6 +60,9 @@ class Forward:
                 return
             thread = threading.Thread(target=self._carry, args=(connection,), daemon=True)
             with self._lock:
+                if self._closed.is_set():
+                    connection.close()
+                    return
                 self._under_way[connection] = thread
             thread.start()
 
@@ -96,7 +99,8 @@ class Forward:
             try:
                 message = stream.receive_bytes(timeout=_QUIET)
             except (queue.Empty, TimeoutError):
-                if over.is_set():
+                # A pod that reads no more keeps the other direction waiting, which then cannot say that it is over.
+                if over.is_set() or self._closed.is_set():
                     return
                 continue
             channel, content = message[0], message[1:]

@@ -14,12 +14,25 @@ from typing import Any
 
 from httpx2.websockets import WebSocketSession
 
+_WRITE_LIMIT = 1.0
+"""Seconds for a write that is under way when a session ends."""
+
 
 class Session(WebSocketSession):
     """As the library's, on a stream that is closed when nobody uses it any more."""
 
     def __init__(self, stream: Any, **options: Any) -> None:
+        self._raw = stream
         super().__init__(_Stream(stream), **options)  # type: ignore[arg-type]  # it has what is asked of a stream
+
+    def close(self, code: int = 1000, reason: str | None = None) -> None:
+        """End the session; it is not waited for that the other side reads what is being written."""
+        # The library would wait for the lock without a limit, and its threads would hold the process up.
+        if self._write_lock.acquire(timeout=_WRITE_LIMIT):
+            self._write_lock.release()
+        else:
+            shut(self._raw)
+        super().close(code, reason)
 
 
 class _Stream:
