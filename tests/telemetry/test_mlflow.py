@@ -18,7 +18,7 @@ from plimsoll.telemetry.mlflow import DIGEST, LoggedModel, log_run
 pytest.importorskip("mlflow", reason="needs the extra [mlflow]")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(420),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
     pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecatedSince20"),
@@ -51,14 +51,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while True:
             try:
                 with urllib.request.urlopen(f"{url}/health", timeout=5):
                     break
             except OSError:
                 assert process.poll() is None, (directory / "log").read_text()
-                assert time.monotonic() < deadline, "MLflow's server did not come up"
+                assert time.monotonic() < deadline, (
+                    "MLflow's server did not come up: " + (directory / "log").read_text()
+                )
                 time.sleep(0.2)
         yield url
     finally:
