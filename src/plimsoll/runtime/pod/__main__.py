@@ -91,7 +91,12 @@ def _fetcher(errand: Errand, output: Path) -> list[str]:
 
 
 def _run(argv: list[str], environment: Mapping[str, str]) -> int:
-    """The command's status, 128 + number after a signal. A signal to us is handed on to it."""
+    """The command's status, 128 + number after a signal. A signal to us is handed on to it.
+
+    Who is asked to end (by a drain, a queue that suspends, a preemption) and ends well has kept a checkpoint, and is
+    not done: 128 + number it is then too, so that nothing of it is taken for the result.
+    """
+    asked: list[int] = []
     try:
         process = subprocess.Popen(argv, env=dict(environment), start_new_session=True)
     except OSError as error:
@@ -104,6 +109,7 @@ def _run(argv: list[str], environment: Mapping[str, str]) -> int:
             os.killpg(process.pid, number)
         except ProcessLookupError:
             return
+        asked.append(number)
         signal.setitimer(signal.ITIMER_REAL, _GRACE)
 
     signal.signal(signal.SIGTERM, hand_on)
@@ -111,6 +117,8 @@ def _run(argv: list[str], environment: Mapping[str, str]) -> int:
     signal.signal(signal.SIGALRM, lambda *_: os.killpg(process.pid, signal.SIGKILL))
     status = process.wait()
     signal.setitimer(signal.ITIMER_REAL, 0)
+    if status == 0 and asked:
+        return 128 + asked[0]
     return status if status >= 0 else 128 - status
 
 
