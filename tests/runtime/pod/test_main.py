@@ -27,7 +27,10 @@ pod.main()
 OBLIGING = """
 import os, pathlib, signal, sys, time
 output = pathlib.Path(os.environ["PLIMSOLL_OUTPUT"])
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+def end(*_):
+    pathlib.Path(os.environ["PLIMSOLL_CHECKPOINT"], "step").write_text("1")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, end)
 (output / "half").write_text("1")
 pathlib.Path(sys.argv[1]).touch()
 time.sleep(float(sys.argv[2]))
@@ -46,11 +49,12 @@ def started(server: Reference, directory: Path, key: str, seconds: float) -> sub
     script, begun = directory / "obliging.py", directory / "begun"
     script.write_text(OBLIGING)
     errand = Errand(
-        do="run",
+        do="train",
         step="run/half",
         key=key,
         command=f"{sys.executable} {script} {begun} {seconds}",
         result=f"{server.below('app', 'results').name}:{key}",
+        checkpoint=f"{server.below('app', 'checkpoints').name}:{key}",
     )
     running = subprocess.Popen(
         [sys.executable, "-c", POD, str(directory / "work")], env={**os.environ, VARIABLE: errand.encoded()}
@@ -72,8 +76,13 @@ def test_who_ends_well_leaves_its_output(server: Reference, tmp_path: Path) -> N
     assert left(server, "whole") == ["half", "whole"]
 
 
-def test_who_ends_well_because_it_was_asked_to_end_leaves_no_result(server: Reference, tmp_path: Path) -> None:
+def test_who_ends_well_because_it_was_asked_to_end_leaves_a_checkpoint_and_no_result(
+    server: Reference, tmp_path: Path
+) -> None:
     running = started(server, tmp_path, "half", 60)
     running.send_signal(signal.SIGTERM)
     assert running.wait(30) == 128 + signal.SIGTERM
     assert left(server, "half") is None
+    with Repository(server.below("app", "checkpoints")) as repository:
+        assert artifacts.pull(repository, "half", tmp_path / "kept")
+    assert (tmp_path / "kept" / "step").read_text() == "1"

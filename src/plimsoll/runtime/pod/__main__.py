@@ -18,11 +18,14 @@ from plimsoll.runtime.pod.gang import join
 from plimsoll.runtime.pod.process import errand_of_pod, plain_environment, reported
 from plimsoll.runtime.pod.store import Store, source_name
 
-_GRACE = 4.0
+_GRACE = 20.0
+"""Seconds for a command that was asked to end. The pod's own limit leaves ten more to keep its last checkpoint."""
 
 
 def main() -> NoReturn:
     """Exit 0 when the command ended well and its output is kept; a reason stands in the termination message else."""
+    # The first process of a container is not ended by a signal that it does not handle.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with reported():
         status = do(errand_of_pod(), int(os.environ.get(RANK) or 0))
     sys.exit(status)

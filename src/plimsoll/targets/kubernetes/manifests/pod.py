@@ -59,7 +59,7 @@ def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 5,
+        "terminationGracePeriodSeconds": 30,
         "securityContext": RESTRICTED_POD,
         "containers": [container],
         "volumes": volumes,
