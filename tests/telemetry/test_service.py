@@ -114,6 +114,7 @@ def test_live_drift_is_told_by_the_service_its_metrics_its_log_and_its_state_fil
         return any(sample.name == "plimsoll_drift_alarm" and sample.value == 1 for sample in samples)
 
     until(on_the_page)
+    until((watched.directory / "state.json").exists)
     state = json.loads((watched.directory / "state.json").read_text())
     assert state["alarms"]
     raised = [line for line in watched.lines("drift.jsonl") if line["event"] == "drift-raised"]
