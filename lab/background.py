@@ -10,13 +10,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from lab import cgroups, layout
+from lab.processes import is_ending
 
 START_LIMIT = 30.0
 
 
 def runs(name: str) -> bool:
-    """Whether the process runs."""
-    return bool(cgroups.processes(name))
+    """Whether the process runs, and is not about to end."""
+    return any(not is_ending(pid) for pid in cgroups.processes(name))
 
 
 def start(

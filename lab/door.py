@@ -35,6 +35,8 @@ def open_door(door: Door = MAIN) -> int:
     """Starts the forwarder unless it runs, and writes the kubeconfig that leads through it. Gives the port."""
     port = running_port(door)
     if port is None:
+        # One that was killed a moment ago still has the port.
+        background.end(door.name)
         port = _start(door, int(door.record.read_text()) if door.record.exists() else 0)
         write(door.record, f"{port}\n")
     config = identities.kubeconfig_for("admin", "lab:admin", ("system:masters",), server=f"https://127.0.0.1:{port}")

@@ -19,6 +19,7 @@ from lab.build.components import BY_NAME
 from lab.errors import LabError
 from lab.files import write
 from lab.network import wires
+from lab.processes import is_ending
 
 STOP_LIMIT = 8.0
 
@@ -97,7 +98,7 @@ def first_process(name: str) -> int | None:
     """PID, as the host counts, of the machine's process 1; None when the machine does not run."""
     configuration = str(layout.machine_folder(name) / "machine.json")
     for pid, command in _commands():
-        if command[-1:] == [configuration] and Path(command[0]).name == "machine":
+        if command[-1:] == [configuration] and Path(command[0]).name == "machine" and not is_ending(pid):
             return pid
     return None
 
