@@ -52,6 +52,6 @@ def test_the_example_goes_from_work_orders_to_predictions(tmp_path: Path) -> Non
         assert "plimsoll" not in script.read_text()
 
 
-def test_a_kill_at_a_random_moment_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    assert kills.main(["1"]), capsys.readouterr().out
-    assert capsys.readouterr().out.splitlines()[-1] == "1/1"
+def test_kills_at_random_moments_change_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert kills.main(["2"]), capsys.readouterr().out
+    assert capsys.readouterr().out.splitlines()[-1] == "2/2"

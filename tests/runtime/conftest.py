@@ -14,6 +14,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from plimsoll.registry.references import Reference
+from tests.servers import registry as registry_process
+
 TYPES = {
     "BOOL": TensorProto.BOOL,
     "INT8": TensorProto.INT8,
@@ -178,6 +181,13 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server = Server(identity_model(directory / "model.onnx"), directory)
     yield server
     assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
+    """A real registry."""
+    with registry_process(tmp_path_factory.mktemp("registry")) as reference:
+        yield reference
 
 
 def until(holds: Callable[[], bool], limit: float = 50) -> None:

@@ -12,18 +12,11 @@ import pytest
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from tests.servers import registry as registry_process
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
-    with registry_process(tmp_path_factory.mktemp("server")) as reference:
-        yield reference
 
 
 @pytest.fixture
-def repository(server: Reference) -> Iterator[Repository]:
-    with Repository(server.below("app", "results")) as repository:
+def repository(registry: Reference) -> Iterator[Repository]:
+    with Repository(registry.below("app", "results")) as repository:
         yield repository
 
 

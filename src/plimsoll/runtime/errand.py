@@ -20,6 +20,10 @@ INPUTS = "/plimsoll/inputs"
 WORK = "/plimsoll/work"
 AUTHORITIES = "/plimsoll/authorities"
 TERMINATION = "/dev/termination-log"
+ENDING = 20
+"""Seconds for a command that was asked to end."""
+KEEPING = 10
+"""Seconds after that for its last checkpoint to be kept: a pod has both to end."""
 WORKER_PORT = 29500
 TRACKER_PORT = 29400
 REFERENCE = "reference.json"

@@ -12,20 +12,15 @@ from typing import NoReturn
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.contracts import contract_of, script_path
-from plimsoll.runtime.errand import RANK, REFERENCE, WORK, Errand
+from plimsoll.runtime.errand import ENDING, RANK, REFERENCE, WORK, Errand
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join
 from plimsoll.runtime.pod.process import errand_of_pod, plain_environment, reported
 from plimsoll.runtime.pod.store import Store, source_name
 
-_GRACE = 20.0
-"""Seconds for a command that was asked to end. The pod's own limit leaves ten more to keep its last checkpoint."""
-
 
 def main() -> NoReturn:
     """Exit 0 when the command ended well and its output is kept; a reason stands in the termination message else."""
-    # The first process of a container is not ended by a signal that it does not handle.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with reported():
         status = do(errand_of_pod(), int(os.environ.get(RANK) or 0))
     sys.exit(status)
@@ -113,7 +108,7 @@ def _run(argv: list[str], environment: Mapping[str, str]) -> int:
         except ProcessLookupError:
             return
         asked.append(number)
-        signal.setitimer(signal.ITIMER_REAL, _GRACE)
+        signal.setitimer(signal.ITIMER_REAL, ENDING)
 
     signal.signal(signal.SIGTERM, hand_on)
     signal.signal(signal.SIGINT, hand_on)

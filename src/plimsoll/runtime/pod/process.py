@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,12 @@ def plain_environment() -> dict[str, str]:
 
 @contextlib.contextmanager
 def reported() -> Iterator[None]:
-    """An error of ours ends the process with status 1, and stands in the pod's termination message."""
+    """An error of ours ends the process with status 1, and stands in the pod's termination message.
+
+    SIGTERM ends it at once, until the block sets a handler of its own: the kernel does not end the first process of a
+    container by a signal that it does not handle.
+    """
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
     except PlimsollError as error:

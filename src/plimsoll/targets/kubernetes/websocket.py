@@ -22,7 +22,6 @@ class Session(WebSocketSession):
     """As the library's, on a stream that is closed when nobody uses it any more."""
 
     def __init__(self, stream: Any, **options: Any) -> None:
-        self._raw = stream
         super().__init__(_Stream(stream), **options)  # type: ignore[arg-type]  # it has what is asked of a stream
 
     def close(self, code: int = 1000, reason: str | None = None) -> None:
@@ -31,7 +30,7 @@ class Session(WebSocketSession):
         if self._write_lock.acquire(timeout=_WRITE_LIMIT):
             self._write_lock.release()
         else:
-            shut(self._raw)
+            shut(self.stream)
         super().close(code, reason)
 
 

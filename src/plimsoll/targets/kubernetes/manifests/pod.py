@@ -6,7 +6,7 @@ from typing import Any
 
 from plimsoll.application.model import Topology
 from plimsoll.planning.steps import Share, Step, TrainGang
-from plimsoll.runtime.errand import AUTHORITIES, INPUTS, VARIABLE, WORK, Errand
+from plimsoll.runtime.errand import AUTHORITIES, ENDING, INPUTS, KEEPING, VARIABLE, WORK, Errand
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.cluster import Cluster
 
@@ -59,7 +59,7 @@ def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": 30,
+        "terminationGracePeriodSeconds": ENDING + KEEPING,
         "securityContext": RESTRICTED_POD,
         "containers": [container],
         "volumes": volumes,
