@@ -6,7 +6,7 @@ import sys
 
 import msgspec
 
-from plimsoll.targets.kubernetes.api import Api, PageMetadata
+from plimsoll.kubernetes.api import Api, PageMetadata
 
 
 class Page(msgspec.Struct):

@@ -309,7 +309,7 @@ def verifying(bundle: Path | None) -> bool:
 def _flipped(bundle: Path) -> int:
     """In this process, as a thousand starts would measure Python's."""
     from plimsoll.evidence.bundle import check_seal
-    from plimsoll.registry.keys import KeyRing
+    from plimsoll.signing.keys import KeyRing
 
     chance = random.Random(SEED)
     files = sorted(path for path in bundle.rglob("*") if path.is_file() and path.stat().st_size)

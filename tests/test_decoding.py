@@ -14,7 +14,7 @@ SOURCE = Path(plimsoll.__file__).parent
 CROWD = """
 import json, sys, threading
 sys.setswitchinterval(1e-6)
-from plimsoll.targets.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, Manifest
 class Client:
     def request(self, method, path, **_): return Answer()
 class Answer:

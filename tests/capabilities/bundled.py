@@ -12,9 +12,9 @@ from plimsoll import __version__
 from plimsoll.capabilities import checking
 from plimsoll.capabilities.facts import facts
 from plimsoll.capabilities.requirements import profile
-from plimsoll.engine.journal import read_journal
 from plimsoll.evidence.bundle import seal
-from plimsoll.registry.keys import KeyRing
+from plimsoll.evidence.journal import read_journal
+from plimsoll.signing.keys import KeyRing
 
 from .recorded import FOLDER, Record
 

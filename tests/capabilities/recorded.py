@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from plimsoll.capabilities.probe import judge
-from plimsoll.engine.journal import read_journal
+from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.verdict import Outcome
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from plimsoll.registry.keys import KeyRing
 from plimsoll.registry.models import Lineage, ModelRegistry
+from plimsoll.signing.keys import KeyRing
 from tests.servers import registry
 
 from .conftest import Plimsoll, answer, write

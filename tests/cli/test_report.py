@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 from tests.capabilities.bundled import bundle_of
 
 from .conftest import Plimsoll, answer

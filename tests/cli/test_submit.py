@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 from tests.capabilities.bundled import bundle_of
 from tests.submission.made import template
 

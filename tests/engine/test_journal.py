@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.engine.journal import Journal, read_journal
 from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import observed
 
 
@@ -49,7 +49,7 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path: Path) -> None:
 def test_a_killed_writer_leaves_a_readable_journal(tmp_path: Path) -> None:
     path = tmp_path / "j"
     script = (
-        "import sys, pathlib; from plimsoll.engine.journal import Journal; from plimsoll.evidence.observation import "
+        "import sys, pathlib; from plimsoll.evidence.journal import Journal; from plimsoll.evidence.observation import "
         "observed; j = Journal(pathlib.Path(sys.argv[1]))\nwhile True: j.append(observed('engine', 'run', 'x'))"
     )
     writer = subprocess.Popen([sys.executable, "-c", script, str(path)])

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from plimsoll.engine.history import RunHistory, history
-from plimsoll.engine.journal import Journal, read_journal
 from plimsoll.engine.runner import Backoff, Engine
 from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Fetch, Plan, Share, Step, TrainGang

@@ -8,7 +8,7 @@ import pytest
 
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.bundle import ENVELOPE, MANIFEST, check_seal, seal
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 
 
 @pytest.fixture

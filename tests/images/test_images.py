@@ -22,12 +22,12 @@ from plimsoll.images.code import code_layer
 from plimsoll.images.dependencies import Python, dependencies_layer, own_version
 from plimsoll.images.image import compose, push_image
 from plimsoll.images.layers import Entry, Layer, LayerStore
-from plimsoll.registry.keys import KeyRing
 from plimsoll.registry.layout import Descriptor
 from plimsoll.registry.models import Lineage, ModelRegistry
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
-from plimsoll.registry.vouching import check_directory
+from plimsoll.registry.verification import check_directory
+from plimsoll.signing.keys import KeyRing
 from tests.servers import registry
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from plimsoll.registry.keys import KeyRing
 from plimsoll.registry.models import Lineage, ModelRegistry, ModelVersion
+from plimsoll.signing.keys import KeyRing
 
 
 @pytest.fixture

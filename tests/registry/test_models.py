@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
 from plimsoll.registry.comparison import compare
-from plimsoll.registry.keys import KeyRing
 from plimsoll.registry.models import ModelRegistry, require_accepted
+from plimsoll.signing.keys import KeyRing
 
 from .conftest import register
 
@@ -216,7 +216,7 @@ def test_a_damaged_file_is_named(registry: ModelRegistry, what: str) -> None:
 
 ADD = """
 import sys, pathlib
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 from plimsoll.registry.models import Lineage, ModelRegistry
 root = pathlib.Path(sys.argv[1])
 registry = ModelRegistry(root / "registry", KeyRing(root / "keys"))

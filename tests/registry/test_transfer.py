@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.registry import signing
-from plimsoll.registry.keys import KeyFiles, KeyRing
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.registry.transfer import pull_files, pull_model, push_model
-from plimsoll.registry.vouching import check_directory
+from plimsoll.registry.verification import check_directory
+from plimsoll.signing import dsse as signing
+from plimsoll.signing.keys import KeyFiles, KeyRing
 from tests.servers import registry as registry_process
 
 from .conftest import register
@@ -248,7 +248,7 @@ PUSH = """
 import os, sys
 from pathlib import Path
 from plimsoll.registry import uploads
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import parse
 from plimsoll.registry.repository import Repository

@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from plimsoll.capabilities.bundle_reader import Bundle, open_bundle
 from plimsoll.capabilities.checking import Judged
-from plimsoll.capabilities.opened import Bundle, open_bundle
 from plimsoll.capabilities.probe import judge
 from plimsoll.capabilities.requirements import MUST, profile
 from plimsoll.evidence.verdict import Outcome, Verdict, failed, passed
-from plimsoll.registry.keys import KeyRing
 from plimsoll.report.bundle_page import LARGEST, bundle_page
 from plimsoll.report.hull import hull
+from plimsoll.signing.keys import KeyRing
 from tests.capabilities.bundled import bundle_of
 from tests.capabilities.recorded import Record, changed, recorded, with_values
 

@@ -12,12 +12,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plimsoll.capabilities.opened import Bundle, open_bundle
+from plimsoll.capabilities.bundle_reader import Bundle, open_bundle
 from plimsoll.capabilities.probe import judge
 from plimsoll.capabilities.requirements import MUST, VERSIONS, profile
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.evidence.bundle import check_seal, seal
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 from plimsoll.submission.answers import Answer
 from plimsoll.submission.filing import Artifacts, Filed, read_artifacts, read_metadata, write_submission
 from plimsoll.submission.filling import fill

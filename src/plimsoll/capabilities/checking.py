@@ -19,17 +19,17 @@ from plimsoll.capabilities import inventory
 from plimsoll.capabilities.cleaning import clean
 from plimsoll.capabilities.facts import Facts, facts
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
+from plimsoll.capabilities.probe_namespace import Obstructed, OutOfTime, Settings, Stage
 from plimsoll.capabilities.requirements import MUST, profile
-from plimsoll.capabilities.stage import Obstructed, OutOfTime, Settings, Stage
 from plimsoll.decoding import decodable
-from plimsoll.engine.journal import Journal, read_journal
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.evidence.bundle import seal
+from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.verdict import Outcome, Verdict, skipped, unknown
 from plimsoll.files import replace_file
-from plimsoll.registry.keys import KeyRing
-from plimsoll.targets.kubernetes.api import Api
+from plimsoll.kubernetes.api import Api
+from plimsoll.signing.keys import KeyRing
 
 SIDE_BY_SIDE = 6
 TIMEOUT = 1800.0

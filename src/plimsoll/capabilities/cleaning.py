@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.stage import LABEL
-from plimsoll.targets.kubernetes.api import Api, ApiError
+from plimsoll.capabilities.probe_namespace import LABEL
+from plimsoll.kubernetes.api import Api, ApiError
 
 # Kinds without a namespace that probes make, in the order in which they can go.
 _ELSEWHERE = (

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.stage import Stage
-from plimsoll.targets.kubernetes.objects import has_condition
+from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.kubernetes.objects import has_condition
 
 API = "gateway.networking.k8s.io/v1"
 _LIMIT = 180.0

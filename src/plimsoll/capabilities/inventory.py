@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import decodable
 from plimsoll.evidence.observation import Observation, observed
-from plimsoll.targets.kubernetes.api import MANIFESTS, Api, ApiError, Manifest, Page
+from plimsoll.kubernetes.api import MANIFESTS, Api, ApiError, Manifest, Page
 
 SUBJECT = "inventory"
 # Groups whose objects say who schedules, routes, scales, measures and operates.

@@ -10,8 +10,8 @@ from urllib.parse import quote
 import msgspec
 
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.stage import Stage
-from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.kubernetes.api import Manifest
 
 MONITORING = "monitoring.coreos.com/v1"
 PORT, CONTROL_PORT = 8080, 8081

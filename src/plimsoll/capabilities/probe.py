@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, cast
 
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, skipped, unknown
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from plimsoll.targets.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, Manifest
 
 NAME = "plimsoll-check"
 _MAKE = ("create", "patch", "delete")

@@ -66,7 +66,7 @@ def state_beside(path: Path, target: str = "local", *, make: bool = False) -> An
 
     Raises FileError when the application has never been run there, TargetError when it cannot be made.
     """
-    from plimsoll.targets.local.state import LOCAL, StateDirectory
+    from plimsoll.state.directory import LOCAL, StateDirectory
 
     file = application_file(path)
     state = StateDirectory(file.absolute().parent, target)

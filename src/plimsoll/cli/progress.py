@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from plimsoll.evidence.observation import Observation
-from plimsoll.targets.local.logs import last_words
+from plimsoll.state.logs import last_words
 
 SIGN_OF_LIFE = 10.0
 """Seconds of silence after which a running step is mentioned again."""

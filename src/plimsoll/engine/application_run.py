@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from plimsoll.engine.history import RunHistory, history
-from plimsoll.engine.journal import NAME, Journal, read_journal
 from plimsoll.engine.preparation import Prepared, runs
 from plimsoll.engine.runner import Engine
+from plimsoll.evidence.journal import NAME, Journal, read_journal
 from plimsoll.evidence.observation import Observation
+from plimsoll.state.lock import RunLock
 from plimsoll.targets.base import Session
-from plimsoll.targets.local.lock import RunLock
 
 LOOK = 0.2
 """Seconds between two looks at whether services are up."""

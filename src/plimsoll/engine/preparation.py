@@ -10,16 +10,16 @@ from msgspec.structs import replace
 from plimsoll.application.checks import check
 from plimsoll.application.loading import ApplicationFile, load
 from plimsoll.application.workspace import gather
-from plimsoll.engine.journal import NAME, read_journal
 from plimsoll.engine.sites import Options, site_of
 from plimsoll.errors import FileError, PlimsollError
+from plimsoll.evidence.journal import NAME, read_journal
 from plimsoll.planning.build import plan
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Ingredient, Plan
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.base import Site
-from plimsoll.targets.local.state import StateDirectory
 
 
 class Prepared(Struct, frozen=True, kw_only=True):

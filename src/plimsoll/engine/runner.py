@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from plimsoll.engine.journal import Journal
-from plimsoll.engine.room import Room
+from plimsoll.engine.capacity import Room
 from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import Journal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Plan, Step

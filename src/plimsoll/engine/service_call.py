@@ -10,9 +10,9 @@ from pathlib import Path
 
 from plimsoll.application.loading import load
 from plimsoll.errors import FileError, TargetError
+from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.servers import running_services, single_model, start_server
-from plimsoll.targets.local.state import LOCAL, StateDirectory
 from plimsoll.targets.local.warden import Warden
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from plimsoll.state.directory import LOCAL
 from plimsoll.targets.base import Site
-from plimsoll.targets.local.state import LOCAL
 from plimsoll.targets.options import Options
 
 __all__ = ["Options", "site_of"]

@@ -16,7 +16,7 @@ import msgspec
 
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 
 MANIFEST, ENVELOPE = "manifest.json", "manifest.dsse.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"

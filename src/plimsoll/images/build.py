@@ -29,7 +29,7 @@ from plimsoll.images.layers import Entry, LayerStore
 from plimsoll.images.runtime import runtime_layers
 from plimsoll.registry.layout import Manifest
 from plimsoll.registry.models import ModelRegistry, ModelVersion
-from plimsoll.registry.vouching import proof_files
+from plimsoll.registry.verification import proof_files
 
 
 def step_image(

@@ -20,9 +20,9 @@ from msgspec.structs import replace
 from plimsoll.application.scalars import bound_holds
 from plimsoll.decoding import decodable
 from plimsoll.errors import FileError, ModelRefused, PlimsollError
-from plimsoll.registry import signing
-from plimsoll.registry.keys import KeyRing
 from plimsoll.registry.layout import DAMAGED, MANIFEST, REFERENCE, TITLE, Descriptor, Layout, Manifest
+from plimsoll.signing import dsse as signing
+from plimsoll.signing.keys import KeyRing
 
 ARTIFACT = "application/vnd.plimsoll.model.v1"
 CONFIG = "application/vnd.plimsoll.model.config.v1+json"

@@ -24,12 +24,12 @@ from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
-from plimsoll.registry.keys import TrustedKeys
 from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
 from plimsoll.registry.models import ModelRegistry, ModelVersion, checked_title
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import LOCK_LIMIT, Repository
-from plimsoll.registry.vouching import check_directory, leave_proof, vouch
+from plimsoll.registry.verification import check_directory, leave_proof, vouch
+from plimsoll.signing.keys import TrustedKeys
 
 AT_ONCE = 4
 """Blobs that travel at the same time: enough to fill a link, few enough for a registry."""

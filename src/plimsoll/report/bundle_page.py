@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from plimsoll.capabilities.bundle_reader import Bundle
 from plimsoll.capabilities.checking import Judged
-from plimsoll.capabilities.opened import Bundle
 from plimsoll.capabilities.requirements import MUST, REQUIREMENTS
 from plimsoll.evidence.timeline import Line, namespaces, span, timeline
 from plimsoll.evidence.verdict import Outcome

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from plimsoll.engine.standing import standing
+from plimsoll.engine.run_status import standing
 from plimsoll.report.write import gather_report
-from plimsoll.targets.local.state import StateDirectory
+from plimsoll.state.directory import StateDirectory
 from plimsoll.telemetry.mlflow import LoggedModel, log_run
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from plimsoll import __version__
 from plimsoll.engine.history import RunHistory, StepHistory
-from plimsoll.engine.standing import standing
+from plimsoll.engine.run_status import standing
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
 from plimsoll.report.contents import ModelReport, Point, RunReport
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.models import model_registry
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.versions import installed_version
 
 CURVE = "metrics.jsonl"

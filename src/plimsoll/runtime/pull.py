@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 
 from plimsoll.errors import FileError, PlimsollError
-from plimsoll.registry.keys import KeyFiles
 from plimsoll.registry.models import ModelVersion, require_accepted
+from plimsoll.signing.keys import KeyFiles
 
 
 def main() -> None:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def _mounted(arguments: argparse.Namespace) -> tuple[ModelVersion, str, Path]:
-    from plimsoll.registry.vouching import check_directory
+    from plimsoll.registry.verification import check_directory
 
     if not arguments.digest:
         raise FileError("--mounted wants the digest of the model that is to be there", hint="--digest sha256:…")

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from plimsoll.capabilities.bundle_reader import Bundle
 from plimsoll.capabilities.checking import PROBES, Judged
-from plimsoll.capabilities.opened import Bundle
 from plimsoll.capabilities.requirements import MUST, REQUIREMENTS
 from plimsoll.evidence.timeline import namespaces, span
 from plimsoll.evidence.verdict import Outcome

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from plimsoll.application.documents import file_text
 from plimsoll.application.places import shown
-from plimsoll.capabilities.opened import Bundle
+from plimsoll.capabilities.bundle_reader import Bundle
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.files import flush, replace_file
 from plimsoll.submission.answers import BUNDLE, PAGES, Answer, answers, status_of

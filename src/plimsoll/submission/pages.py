@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from plimsoll.capabilities.bundle_reader import Bundle
 from plimsoll.capabilities.checking import PROBES, Judged
-from plimsoll.capabilities.opened import Bundle
 from plimsoll.capabilities.requirements import REQUIREMENTS
 from plimsoll.evidence.timeline import Line, namespaces, span, timeline
 from plimsoll.evidence.verdict import Outcome

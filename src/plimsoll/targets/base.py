@@ -14,7 +14,7 @@ from plimsoll.planning.steps import Step
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from plimsoll.targets.local.state import StateDirectory
+    from plimsoll.state.directory import StateDirectory
     from plimsoll.telemetry.drift.state import DriftState
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.errand import VARIABLE, Errand
+from plimsoll.runtime.pod_task import VARIABLE, Errand
 from tests.runtime.conftest import until
 
 POD = """

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from plimsoll.targets.kubernetes.api import Api, ApiError
+from plimsoll.kubernetes.api import Api, ApiError
 
 CALL = 'failed calling webhook "mpod.kb.io": failed to call webhook: Post "https://kueue-webhook-service.kueue-system'
 STARTS = f'Internal error occurred: {CALL}.svc:443/mutate": dial tcp 10.244.4.4:9443: connect: connection refused'

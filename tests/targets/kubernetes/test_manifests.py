@@ -13,12 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plimsoll.application.model import Framework, Scale, Telemetry, Topology
+from plimsoll.kubernetes.cluster import Cluster, Node
 from plimsoll.planning.steps import RunCommand, Share, Step, TrainGang
-from plimsoll.runtime.errand import VARIABLE, Errand, decoded
+from plimsoll.runtime.pod_task import VARIABLE, Errand, decoded
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import Cluster, Node
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import Served, Watched, grouped

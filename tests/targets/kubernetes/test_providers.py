@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.errors import FileError
-from plimsoll.targets.kubernetes.cluster import GATEWAY, JOBSET, KUEUE, POD_GROUP, RAY, Cluster
+from plimsoll.kubernetes.cluster import GATEWAY, JOBSET, KUEUE, POD_GROUP, RAY, Cluster
 from plimsoll.targets.kubernetes.providers import choose, needs, unknown_preferences
 
 EVERYTHING = frozenset(

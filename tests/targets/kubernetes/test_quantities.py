@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.targets.kubernetes.quantities import number, thousandths
+from plimsoll.kubernetes.quantities import number, thousandths
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from httpx2.websockets import WebSocketClient, WebSocketSession
 
-from plimsoll.targets.kubernetes.websocket import Session
+from plimsoll.kubernetes.websocket import Session
 
 GREETING = b"\x82\x05hello"
 

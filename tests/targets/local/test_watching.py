@@ -11,7 +11,7 @@ import yaml
 from plimsoll.application.model import Telemetry
 from plimsoll.planning.steps import Serve
 from plimsoll.registry.models import Lineage, ModelVersion
-from plimsoll.targets.local.state import StateDirectory
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.watching import drift_of, watched_by, write_monitoring
 from plimsoll.telemetry.drift.state import DriftState
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from plimsoll.capabilities.facts import Accelerators, Facts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.monitoring import CONTROL_PORT, printed, samples
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, unknown
-from plimsoll.targets.kubernetes.api import Manifest
-from plimsoll.targets.kubernetes.objects import has_condition
+from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.objects import has_condition
 
 _LOAD_LIMIT = 60.0
 _EXPERIMENT_LIMIT = 180.0

@@ -20,10 +20,10 @@ from plimsoll.capabilities.advanced_inference_ingress.scene import (
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.gateways import API, gateway_of, opened
 from plimsoll.capabilities.monitoring import printed
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
-from plimsoll.targets.kubernetes.api import Manifest
-from plimsoll.targets.kubernetes.objects import has_condition
+from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.objects import has_condition
 
 REQUESTS = 30
 _REFUSED = 10

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from plimsoll.capabilities.stage import RESTRICTED, Stage
-from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.capabilities.probe_namespace import RESTRICTED, Stage
+from plimsoll.kubernetes.api import Manifest
 
 GROUP = "inference.networking.k8s.io"
 POOL_API = f"{GROUP}/v1"

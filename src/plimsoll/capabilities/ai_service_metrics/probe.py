@@ -22,9 +22,9 @@ from plimsoll.capabilities.monitoring import (
     served,
     service,
 )
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
-from plimsoll.targets.kubernetes.objects import has_condition
+from plimsoll.kubernetes.objects import has_condition
 
 _START_LIMIT = 120.0
 # A minute and a half until a kubelet has mounted what Prometheus is to scrape, up to three until the operator's

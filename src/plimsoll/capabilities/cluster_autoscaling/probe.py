@@ -8,9 +8,9 @@ from typing import Any
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.hardware import HARDWARE
 from plimsoll.capabilities.monitoring import CONTROL_PORT, printed
-from plimsoll.capabilities.stage import Stage, described
+from plimsoll.capabilities.probe_namespace import Stage, described
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
-from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.kubernetes.api import Manifest
 
 _UP_LIMIT = 900.0
 _DOWN_LIMIT = 1200.0

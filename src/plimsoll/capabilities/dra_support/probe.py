@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.holding import (
+from plimsoll.capabilities.device_holders import (
     LEVEL,
     Offer,
     allocated,
@@ -20,7 +18,9 @@ from plimsoll.capabilities.holding import (
     tells,
     with_class,
 )
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.hardware import Hardware
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 
 _START_LIMIT = 120.0

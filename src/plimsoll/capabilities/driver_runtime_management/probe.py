@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from plimsoll.capabilities.device_holders import LEVEL, Offer, hold, holds, note_holder, refused, release
 from plimsoll.capabilities.facts import Accelerators, Facts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.holding import LEVEL, Offer, hold, holds, note_holder, refused, release
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, unknown
 
 _START_LIMIT = 120.0

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.gang_scheduling import schedulers
 from plimsoll.capabilities.gang_scheduling.schedulers import GROUP_LABEL, Scheduler
-from plimsoll.capabilities.stage import Stage, described
+from plimsoll.capabilities.probe_namespace import Stage, described
 from plimsoll.evidence.verdict import Verdict, failed
-from plimsoll.targets.kubernetes.api import Manifest
-from plimsoll.targets.kubernetes.quantities import thousandths
+from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.quantities import thousandths
 
 WINDOW = 20.0
 GANG = 2

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.stage import Stage
-from plimsoll.targets.kubernetes.api import ApiError, Manifest
+from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.kubernetes.api import ApiError, Manifest
 
 GROUP_LABEL = "plimsoll.dev/gang"
 KUEUE = "kueue.x-k8s.io/v1beta1"

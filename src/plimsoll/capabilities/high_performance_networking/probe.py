@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 
 _DRIVERS = ("dra.net", "dranet", "sriovnetwork", "rdma")

@@ -9,7 +9,7 @@ from typing import Any
 from plimsoll.capabilities.probe import events
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
-from plimsoll.targets.kubernetes.quantities import number
+from plimsoll.kubernetes.quantities import number
 
 STEPS = ("before", "high", "low")
 _SEE = "see its conditions, and what serves custom metrics"

@@ -18,7 +18,7 @@ from plimsoll.capabilities.monitoring import (
     prometheus_of,
     selected,
 )
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, unknown
 
 _START_LIMIT = 120.0

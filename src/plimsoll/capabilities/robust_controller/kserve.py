@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plimsoll.capabilities.stage import Stage
-from plimsoll.targets.kubernetes.api import Manifest
-from plimsoll.targets.kubernetes.cluster import KSERVE
-from plimsoll.targets.kubernetes.objects import has_condition
+from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.cluster import KSERVE
+from plimsoll.kubernetes.objects import has_condition
 
 _PORT = 8080
 _SERVER = f"exec /agnhost netexec --http-port={_PORT}"

@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.capabilities.robust_controller.kserve import KServe
-from plimsoll.capabilities.stage import Stage
-from plimsoll.targets.kubernetes.api import Manifest
-from plimsoll.targets.kubernetes.objects import has_condition
+from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.objects import has_condition
 
 JOBSET = "jobset.x-k8s.io/v1alpha2"
 TRAINER = "trainer.kubeflow.org/v1alpha1"

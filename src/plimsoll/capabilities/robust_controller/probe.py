@@ -8,11 +8,11 @@ from itertools import groupby
 from typing import Any
 
 from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.capabilities.robust_controller.operators import TRIED, UNTRIED, Operator, present
-from plimsoll.capabilities.stage import Stage
 from plimsoll.evidence.verdict import Verdict, failed, unknown
-from plimsoll.targets.kubernetes.api import ApiError, Manifest
-from plimsoll.targets.kubernetes.objects import has_condition
+from plimsoll.kubernetes.api import ApiError, Manifest
+from plimsoll.kubernetes.objects import has_condition
 
 _DONE_LIMIT = 120.0
 _HEAL_LIMIT = 180.0

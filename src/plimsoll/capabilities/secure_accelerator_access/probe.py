@@ -7,9 +7,9 @@ from typing import Any
 
 from plimsoll.capabilities.facts import Accelerators, Facts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.stage import RESTRICTED, Stage
+from plimsoll.capabilities.probe_namespace import RESTRICTED, Stage
 from plimsoll.evidence.verdict import Verdict, environment_error, unknown
-from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.kubernetes.api import Manifest
 
 _START_LIMIT = 120.0
 # A kubelet brings a changed config map into a pod within a minute or so.

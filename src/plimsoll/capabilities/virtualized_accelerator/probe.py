@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.holding import (
+from plimsoll.capabilities.device_holders import (
     LEVEL,
     Offer,
     chosen,
@@ -16,7 +14,9 @@ from plimsoll.capabilities.holding import (
     release,
     with_class,
 )
-from plimsoll.capabilities.stage import Stage
+from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.hardware import Hardware
+from plimsoll.capabilities.probe_namespace import Stage
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 
 _START_LIMIT = 120.0

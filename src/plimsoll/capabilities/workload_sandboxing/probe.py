@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.stage import Stage, described
+from plimsoll.capabilities.probe_namespace import Stage, described
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 
 _START_LIMIT = 120.0

@@ -59,8 +59,8 @@ def command(
     """
     from plimsoll.capabilities import checking, rights
     from plimsoll.capabilities.cleaning import clean
+    from plimsoll.kubernetes.api import Api
     from plimsoll.report.load_line import inventory_lines, load_line
-    from plimsoll.targets.kubernetes.api import Api
 
     if print_rbac:
         _print_role()

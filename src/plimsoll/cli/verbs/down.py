@@ -25,7 +25,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
 
     On a cluster everything of the application is removed, and nothing else.
     """
-    from plimsoll.targets.local.lock import holder
+    from plimsoll.state.lock import holder
 
     site = site_beside(file, target, namespace)
     state = site.state

@@ -31,8 +31,8 @@ def command(
     as_json: bool,
 ) -> None:
     """Print what the steps of the newest run wrote; STEP such as train/triage narrows it."""
-    from plimsoll.engine.standing import standing
-    from plimsoll.targets.local.logs import log_files
+    from plimsoll.engine.run_status import standing
+    from plimsoll.state.logs import log_files
 
     state = state_beside(file, target)
     run = standing(state, run_id)
@@ -62,7 +62,7 @@ def command(
 
 def _print_from(log: object, position: int) -> int:
     """Print whole lines from a place in the file; gives the place after them."""
-    from plimsoll.targets.local.logs import LogFile
+    from plimsoll.state.logs import LogFile
 
     assert isinstance(log, LogFile)  # noqa: S101 - typed late to keep the import late
     with log.path.open("rb") as file:
@@ -74,7 +74,7 @@ def _print_from(log: object, position: int) -> int:
 
 
 def _described(log: object) -> dict[str, object]:
-    from plimsoll.targets.local.logs import LogFile
+    from plimsoll.state.logs import LogFile
 
     assert isinstance(log, LogFile)  # noqa: S101 - typed late to keep the import late
     text = log.path.read_text(encoding="utf-8", errors="replace")

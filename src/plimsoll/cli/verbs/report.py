@@ -20,7 +20,7 @@ from plimsoll.errors import FileError
 @json_option
 def command(directory: Path | None, file: Path, run_id: str | None, output: Path | None, as_json: bool) -> None:
     """Draw a run, or the evidence bundle in DIRECTORY, as one self-contained HTML page, and print where it is."""
-    from plimsoll.capabilities.opened import is_bundle
+    from plimsoll.capabilities.bundle_reader import is_bundle
 
     if directory is not None and is_bundle(directory):
         path = _of_bundle(directory, output)
@@ -32,9 +32,9 @@ def command(directory: Path | None, file: Path, run_id: str | None, output: Path
 
 
 def _of_bundle(directory: Path, output: Path | None) -> Path:
-    from plimsoll.capabilities.opened import open_bundle
-    from plimsoll.registry.keys import KeyRing
+    from plimsoll.capabilities.bundle_reader import open_bundle
     from plimsoll.report.bundle_page import write_bundle_page
+    from plimsoll.signing.keys import KeyRing
 
     # Beside the bundle, not in it: a file more would not be as it was signed.
     path = output or directory.absolute().with_name(f"{directory.absolute().name}.html")
@@ -45,7 +45,7 @@ def _of_bundle(directory: Path, output: Path | None) -> Path:
 
 
 def _of_run(file: Path, run_id: str | None) -> Path:
-    from plimsoll.engine.standing import standing
+    from plimsoll.engine.run_status import standing
     from plimsoll.report.write import write_report
 
     state = state_beside(file)

@@ -24,8 +24,8 @@ from plimsoll.cli.options import (
 
 if TYPE_CHECKING:
     from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.state.directory import StateDirectory
     from plimsoll.targets.base import Site
-    from plimsoll.targets.local.state import StateDirectory
 
 
 @click.command("run")

@@ -16,7 +16,7 @@ from plimsoll.cli.options import file_option, json_option, print_json, site_besi
 def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
     """Print the run that is under way, or how the last one ended, and which services are up."""
     from plimsoll.engine.promotion.keeping import Kept
-    from plimsoll.engine.standing import standing
+    from plimsoll.engine.run_status import standing
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import report_path, terminal_report
 

@@ -48,8 +48,8 @@ def command(
     Ends with 0 when every MUST is answered, 3 when one is left open, 1 when the bundle is not as it was signed, 2 for
     wrong usage.
     """
-    from plimsoll.capabilities.opened import open_bundle
-    from plimsoll.registry.keys import KeyRing
+    from plimsoll.capabilities.bundle_reader import open_bundle
+    from plimsoll.signing.keys import KeyRing
     from plimsoll.submission.filing import read_artifacts, read_metadata, require_whole, write_submission
 
     opened = open_bundle(bundle, KeyRing.default())

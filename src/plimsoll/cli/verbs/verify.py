@@ -21,8 +21,8 @@ def command(bundle: Path, as_json: bool) -> int:
     """
     from plimsoll.capabilities import checking
     from plimsoll.evidence.bundle import check_seal
-    from plimsoll.registry.keys import KeyRing
     from plimsoll.report.load_line import load_line
+    from plimsoll.signing.keys import KeyRing
 
     seal = check_seal(bundle, KeyRing.default())
     problems = list(seal.problems)

@@ -19,9 +19,9 @@ from plimsoll.engine.promotion.keeping import Kept
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.runtime.server.traffic import Share
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.models import model_for_use, model_registry
 from plimsoll.targets.local.servers import RunningService, announce, model_file, running_services
-from plimsoll.targets.local.state import StateDirectory
 
 LOOK = 0.5
 """Seconds between two looks at the counts."""

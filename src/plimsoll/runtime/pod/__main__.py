@@ -12,11 +12,11 @@ from typing import NoReturn
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.contracts import contract_of, script_path
-from plimsoll.runtime.errand import ENDING, RANK, REFERENCE, WORK, Errand
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join
 from plimsoll.runtime.pod.process import errand_of_pod, plain_environment, reported
 from plimsoll.runtime.pod.store import Store, source_name
+from plimsoll.runtime.pod_task import ENDING, RANK, REFERENCE, WORK, Errand
 
 
 def main() -> NoReturn:

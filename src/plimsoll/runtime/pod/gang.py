@@ -12,7 +12,7 @@ from pathlib import Path
 from plimsoll.errors import TargetError
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
-from plimsoll.runtime.errand import TRACKER_PORT, WORKER_PORT, Errand
+from plimsoll.runtime.pod_task import TRACKER_PORT, WORKER_PORT, Errand
 
 MEET_LIMIT = 600.0
 """Seconds for all workers of a gang to be there: images may have to be pulled on some nodes first."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.runtime.errand import DEPENDENCIES, RANK, TERMINATION, VARIABLE, Errand, Report, decoded
+from plimsoll.runtime.pod_task import DEPENDENCIES, RANK, TERMINATION, VARIABLE, Errand, Report, decoded
 
 _LONGEST_REASON = 2000
 

@@ -12,9 +12,9 @@ import shutil
 from typing import NoReturn
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.errand import VARIABLE
 from plimsoll.runtime.pod.process import errand_of_pod, plain_environment, reported
 from plimsoll.runtime.pod.store import Store
+from plimsoll.runtime.pod_task import VARIABLE
 
 _COMMAND = "KUBERAY_GEN_RAY_START_CMD"
 """The operator's own `ray start …`, for containers that bring a command of their own."""

@@ -13,9 +13,9 @@ from plimsoll.registry.connection import Access
 from plimsoll.registry.references import Reference, parse
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.errand import AUTHORITIES, WORK, Errand, Given
 from plimsoll.runtime.outputs import files_in, read_metrics, require_outputs
 from plimsoll.runtime.pod.checkpoints import Keeper
+from plimsoll.runtime.pod_task import AUTHORITIES, WORK, Errand, Given
 
 
 class Store:

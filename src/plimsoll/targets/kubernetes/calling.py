@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import TargetError
+from plimsoll.kubernetes.api import Api, ApiError
+from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.api import Api, ApiError
-from plimsoll.targets.kubernetes.forward import to_service
 
 
 @contextlib.contextmanager

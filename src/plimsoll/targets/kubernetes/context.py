@@ -10,14 +10,14 @@ from typing import Any
 from msgspec import Struct
 
 from plimsoll.evidence.observation import Observation, observed
+from plimsoll.kubernetes.api import Api
+from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import Step
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.api import Api
-from plimsoll.targets.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.results import Results
 from plimsoll.targets.local.attempt import Outcome
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.target import LocalTarget
 
 SOURCE = "kubernetes"

@@ -6,10 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.keys import KeyRing
-from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
-from plimsoll.targets.kubernetes.cluster import (
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.kubernetes.cluster import (
     DRA,
     ENVOY,
     GATEWAY,
@@ -22,9 +20,11 @@ from plimsoll.targets.kubernetes.cluster import (
     RAY,
     TRAINER,
 )
+from plimsoll.kubernetes.objects import has_condition
+from plimsoll.signing.keys import KeyRing
+from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.context import Context
 from plimsoll.targets.kubernetes.manifests.models import trust
-from plimsoll.targets.kubernetes.objects import has_condition
 
 GONE_LIMIT = 90.0
 """Seconds for everything of an application to end: servers drain first."""

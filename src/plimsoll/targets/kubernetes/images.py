@@ -13,11 +13,11 @@ from plimsoll.images.image import compose, push_image
 from plimsoll.images.layers import Layer, LayerStore
 from plimsoll.images.runtime import PLACE as RUNTIME
 from plimsoll.images.runtime import runtime_layers
+from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.registry.connection import Access
 from plimsoll.registry.references import parse
 from plimsoll.registry.repository import Repository
-from plimsoll.runtime.errand import DEPENDENCIES
-from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
+from plimsoll.runtime.pod_task import DEPENDENCIES
 
 COMMON = "plimsoll/runtime"
 """The repository of our own images, the same for all applications."""

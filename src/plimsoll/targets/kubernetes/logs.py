@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from plimsoll.targets.kubernetes.api import ApiError
-from plimsoll.targets.local.logs import last_words
+from plimsoll.kubernetes.api import ApiError
+from plimsoll.state.logs import last_words
 
 if TYPE_CHECKING:
     from plimsoll.targets.kubernetes.context import Attempt

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from plimsoll.runtime.errand import Report
+from plimsoll.runtime.pod_task import Report
 
 Pod = Mapping[str, Any]
 Event = Mapping[str, Any]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from plimsoll.errors import FileError
-from plimsoll.targets.kubernetes.cluster import (
+from plimsoll.kubernetes.cluster import (
     GATEWAY,
     JOBSET,
     KEDA,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from plimsoll.errors import TargetError
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Plan, Serve
-from plimsoll.targets.kubernetes.api import Manifest
 from plimsoll.targets.kubernetes.context import Context
 from plimsoll.targets.kubernetes.housekeeping import own_namespace, own_trust
 from plimsoll.targets.kubernetes.manifests.serving import objects

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from plimsoll.kubernetes.cluster import RegistryPlace
 from plimsoll.planning.steps import Step
 from plimsoll.registry.layout import MANIFEST
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.pod.store import SINGLE
-from plimsoll.targets.kubernetes.cluster import RegistryPlace
-from plimsoll.targets.local.state import StateDirectory
+from plimsoll.state.directory import StateDirectory
 
 
 class Results:
@@ -61,4 +61,4 @@ class Results:
             return
         work = state.fresh_work(step.key)
         artifacts.pull(self._repository, step.key, work / "output")
-        state.commit(step, facts)
+        state.commit(step.key, facts)

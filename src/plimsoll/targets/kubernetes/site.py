@@ -8,24 +8,24 @@ from pathlib import Path
 
 from plimsoll import __version__
 from plimsoll.errors import FileError, TargetError
+from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
+from plimsoll.kubernetes.discovery import look
 from plimsoll.planning.facts import Facts, Machine
 from plimsoll.planning.steps import Plan, Register, Serve, Step
 from plimsoll.registry.references import parse
 from plimsoll.registry.repository import Repository
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.api import Api, Manifest
-from plimsoll.targets.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.targets.kubernetes.context import Context
-from plimsoll.targets.kubernetes.door import Door
 from plimsoll.targets.kubernetes.drifting import drift_of
 from plimsoll.targets.kubernetes.housekeeping import remove, services
 from plimsoll.targets.kubernetes.images import Images
-from plimsoll.targets.kubernetes.look import look
 from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, never_zero, unknown_preferences
+from plimsoll.targets.kubernetes.registry_tunnel import Door
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import Results
 from plimsoll.targets.kubernetes.target import KubernetesTarget
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.target import LocalTarget, finished
 from plimsoll.targets.local.versions import installed_version
 from plimsoll.targets.options import Options

@@ -83,7 +83,7 @@ class KubernetesTarget:
             return Outcome(state="stopped", reason="stopped")
         if outcome.state == "done" and isinstance(attempt.step.work, Serve):
             self.context.state.fresh_work(attempt.step.key)
-            self.context.state.commit(attempt.step, outcome.result)
+            self.context.state.commit(attempt.step.key, outcome.result)
         return outcome
 
     def stop(self, handle: Handle) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from plimsoll.evidence.observation import Observation
+from plimsoll.kubernetes.api import ApiError, Manifest
 from plimsoll.targets.kubernetes import names, pods
-from plimsoll.targets.kubernetes.api import ApiError, Manifest
 from plimsoll.targets.kubernetes.context import Attempt
 from plimsoll.targets.kubernetes.logs import Follower
 from plimsoll.targets.kubernetes.manifests.gang import Workload

@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.planning.steps import Step
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.servers import Server
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.warden import Ended, Warden
 
 SOURCE = "local"

@@ -12,7 +12,7 @@ from plimsoll.application.scalars import environment_name
 from plimsoll.errors import TargetError
 from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.outputs import argv_of
-from plimsoll.targets.local.state import StateDirectory
+from plimsoll.state.directory import StateDirectory
 
 
 def base_environment(python: Path | None) -> dict[str, str]:

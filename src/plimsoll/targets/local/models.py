@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
-from plimsoll.targets.local.state import StateDirectory
+from plimsoll.state.directory import StateDirectory
 
 if TYPE_CHECKING:
     from plimsoll.registry.models import ModelRegistry, ModelVersion
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def model_registry(state: StateDirectory) -> ModelRegistry:
     """The registry of an application."""
-    from plimsoll.registry.keys import KeyRing
     from plimsoll.registry.models import ModelRegistry
+    from plimsoll.signing.keys import KeyRing
 
     return ModelRegistry(state.registry, KeyRing.default())
 

@@ -18,9 +18,9 @@ from plimsoll.application.model import Scale
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from plimsoll.state.directory import StateDirectory
+from plimsoll.state.logs import last_words
 from plimsoll.targets.local.commands import base_environment
-from plimsoll.targets.local.logs import last_words
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.warden import Ended, Process, Warden
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from pathlib import Path
 from plimsoll.errors import FileError, TargetError
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Step
+from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.local.servers import running_services
-from plimsoll.targets.local.state import LOCAL, StateDirectory
 from plimsoll.targets.local.target import LocalTarget, finished, local_facts
 from plimsoll.targets.local.watching import drift_of
 from plimsoll.targets.options import Options

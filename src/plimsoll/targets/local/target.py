@@ -13,12 +13,12 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.facts import Facts
 from plimsoll.planning.steps import Register, Serve, Step
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.base import Handle
 from plimsoll.targets.local.attempt import Attempt, Context, Outcome, Progress, failed
 from plimsoll.targets.local.limits import sweep
 from plimsoll.targets.local.models import model_registry
 from plimsoll.targets.local.servers import running_services, withdraw
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.sweep import end_leftovers
 from plimsoll.targets.local.versions import installed_version
 from plimsoll.targets.local.warden import Warden
@@ -96,7 +96,7 @@ class LocalTarget:
         try:
             outcome = yield from WORK[type(attempt.step.work)](attempt)
             if outcome.state == "done" and not attempt.stopped:
-                self.state.commit(attempt.step, outcome.result)
+                self.state.commit(attempt.step.key, outcome.result)
         except PlimsollError as error:
             outcome = failed(str(error), lasting=error.lasting)
         except OSError as error:

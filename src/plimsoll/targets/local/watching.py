@@ -14,9 +14,9 @@ import msgspec
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Serve
 from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.attempt import Attempt
 from plimsoll.targets.local.commands import base_environment, input_path
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.services import PROMISED, data_of, drift_watch, observer
 from plimsoll.telemetry.drift.reference_file import reference_file

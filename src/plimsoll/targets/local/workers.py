@@ -13,9 +13,9 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Share
+from plimsoll.state.logs import last_words
 from plimsoll.targets.local.attempt import Attempt
 from plimsoll.targets.local.limits import Limits
-from plimsoll.targets.local.logs import last_words
 from plimsoll.targets.local.memory_watch import session_memory
 from plimsoll.targets.local.warden import Ended, Process
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from plimsoll.application.model import Scale
+from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import Share
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
-from plimsoll.targets.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.providers import choose, never_zero

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from plimsoll.kubernetes.cluster import DRA, Cluster
 from plimsoll.planning.steps import Step
-from plimsoll.targets.kubernetes.cluster import DRA, Cluster
 from plimsoll.targets.kubernetes.manifests.pod import CLAIM
 
 Manifest = dict[str, Any]

@@ -8,8 +8,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from plimsoll.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, RAY, TRAINER, Cluster
 from plimsoll.planning.steps import Step, TrainGang
-from plimsoll.targets.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, RAY, TRAINER, Cluster
 from plimsoll.targets.kubernetes.manifests.ray_job import ray_job
 
 Manifest = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plimsoll.application.model import Scale
-from plimsoll.targets.kubernetes.cluster import KSERVE
+from plimsoll.kubernetes.cluster import KSERVE
 
 Manifest = dict[str, Any]
 _PREDICTOR = "-predictor"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plimsoll.runtime.errand import AUTHORITIES, WORK
+from plimsoll.runtime.pod_task import AUTHORITIES, WORK
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, authorities_mount
 
 Manifest = dict[str, Any]

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from plimsoll.kubernetes.cluster import MONITORING
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import MONITORING
 from plimsoll.telemetry.alerts import rule_groups
 from plimsoll.telemetry.dashboard import dashboard
 

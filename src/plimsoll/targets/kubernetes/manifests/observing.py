@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plimsoll.runtime.errand import REFERENCE, WORK
+from plimsoll.runtime.pod_task import REFERENCE, WORK
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.models import brought
 from plimsoll.targets.services import drift_watch, observer

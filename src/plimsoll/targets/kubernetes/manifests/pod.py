@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from plimsoll.application.model import Topology
+from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import Share, Step, TrainGang
-from plimsoll.runtime.errand import AUTHORITIES, ENDING, INPUTS, KEEPING, VARIABLE, WORK, Errand
+from plimsoll.runtime.pod_task import AUTHORITIES, ENDING, INPUTS, KEEPING, VARIABLE, WORK, Errand
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import Cluster
 
 Manifest = dict[str, Any]
 USER = 65532

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from plimsoll.kubernetes.cluster import RAY
 from plimsoll.planning.steps import Step
-from plimsoll.runtime.errand import DEPENDENCIES, RUNTIME
-from plimsoll.targets.kubernetes.cluster import RAY
+from plimsoll.runtime.pod_task import DEPENDENCIES, RUNTIME
 from plimsoll.targets.kubernetes.pods import INDEX
 
 Manifest = dict[str, Any]

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from plimsoll.application.model import Scale
+from plimsoll.kubernetes.cluster import KEDA, Cluster
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import KEDA, Cluster
 from plimsoll.targets.kubernetes.manifests.groups import Group
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD
 

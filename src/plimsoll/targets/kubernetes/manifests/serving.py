@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from plimsoll.runtime.errand import WORK
+from plimsoll.kubernetes.cluster import Cluster
+from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes.manifests.groups import Group, Served, grouped
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models

@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+from plimsoll.kubernetes.cluster import ENVOY, GATEWAY, Cluster
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.cluster import ENVOY, GATEWAY, Cluster
 from plimsoll.targets.kubernetes.manifests.groups import Group
 from plimsoll.targets.kubernetes.manifests.scaling import PATIENCE
 

@@ -15,5 +15,5 @@ def make_environment(attempt: Attempt) -> Progress:
     layer = attempt.context.images.of_environment(work.requirements, attempt.step.ingredients[0].digest)
     result: dict[str, object] = {"layer": layer, "outputs": []}
     attempt.context.state.fresh_work(attempt.step.key)
-    attempt.context.state.commit(attempt.step, result)
+    attempt.context.state.commit(attempt.step.key, result)
     return Outcome(state="done", result=result)

@@ -8,11 +8,11 @@ from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Fetch, RunCommand, Score, Step, TrainGang
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
-from plimsoll.targets.kubernetes.errands import errand_of, result_tag
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod, with_credentials
+from plimsoll.targets.kubernetes.pod_tasks import errand_of, result_tag
 from plimsoll.targets.kubernetes.watching import Watch, ended, gone, remove
 from plimsoll.targets.kubernetes.work.register import model_reference
 from plimsoll.targets.local.attempt import Outcome, failed

@@ -11,14 +11,14 @@ from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Serve, Share, Step
 from plimsoll.registry.models import ModelVersion
-from plimsoll.runtime.errand import Errand
+from plimsoll.runtime.pod_task import Errand
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.context import Attempt, Context
-from plimsoll.targets.kubernetes.errands import given
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.groups import Watched
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod
+from plimsoll.targets.kubernetes.pod_tasks import given
 from plimsoll.targets.kubernetes.watching import remove
 from plimsoll.targets.kubernetes.work.pods import carry, image_that_reads
 from plimsoll.targets.kubernetes.work.register import pushed

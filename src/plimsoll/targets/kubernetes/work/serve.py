@@ -10,20 +10,20 @@ from pathlib import Path
 from plimsoll.application.model import Scale
 from plimsoll.errors import MissingExtra
 from plimsoll.evidence.observation import Observation
+from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.objects import has_condition
+from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Serve, Step
 from plimsoll.registry.models import ModelVersion
 from plimsoll.runtime.proof import prove
 from plimsoll.targets.kubernetes import names, pods
-from plimsoll.targets.kubernetes.api import Api, Manifest
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
-from plimsoll.targets.kubernetes.forward import to_service
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
-from plimsoll.targets.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes.watching import LOOK
-from plimsoll.targets.kubernetes.work.leading import LEADING, apply, lead, let_go, there
+from plimsoll.targets.kubernetes.work.cutover import LEADING, apply, lead, let_go, there
 from plimsoll.targets.kubernetes.work.references import make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.local.attempt import Outcome, failed

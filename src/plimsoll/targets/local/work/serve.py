@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from plimsoll.planning.steps import Serve
 from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
-from plimsoll.targets.local.state import StateDirectory
 from plimsoll.targets.local.watching import drift_references, watched_by, write_monitoring
 from plimsoll.targets.services import service_file, shares_of
 

@@ -20,6 +20,7 @@ from plimsoll.planning.steps import TrainGang
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.outputs import argv_of, files_in, read_metrics
+from plimsoll.state.logs import last_words
 from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
 from plimsoll.targets.local.commands import (
     base_environment,
@@ -27,7 +28,6 @@ from plimsoll.targets.local.commands import (
     input_variables,
     python_for_scripts,
 )
-from plimsoll.targets.local.logs import last_words
 from plimsoll.targets.local.warden import Ended
 from plimsoll.targets.local.workers import Command, run_together
 

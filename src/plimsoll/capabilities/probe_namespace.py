@@ -14,7 +14,7 @@ from msgspec import Struct
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.secrets import without_secrets
-from plimsoll.targets.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
 
 LABEL = "plimsoll.dev/check"
 SHELL_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"

@@ -14,7 +14,7 @@ import msgspec
 
 from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
-from plimsoll.targets.kubernetes.contexts import named
+from plimsoll.kubernetes.kubeconfig import named
 
 Manifest = dict[str, Any]
 Item = TypeVar("Item")
@@ -73,7 +73,7 @@ class Api:
 
     def close(self) -> None:
         """Let go of connections, after those that still follow logs were ended: see `websocket`."""
-        from plimsoll.targets.kubernetes.websocket import shut
+        from plimsoll.kubernetes.websocket import shut
 
         deadline = time.monotonic() + _CLOSE_LIMIT
         while self._followed and time.monotonic() < deadline:
@@ -248,7 +248,7 @@ class Api:
         """A WebSocket of a subresource such as portforward; `send_bytes` and `receive_bytes` are its methods."""
         from httpx2.websockets import WebSocketClient
 
-        from plimsoll.targets.kubernetes.websocket import Session
+        from plimsoll.kubernetes.websocket import Session
 
         client = WebSocketClient(self._client, max_message_size_bytes=_LARGEST_MESSAGE, session_class=Session)
         return client.connect(place, subprotocols=[protocol], params=dict(parameters))

@@ -10,10 +10,10 @@ import msgspec
 import yaml
 
 from plimsoll.decoding import decodable
-from plimsoll.targets.kubernetes.api import Api, ApiError
-from plimsoll.targets.kubernetes.cluster import DRA, GATEWAY, KINDS, KUEUE, Cluster, Node, RegistryPlace
-from plimsoll.targets.kubernetes.objects import has_condition
-from plimsoll.targets.kubernetes.quantities import number
+from plimsoll.kubernetes.api import Api, ApiError
+from plimsoll.kubernetes.cluster import DRA, GATEWAY, KINDS, KUEUE, Cluster, Node, RegistryPlace
+from plimsoll.kubernetes.objects import has_condition
+from plimsoll.kubernetes.quantities import number
 
 PUBLIC = "kube-public"
 HOSTING = "local-registry-hosting"

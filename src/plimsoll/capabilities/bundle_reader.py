@@ -12,11 +12,11 @@ from msgspec import Struct
 from plimsoll.capabilities import checking
 from plimsoll.capabilities.facts import Facts, facts
 from plimsoll.capabilities.requirements import PROFILES
-from plimsoll.engine.journal import read_journal
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.bundle import MANIFEST, check_seal
+from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.observation import Observation
-from plimsoll.registry.keys import KeyRing
+from plimsoll.signing.keys import KeyRing
 
 DESCRIPTION = "check.json"
 

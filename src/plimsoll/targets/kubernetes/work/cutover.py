@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.targets.kubernetes.context import Attempt, Context
 from plimsoll.targets.kubernetes.housekeeping import leaving
 from plimsoll.targets.kubernetes.manifests.traffic import veiled

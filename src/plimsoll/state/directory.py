@@ -33,7 +33,6 @@ import msgspec
 
 from plimsoll.errors import TargetError
 from plimsoll.files import flush
-from plimsoll.planning.steps import Step
 
 NAME = ".plimsoll"
 LOCAL = "local"
@@ -100,20 +99,20 @@ class StateDirectory:
         (directory / "output").mkdir(parents=True)
         return directory
 
-    def commit(self, step: Step, result: Mapping[str, Any]) -> None:
+    def commit(self, key: str, result: Mapping[str, Any]) -> None:
         """Make the attempt's directory the result of its step. Whole or not at all, also through a kill."""
-        directory = self.work / step.key
+        directory = self.work / key
         for part in directory.iterdir():
             if part.name != "output":
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
         _write_through(directory / "result.json", msgspec.json.encode(result))
         _flush_tree(directory)
-        final = self.results / step.key
+        final = self.results / key
         if final.exists():
             shutil.rmtree(final)
         directory.rename(final)
         flush(self.results)
-        shutil.rmtree(self.checkpoints / step.key, ignore_errors=True)
+        shutil.rmtree(self.checkpoints / key, ignore_errors=True)
 
     def link_latest(self, step: str, key: str) -> None:
         """Let `latest/<verb>/<part>` lead to the files of a finished step, for people to find."""

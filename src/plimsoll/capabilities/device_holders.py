@@ -8,8 +8,8 @@ from typing import Any
 
 from plimsoll.capabilities.facts import Facts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.stage import Stage, described
-from plimsoll.targets.kubernetes.api import Manifest
+from plimsoll.capabilities.probe_namespace import Stage, described
+from plimsoll.kubernetes.api import Manifest
 
 LEVEL = "baseline"
 """The Pod Security level that `HOLDER` fits into."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plimsoll.errors import TargetError
 from plimsoll.planning.steps import Fetch, InputFile, RunCommand, Score, Step, TrainGang
-from plimsoll.runtime.errand import Errand, Given
+from plimsoll.runtime.pod_task import Errand, Given
 from plimsoll.targets.kubernetes.manifests.gang import host_names
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at
 from plimsoll.targets.kubernetes.results import Results

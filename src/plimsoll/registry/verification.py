@@ -14,11 +14,11 @@ from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import replace_file
-from plimsoll.registry import signing
-from plimsoll.registry.keys import TrustedKeys
 from plimsoll.registry.layout import CHUNK, TITLE, Descriptor, Manifest
 from plimsoll.registry.models import ModelVersion, checked_title, described
 from plimsoll.registry.repository import Repository
+from plimsoll.signing import dsse as signing
+from plimsoll.signing.keys import TrustedKeys
 
 PROOF = ".plimsoll"
 """The directory beside a model's files with what they are verified by: manifest.json, config.json, signature.json."""

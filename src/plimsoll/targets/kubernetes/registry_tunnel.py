@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from plimsoll.errors import TargetError
+from plimsoll.kubernetes.api import Api, ApiError
+from plimsoll.kubernetes.cluster import RegistryPlace
+from plimsoll.kubernetes.port_forward import Forward, ready_pod
 from plimsoll.registry.connection import Access
 from plimsoll.registry.references import parse
-from plimsoll.targets.kubernetes.api import Api, ApiError
-from plimsoll.targets.kubernetes.cluster import RegistryPlace
-from plimsoll.targets.kubernetes.forward import Forward, ready_pod
 
 
 class Door:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from plimsoll.engine.history import RunHistory, history
-from plimsoll.engine.journal import NAME, read_journal
 from plimsoll.engine.preparation import runs
 from plimsoll.errors import PlimsollError
-from plimsoll.targets.local.lock import holder
-from plimsoll.targets.local.state import StateDirectory
+from plimsoll.evidence.journal import NAME, read_journal
+from plimsoll.state.directory import StateDirectory
+from plimsoll.state.lock import holder
 
 
 def standing(state: StateDirectory, run: str | None = None) -> RunHistory:

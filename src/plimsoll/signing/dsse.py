@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from plimsoll.errors import ModelRefused
-from plimsoll.registry.keys import KeyRing, TrustedKeys
+from plimsoll.signing.keys import KeyRing, TrustedKeys
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"

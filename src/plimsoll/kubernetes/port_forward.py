@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from plimsoll.errors import TargetError
-from plimsoll.targets.kubernetes.api import Api
+from plimsoll.kubernetes.api import Api
 
 _PROTOCOL = "v4.channel.k8s.io"
 _CHUNK = 256 << 10

@@ -1,0 +1,1 @@
+"""Keys that sign, keys that are trusted, and DSSE envelopes."""

@@ -1,0 +1,1 @@
+"""What runs keep on disk beside the application file: directory, lock, logs. The same for every target."""
