@@ -9,9 +9,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plimsoll.application.checks import check
-from plimsoll.application.loading import ApplicationFile, load
+from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.table import KINDS
 
 GOOD = """\
 apiVersion: plimsoll.dev/v1alpha1
@@ -44,8 +45,8 @@ def loaded(directory: Path, text: str) -> ApplicationFile:
     path = directory / "plimsoll.yaml"
     path.write_text(text, encoding="utf-8")
     (directory / "orders.csv").write_text("a\n1\n")
-    file = load(path)
-    check(file)
+    file = KINDS.load(path)
+    KINDS.check(file)
     return file
 
 
@@ -58,9 +59,9 @@ def mistake(directory: Path, text: str) -> FileError:
 
 def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
     file = loaded(tmp_path, GOOD)
-    assert file.application.metadata.name == "maintenance"
-    assert file.application.spec.models["triage"].train.workers == 2
-    assert file.application.spec.models["triage"].accept == {"accuracy": ">= 0.9"}
+    assert file.application.name == "maintenance"
+    assert MODELS.of(file.application)["triage"].train.workers == 2
+    assert MODELS.of(file.application)["triage"].accept == {"accuracy": ">= 0.9"}
 
 
 @pytest.mark.parametrize(
@@ -81,7 +82,7 @@ def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
         ("source: orders.csv", "source: order.csv", "6:22", "did you mean 'orders.csv'?"),
         ("source: orders.csv", "sorce: orders.csv", "6:14", "did you mean 'source'?"),
         ("      run: python prepare.py\n", "", "7:5", "neither `source` nor `run`"),
-        ("      outputs: [train.parquet, live.parquet]\n", "", "7:5", "lacks `outputs`"),
+        ("      outputs: [train.parquet, live.parquet]\n", "", "7:5", "has no `outputs`"),
         ("[train.parquet, live", "[../train.parquet, live", "10:17", "not below $PLIMSOLL_OUTPUT"),
         ("input: features/live.parquet", "input: features", "23:37", "a batch scores one table"),
         ("    features:\n", "    orders:\n", "7:5", "'orders' stands here twice"),
@@ -91,7 +92,7 @@ def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
         ("services:\n    triage: {model: triage}", "services:\n    triage: {model: triage, scale: {min: 3, max: 2}}", "21:42", "scale.min is more than scale.max"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: other@1, weight: 10}]}\n  b", "21:59", "there is no model"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: triage, weight: 10}]}\n  b", "21:59", "is named twice"),
-        ("services:\n", "indexes: {a: {documents: orders, text: t, embed: m}}\n  services:\n", "20:13", "cannot run indexes"),
+        ("services:\n", "indexes: {a: {documents: orders, text: t, embed: m}}\n  services:\n", "20:13", "does not carry out indexes"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: triage, weight: 9}]}\n  b", "21:21", "sum to 99"),
         ("orders: {source: orders.csv}", "orders: {run: a, inputs: [features], outputs: [x]}", "6:30", "made from each other"),
         ("orders: {source", "orders: {source: [", "", "this is not YAML"),
@@ -120,7 +121,7 @@ def test_what_is_no_application_is_refused(tmp_path: Path, content: str) -> None
 
 def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="plimsoll init"):
-        load(tmp_path / "plimsoll.yaml")
+        KINDS.load(tmp_path / "plimsoll.yaml")
 
 
 def test_nested_aliases_cannot_fill_the_memory(tmp_path: Path) -> None:
@@ -168,4 +169,4 @@ def test_any_text_loads_or_is_told(text: str, tmp_path_factory: pytest.TempPathF
     path = tmp_path_factory.mktemp("file") / "plimsoll.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     with pytest.raises(FileError):
-        load(path)
+        KINDS.load(path)

@@ -9,6 +9,7 @@ import yaml
 from plimsoll.application.schema import json_schema
 from plimsoll.application.starter import write_starter
 from plimsoll.errors import FileError
+from plimsoll.kinds.table import KINDS
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*/plimsoll.yaml"))
 
@@ -19,7 +20,7 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
 def test_every_example_satisfies_the_schema(path: Path) -> None:
-    jsonschema.validate(yaml.safe_load(path.read_text()), json_schema())
+    jsonschema.validate(yaml.safe_load(path.read_text()), json_schema(KINDS.part_types))
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,7 @@ def test_typical_mistakes_are_refused_by_the_schema_too(old: str, new: str) -> N
     text = EXAMPLES[0].read_text()
     assert old in text
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(text.replace(old, new)), json_schema())
+        jsonschema.validate(yaml.safe_load(text.replace(old, new)), json_schema(KINDS.part_types))
 
 
 def test_the_starter_never_replaces_a_file(tmp_path: Path) -> None:

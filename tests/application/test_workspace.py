@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from plimsoll.application.checks import check
-from plimsoll.application.loading import load
-from plimsoll.application.workspace import Workspace, gather
+from plimsoll.application.workspace import Workspace
 from plimsoll.errors import FileError, TargetError
-from plimsoll.planning.build import keys_by_name, plan
+from plimsoll.kinds.table import KINDS
 from plimsoll.planning.changes import decisions
-from plimsoll.planning.facts import Facts
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.planner import keys_by_name
 
 APPLICATION = """\
 apiVersion: plimsoll.dev/v1alpha1
@@ -28,7 +27,7 @@ spec:
     triage: {train: {run: python -m jobs.train, inputs: [features], workers: 2}, accept: {accuracy: "> 0.5"}}
   services: {triage: {model: triage}}
 """
-FACTS = Facts(target="local", cpu=2.0, memory=2**30)
+FACTS = TargetFacts(target="local", cpu=2.0, memory=2**30)
 Keys = Callable[[], dict[str, str]]
 
 
@@ -49,9 +48,9 @@ def keys(tmp_path: Path) -> Keys:
         (tmp_path / name).write_text(text)
 
     def keys() -> dict[str, str]:
-        file = load(tmp_path / "plimsoll.yaml")
-        check(file)
-        return dict(keys_by_name(plan(file.application, gather(file, tmp_path / "digests.json"), FACTS)))
+        file = KINDS.load(tmp_path / "plimsoll.yaml")
+        KINDS.check(file)
+        return dict(keys_by_name(KINDS.plan(file, KINDS.workspace(file, tmp_path / "digests.json"), FACTS)))
 
     return keys
 
@@ -135,10 +134,10 @@ def test_what_lies_at_an_address_is_known_by_its_entity_tag(tmp_path: Path) -> N
             (tmp_path / name).parent.mkdir(exist_ok=True)
             (tmp_path / name).write_text("")
         (tmp_path / "plimsoll.yaml").write_text(text)
-        file = load(tmp_path / "plimsoll.yaml")
+        file = KINDS.load(tmp_path / "plimsoll.yaml")
 
         def workspace() -> Workspace:
-            return gather(file, tmp_path / "digests.json")
+            return KINDS.workspace(file, tmp_path / "digests.json")
 
         first = workspace().sources
         assert workspace().sources == first
@@ -146,16 +145,16 @@ def test_what_lies_at_an_address_is_known_by_its_entity_tag(tmp_path: Path) -> N
         assert workspace().sources != first
         server.shutdown()
     with pytest.raises(TargetError, match="does not answer"):
-        gather(file, tmp_path / "digests.json")
+        KINDS.workspace(file, tmp_path / "digests.json")
 
 
 def test_the_plan_says_why_a_step_would_run(keys: Keys, tmp_path: Path) -> None:
     keys()
-    file = load(tmp_path / "plimsoll.yaml")
-    old = plan(file.application, gather(file, tmp_path / "d"), FACTS)
+    file = KINDS.load(tmp_path / "plimsoll.yaml")
+    old = KINDS.plan(file, KINDS.workspace(file, tmp_path / "d"), FACTS)
     (tmp_path / "prepare.py").write_text("changed = 1\n")
     (tmp_path / "orders.csv").write_text("changed\n")
-    new = plan(file.application, gather(file, tmp_path / "d"), FACTS)
+    new = KINDS.plan(file, KINDS.workspace(file, tmp_path / "d"), FACTS)
     made = {one.step: one for one in decisions(new, {step.name: step.ingredients for step in old.steps}, ["run/other"])}
     assert made["fetch/orders"].why == "data changed: orders"
     assert "code changed: prepare.py" in made["run/features"].why

@@ -108,7 +108,7 @@ def test_an_interrupt_ends_all_children_within_five_seconds_and_says_how_to_go_o
     _, errors = process.communicate(timeout=30)
     assert time.monotonic() - began < 5
     assert process.returncode == 128 + number
-    assert "plimsoll run -f plimsoll.yaml` goes on" in errors
+    assert "plimsoll run -f plimsoll.yaml` resumes" in errors
     assert marked(tmp_path) == []
 
 
@@ -165,7 +165,7 @@ def test_a_gang_too_large_for_the_machine_is_refused_before_anything_starts(tmp_
     write(tmp_path, f"  models:\n    m: {{train: {train}}}\n")
     ended = plimsoll("run")
     assert ended.returncode == 2
-    assert "900 workers of train/m want 900 processor cores together" in ended.stderr
+    assert "900 workers of train/m request 900 processor cores together" in ended.stderr
     assert "plimsoll.yaml:6:" in ended.stderr
     assert not (tmp_path / "started").exists()
 

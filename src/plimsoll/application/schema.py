@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from plimsoll.application.model import API_VERSION, Application
+from plimsoll.application.application import API_VERSION, PartTypes
 
 
-def json_schema() -> dict[str, Any]:
+def json_schema(parts: PartTypes) -> dict[str, Any]:  # Any: a JSON document
     """Draft 2020-12, for editors that check and complete YAML."""
-    (root,), components = msgspec.json.schema_components([Application], ref_template="#/$defs/{name}")
+    (root,), components = msgspec.json.schema_components([parts.document()], ref_template="#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"https://{API_VERSION}/application.json",

@@ -15,7 +15,6 @@ from msgspec import Struct
 from plimsoll.application.code import code_files, matching
 from plimsoll.application.digests import Digests
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.model import Dataset
 from plimsoll.application.places import shown
 from plimsoll.errors import FileError
 
@@ -32,53 +31,63 @@ class Workspace(Struct, frozen=True, kw_only=True):
     environment: tuple[str, str] = ("python", "")
 
 
-def gather(file: ApplicationFile, memory: Path) -> Workspace:
-    """Look at everything that a checked file names. `memory` is where digests are remembered.
+class NamedSource(Struct, frozen=True, kw_only=True):
+    """A source that the file names: a path or an address, and where in the file it stands."""
+
+    name: str
+    source: str
+    sha256: str | None
+    at: tuple[str | int, ...]
+
+
+class NamedCommand(Struct, frozen=True, kw_only=True):
+    """A command line that the file names for a step, with its `code` patterns; `at` is the mapping that holds both."""
+
+    step: str
+    command: str
+    code: tuple[str, ...]
+    at: tuple[str | int, ...]
+
+
+def gather(
+    file: ApplicationFile, sources: Iterable[NamedSource], commands: Iterable[NamedCommand], memory: Path
+) -> Workspace:
+    """Work out the digests of everything that a checked file names. `memory` is where digests are remembered.
 
     Raises FileError for a path that cannot be read, TargetError for an address that does not answer.
     """
     digests = Digests(memory)
-    spec = file.application.spec
-    sources = {name: _source(file, name, part, digests) for name, part in spec.datasets.items() if part.source}
-    commands: dict[str, tuple[str | None, tuple[str, ...], tuple[str, ...]]] = {
-        f"run/{name}": (part.run, part.code, ("datasets", name)) for name, part in spec.datasets.items() if part.run
-    }
-    commands |= {
-        f"train/{name}": (model.train.run, model.train.code, ("models", name, "train"))
-        for name, model in spec.models.items()
-    }
-    code = {name: _code(file, digests, *about) for name, about in commands.items()}
-    environment = _environment(file, digests) if commands else ("python", "")
+    found = {each.name: _source(file, each, digests) for each in sources}
+    code = {each.step: _code(file, digests, each) for each in commands}
+    environment = _environment(file, digests) if code else ("python", "")
     digests.remember()
-    return Workspace(sources=sources, code=code, environment=environment)
+    return Workspace(sources=found, code=code, environment=environment)
 
 
-def _source(file: ApplicationFile, name: str, part: Dataset, digests: Digests) -> str:
-    source = part.source or ""
+def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
+    source = named.source
     if "://" not in source:
-        return _digest(file, digests, file.directory / source, "spec", "datasets", name, "source")
-    if part.sha256 is not None:
+        return _digest(file, digests, file.directory / source, *named.at)
+    if named.sha256 is not None:
         # The content is pinned: no need to ask the network what it is.
-        return part.sha256
+        return named.sha256
     from plimsoll.application.addresses import identity
 
     return hashlib.sha256(f"{source}\0{identity(source)}".encode()).hexdigest()
 
 
-def _code(
-    file: ApplicationFile, digests: Digests, command: str | None, patterns: Iterable[str], at: tuple[str, ...]
-) -> tuple[tuple[str, str], ...]:
-    paths = dict.fromkeys(code_files(command or "", file.directory))
-    for number, pattern in enumerate(patterns):
+def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[str, str], ...]:
+    paths = dict.fromkeys(code_files(named.command, file.directory))
+    for number, pattern in enumerate(named.code):
         matches = matching(pattern, file.directory)
         if not matches:
-            where = file.where("spec", *at, "code", number)
+            where = file.where(*named.at, "code", number)
             raise FileError(f"'{pattern}' matches no file", where=where, hint="paths are relative to the file")
         paths |= dict.fromkeys(matches)
-    named = (
-        (os.path.relpath(path, file.directory), _digest(file, digests, path, "spec", *at, "run")) for path in paths
+    digested = (
+        (os.path.relpath(path, file.directory), _digest(file, digests, path, *named.at, "run")) for path in paths
     )
-    return tuple(sorted(named))
+    return tuple(sorted(digested))
 
 
 def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int) -> str:
@@ -89,7 +98,7 @@ def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int)
 
 
 def _environment(file: ApplicationFile, digests: Digests) -> tuple[str, str]:
-    requirements = file.application.spec.environment.requirements
+    requirements = file.application.environment.requirements
     if requirements is None:
         return "python", _own_python()
     content = [

@@ -5,11 +5,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from plimsoll.errors import FileError
+
+if TYPE_CHECKING:
+    from plimsoll.state.directory import StateDirectory
+    from plimsoll.targets.port import Target
+
+LOCAL = "local"
+"""The default of `--target`; see `plimsoll.targets.table`."""
 
 FILE = "plimsoll.yaml"
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -37,19 +44,24 @@ def target_option(function: Command) -> Command:
     """`--target` and `--namespace`."""
     for decorate in (
         click.option("--namespace", default=None, help="The namespace on a cluster; the application's name otherwise."),
-        click.option("--target", default="local", show_default=True, help="local, or a context of the kubeconfig."),
+        click.option("--target", default=LOCAL, show_default=True, help="local, or a context of the kubeconfig."),
     ):
         function = decorate(function)
     return function
 
 
 def provider_options(function: Command) -> Command:
-    """What a run on a cluster may be told."""
+    """Options of a run on a cluster."""
     for decorate in (
-        click.option("--prefer", multiple=True, metavar="PROVIDER", help="Rather this, such as jobset or podgroup."),
-        click.option("--base", default=None, metavar="IMAGE", help="The image that code is laid upon, on a cluster."),
         click.option(
-            "--registry", default=None, metavar="HOST/PATH", help="Where a cluster's images, models and results lie."
+            "--prefer", multiple=True, metavar="PROVIDER", help="Prefer this provider, for example jobset or podgroup."
+        ),
+        click.option("--base", default=None, metavar="IMAGE", help="Base image for the layers of your code."),
+        click.option(
+            "--registry",
+            default=None,
+            metavar="HOST/PATH",
+            help="Registry for images, models and results, reached by nodes, pods and this machine.",
         ),
     ):
         function = decorate(function)
@@ -61,36 +73,44 @@ def application_file(path: Path) -> Path:
     return path / FILE if path.is_dir() else path
 
 
-def state_beside(path: Path, target: str = "local", *, make: bool = False) -> Any:
+def state_beside(path: Path, target: str = LOCAL, *, make: bool = False) -> StateDirectory:
     """The state directory of an application; `make` makes it beside a file that is there.
 
     Raises FileError when the application has never been run there, TargetError when it cannot be made.
     """
-    from plimsoll.state.directory import LOCAL, StateDirectory
+    from plimsoll.state.directory import StateDirectory
 
     file = application_file(path)
     state = StateDirectory(file.absolute().parent, target)
     if make and file.exists():
         state.make()
     if not state.root.is_dir():
-        there = "here" if target == LOCAL else f"on {target}"
-        missing = f"nothing has been run {there}" if file.exists() else "there is no such application file"
-        option = "" if target == LOCAL else f" --target {target}"
-        hint = f"plimsoll run -f {file}{option}" if file.exists() else "name it with -f"
+        missing = f"nothing has been run {on_target(target)}" if file.exists() else "there is no such application file"
+        hint = run_command(file, target) if file.exists() else "name it with -f"
         raise FileError(missing, where=str(file), hint=hint)
     return state
 
 
-def site_beside(path: Path, target: str, namespace: str | None) -> Any:
-    """The site of an application on a target. Raises FileError when it has never been run there."""
-    from plimsoll.application.loading import load
-    from plimsoll.engine.sites import Options, site_of
+def target_beside(path: Path, name: str, namespace: str | None = None) -> Target:
+    """The target of an application that has been run there. Raises FileError when it has not."""
+    from plimsoll.engine.preparation import target_for
+    from plimsoll.kinds.table import KINDS
+    from plimsoll.targets.options import TargetOptions
 
-    state_beside(path, target)
-    file = load(application_file(path))
-    site = site_of(target, file.directory, file.application.metadata.name, Options(namespace=namespace))
-    click.get_current_context().call_on_close(site.close)
-    return site
+    state_beside(path, name)
+    target = target_for(KINDS.load(application_file(path)), name, TargetOptions(namespace=namespace))
+    click.get_current_context().call_on_close(target.close)
+    return target
+
+
+def on_target(target: str) -> str:
+    """Where something is, in words: `here` for this machine."""
+    return "here" if target == LOCAL else f"on {target}"
+
+
+def run_command(file: Path, target: str) -> str:
+    """The command line that runs an application on a target."""
+    return f"plimsoll run -f {file}{'' if target == LOCAL else f' --target {target}'}"
 
 
 def print_json(value: Any) -> None:

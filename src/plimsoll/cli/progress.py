@@ -6,21 +6,35 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.run_events import (
+    AttemptFailed,
+    RendezvousReady,
+    RunEvent,
+    RunPlanned,
+    StepEnded,
+    StepStarted,
+    Waiting,
+    event_of,
+)
+from plimsoll.kinds.table import KINDS
 from plimsoll.state.logs import last_words
+from plimsoll.state.results import Result, restored
 
 SIGN_OF_LIFE = 10.0
 """Seconds of silence after which a running step is mentioned again."""
 
 
 class Progress:
-    """A listener of the engine that prints lines."""
+    """A listener of the engine that prints lines. `results` are the types of results by verb."""
 
-    def __init__(self, write: Callable[[str], None], logs: Path) -> None:
+    def __init__(
+        self, write: Callable[[str], None], logs: Path, results: Mapping[str, type[Result]] | None = None
+    ) -> None:
         self._write = write
         self._logs = logs
+        self._results = KINDS.results if results is None else results
         self._lock = threading.Lock()
         self._running: dict[str, float] = {}
         self._wide = 0
@@ -29,10 +43,26 @@ class Progress:
 
     def __call__(self, seen: Observation) -> None:
         """Show one observation, if it is worth a line."""
-        show = getattr(self, "_on_" + seen.event.replace("-", "_"), None)
-        if show:
+        event = event_of(seen)
+        if event is not None:
             with self._lock:
-                show(seen.subject, seen.fact)
+                self._show(seen.subject, event)
+
+    def _show(self, step: str, event: RunEvent) -> None:
+        match event:
+            case RunPlanned():
+                self._planned(event)
+            case StepStarted():
+                self._running[step] = time.monotonic()
+                self._line("▸", step, "started")
+            case RendezvousReady():
+                self._line("·", step, f"rendezvous at {event.address}")
+            case Waiting():
+                self._line("·", step, f"waiting: {event.reason}")
+            case AttemptFailed(again_in=float() as pause):
+                self._line("!", step, f"{event.reason}; again in {pause:g} s")
+            case StepEnded():
+                self._ended(step, event)
 
     def close(self) -> None:
         """No more signs of life."""
@@ -41,37 +71,25 @@ class Progress:
     def _line(self, sign: str, step: str, text: str) -> None:
         self._write(f"  {sign} {step:<{self._wide}}  {text}".rstrip())
 
-    def _on_run_planned(self, _: str, fact: Mapping[str, Any]) -> None:
-        self._wide = max((len(step["name"]) for step in fact["steps"]), default=0)
-        self._write(f"{fact['application']} on {fact['target']}, run {fact['run']}")
-        if fact.get("left_over"):
-            self._write(f"  ended {fact['left_over']} processes that an interrupted run had left")
+    def _planned(self, event: RunPlanned) -> None:
+        self._wide = max((len(step.name) for step in event.steps), default=0)
+        self._write(f"{event.application} on {event.target}, run {event.run}")
+        if event.left_over:
+            self._write(f"  ended {event.left_over} processes that an interrupted run had left")
 
-    def _on_step_started(self, step: str, _: Mapping[str, Any]) -> None:
-        self._running[step] = time.monotonic()
-        self._line("▸", step, "started")
-
-    def _on_rendezvous_ready(self, step: str, fact: Mapping[str, Any]) -> None:
-        self._line("·", step, f"rendezvous at {fact['address']}")
-
-    def _on_waiting(self, step: str, fact: Mapping[str, Any]) -> None:
-        self._line("·", step, f"waiting: {fact['reason']}")
-
-    def _on_attempt_failed(self, step: str, fact: Mapping[str, Any]) -> None:
-        if fact["again_in"] is not None:
-            self._line("!", step, f"{fact['reason']}; again in {fact['again_in']:g} s")
-
-    def _on_step_ended(self, step: str, fact: Mapping[str, Any]) -> None:
+    def _ended(self, step: str, event: StepEnded) -> None:
         began = self._running.pop(step, None)
         took = f"{time.monotonic() - began:.1f} s" if began is not None else ""
-        if fact["state"] == "done":
-            self._line("✓", step, "cached" if fact["cached"] else "  ".join([took, _figure(fact["result"])]))
-        elif fact["state"] == "failed":
-            self._line("✗", step, f"failed: {fact['reason']}")
+        if event.state == "done":
+            shape = self._results.get(step.partition("/")[0], Result)
+            figure = (restored(event.result, shape) or Result()).figure()
+            self._line("✓", step, "cached" if event.cached else "  ".join([took, figure]))
+        elif event.state == "failed":
+            self._line("✗", step, f"failed: {event.reason}")
             for line in _tail(self._logs / step):
                 self._write(f"      {line}")
         else:
-            self._line("-", step, f"{fact['state']}: {fact['reason']}")
+            self._line("-", step, f"{event.state}: {event.reason}")
 
     def _show_signs_of_life(self) -> None:
         while not self._over.wait(SIGN_OF_LIFE):
@@ -80,19 +98,6 @@ class Progress:
                     newest = max((self._logs / step).glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
                     said = last_words(newest, 80) if newest else ""
                     self._line("…", step, f"{time.monotonic() - began:.0f} s  {said}")
-
-
-def _figure(result: Mapping[str, Any]) -> str:
-    """The most telling figure of a result."""
-    if "version" in result:
-        words = "accepted" if result["accepted"] else "not accepted: " + "; ".join(result["refusals"])
-        return f"version {result['version']}, {words}"
-    if "latency_ms" in result:
-        return f"answered in {result['latency_ms']:.1f} ms{' at ' + result['url'] if result.get('url') else ''}"
-    if "rows" in result:
-        return f"{result['rows']} rows"
-    figures = [(name, value) for name, value in (result.get("metrics") or {}).items() if "baseline" not in name]
-    return ", ".join(f"{name} {value:.4g}" for name, value in figures[:3])
 
 
 def _tail(directory: Path, count: int = 5) -> list[str]:

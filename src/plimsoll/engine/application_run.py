@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 from plimsoll.engine.history import RunHistory, history
-from plimsoll.engine.preparation import Prepared, runs
+from plimsoll.engine.preparation import Prepared
 from plimsoll.engine.runner import Engine
-from plimsoll.evidence.journal import NAME, Journal, read_journal
+from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.state.lock import RunLock
-from plimsoll.targets.base import Session
+from plimsoll.targets.port import Session
 
 LOOK = 0.2
 """Seconds between two looks at whether services are up."""
@@ -36,7 +37,7 @@ class ApplicationRun:
 
     def carry_out(
         self,
-        listener: Callable[[Observation], None],
+        listener: Callable[[Observation], None] = lambda _: None,
         on_services_up: Callable[[RunHistory], None] = lambda _: None,
     ) -> RunHistory:
         """Run to the end, or until stopped; with `watch`, keep services up until stopped.
@@ -47,47 +48,59 @@ class ApplicationRun:
         state.make()
         lock = RunLock(state.lock)
         lock.acquire(self.id, self.prepared.plan.application)
-        target = self.prepared.site.open(self.id, watch=self.watch)
-        journal = Journal(state.runs / self.id / NAME)
-        engine = Engine(target, journal, listener=listener)
+        session = self.prepared.target.open(self.id, watch=self.watch)
+        journal = Journal(state.journal(self.id))
+        engine = Engine(session, journal, listener=listener)
         stopper = threading.Thread(target=self._stop_when_asked, args=(engine,), daemon=True)
         stopper.start()
         try:
-            left_over = target.begin()
-            about: dict[str, Any] = {"run": self.id, "file": str(self.prepared.file.path), "left_over": left_over}
-            before = runs(state)[:-1]
+            left_over = session.begin()
+            before = state.run_ids()[:-1]
             outcome = engine.run(
-                self.prepared.plan, self.prepared.facts, **about, resumes=before[-1] if before else None
+                self.prepared.plan,
+                self.prepared.facts,
+                run=self.id,
+                file=str(self.prepared.file.path),
+                left_over=left_over,
+                resumes=before[-1] if before else None,
             )
-            self._link_results(journal)
+            self._link_results(session)
             if self.watch and outcome == "done":
-                on_services_up(history(read_journal(journal.path)))
-                self._keep_up(engine, target)
+                on_services_up(self._history())
+                self._keep_up(engine, session)
         finally:
             self._stopping.set()
-            target.close()
+            session.close()
             journal.close()
             lock.release()
-        return history(read_journal(journal.path))
+        return self._history()
 
     def stop(self) -> None:
         """End the run within seconds."""
         self._stopping.set()
 
-    def _link_results(self, journal: Journal) -> None:
-        for step in history(read_journal(journal.path)).steps:
-            here = self.prepared.state.output(step.key).is_dir()
-            if step.state == "done" and here and step.result.get("outputs") and "path" not in step.result:
-                self.prepared.state.link_latest(step.name, step.key)
+    def _history(self) -> RunHistory:
+        return history(read_journal(self.prepared.state.journal(self.id)), self.prepared.kinds.results)
+
+    def _link_results(self, session: Session) -> None:
+        """Have the files of finished steps where people look for them."""
+        done = {step.name for step in self._history().steps if step.state == "done" and step.result.outputs}
+        for step in self.prepared.plan.steps:
+            if step.name in done:
+                with contextlib.suppress(PlimsollError, OSError):
+                    # The run is done without them: the next one fetches what could not be fetched now.
+                    session.fetch(step)
+                if any(self.prepared.state.output(step.key).glob("*")):
+                    self.prepared.state.link_latest(step.name, step.key)
 
     def _stop_when_asked(self, engine: Engine) -> None:
         """On a thread of its own, for a signal handler must not wait for locks."""
         self._stopping.wait()
         engine.stop()
 
-    def _keep_up(self, engine: Engine, target: Session) -> None:
+    def _keep_up(self, engine: Engine, session: Session) -> None:
         """Start a service again when its server has died."""
         while not self._stopping.is_set():
-            for name, words in target.fallen():
+            for name, words in session.fallen():
                 engine.again(self.prepared.plan.step(f"serve/{name}"), words)
             time.sleep(LOOK)

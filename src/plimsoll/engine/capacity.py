@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from plimsoll.planning.facts import Facts
-from plimsoll.planning.steps import Step
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.steps import AnyStep
 
 _ROUNDING = 1e-9
-"""Ten shares of 0.1 are one core, whatever binary fractions say."""
+"""Ten times 0.1 are one core, whatever binary fractions say."""
 
 
-class Room:
-    """Counts cores, memory and accelerators. A gang takes all of its workers' shares at once."""
+class FreeCapacity:
+    """Counts cores, memory and accelerators. A gang takes what all of its workers hold at once."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: TargetFacts) -> None:
         self._facts = facts
-        self.taken: dict[str, Step] = {}
+        self.taken: dict[str, AnyStep] = {}
 
-    def take(self, step: Step) -> bool:
+    def take(self, step: AnyStep) -> bool:
         """Take what the step needs, if it is free."""
         steps = [*self.taken.values(), step]
-        cores = sum(one.workers * one.share.cores for one in steps)
-        memory = sum(one.workers * (one.share.memory or 0) for one in steps)
-        accelerators = sum(one.workers * one.share.accelerators for one in steps)
+        cores = sum(one.workers * one.resources.cores for one in steps)
+        memory = sum(one.workers * (one.resources.memory or 0) for one in steps)
+        accelerators = sum(one.workers * one.resources.accelerators for one in steps)
         fits = (
             cores <= self._facts.cpu + _ROUNDING
             and memory <= self._facts.memory
@@ -31,6 +31,6 @@ class Room:
             self.taken[step.name] = step
         return fits
 
-    def give_back(self, step: Step) -> None:
+    def give_back(self, step: AnyStep) -> None:
         """The step has ended."""
         self.taken.pop(step.name, None)

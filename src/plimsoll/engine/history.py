@@ -1,35 +1,28 @@
-"""What happened in a run, worked out from its observations and from nothing else.
-
-Events, by who writes them:
-
-    engine   run-planned     run, application, target, file, steps (list of name, key, needs, workers)
-             step-started    key
-             attempt-failed  attempt, reason, again_in (seconds until the next attempt)
-             step-ended      state (`done`, `failed`, `skipped`, `stopped`), cached, reason, result
-             defect          trace (of an error in the engine or a target that nobody foresaw)
-             run-ended       state (`done`, `failed`, `stopped`), reason
-    target   worker-started  rank, pid, attempt
-             rendezvous-ready  address, attempt
-             worker-ended    rank, attempt, code (exit status, or `None`), signal (number, or `None`),
-                             cpu_seconds, peak_memory (bytes)
-             attempt-ended   attempt, outcome (`done`, `failed`, `stopped`), reason, result
-
-`result` of a step, by its verb: always `outputs` (list of `name`, `size`) where it leaves files and `metrics` (name to
-number) where it left figures; `train` has `checkpoints` (count); `register` has `version`, `digest`, `accepted` and
-`refusals` (list of sentences); `serve` has `url` (while it is up), `seconds_to_ready` and `latency_ms` of the proof;
-`score` has `rows` and `seconds`.
-"""
+"""What happened in a run, worked out from its observations and from nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.run_events import (
+    AttemptEnded,
+    AttemptFailed,
+    RunEnded,
+    RunEvent,
+    RunPlanned,
+    StepEnded,
+    StepStarted,
+    WorkerEnded,
+    WorkerStarted,
+    event_of,
+)
+from plimsoll.kinds.table import KINDS
+from plimsoll.state.results import Result, restored
 
 
 class WorkerHistory(Struct, frozen=True, kw_only=True):
@@ -47,7 +40,10 @@ class WorkerHistory(Struct, frozen=True, kw_only=True):
 
 
 class StepHistory(Struct, frozen=True, kw_only=True):
-    """One step of a run. `state` is `waiting`, `running`, `done`, `failed`, `skipped` or `stopped`."""
+    """One step of a run. `state` is `waiting`, `running`, `done`, `failed`, `skipped` or `stopped`.
+
+    `result` is of the step's own type; an empty one while the step is not done.
+    """
 
     name: str
     key: str
@@ -60,7 +56,17 @@ class StepHistory(Struct, frozen=True, kw_only=True):
     attempts: int = 0
     failures: tuple[str, ...] = ()
     workers: tuple[WorkerHistory, ...] = ()
-    result: Mapping[str, Any] = {}
+    result: Result = Result()
+
+    @property
+    def verb(self) -> str:
+        """What the step does."""
+        return self.name.partition("/")[0]
+
+    @property
+    def part(self) -> str:
+        """The part of the file that it belongs to."""
+        return self.name.partition("/")[2]
 
     @property
     def seconds(self) -> float:
@@ -70,7 +76,7 @@ class StepHistory(Struct, frozen=True, kw_only=True):
     @property
     def metrics(self) -> Mapping[str, float]:
         """The figures that the step left in metrics.json."""
-        return self.result.get("metrics") or {}
+        return self.result.metrics
 
 
 class RunHistory(Struct, frozen=True, kw_only=True):
@@ -99,73 +105,80 @@ class RunHistory(Struct, frozen=True, kw_only=True):
         raise KeyError(name)
 
 
-def history(observations: Iterable[Observation]) -> RunHistory:
-    """The run that these observations tell of, in their order. Raises ValueError when no plan is among them."""
+def history(observations: Iterable[Observation], results: Mapping[str, type[Result]] | None = None) -> RunHistory:
+    """The run that these observations record, in their order.
+
+    `results` are the types of results by verb; those of the kinds that come with plimsoll when left out. Raises
+    ValueError when no plan is among the observations.
+    """
+    shapes = KINDS.results if results is None else results
     run: RunHistory | None = None
     steps: dict[str, StepHistory] = {}
     for seen in observations:
-        if seen.event == "run-planned":
-            run = _planned(seen)
+        event = event_of(seen)
+        if isinstance(event, RunPlanned):
+            run = _planned(event, seen.at)
             steps = {step.name: step for step in run.steps}
-        elif run and seen.event == "run-ended":
-            run = replace(run, state=seen.fact["state"], reason=seen.fact.get("reason", ""), ended=seen.at)
-        elif seen.subject in steps:
-            steps[seen.subject] = _after(steps[seen.subject], seen)
+        elif run and isinstance(event, RunEnded):
+            run = replace(run, state=event.state, reason=event.reason, ended=seen.at)
+        elif event is not None and seen.subject in steps:
+            steps[seen.subject] = _after(steps[seen.subject], event, seen.at, shapes)
     if run is None:
         raise ValueError("no plan among the observations")
     return replace(run, steps=tuple(steps.values()))
 
 
-def _planned(seen: Observation) -> RunHistory:
-    fact = seen.fact
-    steps = tuple(
-        StepHistory(name=step["name"], key=step["key"], needs=tuple(step.get("needs", ()))) for step in fact["steps"]
-    )
+def _planned(event: RunPlanned, at: datetime) -> RunHistory:
     return RunHistory(
-        run=fact["run"],
-        application=fact["application"],
-        target=fact["target"],
-        file=fact.get("file", ""),
-        started=seen.at,
-        steps=steps,
+        run=event.run,
+        application=event.application,
+        target=event.target,
+        file=event.file,
+        started=at,
+        steps=tuple(StepHistory(name=step.name, key=step.key, needs=step.needs) for step in event.steps),
     )
 
 
-def _after(step: StepHistory, seen: Observation) -> StepHistory:
-    fact = seen.fact
-    if seen.event == "step-started":
-        return replace(step, state="running", started=seen.at)
-    if seen.event == "step-ended":
-        return replace(
-            step,
-            state=fact["state"],
-            cached=bool(fact.get("cached")),
-            started=step.started or seen.at,
-            ended=seen.at,
-            reason=fact.get("reason", ""),
-            result=fact.get("result") or {},
-        )
-    if seen.event == "attempt-failed":
-        return replace(step, failures=(*step.failures, fact["reason"]))
-    if seen.event == "attempt-ended":
-        return replace(step, attempts=max(step.attempts, fact["attempt"]))
-    if seen.event == "worker-started":
-        worker = WorkerHistory(rank=fact["rank"], pid=fact["pid"], attempt=fact["attempt"], started=seen.at)
-        return replace(step, workers=(*step.workers, worker))
-    if seen.event == "worker-ended":
-        return replace(step, workers=tuple(_worker_after(worker, seen) for worker in step.workers))
-    return step
+def _after(step: StepHistory, event: RunEvent, at: datetime, shapes: Mapping[str, type[Result]]) -> StepHistory:
+    match event:
+        case StepStarted():
+            return replace(step, state="running", started=at)
+        case StepEnded():
+            return _ended(step, event, at, shapes)
+        case AttemptFailed():
+            return replace(step, failures=(*step.failures, event.reason))
+        case AttemptEnded():
+            return replace(step, attempts=max(step.attempts, event.attempt))
+        case WorkerStarted():
+            worker = WorkerHistory(rank=event.rank, pid=event.pid, attempt=event.attempt, started=at)
+            return replace(step, workers=(*step.workers, worker))
+        case WorkerEnded():
+            return replace(step, workers=tuple(_worker_after(worker, event, at) for worker in step.workers))
+        case _:
+            return step
 
 
-def _worker_after(worker: WorkerHistory, seen: Observation) -> WorkerHistory:
-    fact = seen.fact
-    if worker.ended or (worker.rank, worker.attempt) != (fact["rank"], fact["attempt"]):
+def _ended(step: StepHistory, event: StepEnded, at: datetime, shapes: Mapping[str, type[Result]]) -> StepHistory:
+    result = restored(event.result, shapes.get(step.verb, Result)) if event.state == "done" else None
+    return replace(
+        step,
+        state=event.state,
+        cached=event.cached,
+        started=step.started or at,
+        ended=at,
+        reason=event.reason,
+        result=result or restored(event.result, Result) or Result(),
+    )
+
+
+def _worker_after(worker: WorkerHistory, event: WorkerEnded, at: datetime) -> WorkerHistory:
+    if worker.ended or (worker.rank, worker.attempt) != (event.rank, event.attempt):
         return worker
     return replace(
         worker,
-        ended=seen.at,
-        code=fact.get("code"),
-        signal=fact.get("signal"),
-        cpu_seconds=fact.get("cpu_seconds", 0.0),
-        peak_memory=fact.get("peak_memory", 0),
+        ended=at,
+        code=event.code,
+        signal=event.signal,
+        cpu_seconds=event.cpu_seconds,
+        peak_memory=event.peak_memory,
     )

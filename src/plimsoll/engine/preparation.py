@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from plimsoll.application.checks import check
-from plimsoll.application.loading import ApplicationFile, load
-from plimsoll.application.workspace import gather
-from plimsoll.engine.sites import Options, site_of
+from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, PlimsollError
-from plimsoll.evidence.journal import NAME, read_journal
-from plimsoll.planning.build import plan
+from plimsoll.evidence.journal import read_journal
+from plimsoll.evidence.run_events import RunPlanned, event_of
+from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
-from plimsoll.planning.facts import Facts
+from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import Ingredient, Plan
-from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.base import Site
+from plimsoll.state.directory import LOCAL, StateDirectory
+from plimsoll.targets.features import CONTAINER_IMAGES
+from plimsoll.targets.options import TargetOptions
+from plimsoll.targets.port import Target
+from plimsoll.targets.table import target_of
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -27,70 +27,88 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
     file: ApplicationFile
     plan: Plan
-    facts: Facts
-    site: Site
+    facts: TargetFacts
+    target: Target
+    kinds: Kinds = KINDS
 
     @property
     def state(self) -> StateDirectory:
         """What runs on the target keep on this machine."""
-        return self.site.state
+        return self.target.state
 
 
-def prepare(path: Path, target: str = "local", options: Options | None = None) -> Prepared:
-    """The plan of an application file for a target.
+def prepare(
+    path: Path,
+    target: str | Target = LOCAL,
+    options: TargetOptions | None = None,
+    kinds: Kinds = KINDS,
+) -> Prepared:
+    """The plan of an application file for a target, by the target's name or the target itself.
 
-    Raises FileError for any mistake in the file, and for a step that asks for more than the target has; TargetError
+    Raises FileError for any mistake in the file, and for a step that requests more than the target has; TargetError
     when the target cannot be reached.
     """
-    file = load(path)
-    check(file, target)
-    options = options or Options()
-    if options.base is None and file.application.spec.environment.image is not None:
-        options = replace(options, base=file.application.spec.environment.image)
-    site = site_of(target, file.directory, file.application.metadata.name, options)
-    facts = site.facts()
-    workspace = gather(file, site.state.digests)
-    made = plan(file.application, workspace, facts)
-    lacking = shortfalls(made, facts)
+    file = kinds.load(path)
+    kinds.check(file, target if isinstance(target, str) else target.name)
+    if isinstance(target, str):
+        target = target_for(file, target, options)
+    facts = target.facts()
+    _check_features(file, facts)
+    plan = kinds.plan(file, kinds.workspace(file, target.state.digests), facts)
+    lacking = shortfalls(plan, facts)
     if lacking:
-        raise _too_large(file, lacking[0])
-    return Prepared(file=file, plan=made, facts=facts, site=site)
+        raise _too_large(kinds, file, lacking[0])
+    return Prepared(file=file, plan=plan, facts=facts, target=target, kinds=kinds)
+
+
+def target_for(file: ApplicationFile, name: str, options: TargetOptions | None = None) -> Target:
+    """The target of a name for an application. Raises as `targets.table.target_of` does."""
+    application = file.application
+    options = options or TargetOptions()
+    options = TargetOptions(
+        namespace=options.namespace,
+        registry=options.registry,
+        base=options.base,
+        prefer=options.prefer,
+        image=application.environment.image,
+    )
+    return target_of(name, file.directory, application.name, options)
 
 
 def decide(prepared: Prepared) -> tuple[Decision, ...]:
     """What a run would do with each step, and why."""
-    done = [step.name for step in prepared.plan.steps if prepared.site.finished(step)]
+    session = prepared.target.open("plan", watch=False)
+    try:
+        done = [step.name for step in prepared.plan.steps if session.result(step) is not None]
+    finally:
+        session.close()
     return decisions(prepared.plan, last_ingredients(prepared.state), done)
 
 
 def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:
     """What each step was made of in the last run; empty when there was none."""
-    for run in reversed(runs(state)):
+    for run in reversed(state.run_ids()):
         try:
-            planned = next(seen for seen in read_journal(state.runs / run / NAME) if seen.event == "run-planned")
+            planned = next(
+                event for seen in read_journal(state.journal(run)) if isinstance(event := event_of(seen), RunPlanned)
+            )
         except (PlimsollError, StopIteration):
             continue
         return {
-            step["name"]: [
-                Ingredient(kind=kind, name=name, digest=digest) for kind, name, digest in step["ingredients"]
-            ]
-            for step in planned.fact["steps"]
+            step.name: [Ingredient(kind=kind, name=name, digest=digest) for kind, name, digest in step.ingredients]
+            for step in planned.steps
         }
     return {}
 
 
-def runs(state: StateDirectory) -> list[str]:
-    """The ids of all runs, oldest first."""
-    if not state.runs.is_dir():
-        return []
-    return sorted(path.name for path in state.runs.iterdir() if (path / NAME).exists())
+def _check_features(file: ApplicationFile, facts: TargetFacts) -> None:
+    """Raise FileError for what the file asks of the target as a whole, and the target lacks."""
+    if file.application.environment.image is not None and CONTAINER_IMAGES in facts.lacks:
+        text = f"{facts.target} cannot run commands in an image: {facts.lacks[CONTAINER_IMAGES]}"
+        hint = "use `requirements`, or neither for your own python"
+        raise file.error(text, hint, "spec", "environment", "image", at_key=True)
 
 
-_KEYS = {"train": ("models", "train"), "run": ("datasets",), "serve": ("services",), "score": ("batches",)}
-
-
-def _too_large(file: ApplicationFile, lacking: Shortfall) -> FileError:
+def _too_large(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:
     verb, _, part = lacking.step.partition("/")
-    room, *inner = _KEYS.get(verb, ("datasets",))
-    where = file.where("spec", room, part, *inner, *lacking.setting)
-    return FileError(lacking.message, where=where, hint=lacking.remedy)
+    return file.error(lacking.message, lacking.remedy, *kinds.place(verb, part), *lacking.setting)

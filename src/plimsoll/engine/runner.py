@@ -1,4 +1,4 @@
-"""Runs a plan on a target: steps as soon as what they need is done and the target has room for them."""
+"""Runs a plan on a target: steps as soon as what they need is done and the target has capacity for them."""
 
 from __future__ import annotations
 
@@ -8,17 +8,30 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from msgspec import Struct
 
-from plimsoll.engine.capacity import Room
+from plimsoll.engine.capacity import FreeCapacity
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal
-from plimsoll.evidence.observation import Observation, observed
-from plimsoll.planning.facts import Facts
-from plimsoll.planning.steps import Plan, Step
-from plimsoll.targets.base import Handle, Target
+from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.run_events import (
+    AttemptEnded,
+    AttemptFailed,
+    Defect,
+    PlannedStep,
+    RunEnded,
+    RunEvent,
+    RunPlanned,
+    StepEnded,
+    StepStarted,
+    event_of,
+    run_observed,
+)
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.steps import AnyStep, Plan
+from plimsoll.state.results import Result, stored
+from plimsoll.targets.port import RunningAttempt, Session
 
 SOURCE = "engine"
 
@@ -39,54 +52,74 @@ class Engine:
 
     def __init__(
         self,
-        target: Target,
+        session: Session,
         journal: Journal,
         *,
         listener: Callable[[Observation], None] = lambda _: None,
         backoff: Backoff | None = None,
     ) -> None:
-        self.target = target
+        self.session = session
         self.journal = journal
         self.listener = listener
         self.backoff = backoff or Backoff()
         self._stopping = threading.Event()
-        self._under_way: dict[str, Handle] = {}
-        self._ended: queue.SimpleQueue[tuple[Step, str]] = queue.SimpleQueue()
+        self._under_way: dict[str, RunningAttempt] = {}
+        self._ended: queue.SimpleQueue[tuple[AnyStep, str]] = queue.SimpleQueue()
         self._states: dict[str, str] = {}
 
-    def run(self, plan: Plan, facts: Facts, **about: Any) -> str:
-        """Carry the plan out; gives `done`, `failed` or `stopped`. `about` goes into the first observation."""
-        self._record("run", "run-planned", **about, **_described(plan))
+    def run(
+        self,
+        plan: Plan,
+        facts: TargetFacts,
+        *,
+        run: str,
+        file: str = "",
+        left_over: int = 0,
+        resumes: str | None = None,
+    ) -> str:
+        """Carry the plan out; gives `done`, `failed` or `stopped`. The keywords go into the journal's first line."""
+        planned = RunPlanned(
+            run=run,
+            application=plan.application,
+            target=plan.target,
+            steps=tuple(map(_planned, plan.steps)),
+            file=file,
+            left_over=left_over,
+            resumes=resumes,
+        )
+        self._record("run", planned)
         waiting = list(plan.steps)
-        room = Room(facts)
+        capacity = FreeCapacity(facts)
         with ThreadPoolExecutor(max_workers=64, thread_name_prefix="step") as pool:
             try:
-                while waiting or room.taken:
-                    waiting = self._start_what_can(waiting, room, pool)
-                    if room.taken:
+                while waiting or capacity.taken:
+                    waiting = self._start_what_can(waiting, capacity, pool)
+                    if capacity.taken:
                         step, state = self._ended.get()
-                        room.give_back(step)
+                        capacity.give_back(step)
                         self._states[step.name] = state
             except BaseException:
                 # Such as a journal that cannot be written: what runs must not be waited for.
                 self.stop()
                 raise
         state = self._state()
-        self._record("run", "run-ended", state=state)
+        self._record("run", RunEnded(state=state))
         return state
 
     def stop(self) -> None:
         """End what runs and start nothing more; `run` then returns within seconds. Safe from any thread."""
         self._stopping.set()
-        for handle in list(self._under_way.values()):
-            self.target.stop(handle)
+        for attempt in list(self._under_way.values()):
+            attempt.stop()
 
-    def again(self, step: Step, reason: str) -> str:
+    def again(self, step: AnyStep, reason: str) -> str:
         """Carry out a step once more whose work has been undone, such as a service that died; gives its state."""
-        self._record(step.name, "attempt-failed", attempt=0, reason=reason, again_in=0.0)
+        self._record(step.name, AttemptFailed(attempt=0, reason=reason, again_in=0.0))
         return self._attempts(step)
 
-    def _start_what_can(self, waiting: list[Step], room: Room, pool: ThreadPoolExecutor) -> list[Step]:
+    def _start_what_can(
+        self, waiting: list[AnyStep], capacity: FreeCapacity, pool: ThreadPoolExecutor
+    ) -> list[AnyStep]:
         """Start or settle every step whose turn it is; gives those that still wait."""
         left = []
         for step in waiting:
@@ -95,18 +128,18 @@ class Engine:
                 self._settle(step, "stopped", reason="the run was stopped")
             elif blocker:
                 self._settle(step, "skipped", reason=f"{blocker} {self._states[blocker]}")
-            elif any(name not in self._states for name in step.needs) or not room.take(step):
+            elif any(name not in self._states for name in step.needs) or not capacity.take(step):
                 left.append(step)
             else:
-                result = self.target.result(step)
+                result = self.session.result(step)
                 if result is None:
                     pool.submit(self._carry_out, step)
                 else:
-                    room.give_back(step)
-                    self._settle(step, "done", cached=True, result=result)
-        return left if room.taken or len(left) == len(waiting) else self._start_what_can(left, room, pool)
+                    capacity.give_back(step)
+                    self._settle(step, "done", cached=result)
+        return left if capacity.taken or len(left) == len(waiting) else self._start_what_can(left, capacity, pool)
 
-    def _carry_out(self, step: Step) -> None:
+    def _carry_out(self, step: AnyStep) -> None:
         """All attempts at one step, on a thread of its own."""
         state = "failed"
         try:
@@ -115,52 +148,57 @@ class Engine:
             self._settle_quietly(step, str(error))
         except Exception as error:  # noqa: BLE001 - a defect of ours must end the step, not hang the run
             with contextlib.suppress(PlimsollError):
-                self._record(step.name, "defect", trace=traceback.format_exc())
+                self._record(step.name, Defect(trace=traceback.format_exc()))
             self._settle_quietly(step, f"internal error: {error!r}; please report it with the run's journal")
         finally:
             self._ended.put((step, state))
 
-    def _attempts(self, step: Step) -> str:
-        self._record(step.name, "step-started", key=step.key)
-        for attempt in range(1, step.retries + 2):
-            last = self._attempt(step, attempt)
-            outcome = last.fact["outcome"]
-            if self._stopping.is_set() and outcome != "done":
+    def _attempts(self, step: AnyStep) -> str:
+        self._record(step.name, StepStarted(key=step.key))
+        for number in range(1, step.retries + 2):
+            last = self._attempt(step, number)
+            if self._stopping.is_set() and last.outcome != "done":
                 return self._settle(step, "stopped", reason="the run was stopped")
-            if outcome == "done":
-                return self._settle(step, "done", result=last.fact["result"])
-            reason = last.fact["reason"]
-            if attempt > step.retries or last.fact.get("lasting"):
+            if last.outcome == "done":
+                return self._settle_done(step, last)
+            if number > step.retries or last.lasting:
                 break
-            pause = self.backoff.after(attempt)
-            self._record(step.name, "attempt-failed", attempt=attempt, reason=reason, again_in=pause)
+            pause = self.backoff.after(number)
+            self._record(step.name, AttemptFailed(attempt=number, reason=last.reason, again_in=pause))
             if self._stopping.wait(pause):
                 return self._settle(step, "stopped", reason="the run was stopped")
-        self._record(step.name, "attempt-failed", attempt=attempt, reason=reason, again_in=None)
-        return self._settle(step, "failed", reason=reason)
+        self._record(step.name, AttemptFailed(attempt=number, reason=last.reason))
+        return self._settle(step, "failed", reason=last.reason)
 
-    def _attempt(self, step: Step, attempt: int) -> Observation:
-        """One attempt; gives its last observation."""
-        handle = self.target.start(step, attempt)
-        self._under_way[step.name] = handle
+    def _attempt(self, step: AnyStep, number: int) -> AttemptEnded:
+        """One attempt; gives how it ended."""
+        attempt = self.session.start(step, number)
+        self._under_way[step.name] = attempt
         if self._stopping.is_set():
-            self.target.stop(handle)
+            attempt.stop()
         try:
             last = None
-            for last in self.target.observe(handle):
-                self._write(last)
+            for seen in attempt:
+                self._write(seen)
+                last = event_of(seen)
         finally:
             del self._under_way[step.name]
-        if last is None or last.event != "attempt-ended":
+        if not isinstance(last, AttemptEnded):
             raise PlimsollError("the target ended an attempt without saying how", where=step.name)
         return last
 
-    def _settle(self, step: Step, state: str, *, cached: bool = False, reason: str = "", result: Any = None) -> str:
-        self._record(step.name, "step-ended", state=state, cached=cached, reason=reason, result=result or {})
+    def _settle_done(self, step: AnyStep, last: AttemptEnded) -> str:
+        self._record(step.name, StepEnded(state="done", result=last.result))
+        self._states[step.name] = "done"
+        return "done"
+
+    def _settle(self, step: AnyStep, state: str, *, reason: str = "", cached: Result | None = None) -> str:
+        result = {} if cached is None else stored(cached)
+        self._record(step.name, StepEnded(state=state, cached=cached is not None, reason=reason, result=result))
         self._states[step.name] = state
         return state
 
-    def _settle_quietly(self, step: Step, reason: str) -> None:
+    def _settle_quietly(self, step: AnyStep, reason: str) -> None:
         """End a step whose journal may be what failed: the run then ends for want of it."""
         try:
             self._settle(step, "failed", reason=reason)
@@ -173,27 +211,20 @@ class Engine:
             return "failed"
         return "stopped" if "stopped" in states else "done"
 
-    def _record(self, subject: str, event: str, **values: Any) -> None:
-        self._write(observed(SOURCE, subject, event, **values))
+    def _record(self, subject: str, event: RunEvent) -> None:
+        self._write(run_observed(SOURCE, subject, event))
 
     def _write(self, observation: Observation) -> None:
         self.journal.append(observation)
         self.listener(observation)
 
 
-def _described(plan: Plan) -> dict[str, Any]:
-    """The plan as it stands in the journal: enough to say later what changed."""
-    return {
-        "application": plan.application,
-        "target": plan.target,
-        "steps": [
-            {
-                "name": step.name,
-                "key": step.key,
-                "needs": step.needs,
-                "workers": step.workers,
-                "ingredients": [[part.kind, part.name, part.digest] for part in step.ingredients],
-            }
-            for step in plan.steps
-        ],
-    }
+def _planned(step: AnyStep) -> PlannedStep:
+    """A step as it is in the journal: enough to say later what changed."""
+    return PlannedStep(
+        name=step.name,
+        key=step.key,
+        needs=step.needs,
+        workers=step.workers,
+        ingredients=tuple((part.kind, part.name, part.digest) for part in step.ingredients),
+    )

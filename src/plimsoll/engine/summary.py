@@ -9,6 +9,8 @@ from typing import Any
 import msgspec
 
 from plimsoll.engine.history import RunHistory, StepHistory
+from plimsoll.kinds.service import Serve
+from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.telemetry.drift.state import DriftState
 
 
@@ -17,9 +19,18 @@ def summary(
     services: Mapping[str, str],
     report: Path | None,
     drift: Mapping[str, Sequence[DriftState]] | None = None,
-) -> dict[str, Any]:
-    """The run for other programs: `services` has the addresses of those that are up now, `drift` how they stand."""
-    watched = drift or {}
+    kinds: Kinds = KINDS,
+) -> dict[str, Any]:  # Any: JSON values
+    """The run for other programs, with a section for each kind of part whose results have a summary.
+
+    `services` has the addresses of those that are up now, `drift` the drift of their versions.
+    """
+    sections: dict[str, dict[str, object]] = {key: {} for key in ("models", "services", "batches")}
+    for step in run.steps:
+        told = step.result.summary() if step.state == "done" else None
+        if told is not None:
+            now = _now(step.part, services, drift or {}) if step.verb == Serve.verb else {}
+            sections.setdefault(kinds.sections.get(step.verb, step.verb), {})[step.part] = {**now, **told}
     return {
         "run": run.run,
         "application": run.application,
@@ -27,23 +38,19 @@ def summary(
         "state": run.state,
         "seconds": round(run.seconds, 3),
         "steps": [_step(step) for step in run.steps],
-        "models": {_part(step): _model(step) for step in _done(run, "register")},
-        "services": {_part(step): _service(step, services, watched) for step in _done(run, "serve")},
-        "batches": {_part(step): _batch(step) for step in _done(run, "score")},
+        **sections,
         "report": str(report) if report else None,
     }
 
 
-def _done(run: RunHistory, verb: str) -> list[StepHistory]:
-    return [step for step in run.steps if step.name.startswith(f"{verb}/") and step.state == "done"]
+def _now(service: str, up: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]) -> dict[str, object]:
+    """What is true of a service now, beside what was proven of it."""
+    watched = drift.get(service)
+    return {"url": up.get(service), **({"drift": msgspec.to_builtins(list(watched))} if watched else {})}
 
 
-def _part(step: StepHistory) -> str:
-    return step.name.partition("/")[2]
-
-
-def _step(step: StepHistory) -> dict[str, Any]:
-    described = {
+def _step(step: StepHistory) -> dict[str, object]:
+    described: dict[str, object] = {
         "name": step.name,
         "state": step.state,
         "cached": step.cached,
@@ -51,20 +58,3 @@ def _step(step: StepHistory) -> dict[str, Any]:
         "attempts": step.attempts,
     }
     return {**described, "reason": step.reason} if step.reason else described
-
-
-def _model(step: StepHistory) -> dict[str, Any]:
-    return {name: step.result.get(name) for name in ("version", "digest", "metrics", "accepted", "refusals")}
-
-
-def _service(
-    step: StepHistory, services: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]
-) -> dict[str, Any]:
-    proof = {name: step.result.get(name) for name in ("model", "seconds_to_ready", "latency_ms")}
-    described = {"url": services.get(_part(step)), **proof}
-    told = drift.get(_part(step))
-    return {**described, "drift": msgspec.to_builtins(list(told))} if told else described
-
-
-def _batch(step: StepHistory) -> dict[str, Any]:
-    return {name: step.result.get(name) for name in ("model", "rows", "seconds")}

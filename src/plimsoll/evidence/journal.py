@@ -12,8 +12,6 @@ import msgspec
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation
 
-NAME = "journal.jsonl"
-
 
 class Journal:
     """Appends from any thread."""

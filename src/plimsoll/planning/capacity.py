@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
-from plimsoll.planning.facts import Facts
-from plimsoll.planning.steps import Plan, Serve, Step
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.steps import AnyStep, Plan
 
 
 class Shortfall(Struct, frozen=True, kw_only=True):
-    """What one step asks for and the target does not have; `setting` is where in its part of the file it asks."""
+    """What one step requests and the target does not have; `setting` is where in its part it says so."""
 
     step: str
     setting: tuple[str, ...]
@@ -17,43 +19,51 @@ class Shortfall(Struct, frozen=True, kw_only=True):
     remedy: str
 
 
-def shortfalls(plan: Plan, facts: Facts) -> tuple[Shortfall, ...]:
+def shortfalls(plan: Plan, facts: TargetFacts) -> tuple[Shortfall, ...]:
     """Every step that could not start even if nothing else ran."""
     return tuple(shortfall for step in plan.steps for shortfall in _of_step(step, facts))
 
 
-def _of_step(step: Step, facts: Facts) -> list[Shortfall]:
-    found = []
-    work = step.work
-    if isinstance(work, Serve) and work.scale is not None and work.scale.min == 0 and facts.never_zero:
-        message = f"{step.name} wants no server while nobody asks; {facts.target} cannot do that: {facts.never_zero}"
-        found.append(Shortfall(step=step.name, setting=("scale", "min"), message=message, remedy="or say min: 1"))
-    workers, share = step.workers, step.share
-    cores = workers * share.cores
-    who = f"{workers} workers of {step.name} want" if workers > 1 else f"{step.name} wants"
+def _of_step(step: AnyStep, facts: TargetFacts) -> list[Shortfall]:
+    found = [*_missing_features(step, facts)]
+    workers, resources = step.workers, step.resources
+    who = f"{workers} workers of {step.name} request" if workers > 1 else f"{step.name} requests"
+    together = " together" if workers > 1 else ""
+    cores = workers * resources.cores
     if cores > facts.cpu:
-        message = f"{who} {cores:g} processor cores together; {facts.target} has {facts.cpu:g}"
-        remedy = "ask for fewer workers or less cpu (a share such as 0.5 is fine)"
+        message = f"{who} {cores:g} processor cores{together}; {facts.target} has {facts.cpu:g}"
+        remedy = "request fewer workers or less cpu (a share such as 0.5 is fine)"
         found.append(Shortfall(step=step.name, setting=("resources", "cpu"), message=message, remedy=remedy))
-    memory = workers * (share.memory or 0)
+    memory = workers * (resources.memory or 0)
     if memory > facts.memory:
-        message = f"{who} {_gibibytes(memory)} of memory together; {facts.target} has {_gibibytes(facts.memory)}"
-        found.append(
-            Shortfall(step=step.name, setting=("resources", "memory"), message=message, remedy="ask for less memory")
-        )
-    accelerators = workers * share.accelerators
+        message = f"{who} {_gibibytes(memory)} of memory{together}; {facts.target} has {_gibibytes(facts.memory)}"
+        remedy = "request less memory"
+        found.append(Shortfall(step=step.name, setting=("resources", "memory"), message=message, remedy=remedy))
+    accelerators = workers * resources.accelerators
     if accelerators > facts.accelerators:
-        message = f"{who} {accelerators} accelerators together; {facts.target} has {facts.accelerators}"
+        message = f"{who} {accelerators} accelerators{together}; {facts.target} has {facts.accelerators}"
         remedy = "set accelerators to 0 to train on processors, or use a target that has them"
         found.append(Shortfall(step=step.name, setting=("resources", "accelerators"), message=message, remedy=remedy))
     return found or _on_no_machine(step, facts)
 
 
-def _on_no_machine(step: Step, facts: Facts) -> list[Shortfall]:
+def _missing_features(step: AnyStep, facts: TargetFacts) -> Iterator[Shortfall]:
+    """What the step asks of the target and the target does not offer at all."""
+    if facts.verbs is not None and step.verb not in facts.verbs:
+        message = f"{facts.target} does not carry out '{step.verb}' steps, such as {step.name}"
+        yield Shortfall(step=step.name, setting=(), message=message, remedy="run it on another target")
+    for wanted in step.work.needed_features():
+        if wanted.feature in facts.lacks:
+            reason = facts.lacks[wanted.feature]
+            message = f"{step.name} {wanted.asks}, and {facts.target} cannot do that: {reason}"
+            yield Shortfall(step=step.name, setting=wanted.setting, message=message, remedy=wanted.remedy)
+
+
+def _on_no_machine(step: AnyStep, facts: TargetFacts) -> list[Shortfall]:
     """A worker that all nodes together could carry, and none of them alone."""
     if not facts.machines:
         return []
-    share = step.share
+    share = step.resources
     asked = {"cpu": share.cores, "memory": float(share.memory or 0), "accelerators": float(share.accelerators)}
     if any(all(getattr(each, name) >= wanted for name, wanted in asked.items()) for each in facts.machines):
         return []
@@ -63,10 +73,10 @@ def _on_no_machine(step: Step, facts: Facts) -> list[Shortfall]:
     most = max(float(getattr(each, name)) for each in facts.machines)
     words = {"cpu": "{:g} cores", "memory": "{:g} bytes of memory", "accelerators": "{:g} accelerators"}[name]
     message = (
-        f"a worker of {step.name} wants {words.format(asked[name])}; "
+        f"a worker of {step.name} requests {words.format(asked[name])}; "
         f"the largest of {len(facts.machines)} nodes of {facts.target} has {words.format(most)}"
     )
-    remedy = "ask for less in each worker and more workers, or add larger nodes"
+    remedy = "request less for each worker and more workers, or add larger nodes"
     return [Shortfall(step=step.name, setting=("resources", name), message=message, remedy=remedy)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
-from plimsoll.planning.steps import Ingredient, Plan, Step
+from plimsoll.planning.steps import AnyStep, Ingredient, Plan
 
 _WORDS = {
     "command": "the command changed",
@@ -43,7 +43,7 @@ def decisions(
     return tuple(made)
 
 
-def _why(step: Step, before: Sequence[Ingredient] | None, running: Collection[str]) -> str:
+def _why(step: AnyStep, before: Sequence[Ingredient] | None, running: Collection[str]) -> str:
     if before is None:
         return "new"
     old = {(part.kind, part.name): part.digest for part in before}
@@ -58,7 +58,7 @@ def _why(step: Step, before: Sequence[Ingredient] | None, running: Collection[st
     return f"not finished last time; after {waits[0]}" if waits else "not finished last time"
 
 
-def _words(step: Step, kind: str, name: str, *, added: bool) -> str:
+def _words(step: AnyStep, kind: str, name: str, *, added: bool) -> str:
     if kind == "input":
         if added:
             return f"new input {name}"

@@ -1,4 +1,4 @@
-"""What planning needs to know of the world, gathered beforehand by those who may look."""
+"""What planning needs to know of a target, gathered beforehand by those who may look."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """One node of a target that has several. Units as in `Facts`."""
+    """One node of a target that has several. Units as in `TargetFacts`."""
 
     name: str
     cpu: float
@@ -16,11 +16,12 @@ class Machine(Struct, frozen=True, kw_only=True):
     accelerators: int = 0
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class TargetFacts(Struct, frozen=True, kw_only=True):
     """What a target has. `memory` is in bytes; `providers` names what carries each need and why.
 
-    `machines` are its nodes where it has several, each of which must be large enough for a worker. `never_zero` says
-    why a service there cannot be without any server, empty where it can.
+    `machines` are its nodes where it has several, each of which must be large enough for a worker. `lacks` has the
+    features that the target does not have, by name, each with the reason. `verbs` are the kinds of steps that the
+    target carries out; None stands for all.
     """
 
     target: str
@@ -30,4 +31,5 @@ class Facts(Struct, frozen=True, kw_only=True):
     machines: tuple[Machine, ...] = ()
     providers: Mapping[str, str] = {}
     versions: Mapping[str, str] = {}
-    never_zero: str = ""
+    lacks: Mapping[str, str] = {}
+    verbs: frozenset[str] | None = None

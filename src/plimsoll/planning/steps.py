@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import ClassVar, Generic, TypeVar
+
 from msgspec import Struct, field
 
-from plimsoll.application.model import Framework, Scale, Telemetry, Topology
+from plimsoll.state.results import Result
 
 
-class Share(Struct, frozen=True, kw_only=True):
+class WorkerResources(Struct, frozen=True, kw_only=True):
     """What one worker of a step holds while it runs.
 
     `cpu` is in cores; `None` sets no limit and is counted as one core. `memory` is in bytes; `None` sets no limit.
@@ -43,132 +46,76 @@ class InputFile(Struct, frozen=True, kw_only=True):
     file: str | None = None
 
 
-class MakeEnvironment(Struct, frozen=True, kw_only=True, tag_field="do", tag="environment"):
-    """Make the Python environment of a requirements file. `requirements` is a path relative to the application file."""
+class FeatureRequest(Struct, frozen=True, kw_only=True):
+    """A feature that a step needs of its target, by the feature's name.
 
-    requirements: str
-
-
-class Fetch(Struct, frozen=True, kw_only=True, tag_field="do", tag="fetch"):
-    """Bring a source to the target and check its digest. `source` is a path or an address."""
-
-    source: str
-    sha256: str | None = None
-
-
-class RunCommand(Struct, frozen=True, kw_only=True, tag_field="do", tag="run"):
-    """Run one command that turns inputs into outputs.
-
-    `environment` is the key of the step that made the environment, `None` means the caller's own python. `timeout` is
-    in seconds, `None` sets no limit.
+    `setting` is where in its part of the file the step asks for it, `asks` completes the sentence "the step …", and
+    `remedy` says what to change where the target lacks the feature.
     """
 
-    command: str
-    inputs: tuple[InputFile, ...] = ()
-    outputs: tuple[str, ...] = ()
-    environment: str | None = None
-    timeout: float | None = None
+    feature: str
+    setting: tuple[str, ...]
+    asks: str
+    remedy: str
 
 
-class TrainGang(Struct, frozen=True, kw_only=True, tag_field="do", tag="train"):
-    """Train one model with all workers together; `environment` and `timeout` as in `RunCommand`."""
+class Work(Struct, frozen=True, kw_only=True):
+    """What a step does. Each kind of part adds its own subclasses; targets dispatch on the subclass.
 
-    command: str
-    framework: Framework
-    workers: int
-    inputs: tuple[InputFile, ...] = ()
-    topology: Topology | None = None
-    environment: str | None = None
-    timeout: float | None = None
-
-
-class Register(Struct, frozen=True, kw_only=True, tag_field="do", tag="register"):
-    """Put a trained model into the registry with its lineage, signed, and judge its acceptance.
-
-    `lineage` is what training was made of, and the sources behind its inputs (kind `source`).
+    `verb` is the first word of the step's name. `result` is the type of what the work leaves. `settings` is where the
+    work's settings are below its part of the file. `kept_here` says that the files it leaves are fetched to the
+    machine that runs plimsoll, wherever the work was done.
     """
 
-    model: str
-    train: str
-    train_key: str
-    command: str
-    framework: Framework
-    accept: dict[str, str] = {}
-    lineage: tuple[Ingredient, ...] = ()
-
-
-class ModelShare(Struct, frozen=True, kw_only=True):
-    """One version of a service's model and its part of the traffic.
-
-    `model` and `register_key` as in `Serve`; `weight` and `shadow` are per cent of the requests.
-    """
-
-    model: str
-    register_key: str | None = None
-    weight: int = 100
-    headers: dict[str, str] = {}
-    shadow: int = 0
-
-
-class Serve(Struct, frozen=True, kw_only=True, tag_field="do", tag="serve"):
-    """Start a service and prove it with a real request.
-
-    `model` is what the file says: a name, or `name@version`; of several, the one with the largest share.
-    `register_key` is the key of the step that registers the model in this plan, `None` when the file pins a version.
-    `shares` are all versions where the traffic is shared. `latency` is the promised 99th percentile in seconds.
-    `reference` is the table that drift is judged against.
-    """
-
-    service: str
-    model: str
-    register_key: str | None = None
-    shares: tuple[ModelShare, ...] = ()
-    scale: Scale | None = None
-    reference: InputFile | None = None
-    telemetry: Telemetry = Telemetry()
-    latency: float | None = None
-
-
-class Score(Struct, frozen=True, kw_only=True, tag_field="do", tag="score"):
-    """Score a file with a model in bounded memory; `model` and `register_key` as in `Serve`."""
-
-    batch: str
-    model: str
-    input: InputFile
-    register_key: str | None = None
-
-
-Work = MakeEnvironment | Fetch | RunCommand | TrainGang | Register | Serve | Score
-
-
-class Step(Struct, frozen=True, kw_only=True):
-    """One piece of work. The same key always gives the same result, on any target.
-
-    `name` is verb and part (`train/triage`), `needs` are names of earlier steps.
-    """
-
-    name: str
-    key: str
-    work: Work
-    needs: tuple[str, ...] = ()
-    share: Share = Share()
-    retries: int = 0
-    ingredients: tuple[Ingredient, ...] = field(default_factory=tuple)
-
-    @property
-    def verb(self) -> str:
-        """What is done: environment, fetch, run, train, register, serve or score."""
-        return self.name.partition("/")[0]
-
-    @property
-    def part(self) -> str:
-        """The part of the application file that the step belongs to."""
-        return self.name.partition("/")[2]
+    verb: ClassVar[str]
+    result: ClassVar[type[Result]] = Result
+    settings: ClassVar[tuple[str, ...]] = ()
+    kept_here: ClassVar[bool] = False
 
     @property
     def workers(self) -> int:
         """How many processes run at once."""
-        return self.work.workers if isinstance(self.work, TrainGang) else 1
+        return 1
+
+    def needed_features(self) -> Iterator[FeatureRequest]:
+        """Features of the target without which the work cannot be done."""
+        yield from ()
+
+
+W_co = TypeVar("W_co", bound=Work, covariant=True)
+
+
+class Step(Struct, Generic[W_co], frozen=True, kw_only=True):
+    """One piece of work for one part of the file. The same key always gives the same result, on any target.
+
+    `part` is the part's name in the file; `needs` are names of earlier steps.
+    """
+
+    part: str
+    key: str
+    work: W_co
+    needs: tuple[str, ...] = ()
+    resources: WorkerResources = WorkerResources()
+    retries: int = 0
+    ingredients: tuple[Ingredient, ...] = field(default_factory=tuple)
+
+    @property
+    def name(self) -> str:
+        """Verb and part, such as `train/triage`."""
+        return f"{self.work.verb}/{self.part}"
+
+    @property
+    def verb(self) -> str:
+        """What is done: environment, fetch, run, train, register, serve, score, or what a kind adds."""
+        return self.work.verb
+
+    @property
+    def workers(self) -> int:
+        """How many processes run at once."""
+        return self.work.workers
+
+
+AnyStep = Step[Work]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -176,10 +123,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     application: str
     target: str
-    steps: tuple[Step, ...]
-    notes: tuple[str, ...] = ()
+    steps: tuple[AnyStep, ...]
 
-    def step(self, name: str) -> Step:
+    def step(self, name: str) -> AnyStep:
         """The step of that name. Raises KeyError when the plan has none."""
         for step in self.steps:
             if step.name == name:

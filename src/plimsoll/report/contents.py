@@ -137,25 +137,14 @@ def amount(size: float) -> str:
 
 def outcome(step: StepHistory) -> str:
     """What a step came to, in a few words."""
-    result = step.result
     if step.state != "done":
         return step.reason.splitlines()[0] if step.reason else ""
-    if "version" in result:
-        accepted = "accepted" if result.get("accepted") else "not accepted: " + "; ".join(result.get("refusals", ()))
-        return f"version {result['version']}, {accepted}"
-    if "latency_ms" in result:
-        return f"answered in {result['latency_ms']:.1f} ms, ready after {result['seconds_to_ready']:.1f} s"
-    if "rows" in result:
-        return f"{result['rows']} rows"
-    figures = list(plain_metrics(step.metrics).items())[:3]
-    if figures:
-        return ", ".join(f"{name} {number(value)}" for name, value in figures)
-    outputs = result.get("outputs") or ()
-    return (
-        f"{len(outputs)} file{'s' if len(outputs) != 1 else ''}, {amount(sum(file['size'] for file in outputs))}"
-        if outputs
-        else ""
-    )
+    if figure := step.result.figure():
+        return figure
+    outputs = step.result.outputs
+    if not outputs:
+        return ""
+    return f"{len(outputs)} file{'s' if len(outputs) != 1 else ''}, {amount(sum(file.size for file in outputs))}"
 
 
 def layers(run: RunHistory) -> list[list[StepHistory]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.engine.run_status import standing
+from plimsoll.engine.run_status import run_status
 from plimsoll.report.write import gather_report
 from plimsoll.state.directory import StateDirectory
 from plimsoll.telemetry.mlflow import LoggedModel, log_run
@@ -10,7 +10,7 @@ from plimsoll.telemetry.mlflow import LoggedModel, log_run
 
 def log_to_mlflow(state: StateDirectory, run: str, uri: str) -> str:
     """Log a run and its models; gives MLflow's id. Raises as `telemetry.mlflow.log_run` does."""
-    report = gather_report(state, standing(state, run))
+    report = gather_report(state, run_status(state, run))
     history = report.history
     models = [
         LoggedModel(

@@ -33,7 +33,7 @@ def _lines(report: RunReport, width: int) -> Iterator[tuple[str, str]]:
     yield load_line(run), ""
     shown = run.steps
     if len(shown) > MOST_STEPS:
-        shown = tuple(step for step in run.steps if step.state != "done" or step.result.get("metrics"))[:MOST_STEPS]
+        shown = tuple(step for step in run.steps if step.state != "done" or step.metrics)[:MOST_STEPS]
         yield f"{len(run.steps) - len(shown)} more steps are done or not shown", ""
     wide = min(max((len(_clean(step.name)) for step in shown), default=0), width // 2)
     for step in shown:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from plimsoll import __version__
 from plimsoll.engine.history import RunHistory, StepHistory
-from plimsoll.engine.run_status import standing
+from plimsoll.engine.run_status import run_status
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
+from plimsoll.kinds.model import RegisterResult, TrainGang
 from plimsoll.report.contents import ModelReport, Point, RunReport
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.local.models import model_registry
-from plimsoll.targets.local.versions import installed_version
+from plimsoll.state.results import Result
+from plimsoll.targets.models import model_registry
+from plimsoll.targets.versions import installed_version
 
 CURVE = "metrics.jsonl"
 
@@ -31,38 +34,40 @@ def read_ahead() -> None:
     threading.Thread(target=template, daemon=True, name="report").start()
 
 
-def write_report(state: StateDirectory, run: str) -> Path:
+def write_report(state: StateDirectory, run: str, results: Mapping[str, type[Result]] | None = None) -> Path:
     """Write the page of a run and give its path."""
     from plimsoll.report.page import page
 
     path = report_path(state, run)
-    replace_file(path, page(gather_report(state, standing(state, run))).encode())
+    replace_file(path, page(gather_report(state, run_status(state, run, results))).encode())
     return path
 
 
-def terminal_report(state: StateDirectory, run: str, width: int, colour: bool) -> list[str]:
+def terminal_report(
+    state: StateDirectory, run: str, width: int, colour: bool, results: Mapping[str, type[Result]] | None = None
+) -> list[str]:
     """The report of a run as lines for a terminal."""
     from plimsoll.report.terminal import terminal_lines
 
-    return terminal_lines(gather_report(state, standing(state, run)), width, colour)
+    return terminal_lines(gather_report(state, run_status(state, run, results)), width, colour)
 
 
 def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     """Models, curves and versions beside the history of a run."""
     versions = {"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")}
     models = tuple(model for step in run.steps if (model := _model(state, step)))
-    trained = [step for step in run.steps if step.name.startswith("train/")]
-    curves = {step.name.partition("/")[2]: _curve(state.output(step.key) / CURVE) for step in trained}
+    trained = [step for step in run.steps if step.verb == TrainGang.verb]
+    curves = {step.part: _curve(state.output(step.key) / CURVE) for step in trained}
     return RunReport(history=run, models=models, curves={k: v for k, v in curves.items() if v}, versions=versions)
 
 
 def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
     """The model that a step registered; `None` for other steps, and for a model that is no longer whole."""
-    if not step.name.startswith("register/") or step.state != "done":
+    if not isinstance(step.result, RegisterResult):
         return None
     registry = model_registry(state)
     try:
-        version = registry.find(f"{step.name.partition('/')[2]}@{step.result['version']}")
+        version = registry.find(f"{step.part}@{step.result.version}")
         opened = registry.open(version)
     except PlimsollError:
         return None

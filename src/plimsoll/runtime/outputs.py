@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.errors import TargetError
+from plimsoll.state.results import OutputFile
 
 _FOR_A_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}#~!\n]|^\s*\w+=")
 
@@ -43,10 +44,10 @@ def read_metrics(output: Path) -> dict[str, float]:
         ) from error
 
 
-def files_in(output: Path) -> list[dict[str, object]]:
+def files_in(output: Path) -> tuple[OutputFile, ...]:
     """Name and size in bytes of every file that a step left, sorted by name."""
-    found = [path for path in output.rglob("*") if path.is_file()]
-    return [{"name": str(path.relative_to(output)), "size": path.stat().st_size} for path in sorted(found)]
+    found = sorted(path for path in output.rglob("*") if path.is_file())
+    return tuple(OutputFile(name=str(path.relative_to(output)), size=path.stat().st_size) for path in found)
 
 
 def require_outputs(output: Path, names: Iterable[str]) -> None:

@@ -25,16 +25,16 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from plimsoll.errors import TargetError
 from plimsoll.files import flush
+from plimsoll.state.results import AnyResult, Result
 
 NAME = ".plimsoll"
+JOURNAL = "journal.jsonl"
 LOCAL = "local"
 
 
@@ -71,21 +71,41 @@ class StateDirectory:
                 hint="make the application's directory writable, or copy the application to one that is",
             ) from error
 
-    def result(self, key: str) -> dict[str, Any] | None:
+    def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
         """The result of a key, when its step is done and all files that it left are still there in full size."""
         directory = self.results / key
         try:
-            result: dict[str, Any] = msgspec.json.decode((directory / "result.json").read_bytes())
+            result = msgspec.json.decode((directory / "result.json").read_bytes(), type=shape)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
-        for file in result.get("outputs", ()):
-            path = Path(file["path"]) if "path" in file else directory / "output" / file["name"]
+        for file in result.outputs:
+            path = Path(file.path) if file.path else directory / "output" / file.name
             try:
-                if path.stat().st_size != file["size"]:
+                if path.stat().st_size != file.size:
                     return None
             except OSError:
                 return None
         return result
+
+    def journal(self, run: str) -> Path:
+        """The journal of a run."""
+        return self.runs / run / JOURNAL
+
+    def run_ids(self) -> list[str]:
+        """The ids of all runs that have a journal, oldest first."""
+        if not self.runs.is_dir():
+            return []
+        return sorted(path.name for path in self.runs.iterdir() if (path / JOURNAL).exists())
+
+    def logs(self, run: str) -> Path:
+        """Where the processes of a run write."""
+        return self.runs / run / "logs"
+
+    def log(self, run: str, step: str, attempt: int, process: str | int) -> Path:
+        """The file that a process of an attempt writes to; `process` is a rank, or a name such as `rendezvous`."""
+        path = self.logs(run) / step / f"{attempt}-{process}.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
 
     def output(self, key: str) -> Path:
         """Where the files of a finished step are."""
@@ -99,7 +119,7 @@ class StateDirectory:
         (directory / "output").mkdir(parents=True)
         return directory
 
-    def commit(self, key: str, result: Mapping[str, Any]) -> None:
+    def commit(self, key: str, result: Result) -> None:
         """Make the attempt's directory the result of its step. Whole or not at all, also through a kill."""
         directory = self.work / key
         for part in directory.iterdir():

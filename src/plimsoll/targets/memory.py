@@ -2,69 +2,141 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from plimsoll.evidence.observation import Observation, observed
-from plimsoll.planning.facts import Facts
-from plimsoll.planning.steps import Step
-from plimsoll.targets.base import Handle
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.steps import AnyStep, Work
+from plimsoll.state.directory import StateDirectory
+from plimsoll.state.results import Result
+from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, done, failed
+from plimsoll.targets.features import Features
 
-SOURCE = "memory"
-Work = Callable[[Handle, threading.Event], Mapping[str, Any]]
-"""What a step does: gives its result, or raises to fail. The event is set when it must stop."""
+if TYPE_CHECKING:
+    from plimsoll.telemetry.drift.state import DriftState
+
+
+class MemoryAttempt(Attempt[Work]):
+    """Calls the step's function. It must return soon after `stopping` is set."""
+
+    source = "memory"
+
+    def __init__(self, step: AnyStep, number: int, function: StepFunction, results: dict[str, Result]) -> None:
+        super().__init__(step, number)
+        self._function = function
+        self._results = results
+
+    @property
+    def where(self) -> str:
+        """The step's name: there is no directory."""
+        return self.step.name
+
+    def perform(self) -> Progress:
+        """Call the function; whatever it raises is how the step failed."""
+        yield from ()
+        try:
+            return done(self._function(self))
+        except Exception as error:  # noqa: BLE001 - of a function that a test has written
+            return failed(str(error))
+
+    def keep(self, outcome: AttemptOutcome) -> AttemptOutcome:
+        """Remember the result."""
+        if self.stopped:
+            return STOPPED
+        if outcome.state == "done":
+            self._results[self.step.key] = outcome.result
+        return outcome
+
+
+StepFunction = Callable[[MemoryAttempt], Result]
+"""What a step does: gives its result, or raises to fail."""
 
 
 class MemoryTarget:
-    """Results stay as long as the target does. `work` by step name; a step without one does nothing, well."""
+    """Both a target and its only session. Results stay as long as the target does.
 
-    def __init__(self, facts: Facts | None = None, work: Mapping[str, Work] | None = None) -> None:
-        self._facts = facts or Facts(target="memory", cpu=4.0, memory=2**32)
-        self._work = dict(work or {})
-        self.results: dict[str, Mapping[str, Any]] = {}
+    `functions` are by a step's name, or by its verb; a step without one gives an empty result of its type.
+    `state` is where the journal of an `ApplicationRun` is kept; a temporary directory when left out.
+    """
+
+    name = "memory"
+
+    def __init__(
+        self,
+        facts: TargetFacts | None = None,
+        functions: Mapping[str, StepFunction] | None = None,
+        state: StateDirectory | None = None,
+    ) -> None:
+        self._facts = facts or TargetFacts(target=self.name, cpu=4.0, memory=2**32)
+        self._functions = dict(functions or {})
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._state = state
+        self.results: dict[str, Result] = {}
         self.started: list[str] = []
-        self._stops: dict[tuple[str, int], threading.Event] = {}
 
-    def facts(self) -> Facts:
+    @property
+    def state(self) -> StateDirectory:
+        """Where journals are kept."""
+        if self._state is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="plimsoll-memory-")
+            self._state = StateDirectory(Path(self._scratch.name))
+        return self._state
+
+    @property
+    def features(self) -> Features:
+        """None."""
+        return Features(self.name, {}, {})
+
+    def facts(self) -> TargetFacts:
         """What the target was said to have."""
         return self._facts
 
-    def result(self, step: Step) -> Mapping[str, Any] | None:
+    def open(self, run: str, *, watch: bool) -> MemoryTarget:
+        """The target itself."""
+        return self
+
+    def begin(self) -> int:
+        """Nothing is left from before."""
+        return 0
+
+    def result(self, step: AnyStep) -> Result | None:
         """The result of a step that was done under this key."""
         return self.results.get(step.key)
 
-    def start(self, step: Step, attempt: int) -> Handle:
+    def fetch(self, step: AnyStep) -> None:
+        """There are no files."""
+
+    def start(self, step: AnyStep, attempt: int) -> MemoryAttempt:
         """Note the attempt."""
         self.started.append(step.name)
-        self._stops[step.name, attempt] = threading.Event()
-        return Handle(step=step, attempt=attempt)
+        function = self._functions.get(step.name) or self._functions.get(step.verb, _empty)
+        return MemoryAttempt(step, attempt, function, self.results)
 
-    def observe(self, handle: Handle) -> Iterator[Observation]:
-        """Carry the function out."""
-        stop = self._stops[handle.step.name, handle.attempt]
-        work = self._work.get(handle.step.name, _nothing)
-        try:
-            result = work(handle, stop)
-        except Exception as error:  # noqa: BLE001 - whatever the function raises is how the step failed
-            yield _ended(handle, "failed", reason=str(error))
-            return
-        if stop.is_set():
-            yield _ended(handle, "stopped", reason="stopped")
-            return
-        self.results[handle.step.key] = result
-        yield _ended(handle, "done", result=result)
+    def fallen(self) -> Iterator[tuple[str, str]]:
+        """Services here do not die."""
+        return iter(())
 
-    def stop(self, handle: Handle) -> None:
-        """Tell the function."""
-        self._stops[handle.step.name, handle.attempt].set()
+    def services(self) -> Mapping[str, str]:
+        """No service has an address here."""
+        return {}
+
+    def service_notes(self, service: str) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
+    def drift(self, service: str) -> Sequence[DriftState]:
+        """No service is watched here."""
+        return ()
+
+    def remove(self) -> list[str]:
+        """Nothing stays up."""
+        return []
+
+    def close(self) -> None:
+        """Nothing is kept open."""
 
 
-def _nothing(_: Handle, __: threading.Event) -> Mapping[str, Any]:
-    return {}
-
-
-def _ended(handle: Handle, outcome: str, **values: Any) -> Observation:
-    return observed(
-        SOURCE, handle.step.name, "attempt-ended", attempt=handle.attempt, outcome=outcome, **{"result": {}, **values}
-    )
+def _empty(attempt: MemoryAttempt) -> Result:
+    return attempt.work.result()

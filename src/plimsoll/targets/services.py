@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from plimsoll.application.model import Telemetry
-from plimsoll.planning.steps import InputFile, ModelShare, Serve
+from plimsoll.kinds.service import ModelShare, Serve, Telemetry
+from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.application.model import Framework, Scale, Telemetry, Topology
+from plimsoll.kinds.dataset import RunCommand
+from plimsoll.kinds.model import Framework, Topology, TrainGang
+from plimsoll.kinds.service import Scale, Telemetry
 from plimsoll.kubernetes.cluster import Cluster, Node
-from plimsoll.planning.steps import RunCommand, Share, Step, TrainGang
+from plimsoll.planning.steps import Step, WorkerResources
 from plimsoll.runtime.pod_task import VARIABLE, Errand, decoded
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
@@ -24,23 +26,23 @@ from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import Served, Watched, grouped
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
-from plimsoll.targets.kubernetes.manifests.traffic import VEIL, veiled
+from plimsoll.targets.kubernetes.manifests.traffic import NO_REQUEST, unmatched
 
 KEY = "0123456789abcdef" * 4
 CHOSEN = {"serving": "deployment", "traffic": "gateway", "metrics": "operator", "scale": "hpa"}
 LABEL = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 
 
-def training(workers: int = 2, framework: Framework = "torch", **work: Any) -> Step:
-    made = TrainGang(command="python train.py", framework=framework, workers=workers, **work)
-    return Step(name="train/triage", key=KEY, work=made, share=Share(cpu=0.5, memory=2**30), retries=3)
+def training(workers: int = 2, framework: Framework = "torch", **work: Any) -> Step[TrainGang]:
+    made = TrainGang(command="python train.py", framework=framework, size=workers, **work)
+    return Step(part="triage", key=KEY, work=made, resources=WorkerResources(cpu=0.5, memory=2**30), retries=3)
 
 
 def cluster(**more: Any) -> Cluster:
     return Cluster(target="lab", namespace="app", **more)
 
 
-def pod_of(step: Step, where: Cluster) -> dict[str, Any]:
+def pod_of(step: Step[TrainGang], where: Cluster) -> dict[str, Any]:
     errand = Errand(do="train", step=step.name, key=step.key, result="r.example/app/results:x")
     return errand_pod(errand, step, "r.example/app/steps@sha256:0", where, names.of_step("app", step))
 
@@ -116,7 +118,7 @@ def test_an_errand_comes_out_of_the_pod_as_it_went_in() -> None:
 
 
 def test_accelerators_are_counted_where_a_plugin_counts_them_and_claimed_where_a_class_is_all_there_is() -> None:
-    step = Step(name="train/x", key=KEY, work=training().work, share=Share(accelerators=2))
+    step = Step(part="x", key=KEY, work=training().work, resources=WorkerResources(accelerators=2))
     node = Node(name="n", cpu=1, memory=1, extended={"nvidia.com/gpu": 4})
     counted = pod_of(step, cluster(nodes=(node,), classes=("gpu.nvidia.com",)))["spec"]["containers"][0]["resources"]
     assert counted["limits"]["nvidia.com/gpu"] == "2"
@@ -155,7 +157,7 @@ def served(**more: Any) -> Served:
         file=file,
         models={"/plimsoll/work/models/2": "r/m@sha256:0"},
         key=KEY,
-        share=Share(),
+        resources=WorkerResources(),
         image="r/runtime@sha256:1",
         **more,
     )
@@ -273,8 +275,8 @@ def test_a_route_keeps_its_place_when_versions_come_and_go() -> None:
     assert len(one["spec"]["rules"]) == len(routes["app-triage"]["spec"]["rules"]) == 1
     (policy,) = of_kind(found, "BackendTrafficPolicy").values()
     assert {each["name"] for each in policy["spec"]["targetRefs"]} == set(routes)
-    hidden = veiled(routes["app-triage-v1-header"]["spec"]["rules"])
-    assert [each["name"] for each in hidden[0]["matches"][0]["headers"]] == ["a", VEIL]
+    hidden = unmatched(routes["app-triage-v1-header"]["spec"]["rules"])
+    assert [each["name"] for each in hidden[0]["matches"][0]["headers"]] == ["a", NO_REQUEST]
 
 
 def test_no_version_is_found_by_the_labels_of_another_or_of_all_together() -> None:
@@ -329,7 +331,7 @@ def test_a_service_that_scales_leaves_its_number_to_the_autoscaler_by_the_best_f
 @given(st.text(min_size=1, max_size=120), st.text(min_size=1, max_size=120), st.integers(1, 1000))
 def test_any_names_give_workloads_and_hosts_that_dns_takes(application: str, part: str, workers: int) -> None:
     work = RunCommand(command="true")
-    name = names.workload(application, Step(name=f"run/{part}", key=KEY, work=work))
+    name = names.workload(application, Step(part=part, key=KEY, work=work))
     assert len(name) <= 40
     assert LABEL.fullmatch(name.lstrip("-")), name
     for provider in gang.MAKERS:
@@ -339,6 +341,6 @@ def test_any_names_give_workloads_and_hosts_that_dns_takes(application: str, par
 
 def test_the_same_key_gives_the_same_name_and_another_key_another() -> None:
     step = training()
-    other = Step(name=step.name, key=KEY[::-1], work=step.work)
+    other = Step(part=step.part, key=KEY[::-1], work=step.work)
     assert names.workload("app", step) == names.workload("app", step)
     assert names.workload("app", step) != names.workload("app", other)

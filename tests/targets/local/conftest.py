@@ -8,33 +8,36 @@ from typing import Any
 import pytest
 
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import RunCommand, Share, Step
-from plimsoll.targets.local.target import LocalTarget
+from plimsoll.kinds.dataset import RunCommand
+from plimsoll.planning.steps import Step, WorkerResources
+from plimsoll.targets.local.session import LocalSession
 
 Run = Callable[..., list[Observation]]
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Iterator[LocalTarget]:
-    target = LocalTarget(tmp_path, "run-1")
+def target(tmp_path: Path) -> Iterator[LocalSession]:
+    target = LocalSession(tmp_path, "run-1")
     target.state.make()
     yield target
     target.close()
 
 
 @pytest.fixture
-def run(target: LocalTarget) -> Run:
+def run(target: LocalSession) -> Run:
     """Runs one command as a step and gives what was observed."""
 
     def run(command: str, *, key: str = "key", **settings: Any) -> list[Observation]:
-        return list(target.observe(target.start(command_step(command, key=key, **settings), 1)))
+        return list(target.start(command_step(command, key=key, **settings), 1))
 
     return run
 
 
-def command_step(command: str, *, key: str = "key", share: Share | None = None, **settings: Any) -> Step:
+def command_step(
+    command: str, *, key: str = "key", resources: WorkerResources | None = None, **settings: Any
+) -> Step[RunCommand]:
     work = RunCommand(command=command, **settings)
-    return Step(name="run/step", key=key, work=work, share=share or Share())
+    return Step(part="step", key=key, work=work, resources=resources or WorkerResources())
 
 
 def processes_of(directory: Path) -> list[int]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import InputFile, Share
-from plimsoll.targets.local.target import LocalTarget
+from plimsoll.planning.steps import InputFile, WorkerResources
+from plimsoll.state.results import Result
+from plimsoll.targets.local.session import LocalSession
 
 from .conftest import Run, command_step, processes_of
 
@@ -31,10 +32,10 @@ def end_of(observations: list[Observation]) -> Observation:
     return observations[-1]
 
 
-def test_what_a_command_writes_to_its_output_becomes_the_result(run: Run, target: LocalTarget) -> None:
+def test_what_a_command_writes_to_its_output_becomes_the_result(run: Run, target: LocalSession) -> None:
     end = end_of(run("echo hello > $PLIMSOLL_OUTPUT/greeting.txt", outputs=("greeting.txt",)))
     assert end.fact["outcome"] == "done"
-    assert end.fact["result"]["outputs"] == [{"name": "greeting.txt", "size": 6}]
+    assert list(end.fact["result"]["outputs"]) == [{"name": "greeting.txt", "size": 6}]
     assert (target.state.output("key") / "greeting.txt").read_text() == "hello\n"
 
 
@@ -50,11 +51,11 @@ def test_metrics_that_are_not_flat_numbers_fail_the_step_and_say_so(run: Run, co
     assert "metrics.json" in end.fact["reason"]
 
 
-def test_a_missing_output_fails_the_step_and_is_named(run: Run, target: LocalTarget) -> None:
+def test_a_missing_output_fails_the_step_and_is_named(run: Run, target: LocalSession) -> None:
     end = end_of(run("true", outputs=("train.parquet",)))
     assert end.fact["outcome"] == "failed"
     assert "train.parquet" in end.fact["reason"]
-    assert target.state.result("key") is None
+    assert target.state.result("key", Result) is None
 
 
 def test_a_failure_says_the_status_and_the_last_words(run: Run) -> None:
@@ -68,7 +69,7 @@ def test_a_command_that_does_not_exist_is_named_with_a_remedy(run: Run) -> None:
     assert "requirements" in end.fact["reason"]
 
 
-def test_inputs_are_seen_as_absolute_paths_under_their_names(run: Run, target: LocalTarget) -> None:
+def test_inputs_are_seen_as_absolute_paths_under_their_names(run: Run, target: LocalSession) -> None:
     run("echo 1 > $PLIMSOLL_OUTPUT/a.txt", key="first")
     inputs = (InputFile(name="work-orders", step="run/first", key="first", file="a.txt"),)
     run("cp $PLIMSOLL_INPUT_WORK_ORDERS $PLIMSOLL_OUTPUT/b.txt", key="second", inputs=inputs)
@@ -76,42 +77,42 @@ def test_inputs_are_seen_as_absolute_paths_under_their_names(run: Run, target: L
 
 
 def test_python_is_found_whatever_the_path_holds(
-    run: Run, target: LocalTarget, monkeypatch: pytest.MonkeyPatch
+    run: Run, target: LocalSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     monkeypatch.setattr(sys, "executable", str(Path(sys.executable)))
     assert end_of(run("python -c 'print(1)'")).fact["outcome"] == "done"
 
 
-def test_a_step_over_its_time_limit_is_ended_and_says_so(run: Run, target: LocalTarget) -> None:
+def test_a_step_over_its_time_limit_is_ended_and_says_so(run: Run, target: LocalSession) -> None:
     end = end_of(run("sleep 600", timeout=0.2))
     assert end.fact["reason"] == "did not end within its time limit of 0.2 s"
     assert processes_of(target.state.root) == []
 
 
-def test_a_background_process_does_not_outlive_its_step(run: Run, target: LocalTarget) -> None:
+def test_a_background_process_does_not_outlive_its_step(run: Run, target: LocalSession) -> None:
     assert end_of(run("sleep 601 & setsid sleep 602 & echo started")).fact["outcome"] == "done"
     assert processes_of(target.state.root) == []
 
 
-def test_stopping_ends_even_a_process_that_ignores_being_asked(target: LocalTarget) -> None:
-    handle = target.start(command_step("""sh -c 'trap "" TERM INT; while :; do sleep 0.1; done'"""), 1)
+def test_stopping_ends_even_a_process_that_ignores_being_asked(target: LocalSession) -> None:
+    attempt = target.start(command_step("""sh -c 'trap "" TERM INT; while :; do sleep 0.1; done'"""), 1)
     seen: list[Observation] = []
-    watcher = threading.Thread(target=lambda: seen.extend(target.observe(handle)))
+    watcher = threading.Thread(target=lambda: seen.extend(attempt))
     watcher.start()
     assert until(lambda: processes_of(target.state.root))
     began = time.monotonic()
-    target.stop(handle)
+    attempt.stop()
     watcher.join(10)
     assert time.monotonic() - began < 5
     assert end_of(seen).fact["outcome"] == "stopped"
     assert processes_of(target.state.root) == []
 
 
-def test_when_the_warden_is_killed_the_step_fails_and_the_next_attempt_works(target: LocalTarget) -> None:
-    handle = target.start(command_step("sleep 603"), 1)
+def test_when_the_warden_is_killed_the_step_fails_and_the_next_attempt_works(target: LocalSession) -> None:
+    attempt = target.start(command_step("sleep 603"), 1)
     seen: list[Observation] = []
-    watcher = threading.Thread(target=lambda: seen.extend(target.observe(handle)))
+    watcher = threading.Thread(target=lambda: seen.extend(attempt))
     watcher.start()
     assert until(lambda: processes_of(target.state.root))
     warden = target.context.warden._process
@@ -120,17 +121,17 @@ def test_when_the_warden_is_killed_the_step_fails_and_the_next_attempt_works(tar
     watcher.join(10)
     assert "was lost" in end_of(seen).fact["reason"]
     assert until(lambda: not processes_of(target.state.root))
-    again = list(target.observe(target.start(command_step("true"), 2)))
+    again = list(target.start(command_step("true"), 2))
     assert end_of(again).fact["outcome"] == "done"
 
 
 @pytest.mark.skipif(not os.access("/sys/fs/cgroup", os.W_OK), reason="needs the right to make control groups")
 def test_a_process_over_its_memory_is_killed_and_the_reason_says_so(run: Run) -> None:
     eat = f'{sys.executable} -c "x = bytearray(200 << 20); print(len(x))"'
-    end = end_of(run(eat, share=Share(memory=64 << 20)))
+    end = end_of(run(eat, resources=WorkerResources(memory=64 << 20)))
     assert end.fact["outcome"] == "failed"
     assert "used more than its memory of 64 MiB" in end.fact["reason"]
-    assert end_of(run(eat, share=Share(memory=512 << 20), key="k2")).fact["outcome"] == "done"
+    assert end_of(run(eat, resources=WorkerResources(memory=512 << 20), key="k2")).fact["outcome"] == "done"
 
 
 def test_memory_is_watched_where_the_kernel_gives_no_control_group(
@@ -138,18 +139,18 @@ def test_memory_is_watched_where_the_kernel_gives_no_control_group(
 ) -> None:
     monkeypatch.setattr("plimsoll.targets.local.limits._parent", lambda *_: None)
     eat = f'{sys.executable} -c "import time; x = bytearray(200 << 20); time.sleep(30)"'
-    end = end_of(run(eat, share=Share(memory=64 << 20)))
+    end = end_of(run(eat, resources=WorkerResources(memory=64 << 20)))
     assert "used more than its memory of 64 MiB" in end.fact["reason"]
 
 
-def test_a_result_is_refused_when_a_file_of_it_has_gone(run: Run, target: LocalTarget) -> None:
+def test_a_result_is_refused_when_a_file_of_it_has_gone(run: Run, target: LocalSession) -> None:
     run("echo 1 > $PLIMSOLL_OUTPUT/a.txt", outputs=("a.txt",))
-    assert target.state.result("key") is not None
+    assert target.state.result("key", Result) is not None
     (target.state.output("key") / "a.txt").unlink()
-    assert target.state.result("key") is None
+    assert target.state.result("key", Result) is None
 
 
-def test_leftovers_of_a_killed_run_are_ended_by_the_next(tmp_path: Path, target: LocalTarget) -> None:
+def test_leftovers_of_a_killed_run_are_ended_by_the_next(tmp_path: Path, target: LocalSession) -> None:
     mark = target.state.work / "old" / "output"
     mark.mkdir(parents=True)
     pid = os.posix_spawn("/bin/sleep", ["sleep", "604"], {"PLIMSOLL_OUTPUT": str(mark)})

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from plimsoll.application.model import Telemetry
-from plimsoll.planning.steps import Serve
+from plimsoll.kinds.service import Serve, Telemetry
 from plimsoll.registry.models import Lineage, ModelVersion
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.watching import drift_of, watched_by, write_monitoring

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, site_beside, target_option
+from plimsoll.cli.options import file_option, json_option, print_json, target_beside, target_option
 from plimsoll.errors import TargetError
 
 LIMIT = 20.0
@@ -27,8 +27,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     """
     from plimsoll.state.lock import holder
 
-    site = site_beside(file, target, namespace)
-    state = site.state
+    place = target_beside(file, target, namespace)
+    state = place.state
     who = holder(state.lock)
     if who is not None:
         os.kill(who.pid, signal.SIGTERM)
@@ -41,7 +41,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
                     hint=f"kill -9 {who.pid} ends it and all that it started",
                 )
             time.sleep(0.05)
-    removed = site.remove()
+    removed = place.remove()
     if as_json:
         print_json({"stopped": who.run if who else None, "removed": removed})
         return

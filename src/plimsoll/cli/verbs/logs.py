@@ -31,23 +31,23 @@ def command(
     as_json: bool,
 ) -> None:
     """Print what the steps of the newest run wrote; STEP such as train/triage narrows it."""
-    from plimsoll.engine.run_status import standing
+    from plimsoll.engine.run_status import run_status
     from plimsoll.state.logs import log_files
 
     state = state_beside(file, target)
-    run = standing(state, run_id)
+    run = run_status(state, run_id)
     names = [known.name for known in run.steps]
     wanted = [name for name in names if step in (name, name.partition("/")[2], "")]
     if not wanted:
         raise PlimsollError(f"run {run.run} has no step '{step}'", hint=f"its steps are {', '.join(names)}")
-    directory = state.runs / run.run / "logs"
+    directory = state.logs(run.run)
     if as_json:
         logs = [log for log in log_files(directory) if log.step in wanted]
         print_json({"run": run.run, "logs": [_described(log) for log in logs]})
         return
     positions: dict[Path, int] = {}
     while True:
-        going = follow and standing(state, run.run).state == "running"
+        going = follow and run_status(state, run.run).state == "running"
         for log in log_files(directory):
             if log.step in wanted:
                 positions[log.path] = _print_from(log, positions.get(log.path, 0))

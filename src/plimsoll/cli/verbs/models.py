@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """List models; with one reference (triage, triage@2, triage:TAG) show it; with two, compare them."""
     from plimsoll.registry.comparison import compare
-    from plimsoll.targets.local.models import model_registry
+    from plimsoll.targets.models import model_registry
 
     registry = model_registry(state_beside(file, make=pull is not None))
     if pull is not None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "yaml"]),
     default="text",
     show_default=True,
-    help="yaml: the Kubernetes objects that stay, for Git; their images and models are pushed.",
+    help="yaml: manifests of everything that keeps running, to commit to Git; images and models are pushed.",
 )
 @json_option
 def command(
@@ -44,11 +44,11 @@ def command(
 ) -> None:
     """Print what a run would do with each step, and why."""
     from plimsoll.engine.preparation import decide, prepare
-    from plimsoll.engine.sites import Options
+    from plimsoll.targets.options import TargetOptions
 
-    options = Options(namespace=namespace, registry=registry, base=base, prefer=prefer)
+    options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
     prepared = prepare(application_file(file), target, options)
-    click.get_current_context().call_on_close(prepared.site.close)
+    click.get_current_context().call_on_close(prepared.target.close)
     if output == "yaml":
         _print_manifests(prepared)
         return
@@ -79,7 +79,7 @@ def command(
         click.echo(f"  {'run   ' if decision.runs else 'keep  '} {decision.step:<{wide}}  {decision.why}")
     running = sum(decision.runs for decision in made)
     click.echo(f"{running} of {len(made)} steps would run")
-    if target != "local":
+    if prepared.facts.machines:
         for need, choice in prepared.facts.providers.items():
             click.echo(f"  {need:<8} {choice}")
 
@@ -87,10 +87,7 @@ def command(
 def _print_manifests(prepared: Prepared) -> None:
     import yaml
 
-    from plimsoll.errors import FileError
-    from plimsoll.targets.kubernetes.site import KubernetesSite
+    from plimsoll.targets.features import MANIFESTS
 
-    if not isinstance(prepared.site, KubernetesSite):
-        raise FileError("there are no objects for this machine", where="--output", hint="name a context with --target")
-    manifests = prepared.site.manifests(prepared.plan)
+    manifests = prepared.target.features.require(MANIFESTS)(prepared.plan)
     click.echo(yaml.safe_dump_all(manifests, sort_keys=False, width=120), nl=False)

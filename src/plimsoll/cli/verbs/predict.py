@@ -28,6 +28,7 @@ def command(
     """Ask SERVICE for predictions. A service that is not up is started for the call."""
     from plimsoll.engine.service_call import called_service
     from plimsoll.errors import FileError, MissingExtra
+    from plimsoll.targets.options import TargetOptions
 
     if not input_path.is_file():
         raise FileError(
@@ -37,11 +38,12 @@ def command(
         from plimsoll.runtime.predict import answer_request, predicted_rows
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
-    with called_service(application_file(file), service, target, namespace) as (url, model):
+    options = TargetOptions(namespace=namespace)
+    with called_service(application_file(file), service, target, options) as up:
         if input_path.suffix == ".json":
-            print_json(answer_request(url, model, input_path))
+            print_json(answer_request(up.url, up.model, input_path))
             return
-        rows = predicted_rows(url, model, input_path)
+        rows = predicted_rows(up.url, up.model, input_path)
         if as_json:
             print_json({"predictions": list(rows)})
         elif as_csv:

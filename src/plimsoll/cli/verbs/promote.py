@@ -8,13 +8,14 @@ from types import FrameType
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.cli.options import file_option, json_option, print_json, target_beside, target_option
 from plimsoll.errors import FileError
 
 
 @click.command("promote")
 @click.argument("reference")
 @file_option
+@target_option
 @click.option("--service", default=None, help="The service, where several have the model.")
 @click.option("--steps", default="5,25,50,100", show_default=True, help="Per cent of the requests, step by step.")
 @click.option("--requests", default=200, show_default=True, help="That each version must have answered at a step.")
@@ -24,6 +25,8 @@ from plimsoll.errors import FileError
 def command(
     reference: str,
     file: Path,
+    target: str,
+    namespace: str | None,
     service: str | None,
     steps: str,
     requests: int,
@@ -32,7 +35,7 @@ def command(
     as_json: bool,
 ) -> int:
     """Move a running service to REFERENCE (triage@2) step by step; back by itself when it is worse."""
-    from plimsoll.engine.promotion.moving import Pace, promote
+    from plimsoll.engine.promotion.promoting import Pace, promote
 
     pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=hold, limit=limit)
     caught: list[int] = []
@@ -43,7 +46,7 @@ def command(
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     done = promote(
-        state_beside(file),
+        target_beside(file, target, namespace),
         reference,
         service=service,
         pace=pace,

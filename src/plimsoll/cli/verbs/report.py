@@ -6,19 +6,28 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.cli.options import file_option, json_option, print_json, state_beside, target_option
 from plimsoll.errors import FileError
 
 
 @click.command("report")
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @file_option
+@target_option
 @click.option("--run", "run_id", default=None, help="An earlier run; the newest when left out.")
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where a bundle's page goes; BUNDLE.html."
 )
 @json_option
-def command(directory: Path | None, file: Path, run_id: str | None, output: Path | None, as_json: bool) -> None:
+def command(
+    directory: Path | None,
+    file: Path,
+    target: str,
+    namespace: str | None,
+    run_id: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Draw a run, or the evidence bundle in DIRECTORY, as one self-contained HTML page, and print where it is."""
     from plimsoll.capabilities.bundle_reader import is_bundle
 
@@ -27,7 +36,7 @@ def command(directory: Path | None, file: Path, run_id: str | None, output: Path
     else:
         if output is not None:
             raise FileError("--output is for an evidence bundle; a run's page lies beside the run", where=str(output))
-        path = _of_run(directory or file, run_id)
+        path = _of_run(directory or file, target, run_id)
     print_json({"report": str(path)}) if as_json else click.echo(path)
 
 
@@ -44,9 +53,9 @@ def _of_bundle(directory: Path, output: Path | None) -> Path:
     return path
 
 
-def _of_run(file: Path, run_id: str | None) -> Path:
-    from plimsoll.engine.run_status import standing
+def _of_run(file: Path, target: str, run_id: str | None) -> Path:
+    from plimsoll.engine.run_status import run_status
     from plimsoll.report.write import write_report
 
-    state = state_beside(file)
-    return write_report(state, standing(state, run_id).run)
+    state = state_beside(file, target)
+    return write_report(state, run_status(state, run_id).run)

@@ -17,6 +17,7 @@ from plimsoll.cli.options import (
     json_option,
     print_json,
     provider_options,
+    run_command,
     target_option,
     use_colour,
     width,
@@ -25,7 +26,7 @@ from plimsoll.cli.options import (
 if TYPE_CHECKING:
     from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.state.directory import StateDirectory
-    from plimsoll.targets.base import Site
+    from plimsoll.targets.port import Target
 
 
 @click.command("run")
@@ -44,23 +45,23 @@ def command(
     watch: bool,
     as_json: bool,
 ) -> int:
-    """Carry the application out. What is done is not done again; what was interrupted goes on."""
+    """Run the application. Finished steps are not repeated; an interrupted run resumes."""
     from plimsoll.cli.progress import Progress
     from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.engine.preparation import prepare
-    from plimsoll.engine.sites import Options
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import read_ahead, terminal_report, write_report
+    from plimsoll.targets.options import TargetOptions
 
-    options = Options(namespace=namespace, registry=registry, base=base, prefer=prefer)
+    options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
     prepared = prepare(application_file(file), target, options)
-    click.get_current_context().call_on_close(prepared.site.close)
+    click.get_current_context().call_on_close(prepared.target.close)
     run = ApplicationRun(prepared, watch=watch)
     caught = _stop_on_signals(run)
-    progress = Progress(_to_stderr if as_json else click.echo, prepared.state.runs / run.id / "logs")
+    progress = Progress(_to_stderr if as_json else click.echo, prepared.state.logs(run.id))
     read_ahead()
     try:
-        history = run.carry_out(progress, on_services_up=lambda _: _say_up(prepared.site, as_json))
+        history = run.carry_out(progress, on_services_up=lambda _: _say_up(prepared.target, as_json))
     finally:
         progress.close()
     report = write_report(prepared.state, run.id)
@@ -72,8 +73,7 @@ def command(
             click.echo(line)
         click.echo(f"\nreport: {report}")
     if caught:
-        again = f"plimsoll run -f {file}{'' if target == 'local' else f' --target {target}'}"
-        _to_stderr(f"stopped; finished steps and checkpoints are kept, `{again}` goes on from them")
+        _to_stderr(f"stopped; finished steps and checkpoints are kept, `{run_command(file, target)}` resumes from them")
         return 128 + caught[0] if history.state != "done" else 0
     return 0 if history.state == "done" else 1
 
@@ -107,9 +107,9 @@ def _log_elsewhere(state: StateDirectory, run: str) -> None:
         _to_stderr(f"warning: {error}")
 
 
-def _say_up(site: Site, as_json: bool) -> None:
+def _say_up(target: Target, as_json: bool) -> None:
     write = _to_stderr if as_json else click.echo
-    for name, url in site.services().items():
+    for name, url in target.services().items():
         write(f"  {name} is up at {url}  (plimsoll predict {name} --input FILE)")
     write("  Ctrl-C stops it")
 

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from plimsoll.telemetry.version_counts import VersionCounts
+
 LEVEL = 0.01
 """The chance to send a good version back, over a whole promotion and for each question."""
 LEAST_EFFECT = 0.56
@@ -35,6 +37,23 @@ class Side(Struct, frozen=True, kw_only=True):
     right: int = 0
     labelled: int = 0
     metrics: Mapping[str, float] = {}
+
+
+def side(now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float]) -> Side:
+    """What a version did between two looks at its counters. Counters that have begun anew count from zero."""
+    codes = {code: max(0.0, number - before.codes.get(code, 0)) for code, number in now.codes.items()}
+    cumulative = [max(0.0, number - before.latencies.get(bound, 0)) for bound, number in sorted(now.latencies.items())]
+    buckets = [max(0, int(high - low)) for low, high in zip([0, *cumulative], cumulative, strict=False)]
+    labelled = max(0, int(now.labels - before.labels))
+    right = round(now.accuracy * now.labels - before.accuracy * before.labels)
+    return Side(
+        requests=int(sum(codes.values())),
+        failures=int(sum(number for code, number in codes.items() if code != "200")),
+        latencies=buckets,
+        right=max(0, min(labelled, right)),
+        labelled=labelled,
+        metrics=metrics,
+    )
 
 
 class Finding(Struct, frozen=True, kw_only=True):

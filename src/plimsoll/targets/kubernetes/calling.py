@@ -7,27 +7,24 @@ from collections.abc import Iterator
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import TargetError
+from plimsoll.kinds.service import SERVICES
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.port_forward import to_service
+from plimsoll.targets.features import CalledService
 from plimsoll.targets.kubernetes import names
 
 
 @contextlib.contextmanager
-def reached(target: str, file: ApplicationFile, service: str, namespace: str | None) -> Iterator[tuple[str, str]]:
-    """Address and model name, for as long as the block runs. Raises TargetError when the service is not up."""
-    application = file.application.metadata.name
-    place = namespace or names.short(application, 63)
-    api = Api(target)
-    name = names.service(application, service)
-    model = file.application.spec.services[service].model
-    first = model if isinstance(model, str) else model[0].model
+def called(api: Api, namespace: str, file: ApplicationFile, service: str) -> Iterator[CalledService]:
+    """The service for as long as the block runs. Raises TargetError when it is not up."""
+    application = file.application
+    model = SERVICES.of(application)[service].leading.partition("@")[0]
     try:
-        with to_service(api, place, name) as address:
-            yield f"http://{address}", first.partition("@")[0]
+        with to_service(api, namespace, names.service(application.name, service)) as address:
+            yield CalledService(url=f"http://{address}", model=model)
     except ApiError as error:
         if error.status != 404:
             raise
-        hint = f"plimsoll run -f {file.path} --target {target}"
-        raise TargetError(f"the service {service} is not on {target}", where=f"namespace {place}", hint=hint) from error
-    finally:
-        api.close()
+        hint = f"plimsoll run -f {file.path} --target {api.target}"
+        text = f"the service {service} is not on {api.target}"
+        raise TargetError(text, where=f"namespace {namespace}", hint=hint) from error

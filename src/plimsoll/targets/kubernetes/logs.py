@@ -10,7 +10,8 @@ from plimsoll.kubernetes.api import ApiError
 from plimsoll.state.logs import last_words
 
 if TYPE_CHECKING:
-    from plimsoll.targets.kubernetes.context import Attempt
+    from plimsoll.targets.attempt import W
+    from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 
 _AGAIN = 1.0
 _FINISH_LIMIT = 5.0
@@ -19,7 +20,7 @@ _FINISH_LIMIT = 5.0
 class Follower:
     """Follows one pod's container on a thread. A broken link is taken up where it broke."""
 
-    def __init__(self, attempt: Attempt, pod: str, rank: int, number: int) -> None:
+    def __init__(self, attempt: ClusterAttempt[W], pod: str, rank: int, number: int) -> None:
         self._api = attempt.context.api
         self._namespace = attempt.context.namespace
         self._pod = pod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from plimsoll.planning.steps import Step
+from plimsoll.planning.steps import AnyStep
 
 APPLICATION = "plimsoll.dev/application"
 STEP = "plimsoll.dev/step"
@@ -25,12 +25,12 @@ def of_application(application: str) -> dict[str, str]:
     return {APPLICATION: application, MANAGER: "plimsoll"}
 
 
-def of_step(application: str, step: Step) -> dict[str, str]:
+def of_step(application: str, step: AnyStep) -> dict[str, str]:
     """What the workload and the pods of a step carry."""
     return {**of_application(application), STEP: _word(step.name), KEY: step.key[:16]}
 
 
-def workload(application: str, step: Step) -> str:
+def workload(application: str, step: AnyStep) -> str:
     """The name of a step's workload. The same key gives the same name, so that a second start finds the first."""
     return f"{short(f'{application}-{step.verb}-{step.part}', _LONGEST - 9)}-{step.key[:8]}"
 

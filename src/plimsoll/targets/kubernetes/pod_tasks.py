@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from plimsoll.errors import TargetError
-from plimsoll.planning.steps import Fetch, InputFile, RunCommand, Score, Step, TrainGang
+from plimsoll.kinds.batch import Score
+from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.model import TrainGang
+from plimsoll.planning.steps import AnyStep, InputFile
 from plimsoll.runtime.pod_task import Errand, Given
 from plimsoll.targets.kubernetes.manifests.gang import host_names
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at
-from plimsoll.targets.kubernetes.results import Results
+from plimsoll.targets.kubernetes.results import RegistryResults
 
 
 def errand_of(
-    step: Step, name: str, provider: str, results: Results, model: str | None = None, *, mount: bool = False
+    step: AnyStep, name: str, provider: str, results: RegistryResults, model: str | None = None, *, mount: bool = False
 ) -> Errand:
     """What the pods of a step have to do. `model` is a reference for a batch; `mount` has nodes mount the inputs."""
     work = step.work
@@ -26,7 +29,7 @@ def errand_of(
             # KubeRay has the nodes of Ray up before the command is handed in.
             framework="none" if provider == "rayjob" else work.framework,
             hosts=host_names(provider, name, work.workers),
-            cores=step.share.cores,
+            cores=step.resources.cores,
             result=result,
             checkpoint=results.for_pods(f"checkpoint-{step.key}"),
         )
@@ -49,29 +52,29 @@ def errand_of(
         command=work.command,
         inputs=given(work.inputs, results, mount=mount),
         outputs=work.outputs,
-        cores=step.share.cores,
+        cores=step.resources.cores,
         result=result,
     )
 
 
-def result_tag(step: Step) -> str:
+def result_tag(step: AnyStep) -> str:
     """Where rank 0 leaves the output: what a gang leaves counts only when all of it has ended well."""
     return f"pending-{step.key}" if step.workers > 1 else step.key
 
 
-def given(inputs: tuple[InputFile, ...], results: Results, *, mount: bool) -> tuple[Given, ...]:
+def given(inputs: tuple[InputFile, ...], results: RegistryResults, *, mount: bool) -> tuple[Given, ...]:
     """Inputs as pods find them: `mount` has nodes mount them, else the pod pulls them."""
     return tuple(_mounted(each, results) if mount else _pulled(each, results) for each in inputs)
 
 
-def _pulled(each: InputFile, results: Results) -> Given:
+def _pulled(each: InputFile, results: RegistryResults) -> Given:
     return Given(name=each.name, reference=results.for_pods(each.key), file=each.file)
 
 
-def _mounted(each: InputFile, results: Results) -> Given:
+def _mounted(each: InputFile, results: RegistryResults) -> Given:
     """By digest: a node that has the content does not ask for it again, and cannot be given another."""
     found = results.find(each.key)
     if found is None:
         raise TargetError(f"the result of {each.step} is not in the registry", hint="run again to make it anew")
-    reference = results.for_nodes(found["image"])
+    reference = results.for_nodes(found.digest)
     return Given(name=each.name, reference=reference, file=each.file, mounted=mounted_at(each.name))

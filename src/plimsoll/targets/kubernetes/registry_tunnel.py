@@ -15,7 +15,7 @@ from plimsoll.registry.connection import Access
 from plimsoll.registry.references import parse
 
 
-class Door:
+class RegistryTunnel:
     """`host` is the registry's name as it is reached from here, with the path that belongs to us."""
 
     def __init__(self, api: Api, place: RegistryPlace) -> None:

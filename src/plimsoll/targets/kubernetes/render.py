@@ -1,27 +1,32 @@
-"""What stays on a cluster, as manifests for Git. The same application gives the same manifests."""
+"""What keeps running on a cluster, as manifests for Git. The same application gives the same manifests."""
 
 from __future__ import annotations
 
+from typing import cast
+
 from plimsoll.errors import TargetError
+from plimsoll.kinds.model import RegisterResult
+from plimsoll.kinds.service import Serve
 from plimsoll.kubernetes.api import Manifest
-from plimsoll.planning.steps import Plan, Serve
-from plimsoll.targets.kubernetes.context import Context
-from plimsoll.targets.kubernetes.housekeeping import own_namespace, own_trust
+from plimsoll.planning.steps import Plan, Step
+from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.namespace import namespace_manifest, trust_manifest
 from plimsoll.targets.kubernetes.work.serve import served_of
 
 
-def rendered(context: Context, plan: Plan) -> list[Manifest]:
+def rendered(context: ClusterContext, plan: Plan) -> list[Manifest]:
     """Namespace, keys, and every service's objects, each once. Raises TargetError for a model that is not there yet."""
     application, namespace = context.application, context.namespace
-    found = [own_namespace(application, namespace), own_trust(application, namespace)]
+    found = [namespace_manifest(application, namespace), trust_manifest(application, namespace)]
     for step in plan.steps:
-        if not isinstance(step.work, Serve):
+        work = step.work
+        if not isinstance(work, Serve):
             continue
-        if step.work.register_key is not None and context.state.result(step.work.register_key) is None:
+        if work.register_key is not None and context.state.result(work.register_key, RegisterResult) is None:
             hint = f"train it first: plimsoll run --target {context.cluster.target}"
-            raise TargetError(f"the model of the service {step.work.service} is not trained yet", hint=hint)
-        served = served_of(step, context)
+            raise TargetError(f"the model of the service {work.service} is not trained yet", hint=hint)
+        served = served_of(cast("Step[Serve]", step), context)
         for manifest in objects(served, context.cluster, context.chosen):
             placed = {**manifest, "metadata": {**manifest["metadata"], "namespace": namespace}}
             if placed not in found:

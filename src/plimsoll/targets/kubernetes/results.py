@@ -7,16 +7,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from plimsoll.kubernetes.cluster import RegistryPlace
-from plimsoll.planning.steps import Step
 from plimsoll.registry.layout import MANIFEST
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.pod.store import SINGLE
 from plimsoll.state.directory import StateDirectory
+from plimsoll.state.results import AnyResult, Result, restored, stored
 
 
-class Results:
+class StoredResult(Struct, frozen=True, kw_only=True):
+    """A result in the registry: the digest of its image, and the values that stand in the image's label."""
+
+    digest: str
+    values: Mapping[str, Any]  # Any: JSON values
+
+
+class RegistryResults:
     """One application's results. `repository` is reached from here, `place` says how pods and nodes name it."""
 
     def __init__(self, repository: Repository, place: RegistryPlace, path: str) -> None:
@@ -36,13 +45,19 @@ class Results:
         """The reference of a result's exact content, as nodes pull it."""
         return f"{self._place.nodes}/{self._path}@{digest}"
 
-    def find(self, key: str) -> Mapping[str, Any] | None:
-        """What is known of a result; `None` when there is none."""
+    def find(self, key: str) -> StoredResult | None:
+        """What is known of a result, without its files; `None` when there is none."""
         found = artifacts.facts(self._repository, key)
-        return None if found is None else {**found[1], "image": found[0]}
+        return None if found is None else StoredResult(digest=found[0], values=found[1])
 
-    def put(self, key: str, source: Path, facts: Mapping[str, Any]) -> None:
+    def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
+        """The result of a key; `None` when there is none of this shape."""
+        found = self.find(key)
+        return None if found is None else restored(found.values, shape)
+
+    def put(self, key: str, source: Path, result: Result) -> None:
         """A source of this machine, a file or a directory, as the result of a step."""
+        facts = stored(result)
         if source.is_dir():
             artifacts.push(self._repository, key, artifacts.files_below(source), facts)
             return
@@ -55,10 +70,13 @@ class Results:
         """Let a result count that rank 0 has left, once the whole gang has ended well."""
         self._repository.push_manifest(self._repository.manifest(pending).content, MANIFEST, key)
 
-    def bring(self, step: Step, state: StateDirectory, facts: Mapping[str, Any]) -> None:
+    def fetch(self, key: str, shape: type[Result], state: StateDirectory) -> None:
         """Have a result's files on this machine as well, as the state directory keeps them."""
-        if state.result(step.key) is not None:
+        if state.result(key, shape) is not None:
             return
-        work = state.fresh_work(step.key)
-        artifacts.pull(self._repository, step.key, work / "output")
-        state.commit(step.key, facts)
+        found = self.result(key, shape)
+        if found is None:
+            return
+        work = state.fresh_work(key)
+        artifacts.pull(self._repository, key, work / "output")
+        state.commit(key, found)

@@ -1,107 +1,180 @@
-"""A cluster as a target of the engine."""
+"""A Kubernetes context as a target."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import contextlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 
-from plimsoll.errors import PlimsollError
-from plimsoll.evidence.observation import Observation
-from plimsoll.planning.facts import Facts
-from plimsoll.planning.steps import MakeEnvironment, Register, Serve, Step
-from plimsoll.targets.base import Handle
-from plimsoll.targets.kubernetes.context import Attempt, Context
-from plimsoll.targets.kubernetes.work import WORK
-from plimsoll.targets.kubernetes.work.serve import is_up
-from plimsoll.targets.local.attempt import Outcome, failed
+from plimsoll import __version__
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.errors import FileError, TargetError
+from plimsoll.kinds.model import MPI
+from plimsoll.kinds.service import SCALE_TO_ZERO
+from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
+from plimsoll.kubernetes.discovery import look
+from plimsoll.planning.facts import Machine, TargetFacts
+from plimsoll.planning.steps import Plan
+from plimsoll.registry.references import parse
+from plimsoll.registry.repository import Repository
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.features import CALL, MANIFESTS, CalledService, Features, able, offers
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.attempt import ClusterContext
+from plimsoll.targets.kubernetes.calling import called
+from plimsoll.targets.kubernetes.cleanup import remove, services
+from plimsoll.targets.kubernetes.drift import drift_of
+from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, never_zero, unknown_preferences
+from plimsoll.targets.kubernetes.registry_tunnel import RegistryTunnel
+from plimsoll.targets.kubernetes.render import rendered
+from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.session import KubernetesSession
+from plimsoll.targets.kubernetes.work import EXECUTORS
+from plimsoll.targets.local.session import LocalSession
+from plimsoll.targets.options import TargetOptions
+from plimsoll.targets.versions import installed_version
+from plimsoll.telemetry.drift.state import DriftState
 
 
 class KubernetesTarget:
-    """Runs steps as workloads of a cluster; results lie in its registry, the run's journal on this machine."""
+    """One application on one cluster."""
 
-    def __init__(self, context: Context, facts: Facts) -> None:
-        self.context = context
-        self._facts = facts
-        self._attempts: dict[tuple[str, int], Attempt] = {}
+    def __init__(self, name: str, directory: Path, application: str, options: TargetOptions) -> None:
+        if wrong := unknown_preferences(options.prefer):
+            known = sorted({offer.name for offers in NEEDS.values() for offer in offers})
+            raise FileError(
+                f"there is no provider '{wrong[0]}'", where="--prefer", hint=f"there are: {', '.join(known)}"
+            )
+        self.name = name
+        self.state = StateDirectory(directory, name)
+        self.namespace = options.namespace or names.short(application, 63)
+        self._directory = directory
+        self._application = application
+        self._options = options
 
-    def facts(self) -> Facts:
-        """What the cluster has, as it was seen when the run began."""
-        return self._facts
+    @cached_property
+    def api(self) -> Api:
+        """The cluster's API."""
+        return Api(self.name)
 
-    def begin(self) -> int:
-        """Make the namespace and what all steps share; what a killed run left on the cluster is gone on with."""
-        from plimsoll.targets.kubernetes.housekeeping import furnish
+    @cached_property
+    def cluster(self) -> Cluster:
+        """What the cluster has."""
+        return look(self.api, self.namespace, self._options.registry, self._options.base or self._options.image)
 
-        furnish(self.context)
-        self.context.local.context.warden.start()
-        return self.context.local.clean_up()
+    @cached_property
+    def _tunnel(self) -> RegistryTunnel:
+        return RegistryTunnel(self.api, self._registry())
 
-    def result(self, step: Step) -> Mapping[str, Any] | None:
-        """The result of a step, if it is there and still what it was."""
-        if isinstance(step.work, MakeEnvironment):
-            return self.context.state.result(step.key)
-        if isinstance(step.work, Register):
-            return self.context.local.result(step)
-        if isinstance(step.work, Serve):
-            context, known = self.context, self.context.state.result(step.key)
-            up = known and is_up(context.api, context.application, context.namespace, step.key, step.work.service)
-            return known if up else None
-        found = self.context.results.find(step.key)
-        if found is None:
-            return None
-        if step.verb in ("train", "score"):
-            told = {key: value for key, value in found.items() if key != "image"}
-            self.context.results.bring(step, self.context.state, told)
-        return found
+    @property
+    def features(self) -> Features:
+        """Services can be called, and manifests rendered."""
+        return Features(self.name, able(offers(CALL, self._call), offers(MANIFESTS, self.manifests)), {})
 
-    def start(self, step: Step, attempt: int) -> Handle:
-        """Make room for an attempt. The work itself begins when it is observed."""
-        self._attempts[step.name, attempt] = Attempt(step, attempt, self.context)
-        return Handle(step=step, attempt=attempt)
-
-    def observe(self, handle: Handle) -> Iterator[Observation]:
-        """Carry the attempt out and tell of it."""
-        attempt = self._attempts[handle.step.name, handle.attempt]
-        outcome = yield from self._outcome(attempt)
-        del self._attempts[handle.step.name, handle.attempt]
-        yield attempt.seen(
-            "attempt-ended",
-            outcome=outcome.state,
-            reason=outcome.reason,
-            result=outcome.result,
-            lasting=outcome.lasting,
+    def facts(self) -> TargetFacts:
+        """All nodes together, each by itself, and what carries which need."""
+        cluster = self.cluster
+        chosen = self._chosen()
+        resource = cluster.accelerator
+        machines = tuple(
+            Machine(
+                name=node.name,
+                cpu=node.cpu,
+                memory=node.memory,
+                accelerators=node.extended.get(resource or "", 0),
+            )
+            for node in cluster.nodes
+        )
+        lacks = {MPI: "MPI's launcher has no way to log in to the other workers"}
+        if reason := never_zero(cluster, chosen["serving"].provider):
+            lacks[SCALE_TO_ZERO] = reason
+        return TargetFacts(
+            target=self.name,
+            cpu=sum(each.cpu for each in machines) if machines else float("inf"),
+            memory=sum(each.memory for each in machines) if machines else 2**62,
+            accelerators=sum(each.accelerators for each in machines),
+            machines=machines,
+            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
+            versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
+            lacks=lacks,
+            verbs=frozenset(work.verb for work in EXECUTORS),
         )
 
-    def _outcome(self, attempt: Attempt) -> Any:
-        try:
-            outcome = yield from WORK[type(attempt.step.work)](attempt)
-        except PlimsollError as error:
-            outcome = failed(str(error), lasting=error.lasting)
-        except OSError as error:
-            outcome = failed(f"{error.filename or self.context.state.root}: {error.strerror or error}")
-        if attempt.stopping.is_set() and outcome.state != "done":
-            return Outcome(state="stopped", reason="stopped")
-        if outcome.state == "done" and isinstance(attempt.step.work, Serve):
-            self.context.state.fresh_work(attempt.step.key)
-            self.context.state.commit(attempt.step.key, outcome.result)
-        return outcome
+    def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
+        return called(self.api, self.namespace, file, service)
 
-    def stop(self, handle: Handle) -> None:
-        """Ask an attempt to end; its workload is deleted."""
-        attempt = self._attempts.get((handle.step.name, handle.attempt))
-        if attempt:
-            attempt.stopping.set()
+    def open(self, run: str, *, watch: bool) -> KubernetesSession:
+        """A session for one run. Services stay up whether it watches or not."""
+        return KubernetesSession(self._context(run))
 
-    def fallen(self) -> Iterator[tuple[str, str]]:
-        """None: the cluster itself starts servers again that have died."""
-        return iter(())
+    def manifests(self, plan: Plan) -> list[Manifest]:
+        """All that keeps running, for a repository that a GitOps controller follows: services with their objects.
 
-    def up(self) -> Mapping[str, str]:
-        """Addresses of services inside the cluster, by name."""
-        from plimsoll.targets.kubernetes.housekeeping import services
+        Their images and models are in the registry afterwards, and are named by digest. Raises TargetError for a
+        service whose model has not been trained yet.
+        """
+        return rendered(self._context("render"), plan)
 
-        return services(self.context.api, self.context.application, self.context.namespace)
+    def services(self) -> Mapping[str, str]:
+        """Services that are up."""
+        return services(self.api, self._application, self.namespace)
+
+    def service_notes(self, service: str) -> Sequence[str]:
+        """Nothing."""
+        return ()
+
+    def drift(self, service: str) -> Sequence[DriftState]:
+        """The drift of a service's versions, as all its servers together have seen them."""
+        return drift_of(self.api, self._application, self.namespace, service)
+
+    def remove(self) -> list[str]:
+        """Delete all of the application from the cluster. What is in the registry stays."""
+        return remove(self.api, self._application, self.namespace)
 
     def close(self) -> None:
-        """Let go of connections. What serves goes on serving."""
-        self.context.local.close()
+        """Close the tunnel to the registry, if it was opened, and connections."""
+        if "_tunnel" in self.__dict__:
+            self._tunnel.close()
+        if "api" in self.__dict__:
+            self.api.close()
+
+    def _context(self, run: str) -> ClusterContext:
+        place = self._registry()
+        return ClusterContext(
+            api=self.api,
+            cluster=self.cluster,
+            application=self._application,
+            directory=self._directory,
+            state=self.state,
+            local=LocalSession(self._directory, run, state=self.state),
+            results=self._results(),
+            images=Images(self.cluster, place, self._tunnel.host, self._tunnel.access, self._path, self._directory),
+            run=run,
+            chosen={need: each.provider for need, each in self._chosen().items()},
+        )
+
+    def _chosen(self) -> dict[str, Choice]:
+        prefer = self._options.prefer
+        return {need: choose(self.cluster, need, prefer) for need in needs(self.cluster, prefer)}
+
+    @property
+    def _path(self) -> str:
+        return names.short(self._application, 63)
+
+    def _results(self) -> RegistryResults:
+        place = self._registry()
+        reference = parse(f"{self._tunnel.host}/{self._path}/results")
+        return RegistryResults(Repository(reference, self._tunnel.access), place, f"{self._path}/results")
+
+    def _registry(self) -> RegistryPlace:
+        place = self.cluster.registry
+        if place is None:
+            hint = (
+                "name one that nodes, pods and this machine reach with --registry HOST/PATH, or publish it in the "
+                "cluster (ConfigMap local-registry-hosting in kube-public, KEP-1755)"
+            )
+            raise TargetError("no registry for images, models and results is known", where=self.name, hint=hint)
+        return place

@@ -8,9 +8,10 @@ from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.run_events import Waiting, WorkerEnded, WorkerStarted
 from plimsoll.kubernetes.api import ApiError, Manifest
 from plimsoll.targets.kubernetes import names, pods
-from plimsoll.targets.kubernetes.context import Attempt
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.logs import Follower
 from plimsoll.targets.kubernetes.manifests.gang import Workload
 from plimsoll.targets.kubernetes.pods import Standing
@@ -31,7 +32,7 @@ _DONE = ("Complete", "Completed", "Succeeded")
 class Watch:
     """The state of watching one workload."""
 
-    def __init__(self, attempt: Attempt, workload: Workload) -> None:
+    def __init__(self, attempt: ClusterAttempt[Any], workload: Workload) -> None:
         self.attempt = attempt
         self.workload = workload
         self.api = attempt.context.api
@@ -94,10 +95,12 @@ class Watch:
         return ""
 
     def _take(self, pod: Manifest, each: Standing) -> Generator[Observation, None, None]:
+        number = self.attempt.number
         if each.name not in self._started and each.phase in ("Running", "Succeeded", "Failed"):
             self._started[each.name] = each
             self._followers[each.name] = Follower(self.attempt, each.name, each.rank, len(self._started))
-            yield self.attempt.seen("worker-started", rank=each.rank, pid=0, pod=each.name, node=each.node)
+            started = WorkerStarted(attempt=number, rank=each.rank, pid=0, pod=each.name, node=each.node)
+            yield self.attempt.seen(started)
         if each.ended and each.name not in self._ended:
             self._ended.add(each.name)
             if each.name in self._followers:
@@ -107,7 +110,7 @@ class Watch:
                 self._failures += 1
                 if (report := pods.report_of(pod)) and report.lasting:
                     self._lasting = self.reason
-            yield self.attempt.seen("worker-ended", rank=each.rank, code=each.code, signal=None, pod=each.name)
+            yield self.attempt.seen(WorkerEnded(attempt=number, rank=each.rank, code=each.code, pod=each.name))
 
     def _words(self, each: Standing) -> str:
         who = f"worker {each.rank} " if self._of > 1 else ""
@@ -152,7 +155,7 @@ class Watch:
 
     def _say(self, text: str) -> Generator[Observation, None, None]:
         if text and text != self._said:
-            yield self.attempt.seen("waiting", reason=text)
+            yield self.attempt.seen(Waiting(attempt=self.attempt.number, reason=text))
         self._said = text
 
 
@@ -179,7 +182,7 @@ def queued(found: Mapping[str, Any]) -> str:
     return "the queue has not admitted it yet" if found.get("spec", {}).get("suspend") else ""
 
 
-def remove(attempt: Attempt, workload: Workload) -> None:
+def remove(attempt: ClusterAttempt[Any], workload: Workload) -> None:
     """Take a workload away with its pods."""
     for each in reversed(workload.objects):
         if each["kind"] != "LocalQueue":
@@ -188,7 +191,7 @@ def remove(attempt: Attempt, workload: Workload) -> None:
             )
 
 
-def gone(attempt: Attempt, limit: float, over: threading.Event | None = None) -> bool:
+def gone(attempt: ClusterAttempt[Any], limit: float, over: threading.Event | None = None) -> bool:
     """Wait until no pod of the attempt's step is left."""
     api, namespace = attempt.context.api, attempt.context.namespace
     deadline = time.monotonic() + limit

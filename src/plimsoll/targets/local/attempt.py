@@ -1,36 +1,22 @@
-"""One attempt at one step on this machine: where it works, what it has been told, how it ends."""
+"""One attempt at one step on this machine: where it works, and what becomes of what it leaves."""
 
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Generator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct, field
 
-from plimsoll.evidence.observation import Observation, observed
 from plimsoll.planning.steps import Step
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, W
 from plimsoll.targets.local.servers import Server
 from plimsoll.targets.local.warden import Ended, Warden
 
-SOURCE = "local"
 
-
-class Outcome(Struct, frozen=True, kw_only=True):
-    """How an attempt ended: `done`, `failed` or `stopped`; why; and what it gave.
-
-    `lasting` is a failure that a new attempt would only repeat.
-    """
-
-    state: str
-    reason: str = ""
-    result: dict[str, Any] = {}
-    lasting: bool = False
-
-
-class Context(Struct, frozen=True, kw_only=True):
+class LocalContext(Struct, frozen=True, kw_only=True):
     """What all attempts of a run share. `directory` is the application file's own; `logs` belongs to the run.
 
     `kept` has the servers that stay up for as long as the run watches, by service.
@@ -45,24 +31,32 @@ class Context(Struct, frozen=True, kw_only=True):
     kept: dict[str, Server] = field(default_factory=dict)
 
 
-Progress = Generator[Observation, None, Outcome]
-"""What a piece of work gives: observations as they happen, and its outcome in the end."""
+class LocalAttempt(Attempt[W]):
+    """`events` carries ends of processes by rank, and `None` when the attempt must stop."""
 
+    source = "local"
 
-class Attempt:
-    """What a piece of work needs to do its part. `events` carries ends of processes, and `None` when it must stop."""
-
-    def __init__(self, step: Step, number: int, context: Context) -> None:
-        self.step = step
-        self.number = number
+    def __init__(
+        self,
+        step: Step[W],
+        number: int,
+        context: LocalContext,
+        execute: Callable[[LocalAttempt[W]], Progress],
+    ) -> None:
+        super().__init__(step, number)
         self.context = context
         self.events: queue.Queue[tuple[int, Ended] | None] = queue.Queue()
-        self.stopped = False
+        self._execute = execute
 
     @property
     def directory(self) -> Path:
         """The attempt's own directory; it becomes the result."""
         return self.context.state.work / self.step.key
+
+    @property
+    def where(self) -> str:
+        """The attempt's own directory."""
+        return str(self.directory)
 
     @property
     def output(self) -> Path:
@@ -74,26 +68,30 @@ class Attempt:
         """What survives from one attempt to the next."""
         return self.context.state.checkpoints / self.step.key
 
-    def log(self, name: str | int) -> Path:
+    def log(self, process: str | int) -> Path:
         """The file that a process of this attempt writes to."""
-        path = self.context.logs / self.step.verb / self.step.part / f"{self.number}-{name}.log"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        return self.context.state.log(self.context.run, self.step.name, self.number, process)
 
     def stop(self) -> None:
-        """Ask the attempt to end."""
-        self.stopped = True
+        """Ask the attempt to end; its processes are killed within seconds."""
+        super().stop()
         self.events.put(None)
 
-    def ended(self, rank: int) -> Callable[[Ended], None]:
+    def on_end(self, rank: int) -> Callable[[Ended], None]:
         """A function that tells this attempt of the end of a process."""
         return lambda end: self.events.put((rank, end))
 
-    def seen(self, event: str, **values: Any) -> Observation:
-        """An observation of this attempt."""
-        return observed(SOURCE, self.step.name, event, attempt=self.number, **values)
+    def perform(self) -> Progress:
+        """Do the work."""
+        return self._execute(self)
 
-
-def failed(reason: str, *, lasting: bool = False) -> Outcome:
-    """The outcome of an attempt that did not succeed."""
-    return Outcome(state="failed", reason=reason, lasting=lasting)
+    def keep(self, outcome: AttemptOutcome) -> AttemptOutcome:
+        """Make the directory of a finished attempt the result; remove that of a failed one, but not its logs."""
+        if self.stopped:
+            # What a command leaves that ends because it was asked to may be half of it.
+            return STOPPED
+        if outcome.state == "done":
+            self.context.state.commit(self.step.key, outcome.result)
+        elif outcome.state == "failed":
+            shutil.rmtree(self.directory, ignore_errors=True)
+        return outcome

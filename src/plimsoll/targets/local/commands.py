@@ -10,6 +10,8 @@ from pathlib import Path
 
 from plimsoll.application.scalars import environment_name
 from plimsoll.errors import TargetError
+from plimsoll.kinds.dataset import FetchResult
+from plimsoll.kinds.environment import EnvironmentResult
 from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.state.directory import StateDirectory
@@ -44,11 +46,11 @@ def input_path(file: InputFile, state: StateDirectory) -> Path:
 
     Raises TargetError when the result that it comes from is gone.
     """
-    result = state.result(file.key)
+    result = state.result(file.key, FetchResult)
     if result is None:
         raise TargetError(f"the result of {file.step} is no longer there", hint="run again to make it anew")
-    if "path" in result:
-        base = Path(result["path"])
+    if result.path is not None:
+        base = Path(result.path)
         return base / file.file if file.file else base
     return state.output(file.key) / file.file if file.file else state.output(file.key)
 
@@ -57,10 +59,10 @@ def environment_python(key: str | None, state: StateDirectory) -> Path | None:
     """The interpreter of the environment that a step made; `None` for the caller's own."""
     if key is None:
         return None
-    result = state.result(key)
-    if result is None:
+    result = state.result(key, EnvironmentResult)
+    if result is None or result.python is None:
         raise TargetError("the environment is no longer there", hint="run again to make it anew")
-    return Path(result["python"])
+    return Path(result.python)
 
 
 def python_for_scripts(command: str, environment: Mapping[str, str]) -> str:

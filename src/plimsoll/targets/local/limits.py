@@ -10,7 +10,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from plimsoll.planning.steps import Share
+from plimsoll.planning.steps import WorkerResources
 
 PERIOD = 100_000
 """Microseconds over which processor time is shared out: the kernel's default."""
@@ -21,17 +21,17 @@ PARENT = "plimsoll"
 class Limits:
     """The control groups of one worker. `enforced` says what the kernel holds it to."""
 
-    def __init__(self, name: str, share: Share, mount: Path = MOUNT) -> None:
+    def __init__(self, name: str, resources: WorkerResources, mount: Path = MOUNT) -> None:
         self.groups: list[Path] = []
         self.enforced: list[str] = []
-        if share.cpu is None and share.memory is None:
+        if resources.cpu is None and resources.memory is None:
             return
         unified = (mount / "cgroup.controllers").exists()
-        if share.memory is not None:
-            settings = {"memory.max": share.memory} if unified else {"memory.limit_in_bytes": share.memory}
+        if resources.memory is not None:
+            settings = {"memory.max": resources.memory} if unified else {"memory.limit_in_bytes": resources.memory}
             self._limit(_parent(mount, "memory", unified), name, settings, "memory")
-        if share.cpu is not None:
-            quota = int(share.cpu * PERIOD)
+        if resources.cpu is not None:
+            quota = int(resources.cpu * PERIOD)
             settings_cpu: dict[str, object] = (
                 {"cpu.max": f"{quota} {PERIOD}"}
                 if unified

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
-from plimsoll.application.model import Scale
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
+from plimsoll.kinds.service import Scale
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_words

@@ -1,28 +1,28 @@
-"""This machine as a target of the engine."""
+"""This machine as a target."""
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from plimsoll import __version__
-from plimsoll.errors import PlimsollError
-from plimsoll.evidence.observation import Observation
-from plimsoll.planning.facts import Facts
-from plimsoll.planning.steps import Register, Serve, Step
-from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.base import Handle
-from plimsoll.targets.local.attempt import Attempt, Context, Outcome, Progress, failed
-from plimsoll.targets.local.limits import sweep
-from plimsoll.targets.local.models import model_registry
-from plimsoll.targets.local.servers import running_services, withdraw
-from plimsoll.targets.local.sweep import end_leftovers
-from plimsoll.targets.local.versions import installed_version
-from plimsoll.targets.local.warden import Warden
-from plimsoll.targets.local.work import WORK
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.errors import FileError, TargetError
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.state.directory import LOCAL, StateDirectory
+from plimsoll.targets.features import CALL, CONTAINER_IMAGES, MANIFESTS, TRAFFIC, CalledService, Features, able, offers
+from plimsoll.targets.local.calling import called
+from plimsoll.targets.local.servers import running_services
+from plimsoll.targets.local.session import LocalSession
+from plimsoll.targets.local.traffic import LocalTraffic, promotion_notes, traffic_of
+from plimsoll.targets.local.watching import drift_of
+from plimsoll.targets.local.work import EXECUTORS
+from plimsoll.targets.options import CLUSTER_ONLY, TargetOptions
+from plimsoll.targets.versions import installed_version
+from plimsoll.telemetry.drift.state import DriftState
 
 PROVIDERS = {
     "gang": "a process group started together",
@@ -30,139 +30,74 @@ PROVIDERS = {
     "models": "an OCI image layout on disk",
     "metrics": "a /metrics page and the report",
 }
+LACKS = {
+    CONTAINER_IMAGES: "it runs commands as processes, without containers",
+    MANIFESTS.name: "it has no Kubernetes objects",
+}
 
 
 class LocalTarget:
-    """Runs steps as processes below a warden; results stay in the application's state directory."""
+    """One application's directory on this machine."""
 
-    def __init__(self, directory: Path, run: str, *, watch: bool = False, state: StateDirectory | None = None) -> None:
-        state = state or StateDirectory(directory)
-        self.state = state
-        self.context = Context(
-            directory=directory,
-            state=state,
-            warden=Warden(),
-            run=run,
-            logs=state.runs / run / "logs",
-            watch=watch,
-        )
-        self._attempts: dict[tuple[str, int], Attempt] = {}
+    name = LOCAL
 
-    def facts(self) -> Facts:
-        """Processors, memory and accelerators that this process may use, and the versions that results depend on."""
-        return local_facts()
+    def __init__(self, directory: Path, options: TargetOptions | None = None) -> None:
+        if not sys.platform.startswith("linux"):
+            raise TargetError(
+                f"the local target needs Linux, this is {sys.platform}", hint="run in a Linux machine or VM"
+            )
+        options = options or TargetOptions()
+        if named := next((name for name in CLUSTER_ONLY if getattr(options, name)), None):
+            raise FileError(
+                f"--{named} is for a cluster", where=f"--{named}", hint="leave it out, or name a context with --target"
+            )
+        self._directory = directory
+        self.state = StateDirectory(directory)
 
-    def begin(self) -> int:
-        """Start the warden, and end and remove what a killed run left. Only for the holder of the lock."""
-        self.context.warden.start()
-        return self.clean_up()
+    @property
+    def features(self) -> Features:
+        """Services can be called, and their traffic moved."""
+        return Features("this machine", able(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
 
-    def clean_up(self) -> int:
-        """End and remove what a killed run left; gives the number of processes. Only for the holder of the lock."""
-        killed = end_leftovers(self.state.work)
-        for path in self.state.work.iterdir():
-            sweep(path.name[:16])
-        self.state.clear_work()
-        for path in self.state.services.glob("*.json"):
-            withdraw(self.state, path.stem)
-        return killed
-
-    def result(self, step: Step) -> Mapping[str, Any] | None:
-        """The result of a step, if it is there and still what it was."""
-        if isinstance(step.work, Serve) and self.context.watch:
-            return None
-        return finished(self.state, step)
-
-    def start(self, step: Step, attempt: int) -> Handle:
-        """Make room for an attempt. The work itself goes on while it is observed."""
-        self.state.fresh_work(step.key)
-        self._attempts[step.name, attempt] = Attempt(step, attempt, self.context)
-        return Handle(step=step, attempt=attempt)
-
-    def observe(self, handle: Handle) -> Iterator[Observation]:
-        """Carry the attempt out and tell of it."""
-        attempt = self._attempts[handle.step.name, handle.attempt]
-        outcome = yield from self._outcome(attempt)
-        del self._attempts[handle.step.name, handle.attempt]
-        yield attempt.seen(
-            "attempt-ended",
-            outcome=outcome.state,
-            reason=outcome.reason,
-            result=outcome.result,
-            lasting=outcome.lasting,
+    def facts(self) -> TargetFacts:
+        """Processors that this process may use, memory in bytes, accelerators by device file."""
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return TargetFacts(
+            target=LOCAL,
+            cpu=float(len(os.sched_getaffinity(0))),
+            memory=memory,
+            accelerators=len(list(Path("/dev").glob("nvidia[0-9]*"))),
+            providers=PROVIDERS,
+            versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
+            lacks=LACKS,
+            verbs=frozenset(work.verb for work in EXECUTORS),
         )
 
-    def _outcome(self, attempt: Attempt) -> Progress:
-        try:
-            outcome = yield from WORK[type(attempt.step.work)](attempt)
-            if outcome.state == "done" and not attempt.stopped:
-                self.state.commit(attempt.step.key, outcome.result)
-        except PlimsollError as error:
-            outcome = failed(str(error), lasting=error.lasting)
-        except OSError as error:
-            outcome = failed(f"{error.filename or attempt.directory}: {error.strerror or error}")
-        if attempt.stopped:
-            return Outcome(state="stopped", reason="stopped")
-        if outcome.state == "failed":
-            shutil.rmtree(attempt.directory, ignore_errors=True)
-        return outcome
+    def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
+        return called(self.state, file, service)
 
-    def stop(self, handle: Handle) -> None:
-        """Ask an attempt to end; its processes are killed within seconds."""
-        attempt = self._attempts.get((handle.step.name, handle.attempt))
-        if attempt:
-            attempt.stop()
+    def _traffic(self, model: str, service: str | None) -> LocalTraffic:
+        return traffic_of(self.state, model, service)
 
-    def fallen(self) -> Iterator[tuple[str, str]]:
-        """Services whose server has died, each once."""
-        for name, server in list(self.context.kept.items()):
-            if not server.ends.empty():
-                withdraw(self.state, name)
-                del self.context.kept[name]
-                yield name, server.ends.get().words()
+    def open(self, run: str, *, watch: bool) -> LocalSession:
+        """A session for one run."""
+        return LocalSession(self._directory, run, watch=watch)
 
-    def up(self) -> Mapping[str, str]:
-        """Addresses of the services that are up."""
+    def services(self) -> Mapping[str, str]:
+        """Services that are up."""
         return {name: service.url for name, service in running_services(self.state).items()}
 
+    def service_notes(self, service: str) -> Sequence[str]:
+        """Whether a promotion goes on, or was cut off."""
+        return promotion_notes(self.state, service)
+
+    def drift(self, service: str) -> Sequence[DriftState]:
+        """The drift of a service's versions."""
+        return drift_of(self.state, service)
+
+    def remove(self) -> list[str]:
+        """Nothing stays up here without a run."""
+        return []
+
     def close(self) -> None:
-        """Drain the services that are up, then end everything."""
-        for name, server in self.context.kept.items():
-            withdraw(self.state, name)
-            server.stop()
-        self.context.kept.clear()
-        self.context.warden.close()
-
-
-def local_facts() -> Facts:
-    """What this machine has: processors that this process may use, memory in bytes, accelerators by device file."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return Facts(
-        target="local",
-        cpu=float(len(os.sched_getaffinity(0))),
-        memory=memory,
-        accelerators=len(list(Path("/dev").glob("nvidia[0-9]*"))),
-        providers=PROVIDERS,
-        versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-    )
-
-
-def finished(state: StateDirectory, step: Step) -> Mapping[str, Any] | None:
-    """The result of a step that need not run again."""
-    result = state.result(step.key)
-    if result is None:
-        return None
-    if "python" in result and not Path(result["python"]).exists():
-        return None
-    if isinstance(step.work, Register) and not _is_registered(state, step.work.model, result):
-        return None
-    if isinstance(step.work, Serve):
-        return {**result, "url": None}
-    return result
-
-
-def _is_registered(state: StateDirectory, model: str, result: Mapping[str, Any]) -> bool:
-    try:
-        return bool(model_registry(state).find(f"{model}@{result['version']}").digest == result["digest"])
-    except PlimsollError:
-        return False
+        """Nothing is kept open."""

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import Serve
+from plimsoll.kinds.service import Serve
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.local.attempt import Attempt
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.services import PROMISED, data_of, drift_watch, observer
@@ -31,7 +31,7 @@ STATE = ".state.json"
 
 
 def drift_references(
-    attempt: Attempt, work: Serve, versions: Sequence[ModelVersion], service: ServiceFile
+    attempt: LocalAttempt[Serve], work: Serve, versions: Sequence[ModelVersion], service: ServiceFile
 ) -> Generator[Observation, None, tuple[dict[str, Path], str]]:
     """By digest, the file with what a version's features looked like in training; and why one could not be had.
 

@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import Share
+from plimsoll.evidence.run_events import WorkerEnded, WorkerStarted
+from plimsoll.planning.steps import WorkerResources
 from plimsoll.state.logs import last_words
-from plimsoll.targets.local.attempt import Attempt
+from plimsoll.targets.attempt import W
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.limits import Limits
 from plimsoll.targets.local.memory_watch import session_memory
 from plimsoll.targets.local.warden import Ended, Process
@@ -30,21 +32,21 @@ class Command(Struct, frozen=True, kw_only=True):
 
     argv: Sequence[str]
     environment: Mapping[str, str]
-    share: Share = Share()
+    resources: WorkerResources = WorkerResources()
 
 
 class _Worker:
-    def __init__(self, rank: int, process: Process, limits: Limits, share: Share, log: Path) -> None:
+    def __init__(self, rank: int, process: Process, limits: Limits, resources: WorkerResources, log: Path) -> None:
         self.rank = rank
         self.process = process
         self.limits = limits
-        self.share = share
+        self.resources = resources
         self.log = log
         self.end: Ended | None = None
 
 
 def run_together(
-    attempt: Attempt, commands: Sequence[Command], timeout: float | None = None
+    attempt: LocalAttempt[W], commands: Sequence[Command], timeout: float | None = None
 ) -> Generator[Observation, None, str]:
     """Run the commands as one gang, rank by place; gives the reason of the failure, empty when all ended well.
 
@@ -56,8 +58,9 @@ def run_together(
         for rank, command in enumerate(commands):
             workers.append(_start(attempt, rank, command))
         for worker in workers:
+            limited = tuple(worker.limits.enforced)
             yield attempt.seen(
-                "worker-started", rank=worker.rank, pid=worker.process.pid, limited=worker.limits.enforced
+                WorkerStarted(attempt=attempt.number, rank=worker.rank, pid=worker.process.pid, limited=limited)
             )
         reason = yield from _until_end(attempt, workers, timeout)
     finally:
@@ -68,8 +71,8 @@ def run_together(
     return reason
 
 
-def _start(attempt: Attempt, rank: int, command: Command) -> _Worker:
-    limits = Limits(f"{attempt.step.key[:16]}-{rank}", command.share)
+def _start(attempt: LocalAttempt[W], rank: int, command: Command) -> _Worker:
+    limits = Limits(f"{attempt.step.key[:16]}-{rank}", command.resources)
     log = attempt.log(rank)
     try:
         process = attempt.context.warden.spawn(
@@ -78,21 +81,21 @@ def _start(attempt: Attempt, rank: int, command: Command) -> _Worker:
             directory=attempt.context.directory,
             log=log,
             mark=command.environment["PLIMSOLL_OUTPUT"],
-            on_end=attempt.ended(rank),
+            on_end=attempt.on_end(rank),
             cgroups=limits.groups,
         )
     except TargetError:
         limits.remove()
         raise
-    return _Worker(rank, process, limits, command.share, log)
+    return _Worker(rank, process, limits, command.resources, log)
 
 
 def _until_end(
-    attempt: Attempt, workers: Sequence[_Worker], timeout: float | None
+    attempt: LocalAttempt[W], workers: Sequence[_Worker], timeout: float | None
 ) -> Generator[Observation, None, str]:
     """Wait until all have ended well, or one has not, or time is up, or the attempt must stop."""
     deadline = time.monotonic() + timeout if timeout is not None else None
-    watched = [w for w in workers if w.share.memory is not None and "memory" not in w.limits.enforced]
+    watched = [w for w in workers if w.resources.memory is not None and "memory" not in w.limits.enforced]
     while any(worker.end is None for worker in workers):
         event = _next_event(attempt, deadline, watching=bool(watched))
         if event is None:
@@ -101,7 +104,7 @@ def _until_end(
             if deadline is not None and time.monotonic() >= deadline:
                 return f"did not end within its time limit of {timeout:g} s"
             for worker in watched:
-                if worker.end is None and session_memory(worker.process.pid) > (worker.share.memory or 0):
+                if worker.end is None and session_memory(worker.process.pid) > (worker.resources.memory or 0):
                     return _used_too_much(worker, len(workers))
             continue
         rank, end = event
@@ -112,7 +115,7 @@ def _until_end(
     return ""
 
 
-def _next_event(attempt: Attempt, deadline: float | None, *, watching: bool) -> tuple[int, Ended] | None:
+def _next_event(attempt: LocalAttempt[W], deadline: float | None, *, watching: bool) -> tuple[int, Ended] | None:
     wait = WATCH if watching else None
     if deadline is not None:
         left = max(0.0, deadline - time.monotonic())
@@ -123,7 +126,7 @@ def _next_event(attempt: Attempt, deadline: float | None, *, watching: bool) -> 
         return None
 
 
-def _end_all(attempt: Attempt, workers: Sequence[_Worker]) -> None:
+def _end_all(attempt: LocalAttempt[W], workers: Sequence[_Worker]) -> None:
     """Ask all that still run to end, then kill; returns when their ends have been seen."""
     for number, limit in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
         left = [worker for worker in workers if worker.end is None]
@@ -147,14 +150,19 @@ def _why(worker: _Worker, size: int) -> str:
 
 def _used_too_much(worker: _Worker, size: int) -> str:
     who = f"worker {worker.rank}" if size > 1 else "it"
-    return f"{who} used more than its memory of {(worker.share.memory or 0) / 2**20:.0f} MiB and was killed"
+    return f"{who} used more than its memory of {(worker.resources.memory or 0) / 2**20:.0f} MiB and was killed"
 
 
-def _worker_ended(attempt: Attempt, worker: _Worker) -> Observation:
+def _worker_ended(attempt: LocalAttempt[W], worker: _Worker) -> Observation:
     end = worker.end or Ended(lost=True)
-    return attempt.seen(
-        "worker-ended",
-        rank=worker.rank,
+    return attempt.seen(worker_ended(attempt.number, worker.rank, end))
+
+
+def worker_ended(attempt: int, rank: int, end: Ended) -> WorkerEnded:
+    """The end of a process as it is recorded."""
+    return WorkerEnded(
+        attempt=attempt,
+        rank=rank,
         code=end.code,
         signal=end.signal,
         cpu_seconds=round(end.cpu_seconds, 3),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from plimsoll.application.model import Scale
+from plimsoll.kinds.service import Scale
 from plimsoll.kubernetes.cluster import Cluster
-from plimsoll.planning.steps import Share
+from plimsoll.planning.steps import WorkerResources
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes.manifests.groups import Served
@@ -30,7 +30,7 @@ def made(wanted: Scale, *versions: str, latency: float | None = None, **chosen: 
         file=ServiceFile(models=models, traffic={"m": shares} if len(versions) > 1 else {}),
         models={f"/models/{each}": f"r/m@sha256:{each}" for each in versions},
         key="k",
-        share=Share(cpu=0.5),
+        resources=WorkerResources(cpu=0.5),
         image="r/runtime@sha256:0",
         scale=wanted,
         latency=latency,

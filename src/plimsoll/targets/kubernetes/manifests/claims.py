@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from plimsoll.kubernetes.cluster import DRA, Cluster
-from plimsoll.planning.steps import Step
+from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes.manifests.pod import CLAIM
 
 Manifest = dict[str, Any]
 
 
-def claim_template(cluster: Cluster, step: Step, labels: dict[str, str]) -> Manifest | None:
+def claim_template(cluster: Cluster, step: AnyStep, labels: dict[str, str]) -> Manifest | None:
     """The template that each pod's claim is made from; `None` where devices are counted or none are asked for."""
-    if not step.share.accelerators or cluster.accelerator or not cluster.classes:
+    if not step.resources.accelerators or cluster.accelerator or not cluster.classes:
         return None
-    exactly = {"deviceClassName": cluster.classes[0], "count": step.share.accelerators}
+    exactly = {"deviceClassName": cluster.classes[0], "count": step.resources.accelerators}
     request = {"name": "accelerator", "exactly": exactly}
     return {
         "apiVersion": DRA,

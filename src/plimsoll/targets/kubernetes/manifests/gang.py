@@ -8,8 +8,9 @@ from typing import Any
 
 from msgspec import Struct
 
+from plimsoll.kinds.model import TrainGang
 from plimsoll.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, RAY, TRAINER, Cluster
-from plimsoll.planning.steps import Step, TrainGang
+from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes.manifests.ray_job import ray_job
 
 Manifest = dict[str, Any]
@@ -40,7 +41,7 @@ def host_names(provider: str, name: str, workers: int) -> tuple[str, ...]:
     return tuple(f"{name}-{rank}.{name}" for rank in range(workers))
 
 
-def _job_spec(step: Step, pod: Manifest) -> Manifest:
+def _job_spec(step: AnyStep, pod: Manifest) -> Manifest:
     timeout = getattr(step.work, "timeout", None)
     return {
         "completionMode": "Indexed",
@@ -53,7 +54,7 @@ def _job_spec(step: Step, pod: Manifest) -> Manifest:
     }
 
 
-def job_set(name: str, step: Step, pod: Manifest, labels: dict[str, str], **spec: Any) -> Manifest:
+def job_set(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], **spec: Any) -> Manifest:
     """A JobSet of one Indexed Job, restarted as a whole. Source: JobSet API v1alpha2."""
     return {
         "apiVersion": JOBSET,
@@ -69,12 +70,12 @@ def job_set(name: str, step: Step, pod: Manifest, labels: dict[str, str], **spec
     }
 
 
-def _jobset(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+def _jobset(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
     manifest = job_set(name, step, pod, labels)
     return Workload(objects=(manifest,), watched=(JOBSET, "JobSet", name), restarts=True)
 
 
-def _kueue(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+def _kueue(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
     before, queued = _queued(labels, cluster)
     manifest = job_set(name, step, pod, queued, suspend=True)
     return Workload(objects=(*before, manifest), watched=(JOBSET, "JobSet", name), restarts=True)
@@ -117,7 +118,7 @@ def headless(name: str, labels: dict[str, str]) -> Manifest:
     }
 
 
-def job(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+def job(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
     """An Indexed Job (KEP-2214), with names for its workers when there are several."""
     spec = {**pod["spec"], **({"subdomain": name} if step.workers > 1 else {})}
     manifest = {
@@ -130,7 +131,7 @@ def job(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: C
     return Workload(objects=objects, watched=("batch/v1", "Job", name), restarts=False)
 
 
-def _pod_group(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+def _pod_group(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
     """An Indexed Job whose pods are bound together by the scheduler itself. Source: KEP-4671."""
     group = {
         "apiVersion": POD_GROUP,
@@ -143,7 +144,7 @@ def _pod_group(name: str, step: Step, pod: Manifest, labels: dict[str, str], clu
     return Workload(objects=(group, *plain.objects), watched=plain.watched, restarts=False)
 
 
-def _train_job(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+def _train_job(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
     """A TrainingRuntime of our own and a TrainJob that follows it. Source: Kubeflow Trainer API v1alpha1."""
     node = {
         "name": "node",
@@ -175,7 +176,7 @@ def _train_job(name: str, step: Step, pod: Manifest, labels: dict[str, str], clu
     return Workload(objects=(runtime, train_job), watched=(TRAINER, "TrainJob", name), restarts=True)
 
 
-def _ray_job(name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+def _ray_job(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
     """Admitted whole where Kueue manages RayJobs, as it does unless told otherwise; it suspends those in a queue."""
     before, queued = _queued(labels, cluster)
     manifest = ray_job(name, step, pod, queued)
@@ -188,7 +189,7 @@ def _trainer_pod(pod: Manifest) -> Manifest:
     return {**pod, "spec": {**pod["spec"], "containers": containers}}
 
 
-Maker = Callable[[str, Step, Manifest, dict[str, str], Cluster], Workload]
+Maker = Callable[[str, AnyStep, Manifest, dict[str, str], Cluster], Workload]
 MAKERS: Mapping[str, Maker] = MappingProxyType(
     {
         "kueue": _kueue,
@@ -201,14 +202,16 @@ MAKERS: Mapping[str, Maker] = MappingProxyType(
 )
 
 
-def provider_of(step: Step, chosen: Mapping[str, str]) -> str:
+def provider_of(step: AnyStep, chosen: Mapping[str, str]) -> str:
     """What carries a step: what was chosen for gangs, unless the framework has its own way."""
     if isinstance(step.work, TrainGang) and step.work.framework == "ray" and chosen.get("ray") == "rayjob":
         return "rayjob"
     return chosen["gang"]
 
 
-def workload(provider: str, name: str, step: Step, pod: Manifest, labels: dict[str, str], cluster: Cluster) -> Workload:
+def workload(
+    provider: str, name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster
+) -> Workload:
     """The objects of a step by a provider. A single worker needs no gang: a Job does, whatever the provider."""
     maker = MAKERS[provider] if step.workers > 1 or provider == "rayjob" else job
     return maker(name, step, pod, labels, cluster)

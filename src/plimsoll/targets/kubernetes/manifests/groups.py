@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 import msgspec
 from msgspec import Struct
 
-from plimsoll.application.model import Scale, Telemetry
-from plimsoll.planning.steps import Share
+from plimsoll.kinds.service import Scale, Telemetry
+from plimsoll.planning.steps import WorkerResources
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
@@ -35,7 +35,7 @@ class Served(Struct, frozen=True, kw_only=True):
     file: ServiceFile
     models: Mapping[str, str]
     key: str
-    share: Share
+    resources: WorkerResources
     image: str
     scale: Scale = Scale()
     latency: float | None = None

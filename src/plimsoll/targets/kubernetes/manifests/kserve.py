@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plimsoll.application.model import Scale
+from plimsoll.kinds.service import Scale
 from plimsoll.kubernetes.cluster import KSERVE
 
 Manifest = dict[str, Any]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from plimsoll.application.model import Topology
+from plimsoll.kinds.model import Topology, TrainGang
 from plimsoll.kubernetes.cluster import Cluster
-from plimsoll.planning.steps import Share, Step, TrainGang
+from plimsoll.planning.steps import AnyStep, WorkerResources
 from plimsoll.runtime.pod_task import AUTHORITIES, ENDING, INPUTS, KEEPING, VARIABLE, WORK, Errand
 from plimsoll.targets.kubernetes import names
 
@@ -27,9 +27,9 @@ RESTRICTED_POD: Manifest = {
 }
 
 
-def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
+def errand_pod(errand: Errand, step: AnyStep, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
     """A pod template whose one container does the errand."""
-    claims, resources = wanted(step.share, cluster)
+    claims, resources = wanted(step.resources, cluster)
     mounted = [given for given in errand.inputs if given.mounted]
     container: Manifest = {
         "name": "main",
@@ -80,22 +80,22 @@ def with_credentials(pod: Manifest) -> Manifest:
     return {**pod, "spec": {**pod["spec"], "containers": containers}}
 
 
-def wanted(share: Share, cluster: Cluster) -> tuple[Manifest, Manifest]:
-    """What a share becomes: the pod's resource claims, and its container's resources.
+def wanted(worker: WorkerResources, cluster: Cluster) -> tuple[Manifest, Manifest]:
+    """What a worker requests: the pod's resource claims, and its container's resources.
 
     Accelerators are claimed by attribute where the cluster has a device class (DRA, KEP-4381), else counted.
     """
-    requests: Manifest = {"cpu": f"{int(share.cores * 1000)}m"}
+    requests: Manifest = {"cpu": f"{int(worker.cores * 1000)}m"}
     limits: Manifest = {}
-    if share.cpu is not None:
+    if worker.cpu is not None:
         limits["cpu"] = requests["cpu"]
-    if share.memory is not None:
-        requests["memory"] = limits["memory"] = str(share.memory)
+    if worker.memory is not None:
+        requests["memory"] = limits["memory"] = str(worker.memory)
     resources: Manifest = {"requests": requests, "limits": limits}
-    if not share.accelerators:
+    if not worker.accelerators:
         return {}, resources
     if cluster.accelerator:
-        limits[cluster.accelerator] = str(share.accelerators)
+        limits[cluster.accelerator] = str(worker.accelerators)
         return {}, resources
     if cluster.classes:
         resources["claims"] = [{"name": "accelerators"}]
@@ -132,7 +132,7 @@ def _patience() -> list[Manifest]:
     ]
 
 
-def _placed(step: Step, cluster: Cluster, labels: dict[str, str]) -> Manifest:
+def _placed(step: AnyStep, cluster: Cluster, labels: dict[str, str]) -> Manifest:
     """Where a gang's pods lie to each other."""
     topology = step.work.topology if isinstance(step.work, TrainGang) else None
     key = _topology_key(topology, cluster)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plimsoll.kubernetes.cluster import RAY
-from plimsoll.planning.steps import Step
+from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.pod_task import DEPENDENCIES, RUNTIME
 from plimsoll.targets.kubernetes.pods import INDEX
 
@@ -14,13 +14,13 @@ _DASHBOARD = 8265
 _AGENT = 52365
 
 
-def ray_job(name: str, step: Step, pod: Manifest, labels: dict[str, str]) -> Manifest:
+def ray_job(name: str, step: AnyStep, pod: Manifest, labels: dict[str, str]) -> Manifest:
     """The RayJob of a step. Its pods need bash, and Ray with its dashboard (`ray[default]`). Source: RayJob API v1.
 
     The operator hands the command in by the dashboard, once all nodes are ready, and tries `retries` times more with
     a new cluster.
     """
-    start = {"num-cpus": str(max(1, int(step.share.cores)))}
+    start = {"num-cpus": str(max(1, int(step.resources.cores)))}
     workers = {
         "groupName": "workers",
         "replicas": step.workers - 1,

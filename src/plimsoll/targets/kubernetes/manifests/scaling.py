@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plimsoll.application.model import Scale
+from plimsoll.kinds.service import Scale
 from plimsoll.kubernetes.cluster import KEDA, Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group

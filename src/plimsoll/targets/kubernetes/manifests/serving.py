@@ -121,7 +121,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
     The step's key stands on the deployment alone: a change that is none to its pods, such as of weights, leaves them.
     """
     name, served, labels = group.name, group.served, group.labels
-    claims, resources = wanted(served.share, cluster)
+    claims, resources = wanted(served.resources, cluster)
     scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)} if annotated else {}
     pod: Manifest = {
         "metadata": {"labels": labels, "annotations": scraped},
@@ -161,7 +161,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
 
 def _server(served: Served, resources: Manifest) -> Manifest:
     """The container that answers."""
-    threads = max(1, int(served.share.cores))
+    threads = max(1, int(served.resources.cores))
     return {
         "name": "server",
         "image": served.image,

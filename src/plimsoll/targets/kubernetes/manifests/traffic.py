@@ -13,7 +13,7 @@ from plimsoll.targets.kubernetes.manifests.scaling import PATIENCE
 
 Manifest = dict[str, Any]
 GATEWAY_NAME = "plimsoll"
-VEIL = "plimsoll-not-led"
+NO_REQUEST = "plimsoll-not-led"
 """A header that no request has."""
 ATTEMPTS = 3
 """Servers that are tried before a request is given up, the first included."""
@@ -79,10 +79,10 @@ def routes(
     return [*found, _route(name, application, labels, [_rule(prefix, "/", weighted, mirrors=_mirrors(groups, None))])]
 
 
-def veiled(rules: Sequence[Manifest]) -> list[Manifest]:
+def unmatched(rules: Sequence[Manifest]) -> list[Manifest]:
     """Rules as they are, for requests that nobody sends: their servers are known to the gateway before they are led to,
     and are still known when they no longer are."""
-    header = {"name": VEIL, "value": secrets.token_hex(16)}
+    header = {"name": NO_REQUEST, "value": secrets.token_hex(16)}
     return [
         {**rule, "matches": [{**match, "headers": [*match.get("headers", []), header]} for match in rule["matches"]]}
         for rule in rules

@@ -1,26 +1,44 @@
-"""How each kind of work is done on a cluster: one module a kind, one line in the table."""
+"""How a cluster carries out each kind of work: one module for each, and the table that says which."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 
-from plimsoll.planning.steps import Fetch, MakeEnvironment, Register, RunCommand, Score, Serve, TrainGang
-from plimsoll.targets.kubernetes.context import Attempt, Progress
+from plimsoll.kinds.batch import Score
+from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.model import Register, TrainGang
+from plimsoll.kinds.service import Serve
+from plimsoll.planning.steps import Work
+from plimsoll.targets.attempt import Progress, W
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.work.environment import make_environment
 from plimsoll.targets.kubernetes.work.fetch import fetch
 from plimsoll.targets.kubernetes.work.pods import run_in_pods
 from plimsoll.targets.kubernetes.work.register import register
 from plimsoll.targets.kubernetes.work.serve import serve
 
-WORK: Mapping[type, Callable[[Attempt], Progress]] = MappingProxyType(
-    {
-        MakeEnvironment: make_environment,
-        Fetch: fetch,
-        RunCommand: run_in_pods,
-        TrainGang: run_in_pods,
-        Register: register,
-        Serve: serve,
-        Score: run_in_pods,
-    }
+Executor = Callable[[ClusterAttempt[Any]], Progress]
+"""Carries out one kind of work; `executes` has held it against the type of the work."""
+
+
+def executes(work: type[W], execute: Callable[[ClusterAttempt[W]], Progress]) -> tuple[type[Work], Executor]:
+    """A line of the table: mypy checks that the function takes attempts at this work."""
+    return work, execute
+
+
+EXECUTORS: Mapping[type[Work], Executor] = MappingProxyType(
+    dict(
+        (
+            executes(MakeEnvironment, make_environment),
+            executes(Fetch, fetch),
+            executes(RunCommand, run_in_pods),
+            executes(TrainGang, run_in_pods),
+            executes(Register, register),
+            executes(Serve, serve),
+            executes(Score, run_in_pods),
+        )
+    )
 )

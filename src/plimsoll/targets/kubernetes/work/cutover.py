@@ -7,12 +7,13 @@ put under such a header before it is deleted.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from plimsoll.kubernetes.api import Manifest
-from plimsoll.targets.kubernetes.context import Attempt, Context
-from plimsoll.targets.kubernetes.housekeeping import leaving
-from plimsoll.targets.kubernetes.manifests.traffic import veiled
+from plimsoll.targets.kubernetes.attempt import ClusterContext
+from plimsoll.targets.kubernetes.cleanup import obsolete_objects
+from plimsoll.targets.kubernetes.manifests.traffic import unmatched
 
 LEADING = ("Service", "HTTPRoute", "BackendTrafficPolicy")
 """What is applied once servers are ready. A gateway that finds one not ready may not look again for a minute, and leads
@@ -21,43 +22,44 @@ FOLLOWED = 4.0
 """Seconds within which proxies follow a change."""
 
 
-def lead(attempt: Attempt, held: Sequence[Manifest]) -> None:
-    """Apply what leads, in its order."""
-    context = attempt.context
-    known = [each for each in held if there(context, each) is not None]
+def lead(context: ClusterContext, held: Sequence[Manifest], stopping: threading.Event) -> None:
+    """Apply the objects that lead requests to servers, in their order."""
+    known = [each for each in held if found(context, each) is not None]
     fresh = [each for each in held if each["kind"] == "HTTPRoute" and each not in known]
     if fresh and any(each["kind"] == "HTTPRoute" for each in known):
         for each in held:
             if each["kind"] != "HTTPRoute":
                 apply(context, each)
         for each in fresh:
-            apply(context, {**each, "spec": {**each["spec"], "rules": veiled(each["spec"]["rules"])}})
-        attempt.stopping.wait(FOLLOWED)
+            apply(context, {**each, "spec": {**each["spec"], "rules": unmatched(each["spec"]["rules"])}})
+        stopping.wait(FOLLOWED)
     for each in held:
         apply(context, each)
 
 
-def let_go(attempt: Attempt, service: str, kept: Sequence[Manifest]) -> int:
-    """Delete what the service had before and no longer has, once nothing leads to it; gives how many objects."""
-    context = attempt.context
-    gone = leaving(context.api, context.application, context.namespace, service, kept)
-    if not gone:
+def remove_obsolete(context: ClusterContext, service: str, kept: Sequence[Manifest], stopping: threading.Event) -> int:
+    """Delete objects of the service that are not among its present manifests, once no route leads to them.
+
+    Gives how many there were.
+    """
+    obsolete = obsolete_objects(context.api, context.application, context.namespace, service, kept)
+    if not obsolete:
         return 0
-    for each in gone:
+    for each in obsolete:
         if each["kind"] == "HTTPRoute":
-            context.api.patch(each, {"spec": {"rules": veiled(each["spec"]["rules"])}})
-    attempt.stopping.wait(FOLLOWED)
-    for each in gone:
+            context.api.patch(each, {"spec": {"rules": unmatched(each["spec"]["rules"])}})
+    stopping.wait(FOLLOWED)
+    for each in obsolete:
         context.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], context.namespace)
-    return len(gone)
+    return len(obsolete)
 
 
-def apply(context: Context, manifest: Manifest) -> None:
+def apply(context: ClusterContext, manifest: Manifest) -> None:
     """Apply an object in the application's namespace."""
     context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
 
 
-def there(context: Context, manifest: Manifest) -> Manifest | None:
-    """The object as the cluster has it."""
+def found(context: ClusterContext, manifest: Manifest) -> Manifest | None:
+    """The object as the cluster has it; None when it has none of that name."""
     place = (manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"])
     return context.api.find(*place, context.namespace)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from plimsoll.planning.steps import MakeEnvironment
-from plimsoll.targets.kubernetes.context import Attempt, Progress
-from plimsoll.targets.local.attempt import Outcome
+from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
+from plimsoll.targets.attempt import Progress, done
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 
 
-def make_environment(attempt: Attempt) -> Progress:
-    """Find or make the layer here. It travels to the registry with the first image that has it."""
+def make_environment(attempt: ClusterAttempt[MakeEnvironment]) -> Progress:
+    """Find or make the layer here. It is pushed to the registry with the first image that has it."""
     yield from ()
-    work = attempt.step.work
-    assert isinstance(work, MakeEnvironment)  # noqa: S101 - the table of work says so
-    layer = attempt.context.images.of_environment(work.requirements, attempt.step.ingredients[0].digest)
-    result: dict[str, object] = {"layer": layer, "outputs": []}
-    attempt.context.state.fresh_work(attempt.step.key)
-    attempt.context.state.commit(attempt.step.key, result)
-    return Outcome(state="done", result=result)
+    step, context = attempt.step, attempt.context
+    layer = context.images.of_environment(attempt.work.requirements, step.ingredients[0].digest)
+    result = EnvironmentResult(layer=layer)
+    context.state.fresh_work(step.key)
+    context.state.commit(step.key, result)
+    return done(result)

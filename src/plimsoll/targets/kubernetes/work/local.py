@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import threading
 
-from plimsoll.targets.kubernetes.context import Attempt, Progress
-from plimsoll.targets.local.attempt import Outcome
+from plimsoll.targets.attempt import Progress, W
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 
 
-def done_here(attempt: Attempt) -> Progress:
-    """Have the local target do the step; its last observation becomes the outcome."""
-    local = attempt.context.local
-    handle = local.start(attempt.step, attempt.number)
+def done_here(attempt: ClusterAttempt[W]) -> Progress:
+    """Have this machine do the step."""
+    inner = attempt.context.local.start(attempt.step, attempt.number)
 
     def hand_on() -> None:
         attempt.stopping.wait()
-        local.stop(handle)
+        inner.stop()
 
     threading.Thread(target=hand_on, daemon=True).start()
-    for seen in local.observe(handle):
-        if seen.event != "attempt-ended":
-            yield seen
-    fact = seen.fact
-    return Outcome(
-        state=fact["outcome"], reason=fact["reason"], result=dict(fact["result"]), lasting=bool(fact.get("lasting"))
-    )
+    return (yield from inner.outcome())

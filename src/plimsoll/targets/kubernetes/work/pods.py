@@ -6,27 +6,33 @@ from collections.abc import Generator
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import Fetch, RunCommand, Score, Step, TrainGang
-from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
+from plimsoll.evidence.run_events import WorkloadFound
+from plimsoll.kinds.batch import Score
+from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.model import TrainGang
+from plimsoll.planning.steps import AnyStep
+from plimsoll.state.results import Result
+from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import errand_pod, with_credentials
 from plimsoll.targets.kubernetes.pod_tasks import errand_of, result_tag
 from plimsoll.targets.kubernetes.watching import Watch, ended, gone, remove
-from plimsoll.targets.kubernetes.work.register import model_reference
-from plimsoll.targets.local.attempt import Outcome, failed
+from plimsoll.targets.kubernetes.work.register import pushed, version_of
 
 _GONE_LIMIT = 60.0
 
 
-def run_in_pods(attempt: Attempt) -> Progress:
+def run_in_pods(attempt: ClusterAttempt[W]) -> Progress:
     """Start the workload, or find it; watch it; take its result in."""
     ended = yield from carry(attempt, workload_of(attempt.step, attempt.name, attempt.context))
-    return ended or Outcome(state="done", result=_taken(attempt))
+    return ended or done(_taken(attempt))
 
 
-def carry(attempt: Attempt, workload: gang.Workload) -> Generator[Observation, None, Outcome | None]:
+def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Observation, None, AttemptOutcome | None]:
     """Start the workload, or find it, and watch it to its end; what the attempt comes to when it is not a good one."""
     context = attempt.context
     if not (yield from _is_under_way(attempt, workload)):
@@ -36,7 +42,7 @@ def carry(attempt: Attempt, workload: gang.Workload) -> Generator[Observation, N
     state = yield from watch.until_end()
     if state == "stopped":
         remove(attempt, workload)
-        return Outcome(state="stopped", reason="stopped")
+        return STOPPED
     if state == "failed":
         remove(attempt, workload)
         gone(attempt, _GONE_LIMIT)
@@ -44,11 +50,12 @@ def carry(attempt: Attempt, workload: gang.Workload) -> Generator[Observation, N
     return None
 
 
-def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
+def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workload:
     """The objects of a step. The same step gives the same objects."""
-    from plimsoll.targets.kubernetes import names
-
-    model = model_reference(step, context) if isinstance(step.work, Score) else None
+    work = step.work
+    model = None
+    if isinstance(work, Score):
+        model = pushed(version_of(work.model, work.register_key, context), context)
     mount = context.cluster.mounts_images
     provider = gang.provider_of(step, context.chosen)
     errand = errand_of(step, name, provider, context.results, model, mount=mount)
@@ -68,7 +75,7 @@ def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
 _EXTRAS = {"s3": ("s3",), "gs": ("gcs",)}
 
 
-def _image(step: Step, context: Context) -> str:
+def _image(step: AnyStep, context: ClusterContext) -> str:
     if isinstance(step.work, Fetch):
         scheme = step.work.source.partition("://")[0]
         return context.images.runtime(*_EXTRAS.get(scheme, ()))
@@ -80,7 +87,7 @@ def _image(step: Step, context: Context) -> str:
     return context.images.of_step(code, environments[0] if step.work.environment is not None else None)
 
 
-def image_that_reads(file: str | None, context: Context, *extras: str) -> str:
+def image_that_reads(file: str | None, context: ClusterContext, *extras: str) -> str:
     """The image that reads a table; where its kind is known only later, one that reads every kind."""
     if file is not None:
         return context.images.runtime(*(("parquet",) if file.endswith(".parquet") else ()), *extras)
@@ -90,7 +97,7 @@ def image_that_reads(file: str | None, context: Context, *extras: str) -> str:
         return context.images.runtime(*extras)
 
 
-def _is_under_way(attempt: Attempt, workload: gang.Workload) -> Generator[Observation, None, bool]:
+def _is_under_way(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Observation, None, bool]:
     """Whether the workload is there already; one of this key that failed before is removed first.
 
     What is under way must not be applied again: queues hand workloads in suspended, so that an admitted gang would be
@@ -103,18 +110,18 @@ def _is_under_way(attempt: Attempt, workload: gang.Workload) -> Generator[Observ
         remove(attempt, workload)
         gone(attempt, _GONE_LIMIT)
         return False
-    yield attempt.seen("found", workload=workload.watched[2])
+    yield attempt.seen(WorkloadFound(attempt=attempt.number, workload=workload.watched[2]))
     return True
 
 
-def _taken(attempt: Attempt) -> dict[str, object]:
+def _taken(attempt: ClusterAttempt[W]) -> Result:
+    """The result that the pods have left in the registry."""
     context, step = attempt.context, attempt.step
     if result_tag(step) != step.key:
         context.results.seal(result_tag(step), step.key)
-    facts = context.results.find(step.key)
-    if facts is None:
+    result = context.results.result(step.key, attempt.work.result)
+    if result is None:
         raise TargetError("the workload ended well, and its result is not in the registry", where=step.name)
-    result = dict(facts)
-    if isinstance(step.work, (TrainGang, Score)):
-        context.results.bring(step, context.state, {key: value for key, value in result.items() if key != "image"})
+    if attempt.work.kept_here:
+        context.results.fetch(step.key, attempt.work.result, context.state)
     return result

@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import Serve, Share, Step
+from plimsoll.kinds.service import Serve
+from plimsoll.planning.steps import InputFile, Step, WorkerResources
 from plimsoll.registry.models import ModelVersion
 from plimsoll.runtime.pod_task import Errand
+from plimsoll.targets.attempt import AttemptOutcome
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.context import Attempt, Context
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.groups import Watched
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
@@ -22,64 +24,59 @@ from plimsoll.targets.kubernetes.pod_tasks import given
 from plimsoll.targets.kubernetes.watching import remove
 from plimsoll.targets.kubernetes.work.pods import carry, image_that_reads
 from plimsoll.targets.kubernetes.work.register import pushed
-from plimsoll.targets.local.attempt import Outcome
 from plimsoll.targets.services import PROMISED, data_of
 
 
-def make_references(attempt: Attempt, versions: Iterable[ModelVersion]) -> Generator[Observation, None, Outcome | None]:
-    """Have the reference of every version in the registry; gives what the step comes to when one cannot be made."""
+def make_references(
+    attempt: ClusterAttempt[Serve], table: InputFile, versions: Iterable[ModelVersion]
+) -> Generator[Observation, None, AttemptOutcome | None]:
+    """Have the reference of every version in the registry; gives the step's outcome when one cannot be made."""
     for version in versions:
-        step = _step(attempt.step, version)
-        if attempt.context.results.find(step.key) is not None:
+        part = attempt.part(_step(attempt.step, table, version))
+        if attempt.context.results.find(part.step.key) is not None:
             continue
-        part = Attempt(step, attempt.number, attempt.context)
-        part.stopping = attempt.stopping
-        workload = _workload(part, version)
+        workload = _workload(part, table, version)
         problem = yield from carry(part, workload)
         if problem is not None:
-            told = f"the drift reference of {version.reference}: {problem.reason}"
-            return replace(problem, reason=told) if problem.state == "failed" else problem
+            reason = f"the drift reference of {version.reference}: {problem.reason}"
+            return replace(problem, reason=reason) if problem.state == "failed" else problem
         remove(part, workload)
     return None
 
 
-def watched(step: Step, versions: Iterable[ModelVersion], context: Context) -> Mapping[str, Watched]:
-    """Versions by their number with where their reference lies. Raises TargetError for one that has none yet."""
+def watched(
+    step: Step[Serve], table: InputFile, versions: Iterable[ModelVersion], context: ClusterContext
+) -> Mapping[str, Watched]:
+    """Versions by their number with where their reference is. Raises TargetError for one that has none yet."""
     found = {}
     for version in versions:
-        known = context.results.find(_step(step, version).key)
+        known = context.results.find(_step(step, table, version).key)
         if known is None:
             hint = f"make it first: plimsoll run --target {context.cluster.target}"
             raise TargetError(f"the drift reference of {version.reference} is not in the registry", hint=hint)
-        reference = context.results.exactly(known["image"])
+        reference = context.results.exactly(known.digest)
         found[str(version.version)] = Watched(reference=reference, promised=version.metrics.get(PROMISED))
     return found
 
 
-def _step(step: Step, version: ModelVersion) -> Step:
+def _step(step: Step[Serve], table: InputFile, version: ModelVersion) -> Step[Serve]:
     """The part of a service's step that makes one reference. It is the same for every service of model and table."""
-    work = step.work
-    assert isinstance(work, Serve)  # noqa: S101 - the caller has looked
-    assert work.reference is not None  # noqa: S101 - likewise
-    key = hashlib.sha256(f"reference\n{version.digest}\n{data_of(work.reference)}".encode()).hexdigest()
-    return replace(step, key=key, share=Share(), retries=0)
+    key = hashlib.sha256(f"reference\n{version.digest}\n{data_of(table)}".encode()).hexdigest()
+    return replace(step, key=key, resources=WorkerResources(), retries=0)
 
 
-def _workload(attempt: Attempt, version: ModelVersion) -> gang.Workload:
+def _workload(attempt: ClusterAttempt[Serve], table: InputFile, version: ModelVersion) -> gang.Workload:
     step, context = attempt.step, attempt.context
-    work = step.work
-    assert isinstance(work, Serve)  # noqa: S101 - `_step` has looked
-    assert work.reference is not None  # noqa: S101 - likewise
     errand = Errand(
         do="reference",
         step=step.name,
         key=step.key,
-        inputs=given((work.reference,), context.results, mount=context.cluster.mounts_images),
+        inputs=given((table,), context.results, mount=context.cluster.mounts_images),
         result=context.results.for_pods(step.key),
-        arguments=("--name", version.name, "--digest", version.digest, "--data", data_of(work.reference)),
+        arguments=("--name", version.name, "--digest", version.digest, "--data", data_of(table)),
     )
     labels = names.of_step(context.application, step)
-    image = image_that_reads(work.reference.file, context, "drift")
+    image = image_that_reads(table.file, context, "drift")
     pod = errand_pod(errand, step, image, context.cluster, labels)
     pod = with_models(pod, {MODEL: pushed(version, context)}, image, context.application)
     return gang.workload(context.chosen["gang"], attempt.name, step, pod, labels, context.cluster)

@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-from plimsoll.errors import TargetError
-from plimsoll.planning.steps import Score, Step
+from msgspec.structs import replace
+
+from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.registry.models import ModelVersion, require_accepted
 from plimsoll.registry.transfer import push_model
-from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
+from plimsoll.targets.attempt import Progress, done
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.work.local import done_here
-from plimsoll.targets.local.attempt import Outcome
-from plimsoll.targets.local.models import model_registry
+from plimsoll.targets.models import model_registry, registered_version
 
 
-def register(attempt: Attempt) -> Progress:
+def register(attempt: ClusterAttempt[Register]) -> Progress:
     """Add what rank 0 left here, and have it where pods pull from."""
+    context, work = attempt.context, attempt.work
+    context.results.fetch(work.train_key, TrainResult, context.state)
     outcome = yield from done_here(attempt)
-    if outcome.state != "done":
+    if not isinstance(outcome.result, RegisterResult):
         return outcome
-    version = model_registry(attempt.context.state).find(f"{_model(attempt.step)}@{outcome.result['version']}")
-    reference = pushed(version, attempt.context)
-    return Outcome(state="done", result={**outcome.result, "reference": reference})
+    version = model_registry(context.state).find(f"{work.model}@{outcome.result.version}")
+    return done(replace(outcome.result, reference=pushed(version, context)))
 
 
-def _model(step: Step) -> str:
-    return step.part
-
-
-def version_of(reference: str, register_key: str | None, context: Context) -> ModelVersion:
+def version_of(reference: str, register_key: str | None, context: ClusterContext) -> ModelVersion:
     """The version that a service or a batch uses. Raises ModelRefused for one that missed its acceptance."""
     if register_key is not None:
-        result = context.state.result(register_key)
-        if result is None:
-            raise TargetError(f"model {reference} has not been registered", hint="run again")
-        reference = f"{reference.partition('@')[0]}@{result['version']}"
+        number = registered_version(context.state, reference, register_key)
+        reference = f"{reference.partition('@')[0]}@{number}"
     version = model_registry(context.state).find(reference)
     require_accepted(version)
     return version
 
 
-def model_reference(step: Step, context: Context) -> str:
-    """Where pods pull the model of a batch from, by digest; it is there afterwards."""
-    work = step.work
-    assert isinstance(work, Score)  # noqa: S101 - the caller has looked
-    return pushed(version_of(work.model, work.register_key, context), context)
-
-
-def pushed(version: ModelVersion, context: Context) -> str:
+def pushed(version: ModelVersion, context: ClusterContext) -> str:
     """Have a version in the cluster's registry; gives its reference by digest, as pods reach it."""
     with context.images.repository(f"models/{version.name}") as repository:
         push_model(model_registry(context.state), version, repository)

@@ -1,27 +1,37 @@
-"""How this machine does each kind of work: one module a kind, and the table that says which."""
+"""How this machine carries out each kind of work: one module for each, and the table that says which."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from plimsoll.planning.steps import (
-    Fetch,
-    MakeEnvironment,
-    Register,
-    RunCommand,
-    Score,
-    Serve,
-    TrainGang,
-)
-from plimsoll.targets.local.attempt import Attempt, Progress
+from plimsoll.kinds.batch import Score
+from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.model import Register, TrainGang
+from plimsoll.kinds.service import Serve
+from plimsoll.planning.steps import Work
+from plimsoll.targets.attempt import Progress, W
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.work import command, environment, fetch, register, score, serve, train
 
-WORK: Mapping[type, Callable[[Attempt], Progress]] = {
-    MakeEnvironment: environment.make_environment,
-    Fetch: fetch.fetch,
-    RunCommand: command.run_command,
-    TrainGang: train.train,
-    Register: register.register,
-    Serve: serve.serve,
-    Score: score.score,
-}
+Executor = Callable[[LocalAttempt[Any]], Progress]
+"""Carries out one kind of work; `executes` has held it against the type of the work."""
+
+
+def executes(work: type[W], execute: Callable[[LocalAttempt[W]], Progress]) -> tuple[type[Work], Executor]:
+    """A line of the table: mypy checks that the function takes attempts at this work."""
+    return work, execute
+
+
+EXECUTORS: Mapping[type[Work], Executor] = dict(
+    (
+        executes(MakeEnvironment, environment.make_environment),
+        executes(Fetch, fetch.fetch),
+        executes(RunCommand, command.run_command),
+        executes(TrainGang, train.train),
+        executes(Register, register.register),
+        executes(Serve, serve.serve),
+        executes(Score, score.score),
+    )
+)

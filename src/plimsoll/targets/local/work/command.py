@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from plimsoll.planning.steps import RunCommand
+from plimsoll.kinds.dataset import CommandResult, RunCommand
 from plimsoll.runtime.outputs import argv_of, files_in, read_metrics, require_outputs
-from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.attempt import Progress, done, failed
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import (
     base_environment,
     environment_python,
@@ -13,19 +14,18 @@ from plimsoll.targets.local.commands import (
 from plimsoll.targets.local.workers import Command, run_together
 
 
-def run_command(attempt: Attempt) -> Progress:
+def run_command(attempt: LocalAttempt[RunCommand]) -> Progress:
     """Run the command and take in what it left."""
-    work = attempt.step.work
-    assert isinstance(work, RunCommand)  # noqa: S101 - the table of work says so
+    work = attempt.work
     state = attempt.context.state
     environment = {
         **base_environment(environment_python(work.environment, state)),
         **input_variables(work.inputs, state),
         "PLIMSOLL_OUTPUT": str(attempt.output),
     }
-    command = Command(argv=argv_of(work.command), environment=environment, share=attempt.step.share)
+    command = Command(argv=argv_of(work.command), environment=environment, resources=attempt.step.resources)
     reason = yield from run_together(attempt, [command], work.timeout)
     if reason:
         return failed(reason)
     require_outputs(attempt.output, work.outputs)
-    return Outcome(state="done", result={"outputs": files_in(attempt.output), "metrics": read_metrics(attempt.output)})
+    return done(CommandResult(outputs=files_in(attempt.output), metrics=read_metrics(attempt.output)))

@@ -13,9 +13,11 @@ from typing import IO
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.run_events import Waiting
 from plimsoll.files import replace_file
-from plimsoll.planning.steps import MakeEnvironment
-from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
+from plimsoll.targets.attempt import STOPPED, Progress, done, failed
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.workers import Command, run_together
 
@@ -30,13 +32,12 @@ def cache_directory() -> Path:
     return Path(base) / "plimsoll" / "environments"
 
 
-def make_environment(attempt: Attempt) -> Progress:
+def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
     """Find the environment in the cache, or make it."""
-    work = attempt.step.work
-    assert isinstance(work, MakeEnvironment)  # noqa: S101 - the table of work says so
+    work = attempt.work
     place = cache_directory() / attempt.step.ingredients[0].digest[:32]
     python = place / "bin" / "python"
-    found = Outcome(state="done", result={"python": str(python), "outputs": []})
+    found = done(EnvironmentResult(python=str(python)))
     if (place / COMPLETE).exists():
         return found
     try:
@@ -51,7 +52,7 @@ def make_environment(attempt: Attempt) -> Progress:
     with lock:
         yield from _wait_for(lock, attempt, place)
         if attempt.stopped:
-            return Outcome(state="stopped", reason="stopped")
+            return STOPPED
         if (place / COMPLETE).exists():
             return found
         shutil.rmtree(place, ignore_errors=True)
@@ -64,9 +65,11 @@ def make_environment(attempt: Attempt) -> Progress:
     return found
 
 
-def _wait_for(lock: IO[bytes], attempt: Attempt, place: Path) -> Generator[Observation, None, None]:
+def _wait_for(
+    lock: IO[bytes], attempt: LocalAttempt[MakeEnvironment], place: Path
+) -> Generator[Observation, None, None]:
     deadline = time.monotonic() + WAIT_LIMIT
-    told = False
+    said = False
     while not attempt.stopped:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -75,9 +78,9 @@ def _wait_for(lock: IO[bytes], attempt: Attempt, place: Path) -> Generator[Obser
                 raise TargetError(
                     f"another run has been making this environment for {WAIT_LIMIT:g} s", where=str(place)
                 ) from None
-            if not told:
-                yield attempt.seen("waiting", reason="another run makes the same environment")
-                told = True
+            if not said:
+                yield attempt.seen(Waiting(attempt=attempt.number, reason="another run makes the same environment"))
+                said = True
             time.sleep(0.1)
         else:
             return
@@ -97,5 +100,5 @@ def _commands(place: Path, python: Path, requirements: Path) -> list[list[str]]:
     ]
 
 
-def _environment(attempt: Attempt) -> dict[str, str]:
+def _environment(attempt: LocalAttempt[MakeEnvironment]) -> dict[str, str]:
     return {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}

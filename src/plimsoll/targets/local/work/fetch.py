@@ -9,20 +9,21 @@ from pathlib import Path
 from typing import IO
 
 from plimsoll.errors import MissingExtra, TargetError
-from plimsoll.planning.steps import Fetch
+from plimsoll.kinds.dataset import Fetch, FetchResult
 from plimsoll.runtime.outputs import files_in
-from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.state.results import OutputFile
+from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, done, failed
+from plimsoll.targets.local.attempt import LocalAttempt
 
 CONNECT_LIMIT = 30.0
 """Seconds of silence after which a download is given up."""
 CHUNK = 1 << 20
 
 
-def fetch(attempt: Attempt) -> Progress:
+def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
     """Bring the source here and hold it against its digest, when the file gives one."""
     yield from ()
-    work = attempt.step.work
-    assert isinstance(work, Fetch)  # noqa: S101 - the table of work says so
+    work = attempt.work
     if "://" not in work.source:
         return _use_in_place(attempt, work)
     import urllib.parse
@@ -30,28 +31,28 @@ def fetch(attempt: Attempt) -> Progress:
     path = attempt.output / (Path(urllib.parse.urlsplit(work.source).path).name or "data")
     digest = _download(attempt, work.source, path)
     if attempt.stopped:
-        return Outcome(state="stopped", reason="stopped")
+        return STOPPED
     if work.sha256 and digest != work.sha256:
         return failed(_differs(work.source, digest, work.sha256), lasting=True)
     final = attempt.context.state.output(attempt.step.key) / path.name
-    return Outcome(state="done", result={"outputs": files_in(attempt.output), "path": str(final), "sha256": digest})
+    return done(FetchResult(outputs=files_in(attempt.output), path=str(final), sha256=digest))
 
 
-def _use_in_place(attempt: Attempt, work: Fetch) -> Outcome:
+def _use_in_place(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
     path = (attempt.context.directory / work.source).resolve()
     digest = attempt.step.ingredients[0].digest
     if work.sha256 and digest != work.sha256:
         return failed(_differs(work.source, digest, work.sha256), lasting=True)
     if path.is_dir():
-        outputs = []
+        outputs: tuple[OutputFile, ...] = ()
     elif path.is_file():
-        outputs = [{"name": path.name, "path": str(path), "size": path.stat().st_size}]
+        outputs = (OutputFile(name=path.name, path=str(path), size=path.stat().st_size),)
     else:
         raise TargetError("the source is no longer there", where=str(path), hint="correct `source` in the file")
-    return Outcome(state="done", result={"outputs": outputs, "path": str(path), "sha256": digest})
+    return done(FetchResult(outputs=outputs, path=str(path), sha256=digest))
 
 
-def _download(attempt: Attempt, source: str, path: Path) -> str:
+def _download(attempt: LocalAttempt[Fetch], source: str, path: Path) -> str:
     """Fill `path` from an address; gives the SHA-256 of what came."""
     digest = hashlib.sha256()
     try:

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
-from plimsoll.planning.steps import Ingredient, Register
-from plimsoll.targets.local.attempt import Attempt, Outcome, Progress
-from plimsoll.targets.local.models import model_registry
+from plimsoll.kinds.model import Register, RegisterResult, TrainResult
+from plimsoll.planning.steps import Ingredient
+from plimsoll.targets.attempt import Progress, done
+from plimsoll.targets.local.attempt import LocalAttempt
+from plimsoll.targets.models import model_registry
 
 if TYPE_CHECKING:
     from plimsoll.registry.models import Lineage
@@ -17,39 +19,36 @@ FIGURES = {"metrics.json", "metrics.jsonl"}
 """What training says of the model; kept with the training's result, not as part of the model."""
 
 
-def register(attempt: Attempt) -> Progress:
+def register(attempt: LocalAttempt[Register]) -> Progress:
     """Add what rank 0 left. The same training registered again is the same version."""
     yield from ()
-    work = attempt.step.work
-    assert isinstance(work, Register)  # noqa: S101 - the table of work says so
+    work = attempt.work
     state = attempt.context.state
-    trained = state.result(work.train_key)
+    trained = state.result(work.train_key, TrainResult)
     if trained is None:
         raise TargetError(f"the result of {work.train} is no longer there", hint="run again to train anew")
     output = state.output(work.train_key)
-    names = [str(file["name"]) for file in trained["outputs"]]
-    files = {name: output / name for name in names if name not in FIGURES}
+    files = {file.name: output / file.name for file in trained.outputs if file.name not in FIGURES}
     if not files:
         raise TargetError(
             f"{work.train} left no model in $PLIMSOLL_OUTPUT",
             hint="write model.onnx there (rank 0's files count)",
         )
     version = model_registry(state).add(
-        work.model, files, lineage=_lineage(attempt, work), metrics=trained["metrics"], accept=work.accept
+        work.model, files, lineage=_lineage(attempt, work), metrics=trained.metrics, accept=work.accept
     )
-    return Outcome(
-        state="done",
-        result={
-            "version": version.version,
-            "digest": version.digest,
-            "metrics": dict(version.metrics),
-            "accepted": version.accepted,
-            "refusals": list(version.refusals),
-        },
+    return done(
+        RegisterResult(
+            version=version.version,
+            digest=version.digest,
+            metrics=version.metrics,
+            accepted=version.accepted,
+            refusals=tuple(version.refusals),
+        )
     )
 
 
-def _lineage(attempt: Attempt, work: Register) -> Lineage:
+def _lineage(attempt: LocalAttempt[Register], work: Register) -> Lineage:
     from plimsoll.registry.models import Lineage
 
     return Lineage(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from plimsoll.planning.steps import Score
+from plimsoll.kinds.batch import Score, ScoreResult
 from plimsoll.runtime.outputs import files_in, read_metrics
-from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.attempt import Progress, done, failed
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
-from plimsoll.targets.local.models import model_for_use
 from plimsoll.targets.local.workers import Command, run_together
+from plimsoll.targets.models import model_for_use
 
 
-def score(attempt: Attempt) -> Progress:
+def score(attempt: LocalAttempt[Score]) -> Progress:
     """Score the file with the verified model."""
-    work = attempt.step.work
-    assert isinstance(work, Score)  # noqa: S101 - the table of work says so
+    work = attempt.work
     state = attempt.context.state
     version, model = model_for_use(state, work.model, work.register_key)
     attempt.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -23,18 +23,17 @@ def score(attempt: Attempt) -> Progress:
     argv += ["--input", str(input_path(work.input, state)), "--output", str(attempt.output)]
     argv += ["--checkpoint", str(attempt.checkpoints)]
     environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
-    command = Command(argv=argv, environment=environment, share=attempt.step.share)
+    command = Command(argv=argv, environment=environment, resources=attempt.step.resources)
     reason = yield from run_together(attempt, [command])
     if reason:
         return failed(reason)
     metrics = read_metrics(attempt.output)
-    return Outcome(
-        state="done",
-        result={
-            "model": version.reference,
-            "outputs": files_in(attempt.output),
-            "metrics": metrics,
-            "rows": int(metrics.get("rows", 0)),
-            "seconds": metrics.get("seconds", 0.0),
-        },
+    return done(
+        ScoreResult(
+            model=version.reference,
+            outputs=files_in(attempt.output),
+            metrics=metrics,
+            rows=int(metrics.get("rows", 0)),
+            seconds=metrics.get("seconds", 0.0),
+        )
     )

@@ -6,24 +6,26 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from plimsoll.planning.steps import Serve
+from plimsoll.evidence.run_events import WorkerStarted
+from plimsoll.kinds.service import Serve, ServeResult
 from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
-from plimsoll.targets.local.models import model_for_use
+from plimsoll.targets.attempt import Progress, done, failed
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
 from plimsoll.targets.local.watching import drift_references, watched_by, write_monitoring
+from plimsoll.targets.local.workers import worker_ended
+from plimsoll.targets.models import model_for_use
 from plimsoll.targets.services import service_file, shares_of
 
 if TYPE_CHECKING:
     from plimsoll.registry.models import ModelVersion
 
 
-def serve(attempt: Attempt) -> Progress:
+def serve(attempt: LocalAttempt[Serve]) -> Progress:
     """Prove the service; keep it up when the run watches."""
-    work = attempt.step.work
-    assert isinstance(work, Serve)  # noqa: S101 - the table of work says so
+    work = attempt.work
     context = attempt.context
     versions, service = _service(context.state, work)
     version = versions[0]
@@ -32,7 +34,7 @@ def serve(attempt: Attempt) -> Progress:
         return failed(f"drift: {problem}")
     write_monitoring(attempt.output, work)
     began = time.monotonic()
-    threads = max(1, int(attempt.step.share.cores))
+    threads = max(1, int(attempt.step.resources.cores))
     server = start_server(
         context.warden,
         service,
@@ -46,7 +48,7 @@ def serve(attempt: Attempt) -> Progress:
     )
     keep = False
     try:
-        yield attempt.seen("worker-started", rank=0, pid=server.process.pid, limited=[])
+        yield attempt.seen(WorkerStarted(attempt=attempt.number, rank=0, pid=server.process.pid))
         problem = server.wait_until_ready(lambda: attempt.stopped)
         if problem:
             return failed(problem)
@@ -57,14 +59,14 @@ def serve(attempt: Attempt) -> Progress:
         if not keep:
             end = server.stop() if server.url else None
             server.process.send(signal.SIGKILL)
-    result = {
-        "model": ", ".join(dict.fromkeys(each.reference for each in versions)),
-        "digest": version.digest,
-        "seconds_to_ready": round(ready, 3),
-        "latency_ms": round(latency * 1000, 3),
-        "url": server.url if keep else None,
-        "outputs": files_in(attempt.output),
-    }
+    result = ServeResult(
+        model=", ".join(dict.fromkeys(each.reference for each in versions)),
+        digest=version.digest,
+        seconds_to_ready=round(ready, 3),
+        latency_ms=round(latency * 1000, 3),
+        url=server.url if keep else None,
+        outputs=files_in(attempt.output),
+    )
     if keep:
         up = RunningService(
             name=work.service,
@@ -78,15 +80,8 @@ def serve(attempt: Attempt) -> Progress:
         announce(context.state, up)
         context.kept[work.service] = server
     elif end is not None:
-        yield attempt.seen(
-            "worker-ended",
-            rank=0,
-            code=end.code,
-            signal=end.signal,
-            cpu_seconds=round(end.cpu_seconds, 3),
-            peak_memory=end.peak_memory,
-        )
-    return Outcome(state="done", result=result)
+        yield attempt.seen(worker_ended(attempt.number, 0, end))
+    return done(result)
 
 
 def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:

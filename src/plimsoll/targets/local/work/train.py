@@ -16,12 +16,14 @@ import msgspec
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
-from plimsoll.planning.steps import TrainGang
+from plimsoll.evidence.run_events import RendezvousReady
+from plimsoll.kinds.model import TrainGang, TrainResult
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.outputs import argv_of, files_in, read_metrics
 from plimsoll.state.logs import last_words
-from plimsoll.targets.local.attempt import Attempt, Outcome, Progress, failed
+from plimsoll.targets.attempt import Progress, done, failed
+from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import (
     base_environment,
     environment_python,
@@ -38,10 +40,9 @@ PORTS = range(20_000, 32_000)
 """Where ports are taken from: below the range from which Linux gives ports to outgoing connections."""
 
 
-def train(attempt: Attempt) -> Progress:
+def train(attempt: LocalAttempt[TrainGang]) -> Progress:
     """Bring the rendezvous up, start all workers, and take in what rank 0 left."""
-    work = attempt.step.work
-    assert isinstance(work, TrainGang)  # noqa: S101 - the table of work says so
+    work = attempt.work
     state = attempt.context.state
     attempt.checkpoints.mkdir(parents=True, exist_ok=True)
     base = {
@@ -60,7 +61,7 @@ def train(attempt: Attempt) -> Progress:
             ports=free_ports(work.workers),
             rendezvous=address,
             directory=str(attempt.directory),
-            cores_per_worker=attempt.step.share.cores,
+            cores_per_worker=attempt.step.resources.cores,
         )
         for name, content in contract.files(gang).items():
             (attempt.directory / name).write_text(content, encoding="utf-8")
@@ -73,7 +74,7 @@ def train(attempt: Attempt) -> Progress:
                     **contract.environment(rank, gang),
                     "PLIMSOLL_OUTPUT": str(_output_of(attempt, rank)),
                 },
-                share=attempt.step.share,
+                resources=attempt.step.resources,
             )
             for rank in range(started)
         ]
@@ -81,15 +82,11 @@ def train(attempt: Attempt) -> Progress:
     if reason:
         return failed(reason)
     checkpoints = sum(1 for path in attempt.checkpoints.rglob("*") if path.is_file())
-    result = {
-        "outputs": files_in(attempt.output),
-        "metrics": read_metrics(attempt.output),
-        "checkpoints": checkpoints,
-    }
-    return Outcome(state="done", result=result)
+    metrics = read_metrics(attempt.output)
+    return done(TrainResult(outputs=files_in(attempt.output), metrics=metrics, checkpoints=checkpoints))
 
 
-def _output_of(attempt: Attempt, rank: int) -> Path:
+def _output_of(attempt: LocalAttempt[TrainGang], rank: int) -> Path:
     """Rank 0's files count; every other rank has a directory of its own that is thrown away."""
     if rank == 0:
         return attempt.output
@@ -105,7 +102,11 @@ def _argv(work: TrainGang, node_script: str | None, base: dict[str, str]) -> lis
 
 
 def _rendezvous(
-    attempt: Attempt, script: Sequence[str], base: dict[str, str], workers: int, until_end: contextlib.ExitStack
+    attempt: LocalAttempt[TrainGang],
+    script: Sequence[str],
+    base: dict[str, str],
+    workers: int,
+    until_end: contextlib.ExitStack,
 ) -> Generator[Observation, None, tuple[str, int]]:
     """Start the rendezvous and wait until it says where it listens; it is ended with the gang.
 
@@ -132,7 +133,8 @@ def _rendezvous(
         if attempt.stopped or time.monotonic() > deadline:
             raise TargetError(f"the rendezvous was not up within {RENDEZVOUS_LIMIT:g} s", where=str(log))
     address = msgspec.json.decode(ready.read_bytes())
-    yield attempt.seen("rendezvous-ready", address=f"{address['host']}:{address['port']}")
+    meeting = f"{address['host']}:{address['port']}"
+    yield attempt.seen(RendezvousReady(attempt=attempt.number, address=meeting))
     return str(address["host"]), int(address["port"])
 
 

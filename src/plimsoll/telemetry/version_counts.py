@@ -1,14 +1,13 @@
-"""Counts of a service's versions from its metrics page."""
+"""Counters of a service's versions, read from the metrics page of one server or of several."""
 
 from __future__ import annotations
 
 import http.client
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
-from plimsoll.engine.promotion.judging import Side
 from plimsoll.errors import MissingExtra, RequestError
 
 LIMIT = 30.0
@@ -16,23 +15,31 @@ LIMIT = 30.0
 
 
 class VersionCounts(Struct):
-    """Counters of one version since its service started; `latencies` are cumulative, by upper bound in seconds."""
+    """Counters of one version since its server started; `latencies` are cumulative, by upper bound in seconds.
+
+    `loaded` says that a server has the version ready. `accuracy` is of the `labels` labels that have come.
+    """
 
     codes: dict[str, float] = field(default_factory=dict)
     latencies: dict[float, float] = field(default_factory=dict)
     labels: float = 0.0
     accuracy: float = 0.0
-    there: bool = False
+    loaded: bool = False
 
 
-def versions_at(url: str, model: str) -> dict[str, VersionCounts]:
+def counts_at(url: str, model: str) -> dict[str, VersionCounts]:
     """The counts of every version of a model. Raises RequestError when the service does not answer."""
+    return counts_in(_page(url), model)
+
+
+def counts_in(page: str, model: str) -> dict[str, VersionCounts]:
+    """The counts of every version of a model on a page in Prometheus' text format."""
     try:
         from prometheus_client.parser import text_string_to_metric_families
     except ImportError:
         raise MissingExtra("serve", "plimsoll promote") from None
     found: dict[str, VersionCounts] = {}
-    for family in text_string_to_metric_families(_page(url)):
+    for family in text_string_to_metric_families(page):
         for sample in family.samples:
             if sample.labels.get("model") != model or "version" not in sample.labels:
                 continue
@@ -41,21 +48,20 @@ def versions_at(url: str, model: str) -> dict[str, VersionCounts]:
     return found
 
 
-def side(now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float]) -> Side:
-    """What a version did between two looks."""
-    codes = {code: number - before.codes.get(code, 0) for code, number in now.codes.items()}
-    cumulative = [number - before.latencies.get(bound, 0) for bound, number in sorted(now.latencies.items())]
-    buckets = [int(high - low) for low, high in zip([0, *cumulative], cumulative, strict=False)]
-    labelled = int(now.labels - before.labels)
-    right = round(now.accuracy * now.labels - before.accuracy * before.labels)
-    return Side(
-        requests=int(sum(codes.values())),
-        failures=int(sum(number for code, number in codes.items() if code != "200")),
-        latencies=buckets,
-        right=max(0, min(labelled, right)),
-        labelled=labelled,
-        metrics=metrics,
-    )
+def added(several: Iterable[VersionCounts]) -> VersionCounts:
+    """The counts of one version on several servers together; it is loaded when every server has it."""
+    total, right, loaded = VersionCounts(), 0.0, []
+    for each in several:
+        for code, number in each.codes.items():
+            total.codes[code] = total.codes.get(code, 0.0) + number
+        for bound, number in each.latencies.items():
+            total.latencies[bound] = total.latencies.get(bound, 0.0) + number
+        total.labels += each.labels
+        right += each.accuracy * each.labels
+        loaded.append(each.loaded)
+    total.accuracy = right / total.labels if total.labels else 0.0
+    total.loaded = bool(loaded) and all(loaded)
+    return total
 
 
 def _take(counts: VersionCounts, name: str, labels: Mapping[str, str], value: float) -> None:
@@ -65,7 +71,7 @@ def _take(counts: VersionCounts, name: str, labels: Mapping[str, str], value: fl
         case "plimsoll_request_seconds_bucket":
             counts.latencies[float(labels["le"])] = value
         case "plimsoll_model_info":
-            counts.there = value > 0
+            counts.loaded = value > 0
         case "plimsoll_feedback_labels_total":
             counts.labels = value
         case "plimsoll_feedback_score" if labels.get("score") == "accuracy":

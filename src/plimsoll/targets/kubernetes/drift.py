@@ -15,7 +15,7 @@ from plimsoll.telemetry.drift.state import DriftState, together
 
 
 @decodable
-class _Told(Struct, frozen=True):
+class _DriftPage(Struct, frozen=True):
     versions: tuple[DriftState, ...] = ()
 
 
@@ -27,5 +27,5 @@ def drift_of(api: Api, application: str, namespace: str, service: str) -> list[D
     for pod in api.list("v1", "Pod", namespace, selector):
         place = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:{PORT}/proxy/v2/drift"
         with contextlib.suppress(ApiError):
-            told += api.request("GET", place, shape=_Told).versions
+            told += api.request("GET", place, shape=_DriftPage).versions
     return together(told)

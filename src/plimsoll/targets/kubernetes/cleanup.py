@@ -1,4 +1,4 @@
-"""What an application has on a cluster as a whole: its namespace and trust, what it serves, and its removal."""
+"""What an application has on a cluster as a whole: which kinds of objects, which services, and their removal."""
 
 from __future__ import annotations
 
@@ -21,14 +21,9 @@ from plimsoll.kubernetes.cluster import (
     TRAINER,
 )
 from plimsoll.kubernetes.objects import has_condition
-from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.context import Context
-from plimsoll.targets.kubernetes.manifests.models import trust
+from plimsoll.targets.kubernetes.namespace import OURS, REMOVAL_LIMIT, await_end
 
-GONE_LIMIT = 90.0
-"""Seconds for everything of an application to end: servers drain first."""
-OURS = "plimsoll.dev/made"
 KINDS = (
     (ENVOY, "BackendTrafficPolicy"),
     (GATEWAY, "HTTPRoute"),
@@ -56,44 +51,6 @@ KINDS = (
 """Every kind that an application may have made, what uses others before what is used."""
 
 
-def furnish(context: Context) -> None:
-    """The namespace, unless it is there, and the keys by which pods verify models.
-
-    Raises TargetError when the namespace of before does not end.
-    """
-    _await_end(context.api, context.namespace, leaving_only=True)
-    if context.api.find("v1", "Namespace", context.namespace) is None:
-        context.api.apply(own_namespace(context.application, context.namespace))
-    context.api.apply(own_trust(context.application, context.namespace))
-
-
-def own_namespace(application: str, namespace: str) -> Manifest:
-    """The namespace, in which nothing runs that the restricted Pod Security level does not allow."""
-    level = {"pod-security.kubernetes.io/enforce": "restricted"}
-    labels = {**names.of_application(application), OURS: "namespace", **level}
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
-
-
-def own_trust(application: str, namespace: str) -> Manifest:
-    """The keys whose signatures count here: ours, and those that we have been given."""
-    ring = KeyRing.default()
-    ring.signer()
-    keys = {path.name: path.read_text(encoding="utf-8") for path in sorted(ring.trusted.glob("*.json"))}
-    return trust(application, namespace, names.of_application(application), keys)
-
-
-def _await_end(api: Api, namespace: str, *, leaving_only: bool = False) -> None:
-    """Wait for the end of a namespace; with `leaving_only` of one that is ending already."""
-    deadline = time.monotonic() + GONE_LIMIT
-    while (found := api.find("v1", "Namespace", namespace)) is not None:
-        if leaving_only and not found["metadata"].get("deletionTimestamp"):
-            return
-        if time.monotonic() > deadline:
-            hint = "what it waits for stands in its conditions: kubectl describe namespace"
-            raise TargetError(f"the namespace did not end within {GONE_LIMIT:g} s", where=namespace, hint=hint)
-        time.sleep(0.3)
-
-
 def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     """Addresses of the services that are up, by name: at the gateway where there is one, else inside the cluster."""
     selector = names.selector(names.of_application(application))
@@ -112,8 +69,10 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     return found
 
 
-def leaving(api: Api, application: str, namespace: str, service: str, kept: Iterable[Manifest]) -> list[Manifest]:
-    """What a service had before and no longer has, such as a version's servers."""
+def obsolete_objects(
+    api: Api, application: str, namespace: str, service: str, kept: Iterable[Manifest]
+) -> list[Manifest]:
+    """Objects of a service that its present manifests do not have, such as the servers of a former version."""
     wanted = {(each["kind"], each["metadata"]["name"]) for each in kept}
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
     return [
@@ -142,7 +101,7 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
     if ours:
         api.delete("v1", "Namespace", namespace)
         removed.append(f"Namespace/{namespace}")
-    deadline = time.monotonic() + GONE_LIMIT
+    deadline = time.monotonic() + REMOVAL_LIMIT
     while left := [
         f"{kind}/{each['metadata']['name']}"
         for api_version, kind in (*kinds, ("v1", "Pod"))
@@ -150,10 +109,12 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
     ]:
         if time.monotonic() > deadline:
             hint = "what it waits for stands in its finalizers; run `plimsoll down` again"
-            raise TargetError(f"{', '.join(left[:3])} did not end within {GONE_LIMIT:g} s", where=namespace, hint=hint)
+            raise TargetError(
+                f"{', '.join(left[:3])} did not end within {REMOVAL_LIMIT:g} s", where=namespace, hint=hint
+            )
         time.sleep(0.5)
     if ours:
-        _await_end(api, namespace)
+        await_end(api, namespace)
     return removed
 
 

@@ -23,23 +23,23 @@ from plimsoll.files import flush, replace_file
 
 
 @decodable
-class Record(Struct, frozen=True, kw_only=True):
+class _Record(Struct, frozen=True, kw_only=True):
     """`before`: the file's content; `written`: SHA-256 of every content that the promotion gave it."""
 
     before: bytes
     written: tuple[str, ...] = ()
 
 
-class Kept:
-    """The record of one service file. `alone` is held while it is used."""
+class PromotionRecord:
+    """The record of one service file. `exclusive` is held while it is used."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._path = file.with_name(f".{file.name}.promotion")
-        self._record: Record | None = None
+        self._record: _Record | None = None
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """One promotion of a service at a time. Raises PlimsollError when there is another."""
         with self.file.with_name(f".{self.file.name}.lock").open("wb") as lock:
             try:
@@ -54,16 +54,16 @@ class Kept:
     def cut_off(self) -> bytes | None:
         """What the file was before a promotion that did not get to its end; None when there is nothing to put back."""
         try:
-            record = msgspec.json.decode(self._path.read_bytes(), type=Record)
+            record = msgspec.json.decode(self._path.read_bytes(), type=_Record)
             now = self.file.read_bytes()
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         return record.before if _digest(now) in record.written else None
 
-    def standing(self) -> str:
-        """How the service's promotion stands, in words; empty without one."""
+    def note(self) -> str:
+        """Whether a promotion goes on or was cut off, in words; empty without one."""
         try:
-            with self.alone():
+            with self.exclusive():
                 cut_off = self.cut_off() is not None
         except PlimsollError:
             return "a promotion goes on"
@@ -71,7 +71,7 @@ class Kept:
 
     def begin(self) -> None:
         """Remember what the file is now."""
-        self._record = Record(before=self.file.read_bytes())
+        self._record = _Record(before=self.file.read_bytes())
 
     def write(self, content: bytes) -> None:
         """Change the file, after the disk has what it was and what it becomes."""

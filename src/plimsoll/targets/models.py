@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
+from plimsoll.kinds.model import RegisterResult
 from plimsoll.state.directory import StateDirectory
 
 if TYPE_CHECKING:
@@ -30,14 +31,19 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
 
     registry = model_registry(state)
     if register_key is not None:
-        result = state.result(register_key)
-        if result is None:
-            raise TargetError(f"model {reference} has not been registered", hint="run again")
-        reference = f"{reference.partition('@')[0]}@{result['version']}"
+        reference = f"{reference.partition('@')[0]}@{registered_version(state, reference, register_key)}"
     version = registry.find(reference)
     opened = registry.open(version)
     require_accepted(version)
     return version, opened.files[onnx_name(version)]
+
+
+def registered_version(state: StateDirectory, reference: str, register_key: str) -> int:
+    """The number of the version that a step of this plan registered. Raises TargetError when it has not."""
+    result = state.result(register_key, RegisterResult)
+    if result is None:
+        raise TargetError(f"model {reference} has not been registered", hint="run again")
+    return result.version
 
 
 def onnx_name(version: ModelVersion) -> str:

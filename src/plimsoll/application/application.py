@@ -1,0 +1,83 @@
+"""An application file as typed values: what it is called, what its commands run in, and its parts by kind and name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.application.parts import Environment, Metadata, Part, TargetName
+from plimsoll.application.scalars import Name
+from plimsoll.decoding import decodable
+
+API_VERSION = "plimsoll.dev/v1alpha1"
+
+
+class Application(Struct, frozen=True, kw_only=True):
+    """One application. `parts` are by the kind's key in the file (`datasets`) and the part's name.
+
+    A kind gives its own parts with their type: `DATASETS.of(application)`.
+    """
+
+    name: str
+    environment: Environment = Environment()
+    targets: Mapping[str, TargetName] = {}
+    parts: Mapping[str, Mapping[str, Part]] = {}
+
+
+class PartTypes(Struct, frozen=True):
+    """The kinds of parts that a file may have: the type of a part by the kind's key, in the order of the docs."""
+
+    pairs: tuple[tuple[str, type[Part]], ...]
+
+    def document(self) -> type[Part]:
+        """The type of a whole file with these kinds."""
+        return _document(self.pairs)
+
+    def application(self, values: object) -> Application:
+        """The application of a document whose shape has been checked. Raises msgspec.ValidationError."""
+        document: Any = msgspec.convert(values, self.document(), strict=True)  # Any: its fields are made at run time
+        spec = document.spec
+        return Application(
+            name=document.metadata.name,
+            environment=spec.environment,
+            targets=spec.targets,
+            parts={key: getattr(spec, key) for key, _ in self.pairs},
+        )
+
+
+@cache
+def _document(pairs: tuple[tuple[str, type[Part]], ...]) -> type[Part]:
+    common: list[tuple[str, Any, Any]] = [
+        ("environment", Environment, Environment()),
+        ("targets", dict[Name, TargetName], msgspec.field(default_factory=dict)),
+    ]
+    by_kind: list[tuple[str, Any, Any]] = [
+        (key, dict[Name, part], msgspec.field(default_factory=dict))  # type: ignore[valid-type]  # made at run time
+        for key, part in pairs
+    ]
+    spec = _struct("Spec", [*common, *by_kind], "The parts of the application, by kind and name.")
+    fields: list[Any] = [
+        ("api_version", Literal["plimsoll.dev/v1alpha1"]),
+        ("kind", Literal["Application"]),
+        ("metadata", Metadata),
+        ("spec", spec),
+    ]
+    return decodable(_struct("Application", fields, "One application file."))
+
+
+def _struct(name: str, fields: list[Any], doc: str) -> type[Part]:
+    return msgspec.defstruct(  # type: ignore[return-value]
+        name,
+        fields,
+        bases=(Part,),
+        namespace={"__doc__": doc},
+        module=__name__,
+        frozen=True,
+        kw_only=True,
+        forbid_unknown_fields=True,
+        rename="camel",
+    )

@@ -1,0 +1,174 @@
+"""Moves the traffic of a running service to another version, step by step, and back when the new version is worse."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from msgspec import Struct
+
+from plimsoll.engine.promotion.judging import Judgement, judge, side
+from plimsoll.errors import PlimsollError
+from plimsoll.registry.models import ModelVersion, require_accepted
+from plimsoll.targets.features import TRAFFIC
+from plimsoll.targets.models import model_registry
+from plimsoll.targets.port import Target
+from plimsoll.targets.traffic import TrafficMover
+from plimsoll.telemetry.version_counts import VersionCounts
+
+LOOK = 0.5
+"""Seconds between two looks at the counts."""
+
+
+class Pace(Struct, frozen=True, kw_only=True):
+    """How a promotion goes on.
+
+    `steps` are per cent of the requests, ascending, the last 100. `requests` is how many each version must have
+    answered at a step, `hold` the least and `limit` the most seconds of a step.
+    """
+
+    steps: Sequence[int] = (5, 25, 50, 100)
+    requests: int = 200
+    hold: float = 10.0
+    limit: float = 600.0
+
+
+class Promotion(Struct, frozen=True, kw_only=True):
+    """How it ended. `weight` is what the new version has now, in per cent."""
+
+    service: str
+    old: str
+    new: str
+    weight: int
+    reason: str
+    judgements: tuple[Judgement, ...]
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the new version has all requests now."""
+        return self.weight == 100
+
+
+def promote(
+    target: Target,
+    reference: str,
+    *,
+    service: str | None,
+    pace: Pace,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool] = lambda: False,
+) -> Promotion:
+    """Promote a version into the running service of its model.
+
+    Raises ModelRefused when the version may not be served, TargetError when the target cannot move traffic,
+    PlimsollError when there is nothing to promote it into. Whatever interrupts it, the weights are restored unless it
+    has got to the end; when it is killed, by the next one.
+    """
+    registry = model_registry(target.state)
+    version = registry.find(reference)
+    registry.open(version)
+    require_accepted(version)
+    mover = target.features.require(TRAFFIC)(version.name, service)
+    with mover.exclusive() as undone:
+        if undone:
+            say(f"an earlier promotion into service {mover.service} was cut off: its weights are restored")
+        old, new = mover.leading(), str(version.version)
+        if old == new:
+            raise PlimsollError(
+                f"{version.reference} has the requests of service {mover.service} already", where=mover.where
+            )
+        before = registry.find(f"{version.name}@{old}")
+        return _move(_Steps(mover, before, version, pace, say, stopped))
+
+
+def _move(steps: _Steps) -> Promotion:
+    done = False
+    try:
+        steps.mover.add(steps.old, steps.new)
+        result = steps.carry_out()
+        done = result.promoted
+        if done:
+            steps.mover.settle(steps.new)
+        return result
+    finally:
+        if not done:
+            steps.mover.restore()
+
+
+class _Steps:
+    """The steps of one promotion: weights, looks at the counts, and what they show."""
+
+    def __init__(
+        self,
+        mover: TrafficMover,
+        before: ModelVersion,
+        version: ModelVersion,
+        pace: Pace,
+        say: Callable[[str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self.mover = mover
+        self.old = str(before.version)
+        self.new = str(version.version)
+        self._version = version
+        self._metrics: Mapping[str, Mapping[str, float]] = {self.old: before.metrics, self.new: version.metrics}
+        self._pace = pace
+        self._say = say
+        self._stopped = stopped
+        self._judgements: list[Judgement] = []
+
+    def carry_out(self) -> Promotion:
+        """All steps, until one shows that the new version is worse."""
+        for weight in self._pace.steps[:-1]:
+            problem = self._step(weight)
+            if problem:
+                return self._ended(0, problem)
+            for finding in self._judgements[-1].findings:
+                self._say(f"  {finding.words()}")
+        self._weigh(100)
+        return self._ended(100, "no worse at any step")
+
+    def _step(self, weight: int) -> str:
+        """One weight, held until both versions have answered enough; gives why the promotion ends, or nothing."""
+        self._weigh(weight)
+        base = self._counts()
+        began = time.monotonic()
+        while True:
+            time.sleep(LOOK)
+            judgement = self._look(base)
+            passed = time.monotonic() - began
+            if judgement.worse:
+                self._judgements.append(judgement)
+                return "; ".join(finding.words() for finding in judgement.worse)
+            if self._stopped():
+                return "interrupted"
+            if judgement.enough and passed >= self._pace.hold:
+                self._judgements.append(judgement)
+                return ""
+            if passed >= self._pace.limit:
+                self._judgements.append(judgement)
+                return f"fewer than {self._pace.requests} requests to each version within {self._pace.limit:g} s"
+
+    def _weigh(self, weight: int) -> None:
+        self.mover.weigh(self.old, self.new, weight)
+        self._say(f"{weight} % of the requests go to {self._version.name}@{self.new}")
+
+    def _counts(self) -> Mapping[str, VersionCounts]:
+        return self.mover.counts((self.old, self.new))
+
+    def _look(self, base: Mapping[str, VersionCounts]) -> Judgement:
+        now = self._counts()
+        old, new = (side(now[each], base[each], self._metrics[each]) for each in (self.old, self.new))
+        # Looks between the first and the last of a step see nearly the same counts; four for each are counted.
+        looks = 4 * len(self._pace.steps)
+        return judge(old, new, accept=self._version.accept, least=self._pace.requests, looks=looks)
+
+    def _ended(self, weight: int, reason: str) -> Promotion:
+        return Promotion(
+            service=self.mover.service,
+            old=self.old,
+            new=self.new,
+            weight=weight,
+            reason=reason,
+            judgements=tuple(self._judgements),
+        )

@@ -1,0 +1,161 @@
+"""What is observed in a run: one type for each event, by who writes it. The journal's lines are made of these.
+
+The engine writes run-planned, step-started, attempt-failed, step-ended, defect and run-ended; a target writes the rest,
+and ends every attempt with attempt-ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.evidence.observation import Observation, observed
+
+
+class _Event(Struct, frozen=True, kw_only=True, tag_field="event"):
+    """The tag is the name of the event in the journal."""
+
+
+class PlannedStep(Struct, frozen=True, kw_only=True):
+    """A step as the plan has it; `ingredients` are kind, name and digest of all that its key was made of."""
+
+    name: str
+    key: str
+    needs: tuple[str, ...] = ()
+    workers: int = 1
+    ingredients: tuple[tuple[str, str, str], ...] = ()
+
+
+class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
+    """`left_over` counts processes of an interrupted run that were ended; `resumes` is the id of the run before."""
+
+    run: str
+    application: str
+    target: str
+    steps: tuple[PlannedStep, ...]
+    file: str = ""
+    left_over: int = 0
+    resumes: str | None = None
+
+
+class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
+    """The first attempt at a step begins."""
+
+    key: str
+
+
+class AttemptFailed(_Event, frozen=True, kw_only=True, tag="attempt-failed"):
+    """`again_in` is seconds until the next attempt; None when there is none."""
+
+    attempt: int
+    reason: str
+    again_in: float | None = None
+
+
+class StepEnded(_Event, frozen=True, kw_only=True, tag="step-ended"):
+    """`state` is done, failed, skipped or stopped; `result` has the values of the step's own type of result."""
+
+    state: str
+    cached: bool = False
+    reason: str = ""
+    result: Mapping[str, Any] = {}  # Any: JSON values
+
+
+class Defect(_Event, frozen=True, kw_only=True, tag="defect"):
+    """An error in the engine or in a target that nobody foresaw."""
+
+    trace: str
+
+
+class RunEnded(_Event, frozen=True, kw_only=True, tag="run-ended"):
+    """`state` is done, failed or stopped."""
+
+    state: str
+    reason: str = ""
+
+
+class WorkerStarted(_Event, frozen=True, kw_only=True, tag="worker-started"):
+    """One process, or one pod (then `pid` is 0). `limited` names what the kernel holds it to."""
+
+    attempt: int
+    rank: int
+    pid: int
+    limited: tuple[str, ...] = ()
+    pod: str = ""
+    node: str = ""
+
+
+class WorkerEnded(_Event, frozen=True, kw_only=True, tag="worker-ended"):
+    """`code` is the exit status, `signal` the number of the signal that ended it, `peak_memory` is in bytes."""
+
+    attempt: int
+    rank: int
+    code: int | None = None
+    signal: int | None = None
+    cpu_seconds: float = 0.0
+    peak_memory: int = 0
+    pod: str = ""
+
+
+class RendezvousReady(_Event, frozen=True, kw_only=True, tag="rendezvous-ready"):
+    """`address` is host and port at which the workers of a gang meet."""
+
+    attempt: int
+    address: str
+
+
+class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
+    """What the attempt waits for, in words."""
+
+    attempt: int
+    reason: str
+
+
+class WorkloadFound(_Event, frozen=True, kw_only=True, tag="found"):
+    """The workload of this step is under way already; it is watched and not started again."""
+
+    attempt: int
+    workload: str
+
+
+class AttemptEnded(_Event, frozen=True, kw_only=True, tag="attempt-ended"):
+    """`outcome` is done, failed or stopped. A `lasting` failure would come again with every new attempt."""
+
+    attempt: int
+    outcome: str
+    reason: str = ""
+    result: Mapping[str, Any] = {}  # Any: JSON values
+    lasting: bool = False
+
+
+RunEvent = (
+    RunPlanned
+    | StepStarted
+    | AttemptFailed
+    | StepEnded
+    | Defect
+    | RunEnded
+    | WorkerStarted
+    | WorkerEnded
+    | RendezvousReady
+    | Waiting
+    | WorkloadFound
+    | AttemptEnded
+)
+
+
+def run_observed(source: str, subject: str, event: RunEvent) -> Observation:
+    """An observation made now: `subject` is a step's name, or `run`."""
+    values: dict[str, Any] = msgspec.to_builtins(event)  # Any: JSON values
+    return observed(source, subject, values.pop("event"), **values)
+
+
+def event_of(seen: Observation) -> RunEvent | None:
+    """The event that an observation records; None for one that this version does not know or cannot read."""
+    try:
+        return msgspec.convert(seen.fact, type=RunEvent)  # type: ignore[no-any-return]  # of a union
+    except msgspec.ValidationError:
+        return None

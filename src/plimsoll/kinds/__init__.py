@@ -1,0 +1,1 @@
+"""The kinds of parts that an application file has: a module each, and one table."""

@@ -1,0 +1,76 @@
+"""Kinds that the file's format has and this version does not carry out: their parts are refused, never ignored."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parts import Part
+from plimsoll.application.scalars import Duration
+from plimsoll.planning.kind import Kind, P
+from plimsoll.planning.planner import Planner
+from plimsoll.planning.steps import AnyStep
+
+
+class Index(Part, frozen=True, kw_only=True):
+    """Documents made searchable."""
+
+    documents: str
+    text: str
+    embed: str
+
+
+class Assistant(Part, frozen=True, kw_only=True):
+    """A language model that answers from an index."""
+
+    index: str
+    llm: str
+
+
+class Edge(Part, frozen=True, kw_only=True):
+    """Services kept in step with a device."""
+
+    services: tuple[str, ...]
+    sync: Duration = "60s"
+
+
+class AnnouncedKind(Kind[P]):
+    """A kind without steps."""
+
+    def check(self, file: ApplicationFile) -> None:
+        """Raise FileError for the first part of this kind."""
+        for name in self.of(file.application):
+            text = f"this version does not carry out {self.key} such as '{name}'"
+            raise file.error(text, "remove the part", *self.place(name), at_key=True)
+
+    def plan(self, name: str, part: P, planner: Planner) -> AnyStep:
+        """Never reached: `check` comes first."""
+        _unchecked(self.key, name)
+
+
+class IndexKind(AnnouncedKind[Index]):
+    """`spec.indexes`."""
+
+    key = "indexes"
+    part = Index
+
+
+class AssistantKind(AnnouncedKind[Assistant]):
+    """`spec.assistants`."""
+
+    key = "assistants"
+    part = Assistant
+
+
+class EdgeKind(AnnouncedKind[Edge]):
+    """`spec.edges`."""
+
+    key = "edges"
+    part = Edge
+
+
+def _unchecked(key: str, name: str) -> NoReturn:
+    raise KeyError(f"{key}.{name} was not checked before it was planned")
+
+
+ANNOUNCED = (IndexKind(), AssistantKind(), EdgeKind())

@@ -1,0 +1,92 @@
+"""Batches: a table scored row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parts import Part, Resources
+from plimsoll.application.scalars import ModelReference, Name
+from plimsoll.kinds import ingredients
+from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.tables import check_table
+from plimsoll.planning.kind import Kind
+from plimsoll.planning.planner import Planner
+from plimsoll.planning.steps import AnyStep, InputFile, Work
+from plimsoll.state.results import Result
+
+
+class Batch(Part, frozen=True, kw_only=True):
+    """A file scored row by row."""
+
+    model: ModelReference
+    input: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
+    resources: Resources = Resources()
+    target: Name | None = None
+
+
+class ScoreResult(Result, frozen=True, kw_only=True, omit_defaults=True):
+    """How many rows were scored, by which version, in how many seconds."""
+
+    model: str = ""
+    rows: int = 0
+    seconds: float = 0.0
+
+    def figure(self) -> str:
+        """The rows."""
+        return f"{self.rows} rows"
+
+    def summary(self) -> Mapping[str, object]:
+        """For `--json`."""
+        return {"model": self.model, "rows": self.rows, "seconds": self.seconds}
+
+
+class Score(Work, frozen=True, kw_only=True):
+    """Score a file with a model in bounded memory.
+
+    `model` is a name, or `name@version`; `register_key` is the key of the step that registers it in this plan, `None`
+    when the file pins a version.
+    """
+
+    verb: ClassVar[str] = "score"
+    result: ClassVar[type[Result]] = ScoreResult
+    kept_here: ClassVar[bool] = True
+    batch: str
+    model: str
+    input: InputFile
+    register_key: str | None = None
+
+
+class BatchKind(Kind[Batch]):
+    """`spec.batches`."""
+
+    key = "batches"
+    part = Batch
+    works = (Score,)
+
+    def check(self, file: ApplicationFile) -> None:
+        """The model is there, and the input is a table."""
+        for name, batch in self.of(file.application).items():
+            MODELS.check_reference(file, batch.model, *self.place(name), "model")
+            check_table(file, batch.input, "a batch scores", *self.place(name), "input")
+
+    def plan(self, name: str, part: Batch, planner: Planner) -> AnyStep:
+        """Score, after the model is registered and the table is made."""
+        register, made_of = MODELS.registered(planner, part.model)
+        (rows,) = DATASETS.inputs(planner, (part.input,))
+        key = register.key if register else None
+        return planner.add(
+            name,
+            Score(batch=name, model=part.model, input=rows, register_key=key),
+            [*made_of, ingredients.of_input(rows)],
+            needs=(*((register.name,) if register else ()), rows.step),
+            resources=part.resources,
+            retries=1,
+        )
+
+
+BATCHES = BatchKind()

@@ -1,0 +1,228 @@
+"""Datasets: a source that is fetched, or a command that makes files from other datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from plimsoll.application.application import Application
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
+from plimsoll.application.paths import is_below, require_readable
+from plimsoll.application.scalars import Duration, Name, Sha256, environment_name
+from plimsoll.application.shape import near
+from plimsoll.application.workspace import NamedCommand, NamedSource
+from plimsoll.kinds import ingredients
+from plimsoll.kinds.environment import environment_step
+from plimsoll.planning.keys import setting
+from plimsoll.planning.kind import Kind
+from plimsoll.planning.planner import Planner, seconds
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
+from plimsoll.state.results import Result
+
+REMOTE = ("https://", "http://", "s3://", "gs://")
+REMOTE_RETRIES = 3
+"""New tries of a download: networks fail for moments."""
+
+
+class Dataset(Part, frozen=True, kw_only=True):
+    """Either a source (`source`) or a step (`run`, `inputs`, `outputs`)."""
+
+    source: Annotated[str, Meta(min_length=1, description="a path, or an https://, s3:// or gs:// address")] | None = (
+        None
+    )
+    sha256: Sha256 | None = None
+    run: Command | None = None
+    inputs: Inputs = ()
+    outputs: Annotated[tuple[str, ...], Meta(description="files that the step leaves in $PLIMSOLL_OUTPUT")] = ()
+    code: Code = ()
+    resources: Resources = Resources()
+    retries: Annotated[int, Meta(ge=0, le=100)] = 0
+    timeout: Duration | None = None
+    target: Name | None = None
+
+
+class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
+    """`path` is where the source is on this machine, when it is; `sha256` is its digest, `source` what was fetched."""
+
+    sha256: str = ""
+    path: str | None = None
+    source: str | None = None
+
+
+class Fetch(Work, frozen=True, kw_only=True):
+    """Bring a source to the target and check its digest. `source` is a path or an address."""
+
+    verb: ClassVar[str] = "fetch"
+    result: ClassVar[type[Result]] = FetchResult
+    source: str
+    sha256: str | None = None
+
+
+class CommandResult(Result, frozen=True, kw_only=True, omit_defaults=True):
+    """The files and the figures that a command left."""
+
+
+class RunCommand(Work, frozen=True, kw_only=True):
+    """Run one command that turns inputs into outputs.
+
+    `environment` is the key of the step that made the environment, `None` means the caller's own python. `timeout` is
+    in seconds, `None` sets no limit.
+    """
+
+    verb: ClassVar[str] = "run"
+    result: ClassVar[type[Result]] = CommandResult
+    command: str
+    inputs: tuple[InputFile, ...] = ()
+    outputs: tuple[str, ...] = ()
+    environment: str | None = None
+    timeout: float | None = None
+
+
+class DatasetKind(Kind[Dataset]):
+    """`spec.datasets`."""
+
+    key = "datasets"
+    part = Dataset
+    works = (Fetch, RunCommand)
+
+    def check(self, file: ApplicationFile) -> None:
+        """Each dataset is a source or a step; names are different variables; no dataset is made from itself."""
+        datasets = self.of(file.application)
+        self._check_variables(file, datasets)
+        for name, part in datasets.items():
+            self._check_source(file, name, part) if part.source is not None else self._check_step(file, name, part)
+        self._check_cycles(file, datasets)
+
+    def sources(self, name: str, part: Dataset) -> Iterable[NamedSource]:
+        """The source, if the dataset is one."""
+        if part.source is not None:
+            at = (*self.place(name), "source")
+            yield NamedSource(name=name, source=part.source, sha256=part.sha256, at=at)
+
+    def commands(self, name: str, part: Dataset) -> Iterable[NamedCommand]:
+        """The command, if the dataset is made by one."""
+        if part.run is not None:
+            yield NamedCommand(step=f"{RunCommand.verb}/{name}", command=part.run, code=part.code, at=self.place(name))
+
+    def plan(self, name: str, part: Dataset, planner: Planner) -> AnyStep:
+        """Fetch the source, or run the command."""
+        if part.source is not None:
+            content = Ingredient(kind="input", name=name, digest=planner.workspace.sources[name])
+            retries = max(part.retries, REMOTE_RETRIES if "://" in part.source else 0)
+            return planner.add(name, Fetch(source=part.source, sha256=part.sha256), [content], retries=retries)
+        inputs = self.inputs(planner, part.inputs)
+        environment = environment_step(planner)
+        work = RunCommand(
+            command=part.run or "",
+            inputs=inputs,
+            outputs=part.outputs,
+            environment=environment.key if environment else None,
+            timeout=seconds(part.timeout),
+        )
+        made_of = ingredients.of_command(planner, f"{RunCommand.verb}/{name}", work.command, inputs)
+        return planner.add(
+            name,
+            work,
+            [*made_of, setting("outputs", list(part.outputs))],
+            needs=ingredients.needed_by_command(inputs, environment),
+            resources=part.resources,
+            retries=part.retries,
+        )
+
+    def inputs(self, planner: Planner, references: Iterable[str]) -> tuple[InputFile, ...]:
+        """The inputs that references such as `features` and `features/train.parquet` stand for."""
+        found = []
+        for reference in references:
+            dataset, _, file = reference.partition("/")
+            step = planner.step_of(self, dataset)
+            found.append(InputFile(name=dataset, step=step.name, key=step.key, file=file or None))
+        return tuple(found)
+
+    def check_reference(self, file: ApplicationFile, reference: str, *at: str | int) -> None:
+        """Raise FileError for a reference to a dataset, or to a file of one, that does not exist."""
+        datasets = self.of(file.application)
+        name, _, inner = reference.partition("/")
+        if name not in datasets:
+            raise file.error(f"there is no dataset '{name}'", near(name, datasets), *at)
+        outputs = datasets[name].outputs
+        if inner and outputs and inner not in outputs:
+            raise file.error(f"'{inner}' is not among the outputs of '{name}'", near(inner, outputs), *at)
+
+    def check_inputs(self, file: ApplicationFile, references: Iterable[str], *at: str | int) -> None:
+        """Raise FileError for inputs that do not exist, and for two that would share a variable."""
+        variables: dict[str, str] = {}
+        for number, reference in enumerate(references):
+            self.check_reference(file, reference, *at, number)
+            name = reference.partition("/")[0]
+            variable = f"PLIMSOLL_INPUT_{environment_name(name)}"
+            if variable in variables:
+                text = f"'{variables[variable]}' and '{reference}' would share the variable {variable}"
+                raise file.error(text, f"take the whole dataset: inputs: [{name}]", *at, number)
+            variables[variable] = reference
+
+    def source_of(self, application: Application, reference: str) -> str:
+        """What a reference names: the file of a dataset, or the source of one that is a single file."""
+        return reference if "/" in reference else self.of(application)[reference].source or ""
+
+    def _check_variables(self, file: ApplicationFile, names: Iterable[str]) -> None:
+        seen: dict[str, str] = {}
+        for name in names:
+            variable = environment_name(name)
+            if variable in seen:
+                text = f"'{name}' and '{seen[variable]}' would share the variable PLIMSOLL_INPUT_{variable}"
+                raise file.error(text, "rename one of them", *self.place(name), at_key=True)
+            seen[variable] = name
+
+    def _check_source(self, file: ApplicationFile, name: str, part: Dataset) -> None:
+        at, source = self.place(name), part.source or ""
+        if part.run is not None:
+            text = f"dataset '{name}' has both `source` and `run`"
+            raise file.error(text, "a dataset is one of the two", *at, at_key=True)
+        for unused in ("inputs", "outputs", "code"):
+            if getattr(part, unused):
+                raise file.error(f"`{unused}` is for a dataset with `run`", "remove it", *at, unused, at_key=True)
+        if source.startswith(REMOTE):
+            return
+        if "://" in source:
+            text = f"a source cannot be fetched by {source.partition('://')[0]}://"
+            raise file.error(text, f"use a path or one of {', '.join(REMOTE)}", *at, "source")
+        require_readable(file, "the source", source, *at, "source")
+
+    def _check_step(self, file: ApplicationFile, name: str, part: Dataset) -> None:
+        at = self.place(name)
+        if part.run is None:
+            text = f"dataset '{name}' has neither `source` nor `run`"
+            raise file.error(text, "a dataset is one of the two", *at, at_key=True)
+        if part.sha256 is not None:
+            hint = "remove it: steps are keyed by content"
+            raise file.error("`sha256` is for a `source`", hint, *at, "sha256", at_key=True)
+        if not part.outputs:
+            text = f"dataset '{name}' has no `outputs`"
+            raise file.error(text, "name the files that the command leaves", *at, at_key=True)
+        for number, output in enumerate(part.outputs):
+            if not is_below(output):
+                text = f"the output '{output}' is not below $PLIMSOLL_OUTPUT"
+                raise file.error(text, "name it relative, without '..'", *at, "outputs", number)
+        self.check_inputs(file, part.inputs, *at, "inputs")
+
+    def _check_cycles(self, file: ApplicationFile, datasets: Mapping[str, Dataset]) -> None:
+        settled: set[str] = set()
+
+        def follow(name: str, behind: tuple[str, ...]) -> None:
+            if name in behind:
+                cycle = " → ".join((*behind[behind.index(name) :], name))
+                text = f"these datasets are made from each other: {cycle}"
+                raise file.error(text, "one of them must not need the others", *self.place(name), "inputs")
+            if name not in settled:
+                for reference in datasets[name].inputs:
+                    follow(reference.partition("/")[0], (*behind, name))
+                settled.add(name)
+
+        for name in datasets:
+            follow(name, ())
+
+
+DATASETS = DatasetKind()

@@ -1,0 +1,41 @@
+"""What keys of steps are made of, the same for every kind: commands with their code, inputs, versions of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from plimsoll.planning.keys import setting, text_digest
+from plimsoll.planning.planner import Planner
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile
+
+
+def of_input(file: InputFile) -> Ingredient:
+    """An input by the key of the step that gives it."""
+    name = f"{file.name}/{file.file}" if file.file else file.name
+    return Ingredient(kind="input", name=name, digest=file.key)
+
+
+def of_step(step: AnyStep) -> Ingredient:
+    """All that another step leaves."""
+    return Ingredient(kind="input", name=step.name, digest=step.key)
+
+
+def of_command(planner: Planner, step: str, command: str, inputs: Iterable[InputFile]) -> list[Ingredient]:
+    """A command line, the code that it runs, what it runs in, and its inputs. `step` is the step's name."""
+    environment, digest = planner.workspace.environment
+    return [
+        Ingredient(kind="command", name="run", digest=text_digest(command)),
+        Ingredient(kind="environment", name=environment, digest=digest),
+        *(Ingredient(kind="code", name=file, digest=code) for file, code in planner.workspace.code.get(step, ())),
+        *map(of_input, inputs),
+    ]
+
+
+def of_runtime(planner: Planner) -> list[Ingredient]:
+    """The versions of our own server and scorer: a newer one may answer otherwise."""
+    return [setting(f"version of {name}", version) for name, version in sorted(planner.facts.versions.items())]
+
+
+def needed_by_command(inputs: Iterable[InputFile], environment: AnyStep | None) -> tuple[str, ...]:
+    """The steps that a command needs: its environment and its inputs."""
+    return (*((environment.name,) if environment else ()), *(file.step for file in inputs))

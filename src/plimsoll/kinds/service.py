@@ -1,0 +1,227 @@
+"""Services: a model, or shares of several versions of it, behind an address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, to_builtins
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parts import Part, Resources
+from plimsoll.application.scalars import Duration, ModelReference, Name
+from plimsoll.kinds import ingredients
+from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.tables import check_table
+from plimsoll.planning.keys import setting
+from plimsoll.planning.kind import Kind
+from plimsoll.planning.planner import Planner, seconds
+from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
+from plimsoll.state.results import Result
+
+SCALE_TO_ZERO = "scale-to-zero"
+"""The feature of targets on which a service may have no server while nobody asks."""
+
+
+class WeightedModel(Part, frozen=True, kw_only=True):
+    """One version of a model and its share of the traffic."""
+
+    model: ModelReference
+    weight: Annotated[int, Meta(ge=0, le=100, description="per cent of the requests")]
+    headers: Annotated[
+        dict[str, str],
+        Meta(description="a request that has all of these goes to this version, whatever the weights say"),
+    ] = {}  # noqa: RUF012 - msgspec copies it
+    shadow: Annotated[
+        int, Meta(ge=0, le=100, description="per cent of the requests that it gets a copy of; nobody sees its answers")
+    ] = 0
+
+
+class Scale(Part, frozen=True, kw_only=True):
+    """How many replicas a service may have."""
+
+    min: Annotated[int, Meta(ge=0)] = 1
+    max: Annotated[int, Meta(ge=1)] = 1
+    concurrency: Annotated[int, Meta(ge=1, description="requests under way per replica")] = 32
+
+
+class Latency(Part, frozen=True, kw_only=True):
+    """What a service promises."""
+
+    p99: Duration
+
+
+class Drift(Part, frozen=True, kw_only=True):
+    """What live inputs and outputs are compared with."""
+
+    reference: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
+
+
+class Telemetry(Part, frozen=True, kw_only=True):
+    """What a service writes of its requests, beside its metrics."""
+
+    access: Annotated[bool, Meta(description="a line of JSON for each request")] = False
+    audit: Annotated[bool, Meta(description="a line for each request: who, which model digest, which verdict")] = False
+    payloads: Annotated[bool, Meta(description="the audit log has the tensors' values as well")] = False
+    traces: Annotated[bool, Meta(description="OpenTelemetry spans, sent as the variables OTEL_* say")] = False
+
+
+class Service(Part, frozen=True, kw_only=True):
+    """A model behind an address, speaking the Open Inference Protocol v2."""
+
+    model: ModelReference | Annotated[tuple[WeightedModel, ...], Meta(min_length=1)]
+    scale: Scale | None = None
+    latency: Latency | None = None
+    drift: Drift | None = None
+    telemetry: Telemetry = Telemetry()
+    resources: Resources = Resources()
+    target: Name | None = None
+
+    @property
+    def leading(self) -> str:
+        """The reference of the version with the largest share."""
+        return self.model if isinstance(self.model, str) else max(self.model, key=lambda each: each.weight).model
+
+
+class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
+    """The proof of a service: what answered a real request, how soon it was ready and how fast it answered.
+
+    `digest` is of the version with the largest share; `url` is where the service is while it is up.
+    """
+
+    model: str = ""
+    digest: str = ""
+    seconds_to_ready: float = 0.0
+    latency_ms: float = 0.0
+    url: str | None = None
+
+    def figure(self) -> str:
+        """How fast it answered, and where it is."""
+        ready = f", ready after {self.seconds_to_ready:.1f} s" if self.seconds_to_ready else ""
+        return f"answered in {self.latency_ms:.1f} ms{' at ' + self.url if self.url else ready}"
+
+    def summary(self) -> Mapping[str, object]:
+        """For `--json`; the address of a service that is up now comes beside it."""
+        return {"model": self.model, "seconds_to_ready": self.seconds_to_ready, "latency_ms": self.latency_ms}
+
+
+class ModelShare(Part, frozen=True, kw_only=True):
+    """One version of a service's model and its part of the traffic.
+
+    `model` and `register_key` as in `Serve`; `weight` and `shadow` are per cent of the requests.
+    """
+
+    model: str
+    register_key: str | None = None
+    weight: int = 100
+    headers: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    shadow: int = 0
+
+
+class Serve(Work, frozen=True, kw_only=True):
+    """Start a service and prove it with a real request.
+
+    `model` is what the file says: a name, or `name@version`; of several, the one with the largest share.
+    `register_key` is the key of the step that registers the model in this plan, `None` when the file pins a version.
+    `shares` are all versions where the traffic is shared. `latency` is the promised 99th percentile in seconds.
+    `reference` is the table that drift is judged against.
+    """
+
+    verb: ClassVar[str] = "serve"
+    result: ClassVar[type[Result]] = ServeResult
+    service: str
+    model: str
+    register_key: str | None = None
+    shares: tuple[ModelShare, ...] = ()
+    scale: Scale | None = None
+    reference: InputFile | None = None
+    telemetry: Telemetry = Telemetry()
+    latency: float | None = None
+
+    def needed_features(self) -> Iterator[FeatureRequest]:
+        """A minimum of zero servers needs something that starts one for a request."""
+        if self.scale is not None and self.scale.min == 0:
+            yield FeatureRequest(
+                feature=SCALE_TO_ZERO, setting=("scale", "min"), asks="scales to zero servers", remedy="or say min: 1"
+            )
+
+
+class ServiceKind(Kind[Service]):
+    """`spec.services`."""
+
+    key = "services"
+    part = Service
+    works = (Serve,)
+
+    def check(self, file: ApplicationFile) -> None:
+        """Models are there, weights sum to 100, drift is judged against a table."""
+        for name, service in self.of(file.application).items():
+            at = self.place(name)
+            if service.scale is not None and service.scale.min > service.scale.max:
+                raise file.error("scale.min is more than scale.max", "", *at, "scale", "min")
+            if service.drift is not None:
+                check_table(file, service.drift.reference, "drift is judged against", *at, "drift", "reference")
+            if isinstance(service.model, str):
+                MODELS.check_reference(file, service.model, *at, "model")
+            else:
+                self._check_shares(file, service.model, *at, "model")
+
+    def plan(self, name: str, part: Service, planner: Planner) -> AnyStep:
+        """Serve, after the models are registered and the table of drift is made."""
+        shares, made_of = _shares(part, planner)
+        leading = max(shares, key=lambda share: share.weight)
+        for word in ("scale", "latency"):
+            if getattr(part, word) is not None:
+                made_of.append(setting(word, to_builtins(getattr(part, word))))
+        references = DATASETS.inputs(planner, (part.drift.reference,)) if part.drift else ()
+        made_of += map(ingredients.of_input, references)
+        made_of.append(setting("telemetry", to_builtins(part.telemetry)))
+        work = Serve(
+            service=name,
+            model=leading.model,
+            register_key=leading.register_key,
+            shares=() if isinstance(part.model, str) else shares,
+            reference=next(iter(references), None),
+            telemetry=part.telemetry,
+            scale=part.scale,
+            latency=seconds(part.latency.p99) if part.latency else None,
+        )
+        needs = [f"register/{share.model}" for share in shares if share.register_key]
+        needs += [file.step for file in references]
+        return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
+
+    def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
+        for number, share in enumerate(shares):
+            MODELS.check_reference(file, share.model, *at, number, "model")
+        total = sum(share.weight for share in shares)
+        if total != 100:
+            hint = "they are per cent of the traffic and must sum to 100"
+            raise file.error(f"the weights sum to {total}", hint, *at)
+        first = shares[0].model.partition("@")[0]
+        for number, share in enumerate(shares):
+            if share.model.partition("@")[0] != first:
+                hint = f"a service answers under one model's name; make another service, or name a version of {first}"
+                raise file.error(f"'{share.model}' is another model than '{first}'", hint, *at, number, "model")
+            if share.model in [other.model for other in shares[:number]]:
+                raise file.error(f"'{share.model}' is named twice", "give it one share", *at, number, "model")
+
+
+def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
+    """The versions of a service, and what they add to its key."""
+    weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
+    shares: list[ModelShare] = []
+    made_of: list[Ingredient] = []
+    for each in weighted:
+        register, found = MODELS.registered(planner, each.model)
+        made_of += [ingredient for ingredient in found if ingredient not in made_of]
+        key = register.key if register else None
+        shares.append(
+            ModelShare(model=each.model, register_key=key, weight=each.weight, headers=each.headers, shadow=each.shadow)
+        )
+    if not isinstance(part.model, str):
+        made_of.append(setting("shares", [to_builtins(each) for each in weighted]))
+    return tuple(shares), made_of
+
+
+SERVICES = ServiceKind()

@@ -1,0 +1,107 @@
+"""The table of kinds. A new kind of part is a line here, and a module beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from plimsoll.application.application import PartTypes
+from plimsoll.application.loading import ApplicationFile, load_file
+from plimsoll.application.workspace import Workspace, gather
+from plimsoll.kinds.announced import ANNOUNCED
+from plimsoll.kinds.batch import BATCHES
+from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.environment import MakeEnvironment, check_environment
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.service import SERVICES
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.planner import AnyKind, plan
+from plimsoll.planning.steps import Plan, Work
+from plimsoll.state.results import Result
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Kinds:
+    """Kinds of parts in the order in which their steps are planned, and all that is asked of them together."""
+
+    def __init__(self, *kinds: AnyKind) -> None:
+        self._kinds = kinds
+
+    def __iter__(self) -> Iterator[AnyKind]:
+        return iter(self._kinds)
+
+    def with_kinds(self, *more: AnyKind) -> Kinds:
+        """These kinds and more."""
+        return Kinds(*self._kinds, *more)
+
+    @cached_property
+    def part_types(self) -> PartTypes:
+        """The type of a part by the kind's key."""
+        return PartTypes(tuple((kind.key, kind.part) for kind in self._kinds))
+
+    def load(self, path: Path) -> ApplicationFile:
+        """Read a file and check its shape. Raises FileError."""
+        return load_file(path, self.part_types)
+
+    def check(self, file: ApplicationFile, target: str = "local") -> None:
+        """Raise FileError for the first thing in the file that means nothing, or that this version cannot run.
+
+        `target` is the name of the target that the application is run on: a part may name only that one.
+        """
+        application = file.application
+        for name in application.targets:
+            text = f"this version does not carry out targets such as '{name}'"
+            raise file.error(text, "remove it, and name a target with --target", "spec", "targets", name, at_key=True)
+        for kind in self._kinds:
+            for name, part in kind.of(application).items():
+                wanted, at = kind.placement(part)
+                if wanted is not None and wanted != target:
+                    text = f"this part names the target '{wanted}', and the run is on '{target}'"
+                    raise file.error(text, f"remove it, or say target: {target}", *kind.place(name), *at)
+            kind.check(file)
+        check_environment(file)
+
+    def workspace(self, file: ApplicationFile, memory: Path) -> Workspace:
+        """The digests of everything that a checked file names; see `application.workspace.gather`."""
+        parts = [(kind, name, part) for kind in self._kinds for name, part in kind.of(file.application).items()]
+        return gather(
+            file,
+            [source for kind, name, part in parts for source in kind.sources(name, part)],
+            [command for kind, name, part in parts for command in kind.commands(name, part)],
+            memory,
+        )
+
+    def plan(self, file: ApplicationFile, workspace: Workspace, facts: TargetFacts) -> Plan:
+        """The steps of a checked application. Pure."""
+        return plan(self._kinds, file.application, workspace, facts)
+
+    @cached_property
+    def works(self) -> Mapping[str, type[Work]]:
+        """What steps do, by verb."""
+        works: list[type[Work]] = [MakeEnvironment]
+        works += (work for kind in self._kinds for work in kind.works)
+        return {work.verb: work for work in works}
+
+    @cached_property
+    def results(self) -> Mapping[str, type[Result]]:
+        """The type of a result by the verb of its step."""
+        return {verb: work.result for verb, work in self.works.items()}
+
+    @cached_property
+    def sections(self) -> Mapping[str, str]:
+        """The key of the kind whose steps have a verb: where `--json` shows their results."""
+        return {work.verb: kind.key for kind in self._kinds for work in kind.works}
+
+    def place(self, verb: str, part: str) -> tuple[str, ...]:
+        """Where the settings of a step are in the file; the top of `spec` for a step that belongs to no part."""
+        for kind in self._kinds:
+            for work in kind.works:
+                if work.verb == verb:
+                    return (*kind.place(part), *work.settings)
+        return ("spec",)
+
+
+KINDS = Kinds(DATASETS, MODELS, SERVICES, BATCHES, *ANNOUNCED)

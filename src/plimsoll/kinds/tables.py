@@ -1,0 +1,16 @@
+"""References to one table: a CSV or Parquet file of a dataset."""
+
+from __future__ import annotations
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.kinds.dataset import DATASETS
+
+TABLES = (".csv", ".parquet")
+
+
+def check_table(file: ApplicationFile, reference: str, use: str, *at: str | int) -> None:
+    """Raise FileError for a reference that is no table; `use` begins the sentence, such as "a batch scores"."""
+    DATASETS.check_reference(file, reference, *at)
+    if not DATASETS.source_of(file.application, reference).endswith(TABLES):
+        hint = "name a .csv or .parquet file, such as features/live.parquet"
+        raise file.error(f"{use} one table, and '{reference}' is not a table", hint, *at)

@@ -1,0 +1,89 @@
+"""An application and facts to a plan: kinds add the steps of their parts, in the order in which they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from plimsoll.application.application import Application
+from plimsoll.application.parts import Part, Resources
+from plimsoll.application.scalars import duration_in_seconds, memory_in_bytes
+from plimsoll.application.workspace import Workspace
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.keys import step_key
+from plimsoll.planning.kind import Kind
+from plimsoll.planning.steps import AnyStep, Ingredient, Plan, Step, Work, WorkerResources
+
+AnyWork = TypeVar("AnyWork", bound=Work)
+P = TypeVar("P", bound=Part)
+AnyKind = Kind[Any]
+"""A kind of whatever parts: a table of kinds holds several types of them."""
+
+
+def plan(kinds: Iterable[AnyKind], application: Application, workspace: Workspace, facts: TargetFacts) -> Plan:
+    """The steps of a checked application, each after all it needs.
+
+    The same arguments always give the same plan. Raises KeyError for an application that has not been checked.
+    """
+    planner = Planner(application, workspace, facts)
+    for kind in kinds:
+        for name in kind.of(application):
+            planner.step_of(kind, name)
+    return Plan(application=application.name, target=facts.target, steps=tuple(planner.steps.values()))
+
+
+class Planner:
+    """Collects steps in order; the steps of a part are added when they are first needed."""
+
+    def __init__(self, application: Application, workspace: Workspace, facts: TargetFacts) -> None:
+        self.application = application
+        self.workspace = workspace
+        self.facts = facts
+        self.steps: dict[str, AnyStep] = {}
+        self._last: dict[tuple[str, str], AnyStep] = {}
+
+    def step_of(self, kind: Kind[P], name: str) -> AnyStep:
+        """The last step of a part, which is what other parts need."""
+        if (kind.key, name) not in self._last:
+            self._last[kind.key, name] = kind.plan(name, kind.of(self.application)[name], self)
+        return self._last[kind.key, name]
+
+    def add(
+        self,
+        part: str,
+        work: AnyWork,
+        made_of: Iterable[Ingredient],
+        *,
+        needs: Iterable[str] = (),
+        resources: Resources | None = None,
+        retries: int = 0,
+    ) -> Step[AnyWork]:
+        """Add a step with the key that its ingredients give."""
+        ingredients = tuple(made_of)
+        step = Step(
+            part=part,
+            key=step_key(f"{work.verb}/{part}", ingredients),
+            work=work,
+            needs=tuple(dict.fromkeys(needs)),
+            resources=worker_resources(resources) if resources else WorkerResources(),
+            retries=retries,
+            ingredients=ingredients,
+        )
+        self.steps[step.name] = step
+        return step
+
+
+def worker_resources(resources: Resources) -> WorkerResources:
+    """What the file requests for one worker, in cores and bytes."""
+    memory = memory_in_bytes(resources.memory) if resources.memory is not None else None
+    return WorkerResources(cpu=resources.cpu, memory=memory, accelerators=resources.accelerators)
+
+
+def seconds(duration: str | None) -> float | None:
+    """A written duration in seconds; None stays None."""
+    return duration_in_seconds(duration) if duration is not None else None
+
+
+def keys_by_name(made: Plan) -> Mapping[str, str]:
+    """Step name to content key."""
+    return {step.name: step.key for step in made.steps}

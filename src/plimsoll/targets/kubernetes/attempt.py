@@ -1,0 +1,88 @@
+"""What all attempts of a run on a cluster share, and one of those attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from plimsoll.kubernetes.api import Api
+from plimsoll.kubernetes.cluster import Cluster
+from plimsoll.planning.steps import Step
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, W
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.local.session import LocalSession
+
+
+class ClusterContext(Struct, frozen=True, kw_only=True):
+    """`local` does on this machine what needs the user's own key; `chosen` is the provider of each need."""
+
+    api: Api
+    cluster: Cluster
+    application: str
+    directory: Path
+    state: StateDirectory
+    local: LocalSession
+    results: RegistryResults
+    images: Images
+    run: str
+    chosen: Mapping[str, str]
+
+    @property
+    def namespace(self) -> str:
+        """Where everything is made."""
+        return self.cluster.namespace
+
+
+class ClusterAttempt(Attempt[W]):
+    """One attempt at one step on a cluster."""
+
+    source = "kubernetes"
+
+    def __init__(
+        self,
+        step: Step[W],
+        number: int,
+        context: ClusterContext,
+        execute: Callable[[ClusterAttempt[W]], Progress],
+    ) -> None:
+        super().__init__(step, number)
+        self.context = context
+        self._execute = execute
+
+    @property
+    def name(self) -> str:
+        """The name of its workload."""
+        return names.workload(self.context.application, self.step)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of its objects."""
+        return names.of_step(self.context.application, self.step)
+
+    @property
+    def where(self) -> str:
+        """What the run keeps on this machine."""
+        return str(self.context.state.root)
+
+    def log(self, process: str | int) -> Path:
+        """The file that a pod's output is written to."""
+        return self.context.state.log(self.context.run, self.step.name, self.number, process)
+
+    def part(self, step: Step[W]) -> ClusterAttempt[W]:
+        """An attempt at a piece of this one's work, with a key of its own; both are stopped together."""
+        made = ClusterAttempt(step, self.number, self.context, self._execute)
+        made.stopping = self.stopping
+        return made
+
+    def perform(self) -> Progress:
+        """Do the work."""
+        return self._execute(self)
+
+    def keep(self, outcome: AttemptOutcome) -> AttemptOutcome:
+        """Results of pods are in the registry already: only an attempt that is done counts when it was stopped."""
+        return STOPPED if self.stopped and outcome.state != "done" else outcome

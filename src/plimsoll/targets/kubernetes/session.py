@@ -1,0 +1,61 @@
+"""A cluster for the time of one run: steps as workloads, results in the cluster's registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from plimsoll.errors import TargetError
+from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.model import Register
+from plimsoll.kinds.service import Serve
+from plimsoll.planning.steps import AnyStep, Work
+from plimsoll.state.results import Result
+from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
+from plimsoll.targets.kubernetes.namespace import prepare_namespace
+from plimsoll.targets.kubernetes.work import EXECUTORS
+from plimsoll.targets.kubernetes.work.serve import is_up
+
+
+class KubernetesSession:
+    """Runs steps as workloads of a cluster; results are in its registry, the run's journal on this machine."""
+
+    def __init__(self, context: ClusterContext) -> None:
+        self.context = context
+
+    def begin(self) -> int:
+        """Make the namespace and what all steps share; what a killed run left on the cluster is gone on with."""
+        prepare_namespace(self.context)
+        return self.context.local.begin()
+
+    def result(self, step: AnyStep) -> Result | None:
+        """The result of a step, if it is there and still what it was."""
+        context, work = self.context, step.work
+        if isinstance(work, MakeEnvironment):
+            return context.state.result(step.key, work.result)
+        if isinstance(work, Register):
+            return context.local.result(step)
+        if isinstance(work, Serve):
+            known = context.state.result(step.key, work.result)
+            up = known and is_up(context.api, context.application, context.namespace, step.key, work.service)
+            return known if up else None
+        return context.results.result(step.key, work.result)
+
+    def fetch(self, step: AnyStep) -> None:
+        """Have what trainings and batches left on this machine too, for the report and for people."""
+        if step.work.kept_here:
+            self.context.results.fetch(step.key, step.work.result, self.context.state)
+
+    def start(self, step: AnyStep, attempt: int) -> ClusterAttempt[Work]:
+        """An attempt; its workload begins when it is iterated."""
+        execute = EXECUTORS.get(type(step.work))
+        if execute is None:
+            raise TargetError(f"clusters do not carry out '{step.verb}' steps", where=step.name, lasting=True)
+        return ClusterAttempt(step, attempt, self.context, execute)
+
+    def fallen(self) -> Iterator[tuple[str, str]]:
+        """None: the cluster itself starts servers again that have died."""
+        return iter(())
+
+    def close(self) -> None:
+        """End what ran on this machine. What serves goes on serving."""
+        self.context.local.close()

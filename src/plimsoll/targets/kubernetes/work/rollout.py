@@ -1,0 +1,130 @@
+"""The rollout of a service's objects: applied in an order in which no request finds nobody, until all are ready."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Sequence
+
+from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.objects import has_condition
+from plimsoll.targets.attempt import STOPPED, AttemptOutcome, failed
+from plimsoll.targets.kubernetes import names, pods
+from plimsoll.targets.kubernetes.attempt import ClusterContext
+from plimsoll.targets.kubernetes.manifests.kserve import deployment_of
+from plimsoll.targets.kubernetes.watching import LOOK
+from plimsoll.targets.kubernetes.work.cutover import LEADING, apply, found, lead
+
+GATEWAY_LIMIT = 60.0
+"""Seconds for a new gateway to take requests."""
+READY_LIMIT = 300.0
+"""Seconds for all servers of a service to be ready: nodes may have to pull its image first."""
+_PATIENCE = 3
+"""Restarts after which what a container says of its end is taken for the reason."""
+
+Waits = Generator[str, None, AttemptOutcome | None]
+"""What a rollout waits for, as it changes, in words; and the outcome when it is not going to be ready."""
+
+
+def roll_out(context: ClusterContext, key: str, manifests: Sequence[Manifest], stopping: threading.Event) -> Waits:
+    """Apply a service's objects and wait until its servers are ready and its gateway takes requests.
+
+    `key` is of the step whose servers these are. Routes are applied once their servers are ready.
+    """
+    held = [each for each in manifests if each["kind"] in LEADING]
+    for manifest in manifests:
+        if manifest not in held:
+            apply(context, manifest)
+    servers = [name for each in manifests if (name := _deployment(each))]
+    unready = yield from _until_ready(context, key, servers, stopping)
+    if unready is not None:
+        return unready
+    lead(context, held, stopping)
+    yield from _until_programmed(context, manifests, stopping)
+    return None
+
+
+def is_rolled_out(deployment: Manifest) -> bool:
+    """Whether every server of a Deployment is of its newest version, and available."""
+    status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
+    return bool(
+        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) == wanted == status.get("availableReplicas", 0)
+    )
+
+
+def is_of(deployment: Manifest, key: str) -> bool:
+    """Whether a Deployment is of the step with this key."""
+    return bool(deployment["metadata"].get("annotations", {}).get(names.KEY) == key)
+
+
+def _until_programmed(context: ClusterContext, manifests: Sequence[Manifest], stopping: threading.Event) -> Waits:
+    """Wait until the gateway takes requests. Without it the service is still reached from inside."""
+    deadline = time.monotonic() + GATEWAY_LIMIT
+    for gateway in (each for each in manifests if each["kind"] == "Gateway"):
+        while not has_condition(found(context, gateway) or {}, "Programmed"):
+            if stopping.is_set():
+                return None
+            if time.monotonic() > deadline:
+                yield f"the gateway takes no requests after {GATEWAY_LIMIT:g} s"
+                return None
+            stopping.wait(LOOK)
+    return None
+
+
+def _deployment(manifest: Manifest) -> str:
+    """The name of the Deployment that an object is or becomes; empty for others."""
+    name: str = manifest["metadata"]["name"]
+    return {"Deployment": name, "InferenceService": deployment_of(name)}.get(manifest["kind"], "")
+
+
+def _until_ready(context: ClusterContext, key: str, waiting: list[str], stopping: threading.Event) -> Waits:
+    """Wait until every server is ready; gives the outcome when that is not going to be."""
+    last = ""
+    deadline = time.monotonic() + READY_LIMIT
+    while waiting:
+        deployment = context.api.find("apps/v1", "Deployment", waiting[0], context.namespace)
+        if deployment and is_rolled_out(deployment) and is_of(deployment, key):
+            waiting.pop(0)
+            continue
+        if stopping.is_set():
+            return STOPPED
+        reason, hopeless = "KServe has not made the servers yet", False
+        if deployment:
+            reason, hopeless = _unready(context, deployment)
+        if reason and reason != last:
+            yield reason
+            last = reason
+        if hopeless:
+            return failed(reason)
+        if time.monotonic() > deadline:
+            return failed(f"the service was not ready within {READY_LIMIT:g} s: {reason or 'no reason is given'}")
+        stopping.wait(LOOK)
+    return None
+
+
+def _unready(context: ClusterContext, deployment: Manifest) -> tuple[str, bool]:
+    """Why the newest pods are not ready, in words, and whether waiting is of no use."""
+    selector = names.selector(deployment["spec"]["selector"]["matchLabels"])
+    key = deployment["spec"]["template"]["metadata"]["annotations"][names.CONTENT]
+    newest = [
+        pod
+        for pod in context.api.list("v1", "Pod", context.namespace, selector)
+        if pod["metadata"].get("annotations", {}).get(names.CONTENT) == key
+    ]
+    refused = next((reason for pod in newest if (reason := _refusal(pod))), "")
+    if refused:
+        return refused, True
+    states = [pods.standing(pod) for pod in newest]
+    hopeless = next((each.problem for each in states if each.hopeless), "")
+    return hopeless or pods.summary(states, deployment["spec"].get("replicas", 1)), bool(hopeless)
+
+
+def _refusal(pod: Manifest) -> str:
+    """What a container says that has failed again and again, such as a model that no trusted key has signed."""
+    status = pod.get("status", {})
+    for each in (*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])):
+        last = each.get("lastState", {}).get("terminated", {}) or each.get("state", {}).get("terminated", {})
+        if each.get("restartCount", 0) >= _PATIENCE and last.get("message"):
+            return f"{each['name']}: {last['message'].strip().splitlines()[-1][:300]}"
+    return ""

@@ -1,0 +1,106 @@
+"""This machine for the time of one run: a warden, attempts under it, and results in the application's state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.kinds.environment import EnvironmentResult
+from plimsoll.kinds.model import Register, RegisterResult
+from plimsoll.kinds.service import Serve, ServeResult
+from plimsoll.planning.steps import AnyStep, Work
+from plimsoll.state.directory import StateDirectory
+from plimsoll.state.results import Result
+from plimsoll.targets.local.attempt import LocalAttempt, LocalContext
+from plimsoll.targets.local.limits import sweep
+from plimsoll.targets.local.servers import withdraw
+from plimsoll.targets.local.sweep import end_leftovers
+from plimsoll.targets.local.warden import Warden
+from plimsoll.targets.local.work import EXECUTORS
+from plimsoll.targets.models import model_registry
+
+
+class LocalSession:
+    """Runs steps as processes below a warden; results stay in the application's state directory."""
+
+    def __init__(self, directory: Path, run: str, *, watch: bool = False, state: StateDirectory | None = None) -> None:
+        self.state = state or StateDirectory(directory)
+        self.context = LocalContext(
+            directory=directory,
+            state=self.state,
+            warden=Warden(),
+            run=run,
+            logs=self.state.logs(run),
+            watch=watch,
+        )
+
+    def begin(self) -> int:
+        """Start the warden, and end and remove what a killed run left. Only for the holder of the lock."""
+        self.context.warden.start()
+        return self.clean_up()
+
+    def clean_up(self) -> int:
+        """End and remove what a killed run left; gives the number of processes. Only for the holder of the lock."""
+        killed = end_leftovers(self.state.work)
+        for path in self.state.work.iterdir():
+            sweep(path.name[:16])
+        self.state.clear_work()
+        for path in self.state.services.glob("*.json"):
+            withdraw(self.state, path.stem)
+        return killed
+
+    def result(self, step: AnyStep) -> Result | None:
+        """The result of a step, if it is there and still what it was. A watched service is always started."""
+        if isinstance(step.work, Serve) and self.context.watch:
+            return None
+        return stored_result(self.state, step)
+
+    def fetch(self, step: AnyStep) -> None:
+        """Nothing: files are here."""
+
+    def start(self, step: AnyStep, attempt: int) -> LocalAttempt[Work]:
+        """An attempt with an empty directory of its own."""
+        execute = EXECUTORS.get(type(step.work))
+        if execute is None:
+            raise TargetError(f"this machine does not carry out '{step.verb}' steps", where=step.name, lasting=True)
+        self.state.fresh_work(step.key)
+        return LocalAttempt(step, attempt, self.context, execute)
+
+    def fallen(self) -> Iterator[tuple[str, str]]:
+        """Services whose server has died, each once."""
+        for name, server in list(self.context.kept.items()):
+            if not server.ends.empty():
+                withdraw(self.state, name)
+                del self.context.kept[name]
+                yield name, server.ends.get().words()
+
+    def close(self) -> None:
+        """Drain the services that are up, then end everything."""
+        for name, server in self.context.kept.items():
+            withdraw(self.state, name)
+            server.stop()
+        self.context.kept.clear()
+        self.context.warden.close()
+
+
+def stored_result(state: StateDirectory, step: AnyStep) -> Result | None:
+    """The result of a step that need not run again: an interpreter that is gone, or a version, does not count."""
+    result = state.result(step.key, step.work.result)
+    match result:
+        case EnvironmentResult(python=str() as python) if not Path(python).exists():
+            return None
+        case RegisterResult() if isinstance(step.work, Register):
+            return result if _is_registered(state, step.work.model, result) else None
+        case ServeResult():
+            return replace(result, url=None)
+    return result
+
+
+def _is_registered(state: StateDirectory, model: str, result: RegisterResult) -> bool:
+    try:
+        return bool(model_registry(state).find(f"{model}@{result.version}").digest == result.digest)
+    except PlimsollError:
+        return False

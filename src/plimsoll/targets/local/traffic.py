@@ -1,0 +1,142 @@
+"""The traffic of a service of this machine: the weights in the file that its server reads."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
+from plimsoll.runtime.server.traffic import Share
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.local.promotion_record import PromotionRecord
+from plimsoll.targets.local.servers import RunningService, announce, model_file, running_services
+from plimsoll.targets.models import model_for_use
+from plimsoll.telemetry.version_counts import VersionCounts, counts_at
+
+LOOK = 0.5
+"""Seconds between two looks at whether a version is loaded."""
+LOAD_LIMIT = 120.0
+"""Seconds within which the service must have loaded the new version."""
+
+
+def traffic_of(state: StateDirectory, model: str, service: str | None) -> LocalTraffic:
+    """The running service of a model. Raises PlimsollError when there is none, or several and none is named."""
+    up = running_services(state)
+    fitting = {each.name: each for each in up.values() if each.model == model and each.service_file}
+    if service is not None:
+        fitting = {key: each for key, each in fitting.items() if key == service}
+    if not fitting:
+        named = f" by the name {service}" if service else ""
+        raise PlimsollError(f"no service of model {model} is up{named}", hint="start it with plimsoll run --watch")
+    if len(fitting) > 1:
+        raise PlimsollError(f"several services have model {model}", hint=f"say --service: {', '.join(fitting)}")
+    return LocalTraffic(state, next(iter(fitting.values())))
+
+
+def promotion_notes(state: StateDirectory, service: str) -> Sequence[str]:
+    """Whether a promotion into a running service goes on, or was cut off."""
+    up = running_services(state).get(service)
+    if up is None or not up.service_file:
+        return ()
+    note = PromotionRecord(Path(up.service_file)).note()
+    return (note,) if note else ()
+
+
+class LocalTraffic:
+    """One running service. Each change of its file is recorded first, so that a killed promotion can be undone."""
+
+    def __init__(self, state: StateDirectory, up: RunningService) -> None:
+        self._state = state
+        self._up = up
+        self._record = PromotionRecord(Path(up.service_file))
+        self._content = read_service_file(self._record.file)
+        self._before = self._content
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        return self._up.name
+
+    @property
+    def where(self) -> str:
+        """The service's address."""
+        return self._up.url
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[bool]:
+        """One promotion at a time, by a lock on a file beside the service's."""
+        with self._record.exclusive():
+            undone = (before := self._record.cut_off()) is not None
+            if before is not None:
+                self._give(before)
+            self._record.end()
+            self._content = self._before = read_service_file(self._record.file)
+            try:
+                yield undone
+            finally:
+                self._record.end()
+
+    def leading(self) -> str:
+        """The version with the largest share; of one model without shares the newest."""
+        shares = self._content.traffic.get(self._up.model, ())
+        if shares:
+            return max(shares, key=lambda share: share.weight).version
+        return max((file.version for file in self._content.models if file.name == self._up.model), key=int)
+
+    def add(self, old: str, new: str) -> None:
+        """Tell the server of the new version's file, and wait until it has loaded it."""
+        version, path = model_for_use(self._state, f"{self._up.model}@{new}", None)
+        known = [each for each in self._content.models if (each.name, each.version) != (self._up.model, new)]
+        self._record.begin()
+        self._content = replace(self._content, models=(*known, model_file(version, path)))
+        self.weigh(old, new, 0)
+        deadline = time.monotonic() + LOAD_LIMIT
+        while not self.counts((old, new))[new].loaded:
+            if time.monotonic() > deadline:
+                raise TargetError(
+                    f"the service has not loaded {self._up.model}@{new} within {LOAD_LIMIT:g} s",
+                    where=self._up.url,
+                    hint=f"its log says why: plimsoll logs {self._up.name}",
+                )
+            time.sleep(LOOK)
+
+    def weigh(self, old: str, new: str, weight: int) -> None:
+        """Write the weights; other versions keep their headers and shadows, and have no weight."""
+        shares = (Share(version=old, weight=100 - weight), Share(version=new, weight=weight))
+        others = [each for each in self._content.traffic.get(self._up.model, ()) if each.version not in (old, new)]
+        kept = [replace(each, weight=0) for each in others if each.headers or each.shadow]
+        traffic = {**self._content.traffic, self._up.model: (*shares, *kept)}
+        self._write(replace(self._content, traffic=traffic))
+
+    def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
+        """The counters of the server's own page."""
+        found = counts_at(self._up.url, self._up.model)
+        return {version: found.get(version, VersionCounts()) for version in versions}
+
+    def settle(self, new: str) -> None:
+        """Announce the new version as the service's."""
+        announce(self._state, replace(self._up, version=int(new)))
+
+    def restore(self) -> None:
+        """Write the file of before; a server that has ended has no weights to restore."""
+        with contextlib.suppress(TargetError):
+            self._write(self._before)
+
+    def _write(self, content: ServiceFile) -> None:
+        self._give(msgspec.json.encode(content))
+
+    def _give(self, content: bytes) -> None:
+        self._record.write(content)
+        try:
+            os.kill(self._up.pid, signal.SIGHUP)
+        except ProcessLookupError as error:
+            message = f"service {self._up.name} has ended"
+            raise TargetError(message, where=self._up.url, hint="plimsoll status") from error
