@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import yaml
@@ -16,6 +17,11 @@ def parsed(text: str) -> list[Manifest]:
     found = [json.loads(text)] if text.startswith("{") else yaml.load_all(text, _Loader)  # a SafeLoader, see below
     documents = [document for document in found if document]
     return [each for document in documents for each in _items(document)]
+
+
+def json_list(manifests: Iterable[Manifest]) -> str:
+    """Manifests as one List in JSON, which parses faster than YAML."""
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})
 
 
 def _items(document: Manifest) -> list[Manifest]:

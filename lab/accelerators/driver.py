@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from lab.addons import upstream
-from lab.documents import parsed
+from lab.documents import Manifest, json_list, parsed
 from lab.images import store
 from lab.images.archive import Image
 from lab.kubectl import apply, filled, get, rolled_out, wait
@@ -23,7 +22,7 @@ def image() -> Image:
     return store.of_program("programs", "accelerator")
 
 
-def manifests() -> list[upstream.Manifest]:
+def manifests() -> list[Manifest]:
     """The driver on every node with accelerators, and the device classes."""
     return parsed(filled(_MANIFEST, DRIVER=image().names[0]))
 
@@ -34,7 +33,7 @@ def install(nodes: list[Node]) -> None:
     Raises LabError that names the first node that does not.
     """
     store.load_everywhere([image()], nodes)
-    apply(upstream.text(manifests()))
+    apply(json_list(manifests()))
     rolled_out(NAMESPACE, "daemonset/driver")
     for node in nodes:
         if node.accelerated:

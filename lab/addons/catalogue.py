@@ -14,6 +14,7 @@ from lab import layout, nodes
 from lab.addons import upstream
 from lab.build import cache
 from lab.build.components import BY_NAME
+from lab.documents import json_list
 from lab.errors import LabError
 from lab.files import write
 from lab.images import store
@@ -161,7 +162,7 @@ def _apply(name: str, prepared: Prepared) -> None:
     if mark.exists() and mark.read_text() == noted:
         return
     for stage in prepared.stages:
-        text = upstream.text(stage)
+        text = json_list(stage)
         wait(f"{name} to be taken", lambda text=text: _refused(text), _TAKEN_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
     write(mark, noted)
 

@@ -11,6 +11,7 @@ from lab.addons.catalogue import Prepared
 from lab.addons.webhooks import trusted
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
+from lab.documents import json_list
 from lab.images.archive import Image
 from lab.images.names import of_build
 from lab.kubectl import apply
@@ -37,7 +38,7 @@ def kueue() -> Prepared:
 
     def open_queue() -> None:
         trusted("kueue", "kueue-validating-webhook-configuration")
-        apply(upstream.text(_queue(len(nodes.all_nodes()))))
+        apply(json_list(_queue(len(nodes.all_nodes()))))
 
     return replace(prepared, finish=open_queue)
 

@@ -152,8 +152,3 @@ def found(manifests: Iterable[Manifest], kind: str, name: str) -> Manifest:
         if each["kind"] == kind and each["metadata"]["name"] == name:
             return each
     raise LabError(f"upstream's manifests have no {kind} '{name}' any more; the add-on has to follow")
-
-
-def text(manifests: Iterable[Manifest]) -> str:
-    """Manifests as one JSON list, which the API server's clients read faster than YAML."""
-    return json.dumps({"apiVersion": "v1", "kind": "List", "items": list(manifests)})

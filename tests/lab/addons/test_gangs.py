@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.documents import json_list
 from lab.errors import LabError
 from lab.images.names import AGNHOST
 from lab.kubectl import apply, kubectl
@@ -111,9 +112,7 @@ def _queue(namespace: Namespace, cpu: str) -> None:
 
 
 def apply_all(*manifests: Manifest) -> None:
-    from lab.addons.upstream import text
-
-    apply(text(manifests))
+    apply(json_list(manifests))
 
 
 def _pods(namespace: Namespace, name: str) -> list[Manifest]:
