@@ -22,12 +22,12 @@ from lab import layout
 from lab.errors import LabError
 
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
-_BUSY = 429
-_PATIENCE = 10.0
+_TOO_MANY_REQUESTS = 429
+_RETRY_LIMIT = 10.0
 """Seconds for an API server that has only just started, and for a definition to be served."""
 
 
-class Refused(LabError):
+class ApiError(LabError):
     """The API server said no; `status` is HTTP's."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -36,14 +36,14 @@ class Refused(LabError):
 
 
 @dataclass(frozen=True)
-class Resource:
+class ResourceType:
     """What the API server calls a kind of object, and where it is."""
 
     base: str
     plural: str
     kind: str
     namespaced: bool
-    words: frozenset[str]
+    names: frozenset[str]
 
     @property
     def group_version(self) -> str:
@@ -68,26 +68,26 @@ def request(
     """The decoded answer (text where it is not JSON). Raises Refused with the server's words, LabError without any."""
     target = f"{path}?{urlencode(query)}" if query else path
     text = None if body is None else json.dumps(body)
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _RETRY_LIMIT
     while True:
-        status, found = _exchange(method, target, text, media, limit)
-        if status != _BUSY or time.monotonic() > end:
+        status, found = _send(method, target, text, media, limit)
+        if status != _TOO_MANY_REQUESTS or time.monotonic() > end:
             break
         time.sleep(0.2)
     if status >= 400:
         reason, message = (
             (found.get("reason", status), found.get("message", "")) if isinstance(found, dict) else (status, found)
         )
-        raise Refused(status, f"Error from server ({reason}): {message}")
+        raise ApiError(status, f"Error from server ({reason}): {message}")
     return found
 
 
-def named(word: str) -> Resource:
+def find_resource(word: str) -> ResourceType:
     """A resource by its plural, singular, short name or kind, with or without ".GROUP". Raises LabError."""
     plain, _, group = word.lower().partition(".")
 
-    def fits(each: Resource) -> bool:
-        return plain in each.words and (not group or each.group_version.rpartition("/")[0].startswith(group))
+    def fits(each: ResourceType) -> bool:
+        return plain in each.names and (not group or each.group_version.rpartition("/")[0].startswith(group))
 
     found = next((each for fresh in (False, True) for each in _resources(fresh) if fits(each)), None)
     if found is None:
@@ -95,10 +95,10 @@ def named(word: str) -> Resource:
     return found
 
 
-def of_manifest(manifest: dict[str, Any]) -> Resource:
+def resource_of(manifest: dict[str, Any]) -> ResourceType:
     """The resource of an object to be, waited for a little: its definition may just have been made."""
     version, kind = manifest["apiVersion"], manifest["kind"]
-    end = time.monotonic() + _PATIENCE
+    end = time.monotonic() + _RETRY_LIMIT
     fresh = False
     while True:
         for each in _resources(fresh):
@@ -111,29 +111,29 @@ def of_manifest(manifest: dict[str, Any]) -> Resource:
         fresh = True
 
 
-_known: dict[str, list[Resource]] = {}
+_resources_by_config: dict[str, list[ResourceType]] = {}
 
 
-def _resources(fresh: bool) -> list[Resource]:
+def _resources(fresh: bool) -> list[ResourceType]:
     config = layout.KUBECONFIG.read_text() if layout.KUBECONFIG.exists() else ""
-    if fresh or config not in _known:
-        _known.clear()
+    if fresh or config not in _resources_by_config:
+        _resources_by_config.clear()
         found = [each for root in ("/api", "/apis") for each in _discovered(root)]
-        _known[config] = found
-    return _known[config]
+        _resources_by_config[config] = found
+    return _resources_by_config[config]
 
 
-def _discovered(root: str) -> list[Resource]:
-    status, found = _exchange("GET", root, None, "application/json", 30, accept=_DISCOVERY)
+def _discovered(root: str) -> list[ResourceType]:
+    status, found = _send("GET", root, None, "application/json", 30, accept=_DISCOVERY)
     if status >= 400:
-        raise Refused(status, f"the API server does not say what it has: {found}")
+        raise ApiError(status, f"the API server does not say what it has: {found}")
     return [
-        Resource(
+        ResourceType(
             base="/".join(part for part in (root, group["metadata"].get("name", ""), version["version"]) if part),
             plural=each["resource"],
             kind=each["responseKind"]["kind"],
             namespaced=each["scope"] == "Namespaced",
-            words=frozenset(
+            names=frozenset(
                 word.lower()
                 for word in (
                     each["resource"],
@@ -150,20 +150,20 @@ def _discovered(root: str) -> list[Resource]:
     ]
 
 
-_open = threading.local()
+_thread = threading.local()
 
 
-def _exchange(
+def _send(
     method: str, target: str, body: str | None, media: str, limit: float, accept: str = "application/json"
 ) -> tuple[int, Any]:
     headers = {"Accept": accept, **({"Content-Type": media} if body is not None else {})}
     config = _config()
     while True:
-        kept = getattr(_open, "connection", None) if getattr(_open, "config", None) == config else None
+        kept = getattr(_thread, "connection", None) if getattr(_thread, "config", None) == config else None
         connection = kept or _connection(config, limit)
         if connection.sock is not None:
             connection.sock.settimeout(limit)
-        _open.connection, _open.config = None, config
+        _thread.connection, _thread.config = None, config
         try:
             connection.request(method, target, body.encode() if body is not None else None, headers)
             answer = connection.getresponse()
@@ -174,7 +174,7 @@ def _exchange(
             if kept is not None and not isinstance(error, TimeoutError):
                 continue
             raise LabError(f"the API server does not answer: {error or type(error).__name__}") from None
-        _open.connection = connection
+        _thread.connection = connection
         return answer.status, found
 
 
@@ -193,7 +193,7 @@ def _config() -> str:
 
 
 def _connection(config: str, limit: float) -> HTTPSConnection:
-    server, context = _trust(config)
+    server, context = _server_and_tls(config)
     where = urlsplit(server)
     return _Connection(where.hostname or "", where.port, timeout=limit, context=context)
 
@@ -206,7 +206,7 @@ class _Connection(HTTPSConnection):
 
 
 @lru_cache(maxsize=2)
-def _trust(config: str) -> tuple[str, ssl.SSLContext]:
+def _server_and_tls(config: str) -> tuple[str, ssl.SSLContext]:
     found = json.loads(config)
     cluster, user = found["clusters"][0]["cluster"], found["users"][0]["user"]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -15,7 +15,7 @@ from lab.processes import is_ending
 START_LIMIT = 30.0
 
 
-def runs(name: str) -> bool:
+def is_running(name: str) -> bool:
     """Whether the process runs, and is not about to end."""
     return any(not is_ending(pid) for pid in cgroups.processes(name))
 
@@ -27,7 +27,7 @@ def start(
 
     `keep` are file descriptors that it inherits, `output` is one that it prints to instead of to its log.
     """
-    cgroups.make(name)
+    cgroups.create(name)
     path = log or layout.machine_folder(layout.CONTROL_PLANE) / "logs" / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
@@ -44,7 +44,7 @@ def start(
         )
 
 
-def end(name: str) -> None:
+def stop(name: str) -> None:
     """Kills the process, if there is one, and takes its cgroup away."""
     for pid in cgroups.processes(name):
         with suppress(ProcessLookupError):

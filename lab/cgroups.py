@@ -20,13 +20,13 @@ def hierarchies() -> list[Path]:
     return sorted({path.resolve() for path in ROOT.iterdir() if path.is_dir() and path.name != "unified"})
 
 
-def _places() -> list[Path]:
+def _all_hierarchies() -> list[Path]:
     """Where cgroups of the lab may be: runc makes some in v2's hierarchy too, where it is mounted beside v1's."""
     beside = ROOT / "unified"
     return [*hierarchies(), *([beside] if beside.is_dir() else [])]
 
 
-def make(machine: str) -> None:
+def create(machine: str) -> None:
     """Makes the machine's cgroups."""
     for hierarchy in hierarchies():
         for folder in (hierarchy / layout.NAME, hierarchy / layout.NAME / machine):
@@ -55,7 +55,7 @@ def memory_bytes(machine: str | None = None) -> int:
 
 def folders(machine: str | None = None) -> Iterator[Path]:
     """Every cgroup of a machine, or of the lab, deepest first."""
-    for hierarchy in _places():
+    for hierarchy in _all_hierarchies():
         top = hierarchy / layout.NAME / machine if machine else hierarchy / layout.NAME
         # A walk passes over what goes away under it, as cgroups of ending pods do.
         yield from (Path(folder) for folder, _, _ in os.walk(top, topdown=False))
@@ -73,7 +73,7 @@ def processes(machine: str | None = None) -> set[int]:
 def remove(machine: str | None = None, limit: float = 5.0) -> None:
     """Removes the cgroups of a machine, or of the lab, once its processes are gone."""
     end = time.monotonic() + limit
-    while left := [folder for folder in folders(machine) if not _removed(folder)]:
+    while left := [folder for folder in folders(machine) if not _try_remove(folder)]:
         if time.monotonic() > end:
             from lab.errors import LabError
 
@@ -81,7 +81,7 @@ def remove(machine: str | None = None, limit: float = 5.0) -> None:
         time.sleep(0.05)
 
 
-def _removed(folder: Path) -> bool:
+def _try_remove(folder: Path) -> bool:
     try:
         folder.rmdir()
     except FileNotFoundError:

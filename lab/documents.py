@@ -11,7 +11,7 @@ import yaml
 Manifest = dict[str, Any]
 
 
-def parsed(text: str) -> list[Manifest]:
+def parse(text: str) -> list[Manifest]:
     """The documents of a YAML or JSON text, empty ones left out, the items of a List each for itself."""
     # Ten times as fast where it is JSON.
     found = [json.loads(text)] if text.startswith("{") else yaml.load_all(text, _Loader)  # a SafeLoader, see below

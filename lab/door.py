@@ -11,7 +11,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
 from lab.files import write
-from lab.network import wires
+from lab.network import netns
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def open_door(door: Door = MAIN) -> int:
     port = running_port(door)
     if port is None:
         # One that was killed a moment ago still has the port.
-        background.end(door.name)
+        background.stop(door.name)
         port = _start(door, int(door.record.read_text()) if door.record.exists() else 0)
         write(door.record, f"{port}\n")
     config = identities.kubeconfig_for("admin", "lab:admin", ("system:masters",), server=f"https://127.0.0.1:{port}")
@@ -47,12 +47,12 @@ def open_door(door: Door = MAIN) -> int:
 
 def close(door: Door = MAIN) -> None:
     """Ends the forwarder."""
-    background.end(door.name)
+    background.stop(door.name)
 
 
 def running_port(door: Door = MAIN) -> int | None:
     """The port on 127.0.0.1 that leads to the API server; None while the door is shut."""
-    return int(door.record.read_text()) if background.runs(door.name) and door.record.exists() else None
+    return int(door.record.read_text()) if background.is_running(door.name) and door.record.exists() else None
 
 
 def _start(door: Door, port: int) -> int:
@@ -67,7 +67,7 @@ def _start(door: Door, port: int) -> int:
     program = folder_of(BY_NAME["programs"]) / "forward"
     address = f"{layout.CONTROL_PLANE_ADDRESS}:{door.target_port}"
     background.start(
-        door.name, wires.inside(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
+        door.name, netns.in_namespace(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
     )
     found: int = listener.getsockname()[1]
     listener.close()

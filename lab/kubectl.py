@@ -11,17 +11,17 @@ from string import Template
 from typing import Any
 
 from lab import api, layout
-from lab.api import Refused
+from lab.api import ApiError
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.commands import run
-from lab.documents import parsed
+from lab.documents import parse
 from lab.errors import LabError
 
 FIELD_MANAGER = "plimsoll-lab"
 
 
-class Hopeless(LabError):  # it is a state of the cluster
+class WaitAborted(LabError):  # it is a state of the cluster
     """What is waited for will not come: waiting on would only take time."""
 
 
@@ -44,23 +44,23 @@ def api_problem() -> str | None:
 
 def apply(manifest: str, limit: float = 60.0) -> None:
     """Server-side apply of all documents: the same again changes nothing. Raises LabError with every refusal."""
-    refusals: list[Refused] = []
-    for each in parsed(manifest):
+    refusals: list[ApiError] = []
+    for each in parse(manifest):
         metadata = each["metadata"]
-        resource = api.of_manifest(each)
+        resource = api.resource_of(each)
         path = resource.path(metadata.get("namespace") or "default", metadata["name"])
         options = {"fieldManager": FIELD_MANAGER, "force": "true", "fieldValidation": "Strict"}
         try:
             api.request("PATCH", path, each, media="application/apply-patch+yaml", limit=limit, **options)
-        except Refused as error:
-            refusals.append(Refused(error.status, f"{each['kind']} '{metadata['name']}': {error}"))
+        except ApiError as error:
+            refusals.append(ApiError(error.status, f"{each['kind']} '{metadata['name']}': {error}"))
     if refusals:
         raise refusals[0] if len(refusals) == 1 else LabError("\n".join(map(str, refusals)))
 
 
 def get(kind: str, name: str = "", *, namespace: str | None = None) -> Any:
     """An object, or a list's items, as decoded JSON; without a namespace of 'default', with "*" of all."""
-    resource = api.named(kind)
+    resource = api.find_resource(kind)
     found = api.request("GET", resource.path(None if namespace == "*" else namespace or "default", name))
     named = {"apiVersion": resource.group_version, "kind": resource.kind}
     objects = [{**named, **each} for each in ([found] if name else found["items"])]
@@ -72,15 +72,15 @@ def get(kind: str, name: str = "", *, namespace: str | None = None) -> Any:
 
 def delete(kind: str, name: str = "", *, namespace: str | None = None, grace: int | None = None) -> None:
     """Asks for the end of an object, or of all in a namespace; `grace` in seconds. One that is gone is no error."""
-    path = api.named(kind).path(namespace or "default", name)
+    path = api.find_resource(kind).path(namespace or "default", name)
     try:
         api.request("DELETE", path, {} if grace is None else {"gracePeriodSeconds": grace})
-    except Refused as error:
+    except ApiError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
 
 
-def filled(path: Path, **values: str) -> str:
+def render_template(path: Path, **values: str) -> str:
     """A manifest with its $NAMES replaced. Raises LabError on one that nobody gave."""
     try:
         return Template(path.read_text()).substitute(values)
@@ -94,7 +94,7 @@ def wait(what: str, question: Callable[[], str | None], limit: float) -> None:
     while True:
         try:
             answer = question()
-        except Hopeless:
+        except WaitAborted:
             raise
         except LabError as error:
             answer = str(error)
@@ -105,7 +105,7 @@ def wait(what: str, question: Callable[[], str | None], limit: float) -> None:
         time.sleep(0.2)
 
 
-def rolled_out(namespace: str, *names: str, limit: float = 120.0) -> None:
+def wait_for_rollout(namespace: str, *names: str, limit: float = 120.0) -> None:
     """Waits for workloads (`deployment/x`, `daemonset/x`, `statefulset/x`) to have all their pods ready.
 
     Raises LabError at once, with the pod's own last words, when one of them keeps failing.
@@ -119,7 +119,7 @@ def rolled_out(namespace: str, *names: str, limit: float = 120.0) -> None:
                 return None
             selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
             pods = json.loads(kubectl("get", "pods", f"-n{namespace}", f"-l{selector}", "--output=json"))["items"]
-            problems = [problem for pod in pods if (problem := _problem(pod))]
+            problems = [problem for pod in pods if (problem := _pod_problem(pod))]
             return "; ".join(problems) or f"{len(pods)} pods, not all of them ready"
 
         wait(f"{name} in {namespace}", missing, limit)
@@ -138,22 +138,22 @@ def _is_rolled_out(found: dict[str, Any]) -> bool:
     )
 
 
-_PATIENCE_WITH_RESTARTS = 3
+_TOLERATED_RESTARTS = 3
 
 
-def _problem(pod: dict[str, Any]) -> str | None:
+def _pod_problem(pod: dict[str, Any]) -> str | None:
     name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
     statuses = pod["status"].get("initContainerStatuses", []) + pod["status"].get("containerStatuses", [])
     for each in statuses:
         waiting = each["state"].get("waiting", {})
-        if each["restartCount"] >= _PATIENCE_WITH_RESTARTS and waiting.get("reason"):
+        if each["restartCount"] >= _TOLERATED_RESTARTS and waiting.get("reason"):
             last = each.get("lastState", {}).get("terminated", {})
             words = kubectl("logs", name, f"-n{namespace}", f"-c{each['name']}", "--previous", "--tail=5", limit=10)
-            raise Hopeless(
+            raise WaitAborted(
                 f"{each['name']} of {namespace}/{name} keeps failing: {last.get('message', '')} {words.strip()}"
             )
         if waiting.get("reason", "").startswith("ErrImage"):
-            raise Hopeless(f"{namespace}/{name}: {waiting.get('message') or waiting['reason']}")
+            raise WaitAborted(f"{namespace}/{name}: {waiting.get('message') or waiting['reason']}")
     for condition in pod["status"].get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             return f"{name}: {condition.get('message', 'not scheduled')}"

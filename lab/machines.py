@@ -18,7 +18,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.errors import LabError
 from lab.files import write
-from lab.network import wires
+from lab.network import netns
 from lab.processes import is_ending
 
 STOP_LIMIT = 8.0
@@ -67,10 +67,10 @@ def start(machine: Machine) -> None:
         if machine.configuration.read_text() == configuration:
             return
         stop(machine.name)
-    end_all(machine.name)
+    kill_all(machine.name)
     write(machine.configuration, configuration)
     program = folder_of(BY_NAME["programs"]) / "machine"
-    command = wires.inside(
+    command = netns.in_namespace(
         machine.namespace,
         *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"),
         *("--propagation", "private", str(program), str(machine.configuration)),
@@ -146,10 +146,10 @@ def stop(name: str) -> None:
         end = time.monotonic() + STOP_LIMIT / 2
         while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
             time.sleep(0.02)
-    end_all(name)
+    kill_all(name)
 
 
-def end_all(name: str) -> None:
+def kill_all(name: str) -> None:
     """Kills what is left of the machine, without asking, and waits until it is gone. Its cgroups go too."""
     end = time.monotonic() + STOP_LIMIT
     while left := cgroups.processes(name):

@@ -17,7 +17,7 @@ from lab.files import write
 from lab.images import store, template
 from lab.kubectl import get, kubectl, wait
 from lab.layout import Node
-from lab.network import delay, wires
+from lab.network import delay, netns
 from lab.node import programs
 
 READY_LIMIT = 60.0
@@ -47,7 +47,7 @@ def next_number() -> int:
     return free
 
 
-def completed(wanted: dict[str, int]) -> list[Node]:
+def existing_and_missing(wanted: dict[str, int]) -> list[Node]:
     """The nodes there are, and as many new ones as each group lacks of the number that is wanted of it."""
     found = all_nodes()
     numbers = (number for number in range(1, layout.MOST_NODES + 1) if number not in {node.number for node in found})
@@ -67,24 +67,24 @@ def start(node: Node, labels: dict[str, str] | None = None, taints: Sequence[str
         write(wishes, json.dumps({"labels": labels or {}, "taints": list(taints)}))
     wanted = json.loads(wishes.read_bytes())
     write(node.folder / "node.json", json.dumps({"number": node.number, "group": node.group}))
-    wires.lay_node(node, all_nodes())
-    _give_images(node)
+    netns.connect_node(node, all_nodes())
+    _prepare_disk(node)
     machine = programs.machine(node, programs.default_labels(node) | wanted["labels"], tuple(wanted["taints"]))
     machines.start(machine)
 
 
-def _give_images(node: Node) -> None:
+def _prepare_disk(node: Node) -> None:
     """Gives a new node a disk that has every image already."""
     disk = node.folder / "disk"
     if not (disk / "var/lib/containerd").exists():
-        prepared = template.ensure(store.remembered(), lambda _: None)
+        prepared = template.ensure(store.recorded_archives(), lambda _: None)
         (disk / "var/lib").mkdir(parents=True, exist_ok=True)
         template.clone(prepared, disk / "var/lib/containerd")
-        for name in template.names(prepared):
+        for name in template.archive_names(prepared):
             write(disk / "images" / name, "")
 
 
-def furnish(node: Node) -> None:
+def import_images(node: Node) -> None:
     """Waits for the node's containerd and puts the images into it that have come up since it was made."""
     control = str(folder_of(BY_NAME["containerd"]) / "ctr")
 
@@ -94,7 +94,7 @@ def furnish(node: Node) -> None:
         return f"containerd does not answer; 'python -m lab logs {node.name}/containerd'"
 
     wait(f"{node.name}", answers, READY_LIMIT)
-    for file in store.remembered():
+    for file in store.recorded_archives():
         store.load(file, node)
 
 
@@ -121,23 +121,23 @@ def remove(node: Node) -> None:
     """Stops the node and forgets it: its object in Kubernetes, machine, wires and disk."""
     with suppress(LabError):
         kubectl("delete", "node", node.name, "--ignore-not-found", "--wait=false", limit=15)
-    discard(node)
+    remove_machine(node)
 
 
-def discard(node: Node) -> None:
+def remove_machine(node: Node) -> None:
     """Stops the node's machine and takes its wires, devices and disk away; its object in Kubernetes is another's."""
-    end(node)
+    stop(node)
     shutil.rmtree(node.folder, ignore_errors=True)
 
 
-def end(node: Node) -> None:
+def stop(node: Node) -> None:
     """Stops the node's machine and takes its wires away; its disk stays."""
     delay.set_delay(node, 0)
     machines.stop(node.name)
-    wires.remove_node(node, all_nodes())
+    netns.disconnect_node(node, all_nodes())
     devices.detach(node)
 
 
 def kill(node: Node) -> None:
     """Ends everything on the node at once, as when its power fails. `start` revives it with its disk."""
-    machines.end_all(node.name)
+    machines.kill_all(node.name)

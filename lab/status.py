@@ -10,7 +10,7 @@ from lab.addons import catalogue
 from lab.errors import LabError
 from lab.kubectl import api_problem, get
 from lab.layout import Node
-from lab.network import delay, wires
+from lab.network import delay, netns
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class MachineStatus:
 
 
 @dataclass(frozen=True)
-class Status:
+class LabStatus:
     """The lab at one moment; `api_problem` is None when the API server says that it is ready."""
 
     port: int | None
@@ -44,7 +44,7 @@ class Status:
         return asdict(self)
 
 
-def read() -> Status:
+def read() -> LabStatus:
     """The lab's state. Raises LabError when there is no lab at all."""
     if not layout.machine_folder(layout.CONTROL_PLANE).exists():
         raise LabError("the lab is not up; 'python -m lab up' starts it")
@@ -62,7 +62,7 @@ def read() -> Status:
         memory = cgroups.memory_bytes(node.name)
         place = (node.group, node.zone, node.rack)
         found.append(MachineStatus(node.name, _state(node, ready), *place, memory, _programs(node.name)))
-    return Status(door.running_port(), problem, found, catalogue.installed())
+    return LabStatus(door.running_port(), problem, found, catalogue.installed())
 
 
 def _ready_nodes() -> set[str]:
@@ -72,7 +72,7 @@ def _ready_nodes() -> set[str]:
 def _state(node: Node, ready: set[str]) -> str:
     if machines.first_process(node.name) is None:
         return "killed"
-    if wires.is_cut(node):
+    if netns.is_cut(node):
         return "cut"
     if node.name not in ready:
         return "NotReady"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab import cgroups, layout
 from lab.commands import run
-from lab.network import wires
+from lab.network import netns
 
 
 def traces() -> dict[str, list[str]]:
@@ -15,7 +15,7 @@ def traces() -> dict[str, list[str]]:
     return {
         "processes": _processes(),
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if layout.NAME in line],
-        "network namespaces": wires.all_namespaces(),
+        "network namespaces": netns.all_namespaces(),
         "cgroups": [str(folder) for folder in cgroups.folders()],
         "loop devices": [line for line in run("losetup", "-l", "-n").splitlines() if layout.NAME in line],
         "links": [line for line in run("ip", "link").splitlines() if "node-" in line],

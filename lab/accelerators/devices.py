@@ -37,17 +37,17 @@ def ensure(node: Node) -> tuple[dict[str, Any], ...]:
     for number, offer in enumerate(OFFERS):
         file = folder(node) / f"accelerator{number}.memory"
         if not file.exists():
-            write(file, _first_bytes(node, offer))
+            write(file, _identity_block(node, offer))
         os.truncate(file, MEMORY)
-        found.append(_device(f"accelerator{number}", _attached(file, 0, MEMORY)))
+        found.append(_device(f"accelerator{number}", _attach_loop_device(file, 0, MEMORY)))
         if offer == _HALVED:
             half = MEMORY // 2
             for part in (0, 1):
-                found.append(_device(f"accelerator{number}.{part}", _attached(file, part * half, half)))
+                found.append(_device(f"accelerator{number}.{part}", _attach_loop_device(file, part * half, half)))
     return tuple(found)
 
 
-def _first_bytes(node: Node, offer: str) -> bytes:
+def _identity_block(node: Node, offer: str) -> bytes:
     identity = {
         "uuid": f"ACC-{uuid.uuid4()}",
         "model": MODEL,
@@ -59,7 +59,7 @@ def _first_bytes(node: Node, offer: str) -> bytes:
     return json.dumps(identity).encode().ljust(_HEADER, b"\0") + os.urandom(_NOISE)
 
 
-def _attached(file: Path, offset: int, size: int) -> int:
+def _attach_loop_device(file: Path, offset: int, size: int) -> int:
     """The minor number of the loop device that shows this part of `file`, attached if it is not."""
     listed = run("losetup", "--json", "--list", "--output=NAME,OFFSET,SIZELIMIT", f"--associated={file}")
     for each in json.loads(listed)["loopdevices"] if listed.strip() else []:

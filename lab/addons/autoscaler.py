@@ -7,7 +7,7 @@ import sys
 from lab import background, layout, machines
 from lab.accelerators import driver
 from lab.addons import upstream
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
@@ -22,10 +22,10 @@ MOST_NODES = 3
 _ACCELERATORS_PER_NODE = 2
 
 
-def autoscaler() -> Prepared:
+def autoscaler() -> AddonContent:
     """Karpenter's definitions, one node pool of 0 to 3 nodes with accelerators, and the processes behind them."""
-    definitions = upstream.files("karpenter", "pkg/apis/crds/*.yaml")
-    return Prepared(
+    definitions = upstream.read_files("karpenter", "pkg/apis/crds/*.yaml")
+    return AddonContent(
         images=[driver.image()],
         stages=[[*definitions, _node_class_definition()], [*_rights(), _node_class(), _pool(), *driver.manifests()]],
         ready=[],
@@ -34,7 +34,7 @@ def autoscaler() -> Prepared:
 
 
 def _start() -> None:
-    if not background.runs(_SERVICE):
+    if not background.is_running(_SERVICE):
         background.start(_SERVICE, [sys.executable, "-m", "lab.elastic.service", str(SOCKET)])
     wait("the service for nodes", lambda: None if SOCKET.exists() else f"no {SOCKET} yet", 15)
     config = identities.kubeconfig_for("autoscaler", "lab:autoscaler")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from lab import api
 from lab.addons import upstream
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
-from lab.images.names import of_build
-from lab.kubectl import get, rolled_out, wait
+from lab.images.names import built_image_name
+from lab.kubectl import get, wait, wait_for_rollout
 
 NAMESPACE = "monitoring"
 _NOBODY = "65534:65534"
 
 
-def metrics_server() -> Prepared:
+def metrics_server() -> AddonContent:
     """metrics-server, which checks the kubelets' certificates against the cluster's authority."""
     image = _image("metrics-server", "metrics-server")
-    manifests = upstream.with_image(upstream.kustomized("metrics-server", "manifests/base"), image.names[0])
-    spec = upstream.found(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
+    manifests = upstream.with_image(upstream.render_kustomization("metrics-server", "manifests/base"), image.names[0])
+    spec = upstream.find(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
     container = spec["containers"][0]
     container["args"] = [each for each in container["args"] if not each.startswith("--metric-resolution")]
     container["args"] += [
@@ -27,26 +27,26 @@ def metrics_server() -> Prepared:
         "--kubelet-request-timeout=5s",
         "--kubelet-certificate-authority=/cluster/ca.crt",
     ]
-    upstream.asked_often(manifests)
+    upstream.with_fast_readiness(manifests)
     container["volumeMounts"].append({"name": "cluster", "mountPath": "/cluster", "readOnly": True})
     spec["volumes"].append({"name": "cluster", "configMap": {"name": "kube-root-ca.crt"}})
-    return Prepared(
+    return AddonContent(
         [image],
         [manifests],
         [("kube-system", "deployment/metrics-server")],
-        lambda: _served("metrics.k8s.io/v1beta1/nodes", "the resource metrics"),
+        lambda: _wait_for_api("metrics.k8s.io/v1beta1/nodes", "the resource metrics"),
     )
 
 
-def prometheus() -> Prepared:
+def prometheus() -> AddonContent:
     """The operator, and a Prometheus that follows every ServiceMonitor, PodMonitor and scrape annotation."""
     operator = _image("prometheus-operator", "prometheus-operator")
     reloader = _image("prometheus-operator", "prometheus-config-reloader")
     server = _image("prometheus", "prometheus", tag=_prometheus_version())
-    bundle = upstream.files("prometheus-operator", "bundle.yaml")
+    bundle = upstream.read_files("prometheus-operator", "bundle.yaml")
     for each in bundle:
         _into_namespace(each)
-    deployment = upstream.found(bundle, "Deployment", "prometheus-operator")
+    deployment = upstream.find(bundle, "Deployment", "prometheus-operator")
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     container["image"] = operator.names[0]
     container["args"] = [each for each in container["args"] if "config-reloader" not in each]
@@ -54,11 +54,11 @@ def prometheus() -> Prepared:
     definitions = [each for each in bundle if each["kind"] == "CustomResourceDefinition"]
     rest = [each for each in bundle if each["kind"] != "CustomResourceDefinition"]
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    return Prepared(
+    return AddonContent(
         [operator, reloader, server],
-        [[namespace, *definitions], rest, _server_manifests(server.names[0])],
+        [[namespace, *definitions], rest, _prometheus_manifests(server.names[0])],
         [(NAMESPACE, "deployment/prometheus-operator")],
-        _server_ready,
+        _wait_for_prometheus,
     )
 
 
@@ -69,7 +69,7 @@ def _into_namespace(each: upstream.Manifest) -> None:
         subject["namespace"] = NAMESPACE
 
 
-def _server_manifests(image: str) -> list[upstream.Manifest]:
+def _prometheus_manifests(image: str) -> list[upstream.Manifest]:
     account = {"name": "prometheus", "namespace": NAMESPACE}
     rules = [
         {
@@ -161,25 +161,25 @@ _ANNOTATED_PODS = """\
 """
 
 
-def _server_ready() -> None:
+def _wait_for_prometheus() -> None:
     def missing() -> str | None:
         get("statefulset", "prometheus-lab", namespace=NAMESPACE)
         return None
 
     wait("the operator to make Prometheus", missing, 60)
-    rolled_out(NAMESPACE, "statefulset/prometheus-lab")
+    wait_for_rollout(NAMESPACE, "statefulset/prometheus-lab")
 
 
-def custom_metrics() -> Prepared:
+def custom_metrics() -> AddonContent:
     """prometheus-adapter: every series with a namespace and a pod is a custom metric of that pod."""
     image = _image("prometheus-adapter", "prometheus-adapter")
-    manifests = upstream.files("prometheus-adapter", "deploy/manifests/*.yaml")
+    manifests = upstream.read_files("prometheus-adapter", "deploy/manifests/*.yaml")
     # Resource metrics are metrics-server's; the policy would let in nobody but an ingress that is not here.
     unwanted = {("APIService", "v1beta1.metrics.k8s.io"), ("NetworkPolicy", "prometheus-adapter")}
     manifests = [each for each in manifests if (each["kind"], each["metadata"]["name"]) not in unwanted]
     upstream.with_image(manifests, image.names[0])
-    upstream.found(manifests, "ConfigMap", "adapter-config")["data"]["config.yaml"] = _ADAPTER_RULES
-    deployment = upstream.found(manifests, "Deployment", "prometheus-adapter")["spec"]
+    upstream.find(manifests, "ConfigMap", "adapter-config")["data"]["config.yaml"] = _ADAPTER_RULES
+    deployment = upstream.find(manifests, "Deployment", "prometheus-adapter")["spec"]
     deployment["replicas"] = 1
     container = deployment["template"]["spec"]["containers"][0]
     changed = {
@@ -203,11 +203,11 @@ def custom_metrics() -> Prepared:
             "service": {"name": "prometheus-adapter", "namespace": NAMESPACE},
         },
     }
-    return Prepared(
+    return AddonContent(
         [image],
         [[*manifests, service]],
         [(NAMESPACE, "deployment/prometheus-adapter")],
-        lambda: _served("custom.metrics.k8s.io/v1beta2", "the custom metrics"),
+        lambda: _wait_for_api("custom.metrics.k8s.io/v1beta2", "the custom metrics"),
     )
 
 
@@ -223,7 +223,7 @@ externalRules:
 """
 
 
-def _served(path: str, what: str) -> None:
+def _wait_for_api(path: str, what: str) -> None:
     def missing() -> str | None:
         api.request("GET", f"/apis/{path}")
         return None
@@ -239,5 +239,5 @@ def _prometheus_version() -> str:
 
 def _image(component: str, program: str, tag: str | None = None) -> Image:
     built = folder_of(BY_NAME[component])
-    name = of_build(program, BY_NAME[component], tag)
+    name = built_image_name(program, BY_NAME[component], tag)
     return Image((name,), {f"bin/{program}": built / program}, entrypoint=(f"/bin/{program}",), user=_NOBODY)

@@ -7,13 +7,13 @@ import hashlib
 import json
 
 from lab.addons import gateway, upstream
-from lab.addons.catalogue import Prepared
-from lab.addons.webhooks import answering
+from lab.addons.catalogue import AddonContent
+from lab.addons.webhooks import wait_for_answer
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
 from lab.images.archive import Image
-from lab.images.names import of_build
+from lab.images.names import built_image_name
 
 NAMESPACE = "kserve"
 # A name in this domain is what a client says in its Host header; nobody resolves it.
@@ -21,19 +21,26 @@ DOMAIN = "kserve.lab.plimsoll.dev"
 _MANAGER = "kserve-controller-manager"
 _WEBHOOK_SERVICE = "kserve-webhook-server-service"
 _WEBHOOK_SECRET = "kserve-webhook-server-cert"
-_KIND_OF_CERTIFICATES = "cert-manager.io"
+_CERTIFICATE_GROUP = "cert-manager.io"
 # Upstream's default configuration holds four programs. This is the first; the others keep models on nodes and serve
 # language models in parts, and what belongs to them would be objects that nobody minds.
-_OTHERS = ("localmodel", "llmisvc", "llminferenceservice", "inferencepools", "inferencemodels", "kserve-config-llm")
+_OTHER_PROGRAMS = (
+    "localmodel",
+    "llmisvc",
+    "llminferenceservice",
+    "inferencepools",
+    "inferencemodels",
+    "kserve-config-llm",
+)
 # Of the sidecar that stands before the manager's metrics upstream, an image that is not built here.
 _SIDECAR = "kube-rbac-proxy"
-_SIDECARS_OBJECTS = (
+_SIDECAR_OBJECTS = (
     "kserve-proxy-role",
     "kserve-proxy-rolebinding",
     f"{_MANAGER}-metrics-service",
     f"{_MANAGER}-service",
 )
-_SERVICE_OF_NOTHING = {
+_EMPTY_INFERENCE_SERVICE = {
     "apiVersion": "serving.kserve.io/v1beta1",
     "kind": "InferenceService",
     "metadata": {"name": "nobody", "namespace": "default"},
@@ -41,45 +48,49 @@ _SERVICE_OF_NOTHING = {
 }
 
 
-def kserve(beside: frozenset[str] = frozenset()) -> Prepared:
+def kserve(used: frozenset[str] = frozenset()) -> AddonContent:
     """KServe's manager as upstream's default configuration has it: without Knative, Istio and cert-manager.
 
     Its services are reached from outside by a Gateway where the add-on `gateway` is there, and else inside alone.
     """
     component = BY_NAME["kserve"]
     binary = folder_of(component) / "kserve"
-    image = Image((of_build("kserve", component),), {"manager": binary}, entrypoint=("/manager",), user="65532:65532")
-    manifests = [each for each in upstream.kustomized("kserve", "config/default") if _is_of_the_manager(each)]
+    image = Image(
+        (built_image_name("kserve", component),), {"manager": binary}, entrypoint=("/manager",), user="65532:65532"
+    )
+    manifests = [
+        each for each in upstream.render_kustomization("kserve", "config/default") if _belongs_to_manager(each)
+    ]
     upstream.with_image(manifests, image.names[0])
-    _configure(manifests, exposed="gateway" in beside)
-    _certify(manifests)
+    _configure(manifests, exposed="gateway" in used)
+    _add_certificate(manifests)
     definitions = [each for each in manifests if each["kind"] in ("CustomResourceDefinition", "Namespace")]
     rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
-    ways = [_gateway()] if "gateway" in beside else []
-    return Prepared(
+    ways = [_gateway()] if "gateway" in used else []
+    return AddonContent(
         [image],
         [definitions, [*rest, *ways]],
         [(NAMESPACE, f"deployment/{_MANAGER}")],
-        _answers,
+        _wait_for_webhook,
     )
 
 
-def _answers() -> None:
-    answering("kserve", _SERVICE_OF_NOTHING)
+def _wait_for_webhook() -> None:
+    wait_for_answer("kserve", _EMPTY_INFERENCE_SERVICE)
 
 
-def _is_of_the_manager(each: upstream.Manifest) -> bool:
+def _belongs_to_manager(each: upstream.Manifest) -> bool:
     name = each["metadata"]["name"]
-    if each["apiVersion"].startswith(_KIND_OF_CERTIFICATES) or name in _SIDECARS_OBJECTS:
+    if each["apiVersion"].startswith(_CERTIFICATE_GROUP) or name in _SIDECAR_OBJECTS:
         return False
-    return not any(other in name for other in _OTHERS)
+    return not any(other in name for other in _OTHER_PROGRAMS)
 
 
 def _configure(manifests: list[upstream.Manifest], exposed: bool) -> None:
-    settings = upstream.found(manifests, "ConfigMap", "inferenceservice-config")["data"]
-    _change(settings, "deploy", {"defaultDeploymentMode": "Standard"})
+    settings = upstream.find(manifests, "ConfigMap", "inferenceservice-config")["data"]
+    _merge_setting(settings, "deploy", {"defaultDeploymentMode": "Standard"})
     ways = {"enableGatewayApi": True, "kserveIngressGateway": f"{NAMESPACE}/{_gateway()['metadata']['name']}"}
-    _change(
+    _merge_setting(
         settings,
         "ingress",
         {
@@ -89,23 +100,25 @@ def _configure(manifests: list[upstream.Manifest], exposed: bool) -> None:
         },
     )
     resources = json.loads(settings["inferenceService"])["resource"]
-    _change(settings, "inferenceService", {"resource": resources | {"cpuRequest": "10m", "memoryRequest": "64Mi"}})
+    _merge_setting(
+        settings, "inferenceService", {"resource": resources | {"cpuRequest": "10m", "memoryRequest": "64Mi"}}
+    )
 
-    template = upstream.found(manifests, "Deployment", _MANAGER)["spec"]["template"]
+    template = upstream.find(manifests, "Deployment", _MANAGER)["spec"]["template"]
     template["spec"]["containers"] = [each for each in template["spec"]["containers"] if each["name"] != _SIDECAR]
     (container,) = template["spec"]["containers"]
     container.pop("resources")
-    upstream.asked_often(manifests)
+    upstream.with_fast_readiness(manifests)
     # It reads its settings when it starts: with others it has to start again.
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     template["metadata"]["annotations"]["plimsoll.dev/settings"] = digest
 
 
-def _change(settings: dict[str, str], key: str, values: upstream.Manifest) -> None:
+def _merge_setting(settings: dict[str, str], key: str, values: upstream.Manifest) -> None:
     settings[key] = json.dumps(json.loads(settings[key]) | values)
 
 
-def _certify(manifests: list[upstream.Manifest]) -> None:
+def _add_certificate(manifests: list[upstream.Manifest]) -> None:
     """Gives the webhooks a certificate of the cluster's authority: it is there before the pod that serves with it."""
     identity = identities.service_identity(
         "kserve-webhook", f"{_WEBHOOK_SERVICE}.{NAMESPACE}.svc", f"{_WEBHOOK_SERVICE}.{NAMESPACE}"
@@ -114,7 +127,7 @@ def _certify(manifests: list[upstream.Manifest]) -> None:
     for each in manifests:
         for hook in each.get("webhooks", ()):
             hook["clientConfig"]["caBundle"] = authority
-        each["metadata"].get("annotations", {}).pop(f"{_KIND_OF_CERTIFICATES}/inject-ca-from", None)
+        each["metadata"].get("annotations", {}).pop(f"{_CERTIFICATE_GROUP}/inject-ca-from", None)
     manifests.append(
         {
             "apiVersion": "v1",

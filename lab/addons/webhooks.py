@@ -11,7 +11,7 @@ from lab.kubectl import get, kubectl, wait
 _LIMIT = 120.0
 
 
-def trusted(component: str, configuration: str, kind: str = "validatingwebhookconfiguration") -> None:
+def wait_for_ca_bundle(component: str, configuration: str, kind: str = "validatingwebhookconfiguration") -> None:
     """Waits until the controller has written its authority into its webhooks: before, every request is refused."""
 
     def missing() -> str | None:
@@ -22,7 +22,7 @@ def trusted(component: str, configuration: str, kind: str = "validatingwebhookco
     wait(f"the webhooks of {component}", missing, _LIMIT)
 
 
-def answering(component: str, manifest: Manifest) -> str:
+def wait_for_answer(component: str, manifest: Manifest) -> str:
     """Waits until the controller's webhook says anything about an object, and gives its refusal. Nothing is kept of it.
 
     A controller may call itself ready before the certificate that it has made for itself has come back to it as a file.

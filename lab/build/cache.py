@@ -57,7 +57,7 @@ def ensure(component: Component, say: Say = print) -> Path:
     folder = folder_of(component)
     if is_built(component):
         return folder
-    with _one_builder(component.name, say):
+    with _build_lock(component.name, say):
         if not is_built(component):
             folder.parent.mkdir(parents=True, exist_ok=True)
             workplace = Path(tempfile.mkdtemp(prefix=f".{component.name}-", dir=folder.parent))
@@ -67,7 +67,7 @@ def ensure(component: Component, say: Say = print) -> Path:
                 workplace.rename(folder)
             finally:
                 shutil.rmtree(workplace, ignore_errors=True)
-            _drop_older(component, folder)
+            _remove_older(component, folder)
     return folder
 
 
@@ -102,14 +102,14 @@ def _flags(component: Component) -> list[str]:
     return ["-trimpath", f"-ldflags={linker}", *tags]
 
 
-def _drop_older(component: Component, kept: Path) -> None:
+def _remove_older(component: Component, kept: Path) -> None:
     for folder in kept.parent.glob(f"{component.name}-????????????????"):
         if folder != kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _one_builder(name: str, say: Say) -> Iterator[None]:
+def _build_lock(name: str, say: Say) -> Iterator[None]:
     cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / f"{name}.lock").open("w") as lock:
         try:

@@ -22,7 +22,7 @@ def go_program() -> str:
     usual = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
     if usual and _version(usual) >= _OLDEST:
         return usual
-    if wheels.is_there(_PACKAGE, _VERSION):
+    if wheels.is_unpacked(_PACKAGE, _VERSION):
         return str(wheels.program(_PACKAGE, _VERSION, _PATH))
     found = f"{usual} is {'.'.join(map(str, _version(usual)))}" if usual else "there is no 'go' on PATH"
     raise LabError(
@@ -30,7 +30,7 @@ def go_program() -> str:
     )
 
 
-def provide(say: Callable[[str], None]) -> None:
+def ensure_go(say: Callable[[str], None]) -> None:
     """Brings Go into the cache when the machine has none."""
     try:
         go_program()

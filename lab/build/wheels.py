@@ -47,7 +47,7 @@ def packages(name: str, requirements: Sequence[str], without: Sequence[str] = ()
     return target
 
 
-def is_there(package: str, version: str) -> bool:
+def is_unpacked(package: str, version: str) -> bool:
     """Whether the wheel has been unpacked."""
     return _target(package, version).exists()
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from lab import lifecycle
 from lab.addons import catalogue as addons
-from lab.cheats.scene import Scene, active
+from lab.cheats.active import ActiveCheat, active_cheats
 from lab.errors import LabError
 
 
@@ -19,7 +19,7 @@ class Cheat:
 
     requirement: str
     summary: str
-    room: str
+    module: str
     needs: tuple[str, ...] = ()
 
 
@@ -99,32 +99,32 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
 
 def switch_on(name: str) -> None:
     """Change the lab. Raises LabError when the cheat is unknown, or the lab lacks what it needs."""
-    cheat = _known(name)
+    entry = _find(name)
     lifecycle.require_running()
-    if missing := [each for each in cheat.needs if each not in addons.installed()]:
+    if missing := [each for each in entry.needs if each not in addons.installed()]:
         raise LabError(f"{name} needs the add-ons {', '.join(missing)}: python -m lab up --with {','.join(missing)}")
-    if others := [each for each in active() if each != name]:
+    if others := [each for each in active_cheats() if each != name]:
         raise LabError(f"{others[0]} is on; python -m lab cheat {others[0]} --off")
     # What an earlier, killed call has begun would be remembered as the lab's own.
     switch_off(name)
-    import_module(f"lab.cheats.{cheat.room}").on(Scene(name))
+    import_module(f"lab.cheats.{entry.module}").on(ActiveCheat(name))
 
 
 def switch_off(name: str) -> None:
     """Undo all of it; nothing when it is not on. Can be repeated until it succeeds."""
-    cheat = _known(name)
-    scene = Scene(name)
-    if not scene.begun():
+    entry = _find(name)
+    cheat = ActiveCheat(name)
+    if not cheat.has_started():
         return
-    scene.end_processes()
-    room = import_module(f"lab.cheats.{cheat.room}")
-    scene.undo()
-    if hasattr(room, "off"):
-        room.off(scene)
-    scene.forget()
+    cheat.stop_processes()
+    module = import_module(f"lab.cheats.{entry.module}")
+    cheat.undo()
+    if hasattr(module, "off"):
+        module.off(cheat)
+    cheat.delete_record()
 
 
-def _known(name: str) -> Cheat:
+def _find(name: str) -> Cheat:
     if name not in CHEATS:
         raise LabError(f"there is no cheat '{name}'; there are: {', '.join(CHEATS)}")
     return CHEATS[name]

@@ -16,7 +16,7 @@ from lab import layout
 from lab.control_plane import identities
 
 
-class Client:
+class AdminClient:
     """The administrator, from inside the control plane's network or a node's."""
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Client:
         server = urlsplit(identities.SERVER)
         self._connection = HTTPSConnection(str(server.hostname), server.port, context=context, timeout=10)
 
-    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/merge-patch+json") -> Any:
+    def request(self, method: str, path: str, body: Any = None, kind: str = "application/merge-patch+json") -> Any:
         """The decoded answer; None for one that is an error."""
         headers = {"Content-Type": kind if method == "PATCH" else "application/json"}
         try:
@@ -45,13 +45,13 @@ class Client:
 
     def items(self, path: str) -> list[dict[str, Any]]:
         """A list's items."""
-        found: list[dict[str, Any]] = (self.ask("GET", path) or {}).get("items") or []
+        found: list[dict[str, Any]] = (self.request("GET", path) or {}).get("items") or []
         return found
 
 
-def again_and_again(step: Callable[[Client], None], pause: float = 0.3) -> None:
+def run_forever(step: Callable[[AdminClient], None], pause: float = 0.3) -> None:
     """A process that does a step until it is killed."""
-    client = Client()
+    client = AdminClient()
     while True:
         step(client)
         time.sleep(pause)

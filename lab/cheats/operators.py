@@ -13,11 +13,11 @@ from typing import Any
 
 from lab import layout
 from lab.cheats import admission
-from lab.cheats.client import Client, again_and_again
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
+from lab.cheats.client import AdminClient, run_forever
 from lab.errors import LabError
 from lab.files import write
-from lab.kubectl import get, kubectl, rolled_out, wait
+from lab.kubectl import get, kubectl, wait, wait_for_rollout
 
 NAMESPACE, CONTROLLER = "jobset-system", "jobset-controller-manager"
 _CONFIGURATION = "jobset-validating-webhook-configuration"
@@ -25,47 +25,47 @@ _SERVICE, _PORT = "jobset-webhook-service", 9443
 _API = "/apis/jobset.x-k8s.io/v1alpha2"
 
 
-def on(scene: Scene) -> None:
+def on(cheat: ActiveCheat) -> None:
     """What the scene's name says."""
     {
         "dead-webhook": silence_webhook,
         "other-engine": _other_engine,
-        "idle-operator": _idle,
-        "mortal-operator": _mortal,
-    }[scene.name](scene)
+        "idle-operator": _idle_operator,
+        "mortal-operator": _mortal_operator,
+    }[cheat.name](cheat)
 
 
-def silence_webhook(scene: Scene) -> None:
+def silence_webhook(cheat: ActiveCheat) -> None:
     """The operator's webhook leads to a service that there is not, and nobody minds."""
     found = get("validatingwebhookconfiguration", _CONFIGURATION)
     for hook in found["webhooks"]:
         hook["failurePolicy"] = "Ignore"
         hook["clientConfig"]["service"]["name"] = "jobset-webhook-nowhere"
-    scene.change("validatingwebhookconfiguration", _CONFIGURATION, {"webhooks": found["webhooks"]})
+    cheat.patch("validatingwebhookconfiguration", _CONFIGURATION, {"webhooks": found["webhooks"]})
 
 
-def _other_engine(scene: Scene) -> None:
+def _other_engine(cheat: ActiveCheat) -> None:
     """A program on the control plane refuses as the operator would, behind its service and with its certificate."""
     secret = get("secret", "jobset-webhook-server-cert", namespace=NAMESPACE)["data"]
     for name in ("tls.crt", "tls.key"):
-        write(scene.folder / name, base64.b64decode(secret[name]), mode=0o600)
-    scene.run("operators", scene.name, str(scene.folder / "tls.crt"), str(scene.folder / "tls.key"))
-    take_over(scene, _SERVICE, NAMESPACE, _PORT, "")
-    _answers()
+        write(cheat.folder / name, base64.b64decode(secret[name]), mode=0o600)
+    cheat.start_process("operators", cheat.name, str(cheat.folder / "tls.crt"), str(cheat.folder / "tls.key"))
+    redirect_service(cheat, _SERVICE, NAMESPACE, _PORT, "")
+    _wait_for_webhook()
 
 
-def take_over(scene: Scene, service: str, namespace: str, port: int, name: str) -> None:
+def redirect_service(cheat: ActiveCheat, service: str, namespace: str, port: int, name: str) -> None:
     """A service of pods leads to the control plane's machine."""
-    scene.change("service", service, {"spec": {"selector": None}}, namespace)
+    cheat.patch("service", service, {"spec": {"selector": None}}, namespace)
     # What the selector had found would stay, and an Endpoints object would bring it back.
     kubectl("delete", "endpoints", service, f"-n{namespace}", "--ignore-not-found")
     kubectl("delete", "endpointslices", f"-n{namespace}", f"-lkubernetes.io/service-name={service}")
-    impostor = endpoints(service, namespace, port, name)
+    impostor = endpoint_slice(service, namespace, port, name)
     impostor["metadata"]["name"] = f"{service}-impostor"
-    scene.make(impostor)
+    cheat.create(impostor)
 
 
-def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
+def endpoint_slice(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
     """A slice that has a service lead to the control plane's machine."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
@@ -77,19 +77,19 @@ def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, A
     }
 
 
-def _idle(scene: Scene) -> None:
+def _idle_operator(cheat: ActiveCheat) -> None:
     """Jobs of JobSets stay suspended, and a process calls each JobSet completed."""
-    admission.suspend_jobs(scene)
-    scene.run("operators", scene.name)
+    admission.suspend_jobs(cheat)
+    cheat.start_process("operators", cheat.name)
 
 
-def _mortal(scene: Scene) -> None:
+def _mortal_operator(cheat: ActiveCheat) -> None:
     """The controller runs as a bare pod, which nothing makes again."""
     found = get("deployment", CONTROLLER, namespace=NAMESPACE)
     template = found["spec"]["template"]
-    scene.change("deployment", CONTROLLER, {"spec": {"replicas": 0}}, NAMESPACE)
-    rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
-    scene.make(
+    cheat.patch("deployment", CONTROLLER, {"spec": {"replicas": 0}}, NAMESPACE)
+    wait_for_rollout(NAMESPACE, f"deployment/{CONTROLLER}")
+    cheat.create(
         {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -106,13 +106,13 @@ def _mortal(scene: Scene) -> None:
     )
 
 
-def off(scene: Scene) -> None:
+def off(cheat: ActiveCheat) -> None:
     """Waits until the operator answers again."""
-    rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
-    _answers()
+    wait_for_rollout(NAMESPACE, f"deployment/{CONTROLLER}")
+    _wait_for_webhook()
 
 
-def _answers() -> None:
+def _wait_for_webhook() -> None:
     """Waits until whoever stands behind the webhook refuses what is wrong."""
     manifest = {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
@@ -131,7 +131,7 @@ def _answers() -> None:
     wait("JobSet's webhook", silent, 90)
 
 
-def _complete(client: Client) -> None:
+def _mark_completed(client: AdminClient) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     done = {
         "type": "Completed",
@@ -144,10 +144,10 @@ def _complete(client: Client) -> None:
         metadata = each["metadata"]
         if not any(one["type"] == "Completed" for one in each.get("status", {}).get("conditions", [])):
             place = f"{_API}/namespaces/{metadata['namespace']}/jobsets/{metadata['name']}/status"
-            client.ask("PATCH", place, {"status": {"conditions": [done]}})
+            client.request("PATCH", place, {"status": {"conditions": [done]}})
 
 
-class _Impostor(BaseHTTPRequestHandler):
+class _FakeWebhook(BaseHTTPRequestHandler):
     """Answers reviews: refuses what names a job that there is not, in words like the operator's."""
 
     def do_POST(self) -> None:
@@ -180,6 +180,6 @@ def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, certificate: Pat
 
 if __name__ == "__main__":
     if sys.argv[1] == "idle-operator":
-        again_and_again(_complete)
+        run_forever(_mark_completed)
     else:
-        serve_tls(_Impostor, _PORT, *map(Path, sys.argv[2:]))
+        serve_tls(_FakeWebhook, _PORT, *map(Path, sys.argv[2:]))

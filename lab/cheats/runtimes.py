@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
 
 
-def on(scene: Scene) -> None:
+def on(cheat: ActiveCheat) -> None:
     """A RuntimeClass whose handler is the ordinary runtime; a real one of that name is put aside."""
-    scene.make(
+    cheat.create(
         {
             "apiVersion": "node.k8s.io/v1",
             "kind": "RuntimeClass",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from lab.cheats import catalogue, scene
+from lab.cheats import catalogue
+from lab.cheats.active import active_cheats
 from lab.errors import LabError
 
 
@@ -14,7 +15,7 @@ from lab.errors import LabError
 @click.option("--list", "listing", is_flag=True, help="Print what there is.")
 def cheat(name: str | None, undo: bool, listing: bool) -> None:
     """Switch one cheat on, for trying whether a check sees through it. One at a time."""
-    active = scene.active()
+    active = active_cheats()
     if listing:
         width = max(map(len, catalogue.CHEATS))
         for each, found in catalogue.CHEATS.items():

@@ -12,7 +12,7 @@ from lab.build.folders import cache_folder
 from lab.cli.say import say
 from lab.errors import LabError
 from lab.images import archive, ray, store
-from lab.images.names import REGISTRY, complete
+from lab.images.names import REGISTRY, qualified_name
 from lab.images.python import python_base
 
 
@@ -37,8 +37,8 @@ def build(name: str, root: Path, entrypoint: str, user: str, load: bool) -> None
 
     A NAME without a registry gets the lab's own, one without a tag gets 'latest'.
     """
-    full = complete(name)
-    target = _file(full)
+    full = qualified_name(name)
+    target = _archive_path(full)
     say(f"packing {root}")
     digest = archive.save(archive.Image((full,), {"": root}, tuple(shlex.split(entrypoint)), user=user), target)
     click.echo(f"{full}@{digest}")
@@ -53,7 +53,7 @@ def build_python(name: str, load: bool) -> None:
     """Make a base image of this machine's Python, called NAME or 'python:VERSION'; pods run as nobody in it."""
     base = python_base(name)
     (full,) = base.names
-    target = _file(full)
+    target = _archive_path(full)
     say("packing the interpreter, its library and a shell")
     digest = archive.save(base, target)
     say(f"it is in {target}")
@@ -70,7 +70,7 @@ def build_ray(name: str, load: bool) -> None:
     say(f"Ray {ray.VERSION} from the package index, once")
     made = ray.ray_image(name)
     (full,) = made.names
-    target = _file(full)
+    target = _archive_path(full)
     say("packing it")
     digest = archive.save(made, target)
     click.echo(f"{full}@{digest}")
@@ -86,7 +86,7 @@ def load_into_nodes(name_or_file: str) -> None:
     if path.is_file():
         _load(path.resolve())
         return
-    built = _file(complete(name_or_file))
+    built = _archive_path(qualified_name(name_or_file))
     if not built.exists():
         known = sorted(each.stem for each in built.parent.glob("*.tar"))
         raise LabError(
@@ -96,7 +96,7 @@ def load_into_nodes(name_or_file: str) -> None:
     _load(built)
 
 
-def _file(full_name: str) -> Path:
+def _archive_path(full_name: str) -> Path:
     plain = full_name.removeprefix(f"{REGISTRY}/").replace("/", "_").replace(":", "_")
     return cache_folder() / "built-images" / f"{plain}.tar"
 
@@ -105,8 +105,8 @@ def _load(file: Path) -> None:
     lifecycle.require_running()
     # A copy under a name that changes with the content: a rebuilt image is loaded again, and nodes that come later find
     # it even when the user's file is gone.
-    kept = store.kept_copy(file)
-    store.remember([kept])
+    kept = store.copy_into_lab(file)
+    store.record_archives([kept])
     found = nodes.all_nodes()
     for node in found:
         store.load(kept, node)
@@ -120,6 +120,6 @@ def list_images(node_name: str | None) -> None:
     found = nodes.named(node_name) if node_name else next(iter(nodes.all_nodes()), None)
     if found is None:
         raise LabError(f"there are no nodes in {layout.FOLDER}; 'python -m lab up' makes them")
-    for name in store.names_on(found):
+    for name in store.image_names(found):
         if not name.startswith("sha256:"):
             click.echo(name)

@@ -15,11 +15,11 @@ from lab.build.components import BY_NAME
 from lab.cli.cheat import cheat
 from lab.cli.image import image
 from lab.cli.node import node
-from lab.cli.say import Group, say
+from lab.cli.say import LabGroup, say
 from lab.errors import LabError
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """A real Kubernetes of several nodes on one Linux machine, from source, without a container engine."""
 
@@ -64,7 +64,7 @@ def show_status(output: str) -> None:
         sys.exit(1)
 
 
-def _lines(found: status.Status) -> list[str]:
+def _lines(found: status.LabStatus) -> list[str]:
     problem = found.api_problem
     api = f"does not answer ({problem.splitlines()[0]}); 'python -m lab up' repairs" if problem else "ready"
     lines = [f"API server  127.0.0.1:{found.port or '-'}  {api}"]
@@ -106,7 +106,7 @@ def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
     if tested and obstacles:
         say(f"nothing is built for tests, as the lab cannot run here: {'; '.join(obstacles)}")
         return
-    go.provide(say)
+    go.ensure_go(say)
     addons = (*names, *(catalogue.TESTED if tested else ()), *(catalogue.ADDONS if everything else ()))
     extra = ("scale",) if tested or everything else ()
     for name in dict.fromkeys((*lifecycle.CORE, *extra, *catalogue.components_of(addons))):

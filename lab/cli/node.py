@@ -7,7 +7,7 @@ import click
 from lab import lifecycle, nodes
 from lab.cli.say import say
 from lab.errors import LabError
-from lab.network import delay, wires
+from lab.network import delay, netns
 
 
 @click.group()
@@ -34,7 +34,7 @@ def remove(name: str) -> None:
 @click.argument("name")
 def cut(name: str) -> None:
     """Take a node off the network; what runs on it goes on."""
-    wires.cut(nodes.named(name))
+    netns.cut(nodes.named(name))
 
 
 @node.command()
@@ -42,7 +42,7 @@ def cut(name: str) -> None:
 def mend(name: str) -> None:
     """Put a node back on the network, at full speed."""
     found = nodes.named(name)
-    wires.mend(found)
+    netns.mend(found)
     delay.set_delay(found, 0)
 
 

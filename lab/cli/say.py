@@ -11,15 +11,15 @@ import click
 
 from lab.errors import LabError
 
-_began = time.monotonic()
+_START = time.monotonic()
 
 
 def say(text: str) -> None:
     """Prints progress to standard error."""
-    click.echo(f"{time.monotonic() - _began:6.1f} s  {text}", err=True)
+    click.echo(f"{time.monotonic() - _START:6.1f} s  {text}", err=True)
 
 
-class Group(click.Group):
+class LabGroup(click.Group):
     """Shows what went wrong in the lab's words, never as a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:

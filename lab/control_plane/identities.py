@@ -23,7 +23,7 @@ _API_HOSTS = (
 
 
 @dataclass(frozen=True)
-class Identities:
+class ControlPlaneIdentities:
     """The authorities and what they have issued for the control plane."""
 
     cluster: pki.Authority
@@ -35,11 +35,11 @@ class Identities:
     service_accounts: Path
 
 
-def load() -> Identities:
+def load() -> ControlPlaneIdentities:
     """Makes what is missing and gives all of it."""
     cluster = pki.Authority(FOLDER, "cluster-ca")
     front_proxy = pki.Authority(FOLDER, "front-proxy-ca")
-    return Identities(
+    return ControlPlaneIdentities(
         cluster=cluster,
         front_proxy=front_proxy,
         api_server=cluster.issue("kube-apiserver", "kube-apiserver", hosts=_API_HOSTS),

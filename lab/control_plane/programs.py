@@ -9,7 +9,7 @@ from lab import layout
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
-from lab.control_plane.identities import Identities
+from lab.control_plane.identities import ControlPlaneIdentities
 from lab.files import write
 from lab.machines import Machine, Program
 
@@ -31,7 +31,7 @@ rules:
 
 
 @dataclass(frozen=True)
-class Place:
+class ApiServerInstance:
     """Where an API server and its etcd are: the machine's name, and the ports in the control plane's network."""
 
     machine: str
@@ -49,8 +49,8 @@ class Place:
         return f"https://127.0.0.1:{self.etcd_port}"
 
 
-PLACE = Place(layout.CONTROL_PLANE, 2379, layout.API_PORT)
-AUDIT_LOG = PLACE.folder / "logs" / "audit.log"
+MAIN_INSTANCE = ApiServerInstance(layout.CONTROL_PLANE, 2379, layout.API_PORT)
+AUDIT_LOG = MAIN_INSTANCE.folder / "logs" / "audit.log"
 
 
 def machine() -> Machine:
@@ -59,7 +59,12 @@ def machine() -> Machine:
     return Machine(
         name=layout.CONTROL_PLANE,
         namespace=layout.NAME,
-        programs=(etcd(found, PLACE), api_server(found, PLACE), _controller_manager(found), _scheduler()),
+        programs=(
+            etcd(found, MAIN_INSTANCE),
+            api_server(found, MAIN_INSTANCE),
+            _controller_manager(found),
+            _scheduler(),
+        ),
     )
 
 
@@ -68,7 +73,7 @@ def _program(component: str, name: str, flags: dict[str, object]) -> Program:
     return Program(name, (str(path), *(f"--{flag}={value}" for flag, value in flags.items())))
 
 
-def etcd(found: Identities, place: Place) -> Program:
+def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
     """etcd, which takes nobody without a certificate."""
     peer = f"https://127.0.0.1:{place.etcd_port + 1}"
     flags = {
@@ -92,7 +97,7 @@ def etcd(found: Identities, place: Place) -> Program:
     return _program("etcd", "etcd", flags)
 
 
-def api_server(found: Identities, place: Place) -> Program:
+def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
     """The API server of the etcd at the same place."""
     policy = place.folder / "audit-policy.yaml"
     write(policy, _AUDIT_POLICY)
@@ -136,7 +141,7 @@ def api_server(found: Identities, place: Place) -> Program:
     return _program("kubernetes", "kube-apiserver", flags)
 
 
-def _aggregation(found: Identities) -> dict[str, object]:
+def _aggregation(found: ControlPlaneIdentities) -> dict[str, object]:
     return {
         "requestheader-client-ca-file": found.front_proxy.certificate,
         "requestheader-allowed-names": "front-proxy-client",
@@ -148,7 +153,7 @@ def _aggregation(found: Identities) -> dict[str, object]:
     }
 
 
-def _controller_manager(found: Identities) -> Program:
+def _controller_manager(found: ControlPlaneIdentities) -> Program:
     name = "kube-controller-manager"
     config = identities.kubeconfig_for(name, f"system:{name}")
     flags: dict[str, object] = {

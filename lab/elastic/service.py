@@ -24,14 +24,14 @@ SOCKET = layout.FOLDER / "nodes.sock"
 _changes = threading.Lock()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _NodeHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """One node, or all."""
         name = self._name()
         if name:
-            self._answer(_described(_elastic(name)))
+            self._answer(_as_json(_elastic_node(name)))
         else:
-            self._answer([_described(node) for node in nodes.all_nodes() if node.group == GROUP])
+            self._answer([_as_json(node) for node in nodes.all_nodes() if node.group == GROUP])
 
     def do_POST(self) -> None:
         """Starts a node."""
@@ -40,13 +40,13 @@ class _Handler(BaseHTTPRequestHandler):
             node = Node(nodes.next_number(), GROUP)
             nodes.start(node, wanted["labels"], wanted["taints"])
         # Its images follow while its kubelet registers.
-        threading.Thread(target=nodes.furnish, args=(node,), daemon=True).start()
-        self._answer(_described(node))
+        threading.Thread(target=nodes.import_images, args=(node,), daemon=True).start()
+        self._answer(_as_json(node))
 
     def do_DELETE(self) -> None:
         """Ends a node and removes its disk; the autoscaler itself deletes the node's object."""
         with _changes:
-            nodes.discard(_elastic(self._name()))
+            nodes.remove_machine(_elastic_node(self._name()))
         self._answer({})
 
     def handle_one_request(self) -> None:
@@ -81,18 +81,18 @@ class _UnknownNodeError(LabError):
     """There is no node of that name in the group."""
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
-def _elastic(name: str) -> Node:
+def _elastic_node(name: str) -> Node:
     for node in nodes.all_nodes():
         if node.name == name and node.group == GROUP:
             return node
     raise _UnknownNodeError(f"there is no node '{name}' in the group '{GROUP}'")
 
 
-def _described(node: Node) -> dict[str, Any]:
+def _as_json(node: Node) -> dict[str, Any]:
     wishes = json.loads((node.folder / "registration.json").read_bytes())
     return {"name": node.name, "labels": wishes["labels"]}
 
@@ -100,7 +100,7 @@ def _described(node: Node) -> dict[str, Any]:
 def serve(path: Path) -> None:
     """Serves until the process is killed."""
     path.unlink(missing_ok=True)
-    with _Server(str(path), _Handler) as server:
+    with _UnixServer(str(path), _NodeHandler) as server:
         path.chmod(0o600)
         server.serve_forever()
 

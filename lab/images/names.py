@@ -13,13 +13,13 @@ PAUSE = "registry.k8s.io/pause:3.10.1"
 AGNHOST = "registry.k8s.io/e2e-test-images/agnhost:2.59"
 
 
-def of_build(program: str, component: Component, version: str | None = None) -> str:
+def built_image_name(program: str, component: Component, version: str | None = None) -> str:
     """The name of a built program's image. Its tag changes with the build, so that pods follow a rebuild."""
     named = version or (component.version if component.version.startswith("v") else "lab")
     return f"{REGISTRY}/{program}:{named}-{key(component)[:8]}"
 
 
-def complete(name: str) -> str:
+def qualified_name(name: str) -> str:
     """A name with the lab's registry where it has none, and the tag `latest` where it has neither tag nor digest."""
     head = name.partition("/")[0]
     if "/" not in name or not ("." in head or ":" in head or head == "localhost"):

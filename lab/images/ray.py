@@ -9,9 +9,9 @@ from lab.build import wheels
 from lab.files import write
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
-from lab.images.names import complete
+from lab.images.names import qualified_name
 from lab.images.python import python_base
-from lab.images.store import on_path
+from lab.images.store import find_program
 
 VERSION = "2.60.0"
 # The Java side, and libraries upon Ray that bring hundreds of files and need more packages to run.
@@ -32,13 +32,13 @@ def ray_image(name: str = "") -> Image:
         write(start, _START, mode=0o755)
     files = {
         **base.files,
-        **with_libraries(on_path("bash", "bash"), "bin/bash"),
-        **with_libraries(on_path("curl", "curl"), "usr/bin/curl"),
-        **_parts(packages, f"usr/local/lib/python{minor}/site-packages"),
+        **with_libraries(find_program("bash", "bash"), "bin/bash"),
+        **with_libraries(find_program("curl", "curl"), "usr/bin/curl"),
+        **_package_files(packages, f"usr/local/lib/python{minor}/site-packages"),
         "usr/local/bin/ray": start,
     }
     links = {path: target for path, target in base.links.items() if path not in files}
-    return replace(base, names=(complete(name or f"ray:{VERSION}"),), files=files, links=links)
+    return replace(base, names=(qualified_name(name or f"ray:{VERSION}"),), files=files, links=links)
 
 
 def probes(path: str, port: int) -> dict[str, object]:
@@ -51,9 +51,9 @@ def probes(path: str, port: int) -> dict[str, object]:
     }
 
 
-HEAD = ("api/gcs_healthz", 8265)
-NODE = ("api/local_raylet_healthz", 52365)
+HEAD_PROBE = ("api/gcs_healthz", 8265)
+NODE_PROBE = ("api/local_raylet_healthz", 52365)
 
 
-def _parts(packages: Path, place: str) -> dict[str, Path]:
+def _package_files(packages: Path, place: str) -> dict[str, Path]:
     return {f"{place}/{each.name}": each for each in sorted(packages.iterdir()) if each.name != "bin"}

@@ -20,29 +20,29 @@ from lab.files import write
 from lab.images import archive
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
-from lab.images.names import AGNHOST, PAUSE, of_build
+from lab.images.names import AGNHOST, PAUSE, built_image_name
 from lab.layout import Node
 from lab.machines import enter
 
 _KEPT = 24 * 3600.0
 
 
-def of_program(component: str, program: str) -> Image:
+def program_image(component: str, program: str) -> Image:
     """The image of one static program, and nothing else in it."""
     files = {f"usr/local/bin/{program}": folder_of(BY_NAME[component]) / program}
-    return Image((of_build(program, BY_NAME[component]),), files, entrypoint=(f"/usr/local/bin/{program}",))
+    return Image((built_image_name(program, BY_NAME[component]),), files, entrypoint=(f"/usr/local/bin/{program}",))
 
 
-def agnhost() -> Image:
+def agnhost_image() -> Image:
     """Upstream's test program with a shell and curl beside it; it is the sandbox's image too."""
     binary = folder_of(BY_NAME["kubernetes"]) / "agnhost"
-    busybox = on_path("busybox", "busybox-static")
+    busybox = find_program("busybox", "busybox-static")
     return Image(
         (AGNHOST, PAUSE),
         {
             "agnhost": binary,
             "bin/busybox": busybox,
-            **with_libraries(on_path("curl", "curl"), "usr/bin/curl"),
+            **with_libraries(find_program("curl", "curl"), "usr/bin/curl"),
         },
         entrypoint=("/agnhost",),
         command=("pause",),
@@ -50,7 +50,7 @@ def agnhost() -> Image:
     )
 
 
-def on_path(program: str, package: str) -> Path:
+def find_program(program: str, package: str) -> Path:
     """A program of this machine. Raises LabError that says which package has it."""
     found = shutil.which(program)
     if found is None:
@@ -58,7 +58,7 @@ def on_path(program: str, package: str) -> Path:
     return Path(found)
 
 
-def archived(image: Image) -> Path:
+def ensure_archive(image: Image) -> Path:
     """The image as a file in the cache, written when its files have changed."""
     digest = hashlib.sha256(
         repr((image.names, image.entrypoint, image.command, image.user, image.links, image.environment)).encode()
@@ -94,15 +94,15 @@ def load(image_file: Path, node: Node) -> None:
 
 def load_everywhere(images: Sequence[Image], nodes: Sequence[Node]) -> list[Path]:
     """Puts images into every node, and remembers them for nodes that are added later. Gives their archives."""
-    files = [archived(image) for image in images]
-    remember(files)
+    files = [ensure_archive(image) for image in images]
+    record_archives(files)
     for node in nodes:
         for file in files:
             load(file, node)
     return files
 
 
-def kept_copy(file: Path) -> Path:
+def copy_into_lab(file: Path) -> Path:
     """A copy of an archive in the lab's folder, under a name that changes with its content."""
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()[:16]
@@ -115,15 +115,15 @@ def kept_copy(file: Path) -> Path:
     return target
 
 
-def remember(files: Sequence[Path]) -> None:
+def record_archives(files: Sequence[Path]) -> None:
     """Notes archives that every node is to have."""
-    known = remembered()
+    known = recorded_archives()
     added = [file for file in files if file not in known]
     if added:
         write(layout.FOLDER / "images", "".join(f"{file}\n" for file in (*known, *added)))
 
 
-def remembered() -> list[Path]:
+def recorded_archives() -> list[Path]:
     """Archives that every node is to have, as far as they still exist."""
     try:
         lines = (layout.FOLDER / "images").read_text().splitlines()
@@ -132,7 +132,7 @@ def remembered() -> list[Path]:
     return [Path(line) for line in lines if Path(line).exists()]
 
 
-def names_on(node: Node) -> list[str]:
+def image_names(node: Node) -> list[str]:
     """Names of the images that a node has."""
     control = folder_of(BY_NAME["containerd"]) / "ctr"
     found = subprocess.run(

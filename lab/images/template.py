@@ -35,8 +35,8 @@ def ensure(files: Sequence[Path], say: Say) -> Path:
         os.utime(target)
         return target
     _folder().mkdir(parents=True, exist_ok=True)
-    base = max(_subsets(wanted), key=lambda each: len(_images(each)), default=None)
-    missing = [file for file in files if base is None or file.name not in _images(base)]
+    base = max(_subsets(wanted), key=lambda each: len(_archive_names(each)), default=None)
+    missing = [file for file in files if base is None or file.name not in _archive_names(base)]
     say(f"preparing a node's disk with {len(files)} images, {len(missing)} of them new")
     with tempfile.TemporaryDirectory(dir=_folder(), prefix=".new-") as workplace:
         disk = Path(workplace) / "disk"
@@ -63,16 +63,16 @@ def clone(template: Path, target: Path) -> None:
         fresh.rename(database)
 
 
-def names(template: Path) -> list[str]:
+def archive_names(template: Path) -> list[str]:
     """File names of the archives whose images the template has."""
-    return sorted(_images(template))
+    return sorted(_archive_names(template))
 
 
 def _folder() -> Path:
     return cache_folder() / "disks"
 
 
-def _images(template: Path) -> set[str]:
+def _archive_names(template: Path) -> set[str]:
     try:
         return set((template / "images").read_text().split())
     except FileNotFoundError:
@@ -80,7 +80,7 @@ def _images(template: Path) -> set[str]:
 
 
 def _subsets(wanted: set[str]) -> list[Path]:
-    return [each for each in _folder().glob("[0-9a-f]*") if _images(each) and _images(each) <= wanted]
+    return [each for each in _folder().glob("[0-9a-f]*") if _archive_names(each) and _archive_names(each) <= wanted]
 
 
 def _import(files: Sequence[Path], root: Path, workplace: Path) -> None:

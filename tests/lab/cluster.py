@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lab import layout
-from lab.api import Refused
+from lab.api import ApiError
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.names import AGNHOST
-from lab.kubectl import Hopeless, apply, delete, get, kubectl, wait
+from lab.kubectl import WaitAborted, apply, delete, get, kubectl, wait
 
 Manifest = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -77,10 +77,10 @@ class Namespace:
             """A webhook may not have this namespace in its copy yet, or start anew after an earlier test's loss of a node."""
             try:
                 apply(json.dumps(manifest))
-            except Refused as error:
+            except ApiError as error:
                 if f'Namespace "{self.name}" not found' in str(error) or "failed calling webhook" in str(error):
                     return str(error)
-                raise Hopeless(str(error)) from None
+                raise WaitAborted(str(error)) from None
             return None
 
         wait(f"an object of {self.name} to be taken", refused, limit=60)

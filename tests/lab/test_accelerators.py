@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab import machines
-from lab.kubectl import get, kubectl, rolled_out
+from lab.kubectl import get, kubectl, wait_for_rollout
 from lab.layout import Node
 from tests.lab.cluster import Manifest, Namespace, phase, until
 from tests.lab.conftest import Up
@@ -241,7 +241,7 @@ def test_holders_outlive_a_kubelet_and_a_driver_that_are_killed(claims: Namespac
     machines.signal_program(node.name, "kubelet", signal.SIGKILL)
     until(lambda: machines.status(node.name)["kubelet"]["restarts"] > restarts, what="the kubelet's restart")
     kubectl("delete", "pods", "--all", "-naccelerators", "--grace-period=0", "--force")
-    rolled_out("accelerators", "daemonset/driver")
+    wait_for_rollout("accelerators", "daemonset/driver")
     until(lambda: _allocatable(node) == "2", limit=60, what="the devices' registration")
     for pod in before:
         until(partial(_reached, claims, pod), limit=60, what="the kubelet's memory of its pods")

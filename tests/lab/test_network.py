@@ -8,7 +8,7 @@ import pytest
 
 from lab import nodes
 from lab.kubectl import get, kubectl
-from lab.network import delay, wires
+from lab.network import delay, netns
 from tests.lab.cluster import Namespace, run_lab, until
 
 pytestmark = pytest.mark.lab
@@ -91,13 +91,13 @@ def test_a_cut_node_is_noticed_and_mended(namespace: Namespace) -> None:
     address = f"{namespace.address('far')}:8080"
     assert namespace.reaches("near", address)
     node = nodes.named("node-2")
-    wires.cut(node)
+    netns.cut(node)
     try:
-        assert wires.is_cut(node)
+        assert netns.is_cut(node)
         assert not namespace.reaches("near", address)
         until(lambda: _ready("node-2") == "Unknown", limit=60, what="NotReady")
     finally:
-        wires.mend(node)
+        netns.mend(node)
     nodes.wait_ready([node])
     assert namespace.reaches("near", address)
 

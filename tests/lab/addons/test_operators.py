@@ -106,8 +106,11 @@ def ray_job(image: str) -> Manifest:
             "entrypoint": "python3 /task/task.py",
             "rayClusterSpec": {
                 "rayVersion": ray.VERSION,
-                "headGroupSpec": {"rayStartParams": start, "template": ray_pod("head", image, ray.probes(*ray.HEAD))},
-                "workerGroupSpecs": [{**workers, "template": ray_pod("worker", image, ray.probes(*ray.NODE))}],
+                "headGroupSpec": {
+                    "rayStartParams": start,
+                    "template": ray_pod("head", image, ray.probes(*ray.HEAD_PROBE)),
+                },
+                "workerGroupSpecs": [{**workers, "template": ray_pod("worker", image, ray.probes(*ray.NODE_PROBE))}],
             },
         },
     }

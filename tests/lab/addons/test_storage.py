@@ -15,7 +15,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images import archive
 from lab.images.names import REGISTRY_HOST
-from lab.images.store import agnhost
+from lab.images.store import agnhost_image
 from lab.kubectl import get
 from tests.lab.cluster import Namespace, phase, until
 from tests.lab.conftest import Up
@@ -55,7 +55,7 @@ def test_an_image_that_was_pushed_is_pulled_by_a_node(up: Up, namespace: Namespa
     up("registry")
     word = secrets.token_hex(8)
     (tmp_path / "word").write_text(word)
-    base = agnhost()
+    base = agnhost_image()
     image = archive.Image(("pushed",), {**base.files, "word": tmp_path / "word"}, ("cat", "/word"), links=base.links)
     archive.save(image, tmp_path / "image.tar")
     tag = secrets.token_hex(4)

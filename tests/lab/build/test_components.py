@@ -30,7 +30,7 @@ def test_every_add_on_has_its_room_and_its_components(name: str) -> None:
 
     addon = catalogue.ADDONS[name]
     assert all(component in BY_NAME for component in addon.components)
-    assert callable(getattr(import_module(f"lab.addons.{addon.room}"), name.replace("-", "_")))
+    assert callable(getattr(import_module(f"lab.addons.{addon.module}"), name.replace("-", "_")))
 
 
 def test_an_unknown_add_on_is_named_with_those_that_there_are() -> None:

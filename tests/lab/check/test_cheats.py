@@ -18,7 +18,8 @@ from pathlib import Path
 import pytest
 
 from lab import layout
-from lab.cheats import catalogue, scene
+from lab.cheats import catalogue
+from lab.cheats.active import active_cheats
 from lab.cheats.catalogue import CHEATS
 from lab.kubectl import get
 from tests.lab.conftest import Up
@@ -35,7 +36,7 @@ _honest: dict[str, str] = {}
 @pytest.fixture(autouse=True)
 def honest_again() -> Iterator[None]:
     yield
-    for name in scene.active():
+    for name in active_cheats():
         catalogue.switch_off(name)
 
 
@@ -84,12 +85,12 @@ def test_a_cheat_does_not_pass_and_the_lab_is_honest_again_afterwards(up: Up, tm
     bring(up, name)
     requirement = CHEATS[name].requirement
     catalogue.switch_on(name)
-    assert scene.active() == [name]
+    assert active_cheats() == [name]
     verdict, cause = outcome(requirement, tmp_path / "cheating")
     assert verdict != "pass", name
     assert cause
     catalogue.switch_off(name)
-    assert scene.active() == []
+    assert active_cheats() == []
     if requirement != "workload_sandboxing" and requirement not in _honest:
         _honest[requirement], cause = outcome(requirement, tmp_path / "honest")
         assert _honest[requirement] == "pass", cause
