@@ -1,7 +1,7 @@
-"""The API server, asked over a connection that stays open.
+"""Requests to the API server over a connection that stays open.
 
-What is asked again and again until something has come would by kubectl cost a process and a tenth of a second of
-processor each time, which is taken from what is waited for.
+The lab polls until an object reaches a state. Each poll by kubectl would start a process and take a tenth of a second
+of processor time from the very programs that the lab waits for.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from lab.errors import LabError
 _DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 _TOO_MANY_REQUESTS = 429
 _RETRY_LIMIT = 10.0
-"""Seconds for an API server that has only just started, and for a definition to be served."""
+"""Seconds to retry while a new API server is busy, and while it does not serve a new definition yet."""
 
 
 class ApiError(LabError):
-    """The API server said no; `status` is HTTP's."""
+    """The API server refused a request; `status` is the HTTP status."""
 
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
@@ -37,7 +37,7 @@ class ApiError(LabError):
 
 @dataclass(frozen=True)
 class ResourceType:
-    """What the API server calls a kind of object, and where it is."""
+    """A resource type of the API server: its names and the path of its objects."""
 
     base: str
     plural: str
@@ -51,7 +51,7 @@ class ResourceType:
         return self.base.removeprefix("/apis/").removeprefix("/api/")
 
     def path(self, namespace: str | None = None, name: str = "") -> str:
-        """The address of one object, or of all; without a namespace of those in all namespaces."""
+        """The path of one object, or of all objects without a name; in all namespaces without a namespace."""
         where = f"/namespaces/{quote(namespace)}" if namespace and self.namespaced else ""
         return f"{self.base}{where}/{self.plural}" + (f"/{quote(name)}" if name else "")
 
@@ -65,7 +65,10 @@ def request(
     limit: float = 60.0,
     **query: object,
 ) -> Any:
-    """The decoded answer (text where it is not JSON). Raises Refused with the server's words, LabError without any."""
+    """Sends a request and returns the decoded answer: JSON, or text where the answer is not JSON.
+
+    Raises ApiError with the server's message, and LabError when the server does not answer.
+    """
     target = f"{path}?{urlencode(query)}" if query else path
     text = None if body is None else json.dumps(body)
     end = time.monotonic() + _RETRY_LIMIT
@@ -83,7 +86,7 @@ def request(
 
 
 def find_resource(word: str) -> ResourceType:
-    """A resource by its plural, singular, short name or kind, with or without ".GROUP". Raises LabError."""
+    """The resource with this plural, singular, short name or kind, with or without ".GROUP". Raises LabError."""
     plain, _, group = word.lower().partition(".")
 
     def fits(each: ResourceType) -> bool:
@@ -96,7 +99,7 @@ def find_resource(word: str) -> ResourceType:
 
 
 def resource_of(manifest: dict[str, Any]) -> ResourceType:
-    """The resource of an object to be, waited for a little: its definition may just have been made."""
+    """The resource of a manifest. Retries for some seconds, as its definition may be new. Then raises LabError."""
     version, kind = manifest["apiVersion"], manifest["kind"]
     end = time.monotonic() + _RETRY_LIMIT
     fresh = False
@@ -126,7 +129,7 @@ def _resources(fresh: bool) -> list[ResourceType]:
 def _discovered(root: str) -> list[ResourceType]:
     status, found = _send("GET", root, None, "application/json", 30, accept=_DISCOVERY)
     if status >= 400:
-        raise ApiError(status, f"the API server does not say what it has: {found}")
+        raise ApiError(status, f"the API server does not list its resources: {found}")
     return [
         ResourceType(
             base="/".join(part for part in (root, group["metadata"].get("name", ""), version["version"]) if part),
@@ -170,7 +173,7 @@ def _send(
             found = _decoded(answer)
         except (OSError, HTTPException) as error:
             connection.close()
-            # A connection of before may have ended unseen; a new one that ends says something.
+            # The server may have closed a kept connection unnoticed. Only the failure of a new connection is an error.
             if kept is not None and not isinstance(error, TimeoutError):
                 continue
             raise LabError(f"the API server does not answer: {error or type(error).__name__}") from None
@@ -189,7 +192,7 @@ def _config() -> str:
     try:
         return layout.KUBECONFIG.read_text()
     except FileNotFoundError:
-        raise LabError("the lab is not up; 'python -m lab up' starts it") from None
+        raise LabError("the lab does not run; 'python -m lab up' starts it") from None
 
 
 def _connection(config: str, limit: float) -> HTTPSConnection:
@@ -199,7 +202,7 @@ def _connection(config: str, limit: float) -> HTTPSConnection:
 
 
 class _Connection(HTTPSConnection):
-    """Closed when nobody holds it any more: that of an ended thread, or of a lab that is gone."""
+    """A connection that closes with its last reference: after its thread ends, or after its lab is gone."""
 
     def __del__(self) -> None:
         self.close()
@@ -211,7 +214,7 @@ def _server_and_tls(config: str) -> tuple[str, ssl.SSLContext]:
     cluster, user = found["clusters"][0]["cluster"], found["users"][0]["user"]
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())
-    with tempfile.NamedTemporaryFile() as file:  # readable for its owner alone
+    with tempfile.NamedTemporaryFile() as file:  # only its owner can read it
         for part in ("client-certificate-data", "client-key-data"):
             file.write(base64.b64decode(user[part]))
         file.flush()

@@ -1,4 +1,4 @@
-"""The cluster as its administrator sees it: by the kubectl that was built with it, directly where it is asked often."""
+"""Access to the cluster as its administrator: through the lab's own kubectl, and directly where the lab polls."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ FIELD_MANAGER = "plimsoll-lab"
 
 
 class WaitAborted(LabError):  # it is a state of the cluster
-    """What is waited for will not come: waiting on would only take time."""
+    """The awaited state cannot come any more, so that `wait` stops at once."""
 
 
 def kubectl(*arguments: str, stdin: str | None = None, limit: float = 60.0) -> str:
-    """Gives what kubectl prints. Raises LabError with its words."""
+    """Runs kubectl and returns its output. Raises LabError with kubectl's message."""
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
-    # Its cache of what the API server offers would otherwise stay behind in the user's home.
+    # By default kubectl leaves its discovery cache in the user's home.
     own = (f"--kubeconfig={layout.KUBECONFIG}", f"--cache-dir={layout.FOLDER / 'kubectl'}")
     return run(program, *own, *arguments, stdin=stdin, limit=limit)
 
 
 def api_problem() -> str | None:
-    """Why the API server is not ready; None when it says that it is."""
+    """The reason why the API server is not ready; None when it is ready."""
     try:
         answer = str(api.request("GET", "/readyz", limit=5))
     except LabError as error:
@@ -43,7 +43,7 @@ def api_problem() -> str | None:
 
 
 def apply(manifest: str, limit: float = 60.0) -> None:
-    """Server-side apply of all documents: the same again changes nothing. Raises LabError with every refusal."""
+    """Server-side apply of all documents; idempotent. Raises LabError with the refusal of each document."""
     refusals: list[ApiError] = []
     for each in parse(manifest):
         metadata = each["metadata"]
@@ -59,19 +59,19 @@ def apply(manifest: str, limit: float = 60.0) -> None:
 
 
 def get(kind: str, name: str = "", *, namespace: str | None = None) -> Any:
-    """An object, or a list's items, as decoded JSON; without a namespace of 'default', with "*" of all."""
+    """One object, or the items of a list, as decoded JSON. The namespace is 'default' unless given; "*" is all."""
     resource = api.find_resource(kind)
     found = api.request("GET", resource.path(None if namespace == "*" else namespace or "default", name))
     named = {"apiVersion": resource.group_version, "kind": resource.kind}
     objects = [{**named, **each} for each in ([found] if name else found["items"])]
     for each in objects:
-        # Who has set which field: longer than the rest, and of no interest here.
+        # The owners of each field: longer than the rest of the object, and unused here.
         each["metadata"].pop("managedFields", None)
     return objects[0] if name else objects
 
 
 def delete(kind: str, name: str = "", *, namespace: str | None = None, grace: int | None = None) -> None:
-    """Asks for the end of an object, or of all in a namespace; `grace` in seconds. One that is gone is no error."""
+    """Deletes an object, or all in a namespace, without waiting; `grace` is in seconds. A missing one is no error."""
     path = api.find_resource(kind).path(namespace or "default", name)
     try:
         api.request("DELETE", path, {} if grace is None else {"gracePeriodSeconds": grace})
@@ -81,15 +81,15 @@ def delete(kind: str, name: str = "", *, namespace: str | None = None, grace: in
 
 
 def render_template(path: Path, **values: str) -> str:
-    """A manifest with its $NAMES replaced. Raises LabError on one that nobody gave."""
+    """The manifest at `path` with its $NAMES replaced. Raises LabError for a $NAME without a value."""
     try:
         return Template(path.read_text()).substitute(values)
     except KeyError as missing:
-        raise LabError(f"{path} wants ${missing.args[0]}, which nothing gives") from None
+        raise LabError(f"{path} needs a value for ${missing.args[0]}, and there is none") from None
 
 
 def wait(what: str, question: Callable[[], str | None], limit: float) -> None:
-    """Asks until `question` gives None. Its last answer, what is still missing, stands in the error after `limit` s."""
+    """Polls until `question` returns None. Raises LabError after `limit` s, with its last answer: what is missing."""
     end = time.monotonic() + limit
     while True:
         try:
@@ -101,14 +101,14 @@ def wait(what: str, question: Callable[[], str | None], limit: float) -> None:
         if answer is None:
             return
         if time.monotonic() > end:
-            raise LabError(f"{what}: not within {limit:.0f} s; {answer}")
+            raise LabError(f"timed out after {limit:.0f} s waiting for {what}; {answer}")
         time.sleep(0.2)
 
 
 def wait_for_rollout(namespace: str, *names: str, limit: float = 120.0) -> None:
-    """Waits for workloads (`deployment/x`, `daemonset/x`, `statefulset/x`) to have all their pods ready.
+    """Waits until workloads (`deployment/x`, `daemonset/x`, `statefulset/x`) have all their pods ready.
 
-    Raises LabError at once, with the pod's own last words, when one of them keeps failing.
+    Raises LabError at once, with the end of the pod's log, when a pod keeps failing.
     """
     for name in names:
         kind, _, short = name.partition("/")
@@ -120,7 +120,7 @@ def wait_for_rollout(namespace: str, *names: str, limit: float = 120.0) -> None:
             selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"]["matchLabels"].items())
             pods = json.loads(kubectl("get", "pods", f"-n{namespace}", f"-l{selector}", "--output=json"))["items"]
             problems = [problem for pod in pods if (problem := _pod_problem(pod))]
-            return "; ".join(problems) or f"{len(pods)} pods, not all of them ready"
+            return "; ".join(problems) or f"{len(pods)} pods exist, and not all are ready"
 
         wait(f"{name} in {namespace}", missing, limit)
 

@@ -1,4 +1,4 @@
-"""`up` brings the lab to what is asked, from whatever state it is in; `down` takes every trace of it away."""
+"""`up` brings the lab from any state to the requested one; `down` removes every trace of it."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ _MANIFESTS = Path(__file__).resolve().parent / "manifests"
 def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
     """Builds what is missing, starts what does not run, and waits until all of it works.
 
-    At least `count` plain nodes and `accelerated` ones with accelerators; nodes that were added before stay.
-    Raises LabError with the part that did not come up.
+    The lab then has at least `count` plain nodes and `accelerated` nodes with accelerators. Nodes that were added
+    before stay. Raises LabError with the part that did not start.
     """
     requirements.check()
     for name in (*CORE, *catalogue.components_of(addons)):
@@ -49,13 +49,13 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         wanted = nodes.existing_and_missing({"plain": count, "accelerated": accelerated})
         for node in wanted:
             nodes.start(node)
-        say(f"control plane and {len(wanted)} nodes started; API server on 127.0.0.1:{port}")
+        say(f"control plane and {len(wanted)} nodes started; the API server is at 127.0.0.1:{port}")
         wait("the API server", api_problem, API_LIMIT)
         apply(_system_manifest())
         for node in wanted:
             nodes.import_images(node)
         nodes.wait_ready(wanted)
-        say(f"nodes Ready: {', '.join(node.name for node in wanted)}")
+        say(f"Ready nodes: {', '.join(node.name for node in wanted)}")
         wait_for_rollout("kube-system", "deployment/coredns")
         if any(node.accelerated for node in wanted):
             accelerators.install(wanted)
@@ -73,7 +73,7 @@ def _system_manifest() -> str:
 
 
 def down(say: Say) -> None:
-    """Ends and removes everything of the lab, found by its name and not by a record, so also after a kill."""
+    """Stops and removes everything that carries the lab's name. It needs no record, so it also works after a kill."""
     requirements.check_rights()
     with _exclusive_lock(say):
         door.close()
@@ -86,7 +86,7 @@ def down(say: Say) -> None:
         for device in _loop_devices():
             succeeds("losetup", "--detach", device)
         _remove_folder()
-    say("the lab is gone")
+    say("the lab is removed")
 
 
 def _machines() -> list[str]:
@@ -111,25 +111,25 @@ def _remove_folder() -> None:
 
 @contextmanager
 def _exclusive_lock(say: Say) -> Iterator[None]:
-    """One `up` or `down` at a time."""
+    """Allows one `up` or `down` at a time."""
     lock = Path("/run") / f"{layout.NAME}.lock"
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another 'up' or 'down' is at work; waiting for it")
+            say("another 'up' or 'down' is running; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def require_running() -> None:
-    """Raises LabError unless the control plane runs."""
+    """Raises LabError when the control plane does not run."""
     if machines.first_process(layout.CONTROL_PLANE) is None:
-        raise LabError("the lab is not up; 'python -m lab up' starts it")
+        raise LabError("the lab does not run; 'python -m lab up' starts it")
 
 
 def add_node(group: str, say: Say) -> Node:
-    """Adds one node of a group and waits until it is Ready."""
+    """Adds a node to a group and waits until it is Ready."""
     with _exclusive_lock(say):
         node = Node(nodes.next_number(), group)
         nodes.start(node)

@@ -1,4 +1,4 @@
-"""An API server full of nodes and pods behind which nothing runs, beside the lab's own: for measuring at size."""
+"""A second API server with many nodes and pods behind which nothing runs, for measurements at size."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SERVE_LIMIT = 120.0
 
 
 def fill(nodes: int, pods: int, namespaces: int, say: Say) -> None:
-    """Starts an API server of its own and gives it these objects in place of what it had.
+    """Starts the second API server and replaces its objects with these.
 
-    They are written where it stores them, in its own encoding. There is no scheduler and no controller, so nothing
+    The objects are written to its etcd in its storage encoding. No scheduler and no controller runs, so nothing
     changes them. Raises LabError when the API server does not serve all of them in the end.
     """
     for name in COMPONENTS:
@@ -50,14 +50,14 @@ def fill(nodes: int, pods: int, namespaces: int, say: Say) -> None:
 
 
 def remove() -> None:
-    """Ends the API server and forgets its objects."""
+    """Stops the API server and removes its objects."""
     close(DOOR)
     machines.stop(INSTANCE.machine)
     subprocess.run(["rm", "-rf", "--", INSTANCE.folder], check=True, timeout=60)
 
 
 def is_there() -> bool:
-    """Whether it runs."""
+    """Whether the second API server runs."""
     return background.is_running(DOOR.name) and machines.first_process(INSTANCE.machine) is not None
 
 
@@ -81,7 +81,7 @@ def _write(nodes: int, pods: int, namespaces: int, say: Say) -> None:
             last = line.strip()
             say(last)
     if running.returncode != 0:
-        raise LabError(f"the objects were not written: {last}")
+        raise LabError(f"writing the objects failed: {last}")
 
 
 def get(path: str, limit: float = 60.0) -> str:
@@ -100,4 +100,4 @@ def get(path: str, limit: float = 60.0) -> str:
 def _unserved(kind: str, wanted: int) -> str | None:
     page = json.loads(get(f"/api/v1/{kind}?limit=1"))
     served = len(page["items"]) + page["metadata"].get("remainingItemCount", 0)
-    return None if served == wanted else f"it serves {served} of {wanted} {kind}"
+    return None if served == wanted else f"the API server serves {served} of {wanted} {kind}"

@@ -1,4 +1,4 @@
-"""The accelerators' driver in the cluster."""
+"""The driver of the accelerators in the cluster."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def manifests() -> list[Manifest]:
 
 
 def install(nodes: list[Node]) -> None:
-    """Applies the driver's manifests, puts its image on the nodes, and waits until each accelerated one counts its own.
+    """Applies the driver and imports its image into the nodes. Waits until each accelerated node reports accelerators.
 
-    Raises LabError that names the first node that does not.
+    Raises LabError with the first node that does not.
     """
     store.load_everywhere([image()], nodes)
     apply(json_list(manifests()))
@@ -42,4 +42,4 @@ def install(nodes: list[Node]) -> None:
 
 def _missing_accelerators(node: str) -> str | None:
     counted = get("node", node).get("status", {}).get("allocatable", {}).get(RESOURCE, "0")
-    return None if int(counted) else f"the kubelet does not count {RESOURCE} yet"
+    return None if int(counted) else f"the kubelet does not report {RESOURCE} yet"

@@ -1,4 +1,4 @@
-"""The add-ons by name, and how one is installed."""
+"""The table of add-ons, and their installation."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _WEBHOOK_LIMIT = 120.0
 
 @dataclass(frozen=True)
 class AddonContent:
-    """What an add-on consists of once its programs are built.
+    """The images and manifests of an add-on whose programs are built.
 
-    `stages` are applied in order: custom resource definitions before objects of them. `ready` are workloads as
-    (namespace, "deployment/name"); `finish` is called once they are ready.
+    `stages` are applied in order, so that custom resource definitions come before their objects. `ready` lists
+    workloads as (namespace, "deployment/name"). `finish` runs after they are ready.
     """
 
     images: Sequence[Image]
@@ -41,55 +41,62 @@ class AddonContent:
 
 @dataclass(frozen=True)
 class Addon:
-    """An add-on: what it is, what is built for it, what it needs, and its room (a module with `prepare`)."""
+    """An entry of the table: summary, components to build, needed add-ons, and the module of its content.
+
+    `module` is a module of this package. A function there, called like the add-on, returns the AddonContent.
+    """
 
     summary: str
     components: tuple[str, ...]
     module: str
     needs: tuple[str, ...] = ()
-    # Not needed, but used where it is installed or asked for together: it comes first, and `prepare` is told.
+    # Add-ons that it uses if they are installed or requested with it. They come first; the function gets their names.
     optional: tuple[str, ...] = ()
-    # Its webhooks refuse other people's objects for as long as it does not run: it comes after all others.
+    # Whether its webhooks refuse objects of others while it does not run. Such an add-on is installed last.
     blocks_others: bool = False
 
 
 ADDONS = {
     "jobset": Addon("groups of jobs that start and fail together", ("jobset",), "gangs"),
-    "kueue": Addon("queues and quotas; admits a gang whole or not at all", ("kueue",), "gangs", blocks_others=True),
+    "kueue": Addon(
+        "queues and quotas; admits a gang completely or not at all", ("kueue",), "gangs", blocks_others=True
+    ),
     "metrics-server": Addon("CPU and memory of pods, for kubectl top and the HPA", ("metrics-server",), "metrics"),
     "prometheus": Addon(
-        "the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator", "prometheus"), "metrics"
+        "the Prometheus operator, and a Prometheus that scrapes every monitor",
+        ("prometheus-operator", "prometheus"),
+        "metrics",
     ),
     "custom-metrics": Addon(
-        "Prometheus' series as custom metrics for the HPA (prometheus-adapter)",
+        "Prometheus series as custom metrics for the HPA (prometheus-adapter)",
         ("prometheus-adapter",),
         "metrics",
         needs=("prometheus",),
     ),
-    "autoscaler": Addon("Karpenter, with real nodes of the accelerated group, 0 to 3", ("karpenter",), "autoscaler"),
-    "keda": Addon("KEDA: workloads to zero and back (ScaledObject)", ("keda",), "scaling"),
+    "autoscaler": Addon("Karpenter, with 0 to 3 real nodes that have accelerators", ("karpenter",), "autoscaler"),
+    "keda": Addon("KEDA: scales workloads to zero and back (ScaledObject)", ("keda",), "scaling"),
     "inference-extension": Addon(
-        "the Gateway API's InferencePool and its endpoint picker, behind Envoy Gateway",
+        "the Gateway API InferencePool and its endpoint picker, behind Envoy Gateway",
         ("inference-extension", "pool-routing"),
         "inference",
         needs=("gateway",),
     ),
     "registry": Addon("an OCI registry that every node pulls from", ("registry",), "storage"),
-    "minio": Addon("S3", ("minio",), "storage"),
+    "minio": Addon("MinIO: S3 object storage", ("minio",), "storage"),
     "trainer": Addon("Kubeflow Trainer: TrainJob", ("trainer",), "operators", needs=("jobset",), blocks_others=True),
-    "kuberay": Addon("the operator of Ray clusters and jobs", ("kuberay",), "operators"),
-    "kserve": Addon("KServe: InferenceService, as plain Deployments", ("kserve",), "serving", optional=("gateway",)),
-    "gvisor": Addon("RuntimeClass gvisor: pods on a kernel in user space", ("gvisor",), "sandbox"),
-    "gatekeeper": Addon("admission by Rego policies", ("gatekeeper",), "policy", blocks_others=True),
-    "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
+    "kuberay": Addon("KubeRay: the operator for Ray clusters and jobs", ("kuberay",), "operators"),
+    "kserve": Addon("KServe: InferenceService as plain Deployments", ("kserve",), "serving", optional=("gateway",)),
+    "gvisor": Addon("RuntimeClass gvisor: pods on a user-space kernel", ("gvisor",), "sandbox"),
+    "gatekeeper": Addon("Gatekeeper: admission by Rego policies", ("gatekeeper",), "policy", blocks_others=True),
+    "gateway": Addon("the Gateway API with Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
 }
 
-# What gangs, traffic, metrics, autoscaling and images need; the rest is built on demand.
+# The add-ons for tests of gangs, traffic, metrics, autoscaling and images. The others are built on demand.
 TESTED = ("jobset", "kueue", "metrics-server", "prometheus", "custom-metrics", "autoscaler", "gateway", "registry")
 
 
 def components_of(names: Sequence[str]) -> list[str]:
-    """What has to be built for add-ons, needed ones included."""
+    """The components to build for add-ons and for the add-ons that they need."""
     return [component for name in _resolve(names) for component in ADDONS[name].components]
 
 
@@ -97,23 +104,23 @@ def _resolve(names: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         if name not in ADDONS:
-            raise LabError(f"there is no add-on '{name}'; there are: {', '.join(ADDONS)}")
+            raise LabError(f"unknown add-on '{name}'; known add-ons: {', '.join(ADDONS)}")
         first = (*ADDONS[name].needs, *(each for each in ADDONS[name].optional if each in names))
         found += [each for each in (*_resolve(first), name) if each not in found]
     return found
 
 
 def images_of(names: Sequence[str]) -> list[Image]:
-    """The images of add-ons whose programs are built, needed ones included."""
+    """The images of built add-ons and of the add-ons that they need."""
     return [image for name in _resolve(names) for image in _content(name).images]
 
 
 def install(names: Sequence[str], say: Say) -> None:
-    """Builds, installs and waits for add-ons. What was installed from the same sources before is only waited for."""
+    """Builds and installs add-ons, and waits for them. It does not apply an add-on again whose sources are the same."""
     wanted = _resolve(names)
     for component in components_of(wanted):
         cache.ensure(BY_NAME[component], say)
-    # Applied all together first: their start-up times overlap. Guards one by one: each would refuse the next.
+    # Ordinary add-ons start together, which saves time. Blocking ones start one by one, as each would refuse the next.
     others = [name for name in wanted if not ADDONS[name].blocks_others]
     for group in (others, *([name] for name in wanted if ADDONS[name].blocks_others)):
         for name in group:
@@ -124,7 +131,7 @@ def install(names: Sequence[str], say: Say) -> None:
 
 
 def wait_for_guards() -> None:
-    """Waits for the guards of earlier calls: one whose node has just come back refuses everybody's objects."""
+    """Waits for installed add-ons that block others. One whose node has just come back refuses all objects."""
     for name in installed():
         if ADDONS[name].blocks_others:
             for namespace, workload in _recorded_workloads(name):
@@ -132,7 +139,7 @@ def wait_for_guards() -> None:
 
 
 def repair(name: str) -> None:
-    """Starts again what of an installed add-on does not run, and waits for it."""
+    """Restarts the parts of an installed add-on that do not run, and waits for them."""
     _wait(_content(name))
 
 
@@ -163,17 +170,17 @@ def _apply(name: str, prepared: AddonContent) -> None:
         return
     for stage in prepared.stages:
         text = json_list(stage)
-        wait(f"{name} to be taken", lambda text=text: _webhook_failure(text), _WEBHOOK_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
+        wait(f"the API server to accept {name}", lambda text=text: _webhook_failure(text), _WEBHOOK_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
     write(mark, noted)
 
 
 def _recorded_workloads(name: str) -> list[tuple[str, str]]:
-    """An installed add-on's workloads, as noted when it was applied: to find them in upstream's files takes seconds."""
+    """The workloads of an installed add-on, from its record. Finding them in upstream's files would take seconds."""
     return [(namespace, workload) for namespace, workload in json.loads((_folder() / name).read_text())["ready"]]
 
 
 def _webhook_failure(text: str) -> str | None:
-    """What stands in the way for the moment: a guard of an earlier `up` that is not back yet refuses everything."""
+    """A temporary refusal by a webhook: a blocking add-on of an earlier `up` refuses everything until it runs."""
     try:
         apply(text, limit=180)
     except LabError as error:
@@ -184,7 +191,7 @@ def _webhook_failure(text: str) -> str | None:
 
 
 def installed() -> list[str]:
-    """Names of the add-ons that have been applied."""
+    """The names of the installed add-ons."""
     return sorted(path.name for path in _folder().glob("*")) if _folder().is_dir() else []
 
 

@@ -1,4 +1,4 @@
-"""JobSet and Kueue: groups of jobs, and their admission whole or not at all."""
+"""JobSet and Kueue: groups of jobs, and their admission as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ QUEUE = "lab"
 
 
 def jobset() -> AddonContent:
-    """JobSet as upstream's default configuration has it."""
+    """JobSet in upstream's default configuration."""
     return _controller(
         "jobset", "jobset-system", "jobset-controller-manager", "jobset-validating-webhook-configuration"
     )
 
 
 def kueue() -> AddonContent:
-    """Kueue as upstream's default configuration has it, with plain pods among what it queues."""
+    """Kueue in upstream's default configuration, extended to queue plain pods."""
     prepared = _controller(
         "kueue", "kueue-system", "kueue-controller-manager", "kueue-validating-webhook-configuration"
     )
@@ -44,7 +44,7 @@ def kueue() -> AddonContent:
 
 
 def _cluster_queue(count: int) -> list[upstream.Manifest]:
-    """One queue for all namespaces, with what the nodes have at the time: without it nothing would be admitted."""
+    """A queue for all namespaces with the capacity of the present nodes. Without a queue Kueue admits nothing."""
     quotas = {"cpu": count * (os.cpu_count() or 1), "memory": f"{count * 4}Gi", "plimsoll.dev/accelerator": count * 2}
     flavor = {"name": QUEUE, "resources": [{"name": name, "nominalQuota": quota} for name, quota in quotas.items()]}
     groups = [{"coveredResources": list(quotas), "flavors": [flavor]}]
@@ -68,7 +68,7 @@ def _controller(component: str, namespace: str, deployment: str, webhook: str) -
         user="65532:65532",
     )
     manifests = upstream.with_image(upstream.render_kustomization(component, "config/default"), image.names[0])
-    # Two requests a second from a lab's few objects need no reserved half core.
+    # The few objects of a lab cause two requests a second, which need no reserved half core.
     upstream.each_container(upstream.with_fast_readiness(manifests), lambda container: container.pop("resources", None))
     definitions = [each for each in manifests if each["kind"] in ("CustomResourceDefinition", "Namespace")]
     rest = [each for each in manifests if each["kind"] not in ("CustomResourceDefinition", "Namespace")]

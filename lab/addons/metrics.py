@@ -1,4 +1,4 @@
-"""Resource metrics, Prometheus and custom metrics."""
+"""The add-ons for resource metrics, Prometheus and custom metrics."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOBODY = "65534:65534"
 
 
 def metrics_server() -> AddonContent:
-    """metrics-server, which checks the kubelets' certificates against the cluster's authority."""
+    """metrics-server, configured to check the kubelets' certificates against the cluster's authority."""
     image = _image("metrics-server", "metrics-server")
     manifests = upstream.with_image(upstream.render_kustomization("metrics-server", "manifests/base"), image.names[0])
     spec = upstream.find(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
@@ -39,7 +39,7 @@ def metrics_server() -> AddonContent:
 
 
 def prometheus() -> AddonContent:
-    """The operator, and a Prometheus that follows every ServiceMonitor, PodMonitor and scrape annotation."""
+    """The operator, and a Prometheus that uses every ServiceMonitor, PodMonitor and scrape annotation."""
     operator = _image("prometheus-operator", "prometheus-operator")
     reloader = _image("prometheus-operator", "prometheus-config-reloader")
     server = _image("prometheus", "prometheus", tag=_prometheus_version())
@@ -127,8 +127,8 @@ def _prometheus_manifests(image: str) -> list[upstream.Manifest]:
     ]
 
 
-# The operator's own arguments and an interval: its reloader watches a file that the kubelet replaces, so it sees the
-# first change only and then looks every three minutes (prometheus-operator/prometheus-operator#7366).
+# The operator's own arguments plus an interval. Its reloader watches a file that the kubelet replaces. So it sees only
+# the first change, and then looks every three minutes (prometheus-operator/prometheus-operator#7366).
 _RELOADER = (
     "--listen-address=:8080",
     "--reload-url=http://localhost:9090/-/reload",
@@ -139,7 +139,7 @@ _RELOADER = (
 )
 
 
-# The old convention, still what many workloads carry: pods that ask to be scraped by an annotation.
+# The old convention, which many workloads still use: pods ask to be scraped by an annotation.
 _ANNOTATED_PODS = """\
 - job_name: annotated-pods
   kubernetes_sd_configs: [{role: pod}]
@@ -166,15 +166,15 @@ def _wait_for_prometheus() -> None:
         get("statefulset", "prometheus-lab", namespace=NAMESPACE)
         return None
 
-    wait("the operator to make Prometheus", missing, 60)
+    wait("the operator to create Prometheus", missing, 60)
     wait_for_rollout(NAMESPACE, "statefulset/prometheus-lab")
 
 
 def custom_metrics() -> AddonContent:
-    """prometheus-adapter: every series with a namespace and a pod is a custom metric of that pod."""
+    """prometheus-adapter. Every series with a namespace and a pod becomes a custom metric of that pod."""
     image = _image("prometheus-adapter", "prometheus-adapter")
     manifests = upstream.read_files("prometheus-adapter", "deploy/manifests/*.yaml")
-    # Resource metrics are metrics-server's; the policy would let in nobody but an ingress that is not here.
+    # metrics-server serves resource metrics. The policy would admit only an ingress that the lab does not have.
     unwanted = {("APIService", "v1beta1.metrics.k8s.io"), ("NetworkPolicy", "prometheus-adapter")}
     manifests = [each for each in manifests if (each["kind"], each["metadata"]["name"]) not in unwanted]
     upstream.with_image(manifests, image.names[0])
@@ -232,7 +232,7 @@ def _wait_for_api(path: str, what: str) -> None:
 
 
 def _prometheus_version() -> str:
-    """The release v3.5.0 is the module v0.305.0: Go would want another path for a module of version 3."""
+    """The release version: release v3.5.0 is module v0.305.0, as Go requires another path for a module of version 3."""
     _, minor, patch = BY_NAME["prometheus"].version.split(".")
     return f"v{int(minor) // 100}.{int(minor) % 100}.{patch}"
 

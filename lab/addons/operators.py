@@ -1,4 +1,4 @@
-"""Operators for training: Kubeflow Trainer and KubeRay."""
+"""The training operators Kubeflow Trainer and KubeRay."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOBODY = "65532:65532"
 
 
 def trainer() -> AddonContent:
-    """Kubeflow Trainer over the add-on JobSet, without upstream's runtimes: their images cannot be built here."""
+    """Kubeflow Trainer on the add-on JobSet. Upstream's runtimes are left out, as the lab cannot build their images."""
     namespace = "kubeflow-system"
     parts = ("crds", "manager", "rbac", "webhook")
     manifests = upstream.render_kustomization(
@@ -31,10 +31,10 @@ def trainer() -> AddonContent:
 
 
 def _wait_for_trainer() -> None:
-    """Waits for the trainer's webhook, and has Kueue take note of the trainer.
+    """Waits for the trainer's webhook, and restarts a Kueue that is older than the trainer.
 
-    A Kueue that was there first has a webhook for the trainer's jobs and none of its runtimes: it refuses every job
-    until it has looked again, which it does after minutes, or until it is started anew.
+    A Kueue that started first has a webhook for the trainer's jobs and does not know its runtimes. It refuses every job
+    until it looks for them again, after minutes, or until it restarts.
     """
     wait_for_ca_bundle("trainer", "validator.trainer.kubeflow.org")
     if _kueue_started_earlier():
@@ -58,7 +58,7 @@ _TRAIN_JOB_WITHOUT_RUNTIME = {
 
 
 def kuberay() -> AddonContent:
-    """KubeRay as upstream's default configuration has it."""
+    """KubeRay in upstream's default configuration."""
     namespace = "kuberay-system"
     manifests = upstream.render_kustomization("kuberay", "config/default", namespace=namespace)
     return _operator("kuberay", namespace, "kuberay-operator", manifests)

@@ -1,4 +1,4 @@
-"""Gatekeeper: admission by policies written in Rego."""
+"""Gatekeeper: admission by policies in Rego."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PROGRAMS = ("gatekeeper-audit", "gatekeeper-controller-manager")
 
 
 def gatekeeper() -> AddonContent:
-    """Gatekeeper as upstream's plain manifest has it, with one replica."""
+    """Gatekeeper from upstream's plain manifest, with one replica."""
     component = BY_NAME["gatekeeper"]
     binary = folder_of(component) / "gatekeeper"
     image = Image(

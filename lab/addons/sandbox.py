@@ -1,4 +1,4 @@
-"""gVisor: every node knows its runtime; the add-on builds it and names it as a RuntimeClass."""
+"""gVisor. Every node's containerd is configured for it; the add-on builds it and creates its RuntimeClass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""KEDA: workloads to zero and back, by what it asks of others."""
+"""KEDA: scales workloads to zero and back by the metrics of other systems."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NOBODY = "65532:65532"
 
 
 def keda() -> AddonContent:
-    """Operator and metrics adapter as upstream's minimal configuration has them, without its admission webhooks."""
+    """Operator and metrics adapter in upstream's minimal configuration, without KEDA's admission webhooks."""
     operator, adapter = _image("keda"), _image("keda-adapter")
     manifests = upstream.render_kustomization("keda", "config/minimal")
     images = {"keda-operator": operator.names[0], "keda-metrics-apiserver": adapter.names[0]}
@@ -39,7 +39,7 @@ def _image(program: str) -> Image:
 
 
 def _wait_for_external_metrics() -> None:
-    """Waits until autoscalers can ask: the adapter starts with the certificate that the operator makes."""
+    """Waits until autoscalers get answers. The adapter starts only after the operator has made its certificate."""
 
     def missing() -> str | None:
         kubectl("get", "--raw", "/apis/external.metrics.k8s.io/v1beta1")

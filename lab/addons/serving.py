@@ -1,4 +1,4 @@
-"""KServe: models as objects, served by plain Deployments."""
+"""KServe: models as Kubernetes objects, served by plain Deployments."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lab.images.archive import Image
 from lab.images.names import built_image_name
 
 NAMESPACE = "kserve"
-# A name in this domain is what a client says in its Host header; nobody resolves it.
+# Clients send a name in this domain in their Host header. Nothing resolves it.
 DOMAIN = "kserve.lab.plimsoll.dev"
 _MANAGER = "kserve-controller-manager"
 _WEBHOOK_SERVICE = "kserve-webhook-server-service"
 _WEBHOOK_SECRET = "kserve-webhook-server-cert"
 _CERTIFICATE_GROUP = "cert-manager.io"
-# Upstream's default configuration holds four programs. This is the first; the others keep models on nodes and serve
-# language models in parts, and what belongs to them would be objects that nobody minds.
+# Upstream's default configuration contains four programs. The lab installs the first. The others keep models on nodes
+# and serve language models in parts. Their objects are left out, as nothing would handle them.
 _OTHER_PROGRAMS = (
     "localmodel",
     "llmisvc",
@@ -32,7 +32,7 @@ _OTHER_PROGRAMS = (
     "inferencemodels",
     "kserve-config-llm",
 )
-# Of the sidecar that stands before the manager's metrics upstream, an image that is not built here.
+# Upstream's sidecar in front of the manager's metrics. The lab does not build its image.
 _SIDECAR = "kube-rbac-proxy"
 _SIDECAR_OBJECTS = (
     "kserve-proxy-role",
@@ -49,9 +49,10 @@ _EMPTY_INFERENCE_SERVICE = {
 
 
 def kserve(used: frozenset[str] = frozenset()) -> AddonContent:
-    """KServe's manager as upstream's default configuration has it: without Knative, Istio and cert-manager.
+    """KServe's manager from upstream's default configuration, without Knative, Istio and cert-manager.
 
-    Its services are reached from outside by a Gateway where the add-on `gateway` is there, and else inside alone.
+    `used` are the installed optional add-ons. With `gateway` a Gateway exposes the services; else they are reachable
+    only inside the cluster.
     """
     component = BY_NAME["kserve"]
     binary = folder_of(component) / "kserve"
@@ -109,7 +110,7 @@ def _configure(manifests: list[upstream.Manifest], exposed: bool) -> None:
     (container,) = template["spec"]["containers"]
     container.pop("resources")
     upstream.with_fast_readiness(manifests)
-    # It reads its settings when it starts: with others it has to start again.
+    # The manager reads its settings only at its start, so a change must restart it.
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
     template["metadata"]["annotations"]["plimsoll.dev/settings"] = digest
 
@@ -119,7 +120,7 @@ def _merge_setting(settings: dict[str, str], key: str, values: upstream.Manifest
 
 
 def _add_certificate(manifests: list[upstream.Manifest]) -> None:
-    """Gives the webhooks a certificate of the cluster's authority: it is there before the pod that serves with it."""
+    """Gives the webhooks a certificate from the cluster's authority. It exists before the pod that uses it starts."""
     identity = identities.service_identity(
         "kserve-webhook", f"{_WEBHOOK_SERVICE}.{NAMESPACE}.svc", f"{_WEBHOOK_SERVICE}.{NAMESPACE}"
     )

@@ -1,4 +1,4 @@
-"""Where things are kept: an OCI registry and S3."""
+"""The add-ons for storage: an OCI registry and S3."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SERVER = {
 
 
 def registry() -> AddonContent:
-    """A registry over TLS at a fixed cluster address, known to every node as `registry.lab.plimsoll.dev`."""
+    """A registry with TLS at a fixed cluster address. Every node knows it as `registry.lab.plimsoll.dev`."""
     image = _image("registry")
     identity = identities.service_identity(
         "registry", str(layout.REGISTRY_ADDRESS), REGISTRY_HOST, "registry.registry.svc", "localhost", "127.0.0.1"
@@ -41,7 +41,7 @@ def registry() -> AddonContent:
         "REGISTRY_HTTP_ADDR": f":{layout.REGISTRY_PORT}",
         "REGISTRY_HTTP_TLS_CERTIFICATE": "/identity/tls.crt",
         "REGISTRY_HTTP_TLS_KEY": "/identity/tls.key",
-        # Its instances would share this; without one it makes a new one at every start and warns.
+        # A secret that replicas would share. Without it the registry makes a new one at every start and warns.
         "REGISTRY_HTTP_SECRET": _secret("registry"),
     }
     container = {
@@ -62,7 +62,7 @@ def registry() -> AddonContent:
 
 
 def _discovery_objects() -> list[Manifest]:
-    """Where the registry is, as tools look for it (KEP-1755), and what plimsoll builds images upon: there is no hub."""
+    """The registry's address for tools (KEP-1755), and a base image for plimsoll, as the lab has no public registry."""
     hosting = {
         "hostFromContainerRuntime": REGISTRY_HOST,
         "hostFromClusterNetwork": f"registry.registry.svc:{layout.REGISTRY_PORT}",
@@ -80,7 +80,7 @@ _REGISTRY_SETTINGS = "version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {r
 
 
 def minio() -> AddonContent:
-    """MinIO at `http://minio.minio.svc:9000`; its keys are in the Secret `minio/keys`, as S3 clients name them."""
+    """MinIO at `http://minio.minio.svc:9000`. The Secret `minio/keys` has its keys under the names of S3 clients."""
     keys = {"AWS_ACCESS_KEY_ID": "lab", "AWS_SECRET_ACCESS_KEY": _secret("minio")}
     names = {"MINIO_ROOT_USER": "AWS_ACCESS_KEY_ID", "MINIO_ROOT_PASSWORD": "AWS_SECRET_ACCESS_KEY"}
     container = {
@@ -108,7 +108,7 @@ def _server(
     objects: list[Manifest],
     address: str | None = None,
 ) -> AddonContent:
-    """One server in a namespace of its name. What it keeps lies on its node and goes with the lab."""
+    """A server in a namespace of the same name. Its data is in an emptyDir on its node and ends with the lab."""
     volumes = [{"name": "data", "emptyDir": {}}, *({"name": key, **source} for key, (source, _) in mounts.items())]
     places = [{"name": "data", "mountPath": "/data"}]
     for key, (source, path) in mounts.items():
@@ -140,7 +140,7 @@ def _object(kind: str, name: str, namespace: str, version: str = "v1", **fields:
 
 
 def _secret(name: str) -> str:
-    """A random word that stays the same for as long as the lab is there."""
+    """A random secret that stays the same while the lab exists."""
     path = layout.FOLDER / "secrets" / name
     if not path.exists():
         write(path, secrets.token_hex(20), mode=0o600)

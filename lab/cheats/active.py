@@ -1,4 +1,4 @@
-"""What one cheat has changed, kept on disk before it is changed."""
+"""The changes of one cheat, recorded on disk before the cheat makes them."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _ROLLOUT_LIMIT = 120.0
 
 
 def active_cheats() -> list[str]:
-    """Names of the cheats that are on, also in part."""
+    """The names of the cheats that are switched on, completely or in part."""
     return sorted(path.name for path in _FOLDER.glob("*")) if _FOLDER.is_dir() else []
 
 
 class ActiveCheat:
-    """The lab as one cheat leaves it."""
+    """A cheat that is switched on: its changes to the lab, and the record that undoes them."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = _FOLDER / name
 
     def has_started(self) -> bool:
-        """Whether anything may have been changed."""
+        """Whether the cheat may have changed anything."""
         return self.folder.is_dir()
 
     def create(self, *manifests: Manifest) -> None:
-        """Make objects, which `undo` deletes."""
+        """Creates objects, which `undo` deletes."""
         for each in manifests:
             metadata = each["metadata"]
             metadata["labels"] = {**metadata.get("labels", {}), LABEL: self.name}
@@ -49,13 +49,13 @@ class ActiveCheat:
             apply(json.dumps(each))
 
     def patch(self, kind: str, name: str, patch: Any, namespace: str = "", how: str = "merge") -> None:
-        """Patch an object as it was found, which `undo` brings back."""
+        """Saves an object and patches it. `undo` restores the saved object."""
         self.save(kind, name, namespace)
         where = [f"-n{namespace}"] if namespace else []
         kubectl("patch", kind, name, *where, f"--type={how}", f"--patch={json.dumps(patch)}")
 
     def save(self, kind: str, name: str, namespace: str = "") -> None:
-        """Remember an object as it is, for `undo`."""
+        """Records an object as it is now, for `undo`."""
         found = get(kind, name, namespace=namespace or None)
         for key in ("resourceVersion", "uid", "generation", "managedFields", "creationTimestamp"):
             found["metadata"].pop(key, None)
@@ -63,7 +63,7 @@ class ActiveCheat:
         self._append("kept", [kind, name, namespace, found])
 
     def start_process(self, module: str, *arguments: str, node: str = "") -> None:
-        """Start a module of this package as a process: in the control plane's network, or on a node."""
+        """Starts a module of this package as a process, in the control plane's network or on a node."""
         count = len(list(self.folder.glob("process-*")))
         process = f"cheat-{self.name}-{count}"
         write(self.folder / f"process-{count}", process)
@@ -74,16 +74,16 @@ class ActiveCheat:
         background.start(process, [*place, *environment, *command])
 
     def stop_processes(self) -> None:
-        """End what `run` started."""
+        """Stops the processes that `start_process` started."""
         for path in self.folder.glob("process-*"):
             background.stop(path.read_text())
 
     def undo(self) -> None:
-        """Delete what was made, bring back what was changed, and wait for workloads among it."""
+        """Deletes created objects, restores saved ones, and waits for the rollout of restored workloads."""
         for kind, name, namespace in reversed(self._read("made")):
             where = [f"-n{namespace}"] if namespace else []
             kubectl("delete", kind, name, *where, "--ignore-not-found", "--wait=true", "--timeout=60s", limit=70)
-        # The first that was kept of an object is how it was.
+        # The first record of an object is its original state.
         firsts = {tuple(each[:3]): each[3] for each in reversed(self._read("kept"))}
         for manifest in firsts.values():
             _replace(manifest)
@@ -92,7 +92,7 @@ class ActiveCheat:
                 wait_for_rollout(namespace, f"{kind}/{name}", limit=_ROLLOUT_LIMIT)
 
     def delete_record(self) -> None:
-        """Nothing of it is left."""
+        """Deletes the record, after everything is undone."""
         shutil.rmtree(self.folder)
 
     def _append(self, name: str, entry: list[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Admission policies as cheats make them: they hold in the namespaces of checks only."""
+"""Admission policies for cheats. They apply only in the namespaces of checks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _GANGS = "has(object.metadata.labels) && 'plimsoll.dev/gang' in object.metadata.
 
 
 def suspend_jobs(cheat: ActiveCheat) -> None:
-    """No Job of a check ever runs."""
+    """Suspends every Job of a check, so that none runs."""
     suspend = '[JSONPatch{op: "add", path: "/spec/suspend", value: true}]'
     mutate(cheat, [("batch", "jobs")], suspend, conditions=("has(object.spec.template)",), suffix="jobs")
 
 
 def hold_native_gangs(cheat: ActiveCheat) -> None:
-    """Pods of Kubernetes' own gangs get a gate that nobody opens."""
+    """Adds a scheduling gate that nothing removes to the pods of native gangs."""
     gate = '[JSONPatch{op: "add", path: "/spec/schedulingGates", value: [{"name": "plimsoll.dev/held"}]}]'
     mutate(cheat, [("", "pods")], gate, conditions=(_GANGS, "has(object.spec.schedulingGroup)"), suffix="pods")
 
 
 def deny(cheat: ActiveCheat, kinds: list[tuple[str, str]], expression: str, message: str) -> None:
-    """What does not fit `expression` (CEL) is refused in the words of `message`, CEL too."""
+    """Denies objects for which the CEL `expression` is false, with the message of the CEL expression `message`."""
     name = f"cheat-{cheat.name}"
     validation = {"expression": expression, "messageExpression": message, "reason": "Forbidden"}
     spec = {"matchConstraints": _rules(kinds), "validations": [validation], "failurePolicy": "Fail"}
@@ -33,13 +33,13 @@ def deny(cheat: ActiveCheat, kinds: list[tuple[str, str]], expression: str, mess
     cheat.create(
         _object("ValidatingAdmissionPolicy", name, spec), _object("ValidatingAdmissionPolicyBinding", name, bind)
     )
-    wait("the policy to be read", lambda: _not_observed("validatingadmissionpolicy", name), 30)
+    wait("the API server to observe the policy", lambda: _not_observed("validatingadmissionpolicy", name), 30)
 
 
 def mutate(
     cheat: ActiveCheat, kinds: list[tuple[str, str]], patch: str, conditions: tuple[str, ...] = (), suffix: str = "all"
 ) -> None:
-    """What all conditions fit is changed by `patch`, an expression in CEL that gives JSON patches."""
+    """Changes objects that meet all conditions by `patch`, a CEL expression that returns JSON patches."""
     name = f"cheat-{cheat.name}-{suffix}"
     spec = {
         "matchConstraints": _rules(kinds),
@@ -57,7 +57,7 @@ def mutate(
 def _not_observed(kind: str, name: str) -> str | None:
     found = get(kind, name)
     seen = found.get("status", {}).get("observedGeneration", 0)
-    return None if seen >= found["metadata"]["generation"] else "it is not"
+    return None if seen >= found["metadata"]["generation"] else "it has not observed the policy"
 
 
 def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
         {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
         for group, resource in kinds
     ]
-    # The lab's own must go on working.
+    # The lab's own objects must keep working.
     chosen = {"matchExpressions": [{"key": "plimsoll.dev/check", "operator": "Exists"}]}
     return {"resourceRules": rules, "namespaceSelector": chosen}
 

@@ -1,4 +1,4 @@
-"""A runtime that gives out devices otherwise than it is told: a wrapper in front of runc on every accelerated node."""
+"""A wrapper of runc on every accelerated node. It gives containers other devices than they were allocated."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _TWINS = 4
 
 
 def on(cheat: ActiveCheat) -> None:
-    """Puts the wrapper over runc in each node's own view of the disk; containers that run already stay as they are."""
+    """Mounts the wrapper over runc, visible only on the node. Containers that already run do not change."""
     runc = _runc()
     cheat.folder.mkdir(parents=True, exist_ok=True)
-    # The wrapper needs the real one under another name.
+    # The wrapper needs the real runc under another name.
     shutil.copy2(runc, cheat.folder / "runc")
     for node in _accelerated():
         loops = _attach_twins(node) if cheat.name == "twin-devices" else []
@@ -37,7 +37,7 @@ def on(cheat: ActiveCheat) -> None:
 
 
 def off(cheat: ActiveCheat) -> None:
-    """Takes it away; a node that was started again meanwhile has lost it already."""
+    """Unmounts the wrapper. A node that restarted meanwhile has already lost it."""
     runc = str(_runc())
     for node in _accelerated():
         while succeeds(*machines.enter(node.name, "umount", runc)):
@@ -49,7 +49,7 @@ def off(cheat: ActiveCheat) -> None:
 def _runc() -> Path:
     found = shutil.which("runc")
     if found is None:
-        raise LabError("there is no 'runc' on PATH")
+        raise LabError("program 'runc' is not on PATH (Debian: apt-get install runc)")
     return Path(found)
 
 
@@ -61,7 +61,7 @@ def _accelerated() -> list[Node]:
 
 
 def _twin_file(node: Node) -> Path:
-    """The one device that everybody gets, by another name, so that its own loop device is not among the twins."""
+    """Another name of the one shared device, so that its original loop device is not one of the twins."""
     return devices.folder(node) / "twin.memory"
 
 

@@ -1,4 +1,4 @@
-"""Schedulers of gangs that are none: a process beside them, or a quota."""
+"""Fake gang scheduling: processes that stop queues, limit pods by a quota, or bind single pods."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _KUEUE = "/apis/kueue.x-k8s.io/v1beta1"
 
 
 def on(cheat: ActiveCheat) -> None:
-    """Starts the process of the scene's name."""
+    """Starts the process of the cheat."""
     if cheat.name == "blocked-gang":
-        # Kubernetes' own scheduler would do it honestly: its gangs never start.
+        # Kubernetes' own scheduler would admit gangs honestly, so its gangs must never start.
         admission.hold_native_gangs(cheat)
     cheat.start_process("gangs", cheat.name)
 
 
 def _stop_busy_queues(client: AdminClient) -> None:
-    """Stops a queue as soon as a second gang stands in it, and starts it when there is one again."""
+    """Stops a queue while it has more than one gang, and starts it again when it has one."""
     for queue in client.items(f"{_KUEUE}/clusterqueues"):
         name = queue["metadata"]["name"]
         if not name.startswith("plimsoll-"):
@@ -38,7 +38,7 @@ def _finished(workload: dict[str, Any]) -> bool:
 
 
 def _limit_pods(client: AdminClient) -> None:
-    """A quota of two running pods in every namespace of a check."""
+    """Creates a quota in every namespace of a check, so that at most two pods run."""
     for namespace in client.items("/api/v1/namespaces?labelSelector=plimsoll.dev/check"):
         place = f"/api/v1/namespaces/{namespace['metadata']['name']}/resourcequotas"
         if not client.items(place):
@@ -47,7 +47,7 @@ def _limit_pods(client: AdminClient) -> None:
 
 
 def _bind_one_pod(client: AdminClient) -> None:
-    """More quota than there is capacity, and a hand that binds one pod of each native gang that waits."""
+    """Raises Kueue's quota above the capacity, and binds one pod of each waiting native gang to a node."""
     for queue in client.items(f"{_KUEUE}/clusterqueues"):
         flavor = queue["spec"]["resourceGroups"][0]["flavors"][0]
         name = queue["metadata"]["name"]

@@ -1,4 +1,4 @@
-"""A gateway in name only, in the place of Envoy Gateway: a controller that writes conditions, and a server at most."""
+"""A fake gateway in place of Envoy Gateway: a controller that writes conditions, and at most a server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PORT = 80
 
 
 def on(cheat: ActiveCheat) -> None:
-    """Ends the real controller and starts ours."""
+    """Stops the real controller and starts the fake one."""
     cheat.patch("deployment", _CONTROLLER, {"spec": {"replicas": 0}}, _NAMESPACE)
     wait_for_rollout(_NAMESPACE, f"deployment/{_CONTROLLER}")
     cheat.start_process("gateways", cheat.name)
@@ -35,13 +35,13 @@ def _conditions(generation: int, *kinds: str) -> list[dict[str, Any]]:
 
 
 class _RouteTable:
-    """The rules of the newest route, with the addresses of their backends."""
+    """The rules of the last route in the list, with the addresses of their backends."""
 
     def __init__(self) -> None:
         self.rules: list[dict[str, Any]] = []
 
     def refresh(self, client: AdminClient) -> None:
-        """Calls everything good, and reads what there is."""
+        """Marks all gateways and routes as accepted, and reads the routes."""
         for gateway in client.items(f"{_API}/gateways"):
             if gateway["spec"]["gatewayClassName"] == _CLASS:
                 address = {"type": "IPAddress", "value": str(layout.CONTROL_PLANE_ADDRESS)}
@@ -66,7 +66,7 @@ class _RouteTable:
         return {"match": (rule.get("matches") or [{}])[0], "backends": backends}
 
     def choose_backend(self, path: str, headers: Any) -> tuple[str, int, str] | None:
-        """The backend of a request: the first rule that matches, headers before paths before the rest."""
+        """The backend for a request, from the best matching rule: most headers first, then the longest path."""
 
         def fits(match: dict[str, Any]) -> bool:
             wanted = all(headers.get(each["name"]) == each["value"] for each in match.get("headers", []))
@@ -99,7 +99,7 @@ def _backend_address(client: AdminClient, namespace: str, service: str, port: in
 def _handler(routes: _RouteTable, *, alone: bool) -> type[BaseHTTPRequestHandler]:
     class GatewayHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Answers as the backend would, or with what it has answered, whole."""
+            """Answers itself in the backend's name, or passes on the backend's complete answer."""
             backend = routes.choose_backend(self.path, self.headers)
             if backend is None or not backend[2]:
                 self._answer(500, b"")

@@ -1,4 +1,4 @@
-"""An autoscaler whose nodes are objects only, or never go."""
+"""An autoscaler whose nodes are objects only, or are never removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AUTOSCALER = "autoscaler"
 
 
 def on(cheat: ActiveCheat) -> None:
-    """Karpenter with a pool that never shrinks; or ends it, and starts what makes objects instead."""
+    """Stops Karpenter's pool from shrinking, or stops Karpenter and starts a process that creates node objects."""
     if cheat.name == "staying-nodes":
         cheat.patch("nodepool", "accelerated", {"spec": {"disruption": {"consolidateAfter": "Never"}}})
         return
@@ -28,7 +28,7 @@ def on(cheat: ActiveCheat) -> None:
 
 
 def off(cheat: ActiveCheat) -> None:
-    """Takes the objects away and brings Karpenter back."""
+    """Deletes the node objects and starts Karpenter again."""
     if cheat.name != "staying-nodes":
         kubectl("delete", "nodes", f"-l{LABEL}", "--wait=false")
     catalogue.repair(_AUTOSCALER)

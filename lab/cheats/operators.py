@@ -1,4 +1,4 @@
-"""JobSet with a webhook that is not its own, or with a controller that does not do its work."""
+"""JobSet with a webhook that is not its own, or with a controller that does not work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _API = "/apis/jobset.x-k8s.io/v1alpha2"
 
 
 def on(cheat: ActiveCheat) -> None:
-    """What the scene's name says."""
+    """Makes the changes of the cheat."""
     {
         "dead-webhook": silence_webhook,
         "other-engine": _other_engine,
@@ -36,7 +36,7 @@ def on(cheat: ActiveCheat) -> None:
 
 
 def silence_webhook(cheat: ActiveCheat) -> None:
-    """The operator's webhook leads to a service that there is not, and nobody minds."""
+    """Points the operator's webhook to a service that does not exist, and ignores its failures."""
     found = get("validatingwebhookconfiguration", _CONFIGURATION)
     for hook in found["webhooks"]:
         hook["failurePolicy"] = "Ignore"
@@ -45,7 +45,7 @@ def silence_webhook(cheat: ActiveCheat) -> None:
 
 
 def _other_engine(cheat: ActiveCheat) -> None:
-    """A program on the control plane refuses as the operator would, behind its service and with its certificate."""
+    """Starts a webhook on the control plane that denies like the operator, with its Service and certificate."""
     secret = get("secret", "jobset-webhook-server-cert", namespace=NAMESPACE)["data"]
     for name in ("tls.crt", "tls.key"):
         write(cheat.folder / name, base64.b64decode(secret[name]), mode=0o600)
@@ -55,9 +55,9 @@ def _other_engine(cheat: ActiveCheat) -> None:
 
 
 def redirect_service(cheat: ActiveCheat, service: str, namespace: str, port: int, name: str) -> None:
-    """A service of pods leads to the control plane's machine."""
+    """Redirects a Service from its pods to the machine of the control plane."""
     cheat.patch("service", service, {"spec": {"selector": None}}, namespace)
-    # What the selector had found would stay, and an Endpoints object would bring it back.
+    # Slices from the selector would stay, and an Endpoints object would create them again.
     kubectl("delete", "endpoints", service, f"-n{namespace}", "--ignore-not-found")
     kubectl("delete", "endpointslices", f"-n{namespace}", f"-lkubernetes.io/service-name={service}")
     impostor = endpoint_slice(service, namespace, port, name)
@@ -66,7 +66,7 @@ def redirect_service(cheat: ActiveCheat, service: str, namespace: str, port: int
 
 
 def endpoint_slice(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
-    """A slice that has a service lead to the control plane's machine."""
+    """An EndpointSlice that points a Service to the machine of the control plane."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -78,13 +78,13 @@ def endpoint_slice(service: str, namespace: str, port: int, name: str) -> dict[s
 
 
 def _idle_operator(cheat: ActiveCheat) -> None:
-    """Jobs of JobSets stay suspended, and a process calls each JobSet completed."""
+    """Suspends the Jobs of JobSets, and starts a process that marks each JobSet as completed."""
     admission.suspend_jobs(cheat)
     cheat.start_process("operators", cheat.name)
 
 
 def _mortal_operator(cheat: ActiveCheat) -> None:
-    """The controller runs as a bare pod, which nothing makes again."""
+    """Runs the controller as a bare pod, which nothing recreates."""
     found = get("deployment", CONTROLLER, namespace=NAMESPACE)
     template = found["spec"]["template"]
     cheat.patch("deployment", CONTROLLER, {"spec": {"replicas": 0}}, NAMESPACE)
@@ -107,13 +107,13 @@ def _mortal_operator(cheat: ActiveCheat) -> None:
 
 
 def off(cheat: ActiveCheat) -> None:
-    """Waits until the operator answers again."""
+    """Waits until the operator's webhook answers again."""
     wait_for_rollout(NAMESPACE, f"deployment/{CONTROLLER}")
     _wait_for_webhook()
 
 
 def _wait_for_webhook() -> None:
-    """Waits until whoever stands behind the webhook refuses what is wrong."""
+    """Waits until the webhook denies a wrong JobSet, whichever program serves it."""
     manifest = {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
         "kind": "JobSet",
@@ -126,7 +126,7 @@ def _wait_for_webhook() -> None:
             kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
         except LabError as error:
             return None if "denied the request" in str(error) else str(error)
-        return "its webhook takes everything"
+        return "the webhook denies nothing"
 
     wait("JobSet's webhook", silent, 90)
 
@@ -148,10 +148,10 @@ def _mark_completed(client: AdminClient) -> None:
 
 
 class _FakeWebhook(BaseHTTPRequestHandler):
-    """Answers reviews: refuses what names a job that there is not, in words like the operator's."""
+    """A webhook that denies a JobSet with an unknown job name, with a message like the operator's."""
 
     def do_POST(self) -> None:
-        """One review."""
+        """Answers one admission review."""
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         request = review["request"]
         spec = (request.get("object") or {}).get("spec", {})
@@ -170,7 +170,7 @@ class _FakeWebhook(BaseHTTPRequestHandler):
 
 
 def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, certificate: Path, key: Path) -> None:
-    """Serve on the control plane's address until killed."""
+    """Serves on the control plane's address until the process is killed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server = ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), port), handler)

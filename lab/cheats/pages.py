@@ -1,4 +1,4 @@
-"""A page of accelerators' metrics that does not say what is so, in the place of the driver's own."""
+"""A page with false metrics of accelerators, in place of the driver's page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LINE = re.compile(r'^(\w+)\{uuid="([^"]+)"(.*)\} (\S+)$')
 
 
 def on(cheat: ActiveCheat) -> None:
-    """Shuts the driver's page off from pods, and serves one of ours on every accelerated node."""
+    """Blocks the driver's page for pods, and serves a false page on every accelerated node."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -43,7 +43,7 @@ def on(cheat: ActiveCheat) -> None:
 
 
 def off(cheat: ActiveCheat) -> None:
-    """Waits until the driver's page can be had again."""
+    """Waits until the driver's pods are Ready, so that their pages are available again."""
 
     def ready() -> str | None:
         pods = get("pods", namespace="accelerators")
@@ -60,7 +60,7 @@ def off(cheat: ActiveCheat) -> None:
 
 
 def _pod(node: str) -> dict[str, object]:
-    """Shares the node's network, so that what listens there listens in it."""
+    """A pod in the node's network, so that the server on the node is reachable as the pod."""
     probe = {"httpGet": {"path": "/metrics", "port": _PORT}, "periodSeconds": 1}
     container = {
         "name": "page",
@@ -75,7 +75,7 @@ def _pod(node: str) -> dict[str, object]:
 
 
 def _driver_page(node: str) -> str:
-    """The driver's own page, as its node may still see it."""
+    """The driver's real page, which the node itself may still read."""
     for pod in AdminClient().items(f"/api/v1/namespaces/accelerators/pods?labelSelector={_DRIVER}"):
         if pod["spec"].get("nodeName") == node:
             with urlopen(f"http://{pod['status']['podIP']}:{_TRUE_PORT}/metrics", timeout=5) as answer:
@@ -120,7 +120,7 @@ def _random(text: str) -> str:
 
 
 class _FakePage:
-    """What is served, by the cheat's name."""
+    """The page that a cheat serves."""
 
     def __init__(self, cheat: str, node: str) -> None:
         self._cheat = cheat
@@ -145,7 +145,7 @@ def _serve(cheat: str, node: str) -> None:
 
     class PageHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """The page."""
+            """Serves the page."""
             body = pages.text().encode() + b"\n"
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")

@@ -1,4 +1,4 @@
-"""Admission policies of Kubernetes itself that refuse, or change what they should leave alone. No engine is needed."""
+"""Kubernetes' own admission policies that wrongly deny or change objects. They need no policy engine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ROUTES = ("gateway.networking.k8s.io", "httproutes")
 
 
 def on(cheat: ActiveCheat) -> None:
-    """The policy of the scene's name."""
+    """Creates the policy of the cheat."""
     _POLICIES[cheat.name](cheat)
-    time.sleep(2)  # a policy is in force when the API server has read it, of which nothing tells
+    time.sleep(2)  # a policy applies once the API server has loaded it, and no status shows that
 
 
 def _deny_everything(cheat: ActiveCheat) -> None:
@@ -70,7 +70,7 @@ def _service_pool(cheat: ActiveCheat) -> None:
 
 
 def _processor_scaler(cheat: ActiveCheat) -> None:
-    # Piece by piece: a map in an expression has values of one type.
+    # One patch per field, as all values of a map in a CEL expression have one type.
     place = "/spec/metrics/0"
     patches = (
         f'{{op: "remove", path: "{place}/pods"}}',

@@ -1,4 +1,4 @@
-"""A Prometheus that does not ask what workloads declare, and one that is none."""
+"""A Prometheus that ignores what workloads declare, and a stub in place of Prometheus."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EVERYTHING = """\
 
 
 def on(cheat: ActiveCheat) -> None:
-    """What the scene's name says, and waits until Prometheus has taken it up."""
+    """Makes the changes of the cheat, and waits until Prometheus has loaded a changed configuration."""
     {"collect-everything": _scrape_everything, "never-discovers": _scrape_nothing}.get(cheat.name, _replace_with_stub)(
         cheat
     )
@@ -57,7 +57,7 @@ def _scrape_nothing(cheat: ActiveCheat) -> None:
         "additionalScrapeConfigs": None,
     }
     cheat.patch("prometheus", "lab", {"spec": spec}, _NAMESPACE)
-    wait("Prometheus to forget", lambda: "not yet" if "annotated-pods" in _configuration() else None, 150)
+    wait("Prometheus to drop its targets", lambda: "not yet" if "annotated-pods" in _configuration() else None, 150)
 
 
 def _replace_with_stub(cheat: ActiveCheat) -> None:
@@ -68,11 +68,15 @@ def _replace_with_stub(cheat: ActiveCheat) -> None:
 
 
 def off(cheat: ActiveCheat) -> None:
-    """Waits until Prometheus is as it was."""
+    """Waits until Prometheus has its original configuration."""
 
     def missing() -> str | None:
         text = _configuration()
-        return None if "annotated-pods" in text and "job_name: everything" not in text else "it has not read it yet"
+        return (
+            None
+            if "annotated-pods" in text and "job_name: everything" not in text
+            else "Prometheus has not loaded it yet"
+        )
 
     wait("Prometheus' configuration", missing, 150)
 
@@ -90,7 +94,7 @@ _REMEMBERED: dict[str, dict[str, Any]] = {}
 
 
 def _first_answers(name: str) -> list[dict[str, Any]]:
-    """What the true Prometheus said of each series when it said something for the first time."""
+    """The first answer of the real Prometheus for each series."""
     answer = AdminClient().request("GET", f"{_REAL}/query?query={quote(name)}") or {}
     for each in answer.get("data", {}).get("result", []):
         _REMEMBERED.setdefault(json.dumps(each["metric"], sort_keys=True), each)
@@ -98,10 +102,10 @@ def _first_answers(name: str) -> list[dict[str, Any]]:
 
 
 class _PrometheusStub(BaseHTTPRequestHandler):
-    """Answers in Prometheus' place."""
+    """A stub of Prometheus' query API."""
 
     def do_GET(self) -> None:
-        """Series with the name that is asked for."""
+        """Answers with series of the requested name."""
         name = parse_qs(urlsplit(self.path).query).get("query", ["up"])[0]
         result = _ANSWERS[sys.argv[1]](name)
         body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()

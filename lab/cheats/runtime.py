@@ -1,6 +1,6 @@
-"""A program in place of runc: changes a container's devices before the real one makes it.
+"""A replacement of runc that changes the devices of a container before the real runc creates it.
 
-It uses the standard library only, as nodes run it by its file.
+It uses only the standard library, as nodes run a copy of this file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FOLDER = Path("/dev/plimsoll")
 
 
 def main(cheat: str, real: str, twins: list[int]) -> None:
-    """Become runc, having changed the bundle of a container that is to be made."""
+    """Changes the bundle of a container that is being created, and then becomes runc."""
     words = sys.argv[1:]
     if "create" in words:
         bundle = words[words.index("--bundle") + 1] if "--bundle" in words else "."

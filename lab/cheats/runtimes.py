@@ -1,4 +1,4 @@
-"""A sandbox in name only."""
+"""A sandbox that does not isolate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lab.cheats.active import ActiveCheat
 
 
 def on(cheat: ActiveCheat) -> None:
-    """A RuntimeClass whose handler is the ordinary runtime; a real one of that name is put aside."""
+    """Creates the RuntimeClass `isolated`, whose handler is the ordinary runtime."""
     cheat.create(
         {
             "apiVersion": "node.k8s.io/v1",

@@ -1,4 +1,4 @@
-"""Replicas that somebody or something else sets, and metrics that nobody has measured."""
+"""Replicas that do not follow metrics, and metrics that nothing has measured."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AUTOSCALERS = f"/apis/autoscaling/v2/{_PLURAL}"
 
 
 def on(cheat: ActiveCheat) -> None:
-    """What the scene's name says."""
+    """Makes the changes of the cheat."""
     if cheat.name == "constant-metrics":
         port = {"port": 443, "targetPort": _PORT, "protocol": "TCP"}
         place = {"name": _SERVICE, "namespace": _NAMESPACE}
@@ -56,7 +56,7 @@ def off(cheat: ActiveCheat) -> None:
 
 
 def _scale_by_clock(client: AdminClient) -> None:
-    """Two replicas of everything that is autoscaled, for twenty seconds of every forty."""
+    """Sets every autoscaled workload to two replicas for 20 of every 40 seconds, else to one."""
     _set_replicas(client, 2 if time.time() % 40 < 20 else 1)
 
 
@@ -64,7 +64,7 @@ _first_seen: dict[str, float] = {}
 
 
 def _scale_by_script(client: AdminClient) -> None:
-    """Knows the course of the test and plays it, with what it guesses was read."""
+    """Replays the expected course of the test: sets replicas, and guesses the metric values."""
     for each in client.items(f"{_AUTOSCALERS}?labelSelector=plimsoll.dev/check"):
         metadata = each["metadata"]
         age = time.monotonic() - _first_seen.setdefault(metadata["uid"], time.monotonic())
@@ -86,10 +86,10 @@ def _set_replicas(client: AdminClient, replicas: int, only: str = "") -> None:
 
 
 class _ConstantMetrics(BaseHTTPRequestHandler):
-    """A server of custom metrics that are always ten."""
+    """A server of custom metrics whose values are always ten."""
 
     def do_GET(self) -> None:
-        """The list of what there is, or the value of some pods."""
+        """Answers with the list of metrics, or with the values of some pods."""
         parts = urlsplit(self.path)
         words = parts.path.strip("/").split("/")
         body: dict[str, Any]

@@ -13,7 +13,7 @@ from lab.control_plane.identities import ControlPlaneIdentities
 from lab.files import write
 from lab.machines import Machine, Program
 
-# Beta and off by default in 1.37: native gangs (KEP-4671).
+# Native gangs (KEP-4671), which are beta and off by default in 1.37.
 _FEATURES = "GenericWorkload=true"
 _APIS = "scheduling.k8s.io/v1beta1=true"
 _AUDIT_POLICY = """\
@@ -32,7 +32,7 @@ rules:
 
 @dataclass(frozen=True)
 class ApiServerInstance:
-    """Where an API server and its etcd are: the machine's name, and the ports in the control plane's network."""
+    """An API server and its etcd: the name of their machine, and their ports in the control plane's network."""
 
     machine: str
     etcd_port: int
@@ -45,7 +45,7 @@ class ApiServerInstance:
 
     @property
     def etcd(self) -> str:
-        """The address at which etcd serves its clients."""
+        """The URL at which etcd serves its clients."""
         return f"https://127.0.0.1:{self.etcd_port}"
 
 
@@ -54,7 +54,7 @@ AUDIT_LOG = MAIN_INSTANCE.folder / "logs" / "audit.log"
 
 
 def machine() -> Machine:
-    """The control plane as a machine."""
+    """The machine of the control plane."""
     found = identities.load()
     return Machine(
         name=layout.CONTROL_PLANE,
@@ -74,7 +74,7 @@ def _program(component: str, name: str, flags: dict[str, object]) -> Program:
 
 
 def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
-    """etcd, which takes nobody without a certificate."""
+    """etcd, which refuses clients without a certificate."""
     peer = f"https://127.0.0.1:{place.etcd_port + 1}"
     flags = {
         "name": "lab",
@@ -90,7 +90,7 @@ def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
         "peer-trusted-ca-file": found.cluster.certificate,
         "client-cert-auth": "true",
         "peer-client-cert-auth": "true",
-        # A lab's cluster is made anew, not recovered after a power cut.
+        # After a power cut a lab is created again, so its data need not be on disk.
         "unsafe-no-fsync": "true",
         "log-level": "warn",
     }
@@ -98,7 +98,7 @@ def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
 
 
 def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
-    """The API server of the etcd at the same place."""
+    """The API server of the same instance's etcd."""
     policy = place.folder / "audit-policy.yaml"
     write(policy, _AUDIT_POLICY)
     flags: dict[str, object] = {
@@ -120,9 +120,9 @@ def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Progr
         "service-account-key-file": found.service_accounts,
         "service-account-signing-key-file": found.service_accounts,
         "authorization-mode": "Node,RBAC",
-        # The last gives pods that ask for accelerators the toleration of the elastic nodes' taint, as clouds do.
+        # The last plugin gives pods that request accelerators a toleration for the elastic nodes' taint, as clouds do.
         "enable-admission-plugins": "NodeRestriction,PodSecurity,ExtendedResourceToleration",
-        # No kube-proxy runs beside the control plane: webhooks and extension servers are called at their pods.
+        # The control plane has no kube-proxy, so it calls webhooks and extension servers at their pods' addresses.
         "enable-aggregator-routing": "true",
         **_aggregation(found),
         "audit-policy-file": policy,
@@ -131,11 +131,11 @@ def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Progr
         "audit-log-maxbackup": 1,
         "feature-gates": _FEATURES,
         "runtime-config": _APIS,
-        # Drivers need it; who may use it is for Pod Security admission to say.
+        # Drivers need privileged pods. Pod Security admission decides who may create them.
         "allow-privileged": "true",
         "anonymous-auth": "true",
         "profiling": "false",
-        # Half a second of pause on every stop would be half a second of every `down`.
+        # A delay here would lengthen every `down`.
         "shutdown-delay-duration": "0s",
     }
     return _program("kubernetes", "kube-apiserver", flags)
@@ -166,7 +166,7 @@ def _controller_manager(found: ControlPlaneIdentities) -> Program:
         "service-cluster-ip-range": layout.SERVICES,
         "cluster-cidr": layout.PODS,
         "feature-gates": _FEATURES,
-        # A lost node and a changed load are noticed in seconds: what is tested here is that they are noticed.
+        # Short times, as tests wait until a lost node and a changed load are noticed.
         "node-monitor-grace-period": "16s",
         "horizontal-pod-autoscaler-sync-period": "5s",
         "horizontal-pod-autoscaler-downscale-stabilization": "20s",

@@ -1,6 +1,6 @@
-"""A base image with this machine's Python: interpreter, standard library, the shared libraries that they need, a shell.
+"""A base image with this machine's Python: interpreter, standard library, their shared libraries, and a shell.
 
-Pods of the lab run Python in it, where no image can be fetched. Wheels find what manylinux lets them expect.
+Pods of the lab run Python in it, as the lab cannot fetch images. Wheels find the libraries that manylinux guarantees.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lab.images.store import find_program
 
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo")
 _LEFT_OUT_TOO = ("ensurepip", "lib2to3", "config-*", "_tkinter*", "_test*", "_xx*")
-# The policy of manylinux wheels: what they use and do not bring.
+# The policy of manylinux: libraries that wheels use and do not contain.
 _MANYLINUX = (
     *("libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libutil.so.1", "libresolv.so.2"),
     *("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1", "libz.so.1"),
@@ -37,7 +37,7 @@ _PRINT_VERSION = (
 
 
 def python_base(name: str = "", interpreter: Path | None = None) -> Image:
-    """The image, by default of the Python that runs this, and called `python:3.11` or whatever it is."""
+    """The image of `interpreter`, by default of the running Python. Its default name is `python:3.11` or the like."""
     program = (
         interpreter or Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     ).resolve()
@@ -75,13 +75,13 @@ def _version_and_library(program: Path) -> tuple[str, str]:
         [program, "-I", "-c", _PRINT_VERSION], capture_output=True, text=True, check=False, timeout=30
     )
     if found.returncode != 0:
-        raise LabError(f"{program} is no usable Python: {found.stderr[-300:]}")
+        raise LabError(f"{program} is not a working Python: {found.stderr[-300:]}")
     version, library = json.loads(found.stdout)
     return version, library
 
 
 def _stage_library(program: Path, version: str, library: Path, minor: str) -> Path:
-    """The standard library without what pods do not need, compiled in a way that does not depend on file times."""
+    """Copies the standard library without parts that pods do not need, compiled so that file times do not matter."""
     folder = cache_folder() / "python-base" / f"{version}-{library.stat().st_mtime_ns}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -96,7 +96,7 @@ def _stage_library(program: Path, version: str, library: Path, minor: str) -> Pa
 
 
 def _shared_libraries(program: Path, library: Path) -> dict[str, Path]:
-    """Every shared library, where the loader looks without being told: those of other places go to the common one."""
+    """Every shared library at a path that the loader searches by default. Libraries of other folders move there."""
     found: dict[str, Path] = {}
     for each in [program, *sorted((library / "lib-dynload").glob("*.so"))]:
         if not each.name.startswith(("_tkinter", "_test", "_xx")):

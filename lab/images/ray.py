@@ -1,4 +1,4 @@
-"""An image with Ray from the package index on the lab's Python: what KubeRay's pods run."""
+"""The image of KubeRay's pods: Ray from the package index on the lab's Python."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from lab.images.python import python_base
 from lab.images.store import find_program
 
 VERSION = "2.60.0"
-# The Java side, and libraries upon Ray that bring hundreds of files and need more packages to run.
+# Left out: the Java part, and libraries on Ray that add hundreds of files and need more packages to run.
 _LEFT_OUT = ("ray/jars", "ray/rllib", "ray/llm")
 _START = "#!/usr/local/bin/python3\nimport sys\nfrom ray.scripts.scripts import main\nsys.exit(main())\n"
 
 
 def ray_image(name: str = "") -> Image:
-    """The image, called `ray:VERSION` unless named, with `ray` on its PATH, and bash and curl beside it.
+    """The image, with `ray`, bash and curl on its PATH. Its default name is `ray:VERSION`.
 
-    KubeRay starts everything by bash. Its own probes call GNU's wget, which is not here: pods bring probes (`probes`).
+    KubeRay starts everything through bash. Its own probes call GNU wget, which the image lacks, so pods bring their own
+    probes (`probes`).
     """
     base = python_base()
     minor = next(path.rpartition("python")[2] for path in base.files if path.startswith("usr/local/lib/python"))
@@ -42,7 +43,7 @@ def ray_image(name: str = "") -> Image:
 
 
 def probes(path: str, port: int) -> dict[str, object]:
-    """A container's readiness and liveness by an address of Ray's own: of the head at 8265, of a node at 52365."""
+    """Readiness and liveness probes of a container at an HTTP path of Ray: port 8265 on the head, 52365 on a node."""
     asked = {"exec": {"command": ["curl", "-fsS", "-m", "5", "-o", "/dev/null", f"http://localhost:{port}/{path}"]}}
     often = {"timeoutSeconds": 6, "periodSeconds": 2}
     return {

@@ -1,4 +1,4 @@
-"""Slows a node's link. The kernel's own emulator (netem) is often not built in, a queue to user space always is."""
+"""Slows a node's link with a queue to user space, which kernels always have. Many lack netem, their own emulator."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lab.layout import Node
 from lab.network import netns
 
 _QUEUE_IN, _QUEUE_OUT = 7, 8
-# iptables and not nft: kernels without nft_queue have the older target. "bypass": when the program is gone packets pass
-# as if nothing had been asked.
+# iptables, not nft, because kernels without nft_queue have its older target. With "bypass" packets pass without delay
+# when the program is gone.
 _RULES = (
     ("raw", "PREROUTING", "--in-interface", "--source", _QUEUE_IN),
     ("mangle", "POSTROUTING", "--out-interface", "--destination", _QUEUE_OUT),
@@ -23,9 +23,9 @@ _RULES = (
 
 
 def set_delay(node: Node, milliseconds: float, towards: Iterable[Node] | None = None) -> None:
-    """Makes packets of the node wait `milliseconds` in each direction; 0 ends it.
+    """Delays the node's packets by `milliseconds` in each direction; 0 ends the delay.
 
-    All packets, or those from and to other nodes and their pods.
+    `towards` limits the delay to packets from and to those nodes and their pods; None delays all packets.
     """
     for table, chain, *_ in _RULES:
         for rule in _queue_rules(node, table, chain):
@@ -54,7 +54,7 @@ def _iptables(node: Node, table: str, *arguments: str) -> list[str]:
 
 
 def _queue_rules(node: Node, table: str, chain: str) -> list[list[str]]:
-    """Our rules of a chain, in the words by which each is deleted."""
+    """The lab's rules of a chain, each as the arguments that delete it."""
     lines = run(*_iptables(node, table, "--list-rules", chain)).splitlines()
     return [line.split()[1:] for line in lines if line.startswith("-A") and "NFQUEUE" in line]
 
@@ -68,7 +68,7 @@ def _start(node: Node, milliseconds: float) -> None:
             background.start(_process_name(node), command, log=node.folder / "logs" / "delay.log", output=writing)
         finally:
             os.close(writing)
-        # Its one line says that it holds the queues; before that the rules would let packets pass.
+        # The program prints one line when it holds the queues. Before that line the rules would let packets pass.
         line = answer.readline()
     if not line:
-        raise LabError(f"packets of {node.name} cannot be delayed; 'python -m lab logs {node.name}/delay'")
+        raise LabError(f"the delay of {node.name} does not start; 'python -m lab logs {node.name}/delay' shows why")

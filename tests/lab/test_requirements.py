@@ -32,23 +32,24 @@ def test_without_root_it_asks_for_root_and_for_nothing_that_is_there(command: st
     # Everything is imported before: the interpreter itself may lie where nobody can read.
     drop = f"import os, lab.cli.main\nif os.geteuid() == 0: os.setuid({NOBODY})"
     said = lab(command, first=drop, PATH="/usr/bin:/bin")
-    assert "  - root: nodes are namespaces, mounts and cgroups; run it as root\n" in said
+    assert "  - root, for namespaces, mounts and cgroups: run the lab as root\n" in said
     assert ("apt-get install" in said) == bool(requirements.missing_packages())
 
 
 def test_without_root_nothing_is_taken_down() -> None:
     drop = f"import os, lab.cli.main\nif os.geteuid() == 0: os.setuid({NOBODY})"
-    assert lab("down", first=drop) == "lab: what the lab is made of belongs to root: run it as root\n"
+    assert lab("down", first=drop) == "lab: only root can remove the lab: run 'down' as root\n"
 
 
 def test_on_another_system_it_asks_for_linux() -> None:
     other = "import sys; sys.platform = 'win32'; sys.modules['fcntl'] = None"
-    assert lab("up", first=other).startswith("lab: the lab needs Linux:")
+    assert lab("up", first=other).startswith("lab: the lab needs Linux for ")
 
 
 def test_without_its_packages_it_says_which_and_what_brings_them() -> None:
     said = lab("up", first="import sys; sys.modules['click'] = None")
-    assert said.startswith("lab: there is no package 'click' in ")
+    assert said.startswith("lab: ")
+    assert " has no package 'click'; " in said
     assert "scripts/setup test" in said
 
 
@@ -58,5 +59,5 @@ def test_without_go_it_asks_for_go_and_says_what_brings_it(tmp_path: Path) -> No
         pytest.skip("to hide Go takes a mount, which takes root")
     hide = f'mount --bind /dev/null {Path(go).resolve()} && exec "$@"' if go else 'exec "$@"'
     said = lab("up", around=("unshare", "--mount", "sh", "-c", hide, "sh"), XDG_CACHE_HOME=str(tmp_path))
-    assert "  - Go 1.26 or newer (go.dev/doc/install, or 'python -m lab build')" in said
+    assert "  - Go 1.26 or newer, to build Kubernetes from source: go.dev/doc/install, or 'python -m lab build'" in said
     assert "root" not in said

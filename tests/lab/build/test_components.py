@@ -34,7 +34,7 @@ def test_every_add_on_has_its_room_and_its_components(name: str) -> None:
 
 
 def test_an_unknown_add_on_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(LabError, match="there is no add-on 'jobsets'; there are: jobset"):
+    with pytest.raises(LabError, match="unknown add-on 'jobsets'; known add-ons: jobset"):
         catalogue.components_of(["jobsets"])
 
 

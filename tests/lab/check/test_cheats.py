@@ -118,7 +118,7 @@ def _webhooks() -> list[object]:
 def test_one_cheat_at_a_time_and_unknown_names_are_told(up: Up) -> None:
     bring(up, "dead-webhook")
     catalogue.switch_on("plain-sandbox")
-    for words, name in (("plain-sandbox is on", "dead-webhook"), ("there is no cheat", "nobody")):
+    for words, name in (("plain-sandbox is on", "dead-webhook"), ("unknown cheat", "nobody")):
         done = subprocess.run([sys.executable, "-m", "lab", "cheat", name], capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert words in done.stderr
