@@ -59,7 +59,7 @@ def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
         wait_for_rollout("kube-system", "deployment/coredns")
         if any(node.accelerated for node in wanted):
             accelerators.install(wanted)
-        catalogue.wait_for_guards()
+        catalogue.wait_for_blocking()
         catalogue.install(addons, say)
 
 

@@ -64,10 +64,10 @@ def start(node: Node, labels: dict[str, str] | None = None, taints: Sequence[str
 
     The node registers with `labels` and `taints` in addition to its default labels. They are kept for its next start.
     """
-    wishes = node.folder / "registration.json"
-    if labels is not None or not wishes.exists():
-        write(wishes, json.dumps({"labels": labels or {}, "taints": list(taints)}))
-    wanted = json.loads(wishes.read_bytes())
+    registration = node.folder / "registration.json"
+    if labels is not None or not registration.exists():
+        write(registration, json.dumps({"labels": labels or {}, "taints": list(taints)}))
+    wanted = json.loads(registration.read_bytes())
     write(node.folder / "node.json", json.dumps({"number": node.number, "group": node.group}))
     netns.connect_node(node, all_nodes())
     _prepare_disk(node)

@@ -130,7 +130,7 @@ def install(names: Sequence[str], say: Say) -> None:
             say(f"{name} is ready")
 
 
-def wait_for_guards() -> None:
+def wait_for_blocking() -> None:
     """Waits for installed add-ons that block others. One whose node has just come back refuses all objects."""
     for name in installed():
         if ADDONS[name].blocks_others:

@@ -101,7 +101,7 @@ def addons() -> None:
 @click.option("--tested", is_flag=True, help="Build the add-ons that 'make test' needs.")
 @click.option("--all", "everything", is_flag=True, help="Build every add-on.")
 def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
-    """Build the core and add-ons into the cache without starting anything. Installs Go into the cache if needed."""
+    """Build the core and add-ons into the cache without starting anything. Install Go into the cache if needed."""
     obstacles = [each for each in requirements.missing() if not each.startswith("Go")]
     if tested and obstacles:
         say(f"skipping the build, as the lab cannot run here; it needs: {'; '.join(obstacles)}")

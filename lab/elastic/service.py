@@ -93,8 +93,8 @@ def _elastic_node(name: str) -> Node:
 
 
 def _as_json(node: Node) -> dict[str, Any]:
-    wishes = json.loads((node.folder / "registration.json").read_bytes())
-    return {"name": node.name, "labels": wishes["labels"]}
+    registration = json.loads((node.folder / "registration.json").read_bytes())
+    return {"name": node.name, "labels": registration["labels"]}
 
 
 def serve(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the API server is asked directly: as kubectl would, with its words when it refuses."""
+"""Direct requests to the API server behave like kubectl, and errors carry the server's message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images from folders."""
+"""Images are built from folders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the lab cannot run it says in a line or two what is missing, never a traceback."""
+"""Where the lab cannot run, it prints what is missing in a line or two, and never a traceback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RUN = "import runpy, sys; sys.argv = ['lab', *sys.argv[1:]]; runpy.run_module('l
 
 
 def lab(*words: str, first: str = "", around: tuple[str, ...] = (), **environment: str) -> str:
-    """What a command that cannot go on says; `first` runs in its process before it."""
+    """The standard error of a command that must fail. The code `first` runs in its process before it."""
     command = [*around, sys.executable, "-c", f"{first}\n{RUN}", *words]
     settings = {**os.environ, "PLIMSOLL_LAB_NAME": "nobodys-lab", **environment}
     done = subprocess.run(command, capture_output=True, text=True, env=settings, check=False, timeout=50)
@@ -29,7 +29,7 @@ def lab(*words: str, first: str = "", around: tuple[str, ...] = (), **environmen
 
 @pytest.mark.parametrize("command", ["up", "scale"])
 def test_without_root_it_asks_for_root_and_for_nothing_that_is_there(command: str) -> None:
-    # Everything is imported before: the interpreter itself may lie where nobody can read.
+    # The imports come first, as the user nobody may not be able to read the interpreter's folder.
     drop = f"import os, lab.cli.main\nif os.geteuid() == 0: os.setuid({NOBODY})"
     said = lab(command, first=drop, PATH="/usr/bin:/bin")
     assert "  - root, for namespaces, mounts and cgroups: run the lab as root\n" in said

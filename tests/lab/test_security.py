@@ -1,4 +1,4 @@
-"""What is on by default, shown by what is refused and by a near twin that is not."""
+"""The secure defaults: each test shows a refused action and a similar action that is allowed."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_a_kubelet_may_not_touch_another_node(namespace: Namespace) -> None:
 
 
 def kubectl_as(config: str, *arguments: str) -> str:
-    """kubectl as another identity, inside the lab's network, where that identity's server address leads."""
+    """Runs kubectl as another identity, inside the lab's network, where the identity's server address is reachable."""
     from lab.build.cache import folder_of
     from lab.build.components import BY_NAME
     from lab.commands import run

@@ -1,4 +1,4 @@
-"""Requests go where the endpoint picker sends them, and nowhere without it."""
+"""The endpoint picker decides where requests go. Without it they fail."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def serve(namespace: Namespace) -> None:
 
 
 def ask(namespace: Namespace, address: str, count: int, word: str) -> list[str]:
-    """Which pods answer `count` requests, or the status where there is no answer."""
+    """The pods that answer `count` requests; the status for a request without an answer."""
     found = []
     for _ in range(count):
         body = json.dumps({"model": "toy", "prompt": word, "max_tokens": 1})

@@ -1,4 +1,4 @@
-"""An image that was pushed runs on a node; an object that was put is got, and not without the key."""
+"""A node runs an image from the registry. S3 returns an object to clients with the key and to no others."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.lab.cluster import Namespace, phase, until
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
-# What is signed by curl of Debian 12 is not what it sends: the body is left out of the signature.
+# The curl of Debian 12 signs another body than it sends, so the signature leaves the body out.
 UNSIGNED = "x-amz-content-sha256: UNSIGNED-PAYLOAD"
 
 
 @contextmanager
 def forwarded(namespace: str, service: str, port: int) -> Iterator[int]:
-    """A port on 127.0.0.1 that leads to a service."""
+    """A port on 127.0.0.1 that forwards to a service."""
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
     command = [str(program), f"--kubeconfig={layout.KUBECONFIG}", "port-forward", f"-n{namespace}", f"svc/{service}"]
     running = subprocess.Popen([*command, f":{port}"], stdout=subprocess.PIPE, text=True)
@@ -42,7 +42,7 @@ def forwarded(namespace: str, service: str, port: int) -> Iterator[int]:
 
 
 def push(image: Path, name: str, certificates: Path) -> None:
-    """Copy an image to the registry. `kubectl port-forward` ends when one of its connections is reset: it is tried thrice."""
+    """Copies an image to the registry. Tries three times, as a reset connection ends `kubectl port-forward`."""
     for attempt in range(3):
         with forwarded("registry", "registry", 5000) as port:
             copy = ["skopeo", "copy", "--insecure-policy", f"--dest-cert-dir={certificates}", f"oci-archive:{image}"]

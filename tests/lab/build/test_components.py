@@ -1,4 +1,4 @@
-"""Pins: what is built, from which versions, and when it is built anew."""
+"""Components have pins, and a changed pin or source rebuilds exactly its component."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_failed_build_says_what_go_said_and_leaves_nothing(tmp_path: Path, mon
         go_program()
     except LabError:
         pytest.skip("needs Go")
-    # Its own cache of compiled packages would lie in the other folder, and the runtime be compiled anew.
+    # With another cache folder Go would compile its runtime again. GOCACHE keeps its cache of compiled packages.
     ask = [go_program(), "env", "GOCACHE"]
     monkeypatch.setenv("GOCACHE", subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

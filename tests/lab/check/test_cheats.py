@@ -1,6 +1,6 @@
-"""No probe passes a cheat, and each passes the honest lab before and after.
+"""No probe passes a cheat, and each passes the honest lab afterwards.
 
-A few cheats are tried in every run; the whole corpus takes an hour: `make test-all`, or
+Every run tries a few cheats. All cheats take an hour: `make test-all`, or
 `python -m benchmarks.check --cheats`.
 """
 
@@ -25,9 +25,9 @@ from lab.kubectl import get
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
-# An operator, a gang and a device: the quickest of each kind.
+# An operator, a gang and a device: the quickest cheat of each kind.
 QUICK = ("dead-webhook", "deny-everything", "openable-devices")
-# Whole series are started on purpose: make test-all says so with this.
+# `make test-all` sets this variable to run all cheats.
 EVERYTHING = os.environ.get("PLIMSOLL_LAB_BUILD") == "--all"
 LIMIT = 600.0
 _honest: dict[str, str] = {}
@@ -41,7 +41,7 @@ def honest_again() -> Iterator[None]:
 
 
 def outcome(requirement: str, folder: Path) -> tuple[str, str]:
-    """Verdict and cause of one requirement on the lab as it is."""
+    """The verdict and cause of one requirement on the present lab."""
     command = [
         sys.executable,
         "-m",
@@ -75,7 +75,7 @@ def test_every_must_has_at_least_two_cheats() -> None:
 def cheats() -> list[object]:
     marks = [pytest.mark.slow, pytest.mark.timeout(1200)]
     if not EVERYTHING:
-        marks.append(pytest.mark.skip(reason="the whole corpus is tried by 'make test-all'"))
+        marks.append(pytest.mark.skip(reason="'make test-all' runs all cheats"))
     return [name if name in QUICK else pytest.param(name, marks=marks) for name in CHEATS]
 
 
@@ -104,7 +104,7 @@ def test_a_cheat_that_was_killed_while_it_was_switched_on_is_undone_wholly(up: U
         while _webhooks() == before and time.monotonic() < end:
             time.sleep(0.05)
         running.send_signal(signal.SIGKILL)
-    assert _webhooks() != before, "the control: it had begun"
+    assert _webhooks() != before, "control: the cheat had started"
     catalogue.switch_off("borrowed-name")
     assert _webhooks() == before
     assert not get("validatingadmissionpolicies")

@@ -1,4 +1,4 @@
-"""Ray on a cluster: nodes in the gang's own pods, or a RayJob of KubeRay."""
+"""Ray on a cluster: Ray nodes in the pods of the gang, or a RayJob of KubeRay."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(
         os.environ.get("PLIMSOLL_LAB_BUILD") != "--all",
-        reason="an image of 200 MB more, and KubeRay: 'make test-all' has them, tests/frameworks runs Ray on this machine",
+        reason="needs a further image of 200 MB, and KubeRay: 'make test-all' builds them; tests/frameworks runs Ray locally",
     ),
 ]
 ADDONS = ("jobset", "kueue", "gateway", "registry")
