@@ -52,7 +52,7 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
         ),
         "deny-everything": Cheat(_OPERATOR, "a policy denies every JobSet", "policies", ("jobset",)),
         "deny-checks": Cheat(
-            _OPERATOR, "a policy denies every object with the label of a check", "policies", ("jobset",)
+            _OPERATOR, "a policy denies every JobSet with the label of a check", "policies", ("jobset",)
         ),
         "borrowed-name": Cheat(
             _OPERATOR, "the webhook is dead, and a policy denies with its message", "policies", ("jobset",)
@@ -78,9 +78,9 @@ CHEATS: Mapping[str, Cheat] = MappingProxyType(
         "swapped-devices": Cheat(_CLAIMS, "a container gets another device than its claim's", "devices"),
         "static-page": Cheat(_DEVICES, "a page of metrics that never changes", "pages"),
         "stale-page": Cheat(_DEVICES, "a page that is up to 15 minutes old, with some noise", "pages"),
-        "random-page": Cheat(_DEVICES, "a page of random numbers that nothing measured", "pages"),
+        "random-page": Cheat(_DEVICES, "a page with random utilization that nothing measured", "pages"),
         "wrong-device-page": Cheat(_DEVICES, "each device's metrics under the name of another", "pages"),
-        "everywhere-page": Cheat(_DEVICES, "every device shows the load of the busiest one", "pages"),
+        "everywhere-page": Cheat(_DEVICES, "every device shows the highest value of all devices", "pages"),
         "collect-everything": Cheat(_SERVICE, "Prometheus scrapes every pod", "prometheus", ("prometheus",)),
         "never-discovers": Cheat(_SERVICE, "Prometheus discovers no namespace", "prometheus", ("prometheus",)),
         "constant-series": Cheat(_SERVICE, "a stub answers ten to every query", "prometheus", ("prometheus",)),
