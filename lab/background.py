@@ -1,4 +1,4 @@
-"""Processes of the lab that belong to no machine: the door, delays, the service for nodes. Each has a cgroup."""
+"""Processes of the lab outside its machines: doors, delays, the node service, cheats. Each has a cgroup of its own."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from lab.processes import is_ending
 START_LIMIT = 30.0
 
 
-def runs(name: str) -> bool:
-    """Whether the process runs, and is not about to end."""
+def is_running(name: str) -> bool:
+    """Whether the process runs and no kill is pending."""
     return any(not is_ending(pid) for pid in cgroups.processes(name))
 
 
 def start(
     name: str, command: Sequence[str], *, log: Path | None = None, keep: Sequence[int] = (), output: int | None = None
 ) -> None:
-    """Starts a process that outlives ours, in the cgroups of that name.
+    """Starts a process that outlives this one, in the cgroups called `name`.
 
-    `keep` are file descriptors that it inherits, `output` is one that it prints to instead of to its log.
+    The process inherits the file descriptors `keep`. It prints to the descriptor `output` where one is given, and else
+    to its log.
     """
-    cgroups.make(name)
+    cgroups.create(name)
     path = log or layout.machine_folder(layout.CONTROL_PLANE) / "logs" / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab") as file:
-        # setsid --fork ends at once and leaves the process to init, which reaps it when we no longer run.
+        # setsid --fork ends at once. The process becomes a child of init, which reaps it after this process has ended.
         subprocess.run(
             ["setsid", "--fork", *command],
             stdin=subprocess.DEVNULL,
@@ -40,12 +41,12 @@ def start(
             pass_fds=tuple(keep),
             check=True,
             timeout=START_LIMIT,
-            preexec_fn=lambda: cgroups.join(name),  # this process has no other thread then
+            preexec_fn=lambda: cgroups.join(name),  # safe: at this point the process has one thread
         )
 
 
-def end(name: str) -> None:
-    """Kills the process, if there is one, and takes its cgroup away."""
+def stop(name: str) -> None:
+    """Kills the process if it runs, and removes its cgroup."""
     for pid in cgroups.processes(name):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""The lab's cgroups: one per machine in every hierarchy of cgroup v1, or in the one of v2."""
+"""The lab's cgroups: one per machine, in every hierarchy of cgroup v1 or in the single hierarchy of v2."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ ROOT = Path("/sys/fs/cgroup")
 
 
 def hierarchies() -> list[Path]:
-    """Mount points of cgroup v1's hierarchies; of v2's alone where there is no v1."""
+    """Mount points of the cgroup v1 hierarchies; the one of v2 where there is no v1."""
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT]
     return sorted({path.resolve() for path in ROOT.iterdir() if path.is_dir() and path.name != "unified"})
 
 
-def _places() -> list[Path]:
-    """Where cgroups of the lab may be: runc makes some in v2's hierarchy too, where it is mounted beside v1's."""
+def _all_hierarchies() -> list[Path]:
+    """Every hierarchy that may hold cgroups of the lab. runc also uses a v2 hierarchy that is mounted beside v1."""
     beside = ROOT / "unified"
     return [*hierarchies(), *([beside] if beside.is_dir() else [])]
 
 
-def make(machine: str) -> None:
-    """Makes the machine's cgroups."""
+def create(machine: str) -> None:
+    """Creates the machine's cgroups."""
     for hierarchy in hierarchies():
         for folder in (hierarchy / layout.NAME, hierarchy / layout.NAME / machine):
             folder.mkdir(exist_ok=True)
-            # A new cpuset is empty and takes no process before it has processors and memory.
+            # A new cpuset is empty. It accepts no process until it has processors and memory nodes.
             for setting in ("cpuset.cpus", "cpuset.mems"):
                 if (folder / setting).exists() and not (folder / setting).read_text().strip():
                     (folder / setting).write_text((folder.parent / setting).read_text())
@@ -44,7 +44,7 @@ def join(machine: str) -> None:
 
 
 def memory_bytes(machine: str | None = None) -> int:
-    """Anonymous memory of a machine (of all, without a name) with its pods: what would not go away under pressure."""
+    """Bytes of anonymous memory, which stay under memory pressure, of a machine and its pods, or of all machines."""
     folder = next((path for path in hierarchies() if path.name in ("memory", "cgroup")), ROOT) / layout.NAME
     statistics = (folder / machine if machine else folder) / "memory.stat"
     with suppress(OSError):
@@ -54,15 +54,15 @@ def memory_bytes(machine: str | None = None) -> int:
 
 
 def folders(machine: str | None = None) -> Iterator[Path]:
-    """Every cgroup of a machine, or of the lab, deepest first."""
-    for hierarchy in _places():
+    """Every cgroup of a machine, or of the whole lab; the deepest come first."""
+    for hierarchy in _all_hierarchies():
         top = hierarchy / layout.NAME / machine if machine else hierarchy / layout.NAME
-        # A walk passes over what goes away under it, as cgroups of ending pods do.
+        # os.walk skips folders that disappear meanwhile, such as the cgroups of ending pods.
         yield from (Path(folder) for folder, _, _ in os.walk(top, topdown=False))
 
 
 def processes(machine: str | None = None) -> set[int]:
-    """PIDs of everything in the cgroups of a machine, or of the lab."""
+    """PIDs of all processes in the cgroups of a machine, or of the whole lab."""
     found: set[int] = set()
     for folder in folders(machine):
         with suppress(OSError):
@@ -71,9 +71,9 @@ def processes(machine: str | None = None) -> set[int]:
 
 
 def remove(machine: str | None = None, limit: float = 5.0) -> None:
-    """Removes the cgroups of a machine, or of the lab, once its processes are gone."""
+    """Removes the cgroups of a machine, or of the whole lab. Raises LabError when processes remain after `limit` s."""
     end = time.monotonic() + limit
-    while left := [folder for folder in folders(machine) if not _removed(folder)]:
+    while left := [folder for folder in folders(machine) if not _try_remove(folder)]:
         if time.monotonic() > end:
             from lab.errors import LabError
 
@@ -81,7 +81,7 @@ def remove(machine: str | None = None, limit: float = 5.0) -> None:
         time.sleep(0.05)
 
 
-def _removed(folder: Path) -> bool:
+def _try_remove(folder: Path) -> bool:
     try:
         folder.rmdir()
     except FileNotFoundError:

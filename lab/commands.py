@@ -1,4 +1,4 @@
-"""Runs the programs of the machine: ip, nft, mount, losetup, kubectl."""
+"""Runs programs of the host: ip, nft, mount, losetup, kubectl."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from lab.errors import LabError
 def run(
     *command: str | Path, stdin: str | None = None, limit: float = 60.0, environment: dict[str, str] | None = None
 ) -> str:
-    """Gives what `command` prints. Raises LabError with its own words when it fails or takes longer than `limit` s."""
+    """Runs `command` and returns its output. Raises LabError with its message when it fails or exceeds `limit` s."""
     words = [str(part) for part in command]
     try:
         done = subprocess.run(
             words, input=stdin, capture_output=True, text=True, timeout=limit, env=environment, check=False
         )
     except FileNotFoundError:
-        raise LabError(f"there is no program '{words[0]}' on PATH") from None
+        raise LabError(f"program '{words[0]}' is not on PATH") from None
     except subprocess.TimeoutExpired:
         raise LabError(f"'{' '.join(words)}' did not end within {limit:.0f} s") from None
     if done.returncode != 0:
@@ -28,7 +28,7 @@ def run(
 
 
 def succeeds(*command: str | Path, limit: float = 60.0) -> bool:
-    """Whether `command` ends well; for questions and for removals of what may be gone."""
+    """Whether `command` succeeds. For checks, and for removals of what may already be gone."""
     try:
         run(*command, limit=limit)
     except LabError:

@@ -1,4 +1,4 @@
-"""Ways in from the machine's ordinary network: a port on 127.0.0.1 that leads to an API server."""
+"""Doors into the lab: each forwards a port on the host's 127.0.0.1 to an API server."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
 from lab.files import write
-from lab.network import wires
+from lab.network import netns
 
 
 @dataclass(frozen=True)
 class Door:
-    """A way in: its name, the port behind it in the control plane's network, and the kubeconfig that leads through."""
+    """A door: its name, its target port in the control plane's network, and the kubeconfig that uses the door."""
 
     name: str
     target_port: int
@@ -24,7 +24,7 @@ class Door:
 
     @property
     def record(self) -> Path:
-        """Where its own port is kept, so that it opens there again."""
+        """The file that records the door's own port, so that the door reopens on the same port."""
         return layout.FOLDER / f"{self.name}.port"
 
 
@@ -32,11 +32,11 @@ MAIN = Door("door", layout.API_PORT, layout.KUBECONFIG)
 
 
 def open_door(door: Door = MAIN) -> int:
-    """Starts the forwarder unless it runs, and writes the kubeconfig that leads through it. Gives the port."""
+    """Starts the forwarder unless it runs, and writes the kubeconfig that uses it. Returns the port on 127.0.0.1."""
     port = running_port(door)
     if port is None:
-        # One that was killed a moment ago still has the port.
-        background.end(door.name)
+        # A forwarder that was killed a moment ago may still hold the port.
+        background.stop(door.name)
         port = _start(door, int(door.record.read_text()) if door.record.exists() else 0)
         write(door.record, f"{port}\n")
     config = identities.kubeconfig_for("admin", "lab:admin", ("system:masters",), server=f"https://127.0.0.1:{port}")
@@ -46,13 +46,13 @@ def open_door(door: Door = MAIN) -> int:
 
 
 def close(door: Door = MAIN) -> None:
-    """Ends the forwarder."""
-    background.end(door.name)
+    """Stops the forwarder."""
+    background.stop(door.name)
 
 
 def running_port(door: Door = MAIN) -> int | None:
-    """The port on 127.0.0.1 that leads to the API server; None while the door is shut."""
-    return int(door.record.read_text()) if background.runs(door.name) and door.record.exists() else None
+    """The port on 127.0.0.1 that forwards to the API server; None while the door is closed."""
+    return int(door.record.read_text()) if background.is_running(door.name) and door.record.exists() else None
 
 
 def _start(door: Door, port: int) -> int:
@@ -61,13 +61,13 @@ def _start(door: Door, port: int) -> int:
     try:
         listener.bind(("127.0.0.1", port))
     except OSError:
-        # Somebody took the port while the lab was down; a kubeconfig copied elsewhere is stale then.
+        # Another program took the port while the lab was down. Copies of the kubeconfig are stale from now on.
         listener.bind(("127.0.0.1", 0))
     listener.listen(512)
     program = folder_of(BY_NAME["programs"]) / "forward"
     address = f"{layout.CONTROL_PLANE_ADDRESS}:{door.target_port}"
     background.start(
-        door.name, wires.inside(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
+        door.name, netns.in_namespace(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
     )
     found: int = listener.getsockname()[1]
     listener.close()

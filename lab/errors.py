@@ -1,7 +1,7 @@
-"""What the lab says when it cannot go on."""
+"""The lab's error for its users."""
 
 from __future__ import annotations
 
 
 class LabError(Exception):
-    """Something the user can act on: what was wrong, where, and what to do. Shown without a traceback."""
+    """A problem that the user can act on: what is wrong, where, and what to do. Printed without a traceback."""

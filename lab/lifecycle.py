@@ -1,4 +1,4 @@
-"""`up` brings the lab to what is asked, from whatever state it is in; `down` takes every trace of it away."""
+"""`up` brings the lab from any state to the requested one; `down` removes every trace of it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from lab.control_plane import programs as control_plane
 from lab.errors import LabError
 from lab.images import store, template
 from lab.images.archive import Image
-from lab.kubectl import api_problem, apply, filled, rolled_out, wait
+from lab.kubectl import api_problem, apply, render_template, wait, wait_for_rollout
 from lab.layout import Node
-from lab.network import wires
+from lab.network import netns
 
 Say = Callable[[str], None]
 CORE = ("programs", "kubernetes", "etcd", "containerd", "coredns")
@@ -32,59 +32,61 @@ _MANIFESTS = Path(__file__).resolve().parent / "manifests"
 def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
     """Builds what is missing, starts what does not run, and waits until all of it works.
 
-    At least `count` plain nodes and `accelerated` ones with accelerators; nodes that were added before stay.
-    Raises LabError with the part that did not come up.
+    The lab then has at least `count` plain nodes and `accelerated` nodes with accelerators. Nodes that were added
+    before stay. Raises LabError with the part that did not start.
     """
     requirements.check()
     for name in (*CORE, *catalogue.components_of(addons)):
         cache.ensure(BY_NAME[name], say)
-    with _alone(say):
-        wires.lay_control_plane()
+    with _exclusive_lock(say):
+        netns.create_bridge()
         machines.start(control_plane.machine())
         port = door.open_door()
-        store.remember([store.archived(image) for image in (*_system_images(), *catalogue.images_of(addons))])
-        template.ensure(store.remembered(), say)
-        wanted = nodes.completed({"plain": count, "accelerated": accelerated})
+        store.record_archives(
+            [store.ensure_archive(image) for image in (*_system_images(), *catalogue.images_of(addons))]
+        )
+        template.ensure(store.recorded_archives(), say)
+        wanted = nodes.existing_and_missing({"plain": count, "accelerated": accelerated})
         for node in wanted:
             nodes.start(node)
-        say(f"control plane and {len(wanted)} nodes started; API server on 127.0.0.1:{port}")
+        say(f"control plane and {len(wanted)} nodes started; the API server is at 127.0.0.1:{port}")
         wait("the API server", api_problem, API_LIMIT)
         apply(_system_manifest())
         for node in wanted:
-            nodes.furnish(node)
+            nodes.import_images(node)
         nodes.wait_ready(wanted)
-        say(f"nodes Ready: {', '.join(node.name for node in wanted)}")
-        rolled_out("kube-system", "deployment/coredns")
+        say(f"Ready nodes: {', '.join(node.name for node in wanted)}")
+        wait_for_rollout("kube-system", "deployment/coredns")
         if any(node.accelerated for node in wanted):
             accelerators.install(wanted)
-        catalogue.settle()
+        catalogue.wait_for_blocking()
         catalogue.install(addons, say)
 
 
 def _system_images() -> list[Image]:
-    return [store.agnhost(), store.of_program("coredns", "coredns"), accelerators.image()]
+    return [store.agnhost_image(), store.program_image("coredns", "coredns"), accelerators.image()]
 
 
 def _system_manifest() -> str:
-    image = store.of_program("coredns", "coredns").names[0]
-    return filled(_MANIFESTS / "system.yaml", COREDNS=image, DNS_ADDRESS=str(layout.DNS_ADDRESS))
+    image = store.program_image("coredns", "coredns").names[0]
+    return render_template(_MANIFESTS / "system.yaml", COREDNS=image, DNS_ADDRESS=str(layout.DNS_ADDRESS))
 
 
 def down(say: Say) -> None:
-    """Ends and removes everything of the lab, found by its name and not by a record, so also after a kill."""
+    """Stops and removes everything that carries the lab's name. It needs no record, so it also works after a kill."""
     requirements.check_rights()
-    with _alone(say):
+    with _exclusive_lock(say):
         door.close()
         names = _machines()
         with ThreadPoolExecutor(max(1, len(names))) as pool:
-            list(pool.map(machines.end_all, names))
+            list(pool.map(machines.kill_all, names))
         cgroups.remove()
-        for namespace in wires.all_namespaces():
-            wires.remove(namespace)
+        for namespace in netns.all_namespaces():
+            netns.remove_namespace(namespace)
         for device in _loop_devices():
             succeeds("losetup", "--detach", device)
         _remove_folder()
-    say("the lab is gone")
+    say("the lab is removed")
 
 
 def _machines() -> list[str]:
@@ -108,30 +110,30 @@ def _remove_folder() -> None:
 
 
 @contextmanager
-def _alone(say: Say) -> Iterator[None]:
-    """One `up` or `down` at a time."""
+def _exclusive_lock(say: Say) -> Iterator[None]:
+    """Allows one `up` or `down` at a time."""
     lock = Path("/run") / f"{layout.NAME}.lock"
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("another 'up' or 'down' is at work; waiting for it")
+            say("another 'up' or 'down' is running; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def require_running() -> None:
-    """Raises LabError unless the control plane runs."""
+    """Raises LabError when the control plane does not run."""
     if machines.first_process(layout.CONTROL_PLANE) is None:
-        raise LabError("the lab is not up; 'python -m lab up' starts it")
+        raise LabError("the lab does not run; 'python -m lab up' starts it")
 
 
 def add_node(group: str, say: Say) -> Node:
-    """Adds one node of a group and waits until it is Ready."""
-    with _alone(say):
+    """Adds a node to a group and waits until it is Ready."""
+    with _exclusive_lock(say):
         node = Node(nodes.next_number(), group)
         nodes.start(node)
-        nodes.furnish(node)
+        nodes.import_images(node)
         nodes.wait_ready([node])
         if node.accelerated:
             accelerators.install(nodes.all_nodes())

@@ -1,4 +1,4 @@
-"""Starts and stops the lab's machines. A machine is one process and all that the kernel ties to it."""
+"""Starts and stops the lab's machines. A machine is one process with its own namespaces, mounts and cgroups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.errors import LabError
 from lab.files import write
-from lab.network import wires
+from lab.network import netns
 from lab.processes import is_ending
 
 STOP_LIMIT = 8.0
@@ -26,7 +26,7 @@ STOP_LIMIT = 8.0
 
 @dataclass(frozen=True)
 class Program:
-    """A program of a machine: its name in `lab logs`, and its command."""
+    """A program that a machine runs: its name in `lab logs`, and its command."""
 
     name: str
     command: tuple[str, ...]
@@ -34,9 +34,9 @@ class Program:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a machine consists of; `mounts` and `devices` are as the program `machine` reads them.
+    """The description of a machine. `mounts` and `devices` have the format that the program `machine` reads.
 
-    `revision` changes with the files that its programs read when they start.
+    `revision` changes with the files that its programs read at their start, so that a change restarts the machine.
     """
 
     name: str
@@ -49,17 +49,17 @@ class Machine:
 
     @property
     def folder(self) -> Path:
-        """The folder of its files."""
+        """The folder of the machine's files."""
         return layout.machine_folder(self.name)
 
     @property
     def configuration(self) -> Path:
-        """The file that its first process is started with, by which that process is found again."""
+        """The configuration file. It is an argument of the machine's first process, which is found by it."""
         return self.folder / "machine.json"
 
 
 def start(machine: Machine) -> None:
-    """Starts the machine, unless it runs as it is described. Its first process does not depend on ours."""
+    """Starts the machine unless it runs with this configuration. Its first process outlives this one."""
     logs = machine.folder / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     configuration = json.dumps(_configuration(machine), indent=1)
@@ -67,10 +67,10 @@ def start(machine: Machine) -> None:
         if machine.configuration.read_text() == configuration:
             return
         stop(machine.name)
-    end_all(machine.name)
+    kill_all(machine.name)
     write(machine.configuration, configuration)
     program = folder_of(BY_NAME["programs"]) / "machine"
-    command = wires.inside(
+    command = netns.in_namespace(
         machine.namespace,
         *("unshare", "--mount", "--uts", "--ipc", "--pid", "--fork", "--mount-proc", "--kill-child"),
         *("--propagation", "private", str(program), str(machine.configuration)),
@@ -95,7 +95,7 @@ def _configuration(machine: Machine) -> dict[str, Any]:
 
 
 def first_process(name: str) -> int | None:
-    """PID, as the host counts, of the machine's process 1; None when the machine does not run."""
+    """The PID, on the host, of the machine's process 1; None when the machine does not run."""
     configuration = str(layout.machine_folder(name) / "machine.json")
     for pid, command in _commands():
         if command[-1:] == [configuration] and Path(command[0]).name == "machine" and not is_ending(pid):
@@ -113,7 +113,7 @@ def _commands() -> Iterable[tuple[int, list[str]]]:
 
 
 def status(name: str) -> dict[str, dict[str, int]]:
-    """PID (in the machine's own count) and restarts of each program of a machine."""
+    """For each program of a machine: `pid` in the machine's own PID namespace, and `restarts`."""
     try:
         read: dict[str, dict[str, int]] = json.loads((layout.machine_folder(name) / "status.json").read_bytes())
     except (OSError, ValueError):
@@ -122,7 +122,7 @@ def status(name: str) -> dict[str, dict[str, int]]:
 
 
 def enter(name: str, *command: str | Path) -> list[str]:
-    """`command` as it would be run by somebody who is logged in to the machine. Raises LabError when it is down."""
+    """The command line that runs `command` inside a machine. Raises LabError when the machine does not run."""
     pid = first_process(name)
     if pid is None:
         raise LabError(f"{name} does not run; 'python -m lab status' shows the machines, 'python -m lab up' repairs")
@@ -130,15 +130,15 @@ def enter(name: str, *command: str | Path) -> list[str]:
 
 
 def signal_program(name: str, program: str, number: signal.Signals = signal.SIGKILL) -> None:
-    """Sends a signal to one program of a machine; the machine starts it again when it ends."""
+    """Sends a signal to one program of a machine. The machine restarts a program that ends."""
     pid = status(name).get(program, {}).get("pid")
     if not pid:
-        raise LabError(f"{program} of {name} does not run; it has {', '.join(status(name)) or 'no programs'}")
+        raise LabError(f"{program} does not run on {name}; its programs are: {', '.join(status(name)) or 'none'}")
     subprocess.run(enter(name, "kill", f"-{number.value}", str(pid)), check=True, timeout=10)
 
 
 def stop(name: str) -> None:
-    """Ends the machine: programs are asked first, then everything in it is killed."""
+    """Stops the machine: asks its programs to end, then kills everything that is left."""
     pid = first_process(name)
     if pid is not None:
         with suppress(ProcessLookupError):
@@ -146,17 +146,17 @@ def stop(name: str) -> None:
         end = time.monotonic() + STOP_LIMIT / 2
         while Path(f"/proc/{pid}").exists() and time.monotonic() < end:
             time.sleep(0.02)
-    end_all(name)
+    kill_all(name)
 
 
-def end_all(name: str) -> None:
-    """Kills what is left of the machine, without asking, and waits until it is gone. Its cgroups go too."""
+def kill_all(name: str) -> None:
+    """Kills all processes of the machine, waits until they are gone, and removes its cgroups."""
     end = time.monotonic() + STOP_LIMIT
     while left := cgroups.processes(name):
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if time.monotonic() > end:
-            raise LabError(f"processes {sorted(left)} of {name} do not end; see /proc/PID/stack for what they wait for")
+            raise LabError(f"processes {sorted(left)} of {name} do not end; /proc/PID/stack shows what each waits for")
         time.sleep(0.02)
     cgroups.remove(name)

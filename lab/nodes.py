@@ -1,4 +1,4 @@
-"""Adds and removes nodes, and knows which there are."""
+"""Adds, lists and removes nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.files import write
 from lab.images import store, template
 from lab.kubectl import get, kubectl, wait
 from lab.layout import Node
-from lab.network import delay, wires
+from lab.network import delay, netns
 from lab.node import programs
 
 READY_LIMIT = 60.0
@@ -25,17 +25,17 @@ Say = Callable[[str], None]
 
 
 def all_nodes() -> list[Node]:
-    """The nodes that have been added, by number."""
+    """All nodes of the lab, sorted by number."""
     found = [Node(**json.loads(path.read_bytes())) for path in (layout.FOLDER / "machines").glob("node-*/node.json")]
     return sorted(found, key=lambda node: node.number)
 
 
 def named(name: str) -> Node:
-    """The node of that name. Raises LabError with the names that there are."""
+    """The node of that name. Raises LabError with the known names."""
     for node in all_nodes():
         if node.name == name:
             return node
-    raise LabError(f"there is no node '{name}'; there are: {', '.join(node.name for node in all_nodes()) or 'none'}")
+    raise LabError(f"unknown node '{name}'; known nodes: {', '.join(node.name for node in all_nodes()) or 'none'}")
 
 
 def next_number() -> int:
@@ -43,12 +43,14 @@ def next_number() -> int:
     taken = {node.number for node in all_nodes()}
     free = next(number for number in range(1, layout.MOST_NODES + 2) if number not in taken)
     if free > layout.MOST_NODES:
-        raise LabError(f"the lab has room for {layout.MOST_NODES} nodes")
+        raise LabError(
+            f"the lab already has {layout.MOST_NODES} nodes, the maximum; 'python -m lab node remove NAME' removes one"
+        )
     return free
 
 
-def completed(wanted: dict[str, int]) -> list[Node]:
-    """The nodes there are, and as many new ones as each group lacks of the number that is wanted of it."""
+def existing_and_missing(wanted: dict[str, int]) -> list[Node]:
+    """All existing nodes, and for each group the new nodes that it lacks to have the wanted number."""
     found = all_nodes()
     numbers = (number for number in range(1, layout.MOST_NODES + 1) if number not in {node.number for node in found})
     for group, count in wanted.items():
@@ -58,56 +60,56 @@ def completed(wanted: dict[str, int]) -> list[Node]:
 
 
 def start(node: Node, labels: dict[str, str] | None = None, taints: Sequence[str] = ()) -> None:
-    """Lays the node's wires and starts its machine; what is there already stays.
+    """Connects the node to the network and starts its machine; what exists already stays.
 
-    `labels` and `taints` are what the node registers with besides where it stands; they are kept for its next start.
+    The node registers with `labels` and `taints` in addition to its default labels. They are kept for its next start.
     """
-    wishes = node.folder / "registration.json"
-    if labels is not None or not wishes.exists():
-        write(wishes, json.dumps({"labels": labels or {}, "taints": list(taints)}))
-    wanted = json.loads(wishes.read_bytes())
+    registration = node.folder / "registration.json"
+    if labels is not None or not registration.exists():
+        write(registration, json.dumps({"labels": labels or {}, "taints": list(taints)}))
+    wanted = json.loads(registration.read_bytes())
     write(node.folder / "node.json", json.dumps({"number": node.number, "group": node.group}))
-    wires.lay_node(node, all_nodes())
-    _give_images(node)
+    netns.connect_node(node, all_nodes())
+    _prepare_disk(node)
     machine = programs.machine(node, programs.default_labels(node) | wanted["labels"], tuple(wanted["taints"]))
     machines.start(machine)
 
 
-def _give_images(node: Node) -> None:
-    """Gives a new node a disk that has every image already."""
+def _prepare_disk(node: Node) -> None:
+    """Gives a new node a disk that already has every image."""
     disk = node.folder / "disk"
     if not (disk / "var/lib/containerd").exists():
-        prepared = template.ensure(store.remembered(), lambda _: None)
+        prepared = template.ensure(store.recorded_archives(), lambda _: None)
         (disk / "var/lib").mkdir(parents=True, exist_ok=True)
         template.clone(prepared, disk / "var/lib/containerd")
-        for name in template.names(prepared):
+        for name in template.archive_names(prepared):
             write(disk / "images" / name, "")
 
 
-def furnish(node: Node) -> None:
-    """Waits for the node's containerd and puts the images into it that have come up since it was made."""
+def import_images(node: Node) -> None:
+    """Waits for the node's containerd and imports the images that were added after its disk was made."""
     control = str(folder_of(BY_NAME["containerd"]) / "ctr")
 
     def answers() -> str | None:
         if succeeds(*machines.enter(node.name, control, "version"), limit=10):
             return None
-        return f"containerd does not answer; 'python -m lab logs {node.name}/containerd'"
+        return f"containerd does not answer; 'python -m lab logs {node.name}/containerd' shows its log"
 
-    wait(f"{node.name}", answers, READY_LIMIT)
-    for file in store.remembered():
+    wait(f"containerd of {node.name}", answers, READY_LIMIT)
+    for file in store.recorded_archives():
         store.load(file, node)
 
 
 def wait_ready(nodes: Sequence[Node], limit: float = READY_LIMIT) -> None:
-    """Waits until Kubernetes calls every one of the nodes Ready."""
+    """Waits until every one of the nodes is Ready in Kubernetes."""
     wanted = {node.name for node in nodes}
 
     def missing() -> str | None:
         ready = {found["metadata"]["name"] for found in get("nodes") if is_ready(found)}
         late = sorted(wanted - ready)
-        return f"not Ready: {', '.join(late)}; 'python -m lab logs {late[0]}/kubelet'" if late else None
+        return f"not Ready: {', '.join(late)}; 'python -m lab logs {late[0]}/kubelet' shows the log" if late else None
 
-    wait("nodes", missing, limit)
+    wait("the nodes", missing, limit)
 
 
 def is_ready(found: dict[str, object]) -> bool:
@@ -118,26 +120,26 @@ def is_ready(found: dict[str, object]) -> bool:
 
 
 def remove(node: Node) -> None:
-    """Stops the node and forgets it: its object in Kubernetes, machine, wires and disk."""
+    """Stops the node and removes its object in Kubernetes, machine, network and disk."""
     with suppress(LabError):
         kubectl("delete", "node", node.name, "--ignore-not-found", "--wait=false", limit=15)
-    discard(node)
+    remove_machine(node)
 
 
-def discard(node: Node) -> None:
-    """Stops the node's machine and takes its wires, devices and disk away; its object in Kubernetes is another's."""
-    end(node)
+def remove_machine(node: Node) -> None:
+    """Removes the node's machine, network, devices and disk. The caller removes its object in Kubernetes."""
+    stop(node)
     shutil.rmtree(node.folder, ignore_errors=True)
 
 
-def end(node: Node) -> None:
-    """Stops the node's machine and takes its wires away; its disk stays."""
+def stop(node: Node) -> None:
+    """Stops the node's machine and removes its network; its disk stays."""
     delay.set_delay(node, 0)
     machines.stop(node.name)
-    wires.remove_node(node, all_nodes())
+    netns.disconnect_node(node, all_nodes())
     devices.detach(node)
 
 
 def kill(node: Node) -> None:
-    """Ends everything on the node at once, as when its power fails. `start` revives it with its disk."""
-    machines.end_all(node.name)
+    """Kills everything on the node at once, like a power failure. `start` revives the node with its disk."""
+    machines.kill_all(node.name)

@@ -1,4 +1,4 @@
-"""Certificates and kubeconfigs: one authority for the cluster, one for the aggregation layer, a key per identity."""
+"""Certificates and kubeconfigs: an authority for the cluster, one for the aggregation layer, and a key per identity."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ LIFETIME = datetime.timedelta(days=365)
 
 @dataclass(frozen=True)
 class Identity:
-    """Paths of a certificate and its private key, both PEM."""
+    """The paths of a certificate and its private key, both in PEM."""
 
     certificate: Path
     key: Path
 
 
 class Authority:
-    """A certificate authority that lies in a folder; made on first use, kept afterwards."""
+    """A certificate authority in a folder, created on first use and kept afterwards."""
 
     def __init__(self, folder: Path, name: str) -> None:
         self._folder = folder
@@ -52,7 +52,7 @@ class Authority:
         self._certificate = x509.load_pem_x509_certificate(self.certificate.read_bytes())
 
     def issue(self, name: str, common_name: str, groups: tuple[str, ...] = (), hosts: tuple[str, ...] = ()) -> Identity:
-        """Gives the identity `name`, made on first use: a client's, and a server's too where `hosts` are named."""
+        """The identity `name`, created on first use: for a client, and for a server too where `hosts` are given."""
         identity = Identity(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         if identity.certificate.exists():
             return identity
@@ -74,7 +74,7 @@ class Authority:
 
 
 def service_account_key(folder: Path) -> Path:
-    """The key that signs service account tokens, RSA because RS256 is what every client of an issuer understands."""
+    """The key that signs service account tokens. It is an RSA key, as every client of an issuer supports RS256."""
     path = folder / "service-accounts.key"
     if not path.exists():
         from cryptography.hazmat.primitives.asymmetric import rsa
@@ -84,7 +84,7 @@ def service_account_key(folder: Path) -> Path:
 
 
 def kubeconfig(authority: Authority, identity: Identity, server: str) -> str:
-    """A kubeconfig with everything embedded, as JSON, which is YAML too."""
+    """A kubeconfig with all certificates and keys embedded, in JSON, which is valid YAML."""
 
     def embedded(path: Path) -> str:
         return b64encode(path.read_bytes()).decode()
@@ -112,7 +112,7 @@ def _unsigned(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivat
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        # A little earlier, for clocks that are a little late.
+        # Valid from five minutes ago, for clocks that are a little slow.
         .not_valid_before(now - datetime.timedelta(minutes=5))
         .not_valid_after(now + LIFETIME)
     )
@@ -145,7 +145,7 @@ def _general_name(host: str) -> x509.GeneralName:
 
 
 def _key_bytes(key: object) -> bytes:
-    written: bytes = key.private_bytes(  # type: ignore[attr-defined]  # both kinds of key have it, no common type does
+    written: bytes = key.private_bytes(  # type: ignore[attr-defined]  # both key types have it, and they share no base type
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return written

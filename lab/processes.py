@@ -1,4 +1,4 @@
-"""What the kernel says of a process."""
+"""The state of a process in the kernel."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _EXITING = 0x4
 
 
 def is_ending(pid: int) -> bool:
-    """Whether a process has been killed or has gone: on a busy machine a while passes between the two.
+    """Whether a process is killed or gone. On a busy machine some time passes between the two.
 
-    Source: proc(5), `stat` (state, flags) and `status` (signals that wait for a thread or for the process).
+    Source: proc(5), `stat` (state, flags) and `status` (signals that are pending for a thread or for the process).
     """
     with suppress(OSError):
-        # The name before the last bracket may have spaces.
+        # The process name before the last bracket may contain spaces.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         if fields[0] in "ZX" or int(fields[6]) & _EXITING:
             return True

@@ -1,4 +1,4 @@
-"""What the lab needs of the machine, checked before anything is made."""
+"""The lab's requirements on the machine, checked before the lab creates anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.build.go import go_program
 from lab.errors import LabError
 
-# Each program with the Debian package that has it.
+# Each program with its Debian package.
 PROGRAMS = {
     "runc": "runc",
     "ip": "iproute2",
@@ -24,32 +24,32 @@ PROGRAMS = {
     "sysctl": "procps",
 }
 MEMORY_WANTED = 3 << 30
-# Not on everybody's PATH.
+# These folders are not on every user's PATH.
 _SYSTEM_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 def missing() -> list[str]:
-    """Everything that stands in the way, each with what to do about it; empty when the lab can run."""
+    """Every unmet requirement, each with its remedy; empty when the lab can run."""
     found = []
     if not sys.platform.startswith("linux"):
-        return [f"Linux: network namespaces, cgroups and containers are its own; this is {sys.platform}"]
+        return [f"Linux, for network namespaces, cgroups and containers; this system is {sys.platform}"]
     if os.geteuid() != 0:
-        found.append("root: nodes are namespaces, mounts and cgroups; run it as root")
+        found.append("root, for namespaces, mounts and cgroups: run the lab as root")
     try:
         go_program()
     except LabError:
-        found.append("Go 1.26 or newer (go.dev/doc/install, or 'python -m lab build'): Kubernetes is built from source")
+        found.append("Go 1.26 or newer, to build Kubernetes from source: go.dev/doc/install, or 'python -m lab build'")
     if packages := missing_packages():
-        found.append(f"programs (on Debian: apt-get install {' '.join(packages)})")
+        found.append(f"programs: on Debian, apt-get install {' '.join(packages)}")
     if not Path("/sys/fs/cgroup").is_dir() or not os.access("/sys/fs/cgroup", os.W_OK):
-        found.append("cgroups that can be written, at /sys/fs/cgroup")
+        found.append("writable cgroups at /sys/fs/cgroup")
     if _memory() < MEMORY_WANTED:
-        found.append(f"{MEMORY_WANTED >> 30} GiB of memory; there are {_memory() / (1 << 30):.1f}")
+        found.append(f"{MEMORY_WANTED >> 30} GiB of memory; this machine has {_memory() / (1 << 30):.1f} GiB")
     return found
 
 
 def missing_packages() -> list[str]:
-    """Debian's packages with the programs that are not there."""
+    """The Debian packages of the missing programs."""
     path = _path()
     packages = [package for program, package in PROGRAMS.items() if shutil.which(program, path=path) is None]
     if not any(Path(folder, "ptp").exists() for folder in ("/usr/lib/cni", "/opt/cni/bin")):
@@ -58,7 +58,7 @@ def missing_packages() -> list[str]:
 
 
 def check() -> None:
-    """Raises LabError that names all that is missing. Afterwards the programs are found, wherever the PATH led."""
+    """Raises LabError with every unmet requirement. Else adds the system folders of the programs to PATH."""
     found = missing()
     if found:
         raise LabError("the lab cannot run here. It needs:\n" + "\n".join(f"  - {each}" for each in found))
@@ -66,9 +66,9 @@ def check() -> None:
 
 
 def check_rights() -> None:
-    """Raises LabError for whoever may not take the lab down."""
+    """Raises LabError for a user who may not remove the lab."""
     if os.geteuid() != 0:
-        raise LabError("what the lab is made of belongs to root: run it as root")
+        raise LabError("only root can remove the lab: run 'down' as root")
     os.environ["PATH"] = _path()
 
 
@@ -82,5 +82,5 @@ def _memory() -> int:
 
 
 if __name__ == "__main__":
-    # For scripts that install them.
+    # For scripts that install the packages.
     print(*missing_packages())

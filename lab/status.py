@@ -1,4 +1,4 @@
-"""What of the lab runs, read from the machine itself and not from a record of what was started."""
+"""The state of the lab, read from the host itself and not from a record of what was started."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from lab.addons import catalogue
 from lab.errors import LabError
 from lab.kubectl import api_problem, get
 from lab.layout import Node
-from lab.network import delay, wires
+from lab.network import delay, netns
 
 
 @dataclass(frozen=True)
 class MachineStatus:
-    """A machine: `state` is runs or stopped for the control plane; Ready, NotReady, cut, slowed or killed for a node.
+    """A machine. A node's `state` is Ready, NotReady, cut, slowed or killed; that of other machines is runs or stopped.
 
-    `memory` is bytes of anonymous memory with its pods; `programs` maps a program's name to its restarts, None when it
-    does not run at the moment.
+    `memory` is in bytes: the anonymous memory of the machine and its pods. `programs` maps a program's name to its
+    number of restarts, or to None when the program does not run.
     """
 
     name: str
@@ -31,8 +31,8 @@ class MachineStatus:
 
 
 @dataclass(frozen=True)
-class Status:
-    """The lab at one moment; `api_problem` is None when the API server says that it is ready."""
+class LabStatus:
+    """The lab at one moment. `api_problem` is None when the API server is ready, `port` while the door is closed."""
 
     port: int | None
     api_problem: str | None
@@ -40,20 +40,20 @@ class Status:
     addons: list[str]
 
     def as_json(self) -> dict[str, Any]:
-        """For `--output json`."""
+        """The status for `--output json`."""
         return asdict(self)
 
 
-def read() -> Status:
-    """The lab's state. Raises LabError when there is no lab at all."""
+def read() -> LabStatus:
+    """Reads the state of the lab. Raises LabError when there is no lab."""
     if not layout.machine_folder(layout.CONTROL_PLANE).exists():
-        raise LabError("the lab is not up; 'python -m lab up' starts it")
+        raise LabError("the lab does not run; 'python -m lab up' starts it")
     problem = api_problem()
     ready = _ready_nodes() if problem is None else set()
     control = layout.CONTROL_PLANE
     state = "runs" if machines.first_process(control) else "stopped"
     found = [MachineStatus(control, state, "", "", "", cgroups.memory_bytes(control), _programs(control))]
-    # Machines that are no nodes: Karpenter's, and the API server of `scale`.
+    # Machines that are not nodes: the one of Karpenter, and the API server of `scale`.
     others = (layout.FOLDER / "machines").glob("[!n]*/machine.json")
     for name in sorted({path.parent.name for path in others} - {control}):
         state = "runs" if machines.first_process(name) else "stopped"
@@ -62,7 +62,7 @@ def read() -> Status:
         memory = cgroups.memory_bytes(node.name)
         place = (node.group, node.zone, node.rack)
         found.append(MachineStatus(node.name, _state(node, ready), *place, memory, _programs(node.name)))
-    return Status(door.running_port(), problem, found, catalogue.installed())
+    return LabStatus(door.running_port(), problem, found, catalogue.installed())
 
 
 def _ready_nodes() -> set[str]:
@@ -72,7 +72,7 @@ def _ready_nodes() -> set[str]:
 def _state(node: Node, ready: set[str]) -> str:
     if machines.first_process(node.name) is None:
         return "killed"
-    if wires.is_cut(node):
+    if netns.is_cut(node):
         return "cut"
     if node.name not in ready:
         return "NotReady"

@@ -1,4 +1,4 @@
-"""Everything on this machine that bears the lab's name: what has to be gone after `down`."""
+"""Everything on the host that carries the lab's name. After `down` there must be none of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from pathlib import Path
 
 from lab import cgroups, layout
 from lab.commands import run
-from lab.network import wires
+from lab.network import netns
 
 
 def traces() -> dict[str, list[str]]:
-    """What there is by kind. Read from the kernel, not from records; all are empty when there is no lab."""
+    """The traces by kind, read from the kernel and not from records. Every list is empty when there is no lab."""
     return {
         "processes": _processes(),
         "mounts": [line for line in Path("/proc/mounts").read_text().splitlines() if layout.NAME in line],
-        "network namespaces": wires.all_namespaces(),
+        "network namespaces": netns.all_namespaces(),
         "cgroups": [str(folder) for folder in cgroups.folders()],
         "loop devices": [line for line in run("losetup", "-l", "-n").splitlines() if layout.NAME in line],
         "links": [line for line in run("ip", "link").splitlines() if "node-" in line],

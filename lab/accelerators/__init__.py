@@ -1,1 +1,1 @@
-"""Accelerators that are fake in silicon and real in everything that Kubernetes and the kernel do with them."""
+"""Accelerators with fake silicon. Everything that Kubernetes and the kernel do with them is real."""

@@ -1,4 +1,4 @@
-"""Loop block devices with an identity of their own, made on the host and shown to one node."""
+"""The accelerators of a node: loop block devices of the host, each with an identity, visible to one node."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from lab.layout import Node
 MEMORY = 64 << 20
 MODEL = "Plimsoll L1"
 DRIVER_VERSION = "1.2.0"
-# How each device of a node is offered; the driver reads it from the device. See components/programs/accelerator.
+# How the driver offers each device of a node. It reads this from the device. See components/programs/accelerator.
 OFFERS = ("plugin", "plugin", "plugin-shared", "claim", "claim", "claim-shared")
 _HALVED = "claim"
 _HEADER = 4096
-# So that no two devices read alike beyond their first block either.
+# Random bytes, so that devices differ beyond their first block too.
 _NOISE = 64 << 10
 _LOOP_MAJOR = 7
 _MODE = 0o666
 
 
 def folder(node: Node) -> Path:
-    """Where the files behind a node's devices lie; the node sees it as /var/lib/accelerators."""
+    """The folder of the files behind a node's devices. The node sees it as /var/lib/accelerators."""
     return node.folder / "accelerators"
 
 
 def ensure(node: Node) -> tuple[dict[str, Any], ...]:
-    """Makes and attaches the node's devices, and gives them as devices of its machine."""
+    """Creates and attaches the node's devices. Returns them as the devices of its machine."""
     found: list[dict[str, Any]] = []
     for number, offer in enumerate(OFFERS):
         file = folder(node) / f"accelerator{number}.memory"
         if not file.exists():
-            write(file, _first_bytes(node, offer))
+            write(file, _identity_block(node, offer))
         os.truncate(file, MEMORY)
-        found.append(_device(f"accelerator{number}", _attached(file, 0, MEMORY)))
+        found.append(_device(f"accelerator{number}", _attach_loop_device(file, 0, MEMORY)))
         if offer == _HALVED:
             half = MEMORY // 2
             for part in (0, 1):
-                found.append(_device(f"accelerator{number}.{part}", _attached(file, part * half, half)))
+                found.append(_device(f"accelerator{number}.{part}", _attach_loop_device(file, part * half, half)))
     return tuple(found)
 
 
-def _first_bytes(node: Node, offer: str) -> bytes:
+def _identity_block(node: Node, offer: str) -> bytes:
     identity = {
         "uuid": f"ACC-{uuid.uuid4()}",
         "model": MODEL,
@@ -59,8 +59,8 @@ def _first_bytes(node: Node, offer: str) -> bytes:
     return json.dumps(identity).encode().ljust(_HEADER, b"\0") + os.urandom(_NOISE)
 
 
-def _attached(file: Path, offset: int, size: int) -> int:
-    """The minor number of the loop device that shows this part of `file`, attached if it is not."""
+def _attach_loop_device(file: Path, offset: int, size: int) -> int:
+    """The minor number of the loop device for this part of `file`; attaches one if there is none."""
     listed = run("losetup", "--json", "--list", "--output=NAME,OFFSET,SIZELIMIT", f"--associated={file}")
     for each in json.loads(listed)["loopdevices"] if listed.strip() else []:
         if int(each["offset"]) == offset and int(each["sizelimit"]) in (size, 0):
@@ -71,7 +71,7 @@ def _attached(file: Path, offset: int, size: int) -> int:
 
 def _minor(path: str) -> int:
     if not path.startswith("/dev/loop"):
-        raise LabError(f"losetup gave '{path}', which is no loop device")
+        raise LabError(f"losetup printed '{path}', which is not a loop device")
     return int(path.removeprefix("/dev/loop"))
 
 

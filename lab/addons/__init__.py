@@ -1,1 +1,1 @@
-"""Add-ons: other projects' programs, from their own modules and manifests, on the lab's cluster."""
+"""Add-ons: programs of other projects on the lab's cluster, built from their own modules and manifests."""

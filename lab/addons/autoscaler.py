@@ -1,4 +1,4 @@
-"""Karpenter outside the cluster, as a cloud's managed control plane runs it, and its group of nodes."""
+"""Karpenter and its group of nodes. It runs outside the cluster, as in a cloud's managed control plane."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from lab import background, layout, machines
 from lab.accelerators import driver
 from lab.addons import upstream
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
@@ -22,10 +22,10 @@ MOST_NODES = 3
 _ACCELERATORS_PER_NODE = 2
 
 
-def autoscaler() -> Prepared:
-    """Karpenter's definitions, one node pool of 0 to 3 nodes with accelerators, and the processes behind them."""
-    definitions = upstream.files("karpenter", "pkg/apis/crds/*.yaml")
-    return Prepared(
+def autoscaler() -> AddonContent:
+    """Karpenter's definitions, a node pool of 0 to 3 nodes with accelerators, and the processes that serve them."""
+    definitions = upstream.read_files("karpenter", "pkg/apis/crds/*.yaml")
+    return AddonContent(
         images=[driver.image()],
         stages=[[*definitions, _node_class_definition()], [*_rights(), _node_class(), _pool(), *driver.manifests()]],
         ready=[],
@@ -34,9 +34,9 @@ def autoscaler() -> Prepared:
 
 
 def _start() -> None:
-    if not background.runs(_SERVICE):
+    if not background.is_running(_SERVICE):
         background.start(_SERVICE, [sys.executable, "-m", "lab.elastic.service", str(SOCKET)])
-    wait("the service for nodes", lambda: None if SOCKET.exists() else f"no {SOCKET} yet", 15)
+    wait("the node service", lambda: None if SOCKET.exists() else f"{SOCKET} does not exist yet", 15)
     config = identities.kubeconfig_for("autoscaler", "lab:autoscaler")
     settings = {
         "KUBECONFIG": config,
@@ -55,7 +55,7 @@ def _start() -> None:
         for condition in get("nodepool", _POOL).get("status", {}).get("conditions", []):
             if condition["type"] == "Ready" and condition["status"] == "True":
                 return None
-        return f"its node pool is not Ready; 'python -m lab logs {_MACHINE}/karpenter'"
+        return f"its node pool is not Ready; 'python -m lab logs {_MACHINE}/karpenter' shows the log"
 
     wait("Karpenter", missing, 60)
 
@@ -108,7 +108,7 @@ def _pool() -> upstream.Manifest:
         "metadata": {"labels": {"plimsoll.dev/accelerator": "true", "plimsoll.dev/group": "elastic"}},
         "spec": {
             "nodeClassRef": {"group": "lab.plimsoll.dev", "kind": "LabNodeClass", "name": "node"},
-            # Only what asks for accelerators comes here: anything else would keep a node from being empty.
+            # Only pods that request accelerators run here. Any other pod would keep a node from becoming empty.
             "taints": [{"key": "plimsoll.dev/accelerator", "effect": "NoSchedule"}],
             "requirements": [{"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["on-demand"]}],
             "expireAfter": "Never",

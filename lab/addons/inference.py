@@ -1,7 +1,7 @@
-"""The Gateway API's Inference Extension: pools of model servers, and a picker that sends each request to one of them.
+"""The Gateway API Inference Extension: pools of model servers, and a picker that selects a server for each request.
 
-Envoy Gateway 1.7 takes an InferencePool as a route's backend from an extension server alone, and the one that there is
-(Envoy AI Gateway) cannot be had as a module. The lab has its own, `pool-routing`, in its components.
+Envoy Gateway 1.7 accepts an InferencePool as a route's backend only from an extension server. The existing one, Envoy
+AI Gateway, is not available as a module, so the lab has its own: the component `pool-routing`.
 """
 
 from __future__ import annotations
@@ -10,46 +10,46 @@ import hashlib
 import json
 
 from lab.addons import upstream
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 from lab.addons.gateway import NAMESPACE, controller_image, controller_manifests
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
-from lab.images.names import of_build
+from lab.images.names import built_image_name
 
 _NONROOT = "65532:65532"
 _ROUTING, _ROUTING_PORT = "pool-routing", 5005
 _POOLS = {"group": "inference.networking.k8s.io", "version": "v1", "kind": "InferencePool"}
 
 
-def inference_extension() -> Prepared:
-    """The definitions, the gateway's way to pools, and the picker's image: who has a pool deploys one (`picker`)."""
+def inference_extension() -> AddonContent:
+    """The definitions, the extension server that routes to pools, and the image of pickers (`picker` deploys one)."""
     routing = Image(
-        (of_build(_ROUTING, BY_NAME[_ROUTING]),),
+        (built_image_name(_ROUTING, BY_NAME[_ROUTING]),),
         {_ROUTING: folder_of(BY_NAME[_ROUTING]) / _ROUTING},
         entrypoint=(f"/{_ROUTING}",),
         user=_NONROOT,
     )
-    return Prepared(
-        images=[_image(), routing],
+    return AddonContent(
+        images=[_picker_image(), routing],
         stages=[
-            upstream.kustomized("inference-extension", "config/crd"),
-            [*_server(routing.names[0]), *_rights()],
-            _gateway(),
+            upstream.render_kustomization("inference-extension", "config/crd"),
+            [*_routing_server(routing.names[0]), *_rights()],
+            _gateway_with_extension(),
         ],
         ready=[(NAMESPACE, f"deployment/{_ROUTING}"), (NAMESPACE, "deployment/envoy-gateway")],
     )
 
 
-def _image() -> Image:
+def _picker_image() -> Image:
     component = BY_NAME["inference-extension"]
     files = {"epp": folder_of(component) / "epp"}
-    # By upstream's name too: who brings a picker along, brings upstream's.
+    # Upstream's name too, for users who deploy a picker from upstream's manifests.
     upstreams = f"registry.k8s.io/gateway-api-inference-extension/epp:{component.version}"
-    return Image((of_build("epp", component), upstreams), files, entrypoint=("/epp",), user=_NONROOT)
+    return Image((built_image_name("epp", component), upstreams), files, entrypoint=("/epp",), user=_NONROOT)
 
 
-def _server(image: str) -> list[upstream.Manifest]:
+def _routing_server(image: str) -> list[upstream.Manifest]:
     labels = {"app": _ROUTING}
     container = {
         "name": "server",
@@ -76,7 +76,7 @@ def _server(image: str) -> list[upstream.Manifest]:
 
 
 def _rights() -> list[upstream.Manifest]:
-    """The gateway's controller follows the pools."""
+    """The rights of the gateway's controller to watch pools."""
     rules = [{"apiGroups": [_POOLS["group"]], "resources": ["inferencepools"], "verbs": ["get", "list", "watch"]}]
     rbac = "rbac.authorization.k8s.io"
     name = f"envoy-gateway-{_ROUTING}"
@@ -92,8 +92,8 @@ def _rights() -> list[upstream.Manifest]:
     ]
 
 
-def _gateway() -> list[upstream.Manifest]:
-    """The gateway's controller again, told of its extension server, and started anew by that."""
+def _gateway_with_extension() -> list[upstream.Manifest]:
+    """The gateway's controller with the extension server in its configuration, which restarts it."""
     everything = {"includeAll": True}
     extension = {
         "backendResources": [_POOLS],
@@ -106,18 +106,18 @@ def _gateway() -> list[upstream.Manifest]:
         "service": {"fqdn": {"hostname": f"{_ROUTING}.{NAMESPACE}.svc", "port": _ROUTING_PORT}},
     }
     manifests = controller_manifests(controller_image(), extension)
-    deployment = upstream.found(manifests, "Deployment", "envoy-gateway")
+    deployment = upstream.find(manifests, "Deployment", "envoy-gateway")
     digest = hashlib.sha256(json.dumps(extension, sort_keys=True).encode()).hexdigest()
     deployment["spec"]["template"]["metadata"].setdefault("annotations", {})["plimsoll.dev/extension"] = digest[:12]
-    return [upstream.found(manifests, "ConfigMap", "envoy-gateway-config"), deployment]
+    return [upstream.find(manifests, "ConfigMap", "envoy-gateway-config"), deployment]
 
 
 def picker(pool: str, namespace: str, labels: dict[str, str], port: int) -> list[upstream.Manifest]:
-    """Upstream's chart for a pool of the pods with `labels` that serve on `port`, with its endpoint picker."""
-    host, _, rest = _image().names[0].partition("/")
+    """The manifests of upstream's chart: a pool of the pods with `labels` that serve on `port`, and its picker."""
+    host, _, rest = _picker_image().names[0].partition("/")
     name, _, tag = rest.partition(":")
     values = {
         "inferenceExtension": {"image": {"hub": host, "name": name, "tag": tag, "pullPolicy": "IfNotPresent"}},
         "inferencePool": {"targetPorts": [{"number": port}], "modelServers": {"matchLabels": labels}},
     }
-    return upstream.chart("inference-extension", "config/charts/inferencepool", pool, namespace, values)
+    return upstream.render_chart("inference-extension", "config/charts/inferencepool", pool, namespace, values)

@@ -1,25 +1,25 @@
-"""Resource metrics, Prometheus and custom metrics."""
+"""The add-ons for resource metrics, Prometheus and custom metrics."""
 
 from __future__ import annotations
 
 from lab import api
 from lab.addons import upstream
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.archive import Image
-from lab.images.names import of_build
-from lab.kubectl import get, rolled_out, wait
+from lab.images.names import built_image_name
+from lab.kubectl import get, wait, wait_for_rollout
 
 NAMESPACE = "monitoring"
 _NOBODY = "65534:65534"
 
 
-def metrics_server() -> Prepared:
-    """metrics-server, which checks the kubelets' certificates against the cluster's authority."""
+def metrics_server() -> AddonContent:
+    """metrics-server, configured to check the kubelets' certificates against the cluster's authority."""
     image = _image("metrics-server", "metrics-server")
-    manifests = upstream.with_image(upstream.kustomized("metrics-server", "manifests/base"), image.names[0])
-    spec = upstream.found(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
+    manifests = upstream.with_image(upstream.render_kustomization("metrics-server", "manifests/base"), image.names[0])
+    spec = upstream.find(manifests, "Deployment", "metrics-server")["spec"]["template"]["spec"]
     container = spec["containers"][0]
     container["args"] = [each for each in container["args"] if not each.startswith("--metric-resolution")]
     container["args"] += [
@@ -27,26 +27,26 @@ def metrics_server() -> Prepared:
         "--kubelet-request-timeout=5s",
         "--kubelet-certificate-authority=/cluster/ca.crt",
     ]
-    upstream.asked_often(manifests)
+    upstream.with_fast_readiness(manifests)
     container["volumeMounts"].append({"name": "cluster", "mountPath": "/cluster", "readOnly": True})
     spec["volumes"].append({"name": "cluster", "configMap": {"name": "kube-root-ca.crt"}})
-    return Prepared(
+    return AddonContent(
         [image],
         [manifests],
         [("kube-system", "deployment/metrics-server")],
-        lambda: _served("metrics.k8s.io/v1beta1/nodes", "the resource metrics"),
+        lambda: _wait_for_api("metrics.k8s.io/v1beta1/nodes", "the resource metrics"),
     )
 
 
-def prometheus() -> Prepared:
-    """The operator, and a Prometheus that follows every ServiceMonitor, PodMonitor and scrape annotation."""
+def prometheus() -> AddonContent:
+    """The operator, and a Prometheus that uses every ServiceMonitor, PodMonitor and scrape annotation."""
     operator = _image("prometheus-operator", "prometheus-operator")
     reloader = _image("prometheus-operator", "prometheus-config-reloader")
     server = _image("prometheus", "prometheus", tag=_prometheus_version())
-    bundle = upstream.files("prometheus-operator", "bundle.yaml")
+    bundle = upstream.read_files("prometheus-operator", "bundle.yaml")
     for each in bundle:
         _into_namespace(each)
-    deployment = upstream.found(bundle, "Deployment", "prometheus-operator")
+    deployment = upstream.find(bundle, "Deployment", "prometheus-operator")
     container = deployment["spec"]["template"]["spec"]["containers"][0]
     container["image"] = operator.names[0]
     container["args"] = [each for each in container["args"] if "config-reloader" not in each]
@@ -54,11 +54,11 @@ def prometheus() -> Prepared:
     definitions = [each for each in bundle if each["kind"] == "CustomResourceDefinition"]
     rest = [each for each in bundle if each["kind"] != "CustomResourceDefinition"]
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-    return Prepared(
+    return AddonContent(
         [operator, reloader, server],
-        [[namespace, *definitions], rest, _server_manifests(server.names[0])],
+        [[namespace, *definitions], rest, _prometheus_manifests(server.names[0])],
         [(NAMESPACE, "deployment/prometheus-operator")],
-        _server_ready,
+        _wait_for_prometheus,
     )
 
 
@@ -69,7 +69,7 @@ def _into_namespace(each: upstream.Manifest) -> None:
         subject["namespace"] = NAMESPACE
 
 
-def _server_manifests(image: str) -> list[upstream.Manifest]:
+def _prometheus_manifests(image: str) -> list[upstream.Manifest]:
     account = {"name": "prometheus", "namespace": NAMESPACE}
     rules = [
         {
@@ -127,8 +127,8 @@ def _server_manifests(image: str) -> list[upstream.Manifest]:
     ]
 
 
-# The operator's own arguments and an interval: its reloader watches a file that the kubelet replaces, so it sees the
-# first change only and then looks every three minutes (prometheus-operator/prometheus-operator#7366).
+# The operator's own arguments plus an interval. Its reloader watches a file that the kubelet replaces. So it sees only
+# the first change, and then looks every three minutes (prometheus-operator/prometheus-operator#7366).
 _RELOADER = (
     "--listen-address=:8080",
     "--reload-url=http://localhost:9090/-/reload",
@@ -139,7 +139,7 @@ _RELOADER = (
 )
 
 
-# The old convention, still what many workloads carry: pods that ask to be scraped by an annotation.
+# The old convention, which many workloads still use: pods ask to be scraped by an annotation.
 _ANNOTATED_PODS = """\
 - job_name: annotated-pods
   kubernetes_sd_configs: [{role: pod}]
@@ -161,25 +161,25 @@ _ANNOTATED_PODS = """\
 """
 
 
-def _server_ready() -> None:
+def _wait_for_prometheus() -> None:
     def missing() -> str | None:
         get("statefulset", "prometheus-lab", namespace=NAMESPACE)
         return None
 
-    wait("the operator to make Prometheus", missing, 60)
-    rolled_out(NAMESPACE, "statefulset/prometheus-lab")
+    wait("the operator to create Prometheus", missing, 60)
+    wait_for_rollout(NAMESPACE, "statefulset/prometheus-lab")
 
 
-def custom_metrics() -> Prepared:
-    """prometheus-adapter: every series with a namespace and a pod is a custom metric of that pod."""
+def custom_metrics() -> AddonContent:
+    """prometheus-adapter. Every series with a namespace and a pod becomes a custom metric of that pod."""
     image = _image("prometheus-adapter", "prometheus-adapter")
-    manifests = upstream.files("prometheus-adapter", "deploy/manifests/*.yaml")
-    # Resource metrics are metrics-server's; the policy would let in nobody but an ingress that is not here.
+    manifests = upstream.read_files("prometheus-adapter", "deploy/manifests/*.yaml")
+    # metrics-server serves resource metrics. The policy would admit only an ingress that the lab does not have.
     unwanted = {("APIService", "v1beta1.metrics.k8s.io"), ("NetworkPolicy", "prometheus-adapter")}
     manifests = [each for each in manifests if (each["kind"], each["metadata"]["name"]) not in unwanted]
     upstream.with_image(manifests, image.names[0])
-    upstream.found(manifests, "ConfigMap", "adapter-config")["data"]["config.yaml"] = _ADAPTER_RULES
-    deployment = upstream.found(manifests, "Deployment", "prometheus-adapter")["spec"]
+    upstream.find(manifests, "ConfigMap", "adapter-config")["data"]["config.yaml"] = _ADAPTER_RULES
+    deployment = upstream.find(manifests, "Deployment", "prometheus-adapter")["spec"]
     deployment["replicas"] = 1
     container = deployment["template"]["spec"]["containers"][0]
     changed = {
@@ -203,11 +203,11 @@ def custom_metrics() -> Prepared:
             "service": {"name": "prometheus-adapter", "namespace": NAMESPACE},
         },
     }
-    return Prepared(
+    return AddonContent(
         [image],
         [[*manifests, service]],
         [(NAMESPACE, "deployment/prometheus-adapter")],
-        lambda: _served("custom.metrics.k8s.io/v1beta2", "the custom metrics"),
+        lambda: _wait_for_api("custom.metrics.k8s.io/v1beta2", "the custom metrics"),
     )
 
 
@@ -223,7 +223,7 @@ externalRules:
 """
 
 
-def _served(path: str, what: str) -> None:
+def _wait_for_api(path: str, what: str) -> None:
     def missing() -> str | None:
         api.request("GET", f"/apis/{path}")
         return None
@@ -232,12 +232,12 @@ def _served(path: str, what: str) -> None:
 
 
 def _prometheus_version() -> str:
-    """The release v3.5.0 is the module v0.305.0: Go would want another path for a module of version 3."""
+    """The release version: release v3.5.0 is module v0.305.0, as Go requires another path for a module of version 3."""
     _, minor, patch = BY_NAME["prometheus"].version.split(".")
     return f"v{int(minor) // 100}.{int(minor) % 100}.{patch}"
 
 
 def _image(component: str, program: str, tag: str | None = None) -> Image:
     built = folder_of(BY_NAME[component])
-    name = of_build(program, BY_NAME[component], tag)
+    name = built_image_name(program, BY_NAME[component], tag)
     return Image((name,), {f"bin/{program}": built / program}, entrypoint=(f"/bin/{program}",), user=_NOBODY)

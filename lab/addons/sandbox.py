@@ -1,11 +1,11 @@
-"""gVisor: every node knows its runtime; the add-on builds it and names it as a RuntimeClass."""
+"""gVisor. Every node's containerd is configured for it; the add-on builds it and creates its RuntimeClass."""
 
 from __future__ import annotations
 
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 
 
-def gvisor() -> Prepared:
+def gvisor() -> AddonContent:
     """The RuntimeClass `gvisor`."""
     runtime_class = {
         "apiVersion": "node.k8s.io/v1",
@@ -13,4 +13,4 @@ def gvisor() -> Prepared:
         "metadata": {"name": "gvisor"},
         "handler": "runsc",
     }
-    return Prepared(images=[], stages=[[runtime_class]], ready=[])
+    return AddonContent(images=[], stages=[[runtime_class]], ready=[])

@@ -1,4 +1,4 @@
-"""Where things are kept: an OCI registry and S3."""
+"""The add-ons for storage: an OCI registry and S3."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import secrets
 from typing import Any
 
 from lab import layout
-from lab.addons.catalogue import Prepared
+from lab.addons.catalogue import AddonContent
 from lab.addons.upstream import Manifest
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
 from lab.files import write
 from lab.images.archive import Image
-from lab.images.names import REGISTRY_HOST, of_build
+from lab.images.names import REGISTRY_HOST, built_image_name
 from lab.images.python import python_base
-from lab.images.store import archived
+from lab.images.store import ensure_archive
 
 _NOBODY = 65532
 _SERVER = {
@@ -28,8 +28,8 @@ _SERVER = {
 }
 
 
-def registry() -> Prepared:
-    """A registry over TLS at a fixed cluster address, known to every node as `registry.lab.plimsoll.dev`."""
+def registry() -> AddonContent:
+    """A registry with TLS at a fixed cluster address. Every node knows it as `registry.lab.plimsoll.dev`."""
     image = _image("registry")
     identity = identities.service_identity(
         "registry", str(layout.REGISTRY_ADDRESS), REGISTRY_HOST, "registry.registry.svc", "localhost", "127.0.0.1"
@@ -41,7 +41,7 @@ def registry() -> Prepared:
         "REGISTRY_HTTP_ADDR": f":{layout.REGISTRY_PORT}",
         "REGISTRY_HTTP_TLS_CERTIFICATE": "/identity/tls.crt",
         "REGISTRY_HTTP_TLS_KEY": "/identity/tls.key",
-        # Its instances would share this; without one it makes a new one at every start and warns.
+        # A secret that replicas would share. Without it the registry makes a new one at every start and warns.
         "REGISTRY_HTTP_SECRET": _secret("registry"),
     }
     container = {
@@ -56,19 +56,19 @@ def registry() -> Prepared:
     extra = [
         _object("Secret", "identity", "registry", stringData=files),
         _object("ConfigMap", "settings", "registry", data={"registry.yaml": _REGISTRY_SETTINGS}),
-        *_published(),
+        *_discovery_objects(),
     ]
     return _server("registry", image, container, layout.REGISTRY_PORT, mounts, extra, str(layout.REGISTRY_ADDRESS))
 
 
-def _published() -> list[Manifest]:
-    """Where the registry is, as tools look for it (KEP-1755), and what plimsoll builds images upon: there is no hub."""
+def _discovery_objects() -> list[Manifest]:
+    """The registry's address for tools (KEP-1755), and a base image for plimsoll, as the lab has no public registry."""
     hosting = {
         "hostFromContainerRuntime": REGISTRY_HOST,
         "hostFromClusterNetwork": f"registry.registry.svc:{layout.REGISTRY_PORT}",
         "help": "reach it from outside through the API server",
     }
-    base = f"oci-archive:{archived(python_base())}"
+    base = f"oci-archive:{ensure_archive(python_base())}"
     told = {"localRegistryHosting.v1": json.dumps(hosting)}
     return [
         _object("ConfigMap", "local-registry-hosting", "kube-public", data=told),
@@ -79,8 +79,8 @@ def _published() -> list[Manifest]:
 _REGISTRY_SETTINGS = "version: 0.1\nlog: {level: warn}\nstorage: {filesystem: {rootdirectory: /data}}\n"
 
 
-def minio() -> Prepared:
-    """MinIO at `http://minio.minio.svc:9000`; its keys are in the Secret `minio/keys`, as S3 clients name them."""
+def minio() -> AddonContent:
+    """MinIO at `http://minio.minio.svc:9000`. The Secret `minio/keys` has its keys under the names of S3 clients."""
     keys = {"AWS_ACCESS_KEY_ID": "lab", "AWS_SECRET_ACCESS_KEY": _secret("minio")}
     names = {"MINIO_ROOT_USER": "AWS_ACCESS_KEY_ID", "MINIO_ROOT_PASSWORD": "AWS_SECRET_ACCESS_KEY"}
     container = {
@@ -95,7 +95,7 @@ def minio() -> Prepared:
 
 def _image(component: str) -> Image:
     binary = folder_of(BY_NAME[component]) / component
-    name = of_build(component, BY_NAME[component])
+    name = built_image_name(component, BY_NAME[component])
     return Image((name,), {f"bin/{component}": binary}, entrypoint=(f"/bin/{component}",), user=str(_NOBODY))
 
 
@@ -107,8 +107,8 @@ def _server(
     mounts: dict[str, tuple[dict[str, Any], str]],
     objects: list[Manifest],
     address: str | None = None,
-) -> Prepared:
-    """One server in a namespace of its name. What it keeps lies on its node and goes with the lab."""
+) -> AddonContent:
+    """A server in a namespace of the same name. Its data is in an emptyDir on its node and ends with the lab."""
     volumes = [{"name": "data", "emptyDir": {}}, *({"name": key, **source} for key, (source, _) in mounts.items())]
     places = [{"name": "data", "mountPath": "/data"}]
     for key, (source, path) in mounts.items():
@@ -132,7 +132,7 @@ def _server(
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
     workload = _object("Deployment", name, name, version="apps/v1", spec=deployment)
     manifests = [namespace, *objects, _object("Service", name, name, spec=service), workload]
-    return Prepared([image], [manifests], [(name, f"deployment/{name}")])
+    return AddonContent([image], [manifests], [(name, f"deployment/{name}")])
 
 
 def _object(kind: str, name: str, namespace: str, version: str = "v1", **fields: object) -> Manifest:
@@ -140,7 +140,7 @@ def _object(kind: str, name: str, namespace: str, version: str = "v1", **fields:
 
 
 def _secret(name: str) -> str:
-    """A random word that stays the same for as long as the lab is there."""
+    """A random secret that stays the same while the lab exists."""
     path = layout.FOLDER / "secrets" / name
     if not path.exists():
         write(path, secrets.token_hex(20), mode=0o600)

@@ -1,4 +1,4 @@
-"""Waiting for controllers that give their webhooks a certificate by themselves."""
+"""Waits for controllers that create the certificates of their own webhooks."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from lab.kubectl import get, kubectl, wait
 _LIMIT = 120.0
 
 
-def trusted(component: str, configuration: str, kind: str = "validatingwebhookconfiguration") -> None:
-    """Waits until the controller has written its authority into its webhooks: before, every request is refused."""
+def wait_for_ca_bundle(component: str, configuration: str, kind: str = "validatingwebhookconfiguration") -> None:
+    """Waits until the controller has written its CA bundle into its webhooks. Before, every request fails."""
 
     def missing() -> str | None:
         hooks = get(kind, configuration)["webhooks"]
         untrusted = [each["name"] for each in hooks if not each["clientConfig"].get("caBundle")]
-        return f"no authority yet in {untrusted[0]}" if untrusted else None
+        return f"{untrusted[0]} has no CA bundle yet" if untrusted else None
 
     wait(f"the webhooks of {component}", missing, _LIMIT)
 
 
-def answering(component: str, manifest: Manifest) -> str:
-    """Waits until the controller's webhook says anything about an object, and gives its refusal. Nothing is kept of it.
+def wait_for_answer(component: str, manifest: Manifest) -> str:
+    """Waits until the controller's webhook answers about an object, by a dry run. Returns the refusal, or "".
 
-    A controller may call itself ready before the certificate that it has made for itself has come back to it as a file.
+    A controller may be ready before the certificate that it created reaches it as a file.
     """
 
     refusal = ""

@@ -1,1 +1,1 @@
-"""From pinned Go modules to cached binaries."""
+"""Builds pinned Go modules into cached binaries."""

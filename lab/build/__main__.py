@@ -1,4 +1,4 @@
-"""`python -m lab.build NAME…` builds components into the cache without starting anything."""
+"""`python -m lab.build NAME…` builds components into the cache, and starts nothing."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Builds components, each once for its pins, its sources and the toolchain, into a cache outside the tree."""
+"""Builds components into a cache outside the tree, each once per pins, sources and toolchain."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _toolchain() -> str:
 
 @cache
 def key(component: Component) -> str:
-    """Digest of all that decides the component's bytes: toolchain, pins, sources of its own, flags."""
+    """Digest of everything that determines the component's bytes: toolchain, pins, local sources, flags."""
     digest = hashlib.sha256()
     files = [component.folder / "go.mod", component.folder / "go.sum"]
     if component.local:
@@ -43,21 +43,21 @@ def key(component: Component) -> str:
 
 
 def folder_of(component: Component) -> Path:
-    """Where the component's programs lie once they are built."""
+    """The cache folder of the component's programs."""
     return cache_folder() / "programs" / f"{component.name}-{key(component)}"
 
 
 def is_built(component: Component) -> bool:
-    """Whether every program of `component` is in the cache for its present pins."""
+    """Whether the cache has every program of `component` for its current key."""
     return all((folder_of(component) / name).is_file() for name in component.programs)
 
 
 def ensure(component: Component, say: Say = print) -> Path:
-    """Builds what is missing and gives the folder of the component's programs. Raises LabError with Go's own words."""
+    """Builds the component if it is missing. Returns the folder of its programs. Raises LabError with Go's message."""
     folder = folder_of(component)
     if is_built(component):
         return folder
-    with _one_builder(component.name, say):
+    with _build_lock(component.name, say):
         if not is_built(component):
             folder.parent.mkdir(parents=True, exist_ok=True)
             workplace = Path(tempfile.mkdtemp(prefix=f".{component.name}-", dir=folder.parent))
@@ -67,7 +67,7 @@ def ensure(component: Component, say: Say = print) -> Path:
                 workplace.rename(folder)
             finally:
                 shutil.rmtree(workplace, ignore_errors=True)
-            _drop_older(component, folder)
+            _remove_older(component, folder)
     return folder
 
 
@@ -88,7 +88,7 @@ def _build(component: Component, workplace: Path, say: Say) -> None:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise LabError(f"{name} was not built within {BUILD_LIMIT / 60:.0f} minutes: go build {package}") from None
+            raise LabError(f"the build of {name} exceeded {BUILD_LIMIT / 60:.0f} minutes: go build {package}") from None
         if done.returncode != 0:
             raise LabError(f"go build {package} failed in {component.folder}:\n{done.stderr.strip()[-3000:]}")
         say(f"built {name} in {time.monotonic() - began:.0f} s")
@@ -102,19 +102,19 @@ def _flags(component: Component) -> list[str]:
     return ["-trimpath", f"-ldflags={linker}", *tags]
 
 
-def _drop_older(component: Component, kept: Path) -> None:
+def _remove_older(component: Component, kept: Path) -> None:
     for folder in kept.parent.glob(f"{component.name}-????????????????"):
         if folder != kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
-def _one_builder(name: str, say: Say) -> Iterator[None]:
+def _build_lock(name: str, say: Say) -> Iterator[None]:
     cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / f"{name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"{name} is being built by another process; waiting for it")
+            say(f"another process is building {name}; waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

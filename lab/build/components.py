@@ -1,4 +1,4 @@
-"""What the lab builds from source. Versions stand in each component's go.mod, nowhere else."""
+"""The components that the lab builds from source. Only the go.mod of each component has its version."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ COMPONENTS = Path(__file__).resolve().parents[1] / "components"
 
 @dataclass(frozen=True, eq=False)
 class Component:
-    """One Go module and the programs that are built from it.
+    """A Go module and the programs that are built from it.
 
-    `programs` maps a program's name to its package. `linker_values` are -X settings; "{version}" in one is the pinned
-    version. `local` says that the packages lie beside the go.mod: programs of the lab, or around another's packages.
+    `programs` maps a program's name to its package. `linker_values` are -X settings; "{version}" in one stands for the
+    pinned version. `local` is true when the packages are beside the go.mod: the lab's own programs, or the lab's
+    programs around packages of another project.
     """
 
     name: str
@@ -26,12 +27,12 @@ class Component:
 
     @property
     def folder(self) -> Path:
-        """Where its go.mod and go.sum lie."""
+        """The folder of the component's go.mod and go.sum."""
         return COMPONENTS / self.name
 
     @property
     def version(self) -> str:
-        """The version of its module as pinned in its go.mod, or "(this tree)" for the lab's own programs."""
+        """The version of the module that the go.mod pins, or "(this tree)" for local packages."""
         if self.local:
             return "(this tree)"
         found = re.search(rf"^\s*(?:require )?{re.escape(self.module)} (v\S+)", self._go_mod(), re.MULTILINE)

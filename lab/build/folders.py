@@ -1,4 +1,4 @@
-"""Where binaries and images are kept between runs."""
+"""The cache folder of binaries and images, which outlives labs."""
 
 from __future__ import annotations
 

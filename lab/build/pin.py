@@ -1,6 +1,6 @@
-"""Pins a component: writes its go.mod with upstream's own replacements, which Go ignores in a dependency.
+"""Pins a component: writes its go.mod with upstream's replacements, which Go ignores in a dependency.
 
-`python -m lab.build.pin NAME VERSION` is how a component is updated; the diff of go.mod and go.sum is the update.
+`python -m lab.build.pin NAME VERSION` updates a component. The diff of go.mod and go.sum is the update.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from lab.build.components import BY_NAME, Component
 
 
 def replacements(upstream: str, version: str) -> list[str]:
-    """The replace lines of upstream's go.mod, with its local folders turned into the modules published for `version`.
+    """The replacements of upstream's go.mod. Local folders become the modules that upstream publishes for `version`.
 
     Kubernetes v1.X.Y publishes each of its staging folders as v0.X.Y. A replacement by another local folder has no
-    published counterpart and is left out.
+    published module and is left out.
     """
     lines = []
     for block in re.findall(r"^replace \(\n(.*?)^\)", upstream, re.MULTILINE | re.DOTALL):

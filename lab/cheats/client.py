@@ -1,4 +1,4 @@
-"""The API for a cheat's process, which asks often: one connection, JSON in and out."""
+"""A client of the API server for the processes of cheats, which poll: one connection, JSON in both directions."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from lab import layout
 from lab.control_plane import identities
 
 
-class Client:
-    """The administrator, from inside the control plane's network or a node's."""
+class AdminClient:
+    """A client with administrator rights, from inside the network of the control plane or of a node."""
 
     def __init__(self) -> None:
         config = json.loads((identities.FOLDER / "admin.kubeconfig").read_text())
@@ -31,8 +31,8 @@ class Client:
         server = urlsplit(identities.SERVER)
         self._connection = HTTPSConnection(str(server.hostname), server.port, context=context, timeout=10)
 
-    def ask(self, method: str, path: str, body: Any = None, kind: str = "application/merge-patch+json") -> Any:
-        """The decoded answer; None for one that is an error."""
+    def request(self, method: str, path: str, body: Any = None, kind: str = "application/merge-patch+json") -> Any:
+        """Sends a request and returns the decoded answer, or None for an error."""
         headers = {"Content-Type": kind if method == "PATCH" else "application/json"}
         try:
             self._connection.request(method, path, json.dumps(body) if body is not None else None, headers)
@@ -44,14 +44,14 @@ class Client:
         return json.loads(content) if answer.status < 300 else None
 
     def items(self, path: str) -> list[dict[str, Any]]:
-        """A list's items."""
-        found: list[dict[str, Any]] = (self.ask("GET", path) or {}).get("items") or []
+        """The items of a list; empty after an error."""
+        found: list[dict[str, Any]] = (self.request("GET", path) or {}).get("items") or []
         return found
 
 
-def again_and_again(step: Callable[[Client], None], pause: float = 0.3) -> None:
-    """A process that does a step until it is killed."""
-    client = Client()
+def run_forever(step: Callable[[AdminClient], None], pause: float = 0.3) -> None:
+    """Runs `step` again and again, `pause` seconds apart, until the process is killed."""
+    client = AdminClient()
     while True:
         step(client)
         time.sleep(pause)

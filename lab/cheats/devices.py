@@ -1,4 +1,4 @@
-"""A runtime that gives out devices otherwise than it is told: a wrapper in front of runc on every accelerated node."""
+"""A wrapper of runc on every accelerated node. It gives containers other devices than they were allocated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lab import layout, machines, nodes
 from lab.accelerators import devices
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
 from lab.commands import run, succeeds
 from lab.errors import LabError
 from lab.files import write
@@ -18,38 +18,38 @@ _WRAPPER = Path(__file__).resolve().parent / "runtime.py"
 _TWINS = 4
 
 
-def on(scene: Scene) -> None:
-    """Puts the wrapper over runc in each node's own view of the disk; containers that run already stay as they are."""
+def on(cheat: ActiveCheat) -> None:
+    """Mounts the wrapper over runc, visible only on the node. Containers that already run do not change."""
     runc = _runc()
-    scene.folder.mkdir(parents=True, exist_ok=True)
-    # The wrapper needs the real one under another name.
-    shutil.copy2(runc, scene.folder / "runc")
+    cheat.folder.mkdir(parents=True, exist_ok=True)
+    # The wrapper needs the real runc under another name.
+    shutil.copy2(runc, cheat.folder / "runc")
     for node in _accelerated():
-        loops = _twins(node) if scene.name == "twin-devices" else []
+        loops = _attach_twins(node) if cheat.name == "twin-devices" else []
         script = (
             f"#!{sys.executable}\n{_WRAPPER.read_text()}\n"
-            f"main({scene.name!r}, {str(scene.folder / 'runc')!r}, {loops!r})\n"
+            f"main({cheat.name!r}, {str(cheat.folder / 'runc')!r}, {loops!r})\n"
         )
-        wrapper = scene.folder / f"{node.name}.py"
+        wrapper = cheat.folder / f"{node.name}.py"
         write(wrapper, script, mode=0o755)
-        write(scene.folder / "plain-file", "accelerator\n")
+        write(cheat.folder / "plain-file", "accelerator\n")
         run(*machines.enter(node.name, "mount", "--bind", str(wrapper), str(runc)))
 
 
-def off(scene: Scene) -> None:
-    """Takes it away; a node that was started again meanwhile has lost it already."""
+def off(cheat: ActiveCheat) -> None:
+    """Unmounts the wrapper. A node that restarted meanwhile has already lost it."""
     runc = str(_runc())
     for node in _accelerated():
         while succeeds(*machines.enter(node.name, "umount", runc)):
             pass
-        if scene.name == "twin-devices":
+        if cheat.name == "twin-devices":
             _detach_twins(node)
 
 
 def _runc() -> Path:
     found = shutil.which("runc")
     if found is None:
-        raise LabError("there is no 'runc' on PATH")
+        raise LabError("program 'runc' is not on PATH (Debian: apt-get install runc)")
     return Path(found)
 
 
@@ -60,22 +60,22 @@ def _accelerated() -> list[Node]:
     return found
 
 
-def _memory(node: Node) -> Path:
-    """The one device that everybody gets, by another name, so that its own loop device is not among the twins."""
+def _twin_file(node: Node) -> Path:
+    """Another name of the one shared device, so that its original loop device is not one of the twins."""
     return devices.folder(node) / "twin.memory"
 
 
-def _twins(node: Node) -> list[int]:
-    _memory(node).unlink(missing_ok=True)
-    _memory(node).hardlink_to(devices.folder(node) / "accelerator0.memory")
+def _attach_twins(node: Node) -> list[int]:
+    _twin_file(node).unlink(missing_ok=True)
+    _twin_file(node).hardlink_to(devices.folder(node) / "accelerator0.memory")
     return [
-        int(run("losetup", "--find", "--show", str(_memory(node))).strip().removeprefix("/dev/loop"))
+        int(run("losetup", "--find", "--show", str(_twin_file(node))).strip().removeprefix("/dev/loop"))
         for _ in range(_TWINS)
     ]
 
 
 def _detach_twins(node: Node) -> None:
     for line in run("losetup", "--list", "--noheadings", "--output=NAME,BACK-FILE").splitlines():
-        if str(_memory(node)) in line and str(layout.FOLDER) in line:
+        if str(_twin_file(node)) in line and str(layout.FOLDER) in line:
             run("losetup", "--detach", line.split()[0])
-    _memory(node).unlink(missing_ok=True)
+    _twin_file(node).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Schedulers of gangs that are none: a process beside them, or a quota."""
+"""Fake gang scheduling: processes that stop queues, limit pods by a quota, or bind single pods."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import sys
 from typing import Any
 
 from lab.cheats import admission
-from lab.cheats.client import Client, again_and_again
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
+from lab.cheats.client import AdminClient, run_forever
 
 _KUEUE = "/apis/kueue.x-k8s.io/v1beta1"
 
 
-def on(scene: Scene) -> None:
-    """Starts the process of the scene's name."""
-    if scene.name == "blocked-gang":
-        # Kubernetes' own scheduler would do it honestly: its gangs never start.
-        admission.hold_native_gangs(scene)
-    scene.run("gangs", scene.name)
+def on(cheat: ActiveCheat) -> None:
+    """Starts the process of the cheat."""
+    if cheat.name == "blocked-gang":
+        # Kubernetes' own scheduler would admit gangs honestly, so its gangs must never start.
+        admission.hold_native_gangs(cheat)
+    cheat.start_process("gangs", cheat.name)
 
 
-def _block(client: Client) -> None:
-    """Stops a queue as soon as a second gang stands in it, and starts it when there is one again."""
+def _stop_busy_queues(client: AdminClient) -> None:
+    """Stops a queue while it has more than one gang, and starts it again when it has one."""
     for queue in client.items(f"{_KUEUE}/clusterqueues"):
         name = queue["metadata"]["name"]
         if not name.startswith("plimsoll-"):
@@ -29,7 +29,7 @@ def _block(client: Client) -> None:
         gangs = [each for each in client.items(f"{_KUEUE}/namespaces/{name}/workloads") if not _finished(each)]
         policy = "Hold" if len(gangs) > 1 else "None"
         if queue["spec"].get("stopPolicy", "None") != policy:
-            client.ask("PATCH", f"{_KUEUE}/clusterqueues/{name}", {"spec": {"stopPolicy": policy}})
+            client.request("PATCH", f"{_KUEUE}/clusterqueues/{name}", {"spec": {"stopPolicy": policy}})
 
 
 def _finished(workload: dict[str, Any]) -> bool:
@@ -37,24 +37,24 @@ def _finished(workload: dict[str, Any]) -> bool:
     return any(each["type"] == "Finished" and each["status"] == "True" for each in conditions)
 
 
-def _limit(client: Client) -> None:
-    """A quota of two running pods in every namespace of a check."""
+def _limit_pods(client: AdminClient) -> None:
+    """Creates a quota in every namespace of a check, so that at most two pods run."""
     for namespace in client.items("/api/v1/namespaces?labelSelector=plimsoll.dev/check"):
         place = f"/api/v1/namespaces/{namespace['metadata']['name']}/resourcequotas"
         if not client.items(place):
             spec = {"hard": {"requests.cpu": "1", "pods": "3"}}
-            client.ask("POST", place, {"metadata": {"name": "limit"}, "spec": spec})
+            client.request("POST", place, {"metadata": {"name": "limit"}, "spec": spec})
 
 
-def _let_one_in(client: Client) -> None:
-    """More quota than there is capacity, and a hand that binds one pod of each native gang that waits."""
+def _bind_one_pod(client: AdminClient) -> None:
+    """Raises Kueue's quota above the capacity, and binds one pod of each waiting native gang to a node."""
     for queue in client.items(f"{_KUEUE}/clusterqueues"):
         flavor = queue["spec"]["resourceGroups"][0]["flavors"][0]
         name = queue["metadata"]["name"]
         if name.startswith("plimsoll-") and flavor["resources"][0]["nominalQuota"] != "1k":
             flavor["resources"][0]["nominalQuota"] = "1k"
             groups = {"spec": {"resourceGroups": queue["spec"]["resourceGroups"]}}
-            client.ask("PATCH", f"{_KUEUE}/clusterqueues/{name}", groups)
+            client.request("PATCH", f"{_KUEUE}/clusterqueues/{name}", groups)
     bound = set()
     pods = [each for each in client.items("/api/v1/pods?labelSelector=plimsoll.dev/gang") if _group(each)[1]]
     for pod in pods:
@@ -66,7 +66,7 @@ def _let_one_in(client: Client) -> None:
             metadata = pod["metadata"]
             target = {"kind": "Node", "name": pod["spec"]["nodeSelector"]["kubernetes.io/hostname"]}
             place = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}/binding"
-            client.ask("POST", place, {"metadata": {"name": metadata["name"]}, "target": target})
+            client.request("POST", place, {"metadata": {"name": metadata["name"]}, "target": target})
             bound.add(_group(pod))
 
 
@@ -76,5 +76,5 @@ def _group(pod: dict[str, Any]) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    steps = {"blocked-gang": _block, "full-quota": _limit, "one-let-in": _let_one_in}
-    again_and_again(steps[sys.argv[1]])
+    steps = {"blocked-gang": _stop_busy_queues, "full-quota": _limit_pods, "one-let-in": _bind_one_pod}
+    run_forever(steps[sys.argv[1]])

@@ -1,4 +1,4 @@
-"""A gateway in name only, in the place of Envoy Gateway: a controller that writes conditions, and a server at most."""
+"""A fake gateway in place of Envoy Gateway: a controller that writes conditions, and at most a server."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from lab import layout
-from lab.cheats.client import Client, again_and_again
-from lab.cheats.scene import Scene
-from lab.kubectl import rolled_out
+from lab.cheats.active import ActiveCheat
+from lab.cheats.client import AdminClient, run_forever
+from lab.kubectl import wait_for_rollout
 
 _API = "/apis/gateway.networking.k8s.io/v1"
 _NAMESPACE, _CONTROLLER = "envoy-gateway-system", "envoy-gateway"
-_CLASS, _NAME = "lab", "gateway.envoyproxy.io/gatewayclass-controller"
+_CLASS, _CONTROLLER_NAME = "lab", "gateway.envoyproxy.io/gatewayclass-controller"
 _PORT = 80
 
 
-def on(scene: Scene) -> None:
-    """Ends the real controller and starts ours."""
-    scene.change("deployment", _CONTROLLER, {"spec": {"replicas": 0}}, _NAMESPACE)
-    rolled_out(_NAMESPACE, f"deployment/{_CONTROLLER}")
-    scene.run("gateways", scene.name)
+def on(cheat: ActiveCheat) -> None:
+    """Stops the real controller and starts the fake one."""
+    cheat.patch("deployment", _CONTROLLER, {"spec": {"replicas": 0}}, _NAMESPACE)
+    wait_for_rollout(_NAMESPACE, f"deployment/{_CONTROLLER}")
+    cheat.start_process("gateways", cheat.name)
 
 
 def _conditions(generation: int, *kinds: str) -> list[dict[str, Any]]:
@@ -34,35 +34,39 @@ def _conditions(generation: int, *kinds: str) -> list[dict[str, Any]]:
     return [{"type": kind, "reason": kind, **said} for kind in kinds]
 
 
-class _Routes:
-    """The rules of the newest route, with the addresses of their backends."""
+class _RouteTable:
+    """The rules of the last route in the list, with the addresses of their backends."""
 
     def __init__(self) -> None:
         self.rules: list[dict[str, Any]] = []
 
-    def step(self, client: Client) -> None:
-        """Calls everything good, and reads what there is."""
+    def refresh(self, client: AdminClient) -> None:
+        """Marks all gateways and routes as accepted, and reads the routes."""
         for gateway in client.items(f"{_API}/gateways"):
             if gateway["spec"]["gatewayClassName"] == _CLASS:
                 address = {"type": "IPAddress", "value": str(layout.CONTROL_PLANE_ADDRESS)}
                 conditions = _conditions(gateway["metadata"]["generation"], "Accepted", "Programmed")
-                _say(client, "gateways", gateway, {"addresses": [address], "conditions": conditions})
+                _patch_status(client, "gateways", gateway, {"addresses": [address], "conditions": conditions})
         for route in client.items(f"{_API}/httproutes"):
             conditions = _conditions(route["metadata"]["generation"], "Accepted", "ResolvedRefs")
-            parent = {"parentRef": route["spec"]["parentRefs"][0], "controllerName": _NAME, "conditions": conditions}
-            _say(client, "httproutes", route, {"parents": [parent]})
+            parent = {
+                "parentRef": route["spec"]["parentRefs"][0],
+                "controllerName": _CONTROLLER_NAME,
+                "conditions": conditions,
+            }
+            _patch_status(client, "httproutes", route, {"parents": [parent]})
             self.rules = [self._rule(client, route, rule) for rule in route["spec"]["rules"]]
 
-    def _rule(self, client: Client, route: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
+    def _rule(self, client: AdminClient, route: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
         namespace = route["metadata"]["namespace"]
         backends = [
-            (each["name"], each.get("weight", 1), _address(client, namespace, each["name"], each["port"]))
+            (each["name"], each.get("weight", 1), _backend_address(client, namespace, each["name"], each["port"]))
             for each in rule.get("backendRefs", [])
         ]
         return {"match": (rule.get("matches") or [{}])[0], "backends": backends}
 
-    def chosen(self, path: str, headers: Any) -> tuple[str, int, str] | None:
-        """The backend of a request: the first rule that matches, headers before paths before the rest."""
+    def choose_backend(self, path: str, headers: Any) -> tuple[str, int, str] | None:
+        """The backend for a request, from the best matching rule: most headers first, then the longest path."""
 
         def fits(match: dict[str, Any]) -> bool:
             wanted = all(headers.get(each["name"]) == each["value"] for each in match.get("headers", []))
@@ -78,25 +82,25 @@ class _Routes:
         return random.choices(backends, [each[1] for each in backends])[0]
 
 
-def _say(client: Client, plural: str, found: dict[str, Any], status: dict[str, Any]) -> None:
+def _patch_status(client: AdminClient, plural: str, found: dict[str, Any], status: dict[str, Any]) -> None:
     metadata = found["metadata"]
     place = f"{_API}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}/status"
-    client.ask("PATCH", place, {"status": status})
+    client.request("PATCH", place, {"status": status})
 
 
-def _address(client: Client, namespace: str, service: str, port: int) -> str:
-    found = client.ask("GET", f"/api/v1/namespaces/{namespace}/services/{service}")
+def _backend_address(client: AdminClient, namespace: str, service: str, port: int) -> str:
+    found = client.request("GET", f"/api/v1/namespaces/{namespace}/services/{service}")
     target = next((each["targetPort"] for each in found["spec"]["ports"] if each["port"] == port), 0) if found else 0
     pods = client.items(f"/api/v1/namespaces/{namespace}/pods?labelSelector=app={service}")
     address = next((each["status"].get("podIP", "") for each in pods), "")
     return f"{address}:{target}" if address and target else ""
 
 
-def _handler(routes: _Routes, *, alone: bool) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def _handler(routes: _RouteTable, *, alone: bool) -> type[BaseHTTPRequestHandler]:
+    class GatewayHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Answers as the backend would, or with what it has answered, whole."""
-            backend = routes.chosen(self.path, self.headers)
+            """Answers itself in the backend's name, or passes on the backend's complete answer."""
+            backend = routes.choose_backend(self.path, self.headers)
             if backend is None or not backend[2]:
                 self._answer(500, b"")
             elif alone and self.path.startswith("/stream"):
@@ -123,13 +127,13 @@ def _handler(routes: _Routes, *, alone: bool) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-    return Handler
+    return GatewayHandler
 
 
 if __name__ == "__main__":
-    known = _Routes()
+    known = _RouteTable()
     if sys.argv[1] != "silent-gateway":
         handler = _handler(known, alone=sys.argv[1] == "lone-gateway")
         server = ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), _PORT), handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
-    again_and_again(known.step)
+    run_forever(known.refresh)

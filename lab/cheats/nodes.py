@@ -1,4 +1,4 @@
-"""An autoscaler whose nodes are objects only, or never go."""
+"""An autoscaler whose nodes are objects only, or are never removed."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from typing import Any
 
 from lab import machines
 from lab.addons import catalogue
-from lab.cheats.client import Client, again_and_again
-from lab.cheats.scene import LABEL, Scene
+from lab.cheats.active import LABEL, ActiveCheat
+from lab.cheats.client import AdminClient, run_forever
 from lab.kubectl import kubectl
 
 _POOL = "karpenter.sh/nodepool"
 _AUTOSCALER = "autoscaler"
 
 
-def on(scene: Scene) -> None:
-    """Karpenter with a pool that never shrinks; or ends it, and starts what makes objects instead."""
-    if scene.name == "staying-nodes":
-        scene.change("nodepool", "accelerated", {"spec": {"disruption": {"consolidateAfter": "Never"}}})
+def on(cheat: ActiveCheat) -> None:
+    """Stops Karpenter's pool from shrinking, or stops Karpenter and starts a process that creates node objects."""
+    if cheat.name == "staying-nodes":
+        cheat.patch("nodepool", "accelerated", {"spec": {"disruption": {"consolidateAfter": "Never"}}})
         return
-    scene.folder.mkdir(parents=True, exist_ok=True)
+    cheat.folder.mkdir(parents=True, exist_ok=True)
     machines.stop(_AUTOSCALER)
-    scene.run("nodes", scene.name)
+    cheat.start_process("nodes", cheat.name)
 
 
-def off(scene: Scene) -> None:
-    """Takes the objects away and brings Karpenter back."""
-    if scene.name != "staying-nodes":
+def off(cheat: ActiveCheat) -> None:
+    """Deletes the node objects and starts Karpenter again."""
+    if cheat.name != "staying-nodes":
         kubectl("delete", "nodes", f"-l{LABEL}", "--wait=false")
     catalogue.repair(_AUTOSCALER)
 
 
-def _step(client: Client, *, running: bool) -> None:
+def _pretend(client: AdminClient, *, running: bool) -> None:
     nodes = {each["metadata"]["name"]: each for each in client.items(f"/api/v1/nodes?labelSelector={LABEL}")}
     pods = client.items("/api/v1/pods")
     waiting = [
@@ -42,30 +42,30 @@ def _step(client: Client, *, running: bool) -> None:
     ]
     mine = [each for each in pods if each["spec"].get("nodeName") in nodes]
     if waiting and not nodes:
-        _make(client, waiting[0]["spec"]["nodeSelector"][_POOL])
+        _create_node(client, waiting[0]["spec"]["nodeSelector"][_POOL])
     for name in nodes:
-        client.ask("PATCH", f"/api/v1/nodes/{name}/status", {"status": _status()})
+        client.request("PATCH", f"/api/v1/nodes/{name}/status", {"status": _status()})
     for pod in mine:
         place = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}"
         if pod["metadata"].get("deletionTimestamp"):
-            client.ask("DELETE", place, {"gracePeriodSeconds": 0})
+            client.request("DELETE", place, {"gracePeriodSeconds": 0})
         elif running and pod["status"].get("phase") == "Pending":
-            client.ask("PATCH", f"{place}/status", {"status": _running(pod)})
-    if nodes and not waiting and all(_is_of_every_node(pod) for pod in mine):
+            client.request("PATCH", f"{place}/status", {"status": _running(pod)})
+    if nodes and not waiting and all(_belongs_to_daemon_set(pod) for pod in mine):
         for name in nodes:
-            client.ask("DELETE", f"/api/v1/nodes/{name}")
+            client.request("DELETE", f"/api/v1/nodes/{name}")
 
 
-def _is_of_every_node(pod: dict[str, Any]) -> bool:
+def _belongs_to_daemon_set(pod: dict[str, Any]) -> bool:
     return any(each["kind"] == "DaemonSet" for each in pod["metadata"].get("ownerReferences", []))
 
 
-def _make(client: Client, pool: str) -> None:
+def _create_node(client: AdminClient, pool: str) -> None:
     name = f"phantom-{secrets.token_hex(3)}"
     labels = {_POOL: pool, LABEL: "nodes", "kubernetes.io/hostname": name, "plimsoll.dev/accelerator": "true"}
     metadata = {"name": name, "labels": labels}
-    client.ask("POST", "/api/v1/nodes", {"metadata": metadata, "spec": {"providerID": f"lab://{name}"}})
-    client.ask("PATCH", f"/api/v1/nodes/{name}/status", {"status": _status()})
+    client.request("POST", "/api/v1/nodes", {"metadata": metadata, "spec": {"providerID": f"lab://{name}"}})
+    client.request("PATCH", f"/api/v1/nodes/{name}/status", {"status": _status()})
 
 
 def _status() -> dict[str, Any]:
@@ -107,4 +107,4 @@ def _running(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    again_and_again(lambda client: _step(client, running=sys.argv[1] == "phantom-nodes"))
+    run_forever(lambda client: _pretend(client, running=sys.argv[1] == "phantom-nodes"))

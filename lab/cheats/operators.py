@@ -1,4 +1,4 @@
-"""JobSet with a webhook that is not its own, or with a controller that does not do its work."""
+"""JobSet with a webhook that is not its own, or with a controller that does not work."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 from lab import layout
 from lab.cheats import admission
-from lab.cheats.client import Client, again_and_again
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
+from lab.cheats.client import AdminClient, run_forever
 from lab.errors import LabError
 from lab.files import write
-from lab.kubectl import get, kubectl, rolled_out, wait
+from lab.kubectl import get, kubectl, wait, wait_for_rollout
 
 NAMESPACE, CONTROLLER = "jobset-system", "jobset-controller-manager"
 _CONFIGURATION = "jobset-validating-webhook-configuration"
@@ -25,48 +25,48 @@ _SERVICE, _PORT = "jobset-webhook-service", 9443
 _API = "/apis/jobset.x-k8s.io/v1alpha2"
 
 
-def on(scene: Scene) -> None:
-    """What the scene's name says."""
+def on(cheat: ActiveCheat) -> None:
+    """Makes the changes of the cheat."""
     {
         "dead-webhook": silence_webhook,
         "other-engine": _other_engine,
-        "idle-operator": _idle,
-        "mortal-operator": _mortal,
-    }[scene.name](scene)
+        "idle-operator": _idle_operator,
+        "mortal-operator": _mortal_operator,
+    }[cheat.name](cheat)
 
 
-def silence_webhook(scene: Scene) -> None:
-    """The operator's webhook leads to a service that there is not, and nobody minds."""
+def silence_webhook(cheat: ActiveCheat) -> None:
+    """Points the operator's webhook to a service that does not exist, and ignores its failures."""
     found = get("validatingwebhookconfiguration", _CONFIGURATION)
     for hook in found["webhooks"]:
         hook["failurePolicy"] = "Ignore"
         hook["clientConfig"]["service"]["name"] = "jobset-webhook-nowhere"
-    scene.change("validatingwebhookconfiguration", _CONFIGURATION, {"webhooks": found["webhooks"]})
+    cheat.patch("validatingwebhookconfiguration", _CONFIGURATION, {"webhooks": found["webhooks"]})
 
 
-def _other_engine(scene: Scene) -> None:
-    """A program on the control plane refuses as the operator would, behind its service and with its certificate."""
+def _other_engine(cheat: ActiveCheat) -> None:
+    """Starts a webhook on the control plane that denies like the operator, with its Service and certificate."""
     secret = get("secret", "jobset-webhook-server-cert", namespace=NAMESPACE)["data"]
     for name in ("tls.crt", "tls.key"):
-        write(scene.folder / name, base64.b64decode(secret[name]), mode=0o600)
-    scene.run("operators", scene.name, str(scene.folder / "tls.crt"), str(scene.folder / "tls.key"))
-    take_over(scene, _SERVICE, NAMESPACE, _PORT, "")
-    _answers()
+        write(cheat.folder / name, base64.b64decode(secret[name]), mode=0o600)
+    cheat.start_process("operators", cheat.name, str(cheat.folder / "tls.crt"), str(cheat.folder / "tls.key"))
+    redirect_service(cheat, _SERVICE, NAMESPACE, _PORT, "")
+    _wait_for_webhook()
 
 
-def take_over(scene: Scene, service: str, namespace: str, port: int, name: str) -> None:
-    """A service of pods leads to the control plane's machine."""
-    scene.change("service", service, {"spec": {"selector": None}}, namespace)
-    # What the selector had found would stay, and an Endpoints object would bring it back.
+def redirect_service(cheat: ActiveCheat, service: str, namespace: str, port: int, name: str) -> None:
+    """Redirects a Service from its pods to the machine of the control plane."""
+    cheat.patch("service", service, {"spec": {"selector": None}}, namespace)
+    # Slices from the selector would stay, and an Endpoints object would create them again.
     kubectl("delete", "endpoints", service, f"-n{namespace}", "--ignore-not-found")
     kubectl("delete", "endpointslices", f"-n{namespace}", f"-lkubernetes.io/service-name={service}")
-    impostor = endpoints(service, namespace, port, name)
+    impostor = endpoint_slice(service, namespace, port, name)
     impostor["metadata"]["name"] = f"{service}-impostor"
-    scene.make(impostor)
+    cheat.create(impostor)
 
 
-def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
-    """A slice that has a service lead to the control plane's machine."""
+def endpoint_slice(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
+    """An EndpointSlice that points a Service to the machine of the control plane."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -77,19 +77,19 @@ def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, A
     }
 
 
-def _idle(scene: Scene) -> None:
-    """Jobs of JobSets stay suspended, and a process calls each JobSet completed."""
-    admission.suspend_jobs(scene)
-    scene.run("operators", scene.name)
+def _idle_operator(cheat: ActiveCheat) -> None:
+    """Suspends the Jobs of JobSets, and starts a process that marks each JobSet as completed."""
+    admission.suspend_jobs(cheat)
+    cheat.start_process("operators", cheat.name)
 
 
-def _mortal(scene: Scene) -> None:
-    """The controller runs as a bare pod, which nothing makes again."""
+def _mortal_operator(cheat: ActiveCheat) -> None:
+    """Runs the controller as a bare pod, which nothing recreates."""
     found = get("deployment", CONTROLLER, namespace=NAMESPACE)
     template = found["spec"]["template"]
-    scene.change("deployment", CONTROLLER, {"spec": {"replicas": 0}}, NAMESPACE)
-    rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
-    scene.make(
+    cheat.patch("deployment", CONTROLLER, {"spec": {"replicas": 0}}, NAMESPACE)
+    wait_for_rollout(NAMESPACE, f"deployment/{CONTROLLER}")
+    cheat.create(
         {
             "apiVersion": "v1",
             "kind": "Pod",
@@ -106,14 +106,14 @@ def _mortal(scene: Scene) -> None:
     )
 
 
-def off(scene: Scene) -> None:
-    """Waits until the operator answers again."""
-    rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
-    _answers()
+def off(cheat: ActiveCheat) -> None:
+    """Waits until the operator's webhook answers again."""
+    wait_for_rollout(NAMESPACE, f"deployment/{CONTROLLER}")
+    _wait_for_webhook()
 
 
-def _answers() -> None:
-    """Waits until whoever stands behind the webhook refuses what is wrong."""
+def _wait_for_webhook() -> None:
+    """Waits until the webhook denies a wrong JobSet, whichever program serves it."""
     manifest = {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
         "kind": "JobSet",
@@ -126,12 +126,12 @@ def _answers() -> None:
             kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
         except LabError as error:
             return None if "denied the request" in str(error) else str(error)
-        return "its webhook takes everything"
+        return "the webhook denies nothing"
 
     wait("JobSet's webhook", silent, 90)
 
 
-def _complete(client: Client) -> None:
+def _mark_completed(client: AdminClient) -> None:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     done = {
         "type": "Completed",
@@ -144,14 +144,14 @@ def _complete(client: Client) -> None:
         metadata = each["metadata"]
         if not any(one["type"] == "Completed" for one in each.get("status", {}).get("conditions", [])):
             place = f"{_API}/namespaces/{metadata['namespace']}/jobsets/{metadata['name']}/status"
-            client.ask("PATCH", place, {"status": {"conditions": [done]}})
+            client.request("PATCH", place, {"status": {"conditions": [done]}})
 
 
-class _Impostor(BaseHTTPRequestHandler):
-    """Answers reviews: refuses what names a job that there is not, in words like the operator's."""
+class _FakeWebhook(BaseHTTPRequestHandler):
+    """A webhook that denies a JobSet with an unknown job name, with a message like the operator's."""
 
     def do_POST(self) -> None:
-        """One review."""
+        """Answers one admission review."""
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         request = review["request"]
         spec = (request.get("object") or {}).get("spec", {})
@@ -170,7 +170,7 @@ class _Impostor(BaseHTTPRequestHandler):
 
 
 def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, certificate: Path, key: Path) -> None:
-    """Serve on the control plane's address until killed."""
+    """Serves on the control plane's address until the process is killed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server = ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), port), handler)
@@ -180,6 +180,6 @@ def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, certificate: Pat
 
 if __name__ == "__main__":
     if sys.argv[1] == "idle-operator":
-        again_and_again(_complete)
+        run_forever(_mark_completed)
     else:
-        serve_tls(_Impostor, _PORT, *map(Path, sys.argv[2:]))
+        serve_tls(_FakeWebhook, _PORT, *map(Path, sys.argv[2:]))

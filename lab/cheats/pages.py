@@ -1,4 +1,4 @@
-"""A page of accelerators' metrics that does not say what is so, in the place of the driver's own."""
+"""A page with false metrics of accelerators, in place of the driver's page."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import urlopen
 
 from lab import nodes
-from lab.cheats.client import Client
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
+from lab.cheats.client import AdminClient
 from lab.images.names import AGNHOST
 from lab.kubectl import get, kubectl, wait
 
 _NAMESPACE, _PORT, _TRUE_PORT = "cheat-pages", 9401, 9400
 _DRIVER = "app=accelerator-driver"
-_QUARTER = 900.0
+_STALE_SECONDS = 900.0
 _LINE = re.compile(r'^(\w+)\{uuid="([^"]+)"(.*)\} (\S+)$')
 
 
-def on(scene: Scene) -> None:
-    """Shuts the driver's page off from pods, and serves one of ours on every accelerated node."""
+def on(cheat: ActiveCheat) -> None:
+    """Blocks the driver's page for pods, and serves a false page on every accelerated node."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -34,16 +34,16 @@ def on(scene: Scene) -> None:
         "metadata": {"name": "no-page", "namespace": "accelerators"},
         "spec": {"podSelector": {"matchLabels": {"app": "accelerator-driver"}}, "policyTypes": ["Ingress"]},
     }
-    scene.make(namespace, policy)
+    cheat.create(namespace, policy)
     for node in nodes.all_nodes():
         if node.group == "accelerated":
-            scene.run("pages", scene.name, node.name, node=node.name)
-            scene.make(_pod(node.name))
+            cheat.start_process("pages", cheat.name, node.name, node=node.name)
+            cheat.create(_pod(node.name))
             kubectl("wait", "--for=condition=Ready", f"pod/{node.name}", f"-n{_NAMESPACE}", "--timeout=60s", limit=70)
 
 
-def off(scene: Scene) -> None:
-    """Waits until the driver's page can be had again."""
+def off(cheat: ActiveCheat) -> None:
+    """Waits until the driver's pods are Ready, so that their pages are available again."""
 
     def ready() -> str | None:
         pods = get("pods", namespace="accelerators")
@@ -60,7 +60,7 @@ def off(scene: Scene) -> None:
 
 
 def _pod(node: str) -> dict[str, object]:
-    """Shares the node's network, so that what listens there listens in it."""
+    """A pod in the node's network, so that the server on the node is reachable as the pod."""
     probe = {"httpGet": {"path": "/metrics", "port": _PORT}, "periodSeconds": 1}
     container = {
         "name": "page",
@@ -74,9 +74,9 @@ def _pod(node: str) -> dict[str, object]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 
-def _page(node: str) -> str:
-    """The driver's own page, as its node may still see it."""
-    for pod in Client().items(f"/api/v1/namespaces/accelerators/pods?labelSelector={_DRIVER}"):
+def _driver_page(node: str) -> str:
+    """The driver's real page, which the node itself may still read."""
+    for pod in AdminClient().items(f"/api/v1/namespaces/accelerators/pods?labelSelector={_DRIVER}"):
         if pod["spec"].get("nodeName") == node:
             with urlopen(f"http://{pod['status']['podIP']}:{_TRUE_PORT}/metrics", timeout=5) as answer:
                 text: str = answer.read().decode()
@@ -119,41 +119,41 @@ def _random(text: str) -> str:
     )
 
 
-class _Pages:
-    """What is served, by the cheat's name."""
+class _FakePage:
+    """The page that a cheat serves."""
 
     def __init__(self, cheat: str, node: str) -> None:
         self._cheat = cheat
         self._node = node
-        self._kept, self._at = _page(node), time.monotonic()
+        self._kept, self._at = _driver_page(node), time.monotonic()
 
-    def now(self) -> str:
+    def text(self) -> str:
         if self._cheat == "static-page":
             return self._kept
         if self._cheat == "stale-page":
-            if time.monotonic() - self._at > _QUARTER:
-                self._kept, self._at = _page(self._node), time.monotonic()
+            if time.monotonic() - self._at > _STALE_SECONDS:
+                self._kept, self._at = _driver_page(self._node), time.monotonic()
             return _noisy(self._kept)
-        return _CHANGES[self._cheat](_page(self._node))
+        return _CHANGES[self._cheat](_driver_page(self._node))
 
 
 _CHANGES = {"wrong-device-page": _wrong_device, "everywhere-page": _everywhere, "random-page": _random}
 
 
 def _serve(cheat: str, node: str) -> None:
-    pages = _Pages(cheat, node)
+    pages = _FakePage(cheat, node)
 
-    class Handler(BaseHTTPRequestHandler):
+    class PageHandler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """The page."""
-            body = pages.now().encode() + b"\n"
+            """Serves the page."""
+            body = pages.text().encode() + b"\n"
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
 
-    ThreadingHTTPServer(("", _PORT), Handler).serve_forever()
+    ThreadingHTTPServer(("", _PORT), PageHandler).serve_forever()
 
 
 if __name__ == "__main__":

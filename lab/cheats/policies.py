@@ -1,46 +1,46 @@
-"""Admission policies of Kubernetes itself that refuse, or change what they should leave alone. No engine is needed."""
+"""Kubernetes' own admission policies that wrongly deny or change objects. They need no policy engine."""
 
 from __future__ import annotations
 
 import time
 
 from lab.cheats import operators
-from lab.cheats.admission import change, hold_native_gangs, refuse, suspend_jobs
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
+from lab.cheats.admission import deny, hold_native_gangs, mutate, suspend_jobs
 
 _CHECKS = "has(object.metadata.labels) && 'plimsoll.dev/check' in object.metadata.labels"
 _ROUTES = ("gateway.networking.k8s.io", "httproutes")
 
 
-def on(scene: Scene) -> None:
-    """The policy of the scene's name."""
-    _ROOMS[scene.name](scene)
-    time.sleep(2)  # a policy is in force when the API server has read it, of which nothing tells
+def on(cheat: ActiveCheat) -> None:
+    """Creates the policy of the cheat."""
+    _POLICIES[cheat.name](cheat)
+    time.sleep(2)  # a policy applies once the API server has loaded it, and no status shows that
 
 
-def _deny_everything(scene: Scene) -> None:
-    refuse(scene, [("jobset.x-k8s.io", "jobsets")], "false", "'nothing is allowed here'")
+def _deny_everything(cheat: ActiveCheat) -> None:
+    deny(cheat, [("jobset.x-k8s.io", "jobsets")], "false", "'nothing is allowed here'")
 
 
-def _deny_checks(scene: Scene) -> None:
-    refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({_CHECKS})", "'not for you'")
+def _deny_checks(cheat: ActiveCheat) -> None:
+    deny(cheat, [("jobset.x-k8s.io", "jobsets")], f"!({_CHECKS})", "'not for you'")
 
 
-def _borrowed_name(scene: Scene) -> None:
-    operators.silence_webhook(scene)
+def _borrowed_name(cheat: ActiveCheat) -> None:
+    operators.silence_webhook(cheat)
     jobs = "object.spec.successPolicy.targetReplicatedJobs"
     known = "object.spec.replicatedJobs.exists(job, job.name == name)"
     bad = f"has(object.spec.successPolicy) && {jobs}.exists(name, !{known})"
     words = f"'admission webhook \"vjobset.kb.io\" denied the request: invalid ' + {jobs}[0]"
-    refuse(scene, [("jobset.x-k8s.io", "jobsets")], f"!({bad})", words)
+    deny(cheat, [("jobset.x-k8s.io", "jobsets")], f"!({bad})", words)
 
 
-def _suspended_gang(scene: Scene) -> None:
-    suspend_jobs(scene)
-    hold_native_gangs(scene)
+def _suspended_gang(cheat: ActiveCheat) -> None:
+    suspend_jobs(cheat)
+    hold_native_gangs(cheat)
 
 
-def _ignored_weights(scene: Scene) -> None:
+def _ignored_weights(cheat: ActiveCheat) -> None:
     def equal(backend: int) -> str:
         split = "has(object.spec.rules[i].backendRefs) && size(object.spec.rules[i].backendRefs) == 2"
         return (
@@ -48,16 +48,16 @@ def _ignored_weights(scene: Scene) -> None:
             f'path: "/spec/rules/" + string(i) + "/backendRefs/{backend}/weight", value: 1}})'
         )
 
-    change(scene, [_ROUTES], f"{equal(0)} + {equal(1)}")
+    mutate(cheat, [_ROUTES], f"{equal(0)} + {equal(1)}")
 
 
-def _ignored_headers(scene: Scene) -> None:
+def _ignored_headers(cheat: ActiveCheat) -> None:
     first = "object.spec.rules[0].matches"
     by_header = f"size(object.spec.rules) > 1 && has({first}) && has({first}[0].headers)"
-    change(scene, [_ROUTES], '[JSONPatch{op: "remove", path: "/spec/rules/0"}]', conditions=(by_header,))
+    mutate(cheat, [_ROUTES], '[JSONPatch{op: "remove", path: "/spec/rules/0"}]', conditions=(by_header,))
 
 
-def _service_pool(scene: Scene) -> None:
+def _service_pool(cheat: ActiveCheat) -> None:
     backend = "object.spec.rules[i].backendRefs[0]"
     there = f"size(object.spec.rules) > i && has(object.spec.rules[i].backendRefs) && has({backend}.kind)"
     pools = f'[0, 1, 2, 3].filter(i, {there} && {backend}.kind == "InferencePool")'
@@ -66,11 +66,11 @@ def _service_pool(scene: Scene) -> None:
         path = f'"/spec/rules/" + string(i) + "/backendRefs/0/{name}"'
         return f'{pools}.map(i, JSONPatch{{op: "add", path: {path}, value: {value}}})'
 
-    change(scene, [_ROUTES], " + ".join((field("kind", '"Service"'), field("group", '""'), field("port", "8000"))))
+    mutate(cheat, [_ROUTES], " + ".join((field("kind", '"Service"'), field("group", '""'), field("port", "8000"))))
 
 
-def _processor_scaler(scene: Scene) -> None:
-    # Piece by piece: a map in an expression has values of one type.
+def _processor_scaler(cheat: ActiveCheat) -> None:
+    # One patch per field, as all values of a map in a CEL expression have one type.
     place = "/spec/metrics/0"
     patches = (
         f'{{op: "remove", path: "{place}/pods"}}',
@@ -81,17 +81,17 @@ def _processor_scaler(scene: Scene) -> None:
     )
     pods = "has(object.spec.metrics) && has(object.spec.metrics[0].pods)"
     patch = f"[{', '.join(f'JSONPatch{each}' for each in patches)}]"
-    change(scene, [("autoscaling", "horizontalpodautoscalers")], patch, conditions=(pods,))
+    mutate(cheat, [("autoscaling", "horizontalpodautoscalers")], patch, conditions=(pods,))
 
 
-def _stripped_selectors(scene: Scene) -> None:
+def _stripped_selectors(cheat: ActiveCheat) -> None:
     place = "spec.devices.requests[0].exactly"
     patch = f'[JSONPatch{{op: "remove", path: "/{place.replace(".", "/").replace("[0]", "/0")}/selectors"}}]'
     chosen = (f"has(object.{place})", f"has(object.{place}.selectors)")
-    change(scene, [("resource.k8s.io", "resourceclaims")], patch, conditions=chosen)
+    mutate(cheat, [("resource.k8s.io", "resourceclaims")], patch, conditions=chosen)
 
 
-_ROOMS = {
+_POLICIES = {
     "deny-everything": _deny_everything,
     "deny-checks": _deny_checks,
     "borrowed-name": _borrowed_name,

@@ -1,6 +1,6 @@
-"""A program in place of runc: changes a container's devices before the real one makes it.
+"""A replacement of runc that changes the devices of a container before the real runc creates it.
 
-It uses the standard library only, as nodes run it by its file.
+It uses only the standard library, as nodes run a copy of this file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FOLDER = Path("/dev/plimsoll")
 
 
 def main(cheat: str, real: str, twins: list[int]) -> None:
-    """Become runc, having changed the bundle of a container that is to be made."""
+    """Changes the bundle of a container that is being created, and then becomes runc."""
     words = sys.argv[1:]
     if "create" in words:
         bundle = words[words.index("--bundle") + 1] if "--bundle" in words else "."
@@ -39,7 +39,7 @@ def _linux(config: dict[str, Any]) -> tuple[list[dict[str, Any]], list[dict[str,
     return linux.setdefault("devices", []), linux.setdefault("resources", {}).setdefault("devices", [])
 
 
-def _visible(config: dict[str, Any], _: str, __: list[int]) -> None:
+def _show_all_devices(config: dict[str, Any], _: str, __: list[int]) -> None:
     given, rules = _linux(config)
     for path in sorted(FOLDER.iterdir()):
         if str(path) not in {each["path"] for each in given}:
@@ -47,15 +47,15 @@ def _visible(config: dict[str, Any], _: str, __: list[int]) -> None:
     rules.append({"allow": True, "access": "rwm"})
 
 
-def _openable(config: dict[str, Any], _: str, __: list[int]) -> None:
+def _allow_all_devices(config: dict[str, Any], _: str, __: list[int]) -> None:
     _linux(config)[1].append({"allow": True, "access": "rwm"})
 
 
-def _writable(config: dict[str, Any], _: str, __: list[int]) -> None:
+def _allow_writing(config: dict[str, Any], _: str, __: list[int]) -> None:
     _linux(config)[1].append({"allow": True, "access": "wm"})
 
 
-def _swapped(config: dict[str, Any], _: str, __: list[int]) -> None:
+def _swap_devices(config: dict[str, Any], _: str, __: list[int]) -> None:
     given, rules = _linux(config)
     every = sorted(path for path in FOLDER.iterdir() if "." not in path.name)
     for each in given:
@@ -66,7 +66,7 @@ def _swapped(config: dict[str, Any], _: str, __: list[int]) -> None:
             rules.append({"allow": True, **{key: device[key] for key in ("type", "major", "minor")}, "access": "rwm"})
 
 
-def _touched(config: dict[str, Any], real: str, _: list[int]) -> None:
+def _replace_with_file(config: dict[str, Any], real: str, _: list[int]) -> None:
     given, _rules = _linux(config)
     plain = str(Path(real).parent / "plain-file")
     for each in [each for each in given if each["path"].startswith(str(FOLDER))]:
@@ -76,7 +76,7 @@ def _touched(config: dict[str, Any], real: str, _: list[int]) -> None:
         )
 
 
-def _twin(config: dict[str, Any], real: str, twins: list[int]) -> None:
+def _share_one_device(config: dict[str, Any], real: str, twins: list[int]) -> None:
     given, rules = _linux(config)
     for each in given:
         if each["path"].startswith(str(FOLDER)):
@@ -88,10 +88,10 @@ def _twin(config: dict[str, Any], real: str, twins: list[int]) -> None:
 
 
 _CHANGES = {
-    "visible-devices": _visible,
-    "openable-devices": _openable,
-    "writable-devices": _writable,
-    "swapped-devices": _swapped,
-    "touched-device": _touched,
-    "twin-devices": _twin,
+    "visible-devices": _show_all_devices,
+    "openable-devices": _allow_all_devices,
+    "writable-devices": _allow_writing,
+    "swapped-devices": _swap_devices,
+    "touched-device": _replace_with_file,
+    "twin-devices": _share_one_device,
 }

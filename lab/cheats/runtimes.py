@@ -1,13 +1,13 @@
-"""A sandbox in name only."""
+"""A sandbox that does not isolate."""
 
 from __future__ import annotations
 
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
 
 
-def on(scene: Scene) -> None:
-    """A RuntimeClass whose handler is the ordinary runtime; a real one of that name is put aside."""
-    scene.make(
+def on(cheat: ActiveCheat) -> None:
+    """Creates the RuntimeClass `isolated`, whose handler is the ordinary runtime."""
+    cheat.create(
         {
             "apiVersion": "node.k8s.io/v1",
             "kind": "RuntimeClass",

@@ -1,4 +1,4 @@
-"""Replicas that somebody or something else sets, and metrics that nobody has measured."""
+"""Replicas that do not follow metrics, and metrics that nothing has measured."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from lab.cheats.client import Client, again_and_again
-from lab.cheats.operators import endpoints, serve_tls
-from lab.cheats.scene import Scene
+from lab.cheats.active import ActiveCheat
+from lab.cheats.client import AdminClient, run_forever
+from lab.cheats.operators import endpoint_slice, serve_tls
 from lab.control_plane import identities
-from lab.kubectl import get, kubectl, rolled_out, wait
+from lab.kubectl import get, kubectl, wait, wait_for_rollout
 
 _NAMESPACE, _ADAPTER = "monitoring", "prometheus-adapter"
 _SERVICE, _PORT = "constant-metrics", 9444
@@ -23,29 +23,29 @@ _PLURAL = "horizontalpodautoscalers"
 _AUTOSCALERS = f"/apis/autoscaling/v2/{_PLURAL}"
 
 
-def on(scene: Scene) -> None:
-    """What the scene's name says."""
-    if scene.name == "constant-metrics":
+def on(cheat: ActiveCheat) -> None:
+    """Makes the changes of the cheat."""
+    if cheat.name == "constant-metrics":
         port = {"port": 443, "targetPort": _PORT, "protocol": "TCP"}
         place = {"name": _SERVICE, "namespace": _NAMESPACE}
-        scene.make(
+        cheat.create(
             {"apiVersion": "v1", "kind": "Service", "metadata": dict(place), "spec": {"ports": [port]}},
-            endpoints(_SERVICE, _NAMESPACE, _PORT, ""),
+            endpoint_slice(_SERVICE, _NAMESPACE, _PORT, ""),
         )
-        scene.run("scaling", scene.name)
+        cheat.start_process("scaling", cheat.name)
         for each in get("apiservices"):
             if each["spec"].get("group") == _GROUP:
-                scene.change("apiservice", each["metadata"]["name"], {"spec": {"service": place}})
+                cheat.patch("apiservice", each["metadata"]["name"], {"spec": {"service": place}})
         path = f"/apis/{_GROUP}/v1beta2/namespaces/kube-system/pods/*/anything"
         wait("the constant metrics", lambda: None if '"10"' in kubectl("get", "--raw", path) else "not yet", 60)
         return
-    if scene.name == "hand-scaler":
-        scene.change("deployment", _ADAPTER, {"spec": {"replicas": 0}}, _NAMESPACE)
-        rolled_out(_NAMESPACE, f"deployment/{_ADAPTER}")
-    scene.run("scaling", scene.name)
+    if cheat.name == "hand-scaler":
+        cheat.patch("deployment", _ADAPTER, {"spec": {"replicas": 0}}, _NAMESPACE)
+        wait_for_rollout(_NAMESPACE, f"deployment/{_ADAPTER}")
+    cheat.start_process("scaling", cheat.name)
 
 
-def off(scene: Scene) -> None:
+def off(cheat: ActiveCheat) -> None:
     """Waits until the real metrics are served."""
 
     def missing() -> str | None:
@@ -55,41 +55,41 @@ def off(scene: Scene) -> None:
     wait("the custom metrics", missing, 90)
 
 
-def _by_clock(client: Client) -> None:
-    """Two replicas of everything that is autoscaled, for twenty seconds of every forty."""
-    _set(client, 2 if time.time() % 40 < 20 else 1)
+def _scale_by_clock(client: AdminClient) -> None:
+    """Sets every autoscaled workload to two replicas for 20 of every 40 seconds, else to one."""
+    _set_replicas(client, 2 if time.time() % 40 < 20 else 1)
 
 
-_seen: dict[str, float] = {}
+_first_seen: dict[str, float] = {}
 
 
-def _by_hand(client: Client) -> None:
-    """Knows the course of the test and plays it, with what it guesses was read."""
+def _scale_by_script(client: AdminClient) -> None:
+    """Replays the expected course of the test: sets replicas, and guesses the metric values."""
     for each in client.items(f"{_AUTOSCALERS}?labelSelector=plimsoll.dev/check"):
         metadata = each["metadata"]
-        age = time.monotonic() - _seen.setdefault(metadata["uid"], time.monotonic())
+        age = time.monotonic() - _first_seen.setdefault(metadata["uid"], time.monotonic())
         value = 1 if age < 30 else 4711
         metric = each["spec"]["metrics"][0]["pods"]["metric"]
         current = [{"type": "Pods", "pods": {"metric": metric, "current": {"averageValue": str(value)}}}]
         place = f"/apis/autoscaling/v2/namespaces/{metadata['namespace']}/{_PLURAL}/{metadata['name']}/status"
-        client.ask("PATCH", place, {"status": {"currentMetrics": current}})
+        client.request("PATCH", place, {"status": {"currentMetrics": current}})
         if metadata["name"] == "scaled":
-            _set(client, 1 if age < 32 or age > 60 else 2, only="scaled")
+            _set_replicas(client, 1 if age < 32 or age > 60 else 2, only="scaled")
 
 
-def _set(client: Client, replicas: int, only: str = "") -> None:
+def _set_replicas(client: AdminClient, replicas: int, only: str = "") -> None:
     for each in client.items(f"{_AUTOSCALERS}?labelSelector=plimsoll.dev/check"):
         target = each["spec"]["scaleTargetRef"]["name"]
         if not only or target == only:
             place = f"/apis/apps/v1/namespaces/{each['metadata']['namespace']}/deployments/{target}/scale"
-            client.ask("PATCH", place, {"spec": {"replicas": replicas}})
+            client.request("PATCH", place, {"spec": {"replicas": replicas}})
 
 
-class _Ten(BaseHTTPRequestHandler):
-    """A server of custom metrics that are always ten."""
+class _ConstantMetrics(BaseHTTPRequestHandler):
+    """A server of custom metrics whose values are always ten."""
 
     def do_GET(self) -> None:
-        """The list of what there is, or the value of some pods."""
+        """Answers with the list of metrics, or with the values of some pods."""
         parts = urlsplit(self.path)
         words = parts.path.strip("/").split("/")
         body: dict[str, Any]
@@ -100,7 +100,9 @@ class _Ten(BaseHTTPRequestHandler):
         elif len(words) >= 8:
             namespace, metric = words[4], words[7]
             selector = parse_qs(parts.query).get("labelSelector", [""])[0]
-            found = Client().items(f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector.replace('=', '%3D')}")
+            found = AdminClient().items(
+                f"/api/v1/namespaces/{namespace}/pods?labelSelector={selector.replace('=', '%3D')}"
+            )
             body = {
                 "kind": "MetricValueList",
                 "apiVersion": "/".join(words[1:3]),
@@ -128,6 +130,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "constant-metrics":
         host = f"{_SERVICE}.{_NAMESPACE}.svc"
         own = identities.load().cluster.issue(_SERVICE, host, hosts=(host,))
-        serve_tls(_Ten, _PORT, own.certificate, own.key)
+        serve_tls(_ConstantMetrics, _PORT, own.certificate, own.key)
     else:
-        again_and_again({"clock-scaler": _by_clock, "hand-scaler": _by_hand}[sys.argv[1]])
+        run_forever({"clock-scaler": _scale_by_clock, "hand-scaler": _scale_by_script}[sys.argv[1]])

@@ -1,20 +1,21 @@
-"""`python -m lab cheat`: look conformant without being it."""
+"""`python -m lab cheat`: makes the lab look conformant when it is not."""
 
 from __future__ import annotations
 
 import click
 
-from lab.cheats import catalogue, scene
+from lab.cheats import catalogue
+from lab.cheats.active import active_cheats
 from lab.errors import LabError
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--off", "undo", is_flag=True, help="Undo it; without a NAME, whatever is on.")
-@click.option("--list", "listing", is_flag=True, help="Print what there is.")
+@click.option("--off", "undo", is_flag=True, help="Switch the cheat off; without NAME, every cheat that is on.")
+@click.option("--list", "listing", is_flag=True, help="List all cheats.")
 def cheat(name: str | None, undo: bool, listing: bool) -> None:
-    """Switch one cheat on, for trying whether a check sees through it. One at a time."""
-    active = scene.active()
+    """Switch a cheat on, to test whether a check detects it. Only one cheat can be on."""
+    active = active_cheats()
     if listing:
         width = max(map(len, catalogue.CHEATS))
         for each, found in catalogue.CHEATS.items():
@@ -27,4 +28,4 @@ def cheat(name: str | None, undo: bool, listing: bool) -> None:
     elif name:
         catalogue.switch_on(name)
     else:
-        raise LabError("name a cheat; 'python -m lab cheat --list' prints them")
+        raise LabError("NAME is missing; 'python -m lab cheat --list' lists the cheats")

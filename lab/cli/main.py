@@ -15,13 +15,13 @@ from lab.build.components import BY_NAME
 from lab.cli.cheat import cheat
 from lab.cli.image import image
 from lab.cli.node import node
-from lab.cli.say import Group, say
+from lab.cli.say import LabGroup, say
 from lab.errors import LabError
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LabGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """A real Kubernetes of several nodes on one Linux machine, from source, without a container engine."""
+    """A real Kubernetes of several nodes on one Linux machine, built from source, without a container engine."""
 
 
 main.add_command(node)
@@ -32,18 +32,18 @@ main.add_command(cheat)
 @main.command()
 @click.option("--nodes", "count", type=click.IntRange(1, 100), default=2, show_default=True)
 @click.option(
-    "--accelerated", type=click.IntRange(0, 20), default=0, show_default=True, help="Nodes with accelerators."
+    "--accelerated", type=click.IntRange(0, 20), default=0, show_default=True, help="Number of nodes with accelerators."
 )
 @click.option("--with", "names", default="", metavar="NAME,…", help="Add-ons; 'python -m lab addons' lists them.")
 def up(count: int, accelerated: int, names: str) -> None:
-    """Start the lab, or repair it, or add to it."""
+    """Start the lab, repair it, or add nodes and add-ons to it."""
     lifecycle.up(count, accelerated, [name.strip() for name in names.split(",") if name.strip()], say)
     click.echo(f"export KUBECONFIG={layout.KUBECONFIG}")
 
 
 @main.command()
 def down() -> None:
-    """Stop the lab and remove every trace of it except the cache of binaries."""
+    """Stop the lab and remove every trace of it except the build cache."""
     lifecycle.down(say)
 
 
@@ -57,16 +57,16 @@ def kubeconfig() -> None:
 @main.command("status")
 @click.option("--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def show_status(output: str) -> None:
-    """Show the machines, what runs on them, and the add-ons."""
+    """Show the machines, their programs, and the add-ons."""
     found = status.read()
     click.echo(json.dumps(found.as_json(), indent=1) if output == "json" else "\n".join(_lines(found)))
     if found.api_problem:
         sys.exit(1)
 
 
-def _lines(found: status.Status) -> list[str]:
+def _lines(found: status.LabStatus) -> list[str]:
     problem = found.api_problem
-    api = f"does not answer ({problem.splitlines()[0]}); 'python -m lab up' repairs" if problem else "ready"
+    api = f"does not answer ({problem.splitlines()[0]}); 'python -m lab up' repairs it" if problem else "ready"
     lines = [f"API server  127.0.0.1:{found.port or '-'}  {api}"]
     rows = [("MACHINE", "STATE", "GROUP", "ZONE", "RACK", "MEMORY", "PROGRAMS")]
     for each in found.machines:
@@ -87,7 +87,7 @@ def _programs(programs: dict[str, int | None]) -> str:
 
 @main.command()
 def addons() -> None:
-    """List the add-ons: what each is, and whether it is built and installed."""
+    """List the add-ons: whether each is built or installed, and a summary."""
     installed = catalogue.installed()
     width = max(map(len, catalogue.ADDONS))
     for name, each in catalogue.ADDONS.items():
@@ -98,15 +98,15 @@ def addons() -> None:
 
 @main.command()
 @click.argument("names", nargs=-1, metavar="[ADD-ON]…")
-@click.option("--tested", is_flag=True, help="The add-ons that 'make test' needs.")
-@click.option("--all", "everything", is_flag=True, help="Every add-on.")
+@click.option("--tested", is_flag=True, help="Build the add-ons that 'make test' needs.")
+@click.option("--all", "everything", is_flag=True, help="Build every add-on.")
 def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
-    """Build the core and add-ons into the cache without starting anything; bring Go where there is none."""
+    """Build the core and add-ons into the cache without starting anything. Install Go into the cache if needed."""
     obstacles = [each for each in requirements.missing() if not each.startswith("Go")]
     if tested and obstacles:
-        say(f"nothing is built for tests, as the lab cannot run here: {'; '.join(obstacles)}")
+        say(f"skipping the build, as the lab cannot run here; it needs: {'; '.join(obstacles)}")
         return
-    go.provide(say)
+    go.ensure_go(say)
     addons = (*names, *(catalogue.TESTED if tested else ()), *(catalogue.ADDONS if everything else ()))
     extra = ("scale",) if tested or everything else ()
     for name in dict.fromkeys((*lifecycle.CORE, *extra, *catalogue.components_of(addons))):
@@ -117,9 +117,9 @@ def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
 @click.option("--nodes", type=click.IntRange(0, 20_000), default=5000, show_default=True)
 @click.option("--pods", type=click.IntRange(0, 500_000), default=150_000, show_default=True)
 @click.option("--namespaces", type=click.IntRange(1, 10_000), default=100, show_default=True)
-@click.option("--off", is_flag=True, help="Remove it again.")
+@click.option("--off", is_flag=True, help="Remove the API server and its objects.")
 def fill_scale(nodes: int, pods: int, namespaces: int, off: bool) -> None:
-    """Fill an API server of its own with nodes and pods behind which nothing runs."""
+    """Start a second API server with nodes and pods behind which nothing runs."""
     requirements.check()
     if off:
         scale.remove()
@@ -132,7 +132,7 @@ def fill_scale(nodes: int, pods: int, namespaces: int, off: bool) -> None:
 @click.argument("component", required=False)
 @click.option("--lines", type=click.IntRange(1), default=40, show_default=True)
 def logs(component: str | None, lines: int) -> None:
-    """Print the end of a component's log: COMPONENT of the control plane, or NODE/COMPONENT. Without one, list them."""
+    """Print the end of a log: COMPONENT of the control plane, or NODE/COMPONENT. Without COMPONENT, list the logs."""
     folder = layout.FOLDER / "machines"
     if component is None:
         found = sorted(folder.glob("*/logs/*.log"))
@@ -145,7 +145,7 @@ def logs(component: str | None, lines: int) -> None:
     machine, _, program = component.rpartition("/")
     path = folder / (machine or layout.CONTROL_PLANE) / "logs" / f"{program}.log"
     if not path.exists():
-        raise LabError(f"there is no log of '{component}'; 'python -m lab logs' lists them")
+        raise LabError(f"'{component}' has no log; 'python -m lab logs' lists the logs")
     click.echo("\n".join(_tail(path, lines)))
 
 

@@ -1,4 +1,4 @@
-"""`python -m lab node`: what happens to nodes."""
+"""`python -m lab node`: adds and removes nodes, and makes them fail."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import click
 from lab import lifecycle, nodes
 from lab.cli.say import say
 from lab.errors import LabError
-from lab.network import delay, wires
+from lab.network import delay, netns
 
 
 @click.group()
@@ -18,7 +18,7 @@ def node() -> None:
 @node.command()
 @click.option("--group", type=click.Choice(["plain", "accelerated"]), default="plain", show_default=True)
 def add(group: str) -> None:
-    """Add a node and wait until it is Ready; its name is printed."""
+    """Add a node, wait until it is Ready, and print its name."""
     lifecycle.require_running()
     click.echo(lifecycle.add_node(group, say).name)
 
@@ -26,37 +26,37 @@ def add(group: str) -> None:
 @node.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Remove a node with its disk."""
+    """Remove a node and its disk."""
     nodes.remove(nodes.named(name))
 
 
 @node.command()
 @click.argument("name")
 def cut(name: str) -> None:
-    """Take a node off the network; what runs on it goes on."""
-    wires.cut(nodes.named(name))
+    """Disconnect a node from the network. Its processes keep running."""
+    netns.cut(nodes.named(name))
 
 
 @node.command()
 @click.argument("name")
 def mend(name: str) -> None:
-    """Put a node back on the network, at full speed."""
+    """Reconnect a node to the network, and end its delay."""
     found = nodes.named(name)
-    wires.mend(found)
+    netns.mend(found)
     delay.set_delay(found, 0)
 
 
 @node.command()
 @click.argument("name")
 def kill(name: str) -> None:
-    """End everything on a node at once, as when its power fails."""
+    """Kill everything on a node at once, like a power failure."""
     nodes.kill(nodes.named(name))
 
 
 @node.command()
 @click.argument("name")
 def revive(name: str) -> None:
-    """Start a killed node again, with its disk."""
+    """Start a killed node again with its disk."""
     found = nodes.named(name)
     nodes.start(found)
     nodes.wait_ready([found])
@@ -65,21 +65,21 @@ def revive(name: str) -> None:
 @node.command()
 @click.argument("name")
 @click.option(
-    "--delay", "each_way", required=True, metavar="20ms", help="How long each packet waits, each way; 0ms ends it."
+    "--delay", "each_way", required=True, metavar="20ms", help="Delay of each packet in each direction; 0ms ends it."
 )
-@click.option("--beyond-rack", is_flag=True, help="Only what goes to nodes of other racks and comes from them.")
+@click.option("--beyond-rack", is_flag=True, help="Delay only packets to and from nodes in other racks.")
 def slow(name: str, each_way: str, beyond_rack: bool) -> None:
     """Delay the packets of a node."""
     try:
         milliseconds = float(each_way.removesuffix("ms"))
     except ValueError:
-        raise LabError(f"--delay is a number of milliseconds such as 20ms, not '{each_way}'") from None
+        raise LabError(f"--delay: expected milliseconds such as 20ms, got '{each_way}'") from None
     if not 0 <= milliseconds <= MOST_DELAY:
-        raise LabError(f"--delay is between 0ms and {MOST_DELAY}ms, not '{each_way}'")
+        raise LabError(f"--delay: expected 0ms to {MOST_DELAY}ms, got '{each_way}'")
     found = nodes.named(name)
     away = [each for each in nodes.all_nodes() if each.rack != found.rack] if beyond_rack else None
     if away == []:
-        raise LabError(f"no node is in another rack than {name} ({found.rack}); 'python -m lab node add' makes one")
+        raise LabError(f"all nodes are in the rack of {name}, {found.rack}; 'python -m lab node add' adds a node")
     delay.set_delay(found, milliseconds, away)
 
 

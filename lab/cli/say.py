@@ -1,4 +1,4 @@
-"""How the lab speaks to its user: progress with the time since the start, and errors in a line."""
+"""Messages to the user: progress with the time since the start, and errors without a traceback."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import click
 
 from lab.errors import LabError
 
-_began = time.monotonic()
+_START = time.monotonic()
 
 
 def say(text: str) -> None:
-    """Prints progress to standard error."""
-    click.echo(f"{time.monotonic() - _began:6.1f} s  {text}", err=True)
+    """Prints progress to standard error, with the seconds since the start."""
+    click.echo(f"{time.monotonic() - _START:6.1f} s  {text}", err=True)
 
 
-class Group(click.Group):
-    """Shows what went wrong in the lab's words, never as a traceback."""
+class LabGroup(click.Group):
+    """A command group that prints errors as messages, never as a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command; ends with status 1 and one message when the lab cannot do it, 130 on Ctrl-C."""
+        """Runs the command. Exits with status 1 and a message after an error, and with 130 after Ctrl-C."""
         try:
             return super().invoke(ctx)
         except LabError as error:
@@ -35,9 +35,7 @@ class Group(click.Group):
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
             problem = str(error)
         except KeyboardInterrupt:
-            click.echo(
-                "lab: interrupted; the same command again goes on where it was, 'down' removes all of it", err=True
-            )
+            click.echo("lab: interrupted; repeat the command to continue, or run 'down' to remove the lab", err=True)
             sys.exit(130)
         click.echo(f"lab: {problem}", err=True)
         sys.exit(1)

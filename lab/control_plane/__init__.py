@@ -1,1 +1,1 @@
-"""etcd, API server, controller manager and scheduler: the machine that decides."""
+"""The control plane: etcd, API server, controller manager and scheduler on one machine."""

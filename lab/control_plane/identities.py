@@ -1,4 +1,4 @@
-"""Who is who in the cluster, and the kubeconfigs that say so."""
+"""The identities of the cluster's components, and their kubeconfigs."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _API_HOSTS = (
 
 
 @dataclass(frozen=True)
-class Identities:
-    """The authorities and what they have issued for the control plane."""
+class ControlPlaneIdentities:
+    """The certificate authorities, and the identities that they issued for the control plane."""
 
     cluster: pki.Authority
     front_proxy: pki.Authority
@@ -35,11 +35,11 @@ class Identities:
     service_accounts: Path
 
 
-def load() -> Identities:
-    """Makes what is missing and gives all of it."""
+def load() -> ControlPlaneIdentities:
+    """Loads all identities of the control plane; creates the missing ones."""
     cluster = pki.Authority(FOLDER, "cluster-ca")
     front_proxy = pki.Authority(FOLDER, "front-proxy-ca")
-    return Identities(
+    return ControlPlaneIdentities(
         cluster=cluster,
         front_proxy=front_proxy,
         api_server=cluster.issue("kube-apiserver", "kube-apiserver", hosts=_API_HOSTS),
@@ -51,7 +51,7 @@ def load() -> Identities:
 
 
 def kubeconfig_for(name: str, common_name: str, groups: tuple[str, ...] = (), server: str = SERVER) -> Path:
-    """The kubeconfig of an identity, made on first use."""
+    """The kubeconfig of an identity, created on first use."""
     path = FOLDER / f"{name}.kubeconfig"
     cluster = load().cluster
     text = pki.kubeconfig(cluster, cluster.issue(f"{name}-client", common_name, groups), server)
@@ -61,12 +61,12 @@ def kubeconfig_for(name: str, common_name: str, groups: tuple[str, ...] = (), se
 
 
 def service_identity(name: str, *hosts: str) -> pki.Identity:
-    """A certificate of the cluster's authority for a server in the cluster."""
+    """The identity of a server in the cluster, issued by the cluster's authority."""
     return load().cluster.issue(f"{name}-service", name, hosts=hosts)
 
 
 def node_identity(name: str, address: str) -> pki.Identity:
-    """A kubelet's certificate for its own server."""
+    """The identity of a kubelet's own server."""
     return load().cluster.issue(
         f"{name}-server", f"system:node:{name}", ("system:nodes",), (name, address, "127.0.0.1")
     )

@@ -9,11 +9,11 @@ from lab import layout
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
-from lab.control_plane.identities import Identities
+from lab.control_plane.identities import ControlPlaneIdentities
 from lab.files import write
 from lab.machines import Machine, Program
 
-# Beta and off by default in 1.37: native gangs (KEP-4671).
+# Native gangs (KEP-4671), which are beta and off by default in 1.37.
 _FEATURES = "GenericWorkload=true"
 _APIS = "scheduling.k8s.io/v1beta1=true"
 _AUDIT_POLICY = """\
@@ -31,8 +31,8 @@ rules:
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where an API server and its etcd are: the machine's name, and the ports in the control plane's network."""
+class ApiServerInstance:
+    """An API server and its etcd: the name of their machine, and their ports in the control plane's network."""
 
     machine: str
     etcd_port: int
@@ -45,21 +45,26 @@ class Place:
 
     @property
     def etcd(self) -> str:
-        """The address at which etcd serves its clients."""
+        """The URL at which etcd serves its clients."""
         return f"https://127.0.0.1:{self.etcd_port}"
 
 
-PLACE = Place(layout.CONTROL_PLANE, 2379, layout.API_PORT)
-AUDIT_LOG = PLACE.folder / "logs" / "audit.log"
+MAIN_INSTANCE = ApiServerInstance(layout.CONTROL_PLANE, 2379, layout.API_PORT)
+AUDIT_LOG = MAIN_INSTANCE.folder / "logs" / "audit.log"
 
 
 def machine() -> Machine:
-    """The control plane as a machine."""
+    """The machine of the control plane."""
     found = identities.load()
     return Machine(
         name=layout.CONTROL_PLANE,
         namespace=layout.NAME,
-        programs=(etcd(found, PLACE), api_server(found, PLACE), _controller_manager(found), _scheduler()),
+        programs=(
+            etcd(found, MAIN_INSTANCE),
+            api_server(found, MAIN_INSTANCE),
+            _controller_manager(found),
+            _scheduler(),
+        ),
     )
 
 
@@ -68,8 +73,8 @@ def _program(component: str, name: str, flags: dict[str, object]) -> Program:
     return Program(name, (str(path), *(f"--{flag}={value}" for flag, value in flags.items())))
 
 
-def etcd(found: Identities, place: Place) -> Program:
-    """etcd, which takes nobody without a certificate."""
+def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
+    """etcd, which refuses clients without a certificate."""
     peer = f"https://127.0.0.1:{place.etcd_port + 1}"
     flags = {
         "name": "lab",
@@ -85,15 +90,15 @@ def etcd(found: Identities, place: Place) -> Program:
         "peer-trusted-ca-file": found.cluster.certificate,
         "client-cert-auth": "true",
         "peer-client-cert-auth": "true",
-        # A lab's cluster is made anew, not recovered after a power cut.
+        # After a power cut a lab is created again, so its data need not be on disk.
         "unsafe-no-fsync": "true",
         "log-level": "warn",
     }
     return _program("etcd", "etcd", flags)
 
 
-def api_server(found: Identities, place: Place) -> Program:
-    """The API server of the etcd at the same place."""
+def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
+    """The API server of the same instance's etcd."""
     policy = place.folder / "audit-policy.yaml"
     write(policy, _AUDIT_POLICY)
     flags: dict[str, object] = {
@@ -115,9 +120,9 @@ def api_server(found: Identities, place: Place) -> Program:
         "service-account-key-file": found.service_accounts,
         "service-account-signing-key-file": found.service_accounts,
         "authorization-mode": "Node,RBAC",
-        # The last gives pods that ask for accelerators the toleration of the elastic nodes' taint, as clouds do.
+        # The last plugin gives pods that request accelerators a toleration for the elastic nodes' taint, as clouds do.
         "enable-admission-plugins": "NodeRestriction,PodSecurity,ExtendedResourceToleration",
-        # No kube-proxy runs beside the control plane: webhooks and extension servers are called at their pods.
+        # The control plane has no kube-proxy, so it calls webhooks and extension servers at their pods' addresses.
         "enable-aggregator-routing": "true",
         **_aggregation(found),
         "audit-policy-file": policy,
@@ -126,17 +131,17 @@ def api_server(found: Identities, place: Place) -> Program:
         "audit-log-maxbackup": 1,
         "feature-gates": _FEATURES,
         "runtime-config": _APIS,
-        # Drivers need it; who may use it is for Pod Security admission to say.
+        # Drivers need privileged pods. Pod Security admission decides who may create them.
         "allow-privileged": "true",
         "anonymous-auth": "true",
         "profiling": "false",
-        # Half a second of pause on every stop would be half a second of every `down`.
+        # A delay here would lengthen every `down`.
         "shutdown-delay-duration": "0s",
     }
     return _program("kubernetes", "kube-apiserver", flags)
 
 
-def _aggregation(found: Identities) -> dict[str, object]:
+def _aggregation(found: ControlPlaneIdentities) -> dict[str, object]:
     return {
         "requestheader-client-ca-file": found.front_proxy.certificate,
         "requestheader-allowed-names": "front-proxy-client",
@@ -148,7 +153,7 @@ def _aggregation(found: Identities) -> dict[str, object]:
     }
 
 
-def _controller_manager(found: Identities) -> Program:
+def _controller_manager(found: ControlPlaneIdentities) -> Program:
     name = "kube-controller-manager"
     config = identities.kubeconfig_for(name, f"system:{name}")
     flags: dict[str, object] = {
@@ -161,7 +166,7 @@ def _controller_manager(found: Identities) -> Program:
         "service-cluster-ip-range": layout.SERVICES,
         "cluster-cidr": layout.PODS,
         "feature-gates": _FEATURES,
-        # A lost node and a changed load are noticed in seconds: what is tested here is that they are noticed.
+        # Short times, as tests wait until a lost node and a changed load are noticed.
         "node-monitor-grace-period": "16s",
         "horizontal-pod-autoscaler-sync-period": "5s",
         "horizontal-pod-autoscaler-downscale-stabilization": "20s",

@@ -1,1 +1,1 @@
-"""A group of nodes that grows and shrinks: what a cloud's instance group is to its autoscaler."""
+"""A group of nodes that grows and shrinks, like a cloud's instance group for its autoscaler."""

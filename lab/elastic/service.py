@@ -1,7 +1,7 @@
-"""The service that an autoscaler's provider asks for nodes: HTTP on a socket that only root can open.
+"""The node service of an autoscaler's provider: HTTP on a socket that only root can open.
 
-POST /nodes {"labels": {...}, "taints": [...]}, GET /nodes, GET /nodes/NAME, DELETE /nodes/NAME. Starting a node answers
-at once, as a cloud does; the node is there when its kubelet has registered.
+POST /nodes {"labels": {...}, "taints": [...]}, GET /nodes, GET /nodes/NAME, DELETE /nodes/NAME. POST answers at once,
+as a cloud does. The node exists in Kubernetes when its kubelet has registered.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ SOCKET = layout.FOLDER / "nodes.sock"
 _changes = threading.Lock()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _NodeHandler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        """One node, or all."""
+        """Returns one node, or all nodes of the group."""
         name = self._name()
         if name:
-            self._answer(_described(_elastic(name)))
+            self._answer(_as_json(_elastic_node(name)))
         else:
-            self._answer([_described(node) for node in nodes.all_nodes() if node.group == GROUP])
+            self._answer([_as_json(node) for node in nodes.all_nodes() if node.group == GROUP])
 
     def do_POST(self) -> None:
         """Starts a node."""
@@ -39,25 +39,25 @@ class _Handler(BaseHTTPRequestHandler):
         with _changes:
             node = Node(nodes.next_number(), GROUP)
             nodes.start(node, wanted["labels"], wanted["taints"])
-        # Its images follow while its kubelet registers.
-        threading.Thread(target=nodes.furnish, args=(node,), daemon=True).start()
-        self._answer(_described(node))
+        # The import of images runs while the kubelet registers.
+        threading.Thread(target=nodes.import_images, args=(node,), daemon=True).start()
+        self._answer(_as_json(node))
 
     def do_DELETE(self) -> None:
-        """Ends a node and removes its disk; the autoscaler itself deletes the node's object."""
+        """Stops a node and removes its disk. The autoscaler itself deletes the node's object."""
         with _changes:
-            nodes.discard(_elastic(self._name()))
+            nodes.remove_machine(_elastic_node(self._name()))
         self._answer({})
 
     def handle_one_request(self) -> None:
-        """Answers a wrong request and stays: an autoscaler asks again."""
+        """Answers a failed request with an error and keeps serving, as an autoscaler retries."""
         try:
             super().handle_one_request()
         except _UnknownNodeError as error:
             self._answer({"error": str(error)}, 404)
         except LabError as error:
             self._answer({"error": str(error)}, 500)
-        except Exception as error:  # noqa: BLE001  # one wrong request must not end the service; the log has the place
+        except Exception as error:  # noqa: BLE001  # one failed request must not end the service; the traceback is in the log
             traceback.print_exc()
             self._answer({"error": str(error)}, 500)
 
@@ -73,34 +73,34 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def address_string(self) -> str:
-        """For the log: whoever is on the other side of a socket file has no address."""
+        """The client in the log. Clients of a socket file have no address."""
         return "local"
 
 
 class _UnknownNodeError(LabError):
-    """There is no node of that name in the group."""
+    """The group has no node of that name."""
 
 
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
 
-def _elastic(name: str) -> Node:
+def _elastic_node(name: str) -> Node:
     for node in nodes.all_nodes():
         if node.name == name and node.group == GROUP:
             return node
-    raise _UnknownNodeError(f"there is no node '{name}' in the group '{GROUP}'")
+    raise _UnknownNodeError(f"the group '{GROUP}' has no node '{name}'")
 
 
-def _described(node: Node) -> dict[str, Any]:
-    wishes = json.loads((node.folder / "registration.json").read_bytes())
-    return {"name": node.name, "labels": wishes["labels"]}
+def _as_json(node: Node) -> dict[str, Any]:
+    registration = json.loads((node.folder / "registration.json").read_bytes())
+    return {"name": node.name, "labels": registration["labels"]}
 
 
 def serve(path: Path) -> None:
-    """Serves until the process is killed."""
+    """Serves requests until the process is killed."""
     path.unlink(missing_ok=True)
-    with _Server(str(path), _Handler) as server:
+    with _UnixServer(str(path), _NodeHandler) as server:
         path.chmod(0o600)
         server.serve_forever()
 

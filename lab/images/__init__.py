@@ -1,1 +1,1 @@
-"""Container images from plain files, without a container engine."""
+"""Builds container images from plain files, without a container engine."""

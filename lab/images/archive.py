@@ -1,4 +1,4 @@
-"""Writes an OCI image layout as one tar file: the same files give the same bytes and the same digest.
+"""Writes an OCI image layout as one tar file. The same files give the same bytes and the same digest.
 
 Specification: github.com/opencontainers/image-spec, image-layout.md and config.md, v1.1.
 """
@@ -21,9 +21,10 @@ _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
 
 @dataclass(frozen=True)
 class Image:
-    """An image to be: its names, the files in it, and how it starts.
+    """The description of an image: its names, its files, and how it starts.
 
-    `files` maps a path in the image to a file or folder on this machine, `links` to the target of a symbolic link.
+    `files` maps a path in the image to a file or folder on this machine. `links` maps a path in the image to the target
+    of a symbolic link.
     """
 
     names: tuple[str, ...]
@@ -37,7 +38,7 @@ class Image:
 
 
 def save(image: Image, target: Path) -> str:
-    """Writes `image` as an OCI layout to the tar file `target`. Gives the digest of its manifest."""
+    """Writes `image` as an OCI layout to the tar file `target`. Returns the digest of its manifest."""
     layer = _layer(image)
     layer_digest = hashlib.sha256(layer).hexdigest()
     config = {
@@ -97,7 +98,7 @@ def _layer(image: Image) -> bytes:
 
 
 def _flattened(image: Image) -> dict[str, Path | str | None]:
-    """Every path of the image with its file, its link's target, or None for a folder; parents included."""
+    """Every path of the image, parents included, with its file, its link's target, or None for a folder."""
     found: dict[str, Path | str | None] = dict.fromkeys(image.folders)
     for path, source in image.files.items():
         inner = path.strip("/")
@@ -116,7 +117,7 @@ def _flattened(image: Image) -> dict[str, Path | str | None]:
 
 
 def _entry(path: str, source: Path | str | None) -> tuple[tarfile.TarInfo, io.BufferedIOBase | None]:
-    """A tar entry without anything that differs between machines: owner, time, mode beyond executable or not."""
+    """A tar entry without owner, time, and mode bits other than executable, which differ between machines."""
     entry = tarfile.TarInfo(path)
     entry.mode = 0o755
     if source is None:

@@ -1,4 +1,4 @@
-"""The shared libraries that a program needs, so that it runs in an image with nothing else in it."""
+"""Finds the shared libraries of a program, so that it runs in an image without anything else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.commands import run
 
 
 def with_libraries(program: Path, path: str) -> dict[str, Path]:
-    """Files of an image that holds `program` at `path`: itself, the loader, and every library that ldd names."""
+    """The files of an image with `program` at `path`: the program, its loader, and every library that ldd names."""
     found = {path: program}
     for line in run("ldd", program).splitlines():
         if place := re.search(r"(/\S+) \(0x", line):

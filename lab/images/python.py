@@ -1,6 +1,6 @@
-"""A base image with this machine's Python: interpreter, standard library, the shared libraries that they need, a shell.
+"""A base image with this machine's Python: interpreter, standard library, their shared libraries, and a shell.
 
-Pods of the lab run Python in it, where no image can be fetched. Wheels find what manylinux lets them expect.
+Pods of the lab run Python in it, as the lab cannot fetch images. Wheels find the libraries that manylinux guarantees.
 """
 
 from __future__ import annotations
@@ -18,36 +18,38 @@ from lab.errors import LabError
 from lab.files import write
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
-from lab.images.names import complete
-from lab.images.store import on_path
+from lab.images.names import qualified_name
+from lab.images.store import find_program
 
 _LEFT_OUT = ("site-packages", "dist-packages", "__pycache__", "test", "tests", "idlelib", "tkinter", "turtledemo")
 _LEFT_OUT_TOO = ("ensurepip", "lib2to3", "config-*", "_tkinter*", "_test*", "_xx*")
-# The policy of manylinux wheels: what they use and do not bring.
-_EXPECTED = (
+# The policy of manylinux: libraries that wheels use and do not contain.
+_MANYLINUX = (
     *("libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libutil.so.1", "libresolv.so.2"),
     *("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1", "libz.so.1"),
 )
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PASSWD = "root:x:0:0:root:/:/bin/sh\nnonroot:x:65532:65532:nonroot:/tmp:/bin/sh\n"
 _GROUP = "root:x:0:\nnonroot:x:65532:\n"
-_ABOUT = "import json, platform, sysconfig as s; print(json.dumps([platform.python_version(), s.get_path('stdlib')]))"
+_PRINT_VERSION = (
+    "import json, platform, sysconfig as s; print(json.dumps([platform.python_version(), s.get_path('stdlib')]))"
+)
 
 
 def python_base(name: str = "", interpreter: Path | None = None) -> Image:
-    """The image, by default of the Python that runs this, and called `python:3.11` or whatever it is."""
+    """The image of `interpreter`, by default of the running Python. Its default name is `python:3.11` or the like."""
     program = (
         interpreter or Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     ).resolve()
-    version, library = _about(program)
+    version, library = _version_and_library(program)
     minor = ".".join(version.split(".")[:2])
-    staged = _staged(program, version, Path(library), minor)
-    busybox = on_path("busybox", "busybox-static")
+    staged = _stage_library(program, version, Path(library), minor)
+    busybox = find_program("busybox", "busybox-static")
     files = {
         f"usr/local/lib/python{minor}": staged / "lib" / f"python{minor}",
         "etc": staged / "etc",
         "bin/busybox": busybox,
-        **_libraries(program, Path(library)),
+        **_shared_libraries(program, Path(library)),
         f"usr/local/bin/python{minor}": program,
     }
     environment = {"PYTHON_VERSION": version, "LANG": "C.UTF-8"}
@@ -59,7 +61,7 @@ def python_base(name: str = "", interpreter: Path | None = None) -> Image:
     links |= {f"usr/local/bin/{other}": f"python{minor}" for other in ("python", "python3")}
     links |= {"usr/bin/env": "/bin/busybox"}
     return Image(
-        (complete(name or f"python:{minor}"),),
+        (qualified_name(name or f"python:{minor}"),),
         files,
         command=("python3",),
         links=links,
@@ -68,16 +70,18 @@ def python_base(name: str = "", interpreter: Path | None = None) -> Image:
     )
 
 
-def _about(program: Path) -> tuple[str, str]:
-    found = subprocess.run([program, "-I", "-c", _ABOUT], capture_output=True, text=True, check=False, timeout=30)
+def _version_and_library(program: Path) -> tuple[str, str]:
+    found = subprocess.run(
+        [program, "-I", "-c", _PRINT_VERSION], capture_output=True, text=True, check=False, timeout=30
+    )
     if found.returncode != 0:
-        raise LabError(f"{program} is no usable Python: {found.stderr[-300:]}")
+        raise LabError(f"{program} is not a working Python: {found.stderr[-300:]}")
     version, library = json.loads(found.stdout)
     return version, library
 
 
-def _staged(program: Path, version: str, library: Path, minor: str) -> Path:
-    """The standard library without what pods do not need, compiled in a way that does not depend on file times."""
+def _stage_library(program: Path, version: str, library: Path, minor: str) -> Path:
+    """Copies the standard library without parts that pods do not need, compiled so that file times do not matter."""
     folder = cache_folder() / "python-base" / f"{version}-{library.stat().st_mtime_ns}"
     if not (folder / "complete").exists():
         shutil.rmtree(folder, ignore_errors=True)
@@ -91,13 +95,13 @@ def _staged(program: Path, version: str, library: Path, minor: str) -> Path:
     return folder
 
 
-def _libraries(program: Path, library: Path) -> dict[str, Path]:
-    """Every shared library, where the loader looks without being told: those of other places go to the common one."""
+def _shared_libraries(program: Path, library: Path) -> dict[str, Path]:
+    """Every shared library at a path that the loader searches by default. Libraries of other folders move there."""
     found: dict[str, Path] = {}
     for each in [program, *sorted((library / "lib-dynload").glob("*.so"))]:
         if not each.name.startswith(("_tkinter", "_test", "_xx")):
             found |= {path: file for path, file in with_libraries(each, "").items() if path}
-    for each in _expected():
+    for each in _manylinux_libraries():
         found |= with_libraries(each, str(each).lstrip("/"))
     loader = next(path for path in found if Path(path).name.startswith("libc.so"))
     usual = str(Path(loader).parent)
@@ -107,9 +111,9 @@ def _libraries(program: Path, library: Path) -> dict[str, Path]:
     }
 
 
-def _expected() -> Iterator[Path]:
+def _manylinux_libraries() -> Iterator[Path]:
     known = run("ldconfig", "-p")
-    for name in _EXPECTED:
+    for name in _MANYLINUX:
         for line in known.splitlines():
             if line.strip().startswith(f"{name} ") and "x86-64" in line:
                 yield Path(line.rpartition("=> ")[2])

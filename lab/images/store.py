@@ -1,4 +1,4 @@
-"""Image archives in the cache, and their way into the nodes."""
+"""Image archives in the cache, and their import into nodes."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ from lab.files import write
 from lab.images import archive
 from lab.images.archive import Image
 from lab.images.libraries import with_libraries
-from lab.images.names import AGNHOST, PAUSE, of_build
+from lab.images.names import AGNHOST, PAUSE, built_image_name
 from lab.layout import Node
 from lab.machines import enter
 
 _KEPT = 24 * 3600.0
 
 
-def of_program(component: str, program: str) -> Image:
-    """The image of one static program, and nothing else in it."""
+def program_image(component: str, program: str) -> Image:
+    """An image that contains one static program and nothing else."""
     files = {f"usr/local/bin/{program}": folder_of(BY_NAME[component]) / program}
-    return Image((of_build(program, BY_NAME[component]),), files, entrypoint=(f"/usr/local/bin/{program}",))
+    return Image((built_image_name(program, BY_NAME[component]),), files, entrypoint=(f"/usr/local/bin/{program}",))
 
 
-def agnhost() -> Image:
-    """Upstream's test program with a shell and curl beside it; it is the sandbox's image too."""
+def agnhost_image() -> Image:
+    """Upstream's test program with a shell and curl. The image also serves as the pause image of pod sandboxes."""
     binary = folder_of(BY_NAME["kubernetes"]) / "agnhost"
-    busybox = on_path("busybox", "busybox-static")
+    busybox = find_program("busybox", "busybox-static")
     return Image(
         (AGNHOST, PAUSE),
         {
             "agnhost": binary,
             "bin/busybox": busybox,
-            **with_libraries(on_path("curl", "curl"), "usr/bin/curl"),
+            **with_libraries(find_program("curl", "curl"), "usr/bin/curl"),
         },
         entrypoint=("/agnhost",),
         command=("pause",),
@@ -50,16 +50,16 @@ def agnhost() -> Image:
     )
 
 
-def on_path(program: str, package: str) -> Path:
-    """A program of this machine. Raises LabError that says which package has it."""
+def find_program(program: str, package: str) -> Path:
+    """The path of a program on this machine. Raises LabError that names the package that contains it."""
     found = shutil.which(program)
     if found is None:
-        raise LabError(f"there is no '{program}' on PATH (Debian: apt-get install {package})")
+        raise LabError(f"program '{program}' is not on PATH (Debian: apt-get install {package})")
     return Path(found)
 
 
-def archived(image: Image) -> Path:
-    """The image as a file in the cache, written when its files have changed."""
+def ensure_archive(image: Image) -> Path:
+    """The archive of an image in the cache, written again when the image's files changed."""
     digest = hashlib.sha256(
         repr((image.names, image.entrypoint, image.command, image.user, image.links, image.environment)).encode()
     )
@@ -74,7 +74,7 @@ def archived(image: Image) -> Path:
     if not target.exists():
         archive.save(image, target)
         for older in target.parent.glob(f"{short}-????????????????.tar"):
-            # Another lab of this machine may be of another tree, and give its new nodes what it has remembered.
+            # Another lab on this machine may come from another tree and give this archive to its new nodes.
             if older != target and time.time() - older.stat().st_mtime > _KEPT:
                 older.unlink(missing_ok=True)
     os.utime(target)
@@ -82,7 +82,7 @@ def archived(image: Image) -> Path:
 
 
 def load(image_file: Path, node: Node) -> None:
-    """Puts an archive's images into a node, unless they went in before; the mark lies on the node's own disk."""
+    """Imports an archive's images into a node, unless a mark on the node's disk shows that it has them."""
     mark = node.folder / "disk" / "images" / image_file.name
     if mark.exists():
         return
@@ -93,17 +93,17 @@ def load(image_file: Path, node: Node) -> None:
 
 
 def load_everywhere(images: Sequence[Image], nodes: Sequence[Node]) -> list[Path]:
-    """Puts images into every node, and remembers them for nodes that are added later. Gives their archives."""
-    files = [archived(image) for image in images]
-    remember(files)
+    """Imports images into every node, and records them for nodes that are added later. Returns their archives."""
+    files = [ensure_archive(image) for image in images]
+    record_archives(files)
     for node in nodes:
         for file in files:
             load(file, node)
     return files
 
 
-def kept_copy(file: Path) -> Path:
-    """A copy of an archive in the lab's folder, under a name that changes with its content."""
+def copy_into_lab(file: Path) -> Path:
+    """Copies an archive into the lab's folder under a name that contains its digest. Returns the copy."""
     with file.open("rb") as source:
         digest = hashlib.file_digest(source, "sha256").hexdigest()[:16]
     target = layout.FOLDER / "loaded-images" / f"{file.stem}-{digest}.tar"
@@ -115,16 +115,16 @@ def kept_copy(file: Path) -> Path:
     return target
 
 
-def remember(files: Sequence[Path]) -> None:
-    """Notes archives that every node is to have."""
-    known = remembered()
+def record_archives(files: Sequence[Path]) -> None:
+    """Records archives that every node must have."""
+    known = recorded_archives()
     added = [file for file in files if file not in known]
     if added:
         write(layout.FOLDER / "images", "".join(f"{file}\n" for file in (*known, *added)))
 
 
-def remembered() -> list[Path]:
-    """Archives that every node is to have, as far as they still exist."""
+def recorded_archives() -> list[Path]:
+    """The recorded archives that still exist. Every node must have them."""
     try:
         lines = (layout.FOLDER / "images").read_text().splitlines()
     except FileNotFoundError:
@@ -132,8 +132,8 @@ def remembered() -> list[Path]:
     return [Path(line) for line in lines if Path(line).exists()]
 
 
-def names_on(node: Node) -> list[str]:
-    """Names of the images that a node has."""
+def image_names(node: Node) -> list[str]:
+    """The names of the images on a node."""
     control = folder_of(BY_NAME["containerd"]) / "ctr"
     found = subprocess.run(
         enter(node.name, str(control), "--namespace=k8s.io", "images", "ls", "-q"),

@@ -1,7 +1,7 @@
-"""A disk for containerd with a set of images in it, made once and given to every new node as hard links.
+"""A prepared containerd disk with a set of images. Every new node gets it as hard links.
 
-Importing the same images into every node is what would make nodes slow to add. Blobs and unpacked layers are never
-written again (overlayfs copies up before it writes), so nodes may share them; the databases are each node's own.
+Importing the same images into every node would make adding nodes slow. Nothing writes to blobs and unpacked layers
+again (overlayfs copies a file before it writes), so nodes share them. Each node has its own copy of the databases.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ Say = Callable[[str], None]
 
 
 def ensure(files: Sequence[Path], say: Say) -> Path:
-    """The disk with exactly these archives' images, made from the fullest one that has some of them."""
+    """The disk with exactly these archives' images, built on the existing disk with the most of them and no others."""
     wanted = {file.name for file in files}
     target = _folder() / hashlib.sha256("\n".join(sorted(wanted)).encode()).hexdigest()[:16]
     if (target / "images").exists():
         os.utime(target)
         return target
     _folder().mkdir(parents=True, exist_ok=True)
-    base = max(_subsets(wanted), key=lambda each: len(_images(each)), default=None)
-    missing = [file for file in files if base is None or file.name not in _images(base)]
-    say(f"preparing a node's disk with {len(files)} images, {len(missing)} of them new")
+    base = max(_subsets(wanted), key=lambda each: len(_archive_names(each)), default=None)
+    missing = [file for file in files if base is None or file.name not in _archive_names(base)]
+    say(f"preparing a node disk with {len(files)} images, {len(missing)} of them new")
     with tempfile.TemporaryDirectory(dir=_folder(), prefix=".new-") as workplace:
         disk = Path(workplace) / "disk"
         disk.mkdir()
@@ -52,7 +52,7 @@ def ensure(files: Sequence[Path], say: Say) -> Path:
 
 
 def clone(template: Path, target: Path) -> None:
-    """Gives `target` the template's content: databases copied, everything else linked where the file system can."""
+    """Fills `target` with the template: copies databases, and links other files where the file system allows it."""
     source = template / "containerd"
     if not succeeds("cp", "--archive", "--link", "--no-target-directory", source, target):
         shutil.rmtree(target, ignore_errors=True)
@@ -63,16 +63,16 @@ def clone(template: Path, target: Path) -> None:
         fresh.rename(database)
 
 
-def names(template: Path) -> list[str]:
-    """File names of the archives whose images the template has."""
-    return sorted(_images(template))
+def archive_names(template: Path) -> list[str]:
+    """The file names of the archives whose images the template has."""
+    return sorted(_archive_names(template))
 
 
 def _folder() -> Path:
     return cache_folder() / "disks"
 
 
-def _images(template: Path) -> set[str]:
+def _archive_names(template: Path) -> set[str]:
     try:
         return set((template / "images").read_text().split())
     except FileNotFoundError:
@@ -80,11 +80,11 @@ def _images(template: Path) -> set[str]:
 
 
 def _subsets(wanted: set[str]) -> list[Path]:
-    return [each for each in _folder().glob("[0-9a-f]*") if _images(each) and _images(each) <= wanted]
+    return [each for each in _folder().glob("[0-9a-f]*") if _archive_names(each) and _archive_names(each) <= wanted]
 
 
 def _import(files: Sequence[Path], root: Path, workplace: Path) -> None:
-    """Runs a containerd of its own, in mounts of its own, for as long as the import takes."""
+    """Imports archives with a separate containerd, in separate mounts, that runs only for this."""
     programs = folder_of(BY_NAME["containerd"])
     socket = workplace / "s"
     settings = f"""\
@@ -105,7 +105,9 @@ address = "{socket}"
         end = time.monotonic() + START_LIMIT
         while not succeeds(programs / "ctr", f"--address={socket}", "version", limit=10):
             if time.monotonic() > end or daemon.poll() is not None:
-                raise LabError(f"containerd does not start: {(workplace / 'log').read_text()[-500:]}")
+                raise LabError(
+                    f"the containerd that imports images does not start: {(workplace / 'log').read_text()[-500:]}"
+                )
             time.sleep(0.05)
         for file in files:
             options = (f"--address={socket}", "--namespace=k8s.io")

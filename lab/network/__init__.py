@@ -1,1 +1,1 @@
-"""The wires between machines: network namespaces, a bridge, routes, and what can be done to a link."""
+"""The network between machines: network namespaces, a bridge, routes, and faults of a link."""

@@ -1,4 +1,4 @@
-"""Slows a node's link. The kernel's own emulator (netem) is often not built in, a queue to user space always is."""
+"""Slows a node's link with a queue to user space, which kernels always have. Many lack netem, their own emulator."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lab.build.components import BY_NAME
 from lab.commands import run
 from lab.errors import LabError
 from lab.layout import Node
-from lab.network import wires
+from lab.network import netns
 
 _QUEUE_IN, _QUEUE_OUT = 7, 8
-# iptables and not nft: kernels without nft_queue have the older target. "bypass": when the program is gone packets pass
-# as if nothing had been asked.
+# iptables, not nft, because kernels without nft_queue have its older target. With "bypass" packets pass without delay
+# when the program is gone.
 _RULES = (
     ("raw", "PREROUTING", "--in-interface", "--source", _QUEUE_IN),
     ("mangle", "POSTROUTING", "--out-interface", "--destination", _QUEUE_OUT),
@@ -23,52 +23,52 @@ _RULES = (
 
 
 def set_delay(node: Node, milliseconds: float, towards: Iterable[Node] | None = None) -> None:
-    """Makes packets of the node wait `milliseconds` in each direction; 0 ends it.
+    """Delays the node's packets by `milliseconds` in each direction; 0 ends the delay.
 
-    All packets, or those from and to other nodes and their pods.
+    `towards` limits the delay to packets from and to those nodes and their pods; None delays all packets.
     """
     for table, chain, *_ in _RULES:
-        for rule in _queued(node, table, chain):
-            run(*_command(node, table, "--delete", *rule))
-    background.end(_place(node))
+        for rule in _queue_rules(node, table, chain):
+            run(*_iptables(node, table, "--delete", *rule))
+    background.stop(_process_name(node))
     if milliseconds > 0:
         _start(node, milliseconds)
         places = None if towards is None else [str(place) for each in towards for place in (each.address, each.pods)]
         for table, chain, interface, end, queue in _RULES:
             target = ("--jump", "NFQUEUE", "--queue-num", str(queue), "--queue-bypass")
             for match in [()] if places is None else [(end, place) for place in places]:
-                run(*_command(node, table, "--insert", chain, interface, "eth0", *match, *target))
+                run(*_iptables(node, table, "--insert", chain, interface, "eth0", *match, *target))
 
 
 def is_slowed(node: Node) -> bool:
     """Whether the node's packets are delayed."""
-    return background.runs(_place(node))
+    return background.is_running(_process_name(node))
 
 
-def _place(node: Node) -> str:
+def _process_name(node: Node) -> str:
     return f"{node.name}-delay"
 
 
-def _command(node: Node, table: str, *arguments: str) -> list[str]:
-    return wires.inside(node.namespace, "iptables", "--wait", "--table", table, *arguments)
+def _iptables(node: Node, table: str, *arguments: str) -> list[str]:
+    return netns.in_namespace(node.namespace, "iptables", "--wait", "--table", table, *arguments)
 
 
-def _queued(node: Node, table: str, chain: str) -> list[list[str]]:
-    """Our rules of a chain, in the words by which each is deleted."""
-    lines = run(*_command(node, table, "--list-rules", chain)).splitlines()
+def _queue_rules(node: Node, table: str, chain: str) -> list[list[str]]:
+    """The lab's rules of a chain, each as the arguments that delete it."""
+    lines = run(*_iptables(node, table, "--list-rules", chain)).splitlines()
     return [line.split()[1:] for line in lines if line.startswith("-A") and "NFQUEUE" in line]
 
 
 def _start(node: Node, milliseconds: float) -> None:
     program = folder_of(BY_NAME["programs"]) / "delay"
-    command = wires.inside(node.namespace, program, f"{milliseconds}ms", str(_QUEUE_IN), str(_QUEUE_OUT))
+    command = netns.in_namespace(node.namespace, program, f"{milliseconds}ms", str(_QUEUE_IN), str(_QUEUE_OUT))
     reading, writing = os.pipe()
     with os.fdopen(reading) as answer:
         try:
-            background.start(_place(node), command, log=node.folder / "logs" / "delay.log", output=writing)
+            background.start(_process_name(node), command, log=node.folder / "logs" / "delay.log", output=writing)
         finally:
             os.close(writing)
-        # Its one line says that it holds the queues; before that the rules would let packets pass.
+        # The program prints one line when it holds the queues. Before that line the rules would let packets pass.
         line = answer.readline()
     if not line:
-        raise LabError(f"packets of {node.name} cannot be delayed; 'python -m lab logs {node.name}/delay'")
+        raise LabError(f"the delay of {node.name} does not start; 'python -m lab logs {node.name}/delay' shows why")

@@ -1,1 +1,1 @@
-"""A node: containerd, kubelet and kube-proxy on a machine with a disk, a /dev and a network of its own."""
+"""A node: a machine that runs containerd, kubelet and kube-proxy, with its own disk, /dev and network."""

@@ -1,4 +1,4 @@
-"""A node as a machine: its programs, their configuration, and the folders that are its own."""
+"""The machine of a node: its programs, their configuration, and the folders that only this node sees."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lab.images.names import PAUSE, REGISTRY_HOST
 from lab.layout import Node
 from lab.machines import Machine, Program
 
-# Folders of the host that each node has for itself, kept under the node's folder.
+# Host paths of which each node has its own version, kept under the node's folder.
 _DISK = (
     "/var/lib/kubelet",
     "/var/lib/containerd",
@@ -39,7 +39,7 @@ _DEVICE_MODE = 0o666
 
 
 def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) -> Machine:
-    """Writes the node's configuration and gives the node as a machine."""
+    """Writes the node's configuration and returns the node's machine."""
     disk = node.folder / "disk"
     for path in _DISK:
         (disk / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def machine(node: Node, labels: dict[str, str], taints: tuple[str, ...] = ()) ->
 def _system_mounts() -> tuple[dict[str, str], ...]:
     cgroups = f"{layout.FOLDER}/cgroup"
     return (
-        # sysfs shows the network of whoever mounts it; the cgroups below it are put back after that.
+        # sysfs shows the network of the process that mounts it. The cgroups below it are mounted again afterwards.
         {"source": "/sys/fs/cgroup", "target": cgroups, "type": "bind"},
         {"source": "sysfs", "target": "/sys", "type": "sysfs"},
         {"source": cgroups, "target": "/sys/fs/cgroup", "type": "bind"},
@@ -83,7 +83,7 @@ def _system_mounts() -> tuple[dict[str, str], ...]:
 
 
 def _disk_mounts(disk: Path) -> tuple[dict[str, str], ...]:
-    # /run is empty after a start, but the kubelet, whose records are on the disk, holds prepared claims for prepared.
+    # /run is empty after a start, but the kubelet's records on the disk call claims prepared. So /run/cdi is kept too.
     own = (*_DISK, "/run/cdi")
     return tuple({"source": str(disk / path.lstrip("/")), "target": path, "type": "bind"} for path in own)
 
@@ -104,7 +104,7 @@ def _devices() -> tuple[dict[str, Any], ...]:
 
 
 def _cni(node: Node) -> dict[str, Any]:
-    # ptp and not bridge: packets between two pods of one node pass the node's forwarding, where policies are enforced.
+    # ptp, not bridge: packets between two pods of a node then pass the node's forwarding, which enforces policies.
     routes = {"ranges": [[{"subnet": str(node.pods)}]], "routes": [{"dst": "0.0.0.0/0"}], "dataDir": "/run/cni"}
     return {
         "cniVersion": "1.0.0",
@@ -119,7 +119,7 @@ def _cni(node: Node) -> dict[str, Any]:
 def _containerd() -> str:
     runc = shutil.which("runc")
     if runc is None:
-        raise LabError("there is no 'runc' on PATH (Debian: apt-get install runc)")
+        raise LabError("program 'runc' is not on PATH (Debian: apt-get install runc)")
     plugins = next((folder for folder in ("/usr/lib/cni", "/opt/cni/bin") if Path(folder, "ptp").exists()), None)
     if plugins is None:
         raise LabError("the CNI plugins are missing (Debian: apt-get install containernetworking-plugins)")
@@ -174,7 +174,7 @@ ignore-cgroups = "true"
 
 
 def _registry() -> str:
-    """Where containerd finds the registry of the add-on, whose address nothing but a node's kube-proxy knows."""
+    """Tells containerd the address of the add-on registry. Only the kube-proxy of a node can route that address."""
     address = f"https://{layout.REGISTRY_ADDRESS}:{layout.REGISTRY_PORT}"
     authority = identities.load().cluster.certificate
     return f"""\
@@ -227,14 +227,14 @@ def _kubelet_configuration(node: Node) -> dict[str, Any]:
         "resolvConf": str(node.folder / "resolv.conf"),
         "failSwapOn": False,
         "serializeImagePulls": False,
-        # All nodes share one disk and their images cannot be pulled again: nothing is evicted for the host's sake.
+        # All nodes share one disk and cannot pull their images again, so the use of the host must not evict anything.
         "imageGCHighThresholdPercent": 100,
         "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-        # Mounted secrets (webhooks' certificates) follow within seconds instead of a minute or more.
+        # Mounted secrets, such as webhook certificates, then update within seconds instead of a minute or more.
         "syncFrequency": "5s",
         "nodeStatusUpdateFrequency": "4s",
         "shutdownGracePeriod": "0s",
-        # How an autoscaler knows its own nodes again.
+        # An autoscaler recognises its nodes by this.
         "providerID": f"lab://{node.name}",
     }
 
@@ -257,7 +257,7 @@ def _proxy_configuration(node: Node) -> dict[str, Any]:
         "healthzBindAddress": f"{node.address}:10256",
         "metricsBindAddress": "127.0.0.1:10249",
         "oomScoreAdj": 0,
-        # The table of connections belongs to the host; the lab leaves its size alone.
+        # The connection table belongs to the host. The lab does not change its size.
         "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"},
         "nftables": {"minSyncPeriod": "100ms"},
     }
@@ -270,7 +270,7 @@ def _network_policy(node: Node) -> Program:
 
 
 def default_labels(node: Node) -> dict[str, str]:
-    """Where the node stands, in the names that schedulers know (zone) and one of ours (rack)."""
+    """The labels of a node's place: region and zone as schedulers know them, and the lab's own rack and group."""
     return {
         "topology.kubernetes.io/region": "lab",
         "topology.kubernetes.io/zone": node.zone,

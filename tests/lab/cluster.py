@@ -1,4 +1,4 @@
-"""What the lab's tests do to a cluster: make pods, run commands in them, wait for what should come."""
+"""Helpers of the lab's tests: create pods, run commands in them, and wait for states."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from lab import layout
-from lab.api import Refused
+from lab.api import ApiError
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images.names import AGNHOST
-from lab.kubectl import Hopeless, apply, delete, get, kubectl, wait
+from lab.kubectl import WaitAborted, apply, delete, get, kubectl, wait
 
 Manifest = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -28,31 +28,31 @@ def run_lab(*arguments: str, environment: dict[str, str] | None = None) -> subpr
 
 
 def until(question: Callable[[], Any], limit: float = 30.0, what: str = "it") -> Any:
-    """The first true answer; an AssertionError with the last one when none comes."""
+    """Polls until the answer is true, and returns it. Raises AssertionError with the last answer after `limit` s."""
     end = time.monotonic() + limit
     while not (answer := question()):
-        assert time.monotonic() < end, f"{what} did not come within {limit:.0f} s; last: {answer!r}"
+        assert time.monotonic() < end, f"timed out after {limit:.0f} s waiting for {what}; last answer: {answer!r}"
         time.sleep(0.2)
     return answer
 
 
 class Namespace:
-    """A namespace of a test, deleted after it. `spec` is what all its pods have besides their own."""
+    """A namespace of a test, deleted after the test. All its pods get the fields of `spec` in addition to their own."""
 
     def __init__(self, spec: Manifest | None = None, **labels: str) -> None:
         self.spec = spec or {}
         self.name = f"test-{secrets.token_hex(4)}"
         apply(json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.name, "labels": labels}}))
-        # No pod is taken before its account is there.
-        until(lambda: self.get("serviceaccounts"), what="the account of its pods")
+        # The API server refuses pods before their service account exists.
+        until(lambda: self.get("serviceaccounts"), what="the service account of its pods")
 
     def delete(self) -> None:
-        """Ends its pods at once and leaves the rest to Kubernetes."""
+        """Kills the pods at once, and leaves the rest to Kubernetes."""
         delete("pods", namespace=self.name, grace=0)
         delete("namespace", self.name)
 
     def pod(self, name: str = "pod", *, wait: bool = True, labels: Manifest | None = None, **spec: Any) -> str:
-        """Creates a pod whose first container waits unless told otherwise; gives its name."""
+        """Creates a pod and returns its name. Its first container pauses by default."""
         manifest = pod_manifest(name, labels=labels, **{**self.spec, **spec})
         self.create(manifest)
         if wait:
@@ -66,7 +66,7 @@ class Namespace:
             return any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", []))
 
         try:
-            until(ready, limit=limit, what=f"{name} being Ready")
+            until(ready, limit=limit, what=f"{name} to be Ready")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{kubectl('describe', 'pod', name, f'-n{self.name}')}") from None
 
@@ -74,16 +74,16 @@ class Namespace:
         manifest.setdefault("metadata", {})["namespace"] = self.name
 
         def refused() -> str | None:
-            """A webhook may not have this namespace in its copy yet, or start anew after an earlier test's loss of a node."""
+            """A temporary refusal: a webhook does not know the namespace yet, or restarts after a test that lost a node."""
             try:
                 apply(json.dumps(manifest))
-            except Refused as error:
+            except ApiError as error:
                 if f'Namespace "{self.name}" not found' in str(error) or "failed calling webhook" in str(error):
                     return str(error)
-                raise Hopeless(str(error)) from None
+                raise WaitAborted(str(error)) from None
             return None
 
-        wait(f"an object of {self.name} to be taken", refused, limit=60)
+        wait(f"the API server to accept an object in {self.name}", refused, limit=60)
 
     def get(self, kind: str, name: str = "") -> Any:
         return get(kind, name, namespace=self.name)
@@ -94,7 +94,7 @@ class Namespace:
     def execute(
         self, pod: str, *command: str, container: str = "main", limit: float = 30.0
     ) -> subprocess.CompletedProcess[str]:
-        """Runs a command in a pod; a non-zero end is the caller's to judge."""
+        """Runs a command in a pod. The caller checks the exit status."""
         program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
         prefix = [
             str(program),

@@ -1,4 +1,4 @@
-"""The lab stays up across its tests; a test that takes it down leaves the next one to bring it up again."""
+"""The lab stays up between tests. After a test that removes it, the next test starts it again."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("lab"):
             item.add_marker(pytest.mark.timeout(LIMIT))
-            # Whoever is connected when a test takes the lab down is cut off, and says so when it is collected.
+            # A test that removes the lab breaks open connections, which warn when they are collected.
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"the lab needs {'; '.join(missing)}"))
 
-    # In whatever order the rest runs, what takes the lab down comes last: every later test would have to bring back all.
+    # Tests that remove the lab run last, as every later test would have to start all of it again.
     items.sort(key=lambda item: any(name in item.nodeid for name in ("test_lifecycle", "lab.md")))
 
 
@@ -47,7 +47,7 @@ def _session() -> Iterator[None]:
 
 @pytest.fixture
 def up(_session: None) -> Up:
-    """Brings the lab to what a test needs and gives its nodes; quick when that is how it is."""
+    """Brings the lab to the state that a test needs and returns its nodes. Quick when the lab is in that state."""
 
     def bring(*addons: str, accelerated: int = 0) -> list[Node]:
         unbuilt = [name for name in catalogue.components_of(addons) if not cache.is_built(BY_NAME[name])]

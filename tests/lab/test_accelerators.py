@@ -1,4 +1,4 @@
-"""Accelerators: who gets one, who cannot open one, and what is measured of them. Attacks have a control beside them."""
+"""Accelerators: which pods get one, which cannot open one, and their metrics. Each attack has a control."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from lab import machines
-from lab.kubectl import get, kubectl, rolled_out
+from lab.kubectl import get, kubectl, wait_for_rollout
 from lab.layout import Node
 from tests.lab.cluster import Manifest, Namespace, phase, until
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
 IDENTITY = ("sh", "-c", "head -c 4096 {} | tr -d '\\0'")
-# A block device node by its numbers, opened and read: what a pod without a device would try.
+# The attack of a pod without a device: it creates a device node by its numbers, opens it and reads it.
 STEAL = "mknod /tmp/stolen b 7 {minor} && head -c 4096 /tmp/stolen | tr -d '\\0'"
 WITH_MKNOD = {"securityContext": {"capabilities": {"add": ["MKNOD"]}}}
 PLUGIN = {"resources": {"limits": {"plimsoll.dev/accelerator": 1}}}
@@ -32,11 +32,11 @@ def node(up: Up) -> Node:
 
 @pytest.fixture
 def claims(node: Node) -> Iterator[Namespace]:
-    """A namespace whose claims end with the test: the next one finds every device free."""
-    # Karpenter, where it is installed, has no such nodes to give: what must wait here does wait.
+    """A namespace whose claims end with the test, so that the next test finds every device free."""
+    # An installed Karpenter has no nodes with this label, so a pod that must wait does wait.
     made = Namespace({"nodeSelector": {"plimsoll.dev/group": "accelerated"}})
     yield made
-    # Not by force: the kubelet has to have given the devices back before the next test asks for them.
+    # Without --force, so that the kubelet has released the devices before the next test requests them.
     kubectl("delete", "pods", "--all", f"-n{made.name}", "--grace-period=1", limit=120)
     made.delete()
     until(lambda: not get("resourceclaims", namespace="*"), limit=60, what="the release of all claims")
@@ -152,7 +152,7 @@ def test_a_whole_device_excludes_its_halves_and_two_halves_share_one(claims: Nam
     assert len(devices) == 3
     claims.pod("whole", wait=False, **claim(claims, "whole"))
     time.sleep(2)
-    # Three halves lie on both devices: none is whole any more.
+    # Three halves occupy both devices, so no device is whole.
     assert phase(claims, "whole") == "Pending"
     for name in ("one", "two", "three"):
         claims.delete_pod(name)
@@ -199,7 +199,7 @@ def test_utilization_rises_on_the_device_in_use_and_on_no_other(claims: Namespac
     claims.pod("worker", container=PLUGIN)
     uuid = identity(claims, "worker", own_device(claims, "worker"))["uuid"]
     assert _busiest(claims, node) < 0.2, "control: idle devices are idle"
-    # Far into the device, where nothing else of the tests has left data.
+    # The load writes far into the device, where no other test has written.
     before = _series(claims, node, "memory_used_bytes")
     load = "end=$(($(date +%s)+6)); while [ $(date +%s) -lt $end ]; do dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=16 seek=44 conv=fsync,notrunc 2>/dev/null; done"
     program = claims.execute("worker", "sh", "-c", f"({load}) >/dev/null 2>&1 &")
@@ -214,7 +214,7 @@ def test_utilization_rises_on_the_device_in_use_and_on_no_other(claims: Namespac
 
 
 def _series(namespace: Namespace, node: Node, name: str) -> dict[str, float]:
-    """The exporter's figures of a node's devices, by UUID."""
+    """The values of an exporter metric of a node's devices, by UUID."""
     pods = kubectl(
         "get",
         "pods",
@@ -241,7 +241,7 @@ def test_holders_outlive_a_kubelet_and_a_driver_that_are_killed(claims: Namespac
     machines.signal_program(node.name, "kubelet", signal.SIGKILL)
     until(lambda: machines.status(node.name)["kubelet"]["restarts"] > restarts, what="the kubelet's restart")
     kubectl("delete", "pods", "--all", "-naccelerators", "--grace-period=0", "--force")
-    rolled_out("accelerators", "daemonset/driver")
+    wait_for_rollout("accelerators", "daemonset/driver")
     until(lambda: _allocatable(node) == "2", limit=60, what="the devices' registration")
     for pod in before:
         until(partial(_reached, claims, pod), limit=60, what="the kubelet's memory of its pods")

@@ -1,4 +1,4 @@
-"""What the API server is asked directly: as kubectl would, with its words when it refuses."""
+"""Direct requests to the API server behave like kubectl, and errors carry the server's message."""
 
 from __future__ import annotations
 
@@ -71,5 +71,5 @@ def test_what_is_gone_is_deleted_without_complaint_and_no_kind_is_made_up(namesp
 
 def test_without_a_lab_it_says_that_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "KUBECONFIG", tmp_path / "kubeconfig")
-    with pytest.raises(LabError, match="the lab is not up; 'python -m lab up' starts it"):
+    with pytest.raises(LabError, match="the lab does not run; 'python -m lab up' starts it"):
         api.request("GET", "/readyz")

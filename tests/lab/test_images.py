@@ -1,4 +1,4 @@
-"""Images from folders."""
+"""Images are built from folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lab.images.archive import Image, save
-from lab.images.names import complete
+from lab.images.names import qualified_name
 from lab.kubectl import kubectl
 from tests.lab.cluster import Namespace, phase, until
 
@@ -64,7 +64,7 @@ def test_an_image_is_an_oci_layout_with_its_name(tmp_path: Path) -> None:
     ],
 )
 def test_a_short_name_is_completed(given: str, full: str) -> None:
-    assert complete(given) == full
+    assert qualified_name(given) == full
 
 
 @pytest.mark.lab

@@ -1,4 +1,4 @@
-"""Coming up from any state, and leaving nothing."""
+"""`up` starts the lab from any state, and `down` leaves nothing."""
 
 from __future__ import annotations
 

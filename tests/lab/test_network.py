@@ -1,4 +1,4 @@
-"""The network between pods and nodes, and who may use it."""
+"""The network between pods and nodes, network policies, and faults of links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from lab import nodes
 from lab.kubectl import get, kubectl
-from lab.network import delay, wires
+from lab.network import delay, netns
 from tests.lab.cluster import Namespace, run_lab, until
 
 pytestmark = pytest.mark.lab
@@ -44,7 +44,7 @@ def test_a_denied_connection_is_denied_and_its_neighbour_is_not(namespace: Names
     for name in ("server", "friend", "stranger"):
         namespace.wait_running(name)
     address = f"{namespace.address('server')}:8080"
-    assert namespace.reaches("stranger", address), "control: without a policy everybody gets in"
+    assert namespace.reaches("stranger", address), "control: without a policy every pod connects"
     friend = {"from": [{"podSelector": {"matchLabels": {"app": "friend"}}}], "ports": [{"port": "http"}]}
     namespace.create(_policy("friends", policyTypes=["Ingress"], ingress=[friend]))
     until(lambda: not namespace.reaches("stranger", address), limit=15, what="the denial")
@@ -91,13 +91,13 @@ def test_a_cut_node_is_noticed_and_mended(namespace: Namespace) -> None:
     address = f"{namespace.address('far')}:8080"
     assert namespace.reaches("near", address)
     node = nodes.named("node-2")
-    wires.cut(node)
+    netns.cut(node)
     try:
-        assert wires.is_cut(node)
+        assert netns.is_cut(node)
         assert not namespace.reaches("near", address)
         until(lambda: _ready("node-2") == "Unknown", limit=60, what="NotReady")
     finally:
-        wires.mend(node)
+        netns.mend(node)
     nodes.wait_ready([node])
     assert namespace.reaches("near", address)
 
@@ -118,7 +118,7 @@ def test_a_slowed_node_answers_later_by_what_was_asked(namespace: Namespace) -> 
     finally:
         delay.set_delay(node, 0)
     after = _round_trip(namespace, "near", f"{namespace.address('far')}:8080")
-    # A connection and a request are two round trips, each of them 50 ms there and 50 ms back.
+    # A connection and a request are two round trips, each with 50 ms in both directions.
     assert slowed - before >= 0.2
     assert after < 0.1
 
@@ -138,7 +138,7 @@ def test_what_stays_in_a_rack_is_not_slowed_by_a_delay_between_racks(namespace: 
 
 
 def _round_trip(namespace: Namespace, pod: str, address: str) -> float:
-    """The quickest of three requests, in seconds."""
+    """The time of the fastest of three requests, in seconds."""
     timing = ("curl", "-sS", "-m", "5", "-o", "/dev/null", "-w", "%{time_total}", f"http://{address}/hostname")
     found = []
     for _ in range(3):

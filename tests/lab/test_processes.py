@@ -1,4 +1,4 @@
-"""A process that was killed is told from one that runs, from the moment of the kill."""
+"""A killed process counts as ending from the moment of the kill; a running one does not."""
 
 from __future__ import annotations
 

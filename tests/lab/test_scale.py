@@ -1,4 +1,4 @@
-"""Objects behind which nothing runs, in an API server that takes them for its own."""
+"""An API server serves thousands of written objects, behind which nothing runs, like its own."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def test_thousands_of_objects_are_listed_changed_and_deleted_and_gone_afterwards
     assert (len(pods), len(nodes)) == (3000, 200)
     assert {pod["spec"]["nodeName"] for pod in pods} == nodes
     assert {pod["status"]["phase"] for pod in pods} == {"Running"}
-    # The API server validates what it stores again: a change goes through only if it takes the object for whole.
+    # The API server validates an object before it stores a change, so this succeeds only for a complete object.
     first = pods[0]["metadata"]
     kubectl("label", "pod", first["name"], f"-n{first['namespace']}", "changed=yes")
     kubectl("delete", "pod", first["name"], f"-n{first['namespace']}", "--grace-period=0", "--force")
     assert len(kubectl("get", "pods", "-A", "--no-headers").splitlines()) == 2999
     subprocess.run([sys.executable, "-m", "lab", "scale", "--off"], cwd=ROOT, check=True, timeout=60)
     assert not scale.is_there()
-    assert namespace.get("pods") == [], "the lab's own API server is another"
+    assert namespace.get("pods") == [], "the lab's own API server is a different one"

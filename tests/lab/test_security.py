@@ -1,4 +1,4 @@
-"""What is on by default, shown by what is refused and by a near twin that is not."""
+"""The secure defaults: each test shows a refused action and a similar action that is allowed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lab.control_plane.programs import AUDIT_LOG
 from lab.errors import LabError
 from lab.images.names import AGNHOST
 from lab.kubectl import kubectl
-from lab.network import wires
+from lab.network import netns
 from tests.lab.cluster import Namespace, pod_manifest, until
 
 pytestmark = pytest.mark.lab
@@ -73,10 +73,10 @@ def test_nobody_without_a_certificate_reads_anything(namespace: Namespace) -> No
 def test_etcd_refuses_a_client_without_a_certificate(namespace: Namespace) -> None:
     ca = str(layout.FOLDER / "pki" / "cluster-ca.crt")
     ask = ["curl", "-sS", "-m", "5", "--cacert", ca, "https://127.0.0.1:2379/health"]
-    refused = subprocess.run(wires.inside(layout.NAME, *ask), capture_output=True, text=True, check=False)
+    refused = subprocess.run(netns.in_namespace(layout.NAME, *ask), capture_output=True, text=True, check=False)
     assert refused.returncode != 0
     own = ["--cert", str(layout.FOLDER / "pki" / "etcd.crt"), "--key", str(layout.FOLDER / "pki" / "etcd.key")]
-    answered = subprocess.run(wires.inside(layout.NAME, *ask, *own), capture_output=True, text=True, check=False)
+    answered = subprocess.run(netns.in_namespace(layout.NAME, *ask, *own), capture_output=True, text=True, check=False)
     assert '"health":"true"' in answered.stdout
 
 
@@ -99,13 +99,13 @@ def test_a_kubelet_may_not_touch_another_node(namespace: Namespace) -> None:
 
 
 def kubectl_as(config: str, *arguments: str) -> str:
-    """kubectl as another identity, inside the lab's network, where that identity's server address leads."""
+    """Runs kubectl as another identity, inside the lab's network, where the identity's server address is reachable."""
     from lab.build.cache import folder_of
     from lab.build.components import BY_NAME
     from lab.commands import run
 
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
-    return run(*wires.inside(layout.NAME, program, f"--kubeconfig={config}", *arguments))
+    return run(*netns.in_namespace(layout.NAME, program, f"--kubeconfig={config}", *arguments))
 
 
 def test_an_image_that_no_node_has_is_said_to_be_missing(namespace: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""A model server as an endpoint picker sees one: OpenAI's completions, and vLLM's metrics with a queue that is set."""
+"""A model server for an endpoint picker: OpenAI completions, and vLLM metrics with a queue length that PUT sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Server(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         if self.path == "/metrics":
-            # A picker reads a gauge as nothing when its type is not said.
+            # A picker ignores a gauge without a type.
             lines = (
                 "# TYPE vllm:num_requests_waiting gauge",
                 f'vllm:num_requests_waiting{{model_name="toy"}} {waiting}',
@@ -34,12 +34,12 @@ class Server(BaseHTTPRequestHandler):
         self.answer(json.dumps({"object": "text_completion", "model": "toy", "choices": [choice], "usage": usage}))
 
     def do_PUT(self) -> None:
-        global waiting  # noqa: PLW0603  # the one thing that this server keeps
+        global waiting  # noqa: PLW0603  # the only state of this server
         waiting = int(self.body())
         self.answer("")
 
     def body(self) -> bytes:
-        """What has passed a picker comes in chunks, as its length may have been changed."""
+        """The request body. After a picker it is chunked, as the picker may have changed its length."""
         if self.headers.get("Transfer-Encoding") != "chunked":
             return self.rfile.read(int(self.headers["Content-Length"]))
         whole = b""
@@ -57,7 +57,7 @@ class Server(BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def log_message(self, *_: object) -> None:
-        """Says nothing: a picker asks for the metrics twenty times a second."""
+        """Logs nothing, as a picker reads the metrics twenty times a second."""
 
 
 ThreadingHTTPServer(("", 8000), Server).serve_forever()

@@ -1,4 +1,4 @@
-"""Karpenter with real nodes: from none to some and back."""
+"""Karpenter adds real nodes to an empty group and removes them again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_waiting_pods_bring_nodes_up_to_the_limit_and_their_end_takes_the_nodes_
 ) -> None:
     up("autoscaler")
     until(lambda: not elastic(), limit=120, what="an empty group")
-    # Four pods that each fill a node; the group has three.
+    # Each of the four pods fills a node, and the group has at most three nodes.
     for number in range(4):
         namespace.pod(f"pod-{number}", wait=False, container=WANTS_BOTH, **ELASTIC)
     until(lambda: _running(namespace) == 3, limit=180, what="three running pods")

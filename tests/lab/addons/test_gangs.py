@@ -1,4 +1,4 @@
-"""JobSet and Kueue, used."""
+"""JobSet runs groups of jobs, and Kueue admits gangs as a whole."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from lab.documents import json_list
 from lab.errors import LabError
 from lab.images.names import AGNHOST
 from lab.kubectl import apply, kubectl
@@ -43,7 +44,7 @@ def finished(namespace: Namespace, name: str) -> str | None:
 
 def test_the_workers_of_a_job_set_find_each_other_by_name_and_finish(up: Up, namespace: Namespace) -> None:
     up("jobset")
-    # Each waits for a connection to or from the other by its stable name: alone neither ends well.
+    # Each worker needs a connection with the other by its stable name. Alone, neither succeeds.
     talk = (
         "if [ $JOB_COMPLETION_INDEX = 0 ]; then echo met | timeout 60 nc -l -p 7000; "
         "else for i in $(seq 60); do nc gang-workers-0-0.gang 7000 </dev/null | grep met && exit 0; sleep 1; done; exit 1; fi"
@@ -76,7 +77,7 @@ def test_kueue_admits_a_gang_whole_or_not_at_all(up: Up, namespace: Namespace) -
     try:
         namespace.create(job_set("fits", 2, "sleep 600", cpu="400m", **label))
         until(lambda: _running(namespace, "fits") == 2, limit=60, what="the gang that fits")
-        # One of its two workers would fit into what is left.
+        # One of its two workers would fit into the free quota.
         namespace.create(job_set("waits", 2, "sleep 600", cpu="200m", **label))
         time.sleep(4)
         assert not _pods(namespace, "waits")
@@ -111,9 +112,7 @@ def _queue(namespace: Namespace, cpu: str) -> None:
 
 
 def apply_all(*manifests: Manifest) -> None:
-    from lab.addons.upstream import text
-
-    apply(text(manifests))
+    apply(json_list(manifests))
 
 
 def _pods(namespace: Namespace, name: str) -> list[Manifest]:

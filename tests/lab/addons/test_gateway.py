@@ -1,4 +1,4 @@
-"""The gateway, by traffic."""
+"""The gateway routes real requests by weight and by header."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def backend(namespace: Namespace, name: str) -> None:
 
 
 def gateway(namespace: Namespace) -> str:
-    """Makes a gateway and gives its address."""
+    """Creates a gateway and returns its address."""
     listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}}
     namespace.create(
         {
@@ -59,7 +59,7 @@ def route(namespace: Namespace, *rules: Manifest) -> None:
 
 
 def answers(namespace: Namespace, address: str, count: int, *options: str) -> list[str]:
-    """What `count` requests from inside the cluster are answered with, "503" and the like for errors."""
+    """The answers to `count` requests from inside the cluster; the status, such as "503", for an error."""
     ask = f"curl -s -m 5 -w ' %{{http_code}}\\n' {' '.join(options)} 'http://{address}/hostname?[1-{count}]'"
     lines = namespace.execute("client", "sh", "-c", ask, limit=120).stdout.splitlines()
     return [body if code == "200" else code for body, _, code in (line.rpartition(" ") for line in lines)]
@@ -84,7 +84,7 @@ def test_weights_and_headers_lead_to_their_backends_and_a_route_to_nowhere_to_no
     found = answers(namespace, address, REQUESTS)
     assert len(found) == REQUESTS
     assert set(found) == {one, two}
-    # 80 % of 300 is 240; six standard deviations (6.9 each) hold in all but one of a billion runs.
+    # 80 % of 300 is 240. Six standard deviations of 6.9 hold in all but one of a billion runs.
     assert 198 <= found.count(one) <= 282
     assert set(answers(namespace, address, 50, "-H", "'x-model: two'")) == {two}
     route(namespace, {"backendRefs": [{"name": "nobody", "port": 80}]})

@@ -1,4 +1,4 @@
-"""Requests go where the endpoint picker sends them, and nowhere without it."""
+"""The endpoint picker decides where requests go. Without it they fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab import nodes
 from lab.addons.inference import picker
 from lab.images.python import python_base
 from lab.images.store import load_everywhere
-from lab.kubectl import kubectl, rolled_out
+from lab.kubectl import kubectl, wait_for_rollout
 from tests.lab.addons.test_gangs import apply_all
 from tests.lab.addons.test_gateway import gateway, route
 from tests.lab.cluster import Namespace, until
@@ -35,7 +35,7 @@ def serve(namespace: Namespace) -> None:
 
 
 def ask(namespace: Namespace, address: str, count: int, word: str) -> list[str]:
-    """Which pods answer `count` requests, or the status where there is no answer."""
+    """The pods that answer `count` requests; the status for a request without an answer."""
     found = []
     for _ in range(count):
         body = json.dumps({"model": "toy", "prompt": word, "max_tokens": 1})
@@ -65,7 +65,7 @@ def test_requests_follow_the_shorter_queue_and_stop_without_the_picker(up: Up, n
     address = gateway(namespace)
     backend = {"group": "inference.networking.k8s.io", "kind": "InferencePool", "name": POOL}
     route(namespace, {"backendRefs": [backend]})
-    rolled_out(namespace.name, f"deployment/{POOL}-epp")
+    wait_for_rollout(namespace.name, f"deployment/{POOL}-epp")
     until(lambda: ask(namespace, address, 5, "first") == ["free"] * 5, limit=60, what="the picker's choice")
     assert ask(namespace, address, 20, "again") == ["free"] * 20
     queue(namespace, "busy", 0)

@@ -1,4 +1,4 @@
-"""KEDA takes a workload from zero to many and back, by a figure that it asks for."""
+"""KEDA scales a workload from zero to three pods and back, by a metric that it polls."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Metrics: what is declared is collected and can be scaled by, what is not declared is not."""
+"""Prometheus collects declared metrics, which can scale workloads, and no undeclared metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.lab
 
 
 def exporter(name: str, series: str, value: int) -> Manifest:
-    """A container that serves one series; the name ends in .txt so that it is served as text."""
+    """A container that serves one series. The file name ends in .txt, so that httpd serves it as text."""
     serve = f"mkdir /tmp/w; echo '{series} {value}' > /tmp/w/metrics.txt; exec httpd -f -p 8080 -h /tmp/w"
     return {"name": name, "image": AGNHOST, "command": ["sh", "-c", serve], "ports": [{"containerPort": 8080}]}
 

@@ -1,4 +1,4 @@
-"""Operators for training: what they make of their objects, and what they refuse."""
+"""Training operators create pods from their objects, and refuse wrong objects."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_a_train_job_gives_its_workers_their_rank_and_finishes(up: Up, namespace
 
 
 def test_the_webhook_of_the_trainer_refuses_a_name_that_no_host_can_have(up: Up, namespace: Namespace) -> None:
-    """Not a job without its runtime: Kueue's webhook refuses that too, and either may be the one that is heard."""
+    """The test does not use a job without its runtime, as Kueue's webhook refuses that too, and either may answer."""
     up("trainer")
     namespace.create(runtime(namespace))
     with pytest.raises(LabError, match=r"admission webhook \"validator.trainjob.trainer.kubeflow.org\" denied"):
@@ -106,15 +106,18 @@ def ray_job(image: str) -> Manifest:
             "entrypoint": "python3 /task/task.py",
             "rayClusterSpec": {
                 "rayVersion": ray.VERSION,
-                "headGroupSpec": {"rayStartParams": start, "template": ray_pod("head", image, ray.probes(*ray.HEAD))},
-                "workerGroupSpecs": [{**workers, "template": ray_pod("worker", image, ray.probes(*ray.NODE))}],
+                "headGroupSpec": {
+                    "rayStartParams": start,
+                    "template": ray_pod("head", image, ray.probes(*ray.HEAD_PROBE)),
+                },
+                "workerGroupSpecs": [{**workers, "template": ray_pod("worker", image, ray.probes(*ray.NODE_PROBE))}],
             },
         },
     }
 
 
 def printed_by_job(namespace: Namespace) -> str | None:
-    """The result, as the head keeps it: the pod that handed the job in may end before it has been told everything."""
+    """The result in the log on the head. The pod that submits the job may end before it receives the whole log."""
     job = namespace.get("rayjob", "squares")["status"]["jobId"]
     (head,) = (name for pod in namespace.get("pods") if "-head-" in (name := pod["metadata"]["name"]))
     address = f"http://127.0.0.1:8265/api/jobs/{job}/logs"
@@ -145,7 +148,7 @@ def test_a_ray_job_computes_on_its_head_and_its_worker(up: Up, namespace: Namesp
 
 
 def test_kuberay_makes_a_head_and_workers_and_replaces_a_lost_head(up: Up, namespace: Namespace) -> None:
-    """Without Ray, which another test runs: the containers wait."""
+    """The containers only wait, as another test runs Ray."""
     up("kuberay")
 
     def template(name: str) -> Manifest:

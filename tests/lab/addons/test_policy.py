@@ -1,4 +1,4 @@
-"""A policy in Rego refuses what breaks it and nothing else."""
+"""A Rego policy refuses objects that break it, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sandboxed pod beside its twin on the same node."""
+"""A sandboxed pod differs from a plain pod on the same node."""
 
 from __future__ import annotations
 

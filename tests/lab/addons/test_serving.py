@@ -1,4 +1,4 @@
-"""KServe: a model's server of one's own becomes a service that answers, inside and through the gateway."""
+"""KServe turns a custom model server into a service that answers inside the cluster and through the gateway."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def service(name: str, container: Manifest, **predictor: object) -> Manifest:
 
 
 def serve(namespace: Namespace) -> Manifest:
-    """Makes the doubling model, waits until it is Ready, and gives its status."""
+    """Creates the doubling model, waits until it is Ready, and returns its status."""
     base = python_base()
     load_everywhere([base], nodes.all_nodes())
     container = {

@@ -1,4 +1,4 @@
-"""An image that was pushed runs on a node; an object that was put is got, and not without the key."""
+"""A node runs an image from the registry. S3 returns an object to clients with the key and to no others."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.images import archive
 from lab.images.names import REGISTRY_HOST
-from lab.images.store import agnhost
+from lab.images.store import agnhost_image
 from lab.kubectl import get
 from tests.lab.cluster import Namespace, phase, until
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
-# What is signed by curl of Debian 12 is not what it sends: the body is left out of the signature.
+# The curl of Debian 12 signs another body than it sends, so the signature leaves the body out.
 UNSIGNED = "x-amz-content-sha256: UNSIGNED-PAYLOAD"
 
 
 @contextmanager
 def forwarded(namespace: str, service: str, port: int) -> Iterator[int]:
-    """A port on 127.0.0.1 that leads to a service."""
+    """A port on 127.0.0.1 that forwards to a service."""
     program = folder_of(BY_NAME["kubernetes"]) / "kubectl"
     command = [str(program), f"--kubeconfig={layout.KUBECONFIG}", "port-forward", f"-n{namespace}", f"svc/{service}"]
     running = subprocess.Popen([*command, f":{port}"], stdout=subprocess.PIPE, text=True)
@@ -42,7 +42,7 @@ def forwarded(namespace: str, service: str, port: int) -> Iterator[int]:
 
 
 def push(image: Path, name: str, certificates: Path) -> None:
-    """Copy an image to the registry. `kubectl port-forward` ends when one of its connections is reset: it is tried thrice."""
+    """Copies an image to the registry. Tries three times, as a reset connection ends `kubectl port-forward`."""
     for attempt in range(3):
         with forwarded("registry", "registry", 5000) as port:
             copy = ["skopeo", "copy", "--insecure-policy", f"--dest-cert-dir={certificates}", f"oci-archive:{image}"]
@@ -55,7 +55,7 @@ def test_an_image_that_was_pushed_is_pulled_by_a_node(up: Up, namespace: Namespa
     up("registry")
     word = secrets.token_hex(8)
     (tmp_path / "word").write_text(word)
-    base = agnhost()
+    base = agnhost_image()
     image = archive.Image(("pushed",), {**base.files, "word": tmp_path / "word"}, ("cat", "/word"), links=base.links)
     archive.save(image, tmp_path / "image.tar")
     tag = secrets.token_hex(4)

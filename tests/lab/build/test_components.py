@@ -1,4 +1,4 @@
-"""Pins: what is built, from which versions, and when it is built anew."""
+"""Components have pins, and a changed pin or source rebuilds exactly its component."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def test_every_add_on_has_its_room_and_its_components(name: str) -> None:
 
     addon = catalogue.ADDONS[name]
     assert all(component in BY_NAME for component in addon.components)
-    assert callable(getattr(import_module(f"lab.addons.{addon.room}"), name.replace("-", "_")))
+    assert callable(getattr(import_module(f"lab.addons.{addon.module}"), name.replace("-", "_")))
 
 
 def test_an_unknown_add_on_is_named_with_those_that_there_are() -> None:
-    with pytest.raises(LabError, match="there is no add-on 'jobsets'; there are: jobset"):
+    with pytest.raises(LabError, match="unknown add-on 'jobsets'; known add-ons: jobset"):
         catalogue.components_of(["jobsets"])
 
 
@@ -70,7 +70,7 @@ def test_a_failed_build_says_what_go_said_and_leaves_nothing(tmp_path: Path, mon
         go_program()
     except LabError:
         pytest.skip("needs Go")
-    # Its own cache of compiled packages would lie in the other folder, and the runtime be compiled anew.
+    # With another cache folder Go would compile its runtime again. GOCACHE keeps its cache of compiled packages.
     ask = [go_program(), "env", "GOCACHE"]
     monkeypatch.setenv("GOCACHE", subprocess.run(ask, check=True, capture_output=True, text=True).stdout.strip())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -1,6 +1,6 @@
-"""No probe passes a cheat, and each passes the honest lab before and after.
+"""No probe passes a cheat, and each passes the honest lab afterwards.
 
-A few cheats are tried in every run; the whole corpus takes an hour: `make test-all`, or
+Every run tries a few cheats. All cheats take an hour: `make test-all`, or
 `python -m benchmarks.check --cheats`.
 """
 
@@ -18,15 +18,16 @@ from pathlib import Path
 import pytest
 
 from lab import layout
-from lab.cheats import catalogue, scene
+from lab.cheats import catalogue
+from lab.cheats.active import active_cheats
 from lab.cheats.catalogue import CHEATS
 from lab.kubectl import get
 from tests.lab.conftest import Up
 
 pytestmark = pytest.mark.lab
-# An operator, a gang and a device: the quickest of each kind.
+# An operator, a gang and a device: the quickest cheat of each kind.
 QUICK = ("dead-webhook", "deny-everything", "openable-devices")
-# Whole series are started on purpose: make test-all says so with this.
+# `make test-all` sets this variable to run all cheats.
 EVERYTHING = os.environ.get("PLIMSOLL_LAB_BUILD") == "--all"
 LIMIT = 600.0
 _honest: dict[str, str] = {}
@@ -35,12 +36,12 @@ _honest: dict[str, str] = {}
 @pytest.fixture(autouse=True)
 def honest_again() -> Iterator[None]:
     yield
-    for name in scene.active():
+    for name in active_cheats():
         catalogue.switch_off(name)
 
 
 def outcome(requirement: str, folder: Path) -> tuple[str, str]:
-    """Verdict and cause of one requirement on the lab as it is."""
+    """The verdict and cause of one requirement on the present lab."""
     command = [
         sys.executable,
         "-m",
@@ -74,7 +75,7 @@ def test_every_must_has_at_least_two_cheats() -> None:
 def cheats() -> list[object]:
     marks = [pytest.mark.slow, pytest.mark.timeout(1200)]
     if not EVERYTHING:
-        marks.append(pytest.mark.skip(reason="the whole corpus is tried by 'make test-all'"))
+        marks.append(pytest.mark.skip(reason="'make test-all' runs all cheats"))
     return [name if name in QUICK else pytest.param(name, marks=marks) for name in CHEATS]
 
 
@@ -84,12 +85,12 @@ def test_a_cheat_does_not_pass_and_the_lab_is_honest_again_afterwards(up: Up, tm
     bring(up, name)
     requirement = CHEATS[name].requirement
     catalogue.switch_on(name)
-    assert scene.active() == [name]
+    assert active_cheats() == [name]
     verdict, cause = outcome(requirement, tmp_path / "cheating")
     assert verdict != "pass", name
     assert cause
     catalogue.switch_off(name)
-    assert scene.active() == []
+    assert active_cheats() == []
     if requirement != "workload_sandboxing" and requirement not in _honest:
         _honest[requirement], cause = outcome(requirement, tmp_path / "honest")
         assert _honest[requirement] == "pass", cause
@@ -103,7 +104,7 @@ def test_a_cheat_that_was_killed_while_it_was_switched_on_is_undone_wholly(up: U
         while _webhooks() == before and time.monotonic() < end:
             time.sleep(0.05)
         running.send_signal(signal.SIGKILL)
-    assert _webhooks() != before, "the control: it had begun"
+    assert _webhooks() != before, "control: the cheat had started"
     catalogue.switch_off("borrowed-name")
     assert _webhooks() == before
     assert not get("validatingadmissionpolicies")
@@ -117,7 +118,7 @@ def _webhooks() -> list[object]:
 def test_one_cheat_at_a_time_and_unknown_names_are_told(up: Up) -> None:
     bring(up, "dead-webhook")
     catalogue.switch_on("plain-sandbox")
-    for words, name in (("plain-sandbox is on", "dead-webhook"), ("there is no cheat", "nobody")):
+    for words, name in (("plain-sandbox is on", "dead-webhook"), ("unknown cheat", "nobody")):
         done = subprocess.run([sys.executable, "-m", "lab", "cheat", name], capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert words in done.stderr

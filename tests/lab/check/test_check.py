@@ -1,4 +1,4 @@
-"""`plimsoll check` on the lab: with the rights that it prints and no more, to the end, broken off, and without any."""
+"""`plimsoll check` on the lab: with exactly the rights that it prints, without rights, and when it is interrupted."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def environment(config: Path) -> dict[str, str]:
 
 @pytest.fixture
 def account(up: Up, tmp_path: Path) -> Iterator[Path]:
-    """A kubeconfig, with the context `mine`, of a service account that may do nothing yet."""
+    """A kubeconfig with the context `mine` for a service account that has no rights yet."""
     up(accelerated=1)
     namespace = Namespace()
     kubectl("create", "serviceaccount", "checker", f"-n{namespace.name}")
@@ -58,7 +58,7 @@ def account(up: Up, tmp_path: Path) -> Iterator[Path]:
 
 
 def grant(config: Path) -> None:
-    """Give the account what `--print-rbac` prints."""
+    """Gives the account the rights that `--print-rbac` prints."""
     printed = plimsoll("check", "--print-rbac", config=config)
     assert printed.returncode == 0, printed.stderr
     apply(printed.stdout)
@@ -87,7 +87,7 @@ def test_every_must_is_shown_with_the_printed_rights_and_nothing_is_left(up: Up,
     up("jobset", "kueue", "gateway", "custom-metrics", "autoscaler", accelerated=1)
     grant(account)
     bundle = tmp_path / "bundle"
-    # Also the SHOULDs: they must not need more rights than are printed.
+    # The SHOULDs run too, as they must not need more rights than the printed ones.
     done = plimsoll("check", "--target=mine", f"--output={bundle}", config=account, limit=500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"MUST: {MUSTS} pass" in done.stdout
@@ -163,7 +163,7 @@ def test_a_check_that_is_broken_off_leaves_nothing_after_clean(up: Up, tmp_path:
         output, errors = running.communicate(timeout=60)
     assert "Traceback" not in errors + output
     if number == signal.SIGKILL:
-        assert left_behind(), "the control: a kill does leave something"
+        assert left_behind(), "control: a kill leaves objects"
         cleaned = subprocess.run(
             [sys.executable, "-m", "plimsoll", "check", "--target=lab", "--clean"],
             env=own,

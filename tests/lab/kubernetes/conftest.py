@@ -1,4 +1,4 @@
-"""One small application with everything in it, carried to the lab: data, two workers, a model, a service, a batch."""
+"""A small application with every kind of part, run on the lab: data, two workers, a model, a service, a batch."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ ROWS = 40
 
 
 class Application:
-    """The application in a directory of its own, under a name of its own."""
+    """The application, with its own directory and its own name."""
 
     def __init__(self, directory: Path, steps: int = 2) -> None:
         self.directory = directory
@@ -98,7 +98,7 @@ class Application:
         try:
             printed, told = running.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
-            # Python's own fault handler then says where each of its threads is.
+            # Python's fault handler then prints the stack of each thread.
             running.send_signal(signal.SIGABRT)
             printed, told = running.communicate(timeout=60)
             wanted = f"plimsoll {' '.join(arguments)} was not done within {limit:g} s"
@@ -113,13 +113,13 @@ class Application:
         path.write_text(path.read_text().replace(old, new))
 
     def left(self) -> list[str]:
-        """What of the application is in the cluster."""
+        """The names of the application's objects in the cluster."""
         selector = f"-lplimsoll.dev/application={self.name}"
         kinds = "pods,jobs,jobsets,deployments,services,configmaps,networkpolicies,httproutes,gateways,namespaces"
         return kubectl("get", kinds, "--all-namespaces", selector, "--output=name").split()
 
     def standing(self) -> str:
-        """How everything of the application stands in the cluster, for whoever reads of a failure."""
+        """The state of the application's objects in the cluster, for the message of a failure."""
         kinds = "pods,jobs,jobsets,workloads,deployments,events"
         try:
             return kubectl("get", kinds, f"-n{self.name}", "--output=wide")

@@ -1,4 +1,4 @@
-"""Ray on a cluster: nodes in the gang's own pods, or a RayJob of KubeRay."""
+"""Ray on a cluster: Ray nodes in the pods of the gang, or a RayJob of KubeRay."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from lab.images import ray
 from lab.images.libraries import with_libraries
 from lab.images.python import python_base
-from lab.images.store import archived, on_path
+from lab.images.store import ensure_archive, find_program
 from lab.kubectl import get, kubectl
 from tests.lab.cluster import until
 from tests.lab.conftest import Up
@@ -21,7 +21,7 @@ pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(
         os.environ.get("PLIMSOLL_LAB_BUILD") != "--all",
-        reason="an image of 200 MB more, and KubeRay: 'make test-all' has them, tests/frameworks runs Ray on this machine",
+        reason="needs a further image of 200 MB, and KubeRay: 'make test-all' builds them; tests/frameworks runs Ray locally",
     ),
 ]
 ADDONS = ("jobset", "kueue", "gateway", "registry")
@@ -53,7 +53,7 @@ def test_ray_has_its_nodes_in_the_pods_of_the_gang(up: Up, application: Applicat
 def test_ray_runs_as_a_ray_job_where_that_is_preferred(up: Up, application: Application) -> None:
     up(*ADDONS, "kuberay")
     _trains_with_ray(application)
-    options = ("--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{archived(ray.ray_image())}")
+    options = ("--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{ensure_archive(ray.ray_image())}")
     plan = application.plimsoll("plan", *options)
     assert "rayjob: KubeRay keeps a Ray cluster for the training (as preferred)" in plan.stdout, plan.stderr
     done = application.plimsoll("run", *options, "--json")
@@ -74,10 +74,10 @@ def test_ray_may_come_with_the_requirements(up: Up, application: Application) ->
     up(*ADDONS, "kuberay")
     _trains_with_ray(application, f"ray[default]=={ray.VERSION}")
     plain = python_base()
-    with_bash = {**plain.files, **with_libraries(on_path("bash", "bash"), "bin/bash")}
+    with_bash = {**plain.files, **with_libraries(find_program("bash", "bash"), "bin/bash")}
     base = replace(plain, names=("lab.plimsoll.dev/python-with-bash:latest",), files=with_bash)
     done = application.plimsoll(
-        "run", "--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{archived(base)}", "--json"
+        "run", "--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{ensure_archive(base)}", "--json"
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["models"]["toy"]["metrics"] == {"rows": 55, "nodes": 2}
@@ -88,7 +88,7 @@ def test_a_ray_job_that_fails_says_the_commands_own_words(up: Up, application: A
     _trains_with_ray(application)
     application.change("ray.init()", "raise SystemExit('there is nothing to learn')", "train.py")
     application.change("retries: 2", "retries: 0")
-    options = ("--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{archived(ray.ray_image())}")
+    options = ("--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{ensure_archive(ray.ray_image())}")
     done = application.plimsoll("run", *options)
     assert done.returncode == 1
     assert "failed: there is nothing to learn" in done.stdout, done.stdout + done.stderr
@@ -98,7 +98,7 @@ def test_a_ray_job_whose_head_is_killed_is_handed_in_again(up: Up, application: 
     up(*ADDONS, "kuberay")
     _trains_with_ray(application)
     application.change("found = ", "time.sleep(15)\nfound = ", "train.py")
-    options = ("--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{archived(ray.ray_image())}")
+    options = ("--target", "lab", "--prefer", "rayjob", "--base", f"oci-archive:{ensure_archive(ray.ray_image())}")
     running = application.start("run", *options)
     until(lambda: _printed(application), limit=120, what="the first words of the training")
     (head,) = kubectl("get", "pods", f"-n{application.name}", "-lray.io/node-type=head", "--output=name").split()

@@ -54,7 +54,7 @@ def _first_run(application: Application) -> str:
 
 
 def _check_rendering(application: Application) -> None:
-    """What `plan --output yaml` prints is what runs: applying it changes nothing, and it is the same each time."""
+    """`plan --output yaml` prints the running objects: applying them changes nothing, and the output is stable."""
     first = application.plimsoll("plan", "--target", "lab", "--output", "yaml")
     assert first.returncode == 0, first.stderr
     assert application.plimsoll("plan", "--target", "lab", "--output", "yaml").stdout == first.stdout
@@ -81,11 +81,13 @@ def test_a_killed_pod_and_a_killed_plimsoll_end_in_a_finished_run_from_the_last_
     done = application.plimsoll("run", "--target", "lab", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["models"]["toy"]["metrics"]["resumed_from"] >= 3
-    assert application.pods("train.toy") == training, "what was under way when plimsoll was killed was not gone on with"
+    assert application.pods("train.toy") == training, (
+        "the run did not continue with the pods that were running when plimsoll was killed"
+    )
 
 
 def _steps(application: Application) -> int:
-    """How far the training is, by its log in the run's directory."""
+    """The number of training steps in the log in the run's directory."""
     logs = application.directory.glob(".plimsoll/targets/lab/runs/*/logs/train/toy/*-0*.log")
     return len({line for log in logs for line in log.read_text().splitlines() if ": step " in line})
 
@@ -108,7 +110,7 @@ def test_kserve_keeps_the_servers_where_it_is_preferred(up: Up, application: App
     until(
         lambda: ("Ready", "True") in _conditions(application.name, service["metadata"]["name"]),
         limit=60,
-        what="KServe's own word that the service is ready",
+        what="KServe to report the service as Ready",
     )
     assert len(application.predictions("lab")) == ROWS
     again = application.plimsoll("run", "--target", "lab", "--prefer", "kserve", "--json")
@@ -135,7 +137,7 @@ def test_a_worker_reads_the_accelerator_that_it_asked_for_and_another_sees_none(
     application.change(gang, "resources: {cpu: 0.5, accelerators: 1}")
     assert _devices(application) == 1
     application.change("accelerators: 1", "accelerators: 0")
-    # What a step is given is no part of its key: only another script is another training.
+    # The resources of a step are not in its key. Only a changed script causes another training.
     application.change("shutil.copy", "# Without one.\nshutil.copy", "train.py")
     assert _devices(application) == 0
 
@@ -184,7 +186,7 @@ def test_versions_share_the_traffic_at_the_gateway_and_change_without_a_failed_r
         done = application.plimsoll("run", "--target", "lab")
         assert done.returncode == 0, done.stdout + done.stderr
         until(lambda: ask.versions(100)["2"] > 0, limit=60, what="an answer of the second version")
-        # 30 % of 300 is 90, with 7.9 each: six of them hold in all but one of a billion runs.
+        # 30 % of 300 is 90. Six standard deviations of 7.9 hold in all but one of a billion runs.
         assert 43 <= ask.versions(300)["2"] <= 137
         assert ask.versions(20, "-H", "cohort:beta") == {"2": 20}
         servers = _server_pods(application)
@@ -197,7 +199,7 @@ def test_versions_share_the_traffic_at_the_gateway_and_change_without_a_failed_r
         assert application.plimsoll("run", "--target", "lab").returncode == 0
         assert ask.versions(50) == {"2": 50}
     assert set(seen) == {"200"}, seen
-    until(lambda: len(_server_pods(application)) == 1, limit=60, what="the end of the servers of before")
+    until(lambda: len(_server_pods(application)) == 1, limit=60, what="the end of the old servers")
 
 
 SHARES = "[{model: toy@1, weight: 70}, {model: toy, weight: 30, headers: {cohort: beta}}]"
@@ -205,7 +207,7 @@ _LATER = SHARES.replace("weight: 70", "weight: 0").replace("weight: 30", "weight
 
 
 def _server_pods(application: Application) -> set[str]:
-    """The servers that stay."""
+    """The names of the server pods that are not about to end."""
     pods = [each["metadata"] for each in get("pods", namespace=application.name)]
     return {
         each["name"] for each in pods if "plimsoll.dev/service" in each["labels"] and "deletionTimestamp" not in each
@@ -213,7 +215,7 @@ def _server_pods(application: Application) -> set[str]:
 
 
 class _Asking:
-    """Requests to the service from inside the cluster, at the application's gateway."""
+    """Sends requests to the service at the application's gateway, from inside the cluster."""
 
     def __init__(self, namespace: Namespace, application: str) -> None:
         self._namespace = namespace
@@ -226,13 +228,13 @@ class _Asking:
         return f"curl -s -m 10 {words} -w '{form}\\n' -d '{body}' '{self._url}?[1-{count}]'"
 
     def versions(self, count: int, *options: str) -> Counter[str]:
-        """The versions that have answered; an error counts as its words."""
+        """Counts the model versions that answered. An error counts under its own text."""
         answered = self._namespace.execute("client", "sh", "-c", self._curl(count, "", *options), limit=120).stdout
         return Counter(_version(line) for line in answered.splitlines())
 
     @contextlib.contextmanager
     def meanwhile(self) -> Iterator[Counter[str]]:
-        """Asks all the while, and counts the statuses at the end."""
+        """Sends requests during the block, and counts the statuses at its end."""
         ask = self._curl(1, "%{http_code}").replace("curl -s", "curl -s -o /dev/null")
         loop = f"rm -f /tmp/stop; while [ ! -e /tmp/stop ]; do {ask}; sleep 0.05; done"
         seen: Counter[str] = Counter()
@@ -253,11 +255,11 @@ def _version(line: str) -> str:
 
 
 def test_a_model_that_nobody_trusted_has_signed_is_not_served(up: Up, application: Application) -> None:
-    """The control is the first test: the same service comes up when nobody has touched its model."""
+    """The first test is the control: the same service starts when its trusted keys are unchanged."""
     up(*ADDONS)
     done = application.plimsoll("run", "--target", "lab")
     assert done.returncode == 0, done.stdout + done.stderr
-    # Nobody's keys count any more.
+    # No key is trusted any more.
     change = {"data": None}
     kubectl(
         "patch",

@@ -1,4 +1,4 @@
-"""A service on a cluster follows its load: more servers by the requests that wait, and one again."""
+"""A service on a cluster follows its load: more servers while requests wait, and then one again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from tests.runtime.conftest import lookup_model
 pytestmark = [
     pytest.mark.lab,
     pytest.mark.skipif(
-        os.environ.get("PLIMSOLL_LAB_BUILD") != "--all", reason="three minutes of waiting: 'make test-all' has them"
+        os.environ.get("PLIMSOLL_LAB_BUILD") != "--all",
+        reason="takes three minutes of waiting: 'make test-all' runs it",
     ),
 ]
 ADDONS = ("jobset", "kueue", "registry", "custom-metrics")
@@ -44,8 +45,12 @@ def test_servers_become_more_by_the_requests_that_wait_and_one_again(
     loop = " ".join([f"({ask}) >/dev/null 2>&1 &" for _ in range(CLIENTS)])
     namespace.execute("client", "sh", "-c", f"rm -f /tmp/stop; {loop} echo started")
     until(lambda: _replicas(application) == 3, limit=240, what="three servers")
-    # Between two rounds it may have nothing to say: a server that has just come has no figures yet.
-    until(lambda: "plimsoll_requests_under_way" in _read(application), limit=60, what="the figure that it goes by")
+    # Between two rounds the autoscaler may have no metric, as a new server has no figures yet.
+    until(
+        lambda: "plimsoll_requests_under_way" in _read(application),
+        limit=60,
+        what="the metric that the autoscaler uses",
+    )
     namespace.execute("client", "touch", "/tmp/stop")
     until(lambda: _replicas(application) == 1, limit=300, what="one server again")
 
@@ -56,6 +61,6 @@ def _replicas(application: Application) -> int:
 
 
 def _read(application: Application) -> list[str]:
-    """The names of the pods' metrics that the autoscaler has read."""
+    """The names of the pod metrics that the autoscaler has read."""
     found: dict[str, Any] = get("hpa", f"{application.name}-toy", namespace=application.name)
     return [each["pods"]["metric"]["name"] for each in found["status"].get("currentMetrics", []) if "pods" in each]

@@ -1,4 +1,4 @@
-"""A service on a cluster watches itself as on this machine: drift, the audit log, metrics."""
+"""A service on a cluster reports drift, an audit log and metrics, as a local service does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service on a cluster has no server while nobody asks, and one as soon as somebody does."""
+"""A service on a cluster has no server while there are no requests, and starts one for the first request."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_service_goes_to_zero_and_the_next_request_is_answered(
 
 
 def _servers(application: Application) -> list[str]:
-    """The pods that serve, those that are about to end too: a request that one of them answers shows nothing."""
+    """The pods that serve, including ending ones: an answer from an ending pod would prove nothing."""
     labelled = {each["metadata"]["name"]: each["metadata"]["labels"] for each in get("pod", namespace=application.name)}
     serving = {name: labels for name, labels in labelled.items() if labels.get("plimsoll.dev/service") == "toy"}
     return [name for name, labels in serving.items() if labels.get("plimsoll.dev/version") != "activator"]

@@ -1,4 +1,4 @@
-"""Network namespaces of the control plane and the nodes, joined by a bridge that exists only inside the lab."""
+"""Network namespaces of the control plane and the nodes, connected by a bridge that exists only inside the lab."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from lab.commands import run, succeeds
 from lab.layout import Node
 
 
-def inside(namespace: str, *command: str | Path) -> list[str]:
-    """`command` in a network namespace. Not `ip netns exec`: that hides /sys/fs/cgroup, which a kubelet needs."""
+def in_namespace(namespace: str, *command: str | Path) -> list[str]:
+    """The command line that runs `command` in a network namespace.
+
+    `ip netns exec` is no replacement: it hides /sys/fs/cgroup, which a kubelet needs.
+    """
     return ["nsenter", f"--net=/run/netns/{namespace}", *map(str, command)]
 
 
-def lay_control_plane() -> None:
-    """Makes the control plane's namespace with the bridge, unless it is there."""
+def create_bridge() -> None:
+    """Creates the control plane's namespace and the bridge in it, unless they exist."""
     if exists(layout.NAME):
         return
     run("ip", "netns", "add", layout.NAME)
@@ -31,12 +34,12 @@ def lay_control_plane() -> None:
     _forward_packets(layout.NAME)
 
 
-def lay_node(node: Node, others: Iterable[Node]) -> None:
-    """Makes the node's namespace, its link to the bridge, and the routes between its pods and everyone else's."""
+def connect_node(node: Node, others: Iterable[Node]) -> None:
+    """Creates the node's namespace, its link to the bridge, and the routes between its pods and all other pods."""
     if not exists(node.namespace):
         run("ip", "netns", "add", node.namespace)
         run(
-            *inside(
+            *in_namespace(
                 layout.NAME,
                 "ip",
                 "link",
@@ -67,52 +70,52 @@ def lay_node(node: Node, others: Iterable[Node]) -> None:
             _batch(other.namespace, f"route replace {node.pods} via {node.address}")
 
 
-def remove_node(node: Node, others: Iterable[Node]) -> None:
-    """Takes the node's namespace away with its link, and the routes to its pods."""
-    remove(node.namespace)
+def disconnect_node(node: Node, others: Iterable[Node]) -> None:
+    """Removes the node's namespace with its link, and the routes to its pods."""
+    remove_namespace(node.namespace)
     for namespace in (layout.NAME, *(other.namespace for other in others if other != node)):
-        succeeds(*inside(namespace, "ip", "route", "del", str(node.pods)))
+        succeeds(*in_namespace(namespace, "ip", "route", "del", str(node.pods)))
 
 
 def cut(node: Node) -> None:
-    """Takes the node off the network, as when its cable is pulled; what runs on it goes on."""
-    run(*inside(layout.NAME, "ip", "link", "set", node.name, "down"))
+    """Disconnects the node from the network, like a pulled cable. Its processes keep running."""
+    run(*in_namespace(layout.NAME, "ip", "link", "set", node.name, "down"))
 
 
 def mend(node: Node) -> None:
     """Undoes `cut`."""
-    run(*inside(layout.NAME, "ip", "link", "set", node.name, "up"))
+    run(*in_namespace(layout.NAME, "ip", "link", "set", node.name, "up"))
 
 
 def is_cut(node: Node) -> bool:
     """Whether the node's link is down."""
-    found = json.loads(run(*inside(layout.NAME, "ip", "-json", "link", "show", node.name)))
+    found = json.loads(run(*in_namespace(layout.NAME, "ip", "-json", "link", "show", node.name)))
     return "UP" not in found[0]["flags"]
 
 
 def exists(namespace: str) -> bool:
-    """Whether there is a network namespace of that name."""
+    """Whether a network namespace of that name exists."""
     return Path("/run/netns", namespace).exists()
 
 
 def all_namespaces() -> list[str]:
-    """Names of the lab's network namespaces."""
+    """The names of the lab's network namespaces."""
     folder = Path("/run/netns")
-    # A second lab's name may begin with this one's.
+    # The name of a second lab may start with the name of this one.
     found = [*folder.glob(layout.NAME), *folder.glob(f"{layout.NAME}-node-[0-9]*")] if folder.is_dir() else []
     return sorted(path.name for path in found)
 
 
-def remove(namespace: str) -> None:
-    """Deletes a network namespace; the kernel takes its links, routes and rules with it."""
+def remove_namespace(namespace: str) -> None:
+    """Deletes a network namespace. The kernel deletes its links, routes and rules."""
     if exists(namespace):
         run("ip", "netns", "del", namespace)
 
 
 def _batch(namespace: str, *lines: str) -> None:
-    run(*inside(namespace, "ip", "-batch", "-"), stdin="\n".join(lines) + "\n")
+    run(*in_namespace(namespace, "ip", "-batch", "-"), stdin="\n".join(lines) + "\n")
 
 
 def _forward_packets(namespace: str) -> None:
     settings = ("net.ipv4.ip_forward=1", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
-    run(*inside(namespace, "sysctl", "-q", "-w", *settings))
+    run(*in_namespace(namespace, "sysctl", "-q", "-w", *settings))
