@@ -84,7 +84,7 @@ def test_sarif_names_a_rule_a_level_and_a_place_for_each_finding(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         ((), "no questionnaire is named"),
         (("nowhere.yaml",), "the file does not exist"),
@@ -95,13 +95,13 @@ def test_sarif_names_a_rule_a_level_and_a_place_for_each_finding(
     ],
 )
 def test_wrong_usage_has_exit_status_2(
-    tmp_path: Path, plimsoll: Plimsoll, arguments: tuple[str, ...], said: str
+    tmp_path: Path, plimsoll: Plimsoll, arguments: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "draft.yaml").write_text("metadata: {}\n")
     ended = plimsoll("lint", *arguments)
     assert ended.returncode == 2
-    assert said in ended.stderr
+    assert message in ended.stderr
 
 
 def test_the_vendor_name_is_compared_with_the_landscape_file(tmp_path: Path, plimsoll: Plimsoll, official: str) -> None:

@@ -32,10 +32,10 @@ def test_a_submission_is_written_and_printed_by_requirement(tmp_path: Path, plim
 
 
 def test_json_has_the_answers_what_to_supply_and_the_directory(plimsoll: Plimsoll, bundle: Path) -> None:
-    told = answer(plimsoll("submit", "--bundle=bundle", "--template=template.yaml", "--output=out", "--json"))
-    assert told["output"] == "out"
-    assert {each["status"] for each in told["answers"] if each["level"] == "MUST"} == {"Implemented"}
-    assert {each["rule"] for each in told["to_supply"]} == {"placeholder"}
+    result = answer(plimsoll("submit", "--bundle=bundle", "--template=template.yaml", "--output=out", "--json"))
+    assert result["output"] == "out"
+    assert {each["status"] for each in result["answers"] if each["level"] == "MUST"} == {"Implemented"}
+    assert {each["rule"] for each in result["to_supply"]} == {"placeholder"}
 
 
 def test_a_missing_template_is_an_error_with_its_address(tmp_path: Path, plimsoll: Plimsoll, bundle: Path) -> None:

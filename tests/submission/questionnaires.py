@@ -16,6 +16,7 @@ from plimsoll.submission.finding import LintFinding
 from plimsoll.submission.linter import lint_file
 from plimsoll.submission.version_requirements import VersionRequirements, template_requirements
 
+# Tests put a value of any type at any place of a document, so its type is open.
 Document = dict[str, Any]
 DOCS = "https://docs.acme.cloud/ai"
 # Valid answers: pages with fragments, notes of several lines, stated limits, one page for two related requirements.
@@ -95,28 +96,28 @@ def complete_questionnaire(version: str = "1.36", keys: Callable[[str], str] = s
         "k8sConformanceUrl": f"https://github.com/cncf/k8s-conformance/tree/master/v{version}/acme",
         "anExtraField": 3,
     }
-    spec: dict[str, list[dict[str, Any]]] = {}
+    spec: dict[str, list[Document]] = {}
     for name, level in profile(f"cncf-{version}").items():
         evidence, notes = ANSWERS[name]
-        answer: dict[str, Any] = {"id": name, "description": description(name), "level": level}
+        answer: Document = {"id": name, "description": description(name), "level": level}
         answer |= {"status": "Implemented" if evidence else "", "evidence": list(evidence), "notes": notes}
         spec.setdefault(REQUIREMENTS[name].category, []).append(answer)
     return {"metadata": {keys(key): value for key, value in metadata.items()}, "spec": spec}
 
 
-def answer(document: Document, name: str) -> dict[str, Any]:
+def answer(document: Document, name: str) -> Document:
     """The answer to one requirement."""
     return next(each for items in document["spec"].values() for each in items if each["id"] == name)
 
 
-def with_answer(document: Document, name: str, **fields: Any) -> Document:
+def with_answer(document: Document, name: str, **fields: object) -> Document:
     """A copy in which fields of one answer are changed."""
     copied = copy.deepcopy(document)
     answer(copied, name).update(fields)
     return copied
 
 
-def with_metadata(document: Document, **fields: Any) -> Document:
+def with_metadata(document: Document, **fields: object) -> Document:
     """A copy in which metadata fields are changed; None removes a field."""
     copied = copy.deepcopy(document)
     copied["metadata"].update(fields)

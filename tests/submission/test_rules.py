@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,11 +34,11 @@ CONFORMANCE = "https://github.com/cncf/k8s-conformance/tree/master"
 PASSED = '<testsuites><testsuite><testcase name="TestGangScheduling"/></testsuite></testsuites>'
 
 
-def gang(**fields: Any) -> Document:
+def gang(**fields: object) -> Document:
     return with_answer(VALID, GANG, **fields)
 
 
-def metadata(**fields: Any) -> Document:
+def metadata(**fields: object) -> Document:
     return with_metadata(VALID, **fields)
 
 
@@ -57,13 +57,13 @@ def moved(name: str, category: str) -> Document:
     return document
 
 
-def added(item: dict[str, Any], category: str = "operator") -> Document:
+def added(item: Document, category: str = "operator") -> Document:
     document = with_answer(VALID, GANG)
     document["spec"][category].append(item)
     return document
 
 
-def both(one: str, other: str, **fields: Any) -> Document:
+def both(one: str, other: str, **fields: object) -> Document:
     return with_answer(with_answer(VALID, one, **fields), other, **fields)
 
 
@@ -173,7 +173,7 @@ def rules_found(folder: Path, document: str | Document) -> dict[str, int]:
     return {each.rule: each.line for each in lint_file(path, [requirements_of()])}
 
 
-def of_rules(cases: list[Any]) -> list[Any]:
+def of_rules(cases: Sequence[tuple[object, ...]]) -> list[object]:
     return [pytest.param(*case, id=f"{number}-{case[0]}") for number, case in enumerate(cases)]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -35,7 +34,7 @@ from plimsoll.submission.template import fill_template
 from tests.capabilities.bundled import bundle_of
 from tests.capabilities.recorded import FOLDER, Record, changed, recorded, with_values
 
-from .questionnaires import requirements_of, template
+from .questionnaires import Document, requirements_of, template
 
 METADATA = {
     "platformName": 'Acme "Cloud"',
@@ -76,15 +75,15 @@ def make(tmp_path: Path, keys: KeyRing) -> Make:
         for name, content in (artifacts or {}).items():
             (folder / name).write_text(content)
         url = f"https://github.com/cncf/k8s-conformance/tree/master/v{version}/acme"
-        said = {**METADATA, "k8sConformanceUrl": url} if metadata is None else metadata
+        given = {**METADATA, "k8sConformanceUrl": url} if metadata is None else metadata
         output = tmp_path / f"v{version}" / "acme"
-        taken = read_suite_artifacts(folder) if artifacts else SuiteArtifacts()
-        return write_submission(bundle, official, said, taken, output), output
+        artefacts = read_suite_artifacts(folder) if artifacts else SuiteArtifacts()
+        return write_submission(bundle, official, given, artefacts, output), output
 
     return make
 
 
-def answers_in(output: Path) -> dict[str, dict[str, Any]]:
+def answers_in(output: Path) -> dict[str, Document]:
     read = yaml.safe_load((output / "PRODUCT.yaml").read_text())
     return {each["id"]: each for items in read["spec"].values() for each in items}
 
@@ -133,10 +132,10 @@ def test_line_ends_the_last_line_and_a_byte_order_mark_are_kept(make: Make, chan
 
 def test_the_missing_conformance_field_is_added_and_metadata_to_supply_is_listed(make: Make) -> None:
     submission, output = make(metadata={"vendorName": "Acme Inc."})
-    said = yaml.safe_load((output / "PRODUCT.yaml").read_text())["metadata"]
-    assert said["vendorName"] == "Acme Inc."
-    assert said["repoUrl"] == ""
-    assert said["k8sConformanceUrl"].startswith("[")
+    metadata = yaml.safe_load((output / "PRODUCT.yaml").read_text())["metadata"]
+    assert metadata["vendorName"] == "Acme Inc."
+    assert metadata["repoUrl"] == ""
+    assert metadata["k8sConformanceUrl"].startswith("[")
     assert len(submission.to_supply) == 8
     assert {each.rule for each in submission.to_supply} == {"placeholder"}
 
@@ -161,7 +160,7 @@ def test_the_bundle_in_the_submission_is_as_it_was_signed(make: Make, keys: KeyR
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (PARTLY, f"fail; {judge('gang_scheduling', PARTLY).figure}"),
         (None, "skipped; there is no record of it"),
@@ -170,12 +169,12 @@ def test_the_bundle_in_the_submission_is_as_it_was_signed(make: Make, keys: KeyR
     ids=["fails", "no-record", "not-ended"],
 )
 def test_a_requirement_that_was_not_shown_stays_blank_with_the_reason(
-    make: Make, change: Record | None, said: str
+    make: Make, change: Record | None, message: str
 ) -> None:
     submission, output = make(changes={"gang_scheduling": change})
     gang = answers_in(output)["gang_scheduling"]
     assert (gang["status"], gang["evidence"], gang["notes"]) == ("", [], "")
-    assert f"# plimsoll: {said}" in (output / "PRODUCT.yaml").read_text()
+    assert f"# plimsoll: {message}" in (output / "PRODUCT.yaml").read_text()
     assert submission.status == 3
     assert not (output / "evidence" / "gang_scheduling.md").exists()
     assert answers_in(output)["ai_inference"]["status"] == "Implemented"
@@ -222,7 +221,7 @@ def submission_from(bundle: Bundle, folder: Path, text: str | None = None) -> Wr
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (template("1.36"), "the template is for 1.36, but the bundle was judged by cncf-1.37"),
         (template("1.36").replace("v1.36", "v1.37"), "this is not the template of 1.37"),
@@ -236,10 +235,10 @@ def submission_from(bundle: Bundle, folder: Path, text: str | None = None) -> Wr
     ],
 )
 def test_an_unsuitable_template_is_refused_and_nothing_is_written(
-    tmp_path: Path, keys: KeyRing, text: str, said: str
+    tmp_path: Path, keys: KeyRing, text: str, message: str
 ) -> None:
     bundle = open_bundle(bundle_of(tmp_path / "checked", keys), keys)
-    with pytest.raises(FileError, match=re.escape(said)):
+    with pytest.raises(FileError, match=re.escape(message)):
         submission_from(bundle, tmp_path, text)
     assert {each.name for each in tmp_path.iterdir()} == {"checked", "keys", "template.yaml"}
 

@@ -61,10 +61,13 @@ def evidence_file(context: RuleContext) -> Iterator[RuleMatch]:
             yield context.at_path(plain[0][1].path, why, fix, plain[0][0], Severity.WARNING)
         missing = [(entry, item) for entry, item in missing if _likely_meaning(item.text)]
     for entry, item in missing:
-        text = item.text.strip()
-        why = f"'{_short(text)}' is neither a URL nor an existing file" if text else "the evidence item has only spaces"
-        fix = _likely_meaning(text) or "add the file beside the questionnaire"
-        yield context.at_path(item.path, why, fix, entry)
+        if text := item.text.strip():
+            why = f"'{_short(text)}' is neither a URL nor an existing file"
+            fix = _likely_meaning(text) or "add the file beside the questionnaire"
+            yield context.at_path(item.path, why, fix, entry)
+        else:
+            why = "the evidence item has only spaces"
+            yield context.at_path(item.path, why, "cite a URL or a file, or remove the item", entry)
 
 
 def _likely_meaning(text: str) -> str:

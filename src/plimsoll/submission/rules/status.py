@@ -43,9 +43,9 @@ def must_not_implemented(context: RuleContext) -> Iterator[RuleMatch]:
     for entry in _expected_entries(context):
         if context.level(entry) == MUST and entry.status in ("", "Not Implemented", "Partially Implemented"):
             status = f"is '{entry.status}'" if entry.status else "has no status"
-            alternative = ", or be N/A with a reason in the notes" if entry.id in MUSTS_THAT_ACCEPT_NA else ""
+            alternative = ", or write N/A with a reason in the notes" if entry.id in MUSTS_THAT_ACCEPT_NA else ""
             why = f"{entry.name} is a MUST and {status}"
-            yield context.at_field(entry, "status", why, f"it must be Implemented{alternative}")
+            yield context.at_field(entry, "status", why, f"show it and write Implemented{alternative}")
 
 
 def na_on_must(context: RuleContext) -> Iterator[RuleMatch]:
@@ -88,7 +88,9 @@ def na_conditional(context: RuleContext) -> Iterator[RuleMatch]:
         has_reason = entry.status == NOT_APPLICABLE and entry.notes.strip()
         if has_reason and context.level(entry) == MUST and entry.id in MUSTS_THAT_ACCEPT_NA:
             why = f"{entry.name} is a MUST with the status N/A, so a reviewer will check the reason in the notes"
-            yield context.at_field(entry, "status", why, "do nothing if the requirement's condition does not hold")
+            yield context.at_field(
+                entry, "status", why, "no change is needed if the requirement's condition does not hold"
+            )
 
 
 def partial_without_notes(context: RuleContext) -> Iterator[RuleMatch]:
