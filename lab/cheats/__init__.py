@@ -1,5 +1,5 @@
-"""Ways to look conformant without being it, switched on by name in the lab: what no probe may pass.
+"""Cheats: ways to look conformant without being conformant. No probe may pass with a cheat switched on.
 
-A cheat changes the lab with real objects and processes and remembers on disk what it has changed, so that it can be
-undone by another process, also when the first was killed. `catalogue` is the table.
+A cheat changes the lab with real objects and processes. It records every change on disk first, so that another process
+can undo the changes even when the first one was killed. `catalogue` is the table of cheats.
 """

@@ -1,4 +1,4 @@
-"""Admission policies as cheats make them: they hold in the namespaces of checks only."""
+"""Creates admission policies for cheats. They apply only in the namespaces of checks."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _GANGS = "has(object.metadata.labels) && 'plimsoll.dev/gang' in object.metadata.
 
 
 def suspend_jobs(scene: Scene) -> None:
-    """No Job of a check ever runs."""
+    """Suspend every Job of a check, so that none ever runs."""
     suspend = '[JSONPatch{op: "add", path: "/spec/suspend", value: true}]'
     change(scene, [("batch", "jobs")], suspend, conditions=("has(object.spec.template)",), suffix="jobs")
 
 
 def hold_native_gangs(scene: Scene) -> None:
-    """Pods of Kubernetes' own gangs get a gate that nobody opens."""
+    """Give pods of Kubernetes' native gangs a scheduling gate that nothing removes."""
     gate = '[JSONPatch{op: "add", path: "/spec/schedulingGates", value: [{"name": "plimsoll.dev/held"}]}]'
     change(scene, [("", "pods")], gate, conditions=(_GANGS, "has(object.spec.schedulingGroup)"), suffix="pods")
 
 
 def refuse(scene: Scene, kinds: list[tuple[str, str]], expression: str, message: str) -> None:
-    """What does not fit `expression` (CEL) is refused in the words of `message`, CEL too."""
+    """Refuse objects for which `expression` (CEL) is false, with the text of `message` (CEL too)."""
     name = f"cheat-{scene.name}"
     validation = {"expression": expression, "messageExpression": message, "reason": "Forbidden"}
     spec = {"matchConstraints": _rules(kinds), "validations": [validation], "failurePolicy": "Fail"}
@@ -32,13 +32,13 @@ def refuse(scene: Scene, kinds: list[tuple[str, str]], expression: str, message:
     scene.make(
         _object("ValidatingAdmissionPolicy", name, spec), _object("ValidatingAdmissionPolicyBinding", name, bind)
     )
-    wait("the policy to be read", lambda: _unread("validatingadmissionpolicy", name), 30)
+    wait("the API server to observe the policy", lambda: _unobserved("validatingadmissionpolicy", name), 30)
 
 
 def change(
     scene: Scene, kinds: list[tuple[str, str]], patch: str, conditions: tuple[str, ...] = (), suffix: str = "all"
 ) -> None:
-    """What all conditions fit is changed by `patch`, an expression in CEL that gives JSON patches."""
+    """Change objects that meet all conditions by `patch`, a CEL expression that gives JSON patches."""
     name = f"cheat-{scene.name}-{suffix}"
     spec = {
         "matchConstraints": _rules(kinds),
@@ -53,10 +53,10 @@ def change(
     )
 
 
-def _unread(kind: str, name: str) -> str | None:
-    found = get(kind, name)
-    seen = found.get("status", {}).get("observedGeneration", 0)
-    return None if seen >= found["metadata"]["generation"] else "it is not"
+def _unobserved(kind: str, name: str) -> str | None:
+    policy = get(kind, name)
+    observed = policy.get("status", {}).get("observedGeneration", 0)
+    return None if observed >= policy["metadata"]["generation"] else "it is not observed yet"
 
 
 def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
@@ -64,9 +64,9 @@ def _rules(kinds: list[tuple[str, str]]) -> dict[str, Any]:
         {"apiGroups": [group], "apiVersions": ["*"], "operations": ["CREATE", "UPDATE"], "resources": [resource]}
         for group, resource in kinds
     ]
-    # The lab's own must go on working.
-    chosen = {"matchExpressions": [{"key": "plimsoll.dev/check", "operator": "Exists"}]}
-    return {"resourceRules": rules, "namespaceSelector": chosen}
+    # The lab's own objects must keep working, so only namespaces of checks are selected.
+    checks_only = {"matchExpressions": [{"key": "plimsoll.dev/check", "operator": "Exists"}]}
+    return {"resourceRules": rules, "namespaceSelector": checks_only}
 
 
 def _object(kind: str, name: str, spec: Any) -> Manifest:

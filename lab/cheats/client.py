@@ -1,4 +1,4 @@
-"""The API for a cheat's process, which asks often: one connection, JSON in and out."""
+"""An API client for a cheat's process, which sends many requests: one connection, JSON in and out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lab.control_plane import identities
 
 
 class Client:
-    """The administrator, from inside the control plane's network or a node's."""
+    """Sends requests as the administrator, from inside the control plane's network or a node's."""
 
     def __init__(self) -> None:
         config = json.loads((identities.FOLDER / "admin.kubeconfig").read_text())
@@ -32,7 +32,7 @@ class Client:
         self._connection = HTTPSConnection(str(server.hostname), server.port, context=context, timeout=10)
 
     def ask(self, method: str, path: str, body: Any = None, kind: str = "application/merge-patch+json") -> Any:
-        """The decoded answer; None for one that is an error."""
+        """The decoded response; None after an error of the connection or the server."""
         headers = {"Content-Type": kind if method == "PATCH" else "application/json"}
         try:
             self._connection.request(method, path, json.dumps(body) if body is not None else None, headers)
@@ -44,13 +44,13 @@ class Client:
         return json.loads(content) if answer.status < 300 else None
 
     def items(self, path: str) -> list[dict[str, Any]]:
-        """A list's items."""
+        """The items of a list; empty after an error."""
         found: list[dict[str, Any]] = (self.ask("GET", path) or {}).get("items") or []
         return found
 
 
 def again_and_again(step: Callable[[Client], None], pause: float = 0.3) -> None:
-    """A process that does a step until it is killed."""
+    """Repeat a step until the process is killed. `pause` is in seconds."""
     client = Client()
     while True:
         step(client)

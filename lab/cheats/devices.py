@@ -1,4 +1,4 @@
-"""A runtime that gives out devices otherwise than it is told: a wrapper in front of runc on every accelerated node."""
+"""Cheats with devices: a wrapper replaces runc on every accelerated node and gives containers other devices."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _TWINS = 4
 
 
 def on(scene: Scene) -> None:
-    """Puts the wrapper over runc in each node's own view of the disk; containers that run already stay as they are."""
+    """Mount the wrapper over runc in each node's own view of the disk. Running containers do not change."""
     runc = _runc()
     scene.folder.mkdir(parents=True, exist_ok=True)
-    # The wrapper needs the real one under another name.
+    # The wrapper covers the real runc, and calls it by this copy.
     shutil.copy2(runc, scene.folder / "runc")
     for node in _accelerated():
         loops = _twins(node) if scene.name == "twin-devices" else []
@@ -37,7 +37,7 @@ def on(scene: Scene) -> None:
 
 
 def off(scene: Scene) -> None:
-    """Takes it away; a node that was started again meanwhile has lost it already."""
+    """Unmount the wrapper. A node that restarted in the meantime no longer has it."""
     runc = str(_runc())
     for node in _accelerated():
         while succeeds(*machines.enter(node.name, "umount", runc)):
@@ -49,7 +49,7 @@ def off(scene: Scene) -> None:
 def _runc() -> Path:
     found = shutil.which("runc")
     if found is None:
-        raise LabError("there is no 'runc' on PATH")
+        raise LabError("'runc' is not on PATH; install it")
     return Path(found)
 
 
@@ -61,7 +61,10 @@ def _accelerated() -> list[Node]:
 
 
 def _memory(node: Node) -> Path:
-    """The one device that everybody gets, by another name, so that its own loop device is not among the twins."""
+    """A second name for the one device that every holder gets.
+
+    With its own name, the device's own loop device would be among the twins.
+    """
     return devices.folder(node) / "twin.memory"
 
 

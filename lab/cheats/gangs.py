@@ -1,4 +1,4 @@
-"""Schedulers of gangs that are none: a process beside them, or a quota."""
+"""Cheats with gang scheduling: a process or a quota interferes with gangs, and no scheduler handles them as a whole."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ _KUEUE = "/apis/kueue.x-k8s.io/v1beta1"
 
 
 def on(scene: Scene) -> None:
-    """Starts the process of the scene's name."""
+    """Start the process of the cheat."""
     if scene.name == "blocked-gang":
-        # Kubernetes' own scheduler would do it honestly: its gangs never start.
+        # Kubernetes' own scheduler would schedule native gangs correctly, so these never start.
         admission.hold_native_gangs(scene)
     scene.run("gangs", scene.name)
 
 
 def _block(client: Client) -> None:
-    """Stops a queue as soon as a second gang stands in it, and starts it when there is one again."""
+    """Stop a queue while it holds more than one gang."""
     for queue in client.items(f"{_KUEUE}/clusterqueues"):
         name = queue["metadata"]["name"]
         if not name.startswith("plimsoll-"):
@@ -38,7 +38,7 @@ def _finished(workload: dict[str, Any]) -> bool:
 
 
 def _limit(client: Client) -> None:
-    """A quota of two running pods in every namespace of a check."""
+    """Create a quota in every namespace of a check that lets two pods run."""
     for namespace in client.items("/api/v1/namespaces?labelSelector=plimsoll.dev/check"):
         place = f"/api/v1/namespaces/{namespace['metadata']['name']}/resourcequotas"
         if not client.items(place):
@@ -47,7 +47,7 @@ def _limit(client: Client) -> None:
 
 
 def _let_one_in(client: Client) -> None:
-    """More quota than there is capacity, and a hand that binds one pod of each native gang that waits."""
+    """Raise the quota above the capacity, and bind one pod of each waiting native gang."""
     for queue in client.items(f"{_KUEUE}/clusterqueues"):
         flavor = queue["spec"]["resourceGroups"][0]["flavors"][0]
         name = queue["metadata"]["name"]

@@ -1,4 +1,4 @@
-"""A gateway in name only, in the place of Envoy Gateway: a controller that writes conditions, and a server at most."""
+"""Cheats with gateways: a controller replaces Envoy Gateway. It writes conditions and at most runs a simple server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PORT = 80
 
 
 def on(scene: Scene) -> None:
-    """Ends the real controller and starts ours."""
+    """Stop the real controller and start the cheat's."""
     scene.change("deployment", _CONTROLLER, {"spec": {"replicas": 0}}, _NAMESPACE)
     rolled_out(_NAMESPACE, f"deployment/{_CONTROLLER}")
     scene.run("gateways", scene.name)
@@ -30,8 +30,8 @@ def on(scene: Scene) -> None:
 
 def _conditions(generation: int, *kinds: str) -> list[dict[str, Any]]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    said = {"status": "True", "message": "", "observedGeneration": generation, "lastTransitionTime": now}
-    return [{"type": kind, "reason": kind, **said} for kind in kinds]
+    common = {"status": "True", "message": "", "observedGeneration": generation, "lastTransitionTime": now}
+    return [{"type": kind, "reason": kind, **common} for kind in kinds]
 
 
 class _Routes:
@@ -41,16 +41,16 @@ class _Routes:
         self.rules: list[dict[str, Any]] = []
 
     def step(self, client: Client) -> None:
-        """Calls everything good, and reads what there is."""
+        """Set every condition to True, and read the routes."""
         for gateway in client.items(f"{_API}/gateways"):
             if gateway["spec"]["gatewayClassName"] == _CLASS:
                 address = {"type": "IPAddress", "value": str(layout.CONTROL_PLANE_ADDRESS)}
                 conditions = _conditions(gateway["metadata"]["generation"], "Accepted", "Programmed")
-                _say(client, "gateways", gateway, {"addresses": [address], "conditions": conditions})
+                _write_status(client, "gateways", gateway, {"addresses": [address], "conditions": conditions})
         for route in client.items(f"{_API}/httproutes"):
             conditions = _conditions(route["metadata"]["generation"], "Accepted", "ResolvedRefs")
             parent = {"parentRef": route["spec"]["parentRefs"][0], "controllerName": _NAME, "conditions": conditions}
-            _say(client, "httproutes", route, {"parents": [parent]})
+            _write_status(client, "httproutes", route, {"parents": [parent]})
             self.rules = [self._rule(client, route, rule) for rule in route["spec"]["rules"]]
 
     def _rule(self, client: Client, route: dict[str, Any], rule: dict[str, Any]) -> dict[str, Any]:
@@ -61,24 +61,24 @@ class _Routes:
         ]
         return {"match": (rule.get("matches") or [{}])[0], "backends": backends}
 
-    def chosen(self, path: str, headers: Any) -> tuple[str, int, str] | None:
-        """The backend of a request: the first rule that matches, headers before paths before the rest."""
+    def choose_backend(self, path: str, headers: Any) -> tuple[str, int, str] | None:
+        """Choose the backend of a request by the most specific rule: headers count before the length of the path."""
 
-        def fits(match: dict[str, Any]) -> bool:
+        def matches(match: dict[str, Any]) -> bool:
             wanted = all(headers.get(each["name"]) == each["value"] for each in match.get("headers", []))
             return wanted and path.startswith(match.get("path", {}).get("value", "/"))
 
-        def exactness(rule: dict[str, Any]) -> tuple[int, int]:
+        def specificity(rule: dict[str, Any]) -> tuple[int, int]:
             return len(rule["match"].get("headers", [])), len(rule["match"].get("path", {}).get("value", "/"))
 
-        fitting = sorted((rule for rule in self.rules if fits(rule["match"])), key=exactness, reverse=True)
-        if not fitting or not fitting[0]["backends"]:
+        matching = sorted((rule for rule in self.rules if matches(rule["match"])), key=specificity, reverse=True)
+        if not matching or not matching[0]["backends"]:
             return None
-        backends: list[tuple[str, int, str]] = fitting[0]["backends"]
+        backends: list[tuple[str, int, str]] = matching[0]["backends"]
         return random.choices(backends, [each[1] for each in backends])[0]
 
 
-def _say(client: Client, plural: str, found: dict[str, Any], status: dict[str, Any]) -> None:
+def _write_status(client: Client, plural: str, found: dict[str, Any], status: dict[str, Any]) -> None:
     metadata = found["metadata"]
     place = f"{_API}/namespaces/{metadata['namespace']}/{plural}/{metadata['name']}/status"
     client.ask("PATCH", place, {"status": status})
@@ -95,8 +95,8 @@ def _address(client: Client, namespace: str, service: str, port: int) -> str:
 def _handler(routes: _Routes, *, alone: bool) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """Answers as the backend would, or with what it has answered, whole."""
-            backend = routes.chosen(self.path, self.headers)
+            """Answer in the backend's place, or pass its complete answer on."""
+            backend = routes.choose_backend(self.path, self.headers)
             if backend is None or not backend[2]:
                 self._answer(500, b"")
             elif alone and self.path.startswith("/stream"):

@@ -1,4 +1,4 @@
-"""An autoscaler whose nodes are objects only, or never go."""
+"""Cheats with node autoscaling: nodes that exist only as objects, or nodes that are never removed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AUTOSCALER = "autoscaler"
 
 
 def on(scene: Scene) -> None:
-    """Karpenter with a pool that never shrinks; or ends it, and starts what makes objects instead."""
+    """Stop Karpenter's pool from shrinking, or replace Karpenter by a process that creates node objects."""
     if scene.name == "staying-nodes":
         scene.change("nodepool", "accelerated", {"spec": {"disruption": {"consolidateAfter": "Never"}}})
         return
@@ -28,7 +28,7 @@ def on(scene: Scene) -> None:
 
 
 def off(scene: Scene) -> None:
-    """Takes the objects away and brings Karpenter back."""
+    """Delete the node objects and restore Karpenter."""
     if scene.name != "staying-nodes":
         kubectl("delete", "nodes", f"-l{LABEL}", "--wait=false")
     catalogue.repair(_AUTOSCALER)
@@ -51,12 +51,12 @@ def _step(client: Client, *, running: bool) -> None:
             client.ask("DELETE", place, {"gracePeriodSeconds": 0})
         elif running and pod["status"].get("phase") == "Pending":
             client.ask("PATCH", f"{place}/status", {"status": _running(pod)})
-    if nodes and not waiting and all(_is_of_every_node(pod) for pod in mine):
+    if nodes and not waiting and all(_is_daemon(pod) for pod in mine):
         for name in nodes:
             client.ask("DELETE", f"/api/v1/nodes/{name}")
 
 
-def _is_of_every_node(pod: dict[str, Any]) -> bool:
+def _is_daemon(pod: dict[str, Any]) -> bool:
     return any(each["kind"] == "DaemonSet" for each in pod["metadata"].get("ownerReferences", []))
 
 

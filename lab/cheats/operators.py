@@ -1,4 +1,4 @@
-"""JobSet with a webhook that is not its own, or with a controller that does not do its work."""
+"""Cheats with JobSet: a webhook that is not the operator's own, or a controller that does not work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _API = "/apis/jobset.x-k8s.io/v1alpha2"
 
 
 def on(scene: Scene) -> None:
-    """What the scene's name says."""
+    """Switch the cheat on."""
     {
         "dead-webhook": silence_webhook,
         "other-engine": _other_engine,
@@ -36,7 +36,7 @@ def on(scene: Scene) -> None:
 
 
 def silence_webhook(scene: Scene) -> None:
-    """The operator's webhook leads to a service that there is not, and nobody minds."""
+    """Point the operator's webhook at a service that does not exist, and ignore its failures."""
     found = get("validatingwebhookconfiguration", _CONFIGURATION)
     for hook in found["webhooks"]:
         hook["failurePolicy"] = "Ignore"
@@ -45,19 +45,19 @@ def silence_webhook(scene: Scene) -> None:
 
 
 def _other_engine(scene: Scene) -> None:
-    """A program on the control plane refuses as the operator would, behind its service and with its certificate."""
+    """Let a program on the control plane refuse objects with the operator's service and certificate."""
     secret = get("secret", "jobset-webhook-server-cert", namespace=NAMESPACE)["data"]
     for name in ("tls.crt", "tls.key"):
         write(scene.folder / name, base64.b64decode(secret[name]), mode=0o600)
     scene.run("operators", scene.name, str(scene.folder / "tls.crt"), str(scene.folder / "tls.key"))
     take_over(scene, _SERVICE, NAMESPACE, _PORT, "")
-    _answers()
+    _wait_for_webhook()
 
 
 def take_over(scene: Scene, service: str, namespace: str, port: int, name: str) -> None:
-    """A service of pods leads to the control plane's machine."""
+    """Point a service of pods at the control plane's machine."""
     scene.change("service", service, {"spec": {"selector": None}}, namespace)
-    # What the selector had found would stay, and an Endpoints object would bring it back.
+    # Slices of the old selector would remain, and an Endpoints object would restore them.
     kubectl("delete", "endpoints", service, f"-n{namespace}", "--ignore-not-found")
     kubectl("delete", "endpointslices", f"-n{namespace}", f"-lkubernetes.io/service-name={service}")
     impostor = endpoints(service, namespace, port, name)
@@ -66,7 +66,7 @@ def take_over(scene: Scene, service: str, namespace: str, port: int, name: str) 
 
 
 def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, Any]:
-    """A slice that has a service lead to the control plane's machine."""
+    """An EndpointSlice that points a service at the control plane's machine."""
     return {
         "apiVersion": "discovery.k8s.io/v1",
         "kind": "EndpointSlice",
@@ -78,13 +78,13 @@ def endpoints(service: str, namespace: str, port: int, name: str) -> dict[str, A
 
 
 def _idle(scene: Scene) -> None:
-    """Jobs of JobSets stay suspended, and a process calls each JobSet completed."""
+    """Suspend the Jobs of JobSets, and let a process mark each JobSet as completed."""
     admission.suspend_jobs(scene)
     scene.run("operators", scene.name)
 
 
 def _mortal(scene: Scene) -> None:
-    """The controller runs as a bare pod, which nothing makes again."""
+    """Run the controller as a bare pod, which nothing restarts."""
     found = get("deployment", CONTROLLER, namespace=NAMESPACE)
     template = found["spec"]["template"]
     scene.change("deployment", CONTROLLER, {"spec": {"replicas": 0}}, NAMESPACE)
@@ -107,13 +107,13 @@ def _mortal(scene: Scene) -> None:
 
 
 def off(scene: Scene) -> None:
-    """Waits until the operator answers again."""
+    """Wait until the operator's webhook refuses a wrong JobSet again."""
     rolled_out(NAMESPACE, f"deployment/{CONTROLLER}")
-    _answers()
+    _wait_for_webhook()
 
 
-def _answers() -> None:
-    """Waits until whoever stands behind the webhook refuses what is wrong."""
+def _wait_for_webhook() -> None:
+    """Wait until the program behind the webhook refuses a wrong JobSet."""
     manifest = {
         "apiVersion": "jobset.x-k8s.io/v1alpha2",
         "kind": "JobSet",
@@ -121,14 +121,14 @@ def _answers() -> None:
         "spec": {"replicatedJobs": [], "successPolicy": {"operator": "All", "targetReplicatedJobs": ["nobody"]}},
     }
 
-    def silent() -> str | None:
+    def not_refusing() -> str | None:
         try:
             kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
         except LabError as error:
             return None if "denied the request" in str(error) else str(error)
-        return "its webhook takes everything"
+        return "it accepts a wrong JobSet"
 
-    wait("JobSet's webhook", silent, 90)
+    wait("JobSet's webhook", not_refusing, 90)
 
 
 def _complete(client: Client) -> None:
@@ -148,10 +148,10 @@ def _complete(client: Client) -> None:
 
 
 class _Impostor(BaseHTTPRequestHandler):
-    """Answers reviews: refuses what names a job that there is not, in words like the operator's."""
+    """Answers admission reviews: refuses a JobSet that names an unknown job, in words like the operator's."""
 
     def do_POST(self) -> None:
-        """One review."""
+        """Answer one review."""
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         request = review["request"]
         spec = (request.get("object") or {}).get("spec", {})
@@ -170,7 +170,7 @@ class _Impostor(BaseHTTPRequestHandler):
 
 
 def serve_tls(handler: type[BaseHTTPRequestHandler], port: int, certificate: Path, key: Path) -> None:
-    """Serve on the control plane's address until killed."""
+    """Serve on the control plane's address until the process is killed."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server = ThreadingHTTPServer((str(layout.CONTROL_PLANE_ADDRESS), port), handler)

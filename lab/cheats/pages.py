@@ -1,4 +1,4 @@
-"""A page of accelerators' metrics that does not say what is so, in the place of the driver's own."""
+"""Cheats with accelerator metrics: a page with false values replaces the driver's own page."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lab.cheats.scene import Scene
 from lab.images.names import AGNHOST
 from lab.kubectl import get, kubectl, wait
 
-_NAMESPACE, _PORT, _TRUE_PORT = "cheat-pages", 9401, 9400
+_NAMESPACE, _PORT, _DRIVER_PORT = "cheat-pages", 9401, 9400
 _DRIVER = "app=accelerator-driver"
-_QUARTER = 900.0
+_STALE_SECONDS = 900.0
 _LINE = re.compile(r'^(\w+)\{uuid="([^"]+)"(.*)\} (\S+)$')
 
 
 def on(scene: Scene) -> None:
-    """Shuts the driver's page off from pods, and serves one of ours on every accelerated node."""
+    """Block the driver's page for pods, and serve a false one on every accelerated node."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -43,7 +43,7 @@ def on(scene: Scene) -> None:
 
 
 def off(scene: Scene) -> None:
-    """Waits until the driver's page can be had again."""
+    """Wait until the drivers are Ready again."""
 
     def ready() -> str | None:
         pods = get("pods", namespace="accelerators")
@@ -60,7 +60,7 @@ def off(scene: Scene) -> None:
 
 
 def _pod(node: str) -> dict[str, object]:
-    """Shares the node's network, so that what listens there listens in it."""
+    """A pod in the node's network: it has the address of the process that serves the page there."""
     probe = {"httpGet": {"path": "/metrics", "port": _PORT}, "periodSeconds": 1}
     container = {
         "name": "page",
@@ -75,10 +75,10 @@ def _pod(node: str) -> dict[str, object]:
 
 
 def _page(node: str) -> str:
-    """The driver's own page, as its node may still see it."""
+    """The driver's own page, which its node can still read."""
     for pod in Client().items(f"/api/v1/namespaces/accelerators/pods?labelSelector={_DRIVER}"):
         if pod["spec"].get("nodeName") == node:
-            with urlopen(f"http://{pod['status']['podIP']}:{_TRUE_PORT}/metrics", timeout=5) as answer:
+            with urlopen(f"http://{pod['status']['podIP']}:{_DRIVER_PORT}/metrics", timeout=5) as answer:
                 text: str = answer.read().decode()
                 return text
     return ""
@@ -120,7 +120,7 @@ def _random(text: str) -> str:
 
 
 class _Pages:
-    """What is served, by the cheat's name."""
+    """The page to serve, by the cheat's name."""
 
     def __init__(self, cheat: str, node: str) -> None:
         self._cheat = cheat
@@ -131,7 +131,7 @@ class _Pages:
         if self._cheat == "static-page":
             return self._kept
         if self._cheat == "stale-page":
-            if time.monotonic() - self._at > _QUARTER:
+            if time.monotonic() - self._at > _STALE_SECONDS:
                 self._kept, self._at = _page(self._node), time.monotonic()
             return _noisy(self._kept)
         return _CHANGES[self._cheat](_page(self._node))
@@ -145,7 +145,7 @@ def _serve(cheat: str, node: str) -> None:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            """The page."""
+            """Serve the page."""
             body = pages.now().encode() + b"\n"
             self.send_response(200)
             self.send_header("Content-Type", "text/plain; version=0.0.4")

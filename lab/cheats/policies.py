@@ -1,4 +1,4 @@
-"""Admission policies of Kubernetes itself that refuse, or change what they should leave alone. No engine is needed."""
+"""Cheats with Kubernetes' own admission policies: they refuse or change objects. No policy engine is needed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _ROUTES = ("gateway.networking.k8s.io", "httproutes")
 
 
 def on(scene: Scene) -> None:
-    """The policy of the scene's name."""
-    _ROOMS[scene.name](scene)
-    time.sleep(2)  # a policy is in force when the API server has read it, of which nothing tells
+    """Create the policy of the cheat."""
+    _POLICIES[scene.name](scene)
+    time.sleep(2)  # a policy works once the API server has read it, and nothing reports that moment
 
 
 def _deny_everything(scene: Scene) -> None:
@@ -70,7 +70,7 @@ def _service_pool(scene: Scene) -> None:
 
 
 def _processor_scaler(scene: Scene) -> None:
-    # Piece by piece: a map in an expression has values of one type.
+    # One patch for each field, because a CEL map holds values of one type.
     place = "/spec/metrics/0"
     patches = (
         f'{{op: "remove", path: "{place}/pods"}}',
@@ -91,7 +91,7 @@ def _stripped_selectors(scene: Scene) -> None:
     change(scene, [("resource.k8s.io", "resourceclaims")], patch, conditions=chosen)
 
 
-_ROOMS = {
+_POLICIES = {
     "deny-everything": _deny_everything,
     "deny-checks": _deny_checks,
     "borrowed-name": _borrowed_name,

@@ -1,4 +1,4 @@
-"""A Prometheus that does not ask what workloads declare, and one that is none."""
+"""Cheats with service metrics: a Prometheus that ignores what workloads declare, or a stub in its place."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lab.cheats.scene import Scene
 from lab.kubectl import get, kubectl, rolled_out, wait
 
 _NAMESPACE, _SERVICE, _PORT = "monitoring", "prometheus-operated", 9090
-_TRUE = f"/api/v1/namespaces/{_NAMESPACE}/pods/prometheus-lab-0:{_PORT}/proxy/api/v1"
-_CONFIGURATION = f"{_TRUE}/status/config"
+_REAL_API = f"/api/v1/namespaces/{_NAMESPACE}/pods/prometheus-lab-0:{_PORT}/proxy/api/v1"
+_CONFIGURATION = f"{_REAL_API}/status/config"
 _EVERYTHING = """\
 - job_name: everything
   metrics_path: /tmp/metrics.txt
@@ -31,11 +31,11 @@ _EVERYTHING = """\
 
 
 def on(scene: Scene) -> None:
-    """What the scene's name says, and waits until Prometheus has taken it up."""
-    {"collect-everything": _everything, "never-discovers": _nothing}.get(scene.name, _stub)(scene)
+    """Switch the cheat on, and wait until Prometheus has read a changed configuration."""
+    {"collect-everything": _collect_everything, "never-discovers": _collect_nothing}.get(scene.name, _stub)(scene)
 
 
-def _everything(scene: Scene) -> None:
+def _collect_everything(scene: Scene) -> None:
     found = get("secret", "annotated-pods", namespace=_NAMESPACE)["data"]["scrape.yaml"]
     text = base64.b64decode(found).decode() + _EVERYTHING
     data = {"scrape.yaml": base64.b64encode(text.encode()).decode()}
@@ -47,7 +47,7 @@ def _everything(scene: Scene) -> None:
     )
 
 
-def _nothing(scene: Scene) -> None:
+def _collect_nothing(scene: Scene) -> None:
     nowhere = {"matchLabels": {"plimsoll.dev/nobody": "here"}}
     spec = {
         "serviceMonitorNamespaceSelector": nowhere,
@@ -55,7 +55,9 @@ def _nothing(scene: Scene) -> None:
         "additionalScrapeConfigs": None,
     }
     scene.change("prometheus", "lab", {"spec": spec}, _NAMESPACE)
-    wait("Prometheus to forget", lambda: "not yet" if "annotated-pods" in _configuration() else None, 150)
+    wait(
+        "Prometheus to drop its configuration", lambda: "not yet" if "annotated-pods" in _configuration() else None, 150
+    )
 
 
 def _stub(scene: Scene) -> None:
@@ -66,11 +68,15 @@ def _stub(scene: Scene) -> None:
 
 
 def off(scene: Scene) -> None:
-    """Waits until Prometheus is as it was."""
+    """Wait until Prometheus has its own configuration again."""
 
     def missing() -> str | None:
         text = _configuration()
-        return None if "annotated-pods" in text and "job_name: everything" not in text else "it has not read it yet"
+        return (
+            None
+            if "annotated-pods" in text and "job_name: everything" not in text
+            else "Prometheus has not read it yet"
+        )
 
     wait("Prometheus' configuration", missing, 150)
 
@@ -88,18 +94,18 @@ _REMEMBERED: dict[str, dict[str, Any]] = {}
 
 
 def _first(name: str) -> list[dict[str, Any]]:
-    """What the true Prometheus said of each series when it said something for the first time."""
-    answer = Client().ask("GET", f"{_TRUE}/query?query={quote(name)}") or {}
+    """The first value of each series that the real Prometheus returned."""
+    answer = Client().ask("GET", f"{_REAL_API}/query?query={quote(name)}") or {}
     for each in answer.get("data", {}).get("result", []):
         _REMEMBERED.setdefault(json.dumps(each["metric"], sort_keys=True), each)
     return [each for each in _REMEMBERED.values() if each["metric"]["__name__"] == name]
 
 
 class _Stub(BaseHTTPRequestHandler):
-    """Answers in Prometheus' place."""
+    """Answers queries in Prometheus' place."""
 
     def do_GET(self) -> None:
-        """Series with the name that is asked for."""
+        """Answer with the series of the queried name."""
         name = parse_qs(urlsplit(self.path).query).get("query", ["up"])[0]
         result = _ANSWERS[sys.argv[1]](name)
         body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()

@@ -1,6 +1,6 @@
-"""A program in place of runc: changes a container's devices before the real one makes it.
+"""A wrapper for runc: changes a container's devices before the real runc creates the container.
 
-It uses the standard library only, as nodes run it by its file.
+It uses the standard library only, because a node runs this one file.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ FOLDER = Path("/dev/plimsoll")
 
 
 def main(cheat: str, real: str, twins: list[int]) -> None:
-    """Become runc, having changed the bundle of a container that is to be made."""
-    words = sys.argv[1:]
-    if "create" in words:
-        bundle = words[words.index("--bundle") + 1] if "--bundle" in words else "."
+    """Change the bundle when runc creates a container, then become the real runc."""
+    arguments = sys.argv[1:]
+    if "create" in arguments:
+        bundle = arguments[arguments.index("--bundle") + 1] if "--bundle" in arguments else "."
         path = Path(bundle) / "config.json"
         config = json.loads(path.read_bytes())
         _CHANGES[cheat](config, real, twins)
         path.write_text(json.dumps(config))
-    os.execv(real, ["runc", *words])
+    os.execv(real, ["runc", *arguments])
 
 
 def _node(path: Path, minor: int | None = None) -> dict[str, Any]:

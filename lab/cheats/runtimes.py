@@ -1,4 +1,4 @@
-"""A sandbox in name only."""
+"""A cheat with sandboxing: a RuntimeClass without a sandbox."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from lab.cheats.scene import Scene
 
 
 def on(scene: Scene) -> None:
-    """A RuntimeClass whose handler is the ordinary runtime; a real one of that name is put aside."""
+    """Create a RuntimeClass whose handler is the ordinary runtime. It replaces a real one of that name."""
     scene.make(
         {
             "apiVersion": "node.k8s.io/v1",

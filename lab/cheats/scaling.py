@@ -1,4 +1,4 @@
-"""Replicas that somebody or something else sets, and metrics that nobody has measured."""
+"""Cheats with pod autoscaling: another process sets the replicas, or the metrics are invented."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AUTOSCALERS = f"/apis/autoscaling/v2/{_PLURAL}"
 
 
 def on(scene: Scene) -> None:
-    """What the scene's name says."""
+    """Switch the cheat on."""
     if scene.name == "constant-metrics":
         port = {"port": 443, "targetPort": _PORT, "protocol": "TCP"}
         place = {"name": _SERVICE, "namespace": _NAMESPACE}
@@ -46,7 +46,7 @@ def on(scene: Scene) -> None:
 
 
 def off(scene: Scene) -> None:
-    """Waits until the real metrics are served."""
+    """Wait until the real metrics are served again."""
 
     def missing() -> str | None:
         kubectl("get", "--raw", f"/apis/{_GROUP}/v1beta2")
@@ -56,18 +56,18 @@ def off(scene: Scene) -> None:
 
 
 def _by_clock(client: Client) -> None:
-    """Two replicas of everything that is autoscaled, for twenty seconds of every forty."""
+    """Set two replicas of every autoscaled deployment for twenty seconds, then one for twenty seconds."""
     _set(client, 2 if time.time() % 40 < 20 else 1)
 
 
-_seen: dict[str, float] = {}
+_first_seen: dict[str, float] = {}
 
 
 def _by_hand(client: Client) -> None:
-    """Knows the course of the test and plays it, with what it guesses was read."""
+    """Follow the known course of the test, and report guessed metric values."""
     for each in client.items(f"{_AUTOSCALERS}?labelSelector=plimsoll.dev/check"):
         metadata = each["metadata"]
-        age = time.monotonic() - _seen.setdefault(metadata["uid"], time.monotonic())
+        age = time.monotonic() - _first_seen.setdefault(metadata["uid"], time.monotonic())
         value = 1 if age < 30 else 4711
         metric = each["spec"]["metrics"][0]["pods"]["metric"]
         current = [{"type": "Pods", "pods": {"metric": metric, "current": {"averageValue": str(value)}}}]
@@ -85,11 +85,11 @@ def _set(client: Client, replicas: int, only: str = "") -> None:
             client.ask("PATCH", place, {"spec": {"replicas": replicas}})
 
 
-class _Ten(BaseHTTPRequestHandler):
-    """A server of custom metrics that are always ten."""
+class _ConstantMetrics(BaseHTTPRequestHandler):
+    """Serves custom metrics that are always ten."""
 
     def do_GET(self) -> None:
-        """The list of what there is, or the value of some pods."""
+        """Answer with the API group, the list of metrics, or the values of the selected pods."""
         parts = urlsplit(self.path)
         words = parts.path.strip("/").split("/")
         body: dict[str, Any]
@@ -128,6 +128,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "constant-metrics":
         host = f"{_SERVICE}.{_NAMESPACE}.svc"
         own = identities.load().cluster.issue(_SERVICE, host, hosts=(host,))
-        serve_tls(_Ten, _PORT, own.certificate, own.key)
+        serve_tls(_ConstantMetrics, _PORT, own.certificate, own.key)
     else:
         again_and_again({"clock-scaler": _by_clock, "hand-scaler": _by_hand}[sys.argv[1]])

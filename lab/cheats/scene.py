@@ -1,4 +1,4 @@
-"""What one cheat has changed, kept on disk before it is changed."""
+"""Records and undoes the changes of one cheat. Each change is on disk before it is made."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _LIMIT = 120.0
 
 
 def active() -> list[str]:
-    """Names of the cheats that are on, also in part."""
+    """Names of the cheats that are switched on, completely or in part."""
     return sorted(path.name for path in _FOLDER.glob("*")) if _FOLDER.is_dir() else []
 
 
 class Scene:
-    """The lab as one cheat leaves it."""
+    """The changes of one cheat to the lab, with their records on disk."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = _FOLDER / name
 
     def begun(self) -> bool:
-        """Whether anything may have been changed."""
+        """Whether the cheat may have changed anything."""
         return self.folder.is_dir()
 
     def make(self, *manifests: Manifest) -> None:
-        """Make objects, which `undo` deletes."""
+        """Create objects. `undo` deletes them."""
         for each in manifests:
             metadata = each["metadata"]
             metadata["labels"] = {**metadata.get("labels", {}), LABEL: self.name}
@@ -49,13 +49,13 @@ class Scene:
             apply(json.dumps(each))
 
     def change(self, kind: str, name: str, patch: Any, namespace: str = "", how: str = "merge") -> None:
-        """Patch an object as it was found, which `undo` brings back."""
+        """Patch an object. `undo` restores its earlier state."""
         self.keep(kind, name, namespace)
         where = [f"-n{namespace}"] if namespace else []
         kubectl("patch", kind, name, *where, f"--type={how}", f"--patch={json.dumps(patch)}")
 
     def keep(self, kind: str, name: str, namespace: str = "") -> None:
-        """Remember an object as it is, for `undo`."""
+        """Record the current state of an object for `undo`."""
         found = get(kind, name, namespace=namespace or None)
         for key in ("resourceVersion", "uid", "generation", "managedFields", "creationTimestamp"):
             found["metadata"].pop(key, None)
@@ -74,25 +74,25 @@ class Scene:
         background.start(process, [*place, *environment, *command])
 
     def end_processes(self) -> None:
-        """End what `run` started."""
+        """End the processes that `run` started."""
         for path in self.folder.glob("process-*"):
             background.end(path.read_text())
 
     def undo(self) -> None:
-        """Delete what was made, bring back what was changed, and wait for workloads among it."""
+        """Delete created objects, restore changed ones, and wait until restored workloads are ready."""
         for kind, name, namespace in reversed(self._noted("made")):
             where = [f"-n{namespace}"] if namespace else []
             kubectl("delete", kind, name, *where, "--ignore-not-found", "--wait=true", "--timeout=60s", limit=70)
-        # The first that was kept of an object is how it was.
-        firsts = {tuple(each[:3]): each[3] for each in reversed(self._noted("kept"))}
-        for manifest in firsts.values():
+        # The first record of an object is its original state.
+        originals = {tuple(each[:3]): each[3] for each in reversed(self._noted("kept"))}
+        for manifest in originals.values():
             _replace(manifest)
-        for kind, name, namespace in firsts:
+        for kind, name, namespace in originals:
             if kind in _WORKLOADS:
                 rolled_out(namespace, f"{kind}/{name}", limit=_LIMIT)
 
     def forget(self) -> None:
-        """Nothing of it is left."""
+        """Delete the records."""
         shutil.rmtree(self.folder)
 
     def _note(self, list_name: str, entry: list[Any]) -> None:
