@@ -8,19 +8,19 @@ import pytest
 
 from plimsoll.signing.keys import KeyRing
 from tests.capabilities.bundled import bundle_of
-from tests.submission.made import template
+from tests.submission.questionnaires import template
 
 from .conftest import Plimsoll, answer
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """A bundle signed by the key that the command has."""
+    """A bundle signed with the key that the command uses."""
     (tmp_path / "template.yaml").write_text(template("1.37"))
     return bundle_of(tmp_path / "bundle", KeyRing(tmp_path / ".config" / "plimsoll" / "keys"))
 
 
-def test_a_submission_is_written_and_told_by_requirement(tmp_path: Path, plimsoll: Plimsoll, bundle: Path) -> None:
+def test_a_submission_is_written_and_printed_by_requirement(tmp_path: Path, plimsoll: Plimsoll, bundle: Path) -> None:
     options = ("--bundle=bundle", "--template=template.yaml", "--output=v1.37/acme", "--set=vendorName=Acme Inc.")
     ended = plimsoll("submit", *options)
     assert ended.returncode == 0
@@ -31,32 +31,30 @@ def test_a_submission_is_written_and_told_by_requirement(tmp_path: Path, plimsol
     assert plimsoll("verify", "v1.37/acme/bundle").returncode == 0
 
 
-def test_json_has_answers_what_is_left_and_the_directory(plimsoll: Plimsoll, bundle: Path) -> None:
-    told = answer(plimsoll("submit", "--bundle=bundle", "--template=template.yaml", "--output=out", "--json"))
-    assert told["output"] == "out"
-    assert {each["status"] for each in told["answers"] if each["level"] == "MUST"} == {"Implemented"}
-    assert {each["rule"] for each in told["to_supply"]} == {"placeholder"}
+def test_json_has_the_answers_what_to_supply_and_the_directory(plimsoll: Plimsoll, bundle: Path) -> None:
+    result = answer(plimsoll("submit", "--bundle=bundle", "--template=template.yaml", "--output=out", "--json"))
+    assert result["output"] == "out"
+    assert {each["status"] for each in result["answers"] if each["level"] == "MUST"} == {"Implemented"}
+    assert {each["rule"] for each in result["to_supply"]} == {"placeholder"}
 
 
-def test_without_a_template_it_is_said_where_there_is_one(tmp_path: Path, plimsoll: Plimsoll, bundle: Path) -> None:
+def test_a_missing_template_is_an_error_with_its_address(tmp_path: Path, plimsoll: Plimsoll, bundle: Path) -> None:
     ended = plimsoll("submit", "--bundle=bundle", "--output=out")
     assert ended.returncode == 2
     assert "docs/AIConformance-1.37.yaml" in ended.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_a_template_that_cannot_be_fetched_is_told_with_its_address(
-    tmp_path: Path, plimsoll: Plimsoll, bundle: Path
-) -> None:
-    # A proxy on a closed port: there is no way out, wherever this runs.
+def test_a_failed_download_is_an_error_with_the_address(tmp_path: Path, plimsoll: Plimsoll, bundle: Path) -> None:
+    # A proxy on a closed port blocks every download, on any machine.
     ended = plimsoll("submit", "--bundle=bundle", "--download", "--output=out", https_proxy="http://127.0.0.1:9")
     assert ended.returncode == 1
-    assert "the template of 1.37 could not be fetched" in ended.stderr
-    assert "name it with --template" in ended.stderr
+    assert "the template of 1.37 could not be downloaded" in ended.stderr
+    assert "name the file with --template" in ended.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_an_altered_bundle_ends_with_1(plimsoll: Plimsoll, bundle: Path) -> None:
+def test_an_altered_bundle_has_exit_status_1(plimsoll: Plimsoll, bundle: Path) -> None:
     (bundle / "inventory.jsonl").write_bytes((bundle / "inventory.jsonl").read_bytes() + b"\n")
     ended = plimsoll("submit", "--bundle=bundle", "--template=template.yaml", "--output=out")
     assert ended.returncode == 1

@@ -1,1 +1,1 @@
-"""The official questionnaire: read, judged by its rules, and filled in from a bundle."""
+"""The official conformance questionnaire: reads it, lints it, and fills it in from an evidence bundle."""

@@ -1,4 +1,7 @@
-"""What a bundle lets one answer: a status for what was shown, and a reason why the rest is left blank. Pure."""
+"""Derives the answer to each requirement from an evidence bundle. Pure.
+
+A requirement that the bundle shows gets a status. Any other stays blank, with the reason.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,18 @@ from plimsoll.capabilities.checking import PROBES, Judged
 from plimsoll.capabilities.requirements import MUST, REQUIREMENTS
 from plimsoll.evidence.timeline import namespaces, span
 from plimsoll.evidence.verdict import Outcome
-from plimsoll.submission.artifacts import TESTS, Artifact, Result
-from plimsoll.submission.expected import MAY_NOT_APPLY
+from plimsoll.submission.artifacts import OFFICIAL_TESTS, Artifact, SuiteResult
+from plimsoll.submission.version_requirements import MUSTS_THAT_ACCEPT_NA
 
-BUNDLE, PAGES = "bundle", "evidence"
+BUNDLE_DIRECTORY, PAGES_DIRECTORY = "bundle", "evidence"
 _TIME = "%Y-%m-%d %H:%M:%S"
 
 
-class Answer(Struct, frozen=True, kw_only=True):
-    """One requirement's answer. A blank `status` has the reason in `why`."""
+class RequirementAnswer(Struct, frozen=True, kw_only=True):
+    """The answer to one requirement. When `status` is blank, `why` says the reason.
+
+    `evidence` holds paths relative to the submission's directory.
+    """
 
     requirement: str
     level: str
@@ -29,49 +35,50 @@ class Answer(Struct, frozen=True, kw_only=True):
     why: str = ""
 
     @property
-    def open(self) -> bool:
-        """Whether a MUST is left without an answer."""
+    def is_unanswered_must(self) -> bool:
+        """Whether this is a MUST without a status."""
         return self.level == MUST and not self.status
 
 
-def answers(bundle: Bundle, official: Mapping[str, Artifact]) -> list[Answer]:
-    """An answer for every requirement of the bundle's profile. `official` are the suite's artefacts by file name."""
-    return [_answer(bundle, each, official) for each in bundle.judged]
+def answer_requirements(bundle: Bundle, artifacts: Mapping[str, Artifact]) -> list[RequirementAnswer]:
+    """Answer every requirement of the bundle's profile. `artifacts` are the official suite's, by file name."""
+    return [_answer(bundle, each, artifacts) for each in bundle.judged]
 
 
-def _answer(bundle: Bundle, judged: Judged, official: Mapping[str, Artifact]) -> Answer:
+def _answer(bundle: Bundle, judged: Judged, artifacts: Mapping[str, Artifact]) -> RequirementAnswer:
     name, verdict = judged.requirement, judged.verdict
-    theirs = {file: found.of(TESTS[name]) for file, found in official.items()} if name in TESTS else {}
-    failed = [file for file, result in theirs.items() if result is Result.FAILED]
+    test = OFFICIAL_TESTS.get(name, "")
+    suite_results = {file: found.result_of(test) for file, found in artifacts.items()} if test else {}
+    failed = [file for file, result in suite_results.items() if result is SuiteResult.FAILED]
     if failed and verdict.outcome in (Outcome.PASS, Outcome.NOT_APPLICABLE):
-        why = f"plimsoll: {verdict.outcome.value}, but the official suite's {TESTS[name]} failed ({failed[0]})"
-        return Answer(requirement=name, level=judged.level, why=why)
-    may = judged.level != MUST or name in MAY_NOT_APPLY
-    if verdict.outcome is Outcome.PASS or (verdict.outcome is Outcome.NOT_APPLICABLE and may):
-        passed = [file for file, result in theirs.items() if result is Result.PASSED]
-        own = (f"{PAGES}/{name}.md", f"{BUNDLE}/{PROBES}/{name}.jsonl")
-        return Answer(
+        why = f"plimsoll: {verdict.outcome.value}, but {test} of the official suite failed ({failed[0]})"
+        return RequirementAnswer(requirement=name, level=judged.level, why=why)
+    accepts_na = judged.level != MUST or name in MUSTS_THAT_ACCEPT_NA
+    if verdict.outcome is Outcome.PASS or (verdict.outcome is Outcome.NOT_APPLICABLE and accepts_na):
+        passed = [file for file, result in suite_results.items() if result is SuiteResult.PASSED]
+        own = (f"{PAGES_DIRECTORY}/{name}.md", f"{BUNDLE_DIRECTORY}/{PROBES}/{name}.jsonl")
+        return RequirementAnswer(
             requirement=name,
             level=judged.level,
             status="Implemented" if verdict.outcome is Outcome.PASS else "N/A",
-            evidence=(*own, *(f"{file}#{TESTS[name]}" for file in passed)),
-            notes="\n".join(_notes(bundle, judged, theirs)),
+            evidence=(*own, *(f"{file}#{test}" for file in passed)),
+            notes="\n".join(_notes(bundle, judged, suite_results)),
         )
-    return Answer(requirement=name, level=judged.level, why=_why(judged, may))
+    return RequirementAnswer(requirement=name, level=judged.level, why=_why_blank(judged, accepts_na))
 
 
-def _why(judged: Judged, may_not_apply: bool) -> str:
+def _why_blank(judged: Judged, accepts_na: bool) -> str:
     verdict = judged.verdict
     parts = [f"plimsoll: {verdict.outcome.value}"]
     parts += [part for part in (verdict.figure, verdict.cause) if part]
-    if verdict.outcome is Outcome.NOT_APPLICABLE and not may_not_apply:
-        parts.append("the official validator does not take N/A for this MUST")
+    if verdict.outcome is Outcome.NOT_APPLICABLE and not accepts_na:
+        parts.append("the official validator does not accept N/A for this MUST")
     if verdict.remedy:
         parts.append(f"remedy: {verdict.remedy}")
     return "; ".join(parts)
 
 
-def _notes(bundle: Bundle, judged: Judged, theirs: Mapping[str, Result]) -> list[str]:
+def _notes(bundle: Bundle, judged: Judged, suite_results: Mapping[str, SuiteResult]) -> list[str]:
     name, verdict, record = judged.requirement, judged.verdict, bundle.records[judged.requirement]
     if verdict.outcome is Outcome.PASS:
         lines = [f"Shown by behaviour ({REQUIREMENTS[name].summary}): {verdict.figure}."]
@@ -82,15 +89,18 @@ def _notes(bundle: Bundle, judged: Judged, theirs: Mapping[str, Result]) -> list
     where = f", namespace {', '.join(namespaces(record))}" if namespaces(record) else ""
     lines.append(f"{bundle.said('tool')} on Kubernetes {bundle.said('version')}, {when}{where}.")
     lines.append(
-        f"Record: {BUNDLE}/{PROBES}/{name}.jsonl, {len(record)} observations with times; "
-        f"`plimsoll verify {BUNDLE}` judges them again."
+        f"Record: {BUNDLE_DIRECTORY}/{PROBES}/{name}.jsonl, {len(record)} observations with times; "
+        f"`plimsoll verify {BUNDLE_DIRECTORY}` judges them again."
     )
-    if theirs:
-        said = ", ".join(f"{file}: {result.value}" for file, result in theirs.items())
-        lines.append(f"The official suite's own {TESTS[name]}, in its untouched files: {said}.")
+    if suite_results:
+        results = ", ".join(f"{file}: {result.value}" for file, result in suite_results.items())
+        lines.append(f"Results of {OFFICIAL_TESTS[name]} in the official suite's unchanged files: {results}.")
     return lines
 
 
-def status_of(found: Sequence[Answer], refused: Mapping[str, str]) -> int:
-    """The exit status: 3 when a MUST is left open or an official artefact was not taken in."""
-    return 3 if refused or any(each.open for each in found) else 0
+def exit_status(answers: Sequence[RequirementAnswer], refused: Mapping[str, str]) -> int:
+    """The exit status of `plimsoll submit`.
+
+    It is 3 when a MUST has no answer or an official artefact was refused, else 0.
+    """
+    return 3 if refused or any(each.is_unanswered_must for each in answers) else 0

@@ -1,4 +1,4 @@
-"""What a rule has to say about one place of a questionnaire."""
+"""A lint finding: what a rule reports about one place of a questionnaire."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from plimsoll.application.places import Place
 
 
 class Severity(StrEnum):
-    """`error`: the official validator would refuse it. `warning`: a reviewer would ask. `note`: good to know."""
+    """`error`: the official validator refuses it. `warning`: a reviewer is likely to ask. `note`: advice."""
 
     ERROR = "error"
     WARNING = "warning"
     NOTE = "note"
 
 
-class Finding(Struct, frozen=True, kw_only=True):
-    """One finding: where, by which rule, how bad, why, and what to do."""
+class LintFinding(Struct, frozen=True, kw_only=True):
+    """One finding as users see it. `why` says what is wrong, `fix` what to do; line and column start at 1."""
 
     file: str
     line: int
@@ -31,12 +31,15 @@ class Finding(Struct, frozen=True, kw_only=True):
 
     @property
     def order(self) -> tuple[str, int, int, str]:
-        """By place, as one reads a file."""
+        """Sort key: file, line, column, then rule."""
         return self.file, self.line, self.column, self.rule
 
 
-class Hit(Struct, frozen=True, kw_only=True):
-    """What a rule's function gives: the table adds the rule's name, and its severity unless this has its own."""
+class RuleMatch(Struct, frozen=True, kw_only=True):
+    """What a rule's function yields. The linter makes a `LintFinding` of it.
+
+    The linter adds the rule's id. `severity` is None for the rule's own severity.
+    """
 
     place: Place
     why: str

@@ -1,6 +1,6 @@
-"""A questionnaire (`PRODUCT.yaml` or its template) as values with places, as far as it can be read at all.
+"""A questionnaire (`PRODUCT.yaml` or its template) as values with their places in the file.
 
-What is of the wrong type is kept as `Odd`, so that one mistake does not hide the others.
+A value of the wrong type is kept as `NonText`, so that one mistake does not hide the others.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -16,7 +16,10 @@ from plimsoll.application.documents import Reader, composed, file_text
 from plimsoll.application.places import Keys, Place, Places, shown
 from plimsoll.errors import FileError
 
-METADATA = (
+if TYPE_CHECKING:
+    from yaml import CSafeLoader, Node, SafeLoader, ScalarNode
+
+METADATA_FIELDS = (
     "kubernetesVersion",
     "platformName",
     "platformVersion",
@@ -29,29 +32,33 @@ METADATA = (
     "contactEmailAddress",
     "k8sConformanceUrl",
 )
-OPTIONAL = frozenset({"repoUrl"})
-TEXTS = ("id", "description", "level", "status", "notes")
+OPTIONAL_FIELDS = frozenset({"repoUrl"})
+TEXT_FIELDS = ("id", "description", "level", "status", "notes")
 _VERSION = re.compile(r"v?(\d+\.\d+)(?:[.+-].*)?")
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d*)?[eE][-+]?\d+|0o[0-7]+")
-_PLACED = re.compile(r"v(\d+\.\d+)")
+_VERSION_DIRECTORY = re.compile(r"v(\d+\.\d+)")
 
 
-class Odd(Struct, frozen=True, kw_only=True):
-    """A value that is no text where one belongs: `kind` says what it is, `text` how it is written."""
+class NonText(Struct, frozen=True, kw_only=True):
+    """A scalar that is not a text. `kind` names its type (`number`, `date` …), `text` is its spelling in the file."""
 
     kind: str
     text: str = ""
 
 
-class Evidence(Struct, frozen=True, kw_only=True):
-    """One item of an evidence list that is a text, with where it stands."""
+class EvidenceItem(Struct, frozen=True, kw_only=True):
+    """One scalar of an evidence list, with its path in the document."""
 
     text: str
     path: Keys
 
 
-class Entry(Struct, frozen=True, kw_only=True):
-    """One requirement as it is answered. Texts are empty where they are missing or of the wrong type."""
+class QuestionnaireEntry(Struct, frozen=True, kw_only=True):
+    """One requirement with its answer. A text that is missing or of the wrong type is empty.
+
+    `keys` are the keys of the mapping. `has_malformed_evidence` says that `evidence` leaves something out: the value
+    is not a list, or an item is not a scalar.
+    """
 
     path: Keys
     category: str
@@ -60,179 +67,184 @@ class Entry(Struct, frozen=True, kw_only=True):
     level: str = ""
     status: str = ""
     notes: str = ""
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[EvidenceItem, ...] = ()
+    has_malformed_evidence: bool = False
     keys: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """Name of the entry in messages: its id, or its position when it has none."""
         return self.id or f"entry {int(self.path[-1]) + 1} of {self.category}"
 
     @property
-    def links(self) -> tuple[Evidence, ...]:
-        """Evidence that says anything."""
+    def citations(self) -> tuple[EvidenceItem, ...]:
+        """Evidence items that are not blank."""
         return tuple(each for each in self.evidence if each.text.strip())
 
     @property
-    def claimed(self) -> bool:
-        """Whether it is said to be there, whole or in part."""
+    def is_claimed(self) -> bool:
+        """Whether the status claims the requirement, in full or in part."""
         return self.status.strip().lower() in ("implemented", "partially implemented")
 
 
-class Repeated(Struct, frozen=True, kw_only=True):
-    """A key that stands twice in one mapping."""
+class RepeatedKey(Struct, frozen=True, kw_only=True):
+    """A key that appears twice in one mapping; `place` is the second appearance, `first` the first one."""
 
     path: Keys
     place: Place
     first: Place
 
     @property
-    def refused(self) -> bool:
-        """Whether the official validator reads that mapping at all."""
+    def is_refused(self) -> bool:
+        """Whether the official validator decodes that mapping, and so refuses the repeated key."""
         return len(self.path) == 1 or self.path[0] in ("metadata", "spec")
 
 
 class Questionnaire(Struct, frozen=True, kw_only=True):
-    """One file. `metadata` is by official names, `found` has the keys under which they stand."""
+    """One file. `metadata` has the official field names, `metadata_paths` the paths that the file spells.
+
+    `file` is the path as messages show it. `second_document` is where another YAML document begins, if any.
+    """
 
     file: str
     path: Path
     text: str
-    root: dict[str, Any]
+    root: dict[str, object]
     places: Places
-    metadata: dict[str, Any]
-    found: dict[str, Keys]
-    entries: tuple[Entry, ...]
-    repeated: tuple[Repeated, ...] = ()
-    following: Place | None = None
+    metadata: dict[str, object]
+    metadata_paths: dict[str, Keys]
+    entries: tuple[QuestionnaireEntry, ...]
+    repeated: tuple[RepeatedKey, ...] = ()
+    second_document: Place | None = None
 
     @property
-    def placed(self) -> str:
-        """The version of the directory that it stands in (`v1.36/product/PRODUCT.yaml`), or nothing."""
-        above = (_PLACED.fullmatch(each.name) for each in self.path.absolute().parents[1:4])
+    def directory_version(self) -> str:
+        """The version of the file's directory (`v1.36/product/PRODUCT.yaml`), or an empty string."""
+        above = (_VERSION_DIRECTORY.fullmatch(each.name) for each in self.path.absolute().parents[1:4])
         return next((found[1] for found in above if found), "")
 
     @property
-    def product(self) -> str:
-        """The product's directory, where the file stands in its place."""
-        return self.path.absolute().parent.name if self.placed else ""
+    def product_directory(self) -> str:
+        """Name of the product's directory, or an empty string outside `vX.Y/PRODUCT`."""
+        return self.path.absolute().parent.name if self.directory_version else ""
 
     @property
-    def stated(self) -> str:
-        """The version that its metadata states, as `1.36`, or nothing."""
-        found = _VERSION.fullmatch(self.said("kubernetesVersion").strip())
+    def stated_version(self) -> str:
+        """The version in the metadata, as `1.36`, or an empty string."""
+        found = _VERSION.fullmatch(self.metadata_text("kubernetesVersion").strip())
         return found[1] if found else ""
 
-    def said(self, field: str) -> str:
-        """A text of the metadata; nothing when it is missing or no text."""
+    def metadata_text(self, field: str) -> str:
+        """A metadata field, or an empty string when it is missing or not a text."""
         value = self.metadata.get(field)
         return value if isinstance(value, str) else ""
 
     def place(self, *path: str | int) -> Place:
-        """Where a value stands, or the nearest thing around it that is there."""
+        """Place of a value, or of the nearest value around it that exists."""
         while path and path not in self.places.values:
             path = path[:-1]
         return self.places.values.get(path, Place(line=1, column=1))
 
     def place_of_key(self, *path: str | int) -> Place:
-        """Where a key stands, or else its value."""
+        """Place of a key, or of its value."""
         return self.places.keys.get(path) or self.place(*path)
 
 
 def read_questionnaire(path: Path) -> Questionnaire:
-    """Read a file. Raises FileError with the place when nothing can be made of it."""
+    """Read a questionnaire. Raises FileError with the place when the file cannot be parsed."""
     file = shown(path)
     return parse_questionnaire(file_text(path, file), path, file)
 
 
 def parse_questionnaire(text: str, path: Path, file: str) -> Questionnaire:
-    """The questionnaire that a text is. Raises FileError."""
+    """Parse the text of a questionnaire; `file` is the path as messages show it. Raises FileError."""
     with composed(text, file) as document:
         if document.node is None:
             raise FileError("the file is empty", where=f"{file}:1:1", hint="start from the official template")
-        reader = _Tolerant(file, document.loader)
+        reader = _QuestionnaireReader(file, document.loader)
         root = reader.read(document.node, ())
-        following = document.following
+        second = document.following
     if not isinstance(root, dict):
         raise FileError(
-            "a questionnaire is a mapping with 'metadata' and 'spec'",
+            "a questionnaire must be a mapping with 'metadata' and 'spec'",
             where=f"{file}:1:1",
             hint="start from the official template",
         )
-    places = Places(file=file, values=reader.values, keys=reader.keys)
-    metadata, found = _metadata(root.get("metadata"))
+    metadata, paths = _metadata(root.get("metadata"))
     return Questionnaire(
         file=file,
         path=path,
         text=text,
         root=root,
-        places=places,
+        places=Places(file=file, values=reader.values, keys=reader.keys),
         metadata=metadata,
-        found=found,
+        metadata_paths=paths,
         entries=tuple(_entries(root.get("spec"))),
-        repeated=tuple(reader.twice),
-        following=Place(line=following.start_mark.line + 1, column=following.start_mark.column + 1)
-        if following is not None
-        else None,
+        repeated=tuple(reader.repeated_keys),
+        second_document=None if second is None else _place_of(second),
     )
 
 
-class _Tolerant(Reader):
-    """Reads what the official validator's YAML library would: merge keys, and repeated keys to be told of later.
+class _QuestionnaireReader(Reader):
+    """Reads a document as the official validator's YAML library does: it merges keys and collects repeated keys.
 
-    Source: gopkg.in/yaml.v3, which takes yes, no, on and off for texts.
+    Source: gopkg.in/yaml.v3, which reads yes, no, on and off as texts.
     """
 
-    most = 20_000  # a questionnaire has two hundred
+    most = 20_000  # a questionnaire has about two hundred values
 
-    def __init__(self, file: str, loader: Any) -> None:
+    def __init__(self, file: str, loader: SafeLoader | CSafeLoader) -> None:
         super().__init__(file, loader)
-        self.twice: list[Repeated] = []
+        self.repeated_keys: list[RepeatedKey] = []
 
-    def scalar(self, node: Any) -> Any:
+    def scalar(self, node: ScalarNode) -> str | NonText | None:
         kind = str(node.tag).rpartition(":")[2]
+        value = str(node.value)
         if kind == "null":
             return None
         if kind == "timestamp":
-            return Odd(kind="date", text=node.value)
-        # In plain style some things are a number to one reader and a text to the other.
-        if (kind in ("int", "float") and ":" not in node.value) or (
-            kind == "str" and not node.style and _NUMBER.fullmatch(node.value)
+            return NonText(kind="date", text=value)
+        # YAML readers disagree on some unquoted values: one reads a number, another a text.
+        if (kind in ("int", "float") and ":" not in value) or (
+            kind == "str" and not node.style and _NUMBER.fullmatch(value)
         ):
-            return Odd(kind="number", text=node.value)
-        if kind == "bool" and node.value.lower() in ("true", "false"):
-            return Odd(kind="truth value", text=node.value)
-        return node.value
+            return NonText(kind="number", text=value)
+        if kind == "bool" and value.lower() in ("true", "false"):
+            return NonText(kind="boolean", text=value)
+        return value
 
-    def merge(self, mapping: dict[str, Any], key_node: Any, value_node: Any, path: Keys) -> None:
+    def merge(self, mapping: dict[str, object], key_node: Node, value_node: Node, path: Keys) -> None:
         merged = self.read(value_node, (*path, "<<"))
         for each in merged if isinstance(merged, list) else [merged]:
             if isinstance(each, dict):
                 for key, value in each.items():
                     mapping.setdefault(key, value)
 
-    def repeated(self, path: Keys, key_node: Any, first: Place) -> None:
-        place = Place(line=key_node.start_mark.line + 1, column=key_node.start_mark.column + 1)
-        self.twice.append(Repeated(path=path, place=place, first=first))
+    def repeated(self, path: Keys, key_node: Node, first: Place) -> None:
+        self.repeated_keys.append(RepeatedKey(path=path, place=_place_of(key_node), first=first))
 
 
-def snake(name: str) -> str:
-    """The other spelling of a metadata key that the official validator takes."""
+def snake_case(name: str) -> str:
+    """The snake_case spelling of a metadata field, which the official validator accepts too."""
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
-def _metadata(section: Any) -> tuple[dict[str, Any], dict[str, Keys]]:
-    values: dict[str, Any] = {}
-    found: dict[str, Keys] = {}
+def _place_of(node: Node) -> Place:
+    return Place(line=node.start_mark.line + 1, column=node.start_mark.column + 1)
+
+
+def _metadata(section: object) -> tuple[dict[str, object], dict[str, Keys]]:
+    values: dict[str, object] = {}
+    paths: dict[str, Keys] = {}
     if isinstance(section, dict):
-        for field in METADATA:
-            for key in (field, snake(field)):
-                if key in section and field not in found:
-                    values[field], found[field] = section[key], ("metadata", key)
-    return values, found
+        for field in METADATA_FIELDS:
+            for key in (field, snake_case(field)):
+                if key in section and field not in paths:
+                    values[field], paths[field] = section[key], ("metadata", key)
+    return values, paths
 
 
-def _entries(spec: Any) -> Iterator[Entry]:
+def _entries(spec: object) -> Iterator[QuestionnaireEntry]:
     if not isinstance(spec, dict):
         return
     for category, items in spec.items():
@@ -241,17 +253,27 @@ def _entries(spec: Any) -> Iterator[Entry]:
                 yield _entry(category, ("spec", category, number), item)
 
 
-def _entry(category: str, path: Keys, item: dict[str, Any]) -> Entry:
-    texts = {key: item[key] if isinstance(item.get(key), str) else _written(item.get(key)) for key in TEXTS}
+def _entry(category: str, path: Keys, item: dict[str, object]) -> QuestionnaireEntry:
     listed = item.get("evidence")
+    items = listed if isinstance(listed, list) else []
     evidence = [
-        Evidence(text=each if isinstance(each, str) else each.text, path=(*path, "evidence", place))
-        for place, each in enumerate(listed if isinstance(listed, list) else ())
-        if isinstance(each, str | Odd)
+        EvidenceItem(text=_text(each), path=(*path, "evidence", index))
+        for index, each in enumerate(items)
+        if isinstance(each, str | NonText)
     ]
-    return Entry(path=path, category=category, evidence=tuple(evidence), keys=tuple(item), **texts)
+    is_list = isinstance(listed, list)
+    return QuestionnaireEntry(
+        path=path,
+        category=category,
+        evidence=tuple(evidence),
+        has_malformed_evidence=any(isinstance(each, dict | list) for each in items) if is_list else listed is not None,
+        keys=tuple(item),
+        **{field: _text(item.get(field)) for field in TEXT_FIELDS},
+    )
 
 
-def _written(value: Any) -> str:
-    # The validator's library turns a number into the text that stands there where a text is wanted.
-    return value.text if isinstance(value, Odd) else ""
+def _text(value: object) -> str:
+    # Where a text is wanted, the validator's library reads a number as the text that spells it.
+    if isinstance(value, NonText):
+        return value.text
+    return value if isinstance(value, str) else ""

@@ -12,87 +12,105 @@ from plimsoll.cli.options import json_option, print_json
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
-    from plimsoll.submission.filing import Filed
-    from plimsoll.submission.finding import Finding
+    from plimsoll.capabilities.bundle_reader import Bundle
+    from plimsoll.submission.finding import LintFinding
+    from plimsoll.submission.submission_directory import SuiteArtifacts, WrittenSubmission
 
-_FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+_DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
 _READ = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 @click.command("submit")
-@click.option("--bundle", required=True, type=_FOLDER, help="The evidence bundle of a check.")
-@click.option("--template", type=_READ, help="The official template of the bundle's version.")
-@click.option("--download", "fetch", is_flag=True, help="Fetch the template from where it is published.")
-@click.option("--metadata", "metadata_file", type=_READ, help="YAML with vendorName, platformName, websiteUrl …")
-@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="One metadata field; can be repeated.")
-@click.option("--artifacts", type=_FOLDER, help="Where the official suite left junit.xml, results.json, e2e.log.")
+@click.option("--bundle", required=True, type=_DIRECTORY, help="Evidence bundle of a check.")
+@click.option("--template", type=_READ, help="Official template of the bundle's version.")
+@click.option("--download", is_flag=True, help="Download the template from the programme's repository.")
+@click.option("--metadata", "metadata_file", type=_READ, help="YAML file with vendorName, platformName, websiteUrl …")
+@click.option("--set", "pairs", multiple=True, metavar="KEY=VALUE", help="One metadata field; repeatable.")
+@click.option(
+    "--artifacts",
+    "artifacts_directory",
+    type=_DIRECTORY,
+    help="Directory with junit.xml, results.json, e2e.log of the official suite.",
+)
 @click.option(
     "--output",
     required=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="A new directory, best vX.Y/PRODUCT.",
+    help="New directory to write, best vX.Y/PRODUCT.",
 )
 @json_option
 def command(
     bundle: Path,
     template: Path | None,
-    fetch: bool,
+    download: bool,
     metadata_file: Path | None,
     pairs: tuple[str, ...],
-    artifacts: Path | None,
+    artifacts_directory: Path | None,
     output: Path,
     as_json: bool,
 ) -> int:
-    """Fill the official questionnaire in from an evidence bundle: what it shows, and nothing that it does not.
+    """Fill in the official questionnaire from an evidence bundle. Only what the bundle shows is claimed.
 
-    Ends with 0 when every MUST is answered, 3 when one is left open, 1 when the bundle is not as it was signed, 2 for
-    wrong usage.
+    The exit status is 0 when every MUST has an answer, 3 when one is left open or an official artefact is refused, 1
+    when the bundle is not as it was signed, 2 for wrong usage.
     """
     from plimsoll.capabilities.bundle_reader import open_bundle
     from plimsoll.signing.keys import KeyRing
-    from plimsoll.submission.filing import read_artifacts, read_metadata, require_whole, write_submission
+    from plimsoll.submission.submission_directory import (
+        read_metadata,
+        read_suite_artifacts,
+        require_intact,
+        write_submission,
+    )
 
     opened = open_bundle(bundle, KeyRing.default())
-    require_whole(opened)
+    require_intact(opened)
     metadata = read_metadata(metadata_file, pairs)
-    official = read_artifacts(artifacts)
-    if template is None and not fetch:
-        from plimsoll.submission.official import PAGE
-
-        hint = f"save {PAGE.format(version=opened.version)} and name it with --template, or say --download"
-        raise FileError("no template is named", hint=hint)
+    artifacts = read_suite_artifacts(artifacts_directory)
     if template is not None:
-        filed = write_submission(opened, template, metadata, official, output)
+        written = write_submission(opened, template, metadata, artifacts, output)
+    elif download:
+        written = _write_with_downloaded_template(opened, metadata, artifacts, output)
     else:
-        from plimsoll.submission.official import download
+        from plimsoll.submission.template_download import PAGE_URL
 
-        with tempfile.TemporaryDirectory(prefix="plimsoll-") as folder:
-            fetched = Path(folder) / f"AIConformance-{opened.version}.yaml"
-            fetched.write_bytes(download(opened.version))
-            filed = write_submission(opened, fetched, metadata, official, output)
-    print_json(filed) if as_json else _print(filed)
-    return filed.status
+        hint = f"save {PAGE_URL.format(version=opened.version)} and name the file with --template, or add --download"
+        raise FileError("no template is named", hint=hint)
+    print_json(written) if as_json else _print(written)
+    return written.status
 
 
-def _print(filed: Filed) -> None:
-    wide = max(len(each.requirement) for each in filed.answers)
-    for each in filed.answers:
-        told = each.notes.splitlines()[0] if each.status else each.why
-        click.echo(f"{each.level:<6} {each.requirement:<{wide}}  {each.status or 'left open':<11}  {told}")
-    for name, counts in filed.artifacts.items():
-        said = ", ".join(f"{count} {word}" for word, count in counts.items())
-        click.echo(f"official {name}: {said}")
-    for name, reason in filed.refused.items():
-        click.echo(f"official {name} was not taken in: {reason}")
-    if filed.altered:
-        click.echo(f"the template's text is not the published one for: {', '.join(filed.altered)}")
-    _list("for you to supply", filed.to_supply)
-    _list("found by plimsoll lint", filed.findings)
-    click.echo(f"\nwritten: {filed.output}")
+def _write_with_downloaded_template(
+    bundle: Bundle, metadata: dict[str, str], artifacts: SuiteArtifacts, output: Path
+) -> WrittenSubmission:
+    from plimsoll.submission.submission_directory import write_submission
+    from plimsoll.submission.template_download import download_template
+
+    with tempfile.TemporaryDirectory(prefix="plimsoll-") as directory:
+        template = Path(directory) / f"AIConformance-{bundle.version}.yaml"
+        template.write_bytes(download_template(bundle.version))
+        return write_submission(bundle, template, metadata, artifacts, output)
 
 
-def _list(title: str, findings: tuple[Finding, ...]) -> None:
+def _print(written: WrittenSubmission) -> None:
+    width = max(len(each.requirement) for each in written.answers)
+    for each in written.answers:
+        detail = each.notes.splitlines()[0] if each.status else each.why
+        click.echo(f"{each.level:<6} {each.requirement:<{width}}  {each.status or 'left open':<11}  {detail}")
+    for name, counts in written.artifacts.items():
+        results = ", ".join(f"{count} {result}" for result, count in counts.items())
+        click.echo(f"official artefact {name}: {results}")
+    for name, reason in written.refused.items():
+        click.echo(f"official artefact {name} is refused: {reason}")
+    if written.altered:
+        click.echo(f"the template's description differs from the published one for: {', '.join(written.altered)}")
+    _print_findings("for you to supply", written.to_supply)
+    _print_findings("found by plimsoll lint", written.findings)
+    click.echo(f"\nwritten: {written.output}")
+
+
+def _print_findings(title: str, findings: tuple[LintFinding, ...]) -> None:
     if findings:
         click.echo(f"\n{title}:")
         for each in findings:
-            click.echo(f"  line {each.line}: {each.severity.value} {each.rule}: {each.why}; {each.fix}")
+            click.echo(f"  line {each.line}: {each.severity} {each.rule}: {each.why}; {each.fix}")

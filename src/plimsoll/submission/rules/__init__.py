@@ -1,4 +1,4 @@
-"""The rules, in one table: a new rule is a function and a line here, and a heading in docs/lint.md."""
+"""The table of lint rules. A new rule is a function, a line here, and a heading in docs/lint.md."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ from collections.abc import Callable, Iterable
 
 from msgspec import Struct
 
-from plimsoll.submission.finding import Hit, Severity
-from plimsoll.submission.rules import artifacts, evidence, links, metadata, notes, requirements, shape, status
-from plimsoll.submission.rules.context import Context
+from plimsoll.submission.finding import RuleMatch, Severity
+from plimsoll.submission.rules import artifacts, document, evidence, metadata, notes, requirements, status, urls
+from plimsoll.submission.rules.context import RuleContext
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 NOT_YAML = "not-yaml"
-"""The one rule without a function: what cannot be read is found by reading."""
+"""The only rule without a function: the linter reports it when a file cannot be read."""
 
 
 class Rule(Struct, frozen=True):
-    """A stable id, the severity that its findings have unless they say otherwise, and the function that finds."""
+    """A rule: its stable id, the default severity of its findings, and the function that yields them."""
 
     id: str
     severity: Severity
-    find: Callable[[Context], Iterable[Hit]]
+    find: Callable[[RuleContext], Iterable[RuleMatch]]
 
     @property
     def summary(self) -> str:
-        """Why there is the rule, in a sentence."""
+        """One sentence on the rule, from the function's docstring; SARIF shows it."""
         return (self.find.__doc__ or "").strip()
 
 
 RULES = (
-    Rule("duplicate-key", ERROR, shape.duplicate_key),
-    Rule("extra-document", WARNING, shape.extra_document),
-    Rule("missing-section", ERROR, shape.missing_section),
-    Rule("wrong-type", ERROR, shape.wrong_type),
-    Rule("misspelt-key", WARNING, shape.misspelt_key),
+    Rule("duplicate-key", ERROR, document.duplicate_key),
+    Rule("extra-document", WARNING, document.extra_document),
+    Rule("missing-section", ERROR, document.missing_section),
+    Rule("wrong-type", ERROR, document.wrong_type),
+    Rule("misspelt-key", WARNING, document.misspelt_key),
     Rule("missing-field", ERROR, metadata.missing_field),
     Rule("placeholder", ERROR, metadata.placeholder),
     Rule("bad-email", WARNING, metadata.bad_email),
@@ -64,11 +64,11 @@ RULES = (
     Rule("evidence-reused", WARNING, evidence.evidence_reused),
     Rule("evidence-off-topic", WARNING, evidence.evidence_off_topic),
     Rule("evidence-too-broad", NOTE, evidence.evidence_too_broad),
-    Rule("url-malformed", WARNING, links.url_malformed),
-    Rule("url-not-public", ERROR, links.url_not_public),
-    Rule("url-insecure", NOTE, links.url_insecure),
-    Rule("url-personal", WARNING, links.url_personal),
-    Rule("url-moving", NOTE, links.url_moving),
+    Rule("url-malformed", WARNING, urls.url_malformed),
+    Rule("url-not-public", ERROR, urls.url_not_public),
+    Rule("url-insecure", NOTE, urls.url_insecure),
+    Rule("url-personal", WARNING, urls.url_personal),
+    Rule("url-moving", NOTE, urls.url_moving),
     Rule("notes-contradict", WARNING, notes.notes_contradict),
     Rule("condition-not-met", WARNING, notes.condition_not_met),
     Rule("notes-copied", WARNING, notes.notes_copied),

@@ -1,139 +1,149 @@
-"""Rules of the official suite's artefacts (hybrid verification, asked for since 1.37, checked for every version)."""
+"""Rules for the official suite's artefacts. The programme asks for them since 1.37; every version is checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from plimsoll.submission.artifacts import NAMES, TESTS, Result
-from plimsoll.submission.expected import version_of
-from plimsoll.submission.finding import Hit, Severity
-from plimsoll.submission.questionnaire import Entry, Evidence
-from plimsoll.submission.rules.context import Context
+from plimsoll.submission.artifacts import ARTIFACT_NAMES, OFFICIAL_TESTS, SuiteResult
+from plimsoll.submission.finding import RuleMatch, Severity
+from plimsoll.submission.questionnaire import EvidenceItem, QuestionnaireEntry
+from plimsoll.submission.rules.context import RuleContext
 from plimsoll.submission.rules.status import IMPLEMENTED
-from plimsoll.submission.surroundings import Cited
+from plimsoll.submission.submission_files import CitedFile
+from plimsoll.submission.version_requirements import effective_version
 
-HYBRID = (1, 37)
-
-
-def artifact_unreadable(context: Context) -> Iterator[Hit]:
-    """The three names are kept for what the suite wrote."""
-    told = set()
-    for entry, each, cited in _cited(context):
-        problem = context.surroundings.unreadable.get(cited.path)
-        if problem and cited.path not in told:
-            told.add(cited.path)
-            why = f"{cited.path} is no result of the official suite: {problem}"
-            yield context.at_path(each.path, why, "cite the suite's own file, or give this one another name", entry)
+ADVISED_SINCE = (1, 37)
+RUN_AGAIN = "fix the failure and run the suite again"
 
 
-def artifact_failing(context: Context) -> Iterator[Hit]:
-    """One failed test spoils the file that is cited."""
-    told = set()
-    for entry, each, cited in _cited(context):
-        found = context.surroundings.artifacts.get(cited.path)
-        if found and found.failures and cited.path not in told:
-            why = f"{cited.path} has failed tests: {', '.join(found.failures[:5])}"
-            yield context.at_path(each.path, why, "run the suite again until it passes", entry)
-        told.add(cited.path)
-    for path, found in context.surroundings.artifacts.items():
-        if found.failures and path not in told:
-            why = f"{path} lies here uncited and has failed tests: {', '.join(found.failures[:5])}"
-            yield Hit(
-                place=context.questionnaire.place(), why=why, fix="explain or remove it", severity=Severity.WARNING
-            )
+def artifact_unreadable(context: RuleContext) -> Iterator[RuleMatch]:
+    """A file with an artefact's name must hold results of the official suite."""
+    reported = set()
+    for entry, item, file in _cited_artifacts(context):
+        problem = context.files.unreadable.get(file.path)
+        if problem and file.path not in reported:
+            reported.add(file.path)
+            why = f"{file.path} does not hold results of the official suite: {problem}"
+            fix = "cite the file that the suite wrote, or give this one another name"
+            yield context.at_path(item.path, why, fix, entry)
 
 
-def artifact_test_absent(context: Context) -> Iterator[Hit]:
-    """The test that a requirement is shown by is in the file, and passed."""
-    for entry, each, cited, test in _named(context):
-        result = context.surroundings.artifacts[cited.path].of(test)
-        if result is Result.ABSENT:
-            why = f"{cited.path} has no test {test}, by which {entry.id} would be shown"
-            yield context.at_path(each.path, why, "run that test too, or cite something else", entry)
-        elif result is Result.FAILED:
-            why = f"{test} failed in {cited.path}"
-            yield context.at_path(each.path, why, "run the suite again until it passes", entry)
+def artifact_failing(context: RuleContext) -> Iterator[RuleMatch]:
+    """An artefact must have no failed test."""
+    checked = set()
+    for entry, item, file in _cited_artifacts(context):
+        artifact = context.files.artifacts.get(file.path)
+        if artifact and artifact.failures and file.path not in checked:
+            why = f"{file.path} has failed tests: {', '.join(artifact.failures[:5])}"
+            yield context.at_path(item.path, why, RUN_AGAIN, entry)
+        checked.add(file.path)
+    for path, artifact in context.files.artifacts.items():
+        if artifact.failures and path not in checked:
+            why = f"{path} is not cited and has failed tests: {', '.join(artifact.failures[:5])}"
+            yield context.at_path((), why, "explain the failures, or remove the file", severity=Severity.WARNING)
 
 
-def artifact_test_skipped(context: Context) -> Iterator[Hit]:
-    """What was skipped was not shown."""
-    for entry, each, cited, test in _named(context):
-        if entry.status == IMPLEMENTED and context.surroundings.artifacts[cited.path].of(test) is Result.SKIPPED:
-            why = f"{entry.name} is said to be Implemented, and {test} was skipped in {cited.path}"
-            yield context.at_path(each.path, why, "give the test what it needs and run it again", entry)
+def artifact_test_absent(context: RuleContext) -> Iterator[RuleMatch]:
+    """A cited artefact must contain the requirement's test, and the test must have passed."""
+    for entry, item, file, test in _cited_tests(context):
+        result = context.files.artifacts[file.path].result_of(test)
+        if result is SuiteResult.ABSENT:
+            why = f"{file.path} does not contain {test}, the test cited for {entry.id}"
+            yield context.at_path(item.path, why, "run that test too, or cite other evidence", entry)
+        elif result is SuiteResult.FAILED:
+            yield context.at_path(item.path, f"{test} failed in {file.path}", RUN_AGAIN, entry)
 
 
-def artifact_wrong_test(context: Context) -> Iterator[Hit]:
-    """A fragment takes the place of the requirement's own test: any passing one would do."""
-    for entry, each, cited in _cited(context):
-        named = cited.fragment.partition("/")[0]
-        mine = TESTS.get(entry.id, "")
-        if named and named != mine and (mine or named in TESTS.values()):
-            why = f"#{named} is not the test of {entry.id}" + (f", which is {mine}" if mine else "")
-            yield context.at_path(each.path, why, f"write #{mine}" if mine else "remove the fragment", entry)
+def artifact_test_skipped(context: RuleContext) -> Iterator[RuleMatch]:
+    """The test of an Implemented requirement must not be skipped."""
+    for entry, item, file, test in _cited_tests(context):
+        result = context.files.artifacts[file.path].result_of(test)
+        if entry.status == IMPLEMENTED and result is SuiteResult.SKIPPED:
+            why = f"{entry.name} is Implemented, but {test} was skipped in {file.path}"
+            yield context.at_path(item.path, why, "provide what the test needs and run it again", entry)
 
 
-def artifact_disagree(context: Context) -> Iterator[Hit]:
-    """Three files of one run say the same."""
-    artifacts = context.surroundings.artifacts
-    names = {test for found in artifacts.values() for test in found.tests} | set(TESTS.values())
+def artifact_wrong_test(context: RuleContext) -> Iterator[RuleMatch]:
+    """A fragment must name the requirement's own test, because the validator accepts any test that passed."""
+    for entry, item, file in _cited_artifacts(context):
+        cited = file.fragment.partition("/")[0]
+        official = OFFICIAL_TESTS.get(entry.id, "")
+        if not cited or cited == official or (not official and cited not in OFFICIAL_TESTS.values()):
+            continue
+        if official:
+            why = f"#{cited} is not the test of {entry.id}, which is {official}"
+            yield context.at_path(item.path, why, f"write #{official}", entry)
+        else:
+            why = f"#{cited} is not a test of {entry.id}"
+            yield context.at_path(item.path, why, "remove the fragment", entry)
+
+
+def artifact_disagree(context: RuleContext) -> Iterator[RuleMatch]:
+    """All artefacts must come from one run and report the same results."""
+    artifacts = context.files.artifacts
+    names = {test for found in artifacts.values() for test in found.tests} | set(OFFICIAL_TESTS.values())
     for test in sorted(names):
-        said = {path: found.of(test) for path, found in artifacts.items()}
-        if test not in TESTS.values():
-            said = {path: result for path, result in said.items() if result is not Result.ABSENT}
-        if len(set(said.values())) > 1:
-            words = ", ".join(f"{path}: {result.value}" for path, result in said.items())
-            yield _at_first(context, f"the artefacts do not agree on {test}: {words}", "cite files of one run")
+        results = {path: found.result_of(test) for path, found in artifacts.items()}
+        if test not in OFFICIAL_TESTS.values():
+            results = {path: result for path, result in results.items() if result is not SuiteResult.ABSENT}
+        if len(set(results.values())) > 1:
+            listed = ", ".join(f"{path}: {result.value}" for path, result in results.items())
+            why = f"the artefacts report different results for {test}: {listed}"
+            yield _at_first_artifact(context, why, "cite files of one run")
             break
     for path, found in artifacts.items():
         if found.inconsistent:
-            why = f"{path} has {found.inconsistent[0]} with more than one result"
-            yield _at_first(context, why, "cite one whole run; the validator takes the later result")
+            why = f"{path} has more than one result for {found.inconsistent[0]}"
+            fix = "cite one complete run; the validator uses the later result"
+            yield _at_first_artifact(context, why, fix)
 
 
-def artifact_advised(context: Context) -> Iterator[Hit]:
-    """From 1.37 on the programme would like to see the suite's results where there is a test."""
-    version = version_of(context.questionnaire)
-    if not version or tuple(map(int, version.split("."))) < HYBRID:
+def artifact_advised(context: RuleContext) -> Iterator[RuleMatch]:
+    """From 1.37 on, a requirement with an official test should cite the suite's results."""
+    version = effective_version(context.questionnaire)
+    if not version or tuple(map(int, version.split("."))) < ADVISED_SINCE:
         return
-    with_artifact = {entry.id for entry, _, _ in _cited(context)}
+    with_artifact = {entry.id for entry, _, _ in _cited_artifacts(context)}
     without = [
         entry
         for entry in context.entries
-        if entry.id in TESTS and entry.status == IMPLEMENTED and entry.id not in with_artifact
+        if entry.id in OFFICIAL_TESTS and entry.status == IMPLEMENTED and entry.id not in with_artifact
     ]
     if without:
-        why = f"the official suite has tests for {', '.join(entry.id for entry in without)}, and no result is cited"
-        yield context.at(without[0], "evidence", why, f"run the suite and cite {', '.join(NAMES)}")
+        names = ", ".join(entry.id for entry in without)
+        why = f"no official test result is cited for {names}, which the suite tests"
+        yield context.at_field(without[0], "evidence", why, f"run the suite and cite {', '.join(ARTIFACT_NAMES)}")
 
 
-def artifact_renamed(context: Context) -> Iterator[Hit]:
-    """Under another name the validator does not read it."""
+def artifact_renamed(context: RuleContext) -> Iterator[RuleMatch]:
+    """Results of the suite must have one of the names that the validator reads."""
     for entry in context.entries:
-        for each in entry.links:
-            cited = context.surroundings.cited.get(each.text)
-            if cited and not cited.problem and cited.path in context.surroundings.logs:
-                why = f"{cited.path} looks like results of go test, which the validator reads under three names only"
-                yield context.at_path(each.path, why, f"name it {' or '.join(NAMES)} if it is the suite's", entry)
+        for item in entry.citations:
+            file = context.files.cited.get(item.text)
+            if file and not file.problem and file.path in context.files.misnamed_results:
+                why = f"{file.path} looks like results of go test, but the validator does not read this file name"
+                fix = f"rename it to {' or '.join(ARTIFACT_NAMES)} if the official suite wrote it"
+                yield context.at_path(item.path, why, fix, entry)
 
 
-def _cited(context: Context) -> Iterator[tuple[Entry, Evidence, Cited]]:
+def _cited_artifacts(context: RuleContext) -> Iterator[tuple[QuestionnaireEntry, EvidenceItem, CitedFile]]:
     for entry in context.entries:
-        for each in entry.links:
-            cited = context.surroundings.cited.get(each.text)
-            if cited and not cited.problem and cited.kind:
-                yield entry, each, cited
+        for item in entry.citations:
+            file = context.files.cited.get(item.text)
+            if file and not file.problem and file.kind:
+                yield entry, item, file
 
 
-def _named(context: Context) -> Iterator[tuple[Entry, Evidence, Cited, str]]:
-    """Readable artefacts with the test that must have passed in them."""
-    for entry, each, cited in _cited(context):
-        test = cited.fragment or TESTS.get(entry.id, "")
-        if test and cited.path in context.surroundings.artifacts:
-            yield entry, each, cited, test
+def _cited_tests(context: RuleContext) -> Iterator[tuple[QuestionnaireEntry, EvidenceItem, CitedFile, str]]:
+    """Cited artefacts that can be read, each with the test that must have passed."""
+    for entry, item, file in _cited_artifacts(context):
+        test = file.fragment or OFFICIAL_TESTS.get(entry.id, "")
+        if test and file.path in context.files.artifacts:
+            yield entry, item, file, test
 
 
-def _at_first(context: Context, why: str, fix: str) -> Hit:
-    for entry, each, _ in _cited(context):
-        return context.at_path(each.path, why, fix, entry)
-    return Hit(place=context.questionnaire.place(), why=why, fix=fix)
+def _at_first_artifact(context: RuleContext, why: str, fix: str) -> RuleMatch:
+    """A match at the first citation of an artefact, or at the document."""
+    for entry, item, _ in _cited_artifacts(context):
+        return context.at_path(item.path, why, fix, entry)
+    return context.at_path((), why, fix)

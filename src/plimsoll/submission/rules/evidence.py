@@ -1,4 +1,4 @@
-"""Rules of the evidence: that there is some, that it is there, and that it is about its requirement."""
+"""Rules for evidence: it must exist, be in reach, and concern its requirement."""
 
 from __future__ import annotations
 
@@ -6,207 +6,218 @@ import re
 from collections.abc import Iterator
 
 from plimsoll.capabilities.requirements import MUST
-from plimsoll.submission.artifacts import kind_of
-from plimsoll.submission.expected import version_of
-from plimsoll.submission.finding import Hit, Severity
-from plimsoll.submission.links import comparable, host, is_web, split, submission, words_of
-from plimsoll.submission.projects import PROJECTS, UPSTREAM, VENDORS
-from plimsoll.submission.questionnaire import Entry, Evidence
-from plimsoll.submission.rules.context import Context
-from plimsoll.submission.topics import TOPICS, is_near, others_spoken_of, related, speaks_of
+from plimsoll.submission.artifacts import artifact_kind
+from plimsoll.submission.finding import RuleMatch, Severity
+from plimsoll.submission.keywords import KEYWORDS, could_concern, may_share_evidence, mentions, unrelated_mentions
+from plimsoll.submission.questionnaire import EvidenceItem, QuestionnaireEntry
+from plimsoll.submission.rules.context import RuleContext
+from plimsoll.submission.url_owners import PROJECT_ACCOUNTS, PROJECT_SITES, VENDOR_SITES
+from plimsoll.submission.urls import host_of, is_web_url, linked_submission, normalized_url, parse_url, url_words
+from plimsoll.submission.version_requirements import effective_version
 
 MANY = 4
-"""Requirements that may cite one page without a fragment before a reader is asked to search it."""
-_WHOLE = re.compile(r"\b(?:conforman\w+|overview|readme|evidence|report|index|introduction|ai ready)\b")
-_NO_EVIDENCE = re.compile(
+"""Requirements that cite one page without a fragment, from which on the page must be searched."""
+_GENERAL_PAGE = re.compile(r"\b(?:conforman\w+|overview|readme|evidence|report|index|introduction|ai ready)\b")
+_UNSUITABLE_PAGE = re.compile(
     r"\b(?:pricing|billing|careers|privacy policy|terms of (?:service|use)|contact us|sign ?in|log ?in|sign ?up"
     r"|wikipedia|press|newsroom|persistent volumes?|storage ?class(?:es)?|storage|backups?|snapshots?|dns|cert manager"
     r"|windows)\b"
 )
+_Cited = tuple[QuestionnaireEntry, EvidenceItem]
 
 
-def no_evidence(context: Context) -> Iterator[Hit]:
-    """The validator lets an empty list pass; the programme's instructions do not."""
+def no_evidence(context: RuleContext) -> Iterator[RuleMatch]:
+    """A claimed requirement must cite evidence. The programme demands it, although the validator does not check."""
     for entry in context.entries:
-        if entry.claimed and not entry.links and not _unreadable(context, entry):
-            partly = context.level(entry) != MUST and entry.status.startswith("Partially")
-            why = f"{entry.name} is said to be {entry.status} and nothing is cited"
+        if entry.is_claimed and not entry.citations and not entry.has_malformed_evidence:
+            is_partial = context.level(entry) != MUST and entry.status.startswith("Partially")
+            why = f"{entry.name} is {entry.status}, but cites no evidence"
             fix = "cite a public page or a file that shows it on this platform"
-            yield context.at(entry, "evidence", why, fix, Severity.NOTE if partly else None)
+            yield context.at_field(entry, "evidence", why, fix, Severity.NOTE if is_partial else None)
 
 
-def _unreadable(context: Context, entry: Entry) -> bool:
-    """Whether wrong-type has already told of the evidence."""
-    section = context.questionnaire.root["spec"][entry.category][entry.path[-1]].get("evidence")
-    if not isinstance(section, list):
-        return section is not None
-    return any(isinstance(each, dict | list) for each in section)
-
-
-def blank_evidence(context: Context) -> Iterator[Hit]:
-    """An empty item shows nothing."""
+def blank_evidence(context: RuleContext) -> Iterator[RuleMatch]:
+    """An evidence item must not be empty."""
     for entry in context.entries:
-        for each in entry.evidence:
-            if not each.text:
-                yield context.at_path(each.path, "an empty item shows nothing", "remove it", entry)
+        for item in entry.evidence:
+            if not item.text:
+                yield context.at_path(item.path, "the evidence item is empty", "remove it", entry)
 
 
-def evidence_file(context: Context) -> Iterator[Hit]:
-    """What is no web address is a file beside the questionnaire, and must be there."""
-    absent: list[tuple[Entry, Evidence]] = []
-    for entry, each in _files(context):
-        if context.surroundings.cited[each.text].problem in ("missing", "empty"):
-            absent.append((entry, each))
-    if not context.questionnaire.placed and absent:
-        entry, each = absent[0]
-        plain = [pair for pair in absent if not _meant(pair[1].text)]
+def evidence_file(context: RuleContext) -> Iterator[RuleMatch]:
+    """Evidence that is not a URL must be a file beside the questionnaire."""
+    missing = [
+        (entry, item)
+        for entry, item in _cited_files(context)
+        if context.files.cited[item.text].problem in ("missing", "empty")
+    ]
+    if not context.questionnaire.directory_version:
+        # Outside vX.Y/PRODUCT a draft may lie apart from its files: one warning for all of them.
+        plain = [(entry, item) for entry, item in missing if not _likely_meaning(item.text)]
         if plain:
-            names = ", ".join(sorted({pair[1].text for pair in plain})[:5])
+            names = ", ".join(sorted({item.text for _, item in plain})[:5])
             why = f"cited files are not beside the questionnaire: {names}"
-            fix = "lint it where it is filed: vX.Y/PRODUCT/PRODUCT.yaml with its files"
+            fix = "lint the questionnaire at vX.Y/PRODUCT/PRODUCT.yaml, together with its files"
             yield context.at_path(plain[0][1].path, why, fix, plain[0][0], Severity.WARNING)
-        absent = [pair for pair in absent if _meant(pair[1].text)]
-    for entry, each in absent:
-        shown = each.text.strip()
-        why = (
-            f"'{_short(shown)}' is no web address, and no such file is there" if shown else "the item holds spaces only"
-        )
-        yield context.at_path(each.path, why, _meant(shown) or "add the file beside the questionnaire", entry)
+        missing = [(entry, item) for entry, item in missing if _likely_meaning(item.text)]
+    for entry, item in missing:
+        if text := item.text.strip():
+            why = f"'{_short(text)}' is neither a URL nor an existing file"
+            fix = _likely_meaning(text) or "add the file beside the questionnaire"
+            yield context.at_path(item.path, why, fix, entry)
+        else:
+            why = "the evidence item has only spaces"
+            yield context.at_path(item.path, why, "cite a URL or a file, or remove the item", entry)
 
 
-def _meant(text: str) -> str:
-    """What to write in place of a text that cannot be a file's name; nothing when it can be one."""
+def _likely_meaning(text: str) -> str:
+    """What to do about a text that is hardly a file name; an empty string when it can be one."""
     if found := re.search(r"https?://[^\s)>\]]+", text):
-        return f"write the address alone: {found[0]}"
+        return f"write only the URL: {found[0]}"
     if re.match(r"(?:www\.)?[\w-]+(?:\.[\w-]+)*\.(?:com|io|dev|org|net|cloud|ai)(?:/|$)", text):
         return f"did you mean https://{text}?"
     if len(text.split()) > 3:
-        return "cite an address or a file, and put words into the notes"
+        return "cite a URL or a file, and move the words to the notes"
     return ""
 
 
-def evidence_outside(context: Context) -> Iterator[Hit]:
-    """Evidence lives in the product's own directory."""
-    for entry, each in _files(context):
-        if context.surroundings.cited[each.text].problem == "outside":
-            why = f"'{_short(each.text)}' leads out of the product's directory"
-            yield context.at_path(each.path, why, "put the file beside the questionnaire", entry)
+def evidence_outside(context: RuleContext) -> Iterator[RuleMatch]:
+    """Evidence files must be in the product's own directory."""
+    for entry, item in _cited_files(context):
+        if context.files.cited[item.text].problem == "outside":
+            why = f"'{_short(item.text)}' is outside the product's directory"
+            yield context.at_path(item.path, why, "put the file beside the questionnaire", entry)
 
 
-def evidence_other_submission(context: Context) -> Iterator[Hit]:
-    """A link into the programme's repository leads to this very submission."""
-    questionnaire, version = context.questionnaire, version_of(context.questionnaire)
+def evidence_other_submission(context: RuleContext) -> Iterator[RuleMatch]:
+    """A link into the programme's repository must lead to this submission."""
+    version, own_product = effective_version(context.questionnaire), context.questionnaire.product_directory
+    fix = "put the file into this submission and cite it by its name"
     for entry in context.entries:
-        for each in entry.links:
-            found = submission(each.text)
-            if found is None:
+        for item in entry.citations:
+            linked = linked_submission(item.text)
+            if linked is None:
                 continue
-            owner, linked, product = found
-            fix = "put the file into this submission and cite it by its name"
-            if owner.lower() != "cncf":
-                yield context.at_path(each.path, f"the link leads to a fork, of {owner}, which may go away", fix, entry)
-            elif linked and version and linked != version:
-                yield context.at_path(each.path, f"the link leads to the submission for v{linked}", fix, entry)
-            elif product and questionnaire.product and product != questionnaire.product:
-                yield context.at_path(each.path, f"the link leads to another submission, '{product}'", fix, entry)
+            if linked.owner.lower() != "cncf":
+                why = f"the link leads to the fork of {linked.owner}, which can disappear"
+                yield context.at_path(item.path, why, fix, entry)
+            elif linked.version and version and linked.version != version:
+                why = f"the link leads to the submission for v{linked.version}"
+                yield context.at_path(item.path, why, fix, entry)
+            elif linked.product and own_product and linked.product != own_product:
+                why = f"the link leads to the submission of another product, '{linked.product}'"
+                yield context.at_path(item.path, why, fix, entry)
 
 
-def evidence_reused(context: Context) -> Iterator[Hit]:
-    """One page seldom shows two unrelated things."""
-    groups: dict[frozenset[str], list[Entry]] = {}
+def evidence_reused(context: RuleContext) -> Iterator[RuleMatch]:
+    """Unrelated requirements should not cite exactly the same evidence."""
+    groups: dict[frozenset[str], list[QuestionnaireEntry]] = {}
     for entry in context.entries:
-        cited = frozenset(comparable(each.text) for each in _own(entry))
-        if entry.claimed and cited:
+        cited = frozenset(normalized_url(item.text) for item in _without_artifacts(entry))
+        if entry.is_claimed and cited:
             groups.setdefault(cited, []).append(entry)
     claimed = sum(len(group) for group in groups.values())
-    told: set[str] = set()
+    reported: set[str] = set()
     for cited, group in groups.items():
-        unrelated = next((each for each in group[1:] if not related(group[0].id, each.id)), None)
-        if unrelated is None or group[0].id == unrelated.id:
+        first = group[0]
+        unrelated = next((each for each in group[1:] if not may_share_evidence(first.id, each.id)), None)
+        if unrelated is None:
             continue
-        told |= cited
-        line = context.questionnaire.place(*group[0].path).line
-        why = f"{unrelated.name} cites exactly what {group[0].name} in line {line} cites"
+        reported |= cited
+        line = context.questionnaire.place(*first.path).line
+        why = f"{unrelated.name} cites exactly the same evidence as {first.name} in line {line}"
         if len(group) > 2:
             why += f", and so do {len(group) - 2} more"
-        # A page on the whole of conformance is cited for all of it, and rightly so.
-        whole = len(group) * 2 >= claimed > MANY or all(_WHOLE.search(words_of(link)) for link in cited)
-        fix = "say where on the page, with #fragment, or cite what shows this requirement"
-        yield context.at(unrelated, "evidence", why, fix, Severity.NOTE if whole else None)
-    yield from _often(context, told)
+        # One page about the conformance as a whole may well be cited for all requirements.
+        is_general = len(group) * 2 >= claimed > MANY or all(_GENERAL_PAGE.search(url_words(link)) for link in cited)
+        fix = "name the part of the page with #fragment, or cite evidence for this requirement"
+        yield context.at_field(unrelated, "evidence", why, fix, Severity.NOTE if is_general else None)
+    yield from _cited_often(context, reported)
 
 
-def _often(context: Context, told: set[str]) -> Iterator[Hit]:
-    uses: dict[str, list[tuple[Entry, Evidence]]] = {}
+def _cited_often(context: RuleContext, reported: set[str]) -> Iterator[RuleMatch]:
+    """Pages without a fragment that many requirements cite, apart from those that are already reported."""
+    uses: dict[str, list[_Cited]] = {}
     for entry in context.entries:
-        for each in _own(entry) if entry.claimed else ():
-            uses.setdefault(comparable(each.text), []).append((entry, each))
-    for link, pairs in uses.items():
-        names = {entry.id for entry, _ in pairs}
-        if "#" not in link and link not in told and len(names) >= MANY:
-            entry, each = pairs[-1]
-            why = f"this page is cited for {len(names)} requirements"
-            yield context.at_path(each.path, why, "say where on the page, with #fragment", entry, Severity.NOTE)
+        for item in _without_artifacts(entry) if entry.is_claimed else ():
+            uses.setdefault(normalized_url(item.text), []).append((entry, item))
+    for link, cited in uses.items():
+        count = len({entry.id for entry, _ in cited})
+        if "#" not in link and link not in reported and count >= MANY:
+            entry, item = cited[-1]
+            why = f"{count} requirements cite this page as a whole"
+            yield context.at_path(item.path, why, "name the part of the page with #fragment", entry, Severity.NOTE)
 
 
-def evidence_off_topic(context: Context) -> Iterator[Hit]:
-    """A page whose address speaks of something else, where nothing else that is cited speaks of the requirement."""
+def evidence_off_topic(context: RuleContext) -> Iterator[RuleMatch]:
+    """At least one cited URL should concern the requirement when another one is about something else."""
     for entry in context.entries:
-        own = _own(entry)
-        if not entry.claimed or entry.id not in TOPICS or any(is_near(entry.id, words_of(each.text)) for each in own):
+        cited = _without_artifacts(entry)
+        if not entry.is_claimed or entry.id not in KEYWORDS:
             continue
-        for each in own:
-            # A host is named after its owner: of its words only the near ones count.
-            words = words_of(each.text, host_too=host(each.text) in UPSTREAM)
-            others = [name for name in others_spoken_of(entry.id, words) if not speaks_of(name, entry.notes)]
-            if others and not _WHOLE.search(words):
-                why = f"the address speaks of {others[0]}, and nothing cited of {entry.id}"
-            elif (found := _NO_EVIDENCE.search(words)) and found[0] not in entry.notes.lower():
-                why = f"a page on '{found[0]}' shows nothing of {entry.id}"
-            else:
-                continue
-            yield context.at_path(each.path, why, f"cite what shows {entry.id}", entry)
-
-
-def evidence_too_broad(context: Context) -> Iterator[Hit]:
-    """A home page leaves the reviewer to search; another project's documentation says nothing of this platform."""
-    vendor = context.questionnaire.said("vendorName").lower()
-    homes = {comparable(context.questionnaire.said(field)) for field in ("websiteUrl", "documentationUrl")} - {""}
-    for entry in context.entries:
-        if not entry.claimed or context.level(entry) != MUST or not entry.links:
+        if any(could_concern(entry.id, url_words(item.text)) for item in cited):
             continue
-        if all(is_web(each.text) and (comparable(each.text) in homes or _is_home(each.text)) for each in entry.links):
+        for item in cited:
+            if why := _off_topic(entry, item):
+                yield context.at_path(item.path, why, f"cite a page that shows {entry.id}", entry)
+
+
+def _off_topic(entry: QuestionnaireEntry, item: EvidenceItem) -> str:
+    """Why a cited page does not concern its requirement, or an empty string."""
+    # A host name tells the owner, not the topic; only the site of a project tells both.
+    words = url_words(item.text, include_host=host_of(item.text) in PROJECT_SITES)
+    others = [name for name in unrelated_mentions(entry.id, words) if not mentions(name, entry.notes)]
+    if others and not _GENERAL_PAGE.search(words):
+        return f"the URL is about {others[0]}, and no other evidence concerns {entry.id}"
+    found = _UNSUITABLE_PAGE.search(words)
+    if found and found[0] not in entry.notes.lower():
+        return f"a page about '{found[0]}' does not show {entry.id}"
+    return ""
+
+
+def evidence_too_broad(context: RuleContext) -> Iterator[RuleMatch]:
+    """A MUST should cite more than a home page and more than other projects' documentation."""
+    text = context.questionnaire.metadata_text
+    vendor = text("vendorName").lower()
+    homes = {normalized_url(text(field)) for field in ("websiteUrl", "documentationUrl")} - {""}
+    for entry in context.entries:
+        if not entry.is_claimed or context.level(entry) != MUST or not entry.citations:
+            continue
+        links = [item.text for item in entry.citations]
+        if not all(is_web_url(link) for link in links):
+            continue
+        if all(normalized_url(link) in homes or _is_home_page(link) for link in links):
             why = f"{entry.name} cites only a home page"
-            yield context.at(entry, "evidence", why, "link to the page that shows the requirement")
-        elif all(is_web(each.text) and _is_anothers(each.text, vendor) for each in entry.links):
-            why = f"{entry.name} cites only other projects' documentation"
-            yield context.at(entry, "evidence", why, "add what shows that it works on this platform")
+            yield context.at_field(entry, "evidence", why, "link to the page that shows the requirement")
+        elif all(_is_of_another_project(link, vendor) for link in links):
+            why = f"{entry.name} cites only the documentation of other projects"
+            yield context.at_field(entry, "evidence", why, "add evidence that it works on this platform")
 
 
-def _is_home(text: str) -> bool:
-    parts = split(text)
+def _is_home_page(url: str) -> bool:
+    parts = parse_url(url)
     return parts is not None and parts.path.strip("/") == "" and not parts.query and not parts.fragment
 
 
-def _is_anothers(text: str, vendor: str) -> bool:
-    parts, name = split(text), host(text)
-    owner = parts.path.split("/")[1].lower() if parts and "/" in parts.path else ""
-    if name in VENDORS:
-        return VENDORS[name] not in vendor
-    return name in UPSTREAM or (name == "github.com" and owner in PROJECTS)
+def _is_of_another_project(url: str, vendor: str) -> bool:
+    parts, host = parse_url(url), host_of(url)
+    account = parts.path.split("/")[1].lower() if parts and "/" in parts.path else ""
+    if host in VENDOR_SITES:
+        return VENDOR_SITES[host] not in vendor
+    return host in PROJECT_SITES or (host == "github.com" and account in PROJECT_ACCOUNTS)
 
 
-def _own(entry: Entry) -> list[Evidence]:
-    """Evidence but for the official suite's artefacts, which are meant to be cited by several requirements."""
-    return [each for each in entry.links if is_web(each.text) or not kind_of(each.text.partition("#")[0])]
+def _without_artifacts(entry: QuestionnaireEntry) -> list[EvidenceItem]:
+    """Citations without the official suite's artefacts, which several requirements cite on purpose."""
+    return [item for item in entry.citations if is_web_url(item.text) or not artifact_kind(item.text.partition("#")[0])]
 
 
-def _files(context: Context) -> Iterator[tuple[Entry, Evidence]]:
+def _cited_files(context: RuleContext) -> Iterator[_Cited]:
     for entry in context.entries:
-        for each in entry.evidence:
-            # A space before an address makes a file of it for the validator; url-malformed tells of that.
-            if each.text in context.surroundings.cited and not is_web(each.text.strip()):
-                yield entry, each
+        for item in entry.evidence:
+            # With a space before a URL the validator takes it for a file; url-malformed reports that.
+            if item.text in context.files.cited and not is_web_url(item.text.strip()):
+                yield entry, item
 
 
 def _short(text: str) -> str:

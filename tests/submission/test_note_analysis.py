@@ -1,12 +1,12 @@
-"""Notes that speak against their own claim are found; notes that tell of a case, a limit or a way are let be."""
+"""Notes that contradict their own claim are reported; notes about a case, a limit or an alternative are not."""
 
 from __future__ import annotations
 
 import pytest
 
-from plimsoll.submission.wording import against, condition_denied, sentences
+from plimsoll.submission.note_analysis import contradicting_sentence, sentence_denying_condition, split_sentences
 
-AGAINST = [
+CONTRADICTING = [
     ("gang_scheduling", "Not applicable."),
     ("gang_scheduling", "N/A"),
     ("robust_controller", "N/A - our customers bring their own operators."),
@@ -50,7 +50,7 @@ AGAINST = [
     ("ai_inference", "Traffic splitting works on paper. The Gateway API is currently not supported."),
     ("accelerator_metrics", "Evidence to be provided."),
 ]
-LET_BE = [
+CONSISTENT = [
     ("secure_accelerator_access", "Pods without a GPU request do not see any /dev/nvidia* device; access is denied."),
     ("secure_accelerator_access", "Containers that do not request a GPU cannot access one. Verified with two pods on a node."),
     ("secure_accelerator_access", "Privileged pods are not allowed. Host device access is disabled by default by PodSecurity."),
@@ -103,15 +103,15 @@ LET_BE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("requirement", "note"), AGAINST)
-def test_a_note_against_its_own_claim_is_found(requirement: str, note: str) -> None:
-    assert against(requirement, note, ("acme cloud",))
+@pytest.mark.parametrize(("requirement", "note"), CONTRADICTING)
+def test_a_note_that_contradicts_its_own_claim_is_reported(requirement: str, note: str) -> None:
+    assert contradicting_sentence(requirement, note, ("acme cloud",))
 
 
-@pytest.mark.parametrize(("requirement", "note"), LET_BE)
-def test_a_note_that_tells_of_a_case_or_a_way_is_let_be(requirement: str, note: str) -> None:
-    assert against(requirement, note, ("acme cloud",)) == ""
-    assert condition_denied(requirement, note) == ""
+@pytest.mark.parametrize(("requirement", "note"), CONSISTENT)
+def test_a_note_about_a_case_or_an_alternative_is_not_reported(requirement: str, note: str) -> None:
+    assert contradicting_sentence(requirement, note, ("acme cloud",)) == ""
+    assert sentence_denying_condition(requirement, note) == ""
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_a_note_that_tells_of_a_case_or_a_way_is_let_be(requirement: str, note: 
         ("high_performance_networking", "We do not provide RDMA."),
     ],
 )
-def test_a_condition_that_does_not_hold_is_found(requirement: str, note: str) -> None:
-    assert condition_denied(requirement, note)
+def test_a_note_that_denies_the_condition_is_reported(requirement: str, note: str) -> None:
+    assert sentence_denying_condition(requirement, note)
 
 
 @pytest.mark.parametrize(
@@ -152,10 +152,10 @@ def test_a_condition_that_does_not_hold_is_found(requirement: str, note: str) ->
         ("gang_scheduling", "The platform does not provide a cluster autoscaler."),
     ],
 )
-def test_a_condition_that_holds_another_way_is_let_be(requirement: str, note: str) -> None:
-    assert condition_denied(requirement, note) == ""
+def test_a_condition_that_an_alternative_meets_is_not_reported(requirement: str, note: str) -> None:
+    assert sentence_denying_condition(requirement, note) == ""
 
 
-def test_a_note_is_taken_apart_by_sentences_and_items() -> None:
+def test_a_note_is_split_at_sentences_and_list_items() -> None:
     note = "We use e.g. Kueue. It\nworks.\n- one\n- two"
-    assert sentences(note) == ["we use eg kueue.", "it works.", "one", "two"]
+    assert split_sentences(note) == ["we use eg kueue.", "it works.", "one", "two"]

@@ -1,9 +1,9 @@
-"""Whose pages are whose: vendors' documentation, projects' documentation, and accounts that anybody may cite."""
+"""Owners of documentation sites and of code host accounts: vendors and open-source projects."""
 
 from __future__ import annotations
 
-# Documentation of vendors, with what their own names have in them.
-VENDORS = {
+# Vendors' documentation sites, by host, with a word of the vendor's name.
+VENDOR_SITES = {
     "cloud.google.com": "google",
     "docs.cloud.google.com": "google",
     "docs.aws.amazon.com": "amazon",
@@ -13,8 +13,8 @@ VENDORS = {
     "docs.redhat.com": "red hat",
     "docs.openshift.com": "red hat",
 }
-# Documentation of the projects that requirements are met by.
-UPSTREAM = frozenset(
+# Documentation sites of the projects that meet requirements.
+PROJECT_SITES = frozenset(
     {
         "kubernetes.io",
         "gateway-api.sigs.k8s.io",
@@ -33,12 +33,12 @@ UPSTREAM = frozenset(
         "wikipedia.org",
     }
 )
-# Their accounts on code hosts: what they say is true anywhere, and of no platform in particular.
-PROJECTS = frozenset(
+# Accounts of these projects on code hosts. Their pages describe the project and no particular platform.
+PROJECT_ACCOUNTS = frozenset(
     {"kubernetes", "kubernetes-sigs", "kubeflow", "ray-project", "volcano-sh", "kedacore", "prometheus", "istio"}
 )
-# Further accounts that evidence may well lead to.
-ACCOUNTS = PROJECTS | frozenset(
+# All accounts that evidence may link to without a question.
+KNOWN_ACCOUNTS = PROJECT_ACCOUNTS | frozenset(
     {
         "ai-dynamo",
         "alibaba",
@@ -102,7 +102,7 @@ ACCOUNTS = PROJECTS | frozenset(
         "vllm-project",
     }
 )
-# Words of a vendor's or product's name that tell nobody apart.
+# Words in vendor and product names that do not identify anyone.
 COMMON_WORDS = frozenset(
     {
         "kubernetes",

@@ -1,4 +1,4 @@
-"""Whatever a file holds, lint ends with findings and never with an error of its own."""
+"""Lint reports findings for any file content and never fails with an error of its own."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plimsoll.errors import FileError
-from plimsoll.submission.artifacts import NAMES, Artifact, parse
-from plimsoll.submission.finding import Finding
-from plimsoll.submission.linting import lint, lint_file
+from plimsoll.submission.artifacts import ARTIFACT_NAMES, Artifact, parse_artifact
+from plimsoll.submission.finding import LintFinding
+from plimsoll.submission.linter import lint_file, lint_questionnaire
 from plimsoll.submission.questionnaire import parse_questionnaire
-from plimsoll.submission.surroundings import look_around
+from plimsoll.submission.submission_files import read_submission_files
 
-from .made import filled, template, written
+from .questionnaires import as_yaml, complete_questionnaire, template
 
-TEXTS = [written(filled("1.37")), template("1.37")]
+TEXTS = [as_yaml(complete_questionnaire("1.37")), template("1.37")]
 PIECES = [
     "[",
     "]",
@@ -46,12 +46,12 @@ values = st.recursive(
 )
 
 
-def found(text: str, path: Path) -> list[Finding]:
+def findings_of(text: str, path: Path) -> list[LintFinding]:
     try:
         questionnaire = parse_questionnaire(text, path, path.name)
     except FileError:
         return []
-    findings = lint(questionnaire, look_around(questionnaire))
+    findings = lint_questionnaire(questionnaire, read_submission_files(questionnaire))
     lines = text.count("\n") + 1
     assert all(1 <= each.line <= lines + 1 and each.column >= 1 and each.why and each.fix for each in findings)
     return findings
@@ -59,30 +59,30 @@ def found(text: str, path: Path) -> list[Finding]:
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(TEXTS), st.randoms(use_true_random=False))
-def test_a_questionnaire_with_pieces_cut_doubled_and_put_in(text: str, chance: random.Random) -> None:
+def test_a_questionnaire_with_parts_removed_repeated_or_inserted_is_linted(text: str, chance: random.Random) -> None:
     for _ in range(chance.randint(1, 6)):
         start = chance.randrange(len(text))
         end = min(len(text), start + chance.randint(0, 60))
         text = text[:start] + chance.choice(["", chance.choice(PIECES), text[start:end] * 2]) + text[end:]
-    found(text, Path("/nowhere/v1.37/acme/PRODUCT.yaml"))
+    findings_of(text, Path("/nowhere/v1.37/acme/PRODUCT.yaml"))
 
 
 @settings(max_examples=30, deadline=None)
 @given(values, st.sampled_from(["metadata", "spec", "kubernetesVersion", "id", "evidence", "notes", "status", "level"]))
-def test_a_questionnaire_with_any_value_in_any_place(value: object, key: str) -> None:
-    document = filled("1.37")
+def test_a_questionnaire_with_any_value_in_any_place_is_linted(value: object, key: str) -> None:
+    document = complete_questionnaire("1.37")
     if key in document:
         document[key] = value
     elif key in document["metadata"]:
         document["metadata"][key] = value
     else:
         document["spec"]["security"][0][key] = value
-    found(written(document), Path("/nowhere/v1.37/acme/PRODUCT.yaml"))
+    findings_of(as_yaml(document), Path("/nowhere/v1.37/acme/PRODUCT.yaml"))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
-def test_any_bytes(tmp_path: Path, content: bytes) -> None:
+def test_a_file_with_any_bytes_is_linted(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "PRODUCT.yaml"
     path.write_bytes(content)
     assert lint_file(path)
@@ -90,11 +90,12 @@ def test_any_bytes(tmp_path: Path, content: bytes) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(
-    st.sampled_from(NAMES), st.binary(max_size=200) | st.text(alphabet='<>/"{}:, \n-PASFIL=testcanmeAcio', max_size=200)
+    st.sampled_from(ARTIFACT_NAMES),
+    st.binary(max_size=200) | st.text(alphabet='<>/"{}:, \n-PASFIL=testcanmeAcio', max_size=200),
 )
-def test_any_bytes_as_an_artefact_are_results_or_a_reason(name: str, content: bytes | str) -> None:
+def test_an_artefact_with_any_bytes_gives_results_or_a_reason(name: str, content: bytes | str) -> None:
     try:
-        assert isinstance(parse(name, content.encode() if isinstance(content, str) else content), Artifact)
+        assert isinstance(parse_artifact(name, content.encode() if isinstance(content, str) else content), Artifact)
     except ValueError as error:
         assert str(error)
 
@@ -114,14 +115,14 @@ def test_any_bytes_as_an_artefact_are_results_or_a_reason(name: str, content: by
     ],
     ids=["brackets", "keys", "aliases", "a-ring", "a-merged-ring", "indents"],
 )
-def test_what_would_take_forever_or_too_deep_is_refused(tmp_path: Path, text: str) -> None:
+def test_aliases_and_nesting_that_expand_without_limit_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "PRODUCT.yaml"
     path.write_text(text)
     (finding,) = lint_file(path)
     assert finding.rule == "not-yaml"
 
 
-def test_entities_of_an_artefact_are_not_followed() -> None:
+def test_xml_entities_of_an_artefact_are_not_expanded() -> None:
     bomb = b'<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><testsuite><testcase name="&b;"/></testsuite>'
     with pytest.raises(ValueError, match="document type"):
-        parse("junit.xml", bomb)
+        parse_artifact("junit.xml", bomb)

@@ -1,4 +1,4 @@
-"""Templates and questionnaires in the official shape, with words of our own, and ways to spoil them."""
+"""Templates and questionnaires in the official structure, with descriptions of our own, and functions to change them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 import yaml
 
 from plimsoll.capabilities.requirements import REQUIREMENTS, profile
-from plimsoll.submission.expected import Expected, from_template
-from plimsoll.submission.finding import Finding
-from plimsoll.submission.linting import lint_file
+from plimsoll.submission.finding import LintFinding
+from plimsoll.submission.linter import lint_file
+from plimsoll.submission.version_requirements import VersionRequirements, template_requirements
 
-Filled = dict[str, Any]
+# Tests put a value of any type at any place of a document, so its type is open.
+Document = dict[str, Any]
 DOCS = "https://docs.acme.cloud/ai"
-# What an honest vendor writes: pages with fragments, several lines, limits told, one page for two related things.
+# Valid answers: pages with fragments, notes of several lines, stated limits, one page for two related requirements.
 ANSWERS: dict[str, tuple[list[str], str]] = {
     "dra_support": ([f"{DOCS}/dra"], "DRA is GA in this version and served by default: `kubectl api-resources` lists it."),
     "driver_runtime_management": ([f"{DOCS}/gpu-operator#versions"], "The GPU operator reports driver versions per node."),
@@ -58,7 +59,10 @@ def description(name: str) -> str:
 
 
 def template(version: str) -> str:
-    """A template in the official shape: comments, placeholders, empty answers, and no k8sConformanceUrl."""
+    """A template in the official structure: comments, placeholders, empty answers.
+
+    Only that of 1.35 has k8sConformanceUrl.
+    """
     lines = ["# A checklist", "#   evidence:", '#     - "file://results/junit.xml#TestX"', "", "metadata:"]
     lines += [f"  kubernetesVersion: v{version}"]
     for field in ("platformName", "platformVersion", "vendorName", "websiteUrl", "repoUrl", "documentationUrl"):
@@ -77,8 +81,8 @@ def template(version: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def filled(version: str = "1.36", keys: Callable[[str], str] = str) -> Filled:
-    """An honest questionnaire; `keys` spells the metadata's keys."""
+def complete_questionnaire(version: str = "1.36", keys: Callable[[str], str] = str) -> Document:
+    """A valid questionnaire; `keys` spells the metadata's keys."""
     metadata = {
         "kubernetesVersion": f"v{version}",
         "platformName": "Acme Cloud",
@@ -92,58 +96,60 @@ def filled(version: str = "1.36", keys: Callable[[str], str] = str) -> Filled:
         "k8sConformanceUrl": f"https://github.com/cncf/k8s-conformance/tree/master/v{version}/acme",
         "anExtraField": 3,
     }
-    spec: dict[str, list[dict[str, Any]]] = {}
+    spec: dict[str, list[Document]] = {}
     for name, level in profile(f"cncf-{version}").items():
         evidence, notes = ANSWERS[name]
-        answer: dict[str, Any] = {"id": name, "description": description(name), "level": level}
+        answer: Document = {"id": name, "description": description(name), "level": level}
         answer |= {"status": "Implemented" if evidence else "", "evidence": list(evidence), "notes": notes}
         spec.setdefault(REQUIREMENTS[name].category, []).append(answer)
     return {"metadata": {keys(key): value for key, value in metadata.items()}, "spec": spec}
 
 
-def answer(document: Filled, name: str) -> dict[str, Any]:
+def answer(document: Document, name: str) -> Document:
     """The answer to one requirement."""
     return next(each for items in document["spec"].values() for each in items if each["id"] == name)
 
 
-def changed(document: Filled, name: str, **fields: Any) -> Filled:
-    """A copy with fields of one answer changed."""
+def with_answer(document: Document, name: str, **fields: object) -> Document:
+    """A copy in which fields of one answer are changed."""
     copied = copy.deepcopy(document)
     answer(copied, name).update(fields)
     return copied
 
 
-def with_metadata(document: Filled, **fields: Any) -> Filled:
-    """A copy with metadata changed; None leaves a field out."""
+def with_metadata(document: Document, **fields: object) -> Document:
+    """A copy in which metadata fields are changed; None removes a field."""
     copied = copy.deepcopy(document)
     copied["metadata"].update(fields)
     copied["metadata"] = {key: value for key, value in copied["metadata"].items() if value is not None}
     return copied
 
 
-def written(document: Filled) -> str:
+def as_yaml(document: Document) -> str:
     return yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def filed(folder: Path, text: str | Filled, version: str = "1.36", product: str = "acme") -> Path:
-    """The questionnaire where it is filed, with the files that it cites."""
+def save_questionnaire(folder: Path, text: str | Document, version: str = "1.36", product: str = "acme") -> Path:
+    """Write a questionnaire to vX.Y/PRODUCT, with the files that it cites."""
     directory = folder / f"v{version}" / product
     (directory / "evidence").mkdir(parents=True, exist_ok=True)
     for name in ("gang.md", "isolation.md"):
         (directory / "evidence" / name).write_text("# what was seen\n")
     path = directory / "PRODUCT.yaml"
-    path.write_text(text if isinstance(text, str) else written(text))
+    path.write_text(text if isinstance(text, str) else as_yaml(text))
     return path
 
 
 @functools.cache
-def template_of(version: str = "1.36") -> Expected:
+def requirements_of(version: str = "1.36") -> VersionRequirements:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"AIConformance-{version}.yaml"
         path.write_text(template(version))
-        return from_template(path)
+        return template_requirements(path)
 
 
-def linted(folder: Path, document: str | Filled, version: str = "1.36", product: str = "acme") -> list[Finding]:
-    """Findings on a questionnaire that is filed in its place, judged by its template."""
-    return lint_file(filed(folder, document, version, product), [template_of(version)])
+def lint_document(
+    folder: Path, document: str | Document, version: str = "1.36", product: str = "acme"
+) -> list[LintFinding]:
+    """Save a questionnaire and lint it with its template."""
+    return lint_file(save_questionnaire(folder, document, version, product), [requirements_of(version)])

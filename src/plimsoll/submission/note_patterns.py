@@ -1,4 +1,4 @@
-"""The turns of phrase that `wording` looks for, in lower case with single spaces."""
+"""Regular expressions for `note_analysis`. They match sentences in lower case with single spaces."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-GENERIC = (
+THE_REQUIREMENT = (
     r"(?:this|the|that|our|such) (?:feature|requirement|capability|functionality|criterion|item|condition|control)"
 )
 PLATFORM = (
     r"(?:(?:the|our|this|your) )?(?:[\w-]+ )?(?:platform|product|distribution|offering|service|solution|we|vendor)"
 )
 _ADVERBS = r"(?:currently |presently |still |yet |natively |at (?:this|the) (?:time|moment) |today |itself |directly )*"
-# "Nodes that are not available are replaced" denies nothing.
+# The lookbehinds exclude relative clauses: "nodes that are not available are replaced" denies nothing.
 _NOT = r"(?<!that )(?<!which )(?:is|are|was|were)(?: \w+ly)?(?: not|n't)"
 _FUTURE = (
     r"(?:in|for|with|by|as part of) (?:a |an |the |our |its )?(?:\w+ )?"
@@ -24,7 +24,7 @@ _WORK = r"(?:work|development|implementation|support|integration|testing|validat
 NOT_APPLICABLE = re.compile(
     r"^\W*(?:n/a\b|na\W*$|not applicable\b|not relevant\b|does not apply\b|out of scope\b)"
     rf"|\b{_NOT} (?:\w+ )?(?:applicable|relevant)\b|\bis n/a\b|\b(?:is|are) out of scope\b"
-    rf"|\b(?:{GENERIC}|this|it) (?:does not|doesn't) {_ADVERBS}apply\b"
+    rf"|\b(?:{THE_REQUIREMENT}|this|it) (?:does not|doesn't) {_ADVERBS}apply\b"
     r"|\bnot applicable (?:to|for|on|in|as|because|since|due)\b"
 )
 ABSENT = re.compile(
@@ -33,7 +33,7 @@ ABSENT = re.compile(
     r"|\b(?:is|are|remains?) (?:currently |still )?(?:unsupported|unavailable|missing)\b"
     r"|^\W*(?:currently )?unsupported\W*$"
 )
-REFUSED = re.compile(
+NOT_PROVIDED = re.compile(
     rf"\b{PLATFORM} (?:(?:do not|does not|don't|doesn't|cannot|can't|can not) {_ADVERBS}"
     r"(?P<verb>support|implement|provide|offer|include|ship|have|bundle|come with|expose|cover)"
     r"|(?:have|has|had)(?: not|n't) (?:yet )?(?P<done>tested|validated|verified|implemented|evaluated))\b(?P<object>.*)"
@@ -52,14 +52,14 @@ POSTPONED = re.compile(
     r"|\b(?:is|are|was|were) (?:not tested|untested|unverified)\b"
 )
 PARTIAL = re.compile(r"\b(?:only )?partial(?:ly)? (?:implemented|supported|support|implementation)\b")
-OFF = re.compile(r"\b(?:disabled|turned off|switched off|not enabled|not activated|inactive) by default\b")
+OFF_BY_DEFAULT = re.compile(r"\b(?:disabled|turned off|switched off|not enabled|not activated|inactive) by default\b")
 ENABLING = re.compile(
     r"\b(?:enabl(?!ed by default)\w+|opt in|opt-in|turn\w* (?:it )?on|activat\w+|switch\w* on|feature ?gates?|flags?|"
     r"install\w*|add-?ons?|configur\w+|users?|customers?|admin\w*|operators? can)\b"
 )
 
-# What makes a sentence tell of a case, a limit or a part, and not of the whole.
-CASE = re.compile(
+# Words that limit a sentence to a case, a restriction or a part of the requirement.
+QUALIFIER = re.compile(
     r"\b(?:if|when|where|while|whereas|until|unless|except|without|instead|otherwise|although|though|however|"
     r"can be|may be|could be|unauthori[sz]ed|unprivileged|reject\w*|den(?:y|ies|ied)|prevent\w*|prior to|before|older|"
     r"earlier|legacy|some|certain|upstream|native|additional|further|enhanced|advanced|extended|dynamic(?! resource)|"
@@ -74,22 +74,23 @@ CLAIM = re.compile(
 DENIAL = re.compile(
     r"\b(?:not|no|never|cannot|can't|without|planned|roadmap|progress|pending|unsupported|disabled|manual\w*)\b|n't\b"
 )
-# What a platform does not bring itself may come from elsewhere: most MUSTs ask for no more.
-ELSEWHERE = re.compile(
+# A component that the platform does not ship can come from another source. Most MUSTs accept that.
+OTHER_SOURCE = re.compile(
     r"\b(?:install\w*|deploy\w*|helm|add-?ons?|users?|customers?|tenants?|bring|marketplace|catalog\w*|operator ?hub|"
     r"third[- ]party|open[- ]source|upstream|community|any)\b"
 )
-# A denial of some hardware, some version, by somebody else.
-SCOPED = re.compile(r" (?:to|on|for|with|in|by) (?!our\b|the\b|this\b|these\b|any\b|all\b)")
-BEFORE = re.compile(r"\b(?:for|on|with|in|of|by|to) (?!our\b|the platform\b|this platform\b|the product\b)")
-# What may stand beside a requirement's own words in the subject of a denial.
-LEAD = r"(?:note|note that|currently|at present|the|our|a|an|please|kubernetes|however|also)"
-TAIL = (
+# What follows or precedes the denial limits it: certain hardware, a certain version, another party.
+LIMITED_SCOPE = re.compile(r" (?:to|on|for|with|in|by) (?!our\b|the\b|this\b|these\b|any\b|all\b)")
+LIMITED_SUBJECT = re.compile(r"\b(?:for|on|with|in|of|by|to) (?!our\b|the platform\b|this platform\b|the product\b)")
+# Words that can surround the requirement's name in the subject of a denial.
+LEADING_WORDS = r"(?:note|note that|currently|at present|the|our|a|an|please|kubernetes|however|also)"
+TRAILING_WORDS = (
     r"(?:support|feature|features|solution|api|apis|capability|functionality|implementation|mechanism|itself|"
     r"(?:on|in|for|of|by) (?:our|the|this) (?:platform|product|distribution|release|version|service))"
 )
 
-# By which words a note speaks of what a condition asks for, and of the same thing being there.
+# For each requirement with a condition: words for the component that the condition needs, and words that show that
+# an equivalent of it is there.
 CONDITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "cluster_autoscaling": (
@@ -106,17 +107,17 @@ CONDITIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
     }
 )
-_FILLING = (
+_ADJECTIVES = (
     r"(?:a|an|any|the|its|own|native|built-in|built in|integrated|managed|default|upstream|equivalent|dedicated|such|"
     r"kubernetes|automatic|support for|\w+-level)"
 )
-LACKS = (
+LACKING = (
     r"(?:(?:do not|does not|don't|doesn't|cannot|can't|can not) (?:\w+ly )?"
     r"(?:provide|include|offer|ship|support|have|use|come with|bundle|implement)"
     r"|(?:there is|there are|has|have|with|provides?|ships?|includes?|offers?) no|^no|lacks?|without)"
-    rf"(?: {_FILLING}){{0,4}}"
+    rf"(?: {_ADJECTIVES}){{0,4}}"
 )
-NOT_ITS_SETTINGS = r"(?! (?:config\w*|settings?|changes?|restarts?|errors?|flags?|interventions?|downtime|involve\w+))"
+NOT_JUST_SETTINGS = r"(?! (?:config\w*|settings?|changes?|restarts?|errors?|flags?|interventions?|downtime|involve\w+))"
 CONDITION_FAILS = re.compile(
     r"\bcondition (?:is|does|has) not (?:been )?(?:met|apply|hold|fulfilled)\b"
     r"|\b(?:requirement|condition) (?:is|does) (?:therefore |thus |hence )?not (?:apply|applicable|relevant)\b"

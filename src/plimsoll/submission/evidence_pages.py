@@ -1,4 +1,4 @@
-"""A page for a reviewer beside each answer, in Markdown, which code hosts draw. Pure."""
+"""Writes one Markdown page per answer for the reviewer; code hosts render it. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from plimsoll.capabilities.checking import PROBES, Judged
 from plimsoll.capabilities.requirements import REQUIREMENTS
 from plimsoll.evidence.timeline import Line, namespaces, span, timeline
 from plimsoll.evidence.verdict import Outcome
-from plimsoll.submission.answers import BUNDLE
+from plimsoll.submission.answers import BUNDLE_DIRECTORY
 
-MOST = 300
-"""Observations listed; the record has all of them."""
+MAX_OBSERVATIONS = 300
+"""Observations on a page at most; the record holds all of them."""
 
 
-def page(bundle: Bundle, judged: Judged) -> str:
-    """What was asked, what was seen and when, and how to judge it again."""
+def evidence_page(bundle: Bundle, judged: Judged) -> str:
+    """The page of one requirement: what it asks, what was observed and when, and how to verify it."""
     name, verdict, record = judged.requirement, judged.verdict, bundle.records[judged.requirement]
     lines = [f"# {name}", "", f"{judged.level} of {bundle.version}: {REQUIREMENTS[name].summary}.", ""]
     facts = [("verdict", verdict.outcome.value)]
@@ -27,11 +27,12 @@ def page(bundle: Bundle, judged: Judged) -> str:
         ("tool", bundle.said("tool")),
     ]
     lines += ["| | |", "|---|---|", *(f"| {word} | {_cell(text)} |" for word, text in facts), ""]
-    lines.append(f"Every observation with all of its values is in `{BUNDLE}/{PROBES}/{name}.jsonl`. The directory")
-    lines.append(f"`{BUNDLE}` is signed as a whole; `plimsoll verify {BUNDLE}` judges it again without the cluster.")
-    lines += ["", "| after | what | seen |", "|---:|---|---|", *map(_row, timeline(record)[:MOST])]
-    if len(record) > MOST:
-        lines.append(f"\n{len(record) - MOST} more are in the record.")
+    lines.append(f"`{BUNDLE_DIRECTORY}/{PROBES}/{name}.jsonl` holds every observation with all of its values. One")
+    lines.append(f"signature covers the directory `{BUNDLE_DIRECTORY}`; `plimsoll verify {BUNDLE_DIRECTORY}` judges it")
+    lines.append("again without the cluster.")
+    lines += ["", "| after | event | observed |", "|---:|---|---|", *map(_row, timeline(record)[:MAX_OBSERVATIONS])]
+    if len(record) > MAX_OBSERVATIONS:
+        lines.append(f"\nThe record holds {len(record) - MAX_OBSERVATIONS} more.")
     return "\n".join(lines) + "\n"
 
 
@@ -40,7 +41,7 @@ def _row(line: Line) -> str:
 
 
 def _cell(text: str) -> str:
-    """A text that stays one cell and no markup, whatever a cluster has put into it."""
+    """Escape a text from the cluster so that it stays in one cell and adds no markup."""
     clean = "".join(sign if sign.isprintable() else " " for sign in text)
     for sign in "\\`*_[]<>|~#!":
         clean = clean.replace(sign, f"&#{ord(sign)};")

@@ -1,6 +1,7 @@
-"""Digests of the official descriptions, by requirement, over the versions 1.33 to 1.37 (`expected.fingerprint`).
+"""Digests of the official requirement descriptions of versions 1.33 to 1.37, by requirement id.
 
-With them an altered description is found without the template, and no sentence of the programme is shipped.
+`version_requirements.description_digest` makes them. They reveal an altered description without the template, and no
+sentence of the programme is shipped.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-FINGERPRINTS: Mapping[str, frozenset[str]] = MappingProxyType(
+DESCRIPTION_DIGESTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "dra_support": frozenset({"9df4e4d4449d4714c2b9be3a"}),
         "ai_inference": frozenset({"0791ff4dffacd244d06c084f"}),

@@ -1,8 +1,4 @@
-"""By which words one knows what a requirement, a page or a note is about.
-
-`own` words are said of that requirement and of hardly anything else; `near` words are at home there too. Both are
-matched on whole words of lower case.
-"""
+"""Words that show which requirement a page or a note is about."""
 
 from __future__ import annotations
 
@@ -13,88 +9,94 @@ from types import MappingProxyType
 from msgspec import Struct
 
 
-class Topic(Struct, frozen=True, kw_only=True):
-    """The words of one requirement."""
+class Keywords(Struct, frozen=True, kw_only=True):
+    """The words of one requirement; the patterns match whole words in lower case.
 
-    own: re.Pattern[str]
-    near: re.Pattern[str]
+    `distinctive` words are used for hardly any other requirement. `associated` words fit this requirement among
+    others, and include the distinctive ones.
+    """
+
+    distinctive: re.Pattern[str]
+    associated: re.Pattern[str]
 
 
-def _topic(own: str, near: str) -> Topic:
-    return Topic(own=_words(own), near=_words(f"{own}|{near}"))
+def _keywords(distinctive: str, associated: str) -> Keywords:
+    return Keywords(distinctive=_whole_words(distinctive), associated=_whole_words(f"{distinctive}|{associated}"))
 
 
-def _words(pattern: str) -> re.Pattern[str]:
+def _whole_words(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"\b(?:{pattern})\b")
 
 
 _DEVICES = r"gpus?|accelerat\w*|devices?|nvidia|amd|tpus?|npus?|neuron|gaudi|cuda|rocm"
 
-TOPICS: Mapping[str, Topic] = MappingProxyType(
+KEYWORDS: Mapping[str, Keywords] = MappingProxyType(
     {
-        "dra_support": _topic(
+        "dra_support": _keywords(
             r"dynamic resource allocation|dra|resource ?claims?|resource ?slices?|device ?class(?:es)?",
             rf"{_DEVICES}|allocation|feature gates?|resources?",
         ),
-        "driver_runtime_management": _topic(
+        "driver_runtime_management": _keywords(
             r"driver (?:management|versions?|installation|upgrade|lifecycle)|driver manager|container toolkit",
             rf"{_DEVICES}|drivers?|runtimes?|toolkit|containerd|nodes?|nfd|gfd|operator",
         ),
-        "gpu_sharing": _topic(
+        "gpu_sharing": _keywords(
             r"gpu sharing|time ?sli\w+|mig|mps|fractional gpus?|hami",
             rf"{_DEVICES}|sharing|partition\w*|multi instance|fraction\w*|slic\w+|vgpu",
         ),
-        "virtualized_accelerator": _topic(r"vgpus?|virtual gpus?", rf"{_DEVICES}|virtual\w*|passthrough|grid|mig|hami"),
-        "ai_inference": _topic(
+        "virtualized_accelerator": _keywords(
+            r"vgpus?|virtual gpus?", rf"{_DEVICES}|virtual\w*|passthrough|grid|mig|hami"
+        ),
+        "ai_inference": _keywords(
             r"gateway api|http ?routes?|envoy gateway|traffic split\w*|kgateway|weighted routing|header based routing",
             r"gateway\w*|ingress\w*|inference\w*|rout\w+|traffic|mesh|istio|envoy|traefik|cilium|kong|nginx|haproxy|"
             r"load balanc\w+|networking|llm\w*|serving|kserve|contour|canary|openai",
         ),
-        "advanced_inference_ingress": _topic(
+        "advanced_inference_ingress": _keywords(
             r"inference extension|inference ?pools?|endpoint picker|gaie|inference gateway",
             r"gateway\w*|ingress\w*|inference\w*|rout\w+|llm\w*|serving|kserve|cache|epp|vllm",
         ),
-        "high_performance_networking": _topic(
+        "high_performance_networking": _keywords(
             r"rdma|infiniband|dranet|multus|sr ?iov|roce|efa|gpudirect",
             r"network\w*|nic|nccl|dra|interconnect|fabric|topology|multi ?nic|multi network|cni",
         ),
-        "disaggregated_inference": _topic(
+        "disaggregated_inference": _keywords(
             r"disaggregat\w+|prefill|llm ?d|leader ?worker ?sets?",
             r"inference\w*|vllm|sglang|dynamo|serving|llm\w*|decode|lws|kserve|grove",
         ),
-        "gang_scheduling": _topic(
+        "gang_scheduling": _keywords(
             r"gang|gang ?schedul\w+|kueue|volcano|co ?schedul\w+|pod ?groups?|all or nothing|kai scheduler|yunikorn",
             r"schedul\w+|queue\w*|batch|jobs?|job ?sets?|workloads?|training|mpi|hpc|run ?ai|kai|ray|kubeflow|slurm|"
             r"slinky",
         ),
-        "cluster_autoscaling": _topic(
+        "cluster_autoscaling": _keywords(
             r"cluster autoscal\w+|karpenter|node autoscal\w+|node auto ?provision\w*|autoscaler",
             rf"{_DEVICES}|autoscal\w+|auto ?scal\w+|scal\w+|node ?pools?|node ?groups?|nodes?|machine\w*|provision\w+|"
             r"capi|cluster api|elastic\w*|workers?",
         ),
-        "pod_autoscaling": _topic(
+        "pod_autoscaling": _keywords(
             r"horizontal ?pod ?autoscal\w+|hpa|keda|pod autoscal\w+",
             rf"{_DEVICES}|autoscal\w+|auto ?scal\w+|scal\w+|metrics?|prometheus|adapter|replicas?|elastic\w*",
         ),
-        "accelerator_metrics": _topic(
+        "accelerator_metrics": _keywords(
             r"dcgm|gpu metrics?|gpu monitoring|gpu telemetry|accelerator metrics?",
             rf"{_DEVICES}|metrics?|monitor\w*|observab\w+|telemetry|exporters?|prometheus|grafana|dashboards?|otel",
         ),
-        "ai_service_metrics": _topic(
+        "ai_service_metrics": _keywords(
             r"service ?monitors?|pod ?monitors?|prometheus operator|managed prometheus|scrap\w+",
             r"metrics?|monitor\w*|observab\w+|telemetry|prometheus|grafana|dashboards?|otel|opentelemetry|vllm|"
             r"collect\w*|thanos|mimir|victoria\w*|alert\w*",
         ),
-        "secure_accelerator_access": _topic(
+        "secure_accelerator_access": _keywords(
             r"(?:secure|isolated) accelerator|accelerator (?:access|isolation)|gpu isolation|device isolation",
             rf"{_DEVICES}|isolat\w+|secur\w+|device plugin|dra|access|mediat\w+|unauthori[sz]ed|mig|toolkit|"
             r"dynamic resource allocation|runtimes?|operator|containers?|tenan\w+|sandbox\w*",
         ),
-        "workload_sandboxing": _topic(
+        "workload_sandboxing": _keywords(
             r"gvisor|kata|sandbox\w*|runsc|confidential containers?",
             r"isolat\w+|secur\w+|runtime ?class\w*|runtimes?|micro ?vms?|virtual\w*|agents?",
         ),
-        "robust_controller": _topic(
+        "robust_controller": _keywords(
             r"kube ?ray|ray operator|ray ?clusters?|ray ?jobs?|kubeflow|training operator|pytorch ?jobs?|train ?jobs?",
             r"operators?|controllers?|crds?|custom resources?|webhooks?|ray|trainer|training|kserve|kueue|volcano|"
             r"job ?sets?|dynamo|mlflow|seldon|spark|jupyter\w*|notebooks?|katib|kaito|ome|nim",
@@ -102,9 +104,9 @@ TOPICS: Mapping[str, Topic] = MappingProxyType(
     }
 )
 
-# What a requirement itself is called, beside the products by which it is met: that one product is not supported says
-# nothing of the others.
-_CONCEPTS = {
+# Names of the requirement itself, without the products that meet it. A note that denies one product does not deny the
+# requirement, because another product can meet it.
+_TERMS = {
     "dra_support": r"dynamic resource allocation|dra",
     "driver_runtime_management": r"driver (?:management|lifecycle|verification)",
     "gpu_sharing": r"(?:gpu|accelerator) sharing|fractional gpus?",
@@ -122,11 +124,11 @@ _CONCEPTS = {
     "workload_sandboxing": r"(?:workload )?sandbox\w*",
     "robust_controller": r"(?:complex |ai )?operators?|robust controllers?",
 }
-CONCEPTS: Mapping[str, re.Pattern[str]] = MappingProxyType(
-    {name: re.compile(rf"(?:{pattern}|{name.replace('_', ' ')})") for name, pattern in _CONCEPTS.items()}
+REQUIREMENT_TERMS: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {name: re.compile(rf"(?:{pattern}|{name.replace('_', ' ')})") for name, pattern in _TERMS.items()}
 )
 
-# Requirements between which a page, a link or a reason may well be shared.
+# Groups of requirements for which one page or one reason can be enough.
 _FAMILIES = (
     {"accelerator_metrics", "ai_service_metrics", "pod_autoscaling"},
     {"cluster_autoscaling", "pod_autoscaling"},
@@ -145,30 +147,34 @@ _FAMILIES = (
 )
 
 
-def related(one: str, other: str) -> bool:
-    """Whether two requirements may share evidence without a question."""
+def may_share_evidence(one: str, other: str) -> bool:
+    """Whether two requirements are close enough to cite the same evidence."""
     return one == other or any(one in family and other in family for family in _FAMILIES)
 
 
-def speaks_of(requirement: str, text: str) -> bool:
-    """Whether words that are hardly said of anything else stand in a text."""
-    topic = TOPICS.get(requirement)
-    return topic is not None and bool(topic.own.search(plain(text)))
+def mentions(requirement: str, text: str) -> bool:
+    """Whether a text has a distinctive word of a requirement."""
+    keywords = KEYWORDS.get(requirement)
+    return keywords is not None and bool(keywords.distinctive.search(normalized_words(text)))
 
 
-def is_near(requirement: str, text: str) -> bool:
-    """Whether a text has any word that is at home with a requirement. True for one that we know nothing of."""
-    topic = TOPICS.get(requirement)
-    return topic is None or bool(topic.near.search(plain(text)))
+def could_concern(requirement: str, text: str) -> bool:
+    """Whether a text has any word that fits a requirement. True for a requirement without keywords."""
+    keywords = KEYWORDS.get(requirement)
+    return keywords is None or bool(keywords.associated.search(normalized_words(text)))
 
 
-def others_spoken_of(requirement: str, text: str) -> list[str]:
-    """Unrelated requirements whose own words stand in a text."""
-    words = plain(text)
-    return [name for name, topic in TOPICS.items() if not related(name, requirement) and topic.own.search(words)]
+def unrelated_mentions(requirement: str, text: str) -> list[str]:
+    """Unrelated requirements whose distinctive words a text has."""
+    words = normalized_words(text)
+    return [
+        name
+        for name, keywords in KEYWORDS.items()
+        if not may_share_evidence(name, requirement) and keywords.distinctive.search(words)
+    ]
 
 
-def plain(text: str) -> str:
-    """Words in lower case with single spaces; camel case is taken apart."""
+def normalized_words(text: str) -> str:
+    """The words of a text in lower case with single spaces; camelCase becomes separate words."""
     apart = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text)
     return " ".join(re.split(r"[^a-z0-9]+", apart.lower())).strip()
