@@ -1,0 +1,71 @@
+"""The contract of targets, held against those that need no cluster."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from pathlib import Path
+
+import pytest
+
+from plimsoll.kinds.dataset import CommandResult, RunCommand
+from plimsoll.planning.steps import AnyStep, Step
+from plimsoll.state.directory import StateDirectory
+from plimsoll.state.results import OutputFile, Result
+from plimsoll.targets.local.target import LocalTarget
+from plimsoll.targets.memory import MemoryAttempt, MemoryTarget
+
+from .contract import Bench, TargetContract
+
+
+class TestLocal(TargetContract):
+    """This machine, with real processes."""
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        numbers = itertools.count()
+
+        def command(text: str, *outputs: str) -> AnyStep:
+            work = RunCommand(command=text, outputs=outputs)
+            return Step(part="step", key=f"key-{next(numbers)}", work=work)
+
+        mark = tmp_path / "started"
+        return Bench(
+            target=LocalTarget(tmp_path),
+            good=lambda: command("echo hello > $PLIMSOLL_OUTPUT/greeting.txt", "greeting.txt"),
+            failing=lambda: command("echo 'no such column: age' >&2; exit 3"),
+            endless=lambda: command(f"touch {mark}; sleep 600"),
+            started=mark.exists,
+        )
+
+
+class TestMemory(TargetContract):
+    """Functions."""
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        numbers = itertools.count()
+        running = threading.Event()
+
+        def step(part: str) -> AnyStep:
+            return Step(part=part, key=f"{part}-{next(numbers)}", work=RunCommand(command=part))
+
+        def good(_: MemoryAttempt) -> Result:
+            return CommandResult(outputs=(OutputFile(name="greeting.txt", size=6),))
+
+        def failing(_: MemoryAttempt) -> Result:
+            raise RuntimeError("no such column: age")
+
+        def endless(attempt: MemoryAttempt) -> Result:
+            running.set()
+            assert attempt.stopping.wait(60)
+            return CommandResult()
+
+        functions = {"run/good": good, "run/failing": failing, "run/endless": endless}
+        return Bench(
+            target=MemoryTarget(functions=functions, state=StateDirectory(tmp_path, "memory")),
+            good=lambda: step("good"),
+            failing=lambda: step("failing"),
+            endless=lambda: step("endless"),
+            started=running.is_set,
+        )
