@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from msgspec import Struct
@@ -51,8 +51,13 @@ class RendersManifests(Protocol):
 class MovesTraffic(Protocol):
     """Finds the running service of a model whose traffic can be moved."""
 
-    def __call__(self, model: str, service: str | None) -> TrafficMover:
-        """The service by its name, or the only one of the model. Raises PlimsollError when there is none."""
+    def __call__(
+        self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> TrafficMover:
+        """The service by its name, or the only one of the model. Raises PlimsollError when there is none.
+
+        `say` is told what is waited for; once `stopped` is true, nothing is waited for any longer.
+        """
         ...
 
 

@@ -68,7 +68,7 @@ def promote(
     version = registry.find(reference)
     registry.open(version)
     require_accepted(version)
-    mover = target.features.require(TRAFFIC)(version.name, service)
+    mover = target.features.require(TRAFFIC)(version.name, service, say, stopped)
     with mover.exclusive() as undone:
         if undone:
             say(f"an earlier promotion into service {mover.service} was cut off: its weights are restored")

@@ -22,6 +22,7 @@ from plimsoll.kubernetes.cluster import (
 )
 from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import OURS, REMOVAL_LIMIT, await_end
 
 KINDS = (
@@ -46,6 +47,7 @@ KINDS = (
     ("networking.k8s.io/v1", "NetworkPolicy"),
     ("v1", "Service"),
     ("v1", "ConfigMap"),
+    (LEASES, "Lease"),
     ("v1", "ServiceAccount"),
 )
 """Every kind that an application may have made, what uses others before what is used."""

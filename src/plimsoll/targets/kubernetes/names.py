@@ -16,6 +16,8 @@ VERSION = "plimsoll.dev/version"
 STANDS_BEFORE = "plimsoll.dev/stands-before"
 CONTENT = "plimsoll.dev/content"
 MANAGER = "app.kubernetes.io/managed-by"
+LEASES = "coordination.k8s.io/v1"
+"""The API group of the leases by which promotions exclude each other."""
 _LONGEST = 40
 """Characters of a workload's name: JobSet adds up to twenty for a pod's, and a host name has 63 at most."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -20,18 +20,20 @@ from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.features import CALL, MANIFESTS, CalledService, Features, able, offers
+from plimsoll.targets.features import CALL, MANIFESTS, TRAFFIC, CalledService, Features, able, offers
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.calling import called
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, never_zero, unknown_preferences
 from plimsoll.targets.kubernetes.registry_tunnel import RegistryTunnel
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.session import KubernetesSession
+from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.options import TargetOptions
@@ -71,8 +73,9 @@ class KubernetesTarget:
 
     @property
     def features(self) -> Features:
-        """Services can be called, and manifests rendered."""
-        return Features(self.name, able(offers(CALL, self._call), offers(MANIFESTS, self.manifests)), {})
+        """Services can be called, their traffic moved, and manifests rendered."""
+        carriers = able(offers(CALL, self._call), offers(TRAFFIC, self._traffic), offers(MANIFESTS, self.manifests))
+        return Features(self.name, carriers, {})
 
     def facts(self) -> TargetFacts:
         """All nodes together, each by itself, and what carries which need."""
@@ -106,6 +109,11 @@ class KubernetesTarget:
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         return called(self.api, self.namespace, file, service)
 
+    def _traffic(
+        self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> ClusterTraffic:
+        return traffic_of(self._context("promote"), model, service, say, stopped)
+
     def open(self, run: str, *, watch: bool) -> KubernetesSession:
         """A session for one run. Services stay up whether it watches or not."""
         return KubernetesSession(self._context(run))
@@ -123,8 +131,10 @@ class KubernetesTarget:
         return services(self.api, self._application, self.namespace)
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Nothing."""
-        return ()
+        """Whether a promotion goes on, or was cut off."""
+        name = names.service(self._application, service)
+        note = PromotionLease(self.api, self._application, self.namespace, name).note()
+        return (note,) if note else ()
 
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions, as all its servers together have seen them."""

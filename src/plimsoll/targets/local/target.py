@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from plimsoll import __version__
@@ -76,8 +76,10 @@ class LocalTarget:
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         return called(self.state, file, service)
 
-    def _traffic(self, model: str, service: str | None) -> LocalTraffic:
-        return traffic_of(self.state, model, service)
+    def _traffic(
+        self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
+    ) -> LocalTraffic:
+        return traffic_of(self.state, model, service, stopped)
 
     def open(self, run: str, *, watch: bool) -> LocalSession:
         """A session for one run."""

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -27,7 +27,7 @@ LOAD_LIMIT = 120.0
 """Seconds within which the service must have loaded the new version."""
 
 
-def traffic_of(state: StateDirectory, model: str, service: str | None) -> LocalTraffic:
+def traffic_of(state: StateDirectory, model: str, service: str | None, stopped: Callable[[], bool]) -> LocalTraffic:
     """The running service of a model. Raises PlimsollError when there is none, or several and none is named."""
     up = running_services(state)
     fitting = {each.name: each for each in up.values() if each.model == model and each.service_file}
@@ -38,7 +38,7 @@ def traffic_of(state: StateDirectory, model: str, service: str | None) -> LocalT
         raise PlimsollError(f"no service of model {model} is up{named}", hint="start it with plimsoll run --watch")
     if len(fitting) > 1:
         raise PlimsollError(f"several services have model {model}", hint=f"say --service: {', '.join(fitting)}")
-    return LocalTraffic(state, next(iter(fitting.values())))
+    return LocalTraffic(state, next(iter(fitting.values())), stopped)
 
 
 def promotion_notes(state: StateDirectory, service: str) -> Sequence[str]:
@@ -53,8 +53,9 @@ def promotion_notes(state: StateDirectory, service: str) -> Sequence[str]:
 class LocalTraffic:
     """One running service. Each change of its file is recorded first, so that a killed promotion can be undone."""
 
-    def __init__(self, state: StateDirectory, up: RunningService) -> None:
+    def __init__(self, state: StateDirectory, up: RunningService, stopped: Callable[[], bool]) -> None:
         self._state = state
+        self._stopped = stopped
         self._up = up
         self._record = PromotionRecord(Path(up.service_file))
         self._content = read_service_file(self._record.file)
@@ -99,7 +100,7 @@ class LocalTraffic:
         self._content = replace(self._content, models=(*known, model_file(version, path)))
         self.weigh(old, new, 0)
         deadline = time.monotonic() + LOAD_LIMIT
-        while not self.counts((old, new))[new].loaded:
+        while not self.counts((old, new))[new].loaded and not self._stopped():
             if time.monotonic() > deadline:
                 raise TargetError(
                     f"the service has not loaded {self._up.model}@{new} within {LOAD_LIMIT:g} s",

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.kinds.service import Scale, Telemetry
 from plimsoll.planning.steps import WorkerResources
 from plimsoll.runtime.server.service_file import ServiceFile
@@ -24,6 +25,7 @@ class Watched(Struct, frozen=True, kw_only=True):
     promised: float | None = None
 
 
+@decodable
 class Served(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
 

@@ -33,6 +33,9 @@ from plimsoll.targets.kubernetes.manifests.traffic import ways_in
 
 Manifest = dict[str, Any]
 PORT = 8080
+RECORD = "-served"
+"""What the name of a service's record ends with."""
+SERVED = "served.json"
 TOLD = "/plimsoll/service"
 DRAIN = 25
 """Seconds that a server has for requests under way when it is told to end."""
@@ -52,6 +55,7 @@ def objects(served: Served, cluster: Cluster, chosen: Mapping[str, str]) -> list
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
     groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
     found = [service_account(served.application), _policy(name, labels), _budget(name, labels)]
+    found.append(served_record(name, labels, served))
     for each in groups:
         found += _servers(each, cluster, chosen)
     if chosen["metrics"] == "operator":
@@ -61,6 +65,16 @@ def objects(served: Served, cluster: Cluster, chosen: Mapping[str, str]) -> list
     if chosen["traffic"] == "gateway":
         found += ways_in(name, served.application, served.service, labels, groups, cluster)
     return found
+
+
+def served_record(name: str, labels: dict[str, str], served: Served) -> Manifest:
+    """What the service serves, as one value: a promotion from any machine starts from it and not from the file."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": f"{name}{RECORD}", "labels": labels},
+        "data": {SERVED: msgspec.json.encode(served, order="deterministic").decode()},
+    }
 
 
 def _servers(group: Group, cluster: Cluster, chosen: Mapping[str, str]) -> list[Manifest]:

@@ -1,0 +1,226 @@
+"""The traffic of a service on a cluster: weights of its route, or shares of its servers where it has no gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.runtime.server.traffic import Share
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.attempt import ClusterContext
+from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.models import MODEL
+from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
+from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, SERVED, objects
+from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
+from plimsoll.targets.kubernetes.work.cutover import apply, remove_obsolete
+from plimsoll.targets.kubernetes.work.register import pushed, version_of
+from plimsoll.targets.kubernetes.work.rollout import roll_out
+from plimsoll.targets.local.servers import model_file
+from plimsoll.targets.models import onnx_name
+from plimsoll.telemetry.version_counts import VersionCounts, added, counts_in
+
+SPREAD = 5.0
+"""Seconds within which proxies follow a change of weights; requests before that are counted to the former weights."""
+
+
+def traffic_of(
+    context: ClusterContext,
+    model: str,
+    service: str | None,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> ClusterTraffic:
+    """The running service of a model. Raises PlimsollError when there is none, or several and none is named."""
+    records = served_records(context)
+    fitting = {each.service: each for each in records if model in {file.name for file in each.file.models}}
+    if service is not None:
+        fitting = {name: each for name, each in fitting.items() if name == service}
+    if not fitting:
+        named = f" by the name {service}" if service else ""
+        hint = f"start it with plimsoll run --target {context.cluster.target}"
+        raise PlimsollError(f"no service of model {model} is on {context.cluster.target}{named}", hint=hint)
+    if len(fitting) > 1:
+        raise PlimsollError(f"several services have model {model}", hint=f"say --service: {', '.join(fitting)}")
+    return ClusterTraffic(context, next(iter(fitting.values())), model, say, stopped)
+
+
+def served_records(context: ClusterContext) -> list[Served]:
+    """What the application's services serve, as their records on the cluster say."""
+    selector = names.selector(names.of_application(context.application))
+    found = []
+    for each in context.api.list("v1", "ConfigMap", context.namespace, selector):
+        if each["metadata"]["name"].endswith(RECORD) and SERVED in each.get("data", {}):
+            with contextlib.suppress(msgspec.DecodeError):
+                found.append(msgspec.json.decode(each["data"][SERVED], type=Served))
+    return found
+
+
+class ClusterTraffic:
+    """One service. Behind a gateway a weight is a change of its route, which touches no server.
+
+    Without a gateway every server shares the requests itself: each weight replaces the servers one by one.
+    """
+
+    def __init__(
+        self,
+        context: ClusterContext,
+        served: Served,
+        model: str,
+        say: Callable[[str], None],
+        stopped: Callable[[], bool],
+    ) -> None:
+        self._context = context
+        self._served = self._before = served
+        self._model = model
+        self._say = say
+        self._stopping = _Stopping(stopped)
+        self._name = names.service(context.application, served.service)
+        self._lease = PromotionLease(context.api, context.application, context.namespace, self._name)
+        self._pages: dict[str, Mapping[str, VersionCounts]] = {}
+
+    @property
+    def service(self) -> str:
+        """The service's name."""
+        return self._served.service
+
+    @property
+    def where(self) -> str:
+        """The service's place on the cluster."""
+        return f"service {self._name} in namespace {self._context.namespace}"
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[bool]:
+        """One promotion at a time, by a lease that holds what the service was."""
+        cut_off = self._lease.take(self._served)
+        try:
+            if cut_off is not None:
+                self._served = self._before = cut_off
+                self.restore()
+            yield cut_off is not None
+        finally:
+            self._lease.release()
+
+    def leading(self) -> str:
+        """The version with the largest share; of one model without shares the newest."""
+        shares = self._served.file.traffic.get(self._model, ())
+        if shares:
+            return max(shares, key=lambda share: share.weight).version
+        return max((file.version for file in self._served.file.models if file.name == self._model), key=int)
+
+    def add(self, old: str, new: str) -> None:
+        """Push the new version, and have servers that serve it beside the old one."""
+        version = version_of(f"{self._model}@{new}", None, self._context)
+        place = f"{MODEL}s/{new}"
+        known = [each for each in self._served.file.models if each.version != new]
+        file = model_file(version, Path(place, onnx_name(version)))
+        self._served = replace(
+            self._served,
+            models={**self._served.models, place: pushed(version, self._context)},
+            file=replace(self._served.file, models=(*known, file)),
+        )
+        self._served = self._weighted(old, new, 0)
+        self._roll_out()
+
+    def weigh(self, old: str, new: str, weight: int) -> None:
+        """Change the weights of the route, or the shares of the servers."""
+        self._lease.renew()
+        self._served = self._weighted(old, new, weight)
+        if self._context.chosen["traffic"] != "gateway":
+            self._roll_out()
+            return
+        for manifest in self._manifests():
+            if manifest["kind"] == "HTTPRoute" or manifest["metadata"]["name"].endswith(RECORD):
+                apply(self._context, manifest)
+        self._stopping.wait(SPREAD)
+
+    def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
+        """The counters of all servers together. A server that is gone keeps what it was last seen with."""
+        self._lease.renew()
+        self._pages.update(pages_of(self._context.api, self._context, self._served.service, self._model))
+        every = list(self._pages.values())
+        return {version: added(page[version] for page in every if version in page) for version in versions}
+
+    def settle(self, new: str) -> None:
+        """Serve the new version alone, and remove the servers of the old one once no request goes to them."""
+        models = tuple(each for each in self._served.file.models if each.version == new)
+        places = {str(Path(each.path).parent) for each in models}
+        self._served = replace(
+            self._served,
+            file=replace(self._served.file, models=models, traffic={}),
+            models={place: each for place, each in self._served.models.items() if place in places},
+            watched={number: each for number, each in self._served.watched.items() if number == new},
+        )
+        self._roll_out()
+        self._remove_obsolete()
+
+    def restore(self) -> None:
+        """Serve what was served before, with its weights."""
+        self._served = self._before
+        self._stopping = _Stopping(lambda: False)
+        self._roll_out()
+        self._remove_obsolete()
+
+    def _weighted(self, old: str, new: str, weight: int) -> Served:
+        """The same service with other weights; other versions keep their headers and shadows, and have no weight."""
+        traffic = self._served.file.traffic
+        shares = (Share(version=old, weight=100 - weight), Share(version=new, weight=weight))
+        others = [each for each in traffic.get(self._model, ()) if each.version not in (old, new)]
+        kept = [replace(each, weight=0) for each in others if each.headers or each.shadow]
+        file: ServiceFile = replace(self._served.file, traffic={**traffic, self._model: (*shares, *kept)})
+        return replace(self._served, file=file)
+
+    def _manifests(self) -> list[Manifest]:
+        return objects(self._served, self._context.cluster, self._context.chosen)
+
+    def _roll_out(self) -> None:
+        waits = roll_out(self._context, self._served.key, self._manifests(), self._stopping)
+        while True:
+            try:
+                self._say(f"waiting: {next(waits)}")
+            except StopIteration as end:
+                if end.value is not None and end.value.state == "failed":
+                    raise TargetError(end.value.reason, where=self.where, hint="plimsoll status") from None
+                return
+            self._lease.renew()
+
+    def _remove_obsolete(self) -> None:
+        remove_obsolete(self._context, self._served.service, self._manifests(), self._stopping)
+
+
+def pages_of(api: Api, context: ClusterContext, service: str, model: str) -> Mapping[str, Mapping[str, VersionCounts]]:
+    """The counters of each server that answers, by the pod's name."""
+    selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
+    found = {}
+    for pod in api.list("v1", "Pod", context.namespace, f"{selector},{names.VERSION}!={ACTIVATOR}"):
+        name = pod["metadata"]["name"]
+        place = f"/api/v1/namespaces/{context.namespace}/pods/{name}:{PORT}/proxy/metrics"
+        with contextlib.suppress(ApiError):
+            found[name] = counts_in(api.request("GET", place, raw=True), model)
+    return found
+
+
+class _Stopping(threading.Event):
+    """An event that is set when a function says so."""
+
+    def __init__(self, stopped: Callable[[], bool]) -> None:
+        super().__init__()
+        self._stopped = stopped
+
+    def is_set(self) -> bool:
+        return self._stopped()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        deadline = time.monotonic() + (timeout or 0.0)
+        while not self._stopped() and (timeout is None or time.monotonic() < deadline):
+            time.sleep(0.1)
+        return self._stopped()
