@@ -13,8 +13,10 @@ import pytest
 
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
-from plimsoll.application import model
+from plimsoll.application.parts import Environment, Resources
 from plimsoll.cli.main import VERBS
+from plimsoll.kinds.model import Train
+from plimsoll.kinds.table import KINDS
 from plimsoll.submission.rules import NOT_YAML, RULES
 
 ROOT = Path(__file__).parents[2]
@@ -82,17 +84,10 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 def test_every_key_of_the_file_is_explained() -> None:
     text = (ROOT / "docs" / "application.md").read_text()
-    kinds = (
-        model.Spec,
-        model.Environment,
-        model.Dataset,
-        model.Train,
-        model.Model,
-        model.Service,
-        model.Batch,
-        model.Resources,
-    )
-    names = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
+    parts = [kind.part for kind in KINDS if kind.works]
+    types = [Environment, Resources, Train, *parts]
+    names = {field.encode_name for each in types for field in msgspec.structs.fields(each)}
+    names |= {kind.key for kind in KINDS} | {"environment", "targets"}
     assert len(names) > 25
     assert [name for name in sorted(names) if not re.search(rf"`(\w+\.)*(NAME\.)?{name}(\.\w+)?`", text)] == []
 

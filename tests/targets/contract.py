@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.runner import Backoff, Engine
-from plimsoll.errors import TargetError
+from plimsoll.errors import FileError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import AttemptEnded, event_of
@@ -123,7 +123,7 @@ class TargetContract:
     def test_a_feature_that_the_target_lacks_is_refused_with_one_sentence(self, bench: Bench) -> None:
         features = bench.target.features
         assert UNHEARD_OF not in features
-        with pytest.raises(TargetError, match="cannot teleport a service"):
+        with pytest.raises(FileError, match="cannot teleport a service"):
             features.require(UNHEARD_OF)
 
     def test_the_facts_are_of_the_target_and_have_its_verbs(self, bench: Bench) -> None:

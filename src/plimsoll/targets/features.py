@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from msgspec import Struct
 
-from plimsoll.errors import TargetError
+from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
     from plimsoll.application.loading import ApplicationFile
@@ -80,11 +80,11 @@ class Features:
         return feature.name in self._able
 
     def require(self, feature: Feature[Ability]) -> Ability:
-        """What carries the feature out. Raises TargetError for one that the target does not have."""
+        """What carries the feature out. Raises FileError for one that the target does not have."""
         if feature.name not in self._able:
             reason = self.lacks.get(feature.name, "")
             message = f"{self._target} cannot {feature.does}{': ' + reason if reason else ''}"
-            raise TargetError(message, where="--target", hint="name a target that can")
+            raise FileError(message, where="--target", hint="name a target that can")
         return cast("Ability", self._able[feature.name])
 
 

@@ -1,0 +1,160 @@
+"""Applications: load a file, plan it, run it, look at its runs, call its services."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.engine.application_run import ApplicationRun
+from plimsoll.engine.history import RunHistory
+from plimsoll.engine.preparation import Prepared, decide, prepare, target_for
+from plimsoll.engine.run_status import run_status
+from plimsoll.evidence.observation import Observation
+from plimsoll.kinds.table import KINDS
+from plimsoll.planning.changes import Decision
+from plimsoll.planning.steps import Plan
+from plimsoll.registry.models import ModelVersion
+from plimsoll.report.write import write_report
+from plimsoll.state.directory import LOCAL
+from plimsoll.targets.features import CALL
+from plimsoll.targets.models import model_registry
+from plimsoll.targets.options import TargetOptions
+from plimsoll.targets.port import Target
+
+
+class ServiceClient:
+    """A service that answers now. `url` is its address, `model` the name of its model."""
+
+    def __init__(self, url: str, model: str) -> None:
+        self.url = url
+        self.model = model
+
+    def infer(self, request: Mapping[str, Any]) -> Mapping[str, Any]:  # Any: the protocol's JSON
+        """The answer to one request of the Open Inference Protocol v2: an object with `inputs`.
+
+        Raises RequestError with the service's reason when it refuses the request.
+        """
+        from plimsoll.runtime import client
+
+        return client.infer(self.url, self.model, dict(request))
+
+    def predict(self, path: Path | str) -> Iterator[Mapping[str, Any]]:  # Any: of each output's own type
+        """One mapping for each row of a CSV or Parquet file: the row's number and the model's outputs by name.
+
+        Raises PlimsollError for a file that does not fit the model.
+        """
+        from plimsoll.runtime.predict import predicted_rows
+
+        return predicted_rows(self.url, self.model, Path(path))
+
+
+class PlannedRun(Struct, frozen=True, kw_only=True):
+    """What a run would do: `plan` has the steps in order, `decisions` say of each whether it runs, and why."""
+
+    plan: Plan
+    decisions: tuple[Decision, ...]
+    providers: Mapping[str, str]
+
+
+class Application:
+    """One application on one target. Nothing is started or written until `run`.
+
+    `options` are what the command line's flags for clusters say. Use it as a context manager, or call `close`, when
+    the target is a cluster.
+    """
+
+    def __init__(self, file: ApplicationFile, target: str = LOCAL, options: TargetOptions | None = None) -> None:
+        self._file = file
+        self._target: Target = target_for(file, target, options)
+
+    @property
+    def name(self) -> str:
+        """`metadata.name` of the file."""
+        return self._file.application.name
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._file.path
+
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+        return self._target.name
+
+    def plan(self) -> PlannedRun:
+        """What a run would do with each step, and why.
+
+        Raises FileError for a mistake in the file, or a step that requests more than the target has; TargetError when
+        the target cannot be reached.
+        """
+        prepared = self._prepared()
+        return PlannedRun(plan=prepared.plan, decisions=decide(prepared), providers=prepared.facts.providers)
+
+    def run(self, on_event: Callable[[Observation], None] = lambda _: None) -> RunHistory:
+        """Run the application to its end: finished steps are not repeated, an interrupted run resumes.
+
+        `on_event` is called with every observation, after it is in the journal. A failed step is not an exception:
+        see the `state` of the history. Raises as `plan` does, and TargetError while another run is under way.
+        """
+        return ApplicationRun(self._prepared()).carry_out(on_event)
+
+    def status(self, run: str | None = None) -> RunHistory:
+        """The newest run, or the one with that id; `killed` is the state of one that nobody carries out any longer.
+
+        Raises PlimsollError when there is none.
+        """
+        return run_status(self._target.state, run)
+
+    def runs(self) -> Sequence[str]:
+        """The ids of all runs on this target, oldest first."""
+        return self._target.state.run_ids()
+
+    def report(self, run: str | None = None) -> Path:
+        """Write a run's page, and give its path. Raises PlimsollError when there is no such run."""
+        return write_report(self._target.state, self.status(run).run)
+
+    def models(self) -> Sequence[ModelVersion]:
+        """Every registered version of the application's models."""
+        return tuple(model_registry(self._target.state).versions())
+
+    def services(self) -> Mapping[str, str]:
+        """The addresses of the services that are up, by name."""
+        return self._target.services()
+
+    @contextlib.contextmanager
+    def service(self, name: str) -> Iterator[ServiceClient]:
+        """A service for as long as the block runs; on this machine one that is not up is started for it.
+
+        Raises TargetError when it does not come up, ModelRefused when its model may not be served.
+        """
+        with self._target.features.require(CALL)(self._file, name) as up:
+            yield ServiceClient(up.url, up.model)
+
+    def close(self) -> None:
+        """Close the connections to the target."""
+        self._target.close()
+
+    def __enter__(self) -> Application:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _prepared(self) -> Prepared:
+        return prepare(self._file.path, self._target)
+
+
+def load(path: Path | str, target: str = LOCAL, options: TargetOptions | None = None) -> Application:
+    """The application of a file, or of the plimsoll.yaml in a directory, on a target.
+
+    `target` is `local` or a context of the kubeconfig. Raises FileError for a file that is malformed, with the place
+    of the mistake.
+    """
+    path = Path(path)
+    return Application(KINDS.load(path / "plimsoll.yaml" if path.is_dir() else path), target, options)
