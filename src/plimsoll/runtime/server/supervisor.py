@@ -31,7 +31,7 @@ from plimsoll.runtime.server.control import (
     Report,
     Shed,
 )
-from plimsoll.runtime.server.counts import Counts, past, together
+from plimsoll.runtime.server.counts import Counts, of_ended_process, total
 from plimsoll.runtime.server.options import Options
 from plimsoll.runtime.server.scaling import Scaling
 from plimsoll.runtime.server.worker_process import WorkerProcess, start_worker
@@ -142,7 +142,7 @@ class Supervisor:
                 self._selector.unregister(worker.channel)
                 worker.channel.close()
                 del self._workers[worker.pid]
-                self._past = together([self._past, past(worker.counts)])
+                self._past = total([self._past, of_ended_process(worker.counts)])
                 self._answered += worker.report.answered if worker.report else 0
                 for asked in list(self._changes):
                     self._made(asked, worker.pid, "")
@@ -183,7 +183,7 @@ class Supervisor:
                         self._made(asked, worker.pid, message.problem)
 
     def _counts(self, but: int = 0) -> Counts:
-        return together([self._past, *(w.counts for pid, w in self._workers.items() if pid != but)])
+        return total([self._past, *(w.counts for pid, w in self._workers.items() if pid != but)])
 
     def _change(self, worker: WorkerProcess, change: Change) -> None:
         (self._unloaded.add if change.verb == "unload" else self._unloaded.discard)(change.model)
