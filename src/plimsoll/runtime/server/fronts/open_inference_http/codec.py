@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -29,11 +29,32 @@ from plimsoll.runtime.tensors import (
     to_json,
 )
 
+Signature = tuple[object, ...]
+"""An input's name, datatype and shape."""
 _ENCODER = msgspec.json.Encoder()
 _KINDS: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "O": str}
 """Kinds of numpy types to JSON's types; floats may be written as whole numbers."""
 MOST_KNOWN = 256
 """Signatures and layouts that are remembered: clients repeat theirs."""
+
+
+class _PlainTensor(Protocol):
+    """What the decoder of `_plain_decoder` makes of one input."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[object]
+    parameters: dict[str, object] | None
+
+
+class _PlainRequest(Protocol):
+    """What it makes of a request."""
+
+    inputs: list[_PlainTensor]
+    id: str | None
+    parameters: dict[str, object]
+    outputs: tuple[RequestedOutput, ...]
 
 
 class Codec:
@@ -50,8 +71,8 @@ class Codec:
         self._dtypes = {tensor.name: np.dtype(dtype_of(tensor.datatype)) for tensor in model.spec.inputs}
         self._decoder = _plain_decoder(model.spec)
         self._count = len(model.spec.inputs)
-        self._signatures: dict[tuple[Any, ...], int] = {}
-        self._layouts: dict[Any, list[bytes]] = {}
+        self._signatures: dict[Signature, int] = {}
+        self._layouts: dict[tuple[tuple[str, tuple[int, ...]], ...], list[bytes]] = {}
         self._start = b'{"model_name":%b,"model_version":%b,' % tuple(map(_ENCODER.encode, (model.spec.name, version)))
 
     def read(self, body: Buffer, json_length: str | None) -> HttpRequest:
@@ -70,7 +91,7 @@ class Codec:
             length = int(json_length)
         return decode(body, length, self.model)
 
-    def _plain(self, plain: Any) -> HttpRequest | None:
+    def _plain(self, plain: _PlainRequest) -> HttpRequest | None:
         """The request; `None` when `decode` must read it, also to say what is wrong with it."""
         inputs: dict[str, Array] = {}
         for tensor in plain.inputs:
@@ -93,7 +114,7 @@ class Codec:
         names = tuple(output.name for output in outputs)
         return HttpRequest(inputs=inputs, id=plain.id, outputs=names, parameters=parameters)
 
-    def _learn(self, signature: tuple[Any, ...], name: str, datatype: str, shape: Sequence[int]) -> int:
+    def _learn(self, signature: Signature, name: str, datatype: str, shape: Sequence[int]) -> int:
         self.model.check(name, datatype, shape)
         if min(shape, default=0) < 0:
             raise BadTensor("negative")
@@ -131,7 +152,7 @@ class Codec:
         return layout
 
 
-def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[Any] | None:
+def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[_PlainRequest] | None:
     """A decoder for a model whose inputs are all of one JSON type; `None` for other models."""
     kinds = {_KINDS[np.dtype(dtype_of(tensor.datatype)).kind] for tensor in spec.inputs}
     if len(kinds) != 1:
@@ -144,7 +165,7 @@ def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[Any] | None:
             ("shape", list[int]),
             ("datatype", str),
             ("data", list[kind]),  # type: ignore[valid-type]
-            ("parameters", dict[str, Any] | None, None),
+            ("parameters", dict[str, object] | None, None),
         ],
         gc=False,
     )
@@ -153,9 +174,10 @@ def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[Any] | None:
         [
             ("inputs", list[tensor]),  # type: ignore[valid-type]
             ("id", str | None, None),
-            ("parameters", dict[str, Any], {}),
+            ("parameters", dict[str, object], {}),
             ("outputs", tuple[RequestedOutput, ...], ()),
         ],
         gc=False,
     )
-    return msgspec.json.Decoder(request)
+    decoder: msgspec.json.Decoder[_PlainRequest] = msgspec.json.Decoder(request)
+    return decoder
