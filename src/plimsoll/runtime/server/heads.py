@@ -106,7 +106,9 @@ def read_head(raw: bytes) -> Head:
         raise BadHead(400, "this is not an HTTP request")
     head = Head(parser.get_method().decode("latin-1"), _path(parsed.url), parsed.headers, keep_alive=True)
     # HTTP/1.0 clients would need a `keep-alive` header in the response; they are few, so their connection is closed.
-    head.keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
+    # llhttp's own answer is wrong for a request without a body: it forgets the header when the request is complete.
+    options = parsed.headers.get("connection", "").lower().split(",")
+    head.keep_alive = parser.get_http_version() == "1.1" and "close" not in map(str.strip, options)
     _frame(head)
     return head
 
