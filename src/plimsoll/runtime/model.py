@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
@@ -28,6 +28,12 @@ DATATYPES = {
     "tensor(string)": "BYTES",
 }
 """ONNX Runtime's names of types to the protocol's."""
+
+
+class RunOptions(Protocol):
+    """Options of one run; `terminate` set to true ends it at the model's next operator."""
+
+    terminate: bool
 
 
 class Model:
@@ -88,10 +94,12 @@ class Model:
         if not fits:
             raise BadTensor(f"input '{name}' has the shape {list(wanted.shape)}, not {list(shape)}")
 
-    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: Any = None) -> dict[str, Array]:
+    def run(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: RunOptions | None = None
+    ) -> dict[str, Array]:
         """Arrays by output name. Raises BadTensor when inputs are missing or the model cannot compute with them.
 
-        `options` are of `run_options`; setting `terminate` in them ends the run early, with BadTensor.
+        `options` are of `run_options`; a run that they terminate raises BadTensor.
         """
         if len(inputs) != len(self._inputs):
             missing = [name for name in self._inputs if name not in inputs]
@@ -106,11 +114,12 @@ class Model:
         except Exception as error:  # ONNX Runtime's errors share no base but this
             raise BadTensor(f"the model cannot compute with these inputs: {str(error)[:500]}") from error
 
-    def run_options(self) -> Any:
-        """Options of one run, which can be told to end."""
+    def run_options(self) -> RunOptions:
+        """New options for one run."""
         import onnxruntime
 
-        return onnxruntime.RunOptions()
+        options: RunOptions = onnxruntime.RunOptions()
+        return options
 
 
 def _spec(tensor: Any, path: Path) -> TensorSpec:

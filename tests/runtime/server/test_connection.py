@@ -63,6 +63,14 @@ def test_a_client_of_the_old_version_is_answered_and_the_connection_ends(linear:
     assert b"connection: close" in linear.ask(request(version=b"1.0", close=False))
 
 
+@pytest.mark.parametrize("option", [b"close", b"Close", b"te, close"])
+def test_a_request_without_a_body_can_ask_for_the_end_of_the_connection(linear: Server, option: bytes) -> None:
+    answer = linear.ask(b"GET /v2/health/live HTTP/1.1\r\nHost: here\r\nConnection: " + option + b"\r\n\r\n")
+
+    assert b"connection: close" in answer
+    assert answer.endswith(b'{"live":true}')
+
+
 def test_a_client_that_sends_no_more_still_gets_its_answers(linear: Server) -> None:
     with linear.connect() as connection:
         connection.sendall(request(close=False) * 3)

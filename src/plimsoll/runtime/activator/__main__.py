@@ -46,17 +46,17 @@ async def _answer(arguments: argparse.Namespace, host: str, port: int, listener:
         loop.add_signal_handler(number, told.set)
     server = await loop.create_server(lambda: Connection(listening), sock=listener, backlog=_BACKLOG)
     print(f"requests to {host}:{port} by way of port {listener.getsockname()[1]}", flush=True)
-    looking = loop.create_task(_look(listening))
+    checking = loop.create_task(_check_time_limits(listening))
     await told.wait()
     server.close()
     await listening.drain(arguments.drain)
-    looking.cancel()
+    checking.cancel()
 
 
-async def _look(listening: Listening) -> None:
+async def _check_time_limits(listening: Listening) -> None:
     while True:
         await asyncio.sleep(1.0)
-        listening.look()
+        listening.check_time_limits()
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from plimsoll.runtime.activator.load import Load
 from plimsoll.runtime.activator.servers import Answer, NoServer, Servers
 from plimsoll.runtime.server.heads import Head
+from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error, json_response
 
 LOAD = "/plimsoll/load"
@@ -53,6 +54,10 @@ class Forwarding:
             self._requests.labels("503").inc()
             return error(503, "too much waits for a server", b"retry-after: 5\r\n")
         return self._forwarded(head, body, client)
+
+    def refuse(self, head: Head, refusal: Refusal) -> Response:
+        """A response in the shape of the servers' errors."""
+        return error(refusal.code, str(refusal))
 
     def model_of(self, head: Head) -> str:
         """None: the servers know their models."""

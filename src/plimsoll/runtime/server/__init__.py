@@ -1,7 +1,7 @@
 """The inference server: Open Inference Protocol v2 over HTTP and gRPC, ONNX Runtime inside.
 
-From the socket inwards: `connection` (HTTP/1.1) and `grpc_server` → `application` (resources, statuses, limits) →
-`catalog` (which version) → `exchange` (bytes to tensors and back) → `served` and `batching` (where it is computed).
-`worker` is one process of that, `supervisor` keeps as many as there is work for; `observers` is the seam for whoever
-watches.
+A request's way: `connection` (HTTP/1.1) → `fronts.mount` → a front (its wire format) → `data_plane` → `catalog` (which
+version answers) → `served` and `batching` (where it is computed). gRPC is a front with a port of its own. `refusals`
+are the reasons for which the data plane does not answer. `worker` is one process; `supervisor` starts and ends as many
+as the load needs. `observers` is the interface for drift, logs, traces and explanations.
 """

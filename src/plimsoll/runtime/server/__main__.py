@@ -1,4 +1,4 @@
-"""`python -m plimsoll.runtime.server`: models behind an address, until it is told to end."""
+"""`python -m plimsoll.runtime.server`: serve models at an address until SIGTERM or SIGINT."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plimsoll.runtime.server.options import Options, from_command_line
 
 
 def main() -> None:
-    """Serve; exit 0 after a drained shutdown, 1 with one line of reason when it cannot start."""
+    """Serve; exit 0 after a drained shutdown, 1 with a one-line reason when it cannot start."""
     try:
         options = from_command_line()
         listener = listener_at(options.host, options.port)
@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def serve(options: Options, listener: socket.socket) -> None:
-    """Answer in this process. Raises PlimsollError when it cannot."""
+    """Answer requests in this process. Raises PlimsollError when the models cannot be loaded or a port is taken."""
     try:
         from plimsoll.runtime.server.worker import Worker
     except ImportError:
@@ -38,7 +38,7 @@ def serve(options: Options, listener: socket.socket) -> None:
 
 
 def listener_at(host: str, port: int) -> socket.socket:
-    """The socket that takes the port; it listens when there is who answers. Raises TargetError."""
+    """A socket that is bound to the port and does not listen yet. Raises TargetError when the port is taken."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -53,7 +53,7 @@ def listener_at(host: str, port: int) -> socket.socket:
 
 
 def say_ready(options: Options, listener: socket.socket, grpc_port: int | None) -> None:
-    """Say the address on standard output and in the ready file."""
+    """Write the address to standard output and to the ready file."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     url = f"http://{host}:{listener.getsockname()[1]}"
     print(f"{options.about} at {url}", flush=True)

@@ -1,4 +1,4 @@
-"""What happens to clients while there is no worker: health and metrics are answered, anything else wakes one."""
+"""Connections while there is no worker: health and metrics are answered here, any other request needs a worker."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ PATIENCE = 30.0
 MOST = 256
 """Clients that may wait without having sent anything."""
 ENOUGH = 64
-"""Bytes by which a request is told from a look at the health."""
+"""Bytes that are enough to tell a health check from another request."""
 
 
 class Asleep:
-    """Connections that have been accepted and have not said what they want."""
+    """Connections that are accepted and have not sent a request yet."""
 
     def __init__(self, listener: socket.socket, counts: Callable[[], Counts]) -> None:
         self._listener = listener
@@ -28,8 +28,8 @@ class Asleep:
         self._watching = False
         self._wake: list[socket.socket] = []
 
-    def look(self, selector: selectors.BaseSelector) -> list[socket.socket]:
-        """The connections to start a worker for, all of those that wait; empty when there is no need."""
+    def connections_to_serve(self, selector: selectors.BaseSelector) -> list[socket.socket]:
+        """All open connections when one of them needs a worker, else none. They are then no longer watched here."""
         if not self._watching:
             self._watching = True
             selector.register(self._listener, selectors.EVENT_READ, lambda: self._accept(selector))
@@ -43,7 +43,7 @@ class Asleep:
         return waking
 
     def close(self, selector: selectors.BaseSelector) -> None:
-        """Nobody is waited for any more."""
+        """Close all connections."""
         waiting = list(self._waiting)
         self._stop_watching(selector)
         for connection in waiting:
@@ -65,20 +65,20 @@ class Asleep:
             if len(self._waiting) >= MOST:
                 self._drop(next(iter(self._waiting)), selector)
             self._waiting[connection] = time.monotonic()
-            selector.register(connection, selectors.EVENT_READ, lambda: self._heard(connection, selector))
+            selector.register(connection, selectors.EVENT_READ, lambda: self._on_bytes(connection, selector))
 
-    def _heard(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
-        """Look at what has come, without taking it."""
+    def _on_bytes(self, connection: socket.socket, selector: selectors.BaseSelector) -> None:
+        """Peek at the first bytes, which a worker must be able to read again."""
         try:
-            said = connection.recv(ENOUGH, socket.MSG_PEEK)
+            peeked = connection.recv(ENOUGH, socket.MSG_PEEK)
         except BlockingIOError:
             return
         except OSError:
-            said = b""
-        if not said:
+            peeked = b""
+        if not peeked:
             self._drop(connection, selector)
             return
-        words = said.split(b" ", 2)
+        words = peeked.split(b" ", 2)
         path = words[1].split(b"?")[0].rstrip(b"/") if len(words) > 2 else b""
         if words[0] in {b"GET", b"HEAD"} and path in _ANSWERS:
             kind, body = _ANSWERS[path] or self._metrics()
@@ -98,7 +98,7 @@ class Asleep:
             length,
         )
         with contextlib.suppress(OSError):
-            # What was asked is taken, or closing would reset the answer away.
+            # The request must be read: closing with unread bytes sends a reset, which discards the response.
             connection.recv(64 << 10)
             connection.sendall(head + body)
             connection.shutdown(socket.SHUT_WR)

@@ -1,7 +1,7 @@
-"""Requests computed together, for models on which that pays, within a budget of latency.
+"""Batching: requests that are computed together, within a budget of latency.
 
-A batch starts when a thread is free and it is full, or its oldest request has waited as long as it may. While all
-threads are busy requests gather by themselves, so that waiting is for light load only.
+A batch starts when a thread is free and either the batch is full or its oldest request has waited for the time limit.
+While all threads are busy, requests collect without a wait; the time limit matters under light load only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from functools import partial
-from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -20,7 +19,12 @@ from plimsoll.runtime.server.service_file import Batching
 from plimsoll.runtime.tensors import Array, BadTensor
 
 Inputs = dict[str, Array]
+Result = dict[str, Array] | BadTensor
 Run = Callable[[Inputs, Sequence[str]], dict[str, Array]]
+
+
+Group = tuple[tuple[str, ...], tuple[object, ...]]
+"""The outputs that requests ask for, and everything that must be equal for them to be computed together."""
 
 
 class _Waiting(Struct):
@@ -31,48 +35,48 @@ class _Waiting(Struct):
 
 
 class Batcher:
-    """Gathers requests of one model that fit together: equal outputs wanted, equal shapes but for the rows."""
+    """Collects requests of one model with the same outputs and the same shapes, except for the number of rows."""
 
     def __init__(self, run: Run, executor: Executor, threads: int, batching: Batching) -> None:
         self._run = run
         self._executor = executor
         self._free = threads
         self.batching = batching
-        self._waiting: dict[tuple[Any, ...], list[_Waiting]] = {}
+        self._waiting: dict[Group, list[_Waiting]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._expected = 0.0
-        """Seconds of a batch, by the recent ones."""
+        self._expected_seconds = 0.0
+        """Seconds that a batch takes, as an average of recent ones."""
 
     def submit(self, inputs: Inputs, outputs: Sequence[str]) -> asyncio.Future[tuple[dict[str, Array], int]]:
-        """The outputs for these inputs, and how many requests were computed together. BadTensor as `Model.run`."""
+        """Outputs by name, and the number of requests in the batch. The future raises BadTensor as `Model.run` does."""
         loop = asyncio.get_running_loop()
         key = (*outputs, *((name, array.dtype, *array.shape[1:]) for name, array in sorted(inputs.items())))
         rows = len(next(iter(inputs.values())))
         waiting = _Waiting(inputs, rows, loop.time(), loop.create_future())
         self._waiting.setdefault((tuple(outputs), key), []).append(waiting)
-        self._start_what_may()
+        self._start_due_batches()
         return waiting.future
 
-    def _start_what_may(self) -> None:
+    def _start_due_batches(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
         while self._free and self._waiting:
-            # The group whose oldest request has waited longest comes first.
+            # The group with the oldest request is first.
             key = min(self._waiting, key=lambda each: self._waiting[each][0].arrived)
             full = [each for each, group in self._waiting.items() if sum(w.rows for w in group) >= self.batching.rows]
-            start = self.batching.latest_start(self._waiting[key][0].arrived, self._expected)
+            start = self.batching.latest_start(self._waiting[key][0].arrived, self._expected_seconds)
             if start > loop.time() and not full:
-                self._timer = loop.call_at(start, self._start_what_may)
+                self._timer = loop.call_at(start, self._start_due_batches)
                 return
             chosen = key if start <= loop.time() else full[0]
-            batch = self._taken(chosen)
+            batch = self._take_batch(chosen)
             self._free -= 1
             task = loop.run_in_executor(self._executor, self._compute, batch, chosen[0])
             task.add_done_callback(partial(self._finished, batch))
 
-    def _taken(self, key: tuple[Any, ...]) -> list[_Waiting]:
+    def _take_batch(self, key: Group) -> list[_Waiting]:
         group = self._waiting[key]
         taken, rows = [group.pop(0)], 0
         rows = taken[0].rows
@@ -83,18 +87,16 @@ class Batcher:
             del self._waiting[key]
         return taken
 
-    def _compute(
-        self, batch: Sequence[_Waiting], outputs: Sequence[str]
-    ) -> tuple[list[dict[str, Array] | BadTensor], float]:
-        """What each request gets, and the seconds that it took; called in a thread."""
+    def _compute(self, batch: Sequence[_Waiting], outputs: Sequence[str]) -> tuple[list[Result], float]:
+        """The results of each request, and the seconds of the batch; called in a thread."""
         began = time.perf_counter()
-        results = self._together(batch, outputs) if len(batch) > 1 else None
+        results = self._run_batch(batch, outputs) if len(batch) > 1 else None
         if results is None:
-            results = [self._alone(each, outputs) for each in batch]
+            results = [self._run_single(each, outputs) for each in batch]
         return results, time.perf_counter() - began
 
-    def _together(self, batch: Sequence[_Waiting], outputs: Sequence[str]) -> list[dict[str, Array] | BadTensor] | None:
-        """`None` when they cannot be computed together: one of them is then at fault, and the others must not pay."""
+    def _run_batch(self, batch: Sequence[_Waiting], outputs: Sequence[str]) -> list[Result] | None:
+        """The results of a batch; `None` when its requests must be computed one by one, as one of them may be bad."""
         inputs = {name: np.concatenate([each.inputs[name] for each in batch]) for name in batch[0].inputs}
         try:
             whole = self._run(inputs, outputs)
@@ -109,25 +111,29 @@ class Batcher:
             for each, end in zip(batch, ends, strict=True)
         ]
 
-    def _alone(self, each: _Waiting, outputs: Sequence[str]) -> dict[str, Array] | BadTensor:
+    def _run_single(self, each: _Waiting, outputs: Sequence[str]) -> Result:
         try:
             return self._run(each.inputs, outputs)
         except BadTensor as error:
             return error
 
-    def _finished(self, batch: Sequence[_Waiting], done: asyncio.Future[Any]) -> None:
+    def _finished(
+        self, batch: Sequence[_Waiting], done: asyncio.Future[tuple[list[dict[str, Array] | BadTensor], float]]
+    ) -> None:
         self._free += 1
         failure = done.exception()
+        outcomes: Sequence[Result | BaseException]
         if failure is None:
-            results, seconds = done.result()
-            self._expected = seconds if not self._expected else 0.8 * self._expected + 0.2 * seconds
+            outcomes, seconds = done.result()
+            before = self._expected_seconds or seconds
+            self._expected_seconds = 0.8 * before + 0.2 * seconds
         else:
-            results = [failure] * len(batch)
-        for each, result in zip(batch, results, strict=True):
+            outcomes = [failure] * len(batch)
+        for each, result in zip(batch, outcomes, strict=True):
             if each.future.done():
                 continue
             if isinstance(result, BaseException):
                 each.future.set_exception(result)
             else:
                 each.future.set_result((result, len(batch)))
-        self._start_what_may()
+        self._start_due_batches()

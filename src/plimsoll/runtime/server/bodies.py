@@ -1,35 +1,38 @@
-"""The body of a request that comes in several pieces."""
+"""The body of a request that is received in several pieces."""
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 
+DIGITS = re.compile("[0-9]{1,9}")
 ALIGNMENT = 64
-"""Bytes: what a tensor is laid at so that vector instructions read it without a copy."""
+"""Bytes: vector instructions read a tensor at such an address without a copy."""
 LARGEST_AT_ONCE = 1 << 20
-"""Bytes of memory that a promise of a length gets; more comes with the bytes themselves."""
+"""Bytes of memory that a Content-Length alone allocates; more is allocated as the bytes are received."""
 
 
 class Body:
-    """Memory of the body's length, filled as bytes come.
+    """Memory for the body, which is filled while it is received.
 
-    When binary tensors follow the JSON, the memory lies so that the first tensor is aligned: it need not be copied
-    before the model reads it.
+    When binary tensors follow the JSON, the memory starts where the first tensor is aligned, so that the model reads it
+    without a copy.
     """
 
     def __init__(self, length: int, json_length: str | None) -> None:
         self._length = length
-        self._before = int(json_length) if json_length and json_length.isdigit() and len(json_length) < 10 else 0
-        self._have = 0
-        self._view = self._room(min(length, LARGEST_AT_ONCE))
+        self._before_tensors = int(json_length) if json_length and DIGITS.fullmatch(json_length) else 0
+        self._received = 0
+        self._view = self._allocate(min(length, LARGEST_AT_ONCE))
 
-    def _room(self, size: int) -> memoryview:
+    def _allocate(self, size: int) -> memoryview:
         memory = np.empty(size + ALIGNMENT, np.uint8)
-        start = -(memory.ctypes.data + self._before) % ALIGNMENT
+        start = -(memory.ctypes.data + self._before_tensors) % ALIGNMENT
         return memory.data[start : start + size]
 
     def fill(self, data: bytes | bytearray) -> None:
-        """Take the first bytes of the body, which came with its head."""
+        """Add the first bytes of the body, which were received with its head."""
         while data:
             rest = self.rest
             taken = min(len(data), len(rest))
@@ -39,22 +42,22 @@ class Body:
 
     @property
     def rest(self) -> memoryview:
-        """Where the next bytes belong; not empty unless the body is complete."""
-        if self._have == len(self._view) < self._length:
-            # A client that only says that it will send much gets no memory for it.
-            larger = self._room(min(self._length, 4 * len(self._view)))
-            larger[: self._have] = self._view
+        """The memory for the next bytes; not empty unless the body is complete."""
+        if self._received == len(self._view) < self._length:
+            # A client that announces a large body and sends nothing must not cost memory.
+            larger = self._allocate(min(self._length, 4 * len(self._view)))
+            larger[: self._received] = self._view
             self._view = larger
-        return self._view[self._have :]
+        return self._view[self._received :]
 
     def filled(self, count: int) -> None:
-        """So many bytes of `rest` have come."""
-        self._have += count
+        """`count` more bytes of `rest` have been received."""
+        self._received += count
 
     @property
     def complete(self) -> bool:
-        """Whether all has come."""
-        return self._have == self._length
+        """Whether the whole body has been received."""
+        return self._received == self._length
 
     @property
     def whole(self) -> memoryview:

@@ -1,7 +1,7 @@
-"""The models of a server: loaded, exchanged and let go while requests are answered.
+"""The models of a server, which are loaded, replaced and unloaded while requests are answered.
 
-A request holds on to the version that it was given; a version that is exchanged or unloaded is freed with its last
-request. All changes are made in the event loop's thread between two requests, loading itself in a thread of its own.
+A request keeps the version that was chosen for it; a version that is replaced or unloaded is freed with its last
+request. All changes are made in the event loop's thread between two requests; loading has a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,17 +17,10 @@ from msgspec import Struct
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.model import Model
 from plimsoll.runtime.server.counts import Count, Records
+from plimsoll.runtime.server.refusals import NotFound, NotReady
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, newest
 from plimsoll.runtime.server.traffic import Route
-
-
-class NoModel(Exception):
-    """A model or version that is not here; the message names what is."""
-
-
-class Unavailable(Exception):
-    """A model that is known and not ready."""
 
 
 class Indexed(Struct, frozen=True, kw_only=True):
@@ -43,66 +36,70 @@ class Catalog:
     """Models by name and version, and which version answers."""
 
     def __init__(self, source: Callable[[], ServiceFile], *, threads: int = 1) -> None:
-        """`source` gives what there is to serve, now; it is asked again at every load. It may raise PlimsollError."""
+        """`source` returns the models to serve, and is called again at every load. It may raise PlimsollError."""
         self._source = source
         self._threads = max(1, threads)
         self._pool = ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="infer")
         self._changing = asyncio.Lock()
         self._served: dict[str, dict[str, Served]] = {}
         self._routes: dict[str, Route] = {}
-        self._plain: dict[str, Served] = {}
+        self._single: dict[str, Served] = {}
+        """Models of which one version gets all requests: there is nothing to choose."""
         self._reasons: dict[tuple[str, str], str] = {}
+        """Why versions are not loaded."""
+        self.prepare: Callable[[Served], None] = _nothing_to_prepare
+        """Called in the loading thread for each version that is loaded, before its first request; set by the fronts."""
         self.unloaded: set[str] = set()
-        """Models that were told to go, until they are told to come."""
+        """Models that a client has unloaded and nobody has loaded since."""
         self.records: dict[tuple[str, str], Records] = {}
-        """What was counted, also of versions that have gone: a counter never goes back."""
+        """The counts of each version, also of those that are no longer loaded: a counter never decreases."""
 
-    # Asking.
+    # Reading.
 
     def choose(self, model: str, version: str | None, headers: Mapping[str, str]) -> Served:
-        """The version that answers. Raises NoModel, Unavailable."""
+        """The version that answers. Raises NotFound, NotReady."""
         if version is None:
-            plain = self._plain.get(model)
-            if plain is not None:
-                return plain
+            single = self._single.get(model)
+            if single is not None:
+                return single
         versions = self._served.get(model)
         if not versions:
             if model in self.unloaded or any(name == model for name, _ in self._reasons):
-                raise Unavailable(f"model '{model[:80]}' is not loaded")
-            raise NoModel(f"there is no model '{model[:80]}' here, only {_words(self._served)}")
+                raise NotReady(f"model '{model[:80]}' is not loaded")
+            raise NotFound(f"there is no model '{model[:80]}'; this server has {_listed(self._served)}")
         if version is None:
             version = self._routes[model].choose(headers, random.random())  # noqa: S311 - shares of traffic, no secret
         if version is None:
-            raise Unavailable(f"no version of model '{model}' has a weight")
+            raise NotReady(f"no version of model '{model}' has a weight")
         if version not in versions:
-            raise NoModel(f"there is no version '{version[:20]}' here, only {_words(versions)}")
+            raise NotFound(f"there is no version '{version[:20]}'; model '{model}' has {_listed(versions)}")
         return versions[version]
 
     def shadows(self, served: Served) -> list[Served]:
         """The versions that get a copy of a request which `served` answers."""
-        if served.name in self._plain:
+        if served.name in self._single:
             return []
         versions = self._served.get(served.name, {})
         wanted = self._routes[served.name].shadows(served.version, random.random())  # noqa: S311 - as above
         return [versions[version] for version in wanted if version in versions]
 
     def versions(self, model: str) -> list[str]:
-        """The versions of a model that are ready."""
+        """The versions of a model that are loaded."""
         return list(self._served.get(model, {}))
 
     def all(self) -> list[Served]:
-        """Everything that is ready."""
+        """Everything that is loaded."""
         return [served for versions in self._served.values() for served in versions.values()]
 
     def counts(self) -> list[Count]:
-        """What was counted of every version, also of those that have gone."""
+        """The counts of every version, also of those that are no longer loaded."""
         return [
-            Count(model=name, version=version, there=version in self._served.get(name, {}), records=records)
+            Count(model=name, version=version, loaded=version in self._served.get(name, {}), records=records)
             for (name, version), records in self.records.items()
         ]
 
     def index(self) -> list[Indexed]:
-        """Every version that there is to serve, and how it stands."""
+        """Every version that the source names, with its state. Raises PlimsollError when the source cannot be read."""
         lines = {}
         for name, version in [*((f.name, f.version) for f in self._source().models), *self._reasons]:
             ready = version in self._served.get(name, {})
@@ -115,27 +112,28 @@ class Catalog:
     # Changing.
 
     async def load(self, model: str) -> None:
-        """Load all versions of a model anew. Raises NoModel, PlimsollError when a file cannot be served."""
+        """Load all versions of a model again. Raises NotFound, PlimsollError when a file cannot be served."""
         if not any(file.name == model for file in self._source().models):
             known = {file.name: None for file in self._source().models}
-            raise NoModel(f"there is no model '{model[:80]}' to load, only {_words(known)}")
+            raise NotFound(f"there is no model '{model[:80]}' to load; the configured models are {_listed(known)}")
         self.unloaded.discard(model)
-        await self.refresh(anew=model)
+        await self.refresh(reload=model)
         failures = [reason for (name, _), reason in self._reasons.items() if name == model]
         if failures:
             raise PlimsollError(failures[0])
 
     async def unload(self, model: str) -> None:
-        """Let a model go; requests that are under way are answered. Raises NoModel."""
+        """Unload a model; requests to it that have begun are answered. Raises NotFound, PlimsollError."""
         if model not in self._served and model not in self.unloaded:
-            raise NoModel(f"there is no model '{model[:80]}' here, only {_words(self._served)}")
+            raise NotFound(f"there is no model '{model[:80]}'; this server has {_listed(self._served)}")
         self.unloaded.add(model)
         await self.refresh()
 
-    async def refresh(self, anew: str | None = None) -> None:
-        """Make what is served what the source says. What is served well and has not changed stays as it is.
+    async def refresh(self, reload: str | None = None) -> None:
+        """Serve what the source names now. A version that has not changed stays loaded, unless `reload` is its model.
 
-        A version that cannot be loaded is kept out with its reason; an older one of the same number goes on.
+        A version that cannot be loaded is left out with its reason; a loaded one of the same number stays. Raises
+        PlimsollError when the source cannot be read.
         """
         async with self._changing:
             content = self._source()
@@ -145,32 +143,34 @@ class Catalog:
             for key, file in files.items():
                 present = self._served.get(file.name, {}).get(file.version)
                 batching = content.batching.get(file.name, Batching())
-                if present is not None and file.name != anew and _same(present, file, batching):
+                if present is not None and file.name != reload and _same(present, file, batching):
                     loaded[key] = present
                     continue
                 try:
-                    loaded[key] = await asyncio.to_thread(self.served, file, batching)
+                    loaded[key] = await asyncio.to_thread(self._load_version, file, batching)
                 except PlimsollError as error:
                     reasons[key] = error.on_one_line()
                     if present is not None:
                         loaded[key] = present
-            self._exchange(content, loaded, reasons)
-
-    def served(self, file: ModelFile, batching: Batching) -> Served:
-        """Load one version. Raises PlimsollError."""
-        model = Model(Path(file.path), file.name, threads=self._threads, digest=file.digest)
-        records = self.records.setdefault((file.name, file.version), Records())
-        return Served(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
+            self._replace(content, loaded, reasons)
 
     def load_first(self) -> None:
         """Load everything before the first request. Raises PlimsollError for the first that cannot be served."""
         content = self._source()
         loaded = {}
         for file in [file for file in content.models if file.name not in self.unloaded]:
-            loaded[file.name, file.version] = self.served(file, content.batching.get(file.name, Batching()))
-        self._exchange(content, loaded, {})
+            loaded[file.name, file.version] = self._load_version(file, content.batching.get(file.name, Batching()))
+        self._replace(content, loaded, {})
 
-    def _exchange(
+    def _load_version(self, file: ModelFile, batching: Batching) -> Served:
+        """Raises PlimsollError."""
+        model = Model(Path(file.path), file.name, threads=self._threads, digest=file.digest)
+        records = self.records.setdefault((file.name, file.version), Records())
+        served = Served(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
+        self.prepare(served)
+        return served
+
+    def _replace(
         self,
         content: ServiceFile,
         loaded: dict[tuple[str, str], Served],
@@ -179,14 +179,14 @@ class Catalog:
         served: dict[str, dict[str, Served]] = {}
         for (name, version), each in loaded.items():
             served.setdefault(name, {})[version] = each
-        routes, plain = {}, {}
+        routes, single = {}, {}
         for name, versions in served.items():
             shares = content.traffic.get(name, ())
             routes[name] = route = Route(shares)
             only = route.only if shares else newest(list(versions))
             if only in versions:
-                plain[name] = versions[only]
-        self._served, self._routes, self._plain, self._reasons = served, routes, plain, reasons
+                single[name] = versions[only]
+        self._served, self._routes, self._single, self._reasons = served, routes, single, reasons
 
 
 def _same(served: Served, file: ModelFile, batching: Batching) -> bool:
@@ -195,5 +195,9 @@ def _same(served: Served, file: ModelFile, batching: Batching) -> bool:
     return not file.digest or served.model.digest == file.digest
 
 
-def _words(names: Mapping[str, object]) -> str:
+def _listed(names: Mapping[str, object]) -> str:
     return ", ".join(f"'{name}'" for name in list(names)[:20]) or "none"
+
+
+def _nothing_to_prepare(_: Served) -> None:
+    pass

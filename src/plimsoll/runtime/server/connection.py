@@ -1,7 +1,7 @@
-"""One HTTP/1.1 connection: from bytes to requests to bytes, with a limit on everything that a client can draw out.
+"""One HTTP/1.1 connection: bytes to requests to bytes, with a limit on the time and memory that a client can take.
 
-Of our own and not an ASGI server's because the usual request (a head that came before, with its body, in one packet) is
-then answered within one call, without a task, a scope or a queue. Whatever is less usual goes the long way round.
+It is our own, and not that of an ASGI server, so that the usual request (a known head and its body, in one packet) is
+answered within one call, without a task, a scope or a queue. All other requests take a longer path to the same end.
 Source: RFC 9112.
 """
 
@@ -10,24 +10,23 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from plimsoll.runtime.server.bodies import Body
 from plimsoll.runtime.server.heads import LARGEST_HEAD, BadHead, Chunks, Head
-from plimsoll.runtime.server.responses import CONTINUE, Response, error, laid
-
-if TYPE_CHECKING:
-    from plimsoll.runtime.server.listening import Listening
+from plimsoll.runtime.server.listening import Listening
+from plimsoll.runtime.server.refusals import TooLarge, defect
+from plimsoll.runtime.server.responses import CONTINUE, Response, encoded, error
 
 END = b"\r\n\r\n"
 READ_AHEAD = 256 << 10
-"""Bytes of requests to come that are taken in while one is being answered."""
+"""Bytes of pipelined requests that are read while one is being answered."""
 
 
 class Connection(asyncio.BufferedProtocol):
     """Answers one request after the other; pipelined ones wait in `_buffer`.
 
-    A body of several pieces is received where it stays: what has been read of it is not copied again.
+    A body of several pieces is received into its final memory, so that it is not copied again.
     """
 
     def __init__(self, listening: Listening) -> None:
@@ -41,44 +40,44 @@ class Connection(asyncio.BufferedProtocol):
         self._discarding = False
         self._ended = False
         self.head: Head | None = None
-        """Of the request that is under way."""
+        """The request that is under way."""
         self.answering = False
         self.stuck = False
-        """The client does not take what it was sent."""
+        """The client does not read its response."""
         self.active = True
-        """Something has come since the listening's last look."""
+        """Something has been received since the last check of the time limits."""
         self.turn = 0
-        """Counts requests that did not come in one piece."""
-        self.seen: tuple[str, int] | None = None
+        """Counts requests that were not received in one piece."""
+        self.checked: tuple[str, int] | None = None
         self.since = 0.0
-        """State and turn at the listening's last look, and since when they are so."""
+        """State and turn at the last check of the time limits, and since when they are so."""
         self.client = ""
 
-    # What the event loop says.
+    # Called by the event loop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client has come."""
+        """A client has connected."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         self.client = peer[0] if isinstance(peer, tuple) else ""
         own = transport.get_extra_info("socket")
         if own is not None and own.family != socket.AF_UNIX:
             own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if not self._listening.welcome(self):
+        if not self._listening.add(self):
             self._refuse(BadHead(503, "there are too many connections"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has gone; what is being computed for it ends by itself."""
+        """The client has disconnected; a computation for it ends by itself."""
         self._ended = True
-        self._listening.farewell(self)
+        self._listening.remove(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where what comes next is written to: the body that is under way, else memory of all connections."""
+        """The memory for the next bytes: that of the body that is being received, else the one that all share."""
         body = self._body
         return body.rest if type(body) is Body and not body.complete else self._listening.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
-        """Answer at once what can be answered at once."""
+        """Bytes have been received: answer a known head and its whole body at once."""
         self.active = True
         body = self._body
         if type(body) is Body and not body.complete:
@@ -93,25 +92,25 @@ class Connection(asyncio.BufferedProtocol):
             if head is not None and len(data) - end == head.length:
                 self._handle(head, data[end:])
                 return
-        self._take(data)
+        self._receive(data)
 
     def eof_received(self) -> bool:
-        """The client sends no more; it may still read."""
+        """The client sends nothing more; it may still read."""
         self._half_closed = True
         return self.answering and not self._discarding
 
     def pause_writing(self) -> None:
-        """The client reads more slowly than it asks: no more is read from it until it has caught up."""
+        """The client reads too slowly: nothing is read from it until it has read its responses."""
         self.stuck = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """The client has caught up."""
+        """The client has read its responses."""
         self.stuck = False
         self.active = True
-        self._go_on()
+        self._continue()
 
-    # What the listening says.
+    # Called by `Listening`.
 
     @property
     def state(self) -> str:
@@ -125,13 +124,13 @@ class Connection(asyncio.BufferedProtocol):
         return "idle" if self.head is None and not self._buffer else "receiving"
 
     def finish(self) -> None:
-        """End after the request that is under way, at once when there is none."""
+        """Close after the request that is under way, at once when there is none."""
         self._last = True
         if self.state == "idle":
             self._transport.close()
 
-    def give_up(self, reason: str) -> None:
-        """The client has drawn something out too long."""
+    def time_out(self, reason: str) -> None:
+        """Close because the client was too slow; it gets the reason when a response can still be sent."""
         if self.state == "receiving":
             self._refuse(BadHead(408, reason))
         else:
@@ -139,14 +138,14 @@ class Connection(asyncio.BufferedProtocol):
 
     # From bytes to requests.
 
-    def _take(self, data: bytes) -> None:
+    def _receive(self, data: bytes) -> None:
         if self._discarding:
             return
         self._buffer += data
         self._advance()
 
     def _advance(self) -> None:
-        """Handle what is complete."""
+        """Handle the requests that are complete."""
         try:
             while not (self.answering or self.stuck or self._discarding or self._ended):
                 if self.head is None and not self._next_head():
@@ -159,12 +158,15 @@ class Connection(asyncio.BufferedProtocol):
                 self._handle(head, body)
         except BadHead as bad:
             self._refuse(bad)
+        except TooLarge as refusal:
+            assert self.head is not None  # noqa: S101 - only a body is too large
+            self._end_with(self._application.refuse(self.head, refusal))
         if self._half_closed and not self.answering and not self._ended:
             self._transport.close()
         elif len(self._buffer) > READ_AHEAD and not self._ended:
             self._transport.pause_reading()
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         if not self._ended and not self.stuck and not self._transport.is_closing():
             self._transport.resume_reading()
             self._advance()
@@ -185,7 +187,7 @@ class Connection(asyncio.BufferedProtocol):
         if head.length is None:
             self._body = Chunks(largest)
         elif head.length > largest:
-            raise BadHead(413, f"the body is larger than {largest} bytes")
+            raise TooLarge(f"the body is larger than {largest} bytes")
         elif head.length > len(buffer):
             self._body = Body(head.length, head.json_length)
             self._body.fill(buffer)
@@ -212,7 +214,8 @@ class Connection(asyncio.BufferedProtocol):
         if not listening.in_turn:
             listening.in_turn = True
             listening.turns += 1
-            listening.loop.call_soon(listening.turn_over)
+            listening.loop.call_soon(listening.end_turn)
+        listening.answered += 1
         response = self._application.respond(head, body, self.client)
         if isinstance(response, Response):
             self.head = None
@@ -220,23 +223,29 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.head = head
         self.answering = True
-        self._listening.later(self._answer_later(head, response))
+        self._listening.run_task(self._answer_later(head, response))
 
     async def _answer_later(self, head: Head, response: Awaitable[Response]) -> None:
-        answer = await response
+        try:
+            answer = await response
+        except Exception:  # noqa: BLE001 - without a response the client would wait until its own time limit
+            answer = self._application.refuse(head, defect())
         self.answering = False
         self.head = None
         self.active = True
         if self._ended:
             return
         self._send(head, answer)
-        self._go_on()
+        self._continue()
 
     def _send(self, head: Head, response: Response) -> None:
         last = (
-            self._last or (self._half_closed and not self._buffer) or not head.keep_alive or self._listening.last(self)
+            self._last
+            or (self._half_closed and not self._buffer)
+            or not head.keep_alive
+            or self._listening.closes_after_response()
         )
-        parts = laid(response, self._listening.date, last=last, bodiless=head.method == "HEAD")
+        parts = encoded(response, self._listening.date, last=last, bodiless=head.method == "HEAD")
         if len(parts) == 1:
             self._transport.write(parts[0])
         else:
@@ -246,9 +255,12 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
 
     def _refuse(self, bad: BadHead) -> None:
-        """Answer what cannot be read on, and end; what still comes is read away so that the answer gets through."""
-        response = error(bad.status, str(bad))
-        self._transport.writelines(laid(response, self._listening.date, last=True, bodiless=False))
+        """Answer a request after which the stream cannot be read, and close."""
+        self._end_with(error(bad.status, str(bad)))
+
+    def _end_with(self, response: Response) -> None:
+        """Send a last response and close. Further bytes are read and dropped: a reset would discard the response."""
+        self._transport.writelines(encoded(response, self._listening.date, last=True, bodiless=False))
         self._buffer.clear()
         self._body = None
         self.head = None

@@ -1,6 +1,8 @@
-"""What a worker process and its supervisor tell each other: JSON lines over a pair of sockets."""
+"""The messages between a worker process and its supervisor: JSON lines over a pair of sockets."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -9,7 +11,7 @@ from plimsoll.runtime.server.counts import Counts
 
 
 class Ready(Struct, frozen=True, kw_only=True, tag_field="do", tag="ready"):
-    """The worker answers; `url` only where it has taken a port of its own."""
+    """The worker answers requests. `grpc_port` is set when it answers gRPC."""
 
     grpc_port: int | None = None
 
@@ -21,9 +23,9 @@ class Failed(Struct, frozen=True, kw_only=True, tag_field="do", tag="failed"):
 
 
 class Report(Struct, frozen=True, kw_only=True, tag_field="do", tag="report"):
-    """How the worker stands: `concurrency` is requests under way, on average since the last report.
+    """The worker's load. `concurrency` is requests under way, on average since the last report.
 
-    `answered` are all requests so far but those for metrics and health, which keep nobody awake.
+    `answered` are inferences so far. Requests for metrics and health are left out: they keep no server awake.
     """
 
     concurrency: float
@@ -33,35 +35,35 @@ class Report(Struct, frozen=True, kw_only=True, tag_field="do", tag="report"):
 
 
 class AskCounts(Struct, frozen=True, kw_only=True, tag_field="do", tag="ask-counts"):
-    """The worker wants the counts of all others."""
+    """The worker asks for the counts of all other workers."""
 
     id: int
 
 
 class OtherCounts(Struct, frozen=True, kw_only=True, tag_field="do", tag="other-counts"):
-    """The answer to it."""
+    """The answer to AskCounts."""
 
     id: int
     counts: Counts
 
 
 class Change(Struct, frozen=True, kw_only=True, tag_field="do", tag="change"):
-    """Load or unload a model. From a worker: let all do it; from the supervisor: do it."""
+    """Load or unload a model. A worker sends it for all other workers; the supervisor sends it to each of them."""
 
     id: int
-    verb: str
+    verb: Literal["load", "unload"]
     model: str
 
 
 class Changed(Struct, frozen=True, kw_only=True, tag_field="do", tag="changed"):
-    """It is done; `problem` is empty when it went well. From the supervisor: all have done it."""
+    """A change is made; `problem` is empty when it succeeded. The supervisor sends it when all workers have made it."""
 
     id: int
     problem: str = ""
 
 
 class Shed(Struct, frozen=True, kw_only=True, tag_field="do", tag="shed"):
-    """Let this many connections end after their next answer, so that other workers get them."""
+    """Close this many connections after their next answer, so that their clients reach other workers."""
 
     connections: int
 
@@ -74,5 +76,5 @@ from_supervisor = msgspec.json.Decoder(FromSupervisor)
 
 
 def line(message: FromWorker | FromSupervisor) -> bytes:
-    """A message as it is sent."""
+    """The bytes of a message."""
     return msgspec.json.encode(message) + b"\n"

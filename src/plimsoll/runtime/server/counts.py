@@ -1,4 +1,4 @@
-"""What is counted of requests, in values that can be sent and added. Pure, and without numpy: the supervisor has it."""
+"""Counts of requests, as values that can be sent and added. Pure; no numpy, as the supervisor imports this."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from msgspec import Struct, field
 
 BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Seconds: from the smallest models to the longest that anybody waits for."""
+"""Upper bounds in seconds of the latency histogram."""
 
 
 class Record(Struct, kw_only=True):
-    """What is counted of one version's requests.
+    """The counts of one version's requests.
 
-    `latencies` has a count for each bucket and one for all beyond; `seconds` is their sum; `runs` is how often the
-    model was run for them, less than their number where they were computed together.
+    `codes` are requests by code. `latencies` has a count for each bucket and one for all above the last; `seconds` is
+    the sum of all latencies. `runs` is how often the model ran for them: less than their number with batching.
     """
 
     codes: dict[int, int] = {}
@@ -23,14 +23,14 @@ class Record(Struct, kw_only=True):
     seconds: float = 0.0
     runs: float = 0.0
 
-    def add(self, status: int, seconds: float) -> None:
+    def add(self, code: int, seconds: float) -> None:
         """Count one answer."""
-        self.codes[status] = self.codes.get(status, 0) + 1
+        self.codes[code] = self.codes.get(code, 0) + 1
         self.latencies[bisect_left(BUCKETS, seconds)] += 1
         self.seconds += seconds
 
-    def take_in(self, other: Record) -> None:
-        """Add another's counts."""
+    def merge(self, other: Record) -> None:
+        """Add the counts of another record."""
         for code, number in other.codes.items():
             self.codes[code] = self.codes.get(code, 0) + number
         self.latencies = [one + more for one, more in zip(self.latencies, other.latencies, strict=True)]
@@ -39,25 +39,25 @@ class Record(Struct, kw_only=True):
 
 
 class Records(Struct):
-    """What is counted of one version: its answers, and copies of requests whose answers nobody got."""
+    """The counts of one version: requests, and copies of requests that it computed as a shadow."""
 
     answers: Record = field(default_factory=Record)
     copies: Record = field(default_factory=Record)
 
 
 class Count(Struct, kw_only=True):
-    """One version's records; `there`: it is served now."""
+    """One version's records; `loaded` says whether it is loaded now."""
 
     model: str
     version: str
-    there: bool = True
+    loaded: bool = True
     records: Records
 
 
 class Counts(Struct, kw_only=True):
-    """All that one process has counted, or several together. `under_way` is by model.
+    """All counts of one process, or the sum of several. `under_way` are requests that have begun, by model.
 
-    `lost` are answers that the observers were too slow for.
+    `lost` are observations that were dropped because the observers were too slow.
     """
 
     counts: list[Count] = []
@@ -65,8 +65,8 @@ class Counts(Struct, kw_only=True):
     lost: int = 0
 
 
-def together(several: Iterable[Counts]) -> Counts:
-    """The sums."""
+def total(several: Iterable[Counts]) -> Counts:
+    """The sum of the counts of several processes."""
     found: dict[tuple[str, str], Count] = {}
     under_way: dict[str, int] = {}
     lost = 0
@@ -75,15 +75,15 @@ def together(several: Iterable[Counts]) -> Counts:
         for model, number in counts.under_way.items():
             under_way[model] = under_way.get(model, 0) + number
         for each in counts.counts:
-            new = Count(model=each.model, version=each.version, there=False, records=Records())
+            new = Count(model=each.model, version=each.version, loaded=False, records=Records())
             known = found.setdefault((each.model, each.version), new)
-            known.there |= each.there
-            known.records.answers.take_in(each.records.answers)
-            known.records.copies.take_in(each.records.copies)
+            known.loaded |= each.loaded
+            known.records.answers.merge(each.records.answers)
+            known.records.copies.merge(each.records.copies)
     return Counts(counts=list(found.values()), under_way=under_way, lost=lost)
 
 
-def past(counts: Counts) -> Counts:
-    """The counts of a process that has ended."""
-    gone = [Count(model=c.model, version=c.version, there=False, records=c.records) for c in counts.counts]
-    return Counts(counts=gone, lost=counts.lost)
+def of_ended_process(counts: Counts) -> Counts:
+    """The counts of a process that has ended: it has nothing loaded and nothing under way."""
+    ended = [Count(model=c.model, version=c.version, loaded=False, records=c.records) for c in counts.counts]
+    return Counts(counts=ended, lost=counts.lost)

@@ -1,39 +1,63 @@
-"""Heads of HTTP/1.1 requests, and bodies in chunks. Pure: bytes in, values out.
+"""Heads of HTTP/1.1 requests, and chunked bodies. Pure: bytes in, values out.
 
-llhttp (through httptools) reads the head, strictly; framing is taken from what it has read and from nothing else.
+llhttp (through httptools) parses the head strictly; the length of the body is taken from its result only.
 Source: RFC 9112 (HTTP/1.1), RFC 9110 (semantics).
 """
 
 from __future__ import annotations
 
 import urllib.parse
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
 import httptools
 
+from plimsoll.runtime.server.refusals import Refusal, TooLarge
+from plimsoll.runtime.server.responses import Buffer, Reply, Response
+
 LARGEST_HEAD = 32 << 10
-"""Bytes of a request's line and headers together."""
+"""Bytes of the request line and the headers together."""
 LONGEST_CHUNK_LINE = 256
 """Bytes of a chunk's size with its extensions, and of one trailer."""
 MOST_TRAILERS = 32
 
 
 class BadHead(Exception):
-    """A request that cannot be read on: it is answered with `status`, then the connection ends."""
+    """A request after which the stream cannot be read: it is answered with `status`, then the connection is closed."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
         self.status = status
 
 
-class Head:
-    """What a request's first lines say. `length` is the body's in bytes, `None` when it comes in chunks.
+class ErrorShape(Protocol):
+    """How refusals look to the client: its front decides."""
 
-    `json_length` is the binary tensor data extension's header. `resource` is room for what the path has been found to
-    name, so that a head that comes again need not be looked at again.
+    def refused(self, refusal: Refusal) -> Response:
+        """The response for a request that is not answered."""
+
+
+class Endpoint:
+    """Answers the requests of one method and path. `model` is empty when they are not inferences."""
+
+    __slots__ = ("errors", "model", "respond")
+
+    def __init__(self, respond: Callable[[Head, Buffer, str], Reply], errors: ErrorShape, model: str = "") -> None:
+        """`respond` takes the head, the body and the client's address; `errors` shapes what goes wrong around it."""
+        self.respond = respond
+        self.errors = errors
+        self.model = model
+
+
+class Head:
+    """The request line and the headers. `length` is the body's in bytes, `None` for a chunked body.
+
+    `headers` have names in small letters. `expects` says that the client waits for `100 Continue`. `json_length` is the
+    header of the binary tensor data extension. `endpoint` is set by the server when it has found which one answers:
+    clients repeat their heads, and the head of a known one is not parsed or routed again.
     """
 
-    __slots__ = ("expects", "headers", "json_length", "keep_alive", "length", "method", "path", "resource")
+    __slots__ = ("endpoint", "expects", "headers", "json_length", "keep_alive", "length", "method", "path")
 
     def __init__(self, method: str, path: str, headers: dict[str, str], *, keep_alive: bool) -> None:
         self.method = method
@@ -43,11 +67,11 @@ class Head:
         self.length: int | None = 0
         self.json_length: str | None = headers.get("inference-header-content-length")
         self.expects = False
-        self.resource: Any = None
+        self.endpoint: Endpoint | None = None
 
 
-class _Seen:
-    """llhttp's callbacks."""
+class _Parsed:
+    """Collects the results of llhttp's callbacks."""
 
     def __init__(self) -> None:
         self.url = b""
@@ -60,7 +84,7 @@ class _Seen:
     def on_header(self, name: bytes, value: bytes) -> None:
         key = name.decode("latin-1").lower()
         text = value.decode("latin-1")
-        # A header that comes twice is one list (RFC 9110, 5.3); llhttp refuses two lengths.
+        # Repeated headers are one list (RFC 9110, 5.3); llhttp refuses two Content-Length headers.
         self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
 
     def on_headers_complete(self) -> None:
@@ -69,20 +93,22 @@ class _Seen:
 
 def read_head(raw: bytes) -> Head:
     """The head in `raw`, which ends with the empty line. Raises BadHead."""
-    seen = _Seen()
-    parser = httptools.HttpRequestParser(seen)
+    parsed = _Parsed()
+    parser = httptools.HttpRequestParser(parsed)
     try:
         parser.feed_data(raw)
     except httptools.HttpParserUpgrade:
-        # A wish to speak another protocol may be left unheard (RFC 9110, 7.8).
+        # A server may ignore an Upgrade header (RFC 9110, 7.8).
         pass
     except httptools.HttpParserError as error:
-        raise BadHead(400, f"this is no HTTP request: {error}") from error
-    if not seen.complete or not seen.url:
-        raise BadHead(400, "this is no HTTP request")
-    head = Head(parser.get_method().decode("latin-1"), _path(seen.url), seen.headers, keep_alive=True)
-    # Clients of the older version want to be told that the connection stays; they are few, and it does not.
-    head.keep_alive = parser.should_keep_alive() and parser.get_http_version() == "1.1"
+        raise BadHead(400, f"this is not an HTTP request: {error}") from error
+    if not parsed.complete or not parsed.url:
+        raise BadHead(400, "this is not an HTTP request")
+    head = Head(parser.get_method().decode("latin-1"), _path(parsed.url), parsed.headers, keep_alive=True)
+    # HTTP/1.0 clients would need a `keep-alive` header in the response; they are few, so their connection is closed.
+    # llhttp's own answer is wrong for a request without a body: it forgets the header when the request is complete.
+    options = parsed.headers.get("connection", "").lower().split(",")
+    head.keep_alive = parser.get_http_version() == "1.1" and "close" not in map(str.strip, options)
     _frame(head)
     return head
 
@@ -106,12 +132,12 @@ def _frame(head: Head) -> None:
     expects = head.headers.get("expect")
     if expects is not None:
         if expects.strip().lower() != "100-continue":
-            raise BadHead(417, f"the expectation '{expects[:40]}' cannot be met")
+            raise BadHead(417, f"the expectation '{expects[:40]}' is not supported")
         head.expects = True
 
 
 def _path(url: bytes) -> str:
-    """The path of a request's target, decoded; a query is not part of it."""
+    """The decoded path of a request target, without its query."""
     text = url.decode("latin-1")
     if not text.startswith("/"):
         text = urllib.parse.urlsplit(text).path if "://" in text else text
@@ -119,17 +145,17 @@ def _path(url: bytes) -> str:
 
 
 class Chunks:
-    """A body that comes in chunks, put together as it comes."""
+    """A chunked body, joined while it is received."""
 
     def __init__(self, largest: int) -> None:
         self.body = bytearray()
         self._largest = largest
         self._left = 0
-        """Bytes of the present chunk that have not come, with the line end after it."""
+        """Bytes of the present chunk that are not received yet, with the line end after it."""
         self._trailers: int | None = None
 
     def feed(self, data: bytearray) -> bool:
-        """Take from the front of `data` what belongs to the body; true when it has ended. Raises BadHead."""
+        """Remove the body's bytes from the start of `data`; true when it is complete. Raises BadHead, TooLarge."""
         while True:
             if self._left > 2:
                 taken = min(self._left - 2, len(data))
@@ -142,7 +168,7 @@ class Chunks:
                 if len(data) < 2:
                     return False
                 if data[:2] != b"\r\n":
-                    raise BadHead(400, "a chunk is longer than it says")
+                    raise BadHead(400, "a chunk is longer than its size says")
                 del data[:2]
                 self._left = 0
             end = data.find(b"\r\n", 0, LONGEST_CHUNK_LINE)
@@ -163,12 +189,12 @@ class Chunks:
             return not line
         digits = line.partition(b";")[0].strip(b" \t")
         if not digits or len(digits) > 12 or digits.strip(b"0123456789abcdefABCDEF"):
-            raise BadHead(400, "a chunk's size is no hexadecimal number")
+            raise BadHead(400, "a chunk's size is not a hexadecimal number")
         size = int(digits, 16)
         if size == 0:
             self._trailers = 0
             return False
         if len(self.body) + size > self._largest:
-            raise BadHead(413, f"the body is larger than {self._largest} bytes")
+            raise TooLarge(f"the body is larger than {self._largest} bytes")
         self._left = size + 2
         return False

@@ -1,4 +1,4 @@
-"""All connections of a server: who may come, who has drawn something out too long, and how it ends."""
+"""All connections of a server process: their number, their time limits, and how they end."""
 
 from __future__ import annotations
 
@@ -6,32 +6,60 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from email.utils import formatdate
-from typing import Any, Protocol
+from typing import Protocol
 
-from plimsoll.runtime.server.connection import Connection
 from plimsoll.runtime.server.heads import Head, read_head
 from plimsoll.runtime.server.options import Patience
-from plimsoll.runtime.server.responses import Buffer, Reply
+from plimsoll.runtime.server.refusals import Refusal
+from plimsoll.runtime.server.responses import Buffer, Reply, Response
 
 MOST_KNOWN_HEADS = 512
 LONGEST_KNOWN_HEAD = 2048
-"""Heads that are remembered, and bytes of one: clients repeat theirs, so that most need not be read again."""
+"""Heads that are remembered, and bytes of one: clients repeat theirs, so that most are not parsed again."""
 SCRATCH = 64 << 10
-"""Bytes that are read at once, but for bodies that are known to be longer."""
+"""Bytes that are read at once, except for bodies that are known to be longer."""
 LINGER = 2.0
 """Seconds that a refused client has to read the reason."""
 
 
 class Answering(Protocol):
-    """What answers the requests of connections. `largest_body` is in bytes."""
+    """Answers the requests of all connections. `largest_body` is in bytes."""
 
     largest_body: int
 
     def respond(self, head: Head, body: Buffer, client: str) -> Reply:
-        """Answer one request, at once where that can be done."""
+        """Answer one request. Raises nothing; what is awaited may raise, and is then refused as a Defect."""
+
+    def refuse(self, head: Head, refusal: Refusal) -> Response:
+        """The response to a request that the connection refuses."""
 
     def model_of(self, head: Head) -> str:
-        """The model that a request is for; empty when it is for none."""
+        """The model that an inference is for; empty for other requests."""
+
+
+class Listened(Protocol):
+    """A connection, as `Listening` sees it."""
+
+    head: Head | None
+    """The request that is under way."""
+    active: bool
+    """Whether something has been received since the last check of the time limits."""
+    turn: int
+    """Counts requests that were not received in one piece."""
+    checked: tuple[str, int] | None
+    """State and turn at the last check."""
+    since: float
+    """Since when they are so, of `time.monotonic`."""
+
+    @property
+    def state(self) -> str:
+        """What it waits for."""
+
+    def finish(self) -> None:
+        """Close after the request that is under way."""
+
+    def time_out(self, reason: str) -> None:
+        """Close because the client was too slow."""
 
 
 class Listening:
@@ -41,26 +69,28 @@ class Listening:
         self.application = application
         self.patience = patience or Patience()
         self.loop: asyncio.AbstractEventLoop
-        self.connections: set[Connection] = set()
+        self.connections: set[Listened] = set()
         self.known: dict[bytes, Head] = {}
         self.scratch = memoryview(bytearray(SCRATCH))
-        """What has just been read from any connection; what is kept of it is copied."""
+        """The bytes that were just read from any connection; a connection copies those that it keeps."""
         self.date = b""
         self.draining = False
+        self.answered = 0
+        """Requests of any kind so far."""
         self.turns = 0
-        """Turns of the event loop in which requests were answered."""
+        """Turns of the event loop in which requests were answered: together they tell how busy the server is."""
         self.in_turn = False
         self.shedding = 0
-        """Connections that are asked to come anew, so that another process may get them."""
+        """Connections to close after their next answer, so that their clients may reach another process."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self.look()
+        self.check_time_limits()
 
-    def turn_over(self) -> None:
-        """The event loop has been through all that was ready."""
+    def end_turn(self) -> None:
+        """Called by the event loop when it has handled everything that was ready."""
         self.in_turn = False
 
     def head(self, raw: bytes) -> Head:
-        """The head in `raw`, known or read. Raises BadHead."""
+        """The head in `raw`, remembered or parsed. Raises BadHead."""
         head = self.known.get(raw)
         if head is None:
             head = read_head(raw)
@@ -70,24 +100,24 @@ class Listening:
                 self.known[raw] = head
         return head
 
-    def welcome(self, connection: Connection) -> bool:
-        """Whether there is room for one more."""
+    def add(self, connection: Listened) -> bool:
+        """Add a new connection; false when there are more than the limit."""
         connection.since = time.monotonic()
         self.connections.add(connection)
         return len(self.connections) <= self.patience.connections
 
-    def farewell(self, connection: Connection) -> None:
-        """One has gone."""
+    def remove(self, connection: Listened) -> None:
+        """Remove a connection that is closed."""
         self.connections.discard(connection)
 
-    def later(self, answer: Coroutine[Any, Any, None]) -> None:
-        """Let an answer come when it comes."""
-        task = asyncio.get_running_loop().create_task(answer)
+    def run_task(self, coroutine: Coroutine[object, object, None]) -> None:
+        """Run a coroutine in the background."""
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def last(self, connection: Connection) -> bool:
-        """Whether a connection shall end after the response that is being sent."""
+    def closes_after_response(self) -> bool:
+        """Whether the connection that sends a response now is closed after it."""
         if self.draining:
             return True
         if self.shedding > 0:
@@ -95,21 +125,21 @@ class Listening:
             return True
         return False
 
-    def look(self) -> None:
-        """Look at every connection; called about once a second."""
+    def check_time_limits(self) -> None:
+        """Close connections whose clients are too slow, and renew the date; called about once a second."""
         self.date = b"date: %b\r\n" % formatdate(usegmt=True).encode()
         now = time.monotonic()
         for connection in list(self.connections):
-            seen = (connection.state, connection.turn)
-            moved = connection.active and seen[0] != "receiving"
+            present = (connection.state, connection.turn)
+            moved = connection.active and present[0] != "receiving"
             connection.active = False
-            if moved or seen != connection.seen:
-                connection.seen = seen
+            if moved or present != connection.checked:
+                connection.checked = present
                 connection.since = now
             elif now - connection.since > self._limit(connection):
-                connection.give_up("the request did not come within its time limit")
+                connection.time_out("the request was not received within its time limit")
 
-    def _limit(self, connection: Connection) -> float:
+    def _limit(self, connection: Listened) -> float:
         length = (connection.head and connection.head.length) or 0
         limits = {
             "idle": self.patience.idle,
@@ -120,7 +150,7 @@ class Listening:
         return limits.get(connection.state, float("inf"))
 
     def under_way(self) -> dict[str, int]:
-        """Requests that have begun and are not answered, by model."""
+        """Inferences that have begun and are not answered, by model."""
         counts: dict[str, int] = {}
         for connection in self.connections:
             head = connection.head
@@ -131,14 +161,14 @@ class Listening:
         return counts
 
     async def drain(self, seconds: float) -> None:
-        """Let what is under way be answered, for at most `seconds`; then everything ends."""
+        """Let the requests that are under way be answered for at most `seconds`, then close all connections."""
         self.draining = True
         deadline = time.monotonic() + seconds
-        # What was on its way when the draining began is still read.
+        # Requests that were on their way when draining began are still read.
         await asyncio.sleep(0.02)
         for connection in list(self.connections):
             connection.finish()
         while self.connections and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
-            connection.give_up("the server has ended")
+            connection.time_out("the server has ended")

@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests by outcome, latencies, requests under way, which models there are."""
+"""The page that Prometheus reads: requests by code, latencies, requests under way, loaded models."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 def page(counts: Counts) -> bytes:
-    """The exposition text."""
+    """The page, in Prometheus's text format."""
     registry = CollectorRegistry()
     registry.register(_Page(counts))
     return bytes(generate_latest(registry))
@@ -31,26 +31,28 @@ class _Page(Collector):  # type: ignore[misc]  # the library's types are not rea
         yield from _families("plimsoll", "inference", [(count, count.records.answers) for count in counts])
         copies = [(count, count.records.copies) for count in counts if count.records.copies.codes]
         if copies:
-            yield from _families("plimsoll_shadow", "copies whose answers nobody got", copies)
-        there = [count for count in counts if count.there]
-        under_way = GaugeMetricFamily("plimsoll_requests_under_way", "Requests not answered", labels=["model"])
-        for model in dict.fromkeys(count.model for count in there):
+            yield from _families("plimsoll_shadow", "copies of requests for shadow versions", copies)
+        loaded = [count for count in counts if count.loaded]
+        under_way = GaugeMetricFamily(
+            "plimsoll_requests_under_way", "Requests that have begun and are not answered", labels=["model"]
+        )
+        for model in dict.fromkeys(count.model for count in loaded):
             under_way.add_metric([model], self._counts.under_way.get(model, 0))
         yield under_way
-        info = InfoMetricFamily("plimsoll_model", "What is served", labels=["model", "version"])
-        for count in there:
+        info = InfoMetricFamily("plimsoll_model", "Loaded models", labels=["model", "version"])
+        for count in loaded:
             info.add_metric([count.model, count.version], {})
         yield info
-        lost = CounterMetricFamily("plimsoll_observations_lost", "Answers that the observers were too slow for")
+        lost = CounterMetricFamily("plimsoll_observations_lost", "Observations dropped because observers were too slow")
         lost.add_metric([], self._counts.lost)
         yield lost
 
 
-def _families(prefix: str, what: str, records: list[tuple[Count, Record]]) -> Iterator[Any]:
+def _families(prefix: str, subject: str, records: list[tuple[Count, Record]]) -> Iterator[Any]:
     by = ["model", "version"]
-    requests = CounterMetricFamily(f"{prefix}_requests", f"Requests by status: {what}", labels=[*by, "code"])
-    latency = HistogramMetricFamily(f"{prefix}_request_seconds", f"Latency of {what}", labels=by)
-    runs = CounterMetricFamily(f"{prefix}_model_runs", f"Runs of the model: {what}", labels=by)
+    requests = CounterMetricFamily(f"{prefix}_requests", f"Requests by status: {subject}", labels=[*by, "code"])
+    latency = HistogramMetricFamily(f"{prefix}_request_seconds", f"Latency of {subject}", labels=by)
+    runs = CounterMetricFamily(f"{prefix}_model_runs", f"Runs of the model: {subject}", labels=by)
     for count, record in records:
         labels = [count.model, count.version]
         for code, number in sorted(record.codes.items()):

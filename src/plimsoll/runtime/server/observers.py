@@ -1,11 +1,11 @@
-"""The seam for what watches a server: drift, access logs, traces, explanations attach here and nowhere else.
+"""The interface for drift, access logs, traces and explanations: they observe the server here and nowhere else.
 
 An observer is attached with `--observer package.module:name` (or `--observer 'package.module:name={"a": 1}'`): `name`
-is called once for each server process with the JSON object as keyword arguments, and gives an `Observer`.
+is called once in each server process, with the JSON object as keyword arguments, and returns an `Observer`.
 
-What it is told comes from one thread of its own, in order and in batches, after the answers have been sent: an observer
-that is slow delays no request. One that falls more than `BACKLOG` answers behind loses the newest, which are counted
-(`plimsoll_observations_lost_total`). One that raises is reported once on standard error and not called again.
+One thread passes answers to the observers, in order and in batches, after the answers have been sent: a slow observer
+delays no request. An observer that is more than `BACKLOG` answers behind loses the newest, which are counted
+(`plimsoll_observations_lost_total`). An observer that raises is reported once on standard error and is removed.
 """
 
 from __future__ import annotations
@@ -22,23 +22,25 @@ from typing import Any
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
+from plimsoll.runtime.model import Model
 from plimsoll.runtime.tensors import Array
 
 BACKLOG = 20_000
 """Answers that may wait for the observers."""
 BACKLOG_BYTES = 256 << 20
-"""Bytes of their tensors that may: images are larger than rows."""
+"""Bytes of their tensors that may wait: images are larger than rows."""
 PAUSE = 0.05
-"""Seconds between two batches: a batch costs one change of threads, however many answers are in it."""
+"""Seconds between two batches: each batch costs one switch of threads, for any number of answers."""
 
 
 class Answer(Struct, frozen=True, kw_only=True, gc=False):
-    """One inference that has been answered, well or not.
+    """One inference that was answered or refused.
 
-    `began` is in seconds since the epoch, `seconds` is how long it took from the request's last byte to the answer.
-    `inputs` and `outputs` are empty when the request was not understood; the arrays are the server's own and must not
-    be written to. `headers` has those request headers that some observer asked for, names in small letters. `batch` is
-    how many requests were computed together; `shadow` marks a copy whose answer nobody got. `reason` is empty at 200.
+    `status` is 200, or the code of the refusal with its `reason`. `began` is in seconds since the epoch, `seconds` is
+    the time from the request's last byte to the answer. `inputs` and `outputs` are empty when the request could not be
+    read; the arrays are the server's own and must not be written to. `headers` has the request headers that an observer
+    asks for, names in small letters. `batch` is the number of requests that were computed together; `shadow` marks a
+    copy for a shadow version.
     """
 
     model: str
@@ -58,7 +60,7 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Reply(Struct, frozen=True, kw_only=True):
-    """What an observer answers to a request on a path of its own."""
+    """The response of an observer to a request on one of its own paths."""
 
     status: int
     body: bytes
@@ -66,22 +68,22 @@ class Reply(Struct, frozen=True, kw_only=True):
 
 
 class Observer:
-    """What watches. Every method may be left as it is."""
+    """Observes a server. Subclasses override the methods that they need."""
 
     headers: frozenset[str] = frozenset()
-    """Names of request headers, in small letters, that `Answer.headers` shall have (such as `traceparent`)."""
+    """Names of request headers, in small letters, to include in `Answer.headers`, such as `traceparent`."""
     paths: tuple[str, ...] = ()
-    """Beginnings of paths that this observer answers, such as `/v2/feedback`."""
+    """Prefixes of paths that this observer answers, such as `/v2/feedback`."""
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """Take note of answers; called from the observers' thread."""
+        """Observe answers; called in the observers' thread."""
 
     def more_outputs(
-        self, model: Any, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self, model: Model, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> Mapping[str, Array]:
-        """Further outputs of a request that has `parameters`, such as explanations; `model` is a `runtime.model.Model`.
+        """Further outputs for a request with `parameters`, such as explanations.
 
-        Called in the request's way, only for requests with parameters of their own. BadTensor becomes a 400.
+        Called before the answer is sent, only for requests with parameters. A BadTensor refuses the request.
         """
         return {}
 
@@ -90,15 +92,15 @@ class Observer:
         raise NotImplementedError
 
     def page(self) -> bytes:
-        """Prometheus text that is put behind the server's own on `/metrics`."""
+        """Prometheus text that follows the server's own on `/metrics`."""
         return b""
 
     def close(self) -> None:
-        """The server has drained; nothing is called after this."""
+        """Called last, after the server has drained."""
 
 
 class Observers:
-    """All observers of a server, and the thread that tells them."""
+    """All observers of a server, and the thread that passes answers to them."""
 
     def __init__(self, watching: Sequence[Observer] = ()) -> None:
         self.watching = list(watching)
@@ -107,12 +109,12 @@ class Observers:
         self._waiting: deque[Answer] = deque()
         self._bytes = 0
         self._ending = threading.Event()
-        self._thread = threading.Thread(target=self._tell, name="observers", daemon=True)
+        self._thread = threading.Thread(target=self._pass_on, name="observers", daemon=True)
         if self.watching:
             self._thread.start()
 
     def answered(self, answer: Answer) -> None:
-        """Put an answer where the observers' thread finds it; costs about a microsecond."""
+        """Queue an answer for the observers' thread; this costs about a microsecond."""
         for tensors in (answer.inputs, answer.outputs):
             for array in tensors.values():
                 self._bytes += array.nbytes
@@ -122,7 +124,7 @@ class Observers:
             self.lost += 1
 
     def at(self, path: str) -> Observer | None:
-        """The observer that answers a path."""
+        """The observer that answers a path, if there is one."""
         for observer in self.watching:
             if path.startswith(observer.paths):
                 return observer
@@ -133,34 +135,34 @@ class Observers:
         return b"".join(observer.page() for observer in self.watching)
 
     def close(self) -> None:
-        """Tell the rest and end; waits at most two seconds for an observer that hangs."""
+        """Pass on the last answers and end; a hanging observer is given two seconds."""
         self._ending.set()
         if self.watching:
             self._thread.join(2.0)
         for observer in self.watching:
             observer.close()
 
-    def _tell(self) -> None:
+    def _pass_on(self) -> None:
         ending = False
         while not ending:
             ending = self._ending.wait(PAUSE)
             batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
-            # What is lost counts until the next batch, so that the sum need not be exact to be bounded.
+            # Dropped answers count until the next batch: the sum is too large at times, and never without a bound.
             self._bytes = 0
             if batch:
-                self._tell_all(batch)
+                self._pass_batch(batch)
 
-    def _tell_all(self, batch: Sequence[Answer]) -> None:
+    def _pass_batch(self, batch: Sequence[Answer]) -> None:
         for observer in list(self.watching):
             try:
                 observer.answered(batch)
             except Exception:  # noqa: BLE001 - an observer's defect must not end the service that it watches
-                sys.stderr.write(f"an observer failed and is left out from now on:\n{traceback.format_exc()}")
+                sys.stderr.write(f"an observer failed and is removed:\n{traceback.format_exc()}")
                 self.watching.remove(observer)
 
 
 def observer_from(written: str) -> Observer:
-    """The observer that `package.module:name` or `package.module:name={…}` names. Raises TargetError."""
+    """A new observer from `package.module:name` or `package.module:name={…}`. Raises TargetError."""
     place, _, arguments = written.partition("=")
     module, _, name = place.partition(":")
     try:
@@ -169,5 +171,5 @@ def observer_from(written: str) -> Observer:
         hint = 'write it as package.module:name or package.module:name={"argument": value}'
         raise TargetError(f"the observer cannot be attached: {error}", where=written, hint=hint) from error
     if not isinstance(made, Observer):
-        raise TargetError(f"this gives a {type(made).__name__}, not an Observer", where=written)
+        raise TargetError(f"this returns a {type(made).__name__}, not an Observer", where=written)
     return made

@@ -1,4 +1,4 @@
-"""What a server process is told, and its command line."""
+"""The options of a server process, and its command line."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFil
 
 
 class Scale(Struct, frozen=True, kw_only=True):
-    """How many processes answer.
+    """How many processes answer requests.
 
-    `concurrency` is requests under way per process; `idle` is in seconds: how long fewer must have been enough before
-    one is ended, and how long there must have been no request before the last is.
+    `concurrency` is the number of requests under way for each process. `idle` is in seconds: a process is ended after
+    fewer have been enough for that long, and the last one after that long without a request.
     """
 
     min: int = 1
@@ -26,15 +26,15 @@ class Scale(Struct, frozen=True, kw_only=True):
 
     @property
     def supervised(self) -> bool:
-        """Whether somebody must be there who starts and ends processes."""
+        """Whether a supervisor starts and ends processes."""
         return self.min != 1 or self.max != 1
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """Limits on clients. All in seconds but `connections`.
+    """Limits on clients, in seconds except `connections`.
 
-    `idle` between two requests; `receive` for the whole of one request to come, and one more for each 64 KiB of it;
-    `send` for a client that does not read its answer.
+    `idle` is between two requests. `receive` is for one whole request, plus one second for each 64 KiB of its body.
+    `send` is for a client that does not read its response.
     """
 
     idle: float = 75.0
@@ -44,7 +44,7 @@ class Patience(Struct, frozen=True, kw_only=True):
 
 
 class Options(Struct, frozen=True, kw_only=True):
-    """Everything that a server is told. Times in seconds, sizes in bytes."""
+    """All options of a server. Times are in seconds, sizes in bytes."""
 
     source: Callable[[], ServiceFile]
     host: str = "127.0.0.1"
@@ -98,7 +98,7 @@ def _source(arguments: argparse.Namespace) -> Callable[[], ServiceFile]:
     )  # fmt: skip
     given = [arguments.model, arguments.repository, arguments.service]
     if sum(each is not None for each in given) != 1:
-        raise TargetError("there is nothing to serve", hint="say one of --model, --repository and --service")
+        raise TargetError("no models are named", hint="give one of --model, --repository and --service")
     if arguments.service:
         return lambda: read_service_file(arguments.service)
     if arguments.repository:
@@ -109,7 +109,7 @@ def _source(arguments: argparse.Namespace) -> Callable[[], ServiceFile]:
 
         return whole_directory
     if not arguments.name:
-        raise TargetError("the model has no name", hint="say --name with --model")
+        raise TargetError("the model has no name", hint="give --name with --model")
     file = ModelFile(name=arguments.name, version=arguments.version, path=str(arguments.model), digest=arguments.digest)
     single = ServiceFile(models=(file,), batching={file.name: batching})
     return lambda: single
@@ -117,37 +117,37 @@ def _source(arguments: argparse.Namespace) -> Callable[[], ServiceFile]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m plimsoll.runtime.server", description=__doc__)
-    what = parser.add_argument_group("what is served (one of the first three)")
-    what.add_argument("--model", type=Path, help="an ONNX file")
-    what.add_argument("--repository", type=Path, help="a directory of <name>/<version>/model.onnx")
-    what.add_argument("--service", type=Path, help="a service file in JSON, read again at SIGHUP")
-    what.add_argument("--name", help="the model's name in the protocol's paths, with --model")
-    what.add_argument("--version", default="1")
-    what.add_argument("--digest", default="", help="what the model is known by; its own SHA-256 otherwise")
-    where = parser.add_argument_group("where")
-    where.add_argument("--host", default="127.0.0.1")
-    where.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    where.add_argument("--grpc-port", type=int, help="answer gRPC there as well; 0 takes a free one")
-    where.add_argument("--ready-file", type=Path, help="where the address is written when it answers")
-    how = parser.add_argument_group("how")
-    how.add_argument("--threads", type=int, default=1, help="of one inference, and inferences at once")
-    how.add_argument("--batch-rows", type=int, default=1, help="rows computed together at most; 1: no batching")
-    how.add_argument("--batch-wait", type=float, default=2.0, help="milliseconds that a request waits for others")
-    how.add_argument("--batch-budget", type=float, help="milliseconds to the answer that waiting may lead to")
-    how.add_argument("--observer", action="append", default=[], help="package.module:name[={arguments in JSON}]")
+    models = parser.add_argument_group("models (one of the first three)")
+    models.add_argument("--model", type=Path, help="an ONNX file")
+    models.add_argument("--repository", type=Path, help="a directory of <name>/<version>/model.onnx")
+    models.add_argument("--service", type=Path, help="a service file in JSON, read again at SIGHUP")
+    models.add_argument("--name", help="the model's name in the protocol's paths, with --model")
+    models.add_argument("--version", default="1")
+    models.add_argument("--digest", default="", help="the model's digest in a registry; its SHA-256 when left out")
+    addresses = parser.add_argument_group("addresses")
+    addresses.add_argument("--host", default="127.0.0.1")
+    addresses.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    addresses.add_argument("--grpc-port", type=int, help="also answer gRPC, on this port; 0 takes a free one")
+    addresses.add_argument("--ready-file", type=Path, help="file for the address, written when the server is ready")
+    computing = parser.add_argument_group("computing")
+    computing.add_argument("--threads", type=int, default=1, help="threads of one inference, and inferences at once")
+    computing.add_argument("--batch-rows", type=int, default=1, help="largest batch in rows; 1: no batching")
+    computing.add_argument(
+        "--batch-wait", type=float, default=2.0, help="longest wait of a request for others, in milliseconds"
+    )
+    computing.add_argument("--batch-budget", type=float, help="milliseconds to an answer that a wait may not exceed")
+    computing.add_argument("--observer", action="append", default=[], help="package.module:name[={arguments in JSON}]")
     limits = parser.add_argument_group("limits")
-    limits.add_argument("--drain", type=float, default=10.0, help="seconds for requests under way at the end")
+    limits.add_argument("--drain", type=float, default=10.0, help="seconds for requests under way when the server ends")
     limits.add_argument("--largest-body", type=int, default=64 << 20, help="bytes of a request")
     limits.add_argument("--queue", type=int, default=256, help="requests that may wait for a model; then 503")
     limits.add_argument("--seconds", type=float, default=30.0, help="of one inference; then 504")
-    limits.add_argument(
-        "--receive", type=float, default=30.0, help="seconds for a request to come, more for large ones"
-    )
-    limits.add_argument("--idle", type=float, default=75.0, help="seconds that a connection may be without a request")
+    limits.add_argument("--receive", type=float, default=30.0, help="seconds to receive a request, more for large ones")
+    limits.add_argument("--idle", type=float, default=75.0, help="seconds for a connection without a request")
     limits.add_argument("--connections", type=int, default=8192, help="at once; then 503")
     scale = parser.add_argument_group("processes")
-    scale.add_argument("--scale-min", type=int, default=1, help="0: none when there is nothing to do")
+    scale.add_argument("--scale-min", type=int, default=1, help="0: no process while there are no requests")
     scale.add_argument("--scale-max", type=int, default=1)
     scale.add_argument("--scale-concurrency", type=int, default=32, help="requests under way per process")
-    scale.add_argument("--scale-idle", type=float, default=30.0, help="seconds before one too many is ended")
+    scale.add_argument("--scale-idle", type=float, default=30.0, help="seconds before an unneeded process is ended")
     return parser

@@ -1,4 +1,4 @@
-"""Responses, and how they are laid out in HTTP/1.1. Pure."""
+"""HTTP responses, and their bytes in HTTP/1.1. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Buffer = bytes | memoryview
 
 
 class Response(Struct, gc=False):
-    """A status and a body in parts. `headers` are whole lines beyond type, length and date."""
+    """A status and a body. `headers` are whole header lines, without the content type, the length and the date."""
 
     status: int
     body: bytes | list[Buffer]
@@ -25,15 +25,14 @@ class Response(Struct, gc=False):
 
 
 Reply = Response | Awaitable[Response]
-"""A response, at once where that can be done."""
-
+"""A response, or one that is awaited where it takes longer."""
 
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _OK = _LINES[200] + b"content-type: application/json\r\ncontent-length: "
 
 
-def laid(response: Response, date: bytes, *, last: bool, bodiless: bool) -> list[Buffer]:
-    """The bytes of a response. `date` is a whole header line; `last` says that the connection ends after it."""
+def encoded(response: Response, date: bytes, *, last: bool, bodiless: bool) -> list[Buffer]:
+    """The bytes of a response, in parts. `date` is a whole header line; `last` closes the connection after it."""
     body = response.body
     if response.status == 200 and not last and not bodiless and type(body) is bytes and response.content_type is JSON:
         return [b"%b%d\r\n%b\r\n%b" % (_OK, len(body), date, body)]
@@ -57,5 +56,5 @@ def json_response(value: object, status: int = 200, headers: bytes = b"") -> Res
 
 
 def error(status: int, reason: str, headers: bytes = b"") -> Response:
-    """The protocol's shape of an error."""
+    """An error in the shape of the Open Inference Protocol."""
     return json_response({"error": reason}, status, headers)

@@ -1,4 +1,4 @@
-"""One version of a model as it is served: how its requests are computed, and what is counted of them."""
+"""One loaded version of a model: where its requests are computed, and its counts."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import Model, RunOptions
 from plimsoll.runtime.server.batching import Batcher
 from plimsoll.runtime.server.counts import Records
-from plimsoll.runtime.server.exchange import Exchange, Question
+from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.service_file import Batching
 from plimsoll.runtime.tensors import Array, BadTensor, dtype_of
 
 SMALL = 4096
-"""Elements of a request up to which a quick model runs at once: a thread would cost more than it takes."""
+"""Elements of a request up to which a quick model runs in the event loop: a thread would cost more than the run."""
 QUICK = 0.001
-"""Seconds within which a model is quick, by its usual run on small inputs."""
-LOOK = 16
-"""Every how many requests it is measured again: asking for a thread's processor time is a system call."""
+"""Seconds of a usual run on small inputs below which a model is quick."""
+MEASURE_EVERY = 16
+"""Requests between two measurements: asking for a thread's processor time is a system call."""
 
 
 class Served:
-    """A model version with its exchange, its threads and its record."""
+    """A model version with its threads, its batcher and its counts."""
 
     def __init__(
         self,
@@ -40,87 +40,91 @@ class Served:
         self.model = model
         self.name = model.spec.name
         self.version = version
-        self.exchange = Exchange(model, version)
+        self.fronts: dict[type[object], Any] = {}
+        """What fronts keep for this version, by the type of the value, so that it is freed with the version.
+
+        `Any`, as only the front knows the value's type: a check would cost each request a call.
+        """
         self.record = records.answers
         self.shadow_record = records.copies
         self.batching = batching
         self.pool = pool
         self.queued = 0
         """Requests that wait for a thread or run in one."""
-        self._usual = 0.0
+        self._usual_seconds = 0.0
         self._runs = 0
         self.batcher = None
         if batching.rows > 1 and rows_are_independent(model):
             self.batcher = Batcher(model.run, pool, threads, batching)
-        # The first run of a session allocates and is slow; it must not decide where requests are run.
+        # The first run of a session allocates memory and is slow; it must not decide where requests are computed.
         self._warm_up()
 
-    def quick(self, question: Question) -> bool:
-        """Whether the request is best computed at once."""
-        if self._usual >= QUICK:
+    def quick(self, request: InferenceRequest) -> bool:
+        """Whether the request is best computed in the event loop."""
+        if self._usual_seconds >= QUICK:
             return False
         size = 0
-        for array in question.inputs.values():
+        for array in request.inputs.values():
             size += array.size
         return size <= SMALL
 
     @property
     def typical_seconds(self) -> float:
-        """Seconds of a request, by all that were answered."""
+        """Average seconds of a request, over all that were answered."""
         return self.record.seconds / max(1, sum(self.record.latencies))
 
-    def run_at_once(self, question: Question) -> dict[str, Array]:
-        """Compute in the caller's thread. Raises BadTensor."""
+    def run_at_once(self, request: InferenceRequest) -> dict[str, Array]:
+        """Outputs by name, computed in the caller's thread. Raises BadTensor."""
         self._runs += 1
-        if self._runs % LOOK:
-            return self.model.run(question.inputs, question.outputs)
+        if self._runs % MEASURE_EVERY:
+            return self.model.run(request.inputs, request.outputs)
         began = time.thread_time()
-        results = self.model.run(question.inputs, question.outputs)
-        self._took(time.thread_time() - began)
+        results = self.model.run(request.inputs, request.outputs)
+        self._learn_duration(time.thread_time() - began)
         return results
 
-    def _took(self, seconds: float) -> None:
-        """Learn how long a small request takes, in processor time: being interrupted says nothing about the model."""
-        self._usual += 0.2 * (seconds - self._usual)
+    def _learn_duration(self, seconds: float) -> None:
+        """Update the usual duration with a small request's processor time: waiting says nothing about the model."""
+        self._usual_seconds += 0.2 * (seconds - self._usual_seconds)
 
-    async def run_later(self, question: Question, limit: float) -> tuple[dict[str, Array], int]:
-        """Compute in a thread, with others where that pays; gives the size of the batch.
+    async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
+        """Outputs by name, computed in a thread, and the number of requests that were computed together.
 
         Raises BadTensor, TimeoutError after `limit` seconds.
         """
         self.queued += 1
         try:
             async with asyncio.timeout(limit):
-                if self.batcher is not None and self._fits_a_batch(question):
-                    return await self.batcher.submit(question.inputs, question.outputs)
-                return await self._alone(question), 1
+                if self.batcher is not None and self._fits_a_batch(request):
+                    return await self.batcher.submit(request.inputs, request.outputs)
+                return await self._unbatched(request), 1
         finally:
             self.queued -= 1
 
-    async def _alone(self, question: Question) -> dict[str, Array]:
+    async def _unbatched(self, request: InferenceRequest) -> dict[str, Array]:
         loop = asyncio.get_running_loop()
         options = self.model.run_options()
         try:
-            return await loop.run_in_executor(self.pool, self._in_thread, question, options)
+            return await loop.run_in_executor(self.pool, self._in_thread, request, options)
         except asyncio.CancelledError:
-            # The model is told to end at its next operator: a thread that computes for nobody is a thread less.
+            # The run ends at its next operator: nobody waits for its result, and others wait for the thread.
             options.terminate = True
             raise
 
-    def _in_thread(self, question: Question, options: Any) -> dict[str, Array]:
+    def _in_thread(self, request: InferenceRequest, options: RunOptions) -> dict[str, Array]:
         began = time.thread_time()
-        results = self.model.run(question.inputs, question.outputs, options)
-        if sum(array.size for array in question.inputs.values()) <= SMALL:
-            self._took(time.thread_time() - began)
+        results = self.model.run(request.inputs, request.outputs, options)
+        if sum(array.size for array in request.inputs.values()) <= SMALL:
+            self._learn_duration(time.thread_time() - began)
         return results
 
-    def _fits_a_batch(self, question: Question) -> bool:
-        inputs = question.inputs
+    def _fits_a_batch(self, request: InferenceRequest) -> bool:
+        inputs = request.inputs
         if len(inputs) != len(self.model.spec.inputs):
             return False
         rows = {len(array) for array in inputs.values()}
         known = {tensor.name for tensor in self.model.spec.outputs}
-        return len(rows) == 1 and rows.pop() > 0 and known.issuperset(question.outputs)
+        return len(rows) == 1 and rows.pop() > 0 and known.issuperset(request.outputs)
 
     def _warm_up(self) -> None:
         inputs = example_inputs(self.model, 1)
@@ -130,14 +134,14 @@ class Served:
             try:
                 self.model.run(inputs)
             except BadTensor:
-                # A model that cannot compute with an example may well compute with what it is asked.
+                # Drawn inputs may be outside of what the model accepts; real requests may still be inside.
                 return
             seconds.append(time.thread_time() - began)
-        self._usual = min(seconds)
+        self._usual_seconds = min(seconds)
 
 
 def example_inputs(model: Model, rows: int, seed: int = 0) -> dict[str, Array]:
-    """Inputs in the model's own shape: `rows` in the first dimension where it is open, one in other open ones."""
+    """Drawn inputs in the model's own shape: an open first dimension gets `rows`, other open dimensions get 1."""
     draw = np.random.default_rng(seed)
     inputs = {}
     for tensor in model.spec.inputs:
@@ -153,7 +157,7 @@ def example_inputs(model: Model, rows: int, seed: int = 0) -> dict[str, Array]:
 
 
 def rows_are_independent(model: Model) -> bool:
-    """Whether rows computed together give what each gives alone: tried, with drawn inputs, not assumed."""
+    """Whether a row has the same outputs in a batch as alone, which is tried with drawn inputs."""
     tensors = (*model.spec.inputs, *model.spec.outputs)
     if any(not tensor.shape or tensor.shape[0] != -1 for tensor in tensors):
         return False

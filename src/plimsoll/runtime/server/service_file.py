@@ -1,6 +1,6 @@
-"""What a server serves, as a file: it is read at the start and again at SIGHUP, and is replaced as a whole.
+"""The service file: the models of a server. The server reads it at its start and again at SIGHUP.
 
-The local target writes it, `plimsoll promote` changes the weights in it.
+The local target writes it, and `plimsoll promote` changes the weights in it; each replaces the file as a whole.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from plimsoll.runtime.server.traffic import Share
 
 
 class ModelFile(Struct, frozen=True, kw_only=True):
-    """One version of a model: an ONNX file, and the digest that it is known by."""
+    """One version of a model: an ONNX file, and its digest in the registry."""
 
     name: str
     version: str
@@ -25,10 +25,10 @@ class ModelFile(Struct, frozen=True, kw_only=True):
 
 
 class Batching(Struct, frozen=True, kw_only=True):
-    """How a model's requests are put together.
+    """How a model's requests are batched.
 
-    `rows` is the most of one batch, 1 switches batching off. `wait` is the most seconds that a request waits for
-    others. `budget` is the most seconds from a request to its answer that waiting may lead to; `None` sets none.
+    `rows` is the largest batch, 1 switches batching off. `wait` is the longest time in seconds that a request waits for
+    others. With `budget`, a request never waits so long that its answer takes more seconds than that; `None`: no limit.
     """
 
     rows: int = 1
@@ -36,14 +36,14 @@ class Batching(Struct, frozen=True, kw_only=True):
     budget: float | None = None
 
     def latest_start(self, arrived: float, expected: float) -> float:
-        """When a batch must start whose oldest request arrived then and which takes `expected` seconds."""
+        """The latest start of a batch whose oldest request arrived at `arrived` and which takes `expected` seconds."""
         wait = self.wait if self.budget is None else min(self.wait, self.budget - expected)
         return arrived + max(0.0, wait)
 
 
 @decodable
 class ServiceFile(Struct, frozen=True, kw_only=True):
-    """Models, how the traffic of each is shared, and how its requests are batched, both by the model's name.
+    """Models, and the traffic shares and the batching of each, by the model's name.
 
     A model without shares answers with its newest version.
     """
@@ -64,7 +64,7 @@ def read_service_file(path: Path) -> ServiceFile:
 
 
 def in_directory(directory: Path) -> tuple[ModelFile, ...]:
-    """The models of a directory, each at `<name>/<version>/model.onnx`, versions whole numbers. Raises TargetError."""
+    """The models at `<name>/<version>/model.onnx` in a directory; versions are whole numbers. Raises TargetError."""
     if not directory.is_dir():
         raise TargetError("there is no such directory", where=str(directory))
     found = []
@@ -76,5 +76,5 @@ def in_directory(directory: Path) -> tuple[ModelFile, ...]:
 
 
 def newest(versions: list[str]) -> str:
-    """The version that answers when none is named: numbers by size, before words by the alphabet."""
+    """The newest version: the largest number, or the last word in alphabetical order when there is no number."""
     return max(versions, key=lambda version: (version.isdigit(), int(version) if version.isdigit() else 0, version))

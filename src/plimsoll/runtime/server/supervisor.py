@@ -1,10 +1,10 @@
-"""Starts and ends worker processes by how much there is to do, to none at all and back at the first request.
+"""Starts and ends worker processes as the load needs, down to none, and up again at the first request.
 
-The supervisor owns the listening socket and never reads requests while there are workers: they accept by themselves.
-When there are none it looks at what a client has sent without taking it: health and metrics it answers itself, anything
-else starts a worker, which gets the connection with the request still unread in it. Workers are forked, so that what
-the supervisor has imported (numpy, not ONNX Runtime) need not be imported again: that is what makes the way back from
-zero short. It has one thread, as who forks must.
+The supervisor owns the listening socket and reads no requests while there are workers: workers accept connections
+themselves. Without workers it peeks at the first bytes of each client. It answers health and metrics itself; any other
+request starts a worker, which gets the connection with the request still unread. Workers are forked, so that they need
+not import again what the supervisor has imported (numpy, not ONNX Runtime): this makes the start from zero short. The
+supervisor has one thread, as a process that forks must.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from plimsoll.runtime.server.control import (
     Report,
     Shed,
 )
-from plimsoll.runtime.server.counts import Counts, past, together
+from plimsoll.runtime.server.counts import Counts, of_ended_process, total
 from plimsoll.runtime.server.options import Options
 from plimsoll.runtime.server.scaling import Scaling
 from plimsoll.runtime.server.worker_process import WorkerProcess, start_worker
 
 TICK = 0.1
-"""Seconds between two looks at the load."""
+"""Seconds between two checks of the load."""
 TRIES = 3
-"""Workers that may fail to start one after the other before the supervisor gives up."""
+"""Failed starts of workers in a row after which the supervisor ends with an error."""
 KILL_AFTER = 5.0
 """Seconds beyond the drain after which a worker is killed."""
 
@@ -51,29 +51,31 @@ class Supervisor:
         self._options = options
         self._listener = listener
         self._say_ready = say_ready
-        self._said = False
+        self._announced = False
         self._selector = selectors.DefaultSelector()
         self._workers: dict[int, WorkerProcess] = {}
         self._past = Counts()
         self._scaling = Scaling(options.scale)
         self._asleep = Asleep(listener, self._counts)
         self._changes: dict[tuple[int, int], tuple[set[int], str]] = {}
-        """Changes that some workers have not made: by who asked, who is missing, and what went wrong."""
+        """Incomplete changes: by asking worker and our number, the workers that have not made it, and a problem."""
         self._asked: dict[int, int] = {}
-        """Our number of a change to the number that the worker which asked gave it."""
+        """Our number of a change to the asking worker's own number."""
         self._numbers = itertools.count(1)
         self._unloaded: set[str] = set()
         self._answered = 0
-        """Requests that workers which have ended had answered."""
+        """Inferences of workers that have ended."""
         self._failures = 0
         self._failed = ""
         self._ending = False
 
     def run(self) -> None:
-        """Until SIGTERM or SIGINT. Raises PlimsollError when workers cannot start."""
+        """Run until SIGTERM or SIGINT. Raises PlimsollError when workers cannot start."""
         if self._options.grpc_port is not None:
-            hint = "leave --grpc-port away, or --scale-min and --scale-max at 1"
-            raise TargetError("gRPC is answered by one process, not by a changing number of them", hint=hint)
+            hint = "leave out --grpc-port, or leave --scale-min and --scale-max at 1"
+            raise TargetError(
+                "gRPC needs a server of one process, and this one has a changing number of them", hint=hint
+            )
         _import_ahead()
         wake, waker = socket.socketpair()
         for end in (wake, waker):
@@ -86,7 +88,7 @@ class Supervisor:
         self._selector.register(wake, selectors.EVENT_READ, wake)
         self._listener.listen(2048)
         self._listener.setblocking(False)
-        # The first start proves that the models can be loaded, also where there shall be none at rest.
+        # The first start proves that the models can be loaded, also with a minimum of no workers.
         for _ in range(max(1, self._options.scale.min)):
             self._start()
         try:
@@ -110,7 +112,7 @@ class Supervisor:
                 with contextlib.suppress(BlockingIOError):
                     wake.recv(4096)
             elif isinstance(key.data, WorkerProcess):
-                self._hear(key.data)
+                self._receive(key.data)
             else:
                 key.data()
         self._reap()
@@ -119,7 +121,7 @@ class Supervisor:
     # Workers.
 
     def _start(self, inherited: list[socket.socket] | None = None) -> None:
-        """Fork one more. In the child this does not return."""
+        """Fork one more worker. In the child this does not return."""
         worker = start_worker(self._options, self._listener, inherited or [], self._close_in_child, self._unloaded)
         self._workers[worker.pid] = worker
         self._selector.register(worker.channel, selectors.EVENT_READ, worker)
@@ -127,7 +129,7 @@ class Supervisor:
             connection.close()
 
     def _close_in_child(self) -> None:
-        """What the child must not hold: a worker that keeps another's channel open keeps it from ending."""
+        """Close what the child must not hold: a worker with another's channel open prevents that one's end."""
         signal.set_wakeup_fd(-1)
         for key in list(self._selector.get_map().values()):
             if key.fileobj is not self._listener:
@@ -138,35 +140,35 @@ class Supervisor:
     def _reap(self) -> None:
         for worker in list(self._workers.values()):
             if worker.ended():
-                self._hear(worker)
+                self._receive(worker)
                 self._selector.unregister(worker.channel)
                 worker.channel.close()
                 del self._workers[worker.pid]
-                self._past = together([self._past, past(worker.counts)])
+                self._past = total([self._past, of_ended_process(worker.counts)])
                 self._answered += worker.report.answered if worker.report else 0
                 for asked in list(self._changes):
-                    self._made(asked, worker.pid, "")
+                    self._change_made(asked, worker.pid, "")
                 if not worker.ready:
-                    self._did_not_start(worker)
+                    self._on_failed_start(worker)
             elif worker.overdue():
                 worker.signal(signal.SIGKILL)
 
-    def _did_not_start(self, worker: WorkerProcess) -> None:
+    def _on_failed_start(self, worker: WorkerProcess) -> None:
         self._failures += 1
         reason = worker.reason or "a worker ended before it was ready"
-        if not self._said or self._failures >= TRIES:
+        if not self._announced or self._failures >= TRIES:
             self._failed, self._ending = reason, True
         else:
             sys.stderr.write(f"{reason}\n")
 
-    def _hear(self, worker: WorkerProcess) -> None:
+    def _receive(self, worker: WorkerProcess) -> None:
         for message in worker.messages():
             match message:
                 case Ready():
                     worker.ready = True
                     self._failures = 0
-                    if not self._said:
-                        self._said = True
+                    if not self._announced:
+                        self._announced = True
                         self._say_ready(message.grpc_port)
                 case Failed():
                     worker.reason = message.reason
@@ -174,16 +176,16 @@ class Supervisor:
                     worker.report = message
                     worker.counts = message.counts
                 case AskCounts():
-                    worker.say(OtherCounts(id=message.id, counts=self._counts(but=worker.pid)))
+                    worker.send(OtherCounts(id=message.id, counts=self._counts(but=worker.pid)))
                 case Change():
                     self._change(worker, message)
                 case Changed():
                     asked = next((key for key in self._changes if key[1] == message.id), None)
                     if asked:
-                        self._made(asked, worker.pid, message.problem)
+                        self._change_made(asked, worker.pid, message.problem)
 
     def _counts(self, but: int = 0) -> Counts:
-        return together([self._past, *(w.counts for pid, w in self._workers.items() if pid != but)])
+        return total([self._past, *(w.counts for pid, w in self._workers.items() if pid != but)])
 
     def _change(self, worker: WorkerProcess, change: Change) -> None:
         (self._unloaded.add if change.verb == "unload" else self._unloaded.discard)(change.model)
@@ -192,10 +194,10 @@ class Supervisor:
         self._changes[worker.pid, number] = (others, "")
         self._asked[number] = change.id
         for pid in others:
-            self._workers[pid].say(Change(id=number, verb=change.verb, model=change.model))
-        self._made((worker.pid, number), worker.pid, "")
+            self._workers[pid].send(Change(id=number, verb=change.verb, model=change.model))
+        self._change_made((worker.pid, number), worker.pid, "")
 
-    def _made(self, asked: tuple[int, int], pid: int, problem: str) -> None:
+    def _change_made(self, asked: tuple[int, int], pid: int, problem: str) -> None:
         missing, before = self._changes[asked]
         missing.discard(pid)
         if missing:
@@ -204,14 +206,14 @@ class Supervisor:
         del self._changes[asked]
         worker = self._workers.get(asked[0])
         if worker:
-            worker.say(Changed(id=self._asked.pop(asked[1]), problem=before or problem))
+            worker.send(Changed(id=self._asked.pop(asked[1]), problem=before or problem))
 
     # Scale.
 
     def _scale(self) -> None:
         if self._ending:
             return
-        staying = [worker for worker in self._workers.values() if not worker.told_to_end]
+        staying = [worker for worker in self._workers.values() if not worker.ending]
         if not staying:
             self._watch_asleep()
             return
@@ -228,19 +230,19 @@ class Supervisor:
             worker.end(self._options.drain + KILL_AFTER)
 
     def _spread(self, staying: list[WorkerProcess], wanted: int) -> None:
-        """Clients that keep their connections must come anew, or new workers would have nothing to do."""
+        """Close some kept connections, so that their clients connect again and reach the new workers."""
         total = sum(worker.report.connections for worker in staying if worker.report)
         for worker in staying:
             if worker.report:
-                worker.say(Shed(connections=max(0, worker.report.connections - total // wanted)))
+                worker.send(Shed(connections=max(0, worker.report.connections - total // wanted)))
 
     def _watch_asleep(self) -> None:
         if self._options.scale.min > 0:
             self._start()
             return
-        waking = self._asleep.look(self._selector)
+        waking = self._asleep.connections_to_serve(self._selector)
         if waking:
-            self._scaling.woken(time.monotonic())
+            self._scaling.on_wake(time.monotonic())
             self._start(waking)
 
     def _end_all(self) -> None:
@@ -252,15 +254,15 @@ class Supervisor:
         while self._workers and time.monotonic() < deadline:
             for key, _ in self._selector.select(TICK):
                 if isinstance(key.data, WorkerProcess):
-                    self._hear(key.data)
+                    self._receive(key.data)
             self._reap()
         for worker in self._workers.values():
             worker.signal(signal.SIGKILL)
 
 
 def _import_ahead() -> None:
-    """What every worker needs and no worker should wait for. Raises MissingExtra."""
-    # One thread: OpenBLAS would start its own at import, which a fork loses.
+    """Import what every worker needs, so that no worker waits for it. Raises MissingExtra."""
+    # One thread: OpenBLAS would start threads at import, which a fork does not copy.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         import uvloop  # noqa: F401

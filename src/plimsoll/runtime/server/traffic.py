@@ -1,7 +1,7 @@
-"""Which version of a model answers a request: by header, by weight, and which gets a copy. Pure.
+"""Traffic splitting: the version of a model that answers a request, by header or weight, and its shadows. Pure.
 
-The rules are those of the Gateway API's HTTPRoute, so that what holds on this machine holds on a cluster: a match of
-headers goes before weights, and weights are relative to their sum.
+The rules are those of the Gateway API's HTTPRoute, so that a split works on one machine as on a cluster: a match of
+headers precedes weights, and weights are relative to their sum.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from msgspec import Struct
 class Share(Struct, frozen=True, kw_only=True):
     """One version's part of the traffic.
 
-    `weight` is relative to the sum of all; `headers` are values that a request must have, names in small letters, to
-    go to this version whatever the weights say; `shadow` is the per cent of requests of which this version gets a copy
-    whose answer nobody sees.
+    `weight` is relative to the sum of all weights. A request with all of `headers` (names in small letters) goes to
+    this version and ignores the weights. `shadow` is the percentage of requests of which this version gets a copy; the
+    answers to copies are dropped.
     """
 
     version: str
@@ -27,7 +27,7 @@ class Share(Struct, frozen=True, kw_only=True):
 
 
 class Route:
-    """The shares of one model, made quick to ask."""
+    """The shares of one model, prepared for one choice per request."""
 
     def __init__(self, shares: Sequence[Share]) -> None:
         weighted = [share for share in shares if share.weight > 0]
@@ -36,7 +36,7 @@ class Route:
         self._limits = list(accumulate(share.weight for share in weighted))
         self._shadows = [share for share in shares if share.shadow > 0]
         self.only = self._versions[0] if len(weighted) == 1 and not self._by_headers and not self._shadows else None
-        """The one version that gets everything, when there is nothing to choose."""
+        """The version that gets all requests, when there is nothing to choose."""
 
     def choose(self, headers: Mapping[str, str], draw: float) -> str | None:
         """The version that answers; `draw` is uniform in [0, 1). `None` when no version has a weight."""

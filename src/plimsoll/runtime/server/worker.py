@@ -1,4 +1,4 @@
-"""One process that answers: its event loop, its signals, and what it tells a supervisor if it has one."""
+"""One process that answers requests: its event loop, its signals, and its reports to a supervisor if it has one."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, PlimsollError
-from plimsoll.runtime.server.application import Application, Limits
 from plimsoll.runtime.server.catalog import Catalog
 from plimsoll.runtime.server.connection import Connection
+from plimsoll.runtime.server.counts import Counts
+from plimsoll.runtime.server.data_plane import DataPlane, Limits
+from plimsoll.runtime.server.fronts.table import mount
 from plimsoll.runtime.server.listening import Listening
 from plimsoll.runtime.server.observers import Observers, observer_from
 from plimsoll.runtime.server.options import Options
-from plimsoll.runtime.server.reporting import Reporting, counted
+from plimsoll.runtime.server.reporting import Reporting, counts_of_process
 
 if TYPE_CHECKING:
-    from plimsoll.runtime.server.grpc_server import GrpcServer
+    from plimsoll.runtime.server.fronts.open_inference_grpc.server import GrpcServer
 
 BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
 
 
 class Worker:
-    """Loads the models, then answers until it is told to end."""
+    """Loads the models, then answers until SIGTERM or SIGINT."""
 
     def __init__(self, options: Options, unloaded: Collection[str] = ()) -> None:
-        """`unloaded` are models to leave out until they are told to come. Raises PlimsollError."""
+        """`unloaded` are models that stay unloaded until a client loads them. Raises PlimsollError."""
         self.options = options
         catalog = Catalog(options.source, threads=options.threads)
         catalog.unloaded.update(unloaded)
-        catalog.load_first()
         observers = Observers([observer_from(written) for written in options.observers])
         limits = Limits(body=options.largest_body, queue=options.queue, seconds=options.seconds)
-        self.application = Application(catalog, observers, limits)
-        self.listening = Listening(self.application, options.patience)
+        self.plane = DataPlane(catalog, observers, limits)
+        self.listening = Listening(mount(self.plane), options.patience)
+        catalog.load_first()
 
     def run(
         self,
@@ -48,19 +50,19 @@ class Worker:
         channel: socket.socket | None = None,
         inherited: Sequence[socket.socket] = (),
     ) -> None:
-        """Answer until SIGTERM or SIGINT, then drain. `inherited` are connections that were accepted before.
+        """Answer until SIGTERM or SIGINT, then drain. `inherited` are connections that the supervisor has accepted.
 
-        `ready` is called when answers can come, with the port of gRPC if there is one.
+        `ready` is called when requests can be answered, with the port of gRPC if there is one.
         """
         import uvloop
 
-        # What has been loaded stays: the collector need not look at it again, nor after every few requests at those
-        # whose objects hold no cycles and are freed by themselves.
+        # Loaded modules and models stay in memory: the collector need not visit them again. Requests make no cycles, so
+        # that it need not run after every few of them either.
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
         uvloop.run(self._answer(listener, ready, channel, inherited))
-        self.application.observers.close()
+        self.plane.observers.close()
 
     async def _answer(
         self,
@@ -71,51 +73,49 @@ class Worker:
     ) -> None:
         loop = asyncio.get_running_loop()
         self.listening.loop = loop
-        told = asyncio.Event()
+        ending = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, told.set)
-        loop.add_signal_handler(signal.SIGHUP, lambda: self.listening.later(self._refresh()))
-        reporting = await Reporting.over(channel, self.application, self.listening, told) if channel else None
+            loop.add_signal_handler(number, ending.set)
+        loop.add_signal_handler(signal.SIGHUP, lambda: self.listening.run_task(self._refresh()))
+        reporting = await Reporting.start(channel, self.plane, self.listening, ending) if channel else None
         if reporting is None:
-            self.application.page = self._page
+            self.plane.counts_of_all = self._counts
         grpc = await self._grpc()
         server = await loop.create_server(lambda: Connection(self.listening), sock=listener, backlog=BACKLOG)
         for connection in inherited:
             await loop.connect_accepted_socket(lambda: Connection(self.listening), connection)
         ready(grpc.port if grpc else None)
-        looking = loop.create_task(self._look())
-        await told.wait()
-        self.application.ready = False
+        checking = loop.create_task(self._check_time_limits())
+        await ending.wait()
+        self.plane.ready = False
         server.close()
         if grpc:
             await grpc.stop(self.options.drain)
         await self.listening.drain(self.options.drain)
-        looking.cancel()
+        checking.cancel()
         if reporting:
-            await reporting.last()
+            await reporting.finish()
 
     async def _grpc(self) -> GrpcServer | None:
         if self.options.grpc_port is None:
             return None
         try:
-            from plimsoll.runtime.server.grpc_server import GrpcServer
+            from plimsoll.runtime.server.fronts.open_inference_grpc.server import GrpcServer
         except ImportError:
             raise MissingExtra("grpc", "answering gRPC") from None
-        return await GrpcServer.start(self.application, self.options.host, self.options.grpc_port)
+        return await GrpcServer.start(self.plane, self.options.host, self.options.grpc_port)
 
-    async def _look(self) -> None:
+    async def _check_time_limits(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self.listening.look()
+            self.listening.check_time_limits()
 
     async def _refresh(self) -> None:
         try:
-            await self.application.catalog.refresh()
+            await self.plane.catalog.refresh()
         except PlimsollError as error:
-            # What is served well goes on being served.
-            sys.stderr.write(f"the service file is left unread: {error.on_one_line()}\n")
+            # The loaded models are still good, and their clients know nothing of the file.
+            sys.stderr.write(f"the service file cannot be used, the loaded models stay: {error.on_one_line()}\n")
 
-    async def _page(self) -> bytes:
-        from plimsoll.runtime.server.metrics import page
-
-        return page(counted(self.application, self.listening))
+    async def _counts(self) -> Counts:
+        return counts_of_process(self.plane, self.listening)

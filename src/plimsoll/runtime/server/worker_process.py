@@ -1,4 +1,4 @@
-"""A worker as its supervisor sees it: a forked process, a channel, and what it last said."""
+"""The supervisor's side of a worker: a forked process, a channel, and its last report."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class WorkerProcess:
         self.reason = ""
         self.report: Report | None = None
         self.counts = Counts()
-        self.told_to_end = False
+        self.ending = False
         self._deadline = float("inf")
         self._unread = b""
 
-    def say(self, message: FromSupervisor) -> None:
-        """Send a message; a worker that cannot take it is ending."""
+    def send(self, message: FromSupervisor) -> None:
+        """Send a message. A worker that cannot receive it is ending, and needs none."""
         with contextlib.suppress(OSError):
             self.channel.setblocking(True)
             self.channel.settimeout(1.0)
@@ -41,7 +41,7 @@ class WorkerProcess:
         self.channel.setblocking(False)
 
     def messages(self) -> Iterator[FromWorker]:
-        """What it has said since."""
+        """The messages since the last call."""
         try:
             while received := self.channel.recv(1 << 20):
                 self._unread += received
@@ -52,12 +52,12 @@ class WorkerProcess:
             yield from_worker.decode(each)
 
     def ended(self) -> bool:
-        """Whether it has ended; asked no more after that."""
+        """Whether it has ended; must not be called again after that."""
         return os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
 
     def end(self, seconds: float) -> None:
-        """Let it drain and end; it is overdue after `seconds`."""
-        self.told_to_end = True
+        """Ask it to drain and end; it is overdue after `seconds`."""
+        self.ending = True
         self._deadline = time.monotonic() + seconds
         self.signal(signal.SIGTERM)
 
@@ -118,10 +118,10 @@ def _work(
     except PlimsollError as error:
         with contextlib.suppress(OSError):
             its.sendall(line(Failed(reason=error.on_one_line())))
-    except BaseException:  # noqa: BLE001 - nothing above this frame is the child's own
+    except BaseException:  # noqa: BLE001 - the frames above belong to the supervisor, not to its child
         sys.stderr.write(f"this is a defect of plimsoll, please report it:\n{traceback.format_exc()}")
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        # The supervisor's own clean-up at exit is not the child's to do.
+        # The supervisor's clean-up at exit must not run in the child.
         os._exit(code)

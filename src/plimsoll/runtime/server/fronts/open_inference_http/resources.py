@@ -1,4 +1,4 @@
-"""Which of the protocol's resources a path names. Pure.
+"""The protocol's resources, by path. Pure.
 
 Sources: Open Inference Protocol v2 (HTTP/REST), and the model repository extension of the protocol's origin.
 """
@@ -9,11 +9,10 @@ from msgspec import Struct
 
 
 class Resource(Struct, frozen=True):
-    """What is asked for.
+    """A resource.
 
-    `kind` is one of `infer`, `model`, `model-ready`, `server`, `live`, `ready`, `metrics`, `index`, `load`, `unload`.
-
-    `version` is `None` when the path names none.
+    `kind` is one of `infer`, `model`, `model-ready`, `server`, `live`, `ready`, `index`, `load`, `unload`. `version` is
+    `None` when the path names none.
     """
 
     kind: str
@@ -22,12 +21,12 @@ class Resource(Struct, frozen=True):
 
     @property
     def method(self) -> str:
-        """The method that it takes; what takes GET takes HEAD as well."""
+        """The method that it accepts; a resource that accepts GET accepts HEAD as well."""
         return "POST" if self.kind in {"infer", "index", "load", "unload"} else "GET"
 
 
 class NoResource(Exception):
-    """A path that names nothing; the message says what it might have meant."""
+    """A path of the protocol that names no resource; the message says which part is wrong."""
 
 
 _FIXED = {
@@ -35,13 +34,12 @@ _FIXED = {
     ("v2", "health", "live"): Resource("live"),
     ("v2", "health", "ready"): Resource("ready"),
     ("v2", "repository", "index"): Resource("index"),
-    ("metrics",): Resource("metrics"),
 }
 _OF_A_MODEL = {(): "model", ("ready",): "model-ready", ("infer",): "infer"}
 
 
-def resource_at(path: str) -> Resource:
-    """The resource. Raises NoResource."""
+def resource_at(path: str) -> Resource | None:
+    """The resource; `None` when the path is not one of the protocol's. Raises NoResource."""
     parts = tuple(part for part in path.split("/") if part)
     fixed = _FIXED.get(parts)
     if fixed is not None:
@@ -54,5 +52,5 @@ def resource_at(path: str) -> Resource:
         case ("v2", "models", model, *rest) if tuple(rest) in _OF_A_MODEL:
             return Resource(_OF_A_MODEL[tuple(rest)], model)
         case ("v2", "models", _, *rest):
-            raise NoResource(f"a model has no '{'/'.join(rest)[:80]}'")
-    raise NoResource("there is nothing here; the protocol's paths start with /v2/models")
+            raise NoResource(f"a model has no resource '{'/'.join(rest)[:80]}'")
+    return None

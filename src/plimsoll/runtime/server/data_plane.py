@@ -1,0 +1,191 @@
+"""The data plane: everything that the server does, without a word of any transport.
+
+A front reads its own wire format, calls this, and maps refusals to its own statuses. Traffic choice, batching,
+shadowing, observers and counts are behind it, so that they are the same for every front.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from plimsoll.errors import PlimsollError
+from plimsoll.runtime.server.catalog import Catalog, Indexed
+from plimsoll.runtime.server.counts import Counts
+from plimsoll.runtime.server.inference import InferenceCall, Response
+from plimsoll.runtime.server.observers import Observers
+from plimsoll.runtime.server.recording import OK, Recorder
+from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed, Defect, NotReady, Refusal, Unservable
+from plimsoll.runtime.server.request import InferenceRequest
+from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.server.shadowing import Shadowing
+from plimsoll.runtime.specs import ModelSpec
+from plimsoll.runtime.tensors import Array, BadTensor
+
+Verb = Literal["load", "unload"]
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """`body` is in bytes of one request, `queue` in requests that wait for a model, `seconds` for one inference."""
+
+    body: int = 64 << 20
+    queue: int = 256
+    seconds: float = 30.0
+
+
+class ModelMetadata(Struct, frozen=True, kw_only=True):
+    """The tensors of a model version, and all versions of the model that are loaded."""
+
+    spec: ModelSpec
+    versions: list[str]
+
+
+class DataPlane:
+    """Answers requests with the models of a catalog."""
+
+    def __init__(self, catalog: Catalog, observers: Observers | None = None, limits: Limits | None = None) -> None:
+        self.catalog = catalog
+        self.observers = observers or Observers()
+        self.limits = limits or Limits()
+        self.ready = True
+        """Whether the server accepts requests; false while it drains."""
+        self.inferences = 0
+        """Requests to models so far: a server that scales to zero stays up as long as this grows."""
+        self.counts_of_all: Callable[[], Awaitable[Counts]] = self._own_counts
+        """The counts of all processes of the server. A worker replaces it, as it knows the other processes."""
+        self.change_in_all: Callable[[Verb, str], Awaitable[None]] = self.change
+        """Loads or unloads a model in all processes of the server. A worker replaces it, as with `counts_of_all`."""
+        self._recorder = Recorder(self.observers)
+        self._shadowing = Shadowing(self._recorder, queue=self.limits.queue, seconds=self.limits.seconds)
+
+    # Inference.
+
+    async def infer(self, call: InferenceCall[Response]) -> Response:
+        """The front's response to an inference request.
+
+        Raises BadInput, NotFound, NotReady, Busy, DeadlinePassed.
+        """
+        response = self.infer_at_once(call)
+        return await self.infer_later(call) if response is None else response
+
+    def infer_at_once(self, call: InferenceCall[Response]) -> Response | None:
+        """The response, when the model is so quick that a thread would cost more than it takes.
+
+        `None` means that the request has been admitted to the model's queue: await `infer_later`. Two functions and not
+        one, so that the usual small request needs no coroutine. Raises BadInput, NotFound, NotReady, Busy.
+        """
+        call.began = time.perf_counter()
+        self.inferences += 1
+        served = call.served = self.catalog.choose(call.model, call.version, call.headers)
+        try:
+            request = call.request = call.read(served)
+            if served.quick(request):
+                return self._answered(call, request, served.run_at_once(request))
+            self._admit(served)
+        except BadTensor as bad:
+            raise self._refused(call, BadInput(str(bad))) from bad
+        except Refusal as refusal:
+            self._refused(call, refusal)
+            raise
+        except Exception:
+            self._recorder.record(call, Defect.code, reason="a defect of the server")
+            raise
+        return None
+
+    async def infer_later(self, call: InferenceCall[Response]) -> Response:
+        """The response to an admitted request, computed in a thread. Raises BadInput, DeadlinePassed."""
+        served, request = call.served, call.request
+        assert request is not None  # noqa: S101 - it was read before it was admitted
+        try:
+            results, call.batch = await served.run_later(request, self.limits.seconds)
+            return self._answered(call, request, results)
+        except BadTensor as bad:
+            raise self._refused(call, BadInput(str(bad))) from bad
+        except TimeoutError as late:
+            reason = f"the model did not answer within {self.limits.seconds:g} s"
+            raise self._refused(call, DeadlinePassed(reason)) from late
+        except Refusal as refusal:
+            self._refused(call, refusal)
+            raise
+        except Exception:
+            self._recorder.record(call, Defect.code, reason="a defect of the server")
+            raise
+
+    def _admit(self, served: Served) -> None:
+        """Raise Busy when the model's queue is full."""
+        if served.queued >= self.limits.queue:
+            seconds = max(1, min(60, math.ceil(served.queued * served.typical_seconds)))
+            reason = f"the queue of model '{served.name}' is full: {served.queued} requests are waiting"
+            raise Busy(reason, retry_after=seconds)
+
+    def _answered(
+        self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
+    ) -> Response:
+        served = call.served
+        if request.parameters:
+            results = self._with_observers_outputs(served, request, results)
+        response = call.write(results)
+        self._recorder.record(call, OK, results)
+        for shadow in self.catalog.shadows(served):
+            self._shadowing.copy(shadow, request, call)
+        return response
+
+    def _with_observers_outputs(
+        self, served: Served, request: InferenceRequest, results: dict[str, Array]
+    ) -> dict[str, Array]:
+        """The results with the outputs that observers add, such as explanations. Raises BadTensor."""
+        more: dict[str, Array] = {}
+        for observer in self.observers.watching:
+            more |= observer.more_outputs(served.model, request.parameters, request.inputs, results)
+        return {**results, **more}
+
+    def _refused(self, call: InferenceCall[Response], refusal: Refusal) -> Refusal:
+        self._recorder.record(call, refusal.code, reason=str(refusal))
+        return refusal
+
+    # Models.
+
+    def metadata(self, model: str, version: str | None) -> ModelMetadata:
+        """What a model takes and gives. Raises NotFound, NotReady."""
+        served = self.catalog.choose(model, version, {})
+        return ModelMetadata(spec=served.model.spec, versions=self.catalog.versions(model))
+
+    def model_ready(self, model: str, version: str | None) -> bool:
+        """Whether a model, or one version of it, answers requests. Raises NotFound."""
+        try:
+            self.catalog.choose(model, version, {})
+        except NotReady:
+            return False
+        return self.ready
+
+    def index(self) -> list[Indexed]:
+        """Every version that the server is configured to serve, with its state. Raises Unservable."""
+        try:
+            return self.catalog.index()
+        except PlimsollError as error:
+            raise Unservable(error.on_one_line()) from error
+
+    async def load(self, model: str) -> None:
+        """Load all versions of a model again, in all processes. Raises NotFound, Unservable."""
+        await self._change_in_all("load", model)
+
+    async def unload(self, model: str) -> None:
+        """Unload a model in all processes; requests to it that have begun are answered. Raises NotFound, Unservable."""
+        await self._change_in_all("unload", model)
+
+    async def _change_in_all(self, verb: Verb, model: str) -> None:
+        try:
+            await self.change_in_all(verb, model)
+        except PlimsollError as error:
+            raise Unservable(error.on_one_line()) from error
+
+    async def change(self, verb: Verb, model: str) -> None:
+        """Load or unload a model in this process only. Raises NotFound, PlimsollError."""
+        await (self.catalog.load(model) if verb == "load" else self.catalog.unload(model))
+
+    async def _own_counts(self) -> Counts:
+        return Counts(counts=self.catalog.counts(), lost=self.observers.lost)

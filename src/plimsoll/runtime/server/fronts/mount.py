@@ -1,0 +1,57 @@
+"""All fronts that share the HTTP port: finds the front of each request, and answers what none of them does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from plimsoll.runtime.server.data_plane import DataPlane
+from plimsoll.runtime.server.fronts.front import HttpFront, constant
+from plimsoll.runtime.server.fronts.pages import Pages
+from plimsoll.runtime.server.heads import Endpoint, Head
+from plimsoll.runtime.server.refusals import Refusal, defect
+from plimsoll.runtime.server.responses import Buffer, Reply, Response, error
+from plimsoll.runtime.server.served import Served
+
+
+class Mount:
+    """Answers the requests of all connections: `listening.Answering` for the server."""
+
+    def __init__(self, plane: DataPlane, fronts: Sequence[HttpFront]) -> None:
+        """The first of `fronts` also shapes the errors of paths that belong to no front. There is at least one."""
+        self.largest_body = plane.limits.body
+        self._fronts = tuple(fronts)
+        self._pages = Pages(plane, errors=self._fronts[0])
+
+    def respond(self, head: Head, body: Buffer, client: str) -> Reply:
+        """Answer one request, at once where that is possible."""
+        endpoint = head.endpoint
+        try:
+            if endpoint is None:
+                endpoint = head.endpoint = self._find(head)
+            return endpoint.respond(head, body, client)
+        except Exception:  # noqa: BLE001 - a defect ends neither the connection nor the requests of others
+            return self.refuse(head, defect())
+
+    def refuse(self, head: Head, refusal: Refusal) -> Response:
+        """The response to a refused request, in the shape of the front that its path belongs to."""
+        endpoint = head.endpoint or self._find(head)
+        return endpoint.errors.refused(refusal)
+
+    def model_of(self, head: Head) -> str:
+        """The model that an inference is for; empty for other requests."""
+        return (head.endpoint or self._find(head)).model
+
+    def prepare(self, served: Served) -> None:
+        """Prepare a version that is being loaded for all fronts."""
+        for front in self._fronts:
+            front.prepare(served)
+
+    def _find(self, head: Head) -> Endpoint:
+        endpoint = self._pages.endpoint(head)
+        for front in self._fronts:
+            endpoint = endpoint or front.endpoint(head)
+        if endpoint is not None:
+            return endpoint
+        roots = " or ".join(front.root for front in self._fronts)
+        reason = f"there is nothing at this path; the paths of models start with {roots}"
+        return constant(error(404, reason), self._fronts[0])

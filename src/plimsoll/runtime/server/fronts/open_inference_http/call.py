@@ -1,0 +1,53 @@
+"""One inference over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from plimsoll.runtime.server.fronts.open_inference_http.codec import Codec
+from plimsoll.runtime.server.fronts.open_inference_http.general_codec import HttpRequest
+from plimsoll.runtime.server.inference import InferenceCall
+from plimsoll.runtime.server.responses import BINARY, Buffer, Response
+from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.tensors import Array
+
+
+class HttpCall(InferenceCall[Response]):
+    """A body that is JSON, or JSON followed by binary tensors; `json_length` is then the header that says how long."""
+
+    __slots__ = ("_body", "_codec", "_json_length", "_read")
+
+    _codec: Codec
+    _read: HttpRequest
+
+    def __init__(
+        self,
+        model: str,
+        version: str | None,
+        headers: Mapping[str, str],
+        client: str,
+        body: Buffer,
+        json_length: str | None,
+    ) -> None:
+        super().__init__(model, version, headers, client)
+        self._body = body
+        self._json_length = json_length
+
+    def read(self, served: Served) -> HttpRequest:
+        """The arrays of the body. Raises BadTensor."""
+        codec = self._codec = served.fronts.get(Codec) or codec_of(served)
+        request = self._read = codec.read(self._body, self._json_length)
+        return request
+
+    def write(self, results: dict[str, Array]) -> Response:
+        """The response, in the form that the request asks for."""
+        body, json_length = self._codec.write(self._read, results)
+        if json_length is None:
+            return Response(200, body)
+        return Response(200, body, BINARY, b"inference-header-content-length: %d\r\n" % json_length)
+
+
+def codec_of(served: Served) -> Codec:
+    """The version's codec, which it keeps."""
+    codec = served.fronts[Codec] = Codec(served.model, served.version)
+    return codec

@@ -1,0 +1,183 @@
+"""Bodies of requests to tensors, and tensors to bodies of responses, for one model version. Pure: this is the hot path.
+
+Sources: Open Inference Protocol v2 (HTTP/REST), and its binary tensor data extension.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+import numpy as np
+
+from plimsoll.runtime.model import Model
+from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
+    HttpRequest,
+    RequestedOutput,
+    decode,
+    encode,
+)
+from plimsoll.runtime.server.responses import Buffer
+from plimsoll.runtime.specs import ModelSpec
+from plimsoll.runtime.tensors import (
+    Array,
+    BadTensor,
+    datatype_of,
+    dtype_of,
+    to_json,
+)
+
+Signature = tuple[object, ...]
+"""An input's name, datatype and shape."""
+_ENCODER = msgspec.json.Encoder()
+_KINDS: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "O": str}
+"""Kinds of numpy types to JSON's types; floats may be written as whole numbers."""
+MOST_KNOWN = 256
+"""Signatures and layouts that are remembered: clients repeat theirs."""
+
+
+class _PlainTensor(Protocol):
+    """What the decoder of `_plain_decoder` makes of one input."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[object]
+    parameters: dict[str, object] | None
+
+
+class _PlainRequest(Protocol):
+    """What it makes of a request."""
+
+    inputs: list[_PlainTensor]
+    id: str | None
+    parameters: dict[str, object]
+    outputs: tuple[RequestedOutput, ...]
+
+
+class Codec:
+    """Reads the requests to one model version and writes its responses.
+
+    The usual request (flat lists of plain values, every output in JSON) is decoded into lists of one type, and its
+    response is joined from parts that are encoded once. All other requests go through `decode` and `encode`, with the
+    same results.
+    """
+
+    def __init__(self, model: Model, version: str) -> None:
+        self.model = model
+        self.version = version
+        self._dtypes = {tensor.name: np.dtype(dtype_of(tensor.datatype)) for tensor in model.spec.inputs}
+        self._decoder = _plain_decoder(model.spec)
+        self._count = len(model.spec.inputs)
+        self._signatures: dict[Signature, int] = {}
+        self._layouts: dict[tuple[tuple[str, tuple[int, ...]], ...], list[bytes]] = {}
+        self._start = b'{"model_name":%b,"model_version":%b,' % tuple(map(_ENCODER.encode, (model.spec.name, version)))
+
+    def read(self, body: Buffer, json_length: str | None) -> HttpRequest:
+        """The arrays of a body. Raises BadTensor with a reason for the client."""
+        if json_length is None and self._decoder is not None:
+            try:
+                request = self._plain(self._decoder.decode(body))
+            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError, BadTensor):
+                request = None
+            if request is not None:
+                return request
+        length = None
+        if json_length is not None:
+            if not (json_length.isascii() and json_length.isdigit()) or len(json_length) > 12:
+                raise BadTensor("Inference-Header-Content-Length is not a number of bytes")
+            length = int(json_length)
+        return decode(body, length, self.model)
+
+    def _plain(self, plain: _PlainRequest) -> HttpRequest | None:
+        """The request; `None` when `decode` must read it, also to say what is wrong with it."""
+        inputs: dict[str, Array] = {}
+        for tensor in plain.inputs:
+            name, shape, data = tensor.name, tensor.shape, tensor.data
+            signature = (name, tensor.datatype, *shape)
+            count = self._signatures.get(signature)
+            if count is None:
+                count = self._learn(signature, name, tensor.datatype, shape)
+            if len(data) != count or tensor.parameters:
+                return None
+            inputs[name] = np.array(data, self._dtypes[name]).reshape(shape)
+        if len(inputs) != self._count or len(plain.inputs) != self._count:
+            return None
+        if not plain.outputs and not plain.parameters:
+            return HttpRequest(inputs=inputs, id=plain.id)
+        outputs = plain.outputs or ()
+        parameters = plain.parameters or {}
+        if any(output.parameters for output in outputs) or "binary_data_output" in parameters:
+            return None
+        names = tuple(output.name for output in outputs)
+        return HttpRequest(inputs=inputs, id=plain.id, outputs=names, parameters=parameters)
+
+    def _learn(self, signature: Signature, name: str, datatype: str, shape: Sequence[int]) -> int:
+        self.model.check(name, datatype, shape)
+        if min(shape, default=0) < 0:
+            raise BadTensor("negative")
+        if len(self._signatures) >= MOST_KNOWN:
+            self._signatures.clear()
+        count = self._signatures[signature] = math.prod(shape)
+        return count
+
+    def write(self, request: HttpRequest, results: Mapping[str, Array]) -> tuple[bytes | list[Buffer], int | None]:
+        """The body of the response, and the length of its JSON when binary data follows."""
+        if request.all_binary or request.binary:
+            return encode(request, self.model, self.version, results)
+        key = tuple([(name, array.shape) for name, array in results.items()])
+        layout = self._layouts.get(key)
+        if layout is None:
+            if len(self._layouts) >= MOST_KNOWN:
+                self._layouts.clear()
+            layout = self._layouts[key] = self._layout(results)
+        parts: list[bytes] = [self._start]
+        if request.id is not None:
+            parts += (b'"id":', _ENCODER.encode(request.id), b",")
+        for before, array in zip(layout, results.values(), strict=True):
+            # The encoder writes floats that JSON does not have (NaN, infinities) as null.
+            values = to_json(array) if array.dtype.kind == "O" else array.ravel().tolist()
+            parts += (before, _ENCODER.encode(values))
+        parts.append(b"}]}")
+        return b"".join(parts), None
+
+    def _layout(self, results: Mapping[str, Array]) -> list[bytes]:
+        """The bytes before the data of each output."""
+        layout = []
+        for number, (name, array) in enumerate(results.items()):
+            head = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
+            layout.append((b"},{" if number else b'"outputs":[{') + _ENCODER.encode(head)[1:-1] + b',"data":')
+        return layout
+
+
+def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[_PlainRequest] | None:
+    """A decoder for a model whose inputs are all of one JSON type; `None` for other models."""
+    kinds = {_KINDS[np.dtype(dtype_of(tensor.datatype)).kind] for tensor in spec.inputs}
+    if len(kinds) != 1:
+        return None
+    (kind,) = kinds
+    tensor = msgspec.defstruct(
+        "PlainTensor",
+        [
+            ("name", str),
+            ("shape", list[int]),
+            ("datatype", str),
+            ("data", list[kind]),  # type: ignore[valid-type]
+            ("parameters", dict[str, object] | None, None),
+        ],
+        gc=False,
+    )
+    request = msgspec.defstruct(
+        "PlainRequest",
+        [
+            ("inputs", list[tensor]),  # type: ignore[valid-type]
+            ("id", str | None, None),
+            ("parameters", dict[str, object], {}),
+            ("outputs", tuple[RequestedOutput, ...], ()),
+        ],
+        gc=False,
+    )
+    decoder: msgspec.json.Decoder[_PlainRequest] = msgspec.json.Decoder(request)
+    return decoder

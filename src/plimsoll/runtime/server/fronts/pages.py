@@ -1,0 +1,42 @@
+"""Paths that belong to the server and not to a front: the metrics page, and the paths of observers."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+from plimsoll.runtime.server.data_plane import DataPlane
+from plimsoll.runtime.server.fronts.front import constant, wrong_method
+from plimsoll.runtime.server.heads import Endpoint, ErrorShape, Head
+from plimsoll.runtime.server.observers import Observer
+from plimsoll.runtime.server.responses import Buffer, Response
+
+
+class Pages:
+    """Finds the endpoints of these paths."""
+
+    def __init__(self, plane: DataPlane, errors: ErrorShape) -> None:
+        self._plane = plane
+        self._errors = errors
+
+    def endpoint(self, head: Head) -> Endpoint | None:
+        """The endpoint for a method and path; `None` when the path is not one of these."""
+        observer = self._plane.observers.at(head.path)
+        if observer is not None:
+            return Endpoint(partial(_ask, observer), self._errors)
+        if head.path.strip("/") != "metrics":
+            return None
+        if head.method not in {"GET", "HEAD"}:
+            return constant(wrong_method(head, "GET"), self._errors)
+        return Endpoint(self._metrics, self._errors)
+
+    async def _metrics(self, head: Head, body: Buffer, client: str) -> Response:
+        from plimsoll.runtime.server.metrics import CONTENT_TYPE, page
+
+        counts = await self._plane.counts_of_all()
+        return Response(200, page(counts) + self._plane.observers.page(), CONTENT_TYPE.encode())
+
+
+async def _ask(observer: Observer, head: Head, body: Buffer, client: str) -> Response:
+    reply = await asyncio.to_thread(observer.respond, head.method, head.path, bytes(body))
+    return Response(reply.status, reply.body, reply.content_type.encode())

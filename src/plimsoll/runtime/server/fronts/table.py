@@ -1,0 +1,22 @@
+"""The fronts that share the HTTP port, by name. A new one is a line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from plimsoll.runtime.server.data_plane import DataPlane
+from plimsoll.runtime.server.fronts.front import HttpFront
+from plimsoll.runtime.server.fronts.mount import Mount
+from plimsoll.runtime.server.fronts.open_inference_http.front import OpenInferenceHttp
+
+HTTP_FRONTS: dict[str, Callable[[DataPlane], HttpFront]] = {
+    "open-inference": OpenInferenceHttp,
+}
+"""In the order in which they are asked for a path; the first also answers paths that belong to none."""
+
+
+def mount(plane: DataPlane) -> Mount:
+    """All of them over a data plane, whose versions are prepared for each when they are loaded from now on."""
+    mounted = Mount(plane, [make(plane) for make in HTTP_FRONTS.values()])
+    plane.catalog.prepare = mounted.prepare
+    return mounted

@@ -1,0 +1,63 @@
+"""One inference on its way through the data plane, and the part of it that a front implements."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+from plimsoll.runtime.server.request import InferenceRequest
+from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.tensors import Array
+
+Response = TypeVar("Response")
+
+
+class Inference:
+    """What is recorded of one inference.
+
+    `began` is a time of `time.perf_counter`. `request` is `None` until the request has been read. `batch` is the number
+    of requests that were computed together. `shadow` marks a copy whose answer nobody gets.
+    """
+
+    __slots__ = ("batch", "began", "client", "headers", "request", "served", "shadow")
+
+    served: Served
+    began: float
+    request: InferenceRequest | None
+
+    def __init__(self, headers: Mapping[str, str], client: str, *, shadow: bool = False) -> None:
+        self.headers = headers
+        self.client = client
+        self.request = None
+        self.batch = 1
+        self.shadow = shadow
+
+
+class InferenceCall(Inference, Generic[Response]):
+    """A request in a front's own format: the data plane calls `read` and `write` when their time has come.
+
+    A front subclasses it and gives it to `DataPlane.infer`. One object carries a request from the socket to the
+    metrics, so that the usual request allocates no more than this.
+    """
+
+    __slots__ = ("model", "version")
+
+    def __init__(self, model: str, version: str | None, headers: Mapping[str, str], client: str) -> None:
+        """`version` is `None` when the server chooses it. `headers` have names in small letters."""
+        # Without the base class's: this runs for every request, and one more call is a measurable part of it.
+        self.model = model
+        self.version = version
+        self.headers = headers
+        self.client = client
+        self.request = None
+        self.batch = 1
+        self.shadow = False
+
+    @abstractmethod
+    def read(self, served: Served) -> InferenceRequest:
+        """The request for the version that was chosen. Raises BadTensor."""
+
+    @abstractmethod
+    def write(self, results: dict[str, Array]) -> Response:
+        """The front's response for outputs by name; `request` is what `read` returned."""

@@ -1,0 +1,57 @@
+"""What is recorded of an inference: counts and latency for the metrics, and an observation for the observers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+from plimsoll.runtime.server.inference import Inference
+from plimsoll.runtime.server.observers import Answer, Observers
+from plimsoll.runtime.tensors import Array
+
+OK = 200
+"""The code of an answered inference; the others are those of the refusals."""
+_NOTHING: Mapping[str, Array] = {}
+
+
+class Recorder:
+    """Counts inferences and passes them to the observers."""
+
+    def __init__(self, observers: Observers) -> None:
+        self._observers = observers
+
+    def record(
+        self, inference: Inference, code: int, results: Mapping[str, Array] = _NOTHING, *, reason: str = ""
+    ) -> None:
+        """Record one inference that has ended."""
+        served = inference.served
+        seconds = time.perf_counter() - inference.began
+        record = served.shadow_record if inference.shadow else served.record
+        record.add(code, seconds)
+        record.runs += 1 / inference.batch
+        if self._observers.watching:
+            self._observe(inference, code, results, reason, seconds)
+
+    def _observe(
+        self, inference: Inference, code: int, results: Mapping[str, Array], reason: str, seconds: float
+    ) -> None:
+        served, request = inference.served, inference.request
+        wanted = self._observers.headers
+        self._observers.answered(
+            Answer(
+                model=served.name,
+                version=served.version,
+                digest=served.model.digest,
+                status=code,
+                began=time.time() - seconds,
+                seconds=seconds,
+                inputs=request.inputs if request else {},
+                outputs=results,
+                headers={name: value for name, value in inference.headers.items() if name in wanted},
+                client=inference.client,
+                id=request.id if request else None,
+                batch=inference.batch,
+                shadow=inference.shadow,
+                reason=reason,
+            )
+        )

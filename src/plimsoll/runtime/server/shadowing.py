@@ -1,0 +1,44 @@
+"""Copies of requests for shadow versions: a version computes real requests, and nobody gets its answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from plimsoll.runtime.server.inference import Inference
+from plimsoll.runtime.server.recording import OK, Recorder
+from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed
+from plimsoll.runtime.server.request import InferenceRequest
+from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.tensors import BadTensor
+
+
+class Shadowing:
+    """Computes copies in the background. `queue` and `seconds` are the limits of the data plane."""
+
+    def __init__(self, recorder: Recorder, *, queue: int, seconds: float) -> None:
+        self._recorder = recorder
+        self._queue = queue
+        self._seconds = seconds
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def copy(self, served: Served, request: InferenceRequest, of: Inference) -> None:
+        """Let a version compute a copy of a request. A copy beyond the queue's limit is dropped, and counted."""
+        if served.queued >= self._queue:
+            served.shadow_record.add(Busy.code, 0.0)
+            return
+        copy = Inference(of.headers, of.client, shadow=True)
+        copy.served, copy.request, copy.began = served, request, time.perf_counter()
+        task = asyncio.get_running_loop().create_task(self._compute(copy, request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _compute(self, copy: Inference, request: InferenceRequest) -> None:
+        try:
+            results, copy.batch = await copy.served.run_later(request, self._seconds)
+        except BadTensor as bad:
+            self._recorder.record(copy, BadInput.code, reason=str(bad))
+        except TimeoutError:
+            self._recorder.record(copy, DeadlinePassed.code, reason="the copy was not answered in time")
+        else:
+            self._recorder.record(copy, OK, results)
