@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.capabilities import checking
-from plimsoll.capabilities.facts import Facts, facts
+from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.requirements import PROFILES
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.bundle import MANIFEST, check_seal
@@ -36,7 +36,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
     ended: str
     judged: tuple[checking.Judged, ...]
     records: Mapping[str, tuple[Observation, ...]]
-    facts: Facts | None
+    facts: ClusterFacts | None
 
     @property
     def version(self) -> str:
@@ -77,7 +77,7 @@ def open_bundle(path: Path, keys: KeyRing) -> Bundle:
         ended=str(seal.predicate.get("ended", "")),
         judged=tuple(judged),
         records={each.requirement: _record(path / checking.PROBES / f"{each.requirement}.jsonl") for each in judged},
-        facts=facts(inventory) if inventory else None,
+        facts=cluster_facts(inventory) if inventory else None,
     )
 
 

@@ -17,9 +17,9 @@ from msgspec import Struct
 from plimsoll import __version__
 from plimsoll.capabilities import inventory
 from plimsoll.capabilities.cleaning import clean
-from plimsoll.capabilities.facts import Facts, facts
+from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
-from plimsoll.capabilities.probe_namespace import Obstructed, OutOfTime, Settings, Stage
+from plimsoll.capabilities.probe_namespace import CheckSettings, Obstructed, OutOfTime, ProbeNamespace
 from plimsoll.capabilities.requirements import MUST, profile
 from plimsoll.decoding import decodable
 from plimsoll.errors import FileError, PlimsollError
@@ -59,7 +59,7 @@ class Judged(Struct, frozen=True, kw_only=True):
 
 
 @decodable
-class Plan(Struct, frozen=True, kw_only=True):
+class CheckPlan(Struct, frozen=True, kw_only=True):
     """What the user asked for: `only` is empty for all of the profile, `timeout` is seconds for all probes together."""
 
     profile: str
@@ -68,14 +68,14 @@ class Plan(Struct, frozen=True, kw_only=True):
     timeout: float = TIMEOUT
 
 
-def take_inventory(api: Api, directory: Path) -> Facts:
+def take_inventory(api: Api, directory: Path) -> ClusterFacts:
     """Read what the cluster has and write it into the bundle."""
     with Journal(directory / INVENTORY) as journal:
         inventory.take(api, journal.extend)
-    return facts(tuple(read_journal(directory / INVENTORY)))
+    return cluster_facts(tuple(read_journal(directory / INVENTORY)))
 
 
-def resumed(api: Api, directory: Path) -> tuple[Plan, Facts]:
+def resume_check(api: Api, directory: Path) -> tuple[CheckPlan, ClusterFacts]:
     """What a check that was broken off had been asked, and the inventory that it had taken, to go on from.
 
     Records of probes that came to their end stay; what the others had made, and their records, are removed. Raises
@@ -86,8 +86,8 @@ def resumed(api: Api, directory: Path) -> tuple[Plan, Facts]:
         raise FileError("this check has come to its end", where=str(directory), hint="plimsoll verify judges it again")
     try:
         described = msgspec.json.decode(path.read_bytes())
-        plan = msgspec.convert({key: described[key] for key in Plan.__struct_fields__}, Plan)
-        found = facts(tuple(read_journal(directory / INVENTORY)))
+        plan = msgspec.convert({key: described[key] for key in CheckPlan.__struct_fields__}, CheckPlan)
+        found = cluster_facts(tuple(read_journal(directory / INVENTORY)))
     except (OSError, KeyError, msgspec.DecodeError, msgspec.ValidationError) as error:
         raise FileError(f"there is no check to go on with: {error}", where=str(directory)) from error
     uid = api.get("v1", "Namespace", "kube-system")["metadata"]["uid"]
@@ -101,10 +101,10 @@ def resumed(api: Api, directory: Path) -> tuple[Plan, Facts]:
     return plan, found
 
 
-def check(api: Api, plan: Plan, found: Facts, directory: Path, tell: Tell) -> list[Judged]:
+def check(api: Api, plan: CheckPlan, found: ClusterFacts, directory: Path, tell: Tell) -> list[Judged]:
     """Run the probes, judge them, and seal the bundle. `tell` is told each requirement and what happens to it."""
     wanted = profile(plan.profile)
-    settings = Settings(
+    settings = CheckSettings(
         run=secrets.token_hex(4),
         images=plan.images,
         deadline=time.monotonic() + plan.timeout,
@@ -138,7 +138,7 @@ def check(api: Api, plan: Plan, found: Facts, directory: Path, tell: Tell) -> li
     return judged
 
 
-def _description(api: Api, plan: Plan, found: Facts, run: str, began: datetime) -> dict[str, Any]:
+def _description(api: Api, plan: CheckPlan, found: ClusterFacts, run: str, began: datetime) -> dict[str, Any]:
     return {
         "tool": f"plimsoll {__version__}",
         "run": run,
@@ -153,7 +153,7 @@ def _description(api: Api, plan: Plan, found: Facts, run: str, began: datetime) 
 class _Crew:
     """Runs the probes of one check, several at a time, those that hold accelerators one after another."""
 
-    def __init__(self, api: Api, settings: Settings, found: Facts, directory: Path, tell: Tell) -> None:
+    def __init__(self, api: Api, settings: CheckSettings, found: ClusterFacts, directory: Path, tell: Tell) -> None:
         self._api = api
         self._settings = settings
         self._facts = found
@@ -188,8 +188,8 @@ class _Crew:
         with self._preflight:
             if not self._flown:
                 with Journal(self._directory / PREFLIGHT) as journal:
-                    stage = Stage(self._api, "preflight", self._settings, journal.append)
-                    self._problem = _carried_through(stage, _fly)
+                    ns = ProbeNamespace(self._api, "preflight", self._settings, journal.append)
+                    self._problem = _carried_through(ns, _fly)
                 self._flown = True
             return self._problem
 
@@ -203,30 +203,30 @@ class _Crew:
             if observation.event in ("came", "did-not-come"):
                 self._tell(name, f"{observation.fact['what']}: {observation.fact['seconds']} s")
 
-        def observe(stage: Stage) -> None:
-            probe_of(name).observe(stage, self._facts)
-            stage.note("ended")
+        def observe(ns: ProbeNamespace) -> None:
+            probe_of(name).observe(ns, self._facts)
+            ns.note("ended")
             if judge(name, seen).outcome is Outcome.FAIL:
                 # What did not come in time says something of the cluster only when the cluster is not just busy.
-                stage.pace()
+                ns.measure_pace()
 
         self._tell(name, "started")
-        _carried_through(Stage(self._api, name, self._settings, record), observe)
+        _carried_through(ProbeNamespace(self._api, name, self._settings, record), observe)
 
 
-def _fly(stage: Stage) -> None:
-    stage.open()
-    stage.pace()
-    if not stage.pace_ended():
+def _fly(ns: ProbeNamespace) -> None:
+    ns.create()
+    ns.measure_pace()
+    if not ns.pace_pod_ended():
         raise Obstructed("not even a pod that does nothing comes to its end", hint="see its events in the record")
 
 
-def _carried_through(stage: Stage, act: Callable[[Stage], None]) -> tuple[str, str] | None:
+def _carried_through(ns: ProbeNamespace, act: Callable[[ProbeNamespace], None]) -> tuple[str, str] | None:
     """Act on a stage and remove it. Gives what made it break off, with the remedy; that is recorded too."""
     problem: tuple[str, str] | None = None
     try:
-        stage.settings.check_time("its turn")
-        act(stage)
+        ns.settings.check_time("its turn")
+        act(ns)
     except PlimsollError as error:
         problem = (error.message.splitlines()[0], error.hint)
     except OutOfTime as error:
@@ -234,15 +234,15 @@ def _carried_through(stage: Stage, act: Callable[[Stage], None]) -> tuple[str, s
     except Exception as error:  # noqa: BLE001  # a defect of a probe is its own verdict, not the end of the others
         problem = (f"a defect of the probe: {error!r}", "please report it")
     if problem:
-        stage.note("broke-off", problem=problem[0], remedy=problem[1])
+        ns.note("broke-off", problem=problem[0], remedy=problem[1])
     end = time.monotonic() + _REMOVAL_LIMIT
     while True:
         try:
-            stage.close()
+            ns.remove()
         except PlimsollError as error:
             # The API server may be gone for a moment: what was made has to go all the same.
             if time.monotonic() > end:
-                stage.note("not-removed", problem=str(error), remedy="plimsoll check --clean removes it")
+                ns.note("not-removed", problem=str(error), remedy="plimsoll check --clean removes it")
                 return problem
             time.sleep(1)
         else:

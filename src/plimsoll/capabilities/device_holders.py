@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import Stage, described
+from plimsoll.capabilities.probe_namespace import ProbeNamespace, pod_fields
 from plimsoll.kubernetes.api import Manifest
 
 LEVEL = "baseline"
@@ -38,7 +38,7 @@ class Offer:
         return self.resource or self.device_class
 
 
-def hold(stage: Stage, name: str, offer: Offer, node: str = "", more: str = "") -> None:
+def make_holder(ns: ProbeNamespace, name: str, offer: Offer, node: str = "", more: str = "") -> None:
     """Make a pod that asks for a device, lists what it has been given, runs `more`, and waits."""
     container: dict[str, Any] = {"securityContext": HOLDER}
     spec: dict[str, Any] = {"tolerations": [{"operator": "Exists"}]}
@@ -47,13 +47,13 @@ def hold(stage: Stage, name: str, offer: Offer, node: str = "", more: str = "") 
     if offer.resource:
         container["resources"] = {"limits": {offer.resource: "1"}}
     elif offer.device_class:
-        stage.apply(claim(name, offer.device_class, offer.expression))
+        ns.apply(resource_claim(name, offer.device_class, offer.expression))
         container["resources"] = {"claims": [{"name": "device"}]}
         spec["resourceClaims"] = [{"name": "device", "resourceClaimName": name}]
-    stage.pod(name, f"{_show(offer.hardware)}\n{more}\necho listed; sleep 3600", container=container, **spec)
+    ns.pod(name, f"{_show(offer.hardware)}\n{more}\necho listed; sleep 3600", container=container, **spec)
 
 
-def claim(name: str, device_class: str, expression: str = "") -> Manifest:
+def resource_claim(name: str, device_class: str, expression: str = "") -> Manifest:
     """A claim of one device of a class; `expression` is CEL over `device`."""
     exactly: Manifest = {"deviceClassName": device_class, "count": 1}
     if expression:
@@ -72,7 +72,7 @@ def _show(hardware: Hardware) -> str:
     )
 
 
-def seen(log: str) -> list[dict[str, Any]]:
+def parse_devices(log: str) -> list[dict[str, Any]]:
     """The devices of a holder's log: path, kind, numbers, digest of the first block, bytes of it that are not zero."""
     found = []
     for line in log.splitlines():
@@ -91,44 +91,51 @@ def seen(log: str) -> list[dict[str, Any]]:
     return found
 
 
-def holds(stage: Stage, name: str) -> bool:
+def lists_devices(ns: ProbeNamespace, name: str) -> bool:
     """Whether the pod has listed what it was given."""
-    return stage.phase(name) == "Running" and "listed" in stage.log(name).splitlines()
+    return ns.phase(name) == "Running" and "listed" in ns.log(name).splitlines()
 
 
-def note_holder(stage: Stage, name: str, event: str = "holder", **more: Any) -> None:
+def note_holder(ns: ProbeNamespace, name: str, event: str = "holder", **more: Any) -> None:
     """Record what became of a holder: its devices, or why it waits, and what its claim was given."""
-    pod = described(stage.get("v1", "Pod", name))
-    log = stage.log(name) if pod["phase"] == "Running" else ""
+    pod = pod_fields(ns.get("v1", "Pod", name))
+    log = ns.log(name) if pod["phase"] == "Running" else ""
     rest = [line for line in log.splitlines() if not line.startswith("device ") and line != "listed"]
-    stage.note(event, devices=seen(log), printed=rest, allocated=allocated(stage, name), **pod, **more)
+    ns.note(event, devices=parse_devices(log), printed=rest, allocated=allocated_devices(ns, name), **pod, **more)
 
 
-def allocated(stage: Stage, name: str) -> list[dict[str, str]]:
+def allocated_devices(ns: ProbeNamespace, name: str) -> list[dict[str, str]]:
     """Driver, pool and device of what a claim was given; empty when nothing, or when there is no claim."""
-    if not stage.api.serves(DRA, "ResourceClaim"):
+    if not ns.api.serves(DRA, "ResourceClaim"):
         return []
-    for each in stage.list(DRA, "ResourceClaim"):
+    for each in ns.list(DRA, "ResourceClaim"):
         if each["metadata"]["name"] == name:
             results = each.get("status", {}).get("allocation", {}).get("devices", {}).get("results", [])
             return [{key: result[key] for key in ("driver", "pool", "device")} for result in results]
     return []
 
 
-def release(stage: Stage, name: str) -> None:
+def remove_holder(ns: ProbeNamespace, name: str) -> None:
     """Take a holder and its claim away, and wait until they are gone."""
-    stage.api.delete("v1", "Pod", name, stage.namespace, grace=0)
-    if stage.api.serves(DRA, "ResourceClaim"):
-        stage.api.delete(DRA, "ResourceClaim", name, stage.namespace)
-    stage.wait(f"the end of {name}", lambda: not stage.phase(name), 60)
+    ns.api.delete("v1", "Pod", name, ns.name, grace=0)
+    if ns.api.serves(DRA, "ResourceClaim"):
+        ns.api.delete(DRA, "ResourceClaim", name, ns.name)
+    ns.wait(f"the end of {name}", lambda: not ns.phase(name), 60)
 
 
-def refused(stage: Stage, name: str) -> bool:
+def is_unschedulable(ns: ProbeNamespace, name: str) -> bool:
     """Whether a scheduler has said that it has no place for the pod."""
-    return bool(described(stage.get("v1", "Pod", name))["unscheduled"])
+    return bool(pod_fields(ns.get("v1", "Pod", name))["unscheduled"])
 
 
-def chosen(facts: Facts, hardware: Hardware, *, shared: bool = False, parted: bool = False) -> tuple[str, str] | None:
+def is_decided(ns: ProbeNamespace, name: str) -> bool:
+    """Whether the holder either has its devices or cannot be scheduled."""
+    return lists_devices(ns, name) or is_unschedulable(ns, name)
+
+
+def distinguishing_attribute(
+    facts: ClusterFacts, hardware: Hardware, *, shared: bool = False, parted: bool = False
+) -> tuple[str, str] | None:
     """An attribute's name and value by which one device of the hardware's driver is told from all others.
 
     One that the device can tell itself comes first. `shared` are devices of which several claims hold one, `parted`
@@ -143,7 +150,7 @@ def chosen(facts: Facts, hardware: Hardware, *, shared: bool = False, parted: bo
     ]
     everything = [device for each in facts.slices if each["driver"] in hardware.drivers for device in each["devices"]]
     for device in devices:
-        for key in sorted(device.get("texts", []), key=lambda key: not tells(hardware, key)):
+        for key in sorted(device.get("texts", []), key=lambda key: not device_reports(hardware, key)):
             value = device["attributes"][key]
             having = {_body(other) for other in everything if other["attributes"].get(key) == value}
             if having == {_body(device)}:
@@ -151,7 +158,7 @@ def chosen(facts: Facts, hardware: Hardware, *, shared: bool = False, parted: bo
     return None
 
 
-def tells(hardware: Hardware, attribute: str) -> bool:
+def device_reports(hardware: Hardware, attribute: str) -> bool:
     """Whether a held device says itself what the attribute says of it."""
     return attribute.rpartition("/")[2] in hardware.told
 
@@ -161,14 +168,14 @@ def _body(device: dict[str, Any]) -> str:
     return str((device["counters"] or [device["name"]])[0])
 
 
-def expression(hardware: Hardware, attribute: tuple[str, str]) -> str:
+def attribute_selector(hardware: Hardware, attribute: tuple[str, str]) -> str:
     """CEL that chooses the device with an attribute of that value."""
     key, value = attribute
     domain, _, name = key.rpartition("/")
     return f'device.attributes["{domain or hardware.drivers[0]}"].{name} == "{value}"'
 
 
-def with_class(facts: Facts, classes: str) -> Sequence[tuple[Hardware, str]]:
+def hardware_with_class(facts: ClusterFacts, classes: str) -> Sequence[tuple[Hardware, str]]:
     """Known hardware that is there, with the first of its classes of a kind (a field of Hardware) that is served."""
     kinds = {each.hardware.name: each.hardware for each in facts.by_claim() if each.hardware}
     return [

@@ -21,7 +21,7 @@ class Accelerators(Struct, frozen=True, kw_only=True):
     hardware: Hardware | None = None
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class ClusterFacts(Struct, frozen=True, kw_only=True):
     """A cluster: its version, nodes, accelerators, and what is served and installed in it."""
 
     version: str
@@ -70,7 +70,7 @@ class Facts(Struct, frozen=True, kw_only=True):
         return [each for each in self.accelerators if each.driver]
 
 
-def facts(record: Sequence[Observation]) -> Facts:
+def cluster_facts(record: Sequence[Observation]) -> ClusterFacts:
     """The facts of an inventory's observations."""
 
     def all_of(event: str) -> tuple[dict[str, Any], ...]:
@@ -82,7 +82,7 @@ def facts(record: Sequence[Observation]) -> Facts:
         return next((each[key] for each in all_of(event)), default)
 
     nodes = all_of("node")
-    return Facts(
+    return ClusterFacts(
         version=one_of("version", "gitVersion", ""),
         cluster=one_of("cluster", "uid", ""),
         served=frozenset(one_of("served", "versions", ())),

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.kubernetes.api import Manifest
 
 MONITORING = "monitoring.coreos.com/v1"
@@ -21,7 +21,7 @@ _SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)")
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 
 
-def exporter(stage: Stage, line: str, value: str, **more: Any) -> Manifest:
+def exporter_container(ns: ProbeNamespace, line: str, value: str, **more: Any) -> Manifest:
     """A container that serves a line at PATH: `line` is a shell word with $value and $token in it.
 
     `value` is a shell expression. What it comes to is random and drawn in the container: it stands in no manifest, so
@@ -35,10 +35,10 @@ def exporter(stage: Stage, line: str, value: str, **more: Any) -> Manifest:
     )
     ports = [{"name": "metrics", "containerPort": PORT}]
     probe = {"httpGet": {"path": PATH, "port": PORT}, "periodSeconds": 1}
-    return stage.container(script, ports=ports, readinessProbe=probe, **more)
+    return ns.container(script, ports=ports, readinessProbe=probe, **more)
 
 
-def order(address: str, command: str) -> str:
+def exporter_request(address: str, command: str) -> str:
     """A shell command that has a pod with `exporter` run another one; it prints what that printed, as JSON."""
     words = f"cmd={command}".replace("'", "'\\''")
     return f"curl -s -m 10 -G --data-urlencode '{words}' http://{address}:{CONTROL_PORT}/shell"
@@ -48,39 +48,45 @@ RANDOM = "$(od -An -N2 -tu2 /dev/urandom | tr -d ' ')"
 """A shell expression for a number from 0 to 65,535 that is drawn where it runs."""
 
 
-def served(stage: Stage, pod: str, series: str) -> list[dict[str, Any]]:
+def exported_samples(ns: ProbeNamespace, pod: str, series: str) -> list[dict[str, Any]]:
     """What a pod with `exporter` says that it serves."""
-    return samples(stage.log(pod), (series,))
+    return parse_samples(ns.log(pod), (series,))
 
 
-def service(stage: Stage, name: str) -> None:
+def create_service(ns: ProbeNamespace, name: str) -> None:
     """A service in front of pods with the label app."""
     ports = [{"name": "metrics", "port": 80, "targetPort": PORT}]
     metadata = {"name": name, "labels": {"app": name}}
     spec = {"selector": {"app": name}, "ports": ports}
-    stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+    ns.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
 
 
-def printed(
-    stage: Stage, name: str, script: str, limit: float = _CLIENT_LIMIT, meanwhile: Callable[[], None] = lambda: None
+def run_script(
+    ns: ProbeNamespace,
+    name: str,
+    script: str,
+    limit: float = _CLIENT_LIMIT,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> str:
     """What a script prints in a pod of ours: how the cluster's inside is seen without rights in it."""
 
     def ended() -> bool:
         meanwhile()
-        return stage.phase(name) in ("Succeeded", "Failed")
+        return ns.phase(name) in ("Succeeded", "Failed")
 
-    stage.pod(name, f"{script}\ntrue")
-    stage.wait(f"the end of {name}", ended, limit)
-    text = stage.log(name) if stage.phase(name) == "Succeeded" else ""
-    stage.api.delete("v1", "Pod", name, stage.namespace, grace=0)
+    ns.pod(name, f"{script}\ntrue")
+    ns.wait(f"the end of {name}", ended, limit)
+    text = ns.log(name) if ns.phase(name) == "Succeeded" else ""
+    ns.api.delete("v1", "Pod", name, ns.name, grace=0)
     return text
 
 
-def query(stage: Stage, prometheus: dict[str, Any], expression: str, name: str) -> list[dict[str, Any]]:
+def query_prometheus(
+    ns: ProbeNamespace, prometheus: dict[str, Any], expression: str, name: str
+) -> list[dict[str, Any]]:
     """Prometheus' answer to an instant query, as its series with labels and values; empty when there is none."""
     host = f"prometheus-operated.{prometheus['namespace']}.svc:9090"
-    text = printed(stage, name, f"curl -s -m 10 'http://{host}/api/v1/query?query={quote(expression)}'")
+    text = run_script(ns, name, f"curl -s -m 10 'http://{host}/api/v1/query?query={quote(expression)}'")
     try:
         found: list[dict[str, Any]] = msgspec.json.decode(text)["data"]["result"]
     except (msgspec.DecodeError, KeyError, TypeError):
@@ -88,17 +94,17 @@ def query(stage: Stage, prometheus: dict[str, Any], expression: str, name: str) 
     return found
 
 
-def prometheus_of(facts: Facts) -> dict[str, Any] | None:
+def first_prometheus(facts: ClusterFacts) -> dict[str, Any] | None:
     """The first Prometheus of the operator."""
     return next(iter(facts.prometheuses), None)
 
 
-def selected(prometheus: dict[str, Any], kind: str) -> dict[str, str]:
+def monitor_labels(prometheus: dict[str, Any], kind: str) -> dict[str, str]:
     """The labels that a monitor needs for this Prometheus to follow it."""
     return dict(prometheus["selectors"].get(kind, {}))
 
 
-def samples(text: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
+def parse_samples(text: str, names: tuple[str, ...]) -> list[dict[str, Any]]:
     """The samples of some metrics in the Prometheus text format: name, labels, value."""
     found = []
     for line in text.splitlines():

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Protocol, cast
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, skipped, unknown
 
@@ -16,10 +16,10 @@ from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, skipp
 class Probe(Protocol):
     """A room's module. `observe` acts and records, `judge` only reads: the same function that `verify` calls."""
 
-    def obstacle(self, facts: Facts) -> Verdict | None:
+    def obstacle(self, facts: ClusterFacts) -> Verdict | None:
         """The verdict when the facts alone decide, before anything is made; None when the probe is to be run."""
 
-    def observe(self, stage: Stage, facts: Facts) -> None:
+    def observe(self, ns: ProbeNamespace, facts: ClusterFacts) -> None:
         """Run the positive case, the negative one and the control, and record what is seen."""
 
     def judge(self, record: Sequence[Observation]) -> Verdict:

@@ -41,7 +41,7 @@ class Obstructed(PlimsollError):
     """Something that is no part of the capability stands in the way; the hint is what to do about it."""
 
 
-class Settings(Struct, frozen=True, kw_only=True):
+class CheckSettings(Struct, frozen=True, kw_only=True):
     """What the user asked of a check: `images` is a prefix in place of registry.k8s.io, `deadline` a monotonic time.
 
     `patience` multiplies every wait: a slow cluster is given more time, never less.
@@ -71,14 +71,16 @@ class Settings(Struct, frozen=True, kw_only=True):
         return f"{self.images.rstrip('/')}/{name.partition('/')[2]}"
 
 
-class Stage:
+class ProbeNamespace:
     """One probe's namespace and record. What is made is noted before: a kill leaves nothing unknown."""
 
-    def __init__(self, api: Api, requirement: str, settings: Settings, record: Callable[[Observation], None]) -> None:
+    def __init__(
+        self, api: Api, requirement: str, settings: CheckSettings, record: Callable[[Observation], None]
+    ) -> None:
         self.api = api
         self.requirement = requirement
         self.settings = settings
-        self.namespace = f"plimsoll-{settings.run}-{requirement.replace('_', '-')}"[:63].rstrip("-")
+        self.name = f"plimsoll-{settings.run}-{requirement.replace('_', '-')}"[:63].rstrip("-")
         self._record = record
         self._pulling: dict[str, float] = {}
         self._elsewhere: list[tuple[str, str, str, str | None]] = []
@@ -87,35 +89,35 @@ class Stage:
         """Record a fact, without credentials."""
         self._record(observed("check", self.requirement, event, **without_secrets(values)))
 
-    def open(self, level: str = "restricted") -> None:
+    def create(self, level: str = "restricted") -> None:
         """Make the namespace, at a Pod Security level."""
         labels = {LABEL: self.settings.run, "pod-security.kubernetes.io/enforce": level}
-        self.note("namespace", name=self.namespace, level=level)
-        metadata = {"name": self.namespace, "labels": labels}
+        self.note("namespace", name=self.name, level=level)
+        metadata = {"name": self.name, "labels": labels}
         self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
         # Pods are refused until the namespace has its account.
         self.wait("the namespace's account", self._account, NAMESPACED_LIMIT)
 
     def _account(self) -> bool:
         try:
-            self.api.get("v1", "ServiceAccount", "default", self.namespace)
+            self.api.get("v1", "ServiceAccount", "default", self.name)
         except ApiError as error:
             if error.status == 404:
                 return False
             raise
         return True
 
-    def close(self) -> None:
+    def remove(self) -> None:
         """Remove all of it, without waiting for the end."""
         for api_version, kind, name, namespace in reversed(self._elsewhere):
             self.api.delete(api_version, kind, name, namespace)
-        for pod in self.api.list("v1", "Pod", self.namespace):
-            self.api.delete("v1", "Pod", pod["metadata"]["name"], self.namespace, grace=1)
-        self.api.delete("v1", "Namespace", self.namespace)
+        for pod in self.api.list("v1", "Pod", self.name):
+            self.api.delete("v1", "Pod", pod["metadata"]["name"], self.name, grace=1)
+        self.api.delete("v1", "Namespace", self.name)
 
     def apply(self, manifest: Manifest) -> Manifest:
         """Make or change an object. Raises ApiError when it is refused."""
-        mine = self.mine(manifest)
+        mine = self.labelled(manifest)
         self.note("applied", kind=mine["kind"], name=mine["metadata"]["name"], manifest=manifest)
         end = time.monotonic() + _UNSEEN_LIMIT
         while True:
@@ -123,16 +125,16 @@ class Stage:
                 return self.api.apply(mine)
             except ApiError as error:
                 # A webhook that reads namespaces from a copy of its own may not have ours yet.
-                unseen = self.namespace in error.message and "not found" in error.message
+                unseen = self.name in error.message and "not found" in error.message
                 if not unseen or time.monotonic() > end:
                     raise
             self.settings.check_time("an admission webhook to know the namespace")
             time.sleep(_PAUSE)
 
-    def attempt(self, manifest: Manifest, label: str) -> bool:
+    def accepts(self, manifest: Manifest, label: str) -> bool:
         """Whether the cluster takes an object; its answer is recorded under `label`, and nothing is kept (dry run)."""
         try:
-            self.api.create(self.mine(manifest), dry_run=True)
+            self.api.create(self.labelled(manifest), dry_run=True)
         except ApiError as error:
             # To lack a right is no refusal of the object.
             if error.status in (0, 401) or (error.status == 403 and _NO_RIGHT.search(error.message)):
@@ -142,25 +144,25 @@ class Stage:
         self.note("attempt", label=label, taken=True)
         return True
 
-    def mine(self, manifest: Manifest) -> Manifest:
+    def labelled(self, manifest: Manifest) -> Manifest:
         """The manifest with our label, and in our namespace where its kind lies in one."""
         metadata = dict(manifest["metadata"])
         metadata["labels"] = {**metadata.get("labels", {}), LABEL: self.settings.run}
         namespaced = self.api.kind(manifest["apiVersion"], manifest["kind"])["namespaced"]
         if namespaced:
-            metadata.setdefault("namespace", self.namespace)
+            metadata.setdefault("namespace", self.name)
         place = metadata.get("namespace")
-        if place != self.namespace:
+        if place != self.name:
             self._elsewhere.append((manifest["apiVersion"], manifest["kind"], metadata["name"], place))
         return {**manifest, "metadata": metadata}
 
     def list(self, api_version: str, kind: str, selector: str = "") -> list[Manifest]:
         """Objects of the namespace."""
-        return self.api.list(api_version, kind, self.namespace, selector)
+        return self.api.list(api_version, kind, self.name, selector)
 
     def get(self, api_version: str, kind: str, name: str) -> Manifest:
         """An object of the namespace."""
-        return self.api.get(api_version, kind, name, self.namespace)
+        return self.api.get(api_version, kind, name, self.name)
 
     def wait(self, what: str, question: Callable[[], Answer], limit: float) -> Answer | None:
         """The first true answer, or None after `limit` seconds; either is recorded with the time it took.
@@ -203,7 +205,7 @@ class Stage:
             if "exceeded quota" in event.get("message", ""):
                 raise Obstructed(event["message"][:300], hint="raise the quota, or exempt namespaces of checks from it")
 
-    def hold(self, seconds: float, look: Callable[[], None]) -> None:
+    def watch_for(self, seconds: float, look: Callable[[], None]) -> None:
         """Look again and again for a while: for what must not happen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -254,11 +256,11 @@ class Stage:
                 return ""
             raise
 
-    def ended(self, pod: str, limit: float) -> bool:
+    def wait_for_end(self, pod: str, limit: float) -> bool:
         """Wait for a pod's end and record how it went and what it printed; false when it does not end."""
         done = self.wait(f"the end of {pod}", lambda: self.phase(pod) in ("Succeeded", "Failed"), limit)
         found = self.get("v1", "Pod", pod)
-        self.note("pod", **described(found), log=self.log(pod) if done else "")
+        self.note("pod", **pod_fields(found), log=self.log(pod) if done else "")
         return bool(done)
 
     def log(self, pod: str, container: str = "main") -> str:
@@ -267,23 +269,23 @@ class Stage:
         Raises ApiError when the API server itself is gone or refuses us.
         """
         try:
-            return self.api.logs(pod, self.namespace, container)
+            return self.api.logs(pod, self.name, container)
         except ApiError as error:
             if error.status in (0, 401, 403):
                 raise
             self.note("no-log", pod=pod, container=container, status=error.status, message=error.message[:200])
             return ""
 
-    def pace(self) -> float:
+    def measure_pace(self) -> float:
         """Seconds from the creation of a pod that does nothing to its end: how busy the cluster is. Recorded."""
         began = time.monotonic()
         self.pod("pace", "true")
-        self.wait("the end of pace", self.pace_ended, _PACE_LIMIT)
+        self.wait("the end of pace", self.pace_pod_ended, _PACE_LIMIT)
         took = round(time.monotonic() - began, 2)
         self.note("pace", seconds=took)
         return took
 
-    def pace_ended(self) -> bool:
+    def pace_pod_ended(self) -> bool:
         """Whether the pod of `pace` has come to its end."""
         return self.phase("pace") in ("Succeeded", "Failed")
 
@@ -297,7 +299,7 @@ RESTRICTED: Manifest = {
 }
 
 
-def described(pod: Manifest) -> dict[str, Any]:
+def pod_fields(pod: Manifest) -> dict[str, Any]:
     """What of a pod a judge may want to know."""
     status = pod.get("status", {})
     waiting = [

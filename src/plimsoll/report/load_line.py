@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from plimsoll.capabilities.checking import Judged
-from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.evidence.verdict import Outcome
 
 _SIGNS = {
@@ -60,7 +60,7 @@ def counted(judged: Sequence[Judged]) -> str:
     return " · ".join(parts)
 
 
-def inventory_lines(facts: Facts) -> list[str]:
+def inventory_lines(facts: ClusterFacts) -> list[str]:
     """What the cluster has, in a few lines."""
     ready = len([node for node in facts.nodes if node["ready"]])
     lines = [f"Kubernetes {facts.version}, {ready} of {len(facts.nodes)} nodes ready"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plimsoll.capabilities.probe_namespace import RESTRICTED, Stage
+from plimsoll.capabilities.probe_namespace import RESTRICTED, ProbeNamespace
 from plimsoll.kubernetes.api import Manifest
 
 GROUP = "inference.networking.k8s.io"
@@ -45,7 +45,7 @@ schedulingProfiles:
 """
 
 
-def server(stage: Stage, name: str) -> None:
+def server(ns: ProbeNamespace, name: str) -> None:
     """A server that answers with its name, and says of itself what it is told by way of its shell."""
     script = (
         f"printf '%s' '{_SAY}' > {SAY}; sh {SAY} '' 0; "
@@ -53,24 +53,24 @@ def server(stage: Stage, name: str) -> None:
         f"exec /agnhost netexec --http-port={SERVING_PORT} --udp-port=-1"
     )
     probe = {"httpGet": {"path": _METRICS, "port": _METRICS_PORT}, "periodSeconds": 1}
-    stage.pod(name, script, labels={"app": POOL, "server": name}, container={"readinessProbe": probe})
+    ns.pod(name, script, labels={"app": POOL, "server": name}, container={"readinessProbe": probe})
 
 
-def pool(stage: Stage) -> None:
+def pool(ns: ProbeNamespace) -> None:
     """The pool, which fails closed, and a Service of the same servers."""
     spec = {
         "selector": {"matchLabels": _LABELS},
         "targetPorts": [{"number": SERVING_PORT}],
         "endpointPickerRef": {"name": PICKER, "port": {"number": PICKER_PORT}, "failureMode": "FailClose"},
     }
-    stage.apply({"apiVersion": POOL_API, "kind": "InferencePool", "metadata": {"name": POOL}, "spec": spec})
-    _service(stage, POOL, _LABELS, {"port": SERVING_PORT, "targetPort": SERVING_PORT})
+    ns.apply({"apiVersion": POOL_API, "kind": "InferencePool", "metadata": {"name": POOL}, "spec": spec})
+    _service(ns, POOL, _LABELS, {"port": SERVING_PORT, "targetPort": SERVING_PORT})
 
 
-def picker(stage: Stage) -> None:
+def picker(ns: ProbeNamespace) -> None:
     """The Inference Extension's own picker, which may read the namespace's pods and pools."""
     rbac = "rbac.authorization.k8s.io"
-    stage.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": PICKER}})
+    ns.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": PICKER}})
     rules = [
         {"apiGroups": groups, "resources": resources, "verbs": ["get", "list", "watch"]}
         for groups, resources in (
@@ -79,23 +79,23 @@ def picker(stage: Stage) -> None:
             (["inference.networking.x-k8s.io"], ["inferenceobjectives"]),
         )
     ]
-    stage.apply({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": PICKER}, "rules": rules})
+    ns.apply({"apiVersion": f"{rbac}/v1", "kind": "Role", "metadata": {"name": PICKER}, "rules": rules})
     binding = {
         "apiVersion": f"{rbac}/v1",
         "kind": "RoleBinding",
         "metadata": {"name": PICKER},
         "roleRef": {"apiGroup": rbac, "kind": "Role", "name": PICKER},
-        "subjects": [{"kind": "ServiceAccount", "name": PICKER, "namespace": stage.namespace}],
+        "subjects": [{"kind": "ServiceAccount", "name": PICKER, "namespace": ns.name}],
     }
-    stage.apply(binding)
-    _service(stage, PICKER, {"app": PICKER}, {"port": PICKER_PORT, "targetPort": PICKER_PORT, "appProtocol": "http2"})
-    stage.apply(_picker_pod(stage))
+    ns.apply(binding)
+    _service(ns, PICKER, {"app": PICKER}, {"port": PICKER_PORT, "targetPort": PICKER_PORT, "appProtocol": "http2"})
+    ns.apply(_picker_pod(ns))
 
 
-def _picker_pod(stage: Stage) -> Manifest:
+def _picker_pod(ns: ProbeNamespace) -> Manifest:
     arguments = {
         "pool-name": POOL,
-        "pool-namespace": stage.namespace,
+        "pool-namespace": ns.name,
         "config-text": _CONFIGURATION,
         "model-server-metrics-port": _METRICS_PORT,
         "model-server-metrics-path": _METRICS,
@@ -104,7 +104,7 @@ def _picker_pod(stage: Stage) -> Manifest:
     }
     container = {
         "name": "main",
-        "image": stage.settings.image(PICKER_IMAGE),
+        "image": ns.settings.image(PICKER_IMAGE),
         "args": [f"--{name}={value}" for name, value in arguments.items()],
         "securityContext": RESTRICTED,
         "readinessProbe": {"grpc": {"port": 9003, "service": "inference-extension"}, "periodSeconds": 1},
@@ -118,6 +118,6 @@ def _picker_pod(stage: Stage) -> Manifest:
     }
 
 
-def _service(stage: Stage, name: str, selector: dict[str, str], port: dict[str, Any]) -> None:
+def _service(ns: ProbeNamespace, name: str, selector: dict[str, str], port: dict[str, Any]) -> None:
     spec = {"selector": selector, "ports": [{"name": "main", **port}]}
-    stage.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})
+    ns.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})

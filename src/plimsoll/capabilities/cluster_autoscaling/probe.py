@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
-from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import HARDWARE
-from plimsoll.capabilities.monitoring import CONTROL_PORT, printed
-from plimsoll.capabilities.probe_namespace import Stage, described
+from plimsoll.capabilities.monitoring import CONTROL_PORT, run_script
+from plimsoll.capabilities.probe_namespace import ProbeNamespace, pod_fields
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 from plimsoll.kubernetes.api import Manifest
 
@@ -20,7 +21,7 @@ _AUTOSCALERS = ("cluster-autoscaler", "karpenter", "clusterapi", "autoscaler-azu
 KARPENTER_POOL = "karpenter.sh/nodepool"
 
 
-def obstacle(facts: Facts) -> Verdict | None:
+def obstacle(facts: ClusterFacts) -> Verdict | None:
     """Where there is no autoscaler the condition does not hold; where one cannot be driven nothing can be said."""
     if _pools(facts):
         return None
@@ -43,7 +44,7 @@ def _is_autoscaler(deployment: dict[str, Any]) -> bool:
     return any(name in words for name in _AUTOSCALERS)
 
 
-def _pools(facts: Facts) -> list[tuple[str, str]]:
+def _pools(facts: ClusterFacts) -> list[tuple[str, str]]:
     """Node pools with the resource of an accelerator that is known: named in its limits, or had by its nodes."""
     known = {resource for each in HARDWARE for resource in each.resources}
     found = []
@@ -60,70 +61,70 @@ def _pools(facts: Facts) -> list[tuple[str, str]]:
     return found
 
 
-def observe(stage: Stage, facts: Facts) -> None:
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """The first pool that has accelerators."""
-    stage.open()
+    ns.create()
     pool, resource = _pools(facts)[0]
-    before = _nodes(stage, pool)
-    stage.note("pool", name=pool, resource=resource, nodes=before)
+    before = _nodes(ns, pool)
+    ns.note("pool", name=pool, resource=resource, nodes=before)
     factors = [10_000 + secrets.randbelow(80_000) for _ in range(2)]
     script = (
         f"echo worked out $(({factors[0]}*{factors[1]})) on $(uname -n) up $(cut -d. -f1 /proc/uptime); "
         f"exec /agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1"
     )
-    waiting = _make_one_wait(stage, pool, resource, script)
+    waiting = _make_one_wait(ns, pool, resource, script)
     if waiting is None:
         return
-    stage.note("waiting", pod=waiting, factors=factors)
-    stage.wait("the pod to be called Running", lambda: stage.phase(waiting) == "Running", _UP_LIMIT)
+    ns.note("waiting", pod=waiting, factors=factors)
+    ns.wait("the pod to be called Running", lambda: ns.phase(waiting) == "Running", _UP_LIMIT)
     # A node that is called a node may be an object only: then there is nothing to be had of it however long one waits.
-    said = stage.wait("the pod's output from the new node", lambda: "worked out" in stage.log(waiting), _OUTPUT_LIMIT)
-    pod = stage.get("v1", "Pod", waiting)
-    stage.note("ran", log=stage.log(waiting), **described(pod))
-    _command(stage, pod["status"].get("podIP", ""))
-    stage.note("grown", nodes=_nodes(stage, pool), events=_events(stage, waiting))
+    said = ns.wait("the pod's output from the new node", lambda: "worked out" in ns.log(waiting), _OUTPUT_LIMIT)
+    pod = ns.get("v1", "Pod", waiting)
+    ns.note("ran", log=ns.log(waiting), **pod_fields(pod))
+    _command(ns, pod["status"].get("podIP", ""))
+    ns.note("grown", nodes=_nodes(ns, pool), events=_events(ns, waiting))
     if not said:
         # Decided already; how long an object that is called a node stays is no matter.
         return
-    for each in stage.list("v1", "Pod"):
-        stage.api.delete("v1", "Pod", each["metadata"]["name"], stage.namespace, grace=1)
-    new = {uid for uid in _nodes(stage, pool) if uid not in before}
-    stage.wait("the new nodes to go", lambda: not new & set(_nodes(stage, pool)), _DOWN_LIMIT)
-    stage.note("shrunk", nodes=_nodes(stage, pool))
+    for each in ns.list("v1", "Pod"):
+        ns.api.delete("v1", "Pod", each["metadata"]["name"], ns.name, grace=1)
+    new = {uid for uid in _nodes(ns, pool) if uid not in before}
+    ns.wait("the new nodes to go", lambda: not new & set(_nodes(ns, pool)), _DOWN_LIMIT)
+    ns.note("shrunk", nodes=_nodes(ns, pool))
 
 
-def _command(stage: Stage, address: str) -> None:
+def _command(ns: ProbeNamespace, address: str) -> None:
     """Has the new node work out a product whose factors nobody knew when the pod was made, over the pods' network."""
     factors = [10_000 + secrets.randbelow(80_000) for _ in range(2)]
     order = f"cmd=echo answer $(({factors[0]}*{factors[1]})) by $(uname -n)"
     ask = f"curl -s -m 10 -G --data-urlencode '{order}' http://{address}:{CONTROL_PORT}/shell"
-    stage.note("command", factors=factors, answer=printed(stage, "command", ask) if address else "")
+    ns.note("command", factors=factors, answer=run_script(ns, "command", ask) if address else "")
 
 
-def _make_one_wait(stage: Stage, pool: str, resource: str, script: str) -> str | None:
+def _make_one_wait(ns: ProbeNamespace, pool: str, resource: str, script: str) -> str | None:
     """Fills what the pool has free, one pod at a time, until one has to wait. Gives its name."""
     for number in range(_PODS):
         name = f"pod-{number}"
         container = {"resources": {"limits": {resource: "1"}}}
         # The pool's taints are its own affair: its nodes are chosen by label.
-        stage.pod(
+        ns.pod(
             name, script, container=container, nodeSelector={KARPENTER_POOL: pool}, tolerations=[{"operator": "Exists"}]
         )
-        stage.wait(f"a decision on {name}", lambda name=name: _decided(stage, name), 60)  # type: ignore[misc]
-        if not stage.get("v1", "Pod", name)["spec"].get("nodeName"):
+        ns.wait(f"a decision on {name}", partial(_decided, ns, name), 60)
+        if not ns.get("v1", "Pod", name)["spec"].get("nodeName"):
             return name
     return None
 
 
-def _decided(stage: Stage, name: str) -> bool:
-    pod = stage.get("v1", "Pod", name)
-    return bool(pod["spec"].get("nodeName") or described(pod)["unscheduled"])
+def _decided(ns: ProbeNamespace, name: str) -> bool:
+    pod = ns.get("v1", "Pod", name)
+    return bool(pod["spec"].get("nodeName") or pod_fields(pod)["unscheduled"])
 
 
-def _nodes(stage: Stage, pool: str) -> dict[str, Manifest]:
+def _nodes(ns: ProbeNamespace, pool: str) -> dict[str, Manifest]:
     """The pool's nodes by UID, with what tells a machine from an object."""
     found = {}
-    for each in stage.api.list("v1", "Node", selector=f"{KARPENTER_POOL}={pool}"):
+    for each in ns.api.list("v1", "Node", selector=f"{KARPENTER_POOL}={pool}"):
         info = each["status"].get("nodeInfo", {})
         found[each["metadata"]["uid"]] = {
             "name": each["metadata"]["name"],
@@ -135,10 +136,10 @@ def _nodes(stage: Stage, pool: str) -> dict[str, Manifest]:
     return found
 
 
-def _events(stage: Stage, pod: str) -> list[str]:
+def _events(ns: ProbeNamespace, pod: str) -> list[str]:
     """What was said of the pod, by whom."""
     found = []
-    for each in stage.list("v1", "Event"):
+    for each in ns.list("v1", "Event"):
         if each["involvedObject"].get("name") == pod:
             who = each.get("source", {}).get("component") or each.get("reportingComponent", "")
             found.append(f"{who}: {each.get('reason', '')}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, unknown
 
 # API groups of stacks that know the two roles.
@@ -16,7 +16,7 @@ _STACKS = {
 }
 
 
-def obstacle(facts: Facts) -> Verdict:
+def obstacle(facts: ClusterFacts) -> Verdict:
     """Says which stack could do it, if any."""
     found = [name for group, name in _STACKS.items() if facts.serves(group)]
     if found:
@@ -30,5 +30,5 @@ def obstacle(facts: Facts) -> Verdict:
     )
 
 
-def observe(stage: Stage, facts: Facts) -> None:
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """Nothing is made: `obstacle` always decides."""

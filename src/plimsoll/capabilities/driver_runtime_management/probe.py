@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.device_holders import LEVEL, Offer, hold, holds, note_holder, refused, release
-from plimsoll.capabilities.facts import Accelerators, Facts
+from functools import partial
+
+from plimsoll.capabilities.device_holders import (
+    LEVEL,
+    Offer,
+    is_decided,
+    make_holder,
+    note_holder,
+    remove_holder,
+)
+from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, unknown
 
 _START_LIMIT = 120.0
 
 
-def obstacle(facts: Facts) -> Verdict | None:
+def obstacle(facts: ClusterFacts) -> Verdict | None:
     """Where a version is to be seen is known for known hardware only."""
     if _places(facts):
         return None
@@ -21,7 +30,7 @@ def obstacle(facts: Facts) -> Verdict | None:
     )
 
 
-def _places(facts: Facts) -> list[Accelerators]:
+def _places(facts: ClusterFacts) -> list[Accelerators]:
     """One way to each node's accelerators of each hardware."""
     found: dict[tuple[str, str], Accelerators] = {}
     for each in (*facts.by_plugin(), *facts.by_claim()):
@@ -31,27 +40,27 @@ def _places(facts: Facts) -> list[Accelerators]:
     return list(found.values())
 
 
-def observe(stage: Stage, facts: Facts) -> None:
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """All of them side by side."""
-    stage.open(LEVEL)
+    ns.create(LEVEL)
     places = _places(facts)
     for number, each in enumerate(places):
         hardware = each.hardware
         if hardware is None:
             continue
-        stage.note("advertised", node=each.node, hardware=hardware.name, found=_advertised(facts, each.node, hardware))
+        ns.note("advertised", node=each.node, hardware=hardware.name, found=_advertised(facts, each.node, hardware))
         resource = each.resource
         device_class = "" if resource else next(iter(hardware.classes))
         offer = Offer(hardware, resource=resource, device_class=device_class)
-        hold(stage, f"holder-{number}", offer, each.node, more=f'echo "version $({hardware.version})"')
+        make_holder(ns, f"holder-{number}", offer, each.node, more=f'echo "version $({hardware.version})"')
     for number, _ in enumerate(places):
         name = f"holder-{number}"
-        stage.wait(f"{name}", lambda name=name: holds(stage, name) or refused(stage, name), _START_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
-        note_holder(stage, name, on=places[number].node)
-        release(stage, name)
+        ns.wait(f"{name}", partial(is_decided, ns, name), _START_LIMIT)
+        note_holder(ns, name, on=places[number].node)
+        remove_holder(ns, name)
 
 
-def _advertised(facts: Facts, node: str, hardware: Hardware) -> list[str]:
+def _advertised(facts: ClusterFacts, node: str, hardware: Hardware) -> list[str]:
     """Every version that the node's devices and its labels say."""
     devices = [
         device["attributes"]

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.kubernetes.api import ApiError, Manifest
 
 GROUP_LABEL = "plimsoll.dev/gang"
@@ -25,13 +25,13 @@ class Scheduler(Protocol):
 
     name: str
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """What has to be there first; `capacity` is in thousandths of a processor."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """Manifests of a gang of `count` such pods."""
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """Why a gang waits, in the scheduler's own words; empty when it says nothing."""
 
 
@@ -40,28 +40,28 @@ class Kueue:
 
     name = "Kueue"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """A flavour, a queue of that capacity, and our namespace's way to it."""
-        own = stage.namespace
+        own = ns.name
         quota = {"name": own, "resources": [{"name": "cpu", "nominalQuota": f"{capacity}m"}]}
         groups = [{"coveredResources": ["cpu"], "flavors": [quota]}]
         chosen = {"matchLabels": {"kubernetes.io/metadata.name": own}}
-        stage.apply({"apiVersion": KUEUE, "kind": "ResourceFlavor", "metadata": {"name": own}, "spec": {}})
+        ns.apply({"apiVersion": KUEUE, "kind": "ResourceFlavor", "metadata": {"name": own}, "spec": {}})
         spec = {"namespaceSelector": chosen, "resourceGroups": groups}
-        stage.apply({"apiVersion": KUEUE, "kind": "ClusterQueue", "metadata": {"name": own}, "spec": spec})
+        ns.apply({"apiVersion": KUEUE, "kind": "ClusterQueue", "metadata": {"name": own}, "spec": spec})
         queue = {"clusterQueue": own}
-        stage.apply({"apiVersion": KUEUE, "kind": "LocalQueue", "metadata": {"name": "queue"}, "spec": queue})
+        ns.apply({"apiVersion": KUEUE, "kind": "LocalQueue", "metadata": {"name": "queue"}, "spec": queue})
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """One Job in the queue."""
         manifest = job(name, count, pod)
         manifest["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "queue"}
         manifest["spec"]["suspend"] = True
         return [manifest]
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """The condition QuotaReserved of the Job's Workload."""
-        for workload in stage.list(KUEUE, "Workload"):
+        for workload in ns.list(KUEUE, "Workload"):
             owners = {each["name"] for each in workload["metadata"].get("ownerReferences", [])}
             if name in owners:
                 return _condition(workload, "QuotaReserved", "False")
@@ -73,10 +73,10 @@ class Native:
 
     name = "kube-scheduler (PodGroup)"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """Nothing: it counts what nodes have."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """A PodGroup and its pods."""
         policy = {"gang": {"minCount": count}}
         group = {
@@ -87,9 +87,9 @@ class Native:
         }
         return [group, *pods(name, count, pod, {"schedulingGroup": {"podGroupName": name}})]
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """A condition of the PodGroup, or what the scheduler says of its first pod."""
-        found = stage.get(NATIVE, "PodGroup", name)
+        found = ns.get(NATIVE, "PodGroup", name)
         for each in found.get("status", {}).get("conditions", []):
             if each["status"] == "False":
                 return f"{each.get('reason', '')}: {each.get('message', '')}"
@@ -101,10 +101,10 @@ class Volcano:
 
     name = "Volcano"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """Nothing: its default queue has no limit."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """A PodGroup, and pods that name it and the scheduler."""
         group = {"apiVersion": VOLCANO, "kind": "PodGroup", "metadata": {"name": name}, "spec": {"minMember": count}}
         found = pods(name, count, pod, {"schedulerName": "volcano"})
@@ -112,9 +112,9 @@ class Volcano:
             each["metadata"]["annotations"] = {"scheduling.k8s.io/group-name": name}
         return [group, *found]
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """The condition Unschedulable of the PodGroup."""
-        return _condition(stage.get(VOLCANO, "PodGroup", name), "Unschedulable", "True")
+        return _condition(ns.get(VOLCANO, "PodGroup", name), "Unschedulable", "True")
 
 
 class Coscheduling:
@@ -122,10 +122,10 @@ class Coscheduling:
 
     name = "coscheduling"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """Nothing: it counts what nodes have."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """A PodGroup, and pods with its label."""
         spec = {"minMember": count, "scheduleTimeoutSeconds": 10}
         group = {"apiVersion": COSCHEDULING, "kind": "PodGroup", "metadata": {"name": name}, "spec": spec}
@@ -134,9 +134,9 @@ class Coscheduling:
             each["metadata"]["labels"]["scheduling.x-k8s.io/pod-group"] = name
         return [group, *found]
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """The PodGroup's phase."""
-        phase = stage.get(COSCHEDULING, "PodGroup", name).get("status", {}).get("phase", "")
+        phase = ns.get(COSCHEDULING, "PodGroup", name).get("status", {}).get("phase", "")
         return f"phase {phase}" if phase else ""
 
 
@@ -148,7 +148,7 @@ _ALL: Mapping[tuple[str, str], type[Any]] = {
 }
 
 
-def found(facts: Facts) -> list[Scheduler]:
+def found(facts: ClusterFacts) -> list[Scheduler]:
     """Gang schedulers whose objects the cluster serves."""
     return [kind() for (api_version, _), kind in _ALL.items() if api_version in facts.served]
 
@@ -180,11 +180,11 @@ def _condition(found: Manifest, kind: str, status: str) -> str:
     return ""
 
 
-def remove(stage: Stage, manifests: list[Manifest]) -> None:
+def remove(ns: ProbeNamespace, manifests: list[Manifest]) -> None:
     """Take a gang away."""
     for each in manifests:
         try:
-            stage.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], stage.namespace, grace=1)
+            ns.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], ns.name, grace=1)
         except ApiError as error:
             if error.status != 404:
                 raise

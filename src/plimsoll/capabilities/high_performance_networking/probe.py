@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 
 _DRIVERS = ("dra.net", "dranet", "sriovnetwork", "rdma")
@@ -18,7 +18,7 @@ _RESOURCES = (
 _GROUPS = ("k8s.cni.cncf.io", "sriovnetwork.openshift.io", "networking.gke.io")
 
 
-def obstacle(facts: Facts) -> Verdict:
+def obstacle(facts: ClusterFacts) -> Verdict:
     """Not asked of a cluster in which nothing declares such a network."""
     declared = [
         *(
@@ -47,5 +47,5 @@ def obstacle(facts: Facts) -> Verdict:
     )
 
 
-def observe(stage: Stage, facts: Facts) -> None:
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """Nothing is made: `obstacle` always decides."""

@@ -7,18 +7,18 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from plimsoll.capabilities.facts import Accelerators, Facts
+from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.monitoring import (
     MONITORING,
     PATH,
     RANDOM,
-    exporter,
-    order,
-    printed,
-    prometheus_of,
-    selected,
+    exporter_container,
+    exporter_request,
+    first_prometheus,
+    monitor_labels,
+    run_script,
 )
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, unknown
 
 _START_LIMIT = 120.0
@@ -33,7 +33,7 @@ SCALED, TWIN = "scaled", "still"
 _GROUP = "plimsoll.dev/group"
 
 
-def obstacle(facts: Facts) -> Verdict | None:
+def obstacle(facts: ClusterFacts) -> Verdict | None:
     """Custom metrics, and two accelerators that a device plugin gives out."""
     if not _place(facts):
         return unknown(
@@ -51,40 +51,40 @@ def obstacle(facts: Facts) -> Verdict | None:
         return failed(
             "", "no custom metrics are served for the HorizontalPodAutoscaler", "install prometheus-adapter or KEDA"
         )
-    if prometheus_of(facts) is None:
+    if first_prometheus(facts) is None:
         return unknown("there is no Prometheus operator by which a workload could declare its metric")
     return None
 
 
-def _place(facts: Facts) -> Accelerators | None:
+def _place(facts: ClusterFacts) -> Accelerators | None:
     counts: dict[str, int] = {}
     for each in facts.by_plugin():
         counts[each.resource] = counts.get(each.resource, 0) + each.count
     return next((each for each in facts.by_plugin() if counts[each.resource] > 1), None)
 
 
-def observe(stage: Stage, facts: Facts) -> None:
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """Low, high, low again; and a twin beside it that stays low."""
-    place, prometheus = _place(facts), prometheus_of(facts)
+    place, prometheus = _place(facts), first_prometheus(facts)
     if place is None or prometheus is None:
         return
-    stage.open()
+    ns.create()
     series = f"plimsoll_{secrets.token_hex(6)}"
-    stage.note("asked", series=series, target=_TARGET, resource=place.resource)
+    ns.note("asked", series=series, target=_TARGET, resource=place.resource)
     for name, limits in ((SCALED, {place.resource: "1"}), (TWIN, {})):
-        stage.apply(_deployment(stage, name, series, limits))
-        stage.apply(_autoscaler(name, series))
+        ns.apply(_deployment(ns, name, series, limits))
+        ns.apply(_autoscaler(name, series))
     spec = {
         "selector": {"matchLabels": {_GROUP: "scaling"}},
         "podMetricsEndpoints": [{"port": "metrics", "path": PATH, "interval": "5s"}],
     }
-    metadata = {"name": SCALED, "labels": selected(prometheus, "PodMonitor")}
-    stage.apply({"apiVersion": MONITORING, "kind": "PodMonitor", "metadata": metadata, "spec": spec})
-    if not stage.wait("one pod with an accelerator", lambda: _ready(stage, SCALED) == 1, _START_LIMIT):
-        _note(stage, "started", place.resource, _Watched())
+    metadata = {"name": SCALED, "labels": monitor_labels(prometheus, "PodMonitor")}
+    ns.apply({"apiVersion": MONITORING, "kind": "PodMonitor", "metadata": metadata, "spec": spec})
+    if not ns.wait("one pod with an accelerator", lambda: _ready(ns, SCALED) == 1, _START_LIMIT):
+        _note(ns, "started", place.resource, _Watched())
         return
-    _note(stage, "started", place.resource, _Watched())
-    _steps(stage, series, place.resource)
+    _note(ns, "started", place.resource, _Watched())
+    _steps(ns, series, place.resource)
 
 
 class _Watched:
@@ -94,54 +94,54 @@ class _Watched:
         self.values: list[str] = []
         self.most = self.twin = 0
 
-    def look(self, stage: Stage) -> None:
-        self.most = max(self.most, _wanted(stage, SCALED))
-        self.twin = max(self.twin, _wanted(stage, TWIN))
-        value = _read(stage, SCALED)
+    def look(self, ns: ProbeNamespace) -> None:
+        self.most = max(self.most, _wanted(ns, SCALED))
+        self.twin = max(self.twin, _wanted(ns, TWIN))
+        value = _read(ns, SCALED)
         if value and value not in self.values:
             self.values.append(value)
 
 
-def _steps(stage: Stage, series: str, resource: str) -> None:
+def _steps(ns: ProbeNamespace, series: str, resource: str) -> None:
     before = _Watched()
 
     def both_read() -> bool:
-        before.look(stage)
-        return bool(before.values and _read(stage, TWIN))
+        before.look(ns)
+        return bool(before.values and _read(ns, TWIN))
 
-    came = stage.wait("the autoscaler to read the value", both_read, _READ_LIMIT)
+    came = ns.wait("the autoscaler to read the value", both_read, _READ_LIMIT)
     if came:
         # A clock would tick meanwhile.
-        stage.hold(_CALM, lambda: before.look(stage))
-    stage.note("read", step="before", values=before.values, conditions=_conditions(stage))
-    _note(stage, "before", resource, before)
+        ns.watch_for(_CALM, lambda: before.look(ns))
+    ns.note("read", step="before", values=before.values, conditions=_conditions(ns))
+    _note(ns, "before", resource, before)
     if not came:
         return
     high = _Watched()
     # It may read the value, and act on it, before we have been told what was drawn.
-    stage.note("drawn", value=_order(stage, series, f"{RANDOM} % 9000 + 1000", lambda: high.look(stage)))
+    ns.note("drawn", value=_order(ns, series, f"{RANDOM} % 9000 + 1000", lambda: high.look(ns)))
 
     def two() -> bool:
-        high.look(stage)
-        return _ready(stage, SCALED) == 2
+        high.look(ns)
+        return _ready(ns, SCALED) == 2
 
-    stage.wait("a second pod", two, _SCALE_LIMIT)
-    stage.note("read", step="high", values=high.values, conditions=_conditions(stage))
-    _note(stage, "high", resource, high)
-    _order(stage, series, "1")
+    ns.wait("a second pod", two, _SCALE_LIMIT)
+    ns.note("read", step="high", values=high.values, conditions=_conditions(ns))
+    _note(ns, "high", resource, high)
+    _order(ns, series, "1")
     low = _Watched()
 
     def one() -> bool:
-        low.look(stage)
-        return _ready(stage, SCALED) == 1
+        low.look(ns)
+        return _ready(ns, SCALED) == 1
 
-    stage.wait("one pod again", one, _SCALE_LIMIT)
-    _note(stage, "low", resource, low)
+    ns.wait("one pod again", one, _SCALE_LIMIT)
+    _note(ns, "low", resource, low)
 
 
-def _deployment(stage: Stage, name: str, series: str, limits: dict[str, str]) -> dict[str, Any]:
-    container = exporter(stage, f"{series} $value", "1", resources={"limits": limits})
-    pod = stage.pod_manifest("unnamed", tolerations=[{"operator": "Exists"}])["spec"] | {"containers": [container]}
+def _deployment(ns: ProbeNamespace, name: str, series: str, limits: dict[str, str]) -> dict[str, Any]:
+    container = exporter_container(ns, f"{series} $value", "1", resources={"limits": limits})
+    pod = ns.pod_manifest("unnamed", tolerations=[{"operator": "Exists"}])["spec"] | {"containers": [container]}
     pod["restartPolicy"] = "Always"
     labels = {"app": name, _GROUP: "scaling"}
     spec = {
@@ -172,41 +172,43 @@ def _autoscaler(name: str, series: str) -> dict[str, Any]:
     }
 
 
-def _order(stage: Stage, series: str, expression: str, meanwhile: Callable[[], None] = lambda: None) -> int | None:
+def _order(
+    ns: ProbeNamespace, series: str, expression: str, meanwhile: Callable[[], None] = lambda: None
+) -> int | None:
     """Tells every pod what to serve from now on, by way of its control port. Gives what the first one came to."""
     command = f'value=$(({expression})); echo "{series} $value" > {PATH}; echo drawn $value'
     asks = [
-        order(pod["status"]["podIP"], command)
-        for pod in stage.list("v1", "Pod", f"app={SCALED}")
+        exporter_request(pod["status"]["podIP"], command)
+        for pod in ns.list("v1", "Pod", f"app={SCALED}")
         if pod["status"].get("podIP")
     ]
-    text = printed(stage, f"order-{secrets.token_hex(3)}", "\n".join(asks), meanwhile=meanwhile)
+    text = run_script(ns, f"order-{secrets.token_hex(3)}", "\n".join(asks), meanwhile=meanwhile)
     found = re.search(r"drawn (\d+)", text)
     return int(found[1]) if found else None
 
 
-def _wanted(stage: Stage, name: str) -> int:
-    return int(stage.get("apps/v1", "Deployment", name)["spec"].get("replicas", 0))
+def _wanted(ns: ProbeNamespace, name: str) -> int:
+    return int(ns.get("apps/v1", "Deployment", name)["spec"].get("replicas", 0))
 
 
-def _ready(stage: Stage, name: str) -> int:
-    status = stage.get("apps/v1", "Deployment", name).get("status", {})
+def _ready(ns: ProbeNamespace, name: str) -> int:
+    status = ns.get("apps/v1", "Deployment", name).get("status", {})
     return int(status.get("readyReplicas", 0)) if status.get("replicas", 0) == status.get("readyReplicas", 0) else -1
 
 
-def _note(stage: Stage, step: str, resource: str, watched: _Watched) -> None:
-    watched.look(stage)
-    stage.note(
+def _note(ns: ProbeNamespace, step: str, resource: str, watched: _Watched) -> None:
+    watched.look(ns)
+    ns.note(
         "replicas",
         step=step,
-        ready=_ready(stage, SCALED),
+        ready=_ready(ns, SCALED),
         most=watched.most,
         twin=watched.twin,
-        pods=_pods(stage, resource),
+        pods=_pods(ns, resource),
     )
 
 
-def _pods(stage: Stage, resource: str) -> list[dict[str, Any]]:
+def _pods(ns: ProbeNamespace, resource: str) -> list[dict[str, Any]]:
     return [
         {
             "name": pod["metadata"]["name"],
@@ -214,20 +216,20 @@ def _pods(stage: Stage, resource: str) -> list[dict[str, Any]]:
             "phase": pod["status"].get("phase", ""),
             "accelerators": pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get(resource, "0"),
         }
-        for pod in stage.list("v1", "Pod", f"app={SCALED}")
+        for pod in ns.list("v1", "Pod", f"app={SCALED}")
     ]
 
 
-def _read(stage: Stage, name: str) -> str | None:
-    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", name)
+def _read(ns: ProbeNamespace, name: str) -> str | None:
+    found = ns.get("autoscaling/v2", "HorizontalPodAutoscaler", name)
     for each in found.get("status", {}).get("currentMetrics") or []:
         if each.get("type") == "Pods":
             return str(each["pods"]["current"].get("averageValue", ""))
     return None
 
 
-def _conditions(stage: Stage) -> list[str]:
-    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", SCALED)
+def _conditions(ns: ProbeNamespace) -> list[str]:
+    found = ns.get("autoscaling/v2", "HorizontalPodAutoscaler", SCALED)
     return [
         f"{each['type']}={each['status']}: {each.get('message', '')}"
         for each in found.get("status", {}).get("conditions", [])

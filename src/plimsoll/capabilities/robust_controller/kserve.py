@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KSERVE
 from plimsoll.kubernetes.objects import has_condition
@@ -22,17 +22,17 @@ class KServe:
     # An autoscaler that is none of KServe's: it makes none.
     controller, part = "kserve", "external"
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, ns: ProbeNamespace) -> None:
         """Nothing."""
 
     def pods(self, name: str) -> str:
         """KServe's own label."""
         return f"serving.kserve.io/inferenceservice={name}"
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
         """A server that runs the script and then answers; its class of autoscalers is what may be unknown."""
         probe = {"httpGet": {"path": "/", "port": _PORT}, "periodSeconds": 1}
-        container = stage.container(f"{script}; {_SERVER}", ports=[{"containerPort": _PORT}], readinessProbe=probe)
+        container = ns.container(f"{script}; {_SERVER}", ports=[{"containerPort": _PORT}], readinessProbe=probe)
         predictor = {
             "minReplicas": 1,
             "maxReplicas": 1,

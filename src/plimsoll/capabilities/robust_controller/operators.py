@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.robust_controller.kserve import KServe
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.objects import has_condition
@@ -30,10 +30,10 @@ class Operator(Protocol):
     controller: str
     part: str
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, ns: ProbeNamespace) -> None:
         """What a good object needs besides itself."""
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
         """An object that refers to one of its parts by name: good with `self.part`, bad with any other.
 
         Its pods run `script`, if their script is the object's and not of what `prepare` made.
@@ -53,16 +53,16 @@ class JobSet:
     resource = "jobsets.jobset.x-k8s.io"
     controller, part = "jobset", "workers"
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, ns: ProbeNamespace) -> None:
         """Nothing."""
 
     def pods(self, name: str) -> str:
         """JobSet's own label."""
         return f"jobset.sigs.k8s.io/jobset-name={name}"
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
         """A success policy over one of its jobs."""
-        pod = {"restartPolicy": "Never", "containers": [stage.container(script)]}
+        pod = {"restartPolicy": "Never", "containers": [ns.container(script)]}
         job = {"spec": {"parallelism": 2, "completions": 2, "backoffLimit": 0, "template": {"spec": pod}}}
         policy = {"operator": "All", "targetReplicatedJobs": [part]}
         spec = {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": job}], "successPolicy": policy}
@@ -80,20 +80,20 @@ class Trainer:
     resource = "trainjobs.trainer.kubeflow.org"
     controller, part = "trainer", "node"
 
-    def prepare(self, stage: Stage) -> None:
+    def prepare(self, ns: ProbeNamespace) -> None:
         """A runtime of the namespace's own."""
-        container = {**stage.container("true"), "name": "node"}
+        container = {**ns.container("true"), "name": "node"}
         template = {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
         template["metadata"] = {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}}  # type: ignore[dict-item]
         jobs = [{"name": "node", "template": template}]
         spec = {"mlPolicy": {"numNodes": 2}, "template": {"spec": {"replicatedJobs": jobs}}}
-        stage.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
+        ns.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
 
     def pods(self, name: str) -> str:
         """A TrainJob's pods are those of the JobSet of its name."""
         return f"jobset.sigs.k8s.io/jobset-name={name}"
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
         """A job of that runtime which overrides one of the runtime's jobs, and gives its command."""
         reference = {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": "plain"}
         overrides = [{"targetJobs": [{"name": part}], "nodeSelector": {"kubernetes.io/os": "linux"}}]
@@ -121,6 +121,6 @@ TRIED = f"{', '.join(kind.name for kind in _ALL[:-1])} and {_ALL[-1].name}"
 """The names of those that are."""
 
 
-def present(facts: Facts) -> list[Operator]:
+def present(facts: ClusterFacts) -> list[Operator]:
     """Operators whose objects the cluster serves."""
     return [kind() for kind in _ALL if kind.api_version in facts.served]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
-from plimsoll.capabilities.facts import Accelerators, Facts
+from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import RESTRICTED, Stage
+from plimsoll.capabilities.probe_namespace import RESTRICTED, ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, environment_error, unknown
 from plimsoll.kubernetes.api import Manifest
 
@@ -25,7 +26,7 @@ _ATTACKER: Manifest = {
 }
 
 
-def obstacle(facts: Facts) -> Verdict | None:
+def obstacle(facts: ClusterFacts) -> Verdict | None:
     """A cluster without known accelerators cannot be judged."""
     if places := _places(facts):
         if full := [each for each in places if each.resource and facts.free(each) < 2]:
@@ -40,14 +41,14 @@ def obstacle(facts: Facts) -> Verdict | None:
     )
 
 
-def observe(stage: Stage, facts: Facts) -> None:
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """The attack by way of the device plugin and by way of DRA, where there are both."""
-    stage.open("baseline")
+    ns.create("baseline")
     for place in _places(facts):
-        _attack(stage, place)
+        _attack(ns, place)
 
 
-def _places(facts: Facts) -> list[Accelerators]:
+def _places(facts: ClusterFacts) -> list[Accelerators]:
     """One node with two devices for each way of giving them out."""
     ready = {node["name"] for node in facts.nodes if node["ready"] and node["schedulable"]}
     fit = [each for each in facts.accelerators if each.hardware and each.count >= 2 and each.node in ready]
@@ -58,55 +59,55 @@ def _of(fit: list[Accelerators], way: str) -> list[Accelerators]:
     return [each for each in fit if getattr(each, way)]
 
 
-def _attack(stage: Stage, place: Accelerators) -> None:
+def _attack(ns: ProbeNamespace, place: Accelerators) -> None:
     hardware = place.hardware
     if hardware is None:
         return
     way = "device-plugin" if place.resource else "dra"
-    stage.note("way", way=way, node=place.node, name=place.resource or place.driver, hardware=hardware.name)
+    ns.note("way", way=way, node=place.node, name=place.resource or place.driver, hardware=hardware.name)
     holders = [f"{way}-holder-{number}" for number in (1, 2)]
     for name in holders:
-        _holder(stage, name, place, hardware)
-    started = all(_waited(stage, name) for name in holders)
-    held = {name: _held(stage, name) or [] for name in holders}
+        _holder(ns, name, place, hardware)
+    started = all(_waited(ns, name) for name in holders)
+    held = {name: _held(ns, name) or [] for name in holders}
     for name in holders:
-        stage.note("held", way=way, pod=name, node=_node(stage, name), devices=held[name])
+        ns.note("held", way=way, pod=name, node=_node(ns, name), devices=held[name])
     if started:
         everyone = [device for devices in held.values() for device in devices]
         for name, own in held.items():
             # All at once: a kubelet takes its time to bring them.
-            _order(stage, name, own + [device for device in everyone if device not in own])
+            _order(ns, name, own + [device for device in everyone if device not in own])
         for name in held:
-            _tried(stage, name)
-        _thief(stage, f"{way}-without", place, hardware, everyone)
+            _tried(ns, name)
+        _thief(ns, f"{way}-without", place, hardware, everyone)
     for name in holders:
-        stage.api.delete("v1", "Pod", name, stage.namespace, grace=1)
-    stage.wait(f"the release of {way}'s devices", lambda: not any(stage.phase(name) for name in holders), _END_LIMIT)
+        ns.api.delete("v1", "Pod", name, ns.name, grace=1)
+    ns.wait(f"the release of {way}'s devices", lambda: not any(ns.phase(name) for name in holders), _END_LIMIT)
 
 
-def _waited(stage: Stage, name: str) -> bool:
-    return bool(stage.wait(f"{name} to hold a device", lambda: _held(stage, name), _START_LIMIT))
+def _waited(ns: ProbeNamespace, name: str) -> bool:
+    return bool(ns.wait(f"{name} to hold a device", lambda: _held(ns, name), _START_LIMIT))
 
 
-def _holder(stage: Stage, name: str, place: Accelerators, hardware: Hardware) -> None:
+def _holder(ns: ProbeNamespace, name: str, place: Accelerators, hardware: Hardware) -> None:
     """A pod that holds a device, lists its device files, and then tries what it is told through a config map."""
     container: dict[str, Any] = {"securityContext": _ATTACKER}
     spec: dict[str, Any] = {"nodeSelector": {"kubernetes.io/hostname": place.node}}
     if place.resource:
         container["resources"] = {"limits": {place.resource: "1"}}
     else:
-        stage.apply(_claim(name, hardware))
+        ns.apply(_claim(name, hardware))
         container["resources"] = {"claims": [{"name": "device"}]}
         spec["resourceClaims"] = [{"name": "device", "resourceClaimName": name}]
     # A sibling without the claim in the same pod, which must see no more than a stranger.
-    sibling = stage.container(_LISTEN.format(list=_list(hardware)), securityContext=_ATTACKER, name="sibling")
-    main = stage.container(_LISTEN.format(list=_list(hardware)), **container)
+    sibling = ns.container(_LISTEN.format(list=_list(hardware)), securityContext=_ATTACKER, name="sibling")
+    main = ns.container(_LISTEN.format(list=_list(hardware)), **container)
     volume = {"name": "orders", "configMap": {"name": name, "optional": True}}
     for each in (main, sibling):
         each["volumeMounts"] = [{"name": "orders", "mountPath": "/orders"}]
-    manifest = stage.pod_manifest(name, tolerations=[{"operator": "Exists"}], volumes=[volume], **spec)
+    manifest = ns.pod_manifest(name, tolerations=[{"operator": "Exists"}], volumes=[volume], **spec)
     manifest["spec"]["containers"] = [main, sibling]
-    stage.apply(manifest)
+    ns.apply(manifest)
 
 
 def _claim(name: str, hardware: Hardware) -> Manifest:
@@ -136,11 +137,11 @@ def _list(hardware: Hardware) -> str:
     return " ".join(hardware.devices)
 
 
-def _held(stage: Stage, name: str) -> list[dict[str, Any]]:
+def _held(ns: ProbeNamespace, name: str) -> list[dict[str, Any]]:
     """Devices that a pod sees: path, type and numbers; empty while it does not run."""
-    if stage.phase(name) != "Running":
+    if ns.phase(name) != "Running":
         return []
-    return listed(stage.log(name))
+    return listed(ns.log(name))
 
 
 def listed(log: str, word: str = "device ") -> list[dict[str, Any]]:
@@ -176,28 +177,28 @@ def _orders(devices: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _order(stage: Stage, name: str, devices: list[dict[str, Any]]) -> None:
+def _order(ns: ProbeNamespace, name: str, devices: list[dict[str, Any]]) -> None:
     metadata = {"name": name}
-    stage.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"list": _orders(devices)}})
+    ns.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"list": _orders(devices)}})
 
 
-def _tried(stage: Stage, name: str) -> None:
+def _tried(ns: ProbeNamespace, name: str) -> None:
     for container in ("main", "sibling"):
-        stage.wait(
+        ns.wait(
             f"what {container} of {name} could open",
-            lambda container=container: _done(stage, name, container),  # type: ignore[misc]
+            partial(_done, ns, name, container),
             _END_LIMIT,
         )
-        log = stage.log(name, container)
-        stage.note("tried", pod=name, container=container, sees=_sees(log), tries=tries(log))
+        log = ns.log(name, container)
+        ns.note("tried", pod=name, container=container, sees=_sees(log), tries=tries(log))
 
 
 def _sees(log: str) -> list[dict[str, Any]]:
     return [*listed(log), *listed(log, "node ")]
 
 
-def _done(stage: Stage, name: str, container: str) -> bool:
-    return "done" in stage.log(name, container).splitlines()
+def _done(ns: ProbeNamespace, name: str, container: str) -> bool:
+    return "done" in ns.log(name, container).splitlines()
 
 
 def tries(log: str) -> dict[str, str]:
@@ -210,21 +211,23 @@ def tries(log: str) -> dict[str, str]:
     return found
 
 
-def _thief(stage: Stage, name: str, place: Accelerators, hardware: Hardware, devices: list[dict[str, Any]]) -> None:
+def _thief(
+    ns: ProbeNamespace, name: str, place: Accelerators, hardware: Hardware, devices: list[dict[str, Any]]
+) -> None:
     """A pod that asks for nothing, on the same node, and tries everything."""
     variables = [{"name": each, "value": value} for each in hardware.variables for value in ("all",)]
     script = f"{_SHOW.format(list=_list(hardware))}\n{_orders(devices)}echo done\n"
     container = {"securityContext": _ATTACKER, "env": variables}
     # By name and not by a selector: the scheduler is not asked, so that a full node is no excuse.
-    stage.pod(name, script, container=container, nodeName=place.node, tolerations=[{"operator": "Exists"}])
-    stage.ended(name, _END_LIMIT)
-    log = stage.log(name) if stage.phase(name) == "Succeeded" else ""
-    stage.note("tried", pod=name, container="main", node=_node(stage, name), sees=_sees(log), tries=tries(log))
+    ns.pod(name, script, container=container, nodeName=place.node, tolerations=[{"operator": "Exists"}])
+    ns.wait_for_end(name, _END_LIMIT)
+    log = ns.log(name) if ns.phase(name) == "Succeeded" else ""
+    ns.note("tried", pod=name, container="main", node=_node(ns, name), sees=_sees(log), tries=tries(log))
     # The restricted level is what an ordinary tenant has: recorded as information.
     unprivileged = f"{name}-restricted-{secrets.token_hex(2)}"
-    stage.pod(unprivileged, script, container={"securityContext": RESTRICTED, "env": variables}, nodeName=place.node)
-    stage.ended(unprivileged, _END_LIMIT)
+    ns.pod(unprivileged, script, container={"securityContext": RESTRICTED, "env": variables}, nodeName=place.node)
+    ns.wait_for_end(unprivileged, _END_LIMIT)
 
 
-def _node(stage: Stage, name: str) -> str:
-    return str(stage.get("v1", "Pod", name)["spec"].get("nodeName", ""))
+def _node(ns: ProbeNamespace, name: str) -> str:
+    return str(ns.get("v1", "Pod", name)["spec"].get("nodeName", ""))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage, described
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace, pod_fields
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 
 _START_LIMIT = 120.0
@@ -21,7 +21,7 @@ echo "memory $(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
 """
 
 
-def obstacle(facts: Facts) -> Verdict | None:
+def obstacle(facts: ClusterFacts) -> Verdict | None:
     """Without a RuntimeClass there is nothing to ask for."""
     if facts.runtime_classes:
         return None
@@ -30,31 +30,31 @@ def obstacle(facts: Facts) -> Verdict | None:
     return failed("", "there is no RuntimeClass", "install gVisor or Kata Containers and its RuntimeClass")
 
 
-def observe(stage: Stage, facts: Facts) -> None:
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """Each class until three were tried, those first whose handler is known for a kernel of its own."""
-    stage.open()
+    ns.create()
     classes = sorted(facts.runtime_classes, key=lambda each: not any(word in each["handler"] for word in _KNOWN))
     for each in classes[:_MOST]:
-        _beside_twins(stage, each["name"], each["handler"])
+        _beside_twins(ns, each["name"], each["handler"])
 
 
-def _beside_twins(stage: Stage, runtime_class: str, handler: str) -> None:
-    stage.note("sandbox", name=runtime_class, handler=handler)
+def _beside_twins(ns: ProbeNamespace, runtime_class: str, handler: str) -> None:
+    ns.note("sandbox", name=runtime_class, handler=handler)
     prefix = f"in-{runtime_class}"[:40]
-    stage.pod(f"{prefix}-sandbox", f"{_WHO}", runtimeClassName=runtime_class)
-    stage.ended(f"{prefix}-sandbox", _START_LIMIT)
-    node = described(stage.get("v1", "Pod", f"{prefix}-sandbox"))["node"]
+    ns.pod(f"{prefix}-sandbox", f"{_WHO}", runtimeClassName=runtime_class)
+    ns.wait_for_end(f"{prefix}-sandbox", _START_LIMIT)
+    node = pod_fields(ns.get("v1", "Pod", f"{prefix}-sandbox"))["node"]
     names = {"sandbox": f"{prefix}-sandbox"}
     if node:
         for twin in ("twin-1", "twin-2"):
             names[twin] = f"{prefix}-{twin}"
-            stage.pod(names[twin], _WHO, nodeName=node)
+            ns.pod(names[twin], _WHO, nodeName=node)
         for twin in ("twin-1", "twin-2"):
-            stage.ended(names[twin], _START_LIMIT)
+            ns.wait_for_end(names[twin], _START_LIMIT)
     for role, name in names.items():
-        found = described(stage.get("v1", "Pod", name))
-        log = stage.log(name) if found["phase"] == "Succeeded" else ""
-        stage.note("kernel", sandbox=runtime_class, role=role, said=_said(log), **found)
+        found = pod_fields(ns.get("v1", "Pod", name))
+        log = ns.log(name) if found["phase"] == "Succeeded" else ""
+        ns.note("kernel", sandbox=runtime_class, role=role, said=_said(log), **found)
 
 
 def _said(log: str) -> dict[str, str]:

@@ -73,10 +73,10 @@ def command(
         removed = clean(api)
         print_json({"removed": removed}) if as_json else click.echo("\n".join(removed) or "nothing was left")
         return 0
-    plan = checking.Plan(profile=profile_name, only=only, images=images, timeout=timeout)
+    plan = checking.CheckPlan(profile=profile_name, only=only, images=images, timeout=timeout)
     if resume:
         directory = resume
-        plan, found = checking.resumed(api, directory)
+        plan, found = checking.resume_check(api, directory)
     else:
         directory = output or Path(f"plimsoll-{target}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         if directory.is_dir() and any(directory.iterdir()):
