@@ -118,7 +118,7 @@ def test_the_inventory_says_what_the_lab_has() -> None:
         ("plimsoll.dev/accelerator", 2),
         ("accelerator.plimsoll.dev", 3),
     }
-    assert [each["name"] for each in found.gateway_classes] == ["lab"]
+    assert [each.name for each in found.gateway_classes] == ["lab"]
     assert found.unreadable == ()
 
 

@@ -1,22 +1,23 @@
-"""What the probe makes: model servers that are told what to say of themselves, a pool of them, and its picker."""
+"""The objects of the probe: two model servers whose metrics it controls, a pool of them, and its picker."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from plimsoll.capabilities.probe_namespace import RESTRICTED, ProbeNamespace
+from plimsoll.capabilities.pods import RESTRICTED
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.kubernetes.api import Manifest
 
 GROUP = "inference.networking.k8s.io"
 POOL_API = f"{GROUP}/v1"
 POOL, PICKER, PICKER_PORT = "models", "picker", 9002
 PICKER_IMAGE = "registry.k8s.io/gateway-api-inference-extension/epp:v1.2.0"
-SERVING_PORT, _METRICS_PORT, _METRICS = 8000, 8080, "/tmp/metrics.txt"  # noqa: S108  # in a container of our own
+SERVING_PORT, _METRICS_PORT, _METRICS = 8000, 8080, "/tmp/metrics.txt"  # noqa: S108  # in a container of the probe
 SAY = "/tmp/say"  # noqa: S108  # likewise
 _LABELS = {"app": POOL}
 
-# Metrics of vLLM, by which pickers know a server's queue and the adapters that it holds. Source: the model server
-# protocol (gateway-api-inference-extension, proposal 003). A gauge without a type is read as nothing.
+# Metrics of vLLM, from which a picker reads a server's queue and its adapters. Source: the model server protocol
+# (gateway-api-inference-extension, proposal 003). A picker ignores a gauge without a type.
 _SAY = f"""cat > {_METRICS}.new << END
 # TYPE vllm:num_requests_waiting gauge
 vllm:num_requests_waiting{{model_name="base"}} $2
@@ -27,7 +28,7 @@ vllm:lora_requests_info{{max_lora="4",running_lora_adapters="$1",waiting_lora_ad
 END
 mv {_METRICS}.new {_METRICS}
 """
-# What a request's model is, and how many wait: nothing else decides, so that it is clear what a choice comes from.
+# Only the model of a request and the queues decide, so that the reason for each choice is known.
 _CONFIGURATION = """apiVersion: inference.networking.x-k8s.io/v1alpha1
 kind: EndpointPickerConfig
 plugins:
@@ -45,8 +46,8 @@ schedulingProfiles:
 """
 
 
-def server(ns: ProbeNamespace, name: str) -> None:
-    """A server that answers with its name, and says of itself what it is told by way of its shell."""
+def create_server(ns: ProbeNamespace, name: str) -> None:
+    """Create a server that answers with its name; commands on its port change its metrics."""
     script = (
         f"printf '%s' '{_SAY}' > {SAY}; sh {SAY} '' 0; "
         f"/agnhost test-webserver --port={_METRICS_PORT} & "
@@ -56,8 +57,8 @@ def server(ns: ProbeNamespace, name: str) -> None:
     ns.pod(name, script, labels={"app": POOL, "server": name}, container={"readinessProbe": probe})
 
 
-def pool(ns: ProbeNamespace) -> None:
-    """The pool, which fails closed, and a Service of the same servers."""
+def create_pool(ns: ProbeNamespace) -> None:
+    """Create the pool, which fails closed, and a Service of the same servers."""
     spec = {
         "selector": {"matchLabels": _LABELS},
         "targetPorts": [{"number": SERVING_PORT}],
@@ -67,8 +68,8 @@ def pool(ns: ProbeNamespace) -> None:
     _service(ns, POOL, _LABELS, {"port": SERVING_PORT, "targetPort": SERVING_PORT})
 
 
-def picker(ns: ProbeNamespace) -> None:
-    """The Inference Extension's own picker, which may read the namespace's pods and pools."""
+def create_picker(ns: ProbeNamespace) -> None:
+    """Create the Inference Extension's own picker, with the right to read the namespace's pods and pools."""
     rbac = "rbac.authorization.k8s.io"
     ns.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": PICKER}})
     rules = [

@@ -1,11 +1,12 @@
-"""Traffic through a gateway that is made for it."""
+"""Sends traffic through a gateway of its own."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
+from plimsoll.capabilities.ai_inference.records import Backends, Measured, Streamed
 from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.gateway_records import GatewayReady
 from plimsoll.capabilities.gateways import API, create_gateway
 from plimsoll.capabilities.monitoring import run_script
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
@@ -21,36 +22,36 @@ _HEADER = "x-plimsoll-model"
 
 
 def obstacle(facts: ClusterFacts) -> Verdict | None:
-    """Without an accepted GatewayClass there is nothing to send traffic through."""
-    if any(each["accepted"] for each in facts.gateway_classes):
+    """Traffic needs a GatewayClass that a controller accepts."""
+    if any(each.accepted for each in facts.gateway_classes):
         return None
     if "gateway-class" in facts.unreadable:
-        return unknown("gateway classes may not be listed", "grant list on gatewayclasses")
+        return unknown("the caller may not list gateway classes", "grant list on gatewayclasses")
     remedy = "install a Gateway API implementation (such as Envoy Gateway) and its GatewayClass"
     if not facts.serves("gateway.networking.k8s.io"):
-        return failed("", "the Gateway API is not served", remedy)
-    return failed("", "no GatewayClass is accepted by its controller", remedy)
+        return failed("", "the cluster does not serve the Gateway API", remedy)
+    return failed("", "no controller accepts a GatewayClass", remedy)
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
-    """Tries the classes in order of name until one has a working gateway."""
+    """Test the gateway classes in order of name until one has a gateway with an address."""
     ns.create()
     one, two = (f"backend-{secrets.token_hex(4)}" for _ in range(2))
     for name in (one, two):
-        _backend(ns, name)
+        _create_backend(ns, name)
     ready = ns.wait("two backends", lambda: all(_ready(ns, name) for name in (one, two)), 120)
-    classes = [each for each in facts.gateway_classes if each["accepted"]]
-    ns.note("backends", names=[one, two], ready=bool(ready), classes=[each["name"] for each in classes])
+    classes = [each for each in facts.gateway_classes if each.accepted]
+    ns.note(Backends(names=(one, two), ready=bool(ready), classes=tuple(each.name for each in classes)))
     for each in classes if ready else []:
-        address = create_gateway(ns, each["name"])
+        address = create_gateway(ns, each.name)
         if address:
-            ns.note("gateway", name=each["name"], controller=each["controller"], address=address)
+            ns.note(GatewayReady(name=each.name, controller=each.controller, address=address))
             _traffic(ns, address, one, two)
             return
 
 
-def _backend(ns: ProbeNamespace, name: str) -> None:
-    """Says its name on one port, and on another answers in pieces, one every half second."""
+def _create_backend(ns: ProbeNamespace, name: str) -> None:
+    """Create a backend that answers with its name, and on a second port in pieces, one every half second."""
     script = (
         f"printf '%s' '{_STREAM}' > /tmp/stream; "
         "(while :; do rm -f /tmp/pipe; mkfifo /tmp/pipe; "
@@ -75,11 +76,12 @@ def _traffic(ns: ProbeNamespace, address: str, one: str, two: str) -> None:
     gateway = ns.list(API, "Gateway")[0]["metadata"]["name"]
     weight = 60 + secrets.randbelow(31)
     for number, share in enumerate((weight, 100 - weight), start=1):
+        case = f"weights-{number}"
         _route(ns, gateway, _by_header(two), _by_path(one), _split(one, share, two, 100 - share))
         if not _settled(ns, address, number, one, share):
-            ns.note("measured", case=f"weights-{number}", backend=one, weight=share, answers={}, arrived={})
+            ns.note(Measured(case=case, answers={}, arrived={}, backend=one, weight=share))
             return
-        _measure(ns, address, f"weights-{number}", (one, two), REQUESTS, backend=one, weight=share)
+        _measure(ns, address, case, (one, two), REQUESTS, backend=one, weight=share)
     _measure(ns, address, "header", (one, two), 50, f"-H '{_HEADER}: two'", backend=two, weight=100)
     _stream(ns, address, one)
     _route(ns, gateway, {"backendRefs": [{"name": "plimsoll-nobody", "port": 80}]})
@@ -88,29 +90,37 @@ def _traffic(ns: ProbeNamespace, address: str, one: str, two: str) -> None:
 
 
 def _measure(
-    ns: ProbeNamespace, address: str, case: str, backends: tuple[str, str], count: int, options: str = "", **more: Any
+    ns: ProbeNamespace,
+    address: str,
+    case: str,
+    backends: tuple[str, str],
+    count: int,
+    options: str = "",
+    *,
+    backend: str,
+    weight: int,
 ) -> None:
-    before = {name: _asked(ns, name) for name in backends}
+    before = {name: _arrived(ns, name) for name in backends}
     answers = _ask(ns, address, case, count, options)
-    arrived = {name: _asked(ns, name) - before[name] for name in backends}
-    ns.note("measured", case=case, answers=answers, arrived=arrived, **more)
+    arrived = {name: _arrived(ns, name) - before[name] for name in backends}
+    ns.note(Measured(case=case, answers=answers, arrived=arrived, backend=backend, weight=weight))
 
 
-def _asked(ns: ProbeNamespace, backend: str) -> int:
-    """How many requests a backend itself says that it has had."""
+def _arrived(ns: ProbeNamespace, backend: str) -> int:
+    """How many requests the backend itself counts."""
     return ns.log(backend).count("GET /hostname")
 
 
 def _stream(ns: ProbeNamespace, address: str, backend: str) -> None:
-    """When the pieces of an answer arrive, from the backend itself and through the gateway."""
+    """Record when the pieces of an answer arrive, from the backend itself and through the gateway."""
     direct = ns.get("v1", "Pod", backend)["status"]["podIP"]
     read = "while read -r line; do case $line in data*) echo \"$(cut -d ' ' -f 1 /proc/uptime)\";; esac; done"
     for way, url in (("direct", f"http://{direct}:{_STREAM_PORT}/stream"), ("gateway", f"http://{address}/stream")):
         text = run_script(ns, f"stream-{way}", f"curl -s -N -m 20 '{url}' | {read}")
-        ns.note("streamed", way=way, arrivals=[float(line) for line in text.split()])
+        ns.note(Streamed(way=way, arrivals=tuple(float(line) for line in text.split())))
 
 
-# Waits for a request, then sends server-sent events one by one, each in a chunk of its own.
+# Reads a request, then sends server-sent events one by one, each in its own chunk.
 _STREAM = """read -r line
 printf "HTTP/1.1 200 OK\\r\\nContent-Type: text/event-stream\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
 for i in 1 2 3 4 5 6; do printf "9\\r\\ndata: $i\\n\\n\\r\\n"; sleep 0.5; done
@@ -145,17 +155,17 @@ def _route(ns: ProbeNamespace, gateway: str, *rules: Manifest) -> None:
             for each in parent.get("conditions", [])
         )
 
-    ns.wait("the route to be taken up", accepted, _ROUTE_LIMIT)
+    ns.wait("the route to be accepted", accepted, _ROUTE_LIMIT)
 
 
 def _settled(ns: ProbeNamespace, address: str, number: int, one: str, share: int) -> bool:
-    """Waits until the gateway answers at all, and until a changed weight has arrived or had its time."""
+    """Wait until the gateway answers at all, and for changed weights until they apply or the limit is reached."""
     first = ns.wait(
         f"a first answer for weights {number}", lambda: _one(ns, address).startswith("backend-"), _ROUTE_LIMIT
     )
 
     def turned() -> bool:
-        # Shares of 60 to 90 of a hundred: forty requests tell one from its complement.
+        # The share is 60 to 90 of a hundred: forty requests distinguish it from its complement.
         answers = _ask(ns, address, f"turned-{secrets.token_hex(4)}", 40, quiet=True)
         return (answers.get(one, 0) > 20) is (share > 50)
 
@@ -172,15 +182,15 @@ def _one(ns: ProbeNamespace, address: str) -> str:
 def _ask(
     ns: ProbeNamespace, address: str, case: str, count: int, options: str = "", *, quiet: bool = False
 ) -> dict[str, int]:
-    """How often each backend answered requests from a pod; an HTTP status in place of a name for other answers."""
+    """Answers to requests from a pod by backend, and by HTTP status for other answers."""
     ask = f"curl -s -m 5 -w ' %{{http_code}}\\n' {options} 'http://{address}/hostname?[1-{count}]'"
     name = f"client-{case}"
     ns.pod(name, ask)
-    ns.wait(f"the end of {name}", lambda: ns.phase(name) in ("Succeeded", "Failed"), _TRAFFIC_LIMIT)
+    ns.wait(f"the end of {name}", lambda: ns.has_ended(name), _TRAFFIC_LIMIT)
     counts: dict[str, int] = {}
     for line in ns.log(name).splitlines():
         body, _, code = line.rpartition(" ")
-        answer: Any = body.strip() if code == "200" else code
+        answer = body.strip() if code == "200" else code
         counts[answer] = counts.get(answer, 0) + 1
     if quiet:
         ns.api.delete("v1", "Pod", name, ns.name, grace=0)

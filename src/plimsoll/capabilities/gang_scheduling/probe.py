@@ -1,4 +1,4 @@
-"""A gang that fits, a gang beside a filler, and the same pods without a gang."""
+"""Creates a gang that fits, a gang beside a filler, and the same pods without a gang."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Callable
 
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.gang_scheduling import schedulers
+from plimsoll.capabilities.gang_scheduling.records import Case, Room, SchedulerTried
 from plimsoll.capabilities.gang_scheduling.schedulers import GROUP_LABEL, Scheduler
-from plimsoll.capabilities.probe_namespace import ProbeNamespace, pod_fields
+from plimsoll.capabilities.pods import pod_fields
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.records import PodState
 from plimsoll.evidence.verdict import Verdict, failed
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.quantities import thousandths
@@ -19,31 +22,31 @@ _LEAST = 200
 
 
 def obstacle(facts: ClusterFacts) -> Verdict | None:
-    """Without any scheduler of gangs the control would be all there is to see."""
+    """The probe needs a gang scheduler."""
     if schedulers.found(facts):
         return None
     return failed(
         "",
-        "no gang scheduler is served: neither Kueue, nor PodGroups of Kubernetes, Volcano or coscheduling",
+        "the cluster serves no gang scheduler: neither Kueue, nor PodGroups of Kubernetes, Volcano or coscheduling",
         "install Kueue",
     )
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
-    """Each scheduler in turn, until one has been seen to do all of it."""
+    """Test each scheduler in turn, until one passes every case."""
     ns.create()
-    node, free = _roomiest(ns, facts)
-    ns.note("room", node=node, free=free)
+    node, free = _node_with_most_room(ns, facts)
+    ns.note(Room(node=node, free=free))
     if free < _LEAST:
         return
     for scheduler in schedulers.found(facts):
-        if _shown(ns, scheduler, node, free):
+        if _passes(ns, scheduler, node, free):
             return
 
 
-def _roomiest(ns: ProbeNamespace, facts: ClusterFacts) -> tuple[str, int]:
-    """The node with the most processor time that nobody has asked for, in thousandths."""
-    free = {each["name"]: thousandths(each["allocatable"]["cpu"]) for each in facts.ready_nodes()}
+def _node_with_most_room(ns: ProbeNamespace, facts: ClusterFacts) -> tuple[str, int]:
+    """The node with the most unrequested processor time, in thousandths of a processor."""
+    free = {each.name: thousandths(each.allocatable["cpu"]) for each in facts.ready_nodes()}
     for pod in ns.api.list("v1", "Pod"):
         node = pod["spec"].get("nodeName")
         if node in free and pod["status"].get("phase") not in ("Succeeded", "Failed"):
@@ -53,7 +56,7 @@ def _roomiest(ns: ProbeNamespace, facts: ClusterFacts) -> tuple[str, int]:
 
 
 def requested(pod: Manifest) -> int:
-    """What a pod's containers ask of processors, in thousandths."""
+    """The processor time that a pod requests, in thousandths of a processor."""
     containers = pod["spec"].get("containers", [])
     wanted = sum(thousandths(each.get("resources", {}).get("requests", {}).get("cpu", "0")) for each in containers)
     first = [
@@ -62,10 +65,10 @@ def requested(pod: Manifest) -> int:
     return max([wanted, *(thousandths(each) for each in first)])
 
 
-def _shown(ns: ProbeNamespace, scheduler: Scheduler, node: str, free: int) -> bool:
-    """Whether all of it went as it should; the record has every step either way."""
+def _passes(ns: ProbeNamespace, scheduler: Scheduler, node: str, free: int) -> bool:
+    """Whether the scheduler passes every case; the record has each case either way."""
     prefix = scheduler.name.split(" ")[0].lower()
-    ns.note("scheduler", name=scheduler.name)
+    ns.note(SchedulerTried(name=scheduler.name))
     scheduler.prepare(ns, free)
 
     def pod(share: float) -> Manifest:
@@ -74,66 +77,82 @@ def _shown(ns: ProbeNamespace, scheduler: Scheduler, node: str, free: int) -> bo
             "unnamed", "sleep 900", container={"resources": wanted}, nodeSelector={"kubernetes.io/hostname": node}
         )
 
-    fits = _begun(ns, scheduler.gang(ns, f"{prefix}-fits", GANG, pod(0.25)))
+    fits = _create(ns, scheduler.gang(ns, f"{prefix}-fits", GANG, pod(0.25)))
     all_started = _started(ns, f"{prefix}-fits", GANG)
-    ns.note("case", scheduler=scheduler.name, case="fits", bound=_bound(ns, f"{prefix}-fits"), all=all_started)
+    ns.note(Case(scheduler=scheduler.name, case="fits", bound=_bound(ns, f"{prefix}-fits"), all=all_started))
     schedulers.remove(ns, fits)
     ns.wait("the gang's removal", lambda: not _pods(ns, f"{prefix}-fits"), _START_LIMIT)
     if not all_started:
         return False
-    filler = _begun(ns, scheduler.gang(ns, f"{prefix}-filler", 1, pod(0.5)))
+    filler = _create(ns, scheduler.gang(ns, f"{prefix}-filler", 1, pod(0.5)))
     if not _started(ns, f"{prefix}-filler", 1):
-        ns.note("case", scheduler=scheduler.name, case="filler", bound=0, all=False)
+        ns.note(Case(scheduler=scheduler.name, case="filler", bound=0, all=False))
         return False
-    waits = _begun(ns, scheduler.gang(ns, f"{prefix}-waits", GANG, pod(0.35)))
-    most = 0
-
-    def look() -> None:
-        nonlocal most
-        most = max(most, _bound(ns, f"{prefix}-waits"))
-
-    ns.watch_for(WINDOW / 2, look)
-    # A gang that fits beside the filler: whoever holds everything back has not looked at the capacity.
-    small = _begun(ns, scheduler.gang(ns, f"{prefix}-small", GANG, pod(0.1)))
-    beside = _started(ns, f"{prefix}-small", GANG, look)
-    ns.note("case", scheduler=scheduler.name, case="small", bound=_bound(ns, f"{prefix}-small"), all=beside)
-    ns.watch_for(WINDOW / 2, look)
-    schedulers.remove(ns, small)
-    ns.wait("the small gang's removal", lambda: not _pods(ns, f"{prefix}-small"), _START_LIMIT)
-    look()
-    ns.note(
-        "case",
-        scheduler=scheduler.name,
-        case="waits",
-        # A pod that was bound and taken away between two looks has left an event.
-        bound=max(most, _ever_scheduled(ns, f"{prefix}-waits")),
-        seconds=WINDOW,
-        reason=scheduler.reason(ns, f"{prefix}-waits"),
-    )
-    control = _begun(ns, schedulers.pods(f"{prefix}-control", GANG, pod(0.35), {}))
-    ns.wait("a part of the control", lambda: _bound(ns, f"{prefix}-control"), 30)
-    ns.watch_for(2, look)
-    alone = _bound(ns, f"{prefix}-control")
-    schedulers.remove(ns, control)
-    ns.wait("the control's removal", lambda: not _pods(ns, f"{prefix}-control"), _START_LIMIT)
-    look()
-    late = max(most, _ever_scheduled(ns, f"{prefix}-waits"))
-    ns.note("case", scheduler=scheduler.name, case="control", bound=alone, of=GANG, late=late)
-    schedulers.remove(ns, filler)
-    released = _started(ns, f"{prefix}-waits", GANG)
-    ns.note(
-        "case",
-        scheduler=scheduler.name,
-        case="released",
-        bound=_bound(ns, f"{prefix}-waits"),
-        all=released,
-        pods=[pod_fields(each) for each in _pods(ns, f"{prefix}-waits")],
-    )
-    schedulers.remove(ns, waits)
-    return released and not late
+    return _Waiting(ns, scheduler, prefix, pod).passes(filler)
 
 
-def _begun(ns: ProbeNamespace, manifests: list[Manifest]) -> list[Manifest]:
+class _Waiting:
+    """The cases of a gang that waits beside the filler: `most` is how many of its pods were ever seen bound."""
+
+    def __init__(self, ns: ProbeNamespace, scheduler: Scheduler, prefix: str, pod: Callable[[float], Manifest]) -> None:
+        self._ns = ns
+        self._scheduler = scheduler
+        self._prefix = prefix
+        self._pod = pod
+        self._name = f"{prefix}-waits"
+        self._most = 0
+
+    def passes(self, filler: list[Manifest]) -> bool:
+        """Whether the gang waits as a whole, and starts as a whole once the filler is deleted."""
+        ns, name = self._ns, self._scheduler.name
+        waits = _create(ns, self._scheduler.gang(ns, self._name, GANG, self._pod(0.35)))
+        ns.watch_for(WINDOW / 2, self._look)
+        small = self._small()
+        ns.watch_for(WINDOW / 2, self._look)
+        schedulers.remove(ns, small)
+        ns.wait("the small gang's removal", lambda: not _pods(ns, f"{self._prefix}-small"), _START_LIMIT)
+        reason = self._scheduler.reason(ns, self._name)
+        bound = self._ever_bound()
+        ns.note(Case(scheduler=name, case="waits", bound=bound, seconds=WINDOW, reason=reason))
+        late = self._control()
+        schedulers.remove(ns, filler)
+        released = _started(ns, self._name, GANG)
+        states = tuple(PodState(**pod_fields(each)) for each in _pods(ns, self._name))
+        ns.note(Case(scheduler=name, case="released", bound=_bound(ns, self._name), all=released, pods=states))
+        schedulers.remove(ns, waits)
+        return released and not late
+
+    def _look(self) -> None:
+        self._most = max(self._most, _bound(self._ns, self._name))
+
+    def _ever_bound(self) -> int:
+        """A pod that was bound and deleted between two looks has left an event."""
+        self._look()
+        return max(self._most, _ever_scheduled(self._ns, self._name))
+
+    def _small(self) -> list[Manifest]:
+        """A gang that fits beside the filler: a scheduler that holds it back does not decide by capacity."""
+        name = f"{self._prefix}-small"
+        small = _create(self._ns, self._scheduler.gang(self._ns, name, GANG, self._pod(0.1)))
+        beside = _started(self._ns, name, GANG, self._look)
+        self._ns.note(Case(scheduler=self._scheduler.name, case="small", bound=_bound(self._ns, name), all=beside))
+        return small
+
+    def _control(self) -> int:
+        """The same pods without a gang. Returns how many pods of the waiting gang were bound by now."""
+        ns, name = self._ns, f"{self._prefix}-control"
+        control = _create(ns, schedulers.pods(name, GANG, self._pod(0.35), {}))
+        ns.wait("a part of the control", lambda: _bound(ns, name), 30)
+        ns.watch_for(2, self._look)
+        alone = _bound(ns, name)
+        schedulers.remove(ns, control)
+        ns.wait("the control's removal", lambda: not _pods(ns, name), _START_LIMIT)
+        late = self._ever_bound()
+        ns.note(Case(scheduler=self._scheduler.name, case="control", bound=alone, of=GANG, late=late))
+        return late
+
+
+def _create(ns: ProbeNamespace, manifests: list[Manifest]) -> list[Manifest]:
     for each in manifests:
         ns.apply(each)
     return manifests

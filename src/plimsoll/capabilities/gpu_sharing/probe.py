@@ -1,4 +1,4 @@
-"""Pods that share a device, one more at a time until one has to wait."""
+"""Creates pods that share a device, one by one until one has to wait."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from plimsoll.capabilities.device_holders import (
     attribute_selector,
     distinguishing_attribute,
     hardware_with_class,
+    holder_fields,
     is_decided,
     lists_devices,
     make_holder,
-    note_holder,
     remove_holder,
 )
 from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.gpu_sharing.records import Holder, SharingMode
 from plimsoll.capabilities.hardware import HARDWARE
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, failed, unknown
@@ -27,40 +28,40 @@ _WINDOW = 5.0
 
 
 def obstacle(facts: ClusterFacts) -> Verdict | None:
-    """A mode of sharing that is declared, for hardware that is known."""
+    """The probe needs a declared mode of sharing, for known hardware."""
     if _modes(facts):
         return None
     if not any(each.hardware for each in facts.accelerators):
-        return unknown("no accelerator that is known", "connect one, or report the hardware that there is")
+        return unknown("the cluster has no known accelerator", "connect one, or report the hardware of the nodes")
     return failed(
         "",
-        "no mode of sharing is declared: no shared resource and no class of shared devices",
+        "the cluster declares no mode of sharing: no shared resource and no class of shared devices",
         "see the driver's settings",
     )
 
 
 def _modes(facts: ClusterFacts) -> list[tuple[Offer, str]]:
-    """Each declared mode with the node it is tried on; a class chooses its device, and so its node, itself."""
+    """Each declared mode with its node; the node is empty for a device class, which chooses the device itself."""
     found = []
     for hardware in HARDWARE:
         for resource in hardware.shared:
-            nodes = [each["name"] for each in facts.nodes if int(each["allocatable"].get(resource, "0")) > 1]
+            nodes = [each.name for each in facts.nodes if int(each.allocatable.get(resource, "0")) > 1]
             found += [(Offer(hardware, resource=resource), node) for node in nodes[:1]]
-    for hardware, name in hardware_with_class(facts, "shared_classes"):
+    for hardware, name in hardware_with_class(facts, lambda hardware: hardware.shared_classes):
         if attribute := distinguishing_attribute(facts, hardware, shared=True):
             found.append((Offer(hardware, device_class=name, expression=attribute_selector(hardware, attribute)), ""))
     return found
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
-    """Every mode."""
+    """Test every mode."""
     ns.create(LEVEL)
     for number, (offer, node) in enumerate(_modes(facts)):
         _shared(ns, f"mode-{number}", offer, node)
 
 
 def _shared(ns: ProbeNamespace, prefix: str, offer: Offer, node: str) -> None:
-    ns.note("mode", mode=prefix, name=offer.name, node=node)
+    ns.note(SharingMode(mode=prefix, name=offer.name, node=node))
     running: list[str] = []
     waiting = ""
     while not waiting and len(running) < _MOST:
@@ -71,13 +72,13 @@ def _shared(ns: ProbeNamespace, prefix: str, offer: Offer, node: str) -> None:
             waiting = name
             break
         running.append(name)
-        note_holder(ns, name, mode=prefix, case="holds")
+        ns.note(Holder(**holder_fields(ns, name), mode=prefix, case="holds"))
     if waiting:
         ns.watch_for(_WINDOW, lambda: None)
-        note_holder(ns, waiting, mode=prefix, case="waits")
+        ns.note(Holder(**holder_fields(ns, waiting), mode=prefix, case="waits"))
         if running:
             remove_holder(ns, running.pop())
-            ns.wait("a place that was given back", lambda: lists_devices(ns, waiting), _START_LIMIT)
-            note_holder(ns, waiting, mode=prefix, case="released")
+            ns.wait("a place that is free again", lambda: lists_devices(ns, waiting), _START_LIMIT)
+            ns.note(Holder(**holder_fields(ns, waiting), mode=prefix, case="released"))
     for name in (*running, *([waiting] if waiting else [])):
         remove_holder(ns, name)

@@ -1,11 +1,10 @@
-"""A deployment whose pods hold an accelerator each, and its autoscaler."""
+"""Scales a deployment whose pods hold an accelerator each by a metric of its pods."""
 
 from __future__ import annotations
 
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any
 
 from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.monitoring import (
@@ -18,15 +17,17 @@ from plimsoll.capabilities.monitoring import (
     monitor_labels,
     run_script,
 )
+from plimsoll.capabilities.pod_autoscaling.records import MetricRead, Replicas, ScaledPod, ScalingAsked, ValueDrawn
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, unknown
+from plimsoll.kubernetes.api import Manifest
 
 _START_LIMIT = 120.0
-# A minute and a half until a kubelet has mounted what Prometheus is to scrape, up to three until the operator's
-# reloader has seen it, and the adapter's and the autoscaler's own rounds.
+# The kubelet takes up to a minute and a half to mount Prometheus' new configuration, the operator's reloader up to
+# three minutes to see it, and then come the intervals of the adapter and the autoscaler.
 _READ_LIMIT = 360.0
 _SCALE_LIMIT = 180.0
-# More than the fifteen seconds after which an autoscaler looks again by default.
+# More than the default interval of an autoscaler, fifteen seconds.
 _CALM = 16.0
 _TARGET = 500
 SCALED, TWIN = "scaled", "still"
@@ -34,10 +35,11 @@ _GROUP = "plimsoll.dev/group"
 
 
 def obstacle(facts: ClusterFacts) -> Verdict | None:
-    """Custom metrics, and two accelerators that a device plugin gives out."""
+    """The probe needs custom metrics, and two free accelerators of a device plugin."""
     if not _place(facts):
         return unknown(
-            "no node has two accelerators of a known device plugin", "connect one, or report the hardware that it has"
+            "the cluster has no two accelerators of a known device plugin",
+            "connect them, or report the hardware of the nodes",
         )
     free = {each.resource: 0 for each in facts.by_plugin()}
     for each in facts.by_plugin():
@@ -49,10 +51,12 @@ def obstacle(facts: ClusterFacts) -> Verdict | None:
         )
     if not facts.serves("custom.metrics.k8s.io"):
         return failed(
-            "", "no custom metrics are served for the HorizontalPodAutoscaler", "install prometheus-adapter or KEDA"
+            "",
+            "the cluster serves no custom metrics for the HorizontalPodAutoscaler",
+            "install prometheus-adapter or KEDA",
         )
     if first_prometheus(facts) is None:
-        return unknown("there is no Prometheus operator by which a workload could declare its metric")
+        return unknown("there is no Prometheus operator for a workload to declare its metric to")
     return None
 
 
@@ -64,13 +68,13 @@ def _place(facts: ClusterFacts) -> Accelerators | None:
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
-    """Low, high, low again; and a twin beside it that stays low."""
+    """Serve a low value, a high one and a low one again, beside a twin that stays low."""
     place, prometheus = _place(facts), first_prometheus(facts)
     if place is None or prometheus is None:
         return
     ns.create()
     series = f"plimsoll_{secrets.token_hex(6)}"
-    ns.note("asked", series=series, target=_TARGET, resource=place.resource)
+    ns.note(ScalingAsked(series=series, target=_TARGET, resource=place.resource))
     for name, limits in ((SCALED, {place.resource: "1"}), (TWIN, {})):
         ns.apply(_deployment(ns, name, series, limits))
         ns.apply(_autoscaler(name, series))
@@ -88,7 +92,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
 
 
 class _Watched:
-    """The most pods of each deployment, and every value that the autoscaler said it read, since it was made."""
+    """The most replicas of each deployment, and every value that the autoscaler reported, since it was created."""
 
     def __init__(self) -> None:
         self.values: list[str] = []
@@ -97,7 +101,7 @@ class _Watched:
     def look(self, ns: ProbeNamespace) -> None:
         self.most = max(self.most, _wanted(ns, SCALED))
         self.twin = max(self.twin, _wanted(ns, TWIN))
-        value = _read(ns, SCALED)
+        value = _reported_value(ns, SCALED)
         if value and value not in self.values:
             self.values.append(value)
 
@@ -107,28 +111,29 @@ def _steps(ns: ProbeNamespace, series: str, resource: str) -> None:
 
     def both_read() -> bool:
         before.look(ns)
-        return bool(before.values and _read(ns, TWIN))
+        return bool(before.values and _reported_value(ns, TWIN))
 
-    came = ns.wait("the autoscaler to read the value", both_read, _READ_LIMIT)
-    if came:
-        # A clock would tick meanwhile.
+    has_read = ns.wait("the autoscaler to read the value", both_read, _READ_LIMIT)
+    if has_read:
+        # Something that scales by time would do it now.
         ns.watch_for(_CALM, lambda: before.look(ns))
-    ns.note("read", step="before", values=before.values, conditions=_conditions(ns))
+    ns.note(MetricRead(step="before", values=tuple(before.values), conditions=_conditions(ns)))
     _note(ns, "before", resource, before)
-    if not came:
+    if not has_read:
         return
     high = _Watched()
-    # It may read the value, and act on it, before we have been told what was drawn.
-    ns.note("drawn", value=_order(ns, series, f"{RANDOM} % 9000 + 1000", lambda: high.look(ns)))
+    # The autoscaler may read the value, and act on it, before the probe learns what was drawn.
+    value = _set_value(ns, series, f"{RANDOM} % 9000 + 1000", lambda: high.look(ns))
+    ns.note(ValueDrawn(value=value))
 
     def two() -> bool:
         high.look(ns)
         return _ready(ns, SCALED) == 2
 
     ns.wait("a second pod", two, _SCALE_LIMIT)
-    ns.note("read", step="high", values=high.values, conditions=_conditions(ns))
+    ns.note(MetricRead(step="high", values=tuple(high.values), conditions=_conditions(ns)))
     _note(ns, "high", resource, high)
-    _order(ns, series, "1")
+    _set_value(ns, series, "1")
     low = _Watched()
 
     def one() -> bool:
@@ -139,7 +144,7 @@ def _steps(ns: ProbeNamespace, series: str, resource: str) -> None:
     _note(ns, "low", resource, low)
 
 
-def _deployment(ns: ProbeNamespace, name: str, series: str, limits: dict[str, str]) -> dict[str, Any]:
+def _deployment(ns: ProbeNamespace, name: str, series: str, limits: dict[str, str]) -> Manifest:
     container = exporter_container(ns, f"{series} $value", "1", resources={"limits": limits})
     pod = ns.pod_manifest("unnamed", tolerations=[{"operator": "Exists"}])["spec"] | {"containers": [container]}
     pod["restartPolicy"] = "Always"
@@ -152,7 +157,7 @@ def _deployment(ns: ProbeNamespace, name: str, series: str, limits: dict[str, st
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-def _autoscaler(name: str, series: str) -> dict[str, Any]:
+def _autoscaler(name: str, series: str) -> Manifest:
     metric = {
         "type": "Pods",
         "pods": {"metric": {"name": series}, "target": {"type": "AverageValue", "averageValue": str(_TARGET)}},
@@ -172,10 +177,10 @@ def _autoscaler(name: str, series: str) -> dict[str, Any]:
     }
 
 
-def _order(
+def _set_value(
     ns: ProbeNamespace, series: str, expression: str, meanwhile: Callable[[], None] = lambda: None
 ) -> int | None:
-    """Tells every pod what to serve from now on, by way of its control port. Gives what the first one came to."""
+    """Change the value that every pod serves, by its control port. Returns the value of the first; None for none."""
     command = f'value=$(({expression})); echo "{series} $value" > {PATH}; echo drawn $value'
     asks = [
         exporter_request(pod["status"]["podIP"], command)
@@ -198,29 +203,23 @@ def _ready(ns: ProbeNamespace, name: str) -> int:
 
 def _note(ns: ProbeNamespace, step: str, resource: str, watched: _Watched) -> None:
     watched.look(ns)
-    ns.note(
-        "replicas",
-        step=step,
-        ready=_ready(ns, SCALED),
-        most=watched.most,
-        twin=watched.twin,
-        pods=_pods(ns, resource),
+    pods = _pods(ns, resource)
+    ns.note(Replicas(step=step, ready=_ready(ns, SCALED), most=watched.most, twin=watched.twin, pods=pods))
+
+
+def _pods(ns: ProbeNamespace, resource: str) -> tuple[ScaledPod, ...]:
+    return tuple(
+        ScaledPod(
+            name=pod["metadata"]["name"],
+            node=pod["spec"].get("nodeName", ""),
+            phase=pod["status"].get("phase", ""),
+            accelerators=pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get(resource, "0"),
+        )
+        for pod in ns.list("v1", "Pod", f"app={SCALED}")
     )
 
 
-def _pods(ns: ProbeNamespace, resource: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": pod["metadata"]["name"],
-            "node": pod["spec"].get("nodeName", ""),
-            "phase": pod["status"].get("phase", ""),
-            "accelerators": pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get(resource, "0"),
-        }
-        for pod in ns.list("v1", "Pod", f"app={SCALED}")
-    ]
-
-
-def _read(ns: ProbeNamespace, name: str) -> str | None:
+def _reported_value(ns: ProbeNamespace, name: str) -> str | None:
     found = ns.get("autoscaling/v2", "HorizontalPodAutoscaler", name)
     for each in found.get("status", {}).get("currentMetrics") or []:
         if each.get("type") == "Pods":
@@ -228,9 +227,9 @@ def _read(ns: ProbeNamespace, name: str) -> str | None:
     return None
 
 
-def _conditions(ns: ProbeNamespace) -> list[str]:
+def _conditions(ns: ProbeNamespace) -> tuple[str, ...]:
     found = ns.get("autoscaling/v2", "HorizontalPodAutoscaler", SCALED)
-    return [
+    return tuple(
         f"{each['type']}={each['status']}: {each.get('message', '')}"
         for each in found.get("status", {}).get("conditions", [])
-    ]
+    )

@@ -1,4 +1,4 @@
-"""Operators that are known: for each a bad object, its near twin that is good, and when it has been carried out."""
+"""The known operators: for each a bad object, its near twin that is good, and how the object reports its end."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ TRAINER = "trainer.kubeflow.org/v1alpha1"
 class Operator(Protocol):
     """One operator.
 
-    `resource` is how webhooks' rules name its kind: plural and group. `controller` is a word in the name of the service
-    behind its own webhook; others (such as Kueue's) look at the same kind. `part` is what a good object refers to.
+    `resource` is its kind in the rules of webhooks: plural and group. `controller` is a word in the name of the service
+    behind its own webhook; other webhooks (such as Kueue's) have rules for the same kind. `part` is the name that a
+    good object refers to.
     """
 
     name: str
@@ -31,19 +32,19 @@ class Operator(Protocol):
     part: str
 
     def prepare(self, ns: ProbeNamespace) -> None:
-        """What a good object needs besides itself."""
+        """Create what a good object needs."""
 
     def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
         """An object that refers to one of its parts by name: good with `self.part`, bad with any other.
 
-        Its pods run `script`, if their script is the object's and not of what `prepare` made.
+        Its pods run `script`, unless `prepare` created the manifest of their script.
         """
 
     def pods(self, name: str) -> str:
-        """A selector of the object's pods."""
+        """The label selector of the object's pods."""
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """Whether the object says that it has been carried out."""
+        """Whether the object reports its end."""
 
 
 class JobSet:
@@ -54,14 +55,14 @@ class JobSet:
     controller, part = "jobset", "workers"
 
     def prepare(self, ns: ProbeNamespace) -> None:
-        """Nothing."""
+        """It needs nothing."""
 
     def pods(self, name: str) -> str:
-        """JobSet's own label."""
+        """By JobSet's own label."""
         return f"jobset.sigs.k8s.io/jobset-name={name}"
 
     def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
-        """A success policy over one of its jobs."""
+        """An object whose success policy names one of its jobs."""
         pod = {"restartPolicy": "Never", "containers": [ns.container(script)]}
         job = {"spec": {"parallelism": 2, "completions": 2, "backoffLimit": 0, "template": {"spec": pod}}}
         policy = {"operator": "All", "targetReplicatedJobs": [part]}
@@ -69,7 +70,7 @@ class JobSet:
         return {"apiVersion": JOBSET, "kind": "JobSet", "metadata": {"name": name}, "spec": spec}
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """The condition Completed."""
+        """By the condition Completed."""
         return has_condition(found, "Completed")
 
 
@@ -81,7 +82,7 @@ class Trainer:
     controller, part = "trainer", "node"
 
     def prepare(self, ns: ProbeNamespace) -> None:
-        """A runtime of the namespace's own."""
+        """Create a runtime in the namespace."""
         container = {**ns.container("true"), "name": "node"}
         template = {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
         template["metadata"] = {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}}  # type: ignore[dict-item]
@@ -90,11 +91,11 @@ class Trainer:
         ns.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
 
     def pods(self, name: str) -> str:
-        """A TrainJob's pods are those of the JobSet of its name."""
+        """By the label of the JobSet with the same name."""
         return f"jobset.sigs.k8s.io/jobset-name={name}"
 
     def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
-        """A job of that runtime which overrides one of the runtime's jobs, and gives its command."""
+        """A job of that runtime that overrides one of the runtime's jobs, and sets its command."""
         reference = {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": "plain"}
         overrides = [{"targetJobs": [{"name": part}], "nodeSelector": {"kubernetes.io/os": "linux"}}]
         trainer = {"command": ["sh", "-c", script]}
@@ -102,25 +103,25 @@ class Trainer:
         return {"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": name}, "spec": spec}
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """The condition Complete."""
+        """By the condition Complete."""
         return has_condition(found, "Complete")
 
 
 UNTRIED: Mapping[str, str] = MappingProxyType(
     {
-        # Its webhook stands before every pod of a cluster, so that its controller's end would be everybody's affair.
+        # The API server calls its webhook for every pod: the loss of its controller would affect the whole cluster.
         "kueue.x-k8s.io": "Kueue",
         "ray.io": "KubeRay",
         "kubeflow.org": "Kubeflow's training operator",
         "leaderworkerset.x-k8s.io": "LeaderWorkerSet",
     }
 )
-"""Operators of AI workloads that are known by their API group, and not tried."""
+"""Operators of AI workloads, by API group, that the probe does not test."""
 _ALL: tuple[type[Any], ...] = (JobSet, Trainer, KServe)
 TRIED = f"{', '.join(kind.name for kind in _ALL[:-1])} and {_ALL[-1].name}"
-"""The names of those that are."""
+"""The names of the operators that the probe tests."""
 
 
 def present(facts: ClusterFacts) -> list[Operator]:
-    """Operators whose objects the cluster serves."""
+    """The operators whose objects the cluster serves."""
     return [kind() for kind in _ALL if kind.api_version in facts.served]

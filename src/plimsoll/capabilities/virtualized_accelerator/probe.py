@@ -1,4 +1,4 @@
-"""Two parts of one device, and the whole of it."""
+"""Claims two parts of one device, and the whole device."""
 
 from __future__ import annotations
 
@@ -10,38 +10,43 @@ from plimsoll.capabilities.device_holders import (
     attribute_selector,
     distinguishing_attribute,
     hardware_with_class,
+    holder_fields,
     is_unschedulable,
     lists_devices,
     make_holder,
-    note_holder,
     remove_holder,
 )
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.virtualized_accelerator.records import Holder, PartsAsked
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 
 _START_LIMIT = 120.0
-# Labels and resources by which drivers of virtual accelerators make themselves known.
+# Labels and resources of drivers of virtual accelerators.
 _LABELS = ("nvidia.com/vgpu.present", "nvidia.com/vgpu.host-driver-version", "nvidia.com/vgpu.config")
 _RESOURCES = ("nvidia.com/GRID", "nvidia.com/vgpu")
 
 
 def obstacle(facts: ClusterFacts) -> Verdict | None:
-    """Only for those who declare parts."""
+    """The requirement applies to clusters that declare parts."""
     if _place(facts):
         return None
     declared = [
-        f"{word} on {node['name']}"
+        f"{word} on {node.name}"
         for node in facts.nodes
-        for word in (*node["labels"], *node["allocatable"])
+        for word in (*node.labels, *node.allocatable)
         if word in _LABELS or word.startswith(_RESOURCES)
     ]
     if declared:
-        return unknown(f"declared by {declared[0]}, which cannot be tried yet", "show by hand what a pod gets of it")
+        return unknown(
+            f"{declared[0]} declares virtual accelerators, which plimsoll cannot test yet",
+            "show by hand what a pod gets of them",
+        )
     if {"nodes", "slices", "device-class"} & set(facts.unreadable):
         return unknown(
-            "whether there are virtual accelerators cannot be seen", "grant list on nodes and resourceslices"
+            "the caller may not list nodes or DRA objects: there may be virtual accelerators",
+            "grant list on nodes and resourceslices",
         )
     return not_applicable(
         f"none is declared: no such label or resource on {len(facts.nodes)} nodes, no class of parts among "
@@ -50,7 +55,7 @@ def obstacle(facts: ClusterFacts) -> Verdict | None:
 
 
 def _place(facts: ClusterFacts) -> tuple[Hardware, str, str, tuple[str, str]] | None:
-    for hardware, part in hardware_with_class(facts, "part_classes"):
+    for hardware, part in hardware_with_class(facts, lambda hardware: hardware.part_classes):
         whole = next((each for each in hardware.classes if each in facts.device_classes), "")
         if attribute := distinguishing_attribute(facts, hardware, parted=True):
             return hardware, part, whole, attribute
@@ -58,23 +63,23 @@ def _place(facts: ClusterFacts) -> tuple[Hardware, str, str, tuple[str, str]] | 
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
-    """The parts first, the whole beside them."""
+    """Claim the parts first, then the whole device."""
     place = _place(facts)
     if place is None:
         return
     hardware, part, whole, attribute = place
     ns.create(LEVEL)
-    ns.note("asked", part=part, whole=whole, attribute=attribute[0], value=attribute[1])
+    ns.note(PartsAsked(part=part, whole=whole, attribute=attribute[0], value=attribute[1]))
     chooses = attribute_selector(hardware, attribute)
     parts = ("part-1", "part-2")
     for name in parts:
         make_holder(ns, name, Offer(hardware, device_class=part, expression=chooses))
         ns.wait(f"{name}", partial(lists_devices, ns, name), _START_LIMIT)
-        note_holder(ns, name, case=name)
+        ns.note(Holder(**holder_fields(ns, name), case=name))
     make_holder(ns, "whole", Offer(hardware, device_class=whole, expression=chooses))
-    ns.wait("the scheduler's word on the whole", lambda: is_unschedulable(ns, "whole"), _START_LIMIT)
-    note_holder(ns, "whole", case="whole")
+    ns.wait("the scheduler's message about the whole device", lambda: is_unschedulable(ns, "whole"), _START_LIMIT)
+    ns.note(Holder(**holder_fields(ns, "whole"), case="whole"))
     for name in parts:
         remove_holder(ns, name)
     ns.wait("the whole device", lambda: lists_devices(ns, "whole"), _START_LIMIT)
-    note_holder(ns, "whole", case="released")
+    ns.note(Holder(**holder_fields(ns, "whole"), case="released"))
