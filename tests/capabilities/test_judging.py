@@ -9,7 +9,9 @@ from plimsoll.capabilities.facts import cluster_facts
 from plimsoll.capabilities.probe import ROOMS, SLOW, judge, probe_of
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.verdict import Outcome
-from tests.capabilities.falsified import CHEATS, ENVIRONMENT, FAIL, GANG, NODES, UNKNOWN, Falsify
+from tests.capabilities.falsified import CHEATS
+from tests.capabilities.falsified_workloads import GANG, NODES
+from tests.capabilities.falsifying import ENVIRONMENT, FAIL, UNKNOWN, Falsify
 from tests.capabilities.recorded import FOLDER, changed, recorded, with_values
 
 # Rooms that look things up and try nothing have no record.
