@@ -10,7 +10,7 @@ import msgspec
 
 from plimsoll import __version__
 from plimsoll.capabilities import checking
-from plimsoll.capabilities.facts import facts
+from plimsoll.capabilities.facts import cluster_facts
 from plimsoll.capabilities.requirements import profile
 from plimsoll.evidence.bundle import seal
 from plimsoll.evidence.journal import read_journal
@@ -37,7 +37,7 @@ def bundle_of(
             continue
         if record is not None:
             (directory / checking.PROBES / f"{requirement}.jsonl").write_bytes(content)
-    found = facts(tuple(read_journal(directory / checking.INVENTORY)))
+    found = cluster_facts(tuple(read_journal(directory / checking.INVENTORY)))
     description = {"tool": f"plimsoll {__version__}", "run": "56ed1604", "profile": name, "only": [], "target": "lab"}
     description |= {"cluster": found.cluster, "version": found.version, "began": datetime.now(UTC).isoformat()}
     (directory / "check.json").write_bytes(msgspec.json.encode(description))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.capabilities.ai_inference.judge import SIGNIFICANCE, two_sided
-from plimsoll.capabilities.facts import facts
+from plimsoll.capabilities.facts import cluster_facts
 from plimsoll.capabilities.probe import ROOMS, SLOW, judge, probe_of
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.verdict import Outcome
-from tests.capabilities.falsified import CHEATS, ENVIRONMENT, FAIL, GANG, NODES, UNKNOWN, Falsify
+from tests.capabilities.falsified import CHEATS
+from tests.capabilities.falsified_workloads import GANG, NODES
+from tests.capabilities.falsifying import ENVIRONMENT, FAIL, UNKNOWN, Falsify
 from tests.capabilities.recorded import FOLDER, changed, recorded, with_values
 
 # Rooms that look things up and try nothing have no record.
@@ -52,7 +54,7 @@ def test_the_rooms_without_a_record_are_those_that_try_nothing() -> None:
     for name in tried:
         ended = (observed("check", name, "ended"),)
         assert judge(name, ended).outcome is UNKNOWN
-        assert probe_of(name).obstacle(facts(recorded("inventory"))) is not None
+        assert probe_of(name).obstacle(cluster_facts(recorded("inventory"))) is not None
 
 
 def test_a_failure_on_a_cluster_that_is_too_busy_is_an_environment_error() -> None:
@@ -111,20 +113,20 @@ def test_the_test_of_shares_is_a_probability() -> None:
 
 
 def test_the_inventory_says_what_the_lab_has() -> None:
-    found = facts(recorded("inventory"))
+    found = cluster_facts(recorded("inventory"))
     assert found.version.startswith("v1.37")
     assert len(found.ready_nodes()) == 3
     assert {(each.resource or each.driver, each.count) for each in found.accelerators} == {
         ("plimsoll.dev/accelerator", 2),
         ("accelerator.plimsoll.dev", 3),
     }
-    assert [each["name"] for each in found.gateway_classes] == ["lab"]
+    assert [each.name for each in found.gateway_classes] == ["lab"]
     assert found.unreadable == ()
 
 
 @pytest.mark.parametrize("name", ROOMS)
 def test_a_cluster_with_nothing_in_it_is_never_a_pass(name: str) -> None:
-    empty = facts([each for each in recorded("inventory") if each.event in ("version", "cluster")])
+    empty = cluster_facts([each for each in recorded("inventory") if each.event in ("version", "cluster")])
     verdict = probe_of(name).obstacle(empty)
     assert verdict is not None
     assert verdict.outcome is not Outcome.PASS
@@ -132,7 +134,7 @@ def test_a_cluster_with_nothing_in_it_is_never_a_pass(name: str) -> None:
 
 
 def obstacle_outcome(record: list[Observation]) -> Outcome:
-    verdict = probe_of(NODES).obstacle(facts(record))
+    verdict = probe_of(NODES).obstacle(cluster_facts(record))
     assert verdict is not None
     return verdict.outcome
 

@@ -1,4 +1,4 @@
-"""A bundle opened again: what it says of itself, whether it is as it was signed, and its verdicts, judged anew."""
+"""Opens a bundle: its description, whether it is as it was signed, and its verdicts, judged again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.capabilities import checking
-from plimsoll.capabilities.facts import Facts, facts
+from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.requirements import PROFILES
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.bundle import MANIFEST, check_seal
@@ -18,14 +18,12 @@ from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.signing.keys import KeyRing
 
-DESCRIPTION = "check.json"
-
 
 class Bundle(Struct, frozen=True, kw_only=True):
-    """`problems` names what was altered and every verdict that comes out otherwise than written.
+    """`problems` names every altered file and every verdict that the records do not give.
 
-    `signer` is the id of the key when it is trusted. `judged` are the verdicts that the records give now.
-    `ended` is the time of sealing, as it was signed.
+    `signer` is the id of the key when the key is trusted. `judged` are the verdicts that the records give now. `ended`
+    is the signed time of sealing. `facts` is None when there is no inventory.
     """
 
     path: Path
@@ -36,34 +34,34 @@ class Bundle(Struct, frozen=True, kw_only=True):
     ended: str
     judged: tuple[checking.Judged, ...]
     records: Mapping[str, tuple[Observation, ...]]
-    facts: Facts | None
+    facts: ClusterFacts | None
 
     @property
     def version(self) -> str:
-        """The version of the programme that it was judged by, as 1.37."""
+        """The version of the programme whose profile it was judged by, such as 1.37."""
         return self.profile.removeprefix("cncf-")
 
     def said(self, key: str) -> str:
-        """What the bundle says of itself."""
+        """A field of the bundle's description; empty when it is missing."""
         return str(self.description.get(key, ""))
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether a directory is meant to be a bundle, whole or not."""
-    return path.is_dir() and ((path / MANIFEST).exists() or (path / DESCRIPTION).exists())
+    """Whether a directory is a bundle, complete or not."""
+    return path.is_dir() and ((path / MANIFEST).exists() or (path / checking.DESCRIPTION).exists())
 
 
 def open_bundle(path: Path, keys: KeyRing) -> Bundle:
-    """Read and judge a bundle. Raises PlimsollError when it cannot be judged at all."""
+    """Read and judge a bundle. Raises PlimsollError when it cannot be judged, or its inventory is malformed."""
     seal = check_seal(path, keys)
     try:
-        described = msgspec.json.decode((path / DESCRIPTION).read_bytes())
+        described = msgspec.json.decode((path / checking.DESCRIPTION).read_bytes())
         profile, only = str(described["profile"]), tuple(described["only"])
         written = msgspec.json.decode((path / checking.VERDICTS).read_bytes(), type=list[checking.Judged])
     except (OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
         raise PlimsollError(f"the bundle cannot be judged: {error}", where=str(path)) from error
     if profile not in PROFILES:
-        raise PlimsollError(f"the bundle is of an unknown profile, '{profile}'", where=str(path / DESCRIPTION))
+        raise PlimsollError(f"the bundle is of an unknown profile, '{profile}'", where=str(path / checking.DESCRIPTION))
     judged = checking.verdicts(path, profile, only)
     differing = {one.requirement for one in judged if one not in written}
     problems = [f"{checking.VERDICTS}: {name} comes out otherwise from the record" for name in sorted(differing)]
@@ -77,7 +75,7 @@ def open_bundle(path: Path, keys: KeyRing) -> Bundle:
         ended=str(seal.predicate.get("ended", "")),
         judged=tuple(judged),
         records={each.requirement: _record(path / checking.PROBES / f"{each.requirement}.jsonl") for each in judged},
-        facts=facts(inventory) if inventory else None,
+        facts=cluster_facts(inventory) if inventory else None,
     )
 
 

@@ -1,34 +1,32 @@
-"""Removes what checks have made and not removed, found by the label that all of it carries."""
+"""Deletes the objects that earlier checks left behind, found by the label that every object of a check has."""
 
 from __future__ import annotations
 
+from plimsoll.capabilities.probe import ClusterKind, all_probes
 from plimsoll.capabilities.probe_namespace import LABEL
 from plimsoll.kubernetes.api import Api, ApiError
 
-# Kinds without a namespace that probes make, in the order in which they can go.
-_ELSEWHERE = (
-    ("kueue.x-k8s.io/v1beta1", "ClusterQueue"),
-    ("kueue.x-k8s.io/v1beta1", "ResourceFlavor"),
-)
+_NAMESPACE = ClusterKind(api_version="v1", kind="Namespace")
 
 
 def clean(api: Api, run: str = "") -> list[str]:
-    """Delete all of it, or of one check by its run. Gives what was found, as kind/name."""
+    """Delete the objects of all checks, or of one check by its run. Returns them as kind/name."""
     selector = f"{LABEL}={run}" if run else LABEL
+    outside = [kind for probe in all_probes() for kind in probe.cluster_kinds]
     removed = []
-    for api_version, kind in (*_ELSEWHERE, ("v1", "Namespace")):
-        if not _served(api, api_version, kind):
+    for each in (*dict.fromkeys(outside), _NAMESPACE):
+        if not _is_served(api, each):
             continue
-        for each in api.list(api_version, kind, selector=selector):
-            name = each["metadata"]["name"]
-            api.delete(api_version, kind, name)
-            removed.append(f"{kind}/{name}")
+        for found in api.list(each.api_version, each.kind, selector=selector):
+            name = found["metadata"]["name"]
+            api.delete(each.api_version, each.kind, name)
+            removed.append(f"{each.kind}/{name}")
     return removed
 
 
-def _served(api: Api, api_version: str, kind: str) -> bool:
+def _is_served(api: Api, kind: ClusterKind) -> bool:
     try:
-        return api.serves(api_version, kind)
+        return api.serves(kind.api_version, kind.kind)
     except ApiError as error:
         if error.status == 0:
             raise

@@ -1,14 +1,18 @@
-"""Pods that hold accelerators and say what they see: what several probes do with devices."""
+"""Pods that hold an accelerator and print what they see of it, for the probes of devices."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import Stage, described
+from plimsoll.capabilities.holder_records import AllocatedDevice, HeldDevice, HolderFields
+from plimsoll.capabilities.inventory_records import AttributeValue, SliceDevice
+from plimsoll.capabilities.pods import pod_fields, unscheduled_message
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.rights import MAKE, READ, Right
 from plimsoll.kubernetes.api import Manifest
 
 LEVEL = "baseline"
@@ -20,11 +24,13 @@ HOLDER: Manifest = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 DRA = "resource.k8s.io/v1"
+CLAIM_RIGHTS = (Right(group="resource.k8s.io", resources=("resourceclaims",), verbs=(*READ, *MAKE)),)
+"""The rights of a probe with claims."""
 _DEVICE = re.compile(r"^device (\S+) ([^|]*)\|(\w+)\|(\w+)\|(\w+)\|(\d+)$")
 
 
 class Offer:
-    """One way of getting a device: a device plugin's resource, or a class with an expression that chooses it."""
+    """One way to get a device: the resource of a device plugin, or a device class with a CEL expression."""
 
     def __init__(self, hardware: Hardware, *, resource: str = "", device_class: str = "", expression: str = "") -> None:
         self.hardware = hardware
@@ -34,12 +40,12 @@ class Offer:
 
     @property
     def name(self) -> str:
-        """What is asked for."""
+        """The resource or the device class."""
         return self.resource or self.device_class
 
 
-def hold(stage: Stage, name: str, offer: Offer, node: str = "", more: str = "") -> None:
-    """Make a pod that asks for a device, lists what it has been given, runs `more`, and waits."""
+def make_holder(ns: ProbeNamespace, name: str, offer: Offer, node: str = "", more: str = "") -> None:
+    """Create a pod that requests a device, lists the device files in it, runs the script `more`, and waits."""
     container: dict[str, Any] = {"securityContext": HOLDER}
     spec: dict[str, Any] = {"tolerations": [{"operator": "Exists"}]}
     if node:
@@ -47,13 +53,13 @@ def hold(stage: Stage, name: str, offer: Offer, node: str = "", more: str = "") 
     if offer.resource:
         container["resources"] = {"limits": {offer.resource: "1"}}
     elif offer.device_class:
-        stage.apply(claim(name, offer.device_class, offer.expression))
+        ns.apply(resource_claim(name, offer.device_class, offer.expression))
         container["resources"] = {"claims": [{"name": "device"}]}
         spec["resourceClaims"] = [{"name": "device", "resourceClaimName": name}]
-    stage.pod(name, f"{_show(offer.hardware)}\n{more}\necho listed; sleep 3600", container=container, **spec)
+    ns.pod(name, f"{_listing(offer.hardware)}\n{more}\necho listed; sleep 3600", container=container, **spec)
 
 
-def claim(name: str, device_class: str, expression: str = "") -> Manifest:
+def resource_claim(name: str, device_class: str, expression: str = "") -> Manifest:
     """A claim of one device of a class; `expression` is CEL over `device`."""
     exactly: Manifest = {"deviceClassName": device_class, "count": 1}
     if expression:
@@ -62,8 +68,8 @@ def claim(name: str, device_class: str, expression: str = "") -> Manifest:
     return {"apiVersion": DRA, "kind": "ResourceClaim", "metadata": {"name": name}, "spec": spec}
 
 
-def _show(hardware: Hardware) -> str:
-    """Type and numbers of each device file, the digest of its first block, and how much of that is not zero."""
+def _listing(hardware: Hardware) -> str:
+    """A script that prints type, numbers, digest of the first block, and bytes of it that are not zero, per device."""
     return (
         f'for f in {" ".join(hardware.devices)}; do [ -e "$f" ] || continue; '
         'dd if="$f" of=/tmp/read bs=4096 count=1 2>/dev/null || : > /tmp/read; '
@@ -72,107 +78,112 @@ def _show(hardware: Hardware) -> str:
     )
 
 
-def seen(log: str) -> list[dict[str, Any]]:
-    """The devices of a holder's log: path, kind, numbers, digest of the first block, bytes of it that are not zero."""
+def parse_devices(log: str) -> tuple[HeldDevice, ...]:
+    """The devices in the log of a holder."""
     found = []
     for line in log.splitlines():
         if match := _DEVICE.match(line):
             path, kind, major, minor, digest, content = match.groups()
             found.append(
-                {
-                    "path": path,
-                    "kind": kind,
-                    "major": int(major, 16),
-                    "minor": int(minor, 16),
-                    "digest": digest,
-                    "content": int(content),
-                }
+                HeldDevice(
+                    path=path,
+                    kind=kind,
+                    major=int(major, 16),
+                    minor=int(minor, 16),
+                    digest=digest,
+                    content=int(content),
+                )
             )
-    return found
+    return tuple(found)
 
 
-def holds(stage: Stage, name: str) -> bool:
-    """Whether the pod has listed what it was given."""
-    return stage.phase(name) == "Running" and "listed" in stage.log(name).splitlines()
+def lists_devices(ns: ProbeNamespace, name: str) -> bool:
+    """Whether the holder runs and has listed its devices."""
+    return ns.phase(name) == "Running" and "listed" in ns.log(name).splitlines()
 
 
-def note_holder(stage: Stage, name: str, event: str = "holder", **more: Any) -> None:
-    """Record what became of a holder: its devices, or why it waits, and what its claim was given."""
-    pod = described(stage.get("v1", "Pod", name))
-    log = stage.log(name) if pod["phase"] == "Running" else ""
-    rest = [line for line in log.splitlines() if not line.startswith("device ") and line != "listed"]
-    stage.note(event, devices=seen(log), printed=rest, allocated=allocated(stage, name), **pod, **more)
+def holder_fields(ns: ProbeNamespace, name: str) -> HolderFields:
+    """The state of a holder, as the fields of a record: its devices, or why it waits, and what its claim was given."""
+    pod = pod_fields(ns.get("v1", "Pod", name))
+    log = ns.log(name) if pod["phase"] == "Running" else ""
+    rest = tuple(line for line in log.splitlines() if not line.startswith("device ") and line != "listed")
+    return HolderFields(**pod, devices=parse_devices(log), printed=rest, allocated=allocated_devices(ns, name))
 
 
-def allocated(stage: Stage, name: str) -> list[dict[str, str]]:
-    """Driver, pool and device of what a claim was given; empty when nothing, or when there is no claim."""
-    if not stage.api.serves(DRA, "ResourceClaim"):
-        return []
-    for each in stage.list(DRA, "ResourceClaim"):
+def allocated_devices(ns: ProbeNamespace, name: str) -> tuple[AllocatedDevice, ...]:
+    """The devices that a claim was allocated; empty when there are none, or no claim."""
+    if not ns.api.serves(DRA, "ResourceClaim"):
+        return ()
+    for each in ns.list(DRA, "ResourceClaim"):
         if each["metadata"]["name"] == name:
             results = each.get("status", {}).get("allocation", {}).get("devices", {}).get("results", [])
-            return [{key: result[key] for key in ("driver", "pool", "device")} for result in results]
-    return []
+            return tuple(
+                AllocatedDevice(driver=result["driver"], pool=result["pool"], device=result["device"])
+                for result in results
+            )
+    return ()
 
 
-def release(stage: Stage, name: str) -> None:
-    """Take a holder and its claim away, and wait until they are gone."""
-    stage.api.delete("v1", "Pod", name, stage.namespace, grace=0)
-    if stage.api.serves(DRA, "ResourceClaim"):
-        stage.api.delete(DRA, "ResourceClaim", name, stage.namespace)
-    stage.wait(f"the end of {name}", lambda: not stage.phase(name), 60)
+def remove_holder(ns: ProbeNamespace, name: str) -> None:
+    """Delete a holder and its claim, and wait for the end of the pod."""
+    ns.api.delete("v1", "Pod", name, ns.name, grace=0)
+    if ns.api.serves(DRA, "ResourceClaim"):
+        ns.api.delete(DRA, "ResourceClaim", name, ns.name)
+    ns.wait(f"the end of {name}", lambda: not ns.phase(name), 60)
 
 
-def refused(stage: Stage, name: str) -> bool:
-    """Whether a scheduler has said that it has no place for the pod."""
-    return bool(described(stage.get("v1", "Pod", name))["unscheduled"])
+def is_unschedulable(ns: ProbeNamespace, name: str) -> bool:
+    """Whether a scheduler reports that no node fits the pod."""
+    return bool(unscheduled_message(ns.get("v1", "Pod", name)))
 
 
-def chosen(facts: Facts, hardware: Hardware, *, shared: bool = False, parted: bool = False) -> tuple[str, str] | None:
-    """An attribute's name and value by which one device of the hardware's driver is told from all others.
+def is_decided(ns: ProbeNamespace, name: str) -> bool:
+    """Whether the holder has its devices or cannot be scheduled."""
+    return lists_devices(ns, name) or is_unschedulable(ns, name)
 
-    One that the device can tell itself comes first. `shared` are devices of which several claims hold one, `parted`
-    those that are offered in parts too.
+
+def distinguishing_attribute(
+    facts: ClusterFacts, hardware: Hardware, *, shared: bool = False, parted: bool = False
+) -> tuple[str, str] | None:
+    """Name and value of an attribute that only one device of the hardware's driver has; None when there is none.
+
+    Attributes that a held device reports itself come first. `shared` selects devices that several claims can hold,
+    `parted` devices that are offered in parts too.
     """
-    devices = [
-        device
-        for each in facts.slices
-        if each["driver"] in hardware.drivers
-        for device in each["devices"]
-        if bool(device["shared"]) is shared and (not parted or device["counters"])
-    ]
-    everything = [device for each in facts.slices if each["driver"] in hardware.drivers for device in each["devices"]]
-    for device in devices:
-        for key in sorted(device.get("texts", []), key=lambda key: not tells(hardware, key)):
-            value = device["attributes"][key]
-            having = {_body(other) for other in everything if other["attributes"].get(key) == value}
-            if having == {_body(device)}:
+    everything = [device for each in facts.slices if each.driver in hardware.drivers for device in each.devices]
+    for device in everything:
+        if device.shared is not shared or (parted and not device.counters):
+            continue
+        for key in sorted(device.texts, key=lambda key: not device_reports(hardware, key)):
+            value = device.attributes[key]
+            if _bodies_with(everything, key, value) == {device.body}:
                 return key, str(value)
     return None
 
 
-def tells(hardware: Hardware, attribute: str) -> bool:
-    """Whether a held device says itself what the attribute says of it."""
+def _bodies_with(devices: Sequence[SliceDevice], key: str, value: AttributeValue | list[AttributeValue]) -> set[str]:
+    return {each.body for each in devices if each.attributes.get(key) == value}
+
+
+def device_reports(hardware: Hardware, attribute: str) -> bool:
+    """Whether a held device itself reports the value of the attribute."""
     return attribute.rpartition("/")[2] in hardware.told
 
 
-def _body(device: dict[str, Any]) -> str:
-    """Parts of one device draw on its counters: they are one body."""
-    return str((device["counters"] or [device["name"]])[0])
-
-
-def expression(hardware: Hardware, attribute: tuple[str, str]) -> str:
-    """CEL that chooses the device with an attribute of that value."""
+def attribute_selector(hardware: Hardware, attribute: tuple[str, str]) -> str:
+    """CEL that selects the device with that name and value of an attribute."""
     key, value = attribute
     domain, _, name = key.rpartition("/")
     return f'device.attributes["{domain or hardware.drivers[0]}"].{name} == "{value}"'
 
 
-def with_class(facts: Facts, classes: str) -> Sequence[tuple[Hardware, str]]:
-    """Known hardware that is there, with the first of its classes of a kind (a field of Hardware) that is served."""
+def hardware_with_class(
+    facts: ClusterFacts, classes: Callable[[Hardware], tuple[str, ...]]
+) -> list[tuple[Hardware, str]]:
+    """Known hardware of the cluster that DRA publishes, each with the first of its `classes` that the cluster has."""
     kinds = {each.hardware.name: each.hardware for each in facts.by_claim() if each.hardware}
     return [
         (hardware, name)
         for hardware in kinds.values()
-        for name in [each for each in getattr(hardware, classes) if each in facts.device_classes][:1]
+        for name in [each for each in classes(hardware) if each in facts.device_classes][:1]
     ]

@@ -1,18 +1,37 @@
-"""What an inventory comes to. Pure: the same observations give the same facts, with or without the cluster."""
+"""The facts of a cluster, from the records of its inventory. Pure: a bundle gives the same facts as the cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from msgspec import Struct
 
 from plimsoll.capabilities.hardware import Hardware, extended, of_driver, of_resource
+from plimsoll.capabilities.inventory_records import (
+    ClusterIdentity,
+    DeviceClassFound,
+    GatewayClassFound,
+    InventoryRecord,
+    KubernetesVersion,
+    MutatingWebhooks,
+    NodeFound,
+    NodePoolFound,
+    PodCounts,
+    PrometheusFound,
+    RuntimeClassFound,
+    ServedVersions,
+    SliceFound,
+    Unreadable,
+    ValidatingWebhooks,
+    Workload,
+    WorkloadsFound,
+)
+from plimsoll.capabilities.records import decode
 from plimsoll.evidence.observation import Observation
 
 
 class Accelerators(Struct, frozen=True, kw_only=True):
-    """Accelerators of one node under one name: a device plugin's resource, or a DRA driver."""
+    """Accelerators of one node under one name: the resource of a device plugin, or a DRA driver."""
 
     node: str
     resource: str = ""
@@ -21,40 +40,41 @@ class Accelerators(Struct, frozen=True, kw_only=True):
     hardware: Hardware | None = None
 
 
-class Facts(Struct, frozen=True, kw_only=True):
-    """A cluster: its version, nodes, accelerators, and what is served and installed in it."""
+class ClusterFacts(Struct, frozen=True, kw_only=True):
+    """A cluster: its version, nodes and accelerators, and what is served and installed in it.
+
+    `served` has API groups with versions. `unreadable` names the parts of the inventory that could not be read.
+    """
 
     version: str
     cluster: str
     served: frozenset[str]
-    nodes: tuple[dict[str, Any], ...]
+    nodes: tuple[NodeFound, ...]
     accelerators: tuple[Accelerators, ...]
     device_classes: tuple[str, ...]
-    slices: tuple[dict[str, Any], ...]
-    gateway_classes: tuple[dict[str, Any], ...]
-    runtime_classes: tuple[dict[str, Any], ...]
-    node_pools: tuple[dict[str, Any], ...]
-    prometheuses: tuple[dict[str, Any], ...]
-    webhooks: tuple[dict[str, Any], ...]
-    mutating: tuple[dict[str, Any], ...]
-    deployments: tuple[dict[str, Any], ...]
+    slices: tuple[SliceFound, ...]
+    gateway_classes: tuple[GatewayClassFound, ...]
+    runtime_classes: tuple[RuntimeClassFound, ...]
+    node_pools: tuple[NodePoolFound, ...]
+    prometheuses: tuple[PrometheusFound, ...]
+    webhooks: tuple[ValidatingWebhooks, ...]
+    mutating: tuple[MutatingWebhooks, ...]
+    workloads: tuple[Workload, ...]
     unreadable: tuple[str, ...]
     pods: int = 0
     schedulers: Mapping[str, int] = {}
     held: Mapping[str, Mapping[str, int]] = {}
 
     def free(self, place: Accelerators) -> int:
-        """How many of a node's accelerators of a device plugin no pod had asked for when the inventory was taken."""
+        """How many of a node's accelerators of a device plugin no pod requested when the inventory was taken."""
         return place.count - self.held.get(place.node, {}).get(place.resource, 0)
 
-    def ready_nodes(self) -> list[dict[str, Any]]:
+    def ready_nodes(self) -> list[NodeFound]:
         """Nodes on which an ordinary pod can be placed."""
         return [
             node
             for node in self.nodes
-            if node["ready"]
-            and node["schedulable"]
-            and not any(taint["effect"] in ("NoSchedule", "NoExecute") for taint in node["taints"])
+            if node.ready and node.schedulable and not any(taint.keeps_pods_off for taint in node.taints)
         ]
 
     def serves(self, group: str) -> bool:
@@ -70,60 +90,53 @@ class Facts(Struct, frozen=True, kw_only=True):
         return [each for each in self.accelerators if each.driver]
 
 
-def facts(record: Sequence[Observation]) -> Facts:
-    """The facts of an inventory's observations."""
-
-    def all_of(event: str) -> tuple[dict[str, Any], ...]:
-        return tuple(
-            {key: value for key, value in each.fact.items() if key != "event"} for each in record if each.event == event
-        )
-
-    def one_of(event: str, key: str, default: Any) -> Any:
-        return next((each[key] for each in all_of(event)), default)
-
-    nodes = all_of("node")
-    return Facts(
-        version=one_of("version", "gitVersion", ""),
-        cluster=one_of("cluster", "uid", ""),
-        served=frozenset(one_of("served", "versions", ())),
+def cluster_facts(observations: Sequence[Observation]) -> ClusterFacts:
+    """The facts of an inventory's observations. Raises MalformedRecord when one has not the fields of its event."""
+    record = decode(observations, InventoryRecord)
+    version, identity = record.first(KubernetesVersion), record.first(ClusterIdentity)
+    served, workloads, pods = record.first(ServedVersions), record.first(WorkloadsFound), record.first(PodCounts)
+    nodes, slices = tuple(record.all(NodeFound)), tuple(record.all(SliceFound))
+    return ClusterFacts(
+        version=version.git_version if version else "",
+        cluster=identity.uid if identity else "",
+        served=frozenset(served.versions if served else ()),
         nodes=nodes,
-        accelerators=(*_of_plugins(nodes), *_of_drivers(all_of("slice"))),
-        slices=all_of("slice"),
-        device_classes=tuple(each["name"] for each in all_of("device-class")),
-        gateway_classes=all_of("gateway-class"),
-        runtime_classes=all_of("runtime-class"),
-        node_pools=all_of("node-pool"),
-        prometheuses=all_of("prometheus"),
-        webhooks=all_of("webhooks"),
-        mutating=all_of("mutating-webhooks"),
-        deployments=tuple(one_of("deployments", "found", ())),
-        pods=one_of("pods", "count", 0),
-        schedulers=one_of("pods", "schedulers", {}),
-        held=one_of("pods", "held", {}),
-        unreadable=tuple(each["what"] for each in all_of("unreadable")),
+        accelerators=(*_of_plugins(nodes), *_of_drivers(slices)),
+        slices=slices,
+        device_classes=tuple(each.name for each in record.all(DeviceClassFound)),
+        gateway_classes=tuple(record.all(GatewayClassFound)),
+        runtime_classes=tuple(record.all(RuntimeClassFound)),
+        node_pools=tuple(record.all(NodePoolFound)),
+        prometheuses=tuple(record.all(PrometheusFound)),
+        webhooks=tuple(record.all(ValidatingWebhooks)),
+        mutating=tuple(record.all(MutatingWebhooks)),
+        workloads=workloads.found if workloads else (),
+        pods=pods.count if pods else 0,
+        schedulers=pods.schedulers if pods else {},
+        held=pods.held if pods else {},
+        unreadable=tuple(each.what for each in record.all(Unreadable)),
     )
 
 
-def _of_plugins(nodes: Sequence[dict[str, Any]]) -> list[Accelerators]:
+def _of_plugins(nodes: Sequence[NodeFound]) -> list[Accelerators]:
     found = []
     for node in nodes:
-        for resource in extended(node["allocatable"]):
-            count = int(node["allocatable"][resource])
+        for resource in extended(node.allocatable):
+            count = int(node.allocatable[resource])
             hardware = of_resource(resource)
-            # An unknown extended resource may be anything: a network card, a licence. Known ones only.
+            # An unknown extended resource may be a network card or a licence: only known ones count.
             if count > 0 and hardware is not None:
-                found.append(Accelerators(node=node["name"], resource=resource, count=count, hardware=hardware))
+                found.append(Accelerators(node=node.name, resource=resource, count=count, hardware=hardware))
     return found
 
 
-def _of_drivers(slices: Sequence[dict[str, Any]]) -> list[Accelerators]:
-    counts: dict[tuple[str, str], set[str]] = {}
+def _of_drivers(slices: Sequence[SliceFound]) -> list[Accelerators]:
+    bodies: dict[tuple[str, str], set[str]] = {}
     for each in slices:
-        # Partitions of a device share its counters: they are not further devices.
-        names = {(device["counters"] or [device["name"]])[0] for device in each["devices"]}
-        counts.setdefault((each["node"], each["driver"]), set()).update(names)
+        # Parts of a device share its counters: they are one device.
+        bodies.setdefault((each.node, each.driver), set()).update(device.body for device in each.devices)
     return [
         Accelerators(node=node, driver=driver, count=len(names), hardware=of_driver(driver))
-        for (node, driver), names in sorted(counts.items())
+        for (node, driver), names in sorted(bodies.items())
         if names
     ]

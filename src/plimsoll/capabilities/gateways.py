@@ -1,29 +1,35 @@
-"""What several probes do with gateways: make one of a class, and wait until it has an address."""
+"""Gateways that probes create for their routes."""
 
 from __future__ import annotations
 
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.rights import MAKE, READ, Right
 from plimsoll.kubernetes.objects import has_condition
 
 API = "gateway.networking.k8s.io/v1"
+RIGHTS = (
+    Right(group="gateway.networking.k8s.io", resources=("gateways", "httproutes"), verbs=(*READ, *MAKE)),
+    Right(group="", resources=("services",), verbs=MAKE),
+)
+"""The rights of a probe with gateways, routes, and services behind them."""
 _LIMIT = 180.0
 
 
-def gateway_of(class_name: str) -> str:
-    """The name of our gateway of a class."""
+def gateway_name(class_name: str) -> str:
+    """The name of the probe's gateway of a class."""
     return f"gateway-{class_name}"[:60]
 
 
-def opened(stage: Stage, class_name: str) -> str | None:
-    """The address of a gateway that is made for our namespace's routes; None when it does not come up."""
+def create_gateway(ns: ProbeNamespace, class_name: str) -> str | None:
+    """Create a gateway for routes of the namespace. Returns its address; None when it does not get one."""
     listener = {"name": "http", "protocol": "HTTP", "port": 80, "allowedRoutes": {"namespaces": {"from": "Same"}}}
     spec = {"gatewayClassName": class_name, "listeners": [listener]}
-    name = gateway_of(class_name)
-    stage.apply({"apiVersion": API, "kind": "Gateway", "metadata": {"name": name}, "spec": spec})
+    name = gateway_name(class_name)
+    ns.apply({"apiVersion": API, "kind": "Gateway", "metadata": {"name": name}, "spec": spec})
 
     def address() -> str | None:
-        found = stage.get(API, "Gateway", name)
+        found = ns.get(API, "Gateway", name)
         addresses = found.get("status", {}).get("addresses", [])
         return str(addresses[0]["value"]) if addresses and has_condition(found, "Programmed") else None
 
-    return stage.wait(f"a gateway of class {class_name}", address, _LIMIT)
+    return ns.wait(f"a gateway of class {class_name}", address, _LIMIT)

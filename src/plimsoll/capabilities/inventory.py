@@ -1,83 +1,106 @@
-"""What a cluster has, read without making anything."""
+"""Reads what a cluster has, without creating anything."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any
 
 from msgspec import Struct
 
+from plimsoll.capabilities import inventory_objects as objects
+from plimsoll.capabilities.inventory_records import (
+    ClusterIdentity,
+    KubernetesVersion,
+    PodCounts,
+    ServedVersions,
+    Unreadable,
+    WorkloadsFound,
+)
+from plimsoll.capabilities.records import Record
+from plimsoll.capabilities.rights import READ, Right
 from plimsoll.decoding import decodable
-from plimsoll.evidence.observation import Observation, observed
-from plimsoll.kubernetes.api import MANIFESTS, Api, ApiError, Manifest, Page
+from plimsoll.kubernetes.api import MANIFESTS, Api, ApiError, Page
 
 SUBJECT = "inventory"
-# Groups whose objects say who schedules, routes, scales, measures and operates.
-_LISTED = (
-    ("storage-class", "storage.k8s.io/v1", "StorageClass"),
-    ("runtime-class", "node.k8s.io/v1", "RuntimeClass"),
-    ("device-class", "resource.k8s.io/v1", "DeviceClass"),
-    ("gateway-class", "gateway.networking.k8s.io/v1", "GatewayClass"),
-    ("node-pool", "karpenter.sh/v1", "NodePool"),
-    ("cluster-queue", "kueue.x-k8s.io/v1beta1", "ClusterQueue"),
-    ("prometheus", "monitoring.coreos.com/v1", "Prometheus"),
-    ("webhooks", "admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration"),
-    ("mutating-webhooks", "admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration"),
+"""The subject of the inventory's observations."""
+RIGHTS = (
+    Right(group="", resources=("nodes", "pods", "namespaces"), verbs=READ),
+    Right(group="apps", resources=("deployments", "statefulsets", "daemonsets"), verbs=READ),
+    Right(group="resource.k8s.io", resources=("resourceslices", "deviceclasses"), verbs=READ),
+    Right(group="node.k8s.io", resources=("runtimeclasses",), verbs=READ),
+    Right(group="storage.k8s.io", resources=("storageclasses",), verbs=READ),
+    Right(
+        group="admissionregistration.k8s.io",
+        resources=("validatingwebhookconfigurations", "mutatingwebhookconfigurations"),
+        verbs=READ,
+    ),
+    Right(group="gateway.networking.k8s.io", resources=("gatewayclasses",), verbs=READ),
+    Right(group="karpenter.sh", resources=("nodepools",), verbs=READ),
+    Right(group="monitoring.coreos.com", resources=("prometheuses",), verbs=READ),
+    Right(group="kueue.x-k8s.io", resources=("clusterqueues",), verbs=READ),
 )
-_LABELS = (
-    "topology.kubernetes.io/",
-    "node.kubernetes.io/instance-type",
-    "karpenter.sh/",
-    "plimsoll.dev/",
-    "nvidia.com/",
-)
+"""The rights that the inventory needs."""
+Write = Callable[[Sequence[Record]], None]
 
 
-def take(api: Api, record: Callable[[Sequence[Observation]], None]) -> None:
-    """Record the inventory. What may not be read is recorded as such. Raises ApiError when the cluster is not there.
+def take_inventory(api: Api, write: Write) -> None:
+    """Read the inventory and write its records. A part that may not be read is recorded as unreadable.
 
-    Pods, of which there may be many, are counted beside the rest; nothing is kept of the pages that were read.
+    Pods, of which there may be many, are counted in a second thread, page by page. Raises ApiError when the cluster
+    does not answer or the credentials are refused.
     """
-
-    def note(event: str, **values: Any) -> None:
-        record([observed("check", SUBJECT, event, **values)])
-
-    note("version", **{key: api.request("GET", "/version")[key] for key in ("gitVersion", "platform")})
-    note("served", versions=_served(api))
-    reads: list[tuple[str, Callable[[], object]]] = [
-        ("cluster", lambda: note("cluster", uid=api.get("v1", "Namespace", "kube-system")["metadata"]["uid"])),
-        ("nodes", lambda: _nodes(api, record)),
-        ("slices", lambda: _slices(api, note)),
-        ("deployments", lambda: note("deployments", found=_deployments(api))),
-        *((row[0], partial(_list, api, note, *row)) for row in _LISTED),
+    version = api.request("GET", "/version")
+    write([KubernetesVersion(git_version=version["gitVersion"], platform=version["platform"])])
+    write([ServedVersions(versions=_served_versions(api))])
+    reads: list[tuple[str, Callable[[], None]]] = [
+        ("cluster", lambda: write([_identity(api)])),
+        ("nodes", lambda: _write_nodes(api, write)),
+        ("slices", lambda: _write_slices(api, write)),
+        ("deployments", lambda: write([WorkloadsFound(found=tuple(objects.workloads(api)))])),
+        *((listed.event, _reader(api, write, listed)) for listed in objects.LISTED),
     ]
 
-    def attempt(what: str, read: Callable[[], object]) -> None:
+    def attempt(what: str, read: Callable[[], None]) -> None:
         try:
             read()
         except ApiError as error:
             if error.status in (0, 401):
                 raise
-            note("unreadable", what=what, status=error.status, message=error.message)
+            write([Unreadable(what=what, status=error.status, message=error.message)])
 
     with ThreadPoolExecutor(1) as beside:
-        pods = beside.submit(attempt, "pods", lambda: note("pods", **_pods(api)))
+        pods = beside.submit(attempt, "pods", lambda: write([_count_pods(api)]))
         for what, read in reads:
             attempt(what, read)
         pods.result()
 
 
-def _served(api: Api) -> list[str]:
+def _served_versions(api: Api) -> tuple[str, ...]:
     groups = api.request("GET", "/apis")["groups"]
-    return ["v1", *sorted(version["groupVersion"] for group in groups for version in group["versions"])]
+    return ("v1", *sorted(version["groupVersion"] for group in groups for version in group["versions"]))
 
 
-def _nodes(api: Api, record: Callable[[Sequence[Observation]], None]) -> None:
+def _identity(api: Api) -> ClusterIdentity:
+    return ClusterIdentity(uid=api.get("v1", "Namespace", "kube-system")["metadata"]["uid"])
+
+
+def _write_nodes(api: Api, write: Write) -> None:
     for page in api.pages("v1", "Node", MANIFESTS):
-        record([observed("check", SUBJECT, "node", **_node(each)) for each in page])
+        write([objects.node(each) for each in page])
+
+
+def _write_slices(api: Api, write: Write) -> None:
+    if api.serves("resource.k8s.io/v1", "ResourceSlice"):
+        write([objects.resource_slice(each) for each in api.list("resource.k8s.io/v1", "ResourceSlice")])
+
+
+def _reader(api: Api, write: Write, listed: objects.Listed) -> Callable[[], None]:
+    def read() -> None:
+        if api.serves(listed.api_version, listed.kind):
+            write([listed.record(each) for each in api.list(listed.api_version, listed.kind)])
+
+    return read
 
 
 class _Resources(Struct, frozen=True):
@@ -106,10 +129,10 @@ class _Pod(Struct):
 _PODS = decodable(Page[_Pod])
 
 
-def _pods(api: Api) -> dict[str, Any]:
-    """How many there are by scheduler, and what they hold of each node's extended resources."""
+def _count_pods(api: Api) -> PodCounts:
+    """Pods by scheduler, and the extended resources that pods request on each node."""
     schedulers: Counter[str] = Counter()
-    held: dict[str, Counter[str]] = {}
+    held: dict[str, dict[str, int]] = {}
     for page in api.pages("v1", "Pod", _PODS):
         for pod in page:
             schedulers[pod.spec.scheduler_name] += 1
@@ -118,103 +141,6 @@ def _pods(api: Api) -> dict[str, Any]:
             for container in pod.spec.containers:
                 for name, count in container.resources.requests.items():
                     if "/" in name:
-                        held.setdefault(pod.spec.node_name, Counter())[name] += int(count)
-    return {"count": schedulers.total(), "schedulers": schedulers, "held": held}
-
-
-def _node(found: Manifest) -> dict[str, Any]:
-    status, metadata = found["status"], found["metadata"]
-    conditions = {each["type"]: each["status"] for each in status.get("conditions", [])}
-    return {
-        "name": metadata["name"],
-        "uid": metadata["uid"],
-        "ready": conditions.get("Ready") == "True",
-        "schedulable": not found["spec"].get("unschedulable", False),
-        "taints": [
-            {key: each.get(key, "") for key in ("key", "value", "effect")} for each in found["spec"].get("taints", [])
-        ],
-        "labels": {key: value for key, value in metadata.get("labels", {}).items() if key.startswith(_LABELS)},
-        "allocatable": status.get("allocatable", {}),
-        "runtime": status["nodeInfo"].get("containerRuntimeVersion", ""),
-        "kubelet": status["nodeInfo"].get("kubeletVersion", ""),
-    }
-
-
-def _slices(api: Api, note: Callable[..., None]) -> None:
-    if api.serves("resource.k8s.io/v1", "ResourceSlice"):
-        for each in api.list("resource.k8s.io/v1", "ResourceSlice"):
-            note("slice", **_slice(each))
-
-
-def _slice(found: Manifest) -> dict[str, Any]:
-    spec = found["spec"]
-    devices = [
-        {
-            "name": each["name"],
-            "attributes": {key: next(iter(value.values()), "") for key, value in each.get("attributes", {}).items()},
-            "texts": [key for key, value in each.get("attributes", {}).items() if "string" in value],
-            "shared": bool(each.get("allowMultipleAllocations")),
-            "counters": [
-                counter["counterSet"] for counter in each.get("consumesCounters", []) if "counterSet" in counter
-            ],
-        }
-        for each in spec.get("devices", [])
-    ]
-    return {
-        "driver": spec["driver"],
-        "pool": spec["pool"]["name"],
-        "node": spec.get("nodeName", ""),
-        "devices": devices,
-    }
-
-
-def _deployments(api: Api) -> list[dict[str, Any]]:
-    found = []
-    for kind in ("Deployment", "StatefulSet", "DaemonSet"):
-        for each in api.list("apps/v1", kind):
-            images = [container["image"] for container in each["spec"]["template"]["spec"]["containers"]]
-            metadata = each["metadata"]
-            found.append({"kind": kind, "namespace": metadata["namespace"], "name": metadata["name"], "images": images})
-    return found
-
-
-def _list(api: Api, note: Callable[..., None], event: str, api_version: str, kind: str) -> None:
-    if not api.serves(api_version, kind):
-        return
-    for each in api.list(api_version, kind):
-        note(event, name=each["metadata"]["name"], **_details(event, each))
-
-
-def _details(event: str, found: Manifest) -> dict[str, Any]:
-    if event == "gateway-class":
-        conditions = {each["type"]: each["status"] for each in found.get("status", {}).get("conditions", [])}
-        return {"controller": found["spec"]["controllerName"], "accepted": conditions.get("Accepted") == "True"}
-    if event in ("webhooks", "mutating-webhooks"):
-        hooks = [
-            {
-                "name": hook["name"],
-                "service": hook["clientConfig"].get("service", {}),
-                "url": hook["clientConfig"].get("url", ""),
-                "policy": hook.get("failurePolicy", ""),
-                "kinds": [
-                    f"{resource}.{group}"
-                    for rule in hook.get("rules", [])
-                    for group in rule.get("apiGroups", [])
-                    for resource in rule.get("resources", [])
-                ],
-            }
-            for hook in found.get("webhooks", [])
-        ]
-        return {"hooks": hooks}
-    if event == "prometheus":
-        kinds = {"ServiceMonitor": "serviceMonitorSelector", "PodMonitor": "podMonitorSelector"}
-        selectors = {kind: found["spec"].get(key, {}).get("matchLabels", {}) for kind, key in kinds.items()}
-        return {"namespace": found["metadata"]["namespace"], "selectors": selectors}
-    if event == "runtime-class":
-        return {"handler": found["handler"]}
-    if event == "node-pool":
-        return {
-            "limits": found["spec"].get("limits", {}),
-            "labels": found["spec"]["template"].get("metadata", {}).get("labels", {}),
-        }
-    return {}
+                        of_node = held.setdefault(pod.spec.node_name, {})
+                        of_node[name] = of_node.get(name, 0) + int(count)
+    return PodCounts(count=schedulers.total(), schedulers=dict(schedulers), held=held)

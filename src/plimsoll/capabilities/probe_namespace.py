@@ -1,172 +1,140 @@
-"""Where a probe acts: a namespace of its own, in which everything carries the check's label and is recorded first."""
+"""The namespace of one probe: everything in it has the check's label, and is recorded before it is created."""
 
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import msgspec
-from msgspec import Struct
-
-from plimsoll.errors import PlimsollError
-from plimsoll.evidence.observation import Observation, observed
-from plimsoll.evidence.secrets import without_secrets
+from plimsoll.capabilities import pods
+from plimsoll.capabilities.check_settings import CheckSettings, Obstructed
+from plimsoll.capabilities.records import (
+    Applied,
+    Attempted,
+    Came,
+    DidNotCome,
+    LogUnavailable,
+    NamespaceCreated,
+    Pace,
+    PodEnded,
+    Record,
+)
+from plimsoll.capabilities.rights import MAKE, Right
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 
 LABEL = "plimsoll.dev/check"
-SHELL_IMAGE = "registry.k8s.io/e2e-test-images/agnhost:2.59"
+RIGHTS = (
+    Right(group="", resources=("namespaces", "pods"), verbs=MAKE),
+    Right(group="", resources=("pods/log", "serviceaccounts"), verbs=("get",)),
+    Right(group="", resources=("events",), verbs=("list",)),
+)
+"""The rights that every probe needs for its namespace and pods, besides those of the inventory."""
 NAMESPACED_LIMIT = 60.0
 _UNSEEN_LIMIT = 10.0
 _PAUSE = 0.5
-# A registry that hiccups is tried again by the kubelet; one that still refuses after this time has no such image.
+# The kubelet tries a registry again that fails for a moment; one that fails for longer does not have the image.
 _PULL_PATIENCE = 20.0
 _TROUBLE_EVERY = 4.0
 _PACE_LIMIT = 120.0
 _HOPELESS = frozenset({"ErrImageNeverPull", "InvalidImageName"})
 _PULLING = frozenset({"ErrImagePull", "ImagePullBackOff"})
+_NO_RIGHT = re.compile(r'User "[^"]*" cannot ')
 Answer = TypeVar("Answer")
 
 
-_NO_RIGHT = re.compile(r'User "[^"]*" cannot ')
+class ProbeNamespace:
+    """The namespace and the record of one probe. It records an object before it creates it, so that a kill hides none.
 
-
-class OutOfTime(Exception):
-    """The check's own time limit has passed, or its user has had enough."""
-
-
-class Obstructed(PlimsollError):
-    """Something that is no part of the capability stands in the way; the hint is what to do about it."""
-
-
-class Settings(Struct, frozen=True, kw_only=True):
-    """What the user asked of a check: `images` is a prefix in place of registry.k8s.io, `deadline` a monotonic time.
-
-    `patience` multiplies every wait: a slow cluster is given more time, never less.
+    `name` is the name of the namespace; `write` takes each record.
     """
 
-    run: str
-    images: str = ""
-    deadline: float = float("inf")
-    patience: float = 1.0
-    stopped: threading.Event = msgspec.field(default_factory=threading.Event)
-
-    def stop(self) -> None:
-        """Have every probe break off at its next look."""
-        self.stopped.set()
-
-    def check_time(self, what: str) -> None:
-        """Raises OutOfTime when the check is to end."""
-        if self.stopped.is_set():
-            raise OutOfTime("the check was interrupted")
-        if time.monotonic() > self.deadline:
-            raise OutOfTime(f"the check's time ran out while waiting for {what}")
-
-    def image(self, name: str = SHELL_IMAGE) -> str:
-        """An image's name under the user's registry."""
-        if not self.images:
-            return name
-        return f"{self.images.rstrip('/')}/{name.partition('/')[2]}"
-
-
-class Stage:
-    """One probe's namespace and record. What is made is noted before: a kill leaves nothing unknown."""
-
-    def __init__(self, api: Api, requirement: str, settings: Settings, record: Callable[[Observation], None]) -> None:
+    def __init__(self, api: Api, requirement: str, settings: CheckSettings, write: Callable[[Record], None]) -> None:
         self.api = api
-        self.requirement = requirement
         self.settings = settings
-        self.namespace = f"plimsoll-{settings.run}-{requirement.replace('_', '-')}"[:63].rstrip("-")
-        self._record = record
+        self.name = f"plimsoll-{settings.run}-{requirement.replace('_', '-')}"[:63].rstrip("-")
+        self._write = write
         self._pulling: dict[str, float] = {}
-        self._elsewhere: list[tuple[str, str, str, str | None]] = []
+        self._outside: list[tuple[str, str, str, str | None]] = []
 
-    def note(self, event: str, **values: Any) -> None:
-        """Record a fact, without credentials."""
-        self._record(observed("check", self.requirement, event, **without_secrets(values)))
+    def note(self, record: Record) -> None:
+        """Record what the probe does or sees."""
+        self._write(record)
 
-    def open(self, level: str = "restricted") -> None:
-        """Make the namespace, at a Pod Security level."""
+    def create(self, level: str = "restricted") -> None:
+        """Create the namespace at a Pod Security level."""
         labels = {LABEL: self.settings.run, "pod-security.kubernetes.io/enforce": level}
-        self.note("namespace", name=self.namespace, level=level)
-        metadata = {"name": self.namespace, "labels": labels}
+        self.note(NamespaceCreated(name=self.name, level=level))
+        metadata = {"name": self.name, "labels": labels}
         self.api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        # Pods are refused until the namespace has its account.
-        self.wait("the namespace's account", self._account, NAMESPACED_LIMIT)
+        # The API server refuses pods until the namespace has its service account.
+        self.wait("the namespace's account", self._has_account, NAMESPACED_LIMIT)
 
-    def _account(self) -> bool:
-        try:
-            self.api.get("v1", "ServiceAccount", "default", self.namespace)
-        except ApiError as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
+    def _has_account(self) -> bool:
+        return self.api.find("v1", "ServiceAccount", "default", self.name) is not None
 
-    def close(self) -> None:
-        """Remove all of it, without waiting for the end."""
-        for api_version, kind, name, namespace in reversed(self._elsewhere):
+    def remove(self) -> None:
+        """Delete everything that the probe created, without waiting for its end."""
+        for api_version, kind, name, namespace in reversed(self._outside):
             self.api.delete(api_version, kind, name, namespace)
-        for pod in self.api.list("v1", "Pod", self.namespace):
-            self.api.delete("v1", "Pod", pod["metadata"]["name"], self.namespace, grace=1)
-        self.api.delete("v1", "Namespace", self.namespace)
+        for pod in self.api.list("v1", "Pod", self.name):
+            self.api.delete("v1", "Pod", pod["metadata"]["name"], self.name, grace=1)
+        self.api.delete("v1", "Namespace", self.name)
 
     def apply(self, manifest: Manifest) -> Manifest:
-        """Make or change an object. Raises ApiError when it is refused."""
-        mine = self.mine(manifest)
-        self.note("applied", kind=mine["kind"], name=mine["metadata"]["name"], manifest=manifest)
+        """Create or change an object. Raises ApiError when the API server refuses it."""
+        labelled = self.labelled(manifest)
+        self.note(Applied(kind=labelled["kind"], name=labelled["metadata"]["name"], manifest=manifest))
         end = time.monotonic() + _UNSEEN_LIMIT
         while True:
             try:
-                return self.api.apply(mine)
+                return self.api.apply(labelled)
             except ApiError as error:
-                # A webhook that reads namespaces from a copy of its own may not have ours yet.
-                unseen = self.namespace in error.message and "not found" in error.message
+                # A webhook that reads namespaces from its own cache may not have this one yet.
+                unseen = self.name in error.message and "not found" in error.message
                 if not unseen or time.monotonic() > end:
                     raise
             self.settings.check_time("an admission webhook to know the namespace")
             time.sleep(_PAUSE)
 
-    def attempt(self, manifest: Manifest, label: str) -> bool:
-        """Whether the cluster takes an object; its answer is recorded under `label`, and nothing is kept (dry run)."""
+    def accepts(self, manifest: Manifest, label: str) -> bool:
+        """Whether the API server accepts an object in a dry run; the answer is recorded under `label`."""
         try:
-            self.api.create(self.mine(manifest), dry_run=True)
+            self.api.create(self.labelled(manifest), dry_run=True)
         except ApiError as error:
-            # To lack a right is no refusal of the object.
+            # A missing right is no refusal of the object.
             if error.status in (0, 401) or (error.status == 403 and _NO_RIGHT.search(error.message)):
                 raise
-            self.note("attempt", label=label, taken=False, status=error.status, message=error.message)
+            self.note(Attempted(label=label, taken=False, status=error.status, message=error.message))
             return False
-        self.note("attempt", label=label, taken=True)
+        self.note(Attempted(label=label, taken=True))
         return True
 
-    def mine(self, manifest: Manifest) -> Manifest:
-        """The manifest with our label, and in our namespace where its kind lies in one."""
+    def labelled(self, manifest: Manifest) -> Manifest:
+        """The manifest with the check's label, and in this namespace when its kind belongs to namespaces."""
         metadata = dict(manifest["metadata"])
         metadata["labels"] = {**metadata.get("labels", {}), LABEL: self.settings.run}
         namespaced = self.api.kind(manifest["apiVersion"], manifest["kind"])["namespaced"]
         if namespaced:
-            metadata.setdefault("namespace", self.namespace)
+            metadata.setdefault("namespace", self.name)
         place = metadata.get("namespace")
-        if place != self.namespace:
-            self._elsewhere.append((manifest["apiVersion"], manifest["kind"], metadata["name"], place))
+        if place != self.name:
+            self._outside.append((manifest["apiVersion"], manifest["kind"], metadata["name"], place))
         return {**manifest, "metadata": metadata}
 
     def list(self, api_version: str, kind: str, selector: str = "") -> list[Manifest]:
         """Objects of the namespace."""
-        return self.api.list(api_version, kind, self.namespace, selector)
+        return self.api.list(api_version, kind, self.name, selector)
 
     def get(self, api_version: str, kind: str, name: str) -> Manifest:
-        """An object of the namespace."""
-        return self.api.get(api_version, kind, name, self.namespace)
+        """One object of the namespace."""
+        return self.api.get(api_version, kind, name, self.name)
 
     def wait(self, what: str, question: Callable[[], Answer], limit: float) -> Answer | None:
-        """The first true answer, or None after `limit` seconds; either is recorded with the time it took.
+        """The first true answer, or None after `limit` seconds; either is recorded with the seconds that passed.
 
-        Raises OutOfTime when the check as a whole has no time left, and Obstructed when it is seen that what is waited
-        for cannot come: an image that cannot be pulled, a quota that is full.
+        Raises OutOfTime when the check as a whole reaches its limit, and Obstructed when the wait cannot succeed:
+        an image cannot be pulled, or a quota is exhausted.
         """
         began = time.monotonic()
         looked = began
@@ -174,10 +142,10 @@ class Stage:
             answer = question()
             now = time.monotonic()
             if answer:
-                self.note("came", what=what, seconds=round(now - began, 2))
+                self.note(Came(what=what, seconds=round(now - began, 2)))
                 return answer
             if now - began > limit * self.settings.patience:
-                self.note("did-not-come", what=what, seconds=round(now - began, 2))
+                self.note(DidNotCome(what=what, seconds=round(now - began, 2)))
                 return None
             if now - looked > _TROUBLE_EVERY:
                 looked = now
@@ -188,23 +156,28 @@ class Stage:
     def _look_for_trouble(self, now: float) -> None:
         for pod in self.list("v1", "Pod"):
             for each in pod.get("status", {}).get("containerStatuses", []):
-                waiting = each.get("state", {}).get("waiting", {})
-                reason = waiting.get("reason", "")
-                if reason in _PULLING:
-                    since = self._pulling.setdefault(pod["metadata"]["name"], now)
-                    reason = "" if now - since < _PULL_PATIENCE else reason
-                if reason in _HOPELESS | _PULLING:
-                    problem = waiting.get("message", reason)
-                    raise Obstructed(
-                        f"the image {each['image']} cannot be had on {pod['spec'].get('nodeName')}: {problem[:200]}",
-                        hint="--images PREFIX names a registry that has it",
-                    )
+                self._look_for_image(pod, each, now)
         for event in self.list("v1", "Event"):
             if "exceeded quota" in event.get("message", ""):
-                raise Obstructed(event["message"][:300], hint="raise the quota, or exempt namespaces of checks from it")
+                raise Obstructed(
+                    event["message"][:300], hint="raise the quota, or exempt the namespaces of checks from it"
+                )
 
-    def hold(self, seconds: float, look: Callable[[], None]) -> None:
-        """Look again and again for a while: for what must not happen."""
+    def _look_for_image(self, pod: Manifest, container: Manifest, now: float) -> None:
+        waiting = container.get("state", {}).get("waiting", {})
+        reason = waiting.get("reason", "")
+        if reason in _PULLING:
+            since = self._pulling.setdefault(pod["metadata"]["name"], now)
+            reason = "" if now - since < _PULL_PATIENCE else reason
+        if reason in _HOPELESS | _PULLING:
+            problem = waiting.get("message", reason)
+            raise Obstructed(
+                f"node {pod['spec'].get('nodeName')} cannot pull the image {container['image']}: {problem[:200]}",
+                hint="--images PREFIX names a registry that has it",
+            )
+
+    def watch_for(self, seconds: float, look: Callable[[], None]) -> None:
+        """Call `look` every half second for `seconds`: for what must not happen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self.settings.check_time("nothing to happen")
@@ -212,7 +185,7 @@ class Stage:
             time.sleep(_PAUSE)
 
     def pod(self, name: str, script: str | None = None, **more: Any) -> Manifest:
-        """Make a pod that runs a shell script, or waits. `more`: labels, container, and the pod's spec."""
+        """Create a pod that runs a shell script, or waits. `more` are labels, container, and fields of the spec."""
         return self.apply(self.pod_manifest(name, script, **more))
 
     def pod_manifest(
@@ -225,94 +198,50 @@ class Stage:
         **spec: Any,
     ) -> Manifest:
         """A pod under the restricted Pod Security level unless its container says otherwise."""
-        main = self.container(script, **(container or {}))
-        default = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False}
-        return {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "labels": dict(labels or {"app": name})},
-            "spec": {**default, "containers": [main], **spec},
-        }
+        return pods.pod_manifest(name, self.container(script, **(container or {})), labels, spec)
 
     def container(self, script: str | None = None, **more: Any) -> Manifest:
-        """A container that runs a shell script, or waits."""
-        command = {"command": ["sh", "-c", script]} if script else {"args": ["pause"]}
-        return {
-            "name": "main",
-            "image": self.settings.image(),
-            "securityContext": RESTRICTED,
-            **command,
-            **more,
-        }
+        """A container of the shell image that runs a script, or waits."""
+        return pods.container_manifest(self.settings.image(), script, **more)
 
     def phase(self, pod: str) -> str:
-        """The pod's phase; empty when there is no such pod."""
-        try:
-            return str(self.get("v1", "Pod", pod)["status"].get("phase", ""))
-        except ApiError as error:
-            if error.status == 404:
-                return ""
-            raise
+        """The phase of a pod; empty when there is no such pod."""
+        found = self.api.find("v1", "Pod", pod, self.name)
+        return str(found["status"].get("phase", "")) if found else ""
 
-    def ended(self, pod: str, limit: float) -> bool:
-        """Wait for a pod's end and record how it went and what it printed; false when it does not end."""
-        done = self.wait(f"the end of {pod}", lambda: self.phase(pod) in ("Succeeded", "Failed"), limit)
+    def has_ended(self, pod: str) -> bool:
+        """Whether a pod succeeded or failed."""
+        return self.phase(pod) in ("Succeeded", "Failed")
+
+    def wait_for_end(self, pod: str, limit: float) -> bool:
+        """Wait for a pod's end, and record its state and log; false when it does not end."""
+        done = self.wait(f"the end of {pod}", lambda: self.has_ended(pod), limit)
         found = self.get("v1", "Pod", pod)
-        self.note("pod", **described(found), log=self.log(pod) if done else "")
+        self.note(PodEnded(**pods.pod_fields(found), log=self.log(pod) if done else ""))
         return bool(done)
 
     def log(self, pod: str, container: str = "main") -> str:
-        """What a container has printed; empty when its node does not tell, which is recorded.
+        """The log of a container; empty, and recorded as unavailable, when its node does not answer.
 
-        Raises ApiError when the API server itself is gone or refuses us.
+        Raises ApiError when the API server does not answer or refuses the caller.
         """
         try:
-            return self.api.logs(pod, self.namespace, container)
+            return self.api.logs(pod, self.name, container)
         except ApiError as error:
             if error.status in (0, 401, 403):
                 raise
-            self.note("no-log", pod=pod, container=container, status=error.status, message=error.message[:200])
+            self.note(LogUnavailable(pod=pod, container=container, status=error.status, message=error.message[:200]))
             return ""
 
-    def pace(self) -> float:
+    def measure_pace(self) -> float:
         """Seconds from the creation of a pod that does nothing to its end: how busy the cluster is. Recorded."""
         began = time.monotonic()
         self.pod("pace", "true")
-        self.wait("the end of pace", self.pace_ended, _PACE_LIMIT)
-        took = round(time.monotonic() - began, 2)
-        self.note("pace", seconds=took)
-        return took
+        self.wait("the end of pace", self.pace_pod_ended, _PACE_LIMIT)
+        seconds = round(time.monotonic() - began, 2)
+        self.note(Pace(seconds=seconds))
+        return seconds
 
-    def pace_ended(self) -> bool:
-        """Whether the pod of `pace` has come to its end."""
-        return self.phase("pace") in ("Succeeded", "Failed")
-
-
-RESTRICTED: Manifest = {
-    "runAsNonRoot": True,
-    "runAsUser": 1000,
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
-
-def described(pod: Manifest) -> dict[str, Any]:
-    """What of a pod a judge may want to know."""
-    status = pod.get("status", {})
-    waiting = [
-        each["state"]["waiting"].get("reason", "")
-        for each in status.get("containerStatuses", [])
-        if "waiting" in each.get("state", {})
-    ]
-    scheduled: Manifest = next((each for each in status.get("conditions", []) if each["type"] == "PodScheduled"), {})
-    return {
-        "name": pod["metadata"]["name"],
-        "node": pod["spec"].get("nodeName", ""),
-        "phase": status.get("phase", ""),
-        "reason": status.get("reason", ""),
-        "waiting": waiting,
-        "unscheduled": scheduled.get("message", "") if scheduled.get("status") == "False" else "",
-        "scheduler": pod["spec"].get("schedulerName", ""),
-        "images": [each.get("imageID", "") for each in status.get("containerStatuses", [])],
-    }
+    def pace_pod_ended(self) -> bool:
+        """Whether the pod of `measure_pace` ended."""
+        return self.has_ended("pace")

@@ -1,7 +1,7 @@
 """An evidence bundle: a directory of records and verdicts, with a signed list of their digests.
 
-`manifest.json` is an in-toto statement whose subjects are the files; `manifest.dsse.json` is the DSSE envelope around
-exactly its bytes. A bundle can be judged again wherever it is, without the cluster.
+`manifest.json` is an in-toto statement whose subjects are the files. `manifest.dsse.json` is the DSSE envelope round
+exactly its bytes. A bundle can be judged again anywhere, without the cluster.
 """
 
 from __future__ import annotations
@@ -16,35 +16,37 @@ import msgspec
 
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
+from plimsoll.signing.dsse import (
+    PAYLOAD_TYPE,
+    NotAnEnvelope,
+    WrongSignature,
+    open_envelope,
+    sign_payload,
+    statement,
+)
 from plimsoll.signing.keys import KeyRing
 
 MANIFEST, ENVELOPE = "manifest.json", "manifest.dsse.json"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://plimsoll.dev/evidence/v1"
 
 
 def seal(directory: Path, predicate: Mapping[str, Any], keys: KeyRing) -> str:
-    """List and sign every file of the directory. Gives the id of the key."""
-    from securesystemslib.dsse import Envelope
-
-    subjects = [{"name": name, "digest": {"sha256": digest}} for name, digest in sorted(digests(directory).items())]
-    statement = {"_type": STATEMENT, "subject": subjects, "predicateType": PREDICATE, "predicate": dict(predicate)}
-    payload = msgspec.json.format(msgspec.json.encode(statement), indent=1)
-    envelope = Envelope(payload, PAYLOAD_TYPE, {})
-    signature = envelope.sign(keys.signer())
+    """List and sign every file of the directory. Returns the id of the key."""
+    about = statement(dict(sorted(digests(directory).items())), PREDICATE, dict(predicate))
+    payload = msgspec.json.format(msgspec.json.encode(about), indent=1)
+    signed = sign_payload(payload, keys)
     replace_file(directory / MANIFEST, payload)
-    replace_file(directory / ENVELOPE, msgspec.json.encode(envelope.to_dict()))
-    return str(signature.keyid)
+    replace_file(directory / ENVELOPE, signed.envelope)
+    return signed.key_id
 
 
 def digests(directory: Path) -> dict[str, str]:
-    """SHA-256 of every file but the manifest's own, by path."""
+    """SHA-256 of every file by its path, except the manifest and its envelope."""
     found = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
         if path.is_symlink():
-            # What it leads to could change without the bundle; its target is what is vouched for.
+            # The target of a link can change without the bundle: the digest is that of the link itself.
             found[name] = hashlib.sha256(b"link:" + os.fsencode(path.readlink())).hexdigest()
         elif path.is_file() and name not in (MANIFEST, ENVELOPE):
             with path.open("rb") as file:
@@ -53,7 +55,10 @@ def digests(directory: Path) -> dict[str, str]:
 
 
 class Seal(msgspec.Struct, frozen=True, kw_only=True):
-    """What checking a bundle's files gives: `problems` name each file; `signer` is the key's id when it is trusted."""
+    """The result of checking a bundle's files.
+
+    `problems` names each file that is not as it was signed. `signer` is the id of the key when the key is trusted.
+    """
 
     problems: tuple[str, ...]
     signer: str = ""
@@ -76,9 +81,9 @@ def check_seal(directory: Path, keys: KeyRing) -> Seal:
     problems: list[str] = []
     signer = _signer(envelope, payload, keys, problems)
     try:
-        statement = msgspec.json.decode(payload)
-        listed = {each["name"]: each["digest"]["sha256"] for each in statement["subject"]}
-        predicate = dict(statement["predicate"])
+        found_statement = msgspec.json.decode(payload)
+        listed = {each["name"]: each["digest"]["sha256"] for each in found_statement["subject"]}
+        predicate = dict(found_statement["predicate"])
     except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
         return Seal(problems=(*problems, f"{MANIFEST}: it is no list of files: {error!r}"))
     found = digests(directory)
@@ -89,20 +94,17 @@ def check_seal(directory: Path, keys: KeyRing) -> Seal:
 
 
 def _signer(envelope: bytes, payload: bytes, keys: KeyRing, problems: list[str]) -> str:
-    from securesystemslib.dsse import Envelope
-    from securesystemslib.exceptions import Error
-
+    """The id of the trusted key that signed the payload; empty, and a problem more, otherwise."""
     try:
-        opened = Envelope.from_dict(msgspec.json.decode(envelope))
+        opened = open_envelope(envelope)
         if opened.payload != payload or opened.payload_type != PAYLOAD_TYPE:
             problems.append(f"{MANIFEST}: altered after the signature")
             return ""
-        key_id = str(next(iter(opened.signatures), ""))
-        opened.verify([keys.public(key_id)], 1)
+        opened.verify(keys)
     except PlimsollError as error:
         problems.append(f"{ENVELOPE}: {error.message}{f' ({error.hint})' if error.hint else ''}")
         return ""
-    except (Error, msgspec.DecodeError, KeyError, ValueError, TypeError, AttributeError):
+    except (NotAnEnvelope, WrongSignature):
         problems.append(f"{ENVELOPE}: the signature is not by the key that it names")
         return ""
-    return key_id
+    return opened.key_id

@@ -10,9 +10,10 @@ import msgspec
 import yaml
 
 from plimsoll.decoding import decodable
+from plimsoll.kubernetes import nodes
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.cluster import DRA, GATEWAY, KINDS, KUEUE, Cluster, Node, RegistryPlace
-from plimsoll.kubernetes.objects import has_condition
+from plimsoll.kubernetes.objects import has_condition, is_accepted
 from plimsoll.kubernetes.quantities import number
 
 PUBLIC = "kube-public"
@@ -32,7 +33,7 @@ def look(api: Api, namespace: str, registry: str | None = None, base: str | None
     with ThreadPoolExecutor(8) as pool:
         kinds = pool.map(lambda kind: _serves(api, kind), KINDS)
         served = frozenset(kind for kind, there in zip(KINDS, kinds, strict=True) if there)
-        nodes = pool.submit(_nodes, api)
+        machines = pool.submit(_nodes, api)
         queues = pool.submit(_names, api, served, KUEUE, "LocalQueue", namespace)
         admitting = pool.submit(_admitting, api, served)
         gateways = pool.submit(_gateways, api, served)
@@ -45,7 +46,7 @@ def look(api: Api, namespace: str, registry: str | None = None, base: str | None
         namespace=namespace,
         version=version,
         served=served,
-        nodes=nodes.result(),
+        nodes=machines.result(),
         queues=tuple(queues.result()),
         admitting=admitting.result(),
         gateways=gateways.result(),
@@ -82,21 +83,19 @@ def _readable(read: Callable[[], list[dict[str, Any]]]) -> list[dict[str, Any]]:
 def _nodes(api: Api) -> tuple[Node, ...]:
     found = []
     for each in _readable(lambda: api.list("v1", "Node")):
-        if each["spec"].get("unschedulable") or not has_condition(each, "Ready"):
+        if not nodes.is_schedulable(each) or not nodes.is_ready(each):
             continue
-        allocatable = each["status"].get("allocatable", {})
-        extended = {name: int(number(count)) for name, count in allocatable.items() if _is_extended(name)}
-        taints = [taint["key"] for taint in each["spec"].get("taints", []) if taint["effect"] != "PreferNoSchedule"]
+        resources = nodes.allocatable(each)
         found.append(
             Node(
                 name=each["metadata"]["name"],
-                cpu=float(number(allocatable.get("cpu", "0"))),
-                memory=int(number(allocatable.get("memory", "0"))),
-                extended=extended,
+                cpu=float(number(resources.get("cpu", "0"))),
+                memory=int(number(resources.get("memory", "0"))),
+                extended={name: int(number(count)) for name, count in resources.items() if _is_extended(name)},
                 labels=each["metadata"].get("labels", {}),
-                taints=tuple(taints),
-                kubelet=each["status"].get("nodeInfo", {}).get("kubeletVersion", ""),
-                runtime=each["status"].get("nodeInfo", {}).get("containerRuntimeVersion", ""),
+                taints=tuple(taint.key for taint in nodes.taints(each) if taint.keeps_pods_off),
+                kubelet=nodes.kubelet_version(each),
+                runtime=nodes.container_runtime(each),
             )
         )
     return tuple(found)
@@ -130,7 +129,7 @@ def _gateways(api: Api, served: frozenset[str]) -> tuple[str, ...]:
     if f"{GATEWAY}/HTTPRoute" not in served:
         return ()
     found = _readable(lambda: api.list(GATEWAY, "GatewayClass"))
-    return tuple(sorted(each["metadata"]["name"] for each in found if has_condition(each, "Accepted")))
+    return tuple(sorted(each["metadata"]["name"] for each in found if is_accepted(each)))
 
 
 def _published(api: Api) -> tuple[RegistryPlace | None, dict[str, str]]:

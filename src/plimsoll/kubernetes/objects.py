@@ -1,4 +1,4 @@
-"""What is asked of Kubernetes' objects again and again."""
+"""Questions about Kubernetes objects that several rooms ask. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from typing import Any
 
 
 def has_condition(found: Mapping[str, Any], kind: str) -> bool:
-    """Whether an object's status has a condition of that type, and it is true."""
+    """Whether the object's status has a condition of that type with status True."""
     conditions = found.get("status", {}).get("conditions", [])
     return any(each["type"] == kind and each["status"] == "True" for each in conditions)
+
+
+def is_accepted(gateway_class: Mapping[str, Any]) -> bool:
+    """Whether a controller accepts the GatewayClass."""
+    return has_condition(gateway_class, "Accepted")

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from plimsoll.capabilities.checking import Judged
-from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.evidence.verdict import Outcome
 
 _SIGNS = {
@@ -60,17 +60,17 @@ def counted(judged: Sequence[Judged]) -> str:
     return " · ".join(parts)
 
 
-def inventory_lines(facts: Facts) -> list[str]:
+def inventory_lines(facts: ClusterFacts) -> list[str]:
     """What the cluster has, in a few lines."""
-    ready = len([node for node in facts.nodes if node["ready"]])
+    ready = len([node for node in facts.nodes if node.ready])
     lines = [f"Kubernetes {facts.version}, {ready} of {len(facts.nodes)} nodes ready"]
     for each in facts.accelerators:
         kind = each.hardware.name if each.hardware else "unknown hardware"
         lines.append(f"accelerators  {each.count} on {each.node} by {each.resource or each.driver} ({kind})")
     for word, found in (
-        ("gateways", [each["name"] for each in facts.gateway_classes]),
-        ("sandboxes", [each["name"] for each in facts.runtime_classes]),
-        ("node pools", [each["name"] for each in facts.node_pools]),
+        ("gateways", [each.name for each in facts.gateway_classes]),
+        ("sandboxes", [each.name for each in facts.runtime_classes]),
+        ("node pools", [each.name for each in facts.node_pools]),
         ("not readable", facts.unreadable),
     ):
         if found:

@@ -1,68 +1,126 @@
-"""Signatures over models: an in-toto statement in a DSSE envelope.
+"""DSSE envelopes round in-toto statements, and the statement about a model.
 
-Sources: DSSE protocol v1, in-toto Attestation Framework v1 (Statement). The statement names the model version and the
-digest of its manifest, so that neither the content nor the name can be exchanged.
+Sources: DSSE protocol v1, in-toto Attestation Framework v1 (Statement). Bundles sign a statement about their files
+(see `evidence.bundle`); the registry signs one about a model version. It names the version and the digest of its
+manifest, so that neither the content nor the name can be exchanged.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Struct
 
 from plimsoll.errors import ModelRefused
 from plimsoll.signing.keys import KeyRing, TrustedKeys
+
+if TYPE_CHECKING:
+    from securesystemslib.dsse import Envelope
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 ENVELOPE_TYPE = "application/vnd.dsse.envelope.v1+json"
 STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://plimsoll.dev/model/v1"
+"""The predicate type of a statement about a model."""
 
 
-def sign(reference: str, digest: str, lineage: Any, keys: KeyRing) -> bytes:
-    """The envelope, as JSON, that vouches for a manifest digest under a reference such as `triage@2`."""
+class NotAnEnvelope(Exception):
+    """The bytes are no DSSE envelope; the cause is the error of the decoder."""
+
+
+class WrongSignature(Exception):
+    """The signature is not by the key that it names: the envelope or the payload was altered."""
+
+
+class Signed(Struct, frozen=True, kw_only=True):
+    """An envelope as JSON, and the id of the key that signed it."""
+
+    envelope: bytes
+    key_id: str
+
+
+def statement(subjects: Mapping[str, str], predicate_type: str, predicate: Any) -> dict[str, Any]:
+    """An in-toto statement about subjects, given by name with their SHA-256 in hexadecimal digits."""
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in subjects.items()],
+        "predicateType": predicate_type,
+        "predicate": predicate,
+    }
+
+
+def sign_payload(payload: bytes, keys: KeyRing) -> Signed:
+    """Sign a statement's bytes. Raises TargetError when the signing key can neither be read nor made."""
     from securesystemslib.dsse import Envelope
 
-    statement = {
-        "_type": STATEMENT,
-        "subject": [{"name": reference, "digest": {"sha256": digest.removeprefix("sha256:")}}],
-        "predicateType": PREDICATE,
-        "predicate": lineage,
-    }
-    envelope = Envelope(msgspec.json.encode(statement), PAYLOAD_TYPE, {})
-    envelope.sign(keys.signer())
-    return msgspec.json.encode(envelope.to_dict())
+    envelope = Envelope(payload, PAYLOAD_TYPE, {})
+    signature = envelope.sign(keys.signer())
+    return Signed(envelope=msgspec.json.encode(envelope.to_dict()), key_id=str(signature.keyid))
 
 
-def verify(envelope: bytes, reference: str, digest: str, keys: TrustedKeys) -> str:
-    """The id of the trusted key that signed exactly this. Raises ModelRefused with the reason otherwise."""
+class OpenedEnvelope:
+    """An envelope that was read and not verified yet. `key_id` names its first signature's key; empty without one."""
+
+    def __init__(self, envelope: Envelope) -> None:
+        self._envelope = envelope
+        self.payload: bytes = envelope.payload
+        self.payload_type: str = envelope.payload_type
+        self.key_id = str(next(iter(envelope.signatures), ""))
+
+    def verify(self, keys: TrustedKeys) -> None:
+        """Check the signature. Raises ModelRefused when the key is not trusted, WrongSignature when it does not fit."""
+        from securesystemslib.exceptions import Error
+
+        key = keys.public(self.key_id)
+        try:
+            self._envelope.verify([key], 1)
+        except (Error, KeyError, ValueError, TypeError, AttributeError) as error:
+            raise WrongSignature from error
+
+
+def open_envelope(content: bytes) -> OpenedEnvelope:
+    """Read an envelope. Raises NotAnEnvelope."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error
 
     try:
-        opened = Envelope.from_dict(msgspec.json.decode(envelope))
+        return OpenedEnvelope(Envelope.from_dict(msgspec.json.decode(content)))
     except (msgspec.DecodeError, Error, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ModelRefused(f"the signature of {reference} cannot be read: {error!r}") from error
-    if not opened.signatures:
-        raise ModelRefused(f"{reference} is not signed")
-    key_id = str(next(iter(opened.signatures)))
+        raise NotAnEnvelope from error
+
+
+def sign(reference: str, digest: str, lineage: Any, keys: KeyRing) -> bytes:
+    """The envelope, as JSON, that vouches for a manifest digest under a reference such as `triage@2`."""
+    about = statement({reference: digest.removeprefix("sha256:")}, PREDICATE, lineage)
+    return sign_payload(msgspec.json.encode(about), keys).envelope
+
+
+def verify(envelope: bytes, reference: str, digest: str, keys: TrustedKeys) -> str:
+    """The id of the trusted key that signed exactly this. Raises ModelRefused with the reason otherwise."""
     try:
-        key = keys.public(key_id)
-        opened.verify([key], 1)
+        opened = open_envelope(envelope)
+    except NotAnEnvelope as error:
+        raise ModelRefused(f"the signature of {reference} cannot be read: {error.__cause__!r}") from error
+    if not opened.key_id:
+        raise ModelRefused(f"{reference} is not signed")
+    try:
+        opened.verify(keys)
     except ModelRefused as error:
         raise ModelRefused(f"{reference} is refused: {error.message}", where=error.where, hint=error.hint) from error
-    except (Error, ValueError, TypeError) as error:
+    except WrongSignature as error:
         message = f"the signature of {reference} is not by the key that it names: it was altered"
         raise ModelRefused(message) from error
     _check_statement(opened.payload, opened.payload_type, reference, digest)
-    return key_id
+    return opened.key_id
 
 
 def _check_statement(payload: bytes, payload_type: str, reference: str, digest: str) -> None:
     try:
-        statement = msgspec.json.decode(payload)
-        (subject,) = statement["subject"]
-        signed = (payload_type, statement["_type"], subject["name"], "sha256:" + subject["digest"]["sha256"])
+        found = msgspec.json.decode(payload)
+        (subject,) = found["subject"]
+        signed = (payload_type, found["_type"], subject["name"], "sha256:" + subject["digest"]["sha256"])
     except (msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
         raise ModelRefused(f"what was signed for {reference} is no statement about a model") from error
     if signed != (PAYLOAD_TYPE, STATEMENT, reference, digest):

@@ -81,10 +81,10 @@ def test_a_gateway_that_takes_no_pool_is_quoted() -> None:
 
 
 def test_a_cluster_without_pools_or_without_a_gateway_fails_before_anything_is_made() -> None:
-    from plimsoll.capabilities.facts import facts
+    from plimsoll.capabilities.facts import cluster_facts
 
     def cluster(served: list[str], *more: Any) -> Any:
-        return facts((observed("check", "inventory", "served", versions=served), *more))
+        return cluster_facts((observed("check", "inventory", "served", versions=served), *more))
 
     gateway = observed("check", "inventory", "gateway-class", name="lab", controller="x", accepted=True)
     pools = ["inference.networking.k8s.io/v1"]

@@ -197,7 +197,7 @@ def test_a_check_that_was_killed_is_gone_on_with_and_what_had_ended_stays(up: Up
     assert decided.read_bytes() == kept
     again = subprocess.run(resumed, env=own, capture_output=True, text=True, timeout=60, check=False)
     assert again.returncode == 2
-    assert "has come to its end" in again.stdout
+    assert "this check is complete" in again.stdout
     until(lambda: not left_behind(), limit=90, what="the end of what was made")
 
 

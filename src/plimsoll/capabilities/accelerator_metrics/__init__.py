@@ -1,11 +1,20 @@
 """Every accelerator's use and memory are measured, and the measurements follow the device. Source: KAR-0059.
 
-One device is held idle, put under load, and let go idle again while it is still held: its utilization has to rise and
-fall with the load, and that of no other. A page that never changes, changes for all, or says what is held for what is
-used, does not pass.
+The probe holds one device idle, loads it, and leaves it idle again while it still holds it. Its utilization has to rise
+and fall with the load, and no other device's may. A page that never changes, changes for all devices, or reports a held
+device as a used one does not pass.
 """
 
 from plimsoll.capabilities.accelerator_metrics.judge import judge
 from plimsoll.capabilities.accelerator_metrics.probe import observe, obstacle
+from plimsoll.capabilities.accelerator_metrics.records import MetricsRecord
+from plimsoll.capabilities.probe import ACCELERATORS, Probe
 
-__all__ = ["judge", "observe", "obstacle"]
+PROBE = Probe(
+    requirement="accelerator_metrics",
+    records=MetricsRecord,
+    obstacle=obstacle,
+    observe=observe,
+    judge=judge,
+    alone=ACCELERATORS,
+)

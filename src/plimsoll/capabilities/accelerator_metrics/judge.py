@@ -1,84 +1,86 @@
-"""What the scrapes show."""
+"""The verdict from scrapes of the exporters."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from plimsoll.capabilities.probe import events
-from plimsoll.evidence.observation import Observation
+from plimsoll.capabilities.accelerator_metrics.records import Expected, Loaded, Scraped
+from plimsoll.capabilities.records import MalformedRecord, Recorded
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
 _RISE, _STILL = 0.3, 0.2
 _LEAST_LOOKS = 4
 _EXPORTER = "see the exporter of the accelerators' driver"
 CASES = ("idle", "loaded", "after")
-Scrapes = dict[str, list[dict[str, Any]]]
+Scrapes = dict[str, list[Scraped]]
 
 
-def judge(record: Sequence[Observation]) -> Verdict:
-    """One series a device, in range, which follow the load of the device that has it. One such endpoint is enough."""
-    expected = events(record, "expected")
-    if not expected:
+def judge(record: Recorded) -> Verdict:
+    """One series per device, in range, that follows the device's load. One such endpoint is enough."""
+    expected = record.first(Expected)
+    if expected is None:
         return unknown("nothing was scraped")
-    wanted = expected[0]
     scrapes: dict[str, Scrapes] = {}
-    for each in events(record, "scraped"):
-        scrapes.setdefault(each["endpoint"], {}).setdefault(each["case"], []).append(each)
+    for each in record.all(Scraped):
+        scrapes.setdefault(each.endpoint, {}).setdefault(each.case, []).append(each)
     if not scrapes:
         return failed(
-            f"0 of {wanted['devices']} devices",
-            f"no pod on {wanted['node']} serves metrics of {wanted['hardware']}",
+            f"0 of {expected.devices} devices",
+            f"no pod on {expected.node} serves metrics of {expected.hardware}",
             "install its exporter",
         )
-    verdicts = [_of_endpoint(record, found, wanted) for found in scrapes.values()]
+    loaded = record.first(Loaded)
+    verdicts = [_of_endpoint(loaded, found, expected) for found in scrapes.values()]
     return next((each for each in verdicts if each.outcome is Outcome.PASS), verdicts[0])
 
 
-def _of_endpoint(record: Sequence[Observation], scrapes: Scrapes, wanted: dict[str, Any]) -> Verdict:
+def _of_endpoint(loaded: Loaded | None, scrapes: Scrapes, expected: Expected) -> Verdict:
     for scrape in (each for case in scrapes.values() for each in case):
-        if problem := _malformed(scrape, wanted):
+        if problem := _malformed(scrape, expected):
             return problem
-    if not wanted["loadable"]:
+    if not expected.loadable:
         return unknown(
-            f"{wanted['hardware']}: every device has its series, but no load could be put on one to see them follow it",
+            f"{expected.hardware}: every device has its series, but the probe knows no load for this hardware to see "
+            "the series follow it",
             "show by hand that utilization follows a load",
         )
-    loaded = events(record, "loaded")
-    if not loaded:
+    if loaded is None:
         return environment_error(
-            f"no pod with one of {wanted['resource']} started on {wanted['node']}", "free an accelerator there"
+            f"no pod with one of {expected.resource} started on {expected.node}", "free an accelerator there"
         )
-    if any(len(scrapes.get(case, [])) < _LEAST_LOOKS for case in CASES) or not loaded[0]["did"]:
+    if any(len(scrapes.get(case, [])) < _LEAST_LOOKS for case in CASES) or not loaded.did:
         return unknown("not every scrape was made, or the load did not run")
-    return _follows(
-        [[_utilization(each) for each in scrapes[case]] for case in CASES], set(loaded[0]["devices"]), wanted
-    )
+    idle, under_load, after = ([_utilization(each) for each in scrapes[case]] for case in CASES)
+    return _follows(idle, under_load, after, set(loaded.devices), expected.full)
 
 
-def _malformed(scrape: dict[str, Any], wanted: dict[str, Any]) -> Verdict | None:
+def _malformed(scrape: Scraped, expected: Expected) -> Verdict | None:
     for word, is_utilization in (("utilization", True), ("memory", False)):
-        series = [each for each in scrape["series"] if each["utilization"] == is_utilization]
-        devices = {each["device"] for each in series if each["device"]}
-        if len(devices) < wanted["devices"]:
-            figure = f"{word}: {len(devices)} of {wanted['devices']} devices"
-            return failed(figure, f"not every accelerator of {wanted['node']} has its own series of {word}", _EXPORTER)
-        highest = wanted["full"] if is_utilization else float("inf")
+        series = [each for each in scrape.series if each.utilization == is_utilization]
+        devices = {each.device for each in series if each.device}
+        if len(devices) < expected.devices:
+            figure = f"{word}: {len(devices)} of {expected.devices} devices"
+            return failed(figure, f"not every accelerator of {expected.node} has its own series of {word}", _EXPORTER)
+        highest = expected.full if is_utilization else float("inf")
         for each in series:
-            if each["value"] is None or not 0 <= each["value"] <= highest:
-                return failed(f"{each['name']} is {each['value']}", f"a value of {word} that cannot be", _EXPORTER)
+            if each.value is None or not 0 <= each.value <= highest:
+                return failed(f"{each.name} is {each.value}", f"the value of {word} is out of range", _EXPORTER)
     return None
 
 
-def _follows(measured: Sequence[list[dict[str, float]]], held: set[str], wanted: dict[str, Any]) -> Verdict:
-    """A device that has nothing to do is still, and what is measured on it then is far below what is under load."""
-    idle, loaded, after = measured
+def _follows(
+    idle: Sequence[dict[str, float]],
+    loaded: Sequence[dict[str, float]],
+    after: Sequence[dict[str, float]],
+    held: set[str],
+    full: float,
+) -> Verdict:
+    """An idle device is still, and its utilization then is far below that under load."""
     mine = held & set(loaded[0])
     if not mine:
-        return unknown(f"the loaded device {sorted(held)} is none of those that are measured")
-    full = wanted["full"]
+        return unknown(f"no series is of the loaded device {sorted(held)}")
     one = min(mine)
-    # A machine that is busy otherwise may starve the load for a moment: the best of the looks counts.
+    # Other work on the machine may starve the load for a moment: the best of the looks counts.
     best = max(loaded, key=lambda scrape: scrape.get(one, 0))
     before = {device: max(scrape.get(device, 0) for scrape in idle) for device in best}
     later = {device: max(scrape.get(device, 0) for scrape in after) for device in best}
@@ -88,7 +90,7 @@ def _follows(measured: Sequence[list[dict[str, float]]], held: set[str], wanted:
     others = max((each for device, each in rises.items() if device not in held), default=0.0)
     figure = f"{len(best)} devices; {rise:+.0%} on the loaded one, {others:+.0%} at most on another, {-fall:+.0%} after"
     if (restless := max(_range(scrapes, device) / full for scrapes in (idle, after) for device in mine)) > _STILL:
-        moved = f"{restless:.0%} up and down on a device that had nothing to do"
+        moved = f"{restless:.0%} up and down on an idle device"
         return failed(moved, "the metrics change by themselves: they may not be measured at all", _EXPORTER)
     if rise < _RISE:
         return failed(figure, "the metrics do not follow the load: they may not be measured at all", _EXPORTER)
@@ -99,10 +101,16 @@ def _follows(measured: Sequence[list[dict[str, float]]], held: set[str], wanted:
     return passed(figure)
 
 
-def _range(scrapes: Sequence[dict[str, float]], device: str) -> float:
+def _range(scrapes: Iterable[dict[str, float]], device: str) -> float:
     values = [scrape.get(device, 0) for scrape in scrapes]
     return max(values) - min(values)
 
 
-def _utilization(scrape: dict[str, Any]) -> dict[str, float]:
-    return {each["device"]: each["value"] for each in scrape["series"] if each["utilization"]}
+def _utilization(scrape: Scraped) -> dict[str, float]:
+    found = {}
+    for each in scrape.series:
+        if each.utilization:
+            if each.value is None:
+                raise MalformedRecord(f"{each.name} has no value")
+            found[each.device] = each.value
+    return found

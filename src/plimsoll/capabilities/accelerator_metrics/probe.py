@@ -1,11 +1,12 @@
-"""What exporters on a node with accelerators say, idle and under load."""
+"""Scrapes the exporters on a node with accelerators, idle and under load."""
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Accelerators, Facts
+from plimsoll.capabilities.accelerator_metrics.records import EndpointsFound, Expected, Loaded, Scraped, Series
+from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.monitoring import CONTROL_PORT, printed, samples
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.monitoring import CONTROL_PORT, parse_samples, run_script
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, unknown
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.objects import has_condition
@@ -16,7 +17,7 @@ _MOST_ENDPOINTS = 3
 _ROUNDS = 20
 _LOOKS = 6
 _HIGH, _LOW = 0.5, 0.1
-# Ports that exporters of known hardware listen on when they declare none.
+# Ports of exporters of known hardware that declare none.
 _USUAL_PORTS = (9400, 9401, 5000, 2112, 41611)
 _DRIVER_RIGHTS: Manifest = {
     "runAsUser": 0,
@@ -26,27 +27,26 @@ _DRIVER_RIGHTS: Manifest = {
 }
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """Names of metrics are known for known hardware only."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The probe knows the names of metrics for known hardware only."""
     if _place(facts):
         return None
-    return unknown("no node has accelerators of a known device plugin", "report the hardware that it has")
+    return unknown("no node has accelerators of a known device plugin", "report the hardware of the nodes")
 
 
-def _place(facts: Facts) -> Accelerators | None:
+def _place(facts: ClusterFacts) -> Accelerators | None:
     fit = [each for each in facts.by_plugin() if each.hardware and each.hardware.utilization]
     return next(iter(fit), None)
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """Find the exporters; scrape them while a device is held, used, and held again."""
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Find the exporters, and scrape them while a device is held, used, and held again."""
     place = _place(facts)
     if place is None or place.hardware is None:
         return
     hardware = place.hardware
-    stage.open("baseline")
-    stage.note(
-        "expected",
+    ns.create("baseline")
+    expected = Expected(
         node=place.node,
         resource=place.resource,
         hardware=hardware.name,
@@ -54,37 +54,38 @@ def observe(stage: Stage, facts: Facts) -> None:
         full=hardware.full,
         loadable=bool(hardware.load),
     )
-    endpoints = _endpoints(stage, place.node)
-    stage.note("endpoints", found=endpoints)
-    live = _live(stage, endpoints, hardware)
+    ns.note(expected)
+    endpoints = _endpoints(ns, place.node)
+    ns.note(EndpointsFound(found=tuple(endpoints)))
+    live = _live(ns, endpoints, hardware)
     if not live:
         return
     if not hardware.load:
-        _note(stage, printed(stage, "scrapes", _page("idle", live, hardware)), live, hardware)
+        _note_scrapes(ns, run_script(ns, "scrapes", _page("idle", live, hardware)), live, hardware)
         return
-    _holder(stage, place, hardware)
-    if stage.wait("a device to be held", lambda: _devices(stage), _LOAD_LIMIT):
-        _experiment(stage, live, hardware)
-    stage.api.delete("v1", "Pod", "load", stage.namespace, grace=1)
+    _make_load(ns, place, hardware)
+    if ns.wait("a device to be held", lambda: _devices(ns), _LOAD_LIMIT):
+        _experiment(ns, live, hardware)
+    ns.api.delete("v1", "Pod", "load", ns.name, grace=1)
 
 
-def _live(stage: Stage, endpoints: list[str], hardware: Hardware) -> list[str]:
-    """Those that have any of the metrics, three at most."""
+def _live(ns: ProbeNamespace, endpoints: list[str], hardware: Hardware) -> list[str]:
+    """Endpoints that serve any of the metrics, three at most."""
     script = "\n".join(_page(f"look-{number}", [each], hardware) for number, each in enumerate(endpoints))
-    pages = _pages(printed(stage, "look", script)) if endpoints else []
-    serving = {case for case, _, page in pages if samples(page, metrics_of(hardware))}
+    pages = _pages(run_script(ns, "look", script)) if endpoints else []
+    serving = {case for case, _, page in pages if parse_samples(page, metric_names(hardware))}
     found = [each for number, each in enumerate(endpoints) if f"look-{number}" in serving]
     return found[:_MOST_ENDPOINTS]
 
 
-def metrics_of(hardware: Hardware) -> tuple[str, ...]:
-    """Names of all metrics that are looked at."""
+def metric_names(hardware: Hardware) -> tuple[str, ...]:
+    """Names of all metrics of the hardware that the probe reads."""
     return (*hardware.utilization, *hardware.memory)
 
 
 def _page(case: str, endpoints: list[str], hardware: Hardware) -> str:
-    """A script that prints the lines in question of each endpoint: other people's metrics are not ours to record."""
-    pattern = "|".join(metrics_of(hardware))
+    """A script that prints these metrics of each endpoint, and no others: they may be private to somebody."""
+    pattern = "|".join(metric_names(hardware))
     return "\n".join(
         f"echo '== {case} {number}'; curl -s -m 5 '{each}' | grep -E '^({pattern})'"
         for number, each in enumerate(endpoints)
@@ -92,7 +93,7 @@ def _page(case: str, endpoints: list[str], hardware: Hardware) -> str:
 
 
 def _pages(text: str) -> list[tuple[str, int, str]]:
-    """Case, number of the endpoint and content of each page, as they were printed."""
+    """Case, number of the endpoint and content of each printed page."""
     found = []
     for part in text.split("== ")[1:]:
         head, _, body = part.partition("\n")
@@ -101,15 +102,15 @@ def _pages(text: str) -> list[tuple[str, int, str]]:
     return found
 
 
-def _experiment(stage: Stage, live: list[str], hardware: Hardware) -> None:
-    """One client does all of it, so that nothing lies between an order and the scrape after it but a second.
+def _experiment(ns: ProbeNamespace, live: list[str], hardware: Hardware) -> None:
+    """Scrape and control the load in one client, so that a scrape is a second after the command before it.
 
-    Each state is looked at several times: what changes by itself follows nothing.
+    Each state is scraped several times, to see whether the values change by themselves.
     """
-    address = stage.get("v1", "Pod", "load")["status"]["podIP"]
+    address = ns.get("v1", "Pod", "load")["status"]["podIP"]
     order = f"curl -s -m 10 -G --data-urlencode 'cmd={{}}' http://{address}:{CONTROL_PORT}/shell"
     names = "|".join(hardware.utilization)
-    # The highest utilization of the last page that was kept, as a share of full.
+    # Succeeds when the highest utilization of the last page is above this share of full.
     above = f"grep -hE '^({names})' /tmp/page | awk '{{{{if($NF>m)m=$NF}}}} END{{{{exit !(m>{{}}*{hardware.full})}}}}'"
 
     def until(case: str, condition: str) -> str:
@@ -131,16 +132,16 @@ def _experiment(stage: Stage, live: list[str], hardware: Hardware) -> None:
             looks("after"),
         )
     )
-    text = printed(stage, "scrapes", script, limit=_EXPERIMENT_LIMIT)
+    text = run_script(ns, "scrapes", script, limit=_EXPERIMENT_LIMIT)
     did = any(case == "stopped" and "did" in page for case, _, page in _pages(text))
-    stage.note("loaded", devices=_devices(stage), did=did)
-    _note(stage, text, live, hardware)
+    ns.note(Loaded(devices=tuple(_devices(ns)), did=did))
+    _note_scrapes(ns, text, live, hardware)
 
 
-def _endpoints(stage: Stage, node: str) -> list[str]:
-    """Addresses at which pods of the node may serve metrics."""
+def _endpoints(ns: ProbeNamespace, node: str) -> list[str]:
+    """URLs at which pods of the node may serve metrics."""
     found = []
-    for pod in stage.api.list("v1", "Pod"):
+    for pod in ns.api.list("v1", "Pod"):
         address = pod["status"].get("podIP")
         if pod["spec"].get("nodeName") != node or not address or pod["status"].get("phase") != "Running":
             continue
@@ -155,24 +156,24 @@ def _endpoints(stage: Stage, node: str) -> list[str]:
     return found
 
 
-def _note(stage: Stage, text: str, live: list[str], hardware: Hardware) -> None:
+def _note_scrapes(ns: ProbeNamespace, text: str, live: list[str], hardware: Hardware) -> None:
     for case, number, page in _pages(text):
         if case in ("started", "stopped"):
             continue
-        series = [
-            {
-                "name": each["name"],
-                "device": next((each["labels"][key] for key in hardware.identity if key in each["labels"]), ""),
-                "value": each["value"],
-                "utilization": each["name"] in hardware.utilization,
-            }
-            for each in samples(page, metrics_of(hardware))
-        ]
-        stage.note("scraped", case=case, endpoint=live[number], series=series)
+        series = tuple(
+            Series(
+                name=each.name,
+                device=next((each.labels[key] for key in hardware.identity if key in each.labels), ""),
+                value=each.value,
+                utilization=each.name in hardware.utilization,
+            )
+            for each in parse_samples(page, metric_names(hardware))
+        )
+        ns.note(Scraped(case=case, endpoint=live[number], series=series))
 
 
-def _holder(stage: Stage, place: Accelerators, hardware: Hardware) -> None:
-    """Holds one device, prints who it is as the runtime told it, and uses it while there is a file /tmp/go."""
+def _make_load(ns: ProbeNamespace, place: Accelerators, hardware: Hardware) -> None:
+    """Create a pod that holds one device, prints its id, and loads it while there is a file /tmp/go."""
     script = (
         f"echo ${hardware.variables[0]} | tr , '\\n'; "
         f"/agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1 & "
@@ -185,12 +186,12 @@ def _holder(stage: Stage, place: Accelerators, hardware: Hardware) -> None:
         "readinessProbe": probe,
     }
     selector = {"kubernetes.io/hostname": place.node}
-    stage.pod("load", script, container=container, nodeSelector=selector, tolerations=[{"operator": "Exists"}])
+    ns.pod("load", script, container=container, nodeSelector=selector, tolerations=[{"operator": "Exists"}])
 
 
-def _devices(stage: Stage) -> list[str]:
-    """What the holder was told that it holds; empty while it does not take orders."""
-    if not has_condition(stage.get("v1", "Pod", "load"), "Ready"):
+def _devices(ns: ProbeNamespace) -> list[str]:
+    """The ids of the holder's devices; empty while it is not ready for commands."""
+    if not has_condition(ns.get("v1", "Pod", "load"), "Ready"):
         return []
-    lines = stage.log("load").splitlines()
+    lines = ns.log("load").splitlines()
     return [line for line in lines[: next((n for n, line in enumerate(lines) if " " in line), len(lines))] if line]

@@ -1,11 +1,11 @@
-"""Requests to a pool through a gateway, while what its servers say of themselves changes."""
+"""Sends requests to a pool through a gateway, while its servers change what they report."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Any
 
 from plimsoll.capabilities.advanced_inference_ingress.judge import ALONE, PAST
+from plimsoll.capabilities.advanced_inference_ingress.records import Measured, RouteRefused, Servers, ServersTold
 from plimsoll.capabilities.advanced_inference_ingress.scene import (
     GROUP,
     PICKER,
@@ -13,14 +13,15 @@ from plimsoll.capabilities.advanced_inference_ingress.scene import (
     POOL_API,
     SAY,
     SERVING_PORT,
-    picker,
-    pool,
-    server,
+    create_picker,
+    create_pool,
+    create_server,
 )
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.gateways import API, gateway_of, opened
-from plimsoll.capabilities.monitoring import printed
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.gateway_records import GatewayReady
+from plimsoll.capabilities.gateways import API, create_gateway, gateway_name
+from plimsoll.capabilities.monitoring import run_script
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.objects import has_condition
@@ -34,81 +35,79 @@ _TRAFFIC_LIMIT = 180.0
 _PAST = "x-plimsoll-past-the-pool"
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """Fails where the pools' API is not served, or no gateway could route to one."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """Fails when the cluster does not serve InferencePools, or has no gateway class."""
     if POOL_API not in facts.served:
         return failed(
             "",
             f"{POOL_API} is not served",
             "install the Gateway API Inference Extension and a gateway that implements it",
         )
-    if any(each["accepted"] for each in facts.gateway_classes):
+    if any(each.accepted for each in facts.gateway_classes):
         return None
     if "gateway-class" in facts.unreadable:
-        return unknown("gateway classes may not be listed", "grant list on gatewayclasses")
-    return failed(
-        "", "no GatewayClass is accepted by its controller", "install a gateway that implements the extension"
-    )
+        return unknown("the caller may not list gateway classes", "grant list on gatewayclasses")
+    return failed("", "no controller accepts a GatewayClass", "install a gateway that implements the extension")
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """Tries the classes in order of name until one takes the pool as a backend."""
-    stage.open()
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Test the gateway classes in order of name until one accepts the pool as a backend."""
+    ns.create()
     one, two = (f"server-{secrets.token_hex(4)}" for _ in range(2))
     for name in (one, two):
-        server(stage, name)
-    pool(stage)
-    picker(stage)
-    ready = stage.wait("the servers and the picker", lambda: _ready(stage, one, two, PICKER), _START_LIMIT)
-    stage.note("servers", names=[one, two], ready=bool(ready))
+        create_server(ns, name)
+    create_pool(ns)
+    create_picker(ns)
+    ready = ns.wait("the servers and the picker", lambda: _ready(ns, one, two, PICKER), _START_LIMIT)
+    ns.note(Servers(names=(one, two), ready=bool(ready)))
     for each in facts.gateway_classes if ready else ():
-        address = opened(stage, each["name"]) if each["accepted"] else None
-        if address and _taken(stage, gateway_of(each["name"])):
-            stage.note("gateway", name=each["name"], controller=each["controller"], address=address)
-            _Traffic(stage, address, one, two).run()
+        address = create_gateway(ns, each.name) if each.accepted else None
+        if address and _accepts_pool(ns, gateway_name(each.name)):
+            ns.note(GatewayReady(name=each.name, controller=each.controller, address=address))
+            _Traffic(ns, address, one, two).run()
             return
 
 
-def _ready(stage: Stage, *pods: str) -> bool:
-    return all(has_condition(stage.get("v1", "Pod", name), "Ready") for name in pods)
+def _ready(ns: ProbeNamespace, *pods: str) -> bool:
+    return all(has_condition(ns.get("v1", "Pod", name), "Ready") for name in pods)
 
 
-def _taken(stage: Stage, gateway: str) -> bool:
-    """Whether the gateway takes a route with the pool as its backend; what it says otherwise is recorded."""
+def _accepts_pool(ns: ProbeNamespace, gateway: str) -> bool:
+    """Whether the gateway accepts a route with the pool as its backend; a refusal is recorded."""
     past = {
         "matches": [{"headers": [{"name": _PAST, "value": "yes"}]}],
         "backendRefs": [{"name": POOL, "port": SERVING_PORT}],
     }
     to_pool = {"backendRefs": [{"group": GROUP, "kind": "InferencePool", "name": POOL}]}
     spec = {"parentRefs": [{"name": gateway}], "rules": [past, to_pool]}
-    stage.apply({"apiVersion": API, "kind": "HTTPRoute", "metadata": {"name": gateway}, "spec": spec})
+    ns.apply({"apiVersion": API, "kind": "HTTPRoute", "metadata": {"name": gateway}, "spec": spec})
 
     def conditions() -> dict[str, Manifest]:
-        parents = stage.get(API, "HTTPRoute", gateway).get("status", {}).get("parents", [])
+        parents = ns.get(API, "HTTPRoute", gateway).get("status", {}).get("parents", [])
         found = {each["type"]: each for parent in parents for each in parent.get("conditions", [])}
         return found if {"Accepted", "ResolvedRefs"} <= set(found) else {}
 
-    found = stage.wait("the route to be judged by its gateway", conditions, _ROUTE_LIMIT) or {}
+    found = ns.wait("the gateway's conditions of the route", conditions, _ROUTE_LIMIT) or {}
     against = [
         each for each in found.values() if each["type"] in ("Accepted", "ResolvedRefs") and each["status"] != "True"
     ]
     if against or not found:
         said = "; ".join(f"{each['reason']}: {each.get('message', '')}" for each in against) or "nothing"
-        stage.note("refused", gateway=gateway, said=said[:300])
+        ns.note(RouteRefused(gateway=gateway, said=said[:300]))
     return bool(found) and not against
 
 
 class _Traffic:
-    """The requests of the cases, one after another."""
+    """Sends the requests of all cases, one case after another."""
 
-    def __init__(self, stage: Stage, address: str, one: str, two: str) -> None:
-        self._stage = stage
+    def __init__(self, ns: ProbeNamespace, address: str, one: str, two: str) -> None:
+        self._ns = ns
         self._address = address
         self._servers = (one, two)
         self._first, self._second, self._nobodys = (f"model-{secrets.token_hex(4)}" for _ in range(3))
 
     def run(self) -> None:
-        """Each case is measured once its first answer has come, or has had its time."""
+        """Measure each case after its first right answer, or after the limit of the wait for it."""
         one, two = self._servers
         self._tell((self._first, 0), (self._second, 0))
         self._measure("first", self._first, one)
@@ -121,49 +120,47 @@ class _Traffic:
         self._tell(*(("", count) for count in waiting))
         self._measure("queued", self._nobodys, self._servers[shorter])
         self._note(PAST, self._first, "", f"-H '{_PAST}: yes'")
-        self._stage.api.delete("v1", "Pod", PICKER, self._stage.namespace, grace=1)
-        self._stage.wait("the picker to be gone", lambda: not self._stage.phase(PICKER), _TURN_LIMIT)
-        self._stage.wait("refusals", lambda: not set(self._servers) & set(self._ask(self._first, 3)), _TURN_LIMIT)
-        # Each waits for the gateway to give the picker up.
+        self._ns.api.delete("v1", "Pod", PICKER, self._ns.name, grace=1)
+        self._ns.wait("the end of the picker", lambda: not self._ns.phase(PICKER), _TURN_LIMIT)
+        self._ns.wait("refusals", lambda: not set(self._servers) & set(self._ask(self._first, 3)), _TURN_LIMIT)
+        # Each request waits for the gateway to give up the picker.
         self._note(ALONE, self._first, "", count=_REFUSED)
 
     def _tell(self, *words: tuple[str, int]) -> None:
-        """Each server is told which model it holds and how many requests wait."""
+        """Tell each server which model and which queue length it reports."""
         asks = []
         for name, (model, waiting) in zip(self._servers, words, strict=True):
-            address = self._stage.get("v1", "Pod", name)["status"]["podIP"]
+            address = self._ns.get("v1", "Pod", name)["status"]["podIP"]
             command = f'sh {SAY} "{model}" {waiting}'
             asks.append(f"curl -s -m 10 -G --data-urlencode 'cmd={command}' http://{address}:{SERVING_PORT}/shell")
-        printed(self._stage, f"order-{secrets.token_hex(3)}", "\n".join(asks))
-        self._stage.note("told", said=dict(zip(self._servers, words, strict=True)))
+        run_script(self._ns, f"order-{secrets.token_hex(3)}", "\n".join(asks))
+        self._ns.note(ServersTold(said=dict(zip(self._servers, words, strict=True))))
 
-    def _measure(self, case: str, model: str, server_: str) -> None:
-        self._stage.wait(f"a first answer for {case}", lambda: set(self._ask(model, 3)) == {server_}, _TURN_LIMIT)
-        self._note(case, model, server_)
+    def _measure(self, case: str, model: str, server: str) -> None:
+        self._ns.wait(f"a first answer for {case}", lambda: set(self._ask(model, 3)) == {server}, _TURN_LIMIT)
+        self._note(case, model, server)
 
-    def _note(self, case: str, model: str, server_: str, options: str = "", count: int = REQUESTS) -> None:
+    def _note(self, case: str, model: str, server: str, options: str = "", count: int = REQUESTS) -> None:
         before = {name: self._arrived(name) for name in self._servers}
         answers = self._ask(model, count, options)
         arrived = {name: self._arrived(name) - before[name] for name in self._servers}
-        self._stage.note(
-            "measured", case=case, model=model, server=server_, asked=count, answers=answers, arrived=arrived
-        )
+        self._ns.note(Measured(case=case, model=model, server=server, asked=count, answers=answers, arrived=arrived))
 
     def _arrived(self, name: str) -> int:
-        """How many requests a server itself says that it has had."""
-        return self._stage.log(name).count("GET /hostname")
+        """How many requests the server itself counts."""
+        return self._ns.log(name).count("GET /hostname")
 
     def _ask(self, model: str, count: int, options: str = "") -> dict[str, int]:
-        """How often each server answered completions for a model; an HTTP status in place of its name otherwise."""
-        # No two prompts are the same: a picker may keep what begins alike together.
+        """Answers by server, and by HTTP status for other answers."""
+        # Every prompt is new: a picker may send prompts with the same beginning to one server.
         body = f'{{\\"model\\": \\"{model}\\", \\"prompt\\": \\"$i {secrets.token_hex(4)}\\", \\"max_tokens\\": 1}}'
         ask = f"curl -s -m 10 -w ' %{{http_code}}\\n' -H 'Content-Type: application/json' {options}"
         script = f'for i in $(seq {count}); do {ask} -d "{body}" http://{self._address}/hostname; done'
-        text = printed(self._stage, f"client-{secrets.token_hex(4)}", script, _TRAFFIC_LIMIT)
+        text = run_script(self._ns, f"client-{secrets.token_hex(4)}", script, _TRAFFIC_LIMIT)
         counts: dict[str, int] = {}
         for line in text.splitlines():
             said, _, code = line.rpartition(" ")
-            answer: Any = said.strip() if code == "200" else code
+            answer = said.strip() if code == "200" else code
             if code.isdigit():
                 counts[answer] = counts.get(answer, 0) + 1
         return counts

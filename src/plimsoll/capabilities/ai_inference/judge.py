@@ -1,32 +1,32 @@
-"""What the traffic shows."""
+"""The verdict from traffic through a gateway."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import comb
-from typing import Any
 
-from plimsoll.capabilities.probe import events
-from plimsoll.evidence.observation import Observation
+from plimsoll.capabilities.ai_inference.records import Backends, Measured, Streamed
+from plimsoll.capabilities.gateway_records import GatewayReady
+from plimsoll.capabilities.records import Recorded
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
 
 # A gateway that keeps the weights misses this bound once in a million runs.
 SIGNIFICANCE = 1e-6
 CASES = ("weights-1", "weights-2", "header", "nowhere")
-# Share of the time over which pieces were sent within which they arrive when something holds them back.
+# Pieces that arrive within this share of the time over which they were sent were held back.
 _SPREAD = 0.5
 
 
-def judge(record: Sequence[Observation]) -> Verdict:
-    """Every measurement must fit; the weights by an exact binomial test."""
-    backends = events(record, "backends")
-    if not backends or not backends[0]["ready"]:
+def judge(record: Recorded) -> Verdict:
+    """Every measurement has to fit; the weights by an exact binomial test."""
+    backends = record.first(Backends)
+    if backends is None or not backends.ready:
         return environment_error("the two backends did not start", "see the pods' events in the record")
-    if not events(record, "gateway"):
-        classes = ", ".join(backends[0]["classes"])
-        return failed("", f"no gateway of class {classes} came up with an address", "look at the Gateway's conditions")
-    measured = {each["case"]: each for each in events(record, "measured")}
-    names = set(backends[0]["names"])
+    if not record.all(GatewayReady):
+        classes = ", ".join(backends.classes)
+        return failed("", f"no gateway of class {classes} has an address", "see the conditions of the Gateway")
+    measured = {each.case: each for each in record.all(Measured)}
+    names = set(backends.names)
     # Where no request gets through, nothing further is measured.
     for case in ("weights-1", "weights-2"):
         if case in measured and (problem := _weighted(measured[case], names)):
@@ -34,58 +34,58 @@ def judge(record: Sequence[Observation]) -> Verdict:
     if set(measured) != set(CASES):
         return unknown("not every measurement was made")
     header = measured["header"]
-    if header["answers"] != {header["backend"]: sum(header["answers"].values())} or not header["answers"]:
+    if header.answers != {header.backend: sum(header.answers.values())} or not header.answers:
         return failed(
-            f"header: {header['answers']}", "a header does not lead to its backend", "see the route's conditions"
+            f"header: {header.answers}", "the header does not lead to its backend", "see the conditions of the route"
         )
     if problem := _arrived(header, names):
         return problem
-    nowhere = measured["nowhere"]["answers"]
+    nowhere = measured["nowhere"].answers
     if not nowhere or names & set(nowhere):
-        return failed(f"nowhere: {nowhere}", "a route without a backend was answered by one", "the control failed")
-    streams = {each["way"]: each["arrivals"] for each in events(record, "streamed")}
+        return failed(f"nowhere: {nowhere}", "a backend answers on a route that has no backend", "the control failed")
+    streams = {each.way: each.arrivals for each in record.all(Streamed)}
     if problem := _streamed(streams):
         return problem
     shares = [
-        f"{each['answers'].get(each['backend'], 0)}/{sum(each['answers'].values())} at {each['weight']} %"
+        f"{each.answers.get(each.backend, 0)}/{sum(each.answers.values())} at {each.weight} %"
         for each in (measured["weights-1"], measured["weights-2"])
     ]
-    count = sum(header["answers"].values())
+    count = sum(header.answers.values())
     return passed(f"{', '.join(shares)}; header {count} of {count}; {len(streams['gateway'])} pieces one by one")
 
 
-def _weighted(measured: dict[str, Any], names: set[str]) -> Verdict | None:
-    counts, total = measured["answers"], sum(measured["answers"].values())
+def _weighted(measured: Measured, names: set[str]) -> Verdict | None:
+    counts, total = measured.answers, sum(measured.answers.values())
     if not names & set(counts):
         return failed(
-            f"{measured['case']}: {counts or 'no answer'}", "no request reached a backend", "see the gateway's logs"
+            f"{measured.case}: {counts or 'no answer'}", "no request reached a backend", "see the gateway's logs"
         )
     if others := {answer: count for answer, count in counts.items() if answer not in names}:
-        return failed(f"{measured['case']}: {others}", "requests were answered by something else", "see its logs")
-    hits = counts.get(measured["backend"], 0)
-    if two_sided(hits, total, measured["weight"] / 100) < SIGNIFICANCE:
-        figure = f"weight {measured['weight']}: {hits} of {total}"
-        return failed(figure, "traffic does not follow the weights", "see whether the implementation supports weights")
+        return failed(f"{measured.case}: {others}", "something else answers the requests", "see the gateway's logs")
+    hits = counts.get(measured.backend, 0)
+    if two_sided(hits, total, measured.weight / 100) < SIGNIFICANCE:
+        figure = f"weight {measured.weight}: {hits} of {total}"
+        return failed(figure, "traffic does not follow the weights", "check that the implementation supports weights")
     return _arrived(measured, names)
 
 
-def _arrived(measured: dict[str, Any], names: set[str]) -> Verdict | None:
-    """What backends say that they were asked is what clients say that they were answered."""
-    answered = {name: measured["answers"].get(name, 0) for name in names}
-    arrived = {name: measured["arrived"].get(name, 0) for name in names}
+def _arrived(measured: Measured, names: set[str]) -> Verdict | None:
+    """The backends have to count every request that a client saw answered."""
+    answered = {name: measured.answers.get(name, 0) for name in names}
+    arrived = {name: measured.arrived.get(name, 0) for name in names}
     if any(arrived[name] < answered[name] for name in names):
         return failed(
-            f"{measured['case']}: {sum(answered.values())} answers, {sum(arrived.values())} requests at the backends",
-            "requests were answered in the backends' names by something else",
-            "see what stands behind the gateway's address",
+            f"{measured.case}: {sum(answered.values())} answers, {sum(arrived.values())} requests at the backends",
+            "something else answers requests in the names of the backends",
+            "see which servers are behind the gateway's address",
         )
     return None
 
 
-def _streamed(streams: dict[str, list[float]]) -> Verdict | None:
-    direct, through = streams.get("direct", []), streams.get("gateway", [])
+def _streamed(streams: Mapping[str, Sequence[float]]) -> Verdict | None:
+    direct, through = streams.get("direct", ()), streams.get("gateway", ())
     if len(direct) < 2:
-        return unknown("the control failed: not even the backend itself was seen to answer in pieces")
+        return unknown("the control failed: the backend itself did not answer in pieces")
     sent = direct[-1] - direct[0]
     if not through:
         return failed("stream: nothing", "an answer in pieces does not pass the gateway", "see the gateway's logs")
@@ -93,8 +93,8 @@ def _streamed(streams: dict[str, list[float]]) -> Verdict | None:
     if len(through) < len(direct) or took < _SPREAD * sent:
         return failed(
             f"stream: {len(through)} of {len(direct)} pieces within {took:.1f} s, sent over {sent:.1f} s",
-            "the gateway holds back an answer until it is whole",
-            "switch off buffering of responses",
+            "the gateway holds back an answer until it is complete",
+            "disable buffering of responses",
         )
     return None
 

@@ -1,10 +1,18 @@
-"""Accelerator pods that wait bring a node, something runs on it, and their end takes it away. Source: KAR-0055.
+"""Pending accelerator pods bring a node, work runs on it, and their end removes it. Source: KAR-0055.
 
-What runs on the new node works out a number when it starts, and another when it is asked from elsewhere, of factors
-that nobody knew before: a node that exists only as an object, with a pod that is called Running, does neither.
+The pod on the new node computes a number when it starts, and another when the probe asks it over the network, of
+factors that nobody knew before: a node that is only an object, with a pod that is only called Running, does neither.
 """
 
 from plimsoll.capabilities.cluster_autoscaling.judge import judge
 from plimsoll.capabilities.cluster_autoscaling.probe import observe, obstacle
+from plimsoll.capabilities.cluster_autoscaling.records import AutoscalingRecord
+from plimsoll.capabilities.probe import Probe
 
-__all__ = ["judge", "observe", "obstacle"]
+PROBE = Probe(
+    requirement="cluster_autoscaling",
+    records=AutoscalingRecord,
+    obstacle=obstacle,
+    observe=observe,
+    judge=judge,
+)

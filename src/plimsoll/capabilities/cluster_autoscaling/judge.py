@@ -1,61 +1,58 @@
-"""What became of the waiting pod and its node."""
+"""The verdict from the pool's nodes and the pod that waited for one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
-from plimsoll.capabilities.probe import events
-from plimsoll.evidence.observation import Observation
+from plimsoll.capabilities.cluster_autoscaling.records import Commanded, Grown, PodRan, PodWaiting, Pool, Shrunk
+from plimsoll.capabilities.records import Came, Recorded
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
 
 
-def judge(record: Sequence[Observation]) -> Verdict:
-    """Up, used, and down again."""
-    pools, waiting, ran = events(record, "pool"), events(record, "waiting"), events(record, "ran")
-    if not pools:
-        return unknown("no pool was tried")
-    pool = pools[0]
-    if not waiting:
+def judge(record: Recorded) -> Verdict:
+    """The pool has to grow, the new node has to work, and the pool has to shrink."""
+    pool, waiting = record.first(Pool), record.first(PodWaiting)
+    if pool is None:
+        return unknown("no pool was tested")
+    if waiting is None:
         return environment_error(
-            f"the pool {pool['name']} took every pod at once, so that none had to wait", "try again when it is smaller"
+            f"the pool {pool.name} had room for every pod, so that none had to wait", "try again when it is smaller"
         )
-    grown, shrunk = events(record, "grown"), events(record, "shrunk")
-    if not ran or not grown:
-        return unknown("not every step was tried")
-    new = {uid: node for uid, node in grown[0]["nodes"].items() if uid not in pool["nodes"]}
-    first = f"{len(pool['nodes'])} → {len(grown[0]['nodes'])}"
+    ran, grown = record.first(PodRan), record.first(Grown)
+    if ran is None or grown is None:
+        return unknown("not every step was made")
+    new = {uid: node for uid, node in grown.nodes.items() if uid not in pool.nodes}
+    first = f"{len(pool.nodes)} → {len(grown.nodes)}"
     if not new:
-        return failed(first, "a waiting pod brought no node", "see the autoscaler's logs and the pool's limits")
-    node = next((each for each in new.values() if each["name"] == ran[0]["node"]), None)
+        return failed(first, "a pending pod brought no node", "see the autoscaler's logs and the pool's limits")
+    node = next((each for each in new.values() if each.name == ran.node), None)
     if node is None:
+        return failed(first, f"the pod ran on {ran.node or 'no node'}, which is not a new one", "see the pod's events")
+    # The product is in no manifest: a pod that prints it has run the script.
+    if not re.search(rf"\bworked out {_product(waiting.factors)}\b", ran.log):
         return failed(
             first,
-            f"the pod ran on {ran[0]['node'] or 'no node'}, which is none of the new ones",
-            "see the pod's events",
-        )
-    a, b = waiting[0]["factors"]
-    # The number stands in no manifest: whoever prints it has run the script.
-    if not re.search(rf"\bworked out {a * b}\b", ran[0]["log"]):
-        return failed(
-            first,
-            f"nothing runs on the new node {node['name']}: it may be an object only"
-            + (f" ({', '.join(node['annotations'])})" if node["annotations"] else ""),
+            f"nothing runs on the new node {node.name}: it may be only an object"
+            + (f" ({', '.join(node.annotations)})" if node.annotations else ""),
             "use a pool with real nodes",
         )
-    commands = events(record, "command")
-    c, d = commands[0]["factors"] if commands else (0, 0)
-    if not commands or not re.search(rf"\banswer {c * d}\b", commands[0]["answer"]):
+    command = record.first(Commanded)
+    if command is None or not re.search(rf"\banswer {_product(command.factors)}\b", command.answer):
         return failed(
             first,
-            f"what runs on the new node {node['name']} does not answer over the network",
+            f"the pod on the new node {node.name} does not answer over the network",
             "see the node's network, and whether its pods are real",
         )
-    if not shrunk:
-        return unknown("not every step was tried")
-    left = set(new) & set(shrunk[0]["nodes"])
-    figure = f"{first} → {len(shrunk[0]['nodes'])} nodes of {pool['name']}"
-    if left:
-        return failed(figure, "a new node did not go when its pod was gone", "see the pool's consolidation settings")
-    seconds = next((each["seconds"] for each in events(record, "came") if "Running" in each["what"]), 0)
+    shrunk = record.first(Shrunk)
+    if shrunk is None:
+        return unknown("not every step was made")
+    figure = f"{first} → {len(shrunk.nodes)} nodes of {pool.name}"
+    if set(new) & set(shrunk.nodes):
+        return failed(figure, "a new node stayed when its pod was deleted", "see the pool's consolidation settings")
+    seconds = next((each.seconds for each in record.all(Came) if "Running" in each.what), 0)
     return passed(f"{figure}, running on the new one after {seconds:.0f} s")
+
+
+def _product(factors: tuple[int, int]) -> int:
+    one, two = factors
+    return one * two

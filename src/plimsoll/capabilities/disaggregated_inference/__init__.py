@@ -1,10 +1,18 @@
 """Prefill and decode run in separate pods. Source: KAR-0041.
 
-It takes a model server whose parts hand over what they have computed; none can be brought along, so that this is looked
-up and not tried.
+It needs a model server whose parts pass on what they computed. The probe has none, so that it only reports which stacks
+the cluster has.
 """
 
 from plimsoll.capabilities.disaggregated_inference.judge import judge
 from plimsoll.capabilities.disaggregated_inference.probe import observe, obstacle
+from plimsoll.capabilities.probe import Probe
+from plimsoll.capabilities.records import CommonRecord
 
-__all__ = ["judge", "observe", "obstacle"]
+PROBE = Probe(
+    requirement="disaggregated_inference",
+    records=CommonRecord,
+    obstacle=obstacle,
+    observe=observe,
+    judge=judge,
+)

@@ -1,12 +1,12 @@
-"""Who declares roles of model servers."""
+"""Looks for stacks that know the roles prefill and decode."""
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, unknown
 
-# API groups of stacks that know the two roles.
+# API groups of these stacks.
 _STACKS = {
     "leaderworkerset.x-k8s.io": "LeaderWorkerSet",
     "serving.kserve.io": "KServe",
@@ -16,19 +16,19 @@ _STACKS = {
 }
 
 
-def obstacle(facts: Facts) -> Verdict:
-    """Says which stack could do it, if any."""
+def obstacle(facts: ClusterFacts) -> Verdict:
+    """Names the stacks that the cluster has, if any."""
     found = [name for group, name in _STACKS.items() if facts.serves(group)]
     if found:
         return unknown(
-            f"{', '.join(found)} can be asked for it, but no model server is brought along to try it with",
-            "show by hand that one request's id is in the logs of both parts, and that state passes between them",
+            f"the cluster has {', '.join(found)}, but plimsoll has no model server to test it with",
+            "show by hand that the id of one request is in the logs of both parts, and that state passes between them",
         )
     return unknown(
-        f"no stack that knows the two roles is served ({', '.join(_STACKS.values())})",
-        "install one, and show by hand that one request's id is in the logs of both parts",
+        f"the cluster serves no stack that knows the two roles ({', '.join(_STACKS.values())})",
+        "install one, and show by hand that the id of one request is in the logs of both parts",
     )
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """Nothing is made: `obstacle` always decides."""
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Creates nothing: `obstacle` always decides."""

@@ -1,4 +1,4 @@
-"""Claims by attribute: one that can be met, the same again, and one that cannot."""
+"""Creates claims by attribute: one that a device fits, the same again, and one that no device fits."""
 
 from __future__ import annotations
 
@@ -7,78 +7,86 @@ import secrets
 from plimsoll.capabilities.device_holders import (
     LEVEL,
     Offer,
-    allocated,
-    chosen,
-    expression,
-    hold,
-    holds,
-    note_holder,
-    refused,
-    release,
-    tells,
-    with_class,
+    allocated_devices,
+    attribute_selector,
+    device_reports,
+    distinguishing_attribute,
+    hardware_with_class,
+    holder_fields,
+    is_unschedulable,
+    lists_devices,
+    make_holder,
+    remove_holder,
 )
-from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.dra_support.records import ClaimAsked, Holder
+from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.holder_records import AllocatedDevice
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 
 _START_LIMIT = 120.0
 _WINDOW = 8.0
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """The API, a driver that is known, and a device that can be told from the others."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The probe needs the API, a known driver, and a device that differs from the others by an attribute."""
     if _place(facts):
         return None
     if "resource.k8s.io/v1" not in facts.served:
-        return failed("", "resource.k8s.io/v1 is not served", "Kubernetes 1.34 and newer serve it by default")
+        return failed(
+            "", "the cluster does not serve resource.k8s.io/v1", "Kubernetes 1.34 and newer serve it by default"
+        )
     if not facts.by_claim():
-        return unknown("no DRA driver publishes devices", "install the driver of the accelerators that there are")
+        return unknown("no DRA driver publishes devices", "install the driver of the cluster's accelerators")
     return unknown(
-        "no known DRA driver publishes a device that can be told from the others by an attribute",
+        "no known DRA driver publishes a device that differs from the others by an attribute",
         "report the driver and its attributes",
     )
 
 
-def _place(facts: Facts) -> tuple[Hardware, str, tuple[str, str]] | None:
-    for hardware, device_class in with_class(facts, "classes"):
-        if attribute := chosen(facts, hardware):
+def _place(facts: ClusterFacts) -> tuple[Hardware, str, tuple[str, str]] | None:
+    for hardware, device_class in hardware_with_class(facts, lambda hardware: hardware.classes):
+        if attribute := distinguishing_attribute(facts, hardware):
             return hardware, device_class, attribute
     return None
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """One device, wanted twice; and one that there is not."""
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Claim one device twice, and a device that does not exist."""
     place = _place(facts)
     if place is None:
         return
     hardware, device_class, attribute = place
-    stage.open(LEVEL)
+    ns.create(LEVEL)
     key, value = attribute
-    having = [
-        {"driver": each["driver"], "pool": each["pool"], "device": device["name"]}
+    having = tuple(
+        AllocatedDevice(driver=each.driver, pool=each.pool, device=device.name)
         for each in facts.slices
-        for device in each["devices"]
-        if device["attributes"].get(key) == value
-    ]
-    told = tells(hardware, key)
-    stage.note("asked", device_class=device_class, attribute=key, value=value, having=having, told=told)
-    offer = Offer(hardware, device_class=device_class, expression=expression(hardware, attribute))
+        for device in each.devices
+        if device.attributes.get(key) == value
+    )
+    told = device_reports(hardware, key)
+    ns.note(ClaimAsked(device_class=device_class, attribute=key, value=value, having=having, told=told))
+    offer = Offer(hardware, device_class=device_class, expression=attribute_selector(hardware, attribute))
     nothing = f"none-{secrets.token_hex(6)}"
-    impossible = Offer(hardware, device_class=device_class, expression=expression(hardware, (key, nothing)))
-    hold(stage, "wanted", offer, more=hardware.says)
-    stage.wait("the claim by attribute", lambda: holds(stage, "wanted"), _START_LIMIT)
-    note_holder(stage, "wanted", case="positive")
-    hold(stage, "again", offer, more=hardware.says)
-    hold(stage, "impossible", impossible)
+    impossible = Offer(hardware, device_class=device_class, expression=attribute_selector(hardware, (key, nothing)))
+    make_holder(ns, "wanted", offer, more=hardware.says)
+    ns.wait("the claim by attribute", lambda: lists_devices(ns, "wanted"), _START_LIMIT)
+    ns.note(Holder(**holder_fields(ns, "wanted"), case="positive"))
+    make_holder(ns, "again", offer, more=hardware.says)
+    make_holder(ns, "impossible", impossible)
     both = ("again", "impossible")
-    stage.wait("the scheduler's word on the others", lambda: all(refused(stage, name) for name in both), _START_LIMIT)
+    ns.wait(
+        "the scheduler's messages about the others",
+        lambda: all(is_unschedulable(ns, name) for name in both),
+        _START_LIMIT,
+    )
     got: list[str] = []
-    stage.hold(_WINDOW, lambda: got.extend(name for name in both if allocated(stage, name)))
-    note_holder(stage, "again", case="control", ever=got.count("again"))
-    note_holder(stage, "impossible", case="negative", ever=got.count("impossible"))
-    release(stage, "wanted")
-    stage.wait("the device for the next", lambda: holds(stage, "again"), _START_LIMIT)
-    note_holder(stage, "again", case="released")
-    note_holder(stage, "impossible", case="still", ever=len(allocated(stage, "impossible")))
+    ns.watch_for(_WINDOW, lambda: got.extend(name for name in both if allocated_devices(ns, name)))
+    ns.note(Holder(**holder_fields(ns, "again"), case="control", ever=got.count("again")))
+    ns.note(Holder(**holder_fields(ns, "impossible"), case="negative", ever=got.count("impossible")))
+    remove_holder(ns, "wanted")
+    ns.wait("the device for the next", lambda: lists_devices(ns, "again"), _START_LIMIT)
+    ns.note(Holder(**holder_fields(ns, "again"), case="released"))
+    ns.note(Holder(**holder_fields(ns, "impossible"), case="still", ever=len(allocated_devices(ns, "impossible"))))

@@ -1,10 +1,21 @@
-"""What nodes say of their accelerators' driver is what a container on them sees. Source: KAR-0001.
+"""The driver version that nodes advertise is the one in their containers. Source: KAR-0001.
 
-On every node with accelerators a pod holds one and reads the driver's version as it is there; it has to be the one that
-the node's devices or labels advertise.
+On every node with accelerators a pod holds one and reads the driver's version; it has to be the version that the node's
+devices or labels advertise.
 """
 
+from plimsoll.capabilities.device_holders import CLAIM_RIGHTS
 from plimsoll.capabilities.driver_runtime_management.judge import judge
 from plimsoll.capabilities.driver_runtime_management.probe import observe, obstacle
+from plimsoll.capabilities.driver_runtime_management.records import DriverRecord
+from plimsoll.capabilities.probe import ACCELERATORS, Probe
 
-__all__ = ["judge", "observe", "obstacle"]
+PROBE = Probe(
+    requirement="driver_runtime_management",
+    records=DriverRecord,
+    obstacle=obstacle,
+    observe=observe,
+    judge=judge,
+    rights=CLAIM_RIGHTS,
+    alone=ACCELERATORS,
+)

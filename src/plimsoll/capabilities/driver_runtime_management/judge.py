@@ -1,11 +1,9 @@
-"""What was advertised, and what was seen."""
+"""The verdict from the advertised driver versions and those in containers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from plimsoll.capabilities.probe import events
-from plimsoll.evidence.observation import Observation
+from plimsoll.capabilities.driver_runtime_management.records import Advertised, Holder
+from plimsoll.capabilities.records import Recorded
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
 _REMEDY = (
@@ -13,13 +11,13 @@ _REMEDY = (
 )
 
 
-def judge(record: Sequence[Observation]) -> Verdict:
-    """One version a node, and the same in the container; every node has to agree, the first that does not decides."""
-    advertised = events(record, "advertised")
-    seen = {each["on"]: each for each in events(record, "holder")}
+def judge(record: Recorded) -> Verdict:
+    """Every node has to advertise one version, the one in its container; the first node that does not decides."""
+    advertised = record.all(Advertised)
+    holders = {each.on: each for each in record.all(Holder)}
     if not advertised:
-        return unknown("no node was looked at")
-    verdicts = [_of_node(each["node"], each["found"], seen.get(each["node"])) for each in advertised]
+        return unknown("no node was tested")
+    verdicts = [_of_node(each.node, each.found, holders.get(each.node)) for each in advertised]
     for outcome in (Outcome.FAIL, Outcome.ENVIRONMENT_ERROR, Outcome.UNKNOWN):
         for verdict in verdicts:
             if verdict.outcome is outcome:
@@ -27,23 +25,18 @@ def judge(record: Sequence[Observation]) -> Verdict:
     return passed("; ".join(verdict.figure for verdict in verdicts))
 
 
-def _of_node(node: str, advertised: list[str], holder: dict[str, object] | None) -> Verdict:
+def _of_node(node: str, advertised: tuple[str, ...], holder: Holder | None) -> Verdict:
     if not advertised:
         return failed(f"{node}: none", f"{node} advertises no version of its accelerators' driver", _REMEDY)
     if len(advertised) > 1:
         return failed(f"{node}: {', '.join(advertised)}", f"{node} advertises several versions", _REMEDY)
     if holder is None:
-        return unknown(f"{node}: no pod was made there")
-    if not holder["devices"]:
-        return environment_error(f"{node}: no pod got an accelerator: {str(holder['unscheduled'])[:200]}", "free one")
-    printed = holder["printed"]
-    versions = (
-        [str(line).removeprefix("version ").strip() for line in printed if str(line).startswith("version ")]
-        if isinstance(printed, list)
-        else []
-    )
+        return unknown(f"{node}: no pod was created there")
+    if not holder.devices:
+        return environment_error(f"{node}: no pod got an accelerator: {holder.unscheduled[:200]}", "free one")
+    versions = tuple(line.removeprefix("version ").strip() for line in holder.printed if line.startswith("version "))
     if not any(versions):
-        return unknown(f"{node}: no version is to be seen in a container", "look at the record's 'printed'")
+        return unknown(f"{node}: a container shows no version", "see 'printed' in the record")
     if versions != advertised:
         return failed(
             f"{node}: {advertised[0]} advertised, {versions[0]} in a container",

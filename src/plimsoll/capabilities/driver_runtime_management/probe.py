@@ -1,63 +1,76 @@
-"""A holder on every node with accelerators."""
+"""Creates a holder on every node with accelerators."""
 
 from __future__ import annotations
 
-from plimsoll.capabilities.device_holders import LEVEL, Offer, hold, holds, note_holder, refused, release
-from plimsoll.capabilities.facts import Accelerators, Facts
+from collections.abc import Mapping
+from functools import partial
+
+from plimsoll.capabilities.device_holders import (
+    LEVEL,
+    Offer,
+    holder_fields,
+    is_decided,
+    make_holder,
+    remove_holder,
+)
+from plimsoll.capabilities.driver_runtime_management.records import Advertised, Holder
+from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, unknown
 
 _START_LIMIT = 120.0
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """Where a version is to be seen is known for known hardware only."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The probe knows where to read the version for known hardware only."""
     if _places(facts):
         return None
     return unknown(
-        "no accelerator whose driver's version is known where to find in a container",
-        "report the hardware that there is, and where its driver's version can be read",
+        "plimsoll does not know where a container shows the driver version of the accelerators",
+        "report the hardware of the nodes, and where a container can read the version of its driver",
     )
 
 
-def _places(facts: Facts) -> list[Accelerators]:
-    """One way to each node's accelerators of each hardware."""
+def _places(facts: ClusterFacts) -> list[Accelerators]:
+    """One offer for each hardware of each node."""
     found: dict[tuple[str, str], Accelerators] = {}
     for each in (*facts.by_plugin(), *facts.by_claim()):
-        # A driver's pool may belong to no node; it has none whose driver could differ.
+        # A pool of a DRA driver that belongs to no node has no node whose driver could differ.
         if each.hardware and each.hardware.version and each.node:
             found.setdefault((each.node, each.hardware.name), each)
     return list(found.values())
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """All of them side by side."""
-    stage.open(LEVEL)
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Create all holders, then read each."""
+    ns.create(LEVEL)
     places = _places(facts)
     for number, each in enumerate(places):
         hardware = each.hardware
         if hardware is None:
             continue
-        stage.note("advertised", node=each.node, hardware=hardware.name, found=_advertised(facts, each.node, hardware))
+        found = _advertised(facts, each.node, hardware)
+        ns.note(Advertised(node=each.node, hardware=hardware.name, found=found))
         resource = each.resource
         device_class = "" if resource else next(iter(hardware.classes))
         offer = Offer(hardware, resource=resource, device_class=device_class)
-        hold(stage, f"holder-{number}", offer, each.node, more=f'echo "version $({hardware.version})"')
+        make_holder(ns, f"holder-{number}", offer, each.node, more=f'echo "version $({hardware.version})"')
     for number, _ in enumerate(places):
         name = f"holder-{number}"
-        stage.wait(f"{name}", lambda name=name: holds(stage, name) or refused(stage, name), _START_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
-        note_holder(stage, name, on=places[number].node)
-        release(stage, name)
+        ns.wait(f"{name}", partial(is_decided, ns, name), _START_LIMIT)
+        ns.note(Holder(**holder_fields(ns, name), on=places[number].node))
+        remove_holder(ns, name)
 
 
-def _advertised(facts: Facts, node: str, hardware: Hardware) -> list[str]:
-    """Every version that the node's devices and its labels say."""
-    devices = [
-        device["attributes"]
+def _advertised(facts: ClusterFacts, node: str, hardware: Hardware) -> tuple[str, ...]:
+    """Every version in the node's labels and in the attributes of its devices."""
+    devices: list[Mapping[str, object]] = [
+        device.attributes
         for each in facts.slices
-        if each["node"] == node and each["driver"] in hardware.drivers
-        for device in each["devices"]
+        if each.node == node and each.driver in hardware.drivers
+        for device in each.devices
     ]
-    labels = [each["labels"] for each in facts.nodes if each["name"] == node]
-    return sorted({str(found[key]) for found in (*devices, *labels) for key in hardware.advertised if found.get(key)})
+    labels: list[Mapping[str, object]] = [each.labels for each in facts.nodes if each.name == node]
+    versions = {str(found[key]) for found in (*devices, *labels) for key in hardware.advertised if found.get(key)}
+    return tuple(sorted(versions))

@@ -1,7 +1,7 @@
-"""How each gang scheduler is asked for a gang, and where it says why one waits. A new one is a class and a line here.
+"""Each gang scheduler: its manifests of a gang, and where it reports why a gang waits. A new one is a class and a line.
 
-Kueue and the native PodGroup have been run against the real ones; Volcano and coscheduling could not be had, and their
-manifests follow their documentation.
+Kueue and the native PodGroup are tested against the real schedulers. Volcano and coscheduling are not: their manifests
+follow their documentation.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe import ClusterKind
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.rights import MAKE, READ, Right
 from plimsoll.kubernetes.api import ApiError, Manifest
 
 GROUP_LABEL = "plimsoll.dev/gang"
@@ -19,49 +21,64 @@ NATIVE = "scheduling.k8s.io/v1beta1"
 VOLCANO = "scheduling.volcano.sh/v1beta1"
 COSCHEDULING = "scheduling.x-k8s.io/v1alpha1"
 
+RIGHTS = (
+    Right(group="batch", resources=("jobs",), verbs=MAKE),
+    Right(group="scheduling.k8s.io", resources=("podgroups",), verbs=("get", *MAKE)),
+    Right(group="scheduling.x-k8s.io", resources=("podgroups",), verbs=("get", *MAKE)),
+    Right(group="scheduling.volcano.sh", resources=("podgroups",), verbs=("get", *MAKE)),
+    Right(group="kueue.x-k8s.io", resources=("clusterqueues", "resourceflavors"), verbs=(*READ, *MAKE)),
+    Right(group="kueue.x-k8s.io", resources=("localqueues",), verbs=MAKE),
+    Right(group="kueue.x-k8s.io", resources=("workloads",), verbs=READ),
+)
+CLUSTER_KINDS = (
+    ClusterKind(api_version=KUEUE, kind="ClusterQueue"),
+    ClusterKind(api_version=KUEUE, kind="ResourceFlavor"),
+)
+"""Kinds without a namespace that `Kueue.prepare` creates; a flavor can be deleted once no queue names it."""
+
 
 class Scheduler(Protocol):
-    """One that promises gangs."""
+    """A scheduler that starts gangs whole."""
 
     name: str
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
-        """What has to be there first; `capacity` is in thousandths of a processor."""
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
+        """Create what a gang needs; `capacity` is in thousandths of a processor."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
-        """Manifests of a gang of `count` such pods."""
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
+        """The manifests of a gang of `count` such pods."""
 
-    def reason(self, stage: Stage, name: str) -> str:
-        """Why a gang waits, in the scheduler's own words; empty when it says nothing."""
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
+        """Why a gang waits, in the scheduler's own words; empty when it reports nothing."""
 
 
 class Kueue:
-    """Kueue with a queue of our own: a suspended Job is admitted whole."""
+    """Kueue with a queue of the probe: it admits a suspended Job as a whole."""
 
     name = "Kueue"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
-        """A flavour, a queue of that capacity, and our namespace's way to it."""
-        own = stage.namespace
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
+        """Create a flavor, a queue of that capacity, and a local queue in the namespace."""
+        own = ns.name
         quota = {"name": own, "resources": [{"name": "cpu", "nominalQuota": f"{capacity}m"}]}
         groups = [{"coveredResources": ["cpu"], "flavors": [quota]}]
         chosen = {"matchLabels": {"kubernetes.io/metadata.name": own}}
-        stage.apply({"apiVersion": KUEUE, "kind": "ResourceFlavor", "metadata": {"name": own}, "spec": {}})
+        ns.apply({"apiVersion": KUEUE, "kind": "ResourceFlavor", "metadata": {"name": own}, "spec": {}})
         spec = {"namespaceSelector": chosen, "resourceGroups": groups}
-        stage.apply({"apiVersion": KUEUE, "kind": "ClusterQueue", "metadata": {"name": own}, "spec": spec})
+        ns.apply({"apiVersion": KUEUE, "kind": "ClusterQueue", "metadata": {"name": own}, "spec": spec})
         queue = {"clusterQueue": own}
-        stage.apply({"apiVersion": KUEUE, "kind": "LocalQueue", "metadata": {"name": "queue"}, "spec": queue})
+        ns.apply({"apiVersion": KUEUE, "kind": "LocalQueue", "metadata": {"name": "queue"}, "spec": queue})
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """One Job in the queue."""
         manifest = job(name, count, pod)
         manifest["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "queue"}
         manifest["spec"]["suspend"] = True
         return [manifest]
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """The condition QuotaReserved of the Job's Workload."""
-        for workload in stage.list(KUEUE, "Workload"):
+        for workload in ns.list(KUEUE, "Workload"):
             owners = {each["name"] for each in workload["metadata"].get("ownerReferences", [])}
             if name in owners:
                 return _condition(workload, "QuotaReserved", "False")
@@ -73,10 +90,10 @@ class Native:
 
     name = "kube-scheduler (PodGroup)"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
-        """Nothing: it counts what nodes have."""
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
+        """It needs nothing: it counts the capacity of the nodes."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """A PodGroup and its pods."""
         policy = {"gang": {"minCount": count}}
         group = {
@@ -87,9 +104,9 @@ class Native:
         }
         return [group, *pods(name, count, pod, {"schedulingGroup": {"podGroupName": name}})]
 
-    def reason(self, stage: Stage, name: str) -> str:
-        """A condition of the PodGroup, or what the scheduler says of its first pod."""
-        found = stage.get(NATIVE, "PodGroup", name)
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
+        """The first condition of the PodGroup that is False."""
+        found = ns.get(NATIVE, "PodGroup", name)
         for each in found.get("status", {}).get("conditions", []):
             if each["status"] == "False":
                 return f"{each.get('reason', '')}: {each.get('message', '')}"
@@ -101,10 +118,10 @@ class Volcano:
 
     name = "Volcano"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
-        """Nothing: its default queue has no limit."""
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
+        """It needs nothing: its default queue has no limit."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """A PodGroup, and pods that name it and the scheduler."""
         group = {"apiVersion": VOLCANO, "kind": "PodGroup", "metadata": {"name": name}, "spec": {"minMember": count}}
         found = pods(name, count, pod, {"schedulerName": "volcano"})
@@ -112,20 +129,20 @@ class Volcano:
             each["metadata"]["annotations"] = {"scheduling.k8s.io/group-name": name}
         return [group, *found]
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """The condition Unschedulable of the PodGroup."""
-        return _condition(stage.get(VOLCANO, "PodGroup", name), "Unschedulable", "True")
+        return _condition(ns.get(VOLCANO, "PodGroup", name), "Unschedulable", "True")
 
 
 class Coscheduling:
-    """The coscheduling plug-in of scheduler-plugins, under the name that its chart gives the scheduler."""
+    """The coscheduling plugin of scheduler-plugins, with the scheduler's name in its chart."""
 
     name = "coscheduling"
 
-    def prepare(self, stage: Stage, capacity: int) -> None:
-        """Nothing: it counts what nodes have."""
+    def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
+        """It needs nothing: it counts the capacity of the nodes."""
 
-    def gang(self, stage: Stage, name: str, count: int, pod: Manifest) -> list[Manifest]:
+    def gang(self, ns: ProbeNamespace, name: str, count: int, pod: Manifest) -> list[Manifest]:
         """A PodGroup, and pods with its label."""
         spec = {"minMember": count, "scheduleTimeoutSeconds": 10}
         group = {"apiVersion": COSCHEDULING, "kind": "PodGroup", "metadata": {"name": name}, "spec": spec}
@@ -134,9 +151,9 @@ class Coscheduling:
             each["metadata"]["labels"]["scheduling.x-k8s.io/pod-group"] = name
         return [group, *found]
 
-    def reason(self, stage: Stage, name: str) -> str:
+    def reason(self, ns: ProbeNamespace, name: str) -> str:
         """The PodGroup's phase."""
-        phase = stage.get(COSCHEDULING, "PodGroup", name).get("status", {}).get("phase", "")
+        phase = ns.get(COSCHEDULING, "PodGroup", name).get("status", {}).get("phase", "")
         return f"phase {phase}" if phase else ""
 
 
@@ -148,20 +165,20 @@ _ALL: Mapping[tuple[str, str], type[Any]] = {
 }
 
 
-def found(facts: Facts) -> list[Scheduler]:
-    """Gang schedulers whose objects the cluster serves."""
+def found(facts: ClusterFacts) -> list[Scheduler]:
+    """The gang schedulers whose objects the cluster serves."""
     return [kind() for (api_version, _), kind in _ALL.items() if api_version in facts.served]
 
 
 def job(name: str, count: int, pod: Manifest) -> Manifest:
-    """A Job of `count` pods at the same time."""
+    """A Job of `count` pods that run at the same time."""
     template = {"metadata": {"labels": {GROUP_LABEL: name}}, "spec": pod["spec"]}
     spec: Manifest = {"parallelism": count, "completions": count, "backoffLimit": 0, "template": template}
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name}, "spec": spec}
 
 
 def pods(name: str, count: int, pod: Manifest, more: Manifest) -> list[Manifest]:
-    """`count` bare pods."""
+    """`count` pods without a controller."""
     return [
         {
             "apiVersion": "v1",
@@ -180,11 +197,11 @@ def _condition(found: Manifest, kind: str, status: str) -> str:
     return ""
 
 
-def remove(stage: Stage, manifests: list[Manifest]) -> None:
-    """Take a gang away."""
+def remove(ns: ProbeNamespace, manifests: list[Manifest]) -> None:
+    """Delete the objects of a gang."""
     for each in manifests:
         try:
-            stage.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], stage.namespace, grace=1)
+            ns.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], ns.name, grace=1)
         except ApiError as error:
             if error.status != 404:
                 raise

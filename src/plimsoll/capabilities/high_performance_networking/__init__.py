@@ -1,9 +1,17 @@
 """Fast networks are discovered and attached to pods, where workloads need them. Source: KAR-0010.
 
-The condition is looked up; a network that is declared cannot be tried yet, and the verdict says so.
+The probe looks for the condition only. It cannot test a network that is declared, and the verdict says so.
 """
 
 from plimsoll.capabilities.high_performance_networking.judge import judge
 from plimsoll.capabilities.high_performance_networking.probe import observe, obstacle
+from plimsoll.capabilities.probe import Probe
+from plimsoll.capabilities.records import CommonRecord
 
-__all__ = ["judge", "observe", "obstacle"]
+PROBE = Probe(
+    requirement="high_performance_networking",
+    records=CommonRecord,
+    obstacle=obstacle,
+    observe=observe,
+    judge=judge,
+)

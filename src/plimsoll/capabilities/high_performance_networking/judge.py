@@ -1,13 +1,11 @@
-"""Nothing is tried yet, so that no record shows anything."""
+"""The probe observes nothing yet, so that no record shows anything."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from plimsoll.evidence.observation import Observation
+from plimsoll.capabilities.records import Recorded
 from plimsoll.evidence.verdict import Verdict, unknown
 
 
-def judge(record: Sequence[Observation]) -> Verdict:
+def judge(record: Recorded) -> Verdict:
     """Never more than unknown."""
-    return unknown("a second network cannot be tried yet")
+    return unknown("plimsoll cannot test a second network yet")

@@ -1,9 +1,9 @@
-"""Who declares a second network."""
+"""Looks for declarations of a second network."""
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 
 _DRIVERS = ("dra.net", "dranet", "sriovnetwork", "rdma")
@@ -18,34 +18,33 @@ _RESOURCES = (
 _GROUPS = ("k8s.cni.cncf.io", "sriovnetwork.openshift.io", "networking.gke.io")
 
 
-def obstacle(facts: Facts) -> Verdict:
-    """Not asked of a cluster in which nothing declares such a network."""
+def obstacle(facts: ClusterFacts) -> Verdict:
+    """The requirement does not apply to a cluster that declares no such network."""
     declared = [
+        *(f"the DRA driver {each.driver}" for each in facts.slices if any(word in each.driver for word in _DRIVERS)),
         *(
-            f"the DRA driver {each['driver']}"
-            for each in facts.slices
-            if any(word in each["driver"] for word in _DRIVERS)
-        ),
-        *(
-            f"{resource} of {node['name']}"
+            f"{resource} of {node.name}"
             for node in facts.nodes
-            for resource in node["allocatable"]
+            for resource in node.allocatable
             if resource.startswith(_RESOURCES)
         ),
         *(f"objects of {group}" for group in _GROUPS if facts.serves(group)),
     ]
     if declared:
         return unknown(
-            f"declared by {declared[0]}, which cannot be tried yet",
-            "show by hand that two pods speak over their second interfaces",
+            f"{declared[0]} declares a network, which plimsoll cannot test yet",
+            "show by hand that two pods communicate over their second interfaces",
         )
     if {"nodes", "slices"} & set(facts.unreadable):
-        return unknown("whether there is such a network cannot be seen", "grant list on nodes and resourceslices")
+        return unknown(
+            "the caller may not list nodes or resourceslices: there may be such a network",
+            "grant list on nodes and resourceslices",
+        )
     return not_applicable(
-        f"nothing declares one: none of {len(facts.nodes)} nodes has such a resource, no DRA driver of networks, "
-        "no network attachments"
+        f"nothing declares one: none of {len(facts.nodes)} nodes has such a resource, and there are no DRA driver of "
+        "networks and no network attachments"
     )
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """Nothing is made: `obstacle` always decides."""
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Creates nothing: `obstacle` always decides."""

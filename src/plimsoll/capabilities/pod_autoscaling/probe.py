@@ -1,43 +1,45 @@
-"""A deployment whose pods hold an accelerator each, and its autoscaler."""
+"""Scales a deployment whose pods hold an accelerator each by a metric of its pods."""
 
 from __future__ import annotations
 
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any
 
-from plimsoll.capabilities.facts import Accelerators, Facts
+from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.monitoring import (
     MONITORING,
     PATH,
     RANDOM,
-    exporter,
-    order,
-    printed,
-    prometheus_of,
-    selected,
+    exporter_container,
+    exporter_request,
+    first_prometheus,
+    monitor_labels,
+    run_script,
 )
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.pod_autoscaling.records import MetricRead, Replicas, ScaledPod, ScalingAsked, ValueDrawn
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, unknown
+from plimsoll.kubernetes.api import Manifest
 
 _START_LIMIT = 120.0
-# A minute and a half until a kubelet has mounted what Prometheus is to scrape, up to three until the operator's
-# reloader has seen it, and the adapter's and the autoscaler's own rounds.
+# The kubelet takes up to a minute and a half to mount Prometheus' new configuration, the operator's reloader up to
+# three minutes to see it, and then come the intervals of the adapter and the autoscaler.
 _READ_LIMIT = 360.0
 _SCALE_LIMIT = 180.0
-# More than the fifteen seconds after which an autoscaler looks again by default.
+# More than the default interval of an autoscaler, fifteen seconds.
 _CALM = 16.0
 _TARGET = 500
 SCALED, TWIN = "scaled", "still"
 _GROUP = "plimsoll.dev/group"
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """Custom metrics, and two accelerators that a device plugin gives out."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The probe needs custom metrics, and two free accelerators of a device plugin."""
     if not _place(facts):
         return unknown(
-            "no node has two accelerators of a known device plugin", "connect one, or report the hardware that it has"
+            "the cluster has no two accelerators of a known device plugin",
+            "connect them, or report the hardware of the nodes",
         )
     free = {each.resource: 0 for each in facts.by_plugin()}
     for each in facts.by_plugin():
@@ -49,99 +51,102 @@ def obstacle(facts: Facts) -> Verdict | None:
         )
     if not facts.serves("custom.metrics.k8s.io"):
         return failed(
-            "", "no custom metrics are served for the HorizontalPodAutoscaler", "install prometheus-adapter or KEDA"
+            "",
+            "the cluster serves no custom metrics for the HorizontalPodAutoscaler",
+            "install prometheus-adapter or KEDA",
         )
-    if prometheus_of(facts) is None:
-        return unknown("there is no Prometheus operator by which a workload could declare its metric")
+    if first_prometheus(facts) is None:
+        return unknown("there is no Prometheus operator for a workload to declare its metric to")
     return None
 
 
-def _place(facts: Facts) -> Accelerators | None:
+def _place(facts: ClusterFacts) -> Accelerators | None:
     counts: dict[str, int] = {}
     for each in facts.by_plugin():
         counts[each.resource] = counts.get(each.resource, 0) + each.count
     return next((each for each in facts.by_plugin() if counts[each.resource] > 1), None)
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """Low, high, low again; and a twin beside it that stays low."""
-    place, prometheus = _place(facts), prometheus_of(facts)
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Serve a low value, a high one and a low one again, beside a twin that stays low."""
+    place, prometheus = _place(facts), first_prometheus(facts)
     if place is None or prometheus is None:
         return
-    stage.open()
+    ns.create()
     series = f"plimsoll_{secrets.token_hex(6)}"
-    stage.note("asked", series=series, target=_TARGET, resource=place.resource)
+    ns.note(ScalingAsked(series=series, target=_TARGET, resource=place.resource))
     for name, limits in ((SCALED, {place.resource: "1"}), (TWIN, {})):
-        stage.apply(_deployment(stage, name, series, limits))
-        stage.apply(_autoscaler(name, series))
+        ns.apply(_deployment(ns, name, series, limits))
+        ns.apply(_autoscaler(name, series))
     spec = {
         "selector": {"matchLabels": {_GROUP: "scaling"}},
         "podMetricsEndpoints": [{"port": "metrics", "path": PATH, "interval": "5s"}],
     }
-    metadata = {"name": SCALED, "labels": selected(prometheus, "PodMonitor")}
-    stage.apply({"apiVersion": MONITORING, "kind": "PodMonitor", "metadata": metadata, "spec": spec})
-    if not stage.wait("one pod with an accelerator", lambda: _ready(stage, SCALED) == 1, _START_LIMIT):
-        _note(stage, "started", place.resource, _Watched())
+    metadata = {"name": SCALED, "labels": monitor_labels(prometheus, "PodMonitor")}
+    ns.apply({"apiVersion": MONITORING, "kind": "PodMonitor", "metadata": metadata, "spec": spec})
+    if not ns.wait("one pod with an accelerator", lambda: _ready(ns, SCALED) == 1, _START_LIMIT):
+        _note(ns, "started", place.resource, _Watched())
         return
-    _note(stage, "started", place.resource, _Watched())
-    _steps(stage, series, place.resource)
+    _note(ns, "started", place.resource, _Watched())
+    _steps(ns, series, place.resource)
 
 
 class _Watched:
-    """The most pods of each deployment, and every value that the autoscaler said it read, since it was made."""
+    """The most replicas of each deployment, and every value that the autoscaler reported, since it was created."""
 
     def __init__(self) -> None:
         self.values: list[str] = []
         self.most = self.twin = 0
 
-    def look(self, stage: Stage) -> None:
-        self.most = max(self.most, _wanted(stage, SCALED))
-        self.twin = max(self.twin, _wanted(stage, TWIN))
-        value = _read(stage, SCALED)
+    def look(self, ns: ProbeNamespace) -> None:
+        self.most = max(self.most, _wanted(ns, SCALED))
+        self.twin = max(self.twin, _wanted(ns, TWIN))
+        value = _reported_value(ns, SCALED)
         if value and value not in self.values:
             self.values.append(value)
 
 
-def _steps(stage: Stage, series: str, resource: str) -> None:
+def _steps(ns: ProbeNamespace, series: str, resource: str) -> None:
     before = _Watched()
 
     def both_read() -> bool:
-        before.look(stage)
-        return bool(before.values and _read(stage, TWIN))
+        before.look(ns)
+        return bool(before.values and _reported_value(ns, TWIN))
 
-    came = stage.wait("the autoscaler to read the value", both_read, _READ_LIMIT)
-    if came:
-        # A clock would tick meanwhile.
-        stage.hold(_CALM, lambda: before.look(stage))
-    stage.note("read", step="before", values=before.values, conditions=_conditions(stage))
-    _note(stage, "before", resource, before)
-    if not came:
+    has_read = ns.wait("the autoscaler to read the value", both_read, _READ_LIMIT)
+    if has_read:
+        # Something that scales by time would do it now.
+        ns.watch_for(_CALM, lambda: before.look(ns))
+    ns.note(MetricRead(step="before", values=tuple(before.values), conditions=_conditions(ns)))
+    _note(ns, "before", resource, before)
+    if not has_read:
         return
     high = _Watched()
-    # It may read the value, and act on it, before we have been told what was drawn.
-    stage.note("drawn", value=_order(stage, series, f"{RANDOM} % 9000 + 1000", lambda: high.look(stage)))
+    # The autoscaler may read the value, and act on it, before the probe learns what was drawn.
+    value = _set_value(ns, series, f"{RANDOM} % 9000 + 1000", lambda: high.look(ns))
+    ns.note(ValueDrawn(value=value))
 
     def two() -> bool:
-        high.look(stage)
-        return _ready(stage, SCALED) == 2
+        high.look(ns)
+        return _ready(ns, SCALED) == 2
 
-    stage.wait("a second pod", two, _SCALE_LIMIT)
-    stage.note("read", step="high", values=high.values, conditions=_conditions(stage))
-    _note(stage, "high", resource, high)
-    _order(stage, series, "1")
+    ns.wait("a second pod", two, _SCALE_LIMIT)
+    ns.note(MetricRead(step="high", values=tuple(high.values), conditions=_conditions(ns)))
+    _note(ns, "high", resource, high)
+    _set_value(ns, series, "1")
     low = _Watched()
 
     def one() -> bool:
-        low.look(stage)
-        return _ready(stage, SCALED) == 1
+        low.look(ns)
+        return _ready(ns, SCALED) == 1
 
-    stage.wait("one pod again", one, _SCALE_LIMIT)
-    _note(stage, "low", resource, low)
+    ns.wait("one pod again", one, _SCALE_LIMIT)
+    _note(ns, "low", resource, low)
 
 
-def _deployment(stage: Stage, name: str, series: str, limits: dict[str, str]) -> dict[str, Any]:
-    container = exporter(stage, f"{series} $value", "1", resources={"limits": limits})
-    pod = stage.pod_manifest("unnamed", tolerations=[{"operator": "Exists"}])["spec"] | {"containers": [container]}
+def _deployment(ns: ProbeNamespace, name: str, series: str, limits: dict[str, str]) -> Manifest:
+    container = exporter_container(ns, f"{series} $value", "1", resources={"limits": limits})
+    pod = ns.pod_manifest("unnamed", tolerations=[{"operator": "Exists"}])["spec"] | {"containers": [container]}
     pod["restartPolicy"] = "Always"
     labels = {"app": name, _GROUP: "scaling"}
     spec = {
@@ -152,7 +157,7 @@ def _deployment(stage: Stage, name: str, series: str, limits: dict[str, str]) ->
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": spec}
 
 
-def _autoscaler(name: str, series: str) -> dict[str, Any]:
+def _autoscaler(name: str, series: str) -> Manifest:
     metric = {
         "type": "Pods",
         "pods": {"metric": {"name": series}, "target": {"type": "AverageValue", "averageValue": str(_TARGET)}},
@@ -172,63 +177,59 @@ def _autoscaler(name: str, series: str) -> dict[str, Any]:
     }
 
 
-def _order(stage: Stage, series: str, expression: str, meanwhile: Callable[[], None] = lambda: None) -> int | None:
-    """Tells every pod what to serve from now on, by way of its control port. Gives what the first one came to."""
+def _set_value(
+    ns: ProbeNamespace, series: str, expression: str, meanwhile: Callable[[], None] = lambda: None
+) -> int | None:
+    """Change the value that every pod serves, by its control port. Returns the value of the first; None for none."""
     command = f'value=$(({expression})); echo "{series} $value" > {PATH}; echo drawn $value'
     asks = [
-        order(pod["status"]["podIP"], command)
-        for pod in stage.list("v1", "Pod", f"app={SCALED}")
+        exporter_request(pod["status"]["podIP"], command)
+        for pod in ns.list("v1", "Pod", f"app={SCALED}")
         if pod["status"].get("podIP")
     ]
-    text = printed(stage, f"order-{secrets.token_hex(3)}", "\n".join(asks), meanwhile=meanwhile)
+    text = run_script(ns, f"order-{secrets.token_hex(3)}", "\n".join(asks), meanwhile=meanwhile)
     found = re.search(r"drawn (\d+)", text)
     return int(found[1]) if found else None
 
 
-def _wanted(stage: Stage, name: str) -> int:
-    return int(stage.get("apps/v1", "Deployment", name)["spec"].get("replicas", 0))
+def _wanted(ns: ProbeNamespace, name: str) -> int:
+    return int(ns.get("apps/v1", "Deployment", name)["spec"].get("replicas", 0))
 
 
-def _ready(stage: Stage, name: str) -> int:
-    status = stage.get("apps/v1", "Deployment", name).get("status", {})
+def _ready(ns: ProbeNamespace, name: str) -> int:
+    status = ns.get("apps/v1", "Deployment", name).get("status", {})
     return int(status.get("readyReplicas", 0)) if status.get("replicas", 0) == status.get("readyReplicas", 0) else -1
 
 
-def _note(stage: Stage, step: str, resource: str, watched: _Watched) -> None:
-    watched.look(stage)
-    stage.note(
-        "replicas",
-        step=step,
-        ready=_ready(stage, SCALED),
-        most=watched.most,
-        twin=watched.twin,
-        pods=_pods(stage, resource),
+def _note(ns: ProbeNamespace, step: str, resource: str, watched: _Watched) -> None:
+    watched.look(ns)
+    pods = _pods(ns, resource)
+    ns.note(Replicas(step=step, ready=_ready(ns, SCALED), most=watched.most, twin=watched.twin, pods=pods))
+
+
+def _pods(ns: ProbeNamespace, resource: str) -> tuple[ScaledPod, ...]:
+    return tuple(
+        ScaledPod(
+            name=pod["metadata"]["name"],
+            node=pod["spec"].get("nodeName", ""),
+            phase=pod["status"].get("phase", ""),
+            accelerators=pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get(resource, "0"),
+        )
+        for pod in ns.list("v1", "Pod", f"app={SCALED}")
     )
 
 
-def _pods(stage: Stage, resource: str) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": pod["metadata"]["name"],
-            "node": pod["spec"].get("nodeName", ""),
-            "phase": pod["status"].get("phase", ""),
-            "accelerators": pod["spec"]["containers"][0].get("resources", {}).get("limits", {}).get(resource, "0"),
-        }
-        for pod in stage.list("v1", "Pod", f"app={SCALED}")
-    ]
-
-
-def _read(stage: Stage, name: str) -> str | None:
-    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", name)
+def _reported_value(ns: ProbeNamespace, name: str) -> str | None:
+    found = ns.get("autoscaling/v2", "HorizontalPodAutoscaler", name)
     for each in found.get("status", {}).get("currentMetrics") or []:
         if each.get("type") == "Pods":
             return str(each["pods"]["current"].get("averageValue", ""))
     return None
 
 
-def _conditions(stage: Stage) -> list[str]:
-    found = stage.get("autoscaling/v2", "HorizontalPodAutoscaler", SCALED)
-    return [
+def _conditions(ns: ProbeNamespace) -> tuple[str, ...]:
+    found = ns.get("autoscaling/v2", "HorizontalPodAutoscaler", SCALED)
+    return tuple(
         f"{each['type']}={each['status']}: {each.get('message', '')}"
         for each in found.get("status", {}).get("conditions", [])
-    ]
+    )

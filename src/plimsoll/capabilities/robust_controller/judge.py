@@ -1,21 +1,25 @@
-"""What became of the objects."""
+"""The verdict from bad and good objects, before and after the loss of the controller."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
-from plimsoll.capabilities.probe import events
-from plimsoll.evidence.observation import Observation
+from plimsoll.capabilities.records import Attempted, Recorded
+from plimsoll.capabilities.robust_controller.records import (
+    CarriedOut,
+    ControllerHealed,
+    ControllerKilled,
+    OperatorFound,
+)
 from plimsoll.evidence.verdict import Outcome, Verdict, failed, passed, unknown
 
 
-def judge(record: Sequence[Observation]) -> Verdict:
-    """Every operator that can be tried has to do all of it: a sound one beside a broken one makes up for nothing."""
-    verdicts = [_of_operator(record, each) for each in events(record, "operator")]
+def judge(record: Recorded) -> Verdict:
+    """Every operator that plimsoll can test has to pass every step."""
+    verdicts = [_of_operator(record, each) for each in record.all(OperatorFound)]
     if not verdicts:
-        return unknown("no operator was tried")
+        return unknown("no operator was tested")
     for outcome in (Outcome.FAIL, Outcome.ENVIRONMENT_ERROR, Outcome.UNKNOWN):
         for verdict in verdicts:
             if verdict.outcome is outcome:
@@ -23,91 +27,89 @@ def judge(record: Sequence[Observation]) -> Verdict:
     return passed("; ".join(verdict.figure for verdict in verdicts))
 
 
-def _of_operator(record: Sequence[Observation], operator: dict[str, Any]) -> Verdict:
-    name = operator["name"]
-    attempts = {each["label"]: each for each in events(record, "attempt")}
+def _of_operator(record: Recorded, operator: OperatorFound) -> Verdict:
+    name = operator.name
+    attempts = {each.label: each for each in record.all(Attempted)}
     bad, twin = attempts.get(f"{name}: bad"), attempts.get(f"{name}: twin")
-    carried = {each["label"]: each for each in events(record, "carried-out")}
+    carried = {each.label: each for each in record.all(CarriedOut)}
     good, after = carried.get(f"{name}: good"), carried.get(f"{name}: after")
-    if not operator["hooks"]:
-        return unknown(
-            f"{name} has no webhook, so that it cannot be seen to refuse anything itself",
-            "install it with its webhooks",
-        )
+    if not operator.hooks:
+        return unknown(f"{name} has no webhook, so that it refuses nothing itself", "install it with its webhooks")
     if bad is None or twin is None:
-        return unknown(f"{name}: not every object was tried")
-    if bad["taken"]:
+        return unknown(f"{name}: not every object was tested")
+    if bad.taken:
         return failed(
-            f"{name}: a bad object was taken", f"{name} did not refuse a bad object", "see that its webhook is called"
+            f"{name}: a bad object was accepted",
+            f"{name} did not refuse a bad object",
+            "check that the API server calls its webhook",
         )
-    if not twin["taken"]:
+    if not twin.taken:
         return failed(
             f"{name}: the good twin was refused too",
-            f"everything is refused: {twin['message'][:200]}",
-            "see the policies in the way",
+            f"the API server refuses every object: {twin.message[:200]}",
+            "see the cluster's policies",
         )
-    refusing = _refusing(operator, bad["message"])
+    refusing = _refusing_webhook(operator, bad.message)
     if refusing is None:
-        return unknown(f"{name}: the bad object was refused by something else: {bad['message'][:200]}")
+        return unknown(f"{name}: something else refused the bad object: {bad.message[:200]}")
     if good is None:
-        return unknown(f"{name}: not every object was tried")
+        return unknown(f"{name}: not every object was tested")
     if problem := _not_carried_out(name, good):
         return problem
-    return _healed(record, name, refusing, after, [each["configuration"] for each in operator["namesakes"]])
+    return _healed(record, operator, refusing, after)
 
 
-def _refusing(operator: dict[str, Any], message: str) -> str | None:
-    """The operator's webhook in whose name the API server itself says that it refused, for the reason that there is.
+def _refusing_webhook(operator: OperatorFound, message: str) -> str | None:
+    """The operator's webhook that the API server names in its refusal, when the refusal gives the right reason.
 
     Others can put those words into a message of theirs, but not at its beginning.
     """
-    for hook in operator["hooks"]:
-        if message.startswith(f'admission webhook "{hook["name"]}" denied the request') and operator["word"] in message:
-            return str(hook["name"])
+    for hook in operator.hooks:
+        if message.startswith(f'admission webhook "{hook.name}" denied the request') and operator.word in message:
+            return hook.name
     return None
 
 
 def _silent_meanwhile(said: Sequence[str]) -> bool:
-    """Whether nobody refused in the operator's name between its end and its return; `said` has no neighbours alike."""
+    """Whether no webhook refused in the operator's name while it was down; `said` has no equal neighbours."""
     down = [number for number, each in enumerate(said) if each != "refused"]
     return bool(down) and "refused" not in said[down[0] : down[-1]]
 
 
-def _not_carried_out(name: str, carried: dict[str, Any]) -> Verdict | None:
-    if not carried["done"]:
+def _not_carried_out(name: str, carried: CarriedOut) -> Verdict | None:
+    if not carried.done:
         return failed(
-            f"{name}: a good object was not carried out", f"{name} takes objects and does nothing", "see its logs"
+            f"{name}: a good object was not carried out", f"{name} accepts objects and does nothing", "see its logs"
         )
-    a, b = carried["factors"]
-    # The number stands in no manifest: whoever prints it has run the object's script.
-    if not any(re.search(rf"\bworked out {a * b}\b", pod["log"]) for pod in carried["pods"]):
+    one, two = carried.factors
+    # The product is in no manifest: a pod that prints it has run the object's script.
+    if not any(re.search(rf"\bworked out {one * two}\b", pod.log) for pod in carried.pods):
         return failed(
-            f"{name}: {len(carried['pods'])} pods, no output",
-            f"{name} says that an object was carried out whose pods did nothing",
-            "see who else writes its objects' status",
+            f"{name}: {len(carried.pods)} pods, no output",
+            f"{name} reports an object as carried out whose pods did nothing",
+            "see what else writes the status of its objects",
         )
     return None
 
 
-def _healed(
-    record: Sequence[Observation], name: str, refusing: str, after: dict[str, Any] | None, namesakes: list[str]
-) -> Verdict:
-    killed = next((each for each in events(record, "killed") if each["operator"] == name), None)
-    healed = next((each for each in events(record, "healed") if each["operator"] == name), None)
+def _healed(record: Recorded, operator: OperatorFound, refusing: str, after: CarriedOut | None) -> Verdict:
+    name = operator.name
+    killed = next((each for each in record.all(ControllerKilled) if each.operator == name), None)
+    healed = next((each for each in record.all(ControllerHealed) if each.operator == name), None)
     if killed is None:
         return unknown(f"{name}: its controller was not killed")
-    if not any(leader.startswith(f"{pod}_") for pod in killed["pods"] for leader in killed["leaders"]):
+    if not any(leader.startswith(f"{pod}_") for pod in killed.pods for leader in killed.leaders):
         return unknown(
-            f"{name}: none of the pods behind {refusing} leads in {killed['namespace']}: "
-            "who refuses may be another than who carries out",
-            "see the service of the webhook, and switch on leader election",
+            f"{name}: none of the pods behind {refusing} leads in {killed.namespace}: "
+            "another program may carry out the objects",
+            "see the service of the webhook, and enable leader election",
         )
-    if healed is None or (healed["back"] and after is None):
-        return unknown(f"{name}: its controller was not killed to its end")
-    if namesakes and not _silent_meanwhile(healed["said"]):
+    if healed is None or (healed.back and after is None):
+        return unknown(f"{name}: the test of its recovery did not end")
+    if operator.namesakes and not _silent_meanwhile(healed.said):
         return unknown(
-            f"{name}: {namesakes[0]} has a webhook called {refusing} too, and bad objects were refused in that name "
-            "while the operator's was down"
+            f"{name}: {operator.namesakes[0].configuration} has a webhook called {refusing} too, and bad objects were "
+            "refused in that name while the operator's was down"
         )
     if after is None or _not_carried_out(name, after):
         return failed(

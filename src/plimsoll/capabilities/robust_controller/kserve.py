@@ -1,11 +1,11 @@
-"""KServe as an operator: a server of one container, in whichever mode is the cluster's own."""
+"""KServe as an operator: a server of one container, in the mode that the cluster is configured for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KSERVE
 from plimsoll.kubernetes.objects import has_condition
@@ -19,20 +19,20 @@ class KServe:
 
     name, api_version, kind = "KServe", KSERVE, "InferenceService"
     resource = "inferenceservices.serving.kserve.io"
-    # An autoscaler that is none of KServe's: it makes none.
+    # The class `external` makes KServe create no autoscaler.
     controller, part = "kserve", "external"
 
-    def prepare(self, stage: Stage) -> None:
-        """Nothing."""
+    def prepare(self, ns: ProbeNamespace) -> None:
+        """It needs nothing."""
 
     def pods(self, name: str) -> str:
-        """KServe's own label."""
+        """By KServe's own label."""
         return f"serving.kserve.io/inferenceservice={name}"
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
-        """A server that runs the script and then answers; its class of autoscalers is what may be unknown."""
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
+        """A server that runs the script and then answers; a bad object names an unknown class of autoscalers."""
         probe = {"httpGet": {"path": "/", "port": _PORT}, "periodSeconds": 1}
-        container = stage.container(f"{script}; {_SERVER}", ports=[{"containerPort": _PORT}], readinessProbe=probe)
+        container = ns.container(f"{script}; {_SERVER}", ports=[{"containerPort": _PORT}], readinessProbe=probe)
         predictor = {
             "minReplicas": 1,
             "maxReplicas": 1,
@@ -48,5 +48,5 @@ class KServe:
         }
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """The condition Ready."""
+        """By the condition Ready."""
         return has_condition(found, "Ready")

@@ -1,4 +1,4 @@
-"""Operators that are known: for each a bad object, its near twin that is good, and when it has been carried out."""
+"""The known operators: for each a bad object, its near twin that is good, and how the object reports its end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.robust_controller.kserve import KServe
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.objects import has_condition
@@ -19,8 +19,9 @@ TRAINER = "trainer.kubeflow.org/v1alpha1"
 class Operator(Protocol):
     """One operator.
 
-    `resource` is how webhooks' rules name its kind: plural and group. `controller` is a word in the name of the service
-    behind its own webhook; others (such as Kueue's) look at the same kind. `part` is what a good object refers to.
+    `resource` is its kind in the rules of webhooks: plural and group. `controller` is a word in the name of the service
+    behind its own webhook; other webhooks (such as Kueue's) have rules for the same kind. `part` is the name that a
+    good object refers to.
     """
 
     name: str
@@ -30,20 +31,20 @@ class Operator(Protocol):
     controller: str
     part: str
 
-    def prepare(self, stage: Stage) -> None:
-        """What a good object needs besides itself."""
+    def prepare(self, ns: ProbeNamespace) -> None:
+        """Create what a good object needs."""
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
         """An object that refers to one of its parts by name: good with `self.part`, bad with any other.
 
-        Its pods run `script`, if their script is the object's and not of what `prepare` made.
+        Its pods run `script`, unless `prepare` created the manifest of their script.
         """
 
     def pods(self, name: str) -> str:
-        """A selector of the object's pods."""
+        """The label selector of the object's pods."""
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """Whether the object says that it has been carried out."""
+        """Whether the object reports its end."""
 
 
 class JobSet:
@@ -53,23 +54,23 @@ class JobSet:
     resource = "jobsets.jobset.x-k8s.io"
     controller, part = "jobset", "workers"
 
-    def prepare(self, stage: Stage) -> None:
-        """Nothing."""
+    def prepare(self, ns: ProbeNamespace) -> None:
+        """It needs nothing."""
 
     def pods(self, name: str) -> str:
-        """JobSet's own label."""
+        """By JobSet's own label."""
         return f"jobset.sigs.k8s.io/jobset-name={name}"
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
-        """A success policy over one of its jobs."""
-        pod = {"restartPolicy": "Never", "containers": [stage.container(script)]}
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
+        """An object whose success policy names one of its jobs."""
+        pod = {"restartPolicy": "Never", "containers": [ns.container(script)]}
         job = {"spec": {"parallelism": 2, "completions": 2, "backoffLimit": 0, "template": {"spec": pod}}}
         policy = {"operator": "All", "targetReplicatedJobs": [part]}
         spec = {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": job}], "successPolicy": policy}
         return {"apiVersion": JOBSET, "kind": "JobSet", "metadata": {"name": name}, "spec": spec}
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """The condition Completed."""
+        """By the condition Completed."""
         return has_condition(found, "Completed")
 
 
@@ -80,21 +81,21 @@ class Trainer:
     resource = "trainjobs.trainer.kubeflow.org"
     controller, part = "trainer", "node"
 
-    def prepare(self, stage: Stage) -> None:
-        """A runtime of the namespace's own."""
-        container = {**stage.container("true"), "name": "node"}
+    def prepare(self, ns: ProbeNamespace) -> None:
+        """Create a runtime in the namespace."""
+        container = {**ns.container("true"), "name": "node"}
         template = {"spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}}
         template["metadata"] = {"labels": {"trainer.kubeflow.org/trainjob-ancestor-step": "trainer"}}  # type: ignore[dict-item]
         jobs = [{"name": "node", "template": template}]
         spec = {"mlPolicy": {"numNodes": 2}, "template": {"spec": {"replicatedJobs": jobs}}}
-        stage.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
+        ns.apply({"apiVersion": TRAINER, "kind": "TrainingRuntime", "metadata": {"name": "plain"}, "spec": spec})
 
     def pods(self, name: str) -> str:
-        """A TrainJob's pods are those of the JobSet of its name."""
+        """By the label of the JobSet with the same name."""
         return f"jobset.sigs.k8s.io/jobset-name={name}"
 
-    def object(self, stage: Stage, name: str, part: str, script: str = "true") -> Manifest:
-        """A job of that runtime which overrides one of the runtime's jobs, and gives its command."""
+    def object(self, ns: ProbeNamespace, name: str, part: str, script: str = "true") -> Manifest:
+        """A job of that runtime that overrides one of the runtime's jobs, and sets its command."""
         reference = {"apiGroup": "trainer.kubeflow.org", "kind": "TrainingRuntime", "name": "plain"}
         overrides = [{"targetJobs": [{"name": part}], "nodeSelector": {"kubernetes.io/os": "linux"}}]
         trainer = {"command": ["sh", "-c", script]}
@@ -102,25 +103,25 @@ class Trainer:
         return {"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": name}, "spec": spec}
 
     def done(self, found: Mapping[str, Any]) -> bool:
-        """The condition Complete."""
+        """By the condition Complete."""
         return has_condition(found, "Complete")
 
 
 UNTRIED: Mapping[str, str] = MappingProxyType(
     {
-        # Its webhook stands before every pod of a cluster, so that its controller's end would be everybody's affair.
+        # The API server calls its webhook for every pod: the loss of its controller would affect the whole cluster.
         "kueue.x-k8s.io": "Kueue",
         "ray.io": "KubeRay",
         "kubeflow.org": "Kubeflow's training operator",
         "leaderworkerset.x-k8s.io": "LeaderWorkerSet",
     }
 )
-"""Operators of AI workloads that are known by their API group, and not tried."""
+"""Operators of AI workloads, by API group, that the probe does not test."""
 _ALL: tuple[type[Any], ...] = (JobSet, Trainer, KServe)
 TRIED = f"{', '.join(kind.name for kind in _ALL[:-1])} and {_ALL[-1].name}"
-"""The names of those that are."""
+"""The names of the operators that the probe tests."""
 
 
-def present(facts: Facts) -> list[Operator]:
-    """Operators whose objects the cluster serves."""
+def present(facts: ClusterFacts) -> list[Operator]:
+    """The operators whose objects the cluster serves."""
     return [kind() for kind in _ALL if kind.api_version in facts.served]

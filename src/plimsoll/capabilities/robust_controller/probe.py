@@ -1,15 +1,23 @@
-"""A bad object, its twin, a good one, and a good one after the controller was killed."""
+"""Creates a bad object, its good twin, a good object, and another one after the controller was killed."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.inventory_records import MutatingWebhooks, ServiceReference, ValidatingWebhooks
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.robust_controller.operators import TRIED, UNTRIED, Operator, present
+from plimsoll.capabilities.robust_controller.records import (
+    CarriedOut,
+    ControllerHealed,
+    ControllerKilled,
+    OperatorFound,
+    OperatorWebhook,
+    WorkPod,
+)
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.kubernetes.api import ApiError, Manifest
 from plimsoll.kubernetes.objects import has_condition
@@ -18,135 +26,151 @@ _DONE_LIMIT = 120.0
 _HEAL_LIMIT = 180.0
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """Without an operator that is known there is none to try."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The probe needs an operator that it knows."""
     if present(facts):
         return None
     if others := [name for group, name in UNTRIED.items() if facts.serves(group)]:
         return unknown(
-            f"there is {', '.join(others)}, which cannot be tried yet, and none of {TRIED}",
+            f"the cluster has {', '.join(others)}, which plimsoll cannot test yet, and none of {TRIED}",
             "install one of them, or show by hand that a bad object is refused and a lost controller comes back",
         )
-    return failed("", f"no AI operator that is known is installed: none of {TRIED}", "install one of them")
+    return failed("", f"no known AI operator is installed: none of {TRIED}", "install one of them")
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """Every operator that is there."""
-    stage.open()
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Test every operator of the cluster."""
+    ns.create()
     for operator in present(facts):
-        _try(stage, facts, operator)
+        _test(ns, facts, operator)
 
 
-def _try(stage: Stage, facts: Facts, operator: Operator) -> None:
-    every = [
-        {"configuration": each["name"], **hook} for each in (*facts.webhooks, *facts.mutating) for hook in each["hooks"]
-    ]
-    hooks = [hook for hook in every if operator.resource in hook["kinds"]]
-    own = [
-        {"configuration": each["name"], **hook}
-        for each in facts.webhooks
-        for hook in each["hooks"]
-        if operator.resource in hook["kinds"] and operator.controller in hook["service"].get("name", "")
-    ]
-    word = f"nobody-{secrets.token_hex(3)}"
-    stage.note(
-        "operator",
+def _test(ns: ProbeNamespace, facts: ClusterFacts, operator: Operator) -> None:
+    found = _find(facts, operator)
+    ns.note(found)
+    operator.prepare(ns)
+    # The prefix is short: KServe makes one label of 63 characters of the names of an object and its namespace.
+    prefix = operator.controller
+    bad = operator.object(ns, f"{prefix}-bad", found.word)
+    ns.accepts(bad, f"{operator.name}: bad")
+    if not ns.accepts(operator.object(ns, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
+        return
+    _carry_out(ns, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
+    if not found.hooks:
+        return
+    if _heals(ns, operator, found.hooks[0].service, lambda: _answer_to(ns, bad, found)):
+        _carry_out(ns, operator, f"{prefix}-after", f"{operator.name}: after", _HEAL_LIMIT)
+
+
+def _find(facts: ClusterFacts, operator: Operator) -> OperatorFound:
+    """The operator's own webhooks, and those that could be mistaken for them."""
+    validating = _in_configurations(facts.webhooks)
+    every = [*validating, *_in_configurations(facts.mutating)]
+    own = [hook for hook in validating if operator.resource in hook.kinds and operator.controller in hook.service.name]
+    names = {hook.name for hook in own}
+    return OperatorFound(
         name=operator.name,
         resource=operator.resource,
-        hooks=own,
-        others=[hook for hook in hooks if hook not in own],
-        # Nothing but a configuration keeps two webhooks from bearing one name, by which a refusal is told.
-        namesakes=[hook for hook in every if hook not in own and hook["name"] in {each["name"] for each in own}],
-        word=word,
+        hooks=tuple(own),
+        others=tuple(hook for hook in every if operator.resource in hook.kinds and hook not in own),
+        # Only a configuration's name differs for two webhooks of one name, by which a refusal is recognized.
+        namesakes=tuple(hook for hook in every if hook not in own and hook.name in names),
+        word=f"nobody-{secrets.token_hex(3)}",
     )
-    operator.prepare(stage)
-    # Short, as KServe makes one label of a host name of an object's name and its namespace: 63 characters.
-    prefix = operator.controller
-    stage.attempt(operator.object(stage, f"{prefix}-bad", word), f"{operator.name}: bad")
-    if not stage.attempt(operator.object(stage, f"{prefix}-twin", operator.part), f"{operator.name}: twin"):
-        return
-    _carry_out(stage, operator, f"{prefix}-good", f"{operator.name}: good", _DONE_LIMIT)
-    bad = operator.object(stage, f"{prefix}-bad", word)
-    if own and _healed(stage, operator, own[0]["service"], lambda: _said(stage, bad, own, word)):
-        _carry_out(stage, operator, f"{prefix}-after", f"{operator.name}: after", _HEAL_LIMIT)
 
 
-def _carry_out(stage: Stage, operator: Operator, name: str, label: str, limit: float) -> None:
-    factors = [1_000 + secrets.randbelow(8_000) for _ in range(2)]
-    manifest = operator.object(stage, name, operator.part, f"echo worked out $(({factors[0]}*{factors[1]}))")
-    # A controller that is starting refuses for a moment, through its webhook.
-    if not stage.wait(f"{name} to be taken", lambda: stage.attempt(manifest, f"{label} taken"), limit):
-        stage.note("carried-out", label=label, done=False, factors=factors, pods=[])
+def _in_configurations(
+    configurations: Sequence[ValidatingWebhooks] | Sequence[MutatingWebhooks],
+) -> list[OperatorWebhook]:
+    return [
+        OperatorWebhook(
+            configuration=each.name,
+            name=hook.name,
+            service=hook.service,
+            url=hook.url,
+            policy=hook.policy,
+            kinds=hook.kinds,
+        )
+        for each in configurations
+        for hook in each.hooks
+    ]
+
+
+def _carry_out(ns: ProbeNamespace, operator: Operator, name: str, label: str, limit: float) -> None:
+    factors = (1_000 + secrets.randbelow(8_000), 1_000 + secrets.randbelow(8_000))
+    manifest = operator.object(ns, name, operator.part, f"echo worked out $(({factors[0]}*{factors[1]}))")
+    # The webhook of a controller that starts refuses every object for a moment.
+    if not ns.wait(f"{name} to be accepted", lambda: ns.accepts(manifest, f"{label} taken"), limit):
+        ns.note(CarriedOut(label=label, done=False, factors=factors, pods=()))
         return
-    stage.apply(manifest)
+    ns.apply(manifest)
 
     def done() -> bool:
-        return operator.done(stage.get(operator.api_version, operator.kind, name))
+        return operator.done(ns.get(operator.api_version, operator.kind, name))
 
-    ended = stage.wait(f"{name} to be carried out", done, limit)
-    pods = [
-        {"phase": each["status"].get("phase"), "log": stage.log(each["metadata"]["name"], _container(each))[:200]}
-        for each in stage.list("v1", "Pod", operator.pods(name))
-    ]
-    stage.note("carried-out", label=label, done=bool(ended), factors=factors, pods=pods)
+    ended = ns.wait(f"{name} to be carried out", done, limit)
+    pods = tuple(
+        WorkPod(phase=each["status"].get("phase"), log=ns.log(each["metadata"]["name"], _container(each))[:200])
+        for each in ns.list("v1", "Pod", operator.pods(name))
+    )
+    ns.note(CarriedOut(label=label, done=bool(ended), factors=factors, pods=pods))
 
 
 def _container(pod: Manifest) -> str:
     return str(pod["spec"]["containers"][0]["name"])
 
 
-def _said(stage: Stage, bad: Manifest, hooks: list[dict[str, Any]], word: str) -> str:
-    """What becomes of a bad object at this moment: refused in the operator's name, failed otherwise, or taken."""
+def _answer_to(ns: ProbeNamespace, bad: Manifest, operator: OperatorFound) -> str:
+    """The answer to the bad object now: refused in the operator's name, failed for another reason, or taken."""
     try:
-        stage.api.create(stage.mine(bad), dry_run=True)
+        ns.api.create(ns.labelled(bad), dry_run=True)
     except ApiError as error:
-        in_its_name = any(error.message.startswith(f'admission webhook "{hook["name"]}" denied') for hook in hooks)
-        return "refused" if in_its_name and word in error.message else "failed"
+        in_its_name = any(
+            error.message.startswith(f'admission webhook "{hook.name}" denied') for hook in operator.hooks
+        )
+        return "refused" if in_its_name and operator.word in error.message else "failed"
     return "taken"
 
 
-def _healed(stage: Stage, operator: Operator, service: dict[str, Any], say: Callable[[], str]) -> bool:
-    """Ends the pods behind the operator's webhook, as a node's failure would: whether as many come back.
+def _heals(ns: ProbeNamespace, operator: Operator, service: ServiceReference, answer: Callable[[], str]) -> bool:
+    """Delete the pods behind the operator's webhook, as the failure of a node does: whether as many come back.
 
-    Meanwhile nobody can refuse in their name but another who does so all along.
+    While they are down, a refusal in their name comes from another webhook, which refuses all along.
     """
-    namespace = service["namespace"]
-    chosen = _selector(stage, service)
+    namespace = service.namespace
+    chosen = _selector(ns, service)
     selector = ",".join(f"{key}={value}" for key, value in chosen.items())
-    pods = stage.api.list("v1", "Pod", namespace, selector) if chosen else []
+    pods = ns.api.list("v1", "Pod", namespace, selector) if chosen else []
     before = {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in pods}
-    leaders = _leaders(stage, namespace)
-    stage.note("killed", operator=operator.name, namespace=namespace, pods=list(before.values()), leaders=leaders)
+    leaders = _leaders(ns, namespace)
+    killed = tuple(before.values())
+    ns.note(ControllerKilled(operator=operator.name, namespace=namespace, pods=killed, leaders=leaders))
     if not before:
         return False
     for name in before.values():
-        stage.api.delete("v1", "Pod", name, namespace, grace=0)
+        ns.api.delete("v1", "Pod", name, namespace, grace=0)
 
     said: list[str] = []
 
     def healed() -> bool:
-        said.append(say())
-        pods = stage.api.list("v1", "Pod", namespace, selector)
+        said.append(answer())
+        pods = ns.api.list("v1", "Pod", namespace, selector)
         ready = [pod for pod in pods if pod["metadata"]["uid"] not in before and has_condition(pod, "Ready")]
         return len(ready) >= len(before)
 
-    back = stage.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
-    stage.note("healed", operator=operator.name, back=bool(back), said=[key for key, _ in groupby(said)])
+    back = ns.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
+    changes = tuple(key for key, _ in groupby(said))
+    ns.note(ControllerHealed(operator=operator.name, back=bool(back), said=changes))
     return bool(back)
 
 
-def _selector(stage: Stage, service: dict[str, Any]) -> dict[str, str]:
-    """What a service selects. One that there is not, or that leads to what somebody wrote into its slices, nothing."""
-    try:
-        found = stage.api.get("v1", "Service", service["name"], service["namespace"])
-    except ApiError as error:
-        if error.status == 404:
-            return {}
-        raise
-    return dict(found["spec"].get("selector") or {})
+def _selector(ns: ProbeNamespace, service: ServiceReference) -> dict[str, str]:
+    """The selector of a service; empty for one that does not exist or has none."""
+    found = ns.api.find("v1", "Service", service.name, service.namespace)
+    return dict(found["spec"].get("selector") or {}) if found else {}
 
 
-def _leaders(stage: Stage, namespace: str) -> list[str]:
-    """Who holds the namespace's leases: of an operator's pods the one that carries out what the objects say."""
-    leases = stage.api.list("coordination.k8s.io/v1", "Lease", namespace)
-    return [str(each["spec"].get("holderIdentity", "")) for each in leases]
+def _leaders(ns: ProbeNamespace, namespace: str) -> tuple[str, ...]:
+    """The holders of the namespace's leases: the pod of an operator that carries out the objects holds one."""
+    leases = ns.api.list("coordination.k8s.io/v1", "Lease", namespace)
+    return tuple(str(each["spec"].get("holderIdentity", "")) for each in leases)

@@ -1,22 +1,26 @@
-"""Attacks from pods that hold an accelerator, and from one that holds none."""
+"""Attacks accelerators from pods that hold one, and from a pod that holds none."""
 
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import Any
 
-from plimsoll.capabilities.facts import Accelerators, Facts
+from plimsoll.capabilities.device_holders import resource_claim
+from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import RESTRICTED, Stage
+from plimsoll.capabilities.pods import RESTRICTED
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.secure_accelerator_access.records import AccessTried, DeviceFile, Held, WayTried
 from plimsoll.evidence.verdict import Verdict, environment_error, unknown
 from plimsoll.kubernetes.api import Manifest
 
 _START_LIMIT = 120.0
-# A kubelet brings a changed config map into a pod within a minute or so.
+# A kubelet updates a config map in a pod within about a minute.
 _END_LIMIT = 170.0
-_FOLDER = "/tmp/made"  # noqa: S108  # in a pod of our own
-# A root without other privileges: the runtime's default rights include making device nodes, and the kernel's device
-# control group is what has to hold. A restricted pod could not even try.
+_FOLDER = "/tmp/made"  # noqa: S108  # in a pod of the probe
+# Root without other privileges: the runtime's default rights include making device nodes, so that only the kernel's
+# device control group can refuse. A restricted pod could not even try.
 _ATTACKER: Manifest = {
     "runAsUser": 0,
     "allowPrivilegeEscalation": False,
@@ -25,8 +29,8 @@ _ATTACKER: Manifest = {
 }
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """A cluster without known accelerators cannot be judged."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The probe needs two free accelerators of known hardware on one node."""
     if places := _places(facts):
         if full := [each for each in places if each.resource and facts.free(each) < 2]:
             return environment_error(
@@ -35,92 +39,80 @@ def obstacle(facts: Facts) -> Verdict | None:
             )
         return None
     return unknown(
-        "no node has two free accelerators of a kind that is known",
-        "connect a node with at least two accelerators, or report the hardware that it has",
+        "no node has two accelerators of a known kind",
+        "connect a node with at least two accelerators, or report the hardware of the nodes",
     )
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """The attack by way of the device plugin and by way of DRA, where there are both."""
-    stage.open("baseline")
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Attack accelerators of the device plugin and of DRA, where the cluster has both."""
+    ns.create("baseline")
     for place in _places(facts):
-        _attack(stage, place)
+        _attack(ns, place)
 
 
-def _places(facts: Facts) -> list[Accelerators]:
-    """One node with two devices for each way of giving them out."""
-    ready = {node["name"] for node in facts.nodes if node["ready"] and node["schedulable"]}
+def _places(facts: ClusterFacts) -> list[Accelerators]:
+    """One node with two devices for each way of getting them: device plugin and DRA."""
+    ready = {node.name for node in facts.nodes if node.ready and node.schedulable}
     fit = [each for each in facts.accelerators if each.hardware and each.count >= 2 and each.node in ready]
-    return [next(each for each in ways) for ways in (_of(fit, "resource"), _of(fit, "driver")) if ways]
+    by_plugin, by_claim = [each for each in fit if each.resource], [each for each in fit if each.driver]
+    return [*by_plugin[:1], *by_claim[:1]]
 
 
-def _of(fit: list[Accelerators], way: str) -> list[Accelerators]:
-    return [each for each in fit if getattr(each, way)]
-
-
-def _attack(stage: Stage, place: Accelerators) -> None:
+def _attack(ns: ProbeNamespace, place: Accelerators) -> None:
     hardware = place.hardware
     if hardware is None:
         return
     way = "device-plugin" if place.resource else "dra"
-    stage.note("way", way=way, node=place.node, name=place.resource or place.driver, hardware=hardware.name)
+    name = place.resource or place.driver
+    ns.note(WayTried(way=way, node=place.node, name=name, hardware=hardware.name))
     holders = [f"{way}-holder-{number}" for number in (1, 2)]
     for name in holders:
-        _holder(stage, name, place, hardware)
-    started = all(_waited(stage, name) for name in holders)
-    held = {name: _held(stage, name) or [] for name in holders}
+        _make_holder(ns, name, place, hardware)
+    started = all(_wait_for_device(ns, name) for name in holders)
+    held = {name: _device_files(ns, name) for name in holders}
     for name in holders:
-        stage.note("held", way=way, pod=name, node=_node(stage, name), devices=held[name])
+        ns.note(Held(way=way, pod=name, node=_node(ns, name), devices=tuple(held[name])))
     if started:
         everyone = [device for devices in held.values() for device in devices]
         for name, own in held.items():
-            # All at once: a kubelet takes its time to bring them.
-            _order(stage, name, own + [device for device in everyone if device not in own])
+            # All commands are in one config map, because a kubelet updates it slowly.
+            _send_commands(ns, name, own + [device for device in everyone if device not in own])
         for name in held:
-            _tried(stage, name)
-        _thief(stage, f"{way}-without", place, hardware, everyone)
+            _note_attempts(ns, name)
+        _attack_as_stranger(ns, f"{way}-without", place, hardware, everyone)
     for name in holders:
-        stage.api.delete("v1", "Pod", name, stage.namespace, grace=1)
-    stage.wait(f"the release of {way}'s devices", lambda: not any(stage.phase(name) for name in holders), _END_LIMIT)
+        ns.api.delete("v1", "Pod", name, ns.name, grace=1)
+    ns.wait(f"the release of {way}'s devices", lambda: not any(ns.phase(name) for name in holders), _END_LIMIT)
 
 
-def _waited(stage: Stage, name: str) -> bool:
-    return bool(stage.wait(f"{name} to hold a device", lambda: _held(stage, name), _START_LIMIT))
+def _wait_for_device(ns: ProbeNamespace, name: str) -> bool:
+    return bool(ns.wait(f"{name} to hold a device", lambda: _device_files(ns, name), _START_LIMIT))
 
 
-def _holder(stage: Stage, name: str, place: Accelerators, hardware: Hardware) -> None:
-    """A pod that holds a device, lists its device files, and then tries what it is told through a config map."""
+def _make_holder(ns: ProbeNamespace, name: str, place: Accelerators, hardware: Hardware) -> None:
+    """Create a pod that holds a device, lists its device files, and then runs the commands of a config map."""
     container: dict[str, Any] = {"securityContext": _ATTACKER}
     spec: dict[str, Any] = {"nodeSelector": {"kubernetes.io/hostname": place.node}}
     if place.resource:
         container["resources"] = {"limits": {place.resource: "1"}}
     else:
-        stage.apply(_claim(name, hardware))
+        ns.apply(resource_claim(name, hardware.classes[0]))
         container["resources"] = {"claims": [{"name": "device"}]}
         spec["resourceClaims"] = [{"name": "device", "resourceClaimName": name}]
-    # A sibling without the claim in the same pod, which must see no more than a stranger.
-    sibling = stage.container(_LISTEN.format(list=_list(hardware)), securityContext=_ATTACKER, name="sibling")
-    main = stage.container(_LISTEN.format(list=_list(hardware)), **container)
+    # A second container of the pod without the device, which must see no more than another pod.
+    sibling = ns.container(_LISTEN.format(list=_list(hardware)), securityContext=_ATTACKER, name="sibling")
+    main = ns.container(_LISTEN.format(list=_list(hardware)), **container)
     volume = {"name": "orders", "configMap": {"name": name, "optional": True}}
     for each in (main, sibling):
         each["volumeMounts"] = [{"name": "orders", "mountPath": "/orders"}]
-    manifest = stage.pod_manifest(name, tolerations=[{"operator": "Exists"}], volumes=[volume], **spec)
+    manifest = ns.pod_manifest(name, tolerations=[{"operator": "Exists"}], volumes=[volume], **spec)
     manifest["spec"]["containers"] = [main, sibling]
-    stage.apply(manifest)
+    ns.apply(manifest)
 
 
-def _claim(name: str, hardware: Hardware) -> Manifest:
-    exactly = {"deviceClassName": hardware.classes[0], "count": 1}
-    return {
-        "apiVersion": "resource.k8s.io/v1",
-        "kind": "ResourceClaim",
-        "metadata": {"name": name},
-        "spec": {"devices": {"requests": [{"name": "device", "exactly": exactly}]}},
-    }
-
-
-# Prints its device files with type and numbers, and every device node wherever it lies and whatever it is called; then
-# waits for orders and prints how each went.
+# Prints the device files of the hardware with type and numbers, and every device node of the container. Then waits for
+# commands and prints the result of each.
 _SHOW = """for f in {list}; do [ -e "$f" ] && stat -c 'device %n %F|%t|%T' "$f"; done; echo listed
 find / \\( -path /proc -o -path /sys \\) -prune -o \\( -type b -o -type c \\) -print 2>/dev/null | while read -r f
 do stat -c 'node %n %F|%t|%T' "$f"; done"""
@@ -136,15 +128,15 @@ def _list(hardware: Hardware) -> str:
     return " ".join(hardware.devices)
 
 
-def _held(stage: Stage, name: str) -> list[dict[str, Any]]:
-    """Devices that a pod sees: path, type and numbers; empty while it does not run."""
-    if stage.phase(name) != "Running":
+def _device_files(ns: ProbeNamespace, name: str) -> list[DeviceFile]:
+    """The device files in a pod; empty while it does not run."""
+    if ns.phase(name) != "Running":
         return []
-    return listed(stage.log(name))
+    return listed(ns.log(name))
 
 
-def listed(log: str, word: str = "device ") -> list[dict[str, Any]]:
-    """The devices of a log that lists them; with `node `, every device node that there is."""
+def listed(log: str, word: str = "device ") -> list[DeviceFile]:
+    """The device files that a log lists; with the word `node `, every device node of the container."""
     if "listed" not in log.splitlines():
         return []
     found = []
@@ -152,56 +144,63 @@ def listed(log: str, word: str = "device ") -> list[dict[str, Any]]:
         if line.startswith(word):
             path, _, rest = line.removeprefix(word).partition(" ")
             kind, major, minor = rest.split("|")
-            numbers = {"major": int(major, 16), "minor": int(minor, 16)}
-            found.append({"path": path, "block": "block" in kind, "character": "character" in kind, **numbers})
+            found.append(
+                DeviceFile(
+                    path=path,
+                    block="block" in kind,
+                    character="character" in kind,
+                    major=int(major, 16),
+                    minor=int(minor, 16),
+                )
+            )
     return found
 
 
-def _orders(devices: list[dict[str, Any]]) -> str:
-    """A shell script that opens each device by a node of its own making, and says how it went."""
+def _orders(devices: list[DeviceFile]) -> str:
+    """A shell script that opens each device by a device node that it makes, and prints the result."""
     lines = [f"mkdir -p {_FOLDER}"]
     for number, each in enumerate(devices):
-        kind = "b" if each["block"] else "c"
-        label = f"{each['major']}:{each['minor']}"
+        kind = "b" if each.block else "c"
         made = f"{_FOLDER}/{number}"
         lines.append(
-            f"if ! mknod {made} {kind} {each['major']} {each['minor']} 2>/tmp/why; "
-            f'then echo "try {label} not-made $(cat /tmp/why)"; '
-            # Opening is what must not be possible, for reading or for writing; not every device can be read.
+            f"if ! mknod {made} {kind} {each.major} {each.minor} 2>/tmp/why; "
+            f'then echo "try {each.label} not-made $(cat /tmp/why)"; '
+            # Opening must fail, for reading and for writing; not every device can be read.
             f"elif (exec 3<{made}) 2>/tmp/why || (exec 3>>{made}) 2>/dev/null; "
             f"then dd if={made} of=/tmp/read bs=4096 count=1 2>/dev/null; "
-            f'echo "try {label} opened $(sha256sum < /tmp/read | cut -c 1-64) $(tr -d "\\000" < /tmp/read | wc -c)"; '
-            f'else echo "try {label} refused $(tail -n 1 /tmp/why)"; fi'
+            f'echo "try {each.label} opened $(sha256sum < /tmp/read | cut -c 1-64)'
+            ' $(tr -d "\\000" < /tmp/read | wc -c)"; '
+            f'else echo "try {each.label} refused $(tail -n 1 /tmp/why)"; fi'
         )
     return "\n".join(lines) + "\n"
 
 
-def _order(stage: Stage, name: str, devices: list[dict[str, Any]]) -> None:
+def _send_commands(ns: ProbeNamespace, name: str, devices: list[DeviceFile]) -> None:
     metadata = {"name": name}
-    stage.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"list": _orders(devices)}})
+    ns.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"list": _orders(devices)}})
 
 
-def _tried(stage: Stage, name: str) -> None:
+def _note_attempts(ns: ProbeNamespace, name: str) -> None:
     for container in ("main", "sibling"):
-        stage.wait(
+        ns.wait(
             f"what {container} of {name} could open",
-            lambda container=container: _done(stage, name, container),  # type: ignore[misc]
+            partial(_done, ns, name, container),
             _END_LIMIT,
         )
-        log = stage.log(name, container)
-        stage.note("tried", pod=name, container=container, sees=_sees(log), tries=tries(log))
+        log = ns.log(name, container)
+        ns.note(AccessTried(pod=name, container=container, sees=_sees(log), tries=tries(log)))
 
 
-def _sees(log: str) -> list[dict[str, Any]]:
-    return [*listed(log), *listed(log, "node ")]
+def _sees(log: str) -> tuple[DeviceFile, ...]:
+    return (*listed(log), *listed(log, "node "))
 
 
-def _done(stage: Stage, name: str, container: str) -> bool:
-    return "done" in stage.log(name, container).splitlines()
+def _done(ns: ProbeNamespace, name: str, container: str) -> bool:
+    return "done" in ns.log(name, container).splitlines()
 
 
 def tries(log: str) -> dict[str, str]:
-    """How each attempt went: opened, refused or not-made, with the reason's first words or the content's digest."""
+    """The result of each attempt: opened, refused or not-made, with the beginning of the reason or a digest."""
     found = {}
     for line in log.splitlines():
         if line.startswith("try "):
@@ -210,21 +209,23 @@ def tries(log: str) -> dict[str, str]:
     return found
 
 
-def _thief(stage: Stage, name: str, place: Accelerators, hardware: Hardware, devices: list[dict[str, Any]]) -> None:
-    """A pod that asks for nothing, on the same node, and tries everything."""
+def _attack_as_stranger(
+    ns: ProbeNamespace, name: str, place: Accelerators, hardware: Hardware, devices: list[DeviceFile]
+) -> None:
+    """Attack from a pod on the same node that requests nothing."""
     variables = [{"name": each, "value": value} for each in hardware.variables for value in ("all",)]
     script = f"{_SHOW.format(list=_list(hardware))}\n{_orders(devices)}echo done\n"
     container = {"securityContext": _ATTACKER, "env": variables}
-    # By name and not by a selector: the scheduler is not asked, so that a full node is no excuse.
-    stage.pod(name, script, container=container, nodeName=place.node, tolerations=[{"operator": "Exists"}])
-    stage.ended(name, _END_LIMIT)
-    log = stage.log(name) if stage.phase(name) == "Succeeded" else ""
-    stage.note("tried", pod=name, container="main", node=_node(stage, name), sees=_sees(log), tries=tries(log))
-    # The restricted level is what an ordinary tenant has: recorded as information.
+    # A node name bypasses the scheduler, so that a full node does not prevent the attack.
+    ns.pod(name, script, container=container, nodeName=place.node, tolerations=[{"operator": "Exists"}])
+    ns.wait_for_end(name, _END_LIMIT)
+    log = ns.log(name) if ns.phase(name) == "Succeeded" else ""
+    ns.note(AccessTried(pod=name, container="main", node=_node(ns, name), sees=_sees(log), tries=tries(log)))
+    # An ordinary tenant has the restricted level: its result is recorded as information.
     unprivileged = f"{name}-restricted-{secrets.token_hex(2)}"
-    stage.pod(unprivileged, script, container={"securityContext": RESTRICTED, "env": variables}, nodeName=place.node)
-    stage.ended(unprivileged, _END_LIMIT)
+    ns.pod(unprivileged, script, container={"securityContext": RESTRICTED, "env": variables}, nodeName=place.node)
+    ns.wait_for_end(unprivileged, _END_LIMIT)
 
 
-def _node(stage: Stage, name: str) -> str:
-    return str(stage.get("v1", "Pod", name)["spec"].get("nodeName", ""))
+def _node(ns: ProbeNamespace, name: str) -> str:
+    return str(ns.get("v1", "Pod", name)["spec"].get("nodeName", ""))

@@ -1,45 +1,52 @@
-"""Two parts of one device, and the whole of it."""
+"""Claims two parts of one device, and the whole device."""
 
 from __future__ import annotations
+
+from functools import partial
 
 from plimsoll.capabilities.device_holders import (
     LEVEL,
     Offer,
-    chosen,
-    expression,
-    hold,
-    holds,
-    note_holder,
-    refused,
-    release,
-    with_class,
+    attribute_selector,
+    distinguishing_attribute,
+    hardware_with_class,
+    holder_fields,
+    is_unschedulable,
+    lists_devices,
+    make_holder,
+    remove_holder,
 )
-from plimsoll.capabilities.facts import Facts
+from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
-from plimsoll.capabilities.probe_namespace import Stage
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.virtualized_accelerator.records import Holder, PartsAsked
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 
 _START_LIMIT = 120.0
-# Labels and resources by which drivers of virtual accelerators make themselves known.
+# Labels and resources of drivers of virtual accelerators.
 _LABELS = ("nvidia.com/vgpu.present", "nvidia.com/vgpu.host-driver-version", "nvidia.com/vgpu.config")
 _RESOURCES = ("nvidia.com/GRID", "nvidia.com/vgpu")
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """Only for those who declare parts."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The requirement applies to clusters that declare parts."""
     if _place(facts):
         return None
     declared = [
-        f"{word} on {node['name']}"
+        f"{word} on {node.name}"
         for node in facts.nodes
-        for word in (*node["labels"], *node["allocatable"])
+        for word in (*node.labels, *node.allocatable)
         if word in _LABELS or word.startswith(_RESOURCES)
     ]
     if declared:
-        return unknown(f"declared by {declared[0]}, which cannot be tried yet", "show by hand what a pod gets of it")
+        return unknown(
+            f"{declared[0]} declares virtual accelerators, which plimsoll cannot test yet",
+            "show by hand what a pod gets of them",
+        )
     if {"nodes", "slices", "device-class"} & set(facts.unreadable):
         return unknown(
-            "whether there are virtual accelerators cannot be seen", "grant list on nodes and resourceslices"
+            "the caller may not list nodes or DRA objects: there may be virtual accelerators",
+            "grant list on nodes and resourceslices",
         )
     return not_applicable(
         f"none is declared: no such label or resource on {len(facts.nodes)} nodes, no class of parts among "
@@ -47,32 +54,32 @@ def obstacle(facts: Facts) -> Verdict | None:
     )
 
 
-def _place(facts: Facts) -> tuple[Hardware, str, str, tuple[str, str]] | None:
-    for hardware, part in with_class(facts, "part_classes"):
+def _place(facts: ClusterFacts) -> tuple[Hardware, str, str, tuple[str, str]] | None:
+    for hardware, part in hardware_with_class(facts, lambda hardware: hardware.part_classes):
         whole = next((each for each in hardware.classes if each in facts.device_classes), "")
-        if attribute := chosen(facts, hardware, parted=True):
+        if attribute := distinguishing_attribute(facts, hardware, parted=True):
             return hardware, part, whole, attribute
     return None
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """The parts first, the whole beside them."""
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Claim the parts first, then the whole device."""
     place = _place(facts)
     if place is None:
         return
     hardware, part, whole, attribute = place
-    stage.open(LEVEL)
-    stage.note("asked", part=part, whole=whole, attribute=attribute[0], value=attribute[1])
-    chooses = expression(hardware, attribute)
+    ns.create(LEVEL)
+    ns.note(PartsAsked(part=part, whole=whole, attribute=attribute[0], value=attribute[1]))
+    chooses = attribute_selector(hardware, attribute)
     parts = ("part-1", "part-2")
     for name in parts:
-        hold(stage, name, Offer(hardware, device_class=part, expression=chooses))
-        stage.wait(f"{name}", lambda name=name: holds(stage, name), _START_LIMIT)  # type: ignore[misc]  # mypy cannot infer such lambdas
-        note_holder(stage, name, case=name)
-    hold(stage, "whole", Offer(hardware, device_class=whole, expression=chooses))
-    stage.wait("the scheduler's word on the whole", lambda: refused(stage, "whole"), _START_LIMIT)
-    note_holder(stage, "whole", case="whole")
+        make_holder(ns, name, Offer(hardware, device_class=part, expression=chooses))
+        ns.wait(f"{name}", partial(lists_devices, ns, name), _START_LIMIT)
+        ns.note(Holder(**holder_fields(ns, name), case=name))
+    make_holder(ns, "whole", Offer(hardware, device_class=whole, expression=chooses))
+    ns.wait("the scheduler's message about the whole device", lambda: is_unschedulable(ns, "whole"), _START_LIMIT)
+    ns.note(Holder(**holder_fields(ns, "whole"), case="whole"))
     for name in parts:
-        release(stage, name)
-    stage.wait("the whole device", lambda: holds(stage, "whole"), _START_LIMIT)
-    note_holder(stage, "whole", case="released")
+        remove_holder(ns, name)
+    ns.wait("the whole device", lambda: lists_devices(ns, "whole"), _START_LIMIT)
+    ns.note(Holder(**holder_fields(ns, "whole"), case="released"))

@@ -1,16 +1,18 @@
-"""A sandboxed pod beside plain twins."""
+"""Creates a sandboxed pod beside plain twins."""
 
 from __future__ import annotations
 
-from plimsoll.capabilities.facts import Facts
-from plimsoll.capabilities.probe_namespace import Stage, described
+from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.pods import pod_fields
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.workload_sandboxing.records import KernelSeen, SandboxTried
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 
 _START_LIMIT = 120.0
-# Handlers of runtimes with a kernel of their own. Another one is tried too, after these.
+# Handlers of runtimes with a kernel of their own, which are tested first.
 _KNOWN = ("runsc", "gvisor", "kata")
 _MOST = 3
-# What the kernel answers (uname, the time of its start, its log), and what files say.
+# Facts that the kernel answers (uname, the time of its start, its log), and facts in files.
 _WHO = """echo "uname $(uname -srv)"
 echo "booted $(sed -n 's/^btime //p' /proc/stat)"
 echo "boot $(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
@@ -21,43 +23,43 @@ echo "memory $(sed -n 's/^MemTotal: *//p' /proc/meminfo)"
 """
 
 
-def obstacle(facts: Facts) -> Verdict | None:
-    """Without a RuntimeClass there is nothing to ask for."""
+def obstacle(facts: ClusterFacts) -> Verdict | None:
+    """The probe needs a RuntimeClass."""
     if facts.runtime_classes:
         return None
     if "runtime-class" in facts.unreadable:
-        return unknown("runtime classes may not be listed", "grant list on runtimeclasses")
+        return unknown("the caller may not list runtime classes", "grant list on runtimeclasses")
     return failed("", "there is no RuntimeClass", "install gVisor or Kata Containers and its RuntimeClass")
 
 
-def observe(stage: Stage, facts: Facts) -> None:
-    """Each class until three were tried, those first whose handler is known for a kernel of its own."""
-    stage.open()
-    classes = sorted(facts.runtime_classes, key=lambda each: not any(word in each["handler"] for word in _KNOWN))
+def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+    """Test three classes at most, those first whose handler is known for a kernel of its own."""
+    ns.create()
+    classes = sorted(facts.runtime_classes, key=lambda each: not any(word in each.handler for word in _KNOWN))
     for each in classes[:_MOST]:
-        _beside_twins(stage, each["name"], each["handler"])
+        _compare_with_twins(ns, each.name, each.handler)
 
 
-def _beside_twins(stage: Stage, runtime_class: str, handler: str) -> None:
-    stage.note("sandbox", name=runtime_class, handler=handler)
+def _compare_with_twins(ns: ProbeNamespace, runtime_class: str, handler: str) -> None:
+    ns.note(SandboxTried(name=runtime_class, handler=handler))
     prefix = f"in-{runtime_class}"[:40]
-    stage.pod(f"{prefix}-sandbox", f"{_WHO}", runtimeClassName=runtime_class)
-    stage.ended(f"{prefix}-sandbox", _START_LIMIT)
-    node = described(stage.get("v1", "Pod", f"{prefix}-sandbox"))["node"]
+    ns.pod(f"{prefix}-sandbox", _WHO, runtimeClassName=runtime_class)
+    ns.wait_for_end(f"{prefix}-sandbox", _START_LIMIT)
+    node = pod_fields(ns.get("v1", "Pod", f"{prefix}-sandbox"))["node"]
     names = {"sandbox": f"{prefix}-sandbox"}
     if node:
         for twin in ("twin-1", "twin-2"):
             names[twin] = f"{prefix}-{twin}"
-            stage.pod(names[twin], _WHO, nodeName=node)
+            ns.pod(names[twin], _WHO, nodeName=node)
         for twin in ("twin-1", "twin-2"):
-            stage.ended(names[twin], _START_LIMIT)
+            ns.wait_for_end(names[twin], _START_LIMIT)
     for role, name in names.items():
-        found = described(stage.get("v1", "Pod", name))
-        log = stage.log(name) if found["phase"] == "Succeeded" else ""
-        stage.note("kernel", sandbox=runtime_class, role=role, said=_said(log), **found)
+        found = pod_fields(ns.get("v1", "Pod", name))
+        log = ns.log(name) if found["phase"] == "Succeeded" else ""
+        ns.note(KernelSeen(**found, sandbox=runtime_class, role=role, said=_parse(log)))
 
 
-def _said(log: str) -> dict[str, str]:
+def _parse(log: str) -> dict[str, str]:
     lines = [line.partition(" ") for line in log.splitlines()]
     return {
         key: value.strip()

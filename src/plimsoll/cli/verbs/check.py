@@ -57,7 +57,7 @@ def command(
 
     Ends with 0 when every MUST is shown, 1 when one fails, 3 when one could not be shown.
     """
-    from plimsoll.capabilities import checking, rights
+    from plimsoll.capabilities import access, checking
     from plimsoll.capabilities.cleaning import clean
     from plimsoll.kubernetes.api import Api
     from plimsoll.report.load_line import inventory_lines, load_line
@@ -73,10 +73,10 @@ def command(
         removed = clean(api)
         print_json({"removed": removed}) if as_json else click.echo("\n".join(removed) or "nothing was left")
         return 0
-    plan = checking.Plan(profile=profile_name, only=only, images=images, timeout=timeout)
+    plan = checking.CheckPlan(profile=profile_name, only=only, images=images, timeout=timeout)
     if resume:
         directory = resume
-        plan, found = checking.resumed(api, directory)
+        plan, found = checking.resume_check(api, directory)
     else:
         directory = output or Path(f"plimsoll-{target}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         if directory.is_dir() and any(directory.iterdir()):
@@ -87,12 +87,12 @@ def command(
         click.echo("\n".join(inventory_lines(found)))
     if read_only:
         return 0
-    if lacking := rights.missing(api, found.served, reading=False):
+    if lacking := access.missing_rights(api, found.served):
         raise TargetError(
             f"{len(lacking)} rights are missing: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}",
             where=target,
             hint="plimsoll check --print-rbac | kubectl apply -f -\n"
-            f"  kubectl create clusterrolebinding {rights.NAME} --clusterrole={rights.NAME} --user=YOU",
+            f"  kubectl create clusterrolebinding {access.NAME} --clusterrole={access.NAME} --user=YOU",
         )
     # Whoever ends a job asks in this way; what was made has to go as with Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -123,7 +123,7 @@ def _as_json(profile_name: str, cluster: str, judged: Sequence[Judged], director
 def _print_role() -> None:
     import yaml
 
-    from plimsoll.capabilities.rights import cluster_role
+    from plimsoll.capabilities.access import cluster_role
 
     click.echo(yaml.safe_dump(cluster_role(), sort_keys=False), nl=False)
 

@@ -1,0 +1,55 @@
+"""What the probe of accelerators' metrics records."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+
+
+class Expected(Record, frozen=True, kw_only=True, tag="expected"):
+    """The node under test and its accelerators.
+
+    `full` is the value of full utilization, and `loadable` says whether a load for the hardware is known.
+    """
+
+    node: str
+    resource: str
+    hardware: str
+    devices: int
+    full: float
+    loadable: bool
+
+
+class EndpointsFound(Record, frozen=True, kw_only=True, tag="endpoints"):
+    """URLs at which pods of the node may serve metrics."""
+
+    found: tuple[str, ...]
+
+
+class Loaded(Record, frozen=True, kw_only=True, tag="loaded"):
+    """The devices of the pod with the load, and whether the load ran."""
+
+    devices: tuple[str, ...]
+    did: bool
+
+
+class Series(Struct, frozen=True, kw_only=True):
+    """One sample. `device` is empty when no label names one; `value` is None for what is no finite number."""
+
+    name: str
+    device: str
+    value: float | None
+    utilization: bool
+
+
+class Scraped(Record, frozen=True, kw_only=True, tag="scraped"):
+    """One scrape of an endpoint, in the case idle, rising, loaded, falling or after."""
+
+    case: str
+    endpoint: str
+    series: tuple[Series, ...]
+
+
+MetricsRecord = Expected | EndpointsFound | Loaded | Scraped | CommonRecord
+make_decodable(MetricsRecord)

@@ -1,0 +1,30 @@
+"""What the probe of claims by attribute records."""
+
+from __future__ import annotations
+
+from plimsoll.capabilities.holder_records import AllocatedDevice, HolderRecord
+from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+
+
+class ClaimAsked(Record, frozen=True, kw_only=True, tag="asked"):
+    """The attribute that the claims ask for.
+
+    `having` are the devices with that value, and `told` says whether a held device reports the value itself.
+    """
+
+    device_class: str
+    attribute: str
+    value: str
+    having: tuple[AllocatedDevice, ...]
+    told: bool = False
+
+
+class Holder(HolderRecord, frozen=True, kw_only=True, tag="holder", omit_defaults=True):
+    """A holder in one case; `ever` counts the looks at which a claim that has to wait was allocated a device."""
+
+    case: str
+    ever: int | None = None
+
+
+ClaimRecord = ClaimAsked | Holder | CommonRecord
+make_decodable(ClaimRecord)

@@ -1,0 +1,13 @@
+"""What is recorded of a gateway."""
+
+from __future__ import annotations
+
+from plimsoll.capabilities.records import Record
+
+
+class GatewayReady(Record, frozen=True, kw_only=True, tag="gateway"):
+    """A gateway of the class `name` has an address."""
+
+    name: str
+    controller: str
+    address: str

@@ -1,0 +1,24 @@
+"""What the probe of sandboxes records."""
+
+from __future__ import annotations
+
+from plimsoll.capabilities.records import CommonRecord, PodState, Record, make_decodable
+
+
+class SandboxTried(Record, frozen=True, kw_only=True, tag="sandbox"):
+    """The RuntimeClass under test."""
+
+    name: str
+    handler: str
+
+
+class KernelSeen(PodState, Record, frozen=True, kw_only=True, tag="kernel"):
+    """What a pod in one role (sandbox, twin-1, twin-2) reports of its kernel; nothing when it did not run."""
+
+    sandbox: str
+    role: str
+    said: dict[str, str]
+
+
+SandboxRecord = SandboxTried | KernelSeen | CommonRecord
+make_decodable(SandboxRecord)
