@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import Struct
 
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
@@ -85,7 +86,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 def test_every_key_of_the_file_is_explained() -> None:
     text = (ROOT / "docs" / "application.md").read_text()
     parts = [kind.part for kind in KINDS if kind.works]
-    types = [Environment, Resources, Train, *parts]
+    types: list[type[Struct]] = [Environment, Resources, Train, *parts]
     names = {field.encode_name for each in types for field in msgspec.structs.fields(each)}
     names |= {kind.key for kind in KINDS} | {"environment", "targets"}
     assert len(names) > 25
