@@ -1,4 +1,4 @@
-"""The journal of a run: one observation a line, only ever appended, on the disk before what follows from it starts."""
+"""The journal of a run: one observation a line, appended only, and on the disk before the next step starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NAME = "journal.jsonl"
 
 
 class Journal:
-    """Appends from any thread."""
+    """An open journal; several threads may append to it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ class Journal:
         self.extend((observation,))
 
     def extend(self, observations: Iterable[Observation]) -> None:
-        """Write several through at once."""
+        """Write several observations through to the disk at once."""
         lines = b"".join(self._encoder.encode(each) + b"\n" for each in observations)
         with self._lock:
             try:
@@ -44,7 +44,7 @@ class Journal:
                 ) from error
 
     def close(self) -> None:
-        """No more will be written."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Journal:
@@ -55,7 +55,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[Observation]:
-    """The observations of a journal in order. A last line that a kill cut short is left out.
+    """The observations of a journal in order, without a last line that a kill cut short.
 
     Raises PlimsollError when the journal is missing, or a line before the last cannot be read.
     """
