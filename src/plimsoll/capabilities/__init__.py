@@ -1,1 +1,1 @@
-"""What a cluster must be able to do, and how each is shown: a room per capability."""
+"""The capabilities that a cluster has to have, and how each is shown: a folder per capability."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -28,7 +27,7 @@ class Bundle(Struct, frozen=True, kw_only=True):
 
     path: Path
     profile: str
-    description: Mapping[str, Any]
+    description: checking.CheckDescription
     problems: tuple[str, ...]
     signer: str
     ended: str
@@ -41,10 +40,6 @@ class Bundle(Struct, frozen=True, kw_only=True):
         """The version of the programme whose profile it was judged by, such as 1.37."""
         return self.profile.removeprefix("cncf-")
 
-    def said(self, key: str) -> str:
-        """A field of the bundle's description; empty when it is missing."""
-        return str(self.description.get(key, ""))
-
 
 def is_bundle(path: Path) -> bool:
     """Whether a directory is a bundle, complete or not."""
@@ -55,14 +50,14 @@ def open_bundle(path: Path, keys: KeyRing) -> Bundle:
     """Read and judge a bundle. Raises PlimsollError when it cannot be judged, or its inventory is malformed."""
     seal = check_seal(path, keys)
     try:
-        described = msgspec.json.decode((path / checking.DESCRIPTION).read_bytes())
-        profile, only = str(described["profile"]), tuple(described["only"])
+        described = checking.read_description(path)
         written = msgspec.json.decode((path / checking.VERDICTS).read_bytes(), type=list[checking.Judged])
-    except (OSError, msgspec.DecodeError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, msgspec.DecodeError) as error:
         raise PlimsollError(f"the bundle cannot be judged: {error}", where=str(path)) from error
+    profile = described.profile
     if profile not in PROFILES:
         raise PlimsollError(f"the bundle is of an unknown profile, '{profile}'", where=str(path / checking.DESCRIPTION))
-    judged = checking.verdicts(path, profile, only)
+    judged = checking.verdicts(path, profile, described.only)
     differing = {one.requirement for one in judged if one not in written}
     problems = [f"{checking.VERDICTS}: {name} comes out otherwise from the record" for name in sorted(differing)]
     inventory = _record(path / checking.INVENTORY)

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -64,6 +63,32 @@ class CheckPlan(Struct, frozen=True, kw_only=True):
     timeout: float = TIMEOUT
 
 
+@decodable
+class CheckDescription(Struct, frozen=True, kw_only=True):
+    """The description of a check in its bundle, `check.json`: the plan, the cluster, and the label of the run."""
+
+    tool: str = ""
+    run: str = ""
+    profile: str
+    only: tuple[str, ...]
+    images: str = ""
+    timeout: float = TIMEOUT
+    target: str = ""
+    cluster: str = ""
+    version: str = ""
+    began: str = ""
+
+    @property
+    def plan(self) -> CheckPlan:
+        """What the user chose."""
+        return CheckPlan(profile=self.profile, only=self.only, images=self.images, timeout=self.timeout)
+
+
+def read_description(directory: Path) -> CheckDescription:
+    """The description of a bundle. Raises OSError when there is none, msgspec.DecodeError when it is malformed."""
+    return msgspec.json.decode((directory / DESCRIPTION).read_bytes(), type=CheckDescription)
+
+
 def take_inventory(api: Api, directory: Path) -> ClusterFacts:
     """Read what the cluster has and write it into the bundle."""
     with Journal(directory / INVENTORY) as journal:
@@ -84,19 +109,18 @@ def resume_check(api: Api, directory: Path) -> tuple[CheckPlan, ClusterFacts]:
     if (directory / VERDICTS).exists():
         raise FileError("this check is complete", where=str(directory), hint="plimsoll verify judges it again")
     try:
-        described = msgspec.json.decode((directory / DESCRIPTION).read_bytes())
-        plan = msgspec.convert({key: described[key] for key in CheckPlan.__struct_fields__}, CheckPlan)
+        described = read_description(directory)
         found = cluster_facts(tuple(read_journal(directory / INVENTORY)))
-    except (OSError, KeyError, TypeError, ValueError, MalformedRecord) as error:
+    except (OSError, ValueError, MalformedRecord) as error:
         raise FileError(f"there is no check to resume: {error}", where=str(directory)) from error
     uid = api.get("v1", "Namespace", "kube-system")["metadata"]["uid"]
     if uid != found.cluster:
         raise FileError(f"this check is of the cluster {found.cluster}, not of {uid}", where=str(directory))
-    clean(api, described["run"])
+    clean(api, described.run)
     for path in (directory / PROBES).glob("*.jsonl"):
         if not _is_complete(path):
             path.unlink()
-    return plan, found
+    return described.plan, found
 
 
 def _is_complete(path: Path) -> bool:
@@ -152,16 +176,19 @@ def _probes_to_run(plan: CheckPlan, directory: Path) -> list[Probe]:
     )
 
 
-def _description(api: Api, plan: CheckPlan, facts: ClusterFacts, run: str) -> dict[str, Any]:
-    return {
-        "tool": f"plimsoll {__version__}",
-        "run": run,
-        **msgspec.to_builtins(plan),
-        "target": api.target,
-        "cluster": facts.cluster,
-        "version": facts.version,
-        "began": datetime.now(UTC).isoformat(),
-    }
+def _description(api: Api, plan: CheckPlan, facts: ClusterFacts, run: str) -> CheckDescription:
+    return CheckDescription(
+        tool=f"plimsoll {__version__}",
+        run=run,
+        profile=plan.profile,
+        only=plan.only,
+        images=plan.images,
+        timeout=plan.timeout,
+        target=api.target,
+        cluster=facts.cluster,
+        version=facts.version,
+        began=datetime.now(UTC).isoformat(),
+    )
 
 
 def verdicts(directory: Path, name: str, only: Sequence[str] = ()) -> list[Judged]:

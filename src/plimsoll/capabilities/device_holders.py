@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
@@ -46,8 +45,8 @@ class Offer:
 
 def make_holder(ns: ProbeNamespace, name: str, offer: Offer, node: str = "", more: str = "") -> None:
     """Create a pod that requests a device, lists the device files in it, runs the script `more`, and waits."""
-    container: dict[str, Any] = {"securityContext": HOLDER}
-    spec: dict[str, Any] = {"tolerations": [{"operator": "Exists"}]}
+    container: Manifest = {"securityContext": HOLDER}
+    spec: Manifest = {"tolerations": [{"operator": "Exists"}]}
     if node:
         spec["nodeSelector"] = {"kubernetes.io/hostname": node}
     if offer.resource:

@@ -1,4 +1,4 @@
-"""Accelerators that are known, as data: a new one is a line here and nothing elsewhere."""
+"""The known accelerators, as data: a new one is an entry here and nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from msgspec import Struct
 class Hardware(Struct, frozen=True, kw_only=True):
     """A family of accelerators.
 
-    `resources` are names under which device plugins count them, `drivers` DRA drivers, `classes` device classes for a
-    whole device, `devices` globs of device files in a container that holds one, `variables` environment variables that
-    vendors' runtimes act upon, `utilization` and `memory` names of metrics, `identity` labels by which a series names
-    its device, `full` the value of full utilization. `load` is a shell script that uses a held device for a moment, to
-    be repeated, where one can be had without a vendor's image. `version` prints the driver's version as it is seen in a
-    container that holds a device; `advertised` names where nodes say it: attributes of devices, or a node's
-    labels. `shared` are resources and `shared_classes` device classes of which several pods hold one device;
-    `part_classes` give parts of a device that are devices of their own. `says` prints, as `is VALUE`, who a held device
-    says that it is, where it does, and `told` are the attributes of DRA that have that value.
+    - `resources`: the names under which device plugins count them; `drivers`: their DRA drivers; `classes`: device
+      classes for a whole device.
+    - `devices`: globs of the device files in a container that holds one; `variables`: environment variables that
+      vendors' runtimes act upon.
+    - `utilization` and `memory`: names of metrics; `identity`: labels by which a series names its device; `full`: the
+      value of full utilization.
+    - `load`: a shell script that uses a held device for a moment, to be repeated; empty when it takes a vendor's image.
+    - `version`: a shell script that prints the driver's version in a container that holds a device; `advertised`:
+      attributes of devices and labels of nodes that name it.
+    - `shared` resources and `shared_classes` let several pods hold one device; `part_classes` allocate parts of a
+      device that are devices of their own.
+    - `says`: a shell script that prints, as `is VALUE`, the id that a held device reports, where it reports one;
+      `told`: the DRA attributes with that value.
     """
 
     name: str
@@ -52,7 +56,7 @@ HARDWARE = (
         utilization=("DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_PROF_GR_ENGINE_ACTIVE"),
         memory=("DCGM_FI_DEV_FB_USED",),
         identity=("UUID", "uuid"),
-        # The kernel module tells it to every process; no vendor's program is needed.
+        # The kernel module shows it to every process; no vendor's program is needed.
         version="sed -n 's/.*  \\([0-9][0-9.]*\\)  .*/\\1/p' /proc/driver/nvidia/version",
         advertised=("driverVersion", "nvidia.com/cuda.driver-version.full"),
         shared=("nvidia.com/gpu.shared",),
@@ -132,7 +136,7 @@ HARDWARE = (
         identity=("uuid",),
         full=1.0,
         load="dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=32 seek=8 conv=fsync,notrunc 2>/dev/null",
-        # The first block says which driver the device was made for.
+        # The first block names the driver that made the device.
         version='head -c 4096 $(ls /dev/plimsoll/* | head -n 1) | sed -n \'s/.*"driver": *"\\([^"]*\\)".*/\\1/p\'',
         advertised=("driverVersion",),
         shared=("plimsoll.dev/accelerator-shared",),
@@ -145,15 +149,15 @@ HARDWARE = (
 
 
 def of_resource(name: str) -> Hardware | None:
-    """The family that a device plugin counts under a name; None for one that is not known."""
+    """The family whose devices a device plugin counts under a name; None for an unknown name."""
     return next((each for each in HARDWARE if name in each.resources), None)
 
 
 def of_driver(name: str) -> Hardware | None:
-    """The family of a DRA driver; None for one that is not known."""
+    """The family of a DRA driver; None for an unknown driver."""
     return next((each for each in HARDWARE if name in each.drivers), None)
 
 
 def extended(resources: Iterable[str]) -> list[str]:
-    """Extended resources among a node's: named with a domain that is not Kubernetes' own."""
+    """The extended resources: their names have a domain that is not Kubernetes' own."""
     return sorted(name for name in resources if "/" in name and not name.split("/")[0].endswith("kubernetes.io"))

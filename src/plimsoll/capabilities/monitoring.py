@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -36,7 +35,7 @@ class LabelledSample(Struct, frozen=True, kw_only=True):
     value: float | None
 
 
-def exporter_container(ns: ProbeNamespace, line: str, value: str, **more: Any) -> Manifest:
+def exporter_container(ns: ProbeNamespace, line: str, value: str, **more: object) -> Manifest:
     """A container that serves a line at PATH: `line` is a shell word with $value and $token in it.
 
     `value` is a shell expression. Its result and the token are random and drawn in the container. They are in no

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from plimsoll.capabilities.records import PodFields
 from plimsoll.kubernetes.api import Manifest
@@ -18,13 +17,15 @@ RESTRICTED: Manifest = {
 """A security context under the restricted Pod Security level."""
 
 
-def container_manifest(image: str, script: str | None = None, **more: Any) -> Manifest:
+def container_manifest(image: str, script: str | None = None, **more: object) -> Manifest:
     """A container under the restricted level that runs a shell script, or waits; `more` are fields of the container."""
     command = {"command": ["sh", "-c", script]} if script else {"args": ["pause"]}
     return {"name": "main", "image": image, "securityContext": RESTRICTED, **command, **more}
 
 
-def pod_manifest(name: str, container: Manifest, labels: Mapping[str, str] | None, spec: Mapping[str, Any]) -> Manifest:
+def pod_manifest(
+    name: str, container: Manifest, labels: Mapping[str, str] | None, spec: Mapping[str, object]
+) -> Manifest:
     """A pod of one container that is not restarted; `spec` are further fields of its spec."""
     default = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "automountServiceAccountToken": False}
     return {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from plimsoll.capabilities import pods
 from plimsoll.capabilities.check_settings import CheckSettings, Obstructed
@@ -184,9 +184,17 @@ class ProbeNamespace:
             look()
             time.sleep(_PAUSE)
 
-    def pod(self, name: str, script: str | None = None, **more: Any) -> Manifest:
-        """Create a pod that runs a shell script, or waits. `more` are labels, container, and fields of the spec."""
-        return self.apply(self.pod_manifest(name, script, **more))
+    def pod(
+        self,
+        name: str,
+        script: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        container: Mapping[str, object] | None = None,
+        **spec: object,
+    ) -> Manifest:
+        """Create a pod that runs a shell script, or waits: see `pod_manifest`."""
+        return self.apply(self.pod_manifest(name, script, labels=labels, container=container, **spec))
 
     def pod_manifest(
         self,
@@ -194,13 +202,16 @@ class ProbeNamespace:
         script: str | None = None,
         *,
         labels: Mapping[str, str] | None = None,
-        container: Mapping[str, Any] | None = None,
-        **spec: Any,
+        container: Mapping[str, object] | None = None,
+        **spec: object,
     ) -> Manifest:
-        """A pod under the restricted Pod Security level unless its container says otherwise."""
+        """A pod under the restricted Pod Security level, unless `container` has fields that say otherwise.
+
+        `spec` are further fields of the pod's spec.
+        """
         return pods.pod_manifest(name, self.container(script, **(container or {})), labels, spec)
 
-    def container(self, script: str | None = None, **more: Any) -> Manifest:
+    def container(self, script: str | None = None, **more: object) -> Manifest:
         """A container of the shell image that runs a script, or waits."""
         return pods.container_manifest(self.settings.image(), script, **more)
 

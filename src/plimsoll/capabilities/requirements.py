@@ -1,7 +1,7 @@
-"""Requirements of the CNCF Kubernetes AI Conformance programme, by version, in our own words.
+"""The requirements of the CNCF Kubernetes AI Conformance programme by version, summarized in words of this project.
 
 Source of ids, categories and levels: the templates `docs/AIConformance-X.Y.yaml` of cncf/k8s-ai-conformance. KAR is the
-number of the programme's own requirement document.
+number of the programme's requirement document.
 """
 
 from __future__ import annotations
@@ -17,7 +17,10 @@ _LEVELS = {"M": MUST, "S": SHOULD}
 
 
 class Requirement(Struct, frozen=True, kw_only=True):
-    """One requirement. `levels` has the versions that contain it; `condition` says when it applies at all."""
+    """One requirement.
+
+    `levels` has the versions that contain it; `condition` says when it applies, and is empty when it always does.
+    """
 
     id: str
     category: str
@@ -122,7 +125,7 @@ REQUIREMENTS: Mapping[str, Requirement] = MappingProxyType(
 
 
 def profile(name: str) -> dict[str, str]:
-    """Requirements of a profile such as `cncf-1.37`, each with its level. Raises KeyError for one that there is not."""
+    """The requirements of a profile such as `cncf-1.37` with their levels. Raises KeyError for an unknown profile."""
     version = name.removeprefix("cncf-")
     if version not in VERSIONS or not name.startswith("cncf-"):
         raise KeyError(name)

@@ -1,4 +1,4 @@
-"""The journal of a run: one observation a line, only ever appended, on the disk before what follows from it starts."""
+"""The journal of a run: one observation a line, appended only, and on the disk before the next step starts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plimsoll.evidence.observation import Observation
 
 
 class Journal:
-    """Appends from any thread."""
+    """An open journal; several threads may append to it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,7 +28,7 @@ class Journal:
         self.extend((observation,))
 
     def extend(self, observations: Iterable[Observation]) -> None:
-        """Write several through at once."""
+        """Write several observations through to the disk at once."""
         lines = b"".join(self._encoder.encode(each) + b"\n" for each in observations)
         with self._lock:
             try:
@@ -42,7 +42,7 @@ class Journal:
                 ) from error
 
     def close(self) -> None:
-        """No more will be written."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Journal:
@@ -53,7 +53,7 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[Observation]:
-    """The observations of a journal in order. A last line that a kill cut short is left out.
+    """The observations of a journal in order, without a last line that a kill cut short.
 
     Raises PlimsollError when the journal is missing, or a line before the last cannot be read.
     """

@@ -15,9 +15,9 @@ from plimsoll.decoding import decodable
 class Observation(Struct, frozen=True, kw_only=True):
     """One fact about one subject.
 
-    `at` is the time of observing (UTC), `source` says who saw it (`local`, `engine`, `server` …), `subject` what it is
-    about (a step such as `train/triage`, or `run`), and `fact` what was seen: `event` names the kind of fact
-    (`engine.events` lists them), the other keys its values.
+    `at` is the time of observation (UTC). `source` names the observer (`local`, `engine`, `check` …). `subject` is a
+    step such as `train/triage`, a requirement, or `run`. `fact` has the kind of fact as its `event` (`engine.events`
+    lists those of runs, the `records` of each capability those of checks), and its values under other keys.
     """
 
     at: datetime

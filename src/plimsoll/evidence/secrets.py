@@ -1,4 +1,4 @@
-"""Keeps credentials out of what is recorded, whatever printed them."""
+"""Removes credentials from everything that is recorded."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PATTERNS = (
 
 
 def without_secrets(value: Any) -> Any:
-    """The same value with everything that looks like a credential replaced, at any depth."""
+    """The same value, with everything at any depth replaced that looks like a credential."""
     if isinstance(value, str):
         for pattern in _PATTERNS:
             value = pattern.sub(_replacement, value)
@@ -35,7 +35,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def _replacement(found: re.Match[str]) -> str:
-    # What was secret is named where the pattern knows a name for it.
+    # The name of a credential stays where the pattern has one.
     groups = [group for group in found.groups() if group]
     if len(groups) == 2:  # name and separator
         return f"{groups[0]}{groups[1]}{REMOVED}"

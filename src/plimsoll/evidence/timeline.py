@@ -1,4 +1,4 @@
-"""A record as lines that people read: when, what happened, in words. Pure."""
+"""A record as lines for people: the time, the event, and its values in words. Pure."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from msgspec import Struct
 from plimsoll.evidence.observation import Observation
 
 LONGEST = 240
-"""Signs of a line; the record has all of it."""
+"""Characters of a line's words; the record has all of them."""
 _LONG = 80
 _LEFT_OUT = ("manifest", "log")
 
 
 class Line(Struct, frozen=True, kw_only=True):
-    """One observation: `after` is seconds since the record's first.
+    """One observation; `after` is in seconds since the first of the record.
 
-    `detail` is the fact as JSON, cut where it is long, and nothing when the words have all of it.
+    `detail` is the fact as JSON, shortened when it is long, and empty when the words have all of it.
     """
 
     at: datetime
@@ -48,19 +48,19 @@ def timeline(record: Sequence[Observation], longest_detail: int = 1200) -> list[
 
 
 def span(record: Sequence[Observation]) -> tuple[datetime, datetime] | None:
-    """When a record began and ended; None for an empty one."""
+    """The times of the first and the last observation; None for an empty record."""
     times = [each.at for each in record]
     return (min(times), max(times)) if times else None
 
 
 def namespaces(record: Sequence[Observation]) -> list[str]:
-    """Namespaces in which a probe worked."""
+    """The namespaces that a probe created."""
     found = (str(each.fact.get("name", "")) for each in record if each.event == "namespace")
     return [name for name in dict.fromkeys(found) if name]
 
 
 def shortened(text: str, most: int) -> str:
-    """A text of at most that many signs, with a sign that some are left out."""
+    """The text with at most that many characters; an ellipsis marks what is left out."""
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 

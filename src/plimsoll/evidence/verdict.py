@@ -1,4 +1,4 @@
-"""What a pure function makes of observations."""
+"""The verdict on a requirement: an outcome with its figure, or with cause and remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Outcome(StrEnum):
-    """The six things that can be said of a requirement. Whatever was not shown is never `pass`."""
+    """The six outcomes of a requirement. What was not shown is never `pass`."""
 
     PASS = "pass"  # noqa: S105  # a verdict
     FAIL = "fail"
@@ -19,7 +19,7 @@ class Outcome(StrEnum):
 
 
 class Verdict(Struct, frozen=True, kw_only=True):
-    """The outcome, the one decisive figure, and for what is not a pass its cause and what to do."""
+    """The outcome, the one decisive figure, and the cause and the remedy of an outcome that is not a pass."""
 
     outcome: Outcome
     figure: str = ""
@@ -33,22 +33,22 @@ def passed(figure: str) -> Verdict:
 
 
 def failed(figure: str, cause: str, remedy: str) -> Verdict:
-    """The capability was tried and is not there."""
+    """The capability was tested and is not there."""
     return Verdict(outcome=Outcome.FAIL, figure=figure, cause=cause, remedy=remedy)
 
 
 def unknown(cause: str, remedy: str = "") -> Verdict:
-    """Nothing can be said."""
+    """The record shows neither that the capability is there nor that it is not."""
     return Verdict(outcome=Outcome.UNKNOWN, cause=cause, remedy=remedy)
 
 
 def not_applicable(cause: str) -> Verdict:
-    """The requirement's own condition does not hold, which was shown."""
+    """The record shows that the requirement's own condition does not hold."""
     return Verdict(outcome=Outcome.NOT_APPLICABLE, cause=cause)
 
 
 def environment_error(cause: str, remedy: str = "") -> Verdict:
-    """Something other than the capability stood in the way."""
+    """Something other than the capability prevented the test."""
     return Verdict(outcome=Outcome.ENVIRONMENT_ERROR, cause=cause, remedy=remedy)
 
 

@@ -1,4 +1,4 @@
-"""Keys that sign models, and keys that are trusted to."""
+"""The key that signs models and bundles, and the keys whose signatures are trusted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class TrustedKeys(Protocol):
-    """Keys by which a signature may be made."""
+    """The keys whose signatures are trusted."""
 
     def public(self, key_id: str) -> Key:
         """A trusted key. Raises ModelRefused when there is none of that id."""
 
 
 class KeyFiles:
-    """Public keys at a path that somebody mounted: one file, or all of a directory; as JSON of `trusted/` or in PEM."""
+    """Public keys at a mounted path: one file or a directory of files, as JSON of `trusted/` or in PEM."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,9 +47,9 @@ class KeyFiles:
 
 
 class KeyRing:
-    """A directory with `signing.pem` (ours, made on first use, readable by its owner only) and `trusted/<id>.json`.
+    """A directory with `signing.pem` (created on first use, readable by its owner only) and `trusted/<id>.json`.
 
-    Whoever should trust our models copies our file of `trusted/` into theirs.
+    To trust the models of another ring, copy its file of `trusted/` into this one.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -59,12 +59,12 @@ class KeyRing:
 
     @classmethod
     def default(cls) -> KeyRing:
-        """The caller's own, below XDG_CONFIG_HOME."""
+        """The key ring of the caller, below XDG_CONFIG_HOME."""
         base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
         return cls(Path(base) / "plimsoll" / "keys")
 
     def signer(self) -> CryptoSigner:
-        """Our key. Raises TargetError when it can neither be read nor made."""
+        """The signing key. Raises TargetError when it can neither be read nor created."""
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from securesystemslib.signer import CryptoSigner
 
@@ -90,7 +90,7 @@ class KeyRing:
         return _read(path)
 
     def files(self) -> dict[str, bytes]:
-        """The trusted keys, ours among them, as files by name: what a ConfigMap for `runtime.pull --keys` holds."""
+        """The trusted keys with the own one, as files by name, for the ConfigMap of `runtime.pull --keys`."""
         self.signer()
         return {path.name: path.read_bytes() for path in sorted(self.trusted.glob("*.json"))}
 
@@ -104,7 +104,7 @@ class KeyRing:
             file.write(CryptoSigner.generate_ed25519().private_bytes)
             file.flush()
             os.fsync(file.fileno())
-        # The first of two that make one at the same time wins; the other uses the winner's.
+        # When two processes create the key at the same time, both use the one that was linked first.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, self.private)
         temporary.unlink()

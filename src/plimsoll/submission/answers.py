@@ -87,7 +87,7 @@ def _notes(bundle: Bundle, judged: Judged, suite_results: Mapping[str, SuiteResu
     times = span(record)
     when = f"{times[0]:{_TIME}} to {times[1]:%H:%M:%S} UTC" if times else "no time recorded"
     where = f", namespace {', '.join(namespaces(record))}" if namespaces(record) else ""
-    lines.append(f"{bundle.said('tool')} on Kubernetes {bundle.said('version')}, {when}{where}.")
+    lines.append(f"{bundle.description.tool} on Kubernetes {bundle.description.version}, {when}{where}.")
     lines.append(
         f"Record: {BUNDLE_DIRECTORY}/{PROBES}/{name}.jsonl, {len(record)} observations with times; "
         f"`plimsoll verify {BUNDLE_DIRECTORY}` judges them again."

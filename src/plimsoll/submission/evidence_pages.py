@@ -23,8 +23,8 @@ def evidence_page(bundle: Bundle, judged: Judged) -> str:
         facts.append(("time", f"{times[0]:%Y-%m-%d %H:%M:%S} to {times[1]:%H:%M:%S} UTC"))
     facts += [("namespace", one) for one in namespaces(record)]
     facts += [
-        ("cluster", f"Kubernetes {bundle.said('version')}, {bundle.said('cluster')}"),
-        ("tool", bundle.said("tool")),
+        ("cluster", f"Kubernetes {bundle.description.version}, {bundle.description.cluster}"),
+        ("tool", bundle.description.tool),
     ]
     lines += ["| | |", "|---|---|", *(f"| {word} | {_cell(text)} |" for word, text in facts), ""]
     lines.append(f"`{BUNDLE_DIRECTORY}/{PROBES}/{name}.jsonl` holds every observation with all of its values. One")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plimsoll.capabilities.pods import RESTRICTED
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.kubernetes.api import Manifest
@@ -119,6 +117,6 @@ def _picker_pod(ns: ProbeNamespace) -> Manifest:
     }
 
 
-def _service(ns: ProbeNamespace, name: str, selector: dict[str, str], port: dict[str, Any]) -> None:
+def _service(ns: ProbeNamespace, name: str, selector: dict[str, str], port: Manifest) -> None:
     spec = {"selector": selector, "ports": [{"name": "main", **port}]}
     ns.apply({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec})

@@ -7,7 +7,7 @@ follow their documentation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.probe import ClusterKind
@@ -157,17 +157,18 @@ class Coscheduling:
         return f"phase {phase}" if phase else ""
 
 
-_ALL: Mapping[tuple[str, str], type[Any]] = {
-    (KUEUE, "ClusterQueue"): Kueue,
-    (NATIVE, "PodGroup"): Native,
-    (VOLCANO, "PodGroup"): Volcano,
-    (COSCHEDULING, "PodGroup"): Coscheduling,
+_ALL: Mapping[str, Scheduler] = {
+    KUEUE: Kueue(),
+    NATIVE: Native(),
+    VOLCANO: Volcano(),
+    COSCHEDULING: Coscheduling(),
 }
+"""Schedulers by the API version of their objects."""
 
 
 def found(facts: ClusterFacts) -> list[Scheduler]:
     """The gang schedulers whose objects the cluster serves."""
-    return [kind() for (api_version, _), kind in _ALL.items() if api_version in facts.served]
+    return [scheduler for api_version, scheduler in _ALL.items() if api_version in facts.served]
 
 
 def job(name: str, count: int, pod: Manifest) -> Manifest:

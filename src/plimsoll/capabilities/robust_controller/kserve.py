@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KSERVE
@@ -47,6 +44,6 @@ class KServe:
             "spec": {"predictor": predictor},
         }
 
-    def done(self, found: Mapping[str, Any]) -> bool:
+    def done(self, found: Manifest) -> bool:
         """By the condition Ready."""
         return has_condition(found, "Ready")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Protocol
 
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
@@ -43,7 +43,7 @@ class Operator(Protocol):
     def pods(self, name: str) -> str:
         """The label selector of the object's pods."""
 
-    def done(self, found: Mapping[str, Any]) -> bool:
+    def done(self, found: Manifest) -> bool:
         """Whether the object reports its end."""
 
 
@@ -69,7 +69,7 @@ class JobSet:
         spec = {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": job}], "successPolicy": policy}
         return {"apiVersion": JOBSET, "kind": "JobSet", "metadata": {"name": name}, "spec": spec}
 
-    def done(self, found: Mapping[str, Any]) -> bool:
+    def done(self, found: Manifest) -> bool:
         """By the condition Completed."""
         return has_condition(found, "Completed")
 
@@ -102,7 +102,7 @@ class Trainer:
         spec = {"runtimeRef": reference, "podSpecOverrides": overrides, "trainer": trainer}
         return {"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": name}, "spec": spec}
 
-    def done(self, found: Mapping[str, Any]) -> bool:
+    def done(self, found: Manifest) -> bool:
         """By the condition Complete."""
         return has_condition(found, "Complete")
 
@@ -117,11 +117,11 @@ UNTRIED: Mapping[str, str] = MappingProxyType(
     }
 )
 """Operators of AI workloads, by API group, that the probe does not test."""
-_ALL: tuple[type[Any], ...] = (JobSet, Trainer, KServe)
-TRIED = f"{', '.join(kind.name for kind in _ALL[:-1])} and {_ALL[-1].name}"
+_ALL: tuple[Operator, ...] = (JobSet(), Trainer(), KServe())
+TRIED = f"{', '.join(each.name for each in _ALL[:-1])} and {_ALL[-1].name}"
 """The names of the operators that the probe tests."""
 
 
 def present(facts: ClusterFacts) -> list[Operator]:
     """The operators whose objects the cluster serves."""
-    return [kind() for kind in _ALL if kind.api_version in facts.served]
+    return [each for each in _ALL if each.api_version in facts.served]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from typing import Any
 
 from plimsoll.capabilities.device_holders import resource_claim
 from plimsoll.capabilities.facts import Accelerators, ClusterFacts
@@ -92,8 +91,8 @@ def _wait_for_device(ns: ProbeNamespace, name: str) -> bool:
 
 def _make_holder(ns: ProbeNamespace, name: str, place: Accelerators, hardware: Hardware) -> None:
     """Create a pod that holds a device, lists its device files, and then runs the commands of a config map."""
-    container: dict[str, Any] = {"securityContext": _ATTACKER}
-    spec: dict[str, Any] = {"nodeSelector": {"kubernetes.io/hostname": place.node}}
+    container: Manifest = {"securityContext": _ATTACKER}
+    spec: Manifest = {"nodeSelector": {"kubernetes.io/hostname": place.node}}
     if place.resource:
         container["resources"] = {"limits": {place.resource: "1"}}
     else:

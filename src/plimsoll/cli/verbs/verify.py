@@ -28,9 +28,9 @@ def command(bundle: Path, as_json: bool) -> int:
     problems = list(seal.problems)
     try:
         written = msgspec.json.decode((bundle / checking.VERDICTS).read_bytes(), type=list[checking.Judged])
-        described = msgspec.json.decode((bundle / "check.json").read_bytes())
-        judged = checking.verdicts(bundle, str(described["profile"]), tuple(described["only"]))
-    except (OSError, msgspec.DecodeError, KeyError, TypeError) as error:
+        described = checking.read_description(bundle)
+        judged = checking.verdicts(bundle, described.profile, described.only)
+    except (OSError, msgspec.DecodeError, KeyError) as error:
         problem = f"the bundle cannot be judged: {error}"
         if not problems:
             raise PlimsollError(problem, where=str(bundle)) from error
