@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import signal
-from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import yaml
@@ -15,6 +11,7 @@ import yaml
 from lab.kubectl import apply, get, kubectl
 from tests.lab.cluster import Namespace, until
 from tests.lab.conftest import Up
+from tests.lab.kubernetes.asking import Asking, server_pods
 from tests.lab.kubernetes.conftest import ROWS, Application
 
 pytestmark = pytest.mark.lab
@@ -164,7 +161,7 @@ def test_what_no_node_can_give_is_said_before_anything_is_made(up: Up, applicati
     application.change("workers: 2, retries: 2, resources: {cpu: 0.5}", "resources: {cpu: 64}")
     done = application.plimsoll("run", "--target", "lab")
     assert done.returncode == 2
-    assert "train/toy wants 64 processor cores together; lab has" in done.stderr
+    assert "train/toy requests 64 processor cores; lab has" in done.stderr
     assert "plimsoll.yaml:" in done.stderr
     assert not application.left()
 
@@ -178,7 +175,7 @@ def test_versions_share_the_traffic_at_the_gateway_and_change_without_a_failed_r
     )
     assert application.plimsoll("run", "--target", "lab").returncode == 0
     namespace.pod("client")
-    ask = _Asking(namespace, application.name)
+    ask = Asking(namespace, application.name)
     until(lambda: ask.versions(1) == {"1": 1}, limit=60, what="a first answer at the gateway")
     application.change("shutil.copy", "# Another version of the same model.\nshutil.copy", "train.py")
     application.change("toy: {model: toy,", f"toy: {{model: {SHARES},")
@@ -189,69 +186,21 @@ def test_versions_share_the_traffic_at_the_gateway_and_change_without_a_failed_r
         # 30 % of 300 is 90. Six standard deviations of 7.9 hold in all but one of a billion runs.
         assert 43 <= ask.versions(300)["2"] <= 137
         assert ask.versions(20, "-H", "cohort:beta") == {"2": 20}
-        servers = _server_pods(application)
+        servers = server_pods(application)
         application.change("weight: 70", "weight: 0")
         application.change("weight: 30", "weight: 100")
         assert application.plimsoll("run", "--target", "lab").returncode == 0
         until(lambda: ask.versions(50) == {"2": 50}, limit=60, what="all answers from the second version")
-        assert _server_pods(application) == servers, "a change of weights has replaced servers"
+        assert server_pods(application) == servers, "a change of weights has replaced servers"
         application.change(_LATER, "toy")
         assert application.plimsoll("run", "--target", "lab").returncode == 0
         assert ask.versions(50) == {"2": 50}
     assert set(seen) == {"200"}, seen
-    until(lambda: len(_server_pods(application)) == 1, limit=60, what="the end of the old servers")
+    until(lambda: len(server_pods(application)) == 1, limit=60, what="the end of the old servers")
 
 
 SHARES = "[{model: toy@1, weight: 70}, {model: toy, weight: 30, headers: {cohort: beta}}]"
 _LATER = SHARES.replace("weight: 70", "weight: 0").replace("weight: 30", "weight: 100")
-
-
-def _server_pods(application: Application) -> set[str]:
-    """The names of the server pods that are not about to end."""
-    pods = [each["metadata"] for each in get("pods", namespace=application.name)]
-    return {
-        each["name"] for each in pods if "plimsoll.dev/service" in each["labels"] and "deletionTimestamp" not in each
-    }
-
-
-class _Asking:
-    """Sends requests to the service at the application's gateway, from inside the cluster."""
-
-    def __init__(self, namespace: Namespace, application: str) -> None:
-        self._namespace = namespace
-        gateways = get("gateway", namespace=application)
-        self._url = f"http://{gateways[0]['status']['addresses'][0]['value']}/toy/v2/models/toy/infer"
-
-    def _curl(self, count: int, form: str, *options: str) -> str:
-        body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
-        words = " ".join(f"'{option}'" for option in options)
-        return f"curl -s -m 10 {words} -w '{form}\\n' -d '{body}' '{self._url}?[1-{count}]'"
-
-    def versions(self, count: int, *options: str) -> Counter[str]:
-        """Counts the model versions that answered. An error counts under its own text."""
-        answered = self._namespace.execute("client", "sh", "-c", self._curl(count, "", *options), limit=120).stdout
-        return Counter(_version(line) for line in answered.splitlines())
-
-    @contextlib.contextmanager
-    def meanwhile(self) -> Iterator[Counter[str]]:
-        """Sends requests during the block, and counts the statuses at its end."""
-        ask = self._curl(1, "%{http_code}").replace("curl -s", "curl -s -o /dev/null")
-        loop = f"rm -f /tmp/stop; while [ ! -e /tmp/stop ]; do {ask}; sleep 0.05; done"
-        seen: Counter[str] = Counter()
-        with ThreadPoolExecutor(1) as pool:
-            running = pool.submit(self._namespace.execute, "client", "sh", "-c", loop, limit=500)
-            try:
-                yield seen
-            finally:
-                self._namespace.execute("client", "touch", "/tmp/stop")
-                seen.update(running.result().stdout.split())
-
-
-def _version(line: str) -> str:
-    try:
-        return str(json.loads(line)["model_version"])
-    except (ValueError, KeyError):
-        return line
 
 
 def test_a_model_that_nobody_trusted_has_signed_is_not_served(up: Up, application: Application) -> None:
