@@ -154,8 +154,9 @@ def test_the_runtime_serves_in_an_image_of_its_own(runtime: Container, tmp_path:
 
 
 def test_a_model_is_pulled_in_a_container_of_the_runtime(runtime: Container, server: Reference, tmp_path: Path) -> None:
-    from plimsoll.registry.models import Lineage, ModelRegistry
+    from plimsoll.registry.models import ModelRegistry
     from plimsoll.registry.transfer import push_model
+    from plimsoll.registry.versions import Lineage
     from plimsoll.signing.keys import KeyRing
 
     models = ModelRegistry(tmp_path / "models", KeyRing(tmp_path / "keys"))

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
-from plimsoll.registry.comparison import compare
-from plimsoll.registry.models import ModelRegistry, require_accepted
+from plimsoll.registry.comparison import compare_versions
+from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.versions import require_accepted
 from plimsoll.signing.keys import KeyRing
 
 from .conftest import register
@@ -76,8 +77,8 @@ def test_a_reference_that_is_not_there_says_what_is(registry: ModelRegistry) -> 
     ("accept", "accepted", "refusal"),
     [
         ({"accuracy": ">= 0.8"}, True, ""),
-        ({"accuracy": "> 0.8"}, False, "accuracy is 0.8, wanted > 0.8"),
-        ({"recall": "> 0.1"}, False, "recall was not measured, wanted > 0.1"),
+        ({"accuracy": "> 0.8"}, False, "accuracy is 0.8, expected > 0.8"),
+        ({"recall": "> 0.1"}, False, "recall was not measured, expected > 0.1"),
     ],
 )
 def test_bounds_gate_what_may_be_served(
@@ -95,7 +96,7 @@ def test_bounds_gate_what_may_be_served(
 def test_two_versions_are_compared_in_figures_and_origin(registry: ModelRegistry) -> None:
     first = register(registry, "k1")
     second = register(registry, "k2", b"other", metrics={"accuracy": 0.9, "f1": 0.7})
-    compared = compare(first, second)
+    compared = compare_versions(first, second)
     assert compared.metrics == {"accuracy": (0.8, 0.9), "f1": (None, 0.7)}
     assert compared.changed["code"] == ("train.py",)
     assert compared.changed["data"] == ()
@@ -127,7 +128,7 @@ def test_the_signature_of_one_version_does_not_vouch_for_another(registry: Model
     first, second = names[0]["annotations"], names[1]["annotations"]
     names[0]["annotations"], names[1]["annotations"] = second, first
     path.write_text(json.dumps(index))
-    with pytest.raises(ModelRefused, match="the index calls"):
+    with pytest.raises(ModelRefused, match="the index lists"):
         registry.open(registry.find("triage@1"))
 
 
@@ -137,7 +138,7 @@ def test_an_entry_that_is_lost_is_not_answered_with_an_older_version(registry: M
     register(registry, "k2", b"newer")
     path = registry.layout.root / "index.json"
     path.write_text(path.read_text().replace('"triage:2"', f'"{altered}"'))
-    with pytest.raises(ModelRefused, match=r"signed and no longer listed|the index calls"):
+    with pytest.raises(ModelRefused, match=r"signed and no longer listed|the index lists"):
         registry.find("triage")
 
 
@@ -217,7 +218,8 @@ def test_a_damaged_file_is_named(registry: ModelRegistry, what: str) -> None:
 ADD = """
 import sys, pathlib
 from plimsoll.signing.keys import KeyRing
-from plimsoll.registry.models import Lineage, ModelRegistry
+from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.versions import Lineage
 root = pathlib.Path(sys.argv[1])
 registry = ModelRegistry(root / "registry", KeyRing(root / "keys"))
 (root / "m").write_bytes(b"x" * 1000)
@@ -262,7 +264,7 @@ def test_a_disk_that_takes_no_more_is_a_clear_error_and_harms_nothing(registry: 
     big.write_bytes(b"x" * 100_000)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
-        with pytest.raises(TargetError, match="cannot be written"):
+        with pytest.raises(TargetError, match="cannot write to the registry"):
             registry.add("triage", {"big": big}, lineage=version.lineage, metrics={}, accept={"a": "> 1"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -192,11 +192,11 @@ def test_a_connection_that_breaks_off_is_gone_on_from(site: Site, tmp_path: Path
 
 def test_other_data_than_the_digest_is_refused_and_nothing_put_there(site: Site, tmp_path: Path) -> None:
     site.put("data", b"something else")
-    with pytest.raises(TargetError, match=r"has sha256 [0-9a-f]{64}, wanted is 0000"):
+    with pytest.raises(TargetError, match=r"has sha256 [0-9a-f]{64}, expected 0000"):
         ContentCache(tmp_path / "cache").fetch(f"{site.url}/data", tmp_path / "out", "0" * 64)
     assert not (tmp_path / "out").exists()
     assert list((tmp_path / "cache" / "objects").iterdir()) == []
-    with pytest.raises(FileError, match="no SHA-256"):
+    with pytest.raises(FileError, match="not a SHA-256"):
         ContentCache(tmp_path / "cache").fetch(f"{site.url}/data", tmp_path / "out", "nonsense")
 
 
@@ -258,8 +258,8 @@ def test_a_folder_is_fetched_file_by_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://127.0.0.1:1/x", "cannot fetch"),
-        ("{site}/missing", "it answers 404"),
+        ("http://127.0.0.1:1/x", "cannot download the data"),
+        ("{site}/missing", "the server answered 404"),
         ("/no/such/file", "No such file"),
     ],
 )

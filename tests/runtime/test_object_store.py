@@ -127,8 +127,8 @@ def test_a_folder_of_objects_is_fetched_as_one(store: Store, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("url", "environment", "reason"),
     [
-        ("s3://data/missing", {}, "there is nothing at this address"),
-        ("s3://data/first", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store refuses"),
+        ("s3://data/missing", {}, "there is no file at this URL"),
+        ("s3://data/first", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store denied access"),
     ],
 )
 def test_what_the_store_does_not_give_is_said_in_one_line(

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from plimsoll.errors import PlimsollError
-from plimsoll.runtime.predict import predicted_rows
+from plimsoll.runtime.predict import predict_rows
 from plimsoll.runtime.tables import Table
 
 from .conftest import Server, linear_model
@@ -69,7 +69,7 @@ def test_a_batch_predicts_the_same_as_the_service(tmp_path: Path, model: Path, k
     path = table(tmp_path / f"rows.{kind}", 2500)
     subprocess.run(scorer(model, path, tmp_path, "--chunk-rows", "700"), check=True, stdout=subprocess.PIPE)
     scored = rows_of(tmp_path / "out" / f"predictions.{kind}")
-    online = list(predicted_rows(linear.url, "m", path))
+    online = list(predict_rows(linear.url, "m", path))
     assert len(scored) == len(online) == 2500
     for batch, single in zip(scored, online, strict=True):
         assert int(str(batch["row"])) == single["row"]
@@ -96,7 +96,7 @@ def test_a_killed_batch_goes_on_without_scoring_again(tmp_path: Path, model: Pat
     ended = subprocess.run(
         scorer(model, path, tmp_path, "--chunk-rows", "500"), check=True, capture_output=True, text=True
     )
-    assert f"going on after {len(before) * 500} rows" in ended.stdout
+    assert f"continuing after {len(before) * 500} rows" in ended.stdout
     after = {part.name: part.stat().st_mtime_ns for part in parts.glob("part-*")}
     assert {name: after[name] for name in before} == before
     name = f"predictions.{kind}"
@@ -149,7 +149,7 @@ def test_a_bad_cell_is_named_by_line_and_column(
 
 
 def test_another_file_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(PlimsollError, match=r"\.csv and \.parquet"):
+    with pytest.raises(PlimsollError, match=r"\.csv or \.parquet"):
         Table(tmp_path / "rows.xlsx")
 
 

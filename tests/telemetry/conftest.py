@@ -28,7 +28,7 @@ class Watched(Server):
             writer = csv.writer(file)
             writer.writerow(["left", "right", "label"])
             writer.writerows([*row, 0] for row in random.normal(size=(3000, 2)).round(6).tolist())
-        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.making", "--model", str(model), "--name", "m"]
+        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", "--model", str(model), "--name", "m"]
         argv += [
             "--digest",
             DIGEST,

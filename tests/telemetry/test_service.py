@@ -150,12 +150,12 @@ def test_late_labels_give_accuracy_and_an_alarm_when_it_is_worse_than_promised(w
 def test_feedback_that_is_none_is_refused_with_a_reason(watched: Watched, body: bytes) -> None:
     answer = watched.client.post("/v2/feedback", content=body)
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("this is no feedback")
+    assert answer.json()["error"].startswith("the body is not valid feedback")
 
 
 def test_an_altered_reference_is_refused(tmp_path: Path, watched: Watched) -> None:
     from plimsoll.errors import TargetError
-    from plimsoll.telemetry.drift.making import read_reference
+    from plimsoll.telemetry.drift.build_reference import read_reference
 
     content = (watched.directory / "reference.json").read_bytes()
     (tmp_path / "altered.json").write_bytes(content.replace(b'"rows":3000', b'"rows":9000'))

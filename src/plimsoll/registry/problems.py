@@ -1,4 +1,4 @@
-"""What can go wrong with a registry, in its own words where it has some."""
+"""Errors of a registry, with the registry's own message where it sends one."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import msgspec
 from plimsoll.errors import TargetError
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-"""Answers of HTTP after which it is worth trying again."""
+"""HTTP statuses after which a retry may succeed."""
 
 
 class RegistryError(TargetError):
-    """A registry refused or could not be reached. `status` is HTTP's, 0 when there was no answer."""
+    """A registry refused a request or could not be reached. `status` is the HTTP status, 0 without a response."""
 
     def __init__(self, message: str, *, status: int = 0, where: str = "", hint: str = "") -> None:
         super().__init__(message, where=where, hint=hint)
@@ -22,8 +22,8 @@ class RegistryError(TargetError):
         self.lasting = 400 <= status < 500 and status not in TRANSIENT
 
 
-def said(answer: httpx2.Response) -> str:
-    """The status and what the registry's error body says: codes and messages of the specification's `errors`."""
+def error_summary(answer: httpx2.Response) -> str:
+    """The status, then the codes and messages in the response's `errors` (OCI Distribution Specification)."""
     text = f"{answer.status_code} {answer.reason_phrase}".strip()
     try:
         errors = msgspec.json.decode(answer.content or b"{}", type=dict[str, Any]).get("errors") or []

@@ -1,4 +1,4 @@
-"""What a model takes and gives, in the words of the Open Inference Protocol."""
+"""The inputs and outputs of a model, in the terms of the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
-    """A model's tensors; `features` are the columns of its table in order, `classes` the words of its labels."""
+    """The tensors of a model. `features` are the columns of its table in order, `classes` the names of its classes."""
 
     name: str
     inputs: tuple[TensorSpec, ...]
@@ -27,7 +27,7 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
 
 
 def spec_from_metadata(metadata: Mapping[str, Any]) -> ModelSpec:
-    """The spec in a server's metadata answer. Raises KeyError when it lacks what the protocol demands."""
+    """Read the spec in a server's metadata. Raises KeyError when a field that the protocol requires is missing."""
     parameters = metadata.get("parameters") or {}
     return ModelSpec(
         name=metadata["name"],

@@ -27,7 +27,7 @@ class Activator:
         command = [sys.executable, "-m", "plimsoll.runtime.activator", *own]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
-        assert "by way of port" in self.process.stdout.readline()
+        assert "forwards requests to" in self.process.stdout.readline()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
 
     def load(self) -> dict[str, Any]:
@@ -156,7 +156,7 @@ def test_more_than_may_wait_is_refused() -> None:
     activator = Activator("--most=100", "--patience=0.5")
     try:
         answer = activator.client.post(INFER, content=b" " * 200)
-        assert (answer.status_code, answer.json()["error"]) == (503, "too much waits for a server")
+        assert (answer.status_code, answer.json()["error"]) == (503, "too many bytes of requests wait for a server")
     finally:
         activator.stop()
 
@@ -186,4 +186,4 @@ def test_what_cannot_be_started_is_said_in_one_line() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "'nowhere' is no address" in done.stderr
+    assert "'nowhere' is not an address" in done.stderr

@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 
 from plimsoll.runtime.explain.outputs import explanations
 from plimsoll.runtime.explain.shapley import contributions
-from plimsoll.runtime.explain.trees import Tree, paths_of
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.explain.trees import Tree, tree_paths
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.tensors import BadTensor
 from tests.runtime.conftest import Server, save
 
@@ -90,7 +90,7 @@ def test_contributions_are_shapley_values_by_their_definition(seed: int, depth: 
     tree = grown(random, depth)
     row = random.normal(size=FEATURES).astype(np.float32)
     row[random.random(FEATURES) < 0.2] = np.nan
-    found = contributions(paths_of([tree], [0.5]), row[None, :])
+    found = contributions(tree_paths([tree], [0.5]), row[None, :])
     np.testing.assert_allclose(found.values[0, 0], by_definition(tree, row), atol=1e-9)
     whole = expectation(tree, row, frozenset(range(FEATURES)))
     assert found.values.sum() + found.base[0] == pytest.approx(whole + 0.5)
@@ -142,7 +142,7 @@ def test_base_and_contributions_add_up_to_what_the_model_says(tmp_path: Path, mo
     told = explanations(path, {"x": rows})
     assert told["contributions"].shape == (6, 1, 2)
     total = told["contributions"].sum(axis=2) + told["contributions_base"]
-    np.testing.assert_allclose(total, Model(path, "m").run({"x": rows})["score"], rtol=1e-6)
+    np.testing.assert_allclose(total, OnnxModel(path, "m").run({"x": rows})["score"], rtol=1e-6)
     assert told["contributions_base"][0, 0] == pytest.approx(10 + (20 * 1 + 40 * 2 + 40 * 4) / 100 if mode in {"BRANCH_LT", "BRANCH_LEQ"} else told["contributions_base"][0, 0])  # fmt: skip
 
 
@@ -166,7 +166,7 @@ def test_a_model_of_no_trees_is_refused(tmp_path: Path) -> None:
     node = helper.make_node("Identity", ["x"], ["y"])
     kind = helper.make_tensor_value_info
     graph = helper.make_graph([node], "g", [kind("x", 1, [None, 2])], [kind("y", 1, [None, 2])])
-    with pytest.raises(BadTensor, match="only a model of one tree ensemble is explained"):
+    with pytest.raises(BadTensor, match="explanations need a model with one tree ensemble"):
         explanations(save(tmp_path / "m.onnx", graph), {"x": np.zeros((1, 2), dtype=np.float32)})
 
 

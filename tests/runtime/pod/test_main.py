@@ -11,7 +11,7 @@ from pathlib import Path
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.pod_task import VARIABLE, Errand
+from plimsoll.runtime.pod_task import TASK_VARIABLE, PodTask
 from tests.runtime.conftest import until
 
 POD = """
@@ -38,8 +38,8 @@ def started(registry: Reference, directory: Path, key: str, seconds: float) -> s
     """A pod's process whose command has left half of its output, and leaves the rest after so many seconds."""
     script, begun = directory / "obliging.py", directory / "begun"
     script.write_text(OBLIGING)
-    errand = Errand(
-        do="train",
+    task = PodTask(
+        action="train",
         step="run/half",
         key=key,
         command=f"{sys.executable} {script} {begun} {seconds}",
@@ -47,7 +47,7 @@ def started(registry: Reference, directory: Path, key: str, seconds: float) -> s
         checkpoint=f"{registry.below('app', 'checkpoints').name}:{key}",
     )
     running = subprocess.Popen(
-        [sys.executable, "-c", POD, str(directory / "work")], env={**os.environ, VARIABLE: errand.encoded()}
+        [sys.executable, "-c", POD, str(directory / "work")], env={**os.environ, TASK_VARIABLE: task.encoded()}
     )
     until(begun.exists)
     return running
@@ -55,7 +55,7 @@ def started(registry: Reference, directory: Path, key: str, seconds: float) -> s
 
 def left(registry: Reference, key: str) -> object:
     with Repository(registry.below("app", "results")) as repository:
-        found = artifacts.facts(repository, key)
+        found = artifacts.read_facts(repository, key)
         return found and [each["name"] for each in found[1]["outputs"]]
 
 

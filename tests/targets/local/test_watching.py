@@ -10,7 +10,7 @@ import yaml
 
 from plimsoll.application.model import Telemetry
 from plimsoll.planning.steps import Serve
-from plimsoll.registry.models import Lineage, ModelVersion
+from plimsoll.registry.versions import Lineage, ModelVersion
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.watching import drift_of, watched_by, write_monitoring
 from plimsoll.telemetry.drift.state import DriftState

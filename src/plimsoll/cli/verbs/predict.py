@@ -34,14 +34,14 @@ def command(
             "there is no such file", where=str(input_path), hint="name a request, CSV or Parquet with --input"
         )
     try:
-        from plimsoll.runtime.predict import answer_request, predicted_rows
+        from plimsoll.runtime.predict import predict_rows, send_request_file
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
     with called_service(application_file(file), service, target, namespace) as (url, model):
         if input_path.suffix == ".json":
-            print_json(answer_request(url, model, input_path))
+            print_json(send_request_file(url, model, input_path))
             return
-        rows = predicted_rows(url, model, input_path)
+        rows = predict_rows(url, model, input_path)
         if as_json:
             print_json({"predictions": list(rows)})
         elif as_csv:

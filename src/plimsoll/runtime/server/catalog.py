@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.counts import Count, Records
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, newest
@@ -158,7 +158,7 @@ class Catalog:
 
     def served(self, file: ModelFile, batching: Batching) -> Served:
         """Load one version. Raises PlimsollError."""
-        model = Model(Path(file.path), file.name, threads=self._threads, digest=file.digest)
+        model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest)
         records = self.records.setdefault((file.name, file.version), Records())
         return Served(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
 

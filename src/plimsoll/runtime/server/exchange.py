@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import UNSET, Struct, UnsetType
 
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.responses import Buffer
 from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import (
@@ -80,7 +80,7 @@ class Exchange:
     laid out from parts that were encoded before; all else goes through `decode` and `encode`, to the same end.
     """
 
-    def __init__(self, model: Model, version: str) -> None:
+    def __init__(self, model: OnnxModel, version: str) -> None:
         self.model = model
         self.version = version
         self._dtypes = {tensor.name: np.dtype(dtype_of(tensor.datatype)) for tensor in model.spec.inputs}
@@ -197,7 +197,7 @@ def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[Any] | None:
     return msgspec.json.Decoder(request)
 
 
-def decode(body: Buffer, header_length: int | None, model: Model) -> Question:
+def decode(body: Buffer, header_length: int | None, model: OnnxModel) -> Question:
     """The arrays of a request, whatever it is made of. Raises BadTensor with a reason for the sender."""
     if header_length is not None and not 0 <= header_length <= len(body):
         raise BadTensor(f"Inference-Header-Content-Length is {header_length}, the body has {len(body)} bytes")
@@ -232,7 +232,7 @@ def decode(body: Buffer, header_length: int | None, model: Model) -> Question:
 
 
 def encode(
-    question: Question, model: Model, version: str, results: Mapping[str, Array]
+    question: Question, model: OnnxModel, version: str, results: Mapping[str, Array]
 ) -> tuple[bytes | list[Buffer], int | None]:
     """The body of the answer, and the length of its JSON when binary data follows."""
     outputs, trailing = [], []

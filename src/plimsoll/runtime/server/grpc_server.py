@@ -15,7 +15,7 @@ import grpc
 import numpy as np
 
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.application import Application, Inference, Refused
 from plimsoll.runtime.server.catalog import NoModel, Unavailable
 from plimsoll.runtime.server.exchange import Question
@@ -181,7 +181,7 @@ class Calls:
         return _answer(question, served.name, served.version, results)
 
 
-def question_of(request: Any, model: Model) -> Question:
+def question_of(request: Any, model: OnnxModel) -> Question:
     """The arrays of a `ModelInferRequest`. Raises BadTensor."""
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):

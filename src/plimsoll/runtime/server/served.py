@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.batching import Batcher
 from plimsoll.runtime.server.counts import Records
 from plimsoll.runtime.server.exchange import Exchange, Question
@@ -29,7 +29,7 @@ class Served:
 
     def __init__(
         self,
-        model: Model,
+        model: OnnxModel,
         version: str,
         records: Records,
         *,
@@ -136,7 +136,7 @@ class Served:
         self._usual = min(seconds)
 
 
-def example_inputs(model: Model, rows: int, seed: int = 0) -> dict[str, Array]:
+def example_inputs(model: OnnxModel, rows: int, seed: int = 0) -> dict[str, Array]:
     """Inputs in the model's own shape: `rows` in the first dimension where it is open, one in other open ones."""
     draw = np.random.default_rng(seed)
     inputs = {}
@@ -152,7 +152,7 @@ def example_inputs(model: Model, rows: int, seed: int = 0) -> dict[str, Array]:
     return inputs
 
 
-def rows_are_independent(model: Model) -> bool:
+def rows_are_independent(model: OnnxModel) -> bool:
     """Whether rows computed together give what each gives alone: tried, with drawn inputs, not assumed."""
     tensors = (*model.spec.inputs, *model.spec.outputs)
     if any(not tensor.shape or tensor.shape[0] != -1 for tensor in tensors):

@@ -11,7 +11,7 @@ from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import PORT
-from plimsoll.telemetry.drift.state import DriftState, together
+from plimsoll.telemetry.drift.state import DriftState, merge_states
 
 
 @decodable
@@ -28,4 +28,4 @@ def drift_of(api: Api, application: str, namespace: str, service: str) -> list[D
         place = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:{PORT}/proxy/v2/drift"
         with contextlib.suppress(ApiError):
             told += api.request("GET", place, shape=_Told).versions
-    return together(told)
+    return merge_states(told)

@@ -12,7 +12,7 @@ from plimsoll.planning.steps import Step
 from plimsoll.registry.layout import MANIFEST
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.pod.store import SINGLE
+from plimsoll.runtime.pod.store import SINGLE_FILE_MARK
 from plimsoll.state.directory import StateDirectory
 
 
@@ -38,7 +38,7 @@ class Results:
 
     def find(self, key: str) -> Mapping[str, Any] | None:
         """What is known of a result; `None` when there is none."""
-        found = artifacts.facts(self._repository, key)
+        found = artifacts.read_facts(self._repository, key)
         return None if found is None else {**found[1], "image": found[0]}
 
     def put(self, key: str, source: Path, facts: Mapping[str, Any]) -> None:
@@ -47,9 +47,9 @@ class Results:
             artifacts.push(self._repository, key, artifacts.files_below(source), facts)
             return
         with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch:
-            mark = Path(scratch) / SINGLE
+            mark = Path(scratch) / SINGLE_FILE_MARK
             mark.write_text(source.name, encoding="utf-8")
-            artifacts.push(self._repository, key, {source.name: source, SINGLE: mark}, facts)
+            artifacts.push(self._repository, key, {source.name: source, SINGLE_FILE_MARK: mark}, facts)
 
     def seal(self, pending: str, key: str) -> None:
         """Let a result count that rank 0 has left, once the whole gang has ended well."""

@@ -13,7 +13,7 @@ from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import look
 from plimsoll.planning.facts import Facts, Machine
 from plimsoll.planning.steps import Plan, Register, Serve, Step
-from plimsoll.registry.references import parse
+from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.kubernetes import names
@@ -159,7 +159,7 @@ class KubernetesSite:
 
     def _results(self) -> Results:
         place = self._registry()
-        reference = parse(f"{self._door.host}/{self._path}/results")
+        reference = parse_reference(f"{self._door.host}/{self._path}/results")
         return Results(Repository(reference, self._door.access), place, f"{self._path}/results")
 
     def _registry(self) -> RegistryPlace:

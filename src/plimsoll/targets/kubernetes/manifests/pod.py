@@ -7,7 +7,7 @@ from typing import Any
 from plimsoll.application.model import Topology
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import Share, Step, TrainGang
-from plimsoll.runtime.pod_task import AUTHORITIES, ENDING, INPUTS, KEEPING, VARIABLE, WORK, Errand
+from plimsoll.runtime.pod_task import CA_DIRECTORY, INPUTS, STOP_SECONDS, TASK_VARIABLE, UPLOAD_SECONDS, WORK, PodTask
 from plimsoll.targets.kubernetes import names
 
 Manifest = dict[str, Any]
@@ -27,7 +27,7 @@ RESTRICTED_POD: Manifest = {
 }
 
 
-def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
+def task_pod(errand: PodTask, step: Step, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
     """A pod template whose one container does the errand."""
     claims, resources = wanted(step.share, cluster)
     mounted = [given for given in errand.inputs if given.mounted]
@@ -35,7 +35,7 @@ def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels:
         "name": "main",
         "image": image,
         "command": ["python", "-m", "plimsoll.runtime.pod"],
-        "env": [{"name": VARIABLE, "value": errand.encoded()}],
+        "env": [{"name": TASK_VARIABLE, "value": errand.encoded()}],
         "resources": resources,
         "securityContext": RESTRICTED,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -59,7 +59,7 @@ def errand_pod(errand: Errand, step: Step, image: str, cluster: Cluster, labels:
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": ENDING + KEEPING,
+        "terminationGracePeriodSeconds": STOP_SECONDS + UPLOAD_SECONDS,
         "securityContext": RESTRICTED_POD,
         "containers": [container],
         "volumes": volumes,
@@ -113,7 +113,7 @@ def authorities_volume() -> Manifest:
 
 def authorities_mount() -> Manifest:
     """Where pods find it."""
-    return {"name": "authorities", "mountPath": AUTHORITIES, "readOnly": True}
+    return {"name": "authorities", "mountPath": CA_DIRECTORY, "readOnly": True}
 
 
 def _volume(name: str) -> str:

@@ -11,8 +11,8 @@ from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
-from plimsoll.targets.kubernetes.manifests.pod import errand_pod, with_credentials
-from plimsoll.targets.kubernetes.pod_tasks import errand_of, result_tag
+from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
+from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
 from plimsoll.targets.kubernetes.watching import Watch, ended, gone, remove
 from plimsoll.targets.kubernetes.work.register import model_reference
 from plimsoll.targets.local.attempt import Outcome, failed
@@ -51,9 +51,9 @@ def workload_of(step: Step, name: str, context: Context) -> gang.Workload:
     model = model_reference(step, context) if isinstance(step.work, Score) else None
     mount = context.cluster.mounts_images
     provider = gang.provider_of(step, context.chosen)
-    errand = errand_of(step, name, provider, context.results, model, mount=mount)
+    errand = pod_task_of(step, name, provider, context.results, model, mount=mount)
     labels = names.of_step(context.application, step)
-    pod = errand_pod(errand, step, _image(step, context), context.cluster, labels)
+    pod = task_pod(errand, step, _image(step, context), context.cluster, labels)
     if isinstance(step.work, Fetch):
         pod = with_credentials(pod)
     if model is not None:

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.steps import Serve, Share, Step
-from plimsoll.registry.models import ModelVersion
-from plimsoll.runtime.pod_task import Errand
+from plimsoll.registry.versions import ModelVersion
+from plimsoll.runtime.pod_task import PodTask
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.context import Attempt, Context
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.groups import Watched
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
-from plimsoll.targets.kubernetes.manifests.pod import errand_pod
+from plimsoll.targets.kubernetes.manifests.pod import task_pod
 from plimsoll.targets.kubernetes.pod_tasks import given
 from plimsoll.targets.kubernetes.watching import remove
 from plimsoll.targets.kubernetes.work.pods import carry, image_that_reads
@@ -70,8 +70,8 @@ def _workload(attempt: Attempt, version: ModelVersion) -> gang.Workload:
     work = step.work
     assert isinstance(work, Serve)  # noqa: S101 - `_step` has looked
     assert work.reference is not None  # noqa: S101 - likewise
-    errand = Errand(
-        do="reference",
+    errand = PodTask(
+        action="reference",
         step=step.name,
         key=step.key,
         inputs=given((work.reference,), context.results, mount=context.cluster.mounts_images),
@@ -80,6 +80,6 @@ def _workload(attempt: Attempt, version: ModelVersion) -> gang.Workload:
     )
     labels = names.of_step(context.application, step)
     image = image_that_reads(work.reference.file, context, "drift")
-    pod = errand_pod(errand, step, image, context.cluster, labels)
+    pod = task_pod(errand, step, image, context.cluster, labels)
     pod = with_models(pod, {MODEL: pushed(version, context)}, image, context.application)
     return gang.workload(context.chosen["gang"], attempt.name, step, pod, labels, context.cluster)

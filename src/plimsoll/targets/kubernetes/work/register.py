@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from plimsoll.errors import TargetError
 from plimsoll.planning.steps import Score, Step
-from plimsoll.registry.models import ModelVersion, require_accepted
 from plimsoll.registry.transfer import push_model
+from plimsoll.registry.versions import ModelVersion, require_accepted
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.work.local import done_here
 from plimsoll.targets.local.attempt import Outcome

@@ -14,8 +14,8 @@ from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.kubernetes.objects import has_condition
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Serve, Step
-from plimsoll.registry.models import ModelVersion
-from plimsoll.runtime.proof import prove
+from plimsoll.registry.versions import ModelVersion
+from plimsoll.runtime.inference_check import check_inference
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.context import Attempt, Context, Progress
 from plimsoll.targets.kubernetes.manifests.groups import Served
@@ -64,7 +64,7 @@ def serve(attempt: Attempt) -> Progress:
     yield from _until_programmed(attempt, manifests)
     ready = time.monotonic() - began
     with to_service(context.api, context.namespace, name) as address:
-        latency = prove(f"http://{address}", served.file.models[0].name)
+        latency = check_inference(f"http://{address}", served.file.models[0].name)
     if removed := let_go(attempt, served.service, manifests):
         yield attempt.seen("waiting", reason=f"{removed} objects of before are removed")
     return Outcome(

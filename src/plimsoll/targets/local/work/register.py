@@ -11,7 +11,7 @@ from plimsoll.targets.local.attempt import Attempt, Outcome, Progress
 from plimsoll.targets.local.models import model_registry
 
 if TYPE_CHECKING:
-    from plimsoll.registry.models import Lineage
+    from plimsoll.registry.versions import Lineage
 
 FIGURES = {"metrics.json", "metrics.jsonl"}
 """What training says of the model; kept with the training's result, not as part of the model."""
@@ -50,7 +50,7 @@ def register(attempt: Attempt) -> Progress:
 
 
 def _lineage(attempt: Attempt, work: Register) -> Lineage:
-    from plimsoll.registry.models import Lineage
+    from plimsoll.registry.versions import Lineage
 
     return Lineage(
         run=attempt.context.run,

@@ -17,7 +17,7 @@ from plimsoll.targets.local.watching import drift_references, watched_by, write_
 from plimsoll.targets.services import service_file, shares_of
 
 if TYPE_CHECKING:
-    from plimsoll.registry.models import ModelVersion
+    from plimsoll.registry.versions import ModelVersion
 
 
 def serve(attempt: Attempt) -> Progress:
