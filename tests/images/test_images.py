@@ -51,7 +51,7 @@ def store(tmp_path: Path) -> LayerStore:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root file system with a large file, as a base has."""
+    """A root file system with a large file, like that of a base image."""
     root = tmp_path / "root"
     (root / "bin").mkdir(parents=True)
     (root / "bin" / "tool").write_bytes(os.urandom(400_000))
@@ -85,7 +85,7 @@ def test_the_same_files_give_the_same_digest_whenever_and_wherever(tmp_path: Pat
     assert digests[0] == digests[1]
 
 
-def test_a_layer_says_nothing_of_times_and_owners_of_this_machine(store: LayerStore, tmp_path: Path) -> None:
+def test_a_layer_has_no_times_and_owners_of_this_machine(store: LayerStore, tmp_path: Path) -> None:
     directory, code = application(tmp_path / "app")
     layer = code_layer(store, directory, code).layer
     found = members(layer)
@@ -135,7 +135,7 @@ def test_an_unchanged_image_sends_nothing_and_a_changed_script_a_few_bytes(
     assert repository.has_manifest("step") == changed.reference.digest
 
 
-def test_a_base_in_the_same_registry_is_mounted_and_not_moved(
+def test_a_base_in_the_same_registry_is_mounted_and_not_sent(
     repository: Repository, store: LayerStore, tmp_path: Path, root: Path, server: Reference
 ) -> None:
     with Repository(server.below("bases", "python")) as bases:
@@ -165,7 +165,7 @@ def test_a_base_in_another_registry_is_copied_once(
     assert second.sent < 5_000
 
 
-def test_an_image_says_who_runs_it_and_where(store: LayerStore, tmp_path: Path, root: Path) -> None:
+def test_an_image_sets_its_user_and_working_directory(store: LayerStore, tmp_path: Path, root: Path) -> None:
     base = find_base(f"rootfs:{root}", store)
     directory, code = application(tmp_path / "app")
     image = step_image(store, base, directory=directory, code=code, environment={"EPOCHS": "3"})
@@ -269,7 +269,7 @@ def test_requirements_give_the_same_layer_from_any_machine(tmp_path: Path) -> No
     assert ran.stdout == "tiny speaks\n"
 
 
-def test_requirements_that_cannot_be_had_are_said_in_the_installers_words(tmp_path: Path) -> None:
+def test_missing_requirements_are_reported_with_the_installers_output(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text(f"{tmp_path}/missing-1.0-py3-none-any.whl\n")
     python = PythonTarget(version=running_python_version(), architecture=own_architecture())
     with pytest.raises(TargetError, match=r"cannot install the packages: .*missing"):
@@ -277,9 +277,7 @@ def test_requirements_that_cannot_be_had_are_said_in_the_installers_words(tmp_pa
     assert not list((tmp_path / "store").glob(".installing*"))
 
 
-def test_a_model_is_an_image_that_is_verified_where_it_is_mounted(
-    repository: Repository, store: LayerStore, tmp_path: Path
-) -> None:
+def test_a_model_image_is_verified_at_its_mount(repository: Repository, store: LayerStore, tmp_path: Path) -> None:
     models = ModelRegistry(tmp_path / "models", KeyRing(tmp_path / "keys"))
     (tmp_path / "model.onnx").write_bytes(b"weights")
     lineage = Lineage(run="r", step="s", key="k")

@@ -63,7 +63,7 @@ def test_the_same_training_is_the_same_version(registry: ModelRegistry) -> None:
     assert register(registry, accept={"accuracy": "> 0.1"}).version == 2
 
 
-def test_a_reference_that_is_not_there_says_what_is(registry: ModelRegistry) -> None:
+def test_a_missing_reference_lists_the_existing_ones(registry: ModelRegistry) -> None:
     register(registry)
     with pytest.raises(PlimsollError) as caught:
         registry.find("traige")
@@ -93,7 +93,7 @@ def test_bounds_gate_what_may_be_served(
         require_accepted(version)
 
 
-def test_two_versions_are_compared_in_figures_and_origin(registry: ModelRegistry) -> None:
+def test_two_versions_are_compared_in_metrics_and_lineage(registry: ModelRegistry) -> None:
     first = register(registry, "k1")
     second = register(registry, "k2", b"other", metrics={"accuracy": 0.9, "f1": 0.7})
     compared = compare_versions(first, second)
@@ -119,7 +119,7 @@ def test_the_private_key_is_readable_by_its_owner_only(registry: ModelRegistry, 
     assert (tmp_path / "keys" / "signing.pem").stat().st_mode & 0o077 == 0
 
 
-def test_the_signature_of_one_version_does_not_vouch_for_another(registry: ModelRegistry) -> None:
+def test_the_signature_of_one_version_is_not_valid_for_another(registry: ModelRegistry) -> None:
     register(registry, "k1")
     register(registry, "k2", b"worse")
     path = registry.layout.root / "index.json"
@@ -133,7 +133,7 @@ def test_the_signature_of_one_version_does_not_vouch_for_another(registry: Model
 
 
 @pytest.mark.parametrize("altered", ["triagf:2", "triage:q", "triage:3"])
-def test_an_entry_that_is_lost_is_not_answered_with_an_older_version(registry: ModelRegistry, altered: str) -> None:
+def test_find_refuses_an_older_version_when_the_newest_entry_is_lost(registry: ModelRegistry, altered: str) -> None:
     register(registry, "k1")
     register(registry, "k2", b"newer")
     path = registry.layout.root / "index.json"
@@ -158,7 +158,7 @@ def test_a_lost_index_is_damage_and_not_an_empty_registry(registry: ModelRegistr
         registry.versions()
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next(registry: ModelRegistry) -> None:
+def test_the_next_writer_removes_the_files_of_a_killed_writer(registry: ModelRegistry) -> None:
     register(registry, "k1")
     (registry.layout.blobs / ".0123456789abcdef").write_bytes(b"half")
     register(registry, "k2", b"newer")
@@ -229,7 +229,7 @@ for number in range(int(sys.argv[3])):
 """
 
 
-def test_writers_at_the_same_time_get_versions_of_their_own(tmp_path: Path) -> None:
+def test_concurrent_writers_get_different_versions(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", ADD, str(tmp_path)]
     writers = [subprocess.Popen([*argv, str(turn), "4"]) for turn in range(3)]
     assert [writer.wait(50) for writer in writers] == [0, 0, 0]
@@ -256,7 +256,7 @@ def test_a_kill_at_any_moment_leaves_every_version_whole(tmp_path: Path) -> None
             registry.open(version)
 
 
-def test_a_disk_that_takes_no_more_is_a_clear_error_and_harms_nothing(registry: ModelRegistry) -> None:
+def test_a_full_disk_is_a_clear_error_and_harms_nothing(registry: ModelRegistry) -> None:
     version = register(registry)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -28,6 +28,6 @@ def test_a_reference_is_read_as_other_tools_read_it(text: str, registry: str, re
 @pytest.mark.parametrize(
     "text", ["", "a b", "example.org/", "example.org/App", "example.org/a:b:c", "a@sha256:1", "a@b"]
 )
-def test_what_cannot_be_a_reference_is_said(text: str) -> None:
+def test_an_invalid_reference_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(FileError):
         parse_reference(text)

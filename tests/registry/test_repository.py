@@ -51,7 +51,7 @@ def made(directory: Path, size: int) -> tuple[Descriptor, Path]:
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 7])
-def test_a_blob_of_any_size_comes_back_as_it_went(server: Reference, tmp_path: Path, size: int) -> None:
+def test_a_blob_of_any_size_survives_a_round_trip(server: Reference, tmp_path: Path, size: int) -> None:
     blob, path = made(tmp_path, size)
     with Repository(server) as repository:
         assert repository.push_blob(blob, path)
@@ -73,7 +73,7 @@ def test_an_upload_survives_broken_connections(server: Reference, tmp_path: Path
 
 
 class KeepingRegistry:
-    """Uploads as the specification lets them be: what has arrived of a broken chunk stays, and can be asked for.
+    """Uploads as the specification allows: the registry keeps the bytes of a broken chunk and reports their number.
 
     distribution 3 does so, 2 drops such uploads: here it is known which. The first PATCH breaks off in its middle; with
     `forgets` each does, and nothing is kept.
@@ -135,7 +135,7 @@ class KeepingRegistry:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
-def test_an_upload_goes_on_where_it_broke_off_with_a_registry_that_keeps_it(tmp_path: Path) -> None:
+def test_an_upload_continues_where_it_broke_in_a_registry_that_keeps_chunks(tmp_path: Path) -> None:
     keeping = KeepingRegistry()
     blob, path = made(tmp_path, 4 * MIB)
     reference = parse_reference(f"127.0.0.1:{keeping.server.server_port}/kept/here")
@@ -147,7 +147,7 @@ def test_an_upload_goes_on_where_it_broke_off_with_a_registry_that_keeps_it(tmp_
     keeping.server.server_close()
 
 
-def test_an_upload_that_is_lost_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_the_registry_always_drops_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "TRIES", 3)
     forgetting = KeepingRegistry(forgets=True)
     blob, path = made(tmp_path, 4 * MIB)
@@ -161,7 +161,7 @@ def test_an_upload_that_is_lost_each_time_is_given_up(tmp_path: Path, monkeypatc
     forgetting.server.server_close()
 
 
-def test_a_download_goes_on_where_the_network_broke_off(server: Reference, tmp_path: Path) -> None:
+def test_a_download_continues_after_a_broken_connection(server: Reference, tmp_path: Path) -> None:
     port = int(server.registry.rpartition(":")[2])
     blob, path = made(tmp_path, 12 * MIB)
     with Repository(server.below("cut")) as repository:
@@ -184,7 +184,7 @@ def test_a_registry_that_does_not_answer_is_named_within_seconds() -> None:
     assert time.monotonic() - began < 20
 
 
-def test_what_is_not_there_is_said_with_its_repository(server: Reference, tmp_path: Path) -> None:
+def test_a_missing_manifest_is_reported_with_its_repository(server: Reference, tmp_path: Path) -> None:
     with Repository(server.below("nothing")) as repository:
         with pytest.raises(RegistryError, match="there is no manifest latest") as caught:
             repository.manifest()
@@ -252,7 +252,7 @@ def access(config: str, directory: Path) -> RegistryAccess:
     return RegistryAccess(credentials=path)
 
 
-def test_credentials_that_cannot_be_read_are_said_and_not_gone_without(tmp_path: Path) -> None:
+def test_unreadable_credentials_are_an_error_and_not_anonymous_access(tmp_path: Path) -> None:
     (tmp_path / "htpasswd").write_text("ada:x\n")
     with registry(tmp_path, f"auth: {{htpasswd: {{realm: test, path: {tmp_path / 'htpasswd'}}}}}") as reference:
         for broken in ("[", '{"auths": {"%s": {"auth": "!"}}}' % reference.registry):  # noqa: UP031
@@ -264,7 +264,7 @@ def test_credentials_that_cannot_be_read_are_said_and_not_gone_without(tmp_path:
 
 
 class TokenService:
-    """Gives tokens as the specification says: signed, for the scopes asked for, to those who know the password."""
+    """A token service by the specification: signed tokens for the requested scopes, for the right password."""
 
     def __init__(self, directory: Path) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())

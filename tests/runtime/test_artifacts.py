@@ -28,7 +28,7 @@ def tree(directory: Path, **files: str) -> Path:
     return directory
 
 
-def test_what_was_pushed_is_pulled_with_its_facts(repository: Repository, tmp_path: Path) -> None:
+def test_a_pushed_directory_is_pulled_with_its_facts(repository: Repository, tmp_path: Path) -> None:
     source = tree(tmp_path / "a", one="1", deep__two="22")
     digest = artifacts.push(repository, "k1", artifacts.files_below(source), {"rows": 3})
     assert artifacts.read_facts(repository, "k1") == (digest, {"rows": 3})
@@ -53,7 +53,7 @@ def test_the_same_files_are_the_same_digest_and_only_what_changed_is_sent(
     assert repository.connection.sent - before < 100_000
 
 
-def test_nothing_under_a_tag_is_no_error(repository: Repository, tmp_path: Path) -> None:
+def test_a_missing_tag_is_not_an_error(repository: Repository, tmp_path: Path) -> None:
     assert artifacts.read_facts(repository, "nobody") is None
     assert not artifacts.pull(repository, "nobody", tmp_path / "b")
 

@@ -75,12 +75,12 @@ def test_a_batch_predicts_the_same_as_the_service(tmp_path: Path, model: Path, k
         assert int(str(batch["row"])) == single["row"]
         assert batch["id"] == single["id"]
         assert batch["label"] == single["label"]
-        assert np.float32(batch["score"]) == np.float32(single["score"])
+        assert np.float32(batch["score"]) == np.float32(str(single["score"]))
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["rows"] == 2500
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_killed_batch_goes_on_without_scoring_again(tmp_path: Path, model: Path, kind: str) -> None:
+def test_a_killed_batch_continues_without_scoring_rows_again(tmp_path: Path, model: Path, kind: str) -> None:
     path = table(tmp_path / f"rows.{kind}", 60_000)
     whole = tmp_path / "whole"
     subprocess.run(scorer(model, path, whole, "--chunk-rows", "500"), check=True, stdout=subprocess.PIPE)
@@ -112,7 +112,7 @@ def test_parts_of_another_table_are_not_used(tmp_path: Path, model: Path) -> Non
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, model: Path) -> None:
     def peak(rows: int) -> int:
-        """The kernel's own high-water mark, read inside: what wait4 gives includes the parent's at the fork."""
+        """The peak memory of the process, read inside it: the value of wait4 includes the parent's peak at the fork."""
         path = table(tmp_path / f"rows-{rows}.csv", rows)
         argv = scorer(model, path, tmp_path / str(rows))
         code = "from plimsoll.runtime.scorer import main; main(); print(open('/proc/self/status').read())"
@@ -148,7 +148,7 @@ def test_a_bad_cell_is_named_by_line_and_column(
     assert "Traceback" not in ended.stderr
 
 
-def test_another_file_is_no_table(tmp_path: Path) -> None:
+def test_a_file_of_another_type_is_not_a_table(tmp_path: Path) -> None:
     with pytest.raises(PlimsollError, match=r"\.csv or \.parquet"):
         Table(tmp_path / "rows.xlsx")
 

@@ -18,7 +18,7 @@ DIGEST = "sha256:" + "ab" * 32
 
 
 class Watched(Server):
-    """A real server of a model of two features, `left` and `right`, with all that can watch it."""
+    """A real server of a model with two features, `left` and `right`, and all telemetry."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -62,7 +62,7 @@ class Watched(Server):
         return self.client.post("/v2/models/m/infer", json=body, headers=headers)
 
     def drift(self) -> dict[str, Any]:
-        """How the one version that is served stands."""
+        """The drift state of the only served version."""
         (state,) = self.client.get("/v2/drift").json()["versions"]
         told: dict[str, Any] = state
         return told

@@ -27,7 +27,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow tracking server on SQLite, from an environment of its own in the cache."""
+    """A real MLflow tracking server on SQLite, from its own environment in the cache."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plimsoll" / "peers" / "mlflow-3.17.2"
     uv = Path(sys.executable).with_name("uv")
     if not (base / "complete").exists():
@@ -79,7 +79,7 @@ def log(url: str) -> str:
     )
 
 
-def test_a_run_its_figures_and_its_model_are_found_in_a_real_server(server: str) -> None:
+def test_a_run_its_metrics_and_its_model_are_found_in_a_real_server(server: str) -> None:
     from mlflow.tracking import MlflowClient
 
     identity = log(server)

@@ -22,7 +22,7 @@ TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[Span]]]:
-    """An OTLP receiver on a real port, and the spans that it has got."""
+    """An OTLP receiver on a real port, with the received spans."""
     got: list[Span] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,7 +85,7 @@ def test_a_request_is_a_span_under_its_callers(
         f"00-{TRACE.upper()}-{CALLER}-01",
     ],
 )
-def test_what_is_no_context_by_the_standard_is_none(header: str) -> None:
+def test_an_invalid_traceparent_gives_no_context(header: str) -> None:
     assert parse_traceparent(header) is None
 
 

@@ -15,7 +15,6 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -23,7 +22,7 @@ from msgspec import Struct
 from plimsoll.errors import FileError, ModelRefused, TargetError
 from plimsoll.images.layers import LAYER_TYPE, LayerEntry, LayerStore
 from plimsoll.registry.connection import RegistryAccess
-from plimsoll.registry.layout import INDEX, REFERENCE_ANNOTATION, Descriptor
+from plimsoll.registry.layout import INDEX, REFERENCE_ANNOTATION, Descriptor, JsonObject
 from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import DOCKER_INDEX, Repository
 
@@ -50,7 +49,7 @@ class BaseImage(Struct, frozen=True, kw_only=True):
 
     name: str
     digest: str
-    config: dict[str, Any]
+    config: JsonObject
     layers: tuple[BaseLayer, ...]
 
     def variable(self, name: str) -> str:
@@ -157,7 +156,7 @@ def _folder_entries(root: Path) -> Iterator[LayerEntry]:
 def _checked_base(
     name: str,
     digest: str,
-    manifest: dict[str, Any],
+    manifest: JsonObject,
     config: bytes,
     architecture: str,
     *,
@@ -184,7 +183,7 @@ def _checked_base(
     return BaseImage(name=name, digest=digest, config=content, layers=tuple(found))
 
 
-def _digest_for_machine(index: dict[str, Any], architecture: str, name: str) -> str:
+def _digest_for_machine(index: JsonObject, architecture: str, name: str) -> str:
     platforms = []
     for each in index.get("manifests") or []:
         platform = each.get("platform") or {}
@@ -236,14 +235,14 @@ def _read(path: Path, name: str) -> bytes:
         raise TargetError(f"cannot read the image: {error.strerror}", where=str(path), hint=hint) from error
 
 
-def _decode_object(content: bytes, name: str) -> dict[str, Any]:
+def _decode_object(content: bytes, name: str) -> JsonObject:
     try:
-        return msgspec.json.decode(content, type=dict[str, Any])
+        return msgspec.json.decode(content, type=JsonObject)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetError(f"cannot read the image: {error}", where=name) from error
 
 
-def _descriptor(content: Any, name: str) -> Descriptor:
+def _descriptor(content: object, name: str) -> Descriptor:
     try:
         return msgspec.convert(content, Descriptor)
     except msgspec.ValidationError as error:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -20,7 +19,7 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 from plimsoll.images.base import BaseImage, BaseLayer
 from plimsoll.images.layers import NOBODY, Layer, LayerStore
-from plimsoll.registry.layout import MANIFEST, Descriptor
+from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 
@@ -66,7 +65,7 @@ def compose(
 
     `command` replaces the entrypoint and command of the base, which stay without it.
     """
-    settings: dict[str, Any] = {**(base.config.get("config") or {}), "User": user}
+    settings: JsonObject = {**(base.config.get("config") or {}), "User": user}
     settings["Env"] = _environment(base, environment or {})
     if workdir:
         settings["WorkingDir"] = workdir
@@ -177,5 +176,5 @@ def _environment(base: BaseImage, added: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in found.items()]
 
 
-def _encode(content: Mapping[str, Any]) -> bytes:
+def _encode(content: Mapping[str, object]) -> bytes:
     return msgspec.json.encode(content, order="sorted")

@@ -10,13 +10,13 @@ import base64
 import binascii
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.registry.references import HUB
 
@@ -36,6 +36,13 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
 
 ANONYMOUS = Credentials()
+
+
+@decodable
+class _ConfigFile(Struct, frozen=True, rename="camel"):
+    auths: dict[str, dict[str, object] | None] | None = None
+    cred_helpers: dict[str, str] | None = None
+    creds_store: str | None = None
 
 
 def config_files() -> Iterator[Path]:
@@ -63,15 +70,13 @@ def find_credentials(registry: str, repository: str = "", config: Path | None = 
 
 def _find_in_file(path: Path, registry: str, repository: str) -> Credentials:
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        auths = dict(content.get("auths") or {})
-        helpers = dict(content.get("credHelpers") or {})
-        store = str(content.get("credsStore") or "")
+        content = msgspec.json.decode(path.read_bytes(), type=_ConfigFile)
+        auths, helpers, store = content.auths or {}, content.cred_helpers or {}, content.creds_store
         for key in _entry_names(registry, repository):
             if key in helpers:
-                return _ask_helper(str(helpers[key]), key, path)
-            if auths.get(key):
-                return _from_auth_entry(dict(auths[key]))
+                return _ask_helper(helpers[key], key, path)
+            if entry := auths.get(key):
+                return _from_auth_entry(entry)
         for key in _entry_names(registry, ""):
             if store and (found := _ask_helper(store, key, path)):
                 return found
@@ -93,7 +98,7 @@ def _entry_names(registry: str, repository: str) -> Iterator[str]:
         yield from ("https://index.docker.io/v1/", "index.docker.io")
 
 
-def _from_auth_entry(entry: dict[str, Any]) -> Credentials:
+def _from_auth_entry(entry: Mapping[str, object]) -> Credentials:
     username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if encoded := entry.get("auth"):
         try:

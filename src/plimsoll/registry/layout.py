@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from plimsoll.decoding import decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush, replace_file
 
+JsonObject = dict[str, Any]
+"""A JSON document of others, such as a manifest or an image config: fields that we do not know must be kept."""
 CHUNK = 1 << 20
 LOCK_LIMIT = 60.0
 """Seconds to wait for another writer. Adding a model copies its files once."""
@@ -84,7 +86,14 @@ class Layout:
             raise ModelRefused(f"'{digest[:80]}' is not a SHA-256 digest", where=str(self.root), hint=RESTORE_HINT)
         return self.blobs / hexadecimal
 
-    def add_bytes(self, content: bytes, media_type: str, **about: Any) -> Descriptor:
+    def add_bytes(
+        self,
+        content: bytes,
+        media_type: str,
+        *,
+        artifact_type: str | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Descriptor:
         """Add a small blob."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         path = self.path(digest)
@@ -93,9 +102,15 @@ class Layout:
                 replace_file(path, content)
         except OSError as error:
             raise _write_error(path, error) from error
-        return Descriptor(media_type=media_type, digest=digest, size=len(content), **about)
+        return Descriptor(
+            media_type=media_type,
+            digest=digest,
+            size=len(content),
+            artifact_type=artifact_type,
+            annotations=dict(annotations or {}),
+        )
 
-    def add_file(self, file: Path, media_type: str, **about: Any) -> Descriptor:
+    def add_file(self, file: Path, media_type: str, *, annotations: Mapping[str, str] | None = None) -> Descriptor:
         """Add a file of any size in bounded memory."""
         temporary = self.blobs / f".{secrets.token_hex(8)}"
         digest, size = hashlib.sha256(), 0
@@ -117,7 +132,7 @@ class Layout:
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise _write_error(self.blobs, error) from error
-        return Descriptor(media_type=media_type, digest=name, size=size, **about)
+        return Descriptor(media_type=media_type, digest=name, size=size, annotations=dict(annotations or {}))
 
     def read(self, descriptor: Descriptor, what: str) -> bytes:
         """Read a small blob. Raises ModelRefused that names the blob when size or digest differ from the descriptor."""

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx2
 import msgspec
+from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 """HTTP statuses after which a retry may succeed."""
+
+
+@decodable
+class _ApiError(Struct, frozen=True):
+    code: object = ""
+    message: object = ""
+
+
+@decodable
+class _ErrorBody(Struct, frozen=True):
+    errors: list[_ApiError] | None = None
 
 
 class RegistryError(TargetError):
@@ -26,8 +37,8 @@ def error_summary(answer: httpx2.Response) -> str:
     """The status, then the codes and messages in the response's `errors` (OCI Distribution Specification)."""
     text = f"{answer.status_code} {answer.reason_phrase}".strip()
     try:
-        errors = msgspec.json.decode(answer.content or b"{}", type=dict[str, Any]).get("errors") or []
-        words = [" ".join(filter(None, [str(each.get("code", "")), str(each.get("message", ""))])) for each in errors]
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError, httpx2.ResponseNotRead):
+        errors = msgspec.json.decode(answer.content or b"{}", type=_ErrorBody).errors or []
+        words = [" ".join(filter(None, [str(each.code), str(each.message)])) for each in errors]
+    except (msgspec.DecodeError, UnicodeDecodeError, httpx2.ResponseNotRead):
         words = []
     return f"{text} ({'; '.join(words)[:300]})" if any(words) else text

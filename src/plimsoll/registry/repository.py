@@ -19,17 +19,17 @@ from collections.abc import Iterator
 from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 from urllib.parse import quote
 
 import httpx2
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
 from plimsoll.registry.connection import TRIES, RegistryAccess, RegistryConnection
-from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor
+from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, JsonObject
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
@@ -50,12 +50,17 @@ class FetchedManifest(Struct, frozen=True, kw_only=True):
     media_type: str
     digest: str
 
-    def decoded(self) -> dict[str, Any]:
+    def decoded(self) -> JsonObject:
         """The manifest as a JSON object. Raises ModelRefused when it is not one."""
         try:
-            return msgspec.json.decode(self.content, type=dict[str, Any])
+            return msgspec.json.decode(self.content, type=JsonObject)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelRefused(f"the manifest is not a JSON object: {error}", where=self.digest) from error
+
+
+@decodable
+class _TagList(Struct, frozen=True):
+    tags: list[str] | None = None
 
 
 class Repository:
@@ -193,7 +198,7 @@ class Repository:
         answer = self.connection.request("GET", f"{self._path}/tags/list", scopes=self._pull, accept=[404])
         if answer.status == 404:
             return []
-        return [str(tag) for tag in msgspec.json.decode(answer.content, type=dict[str, Any]).get("tags") or []]
+        return msgspec.json.decode(answer.content, type=_TagList).tags or []
 
     def referrers(self, digest: str, artifact_type: str) -> list[Descriptor]:
         """Manifests of one artifact type whose subject is `digest`.
@@ -337,7 +342,7 @@ def _referrers_tag(digest: str) -> str:
 
 def _index_manifests(content: bytes, reference: Reference) -> list[Descriptor]:
     try:
-        index = msgspec.json.decode(content, type=dict[str, Any])
+        index = msgspec.json.decode(content, type=JsonObject)
         return [msgspec.convert(each, Descriptor) for each in index.get("manifests") or []]
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise ModelRefused(f"cannot read the list of referrers: {error}", where=reference.name) from error

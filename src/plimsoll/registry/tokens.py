@@ -7,16 +7,25 @@ from __future__ import annotations
 
 import base64
 import re
-from typing import Any
 
 import httpx2
 import msgspec
+from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.registry.credentials import Credentials
 from plimsoll.registry.problems import RegistryError, error_summary
 from plimsoll.registry.references import Reference
 
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]+))')
+
+
+@decodable
+class _TokenResponse(Struct, frozen=True):
+    """A token service sends `token`, an OAuth2 server `access_token`."""
+
+    token: str | None = None
+    access_token: str | None = None
 
 
 def authorization(
@@ -56,13 +65,13 @@ def _fetch_token(
     if answer.status_code >= 400:
         raise _access_denied(reference, f"its token service refused: {error_summary(answer)}", answer.status_code)
     try:
-        content = msgspec.json.decode(answer.content, type=dict[str, Any])
+        content = msgspec.json.decode(answer.content, type=_TokenResponse)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        content = {}
-    token = content.get("token") or content.get("access_token")
+        content = _TokenResponse()
+    token = content.token or content.access_token
     if not token:
         raise _access_denied(reference, "its token service returned no token")
-    return str(token)
+    return token
 
 
 def _basic_header(credentials: Credentials) -> str:

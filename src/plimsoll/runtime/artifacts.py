@@ -12,12 +12,12 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import msgspec
 
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.registry.layout import MANIFEST, Descriptor
+from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject, Manifest
 from plimsoll.registry.repository import Repository
 
 FACTS_LABEL = "dev.plimsoll.facts"
@@ -26,7 +26,7 @@ LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _CHUNK = 1 << 20
 
 
-def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Mapping[str, Any]) -> str:
+def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Mapping[str, object]) -> str:
     """Push files, keyed by their names in the image, under a tag. Returns the digest, which only the content decides.
 
     Raises RegistryError when the registry refuses the image.
@@ -47,12 +47,12 @@ def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Map
     return repository.push_manifest(msgspec.json.encode(manifest), MANIFEST, tag)
 
 
-def read_facts(repository: Repository, tag: str) -> tuple[str, dict[str, Any]] | None:
+def read_facts(repository: Repository, tag: str) -> tuple[str, JsonObject] | None:
     """The digest and the facts of a tag, without the files. `None` when the tag does not exist."""
     if not repository.has_manifest(tag):
         return None
     fetched = repository.manifest(tag)
-    config = _descriptor(fetched.decoded()["config"])
+    config = msgspec.json.decode(fetched.content, type=Manifest).config
     label = msgspec.json.decode(repository.blob(config, f"the facts of {tag}"))["config"]["Labels"][FACTS_LABEL]
     return fetched.digest, dict(msgspec.json.decode(label))
 
@@ -67,12 +67,12 @@ def pull(repository: Repository, tag: str, directory: Path, names: Iterable[str]
     wanted = None if names is None else set(names)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=directory) as scratch:
-        for described in repository.manifest(tag).decoded()["layers"]:
-            if wanted is not None and described.get("annotations", {}).get(_FILE_ANNOTATION) not in wanted:
+        for described in msgspec.json.decode(repository.manifest(tag).content, type=Manifest).layers:
+            if wanted is not None and described.annotations.get(_FILE_ANNOTATION) not in wanted:
                 continue
             layer = Path(scratch, "layer.tar")
             layer.unlink(missing_ok=True)
-            repository.pull_blob(_descriptor(described), layer, f"a part of {tag}")
+            repository.pull_blob(described, layer, f"a part of {tag}")
             _extract(layer, directory, tag)
     return True
 
@@ -122,7 +122,7 @@ def _write_tar(target: Path, name: str, path: Path | None) -> None:
             archive.addfile(entry, content)
 
 
-def _config(layers: Iterable[str], facts: Mapping[str, Any]) -> bytes:
+def _config(layers: Iterable[str], facts: Mapping[str, object]) -> bytes:
     label = msgspec.json.encode(facts, order="deterministic").decode()
     return msgspec.json.encode(
         {
@@ -132,10 +132,6 @@ def _config(layers: Iterable[str], facts: Mapping[str, Any]) -> bytes:
             "rootfs": {"type": "layers", "diff_ids": list(layers)},
         }
     )
-
-
-def _descriptor(value: Mapping[str, Any]) -> Descriptor:
-    return msgspec.convert({key: value[key] for key in ("mediaType", "digest", "size")}, type=Descriptor)
 
 
 def _extract(layer: Path, directory: Path, what: str) -> None:
@@ -157,7 +153,7 @@ def _extract(layer: Path, directory: Path, what: str) -> None:
             _write(target, source, entry.mode or 0o644)
 
 
-def _write(target: Path, source: Any, mode: int) -> None:
+def _write(target: Path, source: IO[bytes], mode: int) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.part")

@@ -11,22 +11,24 @@ import msgspec
 
 from plimsoll.errors import RequestError
 
+OipMessage = dict[str, Any]
+"""A JSON object of the Open Inference Protocol, as it was received: not every server checks its own types."""
 LIMIT = 60.0
 """Seconds for a response."""
 
 
-def metadata(url: str, model: str, *, limit: float = LIMIT) -> dict[str, Any]:
+def metadata(url: str, model: str, *, limit: float = LIMIT) -> OipMessage:
     """The inputs and outputs of a model. Raises RequestError with the service's reason."""
     return _call(url, "GET", f"/v2/models/{urllib.parse.quote(model)}", None, limit)
 
 
-def infer(url: str, model: str, request: Mapping[str, Any], *, limit: float = LIMIT) -> dict[str, Any]:
+def infer(url: str, model: str, request: Mapping[str, object], *, limit: float = LIMIT) -> OipMessage:
     """Send an inference request in JSON. Raises RequestError with the service's reason."""
     body = msgspec.json.encode(request)
     return _call(url, "POST", f"/v2/models/{urllib.parse.quote(model)}/infer", body, limit)
 
 
-def _call(url: str, method: str, path: str, body: bytes | None, limit: float) -> dict[str, Any]:
+def _call(url: str, method: str, path: str, body: bytes | None, limit: float) -> OipMessage:
     address = urllib.parse.urlsplit(url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.netloc, timeout=limit)

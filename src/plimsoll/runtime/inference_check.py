@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime import client
+from plimsoll.runtime.client import OipMessage
 
 
 def check_inference(url: str, model: str) -> float:
@@ -29,10 +29,10 @@ def check_inference(url: str, model: str) -> float:
     return seconds
 
 
-_ZERO: dict[str, Any] = {"BOOL": False, "BYTES": ""}
+_ZERO: dict[str, object] = {"BOOL": False, "BYTES": ""}
 
 
-def _zero_tensor(tensor: dict[str, Any]) -> dict[str, Any]:
+def _zero_tensor(tensor: OipMessage) -> OipMessage:
     """A tensor of zeros in the shape of an input; open dimensions are 1."""
     shape = [max(1, size) for size in tensor["shape"]]
     count = 1

@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor
+
+if TYPE_CHECKING:
+    from onnxruntime import NodeArg, RunOptions
 
 DATATYPES = {
     "tensor(bool)": "BOOL",
@@ -88,7 +91,9 @@ class OnnxModel:
         if not fits:
             raise BadTensor(f"input '{name}' has the shape {list(wanted.shape)}, not {list(shape)}")
 
-    def run(self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: Any = None) -> dict[str, Array]:
+    def run(
+        self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: RunOptions | None = None
+    ) -> dict[str, Array]:
         """Run the model. Returns arrays by output name. Raises BadTensor when inputs are missing or the model fails.
 
         `options` come from `run_options`. Setting their `terminate` ends the run early, with BadTensor.
@@ -106,14 +111,14 @@ class OnnxModel:
         except Exception as error:  # ONNX Runtime's errors have no common base class below Exception
             raise BadTensor(f"the model cannot compute with these inputs: {str(error)[:500]}") from error
 
-    def run_options(self) -> Any:
+    def run_options(self) -> RunOptions:
         """New options for one run. Setting `terminate` in them ends the run early."""
         import onnxruntime
 
         return onnxruntime.RunOptions()
 
 
-def _spec(tensor: Any, path: Path) -> TensorSpec:
+def _spec(tensor: NodeArg, path: Path) -> TensorSpec:
     if tensor.type not in DATATYPES:
         hint = "export plain tensors only; for classifiers switch ZipMap off (options={'zipmap': False})"
         raise TargetError(

@@ -10,11 +10,17 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, PlimsollError
+
+if TYPE_CHECKING:
+    from plimsoll.runtime.tables import ArrowColumn
+    from plimsoll.runtime.tensors import Array
+
+    Cells = range | Sequence[str] | ArrowColumn | Array
 
 CHUNK_ROWS = 10_000
 
@@ -62,7 +68,7 @@ def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, ch
             outputs = model.run(model_inputs(chunk, model.spec, table_path))
         except BadTensor as error:
             raise PlimsollError(str(error), where=f"{table_path}, rows from {chunk.first}") from error
-        columns: dict[str, Any] = {"row": range(chunk.first, rows)}
+        columns: dict[str, Cells] = {"row": range(chunk.first, rows)}
         if "id" in chunk.columns:
             columns["id"] = chunk.columns["id"]
         _write_part(part, columns | prediction_columns(outputs, model.spec, chunk.rows))
@@ -90,7 +96,7 @@ def _prepare_parts(checkpoint: Path, model: Path, table: Path, chunk_rows: int) 
     return parts
 
 
-def _write_part(path: Path, columns: Mapping[str, Any]) -> None:
+def _write_part(path: Path, columns: Mapping[str, Cells]) -> None:
     temporary = path.with_name(f".{path.name}")
     if path.suffix == ".parquet":
         import pyarrow
@@ -111,15 +117,19 @@ def _write_part(path: Path, columns: Mapping[str, Any]) -> None:
     temporary.replace(path)
 
 
-def _arrow_array(values: Any) -> Any:
+def _arrow_array(values: Cells) -> ArrowColumn:
     import pyarrow
 
-    return pyarrow.array(list(values) if isinstance(values, range) else values)
+    array: ArrowColumn = pyarrow.array(list(values) if isinstance(values, range) else values)
+    return array
 
 
-def _shortest_text(values: Any) -> Any:
+def _shortest_text(values: Cells) -> Iterable[object]:
     """The shortest text that parses to the same number: float32 must not be written with the digits of float64."""
-    return values.astype(str) if getattr(getattr(values, "dtype", None), "kind", "") == "f" else values
+    import numpy as np
+
+    is_float = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+    return np.asarray(values).astype(str) if is_float else values
 
 
 def _join_parts(parts: list[Path], final: Path) -> None:

@@ -10,11 +10,15 @@ import functools
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from plimsoll.errors import MissingExtra, TargetError
+
+if TYPE_CHECKING:
+    import httpx2
+    from fsspec import AbstractFileSystem
 
 READ_BYTES = 1 << 20
 CONNECT_LIMIT = 10.0
@@ -125,14 +129,14 @@ class _HttpSource:
                 raise TargetError("the data changed during the download", where=self.url, hint="run again")
             yield (offset if answer.status_code == 206 else 0), self._pieces(answer)
 
-    def _pieces(self, answer: Any) -> Iterator[bytes]:
+    def _pieces(self, answer: httpx2.Response) -> Iterator[bytes]:
         try:
             yield from answer.iter_raw()
         except self._errors as error:
             raise TransientSourceError(str(error) or type(error).__name__) from error
 
     @contextlib.contextmanager
-    def _response(self, method: str, headers: dict[str, str]) -> Iterator[Any]:
+    def _response(self, method: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
         request = self._client.build_request(method, self.url, headers=headers)
         try:
             answer = self._client.send(request, stream=True)
@@ -143,7 +147,7 @@ class _HttpSource:
         finally:
             answer.close()
 
-    def _check(self, answer: Any) -> None:
+    def _check(self, answer: httpx2.Response) -> None:
         status = answer.status_code
         if status in {408, 429} or status >= 500:
             raise TransientSourceError(f"the server answered {status} {answer.reason_phrase}")
@@ -188,11 +192,11 @@ class _ObjectStoreSource:
         except Exception as error:  # each store's library has its own error classes
             raise TransientSourceError(str(error) or type(error).__name__) from error
 
-    def _pieces(self, file: Any) -> Iterator[bytes]:
+    def _pieces(self, file: IO[bytes]) -> Iterator[bytes]:
         while piece := self._piece(file):
             yield piece
 
-    def _piece(self, file: Any) -> bytes:
+    def _piece(self, file: IO[bytes]) -> bytes:
         try:
             return bytes(file.read(READ_BYTES))
         except Exception as error:  # each store's library has its own error classes
@@ -200,7 +204,7 @@ class _ObjectStoreSource:
 
 
 @functools.cache
-def _http_client() -> Any:
+def _http_client() -> httpx2.Client:
     import httpx2
 
     return httpx2.Client(
@@ -212,11 +216,11 @@ def _http_client() -> Any:
     )
 
 
-def _validator(answer: Any) -> str:
+def _validator(answer: httpx2.Response) -> str:
     return str(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
 
 
-def _filesystem(url: str) -> tuple[Any, str]:
+def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:
     scheme = urllib.parse.urlsplit(url).scheme
     try:
         import fsspec

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec import Struct
+
+from plimsoll.runtime.client import OipMessage
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):
@@ -26,7 +25,7 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ()
 
 
-def spec_from_metadata(metadata: Mapping[str, Any]) -> ModelSpec:
+def spec_from_metadata(metadata: OipMessage) -> ModelSpec:
     """Read the spec in a server's metadata. Raises KeyError when a field that the protocol requires is missing."""
     parameters = metadata.get("parameters") or {}
     return ModelSpec(
@@ -38,5 +37,5 @@ def spec_from_metadata(metadata: Mapping[str, Any]) -> ModelSpec:
     )
 
 
-def _tensor(tensor: Mapping[str, Any]) -> TensorSpec:
+def _tensor(tensor: OipMessage) -> TensorSpec:
     return TensorSpec(name=tensor["name"], datatype=tensor["datatype"], shape=tuple(tensor["shape"]))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -21,12 +21,35 @@ from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import DTYPES, Array
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+
+class ArrowColumn(Protocol):
+    """A column of Parquet: an array of pyarrow."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[object]: ...
+
+    def to_pylist(self) -> list[object]:
+        """The values as Python objects."""
+        ...
+
+    def to_numpy(self, *, zero_copy_only: bool) -> Array:
+        """The values as a numpy array."""
+        ...
+
+
+Column = Sequence[str] | ArrowColumn
+"""A column of a table: texts of CSV, or an array of Parquet."""
+
 
 class Chunk(Struct, frozen=True, kw_only=True):
     """Some rows of a table. `first` is the number of the first row, from 0. All `columns` have the same length."""
 
     first: int
-    columns: Mapping[str, Any]
+    columns: Mapping[str, Column]
 
     @property
     def rows(self) -> int:
@@ -100,7 +123,7 @@ class Table:
                 first += batch.num_rows
 
 
-def _open_parquet(path: Path) -> Any:
+def _open_parquet(path: Path) -> ParquetFile:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -154,7 +177,7 @@ def _column(chunk: Chunk, name: str, tensor: TensorSpec, path: Path) -> Array:
     values = chunk.columns[name]
     dtype = np.dtype(DTYPES[tensor.datatype])
     if dtype.kind == "O":
-        return np.array([str(value) for value in _python_values(values)], dtype=np.object_)
+        return np.array([str(value) for value in python_values(values)], dtype=np.object_)
     try:
         array = _numbers(values)
         finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
@@ -165,17 +188,20 @@ def _column(chunk: Chunk, name: str, tensor: TensorSpec, path: Path) -> Array:
     raise _bad_cell(chunk, name, tensor, path)
 
 
-def _numbers(values: Any) -> Array:
+def _numbers(values: Column) -> Array:
     """Convert cells to numbers. Raises ValueError or TypeError when one is not a number."""
-    array = values.to_numpy(zero_copy_only=False) if hasattr(values, "to_numpy") else np.array(values, dtype=np.float64)
+    array = (
+        np.array(values, dtype=np.float64) if isinstance(values, Sequence) else values.to_numpy(zero_copy_only=False)
+    )
     return array if array.dtype.kind in "fiub" else array.astype(np.float64)
 
 
 def _bad_cell(chunk: Chunk, name: str, tensor: TensorSpec, path: Path) -> PlimsollError:
     """The error for the first cell of a column that the model cannot take."""
-    for number, value in enumerate(_python_values(chunk.columns[name])):
+    for number, value in enumerate(python_values(chunk.columns[name])):
         try:
-            good = np.isfinite(float(value)) and (tensor.datatype.startswith("FP") or float(value).is_integer())
+            cell = float(value)  # type: ignore[arg-type]  # a TypeError is the answer
+            good = np.isfinite(cell) and (tensor.datatype.startswith("FP") or cell.is_integer())
         except (TypeError, ValueError):
             good = False
         if not good:
@@ -185,13 +211,14 @@ def _bad_cell(chunk: Chunk, name: str, tensor: TensorSpec, path: Path) -> Plimso
     return PlimsollError(f"column '{name}' has values outside the range of {tensor.datatype}", where=str(path))
 
 
-def _is_numeric(values: Any) -> bool:
+def _is_numeric(values: Column) -> bool:
     try:
-        np.array(_python_values(values), dtype=np.float64)
+        np.array(python_values(values), dtype=np.float64)
     except (TypeError, ValueError):
         return False
     return True
 
 
-def _python_values(values: Any) -> Sequence[Any]:
-    return values.to_pylist() if hasattr(values, "to_pylist") else values  # type: ignore[no-any-return]
+def python_values(values: Column) -> Sequence[object]:
+    """The cells of a column as Python objects."""
+    return values if isinstance(values, Sequence) else values.to_pylist()

@@ -56,7 +56,7 @@ def datatype_of(array: Array) -> str:
     return _DATATYPES[array.dtype.kind, array.dtype.itemsize]
 
 
-def from_json(data: Any, datatype: str, shape: Sequence[int]) -> Array:
+def from_json(data: object, datatype: str, shape: Sequence[int]) -> Array:
     """Convert a flat or nested list to an array of `shape`. Raises BadTensor."""
     dtype = np.dtype(dtype_of(datatype))
     count = _count(shape)
@@ -100,13 +100,13 @@ def from_binary(raw: memoryview, datatype: str, shape: Sequence[int]) -> Array:
     return array
 
 
-def to_json(array: Array) -> list[Any]:
+def to_json(array: Array) -> list[object]:
     """Convert an array to a flat list in row-major order. NaN and infinities, which JSON lacks, become null."""
-    values: list[Any] = array.ravel().tolist()
+    values: list[object] = array.ravel().tolist()
     if array.dtype.kind == "O":
         return [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [value if math.isfinite(value) else None for value in values]
+        return [value if math.isfinite(value) else None for value in array.ravel().tolist()]
     return values
 
 
@@ -119,7 +119,7 @@ def to_binary(array: Array) -> bytes | memoryview:
     return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
 
 
-def _parse_uint64(data: list[Any]) -> Array:
+def _parse_uint64(data: list[object]) -> Array:
     """Convert integers of which some need all 64 bits; numpy alone would make floats of them. Raises BadTensor."""
     flat = _flat(data)
     if not all(type(value) is int and 0 <= value < 2**64 for value in flat):
@@ -133,9 +133,9 @@ def _count(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
-def _flat(data: Any) -> list[Any]:
+def _flat(data: list[object]) -> list[object]:
     """Flatten nested lists without recursion, because the client decides the depth."""
-    flat: list[Any] = []
+    flat: list[object] = []
     waiting = [iter(data)]
     while waiting:
         for item in waiting[-1]:
@@ -148,7 +148,7 @@ def _flat(data: Any) -> list[Any]:
     return flat
 
 
-def _strings(values: list[Any], shape: Sequence[int], count: int) -> Array:
+def _strings(values: Sequence[object], shape: Sequence[int], count: int) -> Array:
     if len(values) != count:
         raise BadTensor(f"data has {len(values)} elements, shape {list(shape)} needs {count}")
     if not all(isinstance(value, str) for value in values):

@@ -5,8 +5,7 @@ The result is a Prometheus rule file, and the `spec` of a PrometheusRule of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from msgspec import Struct
 
@@ -24,6 +23,25 @@ class Alert(Struct, frozen=True, kw_only=True):
     severity: str
     summary: str
     description: str
+
+
+# Functional form, because `for` is a keyword of Python.
+Rule = TypedDict(
+    "Rule", {"alert": str, "expr": str, "for": str, "labels": dict[str, str], "annotations": dict[str, str]}
+)
+
+
+class RuleGroup(TypedDict):
+    """A group of rules in a Prometheus rule file."""
+
+    name: str
+    rules: list[Rule]
+
+
+class RuleGroups(TypedDict):
+    """A Prometheus rule file."""
+
+    groups: list[RuleGroup]
 
 
 def alerts(service: str, model: str, *, p99: float | None = None) -> tuple[Alert, ...]:
@@ -87,7 +105,7 @@ def _latency_alert(service: str, chosen: str, p99: float) -> Alert:
     )
 
 
-def rule_groups(service: str, model: str, *, p99: float | None = None) -> dict[str, Any]:
+def rule_groups(service: str, model: str, *, p99: float | None = None) -> RuleGroups:
     """The rules in the structure of a Prometheus rule file, which is YAML."""
     return {
         "groups": [
@@ -96,7 +114,7 @@ def rule_groups(service: str, model: str, *, p99: float | None = None) -> dict[s
     }
 
 
-def _prometheus_rule(alert: Alert) -> Mapping[str, Any]:
+def _prometheus_rule(alert: Alert) -> Rule:
     return {
         "alert": alert.name,
         "expr": alert.expression,

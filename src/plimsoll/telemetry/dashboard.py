@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -43,6 +42,10 @@ class Panel(Struct, frozen=True, kw_only=True):
 def panels(model: str) -> tuple[Panel, ...]:
     """The panels of a service of one model."""
     chosen = f'model="{model}"'
+    return (*_request_panels(chosen), *_drift_panels(chosen), *_feedback_panels(chosen))
+
+
+def _request_panels(chosen: str) -> tuple[Panel, ...]:
     by, status = "by (version, le)", "http_response_status_code"
     quantiles = tuple(
         (
@@ -70,6 +73,11 @@ def panels(model: str) -> tuple[Panel, ...]:
         ),
         Panel(title="Memory", unit="bytes", width=6, queries=((MEMORY.name, "{{instance}}"),)),
         Panel(title="Processor", width=6, queries=((f"rate({CPU.name}[$__rate_interval])", "{{instance}}"),)),
+    )
+
+
+def _drift_panels(chosen: str) -> tuple[Panel, ...]:
+    return (
         Panel(
             title="Drift: features with an alarm",
             kind="table",
@@ -89,6 +97,11 @@ def panels(model: str) -> tuple[Panel, ...]:
             unit="percentunit",
             queries=((f"topk(10, max by (side, feature) ({DRIFT_MISSING.name}{{{chosen}}}))", "{{side}} {{feature}}"),),
         ),
+    )
+
+
+def _feedback_panels(chosen: str) -> tuple[Panel, ...]:
+    return (
         Panel(
             title="Late labels: scores",
             queries=(
@@ -103,7 +116,7 @@ def panels(model: str) -> tuple[Panel, ...]:
     )
 
 
-def dashboard(service: str, model: str) -> dict[str, Any]:
+def dashboard(service: str, model: str) -> dict[str, object]:
     """The dashboard in the structure of a Grafana import. Its user chooses the Prometheus data source on the page."""
     return {
         "uid": hashlib.sha256(f"plimsoll {service}".encode()).hexdigest()[:16],
@@ -121,9 +134,10 @@ def dashboard(service: str, model: str) -> dict[str, Any]:
     }
 
 
-def _layout(drawn: Sequence[Panel]) -> list[dict[str, Any]]:
+def _layout(drawn: Sequence[Panel]) -> list[dict[str, object]]:
     """Place panels side by side until a row is full."""
-    placed, x, y = [], 0, 0
+    placed: list[dict[str, object]] = []
+    x = y = 0
     for number, panel in enumerate(drawn, start=1):
         if x + panel.width > GRID_COLUMNS:
             x, y = 0, y + 8
@@ -142,9 +156,9 @@ def _layout(drawn: Sequence[Panel]) -> list[dict[str, Any]]:
     return placed
 
 
-def _query(panel: Panel, place: int) -> dict[str, Any]:
+def _query(panel: Panel, place: int) -> dict[str, object]:
     expression, legend = panel.queries[place]
-    target: dict[str, Any] = {
+    target: dict[str, object] = {
         "refId": chr(ord("A") + place),
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "expr": expression,

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
@@ -36,7 +36,7 @@ class JsonLinesFile:
         self._file: IO[bytes] | None = None
         self._open()
 
-    def write(self, lines: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, lines: Sequence[Mapping[str, object]]) -> None:
         """Append all lines in one write, so that the lines of several processes do not mix."""
         if not lines:
             return
@@ -68,9 +68,9 @@ class JsonLinesFile:
             raise TargetError(f"cannot write the log: {error.strerror}", where=self.path) from error
 
 
-def access_line(answer: Answer, trace: str) -> dict[str, Any]:
+def access_line(answer: Answer, trace: str) -> dict[str, object]:
     """The line of one request in the access log."""
-    line: dict[str, Any] = {
+    line: dict[str, object] = {
         "at": _begin_of(answer),
         "event": "request",
         "model": answer.model,
@@ -87,9 +87,9 @@ def access_line(answer: Answer, trace: str) -> dict[str, Any]:
     return line | _request_ids(answer, trace) | ({"reason": answer.reason} if answer.reason else {})
 
 
-def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, Any]:
+def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, object]:
     """The line of one request in the audit log: the user, the digest of the model and the verdict."""
-    line: dict[str, Any] = {
+    line: dict[str, object] = {
         "at": _begin_of(answer),
         "event": "inference",
         "who": {"client": answer.client, "user": _user(answer)},
@@ -149,10 +149,10 @@ def _request_ids(answer: Answer, trace: str) -> dict[str, str]:
     return {name: value for name, value in ids.items() if value}
 
 
-def _tensors(arrays: Mapping[str, Array], payloads: bool) -> list[dict[str, Any]]:
-    described = []
+def _tensors(arrays: Mapping[str, Array], payloads: bool) -> list[dict[str, object]]:
+    described: list[dict[str, object]] = []
     for name, array in arrays.items():
-        tensor: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
+        tensor: dict[str, object] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
         if payloads:
             tensor["data"] = to_json(array.ravel()[:MAX_VALUES])
         described.append(tensor)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from plimsoll.errors import MissingExtra, TargetError
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
 
 CLIENT_DEFAULTS = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
 """Seconds and retries, unless the caller has set them: telemetry must not delay a run."""
@@ -64,7 +67,7 @@ def log_run(
 
 
 def _log_to_experiment(
-    client: Any,
+    client: MlflowClient,
     run: str,
     experiment: str,
     parameters: Mapping[str, str],
@@ -100,7 +103,7 @@ def _log_to_experiment(
     return str(identity)
 
 
-def _register_version(client: Any, run: str, model: LoggedModel) -> None:
+def _register_version(client: MlflowClient, run: str, model: LoggedModel) -> None:
     """Register a version in MLflow's model registry, once for each digest."""
     if not client.search_registered_models(filter_string=f"name = '{model.name}'"):
         client.create_registered_model(model.name)

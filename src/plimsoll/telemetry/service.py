@@ -26,8 +26,11 @@ from plimsoll.telemetry.logs import REQUEST_ID, USER_HEADERS, RequestLogs
 from plimsoll.telemetry.requests import RequestMetrics
 
 if TYPE_CHECKING:
+    from plimsoll.runtime.model import OnnxModel
     from plimsoll.telemetry.drift.watch import DriftWatch
 
+Settings = Mapping[str, Any]
+"""Settings from JSON on a command line. The constructor that they are passed to checks names and types."""
 OPENMETRICS = "/openmetrics"
 DRIFT = "/v2/drift"
 FEEDBACK = "/v2/feedback"
@@ -67,7 +70,7 @@ class ServiceObserver(Observer):
         audit_log: str = "",
         payloads: bool = False,
         traces: bool = False,
-        drift: Sequence[Mapping[str, Any]] = (),
+        drift: Sequence[Settings] = (),
     ) -> None:
         """Set up telemetry. Raises PlimsollError when a log, a drift reference or an extra is missing."""
         self._process = CollectorRegistry()
@@ -89,7 +92,11 @@ class ServiceObserver(Observer):
             part.answered(answers)
 
     def more_outputs(
-        self, model: Any, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self,
+        model: OnnxModel,
+        parameters: Mapping[str, object],
+        inputs: Mapping[str, Array],
+        outputs: Mapping[str, Array],
     ) -> Mapping[str, Array]:
         """The contributions of each feature, for a request with the parameter `explain`."""
         if parameters.get("explain") is not True:
@@ -151,7 +158,7 @@ def trace_of(answer: Answer) -> str:
     return context.trace if context is not None and context.sampled else ""
 
 
-def _drift_watch(settings: Mapping[str, Any]) -> DriftWatch:
+def _drift_watch(settings: Settings) -> DriftWatch:
     from plimsoll.telemetry.drift.watch import DriftWatch
 
     arguments = dict(settings)

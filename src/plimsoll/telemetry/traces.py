@@ -7,12 +7,16 @@ OpenTelemetry's own variables set the destination and the sampling of spans (`OT
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra
 from plimsoll.runtime.server.observers import Answer
 from plimsoll.telemetry.context import parse_traceparent
 from plimsoll.telemetry.requests import request_rows
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 NANOSECONDS = 1e9
 
@@ -20,7 +24,7 @@ NANOSECONDS = 1e9
 class TraceExporter:
     """Sends spans to an OpenTelemetry `exporter`, by default OTLP over HTTP."""
 
-    def __init__(self, service: str, exporter: Any = None) -> None:
+    def __init__(self, service: str, exporter: SpanExporter | None = None) -> None:
         """Set up the exporter. Raises MissingExtra without OpenTelemetry."""
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -77,7 +81,7 @@ def _span_attributes(answer: Answer) -> dict[str, str | int | bool]:
     return about | ({"error.type": str(answer.status)} if answer.status >= 400 else {})
 
 
-def _parent_context(answer: Answer) -> Any:
+def _parent_context(answer: Answer) -> Context | None:
     """The caller's span as a context; `None` when the request belongs to no trace."""
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 

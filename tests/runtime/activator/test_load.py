@@ -1,4 +1,4 @@
-"""The load that an autoscaler is told."""
+"""The load that an autoscaler reads."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_a_request_as_short_as_can_be_is_load_for_the_whole_window_and_no_longer
 
 
 @pytest.mark.parametrize("count", [1, 7, 300])
-def test_what_is_under_way_all_the_time_counts_whole(count: int) -> None:
+def test_a_request_that_runs_all_the_time_is_a_load_of_one(count: int) -> None:
     clock = Clock()
     load = LoadAverage(clock)
     for _ in range(count):

@@ -21,7 +21,7 @@ FEATURES = 4
 
 
 def grown(random: np.random.Generator, depth: int) -> Tree:
-    """A random tree whose covers are those of its nodes' children."""
+    """A random tree in which each cover is the sum of the covers of its children."""
     columns: dict[str, list[float]] = {name: [] for name in ("feature", "bound", "left", "right", "missing", "cover")}
     leaves: dict[int, tuple[tuple[int, float], ...]] = {}
 
@@ -58,7 +58,7 @@ def goes_left(tree: Tree, node: int, x: float) -> bool:
 
 
 def expectation(tree: Tree, row: np.ndarray, known: frozenset[int], node: int = 0) -> float:
-    """What the tree gives when only some features are known, by its definition: covers decide the rest."""
+    """The value of the tree when only some features are known, by definition: covers weight the other splits."""
     if tree.left[node] < 0:
         return tree.leaves[node][0][1]
     left, right = tree.left[node], tree.right[node]
@@ -146,7 +146,7 @@ def test_base_and_contributions_add_up_to_what_the_model_says(tmp_path: Path, mo
     assert told["contributions_base"][0, 0] == pytest.approx(10 + (20 * 1 + 40 * 2 + 40 * 4) / 100 if mode in {"BRANCH_LT", "BRANCH_LEQ"} else told["contributions_base"][0, 0])  # fmt: skip
 
 
-def test_a_model_without_covers_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_model_without_covers_is_refused_with_a_hint(tmp_path: Path) -> None:
     path = tree_model(tmp_path / "model.onnx", covers=False)
     with pytest.raises(BadTensor, match=r"booster\.save_model\('model\.json'\)"):
         explanations(path, {"x": np.zeros((1, 2), dtype=np.float32)})

@@ -1,4 +1,4 @@
-"""Rows as a service would see them, for the tests of drift."""
+"""Streams of rows like those of a service, for the tests of drift."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXTS = ["bucket cylinder leaking", "replace hose", "engine oil low", "tooth bro
 
 
 def rows(random: np.random.Generator, number: int, *, texts: bool = True) -> Columns:
-    """Two numbers, a count, a site and a text (which is dear to make and to read)."""
+    """Two numbers, a count, a site and a text, which is slow to make and to read."""
     site = np.array(SITES, dtype=object)
     more: Columns = {}
     if texts:
@@ -54,7 +54,7 @@ def stream(
     seed: int = 2,
     texts: bool = True,
 ) -> list[AlarmChange]:
-    """Rows second by second; `change` alters those of a second in place."""
+    """Rows second by second; `change` changes the rows of one second in place."""
     random = np.random.default_rng(seed)
     changes: list[AlarmChange] = []
     for second in range(seconds):

@@ -21,7 +21,7 @@ def test_a_label_finds_its_prediction_once() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1000)), max_size=60))
-def test_no_more_is_remembered_than_may_be(seen: list[tuple[int, float]]) -> None:
+def test_the_number_of_waiting_predictions_is_bounded(seen: list[tuple[int, float]]) -> None:
     memory = PendingPredictions(most=10, oldest=100.0)
     now = 0.0
     for name, after in seen:
@@ -31,13 +31,13 @@ def test_no_more_is_remembered_than_may_be(seen: list[tuple[int, float]]) -> Non
     assert memory.join("none", 1, now) is None
 
 
-def test_what_is_too_old_is_forgotten() -> None:
+def test_old_predictions_are_removed() -> None:
     memory = PendingPredictions(oldest=100.0)
     memory.add("a", 1, 0.0)
     assert memory.join("a", 1, 101.0) is None
 
 
-def test_accuracy_that_falls_alarms_with_figures_and_the_time_since() -> None:
+def test_falling_accuracy_raises_an_alarm_with_scores_and_onset() -> None:
     scores = AccuracyScores(promised=0.8)
     random = np.random.default_rng(1)
     for number in range(700):
@@ -56,7 +56,7 @@ def test_accuracy_that_falls_alarms_with_figures_and_the_time_since() -> None:
     assert scores.changed > BEGIN + timedelta(seconds=500)
 
 
-def test_fractions_are_judged_by_their_errors() -> None:
+def test_floats_are_scored_as_regression() -> None:
     scores = AccuracyScores()
     for guess, truth in ((1.0, 2.0), (3.0, 3.0)):
         scores.add(LabelledPrediction(prediction=guess, label=truth, late=0.0), BEGIN)

@@ -81,14 +81,14 @@ def test_a_shift_is_found_within_a_minute_with_feature_direction_and_onset(
     assert {name.partition(" ")[0] for name in raised} == {feature.partition(" ")[0]}
 
 
-def test_without_a_shift_a_quarter_of_an_hour_is_quiet() -> None:
+def test_fifteen_minutes_without_drift_raise_no_alarm() -> None:
     monitor = DriftMonitor(reference(), BEGIN)
     assert stream(monitor, 900, texts=False) == []
     assert monitor.judged == 90
     assert monitor.rows == 90_000
 
 
-def test_an_alarm_is_cleared_when_the_feature_is_itself_again() -> None:
+def test_an_alarm_is_cleared_when_the_feature_matches_training_again() -> None:
     monitor = DriftMonitor(reference(), BEGIN)
     changes = stream(
         monitor, 500, lambda random, columns, second: up(random, columns) if 60 <= second < 120 else None, texts=False

@@ -1,4 +1,4 @@
-"""What several servers say of one version."""
+"""The merged drift state of several servers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_servers_have_each_seen_a_part_of_the_requests() -> None:
     assert two.changed == late
 
 
-def test_one_server_is_what_it_says() -> None:
+def test_merging_leaves_the_state_of_one_server_unchanged() -> None:
     alone = told("1", rows=4)
     assert merge_states([alone]) == [alone]
     assert merge_states([]) == []

@@ -63,7 +63,7 @@ NUMBERS = hnp.arrays(
 
 @settings(deadline=None, max_examples=30)
 @given(old=NUMBERS, new=NUMBERS)
-def test_every_value_whatever_has_a_place(old: np.ndarray, new: np.ndarray) -> None:
+def test_every_value_has_a_bin(old: np.ndarray, new: np.ndarray) -> None:
     feature = numeric_feature("x", old)
     assert sum(feature.counts) + feature.missing == len(old)
     assert list(feature.edges) == sorted(set(feature.edges))

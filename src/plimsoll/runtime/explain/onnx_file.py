@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct
@@ -18,10 +18,28 @@ from plimsoll.errors import MissingExtra
 from plimsoll.runtime.explain.trees import Tree
 from plimsoll.runtime.tensors import BadTensor
 
+if TYPE_CHECKING:
+    from onnx import GraphProto
+
+Attributes = Mapping[str, Any]
+"""Attributes of an ONNX operator by name: numbers, texts and lists of them."""
+
 OPERATORS = {"TreeEnsembleClassifier": "class", "TreeEnsembleRegressor": "target"}
 """Maps each operator to the prefix of the attributes of its leaves."""
 PASS_THROUGH = {"Cast", "Identity"}
 BRANCHES = {"BRANCH_LT", "BRANCH_LEQ", "BRANCH_GT", "BRANCH_GTE"}
+
+
+class TreeNode(NamedTuple):
+    """One node of a tree, with the attributes of the operator."""
+
+    feature: int
+    value: float
+    mode: bytes | str
+    true: int
+    false: int
+    missing_is_true: int
+    cover: float
 
 
 class Ensemble(Struct, frozen=True, kw_only=True):
@@ -61,7 +79,7 @@ def read_onnx(path: Path) -> Ensemble:
     return Ensemble(input=_ensemble_input(graph, found[0].input[0]), trees=trees, base=tuple(base), cover=cover)
 
 
-def _ensemble_input(graph: Any, name: str) -> str:
+def _ensemble_input(graph: GraphProto, name: str) -> str:
     """The model input that the ensemble reads, possibly through casts. Raises BadTensor for other operators between."""
     makers = {output: node for node in graph.node for output in node.output}
     while name in makers:
@@ -77,7 +95,7 @@ def _ensemble_input(graph: Any, name: str) -> str:
 NodeKey = tuple[int, int]
 
 
-def _leaves(prefix: str, attributes: Mapping[str, Any]) -> dict[NodeKey, list[tuple[int, float]]]:
+def _leaves(prefix: str, attributes: Attributes) -> dict[NodeKey, list[tuple[int, float]]]:
     """Outputs and values of the leaves by tree and node."""
     leaves: dict[NodeKey, list[tuple[int, float]]] = defaultdict(list)
     names = [f"{prefix}_{part}" for part in ("treeids", "nodeids", "ids", "weights")]
@@ -87,23 +105,21 @@ def _leaves(prefix: str, attributes: Mapping[str, Any]) -> dict[NodeKey, list[tu
 
 
 def _trees(
-    attributes: Mapping[str, Any], leaves: Mapping[NodeKey, Sequence[tuple[int, float]]]
+    attributes: Attributes, leaves: Mapping[NodeKey, Sequence[tuple[int, float]]]
 ) -> tuple[tuple[Tree, ...], bool]:
     names = ("featureids", "values", "modes", "truenodeids", "falsenodeids")
     columns = [attributes[f"nodes_{name}"] for name in names]
     count = len(columns[0])
     columns.append(attributes.get("nodes_missing_value_tracks_true") or [0] * count)
     columns.append(attributes.get("nodes_hitrates") or [0.0] * count)
-    by_tree: dict[int, dict[int, tuple[Any, ...]]] = defaultdict(dict)
+    by_tree: dict[int, dict[int, TreeNode]] = defaultdict(dict)
     for tree, node, *values in zip(attributes["nodes_treeids"], attributes["nodes_nodeids"], *columns, strict=True):
-        by_tree[tree][node] = tuple(values)
+        by_tree[tree][node] = TreeNode(*values)
     trees = tuple(_tree(number, nodes, leaves) for number, nodes in by_tree.items())
     return trees, all(map(_has_cover, trees))
 
 
-def _tree(
-    number: int, nodes: Mapping[int, tuple[Any, ...]], leaves: Mapping[NodeKey, Sequence[tuple[int, float]]]
-) -> Tree:
+def _tree(number: int, nodes: Mapping[int, TreeNode], leaves: Mapping[NodeKey, Sequence[tuple[int, float]]]) -> Tree:
     """Build one tree. Its first node is the root, as the operator defines."""
     position = {node: at for at, node in enumerate(nodes)}
     left: list[int] = []
@@ -128,12 +144,12 @@ def _tree(
         bound.append(float(after if mode in {"BRANCH_LEQ", "BRANCH_GT"} else value))
         missing_left.append(bool(follow) == below)
     return Tree(
-        feature=[values[0] for values in nodes.values()],
+        feature=[each.feature for each in nodes.values()],
         bound=bound,
         left=left,
         right=right,
         missing_left=missing_left,
-        cover=[values[6] for values in nodes.values()],
+        cover=[each.cover for each in nodes.values()],
         leaves={position[node]: leaves.get((number, node), ()) for node in nodes},
     )
 

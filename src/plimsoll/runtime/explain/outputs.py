@@ -54,8 +54,8 @@ def _load_paths(path: Path, _: int) -> tuple[str, TreePaths]:
             f"keep XGBoost's own file beside it: booster.save_model('{beside.name}')"
         )
     trees, base = read_xgboost(beside)
-    ours, theirs = _sorted_leaf_values(ensemble.trees), _sorted_leaf_values(trees)
-    if ours.shape != theirs.shape or not np.allclose(ours, theirs, rtol=1e-5, atol=1e-7):
+    onnx_values, xgboost_values = _sorted_leaf_values(ensemble.trees), _sorted_leaf_values(trees)
+    if onnx_values.shape != xgboost_values.shape or not np.allclose(onnx_values, xgboost_values, rtol=1e-5, atol=1e-7):
         raise BadTensor(f"{beside.name} and {path.name} are different models: their leaves have different values")
     return ensemble.input, tree_paths(trees, base)
 

@@ -7,7 +7,7 @@ import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from plimsoll.telemetry.drift.statistics import scipy_special
 
 if TYPE_CHECKING:
     from plimsoll.runtime.model import OnnxModel
+    from plimsoll.runtime.tables import Column
     from plimsoll.runtime.tensors import Array
 
 MAX_ROWS = 200_000
@@ -113,12 +114,12 @@ def _columns(model: OnnxModel, table: Path) -> tuple[list[Mapping[str, Array]], 
     return inputs, held_out if rows >= CHUNK // 25 else outputs
 
 
-def _held_out_rows(columns: Mapping[str, Any]) -> Array | None:
+def _held_out_rows(columns: Mapping[str, Column]) -> Array | None:
+    from plimsoll.runtime.tables import python_values
+
     for name in SPLIT_COLUMNS:
         if name in columns:
-            values = columns[name]
-            listed = values.to_pylist() if hasattr(values, "to_pylist") else list(values)
-            return np.array([str(value).lower() in HELD_OUT_VALUES for value in listed])
+            return np.array([str(value).lower() in HELD_OUT_VALUES for value in python_values(columns[name])])
     return None
 
 

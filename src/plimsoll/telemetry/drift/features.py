@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -64,7 +63,7 @@ def numeric_feature(name: str, column: Array, facet: Facet = Facet.VALUE) -> Num
     )
 
 
-def _bin_dtype(dtype: np.dtype[Any]) -> type[np.generic]:
+def _bin_dtype(dtype: np.dtype[np.generic]) -> type[np.generic]:
     """The type of the edges. Integers use 64 bits, so that an edge fits after the greatest value."""
     if dtype.kind == "f":
         return np.float64 if dtype.itemsize > 4 else np.float32

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -28,6 +28,14 @@ MIN_LABELS = 50
 """Fewest labels for an alarm."""
 
 Label = str | int | float
+
+
+class _Metric(Protocol):
+    """A metric of river."""
+
+    def update(self, y_true: str | float, y_pred: str | float) -> object: ...
+
+    def get(self) -> float: ...
 
 
 class LabelledPrediction(Struct, frozen=True, kw_only=True):
@@ -106,8 +114,8 @@ class AccuracyScores:
         self.changed: datetime | None = None
         self._limits = limits or DriftLimits()
         self._recent: deque[tuple[datetime, bool]] = deque(maxlen=RECENT_LABELS)
-        self._words: dict[str, Any] = {"accuracy": metrics.Accuracy(), "macro_f1": metrics.MacroF1()}
-        self._numbers: dict[str, Any] = {
+        self._words: dict[str, _Metric] = {"accuracy": metrics.Accuracy(), "macro_f1": metrics.MacroF1()}
+        self._numbers: dict[str, _Metric] = {
             "mean_absolute_error": metrics.MAE(),
             "root_mean_squared_error": metrics.RMSE(),
         }

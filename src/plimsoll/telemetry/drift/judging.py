@@ -81,11 +81,11 @@ def compare_feature(
     known = feature.counts[-1] if texts else sum(feature.counts)
     if seen + missing < MIN_ROWS:
         return None
-    told = np.asarray(feature.counts, dtype=np.int64)
+    trained = np.asarray(feature.counts, dtype=np.int64)
     tests = [_test_missing(feature, missing, seen, known, limits)]
     figures = {"missing": missing / (seen + missing)}
     if seen >= MIN_ROWS and known:
-        _TESTS[type(feature)](feature, told, counts, (seen, known), limits, tests, figures)
+        _TESTS[type(feature)](feature, trained, counts, (seen, known), limits, tests, figures)
     # Prefer large differences, then the least probable; the larger value decides between two of probability 0.
     decisive = min(tests, key=lambda test: (not test.large, test.probability, -abs(test.value)))
     reported = _reported_test(tests, decisive)
@@ -134,30 +134,30 @@ def _test_missing(feature: Feature, missing: int, seen: int, known: int, limits:
 
 def _test_numeric(
     feature: NumericFeature,
-    told: Array,
+    trained: Array,
     counts: Array,
     _: tuple[int, int],
     limits: DriftLimits,
     tests: list[FeatureTest],
     figures: dict[str, float],
 ) -> None:
-    signed, probability = statistics.kolmogorov_smirnov(told, counts)
-    groups = statistics.group_bins(told, MIN_EXPECTED * max(1.0, told.sum() / counts.sum()), MIN_GROUP_SHARE)
-    coarse = statistics.sum_by_group(told, groups), statistics.sum_by_group(counts, groups)
+    signed, probability = statistics.kolmogorov_smirnov(trained, counts)
+    groups = statistics.group_bins(trained, MIN_EXPECTED * max(1.0, trained.sum() / counts.sum()), MIN_GROUP_SHARE)
+    coarse = statistics.sum_by_group(trained, groups), statistics.sum_by_group(counts, groups)
     stability = statistics.population_stability(*coarse)
     centres = np.array(feature.centres)
     figures["ks"] = abs(signed)
     figures["psi"] = stability
-    figures["wasserstein"] = statistics.wasserstein(told, counts, centres, feature.spread)
-    direction = _direction(told, counts)
+    figures["wasserstein"] = statistics.wasserstein(trained, counts, centres, feature.spread)
+    direction = _direction(trained, counts)
     tests.append(FeatureTest("KS", abs(signed), probability, abs(signed) >= limits.ks, direction))
     tests.append(FeatureTest("PSI", stability, statistics.chi_square(*coarse), stability >= limits.psi, direction))
-    tests.append(_test_outside(told, counts, limits))
+    tests.append(_test_outside(trained, counts, limits))
 
 
-def _test_outside(told: Array, counts: Array, limits: DriftLimits) -> FeatureTest:
+def _test_outside(trained: Array, counts: Array, limits: DriftLimits) -> FeatureTest:
     """Test the share of values outside the range of training."""
-    rows, known = int(counts.sum()), int(told.sum())
+    rows, known = int(counts.sum()), int(trained.sum())
     beyond, before = counts[[0, -1]].sum() if len(counts) > 1 else 0, 0
     (probability,) = statistics.rare_event_probabilities(np.array([beyond]), rows, np.array([before]), known)
     where = "above" if counts[-1] > counts[0] else "below"
@@ -166,9 +166,9 @@ def _test_outside(told: Array, counts: Array, limits: DriftLimits) -> FeatureTes
     return FeatureTest("outside", share, float(probability), share >= limits.share, words)
 
 
-def _direction(told: Array, counts: Array) -> str:
+def _direction(trained: Array, counts: Array) -> str:
     """The direction of the shift: up, down, wider or narrower, from the difference of the distribution functions."""
-    difference = np.cumsum(told) / told.sum() - np.cumsum(counts) / counts.sum()
+    difference = np.cumsum(trained) / trained.sum() - np.cumsum(counts) / counts.sum()
     above, below = float(difference.max()), float(-difference.min())
     if min(above, below) < max(above, below) / 3:
         return "shifted up" if above > below else "shifted down"
@@ -177,27 +177,31 @@ def _direction(told: Array, counts: Array) -> str:
 
 def _test_categorical(
     feature: CategoricalFeature,
-    told: Array,
+    trained: Array,
     counts: Array,
     _: tuple[int, int],
     limits: DriftLimits,
     tests: list[FeatureTest],
     figures: dict[str, float],
 ) -> None:
-    distance = statistics.jensen_shannon(told, counts)
+    distance = statistics.jensen_shannon(trained, counts)
     figures["jensen_shannon"] = distance
-    figures["psi"] = statistics.population_stability(told, counts)
-    enough = told >= MIN_EXPECTED * max(1.0, told.sum() / counts.sum())
+    figures["psi"] = statistics.population_stability(trained, counts)
+    enough = trained >= MIN_EXPECTED * max(1.0, trained.sum() / counts.sum())
     groups = np.where(enough, np.cumsum(enough), 0)
-    probability = statistics.chi_square(statistics.sum_by_group(told, groups), statistics.sum_by_group(counts, groups))
-    shares = counts / counts.sum() - told / told.sum()
+    probability = statistics.chi_square(
+        statistics.sum_by_group(trained, groups), statistics.sum_by_group(counts, groups)
+    )
+    shares = counts / counts.sum() - trained / trained.sum()
     most = int(np.argmax(np.abs(shares)))
     names = [*(f"'{value}'" for value in feature.values), "values rare or absent in training"]
     rose = "rose" if shares[most] > 0 else "fell"
-    before, now = told[most] / told.sum(), counts[most] / counts.sum()
+    before, now = trained[most] / trained.sum(), counts[most] / counts.sum()
     direction = f"{names[most]} {rose} from {_per_cent(before)} to {_per_cent(now)}"
     tests.append(FeatureTest("JS", distance, probability, distance >= limits.distance, direction))
-    (probability,) = statistics.rare_event_probabilities(counts[-1:], int(counts.sum()), told[-1:], int(told.sum()))
+    (probability,) = statistics.rare_event_probabilities(
+        counts[-1:], int(counts.sum()), trained[-1:], int(trained.sum())
+    )
     unseen = f"values rare or absent in training rose to {_per_cent(counts[-1] / counts.sum())}"
     share, sure = float(counts[-1] / counts.sum()), float(probability) if shares[-1] > 0 else 1.0
     tests.append(FeatureTest("unseen", share, sure, float(shares[-1]) >= limits.share, unseen))
@@ -205,7 +209,7 @@ def _test_categorical(
 
 def _test_words(
     feature: WordsFeature,
-    told: Array,
+    trained: Array,
     counts: Array,
     rows: tuple[int, int],
     limits: DriftLimits,
@@ -215,16 +219,16 @@ def _test_words(
     seen, known = rows
     if not feature.words:
         return
-    told, counts = told[:-1], counts[:-1]
-    probabilities = statistics.rare_event_probabilities(counts, seen, told, known) * len(told)
-    changes = counts / seen - told / known
+    trained, counts = trained[:-1], counts[:-1]
+    probabilities = statistics.rare_event_probabilities(counts, seen, trained, known) * len(trained)
+    changes = counts / seen - trained / known
     figures["largest_change"] = float(np.abs(changes).max())
     large = np.abs(changes) >= limits.share
     most = int(np.lexsort((-np.abs(changes), probabilities, ~large))[0])
     order = np.argsort(np.where(probabilities < 0.01, -np.abs(changes), 0.0), kind="stable")[:4]
     sure = [place for place in order.tolist() if probabilities[place] < 0.01]
     parts = [
-        f"'{feature.words[place]}' {'rose' if changes[place] > 0 else 'fell'} from {_per_cent(told[place] / known)} "
+        f"'{feature.words[place]}' {'rose' if changes[place] > 0 else 'fell'} from {_per_cent(trained[place] / known)} "
         f"to {_per_cent(counts[place] / seen)}"
         for place in sure or [most]
     ]

@@ -25,13 +25,13 @@ def onset(reference: SideReference, number: int, windows: Sequence[Window]) -> d
     own = np.stack([window.counts[place[number] : place[number + 1]] for window in windows])
     missing = np.array([[window.missing[number]] for window in windows])
     live = np.concatenate([own, missing], axis=1).astype(np.float64)
-    told = np.append(np.asarray(feature.counts, dtype=np.float64), feature.missing)
-    return windows[_best_cut(live, told)].begin
+    trained = np.append(np.asarray(feature.counts, dtype=np.float64), feature.missing)
+    return windows[_best_cut(live, trained)].begin
 
 
-def _best_cut(live: Array, told: Array) -> int:
+def _best_cut(live: Array, trained: Array) -> int:
     """The first row of the part that its own distribution explains best."""
-    expected = np.log((told + 0.5) / (told + 0.5).sum())
+    expected = np.log((trained + 0.5) / (trained + 0.5).sum())
     # Counts from each row to the end, and the gain of a distribution fitted to them over the reference.
     after = np.cumsum(live[::-1], axis=0)[::-1]
     rows = after.sum(axis=1, keepdims=True)

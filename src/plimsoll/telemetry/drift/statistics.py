@@ -13,7 +13,7 @@ Probabilities use scipy's special functions. The forms for counts are:
 
 from __future__ import annotations
 
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -21,13 +21,14 @@ from plimsoll.errors import MissingExtra
 from plimsoll.runtime.tensors import Array
 
 
-def scipy_special() -> Any:
+def scipy_special() -> ModuleType:
     """scipy's special functions, imported on first use because they take 26 MB. Raises MissingExtra without scipy."""
     try:
         import scipy.special
     except ImportError:
         raise MissingExtra("drift", "judging drift") from None
-    return scipy.special
+    module: ModuleType = scipy.special
+    return module
 
 
 def kolmogorov_smirnov(reference: Array, window: Array) -> tuple[float, float]:

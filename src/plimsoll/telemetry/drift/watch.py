@@ -198,8 +198,8 @@ class DriftWatch:
 
     def _is_watched(self, answer: Answer) -> bool:
         """Whether the answer is of this model and version. Others in the same process have their own watch."""
-        ours = answer.model == self._model and answer.digest == self.reference.model
-        return ours and answer.status == 200 and not answer.shadow and bool(answer.inputs)
+        is_ours = answer.model == self._model and answer.digest == self.reference.model
+        return is_ours and answer.status == 200 and not answer.shadow and bool(answer.inputs)
 
     def _add_predictions(self, answers: Sequence[Answer], outputs: Mapping[str, Array]) -> None:
         chosen = _prediction_column(outputs)
