@@ -121,7 +121,8 @@ def _base_in_layout(root: Path, tag: str, name: str, architecture: str) -> BaseI
 
 def _base_in_folder(root: Path, store: LayerStore, architecture: str) -> BaseImage:
     if not root.is_dir():
-        raise TargetError("the folder of the base image does not exist", where=str(root))
+        hint = "rootfs:PATH is a folder with a root file system"
+        raise TargetError("the folder of the base image does not exist", where=str(root), hint=hint)
     entries = list(_folder_entries(root))
     about = hashlib.sha256()
     for entry in entries:
@@ -221,7 +222,7 @@ def _unpack_archive(file: Path, store: LayerStore) -> Path:
 def _read_blob(root: Path, digest: str, name: str) -> bytes:
     content = _read(root / "blobs" / "sha256" / digest.removeprefix("sha256:"), name)
     if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-        raise ModelRefused(f"the blob {digest} was altered", where=name)
+        raise ModelRefused(f"the blob {digest} was altered", where=name, hint="make or download the image again")
     return content
 
 

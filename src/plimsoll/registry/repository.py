@@ -41,6 +41,7 @@ MAX_MANIFEST_BYTES = 4 << 20
 LOCK_LIMIT = 1800.0
 """Seconds to wait for another process that pulls the same blob to the same path: models are large, links slow."""
 _MAX_PAGES = 20
+_PUSH_AGAIN = "push it again, or find out who changed the registry"
 
 
 class FetchedManifest(Struct, frozen=True, kw_only=True):
@@ -242,7 +243,7 @@ class Repository:
             if any(each.digest == digest for each in self._referrers_by_tag(subject.digest)):
                 return digest
         message = f"other writers keep overwriting the list of attestations of {subject.digest}"
-        raise RegistryError(message, where=self.reference.name, hint="try again")
+        raise RegistryError(message, where=self.reference.name, hint="push again when the other writers have finished")
 
     def _push_manifest(self, content: bytes, media_type: str, tag: str) -> tuple[str, bool]:
         """Push a manifest. Returns its digest, and whether the registry updates the referrers itself."""
@@ -283,7 +284,7 @@ class Repository:
                 if (size := part.seek(0, os.SEEK_END)) < descriptor.size:
                     part.truncate(0)
                     message = f"{what} ends after {size} of {descriptor.size} bytes"
-                    raise ModelRefused(message, where=str(self.reference))
+                    raise ModelRefused(message, where=str(self.reference), hint=_PUSH_AGAIN)
         part.seek(0)
         digest = "sha256:" + hashlib.file_digest(part, "sha256").hexdigest()
         if offset != descriptor.size or digest != descriptor.digest:
@@ -303,7 +304,8 @@ class Repository:
                 self.connection.count(received=len(piece))
                 if offset > size:
                     part.truncate(0)
-                    raise ModelRefused(f"a blob has more than its {size} bytes", where=f"{self.reference.name}: {path}")
+                    where = f"{self.reference.name}: {path}"
+                    raise ModelRefused(f"a blob has more than its {size} bytes", where=where, hint=_PUSH_AGAIN)
                 part.write(piece)
 
 
@@ -350,4 +352,4 @@ def _index_manifests(content: bytes, reference: Reference) -> list[Descriptor]:
 
 def _digest_mismatch(what: str, digest: str, reference: Reference) -> ModelRefused:
     message = f"{what} was altered: the registry returned bytes with the digest {digest}"
-    return ModelRefused(message, where=reference.name, hint="push it again, or find out who changed the registry")
+    return ModelRefused(message, where=reference.name, hint=_PUSH_AGAIN)

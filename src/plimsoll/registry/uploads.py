@@ -46,7 +46,8 @@ def upload(connection: RegistryConnection, location: str, digest: str, size: int
             failures += 1
             if failures >= TRIES:
                 message = f"the registry dropped the upload of {digest} {TRIES} times"
-                raise RegistryError(message, where=connection.reference.name) from None
+                hint = "push again, or ask the operator of the registry for the reason"
+                raise RegistryError(message, where=connection.reference.name, hint=hint) from None
             if session.blob_exists():
                 return
             session.location, session.offset = "", 0
@@ -128,7 +129,7 @@ class _Upload:
                     piece = file.read(min(_READ_BYTES, length))
                     if not piece:
                         message = f"the file of {self.digest} became shorter while it was pushed"
-                        raise TargetError(message, where=str(self.path))
+                        raise TargetError(message, where=str(self.path), hint="do not change the file, and push again")
                     length -= len(piece)
                     self.connection.count(sent=len(piece))
                     yield piece

@@ -101,7 +101,7 @@ def _start_tracker(name: str, workers: int, directory: Path, environment: Mappin
     deadline = time.monotonic() + TRACKER_LIMIT
     while not ready.exists():
         if process.poll() is not None:
-            raise TargetError(f"the tracker ended with status {process.returncode}")
+            raise TargetError(f"the tracker ended with status {process.returncode}", hint="the log has its output")
         if time.monotonic() > deadline:
             process.kill()
             raise TargetError(f"the tracker did not start within {TRACKER_LIMIT:g} s")

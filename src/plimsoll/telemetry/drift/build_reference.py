@@ -79,7 +79,7 @@ def build_reference(model: OnnxModel, table: Path, *, digest: str, data: str) ->
 
     inputs, outputs = _columns(model, table)
     if not inputs:
-        raise PlimsollError("the drift reference has no rows", where=str(table))
+        raise PlimsollError("the table of the drift reference has no rows", where=str(table))
     return DriftReference(
         model=digest,
         spec=model.spec,
