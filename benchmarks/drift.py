@@ -18,12 +18,12 @@ import numpy as np
 from benchmarks.drift_data import SYNTHETIC, Change, Columns, drawn, orders, table
 from benchmarks.drift_live import seconds_to_alert
 from benchmarks.measuring import ROOT, median, peer, verdict
-from plimsoll.telemetry.drift.building import build_reference
-from plimsoll.telemetry.drift.judging import judge
-from plimsoll.telemetry.drift.limits import Limits
-from plimsoll.telemetry.drift.monitor import Monitor
-from plimsoll.telemetry.drift.reference import Reference
-from plimsoll.telemetry.drift.window import whole
+from plimsoll.telemetry.drift.features import build_side
+from plimsoll.telemetry.drift.judging import judge_window
+from plimsoll.telemetry.drift.limits import DriftLimits
+from plimsoll.telemetry.drift.monitor import DriftMonitor
+from plimsoll.telemetry.drift.reference import SideReference
+from plimsoll.telemetry.drift.window import window_of_table
 
 ROWS = 200_000
 TURNS = 2
@@ -60,9 +60,9 @@ def _beside_evidently() -> bool:
     in_all, kept = [], []
     for _ in range(TURNS):
         began = time.process_time()
-        reference = build_reference(old, "input")
+        reference = build_side(old, "input")
         built = time.process_time()
-        judge(reference, whole(reference, new, BEGIN), 0.01, Limits())
+        judge_window(reference, window_of_table(reference, new, BEGIN), 0.01, DriftLimits())
         in_all.append(time.process_time() - began)
         kept.append(time.process_time() - built)
     for method, seconds in theirs.items():
@@ -81,7 +81,7 @@ def _write(path: Path, columns: Columns) -> None:
 
 def _synthetic() -> bool:
     print(f"drift: {len(SYNTHETIC)} synthetic shifts × {REPEATS}, {A_SECOND} rows a second", flush=True)
-    reference = build_reference(table(np.random.default_rng(2), LEARNT), "input")
+    reference = build_side(table(np.random.default_rng(2), LEARNT), "input")
     delays: list[float | None] = []
     for number, (name, change) in enumerate(SYNTHETIC.items()):
         found = [_delay(reference, change, seed=100 * number + turn) for turn in range(REPEATS)]
@@ -93,10 +93,10 @@ def _synthetic() -> bool:
     return verdict("synthetic shifts found within 60 s", share, 98, "%", at_least=True)
 
 
-def _delay(reference: Reference, change: Change, seed: int) -> float | None:
+def _delay(reference: SideReference, change: Change, seed: int) -> float | None:
     """Seconds from a shift to the first alarm, in a stream that was quiet for over a minute; `None` for 120 or more."""
     random = np.random.default_rng(seed)
-    monitor = Monitor(reference, BEGIN)
+    monitor = DriftMonitor(reference, BEGIN)
     begin = 65
     for second in range(0, begin + 120, CHUNK):
         columns = table(random, CHUNK * A_SECOND)
@@ -112,15 +112,15 @@ def _delay(reference: Reference, change: Change, seed: int) -> float | None:
 
 def _false_alarms() -> bool:
     print(f"drift: {QUIET} windows of {10 * A_SECOND} rows without a shift", flush=True)
-    reference = build_reference(table(np.random.default_rng(3), LEARNT), "input")
+    reference = build_side(table(np.random.default_rng(3), LEARNT), "input")
     random = np.random.default_rng(4)
-    monitor = Monitor(reference, BEGIN)
+    monitor = DriftMonitor(reference, BEGIN)
     alarms = at_one_per_cent = 0
     for number in range(QUIET):
         columns = table(random, 10 * A_SECOND)
         monitor.add(columns)
         alarms += any(one.raised for one in monitor.tick(BEGIN + timedelta(seconds=10 * (number + 1))))
-        found = judge(reference, whole(reference, columns, BEGIN), 0.01, Limits())
+        found = judge_window(reference, window_of_table(reference, columns, BEGIN), 0.01, DriftLimits())
         at_one_per_cent += any(one.alarm for one in found)
     print(f"  a window judged alone at the level of 1 %: {100 * at_one_per_cent / QUIET:.2f} %", flush=True)
     kept = verdict("windows of a stream that alarm, over all columns", 100 * alarms / QUIET, 1, "%")
@@ -131,11 +131,15 @@ def _work_orders() -> bool:
     print(f"drift: work orders, windows of {ORDER_ROWS}", flush=True)
     random = np.random.default_rng(5)
     early, late = orders("2003-01-01", "2006-01-01"), orders("2009-01-01", "2012-01-01")
-    reference = build_reference(early, "input")
-    level = Limits().of_window(10, 4)
+    reference = build_side(early, "input")
+    level = DriftLimits().window_level(10, 4)
     found, words = 0, ""
     for columns in _windows(random, late, 50):
-        alarms = [one for one in judge(reference, whole(reference, columns, BEGIN), level, Limits()) if one.alarm]
+        alarms = [
+            one
+            for one in judge_window(reference, window_of_table(reference, columns, BEGIN), level, DriftLimits())
+            if one.alarm
+        ]
         found += bool(alarms)
         words = words or "; ".join(f"{one.feature}: {one.statistic} {one.value:.2f}, {one.direction}" for one in alarms)
     print(f"  2009–2011 against 2003–2005: {words[:400]}", flush=True)
@@ -147,11 +151,11 @@ def _work_orders() -> bool:
             # One half teaches, windows come from the other: the same years, no row in both.
             mixed = drawn(random, whole_of, len(whole_of["text"]))
             half = len(mixed["text"]) // 2
-            same = build_reference({name: column[:half] for name, column in mixed.items()}, "input")
+            same = build_side({name: column[:half] for name, column in mixed.items()}, "input")
             rest = {name: column[half:] for name, column in mixed.items()}
             for columns in _windows(random, rest, 10):
                 judged += 1
-                seen = judge(same, whole(same, columns, BEGIN), 0.01, Limits())
+                seen = judge_window(same, window_of_table(same, columns, BEGIN), 0.01, DriftLimits())
                 false += any(one.alarm for one in seen)
     kept = verdict("windows of 2009–2011 that are found", shares[0], 98, "%", at_least=True)
     return verdict(f"of {judged} windows of the same years that alarm", 100 * false / judged, 1, "%") and kept

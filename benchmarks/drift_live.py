@@ -54,7 +54,7 @@ def _server(directory: Path) -> tuple[subprocess.Popen[bytes], str]:
     rows = np.random.default_rng(1).normal(size=(20_000, FEATURES)).astype(np.float32)
     pq.write_table(pa.table({name: rows[:, place] for place, name in enumerate(names)}), directory / "train.parquet")
     made = directory / "reference.json"
-    argv = [sys.executable, "-m", "plimsoll.telemetry.drift.making", "--model", str(directory / "model.onnx")]
+    argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", "--model", str(directory / "model.onnx")]
     argv += ["--name", "m", "--digest", "d", "--table", str(directory / "train.parquet"), "--output", str(made)]
     subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
     settings = json.dumps({"drift": [{"reference": str(made)}]})

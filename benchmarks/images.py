@@ -28,9 +28,9 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from plimsoll.images.base import find_base
 from plimsoll.images.build import step_image
-from plimsoll.images.image import Image, Pushed, push_image
+from plimsoll.images.image import Image, PushedImage, push_image
 from plimsoll.images.layers import LayerStore
-from plimsoll.registry.references import Reference, parse
+from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import Repository
 
 REQUIREMENTS = "numpy==2.2.6\nscipy==1.15.3\n"
@@ -57,7 +57,7 @@ def _pushing(directory: Path) -> bool:
     with _registry(directory) as reference, Repository(reference) as repository:
         base = find_base(f"oci-archive:{archive}", store)
 
-        def change(number: int) -> tuple[float, Image, Pushed]:
+        def change(number: int) -> tuple[float, Image, PushedImage]:
             (application / "train.py").write_text(f"import scipy\nprint({number}, scipy.__version__)\n")
             began = time.perf_counter()
             code = [("train.py", hashlib.sha256((application / "train.py").read_bytes()).hexdigest())]
@@ -125,7 +125,7 @@ def _registry(directory: Path) -> Iterator[Reference]:
             if time.monotonic() > deadline:
                 sys.exit("images: the registry does not start")
             time.sleep(0.02)
-        yield parse(f"127.0.0.1:{port}/bench/step")
+        yield parse_reference(f"127.0.0.1:{port}/bench/step")
     finally:
         process.kill()
         process.wait()

@@ -104,7 +104,7 @@ def _overhead(directory: Path) -> bool:
 def _by_hand() -> float:
     """The JobSet that a run has left, applied by kubectl under another name and key, from apply to Completed.
 
-    Its image is in the registry already, it goes through the same queue, and its pods do the same errand anew.
+    Its image is in the registry already, it goes through the same queue, and its pods do the same task again.
     """
     (found,) = get("jobset", namespace="toy")
     metadata = {name: found["metadata"][name] for name in ("name", "namespace", "labels")}

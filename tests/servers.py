@@ -16,7 +16,7 @@ import pytest
 
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
-from plimsoll.registry.references import Reference, parse
+from plimsoll.registry.references import Reference, parse_reference
 
 SETTINGS = """\
 version: 0.1
@@ -52,7 +52,7 @@ def registry(directory: Path, more: str = "") -> Iterator[Reference]:
         process = subprocess.Popen([program, "serve", str(settings)], stdout=log, stderr=log)
     try:
         wait_for_port(port, process)
-        yield parse(f"127.0.0.1:{port}/team/application")
+        yield parse_reference(f"127.0.0.1:{port}/team/application")
     finally:
         process.kill()
         process.wait()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from plimsoll.evidence.verdict import Verdict
     from plimsoll.planning.changes import Decision
     from plimsoll.planning.steps import Plan
-    from plimsoll.registry.models import ModelVersion
+    from plimsoll.registry.versions import ModelVersion
     from plimsoll.targets.options import TargetOptions
 
 __version__ = "0.1.0"
@@ -67,7 +67,7 @@ _PLACES = {
     "plimsoll.evidence.verdict": ("Verdict",),
     "plimsoll.planning.changes": ("Decision",),
     "plimsoll.planning.steps": ("Plan",),
-    "plimsoll.registry.models": ("ModelVersion",),
+    "plimsoll.registry.versions": ("ModelVersion",),
     "plimsoll.targets.options": ("TargetOptions",),
 }
 _HOMES = {name: module for module, names in _PLACES.items() for name in names}

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from plimsoll.registry.models import Lineage, ModelRegistry
+from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.versions import Lineage
 from plimsoll.signing.keys import KeyRing
 from tests.servers import registry
 

@@ -16,17 +16,18 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import FileError, PlimsollError, TargetError
-from plimsoll.images.base import Base, find_base, own_architecture
+from plimsoll.images.base import BaseImage, find_base, own_architecture
 from plimsoll.images.build import model_image, step_image
 from plimsoll.images.code import code_layer
-from plimsoll.images.dependencies import Python, dependencies_layer, own_version
+from plimsoll.images.dependencies import PythonTarget, dependencies_layer, running_python_version
 from plimsoll.images.image import compose, push_image
-from plimsoll.images.layers import Entry, Layer, LayerStore
+from plimsoll.images.layers import Layer, LayerEntry, LayerStore
 from plimsoll.registry.layout import Descriptor
-from plimsoll.registry.models import Lineage, ModelRegistry
+from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.registry.verification import check_directory
+from plimsoll.registry.versions import Lineage
 from plimsoll.signing.keys import KeyRing
 from tests.servers import registry
 
@@ -50,7 +51,7 @@ def store(tmp_path: Path) -> LayerStore:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A root file system with a large file, as a base has."""
+    """A root file system with a large file, like that of a base image."""
     root = tmp_path / "root"
     (root / "bin").mkdir(parents=True)
     (root / "bin" / "tool").write_bytes(os.urandom(400_000))
@@ -84,7 +85,7 @@ def test_the_same_files_give_the_same_digest_whenever_and_wherever(tmp_path: Pat
     assert digests[0] == digests[1]
 
 
-def test_a_layer_says_nothing_of_times_and_owners_of_this_machine(store: LayerStore, tmp_path: Path) -> None:
+def test_a_layer_has_no_times_and_owners_of_this_machine(store: LayerStore, tmp_path: Path) -> None:
     directory, code = application(tmp_path / "app")
     layer = code_layer(store, directory, code).layer
     found = members(layer)
@@ -111,9 +112,9 @@ def test_code_that_changed_since_the_plan_is_refused(store: LayerStore, tmp_path
     (directory / "train.py").write_text("print(2)\n")
     with pytest.raises(TargetError, match="has changed since the plan"):
         code_layer(store, directory, code)
-    with pytest.raises(PlimsollError, match="cannot be read"):
+    with pytest.raises(PlimsollError, match="cannot read"):
         code_layer(store, directory, [("gone.py", "")])
-    with pytest.raises(FileError, match="outside of every folder"):
+    with pytest.raises(FileError, match="goes above the root folder"):
         code_layer(store, directory, [("../" * 60 + "x", "")])
 
 
@@ -134,12 +135,12 @@ def test_an_unchanged_image_sends_nothing_and_a_changed_script_a_few_bytes(
     assert repository.has_manifest("step") == changed.reference.digest
 
 
-def test_a_base_in_the_same_registry_is_mounted_and_not_moved(
+def test_a_base_in_the_same_registry_is_mounted_and_not_sent(
     repository: Repository, store: LayerStore, tmp_path: Path, root: Path, server: Reference
 ) -> None:
     with Repository(server.below("bases", "python")) as bases:
-        nothing = Base(name="x", digest="x", config={"architecture": own_architecture(), "os": "linux"}, layers=())
-        layer = store.add("root", [Entry(path="bin/tool", source=root / "bin" / "tool", executable=True)])
+        nothing = BaseImage(name="x", digest="x", config={"architecture": own_architecture(), "os": "linux"}, layers=())
+        layer = store.add("root", [LayerEntry(path="bin/tool", source=root / "bin" / "tool", executable=True)])
         push_image(compose(nothing, [layer], user=""), bases, store, tag="3.11")
     base = find_base(f"{server.below('bases', 'python')}:3.11", LayerStore(tmp_path / "fresh"))
     directory, code = application(tmp_path / "app")
@@ -164,7 +165,7 @@ def test_a_base_in_another_registry_is_copied_once(
     assert second.sent < 5_000
 
 
-def test_an_image_says_who_runs_it_and_where(store: LayerStore, tmp_path: Path, root: Path) -> None:
+def test_an_image_sets_its_user_and_working_directory(store: LayerStore, tmp_path: Path, root: Path) -> None:
     base = find_base(f"rootfs:{root}", store)
     directory, code = application(tmp_path / "app")
     image = step_image(store, base, directory=directory, code=code, environment={"EPOCHS": "3"})
@@ -187,9 +188,9 @@ def test_bases_are_found_in_layouts_and_archives_as_skopeo_makes_them(
     names = [source, f"oci:{tmp_path}/layout:named", f"oci:{tmp_path}/layout", f"oci-archive:{tmp_path}/image.tar"]
     found = [find_base(name, store) for name in names]
     assert {base.digest for base in found} == {pushed.reference.digest}
-    with pytest.raises(FileError, match="no such image"):
+    with pytest.raises(FileError, match="matches no image"):
         find_base(f"oci:{tmp_path}/layout:other", store)
-    with pytest.raises(TargetError, match=r"wanted is linux/s390x|only for"):
+    with pytest.raises(TargetError, match=r"expected linux/s390x|no image for linux/s390x"):
         find_base(source, store, architecture="s390x")
 
 
@@ -199,12 +200,12 @@ from pathlib import Path
 from plimsoll.images.base import find_base
 from plimsoll.images.image import compose, push_image
 from plimsoll.images.layers import LayerStore
-from plimsoll.registry.references import parse
+from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 store = LayerStore(Path(sys.argv[1]))
 image = compose(find_base(sys.argv[2], store), [])
 print("begins", flush=True)
-with Repository(parse(sys.argv[3])) as repository:
+with Repository(parse_reference(sys.argv[3])) as repository:
     push_image(image, repository, store, tag="1")
 """
 
@@ -245,7 +246,7 @@ def wheel(directory: Path) -> Path:
 
 
 def test_requirements_give_the_same_layer_from_any_machine(tmp_path: Path) -> None:
-    python = Python(version=own_version(), architecture=own_architecture())
+    python = PythonTarget(version=running_python_version(), architecture=own_architecture())
     layers = []
     for place in ("one", "two"):
         directory = tmp_path / place
@@ -268,17 +269,15 @@ def test_requirements_give_the_same_layer_from_any_machine(tmp_path: Path) -> No
     assert ran.stdout == "tiny speaks\n"
 
 
-def test_requirements_that_cannot_be_had_are_said_in_the_installers_words(tmp_path: Path) -> None:
+def test_missing_requirements_are_reported_with_the_installers_output(tmp_path: Path) -> None:
     (tmp_path / "requirements.txt").write_text(f"{tmp_path}/missing-1.0-py3-none-any.whl\n")
-    python = Python(version=own_version(), architecture=own_architecture())
-    with pytest.raises(TargetError, match=r"the packages cannot be installed: .*missing"):
+    python = PythonTarget(version=running_python_version(), architecture=own_architecture())
+    with pytest.raises(TargetError, match=r"cannot install the packages: .*missing"):
         dependencies_layer(LayerStore(tmp_path / "store"), tmp_path / "requirements.txt", "x", python)
     assert not list((tmp_path / "store").glob(".installing*"))
 
 
-def test_a_model_is_an_image_that_is_verified_where_it_is_mounted(
-    repository: Repository, store: LayerStore, tmp_path: Path
-) -> None:
+def test_a_model_image_is_verified_at_its_mount(repository: Repository, store: LayerStore, tmp_path: Path) -> None:
     models = ModelRegistry(tmp_path / "models", KeyRing(tmp_path / "keys"))
     (tmp_path / "model.onnx").write_bytes(b"weights")
     lineage = Lineage(run="r", step="s", key="k")

@@ -1,4 +1,4 @@
-"""What is pushed runs: in a container by runc, as nobody, with nothing of this machine in it."""
+"""A pushed image runs in a container of runc, as nobody, without files of this machine."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def store(directory: Path) -> LayerStore:
 
 
 class Container:
-    """An image from a registry, unpacked, and commands in it."""
+    """An unpacked image from a registry, with a method to run commands in it."""
 
     def __init__(self, repository: Repository, digest: str, directory: Path) -> None:
         manifest = repository.manifest(digest).decoded()
@@ -80,7 +80,7 @@ class Container:
         self.spec: dict[str, Any] = json.loads((directory / "config.json").read_text())
 
     def run(self, *words: str, mounts: Mapping[str, Path] | None = None) -> subprocess.CompletedProcess[str]:
-        """Run a command as the image says, on a root file system that cannot be written."""
+        """Run a command with the image's settings on a read-only root file system."""
         settings = self.config["config"]
         user, group = (int(part) for part in settings["User"].split(":"))
         process = {
@@ -136,7 +136,7 @@ def runtime(server: Reference, base: str, store: LayerStore, directory: Path) ->
     return container
 
 
-def test_the_runtime_serves_in_an_image_of_its_own(runtime: Container, tmp_path: Path) -> None:
+def test_the_runtime_image_serves_a_model(runtime: Container, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     linear_model(tmp_path / "model" / "model.onnx")
     for module in ("server", "pull", "fetch"):
@@ -154,8 +154,9 @@ def test_the_runtime_serves_in_an_image_of_its_own(runtime: Container, tmp_path:
 
 
 def test_a_model_is_pulled_in_a_container_of_the_runtime(runtime: Container, server: Reference, tmp_path: Path) -> None:
-    from plimsoll.registry.models import Lineage, ModelRegistry
+    from plimsoll.registry.models import ModelRegistry
     from plimsoll.registry.transfer import push_model
+    from plimsoll.registry.versions import Lineage
     from plimsoll.signing.keys import KeyRing
 
     models = ModelRegistry(tmp_path / "models", KeyRing(tmp_path / "keys"))

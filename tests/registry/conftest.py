@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from plimsoll.registry.models import Lineage, ModelRegistry, ModelVersion
+from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.versions import Lineage, ModelVersion
 from plimsoll.signing.keys import KeyRing
 
 

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
-from plimsoll.registry.comparison import compare
-from plimsoll.registry.models import ModelRegistry, require_accepted
+from plimsoll.registry.comparison import compare_versions
+from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.versions import require_accepted
 from plimsoll.signing.keys import KeyRing
 
 from .conftest import register
@@ -62,7 +63,7 @@ def test_the_same_training_is_the_same_version(registry: ModelRegistry) -> None:
     assert register(registry, accept={"accuracy": "> 0.1"}).version == 2
 
 
-def test_a_reference_that_is_not_there_says_what_is(registry: ModelRegistry) -> None:
+def test_a_missing_reference_lists_the_existing_ones(registry: ModelRegistry) -> None:
     register(registry)
     with pytest.raises(PlimsollError) as caught:
         registry.find("traige")
@@ -76,8 +77,8 @@ def test_a_reference_that_is_not_there_says_what_is(registry: ModelRegistry) -> 
     ("accept", "accepted", "refusal"),
     [
         ({"accuracy": ">= 0.8"}, True, ""),
-        ({"accuracy": "> 0.8"}, False, "accuracy is 0.8, wanted > 0.8"),
-        ({"recall": "> 0.1"}, False, "recall was not measured, wanted > 0.1"),
+        ({"accuracy": "> 0.8"}, False, "accuracy is 0.8, expected > 0.8"),
+        ({"recall": "> 0.1"}, False, "recall was not measured, expected > 0.1"),
     ],
 )
 def test_bounds_gate_what_may_be_served(
@@ -92,10 +93,10 @@ def test_bounds_gate_what_may_be_served(
         require_accepted(version)
 
 
-def test_two_versions_are_compared_in_figures_and_origin(registry: ModelRegistry) -> None:
+def test_two_versions_are_compared_in_metrics_and_lineage(registry: ModelRegistry) -> None:
     first = register(registry, "k1")
     second = register(registry, "k2", b"other", metrics={"accuracy": 0.9, "f1": 0.7})
-    compared = compare(first, second)
+    compared = compare_versions(first, second)
     assert compared.metrics == {"accuracy": (0.8, 0.9), "f1": (None, 0.7)}
     assert compared.changed["code"] == ("train.py",)
     assert compared.changed["data"] == ()
@@ -118,7 +119,7 @@ def test_the_private_key_is_readable_by_its_owner_only(registry: ModelRegistry, 
     assert (tmp_path / "keys" / "signing.pem").stat().st_mode & 0o077 == 0
 
 
-def test_the_signature_of_one_version_does_not_vouch_for_another(registry: ModelRegistry) -> None:
+def test_the_signature_of_one_version_is_not_valid_for_another(registry: ModelRegistry) -> None:
     register(registry, "k1")
     register(registry, "k2", b"worse")
     path = registry.layout.root / "index.json"
@@ -127,17 +128,17 @@ def test_the_signature_of_one_version_does_not_vouch_for_another(registry: Model
     first, second = names[0]["annotations"], names[1]["annotations"]
     names[0]["annotations"], names[1]["annotations"] = second, first
     path.write_text(json.dumps(index))
-    with pytest.raises(ModelRefused, match="the index calls"):
+    with pytest.raises(ModelRefused, match="the index lists"):
         registry.open(registry.find("triage@1"))
 
 
 @pytest.mark.parametrize("altered", ["triagf:2", "triage:q", "triage:3"])
-def test_an_entry_that_is_lost_is_not_answered_with_an_older_version(registry: ModelRegistry, altered: str) -> None:
+def test_find_refuses_an_older_version_when_the_newest_entry_is_lost(registry: ModelRegistry, altered: str) -> None:
     register(registry, "k1")
     register(registry, "k2", b"newer")
     path = registry.layout.root / "index.json"
     path.write_text(path.read_text().replace('"triage:2"', f'"{altered}"'))
-    with pytest.raises(ModelRefused, match=r"signed and no longer listed|the index calls"):
+    with pytest.raises(ModelRefused, match=r"signed and no longer listed|the index lists"):
         registry.find("triage")
 
 
@@ -157,7 +158,7 @@ def test_a_lost_index_is_damage_and_not_an_empty_registry(registry: ModelRegistr
         registry.versions()
 
 
-def test_what_a_killed_writer_left_is_removed_by_the_next(registry: ModelRegistry) -> None:
+def test_the_next_writer_removes_the_files_of_a_killed_writer(registry: ModelRegistry) -> None:
     register(registry, "k1")
     (registry.layout.blobs / ".0123456789abcdef").write_bytes(b"half")
     register(registry, "k2", b"newer")
@@ -217,7 +218,8 @@ def test_a_damaged_file_is_named(registry: ModelRegistry, what: str) -> None:
 ADD = """
 import sys, pathlib
 from plimsoll.signing.keys import KeyRing
-from plimsoll.registry.models import Lineage, ModelRegistry
+from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.versions import Lineage
 root = pathlib.Path(sys.argv[1])
 registry = ModelRegistry(root / "registry", KeyRing(root / "keys"))
 (root / "m").write_bytes(b"x" * 1000)
@@ -227,7 +229,7 @@ for number in range(int(sys.argv[3])):
 """
 
 
-def test_writers_at_the_same_time_get_versions_of_their_own(tmp_path: Path) -> None:
+def test_concurrent_writers_get_different_versions(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", ADD, str(tmp_path)]
     writers = [subprocess.Popen([*argv, str(turn), "4"]) for turn in range(3)]
     assert [writer.wait(50) for writer in writers] == [0, 0, 0]
@@ -254,7 +256,7 @@ def test_a_kill_at_any_moment_leaves_every_version_whole(tmp_path: Path) -> None
             registry.open(version)
 
 
-def test_a_disk_that_takes_no_more_is_a_clear_error_and_harms_nothing(registry: ModelRegistry) -> None:
+def test_a_full_disk_is_a_clear_error_and_harms_nothing(registry: ModelRegistry) -> None:
     version = register(registry)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -262,7 +264,7 @@ def test_a_disk_that_takes_no_more_is_a_clear_error_and_harms_nothing(registry: 
     big.write_bytes(b"x" * 100_000)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))
     try:
-        with pytest.raises(TargetError, match="cannot be written"):
+        with pytest.raises(TargetError, match="cannot write to the registry"):
             registry.add("triage", {"big": big}, lineage=version.lineage, metrics={}, accept={"a": "> 1"})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.errors import FileError
-from plimsoll.registry.references import parse
+from plimsoll.registry.references import parse_reference
 
 DIGEST = "sha256:" + "0a" * 32
 
@@ -20,14 +20,14 @@ DIGEST = "sha256:" + "0a" * 32
     ],
 )
 def test_a_reference_is_read_as_other_tools_read_it(text: str, registry: str, repository: str, target: str) -> None:
-    found = parse(text)
+    found = parse_reference(text)
     assert (found.registry, found.repository, found.target) == (registry, repository, target)
-    assert parse(str(found)) == found
+    assert parse_reference(str(found)) == found
 
 
 @pytest.mark.parametrize(
     "text", ["", "a b", "example.org/", "example.org/App", "example.org/a:b:c", "a@sha256:1", "a@b"]
 )
-def test_what_cannot_be_a_reference_is_said(text: str) -> None:
+def test_an_invalid_reference_is_refused_with_a_reason(text: str) -> None:
     with pytest.raises(FileError):
-        parse(text)
+        parse_reference(text)

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.registry import uploads
-from plimsoll.registry.connection import Access
+from plimsoll.registry.connection import RegistryAccess
 from plimsoll.registry.layout import MANIFEST, Descriptor
 from plimsoll.registry.problems import RegistryError
-from plimsoll.registry.references import Reference, parse
+from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import Repository
 from tests.servers import CuttingProxy, registry
 
@@ -51,7 +51,7 @@ def made(directory: Path, size: int) -> tuple[Descriptor, Path]:
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB - 1, MIB, MIB + 1, 3 * MIB + 7])
-def test_a_blob_of_any_size_comes_back_as_it_went(server: Reference, tmp_path: Path, size: int) -> None:
+def test_a_blob_of_any_size_survives_a_round_trip(server: Reference, tmp_path: Path, size: int) -> None:
     blob, path = made(tmp_path, size)
     with Repository(server) as repository:
         assert repository.push_blob(blob, path)
@@ -65,7 +65,7 @@ def test_an_upload_survives_broken_connections(server: Reference, tmp_path: Path
     port = int(server.registry.rpartition(":")[2])
     proxy = CuttingProxy(port, up=[5 * MIB + 300_000, MIB])
     blob, path = made(tmp_path, 8 * MIB)
-    with Repository(parse(f"127.0.0.1:{proxy.port}/cut/up")) as repository:
+    with Repository(parse_reference(f"127.0.0.1:{proxy.port}/cut/up")) as repository:
         assert repository.push_blob(blob, path)
         assert proxy.cuts["up"] == []
         assert repository.has_blob(blob.digest)
@@ -73,7 +73,7 @@ def test_an_upload_survives_broken_connections(server: Reference, tmp_path: Path
 
 
 class KeepingRegistry:
-    """Uploads as the specification lets them be: what has arrived of a broken chunk stays, and can be asked for.
+    """Uploads as the specification allows: the registry keeps the bytes of a broken chunk and reports their number.
 
     distribution 3 does so, 2 drops such uploads: here it is known which. The first PATCH breaks off in its middle; with
     `forgets` each does, and nothing is kept.
@@ -135,11 +135,11 @@ class KeepingRegistry:
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
 
-def test_an_upload_goes_on_where_it_broke_off_with_a_registry_that_keeps_it(tmp_path: Path) -> None:
+def test_an_upload_continues_where_it_broke_in_a_registry_that_keeps_chunks(tmp_path: Path) -> None:
     keeping = KeepingRegistry()
     blob, path = made(tmp_path, 4 * MIB)
-    reference = parse(f"127.0.0.1:{keeping.server.server_port}/kept/here")
-    with Repository(reference, Access(plain_http=True)) as repository:
+    reference = parse_reference(f"127.0.0.1:{keeping.server.server_port}/kept/here")
+    with Repository(reference, RegistryAccess(plain_http=True)) as repository:
         assert repository.push_blob(blob, path)
         assert repository.connection.sent <= 4 * MIB + MIB // 2
     assert keeping.stored[blob.digest] == path.read_bytes()
@@ -147,27 +147,27 @@ def test_an_upload_goes_on_where_it_broke_off_with_a_registry_that_keeps_it(tmp_
     keeping.server.server_close()
 
 
-def test_an_upload_that_is_lost_each_time_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_the_registry_always_drops_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "TRIES", 3)
     forgetting = KeepingRegistry(forgets=True)
     blob, path = made(tmp_path, 4 * MIB)
-    reference = parse(f"127.0.0.1:{forgetting.server.server_port}/lost/here")
+    reference = parse_reference(f"127.0.0.1:{forgetting.server.server_port}/lost/here")
     with (
-        Repository(reference, Access(plain_http=True)) as repository,
-        pytest.raises(RegistryError, match=r"does not answer|loses the upload"),
+        Repository(reference, RegistryAccess(plain_http=True)) as repository,
+        pytest.raises(RegistryError, match=r"does not answer|dropped the upload"),
     ):
         repository.push_blob(blob, path)
     forgetting.server.shutdown()
     forgetting.server.server_close()
 
 
-def test_a_download_goes_on_where_the_network_broke_off(server: Reference, tmp_path: Path) -> None:
+def test_a_download_continues_after_a_broken_connection(server: Reference, tmp_path: Path) -> None:
     port = int(server.registry.rpartition(":")[2])
     blob, path = made(tmp_path, 12 * MIB)
     with Repository(server.below("cut")) as repository:
         repository.push_blob(blob, path)
     proxy = CuttingProxy(port, down=[5 * MIB, 3 * MIB])
-    with Repository(parse(f"127.0.0.1:{proxy.port}/{server.repository}/cut")) as repository:
+    with Repository(parse_reference(f"127.0.0.1:{proxy.port}/{server.repository}/cut")) as repository:
         repository.pull_blob(blob, tmp_path / "back")
         assert proxy.cuts["down"] == []
         assert repository.connection.received < 12 * MIB + MIB
@@ -177,14 +177,14 @@ def test_a_download_goes_on_where_the_network_broke_off(server: Reference, tmp_p
 
 def test_a_registry_that_does_not_answer_is_named_within_seconds() -> None:
     began = time.monotonic()
-    with Repository(parse("127.0.0.1:1/team/app")) as repository, pytest.raises(RegistryError) as caught:
+    with Repository(parse_reference("127.0.0.1:1/team/app")) as repository, pytest.raises(RegistryError) as caught:
         repository.manifest("1")
     assert caught.value.status == 0
     assert "the registry 127.0.0.1:1 does not answer" in str(caught.value)
     assert time.monotonic() - began < 20
 
 
-def test_what_is_not_there_is_said_with_its_repository(server: Reference, tmp_path: Path) -> None:
+def test_a_missing_manifest_is_reported_with_its_repository(server: Reference, tmp_path: Path) -> None:
     with Repository(server.below("nothing")) as repository:
         with pytest.raises(RegistryError, match="there is no manifest latest") as caught:
             repository.manifest()
@@ -213,7 +213,7 @@ def test_a_blob_whose_size_is_not_the_described_one_is_refused(server: Reference
 def test_a_manifest_without_its_blobs_is_not_taken(server: Reference) -> None:
     config = {"mediaType": "application/x", "digest": "sha256:" + "1" * 64, "size": 3}
     manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": []}
-    with Repository(server.below("empty")) as repository, pytest.raises(RegistryError, match="refuses: 4"):
+    with Repository(server.below("empty")) as repository, pytest.raises(RegistryError, match="refused the request: 4"):
         repository.push_manifest(json.dumps(manifest).encode(), MANIFEST, tag="1")
 
 
@@ -225,7 +225,7 @@ def test_a_name_and_password_of_a_docker_config_are_used(tmp_path: Path) -> None
         blob, path = made(tmp_path, 10)
         with Repository(reference, access("{}", tmp_path)) as repository, pytest.raises(RegistryError) as caught:
             repository.push_blob(blob, path)
-        assert "a name and a password, and none are known here" in str(caught.value)
+        assert "a user name and a password, and none are configured" in str(caught.value)
         auth = base64.b64encode(b"ada:secret").decode()
         config = json.dumps({"auths": {reference.registry: {"auth": auth}}})
         with Repository(reference, access(config, tmp_path)) as repository:
@@ -246,25 +246,25 @@ def test_a_name_and_password_of_a_docker_config_are_used(tmp_path: Path) -> None
         assert (tmp_path / "docker-credential-test.asked").read_text() == reference.registry
 
 
-def access(config: str, directory: Path) -> Access:
+def access(config: str, directory: Path) -> RegistryAccess:
     path = directory / "config.json"
     path.write_text(config)
-    return Access(credentials=path)
+    return RegistryAccess(credentials=path)
 
 
-def test_credentials_that_cannot_be_read_are_said_and_not_gone_without(tmp_path: Path) -> None:
+def test_unreadable_credentials_are_an_error_and_not_anonymous_access(tmp_path: Path) -> None:
     (tmp_path / "htpasswd").write_text("ada:x\n")
     with registry(tmp_path, f"auth: {{htpasswd: {{realm: test, path: {tmp_path / 'htpasswd'}}}}}") as reference:
         for broken in ("[", '{"auths": {"%s": {"auth": "!"}}}' % reference.registry):  # noqa: UP031
             with (
                 Repository(reference, access(broken, tmp_path)) as repository,
-                pytest.raises(TargetError, match="credentials cannot be read"),
+                pytest.raises(TargetError, match="cannot read the registry credentials"),
             ):
                 repository.tags()
 
 
 class TokenService:
-    """Gives tokens as the specification says: signed, for the scopes asked for, to those who know the password."""
+    """A token service by the specification: signed tokens for the requested scopes, for the right password."""
 
     def __init__(self, directory: Path) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
@@ -335,7 +335,7 @@ def test_a_bearer_token_is_asked_for_once_a_scope(tmp_path: Path) -> None:
         assert len(service.asked) == 2
         with Repository(reference, access("{}", tmp_path)) as repository, pytest.raises(RegistryError) as caught:
             repository.has_blob(blob.digest)
-        assert "its token service refuses: 401" in str(caught.value)
+        assert "its token service refused: 401" in str(caught.value)
     service.server.shutdown()
     service.server.server_close()
 

@@ -34,14 +34,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reference]:
 
 @pytest.fixture
 def repository(server: Reference, tmp_path: Path) -> Iterator[Repository]:
-    """A repository that nothing has been pushed to."""
+    """An empty repository."""
     with Repository(server.below(f"a{abs(hash(tmp_path))}")) as repository:
         yield repository
 
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[Repository]:
-    """A registry whose files a test may change: they are in `tmp_path/data`."""
+    """A registry with files in `tmp_path/data`, which a test may change."""
     with registry_process(tmp_path) as reference, Repository(reference) as repository:
         yield repository
 
@@ -76,7 +76,7 @@ def test_a_pushed_model_is_pulled_into_another_layout_with_its_signature(
     assert not list((tmp_path / "elsewhere" / "incoming").iterdir())
 
 
-def test_what_was_pulled_can_be_pushed_on_with_the_same_digest(
+def test_a_pulled_model_is_pushed_again_with_the_same_digest(
     registry: ModelRegistry, repository: Repository, tmp_path: Path, server: Reference
 ) -> None:
     pushed = push_model(registry, register(registry), repository)
@@ -87,7 +87,7 @@ def test_what_was_pulled_can_be_pushed_on_with_the_same_digest(
         assert pull_files(onward, pushed.digest, keys_of(registry), tmp_path / "out").fetched
 
 
-def test_only_what_is_not_there_is_pushed(registry: ModelRegistry, repository: Repository) -> None:
+def test_only_missing_blobs_are_pushed(registry: ModelRegistry, repository: Repository) -> None:
     big = os.urandom(300_000)
     push_model(registry, register(registry, "k1", big), repository)
     first = repository.connection.sent
@@ -125,7 +125,7 @@ def test_one_flipped_byte_in_the_registry_is_refused(
     }
     flip(blob(tmp_path, digests[what]))
     output = tmp_path / "out"
-    with pytest.raises((ModelRefused, TargetError), match=r"altered|manifest invalid|refuses"):
+    with pytest.raises((ModelRefused, TargetError), match=r"altered|manifest invalid|refused"):
         pull_files(own_server, pushed.digest, keys_of(registry), output)
     assert not output.exists()
     elsewhere = ModelRegistry(tmp_path / "elsewhere", registry.keys)
@@ -134,7 +134,7 @@ def test_one_flipped_byte_in_the_registry_is_refused(
     assert elsewhere.versions() == ()
 
 
-def test_a_model_that_nobody_trusted_has_signed_is_refused(
+def test_a_model_without_a_trusted_signature_is_refused(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
     pushed = push_model(registry, register(registry), repository)
@@ -167,7 +167,7 @@ def test_a_signature_of_another_model_does_not_count(
         pull_files(own_server, first.digest, keys_of(registry), tmp_path / "out")
 
 
-def test_signatures_of_several_keys_travel_and_any_trusted_one_counts(
+def test_signatures_of_several_keys_are_pushed_and_any_trusted_one_is_enough(
     registry: ModelRegistry, repository: Repository, tmp_path: Path, server: Reference
 ) -> None:
     pushed = push_model(registry, register(registry), repository)
@@ -176,13 +176,13 @@ def test_signatures_of_several_keys_travel_and_any_trusted_one_counts(
     shutil.copytree(registry.layout.root, others.layout.root)
     version = others.versions()[0]
     from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
-    from plimsoll.registry.models import EMPTY, MODEL, SUBJECT
+    from plimsoll.registry.models import EMPTY_CONFIG, MODEL_ANNOTATION, SUBJECT_ANNOTATION
 
     envelope = signing.sign(version.reference, version.digest, {}, others.keys)
     size = others.layout.path(version.digest).stat().st_size
     manifest = Manifest(
         artifact_type=signing.ENVELOPE_TYPE,
-        config=others.layout.add_bytes(b"{}", EMPTY),
+        config=others.layout.add_bytes(b"{}", EMPTY_CONFIG),
         layers=(others.layout.add_bytes(envelope, signing.ENVELOPE_TYPE),),
         subject=Descriptor(media_type=MANIFEST, digest=version.digest, size=size),
     )
@@ -190,7 +190,7 @@ def test_signatures_of_several_keys_travel_and_any_trusted_one_counts(
         manifest.encoded(),
         MANIFEST,
         artifact_type=signing.ENVELOPE_TYPE,
-        annotations={SUBJECT: version.digest, MODEL: version.name},
+        annotations={SUBJECT_ANNOTATION: version.digest, MODEL_ANNOTATION: version.name},
     )
     with others.layout.locked():
         others.layout.write_entries([*others.layout.entries(), entry])
@@ -202,7 +202,7 @@ def test_signatures_of_several_keys_travel_and_any_trusted_one_counts(
     assert pull_files(repository, pushed.digest, KeyFiles(own), tmp_path / "two").signed_by == own.stem
 
 
-def test_a_file_that_is_altered_after_the_pull_is_refused_where_it_lies(
+def test_a_file_that_is_altered_after_the_pull_is_refused(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
     pushed = push_model(registry, register(registry), repository)
@@ -221,12 +221,12 @@ def test_another_model_of_the_same_number_is_not_replaced(
     elsewhere = ModelRegistry(tmp_path / "elsewhere" / "registry", registry.keys)
     (tmp_path / "elsewhere").mkdir()
     theirs = register(elsewhere, "k9", b"other")
-    with pytest.raises(ModelRefused, match="another triage@1 here"):
+    with pytest.raises(ModelRefused, match="this registry has another triage@1"):
         pull_model(repository, pushed.digest, elsewhere)
     assert elsewhere.open(elsewhere.find("triage")).version == theirs
 
 
-def test_many_pulls_of_the_same_at_once_fetch_it_once(
+def test_concurrent_pulls_of_a_blob_fetch_it_once(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
     pushed = push_model(registry, register(registry, "k1", os.urandom(2_000_000)), repository)
@@ -250,18 +250,18 @@ from pathlib import Path
 from plimsoll.registry import uploads
 from plimsoll.signing.keys import KeyRing
 from plimsoll.registry.models import ModelRegistry
-from plimsoll.registry.references import parse
+from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.registry.transfer import push_model
 uploads.CHUNK = 1 << 20
 models = ModelRegistry(Path(sys.argv[1]), KeyRing(Path(os.environ["PLIMSOLL_TEST_KEYS"])))
 print("begins", flush=True)
-with Repository(parse(sys.argv[2])) as repository:
+with Repository(parse_reference(sys.argv[2])) as repository:
     push_model(models, models.find("triage"), repository)
 """
 
 
-def test_a_push_that_is_killed_shows_nothing_and_is_finished_by_the_next(
+def test_a_killed_push_is_invisible_and_the_next_push_completes_it(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
     version = register(registry, "k1", os.urandom(24 << 20))
@@ -285,7 +285,7 @@ def pull_command(pushed: Reference, keys: Path, output: Path) -> list[str]:
     return [*module, str(pushed), "--keys", str(keys), "--output", str(output)]
 
 
-def test_a_pull_that_is_killed_leaves_nothing_and_is_gone_on_from(
+def test_a_killed_pull_leaves_nothing_and_is_continued(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
     size = 32 << 20
@@ -308,7 +308,7 @@ def test_a_pull_that_is_killed_leaves_nothing_and_is_gone_on_from(
     assert (output / "model.onnx").stat().st_size == size
 
 
-def test_the_puller_prints_what_it_has_or_one_line_of_reason(
+def test_the_pull_command_prints_json_or_one_line_of_reason(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
     pushed = push_model(registry, register(registry), repository)
@@ -328,7 +328,7 @@ def test_the_puller_prints_what_it_has_or_one_line_of_reason(
     assert "not trusted here" in bad.stderr
 
 
-def test_the_puller_refuses_a_model_that_misses_its_acceptance(
+def test_the_pull_command_refuses_a_model_that_misses_its_bounds(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
     pushed = push_model(registry, register(registry, accept={"accuracy": ">= 0.9"}), repository)

@@ -1,4 +1,4 @@
-"""Run by an interpreter that has kserve: asks a server over REST and gRPC as its users do, prints what it got."""
+"""Runs in an interpreter with kserve: calls a server over REST and gRPC like its users, and prints the results."""
 
 import asyncio
 import json

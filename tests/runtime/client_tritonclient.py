@@ -1,4 +1,4 @@
-"""Run by an interpreter that has tritonclient: asks a server over HTTP and gRPC as its users do, prints what it got."""
+"""Runs in an interpreter with tritonclient: calls a server over HTTP and gRPC like its users, prints the results."""
 
 import json
 import sys

@@ -43,7 +43,7 @@ def save(path: Path, graph: onnx.GraphProto, **properties: list[str]) -> Path:
 
 
 def linear_model(path: Path) -> Path:
-    """Two features to a score and a label of two classes."""
+    """A model with two features, a score and a label of two classes."""
     weights = np.array([[1.0], [-2.0]], dtype=np.float32)
     graph = helper.make_graph(
         [
@@ -63,7 +63,7 @@ def linear_model(path: Path) -> Path:
 
 
 def identity_model(path: Path) -> Path:
-    """Every datatype comes back as it was sent."""
+    """A model that returns each datatype unchanged."""
     nodes = [helper.make_node("Identity", [f"in_{name}"], [f"out_{name}"]) for name in TYPES]
     graph = helper.make_graph(
         nodes,
@@ -75,7 +75,7 @@ def identity_model(path: Path) -> Path:
 
 
 def slow_model(path: Path) -> Path:
-    """A chain of products of large matrices: half a second or more on one core."""
+    """A slow model: a chain of products of large matrices, half a second or more on one core."""
     size = 1024
     nodes = [helper.make_node("MatMul", ["x" if n == 0 else f"h{n}", "w"], [f"h{n + 1}"]) for n in range(24)]
     weights = (np.eye(size) * 0.5).astype(np.float32)
@@ -90,7 +90,7 @@ def slow_model(path: Path) -> Path:
 
 
 def scaled_model(path: Path, factor: float) -> Path:
-    """Any rows of two columns times a factor."""
+    """A model that multiplies rows of two columns by a factor."""
     graph = helper.make_graph(
         [helper.make_node("Mul", ["x", "factor"], ["y"])],
         "scaled",
@@ -103,7 +103,7 @@ def scaled_model(path: Path, factor: float) -> Path:
 
 
 def lookup_model(path: Path, work: int = 0) -> Path:
-    """Rows of a table by number: a number beyond the table makes the model fail. `work` adds products of matrices."""
+    """A model that looks up rows by index and fails for an index outside its table. `work` adds matrix products."""
     size = 256
     nodes = [helper.make_node("Gather", ["table", "i"], ["h0"])]
     nodes += [helper.make_node("MatMul", [f"h{n}", "w"], [f"h{n + 1}"]) for n in range(work)]
@@ -119,7 +119,7 @@ def lookup_model(path: Path, work: int = 0) -> Path:
 
 
 class Server:
-    """A server process; `model` is a file that is served as version 3 of `m`, or none when `arguments` say what is."""
+    """A server process. `model` is a file to serve as version 3 of `m`; None when `arguments` name the models."""
 
     def __init__(self, model: Path | None, directory: Path, *arguments: str) -> None:
         ready = directory / "ready.json"
@@ -143,14 +143,14 @@ class Server:
         return socket.create_connection((host, int(port)), timeout=30)
 
     def ask(self, raw: bytes, *more: bytes) -> bytes:
-        """Send bytes and read until the server ends the connection."""
+        """Send bytes and read until the server closes the connection."""
         with self.connect() as connection:
             for part in (raw, *more):
                 connection.sendall(part)
             return b"".join(iter(lambda: connection.recv(65536), b""))
 
     def metric(self, start: str) -> float:
-        """The value of the first line of the metrics page that starts so; 0 when there is none."""
+        """The value of the first line of the metrics page with this prefix; 0 without such a line."""
         for line in self.client.get("/metrics").text.splitlines():
             if line.startswith(start):
                 return float(line.rpartition(" ")[2])

@@ -28,10 +28,10 @@ def tree(directory: Path, **files: str) -> Path:
     return directory
 
 
-def test_what_was_pushed_is_pulled_with_its_facts(repository: Repository, tmp_path: Path) -> None:
+def test_a_pushed_directory_is_pulled_with_its_facts(repository: Repository, tmp_path: Path) -> None:
     source = tree(tmp_path / "a", one="1", deep__two="22")
     digest = artifacts.push(repository, "k1", artifacts.files_below(source), {"rows": 3})
-    assert artifacts.facts(repository, "k1") == (digest, {"rows": 3})
+    assert artifacts.read_facts(repository, "k1") == (digest, {"rows": 3})
     assert artifacts.pull(repository, "k1", tmp_path / "b")
     assert {path.name: path.read_text() for path in (tmp_path / "b").rglob("*") if path.is_file()} == {
         "one": "1",
@@ -53,8 +53,8 @@ def test_the_same_files_are_the_same_digest_and_only_what_changed_is_sent(
     assert repository.connection.sent - before < 100_000
 
 
-def test_nothing_under_a_tag_is_no_error(repository: Repository, tmp_path: Path) -> None:
-    assert artifacts.facts(repository, "nobody") is None
+def test_a_missing_tag_is_not_an_error(repository: Repository, tmp_path: Path) -> None:
+    assert artifacts.read_facts(repository, "nobody") is None
     assert not artifacts.pull(repository, "nobody", tmp_path / "b")
 
 
@@ -71,4 +71,4 @@ def test_another_tool_can_read_it_as_an_image(repository: Repository, tmp_path: 
         ["skopeo", "inspect", "--tls-verify=false", reference], capture_output=True, text=True, timeout=30, check=False
     )
     assert found.returncode == 0, found.stderr
-    assert json.loads(json.loads(found.stdout)["Labels"][artifacts.LABEL]) == {"rows": 1}
+    assert json.loads(json.loads(found.stdout)["Labels"][artifacts.FACTS_LABEL]) == {"rows": 1}

@@ -20,7 +20,7 @@ from plimsoll.runtime.cache import ContentCache
 
 
 class Site:
-    """A web server with files in memory, ranges and entity tags; it counts, and can be slow or break off."""
+    """A web server of files in memory, with ranges and entity tags. It counts requests, and can be slow or break connections."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -100,7 +100,7 @@ def command(url: str, cache: Path, output: Path, *more: str) -> list[str]:
     return [*module, url, "--cache", str(cache), "--output", str(output), *more]
 
 
-def test_what_a_node_has_is_not_asked_of_the_network_again(site: Site, tmp_path: Path) -> None:
+def test_cached_content_is_not_downloaded_again(site: Site, tmp_path: Path) -> None:
     digest = site.put("data", os.urandom(300_000))
     cache = ContentCache(tmp_path / "cache")
     first = cache.fetch(f"{site.url}/data", tmp_path / "a", digest)
@@ -122,7 +122,7 @@ def test_without_a_digest_the_source_is_asked_whether_it_changed(site: Site, tmp
     assert (tmp_path / "a").read_bytes() == b"new" * 1000
 
 
-def test_a_source_that_says_nothing_of_its_content_is_fetched_each_time(site: Site, tmp_path: Path) -> None:
+def test_a_source_without_a_validator_is_downloaded_each_time(site: Site, tmp_path: Path) -> None:
     site.tags = False
     cache = ContentCache(tmp_path / "cache")
     for content in (b"one" * 1000, b"two" * 1000):
@@ -146,7 +146,7 @@ def test_workers_of_a_node_share_one_download(site: Site, tmp_path: Path) -> Non
     assert {hashlib.sha256((tmp_path / f"out{number}").read_bytes()).hexdigest() for number in range(4)} == {digest}
 
 
-def test_a_download_that_is_killed_is_gone_on_from(site: Site, tmp_path: Path) -> None:
+def test_a_killed_download_is_continued(site: Site, tmp_path: Path) -> None:
     site.put("data", os.urandom(4_000_000))
     site.seconds_a_piece = 0.01
     process = subprocess.Popen(command(f"{site.url}/data", tmp_path / "cache", tmp_path / "out"))
@@ -166,7 +166,7 @@ def test_a_download_that_is_killed_is_gone_on_from(site: Site, tmp_path: Path) -
     assert (tmp_path / "out").read_bytes() == site.files["/data"]
 
 
-def test_a_part_of_what_has_changed_since_is_thrown_away(site: Site, tmp_path: Path) -> None:
+def test_a_partial_download_of_changed_content_is_discarded(site: Site, tmp_path: Path) -> None:
     site.put("data", b"a" * 500_000)
     site.seconds_a_piece = 0.02
     process = subprocess.Popen(command(f"{site.url}/data", tmp_path / "cache", tmp_path / "out"))
@@ -181,7 +181,7 @@ def test_a_part_of_what_has_changed_since_is_thrown_away(site: Site, tmp_path: P
     assert (tmp_path / "out").read_bytes() == b"b" * 500_000
 
 
-def test_a_connection_that_breaks_off_is_gone_on_from(site: Site, tmp_path: Path) -> None:
+def test_a_download_continues_after_a_broken_connection(site: Site, tmp_path: Path) -> None:
     digest = site.put("data", os.urandom(1_000_000))
     site.break_after = 400_000
     entry = ContentCache(tmp_path / "cache").fetch(f"{site.url}/data", tmp_path / "out", digest)
@@ -190,17 +190,17 @@ def test_a_connection_that_breaks_off_is_gone_on_from(site: Site, tmp_path: Path
     assert any("bytes=" in request for request in site.requests)
 
 
-def test_other_data_than_the_digest_is_refused_and_nothing_put_there(site: Site, tmp_path: Path) -> None:
+def test_data_with_another_digest_is_refused_and_no_file_is_written(site: Site, tmp_path: Path) -> None:
     site.put("data", b"something else")
-    with pytest.raises(TargetError, match=r"has sha256 [0-9a-f]{64}, wanted is 0000"):
+    with pytest.raises(TargetError, match=r"has sha256 [0-9a-f]{64}, expected 0000"):
         ContentCache(tmp_path / "cache").fetch(f"{site.url}/data", tmp_path / "out", "0" * 64)
     assert not (tmp_path / "out").exists()
     assert list((tmp_path / "cache" / "objects").iterdir()) == []
-    with pytest.raises(FileError, match="no SHA-256"):
+    with pytest.raises(FileError, match="not a SHA-256"):
         ContentCache(tmp_path / "cache").fetch(f"{site.url}/data", tmp_path / "out", "nonsense")
 
 
-def test_an_altered_byte_in_the_cache_is_found_and_fetched_anew(site: Site, tmp_path: Path) -> None:
+def test_an_altered_byte_in_the_cache_is_found_and_downloaded_again(site: Site, tmp_path: Path) -> None:
     digest = site.put("data", os.urandom(100_000))
     cache = ContentCache(tmp_path / "cache")
     cache.fetch(f"{site.url}/data", tmp_path / "a", digest)
@@ -214,7 +214,7 @@ def test_an_altered_byte_in_the_cache_is_found_and_fetched_anew(site: Site, tmp_
     assert (tmp_path / "b").read_bytes() == site.files["/data"]
 
 
-def test_what_was_used_longest_ago_goes_first_and_what_is_in_use_stays(site: Site, tmp_path: Path) -> None:
+def test_the_least_recently_used_content_is_evicted_and_content_in_use_stays(site: Site, tmp_path: Path) -> None:
     digests = {name: site.put(name, os.urandom(100_000)) for name in "abcd"}
     cache = ContentCache(tmp_path / "cache", limit=320_000)
     objects = tmp_path / "cache" / "objects"
@@ -258,12 +258,12 @@ def test_a_folder_is_fetched_file_by_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://127.0.0.1:1/x", "cannot fetch"),
-        ("{site}/missing", "it answers 404"),
+        ("http://127.0.0.1:1/x", "cannot download the data"),
+        ("{site}/missing", "the server answered 404"),
         ("/no/such/file", "No such file"),
     ],
 )
-def test_what_cannot_be_fetched_is_said_in_one_line(site: Site, tmp_path: Path, url: str, reason: str) -> None:
+def test_a_failed_download_is_reported_in_one_line(site: Site, tmp_path: Path, url: str, reason: str) -> None:
     done = subprocess.run(
         command(url.format(site=site.url), tmp_path / "cache", tmp_path / "out"),
         capture_output=True,

@@ -81,14 +81,14 @@ def test_workers_of_a_node_read_an_object_once(store: Store, tmp_path: Path) -> 
     assert said(again)["fetched"] == 0
 
 
-def test_an_object_that_changed_is_fetched_anew(store: Store, tmp_path: Path) -> None:
+def test_an_object_that_changed_is_downloaded_again(store: Store, tmp_path: Path) -> None:
     for content in (b"old" * 1000, b"new" * 1000):
         store.put("changing", content)
         assert said(store.fetch("s3://data/changing", tmp_path / "cache", tmp_path / "out"))["fetched"] == 3000
         assert (tmp_path / "out").read_bytes() == content
 
 
-def test_a_fetch_that_is_killed_goes_on_where_it_was(store: Store, tmp_path: Path) -> None:
+def test_a_killed_download_is_continued(store: Store, tmp_path: Path) -> None:
     content = os.urandom(4 * SIZE)
     store.put("large", content)
     process = store.fetch("s3://data/large", tmp_path / "cache", tmp_path / "out")
@@ -127,11 +127,11 @@ def test_a_folder_of_objects_is_fetched_as_one(store: Store, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("url", "environment", "reason"),
     [
-        ("s3://data/missing", {}, "there is nothing at this address"),
-        ("s3://data/first", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store refuses"),
+        ("s3://data/missing", {}, "there is no file at this URL"),
+        ("s3://data/first", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store denied access"),
     ],
 )
-def test_what_the_store_does_not_give_is_said_in_one_line(
+def test_an_error_of_the_store_is_reported_in_one_line(
     store: Store, tmp_path: Path, url: str, environment: dict[str, str], reason: str
 ) -> None:
     process = store.fetch(url, tmp_path / "cache", tmp_path / "out", **environment)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from plimsoll.errors import PlimsollError
-from plimsoll.runtime.predict import predicted_rows
+from plimsoll.runtime.predict import predict_rows
 from plimsoll.runtime.tables import Table
 
 from .conftest import Server, linear_model
@@ -69,18 +69,18 @@ def test_a_batch_predicts_the_same_as_the_service(tmp_path: Path, model: Path, k
     path = table(tmp_path / f"rows.{kind}", 2500)
     subprocess.run(scorer(model, path, tmp_path, "--chunk-rows", "700"), check=True, stdout=subprocess.PIPE)
     scored = rows_of(tmp_path / "out" / f"predictions.{kind}")
-    online = list(predicted_rows(linear.url, "m", path))
+    online = list(predict_rows(linear.url, "m", path))
     assert len(scored) == len(online) == 2500
     for batch, single in zip(scored, online, strict=True):
         assert int(str(batch["row"])) == single["row"]
         assert batch["id"] == single["id"]
         assert batch["label"] == single["label"]
-        assert np.float32(batch["score"]) == np.float32(single["score"])
+        assert np.float32(batch["score"]) == np.float32(str(single["score"]))
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["rows"] == 2500
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_killed_batch_goes_on_without_scoring_again(tmp_path: Path, model: Path, kind: str) -> None:
+def test_a_killed_batch_continues_without_scoring_rows_again(tmp_path: Path, model: Path, kind: str) -> None:
     path = table(tmp_path / f"rows.{kind}", 60_000)
     whole = tmp_path / "whole"
     subprocess.run(scorer(model, path, whole, "--chunk-rows", "500"), check=True, stdout=subprocess.PIPE)
@@ -96,7 +96,7 @@ def test_a_killed_batch_goes_on_without_scoring_again(tmp_path: Path, model: Pat
     ended = subprocess.run(
         scorer(model, path, tmp_path, "--chunk-rows", "500"), check=True, capture_output=True, text=True
     )
-    assert f"going on after {len(before) * 500} rows" in ended.stdout
+    assert f"continuing after {len(before) * 500} rows" in ended.stdout
     after = {part.name: part.stat().st_mtime_ns for part in parts.glob("part-*")}
     assert {name: after[name] for name in before} == before
     name = f"predictions.{kind}"
@@ -112,7 +112,7 @@ def test_parts_of_another_table_are_not_used(tmp_path: Path, model: Path) -> Non
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(tmp_path: Path, model: Path) -> None:
     def peak(rows: int) -> int:
-        """The kernel's own high-water mark, read inside: what wait4 gives includes the parent's at the fork."""
+        """The peak memory of the process, read inside it: the value of wait4 includes the parent's peak at the fork."""
         path = table(tmp_path / f"rows-{rows}.csv", rows)
         argv = scorer(model, path, tmp_path / str(rows))
         code = "from plimsoll.runtime.scorer import main; main(); print(open('/proc/self/status').read())"
@@ -148,8 +148,8 @@ def test_a_bad_cell_is_named_by_line_and_column(
     assert "Traceback" not in ended.stderr
 
 
-def test_another_file_is_no_table(tmp_path: Path) -> None:
-    with pytest.raises(PlimsollError, match=r"\.csv and \.parquet"):
+def test_a_file_of_another_type_is_not_a_table(tmp_path: Path) -> None:
+    with pytest.raises(PlimsollError, match=r"\.csv or \.parquet"):
         Table(tmp_path / "rows.xlsx")
 
 

@@ -86,10 +86,10 @@ def test_health_and_metadata_are_as_the_protocol_says(linear: Server, path: str,
         (changed(shape=[1, 4]), "has the shape [-1, 2], not [1, 4]"),
         (changed(shape=[4]), "has the shape"),
         (changed(shape=[-2, 2]), "negative"),
-        (changed(data=[1, 2, 3]), "data has 3 elements, shape [2, 2] wants 4"),
+        (changed(data=[1, 2, 3]), "data has 3 elements, shape [2, 2] needs 4"),
         (changed(data=[[1, 2], [3]]), "different lengths"),
-        (changed(data=["a", "b", "c", "d"]), "does not consist of values of the datatype FP32"),
-        (changed(data=[1, 2, 3, None]), "does not consist"),
+        (changed(data=["a", "b", "c", "d"]), "has values that are not of the datatype FP32"),
+        (changed(data=[1, 2, 3, None]), "has values that are not"),
         (changed(data=[1, 2, 3, True]), ""),
         (changed(data="abcd"), "array"),
         (changed(parameters={"binary_data_size": 16}), "both data and binary_data_size"),
@@ -295,8 +295,8 @@ def test_prometheus_reads_counts_and_latencies(linear: Server) -> None:
     assert 'plimsoll_model_info{model="m",version="3"} 1.0' in page.text
 
 
-def test_a_request_under_way_is_answered_when_the_server_is_told_to_end(tmp_path: Path) -> None:
-    """The request is made to last: its last byte is sent after the server has been told to end."""
+def test_a_running_request_is_answered_when_the_server_shuts_down(tmp_path: Path) -> None:
+    """The test sends the last byte of the request after the signal to end."""
     server = Server(linear_model(tmp_path / "m.onnx"), tmp_path, "--drain", "30")
     body = json.dumps(GOOD).encode()
     head = f"POST {INFER} HTTP/1.1\r\nhost: here\r\ncontent-length: {len(body)}\r\n\r\n".encode()
@@ -316,7 +316,7 @@ def test_a_request_under_way_is_answered_when_the_server_is_told_to_end(tmp_path
 
 
 def refuses(host: str, port: int) -> bool:
-    """Whether nobody listens there any more."""
+    """Whether no process listens on the port."""
     try:
         socket.create_connection((host, port), timeout=10).close()
     except ConnectionRefusedError:
@@ -329,7 +329,7 @@ def run_server(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
 
 
-def test_a_file_that_is_no_model_is_one_line_of_reason(tmp_path: Path) -> None:
+def test_an_invalid_model_file_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(b"rubbish")
     ended = run_server("--model", str(tmp_path / "m.onnx"))
     assert ended.returncode == 1
@@ -344,7 +344,7 @@ def test_a_taken_port_is_named(linear: Server, tmp_path: Path) -> None:
 
 
 class Recorder(Observer):
-    """Writes down what it is told, answers a path, adds an output: what the seam offers."""
+    """An observer that records answers, serves a path and adds an output."""
 
     headers = frozenset({"traceparent"})
     paths = ("/v2/feedback",)
@@ -394,7 +394,7 @@ def test_an_observer_is_told_of_every_answer_and_adds_outputs_paths_and_metrics(
     assert "no input 'y'" in bad[6]
 
 
-def test_an_observer_that_is_not_there_is_one_line_of_reason(tmp_path: Path) -> None:
+def test_a_missing_observer_is_reported_in_one_line(tmp_path: Path) -> None:
     ended = run_server("--model", str(linear_model(tmp_path / "m.onnx")), "--observer", "plimsoll:Nothing")
     assert ended.returncode == 1
     assert "the observer cannot be attached" in ended.stderr

@@ -18,7 +18,7 @@ DIGEST = "sha256:" + "ab" * 32
 
 
 class Watched(Server):
-    """A real server of a model of two features, `left` and `right`, with all that can watch it."""
+    """A real server of a model with two features, `left` and `right`, and all telemetry."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -28,7 +28,7 @@ class Watched(Server):
             writer = csv.writer(file)
             writer.writerow(["left", "right", "label"])
             writer.writerows([*row, 0] for row in random.normal(size=(3000, 2)).round(6).tolist())
-        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.making", "--model", str(model), "--name", "m"]
+        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", "--model", str(model), "--name", "m"]
         argv += [
             "--digest",
             DIGEST,
@@ -62,7 +62,7 @@ class Watched(Server):
         return self.client.post("/v2/models/m/infer", json=body, headers=headers)
 
     def drift(self) -> dict[str, Any]:
-        """How the one version that is served stands."""
+        """The drift state of the only served version."""
         (state,) = self.client.get("/v2/drift").json()["versions"]
         told: dict[str, Any] = state
         return told

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import TargetError
-from plimsoll.telemetry.mlflow import DIGEST, LoggedModel, log_run
+from plimsoll.telemetry.mlflow import DIGEST_TAG, LoggedModel, log_run
 
 pytest.importorskip("mlflow", reason="needs the extra [mlflow]")
 pytestmark = [
@@ -27,7 +27,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow tracking server on SQLite, from an environment of its own in the cache."""
+    """A real MLflow tracking server on SQLite, from its own environment in the cache."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "plimsoll" / "peers" / "mlflow-3.17.2"
     uv = Path(sys.executable).with_name("uv")
     if not (base / "complete").exists():
@@ -79,7 +79,7 @@ def log(url: str) -> str:
     )
 
 
-def test_a_run_its_figures_and_its_model_are_found_in_a_real_server(server: str) -> None:
+def test_a_run_its_metrics_and_its_model_are_found_in_a_real_server(server: str) -> None:
     from mlflow.tracking import MlflowClient
 
     identity = log(server)
@@ -90,7 +90,7 @@ def test_a_run_its_figures_and_its_model_are_found_in_a_real_server(server: str)
     assert run.info.status == "FINISHED"
     assert [point.value for point in client.get_metric_history(identity, "curve.loss")] == [2.0, 1.0]
     (version,) = client.search_model_versions("name = 'triage'")
-    assert version.tags[DIGEST] == "sha256:ab"
+    assert version.tags[DIGEST_TAG] == "sha256:ab"
     assert version.run_id == identity
 
 

@@ -1,4 +1,4 @@
-"""What a watched service tells, asked over HTTP."""
+"""The telemetry of a service, read over HTTP."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Seen = TypeVar("Seen")
 
 
 def until(found: Callable[[], Seen], limit: float = 10.0) -> Seen:
-    """What a function gives as soon as it gives something."""
+    """Wait for the first true result of a function."""
     deadline = time.monotonic() + limit
     while not (seen := found()):
         assert time.monotonic() < deadline, "it did not come in time"
@@ -81,7 +81,7 @@ def test_the_access_log_has_a_line_for_each_request(watched: Watched) -> None:
     assert 0 < float(str(line["seconds"])) < 10
 
 
-def test_a_log_that_was_moved_away_is_begun_anew(watched: Watched) -> None:
+def test_a_rotated_log_is_reopened(watched: Watched) -> None:
     path = watched.directory / "access.jsonl"
     watched.infer([[1, 2]])
     until(path.exists)
@@ -90,7 +90,7 @@ def test_a_log_that_was_moved_away_is_begun_anew(watched: Watched) -> None:
     until(lambda: path.exists() and "after" in path.read_text())
 
 
-def test_live_drift_is_told_by_the_service_its_metrics_its_log_and_its_state_file(watched: Watched) -> None:
+def test_live_drift_appears_in_the_service_its_metrics_its_log_and_its_state_file(watched: Watched) -> None:
     random = np.random.default_rng(5)
 
     def alarms() -> list[str]:
@@ -147,15 +147,15 @@ def test_late_labels_give_accuracy_and_an_alarm_when_it_is_worse_than_promised(w
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"labels": [{"id": 5}]}', b'{"labels": [{"id": "x", "label": []}]}'])
-def test_feedback_that_is_none_is_refused_with_a_reason(watched: Watched, body: bytes) -> None:
+def test_invalid_feedback_is_refused_with_a_reason(watched: Watched, body: bytes) -> None:
     answer = watched.client.post("/v2/feedback", content=body)
     assert answer.status_code == 400
-    assert answer.json()["error"].startswith("this is no feedback")
+    assert answer.json()["error"].startswith("the body is not valid feedback")
 
 
 def test_an_altered_reference_is_refused(tmp_path: Path, watched: Watched) -> None:
     from plimsoll.errors import TargetError
-    from plimsoll.telemetry.drift.making import read_reference
+    from plimsoll.telemetry.drift.build_reference import read_reference
 
     content = (watched.directory / "reference.json").read_bytes()
     (tmp_path / "altered.json").write_bytes(content.replace(b'"rows":3000', b'"rows":9000'))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from plimsoll.telemetry.context import parse
+from plimsoll.telemetry.context import parse_traceparent
 from tests.runtime.conftest import Server, linear_model
 
 TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -22,7 +22,7 @@ TRACE, CALLER = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[Span]]]:
-    """An OTLP receiver on a real port, and the spans that it has got."""
+    """An OTLP receiver on a real port, with the received spans."""
     got: list[Span] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -85,16 +85,16 @@ def test_a_request_is_a_span_under_its_callers(
         f"00-{TRACE.upper()}-{CALLER}-01",
     ],
 )
-def test_what_is_no_context_by_the_standard_is_none(header: str) -> None:
-    assert parse(header) is None
+def test_an_invalid_traceparent_gives_no_context(header: str) -> None:
+    assert parse_traceparent(header) is None
 
 
 def test_a_context_of_a_later_version_is_read() -> None:
-    context = parse(f"01-{TRACE}-{CALLER}-01-what-comes-later")
+    context = parse_traceparent(f"01-{TRACE}-{CALLER}-01-what-comes-later")
     assert context is not None
     assert (context.trace, context.span, context.sampled) == (TRACE, CALLER, True)
 
 
 @given(st.text(max_size=80))
 def test_no_header_whatever_makes_it_fail(header: str) -> None:
-    parse(header)
+    parse_traceparent(header)

@@ -18,7 +18,7 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.table import KINDS
 from plimsoll.planning.changes import Decision
 from plimsoll.planning.steps import Plan
-from plimsoll.registry.models import ModelVersion
+from plimsoll.registry.versions import ModelVersion
 from plimsoll.report.write import write_report
 from plimsoll.state.directory import LOCAL
 from plimsoll.targets.features import CALL
@@ -48,9 +48,9 @@ class ServiceClient:
 
         Raises PlimsollError for a file that does not fit the model.
         """
-        from plimsoll.runtime.predict import predicted_rows
+        from plimsoll.runtime.predict import predict_rows
 
-        return predicted_rows(self.url, self.model, Path(path))
+        return predict_rows(self.url, self.model, Path(path))
 
 
 class PlannedRun(Struct, frozen=True, kw_only=True):

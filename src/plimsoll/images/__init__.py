@@ -1,1 +1,1 @@
-"""Images without a container engine: code and locked dependencies as layers on a base, the same from the same input."""
+"""Build images without a container engine: layers of code and locked dependencies on a base image, reproducibly."""

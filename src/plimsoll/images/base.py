@@ -1,9 +1,9 @@
-"""What an image is built on: an image in a registry, of which only the manifest is read, or something on this disk.
+"""Base images: an image in a registry, of which only manifest and config are read, or a source on this disk.
 
-find_base("python:3.11-slim", store)              a registry; docker://python:3.11-slim says the same
-find_base("oci:/srv/images/python:3.11", store)   an OCI image layout, and in it a name
-find_base("oci-archive:python.tar", store)        one in a tar file, as `skopeo` and `python -m lab image` make it
-find_base("rootfs:/srv/python", store)            a folder that becomes the root file system, as of debootstrap
+find_base("python:3.11-slim", store)              a registry; docker://python:3.11-slim is the same
+find_base("oci:/srv/images/python:3.11", store)   an OCI image layout and the name of an image in it
+find_base("oci-archive:python.tar", store)      an OCI image layout in a tar file, of `skopeo` or `python -m lab image`
+find_base("rootfs:/srv/python", store)            a folder with a root file system, for example from debootstrap
 """
 
 from __future__ import annotations
@@ -15,29 +15,28 @@ import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import FileError, ModelRefused, TargetError
-from plimsoll.images.layers import LAYER, Entry, LayerStore
-from plimsoll.registry.connection import Access
-from plimsoll.registry.layout import INDEX, REFERENCE, Descriptor
-from plimsoll.registry.references import Reference, parse
+from plimsoll.images.layers import LAYER_TYPE, LayerEntry, LayerStore
+from plimsoll.registry.connection import RegistryAccess
+from plimsoll.registry.layout import INDEX, REFERENCE_ANNOTATION, Descriptor, JsonObject
+from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import DOCKER_INDEX, Repository
 
-LARGEST = 4 << 20
+MAX_DOCUMENT_BYTES = 4 << 20
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
-_OF_DOCKER = {
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": LAYER,
+_OCI_OF_DOCKER = {
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": LAYER_TYPE,
     "application/vnd.docker.image.rootfs.diff.tar": "application/vnd.oci.image.layer.v1.tar",
 }
-"""Docker's names of layers to the specification's: the same bytes."""
+"""Docker's media types of layers, mapped to OCI's for the same bytes."""
 
 
 class BaseLayer(Struct, frozen=True, kw_only=True):
-    """A layer that is already somewhere: a file on this disk, or a repository (`reference` by tag or digest)."""
+    """An existing layer: a file on this disk (`path`), or a blob in a repository (`reference`, by tag or digest)."""
 
     descriptor: Descriptor
     diff_id: str
@@ -45,78 +44,86 @@ class BaseLayer(Struct, frozen=True, kw_only=True):
     reference: Reference | None = None
 
 
-class Base(Struct, frozen=True, kw_only=True):
-    """An image to build on. `name` is for people; `config` is the image's whole configuration, as JSON."""
+class BaseImage(Struct, frozen=True, kw_only=True):
+    """An image to build on. `name` is for messages and labels. `config` is the whole image configuration as JSON."""
 
     name: str
     digest: str
-    config: dict[str, Any]
+    config: JsonObject
     layers: tuple[BaseLayer, ...]
 
     def variable(self, name: str) -> str:
-        """An environment variable that the image sets, empty when it does not."""
+        """The value of an environment variable of the image, empty when it is not set."""
         words = (str(word) for word in (self.config.get("config") or {}).get("Env") or [])
         return next((word.partition("=")[2] for word in words if word.partition("=")[0] == name), "")
 
 
 def own_architecture() -> str:
-    """This machine's, in the words of images."""
+    """The architecture of this machine, by its name in images (`amd64`, `arm64`)."""
     return _ARCHITECTURES.get(machine.machine(), machine.machine())
 
 
 def find_base(
-    name: str, store: LayerStore, *, architecture: str = "", access: Access | None = None, directory: Path | None = None
-) -> Base:
-    """The base that a name stands for; see the module. Paths are relative to `directory`.
+    name: str,
+    store: LayerStore,
+    *,
+    architecture: str = "",
+    access: RegistryAccess | None = None,
+    directory: Path | None = None,
+) -> BaseImage:
+    """Find the base image of a name; the module's docstring has the forms. Paths are relative to `directory`.
 
-    Raises FileError for a name that cannot be, TargetError or RegistryError for what is not there or not for Linux on
-    `architecture` (by default this machine's).
+    Raises FileError for an invalid name. Raises TargetError or RegistryError when the image does not exist, or is not
+    for Linux on `architecture` (by default this machine's).
     """
     architecture = architecture or own_architecture()
     kind, colon, rest = name.partition(":")
     place = (directory or Path()) / rest
     if colon and kind == "rootfs":
-        return _of_root(place, store, architecture)
+        return _base_in_folder(place, store, architecture)
     if colon and kind == "oci-archive":
-        return _of_layout(_unpacked(place, store), "", name, architecture)
+        return _base_in_layout(_unpack_archive(place, store), "", name, architecture)
     if colon and kind == "oci":
         path, tag = (rest, "") if place.is_dir() else (rest.rpartition(":")[0], rest.rpartition(":")[2])
-        return _of_layout((directory or Path()) / path, tag, name, architecture)
-    return _of_registry(parse(name.removeprefix("docker://")), architecture, access)
+        return _base_in_layout((directory or Path()) / path, tag, name, architecture)
+    return _base_in_registry(parse_reference(name.removeprefix("docker://")), architecture, access)
 
 
-def _of_registry(reference: Reference, architecture: str, access: Access | None) -> Base:
+def _base_in_registry(reference: Reference, architecture: str, access: RegistryAccess | None) -> BaseImage:
     with Repository(reference, access) as repository:
         manifest = repository.manifest()
         if manifest.media_type in {INDEX, DOCKER_INDEX} or "manifests" in manifest.decoded():
-            chosen = _for_machine(manifest.decoded(), architecture, str(reference))
+            chosen = _digest_for_machine(manifest.decoded(), architecture, str(reference))
             manifest = repository.manifest(chosen)
         content = manifest.decoded()
         config = repository.blob(_descriptor(content.get("config"), str(reference)), f"the config of {reference}")
-    return _described(str(reference), manifest.digest, content, config, architecture, reference=reference)
+    return _checked_base(str(reference), manifest.digest, content, config, architecture, reference=reference)
 
 
-def _of_layout(root: Path, tag: str, name: str, architecture: str) -> Base:
-    entries = _json(_read(root / "index.json", name), name).get("manifests") or []
-    named = [each for each in entries if not tag or (each.get("annotations") or {}).get(REFERENCE) == tag]
+def _base_in_layout(root: Path, tag: str, name: str, architecture: str) -> BaseImage:
+    entries = _decode_object(_read(root / "index.json", name), name).get("manifests") or []
+    named = [each for each in entries if not tag or (each.get("annotations") or {}).get(REFERENCE_ANNOTATION) == tag]
     if len({each["digest"] for each in named}) != 1:
-        there = ", ".join(str((each.get("annotations") or {}).get(REFERENCE, "?")) for each in entries)
+        names = ", ".join(str((each.get("annotations") or {}).get(REFERENCE_ANNOTATION, "?")) for each in entries)
         raise FileError(
-            "the layout has no such image, or several", where=name, hint=f"there are: {there or 'none'}; oci:PATH:NAME"
+            "the name matches no image of the layout, or several",
+            where=name,
+            hint=f"use oci:PATH:NAME; names: {names or 'none'}",
         )
     digest = str(named[0]["digest"])
-    content = _json(_blob(root, digest, name), name)
+    content = _decode_object(_read_blob(root, digest, name), name)
     if "manifests" in content:
-        digest = _for_machine(content, architecture, name)
-        content = _json(_blob(root, digest, name), name)
-    config = _blob(root, _descriptor(content.get("config"), name).digest, name)
-    return _described(name, digest, content, config, architecture, blobs=root / "blobs" / "sha256")
+        digest = _digest_for_machine(content, architecture, name)
+        content = _decode_object(_read_blob(root, digest, name), name)
+    config = _read_blob(root, _descriptor(content.get("config"), name).digest, name)
+    return _checked_base(name, digest, content, config, architecture, blobs=root / "blobs" / "sha256")
 
 
-def _of_root(root: Path, store: LayerStore, architecture: str) -> Base:
+def _base_in_folder(root: Path, store: LayerStore, architecture: str) -> BaseImage:
     if not root.is_dir():
-        raise TargetError("there is no such folder to build on", where=str(root))
-    entries = list(_tree(root))
+        hint = "rootfs:PATH is a folder with a root file system"
+        raise TargetError("the folder of the base image does not exist", where=str(root), hint=hint)
+    entries = list(_folder_entries(root))
     about = hashlib.sha256()
     for entry in entries:
         found = entry.source.stat() if entry.source else None
@@ -131,62 +138,66 @@ def _of_root(root: Path, store: LayerStore, architecture: str) -> Base:
         "rootfs": {"type": "layers", "diff_ids": [layer.diff_id]},
     }
     described = BaseLayer(descriptor=layer.descriptor, diff_id=layer.diff_id, path=layer.path)
-    return Base(name=f"rootfs:{root}", digest=layer.diff_id, config=config, layers=(described,))
+    return BaseImage(name=f"rootfs:{root}", digest=layer.diff_id, config=config, layers=(described,))
 
 
-def _tree(root: Path) -> Iterator[Entry]:
+def _folder_entries(root: Path) -> Iterator[LayerEntry]:
     for parent, directories, files in os.walk(root):
         for name in sorted([*directories, *files]):
             path = Path(parent, name)
             inner = str(path.relative_to(root))
             if path.is_symlink():
-                yield Entry(path=inner, link=str(path.readlink()))
+                yield LayerEntry(path=inner, link=str(path.readlink()))
             elif path.is_file():
-                yield Entry(path=inner, source=path, executable=os.access(path, os.X_OK))
+                yield LayerEntry(path=inner, source=path, executable=os.access(path, os.X_OK))
             elif path.is_dir() and not any(path.iterdir()):
-                yield Entry(path=inner, directory=True)
+                yield LayerEntry(path=inner, directory=True)
 
 
-def _described(
+def _checked_base(
     name: str,
     digest: str,
-    manifest: dict[str, Any],
+    manifest: JsonObject,
     config: bytes,
     architecture: str,
     *,
     blobs: Path | None = None,
     reference: Reference | None = None,
-) -> Base:
-    content = _json(config, name)
+) -> BaseImage:
+    content = _decode_object(config, name)
     if (content.get("os", "linux"), content.get("architecture", architecture)) != ("linux", architecture):
-        message = f"the image is for {content.get('os')}/{content.get('architecture')}, wanted is linux/{architecture}"
-        raise TargetError(message, where=name, hint="name an image for the cluster's machines")
+        message = f"the image is for {content.get('os')}/{content.get('architecture')}, expected linux/{architecture}"
+        raise TargetError(message, where=name, hint="choose an image for the architecture of the cluster's nodes")
     diff_ids = list((content.get("rootfs") or {}).get("diff_ids") or [])
     layers = [_descriptor(each, name) for each in manifest.get("layers") or []]
     if not layers or len(layers) != len(diff_ids):
-        raise TargetError("it is no image with a root file system", where=name, hint="name an image that can be run")
+        raise TargetError(
+            "this image has no root file system", where=name, hint="choose a container image that can run"
+        )
     found = []
     for layer, diff_id in zip(layers, diff_ids, strict=True):
         plain = Descriptor(
-            media_type=_OF_DOCKER.get(layer.media_type, layer.media_type), digest=layer.digest, size=layer.size
+            media_type=_OCI_OF_DOCKER.get(layer.media_type, layer.media_type), digest=layer.digest, size=layer.size
         )
         path = blobs / layer.digest.removeprefix("sha256:") if blobs else None
         found.append(BaseLayer(descriptor=plain, diff_id=str(diff_id), path=path, reference=reference))
-    return Base(name=name, digest=digest, config=content, layers=tuple(found))
+    return BaseImage(name=name, digest=digest, config=content, layers=tuple(found))
 
 
-def _for_machine(index: dict[str, Any], architecture: str, name: str) -> str:
-    there = []
+def _digest_for_machine(index: JsonObject, architecture: str, name: str) -> str:
+    platforms = []
     for each in index.get("manifests") or []:
-        about = each.get("platform") or {}
-        if about.get("os") == "linux" and about.get("architecture") == architecture:
+        platform = each.get("platform") or {}
+        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
             return _descriptor(each, name).digest
-        there.append(f"{about.get('os', '?')}/{about.get('architecture', '?')}")
-    raise TargetError(f"there is no image for linux/{architecture}, only for {', '.join(there) or 'none'}", where=name)
+        platforms.append(f"{platform.get('os', '?')}/{platform.get('architecture', '?')}")
+    raise TargetError(
+        f"there is no image for linux/{architecture}; platforms: {', '.join(platforms) or 'none'}", where=name
+    )
 
 
-def _unpacked(file: Path, store: LayerStore) -> Path:
-    """An archive's layout in the store, under the digest of the archive."""
+def _unpack_archive(file: Path, store: LayerStore) -> Path:
+    """Unpack an archive into the store, under the digest of the archive. Returns the directory of its layout."""
     try:
         with file.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -200,40 +211,42 @@ def _unpacked(file: Path, store: LayerStore) -> Path:
             try:
                 unfinished.rename(target)
             except OSError:
-                # Another process has unpacked the same.
+                # Another process has unpacked the same archive.
                 shutil.rmtree(unfinished, ignore_errors=True)
     except (OSError, tarfile.TarError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise TargetError(f"the archive cannot be unpacked: {reason}", where=str(file)) from error
+        raise TargetError(f"cannot unpack the archive: {reason}", where=str(file)) from error
     return target
 
 
-def _blob(root: Path, digest: str, name: str) -> bytes:
+def _read_blob(root: Path, digest: str, name: str) -> bytes:
     content = _read(root / "blobs" / "sha256" / digest.removeprefix("sha256:"), name)
     if "sha256:" + hashlib.sha256(content).hexdigest() != digest:
-        raise ModelRefused(f"the blob {digest} was altered", where=name)
+        raise ModelRefused(f"the blob {digest} was altered", where=name, hint="make or download the image again")
     return content
 
 
 def _read(path: Path, name: str) -> bytes:
     try:
-        if path.stat().st_size > LARGEST:
-            raise TargetError(f"{path.name} has more than {LARGEST} bytes", where=name)
+        if path.stat().st_size > MAX_DOCUMENT_BYTES:
+            raise TargetError(f"{path.name} has more than {MAX_DOCUMENT_BYTES} bytes", where=name)
         return path.read_bytes()
     except OSError as error:
-        hint = "oci:PATH names a folder with an OCI image layout"
-        raise TargetError(f"the image cannot be read: {error.strerror}", where=str(path), hint=hint) from error
+        hint = "oci:PATH is a folder with an OCI image layout"
+        raise TargetError(f"cannot read the image: {error.strerror}", where=str(path), hint=hint) from error
 
 
-def _json(content: bytes, name: str) -> dict[str, Any]:
+def _decode_object(content: bytes, name: str) -> JsonObject:
     try:
-        return msgspec.json.decode(content, type=dict[str, Any])
+        return msgspec.json.decode(content, type=JsonObject)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"the image cannot be read: {error}", where=name) from error
+        raise TargetError(f"cannot read the image: {error}", where=name) from error
 
 
-def _descriptor(content: Any, name: str) -> Descriptor:
+def _descriptor(content: object, name: str) -> Descriptor:
     try:
         return msgspec.convert(content, Descriptor)
     except msgspec.ValidationError as error:
-        raise TargetError(f"it is no image: {error}", where=name, hint="name an image that can be run") from error
+        raise TargetError(
+            f"this is not an image: {error}", where=name, hint="choose a container image that can run"
+        ) from error

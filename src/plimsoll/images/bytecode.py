@@ -1,7 +1,7 @@
-"""Byte code beside the modules of a layer: a pod that may not write its own would else compile at every start.
+"""Add byte code for the modules of a layer. A pod with a read-only file system would else compile at every start.
 
-It is of the kind that is not held against the source's time (PEP 552), which a layer does not have. It is marshalled
-without back-references, for which ones are made depends on what else the compiling process has in memory.
+The byte code is of the unchecked kind (PEP 552), because a layer has no modification times. It is marshalled without
+back-references, because these depend on other objects in the memory of the compiling process.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from plimsoll.images.layers import Entry
+from plimsoll.images.layers import LayerEntry
 
 _UNCHECKED = (1).to_bytes(4, "little")
 _WITHOUT_REFERENCES = 2
 
 
-def with_bytecode(entries: Iterable[Entry]) -> Iterator[Entry]:
-    """The same entries, and byte code beside every module that is there to be imported."""
+def add_bytecode(entries: Iterable[LayerEntry]) -> Iterator[LayerEntry]:
+    """Yield the entries, and the byte code of each module except tests."""
     for entry in entries:
         yield entry
         parts = PurePosixPath(entry.path).parts
@@ -28,23 +28,23 @@ def with_bytecode(entries: Iterable[Entry]) -> Iterator[Entry]:
         try:
             source = entry.source.read_bytes()
         except OSError:
-            # Whoever packs it says so.
+            # Packing the entry reports the error.
             continue
-        if made := bytecode(source, f"/{entry.path}"):
-            yield Entry(path=made[0], content=made[1], owner=entry.owner)
+        if made := compile_module(source, f"/{entry.path}"):
+            yield LayerEntry(path=made[0], content=made[1], owner=entry.owner)
 
 
-def bytecode(source: bytes, path: str) -> tuple[str, bytes] | None:
-    """Path and content of a module's byte code for the running Python; None for what cannot be compiled.
+def compile_module(source: bytes, path: str) -> tuple[str, bytes] | None:
+    """Compile a module for the running Python. Returns path and content; None when the source does not compile.
 
-    `path` is absolute in the image: tracebacks show it.
+    `path` is absolute in the image, because tracebacks show it.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(source, path, "exec", dont_inherit=True, optimize=0)
     except (SyntaxError, ValueError, RecursionError, OverflowError):
-        # Packages bring templates, and modules for other versions.
+        # Packages contain templates, and modules for other Python versions.
         return None
     header = importlib.util.MAGIC_NUMBER + _UNCHECKED + importlib.util.source_hash(source)
     name = PurePosixPath(importlib.util.cache_from_source(path, optimization=""))

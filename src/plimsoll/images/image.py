@@ -1,8 +1,8 @@
-"""An image of a base and layers on it, and its way into a registry: only what is not there travels.
+"""Compose an image from a base and layers, and push it to a registry, which receives only missing blobs.
 
     image = compose(base, [dependencies, code], workdir="/workspace")
     pushed = push_image(image, repository, store, tag="latest")
-    pushed.reference                        # registry.example/shop/triage@sha256:…, what a pod is given
+    pushed.reference                        # registry.example/shop/triage@sha256:…, for a pod
 
 Source: the OCI Image Format specification 1.1, config.md and manifest.md.
 """
@@ -12,26 +12,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
-from plimsoll.images.base import Base, BaseLayer
+from plimsoll.images.base import BaseImage, BaseLayer
 from plimsoll.images.layers import NOBODY, Layer, LayerStore
-from plimsoll.registry.layout import MANIFEST, Descriptor
+from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 
-CONFIG = "application/vnd.oci.image.config.v1+json"
-AT_ONCE = 4
-_JOINED = frozenset({"PATH", "PYTHONPATH"})
-"""Variables whose new value goes before the base's, with a colon between."""
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+PARALLEL_BLOBS = 4
+_PREPENDED = frozenset({"PATH", "PYTHONPATH"})
+"""Variables whose new value is put before the base image's value, separated by a colon."""
 
 
 class Image(Struct, frozen=True, kw_only=True):
-    """An image that is not anywhere yet. The same base, layers and settings give the same `digest`."""
+    """An image that is not pushed yet. The same base, layers and settings give the same `digest`."""
 
     manifest: bytes
     config: bytes
@@ -39,12 +38,12 @@ class Image(Struct, frozen=True, kw_only=True):
 
     @property
     def digest(self) -> str:
-        """Of the manifest."""
+        """The digest of the manifest."""
         return "sha256:" + hashlib.sha256(self.manifest).hexdigest()
 
 
-class Pushed(Struct, frozen=True, kw_only=True):
-    """Where an image is, by digest, and what it took: bytes of bodies sent, and how many blobs were sent or mounted."""
+class PushedImage(Struct, frozen=True, kw_only=True):
+    """A pushed image by digest. `sent` is in bytes of request bodies; the others count blobs."""
 
     reference: Reference
     sent: int
@@ -53,7 +52,7 @@ class Pushed(Struct, frozen=True, kw_only=True):
 
 
 def compose(
-    base: Base,
+    base: BaseImage,
     layers: Sequence[Layer],
     *,
     environment: Mapping[str, str] | None = None,
@@ -62,11 +61,11 @@ def compose(
     labels: Mapping[str, str] | None = None,
     user: str = f"{NOBODY}:{NOBODY}",
 ) -> Image:
-    """Put layers on a base. PATH and PYTHONPATH go before the base's, other variables in their place.
+    """Put layers on a base. New values of PATH and PYTHONPATH go before the base's; other variables replace the base's.
 
-    `command` replaces the base's entrypoint and command; without it they stay.
+    `command` replaces the entrypoint and command of the base, which stay without it.
     """
-    settings: dict[str, Any] = {**(base.config.get("config") or {}), "User": user}
+    settings: JsonObject = {**(base.config.get("config") or {}), "User": user}
     settings["Env"] = _environment(base, environment or {})
     if workdir:
         settings["WorkingDir"] = workdir
@@ -84,10 +83,12 @@ def compose(
     content.setdefault("created", "1970-01-01T00:00:00Z")
     if history := base.config.get("history"):
         content["history"] = [*history, *({"created_by": "plimsoll"} for _ in layers)]
-    config = _encoded(content)
+    config = _encode(content)
     on_top = [BaseLayer(descriptor=each.descriptor, diff_id=each.diff_id, path=each.path) for each in layers]
     everything = (*base.layers, *on_top)
-    described = Descriptor(media_type=CONFIG, digest="sha256:" + hashlib.sha256(config).hexdigest(), size=len(config))
+    described = Descriptor(
+        media_type=CONFIG_TYPE, digest="sha256:" + hashlib.sha256(config).hexdigest(), size=len(config)
+    )
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -98,21 +99,21 @@ def compose(
             "org.opencontainers.image.base.digest": base.digest,
         },
     }
-    return Image(manifest=_encoded(manifest), config=config, layers=everything)
+    return Image(manifest=_encode(manifest), config=config, layers=everything)
 
 
 def push_image(
     image: Image, repository: Repository, store: LayerStore, *, tag: str = "", mount_from: Sequence[str] = ()
-) -> Pushed:
-    """Have an image in a repository. Blobs that are there are left alone; those of the base, or of the repositories
-    `mount_from` of the same registry, are mounted; the rest is sent, through this disk when it is elsewhere.
+) -> PushedImage:
+    """Push an image. Blobs that the repository has are skipped. Blobs of the base, or of the repositories `mount_from`
+    of the same registry, are mounted. The rest is sent; a layer of another registry is first pulled to this disk.
 
-    A push that is killed leaves nothing that can be pulled. Raises RegistryError, TargetError.
+    A killed push leaves nothing to pull. Raises RegistryError, TargetError.
     """
     before = repository.connection.sent
     sent = mounted = 0
     if not repository.has_manifest(image.digest):
-        with ThreadPoolExecutor(AT_ONCE) as pool:
+        with ThreadPoolExecutor(PARALLEL_BLOBS) as pool:
             unique = list({each.descriptor.digest: each for each in image.layers}.values())
             how = list(pool.map(lambda each: _push_layer(each, repository, store, mount_from), unique))
         sent, mounted = how.count("sent"), how.count("mounted")
@@ -120,7 +121,7 @@ def push_image(
         repository.push_manifest(image.manifest, MANIFEST)
     if tag and repository.has_manifest(tag) != image.digest:
         repository.push_manifest(image.manifest, MANIFEST, tag=tag)
-    return Pushed(
+    return PushedImage(
         reference=repository.reference.at(image.digest),
         sent=repository.connection.sent - before,
         blobs_sent=sent,
@@ -137,14 +138,14 @@ def _push_config(image: Image, repository: Repository, store: LayerStore) -> boo
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, image.config)
     except OSError as error:
-        raise TargetError(f"an image's config cannot be kept: {error.strerror}", where=str(path)) from error
-    return repository.push_blob(Descriptor(media_type=CONFIG, digest=digest, size=len(image.config)), path)
+        raise TargetError(f"cannot store the config of the image: {error.strerror}", where=str(path)) from error
+    return repository.push_blob(Descriptor(media_type=CONFIG_TYPE, digest=digest, size=len(image.config)), path)
 
 
 def _push_layer(layer: BaseLayer, repository: Repository, store: LayerStore, mount_from: Sequence[str]) -> str:
     digest = layer.descriptor.digest
     if repository.has_blob(digest):
-        return "there"
+        return "exists"
     elsewhere = layer.reference
     sources = list(mount_from)
     if elsewhere is not None and elsewhere.registry == repository.reference.registry:
@@ -154,9 +155,9 @@ def _push_layer(layer: BaseLayer, repository: Repository, store: LayerStore, mou
             return "mounted"
     path = layer.path
     if path is None:
-        assert elsewhere is not None  # noqa: S101 - a layer is here or there
+        assert elsewhere is not None  # noqa: S101 - a layer has a path or a reference
         path = store.path(digest)
-        # The access of the repository is for its own registry: another has its own settings.
+        # The access settings of the repository are for its own registry; another registry has its own.
         access = repository.connection.access if elsewhere.registry == repository.reference.registry else None
         with Repository(elsewhere, access) as other:
             other.pull_blob(layer.descriptor, path, f"the layer {digest} of {elsewhere}")
@@ -164,16 +165,16 @@ def _push_layer(layer: BaseLayer, repository: Repository, store: LayerStore, mou
     return "sent"
 
 
-def _environment(base: Base, added: Mapping[str, str]) -> list[str]:
+def _environment(base: BaseImage, added: Mapping[str, str]) -> list[str]:
     words = [str(word) for word in (base.config.get("config") or {}).get("Env") or []]
     found = dict(word.partition("=")[::2] for word in words)
     if "PATH" in added:
-        # A base that sets none relies on the container runtime's, which is gone when we set one.
+        # A base without PATH relies on the container runtime's default, which does not apply once PATH is set.
         found.setdefault("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
     for name, value in added.items():
-        found[name] = f"{value}:{found[name]}" if name in _JOINED and found.get(name) else value
+        found[name] = f"{value}:{found[name]}" if name in _PREPENDED and found.get(name) else value
     return [f"{name}={value}" for name, value in found.items()]
 
 
-def _encoded(content: Mapping[str, Any]) -> bytes:
+def _encode(content: Mapping[str, object]) -> bytes:
     return msgspec.json.encode(content, order="sorted")

@@ -1,4 +1,4 @@
-"""Layers: archives of files without what differs between machines, kept by the key of what they were made from.
+"""Layers: reproducible archives of files, stored by the key of their inputs.
 
 Source: the OCI Image Format specification 1.1, layer.md and descriptor.md. The compressed bytes depend on the files and
 on the version of zlib; the digest of the uncompressed archive (`diff_id`) depends on the files alone.
@@ -27,25 +27,23 @@ from plimsoll.files import flush, replace_file
 from plimsoll.registry.layout import Descriptor
 
 NOBODY = 65532
-"""The user and group that images run as: the one that distroless images call nonroot."""
-LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
-LEVEL = 1
-"""Of compression: a layer of libraries is a fifth larger than at the usual 6 and made three times as fast."""
-_SHARED = frozenset({"tmp", "var/tmp"})
-KEPT = 30 * 86400.0
-"""Seconds for which a layer that nobody asks for is kept."""
+"""The user and group of our images; distroless images call it nonroot."""
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar+gzip"
+COMPRESSION_LEVEL = 1
+"""gzip's level: a layer of libraries is a fifth larger than at the default 6, and compresses three times as fast."""
+_WORLD_WRITABLE = frozenset({"tmp", "var/tmp"})
+UNUSED_LIMIT = 30 * 86400.0
+"""Seconds after which an unused layer is removed."""
+ABANDONED_LIMIT = 86400.0
+"""Seconds after which an unfinished installation counts as killed and is removed."""
 
 
-ABANDONED = 86400.0
-"""Seconds after which an installation is taken for one that was killed."""
+class LayerEntry(Struct, frozen=True, kw_only=True):
+    """One entry of a layer: a file from `source` or with `content`, a symbolic link to `link`, or a folder.
 
-
-class Entry(Struct, frozen=True, kw_only=True):
-    """One file of an image: from `source` on this machine, or of `content`, or a symbolic link to `link`, or a folder.
-
-    `path` is in the image, without a slash before it. Folders of files come by themselves. `owner` is a user's number;
-    what belongs to a user other than root may be written by it and by group 0, for clusters that choose the number
-    themselves. `sha256` is what the content must have, when it is known.
+    `path` is in the image, without a leading slash. Parent folders are added automatically. `owner` is a user id. A
+    file of a user other than root is writable for that user and for group 0, because some clusters choose the user id.
+    `sha256` is the expected digest of the content; empty means unknown.
     """
 
     path: str
@@ -59,7 +57,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Layer(Struct, frozen=True, kw_only=True):
-    """A layer on this disk. `diff_id` is the digest of what is compressed in it."""
+    """A layer on this disk. `diff_id` is the digest of the uncompressed archive."""
 
     descriptor: Descriptor
     diff_id: str
@@ -67,7 +65,7 @@ class Layer(Struct, frozen=True, kw_only=True):
 
 
 class LayerStore:
-    """Layers by key and by digest in a directory, which can be removed at any time."""
+    """A directory of layers, found by key or by digest. It is a cache and can be removed at any time."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -76,18 +74,18 @@ class LayerStore:
 
     @classmethod
     def default(cls) -> LayerStore:
-        """The caller's own, below XDG_CACHE_HOME."""
+        """The store of the current user, below XDG_CACHE_HOME."""
         base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
         return cls(Path(base) / "plimsoll" / "layers")
 
     def path(self, digest: str) -> Path:
-        """Where a blob lies, or would."""
+        """The path of a blob, which may not exist."""
         return self.blobs / digest.removeprefix("sha256:")
 
     def find(self, key: str) -> Layer | None:
-        """The layer that was made under a key, if it is still there."""
+        """The layer of a key, or None when it does not exist or was removed."""
         try:
-            kept = msgspec.json.decode((self.keys / f"{key}.json").read_bytes(), type=_Kept)
+            kept = msgspec.json.decode((self.keys / f"{key}.json").read_bytes(), type=_LayerRecord)
             path = self.path(kept.descriptor.digest)
             if path.stat().st_size != kept.descriptor.size:
                 return None
@@ -97,8 +95,8 @@ class LayerStore:
             return None
         return Layer(descriptor=kept.descriptor, diff_id=kept.diff_id, path=path)
 
-    def add(self, key: str, entries: Iterable[Entry]) -> Layer:
-        """Pack entries and keep the layer under a key. Raises TargetError for a file or disk that does not do."""
+    def add(self, key: str, entries: Iterable[LayerEntry]) -> Layer:
+        """Pack entries and store the layer under a key. Raises TargetError when a file or the disk fails."""
         unfinished = self.blobs / f".{secrets.token_hex(8)}"
         try:
             self.blobs.mkdir(parents=True, exist_ok=True)
@@ -112,11 +110,13 @@ class LayerStore:
             path = self.path(digest)
             unfinished.replace(path)
             flush(self.blobs)
-            descriptor = Descriptor(media_type=LAYER, digest=digest, size=size)
-            replace_file(self.keys / f"{key}.json", msgspec.json.encode(_Kept(descriptor=descriptor, diff_id=diff_id)))
+            descriptor = Descriptor(media_type=LAYER_TYPE, digest=digest, size=size)
+            replace_file(
+                self.keys / f"{key}.json", msgspec.json.encode(_LayerRecord(descriptor=descriptor, diff_id=diff_id))
+            )
         except OSError as error:
-            hint = "free some space on the disk, or set XDG_CACHE_HOME to a directory that can be written"
-            raise TargetError(f"a layer cannot be kept: {error.strerror}", where=str(self.root), hint=hint) from error
+            hint = "free space on the disk, or set XDG_CACHE_HOME to a writable directory"
+            raise TargetError(f"cannot store a layer: {error.strerror}", where=str(self.root), hint=hint) from error
         finally:
             unfinished.unlink(missing_ok=True)
         return Layer(descriptor=descriptor, diff_id=diff_id, path=path)
@@ -125,17 +125,17 @@ class LayerStore:
         now = time.time()
         for folder in (self.blobs, self.keys):
             for path in folder.iterdir():
-                if now - _used(path) > KEPT:
+                if now - _last_used(path) > UNUSED_LIMIT:
                     path.unlink(missing_ok=True)
-        # Archives of bases, and what a killed process was installing.
-        left = [path for path in self.root.glob("unpacked/*") if now - _used(path) > KEPT]
-        left += [path for path in self.root.glob(".installing-*") if now - _used(path) > ABANDONED]
+        # Unpacked archives of base images, and unfinished installations of killed processes.
+        left = [path for path in self.root.glob("unpacked/*") if now - _last_used(path) > UNUSED_LIMIT]
+        left += [path for path in self.root.glob(".installing-*") if now - _last_used(path) > ABANDONED_LIMIT]
         for path in left:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _used(path: Path) -> float:
-    """When a file was last made or asked for; what is gone meanwhile counts as new."""
+def _last_used(path: Path) -> float:
+    """When a file was last created or used. A file that has just been removed counts as new."""
     try:
         return path.stat().st_mtime
     except FileNotFoundError:
@@ -143,13 +143,13 @@ def _used(path: Path) -> float:
 
 
 @decodable
-class _Kept(Struct, frozen=True, kw_only=True):
+class _LayerRecord(Struct, frozen=True, kw_only=True):
     descriptor: Descriptor
     diff_id: str
 
 
-class _Counted:
-    """A stream that hashes what goes through it."""
+class _HashingWriter:
+    """A stream that hashes the bytes written to it."""
 
     def __init__(self, below: IO[bytes] | gzip.GzipFile) -> None:
         self.below = below
@@ -163,20 +163,20 @@ class _Counted:
         self.below.flush()
 
 
-def pack(entries: Iterable[Entry], file: IO[bytes]) -> tuple[str, str]:
-    """Write entries as a compressed archive, sorted; gives the digests of the archive and of the compressed bytes."""
-    outer = _Counted(file)
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=LEVEL, fileobj=outer, mtime=0) as compressed:
-        inner = _Counted(compressed)
+def pack(entries: Iterable[LayerEntry], file: IO[bytes]) -> tuple[str, str]:
+    """Write entries as a sorted, compressed archive. Returns the digests of the archive and of the compressed bytes."""
+    outer = _HashingWriter(file)
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=COMPRESSION_LEVEL, fileobj=outer, mtime=0) as compressed:
+        inner = _HashingWriter(compressed)
         with tarfile.open(fileobj=inner, mode="w|", format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]  # as above
-            for entry in _sorted(entries):
-                _write(archive, entry)
+            for entry in _with_folders(entries):
+                _write_entry(archive, entry)
     return "sha256:" + inner.digest.hexdigest(), "sha256:" + outer.digest.hexdigest()
 
 
-def _sorted(entries: Iterable[Entry]) -> list[Entry | tuple[str, int]]:
-    """Entries and their folders, each folder before what is in it. A folder is its path and owner."""
-    found: dict[str, Entry | tuple[str, int]] = {}
+def _with_folders(entries: Iterable[LayerEntry]) -> list[LayerEntry | tuple[str, int]]:
+    """Entries with their parent folders, each folder before its content. A folder is (path, owner)."""
+    found: dict[str, LayerEntry | tuple[str, int]] = {}
     for entry in entries:
         path = entry.path.strip("/")
         found[path] = entry
@@ -187,14 +187,14 @@ def _sorted(entries: Iterable[Entry]) -> list[Entry | tuple[str, int]]:
     return [found[path] for path in sorted(found, key=lambda path: path.split("/"))]
 
 
-def _write(archive: tarfile.TarFile, entry: Entry | tuple[str, int]) -> None:
-    """One entry: no time, no name of an owner, and of the mode only whether it is executable."""
-    path, owner = (entry.path.strip("/"), entry.owner) if isinstance(entry, Entry) else entry
+def _write_entry(archive: tarfile.TarFile, entry: LayerEntry | tuple[str, int]) -> None:
+    """Write one entry without time and owner names; of its mode only the executable bit counts."""
+    path, owner = (entry.path.strip("/"), entry.owner) if isinstance(entry, LayerEntry) else entry
     about = tarfile.TarInfo(path)
     about.uid = owner
     shared = 0o020 if owner else 0
-    about.mode = 0o1777 if path in _SHARED else 0o755 | shared
-    if not isinstance(entry, Entry) or entry.directory:
+    about.mode = 0o1777 if path in _WORLD_WRITABLE else 0o755 | shared
+    if not isinstance(entry, LayerEntry) or entry.directory:
         about.type = tarfile.DIRTYPE
         archive.addfile(about)
     elif entry.link:
@@ -217,5 +217,5 @@ def _write_file(archive: tarfile.TarFile, about: tarfile.TarInfo, source: Path, 
             file.seek(0)
             archive.addfile(about, file)
     except OSError as error:
-        reason = error.strerror or "it has become shorter while it was read"
-        raise TargetError(f"a file of an image cannot be read: {reason}", where=str(source)) from error
+        reason = error.strerror or "it became shorter while it was read"
+        raise TargetError(f"cannot read a file of the image: {reason}", where=str(source)) from error

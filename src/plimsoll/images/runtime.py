@@ -1,7 +1,7 @@
-"""The layer that lets a pod run our side: this package and what its server, puller and fetcher need.
+"""The layers of our runtime in a pod: this package, and the dependencies of its server and of `pull` and `fetch`.
 
-It lies in `/opt/plimsoll/runtime`. Packages for the running Python are taken as they are installed here, so that a pod
-runs what was tested here and no network is needed; for another Python the same versions are fetched.
+The files are in `/opt/plimsoll/runtime`. For the running Python, installed packages are copied: a pod then runs the
+tested files, and no network is needed. For another Python, the same versions are downloaded.
 """
 
 from __future__ import annotations
@@ -14,34 +14,34 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from plimsoll.errors import MissingExtra
-from plimsoll.images.bytecode import with_bytecode
-from plimsoll.images.dependencies import Python, packages_layer, site_packages
-from plimsoll.images.layers import Entry, Layer, LayerStore
+from plimsoll.images.bytecode import add_bytecode
+from plimsoll.images.dependencies import PythonTarget, packages_layer, site_packages
+from plimsoll.images.layers import Layer, LayerEntry, LayerStore
 
-PLACE = "opt/plimsoll/runtime"
-NEEDED = ("msgspec", "PyYAML", "httpx2", "securesystemslib[crypto]")
-"""What every part of the runtime needs: the command line, the report and the client of Kubernetes stay outside."""
+RUNTIME_DIRECTORY = "opt/plimsoll/runtime"
+CORE_PACKAGES = ("msgspec", "PyYAML", "httpx2", "securesystemslib[crypto]")
+"""Dependencies of every part of the runtime. The command line, the report and the Kubernetes client are left out."""
 _REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]+)\s*(?:\[([^\]]*)\])?")
 
 
-def runtime_layers(store: LayerStore, python: Python, extras: Sequence[str] = ("serve",)) -> list[Layer]:
-    """Layers of our dependencies and of ourselves, in this order: the first, large one changes seldom.
+def runtime_layers(store: LayerStore, python: PythonTarget, extras: Sequence[str] = ("serve",)) -> list[Layer]:
+    """The layer of our dependencies, then that of this package: the first is large and changes seldom.
 
-    `extras` are those of this package. Raises MissingExtra for one that is not installed here.
+    `extras` are extras of this package. Raises MissingExtra for one that is not installed here.
     """
-    packages = needed(extras)
+    packages = required_packages(extras)
     if python.is_own:
-        dependencies = _as_installed(store, packages, python)
+        dependencies = _installed_layer(store, packages, python)
     else:
         pins = [f"{name}=={found.version}" for name, found in packages.items()]
-        dependencies = packages_layer(store, pins, python, PLACE)
-    return [dependencies, _ourselves(store, python)]
+        dependencies = packages_layer(store, pins, python, RUNTIME_DIRECTORY)
+    return [dependencies, _plimsoll_layer(store, python)]
 
 
-def needed(extras: Sequence[str]) -> dict[str, Distribution]:
-    """Installed packages by name that the runtime needs with these extras, directly or not."""
+def required_packages(extras: Sequence[str]) -> dict[str, Distribution]:
+    """Installed packages by name: the direct and indirect dependencies of the runtime with these extras."""
     found: dict[str, Distribution] = {}
-    waiting = [(name, "") for name in NEEDED]
+    waiting = [(name, "") for name in CORE_PACKAGES]
     for extra in extras:
         wanted = [line for line in distribution("plimsoll").requires or [] if _extra(line) == extra]
         if not wanted or any(_distribution(_name(line)) is None for line in wanted):
@@ -52,9 +52,9 @@ def needed(extras: Sequence[str]) -> dict[str, Distribution]:
         line, _ = waiting.pop()
         package = _distribution(_name(line))
         if package is None:
-            # Only for another platform or Python.
+            # The requirement is for another platform or Python.
             continue
-        found[_plain(package.metadata["Name"])] = package
+        found[_normalized(package.metadata["Name"])] = package
         for wanted_extra in ["", *_extras(line)]:
             if (package.metadata["Name"], wanted_extra) not in seen:
                 seen.add((package.metadata["Name"], wanted_extra))
@@ -62,14 +62,16 @@ def needed(extras: Sequence[str]) -> dict[str, Distribution]:
     return dict(sorted(found.items()))
 
 
-def _as_installed(store: LayerStore, packages: dict[str, Distribution], python: Python) -> Layer:
+def _installed_layer(store: LayerStore, packages: dict[str, Distribution], python: PythonTarget) -> Layer:
     versions = [f"{name}=={found.version}" for name, found in packages.items()]
     key = hashlib.sha256("\n".join([*versions, python.version, python.architecture]).encode()).hexdigest()
-    return store.find(f"installed-{key}") or store.add(f"installed-{key}", with_bytecode(_installed(packages.values())))
+    return store.find(f"installed-{key}") or store.add(
+        f"installed-{key}", add_bytecode(_installed_entries(packages.values()))
+    )
 
 
-def _installed(packages: Iterable[Distribution]) -> Iterator[Entry]:
-    """The files that packages say they have, without their commands: the runtime is started by `python -m`."""
+def _installed_entries(packages: Iterable[Distribution]) -> Iterator[LayerEntry]:
+    """Yield the files in the RECORD of each package, without commands: the runtime starts by `python -m`."""
     for package in packages:
         for file in package.files or []:
             path = Path(str(package.locate_file(file)))
@@ -77,20 +79,22 @@ def _installed(packages: Iterable[Distribution]) -> Iterator[Entry]:
                 continue
             if file.name in {"RECORD", "INSTALLER", "REQUESTED", "uv_cache.json", "direct_url.json"}:
                 continue
-            yield Entry(path=f"{PLACE}/{file}", source=path, executable=os.access(path, os.X_OK))
+            yield LayerEntry(path=f"{RUNTIME_DIRECTORY}/{file}", source=path, executable=os.access(path, os.X_OK))
 
 
-def _ourselves(store: LayerStore, python: Python) -> Layer:
+def _plimsoll_layer(store: LayerStore, python: PythonTarget) -> Layer:
     import plimsoll
 
     root = Path(plimsoll.__file__).parent
-    entries = [entry for entry in site_packages(root, f"{PLACE}/plimsoll") if not entry.path.endswith(".pyc")]
+    entries = [
+        entry for entry in site_packages(root, f"{RUNTIME_DIRECTORY}/plimsoll") if not entry.path.endswith(".pyc")
+    ]
     about = hashlib.sha256()
     for entry in entries:
         content = entry.source.read_bytes() if entry.source else entry.content
         about.update(f"{entry.path}\0{hashlib.sha256(content).hexdigest()}\n".encode())
     key = f"plimsoll-{about.hexdigest()}-{python.version}"
-    return store.find(key) or store.add(key, with_bytecode(entries) if python.is_own else entries)
+    return store.find(key) or store.add(key, add_bytecode(entries) if python.is_own else entries)
 
 
 def _distribution(name: str) -> Distribution | None:
@@ -111,10 +115,10 @@ def _extras(requirement: str) -> list[str]:
 
 
 def _extra(requirement: str) -> str:
-    """The extra that a requirement is for, empty for none."""
+    """The extra that a requirement belongs to, empty for none."""
     matched = re.search(r"extra\s*==\s*['\"]([^'\"]+)['\"]", requirement)
     return matched[1] if matched else ""
 
 
-def _plain(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

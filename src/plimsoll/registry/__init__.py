@@ -1,1 +1,1 @@
-"""Models as signed OCI artifacts in an image layout on disk: digests, lineage, acceptance, versions."""
+"""Models as signed OCI artifacts, in a layout on this disk and in registries: versions, lineage, acceptance."""

@@ -1,4 +1,4 @@
-"""Two versions of a model side by side. Pure."""
+"""Compare two versions of a model. Pure."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from plimsoll.registry.models import ModelVersion
+from plimsoll.registry.versions import ModelVersion
 
 
-class Comparison(Struct, frozen=True, kw_only=True):
-    """`metrics` has both values, `None` where one was not measured; `changed` names what differs, by kind."""
+class VersionComparison(Struct, frozen=True, kw_only=True):
+    """`metrics` has both values; `None` means not measured. `changed` lists the differences by kind, such as `code`."""
 
     first: str
     second: str
@@ -18,23 +18,23 @@ class Comparison(Struct, frozen=True, kw_only=True):
     changed: Mapping[str, tuple[str, ...]]
 
 
-def compare(first: ModelVersion, second: ModelVersion) -> Comparison:
-    """What differs between two versions in figures and in what they were made from."""
+def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionComparison:
+    """The differences of two versions in metrics, lineage and files."""
     names = dict.fromkeys([*first.metrics, *second.metrics])
     single = {
         "environment": (first.lineage.environment[:12], second.lineage.environment[:12]),
         "command": (first.lineage.command, second.lineage.command),
         "framework": (first.framework, second.framework),
     }
-    return Comparison(
+    return VersionComparison(
         first=first.reference,
         second=second.reference,
         metrics={name: (first.metrics.get(name), second.metrics.get(name)) for name in names},
         changed={
-            "data": _differing(first.lineage.data, second.lineage.data),
-            "code": _differing(first.lineage.code, second.lineage.code),
+            "data": _changed_names(first.lineage.data, second.lineage.data),
+            "code": _changed_names(first.lineage.code, second.lineage.code),
             **{kind: (f"{left} → {right}",) if left != right else () for kind, (left, right) in single.items()},
-            "files": _differing(
+            "files": _changed_names(
                 {name: entry.digest for name, entry in first.files.items()},
                 {name: entry.digest for name, entry in second.files.items()},
             ),
@@ -42,5 +42,5 @@ def compare(first: ModelVersion, second: ModelVersion) -> Comparison:
     )
 
 
-def _differing(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[str, ...]:
+def _changed_names(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(sorted(name for name in {*left, *right} if left.get(name) != right.get(name)))

@@ -1,6 +1,6 @@
-"""HTTP to one registry: TLS or plain, redirects, logging in, tries again. What is asked is the caller's affair.
+"""HTTP to one registry: TLS or plain HTTP, redirects, login and retries. The caller chooses the requests.
 
-Sources: OCI Distribution Specification 1.1; for tokens see `tokens`.
+Sources: OCI Distribution Specification 1.1; `tokens` has the sources for tokens.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ import httpx2
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.credentials import Credentials, find
-from plimsoll.registry.problems import TRANSIENT, RegistryError, said
+from plimsoll.registry.credentials import Credentials, find_credentials
+from plimsoll.registry.problems import TRANSIENT, RegistryError, error_summary
 from plimsoll.registry.references import Reference
 
 CONNECT_LIMIT = 10.0
-"""Seconds to reach a registry."""
-ANSWER_LIMIT = 30.0
-"""Seconds of silence after which a request is given up."""
-LARGEST_ANSWER = 8 << 20
-"""Bytes of a manifest or a list that are taken from a registry: twice what the specification lets it refuse."""
+"""Seconds to connect to a registry."""
+RESPONSE_LIMIT = 30.0
+"""Seconds without a byte after which a request fails."""
+MAX_RESPONSE_BYTES = 8 << 20
+"""Largest manifest or list in bytes: twice the size that the specification requires a registry to accept."""
 TRIES = 5
 _LOOPBACK = re.compile(r"(localhost|.*\.localhost|127(\.\d+){3}|\[::1\])(:\d+)?")
-Content = Callable[[], bytes | Iterable[bytes]]
+BodyFactory = Callable[[], bytes | Iterable[bytes]]
 
 
-class Access(Struct, frozen=True, kw_only=True):
-    """How a registry is reached.
+class RegistryAccess(Struct, frozen=True, kw_only=True):
+    """How to connect to a registry.
 
-    `plain_http`: `None` means TLS, and for a registry on this machine whatever it speaks. `credentials`: a docker
-    config.json, `None` means the usual places. `ca_file`: certificates in PEM that are trusted beside the system's.
+    `plain_http`: `None` means TLS; a registry on this machine is probed for TLS first. `credentials`: a Docker
+    config.json; `None` means the usual places. `ca_file`: PEM certificates to trust in addition to the system's.
     """
 
     plain_http: bool | None = None
@@ -46,15 +46,15 @@ class Access(Struct, frozen=True, kw_only=True):
     ca_file: Path | None = None
 
     @classmethod
-    def of_environment(cls, reference: Reference) -> Access:
-        """`PLIMSOLL_PLAIN_HTTP_REGISTRIES` (hosts, comma between), `PLIMSOLL_REGISTRY_CA` (a PEM file)."""
+    def of_environment(cls, reference: Reference) -> RegistryAccess:
+        """Read `PLIMSOLL_PLAIN_HTTP_REGISTRIES` (hosts separated by commas) and `PLIMSOLL_REGISTRY_CA` (a PEM file)."""
         plain = {name.strip() for name in os.environ.get("PLIMSOLL_PLAIN_HTTP_REGISTRIES", "").split(",")}
         ca_file = os.environ.get("PLIMSOLL_REGISTRY_CA")
         return cls(plain_http=True if reference.registry in plain else None, ca_file=Path(ca_file) if ca_file else None)
 
 
-class Answer(NamedTuple):
-    """An answer with all of its body. `following` is where a list goes on, empty at its end."""
+class RegistryResponse(NamedTuple):
+    """A response with its whole body. `following` is the URL of the next page of a list, empty on the last page."""
 
     status: int
     headers: httpx2.Headers
@@ -62,21 +62,21 @@ class Answer(NamedTuple):
     following: str
 
 
-class _Question(NamedTuple):
+class _Request(NamedTuple):
     method: str
     path: str
     scopes: str
     headers: dict[str, str]
-    content: Content | None
+    content: BodyFactory | None
     timeout: httpx2.Timeout
 
 
-class Connection:
-    """One registry. Can be used from several threads; `sent` and `received` count bytes of bodies."""
+class RegistryConnection:
+    """A connection to one registry, safe for several threads. `sent` and `received` count the bytes of bodies."""
 
-    def __init__(self, reference: Reference, access: Access | None = None) -> None:
+    def __init__(self, reference: Reference, access: RegistryAccess | None = None) -> None:
         self.reference = reference
-        self.access = access or Access.of_environment(reference)
+        self.access = access or RegistryAccess.of_environment(reference)
         self.sent = 0
         self.received = 0
         self._lock = threading.Lock()
@@ -84,26 +84,26 @@ class Connection:
         self._tokens: dict[str, str] = {}
         self._credentials: Credentials | None = None
         self._client = httpx2.Client(
-            verify=_trust(self.access.ca_file),
-            timeout=httpx2.Timeout(ANSWER_LIMIT, connect=CONNECT_LIMIT),
+            verify=_ssl_context(self.access.ca_file),
+            timeout=httpx2.Timeout(RESPONSE_LIMIT, connect=CONNECT_LIMIT),
             headers={"User-Agent": "plimsoll"},
         )
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         self._client.close()
 
     def url(self, path: str) -> str:
-        """The address of a path below `/v2/`, or of a Location that the registry gave."""
-        base = httpx2.URL(self.base())
+        """The URL of a path below `/v2/`, or of a Location header of the registry."""
+        base = httpx2.URL(self.base_url())
         found = base.join(path)
         if found.host == base.host and found.scheme == "http" and base.scheme == "https":
-            # A registry behind a proxy that ends TLS may not know that it was asked over TLS.
+            # A registry behind a TLS-terminating proxy may not know that the client uses TLS.
             found = found.copy_with(scheme="https", port=base.port)
         return str(found)
 
-    def base(self) -> str:
-        """Scheme and host. A registry on this machine is asked which it speaks; any other must speak TLS."""
+    def base_url(self) -> str:
+        """Scheme and host. A registry on this machine is probed for TLS; any other must use TLS."""
         with self._lock:
             if not self._base:
                 plain = self.access.plain_http
@@ -113,7 +113,7 @@ class Connection:
             return self._base
 
     def count(self, *, sent: int = 0, received: int = 0) -> None:
-        """Add to the bytes that went over the network."""
+        """Add to the bytes sent and received over the network."""
         with self._lock:
             self.sent += sent
             self.received += received
@@ -125,14 +125,14 @@ class Connection:
         *,
         scopes: str,
         headers: Mapping[str, str] | None = None,
-        content: Content | None = None,
+        content: BodyFactory | None = None,
         tries: int = TRIES,
         accept: Iterable[int] = (),
-        limit: float = ANSWER_LIMIT,
-    ) -> Answer:
-        """A whole answer: below 400, or with a status of `accept`. Raises RegistryError with the registry's words.
+        limit: float = RESPONSE_LIMIT,
+    ) -> RegistryResponse:
+        """Return a whole response with a status below 400 or in `accept`. Raises RegistryError with the reason.
 
-        `limit`: seconds of silence after which it is given up.
+        `limit`: seconds without a byte after which the request fails.
         """
         body = bytearray()
         with self.stream(
@@ -141,14 +141,14 @@ class Connection:
             try:
                 for piece in answer.iter_bytes():
                     body += piece
-                    if len(body) > LARGEST_ANSWER:
+                    if len(body) > MAX_RESPONSE_BYTES:
                         where = f"{method} {_without_query(path)}"
-                        raise RegistryError(f"the answer has more than {LARGEST_ANSWER} bytes", where=where)
+                        raise RegistryError(f"the response has more than {MAX_RESPONSE_BYTES} bytes", where=where)
             except httpx2.HTTPError as error:
-                raise self.unreachable(method, path, error) from error
+                raise self.unreachable_error(method, path, error) from error
             self.count(received=len(body))
             following = str(answer.links.get("next", {}).get("url") or "")
-            return Answer(answer.status_code, answer.headers, bytes(body), following)
+            return RegistryResponse(answer.status_code, answer.headers, bytes(body), following)
 
     @contextlib.contextmanager
     def stream(
@@ -158,45 +158,47 @@ class Connection:
         *,
         scopes: str,
         headers: Mapping[str, str] | None = None,
-        content: Content | None = None,
+        content: BodyFactory | None = None,
         tries: int = TRIES,
         accept: Iterable[int] = (),
-        limit: float = ANSWER_LIMIT,
+        limit: float = RESPONSE_LIMIT,
     ) -> Iterator[httpx2.Response]:
-        """As `request`, with the body still to be read. Errors while it is read are the caller's to translate."""
+        """Like `request`, but the caller reads the body and translates the errors of reading it."""
         timeout = httpx2.Timeout(limit, connect=CONNECT_LIMIT)
-        question = _Question(method, path, scopes, dict(headers or {}), content, timeout)
-        answer = self._answered(question, tries, frozenset(accept))
+        request = _Request(method, path, scopes, dict(headers or {}), content, timeout)
+        answer = self._send_with_retries(request, tries, frozenset(accept))
         try:
             yield answer
         finally:
             answer.close()
 
-    def unreachable(self, method: str, path: str, error: Exception) -> RegistryError:
-        """An error of the network in our words."""
-        kind = "has not answered in time" if isinstance(error, httpx2.TimeoutException) else "does not answer"
+    def unreachable_error(self, method: str, path: str, error: Exception) -> RegistryError:
+        """Translate a network error. The hint names the setting that the error points to."""
+        kind = "did not answer in time" if isinstance(error, httpx2.TimeoutException) else "does not answer"
         reason = str(error) or type(error).__name__
         hint = "check the address and the network"
         if "CERTIFICATE_VERIFY_FAILED" in reason or "certificate" in reason.lower():
-            hint = "its certificate is not trusted: name its authority's PEM file in PLIMSOLL_REGISTRY_CA"
+            hint = (
+                "its certificate is not trusted: set PLIMSOLL_REGISTRY_CA to the PEM file of its certificate authority"
+            )
         elif "SSL" in reason or "TLS" in reason:
             hint = "if it speaks plain HTTP, add it to PLIMSOLL_PLAIN_HTTP_REGISTRIES"
         where = f"{method} {_without_query(path)}"
         return RegistryError(f"the registry {self.reference.registry} {kind}: {reason}", where=where, hint=hint)
 
-    def _answered(self, question: _Question, tries: int, accept: frozenset[int]) -> httpx2.Response:
-        method, path = question.method, question.path
+    def _send_with_retries(self, request: _Request, tries: int, accept: frozenset[int]) -> httpx2.Response:
+        method, path = request.method, request.path
         logged_in = False
         attempt = 1
         while True:
             problem: RegistryError
             wait = 0.2 * 2**attempt
             try:
-                answer = self._once(question)
+                answer = self._send_once(request)
             except httpx2.HTTPError as error:
-                problem = self.unreachable(method, path, error)
+                problem = self.unreachable_error(method, path, error)
                 if isinstance(error, httpx2.TimeoutException):
-                    # It has had its time; once more is enough.
+                    # The registry has used its whole time: retry only once more.
                     attempt = max(attempt, tries - 1)
             else:
                 if answer.status_code < 400 or answer.status_code in accept:
@@ -205,60 +207,60 @@ class Connection:
                     answer.read()
                 answer.close()
                 if answer.status_code == 401 and not logged_in:
-                    self._log_in(answer, question.scopes)
+                    self._log_in(answer, request.scopes)
                     logged_in = True
                     continue
-                problem = self._refused(method, path, answer)
+                problem = self._refusal(method, path, answer)
                 if answer.status_code not in TRANSIENT:
                     raise problem
-                wait = max(wait, min(30.0, _seconds(answer.headers.get("Retry-After", ""))))
+                wait = max(wait, min(30.0, _retry_after_seconds(answer.headers.get("Retry-After", ""))))
             if attempt >= tries:
                 raise problem
             attempt += 1
             time.sleep(wait)
 
-    def _once(self, question: _Question) -> httpx2.Response:
-        method, headers = question.method, question.headers
-        url = httpx2.URL(self.url(question.path))
-        token = self._tokens.get(question.scopes)
-        base = httpx2.URL(self.base())
+    def _send_once(self, request: _Request) -> httpx2.Response:
+        method, headers = request.method, request.headers
+        url = httpx2.URL(self.url(request.path))
+        token = self._tokens.get(request.scopes)
+        base = httpx2.URL(self.base_url())
         if token and (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port):
             headers = {**headers, "Authorization": token}
-        body = question.content() if question.content else None
-        request = self._client.build_request(method, url, headers=headers, content=body, timeout=question.timeout)
-        # Blobs are often redirected to a store; the library takes our token off when the host is another.
-        return self._client.send(request, stream=True, follow_redirects=method in {"GET", "HEAD"})
+        body = request.content() if request.content else None
+        built = self._client.build_request(method, url, headers=headers, content=body, timeout=request.timeout)
+        # Blobs are often redirected to an object store. The library removes our token when the host changes.
+        return self._client.send(built, stream=True, follow_redirects=method in {"GET", "HEAD"})
 
     def _speaks_tls(self) -> bool:
         try:
             self._client.get(f"https://{self.reference.host}/v2/").close()
         except httpx2.ConnectError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
-                raise self.unreachable("GET", "/v2/", error) from error
+                raise self.unreachable_error("GET", "/v2/", error) from error
             return False
         except httpx2.HTTPError as error:
-            raise self.unreachable("GET", "/v2/", error) from error
+            raise self.unreachable_error("GET", "/v2/", error) from error
         return True
 
     def _log_in(self, answer: httpx2.Response, scopes: str) -> None:
-        """Do what a 401 demands: a bearer token for the scopes, or name and password."""
+        """Answer a 401: fetch a bearer token for the scopes, or send name and password."""
         from plimsoll.registry.tokens import authorization
 
         with self._lock:
             if self._credentials is None:
                 repository = self.reference.repository
-                self._credentials = find(self.reference.registry, repository, self.access.credentials)
+                self._credentials = find_credentials(self.reference.registry, repository, self.access.credentials)
             credentials = self._credentials
         challenge = answer.headers.get("WWW-Authenticate", "")
         try:
             self._tokens[scopes] = authorization(self._client, challenge, scopes, credentials, self.reference)
         except httpx2.HTTPError as error:
-            raise self.unreachable("GET", "the token service", error) from error
+            raise self.unreachable_error("GET", "the token service", error) from error
 
-    def _refused(self, method: str, path: str, answer: httpx2.Response) -> RegistryError:
+    def _refusal(self, method: str, path: str, answer: httpx2.Response) -> RegistryError:
         status = answer.status_code
         return RegistryError(
-            f"the registry refuses: {said(answer)}",
+            f"the registry refused the request: {error_summary(answer)}",
             status=status,
             where=f"{self.reference.registry}: {method} {_without_query(path)}",
             hint=_HINTS.get(status, ""),
@@ -266,29 +268,31 @@ class Connection:
 
 
 _HINTS = {
-    401: "log in (docker login, skopeo login), or name the file with the credentials in REGISTRY_AUTH_FILE",
-    403: "the credentials do not allow it: ask for the right to this repository",
-    404: "check the repository's name and whether it was pushed",
-    413: "the registry, or a proxy before it, takes no blobs of this size",
+    401: "log in (docker login, skopeo login), or set REGISTRY_AUTH_FILE to the file with the credentials",
+    403: "the credentials do not allow this: ask for access to this repository",
+    404: "check the name of the repository, and whether it was pushed",
+    413: "the registry, or a proxy in front of it, does not accept blobs of this size",
 }
 
 
-def _trust(ca_file: Path | None) -> ssl.SSLContext:
+def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_file is not None:
         try:
             context.load_verify_locations(ca_file)
         except (OSError, ssl.SSLError) as error:
             reason = getattr(error, "strerror", None) or error
-            hint = "PLIMSOLL_REGISTRY_CA names a PEM file with certificates"
-            raise TargetError(f"the authority cannot be read: {reason}", where=str(ca_file), hint=hint) from error
+            hint = "set PLIMSOLL_REGISTRY_CA to a PEM file with certificates"
+            raise TargetError(
+                f"cannot read the registry's certificate authority: {reason}", where=str(ca_file), hint=hint
+            ) from error
     return context
 
 
 def _without_query(path: str) -> str:
-    """Queries of upload addresses carry state and sometimes signatures: they belong into no log."""
+    """Queries of upload URLs carry state and sometimes signatures, so they must not reach logs."""
     return path.partition("?")[0]
 
 
-def _seconds(text: str) -> float:
+def _retry_after_seconds(text: str) -> float:
     return float(text) if text.isdigit() else 0.0

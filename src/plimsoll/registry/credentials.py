@@ -1,4 +1,4 @@
-"""Who we are to a registry: what `docker login`, `podman login` or a mounted pull secret left in a config.json.
+"""Credentials for a registry, from the config.json of `docker login`, `podman login` or a mounted pull secret.
 
 Sources: docs.docker.com, "docker login" (auths, credHelpers, credsStore) and the docker-credential-helpers protocol;
 containers-auth.json(5) for the paths that podman and skopeo use.
@@ -10,22 +10,22 @@ import base64
 import binascii
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.registry.references import HUB
 
 HELPER_LIMIT = 20.0
-"""Seconds for a credential helper: it may ask a cloud's token service."""
+"""Seconds for a credential helper, which may call a cloud's token service."""
 
 
 class Credentials(Struct, frozen=True, kw_only=True):
-    """A user's name with a password, or an identity token that is exchanged for access tokens. Empty is anonymous."""
+    """A user name with a password, or an identity token that is exchanged for access tokens. Empty means anonymous."""
 
     username: str = ""
     password: str = ""
@@ -38,8 +38,15 @@ class Credentials(Struct, frozen=True, kw_only=True):
 ANONYMOUS = Credentials()
 
 
+@decodable
+class _ConfigFile(Struct, frozen=True, rename="camel"):
+    auths: dict[str, dict[str, object] | None] | None = None
+    cred_helpers: dict[str, str] | None = None
+    creds_store: str | None = None
+
+
 def config_files() -> Iterator[Path]:
-    """Where credentials may lie, most specific first."""
+    """The files that may have credentials, most specific first."""
     if given := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(given)
     yield Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
@@ -47,43 +54,41 @@ def config_files() -> Iterator[Path]:
         yield Path(runtime) / "containers" / "auth.json"
 
 
-def find(registry: str, repository: str = "", config: Path | None = None) -> Credentials:
-    """Credentials for a repository, from `config` or from the first of the usual files that knows the registry.
+def find_credentials(registry: str, repository: str = "", config: Path | None = None) -> Credentials:
+    """Find credentials for a repository, in `config` or in the first of the usual files that has the registry.
 
-    Raises TargetError for a file or helper that is there and cannot be used: going on without would hide the cause.
+    Raises TargetError for a file or helper that exists and fails: anonymous access would hide the cause.
     """
     if config is not None and not config.is_file():
-        hint = "name a docker config.json (a mounted pull secret's file is called .dockerconfigjson)"
-        raise TargetError("there are no registry credentials at this path", where=str(config), hint=hint)
+        hint = "name a Docker config.json; in a mounted pull secret the file is .dockerconfigjson"
+        raise TargetError("there is no file with registry credentials at this path", where=str(config), hint=hint)
     for path in [config] if config is not None else config_files():
-        if path.is_file() and (found := _in_file(path, registry, repository)):
+        if path.is_file() and (found := _find_in_file(path, registry, repository)):
             return found
     return ANONYMOUS
 
 
-def _in_file(path: Path, registry: str, repository: str) -> Credentials:
+def _find_in_file(path: Path, registry: str, repository: str) -> Credentials:
     try:
-        content = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-        auths = dict(content.get("auths") or {})
-        helpers = dict(content.get("credHelpers") or {})
-        store = str(content.get("credsStore") or "")
-        for key in _keys(registry, repository):
+        content = msgspec.json.decode(path.read_bytes(), type=_ConfigFile)
+        auths, helpers, store = content.auths or {}, content.cred_helpers or {}, content.creds_store
+        for key in _entry_names(registry, repository):
             if key in helpers:
-                return _ask(str(helpers[key]), key, path)
-            if auths.get(key):
-                return _plain(dict(auths[key]))
-        for key in _keys(registry, ""):
-            if store and (found := _ask(store, key, path)):
+                return _ask_helper(helpers[key], key, path)
+            if entry := auths.get(key):
+                return _from_auth_entry(entry)
+        for key in _entry_names(registry, ""):
+            if store and (found := _ask_helper(store, key, path)):
                 return found
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or error
         hint = "log in again (docker login, podman login, skopeo login), or correct the file"
-        raise TargetError(f"the registry credentials cannot be read: {reason}", where=str(path), hint=hint) from error
+        raise TargetError(f"cannot read the registry credentials: {reason}", where=str(path), hint=hint) from error
     return ANONYMOUS
 
 
-def _keys(registry: str, repository: str) -> Iterator[str]:
-    """What an entry for a repository may be called: podman's longest path first, then the host as docker writes it."""
+def _entry_names(registry: str, repository: str) -> Iterator[str]:
+    """Possible names of a repository's entry: the longest path first (podman), then the host as Docker writes it."""
     parts = repository.split("/") if repository else []
     for length in range(len(parts), 0, -1):
         yield "/".join([registry, *parts[:length]])
@@ -93,18 +98,18 @@ def _keys(registry: str, repository: str) -> Iterator[str]:
         yield from ("https://index.docker.io/v1/", "index.docker.io")
 
 
-def _plain(entry: dict[str, Any]) -> Credentials:
+def _from_auth_entry(entry: Mapping[str, object]) -> Credentials:
     username, password = str(entry.get("username") or ""), str(entry.get("password") or "")
     if encoded := entry.get("auth"):
         try:
             username, _, password = base64.b64decode(str(encoded), validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            raise ValueError("an 'auth' is not base64 of user:password") from None
+            raise ValueError("an 'auth' value is not base64 of user:password") from None
     token = str(entry.get("identitytoken") or "")
     return Credentials(username=username, password=password.rstrip("\0"), identity_token=token)
 
 
-def _ask(helper: str, key: str, path: Path) -> Credentials:
+def _ask_helper(helper: str, key: str, path: Path) -> Credentials:
     program = f"docker-credential-{helper}"
     try:
         ended = subprocess.run(
@@ -114,10 +119,10 @@ def _ask(helper: str, key: str, path: Path) -> Credentials:
         hint = f"install {program}, or log in without it"
         raise TargetError(f"the credential helper {program} is not on PATH", where=str(path), hint=hint) from None
     except subprocess.TimeoutExpired:
-        message = f"the credential helper {program} has not answered within {HELPER_LIMIT:g} s"
-        raise TargetError(message, where=str(path), hint=f"try it by hand: echo {key} | {program} get") from None
+        message = f"the credential helper {program} did not answer within {HELPER_LIMIT:g} s"
+        raise TargetError(message, where=str(path), hint=f"run it by hand: echo {key} | {program} get") from None
     if ended.returncode != 0:
-        # Helpers say by this that they have none for the server; anonymous access may do.
+        # A helper fails this way when it has no credentials for the server. Anonymous access may still work.
         return ANONYMOUS
     answer = msgspec.json.decode(ended.stdout, type=dict[str, str])
     username, secret = answer.get("Username", ""), answer.get("Secret", "")

@@ -1,4 +1,4 @@
-"""An OCI image layout: blobs by digest and an index, safe against kills and other writers.
+"""An OCI image layout: blobs by digest and an index, safe when a writer is killed and when others write.
 
 Source: the OCI Image Format specification 1.1, image-layout.md and manifest.md.
 """
@@ -11,7 +11,7 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,20 @@ from plimsoll.decoding import decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush, replace_file
 
+JsonObject = dict[str, Any]
+"""A JSON document of others, such as a manifest or an image config: fields that we do not know must be kept."""
 CHUNK = 1 << 20
 LOCK_LIMIT = 60.0
-"""Seconds to wait for another writer: adding even a large model is a copy."""
+"""Seconds to wait for another writer. Adding a model copies its files once."""
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
-REFERENCE = "org.opencontainers.image.ref.name"
-TITLE = "org.opencontainers.image.title"
+REFERENCE_ANNOTATION = "org.opencontainers.image.ref.name"
+TITLE_ANNOTATION = "org.opencontainers.image.title"
 
 
 @decodable
 class Descriptor(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What a blob is, where it is and how long. `size` is in bytes."""
+    """Type, digest and size of a blob. `size` is in bytes."""
 
     media_type: str
     digest: str
@@ -44,7 +46,7 @@ class Descriptor(Struct, frozen=True, kw_only=True, rename="camel", omit_default
 
 @decodable
 class Manifest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """An artifact: its config, its files, and what it says something about."""
+    """An artifact: its config, its files, and the manifest that it describes (`subject`)."""
 
     schema_version: int = msgspec.field(default=2)
     media_type: str = msgspec.field(default=MANIFEST)
@@ -54,7 +56,7 @@ class Manifest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     subject: Descriptor | None = None
 
     def encoded(self) -> bytes:
-        """The manifest's own bytes, with the two keys that the specification demands always there."""
+        """The JSON of the manifest, always with the two keys that the specification requires."""
         content = {"schemaVersion": 2, "mediaType": MANIFEST, **msgspec.to_builtins(self)}
         return msgspec.json.encode(content)
 
@@ -66,43 +68,56 @@ class Layout:
         self.root = root
         self.blobs = root / "blobs" / "sha256"
 
-    def make(self) -> None:
-        """Make an empty layout, if there is none. Raises TargetError when it cannot be written."""
+    def create(self) -> None:
+        """Create an empty layout if none exists. Raises TargetError when the disk cannot be written."""
         try:
             self.blobs.mkdir(parents=True, exist_ok=True)
             if not (self.root / "oci-layout").exists():
-                # The index comes before any blob: from then on, blobs without an index are damage.
+                # Write the index before any blob: later, blobs without an index mean damage.
                 self.write_entries([])
                 replace_file(self.root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         except OSError as error:
-            raise _unwritable(self.root, error) from error
+            raise _write_error(self.root, error) from error
 
     def path(self, digest: str) -> Path:
-        """Where a blob is. Raises ModelRefused for what is no SHA-256 digest."""
+        """The path of a blob. Raises ModelRefused when `digest` is not a SHA-256 digest."""
         algorithm, _, hexadecimal = digest.partition(":")
         if algorithm != "sha256" or len(hexadecimal) != 64 or not set(hexadecimal) <= set("0123456789abcdef"):
-            raise ModelRefused(f"'{digest[:80]}' is no SHA-256 digest", where=str(self.root), hint=DAMAGED)
+            raise ModelRefused(f"'{digest[:80]}' is not a SHA-256 digest", where=str(self.root), hint=RESTORE_HINT)
         return self.blobs / hexadecimal
 
-    def add_bytes(self, content: bytes, media_type: str, **about: Any) -> Descriptor:
-        """Store a small blob."""
+    def add_bytes(
+        self,
+        content: bytes,
+        media_type: str,
+        *,
+        artifact_type: str | None = None,
+        annotations: Mapping[str, str] | None = None,
+    ) -> Descriptor:
+        """Add a small blob."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         path = self.path(digest)
         try:
             if not path.exists() or path.read_bytes() != content:
                 replace_file(path, content)
         except OSError as error:
-            raise _unwritable(path, error) from error
-        return Descriptor(media_type=media_type, digest=digest, size=len(content), **about)
+            raise _write_error(path, error) from error
+        return Descriptor(
+            media_type=media_type,
+            digest=digest,
+            size=len(content),
+            artifact_type=artifact_type,
+            annotations=dict(annotations or {}),
+        )
 
-    def add_file(self, file: Path, media_type: str, **about: Any) -> Descriptor:
-        """Store a file of any size in bounded memory."""
+    def add_file(self, file: Path, media_type: str, *, annotations: Mapping[str, str] | None = None) -> Descriptor:
+        """Add a file of any size in bounded memory."""
         temporary = self.blobs / f".{secrets.token_hex(8)}"
         digest, size = hashlib.sha256(), 0
         try:
             source_file = file.open("rb")
         except OSError as error:
-            raise TargetError(f"a file of the model cannot be read: {error.strerror}", where=str(file)) from error
+            raise TargetError(f"cannot read a file of the model: {error.strerror}", where=str(file)) from error
         try:
             with source_file as source, temporary.open("xb") as copy:
                 while chunk := source.read(CHUNK):
@@ -116,24 +131,24 @@ class Layout:
             flush(self.blobs)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise _unwritable(self.blobs, error) from error
-        return Descriptor(media_type=media_type, digest=name, size=size, **about)
+            raise _write_error(self.blobs, error) from error
+        return Descriptor(media_type=media_type, digest=name, size=size, annotations=dict(annotations or {}))
 
     def read(self, descriptor: Descriptor, what: str) -> bytes:
-        """A small blob whose size and digest are as described. Raises ModelRefused that names it otherwise."""
+        """Read a small blob. Raises ModelRefused that names the blob when size or digest differ from the descriptor."""
         self.check(descriptor, what)
         return self.path(descriptor.digest).read_bytes()
 
     def read_digest(self, digest: str, what: str) -> bytes:
-        """A small blob whose size is not known, held against its digest. Raises ModelRefused."""
+        """Read a small blob of unknown size and check its digest. Raises ModelRefused."""
         try:
             size = self.path(digest).stat().st_size
         except OSError as error:
-            raise ModelRefused(f"{what} cannot be read: {error.strerror}", where=digest, hint=DAMAGED) from error
+            raise ModelRefused(f"cannot read {what}: {error.strerror}", where=digest, hint=RESTORE_HINT) from error
         return self.read(Descriptor(media_type="", digest=digest, size=size), what)
 
     def check(self, descriptor: Descriptor, what: str) -> None:
-        """Raise ModelRefused unless a blob is there with the size and digest that its descriptor says."""
+        """Raise ModelRefused unless the blob exists with the size and digest of its descriptor."""
         path = self.path(descriptor.digest)
         digest = hashlib.sha256()
         try:
@@ -142,46 +157,46 @@ class Layout:
                     digest.update(chunk)
             size = path.stat().st_size
         except OSError as error:
-            raise ModelRefused(f"{what} cannot be read: {error.strerror}", where=str(path), hint=DAMAGED) from error
+            raise ModelRefused(f"cannot read {what}: {error.strerror}", where=str(path), hint=RESTORE_HINT) from error
         if size != descriptor.size:
-            message = f"{what} has {size} bytes, {descriptor.size} were registered"
-            raise ModelRefused(message, where=str(path), hint=DAMAGED)
+            message = f"{what} has {size} bytes, expected {descriptor.size}"
+            raise ModelRefused(message, where=str(path), hint=RESTORE_HINT)
         if "sha256:" + digest.hexdigest() != descriptor.digest:
-            raise ModelRefused(f"{what} was altered: its digest is another", where=str(path), hint=DAMAGED)
+            raise ModelRefused(f"{what} was altered: its digest differs", where=str(path), hint=RESTORE_HINT)
 
     def entries(self) -> list[Descriptor]:
-        """What the index lists. Raises ModelRefused when it cannot be read as one."""
+        """The entries of the index. Raises ModelRefused when the index cannot be read."""
         path = self.root / "index.json"
         try:
             index = msgspec.json.decode(path.read_bytes(), type=_Index)
         except FileNotFoundError:
             if any(self.blobs.glob("[0-9a-f]*")):
-                raise ModelRefused("the registry has lost its index", where=str(path), hint=DAMAGED) from None
+                raise ModelRefused("the registry has lost its index", where=str(path), hint=RESTORE_HINT) from None
             return []
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ModelRefused(
-                f"the registry's index cannot be read: {error}", where=str(path), hint=DAMAGED
+                f"cannot read the registry's index: {error}", where=str(path), hint=RESTORE_HINT
             ) from error
         return list(index.manifests)
 
     def write_entries(self, entries: list[Descriptor]) -> None:
-        """Replace the index. Only for the holder of `locked`."""
+        """Replace the index. The caller must hold `locked`."""
         index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": msgspec.to_builtins(entries)}
         path = self.root / "index.json"
         try:
             replace_file(path, msgspec.json.encode(index))
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise _write_error(path, error) from error
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """One writer at a time. Raises TargetError when another holds it for too long."""
-        self.make()
+        """Lock the layout for one writer. Raises TargetError when another writer holds the lock too long."""
+        self.create()
         deadline = time.monotonic() + LOCK_LIMIT
         try:
             lock = (self.root / ".lock").open("wb")
         except OSError as error:
-            raise _unwritable(self.root, error) from error
+            raise _write_error(self.root, error) from error
         with lock as file:
             while True:
                 try:
@@ -189,11 +204,13 @@ class Layout:
                     break
                 except BlockingIOError:
                     if time.monotonic() > deadline:
-                        message = f"another process has been writing to the registry for {LOCK_LIMIT:g} s"
-                        raise TargetError(message, where=str(self.root), hint="wait for it, or end it") from None
+                        message = f"another process has locked the registry for {LOCK_LIMIT:g} s"
+                        raise TargetError(
+                            message, where=str(self.root), hint="wait for that process, or end it"
+                        ) from None
                     time.sleep(0.01)
             for left in self.blobs.glob(".*"):
-                # What a writer left that was killed: nobody else writes while this lock is held.
+                # A killed writer left these files: nobody else writes while this lock is held.
                 left.unlink(missing_ok=True)
             yield
 
@@ -203,12 +220,12 @@ class _Index(Struct, frozen=True, kw_only=True, rename="camel"):
     manifests: tuple[Descriptor, ...]
 
 
-DAMAGED = (
-    "restore the registry from a copy, or remove its directory and run again: models whose training is still there "
-    "are registered anew"
+RESTORE_HINT = (
+    "restore the registry from a copy, or remove its directory and run again: finished training steps are "
+    "registered again"
 )
 
 
-def _unwritable(path: Path, error: OSError) -> TargetError:
-    hint = "free some space on the disk, or make the directory writable; what was registered before is unharmed"
-    return TargetError(f"the registry cannot be written: {error.strerror or error}", where=str(path), hint=hint)
+def _write_error(path: Path, error: OSError) -> TargetError:
+    hint = "free space on the disk, or make the directory writable; registered models are unharmed"
+    return TargetError(f"cannot write to the registry: {error.strerror or error}", where=str(path), hint=hint)

@@ -1,4 +1,4 @@
-"""The model registry: versions of models with all that they were made from."""
+"""The model registry: signed model versions in an OCI image layout on this disk."""
 
 from __future__ import annotations
 
@@ -11,96 +11,45 @@ import shutil
 import socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
-from plimsoll.application.scalars import bound_holds
-from plimsoll.decoding import decodable
 from plimsoll.errors import FileError, ModelRefused, PlimsollError
-from plimsoll.registry.layout import DAMAGED, MANIFEST, REFERENCE, TITLE, Descriptor, Layout, Manifest
+from plimsoll.registry.layout import (
+    MANIFEST,
+    REFERENCE_ANNOTATION,
+    RESTORE_HINT,
+    TITLE_ANNOTATION,
+    Descriptor,
+    Layout,
+    Manifest,
+)
+from plimsoll.registry.versions import (
+    Lineage,
+    ModelConfig,
+    ModelVersion,
+    OpenedModel,
+    decode_version,
+    missed_bounds,
+    safe_file_path,
+)
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import KeyRing
 
-ARTIFACT = "application/vnd.plimsoll.model.v1"
-CONFIG = "application/vnd.plimsoll.model.config.v1+json"
-FILE = "application/vnd.plimsoll.model.file.v1"
-EMPTY = "application/vnd.oci.empty.v1+json"
-SUBJECT = "dev.plimsoll.subject"
-MODEL = "dev.plimsoll.model"
-
-
-class Lineage(Struct, frozen=True, kw_only=True):
-    """What a model was made from: digests by name of data and code, of the environment, and who did it where.
-
-    `run` and `step` are of the run that trained it, `key` is the content key of that step.
-    """
-
-    run: str
-    step: str
-    key: str
-    data: Mapping[str, str] = {}
-    code: Mapping[str, str] = {}
-    environment: str = ""
-    command: str = ""
-    framework: str = "none"
-
-
-class FileEntry(Struct, frozen=True, kw_only=True):
-    """One file of a model. `size` is in bytes."""
-
-    digest: str
-    size: int
-
-
-@decodable
-class _Config(Struct, frozen=True, kw_only=True):
-    """What the config blob says."""
-
-    name: str
-    version: int
-    created: datetime
-    author: str
-    metrics: Mapping[str, float]
-    accept: Mapping[str, str]
-    refusals: tuple[str, ...]
-    lineage: Lineage
-
-
-class ModelVersion(Struct, frozen=True, kw_only=True):
-    """One version of a model. `digest` is of its manifest; `refusals` say which bounds it misses."""
-
-    name: str
-    version: int
-    digest: str
-    created: datetime
-    author: str
-    framework: str
-    metrics: Mapping[str, float]
-    accept: Mapping[str, str]
-    accepted: bool
-    refusals: tuple[str, ...]
-    lineage: Lineage
-    files: Mapping[str, FileEntry]
-
-    @property
-    def reference(self) -> str:
-        """Name and version, such as `triage@2`."""
-        return f"{self.name}@{self.version}"
-
-
-class OpenedModel(Struct, frozen=True, kw_only=True):
-    """A model whose signature and bytes have been verified. `files` are paths by name."""
-
-    version: ModelVersion
-    signed_by: str
-    files: Mapping[str, Path]
+MODEL_ARTIFACT = "application/vnd.plimsoll.model.v1"
+MODEL_CONFIG = "application/vnd.plimsoll.model.config.v1+json"
+MODEL_FILE = "application/vnd.plimsoll.model.file.v1"
+EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
+SUBJECT_ANNOTATION = "dev.plimsoll.subject"
+"""On the index entry of an attestation: the digest of the version that it describes."""
+MODEL_ANNOTATION = "dev.plimsoll.model"
+"""On the index entry of an attestation: the name of the model that it describes."""
 
 
 class ModelRegistry:
-    """Versions in an OCI image layout. Every method may be called from several processes at once."""
+    """Model versions in an OCI image layout. Several processes may call every method at the same time."""
 
     def __init__(self, root: Path, keys: KeyRing) -> None:
         self.layout = Layout(root)
@@ -115,46 +64,46 @@ class ModelRegistry:
         metrics: Mapping[str, float],
         accept: Mapping[str, str],
     ) -> ModelVersion:
-        """Register files as the next version; the same training with the same bounds is the same version.
+        """Register files as the next version. The same training with the same bounds returns the existing version.
 
-        Raises TargetError when the disk does not take it; what was there before is then unharmed.
+        Raises TargetError when the disk cannot be written. Existing versions are then unharmed.
         """
         with self.layout.locked():
             existing = self.versions(name)
             for version in existing:
                 if version.lineage.key == lineage.key and dict(version.accept) == dict(accept):
                     return version
-            config = _Config(
+            config = ModelConfig(
                 name=name,
                 version=max((version.version for version in existing), default=0) + 1,
                 created=datetime.now(UTC),
-                author=_author(),
+                author=_current_author(),
                 metrics=metrics,
                 accept=accept,
-                refusals=judge(metrics, accept),
+                refusals=missed_bounds(metrics, accept),
                 lineage=lineage,
             )
-            return self._store(config, files)
+            return self._store_version(config, files)
 
     def versions(self, name: str | None = None, number: str = "") -> tuple[ModelVersion, ...]:
-        """All versions, of one model or of all, oldest first. Digests of the content are checked by `open`.
+        """All versions of one model or of all models, oldest first. `open` checks the digests of the files.
 
-        `number` narrows it to one version, whose neighbours may then be damaged.
+        `number` selects one version. The other versions of the model may then be damaged.
         """
-        entries = [entry for entry in self.layout.entries() if entry.artifact_type == ARTIFACT and not _is_tag(entry)]
+        entries = [entry for entry in self.layout.entries() if _is_numbered(entry)]
         if name is not None:
             start = f"{name}:{number}"
-            references = [(entry.annotations.get(REFERENCE, ""), entry) for entry in entries]
-            entries = [entry for ref, entry in references if (ref == start if number else ref.startswith(start))]
-        return tuple(sorted(map(self._described, entries), key=lambda version: (version.name, version.version)))
+            names = [(entry.annotations.get(REFERENCE_ANNOTATION, ""), entry) for entry in entries]
+            entries = [entry for found, entry in names if (found == start if number else found.startswith(start))]
+        return tuple(sorted(map(self._version_of_entry, entries), key=lambda version: (version.name, version.version)))
 
     def find(self, reference: str) -> ModelVersion:
-        """`triage` is the newest version, `triage@2` that one, `triage:best` the one with that tag.
+        """Find a version: `triage` is the newest, `triage@2` is version 2, `triage:best` has the tag `best`.
 
-        Raises PlimsollError that says what there is.
+        Raises PlimsollError that lists the existing models, versions or tags.
         """
         if ":" in reference:
-            return self._tagged(reference)
+            return self._find_by_tag(reference)
         name, _, number = reference.partition("@")
         if not number:
             self._require_newest(name)
@@ -163,39 +112,88 @@ class ModelRegistry:
             return found[-1]
         known = sorted({version.name for version in self.versions()})
         if name in known:
-            there = ", ".join(version.reference for version in self.versions(name))
-            raise PlimsollError(
-                f"there is no model {reference}", where=str(self.layout.root), hint=f"there are {there}"
-            )
+            listed = ", ".join(version.reference for version in self.versions(name))
+            message = f"there is no model {reference}"
+            raise PlimsollError(message, where=str(self.layout.root), hint=f"the versions are {listed}")
         close = difflib.get_close_matches(name, known, n=1)
-        there = f"there are {', '.join(known)}" if known else "no model has been registered: plimsoll run does"
-        hint = f"did you mean '{close[0]}'?" if close else there
+        listed = f"the models are {', '.join(known)}" if known else "no model is registered yet: plimsoll run adds one"
+        hint = f"did you mean '{close[0]}'?" if close else listed
         raise PlimsollError(f"there is no model '{name}'", where=str(self.layout.root), hint=hint)
 
     def tag(self, version: ModelVersion, tag: str) -> None:
-        """Let `name:tag` stand for a version; a tag that is there moves. Raises FileError for what cannot be a tag.
+        """Give a version the tag `name:tag`. An existing tag moves. Raises FileError for an invalid tag.
 
-        A tag is a pointer and not signed: what it leads to is.
+        A tag is a pointer and is not signed. The version that it points to is signed.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
-            hint = "a tag starts with a small letter and has small letters, digits, '.', '_' and '-'"
+            hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
             raise FileError(f"'{tag}' cannot be a tag", hint=hint)
         name = f"{version.name}:{tag}"
         with self.layout.locked():
-            entries = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE) != name]
-            (listed,) = [entry for entry in entries if _is_version(entry, version)]
-            self.layout.write_entries([*entries, replace(listed, annotations={REFERENCE: name})])
+            entries = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE_ANNOTATION) != name]
+            (listed,) = [entry for entry in entries if _is_entry_of(entry, version)]
+            self.layout.write_entries([*entries, replace(listed, annotations={REFERENCE_ANNOTATION: name})])
 
     def tags(self) -> dict[str, list[str]]:
-        """Tags by the digest of the version that they stand for."""
+        """Map the digest of each tagged version to its tags."""
         found: dict[str, list[str]] = {}
         for entry in self.layout.entries():
-            if entry.artifact_type == ARTIFACT and _is_tag(entry):
-                found.setdefault(entry.digest, []).append(entry.annotations[REFERENCE].partition(":")[2])
+            if entry.artifact_type == MODEL_ARTIFACT and _is_tag(entry):
+                found.setdefault(entry.digest, []).append(entry.annotations[REFERENCE_ANNOTATION].partition(":")[2])
         return found
 
-    def _tagged(self, reference: str) -> ModelVersion:
-        tagged = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE) == reference]
+    def open(self, version: ModelVersion) -> OpenedModel:
+        """Verify the signature, the manifest, the config and every file. The result has the files under their names.
+
+        Raises ModelRefused that names the altered or missing part.
+        """
+        manifest_entry, _ = self._entries_of(version)
+        envelope = self.envelope(version)
+        signed_by = signing.verify(envelope, version.reference, version.digest, self.keys)
+        manifest = self._read_manifest(manifest_entry, f"the manifest of {version.reference}")
+        if self._version_of_entry(manifest_entry) != version:
+            raise ModelRefused(f"{version.reference} changed while it was opened", where=str(self.layout.root))
+        for layer in manifest.layers:
+            self.layout.check(layer, f"{layer.annotations.get(TITLE_ANNOTATION, 'a file')} of {version.reference}")
+        return OpenedModel(version=version, signed_by=signed_by, files=self._link_files(manifest))
+
+    def envelope(self, version: ModelVersion) -> bytes:
+        """The first signature of a version: a DSSE envelope that is not verified yet. Raises ModelRefused."""
+        _, signature_entry = self._entries_of(version)
+        signature = self._read_manifest(signature_entry, f"the signature of {version.reference}")
+        if signature.subject is None or signature.subject.digest != version.digest or len(signature.layers) != 1:
+            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=RESTORE_HINT)
+        self.layout.check(signature.config, f"the signature of {version.reference}")
+        return self.layout.read(signature.layers[0], f"the signature of {version.reference}")
+
+    def attestations(self, version: ModelVersion) -> tuple[Descriptor, ...]:
+        """The manifests that describe a version: its signatures and all other attestations."""
+        entries = self.layout.entries()
+        return tuple(entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest)
+
+    def add_pulled(self, version: ModelVersion, manifest: Descriptor, attestations: tuple[Descriptor, ...]) -> None:
+        """List a version under the number that it was trained with. Its blobs are verified and already in the layout.
+
+        Raises ModelRefused when another model has that number here.
+        """
+        reference = f"{version.name}:{version.version}"
+        with self.layout.locked():
+            entries = self.layout.entries()
+            same_number = [entry for entry in entries if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
+            if any(entry.digest != version.digest for entry in same_number):
+                hint = "pull it into an empty registry: the registry that trains a model numbers its versions"
+                message = f"this registry has another {version.reference}"
+                raise ModelRefused(message, where=str(self.layout.root), hint=hint)
+            listed = replace(manifest, artifact_type=MODEL_ARTIFACT, annotations={REFERENCE_ANNOTATION: reference})
+            added = [] if same_number else [listed]
+            annotations = {SUBJECT_ANNOTATION: version.digest, MODEL_ANNOTATION: version.name}
+            known = {entry.digest for entry in entries}
+            added += [replace(each, annotations=annotations) for each in attestations if each.digest not in known]
+            if added:
+                self.layout.write_entries([*entries, *added])
+
+    def _find_by_tag(self, reference: str) -> ModelVersion:
+        tagged = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
         found = [
             version
             for version in self.versions(reference.partition(":")[0])
@@ -204,83 +202,42 @@ class ModelRegistry:
         if not found:
             known = ", ".join(sorted(tag for tags in self.tags().values() for tag in tags))
             hint = f"its tags are {known}" if known else "no version has a tag: plimsoll models triage@1 --tag best"
-            raise PlimsollError(f"there is no {reference}", where=str(self.layout.root), hint=hint)
+            raise PlimsollError(f"there is no model {reference}", where=str(self.layout.root), hint=hint)
         return found[0]
 
     def _require_newest(self, name: str) -> None:
-        """Raise ModelRefused when a signature is for a version that is not listed: find must not fall back."""
+        """Raise ModelRefused when a signed version is not listed: `find` must not return an older one in its place."""
         entries = self.layout.entries()
-        numbered = [entry for entry in entries if entry.artifact_type == ARTIFACT and not _is_tag(entry)]
-        listed = {entry.digest for entry in numbered if entry.annotations.get(REFERENCE, "").startswith(f"{name}:")}
+        names = {
+            entry.digest: entry.annotations.get(REFERENCE_ANNOTATION, "") for entry in entries if _is_numbered(entry)
+        }
+        listed = {digest for digest, found in names.items() if found.startswith(f"{name}:")}
         for entry in entries:
             annotations = entry.annotations
-            if annotations.get(MODEL) == name and annotations.get(SUBJECT) not in listed:
+            if annotations.get(MODEL_ANNOTATION) == name and annotations.get(SUBJECT_ANNOTATION) not in listed:
                 message = f"a version of '{name}' is signed and no longer listed"
-                raise ModelRefused(message, where=str(self.layout.root / "index.json"), hint=DAMAGED)
+                raise ModelRefused(message, where=str(self.layout.root / "index.json"), hint=RESTORE_HINT)
 
-    def open(self, version: ModelVersion) -> OpenedModel:
-        """Verify signature, manifest, config and every file, and give the files under their names.
-
-        Raises ModelRefused that names what was altered or is missing.
-        """
-        manifest_entry, _ = self._entries_of(version)
-        envelope = self.envelope(version)
-        signed_by = signing.verify(envelope, version.reference, version.digest, self.keys)
-        manifest = self._manifest(manifest_entry, f"the manifest of {version.reference}")
-        if self._described(manifest_entry) != version:
-            raise ModelRefused(f"{version.reference} has changed while it was used", where=str(self.layout.root))
-        for layer in manifest.layers:
-            self.layout.check(layer, f"{layer.annotations.get(TITLE, 'a file')} of {version.reference}")
-        return OpenedModel(version=version, signed_by=signed_by, files=self._named(manifest))
-
-    def envelope(self, version: ModelVersion) -> bytes:
-        """The first signature of a version, as a DSSE envelope, still to be verified. Raises ModelRefused."""
-        _, signature_entry = self._entries_of(version)
-        signature = self._manifest(signature_entry, f"the signature of {version.reference}")
-        if signature.subject is None or signature.subject.digest != version.digest or len(signature.layers) != 1:
-            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=DAMAGED)
-        self.layout.check(signature.config, f"the signature of {version.reference}")
-        return self.layout.read(signature.layers[0], f"the signature of {version.reference}")
-
-    def statements(self, version: ModelVersion) -> tuple[Descriptor, ...]:
-        """Manifests that say something about a version: its signatures, and whatever else was attested."""
-        return tuple(entry for entry in self.layout.entries() if entry.annotations.get(SUBJECT) == version.digest)
-
-    def adopt(self, version: ModelVersion, manifest: Descriptor, statements: tuple[Descriptor, ...]) -> None:
-        """List a version whose blobs have been put here and verified; under the number that it was made with.
-
-        Raises ModelRefused when another model has that number here.
-        """
-        reference = f"{version.name}:{version.version}"
-        with self.layout.locked():
-            entries = self.layout.entries()
-            here = [entry for entry in entries if entry.annotations.get(REFERENCE) == reference]
-            if any(entry.digest != version.digest for entry in here):
-                hint = "pull it into a registry of its own; numbers are given where a model is trained"
-                raise ModelRefused(f"there is another {version.reference} here", where=str(self.layout.root), hint=hint)
-            added = [] if here else [replace(manifest, artifact_type=ARTIFACT, annotations={REFERENCE: reference})]
-            about = {SUBJECT: version.digest, MODEL: version.name}
-            known = {entry.digest for entry in entries}
-            added += [replace(each, annotations=about) for each in statements if each.digest not in known]
-            if added:
-                self.layout.write_entries([*entries, *added])
-
-    def _store(self, config: _Config, files: Mapping[str, Path]) -> ModelVersion:
+    def _store_version(self, config: ModelConfig, files: Mapping[str, Path]) -> ModelVersion:
         reference = f"{config.name}@{config.version}"
-        layers = tuple(
-            self.layout.add_file(path, FILE, annotations={TITLE: name}) for name, path in sorted(files.items())
-        )
         manifest = Manifest(
-            artifact_type=ARTIFACT,
-            config=self.layout.add_bytes(msgspec.json.encode(config), CONFIG),
-            layers=layers,
+            artifact_type=MODEL_ARTIFACT,
+            config=self.layout.add_bytes(msgspec.json.encode(config), MODEL_CONFIG),
+            layers=tuple(
+                self.layout.add_file(path, MODEL_FILE, annotations={TITLE_ANNOTATION: name})
+                for name, path in sorted(files.items())
+            ),
         )
-        annotations = {REFERENCE: f"{config.name}:{config.version}"}
-        entry = self.layout.add_bytes(manifest.encoded(), MANIFEST, artifact_type=ARTIFACT, annotations=annotations)
+        entry = self.layout.add_bytes(
+            manifest.encoded(),
+            MANIFEST,
+            artifact_type=MODEL_ARTIFACT,
+            annotations={REFERENCE_ANNOTATION: f"{config.name}:{config.version}"},
+        )
         envelope = signing.sign(reference, entry.digest, msgspec.to_builtins(config.lineage), self.keys)
         signature = Manifest(
             artifact_type=signing.ENVELOPE_TYPE,
-            config=self.layout.add_bytes(b"{}", EMPTY),
+            config=self.layout.add_bytes(b"{}", EMPTY_CONFIG),
             layers=(self.layout.add_bytes(envelope, signing.ENVELOPE_TYPE),),
             subject=Descriptor(media_type=MANIFEST, digest=entry.digest, size=entry.size),
         )
@@ -288,46 +245,48 @@ class ModelRegistry:
             signature.encoded(),
             MANIFEST,
             artifact_type=signing.ENVELOPE_TYPE,
-            annotations={SUBJECT: entry.digest, MODEL: config.name},
+            annotations={SUBJECT_ANNOTATION: entry.digest, MODEL_ANNOTATION: config.name},
         )
         self.layout.write_entries([*self.layout.entries(), entry, signed])
-        return self._described(entry)
+        return self._version_of_entry(entry)
 
     def _entries_of(self, version: ModelVersion) -> tuple[Descriptor, Descriptor]:
         """The index entries of a version's manifest and of its signature."""
         entries = self.layout.entries()
         reference = f"{version.name}:{version.version}"
-        manifests = [entry for entry in entries if entry.annotations.get(REFERENCE) == reference]
-        signatures = [entry for entry in entries if entry.annotations.get(SUBJECT) == version.digest]
+        manifests = [entry for entry in entries if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
+        signatures = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
         if len(manifests) != 1 or manifests[0].digest != version.digest:
-            raise ModelRefused(f"the index has another {version.reference}", where=str(self.layout.root), hint=DAMAGED)
+            message = f"the index has another {version.reference}"
+            raise ModelRefused(message, where=str(self.layout.root), hint=RESTORE_HINT)
         if not signatures:
-            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=DAMAGED)
+            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=RESTORE_HINT)
         return manifests[0], signatures[0]
 
-    def _manifest(self, entry: Descriptor, what: str) -> Manifest:
+    def _read_manifest(self, entry: Descriptor, what: str) -> Manifest:
         try:
             return msgspec.json.decode(self.layout.read(entry, what), type=Manifest)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ModelRefused(f"{what} is no manifest: {error}", where=entry.digest, hint=DAMAGED) from error
+            raise ModelRefused(f"{what} is not a manifest: {error}", where=entry.digest, hint=RESTORE_HINT) from error
 
-    def _described(self, entry: Descriptor) -> ModelVersion:
-        """What an index entry stands for; its manifest and config must be whole."""
-        reference = entry.annotations.get(REFERENCE, "?")
-        manifest = self._manifest(entry, f"the manifest of {reference}")
-        version = described(manifest, self.layout.read(manifest.config, f"the config of {reference}"), entry.digest)
+    def _version_of_entry(self, entry: Descriptor) -> ModelVersion:
+        """Read the version of an index entry. Raises ModelRefused when its manifest or config is damaged."""
+        reference = entry.annotations.get(REFERENCE_ANNOTATION, "?")
+        manifest = self._read_manifest(entry, f"the manifest of {reference}")
+        config = self.layout.read(manifest.config, f"the config of {reference}")
+        version = decode_version(manifest, config, entry.digest)
         if reference != f"{version.name}:{version.version}":
-            message = f"the index calls {reference} what is {version.name}:{version.version}"
-            raise ModelRefused(message, where=str(self.layout.root), hint=DAMAGED)
+            message = f"the index lists {version.name}:{version.version} as {reference}"
+            raise ModelRefused(message, where=str(self.layout.root), hint=RESTORE_HINT)
         return version
 
-    def _named(self, manifest: Manifest) -> dict[str, Path]:
-        """The verified blobs under their own names: the same bytes on disk, linked and not copied where it can be."""
+    def _link_files(self, manifest: Manifest) -> dict[str, Path]:
+        """Give the verified blobs their own names: hard links to the same bytes, copies where links do not work."""
         directory = self.layout.root / "opened" / manifest.config.digest.removeprefix("sha256:")[:32]
-        named = {}
+        paths = {}
         for layer in manifest.layers:
-            title = checked_title(layer)
-            path, blob = directory / title, self.layout.path(layer.digest)
+            name = safe_file_path(layer)
+            path, blob = directory / name, self.layout.path(layer.digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             if not path.exists() or not path.samefile(blob):
                 # Services and batches open the same model at the same time, from threads and processes.
@@ -335,79 +294,33 @@ class ModelRegistry:
                 try:
                     os.link(blob, temporary)
                 except OSError:
-                    # A file system without hard links.
+                    # The file system has no hard links.
                     shutil.copyfile(blob, temporary)
                 temporary.replace(path)
-                # A rename onto another link of the same file does nothing, says POSIX.
+                # POSIX: a rename onto another link of the same file does nothing, so the temporary name is still there.
                 temporary.unlink(missing_ok=True)
-            named[str(title)] = path
-        return named
-
-
-def described(manifest: Manifest, config: bytes, digest: str) -> ModelVersion:
-    """What a manifest and its config say, both held against their digests by the caller. Raises ModelRefused."""
-    try:
-        about = msgspec.json.decode(config, type=_Config)
-        files = {layer.annotations[TITLE]: FileEntry(digest=layer.digest, size=layer.size) for layer in manifest.layers}
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
-        raise ModelRefused(f"the config of a model cannot be read: {error}", where=digest, hint=DAMAGED) from error
-    return ModelVersion(
-        name=about.name,
-        version=about.version,
-        digest=digest,
-        created=about.created,
-        author=about.author,
-        framework=about.lineage.framework,
-        metrics=about.metrics,
-        accept=about.accept,
-        accepted=not about.refusals,
-        refusals=about.refusals,
-        lineage=about.lineage,
-        files=files,
-    )
-
-
-def checked_title(layer: Descriptor) -> PurePosixPath:
-    """The path of a model's file below its directory. Raises ModelRefused for one that leads out of it."""
-    title = PurePosixPath(layer.annotations.get(TITLE, ""))
-    if title.is_absolute() or ".." in title.parts or not title.parts:
-        raise ModelRefused(f"a file of the model is called '{title}', outside its directory")
-    return title
+            paths[str(name)] = path
+        return paths
 
 
 def _is_tag(entry: Descriptor) -> bool:
-    """Whether an index entry stands under a tag and not under a version's number."""
-    return not entry.annotations.get(REFERENCE, "").rpartition(":")[2].isdigit()
+    """Whether an index entry is named by a tag and not by a version number."""
+    return not entry.annotations.get(REFERENCE_ANNOTATION, "").rpartition(":")[2].isdigit()
 
 
-def _is_version(entry: Descriptor, version: ModelVersion) -> bool:
-    return entry.annotations.get(REFERENCE) == f"{version.name}:{version.version}"
+def _is_numbered(entry: Descriptor) -> bool:
+    """Whether an index entry is a model named by a version number."""
+    return entry.artifact_type == MODEL_ARTIFACT and not _is_tag(entry)
 
 
-def _author() -> str:
-    """Who registers, for the record; a process without a user's name is `nobody`."""
+def _is_entry_of(entry: Descriptor, version: ModelVersion) -> bool:
+    return entry.annotations.get(REFERENCE_ANNOTATION) == f"{version.name}:{version.version}"
+
+
+def _current_author() -> str:
+    """`user@host` of this process; the user is `nobody` when the process has no user name."""
     try:
         name = getpass.getuser()
     except (OSError, KeyError):
         name = "nobody"
     return f"{name}@{socket.gethostname()}"
-
-
-def judge(metrics: Mapping[str, float], accept: Mapping[str, str]) -> tuple[str, ...]:
-    """Which bounds are missed, in words; none when the model may be served."""
-    refusals = []
-    for name, bound in accept.items():
-        if name not in metrics:
-            refusals.append(f"{name} was not measured, wanted {bound}")
-        elif not bound_holds(bound, metrics[name]):
-            refusals.append(f"{name} is {metrics[name]:.6g}, wanted {bound}")
-    return tuple(refusals)
-
-
-def require_accepted(version: ModelVersion) -> None:
-    """Raise ModelRefused for a version that misses its bounds."""
-    if not version.accepted:
-        raise ModelRefused(
-            f"model {version.reference} may not be served: {'; '.join(version.refusals)}",
-            hint="train a better model, loosen `accept`, or name an accepted version: plimsoll models lists them",
-        )

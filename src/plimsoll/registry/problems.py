@@ -1,20 +1,31 @@
-"""What can go wrong with a registry, in its own words where it has some."""
+"""Errors of a registry, with the registry's own message where it sends one."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import httpx2
 import msgspec
+from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
-"""Answers of HTTP after which it is worth trying again."""
+"""HTTP statuses after which a retry may succeed."""
+
+
+@decodable
+class _ApiError(Struct, frozen=True):
+    code: object = ""
+    message: object = ""
+
+
+@decodable
+class _ErrorBody(Struct, frozen=True):
+    errors: list[_ApiError] | None = None
 
 
 class RegistryError(TargetError):
-    """A registry refused or could not be reached. `status` is HTTP's, 0 when there was no answer."""
+    """A registry refused a request or could not be reached. `status` is the HTTP status, 0 without a response."""
 
     def __init__(self, message: str, *, status: int = 0, where: str = "", hint: str = "") -> None:
         super().__init__(message, where=where, hint=hint)
@@ -22,12 +33,12 @@ class RegistryError(TargetError):
         self.lasting = 400 <= status < 500 and status not in TRANSIENT
 
 
-def said(answer: httpx2.Response) -> str:
-    """The status and what the registry's error body says: codes and messages of the specification's `errors`."""
+def error_summary(answer: httpx2.Response) -> str:
+    """The status, then the codes and messages in the response's `errors` (OCI Distribution Specification)."""
     text = f"{answer.status_code} {answer.reason_phrase}".strip()
     try:
-        errors = msgspec.json.decode(answer.content or b"{}", type=dict[str, Any]).get("errors") or []
-        words = [" ".join(filter(None, [str(each.get("code", "")), str(each.get("message", ""))])) for each in errors]
-    except (msgspec.DecodeError, UnicodeDecodeError, AttributeError, TypeError, httpx2.ResponseNotRead):
+        errors = msgspec.json.decode(answer.content or b"{}", type=_ErrorBody).errors or []
+        words = [" ".join(filter(None, [str(each.code), str(each.message)])) for each in errors]
+    except (msgspec.DecodeError, UnicodeDecodeError, httpx2.ResponseNotRead):
         words = []
     return f"{text} ({'; '.join(words)[:300]})" if any(words) else text

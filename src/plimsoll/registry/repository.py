@@ -1,8 +1,8 @@
-"""One repository of a registry: blobs and manifests in and out, each held against its digest.
+"""One repository of a registry: pull and push blobs and manifests, each checked against its digest.
 
     with Repository(parse("localhost:5000/team/app:1")) as repository:
-        manifest = repository.manifest()                       # of the reference's digest, tag, or `latest`
-        repository.push_blob(descriptor, path)                 # nothing is sent when it is there
+        manifest = repository.manifest()                       # at the reference's digest or tag, else `latest`
+        repository.push_blob(descriptor, path)                 # sends nothing when the blob exists
         digest = repository.push_manifest(content, MANIFEST, tag="2")
 
 Source: OCI Distribution Specification 1.1.
@@ -19,51 +19,57 @@ from collections.abc import Iterator
 from io import BufferedRandom
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 from urllib.parse import quote
 
 import httpx2
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
-from plimsoll.registry.connection import TRIES, Access, Connection
-from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor
+from plimsoll.registry.connection import TRIES, RegistryAccess, RegistryConnection
+from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, JsonObject
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
 
 DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_INDEX = "application/vnd.docker.distribution.manifest.list.v2+json"
-LARGEST_MANIFEST = 4 << 20
-"""Bytes: what the specification lets a registry refuse, and what we take from one."""
+MAX_MANIFEST_BYTES = 4 << 20
+"""Largest manifest in bytes: the size that the specification requires a registry to accept."""
 LOCK_LIMIT = 1800.0
-"""Seconds to wait for another process that fetches the same blob to the same place: models are large, links slow."""
-_PAGES = 20
+"""Seconds to wait for another process that pulls the same blob to the same path: models are large, links slow."""
+_MAX_PAGES = 20
+_PUSH_AGAIN = "push it again, or find out who changed the registry"
 
 
-class Fetched(Struct, frozen=True, kw_only=True):
-    """A manifest's own bytes."""
+class FetchedManifest(Struct, frozen=True, kw_only=True):
+    """The bytes of a manifest, with their media type and digest."""
 
     content: bytes
     media_type: str
     digest: str
 
-    def decoded(self) -> dict[str, Any]:
-        """As JSON. Raises ModelRefused when it is none."""
+    def decoded(self) -> JsonObject:
+        """The manifest as a JSON object. Raises ModelRefused when it is not one."""
         try:
-            return msgspec.json.decode(self.content, type=dict[str, Any])
+            return msgspec.json.decode(self.content, type=JsonObject)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ModelRefused(f"the manifest is no JSON object: {error}", where=self.digest) from error
+            raise ModelRefused(f"the manifest is not a JSON object: {error}", where=self.digest) from error
+
+
+@decodable
+class _TagList(Struct, frozen=True):
+    tags: list[str] | None = None
 
 
 class Repository:
-    """A repository of one registry. Can be used from several threads."""
+    """A repository of one registry, safe for several threads."""
 
-    def __init__(self, reference: Reference, access: Access | None = None) -> None:
+    def __init__(self, reference: Reference, access: RegistryAccess | None = None) -> None:
         self.reference = reference
-        self.connection = Connection(reference, access)
+        self.connection = RegistryConnection(reference, access)
         self._path = f"/v2/{reference.repository}"
         self._pull = f"repository:{reference.repository}:pull"
         self._push = f"repository:{reference.repository}:pull,push"
@@ -77,30 +83,30 @@ class Repository:
         self.close()
 
     def close(self) -> None:
-        """Let go of connections."""
+        """Close connections."""
         self.connection.close()
 
-    def manifest(self, target: str = "") -> Fetched:
-        """A manifest or index by digest or tag, by default what the reference names.
+    def manifest(self, target: str = "") -> FetchedManifest:
+        """Pull a manifest or index by digest or tag, by default the reference's own.
 
-        Raises RegistryError when it is not there, ModelRefused when its bytes are not those of its digest.
+        Raises RegistryError when it does not exist, ModelRefused when its bytes do not have its digest.
         """
         target = target or self.reference.target
         headers = {"Accept": ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX))}
         path = f"{self._path}/manifests/{target}"
         answer = self.connection.request("GET", path, scopes=self._pull, headers=headers, accept=[404])
         if answer.status == 404:
-            hint = "check the name; it may not have been pushed, or been deleted"
+            hint = "check the name; perhaps it was never pushed, or was deleted"
             raise RegistryError(f"there is no manifest {target}", status=404, where=self.reference.name, hint=hint)
         digest = "sha256:" + hashlib.sha256(answer.content).hexdigest()
         wanted = target if ":" in target else answer.headers.get("Docker-Content-Digest", digest)
         if wanted.startswith("sha256:") and digest != wanted:
-            raise _altered(f"the manifest {wanted}", digest, self.reference)
+            raise _digest_mismatch(f"the manifest {wanted}", digest, self.reference)
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-        return Fetched(content=answer.content, media_type=media_type, digest=digest)
+        return FetchedManifest(content=answer.content, media_type=media_type, digest=digest)
 
     def has_manifest(self, target: str) -> str:
-        """The digest of a manifest that is there by this tag or digest; empty when there is none."""
+        """The digest of the manifest at a tag or digest; empty when there is none."""
         headers = {"Accept": ", ".join((MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_INDEX))}
         path = f"{self._path}/manifests/{target}"
         answer = self.connection.request("HEAD", path, scopes=self._pull, headers=headers, accept=[404])
@@ -109,16 +115,16 @@ class Repository:
         return str(answer.headers.get("Docker-Content-Digest", target if ":" in target else ""))
 
     def push_manifest(self, content: bytes, media_type: str, tag: str = "") -> str:
-        """Store a manifest, whose blobs must be there, under its digest and also under `tag`. Gives the digest."""
+        """Push a manifest under its digest, and under `tag` if given. Its blobs must exist. Returns the digest."""
         return self._push_manifest(content, media_type, tag)[0]
 
     def has_blob(self, digest: str) -> bool:
-        """Whether a blob is there."""
+        """Whether the repository has a blob."""
         path = f"{self._path}/blobs/{digest}"
         return self.connection.request("HEAD", path, scopes=self._pull, accept=[404]).status != 404
 
     def push_blob(self, descriptor: Descriptor, file: Path) -> bool:
-        """Send a blob unless it is there; whether it was sent."""
+        """Push a blob unless the repository has it. Returns whether bytes were sent."""
         if self.has_blob(descriptor.digest):
             return False
         answer = self.connection.request("POST", f"{self._path}/blobs/uploads/", scopes=self._push)
@@ -127,7 +133,7 @@ class Repository:
         return True
 
     def mount_blob(self, digest: str, source: str) -> bool:
-        """Have a blob of another repository of the same registry here without moving it; whether that went."""
+        """Mount a blob of another repository of the same registry. Returns whether the registry mounted it."""
         query = f"?mount={quote(digest, safe='')}&from={quote(source, safe='')}"
         scopes = f"{self._push} repository:{source}:pull"
         path = f"{self._path}/blobs/uploads/{query}"
@@ -138,15 +144,17 @@ class Repository:
                 return False
             raise
         if answer.status == 202:
-            # It was not mounted but an upload begun, which nobody will finish.
+            # The registry did not mount the blob and began an upload, which nobody will finish.
             location = answer.headers.get("Location", "")
             self.connection.request("DELETE", location, scopes=scopes, accept=range(400, 500))
         return answer.status == 201
 
     def blob(self, descriptor: Descriptor, what: str) -> bytes:
-        """A small blob. Raises ModelRefused unless size and digest are as described."""
-        if descriptor.size > LARGEST_MANIFEST:
-            raise ModelRefused(f"{what} has {descriptor.size} bytes", where=self.reference.name)
+        """Pull a small blob. Raises ModelRefused when size or digest differ from the descriptor."""
+        if descriptor.size > MAX_MANIFEST_BYTES:
+            raise ModelRefused(
+                f"{what} has {descriptor.size} bytes, more than {MAX_MANIFEST_BYTES}", where=self.reference.name
+            )
         path = f"{self._path}/blobs/{descriptor.digest}"
         content = bytearray()
         with self.connection.stream("GET", path, scopes=self._pull) as answer:
@@ -156,24 +164,24 @@ class Repository:
                     if len(content) > descriptor.size:
                         break
             except httpx2.HTTPError as error:
-                raise self.connection.unreachable("GET", path, error) from error
+                raise self.connection.unreachable_error("GET", path, error) from error
         self.connection.count(received=len(content))
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if len(content) != descriptor.size or digest != descriptor.digest:
-            raise _altered(what, digest, self.reference)
+            raise _digest_mismatch(what, digest, self.reference)
         return bytes(content)
 
     def pull_blob(self, descriptor: Descriptor, file: Path, what: str = "") -> bool:
-        """Have a blob at `file`; whether anything was fetched. A part that an earlier try left is gone on from.
+        """Pull a blob to `file`, and continue a partial file of an earlier attempt. Returns whether bytes were fetched.
 
-        `file` appears whole and verified or not at all. Several may ask for the same at once: one fetches. Raises
-        ModelRefused when the bytes are not those of the digest, TargetError when the disk does not take them.
+        `file` appears whole and verified, or not at all. Of several callers one fetches and the others wait. Raises
+        ModelRefused when the bytes do not have the digest, TargetError when the disk cannot be written.
         """
         partial = file.with_name(f".{file.name}.part")
         what = what or f"the blob {descriptor.digest}"
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            with _locked(partial, what) as part:
+            with _locked_part(partial, what) as part:
                 if file.exists():
                     return False
                 self._fill(part, descriptor, what)
@@ -182,37 +190,37 @@ class Repository:
                 partial.replace(file)
             flush(file.parent)
         except OSError as error:
-            hint = "free some space on the disk, or make the directory writable"
-            raise TargetError(f"{what} cannot be written: {error.strerror}", where=str(file), hint=hint) from error
+            hint = "free space on the disk, or make the directory writable"
+            raise TargetError(f"cannot write {what}: {error.strerror}", where=str(file), hint=hint) from error
         return True
 
     def tags(self) -> list[str]:
-        """The tags of the repository; none when it does not exist."""
+        """The tags of the repository; empty when the repository does not exist."""
         answer = self.connection.request("GET", f"{self._path}/tags/list", scopes=self._pull, accept=[404])
         if answer.status == 404:
             return []
-        return [str(tag) for tag in msgspec.json.decode(answer.content, type=dict[str, Any]).get("tags") or []]
+        return msgspec.json.decode(answer.content, type=_TagList).tags or []
 
     def referrers(self, digest: str, artifact_type: str) -> list[Descriptor]:
-        """Manifests of a type that have `digest` for a subject.
+        """Manifests of one artifact type whose subject is `digest`.
 
-        By the referrers API, or by the tag that stands in for it where a registry does not have one.
+        Uses the referrers API, or the referrers tag where the registry has no such API.
         """
         found: list[Descriptor] = []
         path = f"{self._path}/referrers/{digest}?artifactType={quote(artifact_type, safe='')}"
-        for _ in range(_PAGES):
+        for _ in range(_MAX_PAGES):
             answer = self.connection.request("GET", path, scopes=self._pull, accept=[400, 404, 405])
             if answer.status >= 400:
                 found = self._referrers_by_tag(digest)
                 break
-            found += _manifests(answer.content, self.reference)
+            found += _index_manifests(answer.content, self.reference)
             if not answer.following:
                 break
             path = answer.following
         return [each for each in found if each.artifact_type == artifact_type]
 
     def push_referrer(self, content: bytes, subject: Descriptor, artifact_type: str) -> str:
-        """Store a manifest that has a subject, unless it is there, so that `referrers` finds it. Gives its digest."""
+        """Push a manifest with a subject, so that `referrers` finds it. Returns its digest."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if any(each.digest == digest for each in self.referrers(subject.digest, artifact_type)):
             return digest
@@ -230,15 +238,15 @@ class Repository:
                 "manifests": msgspec.to_builtins([*others, entry]),
             }
             self._push_manifest(msgspec.json.encode(index), INDEX, _referrers_tag(subject.digest))
-            # Whoever writes this tag at the same time may have overwritten it: look again.
+            # Another writer of this tag may have overwritten it in the meantime: check again.
             time.sleep(0.02 * attempt)
             if any(each.digest == digest for each in self._referrers_by_tag(subject.digest)):
                 return digest
-        message = f"others keep overwriting what is said about {subject.digest}"
-        raise RegistryError(message, where=self.reference.name, hint="try again")
+        message = f"other writers keep overwriting the list of attestations of {subject.digest}"
+        raise RegistryError(message, where=self.reference.name, hint="push again when the other writers have finished")
 
     def _push_manifest(self, content: bytes, media_type: str, tag: str) -> tuple[str, bool]:
-        """The digest, and whether the registry keeps referrers by itself."""
+        """Push a manifest. Returns its digest, and whether the registry updates the referrers itself."""
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         answer = self.connection.request(
             "PUT",
@@ -250,17 +258,17 @@ class Repository:
         self.connection.count(sent=len(content))
         stored = answer.headers.get("Docker-Content-Digest", digest)
         if stored != digest:
-            raise _altered(f"the manifest {digest} after it was pushed", stored, self.reference)
+            raise _digest_mismatch(f"the manifest {digest} after it was pushed", stored, self.reference)
         return digest, "OCI-Subject" in answer.headers
 
     def _referrers_by_tag(self, digest: str) -> list[Descriptor]:
         tag = _referrers_tag(digest)
         if not self.has_manifest(tag):
             return []
-        return _manifests(self.manifest(tag).content, self.reference)
+        return _index_manifests(self.manifest(tag).content, self.reference)
 
     def _fill(self, part: BufferedRandom, descriptor: Descriptor, what: str) -> None:
-        """Fetch what is missing of a partial file, through broken connections, and verify the whole."""
+        """Fetch the missing bytes of a partial file, reconnect when a connection breaks, and verify the whole file."""
         path = f"{self._path}/blobs/{descriptor.digest}"
         failures = 0
         while (offset := part.seek(0, os.SEEK_END)) < descriptor.size:
@@ -269,26 +277,26 @@ class Repository:
             except httpx2.HTTPError as error:
                 failures = 1 if part.seek(0, os.SEEK_END) > offset else failures + 1
                 if failures >= TRIES:
-                    raise self.connection.unreachable("GET", path, error) from error
+                    raise self.connection.unreachable_error("GET", path, error) from error
                 time.sleep(0.2 * 2**failures)
             else:
-                # The registry has given all that it has.
+                # The response ended normally: the registry has no more bytes.
                 if (size := part.seek(0, os.SEEK_END)) < descriptor.size:
                     part.truncate(0)
                     message = f"{what} ends after {size} of {descriptor.size} bytes"
-                    raise ModelRefused(message, where=str(self.reference))
+                    raise ModelRefused(message, where=str(self.reference), hint=_PUSH_AGAIN)
         part.seek(0)
         digest = "sha256:" + hashlib.file_digest(part, "sha256").hexdigest()
         if offset != descriptor.size or digest != descriptor.digest:
-            # What is wrong is not gone on from.
+            # Do not continue from wrong bytes.
             part.truncate(0)
-            raise _altered(what, digest, self.reference)
+            raise _digest_mismatch(what, digest, self.reference)
 
     def _receive(self, part: BufferedRandom, path: str, offset: int, size: int) -> None:
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={offset}-"} if offset else {})}
         with self.connection.stream("GET", path, scopes=self._pull, headers=headers) as answer:
             if offset and answer.status_code != 206:
-                # The registry begins at the beginning.
+                # The registry ignored the range and starts at the first byte.
                 part.truncate(0)
                 offset = 0
             for piece in answer.iter_raw():
@@ -296,13 +304,14 @@ class Repository:
                 self.connection.count(received=len(piece))
                 if offset > size:
                     part.truncate(0)
-                    raise ModelRefused(f"a blob has more than its {size} bytes", where=f"{self.reference.name}: {path}")
+                    where = f"{self.reference.name}: {path}"
+                    raise ModelRefused(f"a blob has more than its {size} bytes", where=where, hint=_PUSH_AGAIN)
                 part.write(piece)
 
 
 @contextlib.contextmanager
-def _locked(partial: Path, what: str) -> Iterator[BufferedRandom]:
-    """A partial file that only we write. Its name may be another file by the time that we have the lock."""
+def _locked_part(partial: Path, what: str) -> Iterator[BufferedRandom]:
+    """Open and lock a partial file. While we wait for the lock, its name may become that of another file."""
     deadline = time.monotonic() + LOCK_LIMIT
     while True:
         with partial.open("a+b") as file:
@@ -310,19 +319,19 @@ def _locked(partial: Path, what: str) -> Iterator[BufferedRandom]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    message = f"another process has been fetching {what} for {LOCK_LIMIT:g} s"
-                    raise TargetError(message, where=str(partial), hint="wait for it, or end it") from None
+                    message = f"another process has been pulling {what} for {LOCK_LIMIT:g} s"
+                    raise TargetError(message, where=str(partial), hint="wait for that process, or end it") from None
                 time.sleep(0.02)
                 continue
-            if _same(file, partial):
+            if _is_same_file(file, partial):
                 yield file
-                # What is left of it here is an empty file: the content has been renamed.
+                # The content has been renamed; only an empty file can be left under this name.
                 partial.unlink(missing_ok=True)
                 return
 
 
-def _same(file: BufferedRandom, path: Path) -> bool:
-    """Whether a path still leads to an open file."""
+def _is_same_file(file: BufferedRandom, path: Path) -> bool:
+    """Whether a path still names an open file."""
     try:
         return os.fstat(file.fileno()).st_ino == path.stat().st_ino
     except FileNotFoundError:
@@ -333,14 +342,14 @@ def _referrers_tag(digest: str) -> str:
     return digest.replace(":", "-")
 
 
-def _manifests(content: bytes, reference: Reference) -> list[Descriptor]:
+def _index_manifests(content: bytes, reference: Reference) -> list[Descriptor]:
     try:
-        index = msgspec.json.decode(content, type=dict[str, Any])
+        index = msgspec.json.decode(content, type=JsonObject)
         return [msgspec.convert(each, Descriptor) for each in index.get("manifests") or []]
     except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
-        raise ModelRefused(f"the list of referrers cannot be read: {error}", where=reference.name) from error
+        raise ModelRefused(f"cannot read the list of referrers: {error}", where=reference.name) from error
 
 
-def _altered(what: str, digest: str, reference: Reference) -> ModelRefused:
-    message = f"{what} was altered: what the registry gives has the digest {digest}"
-    return ModelRefused(message, where=reference.name, hint="push it again, or find out who changed the registry")
+def _digest_mismatch(what: str, digest: str, reference: Reference) -> ModelRefused:
+    message = f"{what} was altered: the registry returned bytes with the digest {digest}"
+    return ModelRefused(message, where=reference.name, hint=_PUSH_AGAIN)

@@ -1,4 +1,4 @@
-"""Models between the layout on this disk and a registry, and from a registry into a directory, verified before use.
+"""Push models to a registry; pull them into a layout or a directory, verified before use.
 
     with Repository(parse("registry.example/shop/triage")) as repository:
         pushed = push_model(models, models.find("triage"), repository)     # registry.example/shop/triage@sha256:…
@@ -25,18 +25,19 @@ from msgspec import Struct
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
 from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
-from plimsoll.registry.models import ModelRegistry, ModelVersion, checked_title
+from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import LOCK_LIMIT, Repository
-from plimsoll.registry.verification import check_directory, leave_proof, vouch
+from plimsoll.registry.verification import check_directory, fetch_signed_model, write_proof
+from plimsoll.registry.versions import ModelVersion, safe_file_path
 from plimsoll.signing.keys import TrustedKeys
 
-AT_ONCE = 4
-"""Blobs that travel at the same time: enough to fill a link, few enough for a registry."""
+PARALLEL_BLOBS = 4
+"""Blobs that are transferred at the same time: enough to fill a link, few enough for a registry."""
 
 
 class PulledModel(Struct, frozen=True, kw_only=True):
-    """A verified model in a directory. `fetched` is whether anything had to be fetched for it."""
+    """A verified model in a directory. `fetched` says whether any file came over the network."""
 
     version: ModelVersion
     signed_by: str
@@ -45,10 +46,10 @@ class PulledModel(Struct, frozen=True, kw_only=True):
 
 
 def push_model(models: ModelRegistry, version: ModelVersion, repository: Repository) -> Reference:
-    """Send a version with everything that is attested about it, unless it is there; tagged with its number.
+    """Push a version with all its attestations, tagged with its number. Blobs that the registry has are not sent.
 
-    It is verified before, and visible only when whole: a push that is killed leaves nothing that can be pulled. Gives
-    the reference by digest. Raises ModelRefused for an altered model, RegistryError for the registry.
+    The version is verified first and becomes visible when it is complete: a killed push leaves nothing to pull.
+    Returns the reference by digest. Raises ModelRefused for an altered model, RegistryError for the registry.
     """
     models.open(version)
     layout = models.layout
@@ -61,69 +62,71 @@ def push_model(models: ModelRegistry, version: ModelVersion, repository: Reposit
     if repository.has_manifest(tag) != version.digest:
         repository.push_manifest(content, MANIFEST, tag=tag)
     subject = Descriptor(media_type=MANIFEST, digest=version.digest, size=len(content))
-    for statement in models.statements(version):
-        said = layout.read(statement, f"an attestation of {version.reference}")
-        attestation = msgspec.json.decode(said, type=Manifest)
+    for listed in models.attestations(version):
+        encoded = layout.read(listed, f"an attestation of {version.reference}")
+        attestation = msgspec.json.decode(encoded, type=Manifest)
         _push_blobs(repository, models, [attestation.config, *attestation.layers])
-        repository.push_referrer(said, subject, attestation.artifact_type)
+        repository.push_referrer(encoded, subject, attestation.artifact_type)
     return repository.reference.at(version.digest)
 
 
 def pull_model(repository: Repository, digest: str, models: ModelRegistry) -> ModelVersion:
-    """Fetch a version into a layout, unless it is there. Nothing of it is listed before all of it is verified.
+    """Pull a version into a layout, unless the layout has it. It is listed after all of it is verified.
 
-    Raises ModelRefused that says what was altered, who signed it, or that the layout has another of its number.
+    Raises ModelRefused that names the altered part, an untrusted signer, or another version with the same number.
     """
     for version in models.versions():
         if version.digest == digest:
             return models.open(version).version
-    vouched = vouch(repository, digest, models.keys)
+    signed = fetch_signed_model(repository, digest, models.keys)
     layout = models.layout
-    layout.make()
+    layout.create()
     incoming = layout.root / "incoming"
-    blobs = {each.digest: each for each in (*vouched.manifest.layers, vouched.manifest.config)}
+    blobs = {each.digest: each for each in (*signed.manifest.layers, signed.manifest.config)}
     missing = [each for each in blobs.values() if not layout.path(each.digest).exists()]
     fetched = {each.digest: incoming / each.digest.removeprefix("sha256:") for each in missing}
-    _fetch(repository, [(each, fetched[each.digest], vouched.what(each)) for each in missing])
+    _pull_blobs(repository, [(each, fetched[each.digest], signed.describe_blob(each)) for each in missing])
     try:
         for name, path in fetched.items():
             path.replace(layout.path(name))
     except FileNotFoundError:
-        # Another process that pulls the same has moved it.
+        # Another process that pulls the same version has moved it.
         pass
     for each in blobs.values():
-        layout.check(each, vouched.what(each))
-    statements = []
-    for said in vouched.said:
-        for content in said.blobs:
+        layout.check(each, signed.describe_blob(each))
+    attestations = []
+    for attestation in signed.attestations:
+        for content in attestation.blobs:
             layout.add_bytes(content, "")
-        added = layout.add_bytes(said.content, MANIFEST, artifact_type=said.manifest.artifact_type)
-        statements.append(added)
-    entry = layout.add_bytes(vouched.content, MANIFEST)
-    models.adopt(vouched.version, entry, tuple(statements))
-    return models.open(vouched.version).version
+        artifact_type = attestation.manifest.artifact_type
+        attestations.append(layout.add_bytes(attestation.content, MANIFEST, artifact_type=artifact_type))
+    entry = layout.add_bytes(signed.content, MANIFEST)
+    models.add_pulled(signed.version, entry, tuple(attestations))
+    return models.open(signed.version).version
 
 
 def pull_files(repository: Repository, digest: str, keys: TrustedKeys, output: Path) -> PulledModel:
-    """Fetch a version's files into the directory `output`, which appears whole and verified, or not at all.
+    """Pull a version's files into the directory `output`, which appears whole and verified, or not at all.
 
-    What is there already is verified and used. A pull that was killed is gone on from. Beside the files is
-    `.plimsoll/`, by which `check_directory` can verify them again without a registry. Raises ModelRefused.
+    An existing directory is verified and used. A new call continues a killed pull. `.plimsoll/` beside the files lets
+    `check_directory` verify them again without a registry. Raises ModelRefused.
     """
-    vouched = vouch(repository, digest, keys)
+    signed = fetch_signed_model(repository, digest, keys)
     what = f"the model at {output}"
     with locked(output, what):
         if output.exists():
             found = check_directory(output, keys, digest)
             return PulledModel(version=found.version, signed_by=found.signed_by, directory=output, fetched=False)
         incoming = output.with_name(f".{output.name}.{digest.removeprefix('sha256:')[:16]}")
-        layers = vouched.manifest.layers
-        _fetch(repository, [(each, incoming / checked_title(each), vouched.what(each)) for each in layers])
+        layers = signed.manifest.layers
+        _pull_blobs(
+            repository, [(each, incoming / safe_file_path(each), signed.describe_blob(each)) for each in layers]
+        )
         try:
-            leave_proof(incoming, vouched)
+            write_proof(incoming, signed)
             check_directory(incoming, keys, digest)
         except ModelRefused:
-            # A file that was right when it came and is not now: nothing of this is gone on from.
+            # A file was right when it arrived and is wrong now: do not continue from any of these files.
             shutil.rmtree(incoming, ignore_errors=True)
             raise
         try:
@@ -131,20 +134,22 @@ def pull_files(repository: Repository, digest: str, keys: TrustedKeys, output: P
             incoming.rename(output)
             flush(output.parent)
         except OSError as error:
-            hint = "name a directory that is not there yet, below the mount and not the mount itself"
-            raise TargetError(f"{what} cannot be put there: {error.strerror}", where=str(output), hint=hint) from error
-    return PulledModel(version=vouched.version, signed_by=vouched.signed_by, directory=output, fetched=True)
+            hint = "name a new directory below the mount, not the mount itself"
+            raise TargetError(
+                f"cannot rename {what} to its final name: {error.strerror}", where=str(output), hint=hint
+            ) from error
+    return PulledModel(version=signed.version, signed_by=signed.signed_by, directory=output, fetched=True)
 
 
 @contextlib.contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """One process at a time at a path; the lock is a file beside it."""
+    """Lock a path for one process. The lock is a file beside it."""
     deadline = time.monotonic() + LOCK_LIMIT
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = path.with_name(f".{path.name}.lock").open("wb")
     except OSError as error:
-        message = f"{what} cannot be written: {error.strerror}"
+        message = f"cannot write {what}: {error.strerror}"
         raise TargetError(message, where=str(path.parent), hint="make the directory writable") from error
     with lock:
         while True:
@@ -153,18 +158,18 @@ def locked(path: Path, what: str) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    message = f"another process has held {what} for {LOCK_LIMIT:g} s"
-                    raise TargetError(message, where=str(path), hint="wait for it, or end it") from None
+                    message = f"another process has locked {what} for {LOCK_LIMIT:g} s"
+                    raise TargetError(message, where=str(path), hint="wait for that process, or end it") from None
                 time.sleep(0.05)
         yield
 
 
 def _push_blobs(repository: Repository, models: ModelRegistry, blobs: Sequence[Descriptor]) -> None:
     unique = list({each.digest: each for each in blobs}.values())
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(PARALLEL_BLOBS) as pool:
         list(pool.map(lambda each: repository.push_blob(each, models.layout.path(each.digest)), unique))
 
 
-def _fetch(repository: Repository, blobs: Sequence[tuple[Descriptor, Path, str]]) -> None:
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def _pull_blobs(repository: Repository, blobs: Sequence[tuple[Descriptor, Path, str]]) -> None:
+    with ThreadPoolExecutor(PARALLEL_BLOBS) as pool:
         list(pool.map(lambda each: repository.pull_blob(*each), blobs))

@@ -1,7 +1,7 @@
-"""A blob's way into a repository: at once when it is small, else in chunks that go on where the network broke off.
+"""Upload a blob: in one request when it is small, else in chunks that continue after a broken connection.
 
-Source: OCI Distribution Specification 1.1, "Pushing Blobs". Some registries keep what arrived of a broken chunk
-(distribution 3), some drop the whole upload (distribution 2), which then starts from the beginning.
+Source: OCI Distribution Specification 1.1, "Pushing Blobs". Some registries keep the bytes of a broken chunk
+(distribution 3). Others drop the whole upload (distribution 2), which then starts again.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from plimsoll.errors import TargetError
-from plimsoll.registry.connection import ANSWER_LIMIT, TRIES, Answer, Connection
+from plimsoll.registry.connection import RESPONSE_LIMIT, TRIES, RegistryConnection, RegistryResponse
 from plimsoll.registry.problems import RegistryError
 
 CHUNK = 64 << 20
-"""Bytes of one request: what is sent again, at most, when a connection breaks."""
-_PIECE = 1 << 18
-_HASHED = 20e6
-"""Bytes a second: a registry may hash all of a blob before it answers, and slow ones do so much at least."""
+"""Bytes of one request: the most that is sent again after a broken connection."""
+_READ_BYTES = 1 << 18
+_HASH_RATE = 20e6
+"""Bytes per second: a registry may hash a whole blob before it answers, and slow ones hash at least this fast."""
 
 
-class _Lost(Exception):
-    """The registry has forgotten the upload: it starts from the beginning."""
+class _UploadLost(Exception):
+    """The registry has dropped the upload, which must start again."""
 
 
-def upload(connection: Connection, location: str, digest: str, size: int, path: Path, scopes: str) -> None:
-    """Send `path` to an upload that was begun at `location`. Raises RegistryError after several tries."""
+def upload(connection: RegistryConnection, location: str, digest: str, size: int, path: Path, scopes: str) -> None:
+    """Send the file `path` to the upload at `location`. Raises RegistryError after several tries."""
     session = _Upload(connection, digest, size, path, scopes)
     failures = furthest = 0
     while True:
@@ -36,18 +36,19 @@ def upload(connection: Connection, location: str, digest: str, size: int, path: 
         except RegistryError as error:
             if error.lasting:
                 raise
-            # Getting further than ever is a reason to go on; getting as far again and again is none.
+            # Progress resets the count of failures; failing at the same offset again does not.
             failures = 1 if session.offset > furthest else failures + 1
             furthest = max(furthest, session.offset)
             if failures >= TRIES:
                 raise
             time.sleep(0.2 * 2**failures)
-        except _Lost:
+        except _UploadLost:
             failures += 1
             if failures >= TRIES:
-                message = f"the registry loses the upload of {digest} each time"
-                raise RegistryError(message, where=connection.reference.name) from None
-            if session.arrived():
+                message = f"the registry dropped the upload of {digest} {TRIES} times"
+                hint = "push again, or ask the operator of the registry for the reason"
+                raise RegistryError(message, where=connection.reference.name, hint=hint) from None
+            if session.blob_exists():
                 return
             session.location, session.offset = "", 0
             location = connection.request("POST", session.begin, scopes=scopes, tries=TRIES).headers.get("Location", "")
@@ -56,7 +57,7 @@ def upload(connection: Connection, location: str, digest: str, size: int, path: 
 
 
 class _Upload:
-    def __init__(self, connection: Connection, digest: str, size: int, path: Path, scopes: str) -> None:
+    def __init__(self, connection: RegistryConnection, digest: str, size: int, path: Path, scopes: str) -> None:
         self.connection = connection
         self.begin = f"/v2/{connection.reference.repository}/blobs/uploads/"
         self.digest, self.size, self.path, self.scopes = digest, size, path, scopes
@@ -64,19 +65,19 @@ class _Upload:
         self.offset = 0
         self.chunk = CHUNK
 
-    def arrived(self) -> bool:
-        """Whether the blob is there after all: it may be only the answer that was lost."""
+    def blob_exists(self) -> bool:
+        """Whether the registry has the blob: perhaps only the response was lost."""
         blob = f"/v2/{self.connection.reference.repository}/blobs/{self.digest}"
         return self.connection.request("HEAD", blob, scopes=self.scopes, accept=[404]).status < 400
 
     def run(self, location: str) -> None:
-        """Send what is left. `location` is where the upload begins, and used the first time only."""
+        """Send the rest of the file. Only the first call uses `location`, where the upload begins."""
         if not self.location:
             self.location = location
         elif self.size > CHUNK:
-            self._where_it_broke()
+            self._ask_offset()
         else:
-            raise _Lost
+            raise _UploadLost
         while self.size > CHUNK and self.offset < self.size:
             self._send_chunk()
         self._finish()
@@ -91,7 +92,7 @@ class _Upload:
             {"Content-Range": f"{self.offset}-{self.offset + length - 1}"},
         )
         if answer.status == 416:
-            self._where_it_broke()
+            self._ask_offset()
             return
         self.location = answer.headers.get("Location", self.location)
         self.offset += length
@@ -102,10 +103,10 @@ class _Upload:
             "PUT", f"{self.location}{joint}digest={self.digest}", self.offset, self.size - self.offset, {}
         )
         if answer.status == 416:
-            raise _Lost
+            raise _UploadLost
         self.offset = self.size
 
-    def _send(self, method: str, path: str, offset: int, length: int, headers: dict[str, str]) -> Answer:
+    def _send(self, method: str, path: str, offset: int, length: int, headers: dict[str, str]) -> RegistryResponse:
         answer = self.connection.request(
             method,
             path,
@@ -114,10 +115,10 @@ class _Upload:
             content=lambda: self._pieces(offset, length),
             tries=1,
             accept=[404, 416],
-            limit=ANSWER_LIMIT + self.size / _HASHED,
+            limit=RESPONSE_LIMIT + self.size / _HASH_RATE,
         )
         if answer.status == 404:
-            raise _Lost
+            raise _UploadLost
         return answer
 
     def _pieces(self, offset: int, length: int) -> Iterator[bytes]:
@@ -125,22 +126,22 @@ class _Upload:
             with self.path.open("rb") as file:
                 file.seek(offset)
                 while length:
-                    piece = file.read(min(_PIECE, length))
+                    piece = file.read(min(_READ_BYTES, length))
                     if not piece:
-                        message = f"{self.digest} has become shorter while it was pushed"
-                        raise TargetError(message, where=str(self.path))
+                        message = f"the file of {self.digest} became shorter while it was pushed"
+                        raise TargetError(message, where=str(self.path), hint="do not change the file, and push again")
                     length -= len(piece)
                     self.connection.count(sent=len(piece))
                     yield piece
         except OSError as error:
-            raise TargetError(f"a blob cannot be read: {error.strerror}", where=str(self.path)) from error
+            raise TargetError(f"cannot read a blob: {error.strerror}", where=str(self.path)) from error
 
-    def _where_it_broke(self) -> None:
-        """Ask how much has arrived; a registry that does not say has lost it."""
+    def _ask_offset(self) -> None:
+        """Ask the registry how many bytes it has. A registry that does not answer has dropped the upload."""
         answer = self.connection.request("GET", self.location, scopes=self.scopes, accept=[404, 405])
         arrived = re.fullmatch(r"(?:bytes=)?0-(\d+)", answer.headers.get("Range", ""))
         if answer.status >= 400 or not arrived:
-            raise _Lost
+            raise _UploadLost
         self.location = answer.headers.get("Location", self.location)
-        # "0-0" says one byte or none; taking it for none is refused and asked again when it was one.
+        # "0-0" means one byte or none. We assume none; if it was one, the registry refuses and we ask again.
         self.offset = int(arrived[1]) + 1 if arrived[1] != "0" else 0

@@ -1,7 +1,7 @@
-"""Whether somebody whom we trust vouches for a model: worked out from small documents, before any file is fetched.
+"""Verify that a trusted key has signed a model. Only small documents are needed, so no file is pulled before.
 
-A model's manifest is held against the digest that was asked for, its config against the manifest, and a DSSE envelope
-among its referrers against a trusted key, the name in the config and the digest.
+The manifest must have the requested digest, and the config the digest in the manifest. A DSSE envelope among the
+referrers must be valid for a trusted key, the name in the config and the digest.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import replace_file
-from plimsoll.registry.layout import CHUNK, TITLE, Descriptor, Manifest
-from plimsoll.registry.models import ModelVersion, checked_title, described
+from plimsoll.registry.layout import CHUNK, TITLE_ANNOTATION, Descriptor, Manifest
 from plimsoll.registry.repository import Repository
+from plimsoll.registry.versions import ModelVersion, decode_version, safe_file_path
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import TrustedKeys
 
-PROOF = ".plimsoll"
-"""The directory beside a model's files with what they are verified by: manifest.json, config.json, signature.json."""
-MOST_STATEMENTS = 64
-"""Referrers that are looked at: anyone who may push can add some, and each costs requests."""
+PROOF_DIRECTORY = ".plimsoll"
+"""The directory beside a model's files with manifest.json, config.json and signature.json, which verify the files."""
+MAX_ATTESTATIONS = 64
+"""Most referrers to read: anyone who may push can add some, and each costs requests."""
 
 
-class Statement(Struct, frozen=True, kw_only=True):
-    """A manifest that says something about a model, and its blobs: the config and one envelope."""
+class Attestation(Struct, frozen=True, kw_only=True):
+    """An attestation of a model: its manifest and its blobs, which are the config and one envelope."""
 
     content: bytes
     manifest: Manifest
@@ -35,12 +35,12 @@ class Statement(Struct, frozen=True, kw_only=True):
 
     @property
     def envelope(self) -> bytes:
-        """What was signed."""
+        """The DSSE envelope."""
         return self.blobs[-1]
 
 
-class Vouched(Struct, frozen=True, kw_only=True):
-    """A model that a trusted key has signed, whose files are still to be held against the manifest's digests."""
+class SignedModel(Struct, frozen=True, kw_only=True):
+    """A model that a trusted key has signed. Its files are not yet checked against the digests in the manifest."""
 
     version: ModelVersion
     signed_by: str
@@ -48,80 +48,84 @@ class Vouched(Struct, frozen=True, kw_only=True):
     content: bytes
     config: bytes
     envelope: bytes
-    said: tuple[Statement, ...] = ()
+    attestations: tuple[Attestation, ...] = ()
 
-    def what(self, layer: Descriptor) -> str:
-        """A blob in words."""
-        return f"{layer.annotations.get(TITLE, 'the config')} of {self.version.reference}"
+    def describe_blob(self, layer: Descriptor) -> str:
+        """The name of a blob for messages."""
+        return f"{layer.annotations.get(TITLE_ANNOTATION, 'the config')} of {self.version.reference}"
 
 
-def vouch(repository: Repository, digest: str, keys: TrustedKeys) -> Vouched:
-    """Fetch a model's documents and verify them. Raises ModelRefused with the reason when nobody trusted signed it."""
+def fetch_signed_model(repository: Repository, digest: str, keys: TrustedKeys) -> SignedModel:
+    """Pull a model's manifest, config and signatures, and verify them. Raises ModelRefused with the reason."""
     content = repository.manifest(digest).content
-    manifest = _decoded(content, digest)
+    manifest = _decode_manifest(content, digest)
     config = repository.blob(manifest.config, f"the config of {digest}")
-    version = described(manifest, config, digest)
-    said = []
-    for entry in repository.referrers(digest, signing.ENVELOPE_TYPE)[:MOST_STATEMENTS]:
-        statement = repository.manifest(entry.digest).content
-        about = _decoded(statement, entry.digest)
-        if about.subject is None or about.subject.digest != digest or len(about.layers) != 1:
+    version = decode_version(manifest, config, digest)
+    attestations = []
+    for entry in repository.referrers(digest, signing.ENVELOPE_TYPE)[:MAX_ATTESTATIONS]:
+        encoded = repository.manifest(entry.digest).content
+        attested = _decode_manifest(encoded, entry.digest)
+        if attested.subject is None or attested.subject.digest != digest or len(attested.layers) != 1:
             continue
         blobs = (
-            repository.blob(about.config, f"a signature of {version.reference}"),
-            repository.blob(about.layers[0], f"a signature of {version.reference}"),
+            repository.blob(attested.config, f"a signature of {version.reference}"),
+            repository.blob(attested.layers[0], f"a signature of {version.reference}"),
         )
-        said.append(Statement(content=statement, manifest=about, blobs=blobs))
-    envelope, signed_by = _signature([each.envelope for each in said], version, keys)
-    return Vouched(
+        attestations.append(Attestation(content=encoded, manifest=attested, blobs=blobs))
+    envelope, signed_by = _find_trusted_signature([each.envelope for each in attestations], version, keys)
+    return SignedModel(
         version=version,
         signed_by=signed_by,
         manifest=manifest,
         content=content,
         config=config,
         envelope=envelope,
-        said=tuple(said),
+        attestations=tuple(attestations),
     )
 
 
-def leave_proof(directory: Path, vouched: Vouched) -> None:
-    """Put beside a model's files what they can be verified by. Raises TargetError when the disk does not take it."""
-    proof = directory / PROOF
+def write_proof(directory: Path, signed: SignedModel) -> None:
+    """Write the documents that verify a model's files beside them. Raises TargetError when the disk is full."""
+    proof = directory / PROOF_DIRECTORY
     try:
         proof.mkdir(parents=True, exist_ok=True)
-        for name, content in proof_files(vouched.content, vouched.config, vouched.envelope).items():
+        for name, content in proof_files(signed.content, signed.config, signed.envelope).items():
             replace_file(directory / name, content)
     except OSError as error:
-        raise TargetError(f"a model's proof cannot be written: {error.strerror}", where=str(proof)) from error
+        raise TargetError(
+            f"cannot write the signature files of the model: {error.strerror}", where=str(proof)
+        ) from error
 
 
 def proof_files(manifest: bytes, config: bytes, envelope: bytes) -> dict[str, bytes]:
-    """The proof's files by their paths in a model's directory."""
+    """The documents that verify a model, by their paths in the model's directory."""
     return {
-        f"{PROOF}/manifest.json": manifest,
-        f"{PROOF}/config.json": config,
-        f"{PROOF}/signature.json": envelope,
+        f"{PROOF_DIRECTORY}/manifest.json": manifest,
+        f"{PROOF_DIRECTORY}/config.json": config,
+        f"{PROOF_DIRECTORY}/signature.json": envelope,
     }
 
 
-def check_directory(directory: Path, keys: TrustedKeys, digest: str) -> Vouched:
-    """Verify a model in a directory (pulled, or an image volume) without a registry: proof, signature, every file.
+def check_directory(directory: Path, keys: TrustedKeys, digest: str) -> SignedModel:
+    """Verify a model in a directory (pulled, or an image volume) without a registry: signature, config and every file.
 
-    Raises ModelRefused that names what was altered or is missing.
+    Raises ModelRefused that names the altered or missing part.
     """
-    content = _file(directory / PROOF / "manifest.json")
-    if _digest(content) != digest:
-        hint = "it is another model, or was altered; remove the directory to have it fetched"
-        raise ModelRefused(f"the manifest is not that of {digest}", where=str(directory), hint=hint)
-    manifest = _decoded(content, digest)
-    config = _file(directory / PROOF / "config.json")
-    if _digest(config) != manifest.config.digest:
-        raise ModelRefused("the config was altered", where=str(directory / PROOF))
-    version = described(manifest, config, digest)
-    envelope, signed_by = _signature([_file(directory / PROOF / "signature.json")], version, keys)
+    content = _read_proof(directory / PROOF_DIRECTORY / "manifest.json")
+    if _digest_of(content) != digest:
+        hint = "it is another model, or was altered; remove the directory to pull the model again"
+        raise ModelRefused(f"the manifest does not have the digest {digest}", where=str(directory), hint=hint)
+    manifest = _decode_manifest(content, digest)
+    config = _read_proof(directory / PROOF_DIRECTORY / "config.json")
+    if _digest_of(config) != manifest.config.digest:
+        raise ModelRefused("the config was altered", where=str(directory / PROOF_DIRECTORY))
+    version = decode_version(manifest, config, digest)
+    envelope, signed_by = _find_trusted_signature(
+        [_read_proof(directory / PROOF_DIRECTORY / "signature.json")], version, keys
+    )
     for layer in manifest.layers:
-        _check_file(directory / checked_title(layer), layer, version)
-    return Vouched(
+        _check_file(directory / safe_file_path(layer), layer, version)
+    return SignedModel(
         version=version,
         signed_by=signed_by,
         manifest=manifest,
@@ -131,8 +135,8 @@ def check_directory(directory: Path, keys: TrustedKeys, digest: str) -> Vouched:
     )
 
 
-def _signature(envelopes: list[bytes], version: ModelVersion, keys: TrustedKeys) -> tuple[bytes, str]:
-    """The first envelope that a trusted key has made for this version, and that key's id."""
+def _find_trusted_signature(envelopes: list[bytes], version: ModelVersion, keys: TrustedKeys) -> tuple[bytes, str]:
+    """The first envelope that a trusted key has signed for this version, and the id of that key."""
     refused = ModelRefused(f"{version.reference} is not signed", where=version.digest)
     for envelope in envelopes:
         try:
@@ -143,7 +147,7 @@ def _signature(envelopes: list[bytes], version: ModelVersion, keys: TrustedKeys)
 
 
 def _check_file(path: Path, layer: Descriptor, version: ModelVersion) -> None:
-    what = f"{layer.annotations.get(TITLE)} of {version.reference}"
+    what = f"{layer.annotations.get(TITLE_ANNOTATION)} of {version.reference}"
     digest, size = hashlib.sha256(), 0
     try:
         with path.open("rb") as file:
@@ -151,25 +155,25 @@ def _check_file(path: Path, layer: Descriptor, version: ModelVersion) -> None:
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
-        raise ModelRefused(f"{what} cannot be read: {error.strerror}", where=str(path)) from error
+        raise ModelRefused(f"cannot read {what}: {error.strerror}", where=str(path)) from error
     if size != layer.size or "sha256:" + digest.hexdigest() != layer.digest:
-        hint = "remove the directory to have it fetched anew"
-        raise ModelRefused(f"{what} was altered: its digest is another", where=str(path), hint=hint)
+        hint = "remove the directory to pull the model again"
+        raise ModelRefused(f"{what} was altered: its digest differs", where=str(path), hint=hint)
 
 
-def _file(path: Path) -> bytes:
+def _read_proof(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ModelRefused(f"there is no proof of the model: {error.strerror}", where=str(path)) from error
+        raise ModelRefused(f"cannot read a signature file of the model: {error.strerror}", where=str(path)) from error
 
 
-def _decoded(content: bytes, digest: str) -> Manifest:
+def _decode_manifest(content: bytes, digest: str) -> Manifest:
     try:
         return msgspec.json.decode(content, type=Manifest)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ModelRefused(f"what is there is no model's manifest: {error}", where=digest) from error
+        raise ModelRefused(f"this is not the manifest of a model: {error}", where=digest) from error
 
 
-def _digest(content: bytes) -> str:
+def _digest_of(content: bytes) -> str:
     return "sha256:" + hashlib.sha256(content).hexdigest()

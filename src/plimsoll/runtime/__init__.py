@@ -1,1 +1,1 @@
-"""What runs inside a process or a pod: framework contracts, rendezvous, the inference server, the batch scorer."""
+"""Code that runs inside processes and pods: framework contracts, rendezvous, inference server, batch scorer."""

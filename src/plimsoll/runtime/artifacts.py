@@ -1,6 +1,6 @@
 """Directories as images in a registry: results and checkpoints of steps. A node can mount one like any other image.
 
-Each file is a layer of its own, so what has not changed is not sent again. Facts about the content stand in a label.
+Each file is its own layer, so that unchanged files are not sent again. A label has facts about the content.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import msgspec
 
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.registry.layout import MANIFEST, Descriptor
+from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject, Manifest
 from plimsoll.registry.repository import Repository
 
-LABEL = "dev.plimsoll.facts"
-CONFIG = "application/vnd.oci.image.config.v1+json"
-LAYER = "application/vnd.oci.image.layer.v1.tar"
+FACTS_LABEL = "dev.plimsoll.facts"
+CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
+LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
 _CHUNK = 1 << 20
 
 
-def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Mapping[str, Any]) -> str:
-    """Put files, by their names in the image, under a tag; gives the digest. The same content gives the same digest.
+def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Mapping[str, object]) -> str:
+    """Push files, keyed by their names in the image, under a tag. Returns the digest, which only the content decides.
 
-    Raises RegistryError when the registry does not take it.
+    Raises RegistryError when the registry refuses the image.
     """
     with tempfile.TemporaryDirectory(prefix="plimsoll-push-") as scratch:
         layers = [_push_layer(repository, name, path, Path(scratch)) for name, path in sorted(files.items())]
         if not layers:
-            # An image without a layer cannot be mounted.
+            # An image without layers cannot be mounted.
             layers = [_push_layer(repository, ".empty", None, Path(scratch))]
         config = _config([layer.digest for layer in layers], facts)
-        described = _push_bytes(repository, config, CONFIG, Path(scratch))
+        described = _push_bytes(repository, config, CONFIG_TYPE, Path(scratch))
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -47,37 +47,37 @@ def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Map
     return repository.push_manifest(msgspec.json.encode(manifest), MANIFEST, tag)
 
 
-def facts(repository: Repository, tag: str) -> tuple[str, dict[str, Any]] | None:
-    """The digest and the facts under a tag, without the content; `None` when there is none."""
+def read_facts(repository: Repository, tag: str) -> tuple[str, JsonObject] | None:
+    """The digest and the facts of a tag, without the files. `None` when the tag does not exist."""
     if not repository.has_manifest(tag):
         return None
     fetched = repository.manifest(tag)
-    config = _described(fetched.decoded()["config"])
-    label = msgspec.json.decode(repository.blob(config, f"the facts of {tag}"))["config"]["Labels"][LABEL]
+    config = msgspec.json.decode(fetched.content, type=Manifest).config
+    label = msgspec.json.decode(repository.blob(config, f"the facts of {tag}"))["config"]["Labels"][FACTS_LABEL]
     return fetched.digest, dict(msgspec.json.decode(label))
 
 
 def pull(repository: Repository, tag: str, directory: Path, names: Iterable[str] | None = None) -> bool:
-    """Have the files of a tag in `directory`, verified, all or only some; whether there was such a tag.
+    """Pull the files of a tag into `directory`, verified; `names` selects some. Returns whether the tag exists.
 
-    Raises ModelRefused for content that is not what its digest says, or that would leave the directory.
+    Raises ModelRefused for bytes that do not have their digest, and for a file outside the directory.
     """
     if not repository.has_manifest(tag):
         return False
     wanted = None if names is None else set(names)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=directory) as scratch:
-        for described in repository.manifest(tag).decoded()["layers"]:
-            if wanted is not None and described.get("annotations", {}).get(_NAME) not in wanted:
+        for described in msgspec.json.decode(repository.manifest(tag).content, type=Manifest).layers:
+            if wanted is not None and described.annotations.get(_FILE_ANNOTATION) not in wanted:
                 continue
             layer = Path(scratch, "layer.tar")
             layer.unlink(missing_ok=True)
-            repository.pull_blob(_described(described), layer, f"a part of {tag}")
+            repository.pull_blob(described, layer, f"a part of {tag}")
             _extract(layer, directory, tag)
     return True
 
 
-_NAME = "dev.plimsoll.file"
+_FILE_ANNOTATION = "dev.plimsoll.file"
 
 
 def _push_layer(repository: Repository, name: str, path: Path | None, scratch: Path) -> Descriptor:
@@ -86,7 +86,10 @@ def _push_layer(repository: Repository, name: str, path: Path | None, scratch: P
     with layer.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     described = Descriptor(
-        media_type=LAYER, digest=f"sha256:{digest}", size=layer.stat().st_size, annotations={_NAME: name}
+        media_type=LAYER_TYPE,
+        digest=f"sha256:{digest}",
+        size=layer.stat().st_size,
+        annotations={_FILE_ANNOTATION: name},
     )
     repository.push_blob(described, layer)
     return described
@@ -102,7 +105,7 @@ def _push_bytes(repository: Repository, content: bytes, media_type: str, scratch
 
 
 def _write_tar(target: Path, name: str, path: Path | None) -> None:
-    """One file with its parents, without anything that differs between machines."""
+    """Write one file with its parent folders, without metadata that differs between machines."""
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
         parts = name.split("/")
         for depth in range(1, len(parts)):
@@ -119,20 +122,16 @@ def _write_tar(target: Path, name: str, path: Path | None) -> None:
             archive.addfile(entry, content)
 
 
-def _config(layers: Iterable[str], facts: Mapping[str, Any]) -> bytes:
+def _config(layers: Iterable[str], facts: Mapping[str, object]) -> bytes:
     label = msgspec.json.encode(facts, order="deterministic").decode()
     return msgspec.json.encode(
         {
             "architecture": "amd64",
             "os": "linux",
-            "config": {"Labels": {LABEL: label}},
+            "config": {"Labels": {FACTS_LABEL: label}},
             "rootfs": {"type": "layers", "diff_ids": list(layers)},
         }
     )
-
-
-def _described(value: Mapping[str, Any]) -> Descriptor:
-    return msgspec.convert({key: value[key] for key in ("mediaType", "digest", "size")}, type=Descriptor)
 
 
 def _extract(layer: Path, directory: Path, what: str) -> None:
@@ -141,9 +140,9 @@ def _extract(layer: Path, directory: Path, what: str) -> None:
             if entry.name == ".empty":
                 continue
             try:
-                entry = tarfile.data_filter(entry, str(directory))  # noqa: PLW2901  # the filtered one is what counts
+                entry = tarfile.data_filter(entry, str(directory))  # noqa: PLW2901  # only the filtered entry is safe
             except tarfile.FilterError as error:
-                raise ModelRefused(f"{what} has a file outside of its directory: {error}", where=what) from error
+                raise ModelRefused(f"{what} has a file outside its directory: {error}", where=what) from error
             target = directory / entry.name
             if entry.isdir():
                 target.mkdir(parents=True, exist_ok=True)
@@ -154,7 +153,7 @@ def _extract(layer: Path, directory: Path, what: str) -> None:
             _write(target, source, entry.mode or 0o644)
 
 
-def _write(target: Path, source: Any, mode: int) -> None:
+def _write(target: Path, source: IO[bytes], mode: int) -> None:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.part")
@@ -163,11 +162,11 @@ def _write(target: Path, source: Any, mode: int) -> None:
         temporary.chmod(mode)
         temporary.replace(target)
     except OSError as error:
-        raise TargetError(f"a file cannot be written: {error.strerror}", where=str(target)) from error
+        raise TargetError(f"cannot write a file: {error.strerror}", where=str(target)) from error
 
 
 def files_below(directory: Path, *, hidden: bool = True) -> dict[str, Path]:
-    """Regular files by their names in an image. Without `hidden` those that begin with a dot are left out."""
+    """Regular files by their names in an image. `hidden=False` leaves out names that begin with a dot."""
     found = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()

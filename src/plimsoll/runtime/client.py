@@ -11,22 +11,24 @@ import msgspec
 
 from plimsoll.errors import RequestError
 
+OipMessage = dict[str, Any]
+"""A JSON object of the Open Inference Protocol, as it was received: not every server checks its own types."""
 LIMIT = 60.0
-"""Seconds for an answer."""
+"""Seconds for a response."""
 
 
-def metadata(url: str, model: str, *, limit: float = LIMIT) -> dict[str, Any]:
-    """What a model takes and gives. Raises RequestError with the service's reason."""
+def metadata(url: str, model: str, *, limit: float = LIMIT) -> OipMessage:
+    """The inputs and outputs of a model. Raises RequestError with the service's reason."""
     return _call(url, "GET", f"/v2/models/{urllib.parse.quote(model)}", None, limit)
 
 
-def infer(url: str, model: str, request: Mapping[str, Any], *, limit: float = LIMIT) -> dict[str, Any]:
-    """The answer to an inference request in JSON. Raises RequestError with the service's reason."""
+def infer(url: str, model: str, request: Mapping[str, object], *, limit: float = LIMIT) -> OipMessage:
+    """Send an inference request in JSON. Raises RequestError with the service's reason."""
     body = msgspec.json.encode(request)
     return _call(url, "POST", f"/v2/models/{urllib.parse.quote(model)}/infer", body, limit)
 
 
-def _call(url: str, method: str, path: str, body: bytes | None, limit: float) -> dict[str, Any]:
+def _call(url: str, method: str, path: str, body: bytes | None, limit: float) -> OipMessage:
     address = urllib.parse.urlsplit(url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.netloc, timeout=limit)
@@ -35,13 +37,17 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:
-        raise RequestError(f"the service does not answer: {error}", where=url, hint="see plimsoll status") from error
+        raise RequestError(
+            f"the service does not answer: {error}", where=url, hint="check the service with plimsoll status"
+        ) from error
     finally:
         connection.close()
     try:
         decoded = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"the service answered {answer.status} with something other than JSON", where=url) from error
+        raise RequestError(
+            f"the service answered with status {answer.status} and a body that is not JSON", where=url
+        ) from error
     if answer.status != 200:
         reason = decoded.get("error") if isinstance(decoded, dict) else None
         raise RequestError(f"{reason or 'no reason given'} (status {answer.status})", where=url + path)

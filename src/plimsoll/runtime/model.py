@@ -1,4 +1,4 @@
-"""An ONNX model, loaded once and run often. The server and the batch scorer use the same, so they predict the same."""
+"""An ONNX model, loaded once and run often. The server and the batch scorer share it, so their predictions agree."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor
+
+if TYPE_CHECKING:
+    from onnxruntime import NodeArg
 
 DATATYPES = {
     "tensor(bool)": "BOOL",
@@ -27,7 +30,7 @@ DATATYPES = {
     "tensor(double)": "FP64",
     "tensor(string)": "BYTES",
 }
-"""ONNX Runtime's names of types to the protocol's."""
+"""Maps ONNX Runtime's type names to the protocol's datatypes."""
 
 
 class RunOptions(Protocol):
@@ -36,13 +39,13 @@ class RunOptions(Protocol):
     terminate: bool
 
 
-class Model:
-    """A session and what it takes and gives. Safe to run from several threads at once."""
+class OnnxModel:
+    """An ONNX Runtime session with its inputs and outputs. Several threads may run it at the same time."""
 
     def __init__(self, path: Path, name: str, *, threads: int = 1, digest: str = "") -> None:
-        """Load a model file; `digest` is what it is known by, its own SHA-256 when nothing is given.
+        """Load a model file. `digest` identifies the model; the default is the SHA-256 of the file.
 
-        Raises TargetError when it cannot be served, MissingExtra without ONNX Runtime."""
+        Raises TargetError when the model cannot be served, MissingExtra without ONNX Runtime."""
         self.path = path
         self._digest = digest
         try:
@@ -57,32 +60,32 @@ class Model:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors share no base but this
+        except Exception as error:  # ONNX Runtime's errors have no common base class below Exception
             raise TargetError(f"the model cannot be loaded: {str(error)[:500]}", where=str(path)) from error
         properties = self._session.get_modelmeta().custom_metadata_map
         self.spec = ModelSpec(
             name=name,
             inputs=tuple(_spec(tensor, path) for tensor in self._session.get_inputs()),
             outputs=tuple(_spec(tensor, path) for tensor in self._session.get_outputs()),
-            features=_words(properties, "features", path),
-            classes=_words(properties, "classes", path),
+            features=_metadata_list(properties, "features", path),
+            classes=_metadata_list(properties, "classes", path),
         )
         self._inputs = {tensor.name: tensor for tensor in self.spec.inputs}
         self._outputs = [tensor.name for tensor in self.spec.outputs]
-        # The public `run` asks the session for its inputs' names each time, which doubles the cost of a small model;
-        # what it would check has been checked when it comes here.
+        # The public `run` asks the session for its input names each time, which doubles the cost of a small model.
+        # Callers have already made its checks.
         self._run = getattr(self._session, "_sess", self._session).run
 
     @property
     def digest(self) -> str:
-        """`sha256:…` of the registry's version, or of the file when it came from no registry."""
+        """`sha256:…` of the version in the registry, or of the file when it is not from a registry."""
         if not self._digest:
             with self.path.open("rb") as file:
                 self._digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
         return self._digest
 
     def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
-        """Raise BadTensor when an input of this name, datatype and shape is not one of the model's."""
+        """Raise BadTensor unless the model has an input with this name, datatype and shape."""
         wanted = self._inputs.get(name)
         if wanted is None:
             raise BadTensor(f"there is no input '{name[:80]}'; the model has {', '.join(self._inputs)}")
@@ -97,9 +100,9 @@ class Model:
     def run(
         self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: RunOptions | None = None
     ) -> dict[str, Array]:
-        """Arrays by output name. Raises BadTensor when inputs are missing or the model cannot compute with them.
+        """Run the model. Returns arrays by output name. Raises BadTensor when inputs are missing or the model fails.
 
-        `options` are of `run_options`; a run that they terminate raises BadTensor.
+        `options` come from `run_options`. Setting their `terminate` ends the run early, with BadTensor.
         """
         if len(inputs) != len(self._inputs):
             missing = [name for name in self._inputs if name not in inputs]
@@ -111,7 +114,7 @@ class Model:
         wanted = outputs or self._outputs
         try:
             return dict(zip(wanted, self._run(wanted, inputs, options), strict=True))
-        except Exception as error:  # ONNX Runtime's errors share no base but this
+        except Exception as error:  # ONNX Runtime's errors have no common base class below Exception
             raise BadTensor(f"the model cannot compute with these inputs: {str(error)[:500]}") from error
 
     def run_options(self) -> RunOptions:
@@ -122,20 +125,24 @@ class Model:
         return options
 
 
-def _spec(tensor: Any, path: Path) -> TensorSpec:
+def _spec(tensor: NodeArg, path: Path) -> TensorSpec:
     if tensor.type not in DATATYPES:
-        hint = "export with plain tensors only; for classifiers switch ZipMap off (options={'zipmap': False})"
-        raise TargetError(f"'{tensor.name}' of the model is a {tensor.type}, not a tensor", where=str(path), hint=hint)
+        hint = "export plain tensors only; for classifiers switch ZipMap off (options={'zipmap': False})"
+        raise TargetError(
+            f"'{tensor.name}' of the model has the type {tensor.type}, which is not a supported tensor",
+            where=str(path),
+            hint=hint,
+        )
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in tensor.shape)
     return TensorSpec(name=tensor.name, datatype=DATATYPES[tensor.type], shape=shape)
 
 
-def _words(properties: Mapping[str, str], key: str, path: Path) -> tuple[str, ...]:
-    """A JSON list of words among the model's own metadata."""
+def _metadata_list(properties: Mapping[str, str], key: str, path: Path) -> tuple[str, ...]:
+    """Read a JSON list of words from the model's metadata."""
     try:
         words = json.loads(properties.get(key, "[]"))
     except ValueError:
         words = None
     if not isinstance(words, list):
-        raise TargetError(f"the model's metadata '{key}' is no JSON list", where=str(path))
+        raise TargetError(f"the model's metadata '{key}' is not a JSON list", where=str(path))
     return tuple(map(str, words))

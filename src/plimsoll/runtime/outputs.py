@@ -1,4 +1,4 @@
-"""What a step leaves in $PLIMSOLL_OUTPUT, taken in the same way wherever it ran; and what its command line executes."""
+"""The files that a step writes to $PLIMSOLL_OUTPUT, read in the same way on every target; and its command line."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import msgspec
 from plimsoll.errors import TargetError
 from plimsoll.state.results import OutputFile
 
-_FOR_A_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}#~!\n]|^\s*\w+=")
+_NEEDS_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}#~!\n]|^\s*\w+=")
 
 
 def argv_of(command: str) -> list[str]:
-    """What to execute: the words themselves, or a shell where the command uses one's language.
+    """The argv of a command: its words, or a shell when the command uses shell syntax.
 
-    Going without a shell where none is needed saves a process and lets signals reach the command itself.
+    Without a shell there is one process less, and signals reach the command itself.
     """
-    if not _FOR_A_SHELL.search(command):
+    if not _NEEDS_SHELL.search(command):
         try:
             return shlex.split(command)
         except ValueError:
@@ -29,7 +29,7 @@ def argv_of(command: str) -> list[str]:
 
 
 def read_metrics(output: Path) -> dict[str, float]:
-    """The figures in metrics.json, empty when there is none. Raises TargetError when it is not flat numbers."""
+    """Read metrics.json; empty when it does not exist. Raises TargetError when it is not a flat object of numbers."""
     path = output / "metrics.json"
     try:
         content = path.read_bytes()
@@ -39,7 +39,7 @@ def read_metrics(output: Path) -> dict[str, float]:
         return dict(msgspec.json.decode(content, type=dict[str, float]))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TargetError(
-            f"metrics.json is not one flat object of names and finite numbers: {error}",
+            f"metrics.json is not a flat object of names and finite numbers: {error}",
             hint='write for example {"accuracy": 0.93, "rows": 1200}',
         ) from error
 
@@ -51,10 +51,10 @@ def files_in(output: Path) -> tuple[OutputFile, ...]:
 
 
 def require_outputs(output: Path, names: Iterable[str]) -> None:
-    """Raise TargetError that names the promised files that are not there."""
+    """Raise TargetError that names the missing files of `outputs`."""
     missing = [name for name in names if not (output / name).exists()]
     if missing:
         raise TargetError(
-            f"the command ended well but left no {', '.join(missing)}",
+            f"the command succeeded but wrote no {', '.join(missing)}",
             hint="write every file of `outputs` to the directory in $PLIMSOLL_OUTPUT",
         )

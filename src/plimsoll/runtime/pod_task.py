@@ -1,4 +1,4 @@
-"""What a pod is sent to do: written by the target that plans it, read by `plimsoll.runtime.pod` inside the pod."""
+"""The task of a pod: the target writes it, `plimsoll.runtime.pod` reads it inside the pod."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from msgspec import Struct
 
 from plimsoll.decoding import decodable
 
-VARIABLE = "PLIMSOLL_ERRAND"
-RANK = "JOB_COMPLETION_INDEX"
-"""What Kubernetes tells every pod of an Indexed Job (KEP-2214)."""
+TASK_VARIABLE = "PLIMSOLL_POD_TASK"
+RANK_VARIABLE = "JOB_COMPLETION_INDEX"
+"""The variable that Kubernetes sets in every pod of an Indexed Job (KEP-2214)."""
 DEPENDENCIES = "/opt/plimsoll/dependencies"
-"""Where the image of a step has what its requirements name."""
+"""The requirements of the step, in its image."""
 RUNTIME = "/opt/plimsoll/runtime"
-"""Where it has our own side."""
+"""Our runtime, in the image of a step."""
 INPUTS = "/plimsoll/inputs"
 WORK = "/plimsoll/work"
-AUTHORITIES = "/plimsoll/authorities"
-TERMINATION = "/dev/termination-log"
-ENDING = 20
-"""Seconds for a command that was asked to end."""
-KEEPING = 10
-"""Seconds after that for its last checkpoint to be kept: a pod has both to end."""
+CA_DIRECTORY = "/plimsoll/authorities"
+TERMINATION_LOG = "/dev/termination-log"
+STOP_SECONDS = 20
+"""Seconds that a command has to end after SIGTERM."""
+UPLOAD_SECONDS = 10
+"""Seconds after that to upload the last checkpoint. The grace period of a pod is the sum of both."""
 WORKER_PORT = 29500
 TRACKER_PORT = 29400
-REFERENCE = "reference.json"
-"""The file that an errand `reference` leaves: what a model's features look like in training."""
+REFERENCE_FILE = "reference.json"
+"""The output file of the action `reference`: the distribution of a model's features in training."""
 
 
-class Given(Struct, frozen=True, kw_only=True):
-    """One input: seen by the command as PLIMSOLL_INPUT_<NAME>.
+class PodInput(Struct, frozen=True, kw_only=True):
+    """One input; PLIMSOLL_INPUT_<NAME> has its path for the command.
 
-    `reference` is where it lies in the registry. `mounted` is the path at which the kubelet has put it; `None` has the
-    pod pull it. `file` narrows it to one file.
+    `reference` is its place in the registry. `mounted` is the path at which the kubelet mounts it; with `None` the pod
+    pulls it. `file` selects one file of it.
     """
 
     name: str
@@ -44,20 +44,20 @@ class Given(Struct, frozen=True, kw_only=True):
 
 
 @decodable
-class Errand(Struct, frozen=True, kw_only=True):
+class PodTask(Struct, frozen=True, kw_only=True):
     """One step for the pods of one workload.
 
-    `result` and `checkpoint` are references in the registry where rank 0 leaves its output and, from time to time, its
-    checkpoints; `checkpoint` is `None` for what does not train. `hosts` has a name for each rank, resolvable once its
-    pod is there. `model` is the reference of a signed model for `score` and `reference`, `source` the address that
-    `fetch` brings, with its digest when that is known. `arguments` are more words for what we run of our own.
+    Rank 0 pushes its output to the reference `result` and, from time to time, checkpoints to
+    `checkpoint`, which is `None` for steps that do not train. `hosts` has a host name for each rank; it resolves once
+    the pod exists. `model` is the reference of a signed model, for `score` and `reference`. `source` is the URL for
+    `fetch`, with its digest when known. `arguments` are extra words for the commands of our own.
     """
 
-    do: Literal["run", "train", "score", "fetch", "reference"]
+    action: Literal["run", "train", "score", "fetch", "reference"]
     step: str
     key: str
     command: str = ""
-    inputs: tuple[Given, ...] = ()
+    inputs: tuple[PodInput, ...] = ()
     outputs: tuple[str, ...] = ()
     framework: str = "none"
     hosts: tuple[str, ...] = ("localhost",)
@@ -70,18 +70,18 @@ class Errand(Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
 
     def encoded(self) -> str:
-        """The errand as the value of a variable."""
+        """The task as the value of an environment variable."""
         return msgspec.json.encode(self).decode()
 
 
-def decoded(text: str) -> Errand:
-    """The errand of a variable's value. Raises msgspec.DecodeError."""
-    return msgspec.json.decode(text, type=Errand)
+def decode_task(text: str) -> PodTask:
+    """Decode the value of the environment variable. Raises msgspec.DecodeError."""
+    return msgspec.json.decode(text, type=PodTask)
 
 
 @decodable
-class Report(Struct, frozen=True, kw_only=True):
-    """What a pod leaves as its termination message, at most 4096 bytes (the kubelet's limit)."""
+class TerminationReport(Struct, frozen=True, kw_only=True):
+    """The termination message of a pod, at most 4096 bytes (the kubelet's limit)."""
 
     reason: str = ""
     lasting: bool = False

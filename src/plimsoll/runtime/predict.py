@@ -1,43 +1,43 @@
-"""Predictions for a file from a service: requests from an OIP request, CSV or Parquet, answers as rows."""
+"""Send a file to a service for predictions: an OIP request in JSON, or rows of a CSV or Parquet table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime import client
-from plimsoll.runtime.predictions import columns_of
+from plimsoll.runtime.client import OipMessage
+from plimsoll.runtime.predictions import prediction_columns
 from plimsoll.runtime.specs import ModelSpec, spec_from_metadata
-from plimsoll.runtime.tables import Table, inputs_of
+from plimsoll.runtime.tables import Table, model_inputs, python_values
 from plimsoll.runtime.tensors import dtype_of, to_json
 
-ROWS = 1000
-"""Rows in one request: large enough to be quick, small enough for any server's limit."""
+ROWS_PER_REQUEST = 1000
+"""Rows of one request: enough to be fast, few enough for the limit of any server."""
 
 
-def answer_request(url: str, model: str, path: Path) -> dict[str, Any]:
-    """The service's answer to the protocol request in a JSON file. Raises PlimsollError."""
+def send_request_file(url: str, model: str, path: Path) -> OipMessage:
+    """Send the OIP request in a JSON file and return the response. Raises PlimsollError."""
     try:
         request = msgspec.json.decode(path.read_bytes())
     except OSError as error:
-        raise PlimsollError(f"the request cannot be read: {error.strerror}", where=str(path)) from error
+        raise PlimsollError(f"cannot read the request: {error.strerror}", where=str(path)) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PlimsollError(f"this is no JSON: {error}", where=str(path)) from error
+        raise PlimsollError(f"the request is not JSON: {error}", where=str(path)) from error
     if not isinstance(request, dict):
-        raise PlimsollError("a request is an object with `inputs`", where=str(path))
+        raise PlimsollError("the request is not a JSON object with `inputs`", where=str(path))
     return client.infer(url, model, request)
 
 
-def predicted_rows(url: str, model: str, path: Path) -> Iterator[dict[str, Any]]:
-    """One mapping for each row of a table: its number, its `id` when it has one, and the model's outputs."""
+def predict_rows(url: str, model: str, path: Path) -> Iterator[dict[str, object]]:
+    """Yield one mapping for each row of a table: its number, its `id` if the table has ids, and the model's outputs."""
     spec = spec_from_metadata(client.metadata(url, model))
-    for chunk in Table(path).chunks(ROWS):
-        inputs = inputs_of(chunk, spec, path)
+    for chunk in Table(path).chunks(ROWS_PER_REQUEST):
+        inputs = model_inputs(chunk, spec, path)
         request = {
             "inputs": [
                 {
@@ -50,23 +50,17 @@ def predicted_rows(url: str, model: str, path: Path) -> Iterator[dict[str, Any]]
             ]
         }
         columns = _columns(client.infer(url, model, request), spec, chunk.rows)
-        ids = _ids(chunk.columns.get("id"))
+        ids = python_values(chunk.columns["id"]) if "id" in chunk.columns else None
         for number in range(chunk.rows):
-            row: dict[str, Any] = {"row": chunk.first + number}
+            row: dict[str, object] = {"row": chunk.first + number}
             if ids is not None:
                 row["id"] = ids[number]
             yield row | {name: values[number] for name, values in columns.items()}
 
 
-def _columns(answer: dict[str, Any], spec: ModelSpec, rows: int) -> dict[str, list[Any]]:
+def _columns(answer: OipMessage, spec: ModelSpec, rows: int) -> dict[str, list[object]]:
     arrays = {}
     for tensor in answer["outputs"]:
         data = [np.nan if value is None else value for value in tensor["data"]]
         arrays[tensor["name"]] = np.array(data, dtype=dtype_of(tensor["datatype"])).reshape(tensor["shape"])
-    return {name: to_json(array) for name, array in columns_of(arrays, spec, rows).items()}
-
-
-def _ids(column: Any) -> list[Any] | None:
-    if column is None:
-        return None
-    return column.to_pylist() if hasattr(column, "to_pylist") else list(column)
+    return {name: to_json(array) for name, array in prediction_columns(arrays, spec, rows).items()}

@@ -1,4 +1,4 @@
-"""A model's outputs as columns of a table, with words for labels where the model has them."""
+"""Convert a model's outputs to columns of a table, with class names for labels where the model has them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array
 
 
-def columns_of(outputs: Mapping[str, Array], spec: ModelSpec, rows: int) -> dict[str, Array]:
-    """One column for each output of one value a row; for a wider one a column for each class or number.
+def prediction_columns(outputs: Mapping[str, Array], spec: ModelSpec, rows: int) -> dict[str, Array]:
+    """One column for each output with one value per row; one column per class or index for a wider output.
 
-    A whole number that counts classes also gives the column `label` with the class's word.
+    An integer output that indexes classes also gives the column `label` with the class names.
     """
     columns: dict[str, Array] = {}
     for name, array in outputs.items():
         if array.shape[:1] != (rows,):
-            # Not one value a row: it says something of the whole and has no place in a table.
+            # The output has no row dimension, so it cannot be a column.
             continue
         flat = array.reshape(rows, -1)
         if flat.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""`python -m plimsoll.runtime.scorer`: a table scored in chunks, from where an earlier attempt stopped."""
+"""`python -m plimsoll.runtime.scorer`: score a table in chunks, and continue after an earlier attempt."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, PlimsollError
+
+if TYPE_CHECKING:
+    from plimsoll.runtime.tables import ArrowColumn
+    from plimsoll.runtime.tensors import Array
+
+    Cells = range | Sequence[str] | ArrowColumn | Array
 
 CHUNK_ROWS = 10_000
 
 
 def main() -> None:
-    """Score; exit 1 with one line of reason when it cannot be done."""
+    """Score the table; exit 1 with a one-line reason on failure."""
     parser = argparse.ArgumentParser(prog="python -m plimsoll.runtime.scorer", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="an ONNX file")
     parser.add_argument("--input", type=Path, required=True, help="a .csv or .parquet file")
@@ -39,19 +45,19 @@ def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, ch
     """Write `predictions` in the table's own format, and metrics.json. Raises PlimsollError."""
     began = time.monotonic()
     try:
-        from plimsoll.runtime.model import Model
-        from plimsoll.runtime.predictions import columns_of
-        from plimsoll.runtime.tables import Table, inputs_of
+        from plimsoll.runtime.model import OnnxModel
+        from plimsoll.runtime.predictions import prediction_columns
+        from plimsoll.runtime.tables import Table, model_inputs
     except ImportError:
         raise MissingExtra("serve", "batch scoring") from None
     from plimsoll.runtime.tensors import BadTensor
 
     table = Table(table_path)
-    model = Model(model_path, "model")
-    parts = _prepared(checkpoint, model_path, table_path, chunk_rows)
+    model = OnnxModel(model_path, "model")
+    parts = _prepare_parts(checkpoint, model_path, table_path, chunk_rows)
     done = len(list(parts.glob(f"part-*{table_path.suffix}")))
     if done:
-        print(f"going on after {done * chunk_rows} rows that are scored", flush=True)
+        print(f"continuing after {done * chunk_rows} rows that are already scored", flush=True)
     rows = 0
     for number, chunk in enumerate(table.chunks(chunk_rows)):
         rows = chunk.first + chunk.rows
@@ -59,16 +65,16 @@ def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, ch
         if part.exists():
             continue
         try:
-            outputs = model.run(inputs_of(chunk, model.spec, table_path))
+            outputs = model.run(model_inputs(chunk, model.spec, table_path))
         except BadTensor as error:
             raise PlimsollError(str(error), where=f"{table_path}, rows from {chunk.first}") from error
-        columns: dict[str, Any] = {"row": range(chunk.first, rows)}
+        columns: dict[str, Cells] = {"row": range(chunk.first, rows)}
         if "id" in chunk.columns:
             columns["id"] = chunk.columns["id"]
-        _write_part(part, columns | columns_of(outputs, model.spec, chunk.rows))
+        _write_part(part, columns | prediction_columns(outputs, model.spec, chunk.rows))
         print(f"{rows} rows scored", flush=True)
     final = output / f"predictions{table_path.suffix}"
-    _join(sorted(parts.glob(f"part-*{table_path.suffix}")), final)
+    _join_parts(sorted(parts.glob(f"part-*{table_path.suffix}")), final)
     metrics = {
         "rows": rows,
         "seconds": round(time.monotonic() - began, 3),
@@ -77,52 +83,57 @@ def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, ch
     (output / "metrics.json").write_text(json.dumps(metrics), encoding="ascii")
 
 
-def _prepared(checkpoint: Path, model: Path, table: Path, chunk_rows: int) -> Path:
-    """The directory of parts; parts of another model, table or chunk size are removed first."""
+def _prepare_parts(checkpoint: Path, model: Path, table: Path, chunk_rows: int) -> Path:
+    """Create the directory of parts. Removes parts of another model, table or chunk size."""
     stat = table.stat()
     about = f"{_digest(model)} {table} {stat.st_size} {stat.st_mtime_ns} {chunk_rows}"
     parts, mark = checkpoint / "parts", checkpoint / "parts-of"
     if not (mark.exists() and mark.read_text(encoding="utf-8") == about):
         shutil.rmtree(parts, ignore_errors=True)
         checkpoint.mkdir(parents=True, exist_ok=True)
-        _replace(mark, about.encode())
+        _replace_file(mark, about.encode())
     parts.mkdir(exist_ok=True)
     return parts
 
 
-def _write_part(path: Path, columns: Mapping[str, Any]) -> None:
+def _write_part(path: Path, columns: Mapping[str, Cells]) -> None:
     temporary = path.with_name(f".{path.name}")
     if path.suffix == ".parquet":
         import pyarrow
         import pyarrow.parquet
 
         arrays = {
-            name: values if isinstance(values, pyarrow.Array) else _arrow(values) for name, values in columns.items()
+            name: values if isinstance(values, pyarrow.Array) else _arrow_array(values)
+            for name, values in columns.items()
         }
         pyarrow.parquet.write_table(pyarrow.table(arrays), temporary)
     else:
         with temporary.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(columns)
-            writer.writerows(zip(*(_text(values) for values in columns.values()), strict=True))
+            writer.writerows(zip(*(_shortest_text(values) for values in columns.values()), strict=True))
     with temporary.open("rb") as written:
         os.fsync(written.fileno())
     temporary.replace(path)
 
 
-def _arrow(values: Any) -> Any:
+def _arrow_array(values: Cells) -> ArrowColumn:
     import pyarrow
 
-    return pyarrow.array(list(values) if isinstance(values, range) else values)
+    array: ArrowColumn = pyarrow.array(list(values) if isinstance(values, range) else values)
+    return array
 
 
-def _text(values: Any) -> Any:
-    """Shortest text that gives the same number back: float32 must not be written as the float64 beside it."""
-    return values.astype(str) if getattr(getattr(values, "dtype", None), "kind", "") == "f" else values
+def _shortest_text(values: Cells) -> Iterable[object]:
+    """The shortest text that parses to the same number: float32 must not be written with the digits of float64."""
+    import numpy as np
+
+    is_float = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+    return np.asarray(values).astype(str) if is_float else values
 
 
-def _join(parts: list[Path], final: Path) -> None:
-    """All parts one after another, one part in memory at a time."""
+def _join_parts(parts: list[Path], final: Path) -> None:
+    """Concatenate all parts, with one part in memory at a time."""
     temporary = final.with_name(f".{final.name}")
     if final.suffix == ".parquet":
         _join_parquet(parts, temporary)
@@ -151,7 +162,7 @@ def _join_parquet(parts: list[Path], final: Path) -> None:
         writer.close()
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace_file(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}")
     temporary.write_bytes(content)
     temporary.replace(path)

@@ -1,11 +1,10 @@
-"""What a model takes and gives, in the words of the Open Inference Protocol."""
+"""The inputs and outputs of a model, in the terms of the Open Inference Protocol."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec import Struct
+
+from plimsoll.runtime.client import OipMessage
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):
@@ -17,7 +16,7 @@ class TensorSpec(Struct, frozen=True, kw_only=True):
 
 
 class ModelSpec(Struct, frozen=True, kw_only=True):
-    """A model's tensors; `features` are the columns of its table in order, `classes` the words of its labels."""
+    """The tensors of a model. `features` are the columns of its table in order, `classes` the names of its classes."""
 
     name: str
     inputs: tuple[TensorSpec, ...]
@@ -26,8 +25,8 @@ class ModelSpec(Struct, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ()
 
 
-def spec_from_metadata(metadata: Mapping[str, Any]) -> ModelSpec:
-    """The spec in a server's metadata answer. Raises KeyError when it lacks what the protocol demands."""
+def spec_from_metadata(metadata: OipMessage) -> ModelSpec:
+    """Read the spec in a server's metadata. Raises KeyError when a field that the protocol requires is missing."""
     parameters = metadata.get("parameters") or {}
     return ModelSpec(
         name=metadata["name"],
@@ -38,5 +37,5 @@ def spec_from_metadata(metadata: Mapping[str, Any]) -> ModelSpec:
     )
 
 
-def _tensor(tensor: Mapping[str, Any]) -> TensorSpec:
+def _tensor(tensor: OipMessage) -> TensorSpec:
     return TensorSpec(name=tensor["name"], datatype=tensor["datatype"], shape=tuple(tensor["shape"]))

@@ -1,10 +1,10 @@
-"""Tables in CSV and Parquet as a model's inputs, a chunk of rows at a time: memory does not grow with the file.
+"""Convert CSV and Parquet tables to a model's inputs, one chunk of rows at a time, in bounded memory.
 
-How a table becomes inputs, by the first that applies:
+The first rule that applies decides the inputs:
 
-1. the model names its `features` and has one input of two dimensions: those columns in that order;
-2. every input of the model is called like a column;
-3. the model has one input of two dimensions, as wide as the table has columns of numbers: those, in the file's order.
+1. The model lists `features` and has one input with two dimensions: the input has these columns in that order.
+2. Each input of the model has the name of a column.
+3. The model has one input with two dimensions, as wide as the number of numeric columns: these, in the file's order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from msgspec import Struct
@@ -21,32 +21,55 @@ from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import DTYPES, Array
 
+if TYPE_CHECKING:
+    from pyarrow.parquet import ParquetFile
+
+
+class ArrowColumn(Protocol):
+    """A column of Parquet: an array of pyarrow."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[object]: ...
+
+    def to_pylist(self) -> list[object]:
+        """The values as Python objects."""
+        ...
+
+    def to_numpy(self, *, zero_copy_only: bool) -> Array:
+        """The values as a numpy array."""
+        ...
+
+
+Column = Sequence[str] | ArrowColumn
+"""A column of a table: texts of CSV, or an array of Parquet."""
+
 
 class Chunk(Struct, frozen=True, kw_only=True):
-    """Some rows of a table: `first` is the number of the first (from 0), `columns` have equal lengths."""
+    """Some rows of a table. `first` is the number of the first row, from 0. All `columns` have the same length."""
 
     first: int
-    columns: Mapping[str, Any]
+    columns: Mapping[str, Column]
 
     @property
     def rows(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return len(next(iter(self.columns.values()), ()))
 
 
 class Table:
-    """A CSV or Parquet file. `names` are its columns in order."""
+    """A CSV or Parquet file. `names` has the columns in order."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file. Raises PlimsollError when it is no such table, MissingExtra without pyarrow for Parquet."""
+        """Open a table. Raises PlimsollError for an invalid table, MissingExtra without pyarrow for Parquet."""
         self.path = path
         self._is_parquet = path.suffix == ".parquet"
         if path.suffix not in {".csv", ".parquet"}:
-            raise PlimsollError("only .csv and .parquet files are tables", where=str(path))
+            raise PlimsollError("a table must be a .csv or .parquet file", where=str(path))
         self.names = self._parquet_names() if self._is_parquet else self._csv_names()
 
     def chunks(self, rows: int, skip: int = 0) -> Iterator[Chunk]:
-        """All rows in order, at most `rows` at a time; the first `skip` are passed over."""
+        """Yield all rows in order, at most `rows` at a time, except chunks before row `skip`."""
         for chunk in self._parquet_chunks(rows) if self._is_parquet else self._csv_chunks(rows):
             if chunk.first >= skip:
                 yield chunk
@@ -56,9 +79,9 @@ class Table:
             with self.path.open(newline="", encoding="utf-8-sig") as file:
                 names = next(csv.reader(file), [])
         except OSError as error:
-            raise PlimsollError(f"the table cannot be read: {error.strerror}", where=str(self.path)) from error
+            raise PlimsollError(f"cannot read the table: {error.strerror}", where=str(self.path)) from error
         except (UnicodeDecodeError, csv.Error) as error:
-            raise PlimsollError(f"this is no CSV in UTF-8: {error}", where=str(self.path)) from error
+            raise PlimsollError(f"the file is not CSV in UTF-8: {error}", where=str(self.path)) from error
         if not names or len(set(names)) != len(names):
             raise PlimsollError("the first line must name the columns, each once", where=f"{self.path}:1")
         return names
@@ -71,7 +94,7 @@ class Table:
             try:
                 for cells in reader:
                     if len(cells) != len(self.names):
-                        message = f"this row has {len(cells)} cells, there are {len(self.names)} columns"
+                        message = f"this row has {len(cells)} cells, expected {len(self.names)}"
                         raise PlimsollError(message, where=f"{self.path}:{reader.line_num}")
                     collected.append(cells)
                     if len(collected) == rows:
@@ -79,7 +102,7 @@ class Table:
                         first, collected = first + rows, []
             except (UnicodeDecodeError, csv.Error) as error:
                 raise PlimsollError(
-                    f"this is no CSV in UTF-8: {error}", where=f"{self.path}:{reader.line_num}"
+                    f"the file is not CSV in UTF-8: {error}", where=f"{self.path}:{reader.line_num}"
                 ) from error
             if collected:
                 yield self._csv_chunk(first, collected)
@@ -88,19 +111,19 @@ class Table:
         return Chunk(first=first, columns=dict(zip(self.names, zip(*collected, strict=True), strict=True)))
 
     def _parquet_names(self) -> list[str]:
-        with _parquet(self.path) as file:
+        with _open_parquet(self.path) as file:
             return list(file.schema_arrow.names)
 
     def _parquet_chunks(self, rows: int) -> Iterator[Chunk]:
         first = 0
-        with _parquet(self.path) as file:
+        with _open_parquet(self.path) as file:
             for batch in file.iter_batches(batch_size=rows):
                 columns = {name: batch.column(number) for number, name in enumerate(self.names)}
                 yield Chunk(first=first, columns=columns)
                 first += batch.num_rows
 
 
-def _parquet(path: Path) -> Any:
+def _open_parquet(path: Path) -> ParquetFile:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -109,25 +132,25 @@ def _parquet(path: Path) -> Any:
     try:
         return pyarrow.parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise PlimsollError(f"the table cannot be read: {error}", where=str(path)) from error
+        raise PlimsollError(f"cannot read the table: {error}", where=str(path)) from error
 
 
-def inputs_of(chunk: Chunk, spec: ModelSpec, path: Path) -> dict[str, Array]:
-    """The model's inputs from some rows. Raises PlimsollError that names a missing column or a bad cell."""
+def model_inputs(chunk: Chunk, spec: ModelSpec, path: Path) -> dict[str, Array]:
+    """Convert rows to the model's inputs. Raises PlimsollError that names a missing column or an invalid cell."""
     matrix = spec.inputs[0] if len(spec.inputs) == 1 and len(spec.inputs[0].shape) == 2 else None
     if matrix and spec.features:
-        _require(chunk, spec.features, spec, path)
+        _require_columns(chunk, spec.features, spec, path)
         return {matrix.name: _matrix(chunk, spec.features, matrix, path)}
     if all(tensor.name in chunk.columns for tensor in spec.inputs):
-        return {tensor.name: _single(chunk, tensor, path) for tensor in spec.inputs}
+        return {tensor.name: _input_column(chunk, tensor, path) for tensor in spec.inputs}
     numeric = [name for name in chunk.columns if _is_numeric(chunk.columns[name])]
     if matrix and matrix.shape[1] == len(numeric):
         return {matrix.name: _matrix(chunk, numeric, matrix, path)}
-    _require(chunk, [tensor.name for tensor in spec.inputs], spec, path)
-    raise PlimsollError("the table does not fit the model", where=str(path))
+    _require_columns(chunk, [tensor.name for tensor in spec.inputs], spec, path)
+    raise PlimsollError("the columns of the table do not match the inputs of the model", where=str(path))
 
 
-def _require(chunk: Chunk, names: Sequence[str], spec: ModelSpec, path: Path) -> None:
+def _require_columns(chunk: Chunk, names: Sequence[str], spec: ModelSpec, path: Path) -> None:
     missing = [name for name in names if name not in chunk.columns]
     if missing:
         shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
@@ -145,7 +168,7 @@ def _matrix(chunk: Chunk, names: Sequence[str], tensor: TensorSpec, path: Path) 
     return matrix
 
 
-def _single(chunk: Chunk, tensor: TensorSpec, path: Path) -> Array:
+def _input_column(chunk: Chunk, tensor: TensorSpec, path: Path) -> Array:
     column = _column(chunk, tensor.name, tensor, path)
     return column.reshape(-1, 1) if len(tensor.shape) == 2 else column
 
@@ -154,7 +177,7 @@ def _column(chunk: Chunk, name: str, tensor: TensorSpec, path: Path) -> Array:
     values = chunk.columns[name]
     dtype = np.dtype(DTYPES[tensor.datatype])
     if dtype.kind == "O":
-        return np.array([str(value) for value in _python(values)], dtype=np.object_)
+        return np.array([str(value) for value in python_values(values)], dtype=np.object_)
     try:
         array = _numbers(values)
         finite = array.dtype.kind != "f" or bool(np.isfinite(array).all())
@@ -165,33 +188,37 @@ def _column(chunk: Chunk, name: str, tensor: TensorSpec, path: Path) -> Array:
     raise _bad_cell(chunk, name, tensor, path)
 
 
-def _numbers(values: Any) -> Array:
-    """Cells as numbers. Raises ValueError or TypeError when one is none."""
-    array = values.to_numpy(zero_copy_only=False) if hasattr(values, "to_numpy") else np.array(values, dtype=np.float64)
+def _numbers(values: Column) -> Array:
+    """Convert cells to numbers. Raises ValueError or TypeError when one is not a number."""
+    array = (
+        np.array(values, dtype=np.float64) if isinstance(values, Sequence) else values.to_numpy(zero_copy_only=False)
+    )
     return array if array.dtype.kind in "fiub" else array.astype(np.float64)
 
 
 def _bad_cell(chunk: Chunk, name: str, tensor: TensorSpec, path: Path) -> PlimsollError:
-    """The first cell of a column that is not what the model wants."""
-    for number, value in enumerate(_python(chunk.columns[name])):
+    """The error for the first cell of a column that the model cannot take."""
+    for number, value in enumerate(python_values(chunk.columns[name])):
         try:
-            good = np.isfinite(float(value)) and (tensor.datatype.startswith("FP") or float(value).is_integer())
+            cell = float(value)  # type: ignore[arg-type]  # a TypeError is the answer
+            good = np.isfinite(cell) and (tensor.datatype.startswith("FP") or cell.is_integer())
         except (TypeError, ValueError):
             good = False
         if not good:
             row = chunk.first + number
             line = f"{path}:{row + 2}" if path.suffix == ".csv" else f"{path}, row {row}"
-            return PlimsollError(f"column '{name}' is {value!r} here, model input wants {tensor.datatype}", where=line)
-    return PlimsollError(f"column '{name}' has values beyond the range of {tensor.datatype}", where=str(path))
+            return PlimsollError(f"column '{name}' is {value!r} here, the model expects {tensor.datatype}", where=line)
+    return PlimsollError(f"column '{name}' has values outside the range of {tensor.datatype}", where=str(path))
 
 
-def _is_numeric(values: Any) -> bool:
+def _is_numeric(values: Column) -> bool:
     try:
-        np.array(_python(values), dtype=np.float64)
+        np.array(python_values(values), dtype=np.float64)
     except (TypeError, ValueError):
         return False
     return True
 
 
-def _python(values: Any) -> Sequence[Any]:
-    return values.to_pylist() if hasattr(values, "to_pylist") else values  # type: ignore[no-any-return]
+def python_values(values: Column) -> Sequence[object]:
+    """The cells of a column as Python objects."""
+    return values if isinstance(values, Sequence) else values.to_pylist()

@@ -1,4 +1,4 @@
-"""Between the protocol's data, in JSON or binary, and numpy arrays. Pure.
+"""Convert between the protocol's data, in JSON or binary, and numpy arrays. Pure.
 
 Source: Open Inference Protocol v2, "Tensor Data" and the binary tensor data extension.
 """
@@ -30,34 +30,34 @@ DTYPES: dict[str, type[np.generic]] = {
     "FP64": np.float64,
     "BYTES": np.object_,
 }
-"""Protocol datatype to numpy's. BF16 is left out: numpy has no such type."""
+"""Maps each protocol datatype to numpy's type. BF16 is missing: numpy has no such type."""
 
 _DATATYPES = {(np.dtype(kind).kind, np.dtype(kind).itemsize): name for name, kind in DTYPES.items()}
 
 _KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "O": "OU"}
-"""Which kinds of JSON values each kind of tensor takes."""
+"""The numpy kinds of JSON values that each kind of tensor accepts."""
 
 
 class BadTensor(ValueError):
-    """A tensor of a request that cannot be what it says; the message is for the one who sent it."""
+    """A tensor of a request is invalid. The message is for the client."""
 
 
 def dtype_of(datatype: str) -> type[np.generic]:
-    """numpy's type. Raises BadTensor for one that is not supported."""
+    """The numpy type of a datatype. Raises BadTensor for an unsupported datatype."""
     try:
         return DTYPES[datatype]
     except KeyError:
-        raise BadTensor(f"datatype '{datatype[:20]}' is not supported; there are {', '.join(DTYPES)}") from None
+        raise BadTensor(f"datatype '{datatype[:20]}' is not supported; use one of {', '.join(DTYPES)}") from None
 
 
 def datatype_of(array: Array) -> str:
-    """The protocol's word for an array's type. Raises KeyError for one that it has no word for."""
-    # By kind and size, not by type: numpy has two types of eight-byte integers, and ONNX Runtime gives the other one.
+    """The protocol's datatype of an array. Raises KeyError for a type without one."""
+    # Look up by kind and size: numpy has two types of eight-byte integers, and ONNX Runtime returns the other one.
     return _DATATYPES[array.dtype.kind, array.dtype.itemsize]
 
 
-def from_json(data: Any, datatype: str, shape: Sequence[int]) -> Array:
-    """An array of `shape` from a flat or nested list. Raises BadTensor."""
+def from_json(data: object, datatype: str, shape: Sequence[int]) -> Array:
+    """Convert a flat or nested list to an array of `shape`. Raises BadTensor."""
     dtype = np.dtype(dtype_of(datatype))
     count = _count(shape)
     if not isinstance(data, list):
@@ -69,28 +69,28 @@ def from_json(data: Any, datatype: str, shape: Sequence[int]) -> Array:
     except (ValueError, OverflowError) as error:
         raise BadTensor("data is a list whose rows have different lengths") from error
     if array.size != count:
-        raise BadTensor(f"data has {array.size} elements, shape {list(shape)} wants {count}")
+        raise BadTensor(f"data has {array.size} elements, shape {list(shape)} needs {count}")
     if datatype == "UINT64" and array.dtype.kind == "f":
-        array = _unsigned(data)
+        array = _parse_uint64(data)
     if array.size and array.dtype.kind not in _KINDS[dtype.kind]:
-        raise BadTensor(f"data does not consist of values of the datatype {datatype}")
+        raise BadTensor(f"data has values that are not of the datatype {datatype}")
     if dtype.kind in "iu" and array.size:
         limits = np.iinfo(dtype)
         if int(array.min()) < limits.min or int(array.max()) > limits.max:
-            raise BadTensor(f"data has values beyond the range of {datatype}")
+            raise BadTensor(f"data has values outside the range of {datatype}")
     with np.errstate(over="ignore"):
         return array.astype(dtype).reshape(shape)
 
 
 def from_binary(raw: memoryview, datatype: str, shape: Sequence[int]) -> Array:
-    """An array of `shape` from little-endian bytes in row-major order. Raises BadTensor."""
+    """Convert little-endian bytes in row-major order to an array of `shape`. Raises BadTensor."""
     dtype = np.dtype(dtype_of(datatype))
     count = _count(shape)
     if dtype.kind == "O":
-        return _strings(_unpacked(raw), shape, count)
+        return _strings(_unpack_strings(raw), shape, count)
     if len(raw) != count * dtype.itemsize:
         raise BadTensor(
-            f"binary data has {len(raw)} bytes, shape {list(shape)} of {datatype} wants {count * dtype.itemsize}"
+            f"binary data has {len(raw)} bytes, shape {list(shape)} of {datatype} needs {count * dtype.itemsize}"
         )
     array = np.frombuffer(raw, dtype=dtype.newbyteorder("<")).reshape(shape)
     if not array.flags.aligned:
@@ -100,30 +100,30 @@ def from_binary(raw: memoryview, datatype: str, shape: Sequence[int]) -> Array:
     return array
 
 
-def to_json(array: Array) -> list[Any]:
-    """Flat, in row-major order. Numbers that JSON cannot say (NaN, infinities) become null."""
-    values: list[Any] = array.ravel().tolist()
+def to_json(array: Array) -> list[object]:
+    """Convert an array to a flat list in row-major order. NaN and infinities, which JSON lacks, become null."""
+    values: list[object] = array.ravel().tolist()
     if array.dtype.kind == "O":
         return [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return [value if math.isfinite(value) else None for value in values]
+        return [value if math.isfinite(value) else None for value in array.ravel().tolist()]
     return values
 
 
 def to_binary(array: Array) -> bytes | memoryview:
-    """Little-endian bytes in row-major order, not copied where the array lies so; text after its length."""
+    """Convert an array to little-endian bytes, row-major, without a copy if possible. Text follows its length."""
     if array.dtype.kind != "O":
-        laid = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-        return laid.reshape(-1).view(np.uint8).data if array.size else b""
+        contiguous = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        return contiguous.reshape(-1).view(np.uint8).data if array.size else b""
     encoded = [value if isinstance(value, bytes) else str(value).encode() for value in array.ravel().tolist()]
     return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
 
 
-def _unsigned(data: list[Any]) -> Array:
-    """Whole numbers of which some need all 64 bits: numpy would take them for fractions. Raises BadTensor."""
+def _parse_uint64(data: list[object]) -> Array:
+    """Convert integers of which some need all 64 bits; numpy alone would make floats of them. Raises BadTensor."""
     flat = _flat(data)
     if not all(type(value) is int and 0 <= value < 2**64 for value in flat):
-        raise BadTensor("data does not consist of values of the datatype UINT64")
+        raise BadTensor("data has values that are not of the datatype UINT64")
     return np.array(flat, dtype=np.uint64)
 
 
@@ -133,9 +133,9 @@ def _count(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
-def _flat(data: Any) -> list[Any]:
-    """All elements of nested lists, without recursion: the depth is the sender's choice."""
-    flat: list[Any] = []
+def _flat(data: list[object]) -> list[object]:
+    """Flatten nested lists without recursion, because the client decides the depth."""
+    flat: list[object] = []
     waiting = [iter(data)]
     while waiting:
         for item in waiting[-1]:
@@ -148,17 +148,17 @@ def _flat(data: Any) -> list[Any]:
     return flat
 
 
-def _strings(values: list[Any], shape: Sequence[int], count: int) -> Array:
+def _strings(values: Sequence[object], shape: Sequence[int], count: int) -> Array:
     if len(values) != count:
-        raise BadTensor(f"data has {len(values)} elements, shape {list(shape)} wants {count}")
+        raise BadTensor(f"data has {len(values)} elements, shape {list(shape)} needs {count}")
     if not all(isinstance(value, str) for value in values):
-        raise BadTensor("data does not consist of texts, as BYTES wants")
+        raise BadTensor("data of BYTES has values that are not text")
     array = np.empty(count, dtype=np.object_)
     array[:] = values
     return array.reshape(shape)
 
 
-def _unpacked(raw: memoryview) -> list[str]:
+def _unpack_strings(raw: memoryview) -> list[str]:
     values, position = [], 0
     while position < len(raw):
         if position + 4 > len(raw):

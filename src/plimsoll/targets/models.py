@@ -10,7 +10,8 @@ from plimsoll.kinds.model import RegisterResult
 from plimsoll.state.directory import StateDirectory
 
 if TYPE_CHECKING:
-    from plimsoll.registry.models import ModelRegistry, ModelVersion
+    from plimsoll.registry.models import ModelRegistry
+    from plimsoll.registry.versions import ModelVersion
 
 
 def model_registry(state: StateDirectory) -> ModelRegistry:
@@ -27,7 +28,7 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
     `register_key` is the step that registered the model in this plan; without it the reference decides. Raises
     ModelRefused when the model was altered or missed its acceptance, TargetError when it has no ONNX file.
     """
-    from plimsoll.registry.models import require_accepted
+    from plimsoll.registry.versions import require_accepted
 
     registry = model_registry(state)
     if register_key is not None:

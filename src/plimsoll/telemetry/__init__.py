@@ -1,1 +1,1 @@
-"""What a run tells other systems of itself."""
+"""Telemetry: metrics, logs, traces, drift, alerts, dashboards and MLflow."""

@@ -1,12 +1,11 @@
-"""Alert rules of a service for Prometheus, from the one description of its metrics. Pure.
+"""Prometheus alert rules of a service, from the catalogue of its metrics. Pure.
 
-The shape is that of a Prometheus rule file, and of the `spec` of the Prometheus Operator's PrometheusRule.
+The result is a Prometheus rule file, and the `spec` of a PrometheusRule of the Prometheus Operator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from msgspec import Struct
 
@@ -16,7 +15,7 @@ RUNBOOK = "docs/telemetry.md"
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """One rule: `expression` in PromQL, `for_` how long it must hold."""
+    """One alert rule. `expression` is PromQL; `for_` is how long it must be true."""
 
     name: str
     expression: str
@@ -26,8 +25,27 @@ class Alert(Struct, frozen=True, kw_only=True):
     description: str
 
 
+# Functional form, because `for` is a keyword of Python.
+Rule = TypedDict(
+    "Rule", {"alert": str, "expr": str, "for": str, "labels": dict[str, str], "annotations": dict[str, str]}
+)
+
+
+class RuleGroup(TypedDict):
+    """A group of rules in a Prometheus rule file."""
+
+    name: str
+    rules: list[Rule]
+
+
+class RuleGroups(TypedDict):
+    """A Prometheus rule file."""
+
+    groups: list[RuleGroup]
+
+
 def alerts(service: str, model: str, *, p99: float | None = None) -> tuple[Alert, ...]:
-    """The rules of a service of one model; `p99` is the promised latency in seconds, when there is one."""
+    """The rules of a service of one model. `p99` is the promised latency in seconds, if there is one."""
     chosen = f'model="{model}"'
     counted = f"{REQUESTS.name}_count"
     failed = f'{counted}{{{chosen},http_response_status_code=~"5.."}}'
@@ -41,39 +59,39 @@ def alerts(service: str, model: str, *, p99: float | None = None) -> tuple[Alert
             for_="2m",
             severity="critical",
             summary=f"{service}: {{{{ $value | humanizePercentage }}}} of requests fail",
-            description="The service answers with 5xx; its log says why.",
+            description="The service answers with 5xx. Its log has the reasons.",
         ),
         Alert(
             name="PlimsollDrift",
             expression=f"max by (model, version, side, feature) ({DRIFT_ALARM.name}{{{chosen}}}) == 1",
             for_="0m",
             severity="warning",
-            summary=f"{service}: {{{{ $labels.side }}}} {{{{ $labels.feature }}}} is not what it was in training",
-            description="GET /v2/drift of the service says how it has changed and since when.",
+            summary=f"{service}: {{{{ $labels.side }}}} {{{{ $labels.feature }}}} differs from training",
+            description="GET /v2/drift of the service shows how it changed, and since when.",
         ),
         Alert(
             name="PlimsollAccuracy",
             expression=f"max by (model, version) ({ACCURACY_ALARM.name}{{{chosen}}}) == 1",
             for_="0m",
             severity="critical",
-            summary=f"{service}: late labels say that the model does worse than promised",
-            description="GET /v2/drift of the service says by how much and since when.",
+            summary=f"{service}: late labels show a lower accuracy than promised",
+            description="GET /v2/drift of the service shows by how much, and since when.",
         ),
         Alert(
             name="PlimsollDriftBlind",
             expression=f"sum by (model, version) (rate({DRIFT_SKIPPED.name}{{{chosen}}}[15m])) > 0",
             for_="15m",
             severity="info",
-            summary=f"{service}: rows are too large to be compared with training",
-            description="Drift is judged on the rest of the rows.",
+            summary=f"{service}: rows are too large to compare with training",
+            description="Only the other rows count for drift.",
         ),
     ]
     if p99 is not None:
-        found.append(_slow(service, chosen, p99))
+        found.append(_latency_alert(service, chosen, p99))
     return tuple(found)
 
 
-def _slow(service: str, chosen: str, p99: float) -> Alert:
+def _latency_alert(service: str, chosen: str, p99: float) -> Alert:
     return Alert(
         name="PlimsollSlow",
         expression=(
@@ -82,19 +100,21 @@ def _slow(service: str, chosen: str, p99: float) -> Alert:
         ),
         for_="5m",
         severity="warning",
-        summary=f"{service}: 99 % of answers take up to {{{{ $value | humanizeDuration }}}}",
+        summary=f"{service}: 99 % of responses take up to {{{{ $value | humanizeDuration }}}}",
         description=f"The service promises {p99:g} s.",
     )
 
 
-def rule_groups(service: str, model: str, *, p99: float | None = None) -> dict[str, Any]:
-    """The rules as Prometheus reads them, to be written as YAML."""
+def rule_groups(service: str, model: str, *, p99: float | None = None) -> RuleGroups:
+    """The rules in the structure of a Prometheus rule file, which is YAML."""
     return {
-        "groups": [{"name": f"plimsoll-{service}", "rules": [_rule(one) for one in alerts(service, model, p99=p99)]}]
+        "groups": [
+            {"name": f"plimsoll-{service}", "rules": [_prometheus_rule(one) for one in alerts(service, model, p99=p99)]}
+        ]
     }
 
 
-def _rule(alert: Alert) -> Mapping[str, Any]:
+def _prometheus_rule(alert: Alert) -> Rule:
     return {
         "alert": alert.name,
         "expr": alert.expression,

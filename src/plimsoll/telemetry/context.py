@@ -1,4 +1,4 @@
-"""W3C Trace Context: the trace that a request belongs to. Pure. Source: W3C Trace Context, level 2, section 3.2."""
+"""W3C Trace Context: the trace of a request. Pure. Source: W3C Trace Context, level 2, section 3.2."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]
 
 
 class TraceContext(Struct, frozen=True, kw_only=True):
-    """Ids in hexadecimal; `sampled` says that the caller records this trace."""
+    """Trace and span ids in hexadecimal. `sampled` means that the caller records this trace."""
 
     trace: str
     span: str
     sampled: bool
 
 
-def parse(header: str) -> TraceContext | None:
-    """The context in a `traceparent` header; `None` when it is not one, as the standard demands of such headers."""
+def parse_traceparent(header: str) -> TraceContext | None:
+    """Parse a `traceparent` header. The standard requires to ignore an invalid header, so this returns `None`."""
     found = TRACEPARENT.fullmatch(header.strip())
     if found is None:
         return None

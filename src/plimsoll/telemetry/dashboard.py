@@ -1,13 +1,12 @@
-"""The Grafana dashboard of a service, from the one description of its metrics. Pure.
+"""The Grafana dashboard of a service, from the catalogue of its metrics. Pure.
 
-Source: Grafana's dashboard JSON model, schema version 39 (Grafana 10 and 11 read it and migrate it upwards).
+Source: Grafana's dashboard JSON model, schema version 39 (Grafana 10 and 11 migrate it to their own version).
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 
@@ -25,12 +24,12 @@ from plimsoll.telemetry.catalogue import (
 )
 
 SCHEMA = 39
-WIDE = 24
+GRID_COLUMNS = 24
 """Columns of Grafana's grid."""
 
 
 class Panel(Struct, frozen=True, kw_only=True):
-    """One panel: `queries` are PromQL with legends; `kind` is Grafana's word for what is drawn."""
+    """One panel. `queries` are pairs of PromQL and legend; `kind` is Grafana's panel type."""
 
     title: str
     queries: tuple[tuple[str, str], ...]
@@ -41,8 +40,12 @@ class Panel(Struct, frozen=True, kw_only=True):
 
 
 def panels(model: str) -> tuple[Panel, ...]:
-    """What is drawn for a service of one model."""
+    """The panels of a service of one model."""
     chosen = f'model="{model}"'
+    return (*_request_panels(chosen), *_drift_panels(chosen), *_feedback_panels(chosen))
+
+
+def _request_panels(chosen: str) -> tuple[Panel, ...]:
     by, status = "by (version, le)", "http_response_status_code"
     quantiles = tuple(
         (
@@ -70,8 +73,13 @@ def panels(model: str) -> tuple[Panel, ...]:
         ),
         Panel(title="Memory", unit="bytes", width=6, queries=((MEMORY.name, "{{instance}}"),)),
         Panel(title="Processor", width=6, queries=((f"rate({CPU.name}[$__rate_interval])", "{{instance}}"),)),
+    )
+
+
+def _drift_panels(chosen: str) -> tuple[Panel, ...]:
+    return (
         Panel(
-            title="Drift: features that alarm",
+            title="Drift: features with an alarm",
             kind="table",
             queries=((f"max by (version, side, feature) ({DRIFT_ALARM.name}{{{chosen}}}) == 1", ""),),
         ),
@@ -89,6 +97,11 @@ def panels(model: str) -> tuple[Panel, ...]:
             unit="percentunit",
             queries=((f"topk(10, max by (side, feature) ({DRIFT_MISSING.name}{{{chosen}}}))", "{{side}} {{feature}}"),),
         ),
+    )
+
+
+def _feedback_panels(chosen: str) -> tuple[Panel, ...]:
+    return (
         Panel(
             title="Late labels: scores",
             queries=(
@@ -97,14 +110,14 @@ def panels(model: str) -> tuple[Panel, ...]:
             ),
         ),
         Panel(
-            title="Late labels that found a prediction",
+            title="Late labels with a matching prediction",
             queries=((f"sum by (version) (rate({LABELS.name}{{{chosen}}}[$__rate_interval]))", "{{version}}"),),
         ),
     )
 
 
-def dashboard(service: str, model: str) -> dict[str, Any]:
-    """The dashboard as Grafana imports it; the Prometheus that it asks is chosen on the page."""
+def dashboard(service: str, model: str) -> dict[str, object]:
+    """The dashboard in the structure of a Grafana import. Its user chooses the Prometheus data source on the page."""
     return {
         "uid": hashlib.sha256(f"plimsoll {service}".encode()).hexdigest()[:16],
         "title": f"Plimsoll: {service}",
@@ -117,15 +130,16 @@ def dashboard(service: str, model: str) -> dict[str, Any]:
         "templating": {
             "list": [{"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"}]
         },
-        "panels": _placed(panels(model)),
+        "panels": _layout(panels(model)),
     }
 
 
-def _placed(drawn: Sequence[Panel]) -> list[dict[str, Any]]:
-    """Panels side by side until a row is full."""
-    placed, x, y = [], 0, 0
+def _layout(drawn: Sequence[Panel]) -> list[dict[str, object]]:
+    """Place panels side by side until a row is full."""
+    placed: list[dict[str, object]] = []
+    x = y = 0
     for number, panel in enumerate(drawn, start=1):
-        if x + panel.width > WIDE:
+        if x + panel.width > GRID_COLUMNS:
             x, y = 0, y + 8
         placed.append(
             {
@@ -135,16 +149,16 @@ def _placed(drawn: Sequence[Panel]) -> list[dict[str, Any]]:
                 "datasource": {"type": "prometheus", "uid": "${datasource}"},
                 "gridPos": {"h": 8, "w": panel.width, "x": x, "y": y},
                 "fieldConfig": {"defaults": {"unit": panel.unit}, "overrides": []},
-                "targets": [_target(panel, place) for place in range(len(panel.queries))],
+                "targets": [_query(panel, place) for place in range(len(panel.queries))],
             }
         )
         x += panel.width
     return placed
 
 
-def _target(panel: Panel, place: int) -> dict[str, Any]:
+def _query(panel: Panel, place: int) -> dict[str, object]:
     expression, legend = panel.queries[place]
-    target: dict[str, Any] = {
+    target: dict[str, object] = {
         "refId": chr(ord("A") + place),
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "expr": expression,

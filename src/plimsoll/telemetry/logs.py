@@ -1,7 +1,7 @@
-"""Access and audit logs: a line of JSON for each answer. What a request carried is only written where that is asked.
+"""Access and audit logs: one line of JSON for each request. The payload is logged only when `payloads` is set.
 
-The access log is for whoever runs the service, the audit log for whoever must later say who got which verdict of which
-model: it has the model's digest and what the request was refused for.
+The access log is for the operator of the service. The audit log records who got which prediction of which model: it has
+the digest of the model and the reason for a refusal.
 """
 
 from __future__ import annotations
@@ -11,33 +11,33 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import msgspec
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.observers import Answer
 from plimsoll.runtime.tensors import Array, datatype_of, to_json
-from plimsoll.telemetry.requests import rows_of
+from plimsoll.telemetry.requests import request_rows
 
-WHO = ("x-forwarded-user", "x-auth-request-user", "x-remote-user")
-"""Headers in which a proxy that authenticates says who asks. Credentials themselves are never looked at."""
+USER_HEADERS = ("x-forwarded-user", "x-auth-request-user", "x-remote-user")
+"""Headers in which an authenticating proxy names the user. The logs never contain credentials."""
 REQUEST_ID = "x-request-id"
-MOST_VALUES = 1000
-"""Values of a tensor that a log with payloads has; of a longer one the first."""
+MAX_VALUES = 1000
+"""Most values of a tensor in a log with payloads. Of a longer tensor the first values are logged."""
 
 
-class Lines:
-    """A file that is appended to; `-` is standard output. A file that was moved away (logrotate) is opened anew."""
+class JsonLinesFile:
+    """A file of JSON lines to append to; `-` is standard output. It is reopened after logrotate has moved it."""
 
     def __init__(self, path: str) -> None:
-        """Raises TargetError when it cannot be written."""
+        """Open the file. Raises TargetError when it cannot be written."""
         self.path = path
         self._file: IO[bytes] | None = None
         self._open()
 
-    def write(self, lines: Sequence[Mapping[str, Any]]) -> None:
-        """Append lines in one write, so that those of several processes do not mix."""
+    def write(self, lines: Sequence[Mapping[str, object]]) -> None:
+        """Append all lines in one write, so that the lines of several processes do not mix."""
         if not lines:
             return
         content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
@@ -63,34 +63,34 @@ class Lines:
         if self.path == "-":
             return
         try:
-            self._file = Path(self.path).open("ab", buffering=0)  # noqa: SIM115 - it stays open
+            self._file = Path(self.path).open("ab", buffering=0)  # noqa: SIM115 - the file stays open
         except OSError as error:
-            raise TargetError(f"the log cannot be written: {error.strerror}", where=self.path) from error
+            raise TargetError(f"cannot write the log: {error.strerror}", where=self.path) from error
 
 
-def access_line(answer: Answer, trace: str) -> dict[str, Any]:
-    """One request for whoever runs the service."""
-    line: dict[str, Any] = {
-        "at": _at(answer),
+def access_line(answer: Answer, trace: str) -> dict[str, object]:
+    """The line of one request in the access log."""
+    line: dict[str, object] = {
+        "at": _begin_of(answer),
         "event": "request",
         "model": answer.model,
         "version": answer.version,
         "status": answer.status,
         "seconds": round(answer.seconds, 6),
-        "rows": rows_of(answer),
+        "rows": request_rows(answer),
         "client": answer.client,
     }
     if answer.batch > 1:
         line["batch"] = answer.batch
     if answer.shadow:
         line["shadow"] = True
-    return line | _identity(answer, trace) | ({"reason": answer.reason} if answer.reason else {})
+    return line | _request_ids(answer, trace) | ({"reason": answer.reason} if answer.reason else {})
 
 
-def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, Any]:
-    """One request for whoever must answer for it: who asked which bytes of a model, and what came of it."""
-    line: dict[str, Any] = {
-        "at": _at(answer),
+def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, object]:
+    """The line of one request in the audit log: the user, the digest of the model and the verdict."""
+    line: dict[str, object] = {
+        "at": _begin_of(answer),
         "event": "inference",
         "who": {"client": answer.client, "user": _user(answer)},
         "model": answer.model,
@@ -101,31 +101,33 @@ def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, Any]:
         "inputs": _tensors(answer.inputs, payloads),
         "outputs": _tensors(answer.outputs, payloads),
     }
-    return line | _identity(answer, trace) | ({"reason": answer.reason} if answer.reason else {})
+    return line | _request_ids(answer, trace) | ({"reason": answer.reason} if answer.reason else {})
 
 
 def verdict(status: int) -> str:
-    """`answered`, `refused` (the request's fault) or `failed` (the service's)."""
+    """`answered`, `refused` (an error of the request) or `failed` (an error of the service)."""
     return "answered" if status < 400 else "refused" if status < 500 else "failed"
 
 
-class Logs:
-    """Both logs; a path that is empty switches one off."""
+class RequestLogs:
+    """Both logs. An empty path switches a log off."""
 
     def __init__(self, access: str, audit: str, *, payloads: bool, trace_of: Callable[[Answer], str]) -> None:
-        """Raises TargetError when a log cannot be written."""
-        self._access = Lines(access) if access else None
-        self._audit = Lines(audit) if audit else None
+        """Open the logs. Raises TargetError when a log cannot be written."""
+        self._access = JsonLinesFile(access) if access else None
+        self._audit = JsonLinesFile(audit) if audit else None
         self._payloads = payloads
         self._trace_of = trace_of
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """Write a line for each answer."""
+        """Write one line for each answer."""
         if self._access is not None:
             self._access.write([access_line(answer, self._trace_of(answer)) for answer in answers])
         if self._audit is not None:
-            told = [answer for answer in answers if not answer.shadow]
-            self._audit.write([audit_line(answer, self._trace_of(answer), payloads=self._payloads) for answer in told])
+            audited = [answer for answer in answers if not answer.shadow]
+            self._audit.write(
+                [audit_line(answer, self._trace_of(answer), payloads=self._payloads) for answer in audited]
+            )
 
     def close(self) -> None:
         """Close the files."""
@@ -134,24 +136,24 @@ class Logs:
                 lines.close()
 
 
-def _at(answer: Answer) -> datetime:
+def _begin_of(answer: Answer) -> datetime:
     return datetime.fromtimestamp(answer.began, UTC)
 
 
 def _user(answer: Answer) -> str | None:
-    return next((answer.headers[name] for name in WHO if answer.headers.get(name)), None)
+    return next((answer.headers[name] for name in USER_HEADERS if answer.headers.get(name)), None)
 
 
-def _identity(answer: Answer, trace: str) -> dict[str, str]:
-    told = {"id": answer.id, "request_id": answer.headers.get(REQUEST_ID), "trace_id": trace}
-    return {name: value for name, value in told.items() if value}
+def _request_ids(answer: Answer, trace: str) -> dict[str, str]:
+    ids = {"id": answer.id, "request_id": answer.headers.get(REQUEST_ID), "trace_id": trace}
+    return {name: value for name, value in ids.items() if value}
 
 
-def _tensors(arrays: Mapping[str, Array], payloads: bool) -> list[dict[str, Any]]:
-    described = []
+def _tensors(arrays: Mapping[str, Array], payloads: bool) -> list[dict[str, object]]:
+    described: list[dict[str, object]] = []
     for name, array in arrays.items():
-        tensor: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
+        tensor: dict[str, object] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
         if payloads:
-            tensor["data"] = to_json(array.ravel()[:MOST_VALUES])
+            tensor["data"] = to_json(array.ravel()[:MAX_VALUES])
         described.append(tensor)
     return described

@@ -1,4 +1,4 @@
-"""Requests as a latency histogram with exemplars, for each model, version and status."""
+"""The latency histogram of requests with exemplars, for each model, version and status."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prometheus_client.utils import floatToGoString
 from plimsoll.runtime.server.observers import Answer
 from plimsoll.telemetry import catalogue
 
-BOUNDS = (
+BUCKET_BOUNDS = (
     0.0005,
     0.001,
     0.0025,
@@ -34,38 +34,38 @@ BOUNDS = (
     7.5,
     10.0,
 )
-"""Seconds: those that OpenTelemetry advises for this metric, and three more for small models."""
-MOST_STATUSES = 200
-"""Series of model, version and status; what comes beyond is counted under the status `other`."""
+"""Seconds: the buckets that OpenTelemetry recommends for this metric, and three more for small models."""
+MAX_SERIES = 200
+"""Most series of model, version and status. Further statuses count as `other`."""
 
-Key = tuple[str, str, str]
+SeriesKey = tuple[str, str, str]
 
 
-class _Series:
+class _LatencySeries:
     def __init__(self) -> None:
-        self.counts = [0] * (len(BOUNDS) + 1)
+        self.counts = [0] * (len(BUCKET_BOUNDS) + 1)
         self.sum = 0.0
-        self.exemplars: list[Exemplar | None] = [None] * (len(BOUNDS) + 1)
+        self.exemplars: list[Exemplar | None] = [None] * (len(BUCKET_BOUNDS) + 1)
 
 
-class RequestFigures:
-    """Counts of answers. `trace_of` gives the id of the trace that an answer belongs to, or nothing."""
+class RequestMetrics:
+    """Counts answers. `trace_of` returns the trace id of an answer, or an empty string."""
 
     def __init__(self, trace_of: Callable[[Answer], str]) -> None:
         self._trace_of = trace_of
-        self._series: dict[Key, _Series] = {}
+        self._series: dict[SeriesKey, _LatencySeries] = {}
         self._rows: dict[tuple[str, str], int] = defaultdict(int)
-        self._served: set[Key] = set()
+        self._served: set[SeriesKey] = set()
         self._lock = threading.Lock()
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """Count answers; copies of shadow traffic are none that anybody got."""
+        """Count answers, except those of shadow traffic, which no client receives."""
         with self._lock:
             for answer in answers:
                 if answer.shadow:
                     continue
-                series = self._of(answer)
-                place = bisect_left(BOUNDS, answer.seconds)
+                series = self._series_of(answer)
+                place = bisect_left(BUCKET_BOUNDS, answer.seconds)
                 series.counts[place] += 1
                 series.sum += answer.seconds
                 trace = self._trace_of(answer)
@@ -74,10 +74,10 @@ class RequestFigures:
                     series.exemplars[place] = Exemplar({"trace_id": trace}, answer.seconds, at)
                 if answer.status == 200:
                     self._served.add((answer.model, answer.version, answer.digest))
-                    self._rows[answer.model, answer.version] += rows_of(answer)
+                    self._rows[answer.model, answer.version] += request_rows(answer)
 
     def families(self) -> list[Metric]:
-        """The metrics of what was counted."""
+        """The metric families of the counts."""
         requests, rows, served = catalogue.REQUESTS.histogram(), catalogue.ROWS.counter(), catalogue.MODEL.gauge()
         with self._lock:
             for (model, version, status), series in self._series.items():
@@ -90,27 +90,27 @@ class RequestFigures:
         return [requests, rows, served]
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no resource is open."""
 
-    def _of(self, answer: Answer) -> _Series:
+    def _series_of(self, answer: Answer) -> _LatencySeries:
         key = (answer.model, answer.version, str(answer.status))
-        if key not in self._series and len(self._series) >= MOST_STATUSES:
+        if key not in self._series and len(self._series) >= MAX_SERIES:
             key = (answer.model, answer.version, "other")
-        return self._series.setdefault(key, _Series())
+        return self._series.setdefault(key, _LatencySeries())
 
 
-def rows_of(answer: Answer) -> int:
-    """Rows of a request: the first dimension of its first input."""
+def request_rows(answer: Answer) -> int:
+    """The number of rows of a request: the first dimension of its first input."""
     for array in answer.inputs.values():
         return len(array) if array.ndim else 1
     return 0
 
 
-def _buckets(series: _Series) -> list[tuple[str, float] | tuple[str, float, Exemplar | None]]:
-    """Cumulative, as the exposition wants them."""
+def _buckets(series: _LatencySeries) -> list[tuple[str, float] | tuple[str, float, Exemplar | None]]:
+    """Cumulative counts, as the exposition format requires."""
     found: list[tuple[str, float] | tuple[str, float, Exemplar | None]] = []
     total = 0
-    for bound, count, exemplar in zip((*BOUNDS, float("inf")), series.counts, series.exemplars, strict=True):
+    for bound, count, exemplar in zip((*BUCKET_BOUNDS, float("inf")), series.counts, series.exemplars, strict=True):
         total += count
         found.append((floatToGoString(bound), total, exemplar))
     return found

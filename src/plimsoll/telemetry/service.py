@@ -1,8 +1,8 @@
-"""All that watches a service, as one observer of the inference server:
+"""The observer of the inference server for all telemetry of a service:
 
     --observer 'plimsoll.telemetry.service:watch={"audit_log": "audit.jsonl", "drift": [{"reference": "PATH"}]}'
 
-Its metrics are on `/metrics`; on `/openmetrics` they come in the OpenMetrics format, with exemplars.
+`/metrics` has its metrics. `/openmetrics` has the same metrics in the OpenMetrics format, with exemplars.
 """
 
 from __future__ import annotations
@@ -21,30 +21,33 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.observers import Answer, Observer, Reply
 from plimsoll.runtime.tensors import Array
-from plimsoll.telemetry.context import parse
-from plimsoll.telemetry.logs import REQUEST_ID, WHO, Logs
-from plimsoll.telemetry.requests import RequestFigures
+from plimsoll.telemetry.context import parse_traceparent
+from plimsoll.telemetry.logs import REQUEST_ID, USER_HEADERS, RequestLogs
+from plimsoll.telemetry.requests import RequestMetrics
 
 if TYPE_CHECKING:
+    from plimsoll.runtime.model import OnnxModel
     from plimsoll.telemetry.drift.watch import DriftWatch
 
+Settings = Mapping[str, Any]
+"""Settings from JSON on a command line. The constructor that they are passed to checks names and types."""
 OPENMETRICS = "/openmetrics"
 DRIFT = "/v2/drift"
 FEEDBACK = "/v2/feedback"
 
 
-class Part(Protocol):
-    """What is told of answers."""
+class AnswerConsumer(Protocol):
+    """A part of telemetry that receives all answers of the server."""
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """Take note of answers."""
+        """Record answers."""
 
     def close(self) -> None:
-        """Nothing comes after this."""
+        """Close files and connections. No more answers follow."""
 
 
-class _Collected:
-    """Families as what prometheus_client takes for a registry."""
+class _FamilyCollector:
+    """Makes metric families a collector for prometheus_client."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = list(families)
@@ -54,10 +57,10 @@ class _Collected:
 
 
 class ServiceObserver(Observer):
-    """Metrics always; logs, traces and drift where they are asked for; explanations of the requests that want them."""
+    """Always exposes metrics. Logs, traces and drift are optional; requests can ask for explanations."""
 
     paths = (OPENMETRICS, DRIFT, FEEDBACK)
-    headers = frozenset({"traceparent", "tracestate", REQUEST_ID, *WHO})
+    headers = frozenset({"traceparent", "tracestate", REQUEST_ID, *USER_HEADERS})
 
     def __init__(
         self,
@@ -67,31 +70,35 @@ class ServiceObserver(Observer):
         audit_log: str = "",
         payloads: bool = False,
         traces: bool = False,
-        drift: Sequence[Mapping[str, Any]] = (),
+        drift: Sequence[Settings] = (),
     ) -> None:
-        """Raises PlimsollError for what cannot be had: a log, a reference, an extra."""
+        """Set up telemetry. Raises PlimsollError when a log, a drift reference or an extra is missing."""
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
-        self._requests = RequestFigures(trace_of)
-        self._parts: list[Part] = [self._requests]
+        self._requests = RequestMetrics(trace_of)
+        self._parts: list[AnswerConsumer] = [self._requests]
         if access_log or audit_log:
-            self._parts.append(Logs(access_log, audit_log, payloads=payloads, trace_of=trace_of))
+            self._parts.append(RequestLogs(access_log, audit_log, payloads=payloads, trace_of=trace_of))
         if traces:
-            from plimsoll.telemetry.traces import Traces
+            from plimsoll.telemetry.traces import TraceExporter
 
-            self._parts.append(Traces(service))
-        self._watches = [_watch(settings) for settings in drift]
+            self._parts.append(TraceExporter(service))
+        self._watches = [_drift_watch(settings) for settings in drift]
         self._parts += self._watches
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """Tell every part."""
+        """Pass answers to every part."""
         for part in self._parts:
             part.answered(answers)
 
     def more_outputs(
-        self, model: Any, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self,
+        model: OnnxModel,
+        parameters: Mapping[str, object],
+        inputs: Mapping[str, Array],
+        outputs: Mapping[str, Array],
     ) -> Mapping[str, Array]:
-        """Contributions of each feature, for a request with the parameter `explain`."""
+        """The contributions of each feature, for a request with the parameter `explain`."""
         if parameters.get("explain") is not True:
             return {}
         from plimsoll.runtime.explain.outputs import explanations
@@ -99,32 +106,32 @@ class ServiceObserver(Observer):
         return explanations(model.path, inputs)
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
-        """OpenMetrics, drift and feedback."""
+        """Answer requests for OpenMetrics, drift and feedback."""
         if path.startswith(OPENMETRICS):
-            page = generate_openmetrics(_Collected(self._all()))
+            page = generate_openmetrics(_FamilyCollector(self._merged_families()))
             return Reply(status=200, body=page, content_type=CONTENT_TYPE_LATEST)
-        wanted = "POST" if path.startswith(FEEDBACK) else "GET"
-        if method != wanted:
-            return _error(405, f"{path[:80]} takes {wanted}, not {method}")
+        expected = "POST" if path.startswith(FEEDBACK) else "GET"
+        if method != expected:
+            return _error_reply(405, f"{path[:80]} accepts {expected}, not {method}")
         if path.startswith(DRIFT):
             return Reply(status=200, body=msgspec.json.encode({"versions": [one.state() for one in self._watches]}))
         if not self._watches:
-            return _error(404, "this service watches no drift, and labels are compared with nothing")
+            return _error_reply(404, "this service has no drift reference, so it cannot match labels")
         from plimsoll.telemetry.drift.watch import answer_feedback
 
         return answer_feedback(self._watches, body)
 
     def page(self) -> bytes:
-        """The same metrics in the older text format, which has no place for exemplars."""
-        return bytes(generate_latest(_Collected(self._all())))
+        """The same metrics in Prometheus' text format, which cannot carry exemplars."""
+        return bytes(generate_latest(_FamilyCollector(self._merged_families())))
 
     def close(self) -> None:
-        """End every part."""
+        """Close every part."""
         for part in self._parts:
             part.close()
 
-    def _all(self) -> list[Metric]:
-        """Every family once, with the samples of all versions."""
+    def _merged_families(self) -> list[Metric]:
+        """Each metric family once, with the samples of all versions."""
         found: dict[str, Metric] = {}
         given = [self._requests.families(), *(one.families() for one in self._watches), self._process.collect()]
         for families in given:
@@ -138,28 +145,28 @@ class ServiceObserver(Observer):
 
 
 def watch(**settings: Any) -> ServiceObserver:
-    """The observer, from what a command line can say. Raises TargetError for a setting that there is not."""
+    """Create the observer from settings of the command line. Raises TargetError for an unknown setting."""
     try:
         return ServiceObserver(**settings)
     except TypeError as error:
-        raise TargetError(f"telemetry has no such setting: {error}", where="--observer") from error
+        raise TargetError(f"unknown telemetry setting: {error}", where="--observer") from error
 
 
 def trace_of(answer: Answer) -> str:
-    """The trace that the caller records and this answer belongs to."""
-    context = parse(answer.headers.get("traceparent", ""))
+    """The trace id of an answer, empty unless the caller records the trace."""
+    context = parse_traceparent(answer.headers.get("traceparent", ""))
     return context.trace if context is not None and context.sampled else ""
 
 
-def _watch(settings: Mapping[str, Any]) -> DriftWatch:
+def _drift_watch(settings: Settings) -> DriftWatch:
     from plimsoll.telemetry.drift.watch import DriftWatch
 
-    told = dict(settings)
+    arguments = dict(settings)
     for name in ("reference", "state", "log"):
-        if told.get(name):
-            told[name] = Path(told[name])
-    return DriftWatch(told.pop("reference"), **told)
+        if arguments.get(name):
+            arguments[name] = Path(arguments[name])
+    return DriftWatch(arguments.pop("reference"), **arguments)
 
 
-def _error(status: int, reason: str) -> Reply:
+def _error_reply(status: int, reason: str) -> Reply:
     return Reply(status=status, body=msgspec.json.encode({"error": reason}))

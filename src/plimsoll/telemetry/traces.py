@@ -1,27 +1,31 @@
-"""Requests as OpenTelemetry spans, children of the caller's by W3C Trace Context. Needs the extra `otel`.
+"""Export requests as OpenTelemetry spans, children of the caller's span by W3C Trace Context. Needs the extra `otel`.
 
-Where spans go and how many of them is said by OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_ENDPOINT`,
+OpenTelemetry's own variables set the destination and the sampling of spans (`OTEL_EXPORTER_OTLP_ENDPOINT`,
 `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_TRACES_SAMPLER`, `OTEL_SERVICE_NAME`, …).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra
 from plimsoll.runtime.server.observers import Answer
-from plimsoll.telemetry.context import parse
-from plimsoll.telemetry.requests import rows_of
+from plimsoll.telemetry.context import parse_traceparent
+from plimsoll.telemetry.requests import request_rows
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace.export import SpanExporter
 
 NANOSECONDS = 1e9
 
 
-class Traces:
-    """Gives spans to an exporter. `exporter` is OpenTelemetry's; without it OTLP over HTTP."""
+class TraceExporter:
+    """Sends spans to an OpenTelemetry `exporter`, by default OTLP over HTTP."""
 
-    def __init__(self, service: str, exporter: Any = None) -> None:
-        """Raises MissingExtra without OpenTelemetry."""
+    def __init__(self, service: str, exporter: SpanExporter | None = None) -> None:
+        """Set up the exporter. Raises MissingExtra without OpenTelemetry."""
         try:
             from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
             from opentelemetry.sdk.resources import Resource
@@ -35,12 +39,12 @@ class Traces:
         self._tracer = self._provider.get_tracer("plimsoll")
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """One span for each answer, with the times that the server measured."""
+        """Export one span for each answer, with the times that the server measured."""
         for answer in answers:
             self._span(answer)
 
     def close(self) -> None:
-        """Send what waits."""
+        """Send the waiting spans."""
         self._provider.shutdown()
 
     def _span(self, answer: Answer) -> None:
@@ -49,15 +53,19 @@ class Traces:
         began = int(answer.began * NANOSECONDS)
         route = f"/v2/models/{answer.model}/infer"
         span = self._tracer.start_span(
-            f"POST {route}", context=_parent(answer), kind=SpanKind.SERVER, start_time=began, attributes=_about(answer)
+            f"POST {route}",
+            context=_parent_context(answer),
+            kind=SpanKind.SERVER,
+            start_time=began,
+            attributes=_span_attributes(answer),
         )
         if answer.status >= 500:
             span.set_status(Status(StatusCode.ERROR, answer.reason))
         span.end(began + int(answer.seconds * NANOSECONDS))
 
 
-def _about(answer: Answer) -> dict[str, str | int | bool]:
-    """Attributes by OpenTelemetry's names for HTTP; those of the model are our own."""
+def _span_attributes(answer: Answer) -> dict[str, str | int | bool]:
+    """Span attributes: OpenTelemetry's names for HTTP, and our own for the model."""
     about: dict[str, str | int | bool] = {
         "http.request.method": "POST",
         "http.route": f"/v2/models/{answer.model}/infer",
@@ -66,18 +74,18 @@ def _about(answer: Answer) -> dict[str, str | int | bool]:
         "plimsoll.model": answer.model,
         "plimsoll.version": answer.version,
         "plimsoll.digest": answer.digest,
-        "plimsoll.rows": rows_of(answer),
+        "plimsoll.rows": request_rows(answer),
         "plimsoll.batch": answer.batch,
         "plimsoll.shadow": answer.shadow,
     }
     return about | ({"error.type": str(answer.status)} if answer.status >= 400 else {})
 
 
-def _parent(answer: Answer) -> Any:
-    """The caller's span as a context; an empty one when the request belongs to no trace."""
+def _parent_context(answer: Answer) -> Context | None:
+    """The caller's span as a context; `None` when the request belongs to no trace."""
     from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, TraceState, set_span_in_context
 
-    context = parse(answer.headers.get("traceparent", ""))
+    context = parse_traceparent(answer.headers.get("traceparent", ""))
     if context is None:
         return None
     state = answer.headers.get("tracestate", "")

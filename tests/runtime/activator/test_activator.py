@@ -1,4 +1,4 @@
-"""Clients before an activator, with servers behind it that come and go. Real processes."""
+"""Clients of an activator in front of servers that start and stop, as real processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Activator:
         command = [sys.executable, "-m", "plimsoll.runtime.activator", *own]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
-        assert "by way of port" in self.process.stdout.readline()
+        assert "forwards requests to" in self.process.stdout.readline()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
 
     def load(self) -> dict[str, Any]:
@@ -86,16 +86,14 @@ def test_a_request_waits_for_a_server_and_is_answered_by_it(activator: Activator
         server.stop()
 
 
-def test_looks_at_its_health_are_answered_without_a_server_and_are_no_load(activator: Activator) -> None:
+def test_health_checks_are_answered_without_a_server_and_are_no_load(activator: Activator) -> None:
     for path in ("/v2/health/ready", "/v2/health/live", "/metrics"):
         assert activator.client.get(path).status_code == 200
         assert activator.client.head(path).content == b""
     assert activator.load() == {"underWay": 0.0, "now": 0}
 
 
-def test_errors_binary_bodies_and_headers_pass_as_the_server_gave_them(
-    activator: Activator, model: Path, tmp_path: Path
-) -> None:
+def test_errors_binary_bodies_and_headers_pass_unchanged(activator: Activator, model: Path, tmp_path: Path) -> None:
     server = serve(model, tmp_path, activator)
     try:
         for path, body in (("/v2/models/nobody/infer", ROW), (INFER, {"inputs": []}), ("/nowhere", ROW)):
@@ -141,7 +139,7 @@ def test_no_request_fails_while_a_server_is_replaced(activator: Activator, model
     assert set(codes) == {200}
 
 
-def test_who_waits_too_long_is_told_so() -> None:
+def test_a_request_that_waits_too_long_gets_a_503() -> None:
     activator = Activator("--patience=0.5")
     try:
         answer = activator.client.post(INFER, json=ROW)
@@ -152,11 +150,11 @@ def test_who_waits_too_long_is_told_so() -> None:
         activator.stop()
 
 
-def test_more_than_may_wait_is_refused() -> None:
+def test_a_request_beyond_the_waiting_bytes_is_refused() -> None:
     activator = Activator("--most=100", "--patience=0.5")
     try:
         answer = activator.client.post(INFER, content=b" " * 200)
-        assert (answer.status_code, answer.json()["error"]) == (503, "too much waits for a server")
+        assert (answer.status_code, answer.json()["error"]) == (503, "too many bytes of requests wait for a server")
     finally:
         activator.stop()
 
@@ -181,9 +179,9 @@ def test_an_end_lets_what_is_under_way_be_answered(model: Path, tmp_path: Path) 
         server.stop()
 
 
-def test_what_cannot_be_started_is_said_in_one_line() -> None:
+def test_an_error_at_start_is_reported_in_one_line() -> None:
     command = [sys.executable, "-m", "plimsoll.runtime.activator", "--to", "nowhere"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
-    assert "'nowhere' is no address" in done.stderr
+    assert "'nowhere' is not an address" in done.stderr

@@ -58,7 +58,7 @@ def test_many_xgboost_workers_are_in_the_same_order_as_words_and_as_numbers() ->
     assert [int(task) for task in tasks] == list(range(12))
 
 
-def test_lightgbm_machines_stand_in_a_list_and_in_a_variable() -> None:
+def test_lightgbm_machines_are_in_a_file_and_in_a_variable() -> None:
     seen = environments("lightgbm")
     assert [env["LIGHTGBM_LOCAL_LISTEN_PORT"] for env in seen] == ["20001", "20002", "20003"]
     assert contract_of("lightgbm").files(GANG) == {"machines.txt": "127.0.0.1 20001\n127.0.0.1 20002\n10.0.0.2 20003\n"}
@@ -82,11 +82,11 @@ def test_ray_nodes_know_their_head_and_their_own_host() -> None:
     assert contract_of("ray").node_script
 
 
-def test_a_single_plain_worker_sees_nothing_of_ours() -> None:
+def test_a_single_plain_worker_gets_no_variables() -> None:
     alone = Gang(hosts=("127.0.0.1",), ports=(1,), directory="/work")
     assert contract_of("none").environment(0, alone) == {}
 
 
 @pytest.mark.parametrize("framework", sorted(CONTRACTS))
-def test_no_contract_shows_a_worker_anything_of_ours(framework: str) -> None:
+def test_no_contract_sets_variables_of_plimsoll(framework: str) -> None:
     assert not [name for env in environments(framework) for name in env if "PLIMSOLL" in name]

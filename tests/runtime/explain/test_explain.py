@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 
 from plimsoll.runtime.explain.outputs import explanations
 from plimsoll.runtime.explain.shapley import contributions
-from plimsoll.runtime.explain.trees import Tree, paths_of
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.explain.trees import Tree, tree_paths
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.tensors import BadTensor
 from tests.runtime.conftest import Server, save
 
@@ -21,7 +21,7 @@ FEATURES = 4
 
 
 def grown(random: np.random.Generator, depth: int) -> Tree:
-    """A random tree whose covers are those of its nodes' children."""
+    """A random tree in which each cover is the sum of the covers of its children."""
     columns: dict[str, list[float]] = {name: [] for name in ("feature", "bound", "left", "right", "missing", "cover")}
     leaves: dict[int, tuple[tuple[int, float], ...]] = {}
 
@@ -58,7 +58,7 @@ def goes_left(tree: Tree, node: int, x: float) -> bool:
 
 
 def expectation(tree: Tree, row: np.ndarray, known: frozenset[int], node: int = 0) -> float:
-    """What the tree gives when only some features are known, by its definition: covers decide the rest."""
+    """The value of the tree when only some features are known, by definition: covers weight the other splits."""
     if tree.left[node] < 0:
         return tree.leaves[node][0][1]
     left, right = tree.left[node], tree.right[node]
@@ -90,7 +90,7 @@ def test_contributions_are_shapley_values_by_their_definition(seed: int, depth: 
     tree = grown(random, depth)
     row = random.normal(size=FEATURES).astype(np.float32)
     row[random.random(FEATURES) < 0.2] = np.nan
-    found = contributions(paths_of([tree], [0.5]), row[None, :])
+    found = contributions(tree_paths([tree], [0.5]), row[None, :])
     np.testing.assert_allclose(found.values[0, 0], by_definition(tree, row), atol=1e-9)
     whole = expectation(tree, row, frozenset(range(FEATURES)))
     assert found.values.sum() + found.base[0] == pytest.approx(whole + 0.5)
@@ -142,11 +142,11 @@ def test_base_and_contributions_add_up_to_what_the_model_says(tmp_path: Path, mo
     told = explanations(path, {"x": rows})
     assert told["contributions"].shape == (6, 1, 2)
     total = told["contributions"].sum(axis=2) + told["contributions_base"]
-    np.testing.assert_allclose(total, Model(path, "m").run({"x": rows})["score"], rtol=1e-6)
+    np.testing.assert_allclose(total, OnnxModel(path, "m").run({"x": rows})["score"], rtol=1e-6)
     assert told["contributions_base"][0, 0] == pytest.approx(10 + (20 * 1 + 40 * 2 + 40 * 4) / 100 if mode in {"BRANCH_LT", "BRANCH_LEQ"} else told["contributions_base"][0, 0])  # fmt: skip
 
 
-def test_a_model_without_covers_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_a_model_without_covers_is_refused_with_a_hint(tmp_path: Path) -> None:
     path = tree_model(tmp_path / "model.onnx", covers=False)
     with pytest.raises(BadTensor, match=r"booster\.save_model\('model\.json'\)"):
         explanations(path, {"x": np.zeros((1, 2), dtype=np.float32)})
@@ -166,7 +166,7 @@ def test_a_model_of_no_trees_is_refused(tmp_path: Path) -> None:
     node = helper.make_node("Identity", ["x"], ["y"])
     kind = helper.make_tensor_value_info
     graph = helper.make_graph([node], "g", [kind("x", 1, [None, 2])], [kind("y", 1, [None, 2])])
-    with pytest.raises(BadTensor, match="only a model of one tree ensemble is explained"):
+    with pytest.raises(BadTensor, match="explanations need a model with one tree ensemble"):
         explanations(save(tmp_path / "m.onnx", graph), {"x": np.zeros((1, 2), dtype=np.float32)})
 
 

@@ -1,4 +1,4 @@
-"""The process of a pod: what it leaves in a real registry, and with which status it ends."""
+"""The process of a pod: its exit status, and its output in a real registry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.pod_task import VARIABLE, Errand
+from plimsoll.runtime.pod_task import TASK_VARIABLE, PodTask
 from tests.runtime.conftest import until
 
 POD = """
@@ -20,7 +20,7 @@ from plimsoll.runtime.pod import __main__ as pod, store
 pod.WORK = store.WORK = sys.argv[1]
 pod.main()
 """
-OBLIGING = """
+CHECKPOINTING = """
 import os, pathlib, signal, sys, time
 output = pathlib.Path(os.environ["PLIMSOLL_OUTPUT"])
 def end(*_):
@@ -35,11 +35,11 @@ time.sleep(float(sys.argv[2]))
 
 
 def started(registry: Reference, directory: Path, key: str, seconds: float) -> subprocess.Popen[bytes]:
-    """A pod's process whose command has left half of its output, and leaves the rest after so many seconds."""
+    """A pod's process whose command has written half of its output, and writes the rest after some seconds."""
     script, begun = directory / "obliging.py", directory / "begun"
-    script.write_text(OBLIGING)
-    errand = Errand(
-        do="train",
+    script.write_text(CHECKPOINTING)
+    task = PodTask(
+        action="train",
         step="run/half",
         key=key,
         command=f"{sys.executable} {script} {begun} {seconds}",
@@ -47,7 +47,7 @@ def started(registry: Reference, directory: Path, key: str, seconds: float) -> s
         checkpoint=f"{registry.below('app', 'checkpoints').name}:{key}",
     )
     running = subprocess.Popen(
-        [sys.executable, "-c", POD, str(directory / "work")], env={**os.environ, VARIABLE: errand.encoded()}
+        [sys.executable, "-c", POD, str(directory / "work")], env={**os.environ, TASK_VARIABLE: task.encoded()}
     )
     until(begun.exists)
     return running
@@ -55,16 +55,16 @@ def started(registry: Reference, directory: Path, key: str, seconds: float) -> s
 
 def left(registry: Reference, key: str) -> object:
     with Repository(registry.below("app", "results")) as repository:
-        found = artifacts.facts(repository, key)
+        found = artifacts.read_facts(repository, key)
         return found and [each["name"] for each in found[1]["outputs"]]
 
 
-def test_who_ends_well_leaves_its_output(registry: Reference, tmp_path: Path) -> None:
+def test_a_successful_command_pushes_its_output(registry: Reference, tmp_path: Path) -> None:
     assert started(registry, tmp_path, "whole", 0.1).wait(30) == 0
     assert left(registry, "whole") == ["half", "whole"]
 
 
-def test_who_ends_well_because_it_was_asked_to_end_leaves_a_checkpoint_and_no_result(
+def test_a_command_that_succeeds_after_a_signal_pushes_a_checkpoint_and_no_result(
     registry: Reference, tmp_path: Path
 ) -> None:
     running = started(registry, tmp_path, "half", 60)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.served import rows_are_independent
 from plimsoll.runtime.server.service_file import Batching
 from tests.runtime.conftest import Server, linear_model, lookup_model, save
@@ -79,8 +79,8 @@ def test_one_bad_request_of_a_batch_does_not_harm_its_neighbours(batching: Serve
 
 
 def test_rows_are_put_together_only_where_that_changes_nothing(tmp_path: Path) -> None:
-    assert rows_are_independent(Model(linear_model(tmp_path / "linear.onnx"), "m"))
-    assert not rows_are_independent(Model(centred_model(tmp_path / "centred.onnx"), "m"))
+    assert rows_are_independent(OnnxModel(linear_model(tmp_path / "linear.onnx"), "m"))
+    assert not rows_are_independent(OnnxModel(centred_model(tmp_path / "centred.onnx"), "m"))
 
 
 def centred_model(path: Path) -> Path:

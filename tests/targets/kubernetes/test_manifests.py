@@ -17,14 +17,14 @@ from plimsoll.kinds.model import Framework, Topology, TrainGang
 from plimsoll.kinds.service import Scale, Telemetry
 from plimsoll.kubernetes.cluster import Cluster, Node
 from plimsoll.planning.steps import Step, WorkerResources
-from plimsoll.runtime.pod_task import VARIABLE, Errand, decoded
+from plimsoll.runtime.pod_task import TASK_VARIABLE, PodTask, decode_task
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import Served, Watched, grouped
-from plimsoll.targets.kubernetes.manifests.pod import errand_pod
+from plimsoll.targets.kubernetes.manifests.pod import task_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.manifests.traffic import NO_REQUEST, unmatched
 
@@ -43,8 +43,8 @@ def cluster(**more: Any) -> Cluster:
 
 
 def pod_of(step: Step[TrainGang], where: Cluster) -> dict[str, Any]:
-    errand = Errand(do="train", step=step.name, key=step.key, result="r.example/app/results:x")
-    return errand_pod(errand, step, "r.example/app/steps@sha256:0", where, names.of_step("app", step))
+    task = PodTask(action="train", step=step.name, key=step.key, result="r.example/app/results:x")
+    return task_pod(task, step, "r.example/app/steps@sha256:0", where, names.of_step("app", step))
 
 
 @pytest.mark.parametrize("provider", [each for each in gang.MAKERS if each != "rayjob"])
@@ -111,10 +111,10 @@ def test_pods_keep_to_the_restricted_level() -> None:
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
 
 
-def test_an_errand_comes_out_of_the_pod_as_it_went_in() -> None:
+def test_a_pod_task_comes_out_of_the_pod_as_it_went_in() -> None:
     container = pod_of(training(), cluster())["spec"]["containers"][0]
-    value = next(each["value"] for each in container["env"] if each["name"] == VARIABLE)
-    assert decoded(value).step == "train/triage"
+    value = next(each["value"] for each in container["env"] if each["name"] == TASK_VARIABLE)
+    assert decode_task(value).step == "train/triage"
 
 
 def test_accelerators_are_counted_where_a_plugin_counts_them_and_claimed_where_a_class_is_all_there_is() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from plimsoll.kinds.service import Serve, Telemetry
-from plimsoll.registry.models import Lineage, ModelVersion
+from plimsoll.registry.versions import Lineage, ModelVersion
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.watching import drift_of, watched_by, write_monitoring
 from plimsoll.telemetry.drift.state import DriftState

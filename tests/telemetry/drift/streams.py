@@ -1,4 +1,4 @@
-"""Rows as a service would see them, for the tests of drift."""
+"""Streams of rows like those of a service, for the tests of drift."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from plimsoll.runtime.tensors import Array
-from plimsoll.telemetry.drift.building import build_reference
-from plimsoll.telemetry.drift.monitor import Change, Monitor
-from plimsoll.telemetry.drift.reference import Reference
+from plimsoll.telemetry.drift.features import build_side
+from plimsoll.telemetry.drift.monitor import AlarmChange, DriftMonitor
+from plimsoll.telemetry.drift.reference import SideReference
 
 Columns = dict[str, Array]
 BEGIN = datetime(2026, 3, 4, 14, 0, tzinfo=UTC)
@@ -19,7 +19,7 @@ TEXTS = ["bucket cylinder leaking", "replace hose", "engine oil low", "tooth bro
 
 
 def rows(random: np.random.Generator, number: int, *, texts: bool = True) -> Columns:
-    """Two numbers, a count, a site and a text (which is dear to make and to read)."""
+    """Two numbers, a count, a site and a text, which is slow to make and to read."""
     site = np.array(SITES, dtype=object)
     more: Columns = {}
     if texts:
@@ -41,22 +41,22 @@ def _notes(random: np.random.Generator, number: int) -> Array:
     return np.array(marked, dtype=object)
 
 
-def reference(number: int = 5000) -> Reference:
-    return build_reference(rows(np.random.default_rng(1), number), "input")
+def reference(number: int = 5000) -> SideReference:
+    return build_side(rows(np.random.default_rng(1), number), "input")
 
 
 def stream(
-    monitor: Monitor,
+    monitor: DriftMonitor,
     seconds: int,
     change: Callable[[np.random.Generator, Columns, int], None] = lambda *_: None,
     *,
     a_second: int = 100,
     seed: int = 2,
     texts: bool = True,
-) -> list[Change]:
-    """Rows second by second; `change` alters those of a second in place."""
+) -> list[AlarmChange]:
+    """Rows second by second; `change` changes the rows of one second in place."""
     random = np.random.default_rng(seed)
-    changes: list[Change] = []
+    changes: list[AlarmChange] = []
     for second in range(seconds):
         columns = rows(random, a_second, texts=texts)
         change(random, columns, second)

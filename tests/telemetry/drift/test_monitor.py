@@ -7,8 +7,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from plimsoll.telemetry.drift.building import build_reference
-from plimsoll.telemetry.drift.monitor import Monitor
+from plimsoll.telemetry.drift.features import build_side
+from plimsoll.telemetry.drift.monitor import DriftMonitor
 
 from .streams import BEGIN, Columns, reference, rows, stream
 
@@ -58,18 +58,18 @@ def new_words(random: np.random.Generator, columns: Columns) -> None:
     [
         (up, "hours_idle", "KS 0.2"),
         (wider, "hours_idle", "spread wider since 14:01"),
-        (far_outside, "load", "% outside of all that training saw, most of it above since 14:01"),
+        (far_outside, "load", "% outside the range of training, most of it above since 14:01"),
         (missing, "load", "missing rose from 0 % to"),
         (counts, "starts", "shifted up since 14:01"),
         (other_site, "site", "'west' rose from 5 % to"),
-        (new_site, "site", "seldom or never rose"),
-        (new_words, "note (unknown words)", "outside of all that training saw, most of it above since 14:01"),
+        (new_site, "site", "rare or absent in training rose"),
+        (new_words, "note (unknown words)", "outside the range of training, most of it above since 14:01"),
     ],
 )
 def test_a_shift_is_found_within_a_minute_with_feature_direction_and_onset(
     shift: Shift, feature: str, says: str
 ) -> None:
-    monitor = Monitor(reference(), BEGIN)
+    monitor = DriftMonitor(reference(), BEGIN)
     changes = stream(monitor, 120, lambda random, columns, second: shift(random, columns) if second >= 60 else None)
     raised = {change.alarm.feature: change for change in changes if change.raised}
     assert feature in raised, [change.alarm.words for change in changes]
@@ -81,15 +81,15 @@ def test_a_shift_is_found_within_a_minute_with_feature_direction_and_onset(
     assert {name.partition(" ")[0] for name in raised} == {feature.partition(" ")[0]}
 
 
-def test_without_a_shift_a_quarter_of_an_hour_is_quiet() -> None:
-    monitor = Monitor(reference(), BEGIN)
+def test_fifteen_minutes_without_drift_raise_no_alarm() -> None:
+    monitor = DriftMonitor(reference(), BEGIN)
     assert stream(monitor, 900, texts=False) == []
     assert monitor.judged == 90
     assert monitor.rows == 90_000
 
 
-def test_an_alarm_is_cleared_when_the_feature_is_itself_again() -> None:
-    monitor = Monitor(reference(), BEGIN)
+def test_an_alarm_is_cleared_when_the_feature_matches_training_again() -> None:
+    monitor = DriftMonitor(reference(), BEGIN)
     changes = stream(
         monitor, 500, lambda random, columns, second: up(random, columns) if 60 <= second < 120 else None, texts=False
     )
@@ -101,7 +101,7 @@ def test_an_alarm_is_cleared_when_the_feature_is_itself_again() -> None:
 
 
 def test_few_rows_wait_until_they_are_enough_to_judge() -> None:
-    monitor = Monitor(reference(), BEGIN)
+    monitor = DriftMonitor(reference(), BEGIN)
     stream(monitor, 120, a_second=1)
     assert monitor.judged == 0
     stream(monitor, 120, a_second=2)
@@ -109,7 +109,7 @@ def test_few_rows_wait_until_they_are_enough_to_judge() -> None:
 
 
 def test_memory_does_not_grow_with_the_stream() -> None:
-    monitor = Monitor(reference(), BEGIN)
+    monitor = DriftMonitor(reference(), BEGIN)
     random = np.random.default_rng(3)
     columns = {name: column for name, column in rows(random, 1000).items() if name != "note"}
 
@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_the_stream() -> None:
 
 
 def test_rows_that_are_too_large_are_counted_and_not_kept() -> None:
-    monitor = Monitor(reference(), BEGIN)
+    monitor = DriftMonitor(reference(), BEGIN)
     huge = np.zeros(5_000_000, dtype=np.float32)
     monitor.add({"hours_idle": huge})
     assert monitor.skipped == len(huge)
@@ -136,8 +136,8 @@ def test_rows_that_are_too_large_are_counted_and_not_kept() -> None:
 
 
 def test_a_constant_column_that_stays_constant_is_quiet_and_one_that_moves_is_not() -> None:
-    held = build_reference({"x": np.full(1000, 7.0, dtype=np.float32)}, "input")
+    held = build_side({"x": np.full(1000, 7.0, dtype=np.float32)}, "input")
     for value, found in ((7.0, False), (7.5, True)):
-        monitor = Monitor(held, BEGIN)
+        monitor = DriftMonitor(held, BEGIN)
         monitor.add({"x": np.full(1000, value, dtype=np.float32)})
         assert bool(monitor.tick(BEGIN + timedelta(seconds=10))) is found

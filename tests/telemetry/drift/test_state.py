@@ -1,10 +1,10 @@
-"""What several servers say of one version."""
+"""The merged drift state of several servers."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from plimsoll.telemetry.drift.state import DriftState, together
+from plimsoll.telemetry.drift.state import DriftState, merge_states
 
 
 def told(version: str, **more: object) -> DriftState:
@@ -19,7 +19,7 @@ def test_servers_have_each_seen_a_part_of_the_requests() -> None:
         told("1", rows=9),
         told("2", rows=7, skipped=2, windows=2, alarms=("feature a: KS 0.3", "feature b: KS 0.1"), labels=1),
     ]
-    one, two = together(servers)
+    one, two = merge_states(servers)
     assert (one.version, one.rows) == ("1", 9)
     assert (two.rows, two.skipped, two.windows, two.labels) == (12, 2, 3, 4)
     assert two.alarms == ("feature a: KS 0.3", "feature b: KS 0.1")
@@ -27,7 +27,7 @@ def test_servers_have_each_seen_a_part_of_the_requests() -> None:
     assert two.changed == late
 
 
-def test_one_server_is_what_it_says() -> None:
+def test_merging_leaves_the_state_of_one_server_unchanged() -> None:
     alone = told("1", rows=4)
-    assert together([alone]) == [alone]
-    assert together([]) == []
+    assert merge_states([alone]) == [alone]
+    assert merge_states([]) == []

@@ -12,8 +12,9 @@ from plimsoll.cli.options import file_option, json_option, print_json, state_bes
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
-    from plimsoll.registry.comparison import Comparison
-    from plimsoll.registry.models import ModelRegistry, ModelVersion
+    from plimsoll.registry.comparison import VersionComparison
+    from plimsoll.registry.models import ModelRegistry
+    from plimsoll.registry.versions import ModelVersion
 
 
 @click.command("models")
@@ -34,7 +35,7 @@ def command(
     as_json: bool,
 ) -> None:
     """List models; with one reference (triage, triage@2, triage:TAG) show it; with two, compare them."""
-    from plimsoll.registry.comparison import compare
+    from plimsoll.registry.comparison import compare_versions
     from plimsoll.targets.models import model_registry
 
     registry = model_registry(state_beside(file, make=pull is not None))
@@ -54,7 +55,7 @@ def command(
         for version in shown:
             registry.open(version)
     if len(references) == 2:
-        comparison = compare(*shown)
+        comparison = compare_versions(*shown)
         print_json(comparison) if as_json else _print_comparison(comparison, *references)
     elif references:
         print_json(shown[0]) if as_json else _print_one(shown[0], verified=verify)
@@ -65,11 +66,11 @@ def command(
 
 
 def _pulled(registry: ModelRegistry, text: str) -> ModelVersion:
-    from plimsoll.registry.references import parse
+    from plimsoll.registry.references import parse_reference
     from plimsoll.registry.repository import Repository
     from plimsoll.registry.transfer import pull_model
 
-    reference = parse(text)
+    reference = parse_reference(text)
     if not reference.digest:
         hint = f"--pull {reference.name}@sha256:…, as --push printed it"
         raise FileError("a model is pulled by its digest: a tag could lead elsewhere", where="--pull", hint=hint)
@@ -78,13 +79,13 @@ def _pulled(registry: ModelRegistry, text: str) -> ModelVersion:
 
 
 def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_json: bool) -> None:
-    from plimsoll.registry.references import parse
+    from plimsoll.registry.references import parse_reference
     from plimsoll.registry.repository import Repository
     from plimsoll.registry.transfer import push_model
 
     if len(references) != 1:
         raise FileError("name the one version to push", where="--push")
-    with Repository(parse(text)) as repository:
+    with Repository(parse_reference(text)) as repository:
         pushed = push_model(registry, registry.find(references[0]), repository)
     print_json({"reference": str(pushed)}) if as_json else click.echo(str(pushed))
 
@@ -136,7 +137,7 @@ def _print_one(version: ModelVersion, *, verified: bool) -> None:
         click.echo("  verified: signature, manifest, lineage and every file are whole")
 
 
-def _print_comparison(comparison: Comparison, first: str, second: str) -> None:
+def _print_comparison(comparison: VersionComparison, first: str, second: str) -> None:
     rows = [("", first, second, "DIFFERENCE")]
     for name, (left, right) in comparison.metrics.items():
         rows.append((name, _number(left), _number(right), _number(_difference(left, right), sign=True)))

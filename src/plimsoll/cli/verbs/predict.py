@@ -35,15 +35,15 @@ def command(
             "there is no such file", where=str(input_path), hint="name a request, CSV or Parquet with --input"
         )
     try:
-        from plimsoll.runtime.predict import answer_request, predicted_rows
+        from plimsoll.runtime.predict import predict_rows, send_request_file
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
     options = TargetOptions(namespace=namespace)
     with called_service(application_file(file), service, target, options) as up:
         if input_path.suffix == ".json":
-            print_json(answer_request(up.url, up.model, input_path))
+            print_json(send_request_file(up.url, up.model, input_path))
             return
-        rows = predicted_rows(up.url, up.model, input_path)
+        rows = predict_rows(up.url, up.model, input_path)
         if as_json:
             print_json({"predictions": list(rows)})
         elif as_csv:

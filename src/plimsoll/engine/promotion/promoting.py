@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from plimsoll.engine.promotion.judging import Judgement, judge, side
 from plimsoll.errors import PlimsollError
-from plimsoll.registry.models import ModelVersion, require_accepted
+from plimsoll.registry.versions import ModelVersion, require_accepted
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.port import Target

@@ -1,6 +1,6 @@
-"""What stands before servers that may be none: it holds requests until one is there, and says how many it wants.
+"""The activator: a proxy in front of servers that are scaled to zero. It holds requests until a server is ready.
 
-Run as `python -m plimsoll.runtime.activator --to HOST:PORT`. It has no rights and starts nothing itself: an autoscaler
-asks it for the load (`/plimsoll/load`) and sets the number of servers. It stays before them when they run, so that the
-load is known; health checks of a gateway it answers itself, for they shall wake nobody.
+Run it as `python -m plimsoll.runtime.activator --to HOST:PORT`. It has no permissions and starts nothing: an autoscaler
+reads the load from `/plimsoll/load` and sets the number of servers. It stays in front of running servers to measure
+their load. It answers the health checks of a gateway itself, so that they start no server.
 """

@@ -1,4 +1,4 @@
-"""What the activator answers: its own pages at once, everything else as a server does."""
+"""The activator's responses: its own pages directly, all other requests from a server."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import urllib.parse
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from plimsoll.runtime.activator.load import Load
-from plimsoll.runtime.activator.servers import Answer, NoServer, Servers
+from plimsoll.runtime.activator.load import LoadAverage
+from plimsoll.runtime.activator.servers import NoServerError, ServerPool, ServerResponse
 from plimsoll.runtime.server.heads import Head
 from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error, json_response
 
 LOAD = "/plimsoll/load"
 LIVE, READY, METRICS = "/v2/health/live", "/v2/health/ready", "/metrics"
-_OF_A_CONNECTION = frozenset(
+_HOP_BY_HOP = frozenset(
     ("connection", "content-length", "date", "expect", "keep-alive", "proxy-connection", "te", "trailer",
      "transfer-encoding", "upgrade")
 )  # fmt: skip
-"""Headers that are between two neighbours, or are written anew. Source: RFC 9110, 7.6.1."""
+"""Headers of one hop, or headers that are written anew. Source: RFC 9110, 7.6.1."""
 
 
-class Forwarding:
-    """Answers by asking servers. `most` are bytes of bodies that may wait at once."""
+class Forwarder:
+    """Forwards requests to servers. `most` is the number of bytes of bodies that may wait at the same time."""
 
-    def __init__(self, servers: Servers, load: Load, *, largest_body: int, most: int) -> None:
+    def __init__(self, servers: ServerPool, load: LoadAverage, *, largest_body: int, most: int) -> None:
         self.largest_body = largest_body
         self._servers = servers
         self._load = load
@@ -34,7 +34,7 @@ class Forwarding:
         self._registry = CollectorRegistry()
         name = "plimsoll_activator_"
         self._requests = Counter(f"{name}requests", "Requests by status", ["code"], registry=self._registry)
-        under_way = Gauge(f"{name}requests_under_way", "Requests not answered", registry=self._registry)
+        under_way = Gauge(f"{name}requests_under_way", "Requests without a response yet", registry=self._registry)
         under_way.set_function(lambda: self._load.under_way)
         waited = Gauge(f"{name}requests_waited", "Requests that found no server", registry=self._registry)
         waited.set_function(lambda: self._servers.waited)
@@ -44,7 +44,7 @@ class Forwarding:
         path = head.path.rstrip("/")
         if head.method in ("GET", "HEAD"):
             if path in (LIVE, READY):
-                # A service without a server is ready: its next request will be answered.
+                # A service scaled to zero is ready: its next request will get a response.
                 return json_response({path.rpartition("/")[2]: True})
             if path == LOAD:
                 return json_response({"underWay": round(self._load.average(), 3), "now": self._load.under_way})
@@ -52,43 +52,43 @@ class Forwarding:
                 return Response(200, bytes(generate_latest(self._registry)), CONTENT_TYPE_LATEST.encode())
         if self._held + len(body) > self._most:
             self._requests.labels("503").inc()
-            return error(503, "too much waits for a server", b"retry-after: 5\r\n")
-        return self._forwarded(head, body, client)
+            return error(503, "too many bytes of requests wait for a server", b"retry-after: 5\r\n")
+        return self._forward(head, body, client)
 
     def refuse(self, head: Head, refusal: Refusal) -> Response:
         """A response in the shape of the servers' errors."""
         return error(refusal.code, str(refusal))
 
     def model_of(self, head: Head) -> str:
-        """None: the servers know their models."""
+        """Empty: only the servers know their models."""
         return ""
 
-    async def _forwarded(self, head: Head, body: Buffer, client: str) -> Response:
-        self._load.began()
+    async def _forward(self, head: Head, body: Buffer, client: str) -> Response:
+        self._load.request_began()
         self._held += len(body)
         try:
-            response = _response(await self._servers.ask([_head(head, len(body), client), body]))
-        except NoServer as problem:
+            response = _response(await self._servers.send([_head(head, len(body), client), body]))
+        except NoServerError as problem:
             response = error(503, str(problem), b"retry-after: 5\r\n")
         finally:
             self._held -= len(body)
-            self._load.ended()
+            self._load.request_ended()
         self._requests.labels(str(response.status)).inc()
         return response
 
 
 def _head(head: Head, length: int, client: str) -> bytes:
-    # The body of a HEAD's answer is left out by who asked for it here.
+    # The client's connection drops the body of a response to HEAD.
     method = "GET" if head.method == "HEAD" else head.method
     lines = [f"{method} {urllib.parse.quote(head.path, safe='/:@!$&()*+,;=~')} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in head.headers.items() if name not in _OF_A_CONNECTION]
+    lines += [f"{name}: {value}" for name, value in head.headers.items() if name not in _HOP_BY_HOP]
     if client and "x-forwarded-for" not in head.headers:
         lines.append(f"x-forwarded-for: {client}")
     return "\r\n".join([*lines, f"content-length: {length}", "\r\n"]).encode("latin-1")
 
 
-def _response(answer: Answer) -> Response:
-    kept = [(name, value) for name, value in answer.headers if name.decode("latin-1") not in _OF_A_CONNECTION]
+def _response(answer: ServerResponse) -> Response:
+    kept = [(name, value) for name, value in answer.headers if name.decode("latin-1") not in _HOP_BY_HOP]
     kind = next((value for name, value in kept if name == b"content-type"), b"application/octet-stream")
     lines = b"".join(b"%b: %b\r\n" % each for each in kept if each[0] != b"content-type")
     return Response(answer.status, answer.body, kind, lines)

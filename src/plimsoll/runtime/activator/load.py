@@ -1,43 +1,43 @@
-"""How many requests are under way, on average over some seconds. Pure but for the clock that it is given."""
+"""The average number of concurrent requests over some seconds. Pure, except for the clock that the caller passes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 WINDOW = 10
-"""Seconds that the average looks back: longer than an autoscaler's round, so that short requests between two of its
-questions are seen."""
-LEAST = 0.001
-"""What one request in the window counts at least, however short it was."""
+"""Seconds of the average: longer than an autoscaler's polling interval, so that short requests between two polls
+count."""
+MIN_LOAD = 0.001
+"""The least load of one request in the window, however short it was."""
 
 
-class Load:
-    """Counts requests as they begin and end; `clock` gives seconds."""
+class LoadAverage:
+    """Averages the number of concurrent requests. `clock` returns seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._since = clock()
         self._seconds: dict[int, float] = {}
-        """Requests under way times their time, by second of the clock; only of seconds that had any."""
+        """Busy seconds (requests times time) by second of the clock; only seconds that had requests."""
         self.under_way = 0
 
-    def began(self) -> None:
-        """One more is under way."""
-        self._turn(1)
+    def request_began(self) -> None:
+        """Count one more running request."""
+        self._advance(1)
 
-    def ended(self) -> None:
-        """One is answered, or has gone."""
-        self._turn(-1)
+    def request_ended(self) -> None:
+        """Count one running request less: it got a response or was cancelled."""
+        self._advance(-1)
 
     def average(self) -> float:
-        """Requests under way on average over the window; 0 only when there was none in it."""
-        now = self._turn(0)
+        """The average number of running requests in the window; 0 only when it had none."""
+        now = self._advance(0)
         self._seconds = {second: busy for second, busy in self._seconds.items() if second >= now - WINDOW}
         if not self._seconds and not self.under_way:
             return 0.0
-        return max(sum(self._seconds.values()) / WINDOW, LEAST)
+        return max(sum(self._seconds.values()) / WINDOW, MIN_LOAD)
 
-    def _turn(self, more: int) -> float:
+    def _advance(self, more: int) -> float:
         now = self._clock()
         begin = max(self._since, now - WINDOW)
         while self.under_way and begin < now:

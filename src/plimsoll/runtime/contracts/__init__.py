@@ -1,4 +1,4 @@
-"""Each framework's own contract for distributed training: one module a framework, one line in the table."""
+"""The environment that each framework expects for distributed training: one module and one table line each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from plimsoll.runtime.contracts.gang import Contract
+from plimsoll.runtime.contracts.gang import FrameworkContract
 from plimsoll.runtime.contracts.jax import Jax
 from plimsoll.runtime.contracts.lightgbm import LightGBM
 from plimsoll.runtime.contracts.mpi import MPI
@@ -16,7 +16,7 @@ from plimsoll.runtime.contracts.tensorflow import TensorFlow
 from plimsoll.runtime.contracts.torch import Torch
 from plimsoll.runtime.contracts.xgboost import XGBoost
 
-CONTRACTS: Mapping[str, Contract] = MappingProxyType(
+CONTRACTS: Mapping[str, FrameworkContract] = MappingProxyType(
     {
         "torch": Torch(),
         "jax": Jax(),
@@ -30,11 +30,11 @@ CONTRACTS: Mapping[str, Contract] = MappingProxyType(
 )
 
 
-def contract_of(framework: str) -> Contract:
-    """The contract of a framework. Raises KeyError for one that this version cannot run."""
+def contract_of(framework: str) -> FrameworkContract:
+    """The contract of a framework. Raises KeyError for an unsupported framework."""
     return CONTRACTS[framework]
 
 
 def script_path(name: str) -> Path:
-    """Where a script of `runtime.rendezvous` is. They stand alone: another Python may run them."""
+    """The path of a script in `runtime.rendezvous`. The scripts are stand-alone: another Python may run them."""
     return Path(__file__).resolve().parents[1] / "rendezvous" / name

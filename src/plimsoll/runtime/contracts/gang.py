@@ -1,4 +1,4 @@
-"""A gang as its workers must see it, and what a framework's contract is."""
+"""A gang of workers, and the protocol of a framework's contract."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from msgspec import Struct
 
 
 class Gang(Struct, frozen=True, kw_only=True):
-    """Where the workers are.
+    """The addresses of the workers.
 
-    `hosts` and `ports` have one entry for each rank; `rendezvous` is the address of the tracker where the framework
-    has one; `directory` is where the contract's files stand.
+    `hosts` and `ports` have one entry for each rank. `rendezvous` is the address of the framework's tracker, if it has
+    one. `directory` has the contract's files.
     """
 
     hosts: tuple[str, ...]
@@ -23,25 +23,25 @@ class Gang(Struct, frozen=True, kw_only=True):
 
     @property
     def size(self) -> int:
-        """How many workers there are."""
+        """The number of workers."""
         return len(self.hosts)
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """host:port of every rank."""
+        """`host:port` of each rank."""
         return tuple(f"{host}:{port}" for host, port in zip(self.hosts, self.ports, strict=True))
 
     @property
     def threads(self) -> int:
-        """Whole threads for one worker, at least one."""
+        """Threads of one worker: its whole cores, at least one."""
         return max(1, int(self.cores_per_worker))
 
 
-class Contract(Protocol):
-    """What a framework's workers expect to find.
+class FrameworkContract(Protocol):
+    """The environment that a framework's workers expect.
 
-    A rendezvous is a script of `runtime.rendezvous` that must be up before the workers; a launcher is one process that
-    is started and starts the others itself; a node is a script of `runtime.rendezvous` that every worker runs with the
+    A rendezvous is a script of `runtime.rendezvous` that must run before the workers start. A launcher is one process
+    that starts the other workers itself. A node is a script of `runtime.rendezvous` that every worker runs, with the
     command as its arguments.
     """
 
@@ -52,7 +52,7 @@ class Contract(Protocol):
 
     @property
     def launcher(self) -> bool:
-        """Whether only one process is started."""
+        """Whether the framework has a launcher."""
         ...
 
     @property
@@ -61,9 +61,9 @@ class Contract(Protocol):
         ...
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """Variables of one worker."""
+        """The environment variables of one worker."""
         ...
 
     def files(self, gang: Gang) -> Mapping[str, str]:
-        """Files by name that must stand in the gang's directory before the workers start."""
+        """Contents by file name. The files must be in the gang's directory before the workers start."""
         ...

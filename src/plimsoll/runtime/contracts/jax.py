@@ -1,4 +1,4 @@
-"""JAX: a coordinator in process 0, found by every process from three variables."""
+"""JAX: process 0 has the coordinator, and three variables tell every process its address."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ class Jax:
         }
 
     def files(self, gang: Gang) -> Mapping[str, str]:
-        """None."""
+        """No files."""
         return {}

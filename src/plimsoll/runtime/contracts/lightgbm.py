@@ -1,6 +1,6 @@
-"""LightGBM: a machine list, and a port of its own for each worker. Source: LightGBM's Parallel Learning Guide.
+"""LightGBM: a machine list and one port for each worker. Source: LightGBM's Parallel Learning Guide.
 
-LightGBM itself reads no variables: these have its parameters' names, and a script hands them on
+LightGBM reads no variables. These have the names of its parameters, and a script passes them on
 (`machines`, `num_machines`, `local_listen_port`, or `machine_list_filename`).
 """
 
@@ -15,14 +15,14 @@ LIST = "machines.txt"
 
 
 class LightGBM:
-    """Workers find each other by the list; a worker knows itself by its port."""
+    """Workers find each other in the list. A worker finds itself by its port."""
 
     rendezvous_script = None
     launcher = False
     node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """The list in both of its forms, and this worker's port."""
+        """The machine list as value and as file, and the port of this worker."""
         return {
             "LIGHTGBM_MACHINES": ",".join(gang.addresses),
             "LIGHTGBM_MACHINE_LIST_FILENAME": str(PurePath(gang.directory, LIST)),
@@ -33,6 +33,6 @@ class LightGBM:
         }
 
     def files(self, gang: Gang) -> Mapping[str, str]:
-        """One line `host port` for each machine."""
+        """One line `host port` for each worker."""
         lines = (f"{host} {port}\n" for host, port in zip(gang.hosts, gang.ports, strict=True))
         return {LIST: "".join(lines)}

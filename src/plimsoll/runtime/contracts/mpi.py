@@ -1,7 +1,7 @@
-"""MPI: a host file, for the one process that starts the others with mpirun.
+"""MPI: a host file for the process that starts the others with mpirun.
 
-Open MPI and MPICH write the slots of a host in different ways (`host slots=2`, `host:2`), so each gets a file of its
-own and finds it by its own variable. Sources: Open MPI's mpirun(1) and MCA parameters, MPICH's Hydra user guide.
+Open MPI and MPICH have different formats for the slots of a host (`host slots=2`, `host:2`), so each has its own file
+and its own variable. Sources: Open MPI's mpirun(1) and MCA parameters, MPICH's Hydra user guide.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ HYDRA = "hydra-hosts"
 
 
 class MPI:
-    """`run: mpirun python train.py` needs no arguments: hosts and slots come from the variables."""
+    """`run: mpirun python train.py` needs no arguments: the variables name the file with hosts and slots."""
 
     rendezvous_script = None
     launcher = True
     node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """Where the host files are, for Open MPI 4 and 5, MPICH and Intel MPI."""
+        """The paths of the host files, for Open MPI 4 and 5, MPICH and Intel MPI."""
         open_mpi = str(PurePath(gang.directory, OPEN_MPI))
         hydra = str(PurePath(gang.directory, HYDRA))
         return {

@@ -1,4 +1,4 @@
-"""Ray: a node for each worker, and the command on worker 0 as the driver. Source: `ray start` and RAY_ADDRESS."""
+"""Ray: each worker runs a node, and worker 0 runs the command as driver. Source: `ray start` and RAY_ADDRESS."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from plimsoll.runtime.contracts.gang import Gang
 
 
 class Ray:
-    """`ray.init()` needs no arguments: the node's script says where the head is."""
+    """`ray.init()` needs no arguments: the node script sets the address of the head."""
 
     rendezvous_script = None
     launcher = False
     node_script = "ray_node.py"
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """What the node's script needs; the command sees RAY_ADDRESS beside it."""
+        """The variables of the node script, which adds RAY_ADDRESS for the command."""
         return {
             "RANK": str(rank),
             "WORLD_SIZE": str(gang.size),
@@ -25,5 +25,5 @@ class Ray:
         }
 
     def files(self, gang: Gang) -> Mapping[str, str]:
-        """None."""
+        """No files."""
         return {}

@@ -9,17 +9,17 @@ from plimsoll.runtime.contracts.gang import Gang
 
 
 class TensorFlow:
-    """Every worker listens at its own address; worker 0 is the chief by TensorFlow's convention."""
+    """Every worker listens on its own address. By TensorFlow's convention, worker 0 is the chief."""
 
     rendezvous_script = None
     launcher = False
     node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """The cluster and this worker's place in it."""
+        """TF_CONFIG with the cluster and the index of this worker."""
         cluster = {"worker": list(gang.addresses)}
         return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": "worker", "index": rank}})}
 
     def files(self, gang: Gang) -> Mapping[str, str]:
-        """None."""
+        """No files."""
         return {}

@@ -8,16 +8,16 @@ from plimsoll.runtime.contracts.gang import Gang
 
 
 class Torch:
-    """Rank 0 holds the store at MASTER_ADDR:MASTER_PORT; the others try until it is there."""
+    """Rank 0 serves the store at MASTER_ADDR:MASTER_PORT. The other ranks retry until it is up."""
 
     rendezvous_script = None
     launcher = False
     node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """What `torch.distributed.init_process_group()` reads with the `env://` method, and torchrun's further ones.
+        """The variables that `torch.distributed.init_process_group()` reads with `env://`, and torchrun's others.
 
-        All workers on this machine are one node of the torchrun kind, so local rank and rank are the same.
+        The workers of one host are one node for torchrun, so local ranks count the workers of a host.
         """
         local = [other for other, host in enumerate(gang.hosts) if host == gang.hosts[rank]]
         size = str(gang.size)
@@ -37,5 +37,5 @@ class Torch:
         }
 
     def files(self, gang: Gang) -> Mapping[str, str]:
-        """None."""
+        """No files."""
         return {}

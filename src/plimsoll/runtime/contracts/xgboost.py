@@ -1,4 +1,4 @@
-"""XGBoost: a tracker that is up before the workers, and DMLC's variables. Source: xgboost.tracker and .collective."""
+"""XGBoost: a tracker that runs before the workers, and the DMLC variables. Source: xgboost.tracker, .collective."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from plimsoll.runtime.contracts.gang import Gang
 
 
 class XGBoost:
-    """A worker hands the variables to `xgboost.collective.CommunicatorContext` in small letters."""
+    """A worker passes the variables, in lower case, to `xgboost.collective.CommunicatorContext`."""
 
     rendezvous_script = "xgboost_tracker.py"
     launcher = False
     node_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """Where the tracker is, and which worker this is."""
+        """The address of the tracker, and the id of this worker."""
         host, port = gang.rendezvous or ("", 0)
-        # The tracker gives ranks in the order of these as words, where "10" stands before "2".
+        # The tracker assigns ranks in the alphabetical order of the ids, in which "10" comes before "2".
         task = str(rank).zfill(len(str(gang.size - 1)))
         return {
             "DMLC_TRACKER_URI": host,
@@ -29,5 +29,5 @@ class XGBoost:
         }
 
     def files(self, gang: Gang) -> Mapping[str, str]:
-        """None."""
+        """No files."""
         return {}

@@ -1,1 +1,1 @@
-"""Why a model said what it said: exact SHAP values of tree ensembles, from the ONNX file alone."""
+"""Explanations of predictions: exact SHAP values of tree ensembles, computed from the ONNX file."""

@@ -1,13 +1,13 @@
 """Exact SHAP values of tree ensembles (the path-dependent TreeSHAP of Lundberg et al. 2020), in numpy. Pure.
 
-Along one path the value of a coalition of features is a product: a feature in the coalition gives 1 or 0 (does the
-row meet its condition), one outside gives the share of training that did. The Shapley value of such a product game is
-an integral of its multilinear extension (Owen 1972):
+On one path, the value of a coalition of features is a product. A feature in the coalition contributes 1 or 0 (whether
+the row meets its condition); a feature outside contributes the share of training rows that met it. The Shapley value of
+such a product game is an integral of its multilinear extension (Owen 1972):
 
     phi_i = value · (one_i - share_i) · ∫ over t in 0..1 of the product over j ≠ i of (share_j · (1 - t) + one_j · t)
 
-The integrand is a polynomial of degree depth - 1, so Gauss and Legendre's rule with depth/2 points gives it exactly.
-All terms are positive: nothing cancels.
+The integrand is a polynomial of degree depth - 1, so the Gauss-Legendre rule with depth/2 points is exact.
+All terms are positive, so there is no cancellation.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
-from plimsoll.runtime.explain.trees import Paths
+from plimsoll.runtime.explain.trees import TreePaths
 from plimsoll.runtime.tensors import Array
 
-CELLS = 2_000_000
-"""Rows × leaves × depth that are computed at once: some 100 MB."""
-LEAST = 1e-12
-"""Instead of a share of zero, by which the product would have to be divided."""
+MAX_CELLS = 2_000_000
+"""Most rows × leaves × depth in one batch: about 100 MB."""
+MIN_SHARE = 1e-12
+"""Replaces a share of zero, because the code divides by shares."""
 
 
 class Contributions(Struct, frozen=True, kw_only=True):
@@ -31,27 +31,27 @@ class Contributions(Struct, frozen=True, kw_only=True):
     base: Array
 
 
-def contributions(paths: Paths, rows: Array) -> Contributions:
+def contributions(paths: TreePaths, rows: Array) -> Contributions:
     """The contribution of each feature of `rows` ([rows, features]) to each output."""
     rows = np.ascontiguousarray(rows, dtype=np.float32)
     outputs, features = len(paths.base), rows.shape[1]
     values = np.zeros((len(rows), outputs * features))
-    # One place for each output and feature; padding adds zeros to a place of its own row.
-    place = paths.target[:, None] * features + paths.feature
-    size = max(1, CELLS // max(1, paths.feature.size))
+    # One position for each output and feature; padding adds zeros to a position of its own row.
+    position = paths.target[:, None] * features + paths.feature
+    size = max(1, MAX_CELLS // max(1, paths.feature.size))
     for first in range(0, len(rows), size):
-        given = _of_paths(paths, rows[first : first + size])
+        given = _path_contributions(paths, rows[first : first + size])
         for row, gained in enumerate(given, start=first):
-            values[row] = np.bincount(place.ravel(), weights=gained.ravel(), minlength=outputs * features)
+            values[row] = np.bincount(position.ravel(), weights=gained.ravel(), minlength=outputs * features)
     expected = paths.value * paths.share.prod(axis=1)
     base = paths.base + np.bincount(paths.target, weights=expected, minlength=outputs)
     return Contributions(values=values.reshape(len(rows), outputs, features), base=base)
 
 
-def _of_paths(paths: Paths, rows: Array) -> Array:
-    """[rows, leaves, depth]: what each condition of each path adds."""
+def _path_contributions(paths: TreePaths, rows: Array) -> Array:
+    """The contribution of each condition of each path. Shape [rows, leaves, depth]."""
     one = _meets(paths, rows).astype(np.float64)
-    share = np.maximum(paths.share, LEAST)
+    share = np.maximum(paths.share, MIN_SHARE)
     points, weights = np.polynomial.legendre.leggauss((share.shape[1] + 1) // 2)
     integral = np.zeros(one.shape)
     for point, weight in zip((points + 1) / 2, weights / 2, strict=True):
@@ -60,8 +60,8 @@ def _of_paths(paths: Paths, rows: Array) -> Array:
     return paths.value[:, None] * (one - paths.share) * integral
 
 
-def _meets(paths: Paths, rows: Array) -> Array:
-    """[rows, leaves, depth]: whether a row meets a condition."""
+def _meets(paths: TreePaths, rows: Array) -> Array:
+    """Whether each row meets each condition. Shape [rows, leaves, depth]."""
     x = rows[:, paths.feature]
     absent = np.isnan(x)
     within = (x >= paths.low) & ((x < paths.high) | np.isnan(paths.high))

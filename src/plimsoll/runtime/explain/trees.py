@@ -1,4 +1,4 @@
-"""A tree ensemble as paths: one for each leaf, with one condition for each feature on it. Pure."""
+"""A tree ensemble as paths: one path for each leaf, with one condition for each feature on the path. Pure."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from plimsoll.runtime.tensors import Array
 
 
 class Tree(Struct, frozen=True, kw_only=True):
-    """One tree, by places of its nodes; 0 is the root.
+    """One tree. Every field is indexed by node; node 0 is the root.
 
-    A row goes to `left` where its `feature` is less than `bound` (in 32 bits), else to `right`; where it is missing, to
-    the side that `missing_left` says. `cover` is the weight of the training rows that came to a node. A leaf has
-    `left` -1, and its output and value in `leaves`.
+    A row goes to `left` when its `feature` is less than `bound` (in 32 bits), else to `right`. A missing value goes to
+    the side of `missing_left`. `cover` is the weight of the training rows that reached a node. A leaf has `left` -1,
+    and its output and value in `leaves`.
     """
 
     feature: Sequence[int]
@@ -27,12 +27,12 @@ class Tree(Struct, frozen=True, kw_only=True):
     leaves: Mapping[int, Sequence[tuple[int, float]]]
 
 
-class Paths(Struct, frozen=True, kw_only=True):
-    """All leaves of an ensemble, `depth` conditions each; what a shorter path lacks is always true and of feature 0.
+class TreePaths(Struct, frozen=True, kw_only=True):
+    """All leaves of an ensemble, with `depth` conditions each. Shorter paths are padded: always true, feature 0.
 
-    Condition: `low <= x < high` (no upper bound where `high` is NaN), or x is missing and `missing` is true. `share` is
-    the part of the training's weight that went this way at the splits of that feature. Shapes [leaves, depth]; `value`
-    and `target` are [leaves]. `base` is what each of the outputs begins with.
+    Condition: `low <= x < high` (no upper bound when `high` is NaN), or x is missing and `missing` is true. `share` is
+    the share of training weight that took this side at the splits of the feature. Shapes are [leaves, depth]; `value`
+    and `target` are [leaves]. `base` has the base value of each output.
     """
 
     feature: Array
@@ -46,7 +46,7 @@ class Paths(Struct, frozen=True, kw_only=True):
 
 
 class _Condition(Struct, frozen=True, kw_only=True):
-    """What a path asks of one feature, over all its splits."""
+    """The condition of one path on one feature, over all splits of that feature."""
 
     low: float = -np.inf
     high: float = np.inf
@@ -54,8 +54,8 @@ class _Condition(Struct, frozen=True, kw_only=True):
     share: float = 1.0
 
 
-def paths_of(trees: Sequence[Tree], base: Sequence[float]) -> Paths:
-    """The paths of trees whose leaves are summed."""
+def tree_paths(trees: Sequence[Tree], base: Sequence[float]) -> TreePaths:
+    """Convert trees whose leaves are summed to paths."""
     walked = [
         (conditions, target, value)
         for tree in trees
@@ -68,12 +68,12 @@ def paths_of(trees: Sequence[Tree], base: Sequence[float]) -> Paths:
     low, high = np.full(shape, -np.inf, dtype=np.float32), np.full(shape, np.inf, dtype=np.float32)
     missing, share = np.ones(shape, dtype=np.bool_), np.ones(shape)
     for row, (conditions, _, _) in enumerate(walked):
-        for place, (number, condition) in enumerate(conditions.items()):
-            feature[row, place] = number
-            low[row, place], high[row, place] = condition.low, condition.high
-            missing[row, place], share[row, place] = condition.missing, condition.share
+        for column, (number, condition) in enumerate(conditions.items()):
+            feature[row, column] = number
+            low[row, column], high[row, column] = condition.low, condition.high
+            missing[row, column], share[row, column] = condition.missing, condition.share
     high[np.isposinf(high)] = np.nan
-    return Paths(
+    return TreePaths(
         feature=feature,
         low=low,
         high=high,
@@ -86,7 +86,7 @@ def paths_of(trees: Sequence[Tree], base: Sequence[float]) -> Paths:
 
 
 def _walk(tree: Tree) -> Iterator[tuple[int, dict[int, _Condition]]]:
-    """Every leaf with its path, without recursion: depth is the model's choice."""
+    """Yield each leaf with its conditions, without recursion, because the model decides the depth."""
     waiting: list[tuple[int, dict[int, _Condition]]] = [(0, {})]
     while waiting:
         node, conditions = waiting.pop()

@@ -1,7 +1,7 @@
-"""The trees in XGBoost's own JSON (`booster.save_model("model.json")`), read without XGBoost.
+"""Read the trees of XGBoost's own JSON (`booster.save_model("model.json")`), without XGBoost.
 
-Source: XGBoost's documentation, "Introduction to Model IO" and the JSON schema there. `sum_hessian` is the weight of
-training in each node, which ONNX has no place for in classifiers.
+Source: XGBoost's documentation, "Introduction to Model IO" and the JSON schema there. `sum_hessian` is the training
+weight of each node, which ONNX classifiers cannot store.
 """
 
 from __future__ import annotations
@@ -22,26 +22,28 @@ LOGARITHMIC = {"count:poisson", "reg:gamma", "reg:tweedie"}
 
 
 def read_xgboost(path: Path) -> tuple[tuple[Tree, ...], tuple[float, ...]]:
-    """The trees, and the margin that each output begins with. Raises BadTensor when this file cannot be explained."""
+    """Read the trees and the base margin of each output. Raises BadTensor when the file cannot be explained."""
     try:
         learner = msgspec.json.decode(path.read_bytes())["learner"]
         booster, parameters = learner["gradient_booster"], learner["learner_model_param"]
         if booster["name"] != "gbtree":
-            raise BadTensor(f"boosters of the kind {booster['name']} are not explained, only gbtree")
+            raise BadTensor(f"explanations support only gbtree boosters, not {booster['name']}")
         outputs = max(1, int(parameters["num_class"])) * max(1, int(parameters.get("num_target", 1)))
         model = booster["model"]
-        trees = tuple(_tree(told, output) for told, output in zip(model["trees"], model["tree_info"], strict=True))
+        trees = tuple(
+            _tree(encoded, output) for encoded, output in zip(model["trees"], model["tree_info"], strict=True)
+        )
         base = _base(parameters["base_score"], learner["objective"]["name"], outputs)
     except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, BadTensor):
             raise
-        raise BadTensor(f"{path.name} beside the model is not XGBoost's: {error}") from error
+        raise BadTensor(f"cannot read {path.name} beside the model as XGBoost's JSON: {error}") from error
     return trees, base
 
 
-def _base(told: str, objective: str, outputs: int) -> tuple[float, ...]:
-    """The base score, which stands there as a prediction, as margins."""
-    scores = json.loads(told) if told.startswith("[") else [float(told)]
+def _base(text: str, objective: str, outputs: int) -> tuple[float, ...]:
+    """Convert the base score, which the file has as a prediction, to margins."""
+    scores = json.loads(text) if text.startswith("[") else [float(text)]
     link = _link(objective)
     margins = [link(float(score)) for score in scores]
     return tuple(margins * outputs if len(margins) == 1 else margins)
@@ -55,20 +57,20 @@ def _link(objective: str) -> Callable[[float], float]:
     return lambda score: score
 
 
-def _tree(told: Mapping[str, Any], output: int) -> Tree:
-    if told.get("categories") or any(told.get("split_type", ())):
-        raise BadTensor("trees with splits by category are not explained")
-    if int(told["tree_param"].get("size_leaf_vector", 1) or 1) > 1:
-        raise BadTensor("trees with several outputs in a leaf are not explained")
-    left = told["left_children"]
-    # A leaf's value stands where a split has its bound.
-    values = told["split_conditions"]
+def _tree(encoded: Mapping[str, Any], output: int) -> Tree:
+    if encoded.get("categories") or any(encoded.get("split_type", ())):
+        raise BadTensor("explanations do not support categorical splits")
+    if int(encoded["tree_param"].get("size_leaf_vector", 1) or 1) > 1:
+        raise BadTensor("explanations do not support leaves with several outputs")
+    left = encoded["left_children"]
+    # The field has the bound of a split and the value of a leaf.
+    values = encoded["split_conditions"]
     return Tree(
-        feature=told["split_indices"],
+        feature=encoded["split_indices"],
         bound=values,
         left=left,
-        right=told["right_children"],
-        missing_left=[bool(side) for side in told["default_left"]],
-        cover=told["sum_hessian"],
+        right=encoded["right_children"],
+        missing_left=[bool(side) for side in encoded["default_left"]],
+        cover=encoded["sum_hessian"],
         leaves={node: ((output, values[node]),) for node, child in enumerate(left) if child < 0},
     )

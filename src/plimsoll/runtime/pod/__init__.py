@@ -1,1 +1,1 @@
-"""What runs inside a pod: brings inputs, runs the command by its framework's contract, keeps checkpoints and output."""
+"""The process in a pod: pulls inputs, runs the command by its framework's contract, pushes checkpoints and output."""

@@ -1,4 +1,4 @@
-"""Keeps what rank 0 writes to PLIMSOLL_CHECKPOINT in the registry, so that it outlives pod and node."""
+"""Upload the files that rank 0 writes to PLIMSOLL_CHECKPOINT, so that they outlive pod and node."""
 
 from __future__ import annotations
 
@@ -10,65 +10,65 @@ from plimsoll.errors import PlimsollError
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
 
-LOOK = 1.0
-"""Seconds between two looks. A file counts once it is the same in two of them: scripts may write without a rename."""
-State = tuple[tuple[str, int, int], ...]
-Say = Callable[[str], None]
+SCAN_INTERVAL = 1.0
+"""Seconds between two scans. Files are uploaded once two scans agree, because scripts may write without a rename."""
+DirectorySnapshot = tuple[tuple[str, int, int], ...]
+Log = Callable[[str], None]
 
 
-class Keeper:
-    """A thread that pushes the directory whenever it has changed. That it cannot push does not end the training."""
+class CheckpointUploader:
+    """A thread that pushes the directory after each change. Training continues when a push fails."""
 
-    def __init__(self, repository: Repository, tag: str, directory: Path, say: Say) -> None:
+    def __init__(self, repository: Repository, tag: str, directory: Path, log: Log) -> None:
         self._repository = repository
         self._tag = tag
         self._directory = directory
-        self._say = say
-        self._over = threading.Event()
-        self._kept: State = ()
+        self._log = log
+        self._stopping = threading.Event()
+        self._uploaded: DirectorySnapshot = ()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="checkpoints")
 
     def restore(self) -> int:
-        """Bring back what an earlier attempt kept; gives the number of files."""
+        """Pull the checkpoints of an earlier attempt. Returns the number of files."""
         self._directory.mkdir(parents=True, exist_ok=True)
         artifacts.pull(self._repository, self._tag, self._directory)
-        self._kept = self._state()
-        return len(self._kept)
+        self._uploaded = self._snapshot()
+        return len(self._uploaded)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the thread."""
         self._thread.start()
 
     def close(self) -> None:
-        """Keep the last state too."""
-        self._over.set()
+        """Stop the thread and upload the last changes."""
+        self._stopping.set()
         if self._thread.is_alive():
             self._thread.join()
-        self._keep(self._state())
+        self._upload(self._snapshot())
 
     def _watch(self) -> None:
-        seen = self._state()
-        while not self._over.wait(LOOK):
-            now = self._state()
+        seen = self._snapshot()
+        while not self._stopping.wait(SCAN_INTERVAL):
+            now = self._snapshot()
             if now == seen:
-                self._keep(now)
+                self._upload(now)
             seen = now
 
-    def _keep(self, state: State) -> None:
-        if state == self._kept:
+    def _upload(self, snapshot: DirectorySnapshot) -> None:
+        if snapshot == self._uploaded:
             return
         try:
             artifacts.push(self._repository, self._tag, self._files(), {})
         except (PlimsollError, OSError) as error:
-            # A file may have gone between look and push; the next look finds what is there then.
-            self._say(f"checkpoints are not kept for now: {error}")
+            # A file may have been removed between scan and push. The next scan tries again.
+            self._log(f"cannot upload checkpoints for now: {error}")
         else:
-            self._kept = state
+            self._uploaded = snapshot
 
     def _files(self) -> Mapping[str, Path]:
         return artifacts.files_below(self._directory, hidden=False)
 
-    def _state(self) -> State:
+    def _snapshot(self) -> DirectorySnapshot:
         found = []
         for name, path in self._files().items():
             try:

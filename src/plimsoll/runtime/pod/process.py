@@ -1,4 +1,4 @@
-"""What a process of ours finds in a pod, and how it says why it ended."""
+"""The environment of our processes in a pod, and the report of their errors."""
 
 from __future__ import annotations
 
@@ -12,22 +12,30 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.runtime.pod_task import DEPENDENCIES, RANK, TERMINATION, VARIABLE, Errand, Report, decoded
+from plimsoll.runtime.pod_task import (
+    DEPENDENCIES,
+    RANK_VARIABLE,
+    TASK_VARIABLE,
+    TERMINATION_LOG,
+    PodTask,
+    TerminationReport,
+    decode_task,
+)
 
-_LONGEST_REASON = 2000
+_MAX_REASON_LENGTH = 2000
 
 
-def errand_of_pod() -> Errand:
-    """What the pod was sent to do. Raises TargetError, a lasting one, when that cannot be read."""
+def read_pod_task() -> PodTask:
+    """Read the task of this pod. Raises a lasting TargetError when it cannot be read."""
     try:
-        return decoded(os.environ[VARIABLE])
+        return decode_task(os.environ[TASK_VARIABLE])
     except (KeyError, msgspec.DecodeError) as error:
-        raise TargetError(f"the pod has no errand that can be read: {error!r}", lasting=True) from error
+        raise TargetError(f"cannot read the task of the pod in {TASK_VARIABLE}: {error!r}", lasting=True) from error
 
 
-def plain_environment() -> dict[str, str]:
-    """What the command sees: nothing of ours but what the application file promises."""
-    left_out = {VARIABLE, RANK}
+def command_environment() -> dict[str, str]:
+    """The environment of the command: without our own variables, except those of the application file's contract."""
+    left_out = {TASK_VARIABLE, RANK_VARIABLE}
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     environment["PYTHONPATH"] = DEPENDENCIES
     environment["PATH"] = f"{DEPENDENCIES}/bin:{environment.get('PATH', os.defpath)}"
@@ -37,20 +45,20 @@ def plain_environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def reported() -> Iterator[None]:
-    """An error of ours ends the process with status 1, and stands in the pod's termination message.
+def reporting_errors() -> Iterator[None]:
+    """Exit with status 1 on a PlimsollError, and write its reason to the pod's termination message.
 
-    SIGTERM ends it at once, until the block sets a handler of its own: the kernel does not end the first process of a
-    container by a signal that it does not handle.
+    SIGTERM ends the process at once until the block sets its own handler: the kernel does not end the first process of
+    a container by a signal without a handler.
     """
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
     except PlimsollError as error:
-        report = Report(reason=error.on_one_line()[:_LONGEST_REASON], lasting=error.lasting)
+        report = TerminationReport(reason=error.on_one_line()[:_MAX_REASON_LENGTH], lasting=error.lasting)
         sys.stderr.write(f"error: {report.reason}\n")
-        path = Path(TERMINATION)
+        path = Path(TERMINATION_LOG)
         if path.exists():
-            # The kubelet has mounted it as one file: it cannot be replaced, only written.
+            # The kubelet mounts this single file, so it can be written but not replaced.
             path.write_bytes(msgspec.json.encode(report))
         sys.exit(1)

@@ -1,6 +1,6 @@
-"""`python -m plimsoll.runtime.pod.ray_command`: does the errand of a head of Ray, as the job that KubeRay hands in.
+"""`python -m plimsoll.runtime.pod.ray_command`: run the pod's task as the job that KubeRay submits to the Ray head.
 
-What it prints is Ray's own log of the job, and the log of the pod as well.
+Its output goes to Ray's job log and to the log of the pod.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-_OF_POD = Path("/proc/1/fd/1")
-"""What the container's own process prints to."""
+_POD_LOG = Path("/proc/1/fd/1")
+"""The standard output of the container's first process."""
 _PIECE = 1 << 16
 
 
 def main() -> None:
-    """Ends with the status of the errand."""
+    """Run the task and exit with its status."""
     command = [sys.executable, "-m", "plimsoll.runtime.pod"]
     with contextlib.ExitStack() as stack:
         outputs = [sys.stdout.buffer]
-        # Some runtimes let only root have it; Ray's log remains.
+        # Some container runtimes allow this only to root. Ray's log has the output in any case.
         with contextlib.suppress(OSError):
-            outputs.append(stack.enter_context(_OF_POD.open("wb")))
+            outputs.append(stack.enter_context(_POD_LOG.open("wb")))
         process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
-        assert process.stdout is not None  # noqa: S101 - it was asked for
+        assert process.stdout is not None  # noqa: S101 - stdout is a pipe
         while piece := process.stdout.read1(_PIECE):  # type: ignore[attr-defined]
             for output in outputs:
                 output.write(piece)

@@ -1,4 +1,4 @@
-"""The registry as a pod uses it: inputs, checkpoints, the model, and where the output goes."""
+"""A pod's access to the registry: inputs, checkpoints, the model and the output."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from urllib.parse import urlsplit
 
 from plimsoll.application.scalars import environment_name
 from plimsoll.errors import TargetError
-from plimsoll.registry.connection import Access
-from plimsoll.registry.references import Reference, parse
+from plimsoll.registry.connection import RegistryAccess
+from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.outputs import files_in, read_metrics, require_outputs
-from plimsoll.runtime.pod.checkpoints import Keeper
-from plimsoll.runtime.pod_task import AUTHORITIES, WORK, Errand, Given
+from plimsoll.runtime.pod.checkpoints import CheckpointUploader
+from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK, PodInput, PodTask
 
 
-class Store:
-    """What an errand reads and writes. Connections end with the block."""
+class PodStore:
+    """The data that a task reads and writes. The end of the block closes its connections."""
 
-    def __init__(self, errand: Errand) -> None:
-        self.errand = errand
+    def __init__(self, task: PodTask) -> None:
+        self.task = task
         self._open: dict[str, Repository] = {}
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> PodStore:
         return self
 
     def __exit__(
@@ -35,81 +35,79 @@ class Store:
             repository.close()
 
     def inputs(self) -> dict[str, str]:
-        """PLIMSOLL_INPUT_<NAME> for each input, which is then there. Raises TargetError for one that is not."""
-        return {
-            f"PLIMSOLL_INPUT_{environment_name(given.name)}": str(self._path(given)) for given in self.errand.inputs
-        }
+        """Pull the inputs. Returns PLIMSOLL_INPUT_<NAME> for each. Raises TargetError for a missing input."""
+        return {f"PLIMSOLL_INPUT_{environment_name(given.name)}": str(self._path(given)) for given in self.task.inputs}
 
     def only_input(self) -> str:
-        """The path of the one input that a batch has."""
-        return str(self._path(self.errand.inputs[0]))
+        """The path of the only input of a batch."""
+        return str(self._path(self.task.inputs[0]))
 
-    def keeper(self, directory: Path, rank: int, say: Callable[[str], None]) -> Keeper | None:
-        """What keeps the checkpoints; `None` for a step that has none."""
-        if self.errand.checkpoint is None:
+    def checkpoint_uploader(self, directory: Path, rank: int, log: Callable[[str], None]) -> CheckpointUploader | None:
+        """The uploader of checkpoints; `None` for a step without checkpoints."""
+        if self.task.checkpoint is None:
             return None
-        repository, reference = self._repository(self.errand.checkpoint)
-        return Keeper(repository, reference.target, directory, say)
+        repository, reference = self._repository(self.task.checkpoint)
+        return CheckpointUploader(repository, reference.target, directory, log)
 
     def model(self) -> Path:
-        """The verified ONNX file of the errand's model, which another container has put there."""
+        """The verified ONNX file of the task's model. An init container has pulled it."""
         found = sorted(Path(WORK, "model").glob("*.onnx"))
         if not found:
-            raise TargetError("the model was not brought", where=str(Path(WORK, "model")))
+            raise TargetError("the init container has not pulled the model", where=str(Path(WORK, "model")))
         return next((path for path in found if path.name == "model.onnx"), found[0])
 
-    def keep(self, output: Path, checkpoints: Path) -> str:
-        """Put the output where the errand says, with what is to be known of it; gives its digest."""
-        require_outputs(output, self.errand.outputs)
+    def push_output(self, output: Path, checkpoints: Path) -> str:
+        """Push the output to the task's result, with facts about it. Returns the digest."""
+        require_outputs(output, self.task.outputs)
         metrics = read_metrics(output)
         facts: dict[str, object] = {"outputs": files_in(output), "metrics": metrics}
-        if self.errand.do == "train":
+        if self.task.action == "train":
             facts["checkpoints"] = sum(1 for path in checkpoints.rglob("*") if path.is_file())
-        if self.errand.do == "score":
+        if self.task.action == "score":
             facts |= {"rows": int(metrics.get("rows", 0)), "seconds": metrics.get("seconds", 0.0)}
-        if self.errand.do == "fetch" and (name := source_name(self.errand.source)):
-            (output / SINGLE).write_text(name, encoding="utf-8")
-        repository, reference = self._repository(self.errand.result)
+        if self.task.action == "fetch" and (name := source_name(self.task.source)):
+            (output / SINGLE_FILE_MARK).write_text(name, encoding="utf-8")
+        repository, reference = self._repository(self.task.result)
         return artifacts.push(repository, reference.target, artifacts.files_below(output), facts)
 
-    def _path(self, given: Given) -> Path:
+    def _path(self, given: PodInput) -> Path:
         base = Path(given.mounted) if given.mounted else self._pulled(given)
-        found = base / given.file if given.file else _single(base)
+        found = base / given.file if given.file else _resolve_single_file(base)
         if not found.exists():
-            raise TargetError(f"the input {given.name} has no {given.file}", where=given.reference)
+            raise TargetError(f"the input {given.name} has no file {given.file}", where=given.reference)
         return found
 
-    def _pulled(self, given: Given) -> Path:
+    def _pulled(self, given: PodInput) -> Path:
         directory = Path(WORK, "inputs", given.name)
         if not directory.exists():
             repository, reference = self._repository(given.reference)
             if not artifacts.pull(repository, reference.target, directory):
                 message = f"the input {given.name} is not in the registry"
-                raise TargetError(message, where=given.reference, hint="run again to make it anew")
+                raise TargetError(message, where=given.reference, hint="run again to make the input")
         return directory
 
     def _repository(self, text: str) -> tuple[Repository, Reference]:
-        reference = parse(text)
+        reference = parse_reference(text)
         if reference.name not in self._open:
-            authority = Path(AUTHORITIES, "ca.crt")
-            access = Access.of_environment(reference)
+            authority = Path(CA_DIRECTORY, "ca.crt")
+            access = RegistryAccess.of_environment(reference)
             if access.ca_file is None and authority.is_file():
-                access = Access(plain_http=access.plain_http, ca_file=authority)
+                access = RegistryAccess(plain_http=access.plain_http, ca_file=authority)
             self._open[reference.name] = Repository(reference, access)
         return self._open[reference.name], reference
 
 
-def source_name(address: str) -> str:
-    """The file name of an address; empty for one that ends with a slash, which is a folder."""
-    path = urlsplit(address).path
+def source_name(url: str) -> str:
+    """The file name of a URL; empty for a folder, whose URL ends with a slash."""
+    path = urlsplit(url).path
     return "" if path.endswith("/") else PurePosixPath(path).name or "data"
 
 
-def _single(base: Path) -> Path:
-    """A source that is one file is seen as that file, like on the machine that it came from."""
-    mark = base / SINGLE
+def _resolve_single_file(base: Path) -> Path:
+    """The path of a source: the file when the source is one file, else the directory."""
+    mark = base / SINGLE_FILE_MARK
     return base / mark.read_text(encoding="utf-8") if mark.is_file() else base
 
 
-SINGLE = ".plimsoll-single"
-"""Says, in a source's image, which file the source is; without it the source is a directory."""
+SINGLE_FILE_MARK = ".plimsoll-single"
+"""A file in the image of a source that names its only file. Without it the source is a directory."""

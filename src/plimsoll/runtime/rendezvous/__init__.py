@@ -1,1 +1,1 @@
-"""Scripts that must be up before a gang's workers. Each runs by its path with the python of the step, not with ours."""
+"""Scripts that run before or around the workers of a gang. Each runs by its path, with the step's own Python."""

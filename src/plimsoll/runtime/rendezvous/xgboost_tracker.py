@@ -1,6 +1,6 @@
-"""XGBoost's tracker as a process: writes its address to a file, stays until all workers have ended.
+"""XGBoost's tracker as a process. It writes its address to a file and runs until all workers have ended.
 
-Stand-alone: runs in the environment of the training, which has xgboost and not plimsoll.
+Stand-alone: it runs in the environment of the training, which has xgboost and not plimsoll.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--port", type=int, default=0, help="0 means a free port")
     parser.add_argument("--ready-file", type=Path, required=True)
-    parser.add_argument("--timeout", type=float, required=True, help="seconds for all workers to come")
+    parser.add_argument("--timeout", type=float, required=True, help="seconds for all workers to connect")
     arguments = parser.parse_args()
     try:
         import xgboost.core
         from xgboost.tracker import RabitTracker
     except ImportError as error:
-        sys.exit(f"xgboost cannot be imported by {sys.executable} ({error}): add it to the requirements")
+        sys.exit(f"{sys.executable} cannot import xgboost ({error}): add it to the requirements")
     timeout = int(arguments.timeout)
-    # By task and not by host: worker 0 is to be XGBoost's rank 0 on whatever node it stands, since its files count.
+    # Sort by task and not by host: worker 0 must be XGBoost's rank 0 on any node, because its files are the result.
     tracker = RabitTracker(
         arguments.workers, host_ip=arguments.host, port=arguments.port, sortby="task", timeout=timeout
     )
@@ -41,8 +41,8 @@ def main() -> None:
     try:
         tracker.wait_for()
     except xgboost.core.XGBoostError as error:
-        sys.stderr.write(f"the workers did not come together: {str(error).splitlines()[-1]}\n")
-    # The tracker's threads may linger after their work; nothing is left to flush.
+        sys.stderr.write(f"not all workers connected to the tracker: {str(error).splitlines()[-1]}\n")
+    # The tracker's threads may outlive their work, and nothing is left to flush.
     os._exit(0)
 
 

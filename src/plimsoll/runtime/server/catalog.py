@@ -15,7 +15,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.counts import Count, Records
 from plimsoll.runtime.server.refusals import NotFound, NotReady
 from plimsoll.runtime.server.served import Served
@@ -164,7 +164,7 @@ class Catalog:
 
     def _load_version(self, file: ModelFile, batching: Batching) -> Served:
         """Raises PlimsollError."""
-        model = Model(Path(file.path), file.name, threads=self._threads, digest=file.digest)
+        model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest)
         records = self.records.setdefault((file.name, file.version), Records())
         served = Served(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
         self.prepare(served)

@@ -22,7 +22,7 @@ from typing import Any
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.tensors import Array
 
 BACKLOG = 20_000
@@ -79,7 +79,7 @@ class Observer:
         """Observe answers; called in the observers' thread."""
 
     def more_outputs(
-        self, model: Model, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> Mapping[str, Array]:
         """Further outputs for a request with `parameters`, such as explanations.
 

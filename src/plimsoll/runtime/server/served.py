@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.runtime.model import Model, RunOptions
+from plimsoll.runtime.model import OnnxModel, RunOptions
 from plimsoll.runtime.server.batching import Batcher
 from plimsoll.runtime.server.counts import Records
 from plimsoll.runtime.server.request import InferenceRequest
@@ -29,7 +29,7 @@ class Served:
 
     def __init__(
         self,
-        model: Model,
+        model: OnnxModel,
         version: str,
         records: Records,
         *,
@@ -140,7 +140,7 @@ class Served:
         self._usual_seconds = min(seconds)
 
 
-def example_inputs(model: Model, rows: int, seed: int = 0) -> dict[str, Array]:
+def example_inputs(model: OnnxModel, rows: int, seed: int = 0) -> dict[str, Array]:
     """Drawn inputs in the model's own shape: an open first dimension gets `rows`, other open dimensions get 1."""
     draw = np.random.default_rng(seed)
     inputs = {}
@@ -156,7 +156,7 @@ def example_inputs(model: Model, rows: int, seed: int = 0) -> dict[str, Array]:
     return inputs
 
 
-def rows_are_independent(model: Model) -> bool:
+def rows_are_independent(model: OnnxModel) -> bool:
     """Whether a row has the same outputs in a batch as alone, which is tried with drawn inputs."""
     tensors = (*model.spec.inputs, *model.spec.outputs)
     if any(not tensor.shape or tensor.shape[0] != -1 for tensor in tensors):

@@ -11,7 +11,7 @@ from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import PORT
-from plimsoll.telemetry.drift.state import DriftState, together
+from plimsoll.telemetry.drift.state import DriftState, merge_states
 
 
 @decodable
@@ -20,12 +20,12 @@ class _DriftPage(Struct, frozen=True):
 
 
 def drift_of(api: Api, application: str, namespace: str, service: str) -> list[DriftState]:
-    """Versions as all servers together have seen them. A pod that does not answer, or may not be asked, is left out."""
+    """The drift of each version, merged over all servers. A pod that does not answer is left out."""
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
     selector += f",{names.VERSION}!={ACTIVATOR}"
-    told: list[DriftState] = []
+    states: list[DriftState] = []
     for pod in api.list("v1", "Pod", namespace, selector):
         place = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:{PORT}/proxy/v2/drift"
         with contextlib.suppress(ApiError):
-            told += api.request("GET", place, shape=_DriftPage).versions
-    return together(told)
+            states += api.request("GET", place, shape=_DriftPage).versions
+    return merge_states(states)

@@ -6,16 +6,16 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from plimsoll.images.base import Base, find_base
+from plimsoll.images.base import BaseImage, find_base
 from plimsoll.images.code import code_layer
-from plimsoll.images.dependencies import Python, dependencies_layer
+from plimsoll.images.dependencies import PythonTarget, dependencies_layer
 from plimsoll.images.image import compose, push_image
 from plimsoll.images.layers import Layer, LayerStore
-from plimsoll.images.runtime import PLACE as RUNTIME
+from plimsoll.images.runtime import RUNTIME_DIRECTORY as RUNTIME
 from plimsoll.images.runtime import runtime_layers
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
-from plimsoll.registry.connection import Access
-from plimsoll.registry.references import parse
+from plimsoll.registry.connection import RegistryAccess
+from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime.pod_task import DEPENDENCIES
 
@@ -27,7 +27,7 @@ class Images:
     """One application's images. `us` is the registry as it is reached from here, `path` where all of it lies."""
 
     def __init__(
-        self, cluster: Cluster, place: RegistryPlace, us: str, access: Access, path: str, directory: Path
+        self, cluster: Cluster, place: RegistryPlace, us: str, access: RegistryAccess, path: str, directory: Path
     ) -> None:
         self._cluster = cluster
         self._place = place
@@ -37,12 +37,12 @@ class Images:
         self._directory = directory
         self._store = LayerStore.default()
         self._lock = threading.Lock()
-        self._base: Base | None = None
+        self._base: BaseImage | None = None
         self._known: dict[str, str] = {}
 
     def repository(self, name: str) -> Repository:
         """A repository of the application, as it is reached from here. The caller closes it."""
-        return Repository(parse(f"{self._us}/{self._path}/{name}"), self._access)
+        return Repository(parse_reference(f"{self._us}/{self._path}/{name}"), self._access)
 
     def for_pods(self, name: str, digest: str) -> str:
         """A reference by digest, as pods reach it."""
@@ -88,18 +88,18 @@ class Images:
         # Commands that come with requirements, such as `ray`, are for those who start a step's pods otherwise.
         variables = {"PYTHONPATH": f"/{RUNTIME}", **({"PATH": f"{DEPENDENCIES}/bin"} if workdir else {})}
         image = compose(self._found_base(), layers, environment=variables, workdir=workdir, command=("python",))
-        sources = [parse(f"{self._us}/{mount_from}").repository] if mount_from else []
-        with Repository(parse(f"{self._us}/{path}"), self._access) as repository:
+        sources = [parse_reference(f"{self._us}/{mount_from}").repository] if mount_from else []
+        with Repository(parse_reference(f"{self._us}/{path}"), self._access) as repository:
             pushed = push_image(image, repository, self._store, mount_from=sources)
         return f"{self._place.nodes}/{path}@{pushed.reference.digest}"
 
     def _dependencies(self, requirements: str, digest: str) -> Layer:
         return dependencies_layer(self._store, self._directory / requirements, digest, self._python())
 
-    def _python(self) -> Python:
-        return Python.of(self._found_base())
+    def _python(self) -> PythonTarget:
+        return PythonTarget.of(self._found_base())
 
-    def _found_base(self) -> Base:
+    def _found_base(self) -> BaseImage:
         """The base, read where this machine reaches it: in the cluster's own registry by the way that leads there."""
         if self._base is None:
             name = self._cluster.base

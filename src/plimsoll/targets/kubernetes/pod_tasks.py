@@ -1,4 +1,4 @@
-"""Steps as errands for pods. Pure but for the names of what lies in the registry."""
+"""Steps as tasks for pods. Pure, except for references of results in the registry."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
 from plimsoll.planning.steps import AnyStep, InputFile
-from plimsoll.runtime.pod_task import Errand, Given
+from plimsoll.runtime.pod_task import PodInput, PodTask
 from plimsoll.targets.kubernetes.manifests.gang import host_names
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at
 from plimsoll.targets.kubernetes.results import RegistryResults
 
 
-def errand_of(
+def pod_task_of(
     step: AnyStep, name: str, provider: str, results: RegistryResults, model: str | None = None, *, mount: bool = False
-) -> Errand:
+) -> PodTask:
     """What the pods of a step have to do. `model` is a reference for a batch; `mount` has nodes mount the inputs."""
     work = step.work
     result = results.for_pods(result_tag(step))
     if isinstance(work, TrainGang):
-        return Errand(
-            do="train",
+        return PodTask(
+            action="train",
             step=step.name,
             key=step.key,
             command=work.command,
@@ -34,8 +34,8 @@ def errand_of(
             checkpoint=results.for_pods(f"checkpoint-{step.key}"),
         )
     if isinstance(work, Score):
-        return Errand(
-            do="score",
+        return PodTask(
+            action="score",
             step=step.name,
             key=step.key,
             inputs=given((work.input,), results, mount=mount),
@@ -43,10 +43,12 @@ def errand_of(
             model=model,
         )
     if isinstance(work, Fetch):
-        return Errand(do="fetch", step=step.name, key=step.key, source=work.source, sha256=work.sha256, result=result)
+        return PodTask(
+            action="fetch", step=step.name, key=step.key, source=work.source, sha256=work.sha256, result=result
+        )
     assert isinstance(work, RunCommand)  # noqa: S101 - nothing else is done in pods
-    return Errand(
-        do="run",
+    return PodTask(
+        action="run",
         step=step.name,
         key=step.key,
         command=work.command,
@@ -62,19 +64,19 @@ def result_tag(step: AnyStep) -> str:
     return f"pending-{step.key}" if step.workers > 1 else step.key
 
 
-def given(inputs: tuple[InputFile, ...], results: RegistryResults, *, mount: bool) -> tuple[Given, ...]:
+def given(inputs: tuple[InputFile, ...], results: RegistryResults, *, mount: bool) -> tuple[PodInput, ...]:
     """Inputs as pods find them: `mount` has nodes mount them, else the pod pulls them."""
     return tuple(_mounted(each, results) if mount else _pulled(each, results) for each in inputs)
 
 
-def _pulled(each: InputFile, results: RegistryResults) -> Given:
-    return Given(name=each.name, reference=results.for_pods(each.key), file=each.file)
+def _pulled(each: InputFile, results: RegistryResults) -> PodInput:
+    return PodInput(name=each.name, reference=results.for_pods(each.key), file=each.file)
 
 
-def _mounted(each: InputFile, results: RegistryResults) -> Given:
+def _mounted(each: InputFile, results: RegistryResults) -> PodInput:
     """By digest: a node that has the content does not ask for it again, and cannot be given another."""
     found = results.find(each.key)
     if found is None:
         raise TargetError(f"the result of {each.step} is not in the registry", hint="run again to make it anew")
     reference = results.for_nodes(found.digest)
-    return Given(name=each.name, reference=reference, file=each.file, mounted=mounted_at(each.name))
+    return PodInput(name=each.name, reference=reference, file=each.file, mounted=mounted_at(each.name))

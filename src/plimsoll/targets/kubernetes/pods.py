@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from plimsoll.runtime.pod_task import Report
+from plimsoll.runtime.pod_task import TerminationReport
 
 Pod = Mapping[str, Any]
 Event = Mapping[str, Any]
@@ -72,12 +72,12 @@ def rank_of(pod: Pod) -> int:
     return int(found)
 
 
-def report_of(pod: Pod) -> Report | None:
+def report_of(pod: Pod) -> TerminationReport | None:
     """What the pod's own last message says, when it is one of ours."""
     for each in _containers(pod.get("status", {})):
         message = each.get("state", {}).get("terminated", {}).get("message", "")
         try:
-            return msgspec.json.decode(message, type=Report)
+            return msgspec.json.decode(message, type=TerminationReport)
         except msgspec.DecodeError:
             continue
     return None
@@ -138,7 +138,7 @@ def _why_failed(status: Mapping[str, Any]) -> str:
             return "it used more than its memory and was killed"
         message = str(ended.get("message", ""))
         try:
-            return msgspec.json.decode(message, type=Report).reason
+            return msgspec.json.decode(message, type=TerminationReport).reason
         except msgspec.DecodeError:
             pass
         number = ended.get("signal")

@@ -11,8 +11,8 @@ from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.cluster import RegistryPlace
 from plimsoll.kubernetes.port_forward import Forward, ready_pod
-from plimsoll.registry.connection import Access
-from plimsoll.registry.references import parse
+from plimsoll.registry.connection import RegistryAccess
+from plimsoll.registry.references import parse_reference
 
 
 class RegistryTunnel:
@@ -23,7 +23,7 @@ class RegistryTunnel:
         self._authority: Path | None = None
         if place.us is not None:
             self.host = place.us
-            self.access = Access.of_environment(parse(f"{place.us}/x"))
+            self.access = RegistryAccess.of_environment(parse_reference(f"{place.us}/x"))
             return
         host, _, port = place.pods.partition("/")[0].partition(":")
         service, _, namespace = host.removesuffix(".cluster.local").removesuffix(".svc").partition(".")
@@ -33,7 +33,7 @@ class RegistryTunnel:
         self._forward = Forward(api, namespace, pod, target)
         self.host = f"127.0.0.1:{self._forward.port}"
         self._authority = _authority(api)
-        self.access = Access(ca_file=self._authority)
+        self.access = RegistryAccess(ca_file=self._authority)
 
     def close(self) -> None:
         """Shut the way through the API server, if there is one."""

@@ -13,7 +13,7 @@ from plimsoll.kubernetes.cluster import RegistryPlace
 from plimsoll.registry.layout import MANIFEST
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.pod.store import SINGLE
+from plimsoll.runtime.pod.store import SINGLE_FILE_MARK
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import AnyResult, Result, restored, stored
 
@@ -47,7 +47,7 @@ class RegistryResults:
 
     def find(self, key: str) -> StoredResult | None:
         """What is known of a result, without its files; `None` when there is none."""
-        found = artifacts.facts(self._repository, key)
+        found = artifacts.read_facts(self._repository, key)
         return None if found is None else StoredResult(digest=found[0], values=found[1])
 
     def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
@@ -62,9 +62,9 @@ class RegistryResults:
             artifacts.push(self._repository, key, artifacts.files_below(source), facts)
             return
         with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch:
-            mark = Path(scratch) / SINGLE
+            mark = Path(scratch) / SINGLE_FILE_MARK
             mark.write_text(source.name, encoding="utf-8")
-            artifacts.push(self._repository, key, {source.name: source, SINGLE: mark}, facts)
+            artifacts.push(self._repository, key, {source.name: source, SINGLE_FILE_MARK: mark}, facts)
 
     def seal(self, pending: str, key: str) -> None:
         """Let a result count that rank 0 has left, once the whole gang has ended well."""

@@ -17,7 +17,7 @@ from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import look
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import Plan
-from plimsoll.registry.references import parse
+from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import CALL, MANIFESTS, TRAFFIC, CalledService, Features, able, offers
@@ -176,7 +176,7 @@ class KubernetesTarget:
 
     def _results(self) -> RegistryResults:
         place = self._registry()
-        reference = parse(f"{self._tunnel.host}/{self._path}/results")
+        reference = parse_reference(f"{self._tunnel.host}/{self._path}/results")
         return RegistryResults(Repository(reference, self._tunnel.access), place, f"{self._path}/results")
 
     def _registry(self) -> RegistryPlace:

@@ -24,7 +24,7 @@ from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.warden import Ended, Process, Warden
 
 if TYPE_CHECKING:
-    from plimsoll.registry.models import ModelVersion
+    from plimsoll.registry.versions import ModelVersion
 
 READY_LIMIT = 60.0
 """Seconds within which a server must answer: large models take some to load."""
@@ -79,9 +79,9 @@ class Server:
 
         Raises RequestError with the server's reason when it does not answer as the protocol says.
         """
-        from plimsoll.runtime.proof import prove
+        from plimsoll.runtime.inference_check import check_inference
 
-        return prove(self.url, model)
+        return check_inference(self.url, model)
 
     def stop(self) -> Ended:
         """Drain and end the server."""

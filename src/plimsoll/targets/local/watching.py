@@ -23,7 +23,7 @@ from plimsoll.telemetry.drift.reference_file import reference_file
 from plimsoll.telemetry.drift.state import DriftState
 
 if TYPE_CHECKING:
-    from plimsoll.registry.models import ModelVersion
+    from plimsoll.registry.versions import ModelVersion
 
 READING = 600.0
 """Seconds that reading the table of training and asking the model may take."""
@@ -48,7 +48,7 @@ def drift_references(
         path = references[version.digest] = reference_file(state.drift, version.digest, data)
         if path.exists():
             continue
-        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.making", "--model", models[version.digest]]
+        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", "--model", models[version.digest]]
         argv += ["--name", version.name, "--table", str(input_path(work.reference, state))]
         argv += ["--digest", version.digest, "--data", data, "--output", str(path)]
         environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}

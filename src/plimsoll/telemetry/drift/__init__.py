@@ -1,11 +1,13 @@
-"""Drift of inputs and outputs against the training reference: streaming, in bounded memory, judged by pure functions.
+"""Drift of inputs and outputs from training, measured on streams in bounded memory and judged by pure functions.
 
-reference   what each feature looked like in training, as counts
-binning     values to the places of those counts
-window      the same counts of live rows; windows add up
-statistics  KS, PSI, Wasserstein, Jensen-Shannon, and their probabilities, from counts
-judging     reference and windows to comparisons and alarms; pure
-onset       since when a feature is not what it was; pure
-monitor     rows in, windows closed, alarms raised and cleared
-feedback    late labels joined to predictions, and the accuracy they show
+reference   the distribution of each feature in training, as counts in bins
+features    computes a reference from rows of training
+binning     assigns values to bins
+window      the same counts for live rows; windows can be merged
+statistics  KS, PSI, Wasserstein, Jensen-Shannon and their probabilities, from counts
+judging     compares a window with the reference and decides alarms; pure
+onset       finds the time when a feature began to drift; pure
+monitor     takes rows, closes windows, raises and clears alarms
+feedback    joins late labels with predictions and measures their accuracy
+watch       runs all of these for a served model version
 """

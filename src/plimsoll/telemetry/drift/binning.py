@@ -1,4 +1,4 @@
-"""Values to places: the edges between which a number is counted, and the figures of texts. Pure."""
+"""Bins for numbers, and figures of texts that can be binned. Pure."""
 
 from __future__ import annotations
 
@@ -10,41 +10,41 @@ import numpy as np
 from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry.drift.reference import Facet
 
-PLACES = 100
-"""Quantiles that become edges: the KS statistic from such counts is at most 1/100 below that from the values."""
+QUANTILES = 100
+"""Quantiles that become edges: KS from such counts is at most 1/100 below KS from the values."""
 
 WORD = re.compile(r"\w+")
 
 
-def edges_of(ordered: Array) -> Array:
-    """Edges for values in ascending order, in their own precision.
+def bin_edges(ordered: Array) -> Array:
+    """The edges of bins for values in ascending order, in the precision of the values.
 
-    They stand at quantiles, before the least and behind the greatest value, and on both sides of a value that is so
-    frequent that two quantiles fall on it: such a value is counted alone.
+    Edges are at quantiles, before the least and after the greatest value. A value on which two quantiles fall has an
+    edge on both sides, so that it gets its own bin.
     """
     if not len(ordered):
         return ordered[:0]
-    at = (np.arange(PLACES) * len(ordered)) // PLACES
+    at = (np.arange(QUANTILES) * len(ordered)) // QUANTILES
     quantiles = ordered[at]
     frequent = quantiles[1:][quantiles[1:] == quantiles[:-1]]
-    behind = _next(np.unique(np.append(frequent, ordered[-1])))
+    behind = _next_value(np.unique(np.append(frequent, ordered[-1])))
     return np.unique(np.concatenate([quantiles, behind]))
 
 
 def count_numbers(values: Array, edges: Array) -> tuple[Array, int]:
-    """How many values are in each place, and how many are none (NaN)."""
-    places = len(edges) + 1
+    """Count the values in each bin, and the missing values (NaN)."""
+    bins = len(edges) + 1
     if values.dtype != edges.dtype:
         values = values.astype(edges.dtype)
-    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=places)
-    # numpy sorts NaN behind everything.
+    counts = np.bincount(np.searchsorted(edges, values, side="right"), minlength=bins)
+    # numpy sorts NaN after all numbers, into the last bin.
     missing = int(np.isnan(values).sum()) if values.dtype.kind == "f" and counts[-1] else 0
     counts[-1] -= missing
     return counts, missing
 
 
-def texts(values: Array) -> list[str | None]:
-    """Words of a column; `None` where there are none."""
+def column_texts(values: Array) -> list[str | None]:
+    """The texts of a column; `None` for missing and empty ones."""
     listed = values.tolist()
     if set(map(type, listed)) == {str} and "" not in listed:
         return listed  # type: ignore[no-any-return]
@@ -55,28 +55,28 @@ def texts(values: Array) -> list[str | None]:
     return plain
 
 
-def words_of(text: str) -> list[str]:
-    """The words of a text, in small letters."""
+def split_words(text: str) -> list[str]:
+    """The words of a text, in lower case."""
     return WORD.findall(text.lower())
 
 
 def text_figures(rows: Iterable[str | None], facet: Facet, known: frozenset[str]) -> Array:
-    """One figure a text, NaN for a missing one."""
-    figures = [np.nan if row is None else _figure(row, facet, known) for row in rows]
+    """Compute one figure for each text; NaN for a missing text."""
+    figures = [np.nan if row is None else _text_figure(row, facet, known) for row in rows]
     return np.array(figures, dtype=np.float32)
 
 
-def _figure(text: str, facet: Facet, known: frozenset[str]) -> float:
+def _text_figure(text: str, facet: Facet, known: frozenset[str]) -> float:
     if facet is Facet.LENGTH:
         return len(text)
     if facet is Facet.SIGNS:
         return sum(not (sign.isalnum() or sign.isspace()) for sign in text) / len(text)
-    words = words_of(text)
+    words = split_words(text)
     if facet is Facet.WORD_COUNT:
         return len(words)
     return sum(word not in known for word in words) / len(words) if words else 0.0
 
 
-def _next(values: Array) -> Array:
+def _next_value(values: Array) -> Array:
     after: Array = np.nextafter(values, np.inf, dtype=values.dtype) if values.dtype.kind == "f" else values + 1
     return after

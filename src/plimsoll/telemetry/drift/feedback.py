@@ -1,10 +1,10 @@
-"""Late labels: joined to the predictions that they belong to, and what they say of the model's accuracy.
+"""Late labels: join them with their predictions, and measure the accuracy of the model.
 
-Memory is bounded: predictions are remembered by request id, the newest `REMEMBERED` for at most `OLDEST` seconds. A
-label without a prediction is counted and changes nothing; of several labels for one prediction the first counts.
+Memory is bounded: the newest `MAX_PENDING` predictions wait by request id, for at most `MAX_AGE` seconds. A label
+without a prediction is only counted. Of several labels for one prediction the first counts.
 
-River's metrics hold the figures and its ADWIN (Bifet and Gavaldà 2007) watches the stream of errors; the alarm compares
-the newest labels with what the model was accepted with, by an exact binomial test.
+River's metrics compute the scores, and its ADWIN (Bifet and Gavaldà 2007) watches the stream of errors. The alarm
+compares the newest labels with the accuracy of acceptance, by an exact binomial test.
 """
 
 from __future__ import annotations
@@ -12,36 +12,44 @@ from __future__ import annotations
 import math
 from collections import OrderedDict, deque
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
 from msgspec import Struct
 
 from plimsoll.errors import MissingExtra
-from plimsoll.telemetry.drift.limits import Limits
-from plimsoll.telemetry.drift.statistics import special
+from plimsoll.telemetry.drift.limits import DriftLimits
+from plimsoll.telemetry.drift.statistics import scipy_special
 
-REMEMBERED = 100_000
-OLDEST = 7 * 86_400.0
-RECENT = 500
-"""Labels that are compared with what was promised: the newest ones."""
-FEWEST = 50
-"""Labels below which nothing is said."""
+MAX_PENDING = 100_000
+MAX_AGE = 7 * 86_400.0
+RECENT_LABELS = 500
+"""The number of newest labels that are compared with the promised accuracy."""
+MIN_LABELS = 50
+"""Fewest labels for an alarm."""
 
 Label = str | int | float
 
 
-class Joined(Struct, frozen=True, kw_only=True):
-    """A prediction and its label. `late` is in seconds."""
+class _Metric(Protocol):
+    """A metric of river."""
+
+    def update(self, y_true: str | float, y_pred: str | float) -> object: ...
+
+    def get(self) -> float: ...
+
+
+class LabelledPrediction(Struct, frozen=True, kw_only=True):
+    """A prediction with its label. `late` is the delay of the label in seconds."""
 
     prediction: Label
     label: Label
     late: float
 
 
-class Memory:
-    """Predictions that wait for their labels."""
+class PendingPredictions:
+    """Predictions that wait for their labels, by prediction key."""
 
-    def __init__(self, most: int = REMEMBERED, oldest: float = OLDEST) -> None:
+    def __init__(self, most: int = MAX_PENDING, oldest: float = MAX_AGE) -> None:
         self.most, self.oldest = most, oldest
         self.unmatched = 0
         self.forgotten = 0
@@ -53,28 +61,28 @@ class Memory:
     def __contains__(self, identity: str) -> bool:
         return identity in self._waiting
 
-    def remember(self, identity: str, prediction: Label, at: float) -> None:
-        """Keep a prediction, made at a time in seconds since the epoch. The same id again replaces it."""
+    def add(self, identity: str, prediction: Label, at: float) -> None:
+        """Add a prediction. `at` is in seconds since the epoch. The same key replaces an earlier prediction."""
         self._waiting.pop(identity, None)
         self._waiting[identity] = (at, prediction)
         while len(self._waiting) > self.most or self._oldest_age(at) > self.oldest:
             self._waiting.popitem(last=False)
             self.forgotten += 1
 
-    def join(self, identity: str, label: Label, at: float) -> Joined | None:
-        """The pair, once; `None` when there is no such prediction, or no longer."""
+    def join(self, identity: str, label: Label, at: float) -> LabelledPrediction | None:
+        """Join a label with its prediction and remove the prediction. `None` without a prediction."""
         found = self._waiting.pop(identity, None)
         if found is None or at - found[0] > self.oldest:
             self.unmatched += 1
             return None
-        return Joined(prediction=found[1], label=label, late=max(0.0, at - found[0]))
+        return LabelledPrediction(prediction=found[1], label=label, late=max(0.0, at - found[0]))
 
     def _oldest_age(self, now: float) -> float:
         return now - next(iter(self._waiting.values()))[0] if self._waiting else 0.0
 
 
 class AccuracyAlarm(Struct, frozen=True, kw_only=True):
-    """The newest labels say that the model does worse than promised."""
+    """The newest labels show a lower accuracy than promised."""
 
     measured: float
     promised: float
@@ -84,19 +92,19 @@ class AccuracyAlarm(Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        """Such as `accuracy 0.41 on the newest 500 labels, 0.57 was promised; worse since 14:05`."""
-        told = f"accuracy {self.measured:.2f} on the newest {self.labels} labels"
-        return f"{told}, {self.promised:.2f} was promised; worse since {self.since:%H:%M}"
+        """For example `accuracy 0.41 on the newest 500 labels, 0.57 was promised; worse since 14:05`."""
+        accuracy = f"accuracy {self.measured:.2f} on the newest {self.labels} labels"
+        return f"{accuracy}, {self.promised:.2f} was promised; worse since {self.since:%H:%M}"
 
 
-class Scores:
-    """Figures of a stream of pairs, and whether they are worse than promised.
+class AccuracyScores:
+    """Scores of a stream of labelled predictions, and the alarm when they are worse than promised.
 
-    `promised` is the accuracy that the model was accepted with; without it the first `RECENT` labels are the measure.
+    `promised` is the accuracy of acceptance. Without it, the accuracy on the first `RECENT_LABELS` labels is used.
     """
 
-    def __init__(self, promised: float | None = None, limits: Limits | None = None) -> None:
-        """Raises MissingExtra without river."""
+    def __init__(self, promised: float | None = None, limits: DriftLimits | None = None) -> None:
+        """Set up the metrics. Raises MissingExtra without river."""
         try:
             from river import drift, metrics
         except ImportError:
@@ -104,21 +112,21 @@ class Scores:
         self.promised = promised
         self.labels = 0
         self.changed: datetime | None = None
-        self._limits = limits or Limits()
-        self._recent: deque[tuple[datetime, bool]] = deque(maxlen=RECENT)
-        self._words: dict[str, Any] = {"accuracy": metrics.Accuracy(), "macro_f1": metrics.MacroF1()}
-        self._numbers: dict[str, Any] = {
+        self._limits = limits or DriftLimits()
+        self._recent: deque[tuple[datetime, bool]] = deque(maxlen=RECENT_LABELS)
+        self._words: dict[str, _Metric] = {"accuracy": metrics.Accuracy(), "macro_f1": metrics.MacroF1()}
+        self._numbers: dict[str, _Metric] = {
             "mean_absolute_error": metrics.MAE(),
             "root_mean_squared_error": metrics.RMSE(),
         }
         self._errors = drift.ADWIN(delta=0.002)
         self._numeric = False
 
-    def add(self, pair: Joined, at: datetime) -> None:
-        """Take one pair. Fractions are judged as regression, words and whole numbers as classes."""
+    def add(self, pair: LabelledPrediction, at: datetime) -> None:
+        """Add a labelled prediction. Floats count as regression; strings and integers count as classes."""
         self.labels += 1
         if isinstance(pair.label, float) or isinstance(pair.prediction, float):
-            truth, guess = _number(pair.label), _number(pair.prediction)
+            truth, guess = _as_number(pair.label), _as_number(pair.prediction)
             if truth is None or guess is None:
                 return
             self._numeric = True
@@ -131,13 +139,13 @@ class Scores:
                 metric.update(str(pair.label), str(pair.prediction))
             self._recent.append((at, right))
             self._errors.update(0.0 if right else 1.0)
-            if self.promised is None and len(self._recent) == RECENT:
-                self.promised = sum(one for _, one in self._recent) / RECENT
+            if self.promised is None and len(self._recent) == RECENT_LABELS:
+                self.promised = sum(one for _, one in self._recent) / RECENT_LABELS
         if self._errors.drift_detected:
             self.changed = at
 
     def figures(self) -> dict[str, float]:
-        """Every figure by name, over all labels, and `recent_accuracy` over the newest."""
+        """Scores by name over all labels, and `recent_accuracy` over the newest."""
         chosen = self._numbers if self._numeric else self._words
         figures = {name: float(metric.get()) for name, metric in chosen.items()} if self.labels else {}
         if self._recent:
@@ -145,12 +153,12 @@ class Scores:
         return figures
 
     def alarm(self) -> AccuracyAlarm | None:
-        """Whether the newest labels are so bad that chance is no explanation."""
-        if self.promised is None or len(self._recent) < FEWEST:
+        """The alarm, when chance cannot explain the accuracy on the newest labels."""
+        if self.promised is None or len(self._recent) < MIN_LABELS:
             return None
         right = sum(one for _, one in self._recent)
-        probability = float(special().bdtr(right, len(self._recent), self.promised))
-        # Labels are judged one after another: a level for each of a day's labels, as for windows.
+        probability = float(scipy_special().bdtr(right, len(self._recent), self.promised))
+        # Each label is a new test, so the level of a day is divided among them, as for windows.
         level = self._limits.daily / 1000
         if probability > level:
             return None
@@ -159,30 +167,30 @@ class Scores:
             promised=self.promised,
             labels=len(self._recent),
             probability=probability,
-            since=_worse_since(list(self._recent), self.promised),
+            since=_onset_of_errors(list(self._recent), self.promised),
         )
 
 
-def _number(label: Label) -> float | None:
-    """A label as a number; `None` for a word that is none, which no error can be measured from."""
+def _as_number(label: Label) -> float | None:
+    """Convert a label to a number; `None` for a string that is not a number, which has no error."""
     try:
         return float(label)
     except ValueError:
         return None
 
 
-def _worse_since(recent: list[tuple[datetime, bool]], promised: float) -> datetime:
-    """The begin of the stretch to the end that is worst for the promise (likelihood, as in `onset`)."""
+def _onset_of_errors(recent: list[tuple[datetime, bool]], promised: float) -> datetime:
+    """The begin of the period until now that contradicts the promise most (by likelihood, as in `onset`)."""
     expected = min(max(promised, 0.001), 0.999)
     best, at, wrong = -math.inf, recent[0][0], 0
     for rows, (when, right) in enumerate(reversed(recent), start=1):
         wrong += not right
         share = wrong / rows
-        gain = _term(wrong, share, 1 - expected) + _term(rows - wrong, 1 - share, expected)
+        gain = _likelihood_term(wrong, share, 1 - expected) + _likelihood_term(rows - wrong, 1 - share, expected)
         if share > 1 - expected and gain > best:
             best, at = gain, when
     return at
 
 
-def _term(count: int, share: float, expected: float) -> float:
+def _likelihood_term(count: int, share: float, expected: float) -> float:
     return count * math.log(share / expected) if count else 0.0

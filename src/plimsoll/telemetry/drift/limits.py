@@ -1,17 +1,17 @@
-"""What counts as drift. Every number with its meaning and why it is what it is."""
+"""The limits of drift, with the meaning of each number and the reason for it."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
 
-class Limits(Struct, frozen=True, kw_only=True):
-    """A feature alarms when a difference is both improbable and large enough to matter.
+class DriftLimits(Struct, frozen=True, kw_only=True):
+    """A feature has an alarm when a difference is both improbable and large enough to matter.
 
-    `daily` is the chance that anything alarms at all in a day without a shift, over all features, statistics and
-    windows together. The floors keep differences quiet that many rows make certain and that change nothing: `ks` and
-    `psi` for numbers, `distance` (Jensen-Shannon) for categories, `share` for missing values, values outside of all
-    that was seen, unseen categories and single words (each a share of the rows).
+    `daily` is the chance of any false alarm in a day without drift, over all features, statistics and windows. The
+    other fields are the least differences for an alarm, because many rows make even harmless differences significant:
+    `ks` and `psi` for numbers, `distance` (Jensen-Shannon) for categories, and `share` (of the rows) for missing
+    values, values outside the range of training, unseen categories and single words.
     """
 
     daily: float = 0.01
@@ -20,9 +20,9 @@ class Limits(Struct, frozen=True, kw_only=True):
     distance: float = 0.05
     share: float = 0.005
 
-    def of_window(self, seconds: float, spans: int) -> float:
-        """The level of one of `spans` judgements at the end of a window of some seconds.
+    def window_level(self, seconds: float, spans: int) -> float:
+        """The significance level of one of `spans` comparisons at the end of a window of `seconds`.
 
-        By Boole's inequality the levels of a day add up to `daily`; a window of a day or more has all of it.
+        By Boole's inequality the levels of a day add up to `daily`. A window of a day or more uses all of it.
         """
         return self.daily * min(1.0, seconds / 86_400) / spans

@@ -1,4 +1,4 @@
-"""What each feature of a model looked like in training: counts in fixed places, small enough to keep."""
+"""The distribution of each feature of a model in training: counts in bins, small enough to store."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.runtime.specs import ModelSpec
 
-FORMAT = 1
-"""Of the file; another one is made anew, not read."""
+FORMAT_VERSION = 1
+"""Version of the file format. A file of another version is not read but built again."""
+REBUILD = "remove the file: the next run builds it again"
 
 
 class Facet(StrEnum):
-    """What of a column is looked at. Text is not compared as such but by these figures of it."""
+    """The aspect of a column that a feature compares. Text is compared by these figures."""
 
     VALUE = "value"
     LENGTH = "length"
@@ -30,10 +31,10 @@ class Facet(StrEnum):
 
 
 class NumericFeature(Struct, frozen=True, kw_only=True, tag_field="kind", tag="numeric"):
-    """Numbers, counted between `edges` (ascending, in the column's own precision `dtype`).
+    """Numbers, counted in bins between `edges` (ascending, in the column's precision `dtype`).
 
-    `counts` has one place more than there are edges: place i counts values from edge i-1 up to but without edge i. The
-    first and the last place lie outside of all that training saw. `centres` are the means of the values in each place;
+    `counts` has one bin more than there are edges: bin i counts values from edge i-1 (included) to edge i (excluded).
+    The first and the last bin are outside the range of training. `centres` are the means of the values in each bin.
     `spread` is the standard deviation, the unit of the Wasserstein distance.
     """
 
@@ -49,7 +50,7 @@ class NumericFeature(Struct, frozen=True, kw_only=True, tag_field="kind", tag="n
 
 
 class CategoricalFeature(Struct, frozen=True, kw_only=True, tag_field="kind", tag="categorical"):
-    """Words or labels: `counts` has a place for each of `values` and a last one for all others."""
+    """Strings or labels: `counts` has a bin for each of `values`, and a last bin for all others."""
 
     name: str
     column: str
@@ -59,9 +60,9 @@ class CategoricalFeature(Struct, frozen=True, kw_only=True, tag_field="kind", ta
 
 
 class WordsFeature(Struct, frozen=True, kw_only=True, tag_field="kind", tag="words"):
-    """The words of a text column: `counts` says in how many texts each of `words` stands, and last how many there are.
+    """The words of a text column: `counts` has the number of texts with each of `words`, and last the number of texts.
 
-    `known` are all words that count as known when a text's share of unknown words is measured.
+    `known` is the vocabulary; all other words count as unknown.
     """
 
     name: str
@@ -76,15 +77,15 @@ Feature = NumericFeature | CategoricalFeature | WordsFeature
 Side = Literal["input", "output"]
 
 
-class Reference(Struct, frozen=True, kw_only=True):
-    """The features of one side of a model, from `rows` rows of training."""
+class SideReference(Struct, frozen=True, kw_only=True):
+    """The features of the inputs or the outputs of a model, from `rows` rows of training."""
 
     side: Side
     rows: int
     features: tuple[Feature, ...]
 
     def known_words(self, column: str) -> frozenset[str]:
-        """The words of a text column that training knew."""
+        """The vocabulary of a text column in training."""
         for feature in self.features:
             if isinstance(feature, WordsFeature) and feature.column == column:
                 return frozenset(feature.known)
@@ -92,35 +93,36 @@ class Reference(Struct, frozen=True, kw_only=True):
 
 
 @decodable
-class ModelReference(Struct, frozen=True, kw_only=True):
-    """Both sides, of which model (`model` is its manifest's digest) and from which data (`data` likewise).
+class DriftReference(Struct, frozen=True, kw_only=True):
+    """The references of both sides of a model. `model` is the digest of its manifest, `data` that of its data.
 
-    `spec` gives the columns of the model's tensors their names.
+    `spec` names the columns of the model's tensors.
     """
 
     model: str
     spec: ModelSpec
     data: str
-    inputs: Reference
-    outputs: Reference
-    format: int = FORMAT
+    inputs: SideReference
+    outputs: SideReference
+    format: int = FORMAT_VERSION
 
 
-def encode(reference: ModelReference) -> bytes:
-    """The file: one line with the SHA-256 of what follows, then JSON."""
+def encode_reference(reference: DriftReference) -> bytes:
+    """Encode the file: one line with the SHA-256 of the rest, then JSON."""
     content = msgspec.json.encode(reference)
     return f"sha256:{hashlib.sha256(content).hexdigest()}\n".encode() + content
 
 
-def decode(raw: bytes, where: str) -> ModelReference:
-    """The reference in a file's content. Raises TargetError when it is not what was written."""
-    told, _, content = raw.partition(b"\n")
-    if told.decode(errors="replace") != f"sha256:{hashlib.sha256(content).hexdigest()}":
-        raise TargetError("the drift reference was altered", where=where, hint="remove it: the next run makes it anew")
+def decode_reference(raw: bytes, where: str) -> DriftReference:
+    """Decode the content of a file. Raises TargetError when it is altered or has another format."""
+    digest, _, content = raw.partition(b"\n")
+    if digest.decode(errors="replace") != f"sha256:{hashlib.sha256(content).hexdigest()}":
+        raise TargetError("the drift reference was altered", where=where, hint=REBUILD)
     try:
-        reference = msgspec.json.decode(content, type=ModelReference)
+        reference = msgspec.json.decode(content, type=DriftReference)
     except msgspec.DecodeError as error:
-        raise TargetError(f"the drift reference cannot be read: {error}", where=where, hint="remove it") from error
-    if reference.format != FORMAT:
-        raise TargetError(f"the drift reference has the format {reference.format}", where=where, hint="remove it")
+        raise TargetError(f"cannot read the drift reference: {error}", where=where, hint=REBUILD) from error
+    if reference.format != FORMAT_VERSION:
+        message = f"the drift reference has format {reference.format}, expected {FORMAT_VERSION}"
+        raise TargetError(message, where=where, hint=REBUILD)
     return reference

@@ -1,4 +1,4 @@
-"""Where the drift reference of a model is kept: known without reading it, by what it was made from."""
+"""The path of a model's drift reference, which the digests of model and data decide."""
 
 from __future__ import annotations
 
@@ -7,6 +7,6 @@ from pathlib import Path
 
 
 def reference_file(directory: Path, model: str, data: str) -> Path:
-    """The file of a model digest and a data digest."""
+    """The path of the reference of a model digest and a data digest."""
     name = hashlib.sha256(f"{model}\n{data}".encode()).hexdigest()
     return directory / f"{name}.json"

@@ -1,4 +1,4 @@
-"""What a service tells other processes of its drift."""
+"""The drift state that a service writes for other processes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from plimsoll.decoding import decodable
 
 @decodable
 class DriftState(Struct, frozen=True, kw_only=True):
-    """Alarms as words, and the figures behind them. `rows` were compared, `skipped` were not, in `windows` windows.
+    """Alarms in words, and their numbers. `rows` were compared in `windows` windows; `skipped` rows were not compared.
 
-    `changed` is when late labels last showed errors to have become more or less (ADWIN).
+    `changed` is the last time when late labels showed a change in the rate of errors (ADWIN).
     """
 
     model: str
@@ -29,29 +29,29 @@ class DriftState(Struct, frozen=True, kw_only=True):
     changed: datetime | None = None
 
     def lines(self) -> list[str]:
-        """For people: each alarm, or how much was looked at without one."""
+        """Lines for people: each alarm, or the number of rows without an alarm."""
         scores = ", ".join(f"{name.replace('_', ' ')} {value:.3g}" for name, value in self.scores.items())
-        told = [f"{scores} on {self.labels} labels"] if scores else []
-        told += [f"errors changed at {self.changed:%H:%M}"] if self.changed else []
+        details = [f"{scores} on {self.labels} labels"] if scores else []
+        details += [f"errors changed at {self.changed:%H:%M}"] if self.changed else []
         if self.alarms:
-            return [*self.alarms, *told]
-        looked = f"no drift in {self.rows} rows" if self.windows else f"drift: {self.rows} rows, too few to judge yet"
-        return [looked, *told]
+            return [*self.alarms, *details]
+        summary = f"no drift in {self.rows} rows" if self.windows else f"drift: {self.rows} rows, too few to judge yet"
+        return [summary, *details]
 
 
-def together(told: Iterable[DriftState]) -> list[DriftState]:
-    """What several servers say of the same versions, as one each: every server has seen its part of the requests.
+def merge_states(states: Iterable[DriftState]) -> list[DriftState]:
+    """Merge the states of several servers into one for each version. Each server has seen a part of the requests.
 
-    Scores are of the server with the most labels.
+    The scores are those of the server with the most labels.
     """
     found: dict[tuple[str, str], DriftState] = {}
-    for each in told:
+    for each in states:
         before = found.get((each.model, each.version))
-        found[each.model, each.version] = each if before is None else _both(before, each)
+        found[each.model, each.version] = each if before is None else _merge(before, each)
     return [found[key] for key in sorted(found)]
 
 
-def _both(one: DriftState, other: DriftState) -> DriftState:
+def _merge(one: DriftState, other: DriftState) -> DriftState:
     more = max(one, other, key=lambda each: each.labels)
     return replace(
         more,

@@ -1,6 +1,6 @@
-"""Drift of a model that is being served: rows from its answers, labels from a feedback call, alarms out.
+"""Watch the drift of a served model: rows come from its answers, labels from feedback calls; alarms go to a log.
 
-A thread looks at the clock each second; whoever asks for figures gets those of its last look and waits for nothing.
+A thread ticks each second. Requests for metrics get those of the last tick and never wait.
 """
 
 from __future__ import annotations
@@ -22,37 +22,43 @@ from plimsoll.errors import MissingExtra
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.observers import Answer, Reply
 from plimsoll.runtime.tensors import Array
+from plimsoll.telemetry.drift.build_reference import read_reference
 from plimsoll.telemetry.drift.columns import input_columns, output_columns
-from plimsoll.telemetry.drift.feedback import AccuracyAlarm, Joined, Label, Memory, Scores
-from plimsoll.telemetry.drift.figures import AccuracyFigures, families
-from plimsoll.telemetry.drift.limits import Limits
-from plimsoll.telemetry.drift.making import read_reference
-from plimsoll.telemetry.drift.monitor import Change, Monitor
+from plimsoll.telemetry.drift.feedback import (
+    AccuracyAlarm,
+    AccuracyScores,
+    Label,
+    LabelledPrediction,
+    PendingPredictions,
+)
+from plimsoll.telemetry.drift.limits import DriftLimits
+from plimsoll.telemetry.drift.metrics import AccuracyMetrics, drift_families
+from plimsoll.telemetry.drift.monitor import AlarmChange, DriftMonitor
 from plimsoll.telemetry.drift.state import DriftState
-from plimsoll.telemetry.drift.statistics import special
-from plimsoll.telemetry.logs import REQUEST_ID, Lines
-from plimsoll.telemetry.requests import rows_of
+from plimsoll.telemetry.drift.statistics import scipy_special
+from plimsoll.telemetry.logs import REQUEST_ID, JsonLinesFile
+from plimsoll.telemetry.requests import request_rows
 
-PULSE = 1.0
-"""Seconds between two looks at the clock."""
+TICK_SECONDS = 1.0
+"""Seconds between two ticks."""
 
 
-def identity(request: str, row: int) -> str:
-    """What the prediction of one row of a request is remembered by."""
+def prediction_key(request: str, row: int) -> str:
+    """The key of the prediction for one row of a request."""
     return f"{request}\n{row}"
 
 
 class LabelOfRequest(Struct, frozen=True):
-    """A label that has come to be known, for the request with this id. `row` counts within the request, from 0."""
+    """A late label for the request `id`. `row` is the row in the request, from 0."""
 
     id: str
     label: Label
     row: int = 0
 
     @property
-    def identity(self) -> str:
-        """What a prediction is remembered by."""
-        return identity(self.id, self.row)
+    def prediction_key(self) -> str:
+        """The key of the prediction that the label belongs to."""
+        return prediction_key(self.id, self.row)
 
 
 @decodable
@@ -63,10 +69,10 @@ class Feedback(Struct, frozen=True):
 
 
 class DriftWatch:
-    """Watches one model version against its reference.
+    """Compares one model version with its reference.
 
-    `state` is a file that tells other processes how things stand; `log` gets a line of JSON for each alarm that is
-    raised or cleared, `-` is standard output; `promised` is the accuracy that the model was accepted with.
+    `state` is a file with the drift state for other processes. `log` gets a line of JSON for each alarm that is raised
+    or cleared; `-` is standard output. `promised` is the accuracy of acceptance.
     """
 
     def __init__(
@@ -78,59 +84,59 @@ class DriftWatch:
         log: Path | None = None,
         promised: float | None = None,
     ) -> None:
-        """Raises PlimsollError when there is no such reference, MissingExtra without scipy or river."""
+        """Start watching. Raises PlimsollError without a valid reference, MissingExtra without scipy or river."""
         self.reference = read_reference(reference)
-        # Loaded before the first request, so that no window waits for it.
-        special()
+        # Import scipy before the first request, so that no window waits for it.
+        scipy_special()
         if importlib.util.find_spec("river") is None:
             raise MissingExtra("drift", "accuracy from late labels")
         now = datetime.now(UTC)
-        self.monitors = (Monitor(self.reference.inputs, now), Monitor(self.reference.outputs, now))
-        self.memory = Memory()
-        self.limits = Limits()
+        self.monitors = (DriftMonitor(self.reference.inputs, now), DriftMonitor(self.reference.outputs, now))
+        self.predictions = PendingPredictions()
+        self.limits = DriftLimits()
         self._promised = promised
-        self._scores: Scores | None = None
-        self._pairs: list[Joined] = []
+        self._scores: AccuracyScores | None = None
+        self._pairs: list[LabelledPrediction] = []
         self._spec = self.reference.spec
         self._model, self._version = self._spec.name, version
-        self._state, self._log = state, Lines(str(log)) if log is not None else None
+        self._state, self._log = state, JsonLinesFile(str(log)) if log is not None else None
         self._accuracy: AccuracyAlarm | None = None
         self._families: Sequence[Metric] = ()
-        self._take_figures()
+        self._refresh_families()
         self._lock = threading.Lock()
-        self._ending = threading.Event()
-        self._pulse = threading.Thread(target=self._beat, name="drift", daemon=True)
-        self._pulse.start()
+        self._stopping = threading.Event()
+        self._ticker = threading.Thread(target=self._run_clock, name="drift", daemon=True)
+        self._ticker.start()
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """Take the rows of what was answered well."""
+        """Add the rows of successful answers."""
         watched = [answer for answer in answers if self._is_watched(answer)]
         if not watched:
             return
         with self._lock:
             self._version = watched[-1].version
-            for alike in _alike(watched):
-                # Many small requests as one table: making columns costs the same for one row as for thousands.
-                inputs = _together([answer.inputs for answer in alike])
-                outputs = output_columns(_together([answer.outputs for answer in alike]), self._spec)
+            for group in _group_by_shape(watched):
+                # Join many small requests to one table: columns cost the same for one row as for thousands.
+                inputs = _concatenate([answer.inputs for answer in group])
+                outputs = output_columns(_concatenate([answer.outputs for answer in group]), self._spec)
                 self.monitors[0].add(input_columns(inputs, self._spec))
                 self.monitors[1].add(outputs)
-                self._remember(alike, outputs)
+                self._add_predictions(group, outputs)
 
     def families(self) -> Sequence[Metric]:
-        """The figures of the newest window, alarms and scores, as of the last look at the clock."""
+        """The metric families of the newest window, alarms and scores, as of the last tick."""
         return self._families
 
     def close(self) -> None:
-        """Write the last state."""
-        self._ending.set()
-        self._pulse.join(2.0)
+        """Stop the thread and write the last state."""
+        self._stopping.set()
+        self._ticker.join(2.0)
         self._write_state()
         if self._log is not None:
             self._log.close()
 
     def state(self) -> DriftState:
-        """Alarms and figures as they stand."""
+        """The present alarms and scores."""
         with self._lock:
             alarms = [alarm.words for monitor in self.monitors for alarm in monitor.alarms.values()]
             alarms += [self._accuracy.words] if self._accuracy else []
@@ -146,15 +152,15 @@ class DriftWatch:
                 changed=self._scores.changed if self._scores else None,
             )
 
-    def _take_figures(self) -> None:
+    def _refresh_families(self) -> None:
         scores, labels = (self._scores.figures(), self._scores.labels) if self._scores else ({}, 0)
-        accuracy = AccuracyFigures(
-            scores=scores, labels=labels, unmatched=self.memory.unmatched, alarm=self._accuracy is not None
+        accuracy = AccuracyMetrics(
+            scores=scores, labels=labels, unmatched=self.predictions.unmatched, alarm=self._accuracy is not None
         )
-        self._families = families(self._model, self._version, self.monitors, accuracy)
+        self._families = drift_families(self._model, self._version, self.monitors, accuracy)
 
-    def _beat(self) -> None:
-        while not self._ending.wait(PULSE):
+    def _run_clock(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS):
             self._tick(datetime.now(UTC))
 
     def _tick(self, now: datetime) -> None:
@@ -163,13 +169,13 @@ class DriftWatch:
             before = [monitor.judged for monitor in self.monitors]
             changes = [change for monitor in self.monitors for change in monitor.tick(now)]
             judged = before != [monitor.judged for monitor in self.monitors]
-            self._take_figures()
+            self._refresh_families()
         if changes:
-            self._tell(changes)
+            self._log_changes(changes)
         if judged:
             self._write_state()
 
-    def _tell(self, changes: Sequence[Change]) -> None:
+    def _log_changes(self, changes: Sequence[AlarmChange]) -> None:
         if self._log is None:
             return
         lines = [
@@ -191,44 +197,48 @@ class DriftWatch:
             replace_file(self._state, msgspec.json.encode(self.state()))
 
     def _is_watched(self, answer: Answer) -> bool:
-        """Another model or version in the same process has a reference of its own."""
-        ours = answer.model == self._model and answer.digest == self.reference.model
-        return ours and answer.status == 200 and not answer.shadow and bool(answer.inputs)
+        """Whether the answer is of this model and version. Others in the same process have their own watch."""
+        is_ours = answer.model == self._model and answer.digest == self.reference.model
+        return is_ours and answer.status == 200 and not answer.shadow and bool(answer.inputs)
 
-    def _remember(self, answers: Sequence[Answer], outputs: Mapping[str, Array]) -> None:
-        chosen = _prediction(outputs)
+    def _add_predictions(self, answers: Sequence[Answer], outputs: Mapping[str, Array]) -> None:
+        chosen = _prediction_column(outputs)
         if chosen is None:
             return
         values = chosen.tolist()
         first = 0
         for answer in answers:
-            rows = rows_of(answer)
+            rows = request_rows(answer)
             name = answer.id or answer.headers.get(REQUEST_ID)
             if name:
                 for row in range(rows):
-                    self.memory.remember(identity(name, row), values[first + row], answer.began)
+                    self.predictions.add(prediction_key(name, row), values[first + row], answer.began)
             first += rows
 
-    def knows(self, label: LabelOfRequest) -> bool:
-        """Whether this version predicted what the label is for."""
-        return label.identity in self.memory
+    def has_prediction(self, label: LabelOfRequest) -> bool:
+        """Whether this version made the prediction of a label."""
+        return label.prediction_key in self.predictions
 
-    def learn(self, labels: Sequence[LabelOfRequest]) -> int:
-        """Take labels; gives how many found a prediction. What they say comes with the next look at the clock."""
+    def add_labels(self, labels: Sequence[LabelOfRequest]) -> int:
+        """Add labels. Returns the number with a matching prediction. The next tick updates the scores."""
         with self._lock:
             now = time.time()
-            pairs = [pair for one in labels if (pair := self.memory.join(one.identity, one.label, now)) is not None]
+            pairs = [
+                pair
+                for one in labels
+                if (pair := self.predictions.join(one.prediction_key, one.label, now)) is not None
+            ]
             self._pairs += pairs
             return len(pairs)
 
     def _score(self, now: datetime) -> None:
-        """Take in the pairs that wait."""
+        """Add the waiting labelled predictions to the scores."""
         with self._lock:
             pairs, self._pairs = self._pairs, []
         if not pairs:
             return
-        # The first time loads river, which takes seconds: nobody's request waits for it.
-        scores = self._scores or Scores(self._promised, self.limits)
+        # The first call imports river, which takes seconds. No request waits for it.
+        scores = self._scores or AccuracyScores(self._promised, self.limits)
         for pair in pairs:
             scores.add(pair, now)
         with self._lock:
@@ -236,43 +246,43 @@ class DriftWatch:
 
 
 def answer_feedback(watches: Sequence[DriftWatch], body: bytes) -> Reply:
-    """What a feedback call is told: how many labels found a prediction. Each goes to the version that predicted."""
+    """Answer a feedback call with the number of matched labels. Each label goes to the version that predicted."""
     try:
         feedback = msgspec.json.decode(body, type=Feedback)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return _refused(400, f"this is no feedback: {error}")
+        return _error_reply(400, f"the body is not valid feedback: {error}")
     groups: dict[int, list[LabelOfRequest]] = {}
     for label in feedback.labels:
-        place = next((place for place, watch in enumerate(watches) if watch.knows(label)), 0)
+        place = next((place for place, watch in enumerate(watches) if watch.has_prediction(label)), 0)
         groups.setdefault(place, []).append(label)
-    joined = sum(watches[place].learn(labels) for place, labels in groups.items())
-    told = {"joined": joined, "unmatched": len(feedback.labels) - joined}
-    return Reply(status=200, body=msgspec.json.encode(told))
+    joined = sum(watches[place].add_labels(labels) for place, labels in groups.items())
+    counts = {"joined": joined, "unmatched": len(feedback.labels) - joined}
+    return Reply(status=200, body=msgspec.json.encode(counts))
 
 
-def _alike(answers: Sequence[Answer]) -> Iterable[list[Answer]]:
-    """Answers by the shape of their rows, so that their tensors can be put together."""
+def _group_by_shape(answers: Sequence[Answer]) -> Iterable[list[Answer]]:
+    """Group answers by the shape of their rows, so that their tensors can be concatenated."""
     groups: dict[tuple[object, ...], list[Answer]] = {}
     for answer in answers:
         tensors = (*answer.inputs.items(), *answer.outputs.items())
         shape = tuple((name, array.dtype, array.shape[1:], array.ndim) for name, array in tensors)
-        if all(array.ndim and len(array) == rows_of(answer) for _, array in tensors):
+        if all(array.ndim and len(array) == request_rows(answer) for _, array in tensors):
             groups.setdefault(shape, []).append(answer)
     return groups.values()
 
 
-def _together(tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
+def _concatenate(tensors: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
     if len(tensors) == 1:
         return dict(tensors[0])
     return {name: np.concatenate([one[name] for one in tensors]) for name in tensors[0]}
 
 
-def _prediction(outputs: Mapping[str, Array]) -> Array | None:
-    """The column that a label is compared with: the label where there is one, else the only column."""
+def _prediction_column(outputs: Mapping[str, Array]) -> Array | None:
+    """The column to compare labels with: `label` if it exists, else the only column."""
     if "label" in outputs:
         return outputs["label"]
     return next(iter(outputs.values())) if len(outputs) == 1 else None
 
 
-def _refused(status: int, reason: str) -> Reply:
+def _error_reply(status: int, reason: str) -> Reply:
     return Reply(status=status, body=msgspec.json.encode({"error": reason}))

@@ -1,4 +1,4 @@
-"""Counts of live rows in the places of a reference. Windows of one reference add up."""
+"""Counts of live rows in the bins of a reference. Windows of the same reference can be merged."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 from msgspec import Struct
 
 from plimsoll.runtime.tensors import Array
-from plimsoll.telemetry.drift.binning import count_numbers, text_figures, texts, words_of
+from plimsoll.telemetry.drift.binning import column_texts, count_numbers, split_words, text_figures
 from plimsoll.telemetry.drift.reference import (
     CategoricalFeature,
     Facet,
     Feature,
     NumericFeature,
-    Reference,
+    SideReference,
     WordsFeature,
 )
 
 
 class Window(Struct, frozen=True, kw_only=True):
-    """What was seen from `begin` to `end`: `counts` and `missing` follow the reference's features.
+    """The rows from `begin` to `end`, as counts. `counts` and `missing` have the order of the reference's features.
 
-    `counts` is one array for all features, each with the places of its own counts in the reference.
+    `counts` is one array with the bins of all features, one feature after the other.
     """
 
     begin: datetime
@@ -34,12 +34,12 @@ class Window(Struct, frozen=True, kw_only=True):
     missing: Array
 
 
-class Counting:
-    """Counts columns against one reference. Holds edges and tables that are dear to make for each batch."""
+class WindowCounter:
+    """Counts columns in the bins of a reference. Caches edges and tables, which are costly to build for each batch."""
 
-    def __init__(self, reference: Reference) -> None:
+    def __init__(self, reference: SideReference) -> None:
         self.reference = reference
-        self.offsets = offsets(reference)
+        self.offsets = bin_offsets(reference)
         self._edges: dict[str, Array] = {}
         self._places: dict[str, Mapping[str, int]] = {}
         self._known: dict[str, frozenset[str]] = {}
@@ -52,12 +52,12 @@ class Counting:
                 words = feature.values if isinstance(feature, CategoricalFeature) else feature.words
                 self._places[feature.name] = {word: place for place, word in enumerate(words)}
 
-    def nothing(self) -> tuple[Array, Array]:
-        """Counts and missing of no rows."""
+    def zero_counts(self) -> tuple[Array, Array]:
+        """Empty `counts` and `missing`."""
         return np.zeros(self.offsets[-1], dtype=np.int64), np.zeros(len(self.reference.features), dtype=np.int64)
 
     def add(self, columns: Mapping[str, Array], counts: Array, missing: Array) -> None:
-        """Add rows to `counts` and `missing`. A column that is not given adds nothing to its features."""
+        """Add rows to `counts` and `missing`. Features without their column do not change."""
         words: dict[str, list[str | None]] = {}
         for place, feature in enumerate(self.reference.features):
             column = columns.get(feature.column)
@@ -67,7 +67,7 @@ class Counting:
                 found, absent = count_numbers(column, self._edges[feature.name])
             else:
                 if feature.column not in words:
-                    words[feature.column] = texts(column)
+                    words[feature.column] = column_texts(column)
                 found, absent = self._count_words(feature, words[feature.column])
             counts[self.offsets[place] : self.offsets[place + 1]] += found
             missing[place] += absent
@@ -84,7 +84,7 @@ class Counting:
             found[-1] = len(rows) - absent
         for row, times in seen.items():
             if isinstance(feature, WordsFeature):
-                for word in set(words_of(row or "")):
+                for word in set(split_words(row or "")):
                     if word in places:
                         found[places[word]] += times
             else:
@@ -92,30 +92,30 @@ class Counting:
         return found, absent
 
 
-def offsets(reference: Reference) -> Sequence[int]:
-    """Where each feature's places begin in a window's counts; one more at the end."""
+def bin_offsets(reference: SideReference) -> Sequence[int]:
+    """The first position of each feature's bins in a window's counts, and the total at the end."""
     found = [0]
     for feature in reference.features:
         found.append(found[-1] + len(feature.counts))
     return found
 
 
-def whole(reference: Reference, columns: Mapping[str, Array], at: datetime) -> Window:
-    """One window of a whole table."""
-    counting = Counting(reference)
-    counts, missing = counting.nothing()
+def window_of_table(reference: SideReference, columns: Mapping[str, Array], at: datetime) -> Window:
+    """Count a whole table as one window."""
+    counting = WindowCounter(reference)
+    counts, missing = counting.zero_counts()
     counting.add(columns, counts, missing)
     rows = max((len(column) for column in columns.values()), default=0)
     return Window(begin=at, end=at, rows=rows, counts=counts, missing=missing)
 
 
-def merged(windows: Iterable[Window]) -> Window:
-    """One window of several that follow each other. Raises ValueError when there is none."""
-    all_of = list(windows)
+def merge_windows(windows: Iterable[Window]) -> Window:
+    """Merge consecutive windows into one. Raises ValueError without windows."""
+    merged = list(windows)
     return Window(
-        begin=all_of[0].begin,
-        end=all_of[-1].end,
-        rows=sum(window.rows for window in all_of),
-        counts=np.sum([window.counts for window in all_of], axis=0),
-        missing=np.sum([window.missing for window in all_of], axis=0),
+        begin=merged[0].begin,
+        end=merged[-1].end,
+        rows=sum(window.rows for window in merged),
+        counts=np.sum([window.counts for window in merged], axis=0),
+        missing=np.sum([window.missing for window in merged], axis=0),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plimsoll.runtime.pod_task import AUTHORITIES, WORK
+from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, authorities_mount
 
 Manifest = dict[str, Any]
@@ -53,7 +53,7 @@ def brought(name: str, words: Sequence[str], image: str) -> Manifest:
         "name": name,
         "image": image,
         "command": ["python", "-m", *words],
-        "env": [{"name": "PLIMSOLL_REGISTRY_CA", "value": f"{AUTHORITIES}/ca.crt"}],
+        "env": [{"name": "PLIMSOLL_REGISTRY_CA", "value": f"{CA_DIRECTORY}/ca.crt"}],
         "securityContext": RESTRICTED,
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plimsoll.runtime.pod_task import REFERENCE, WORK
+from plimsoll.runtime.pod_task import REFERENCE_FILE, WORK
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.models import brought
 from plimsoll.targets.services import drift_watch, observer
@@ -18,7 +18,7 @@ _STANDARD_OUTPUT = "-"
 def watching(served: Served) -> list[str]:
     """Words of the server's command. Logs go to standard output, where the cluster takes them from."""
     drift = [
-        drift_watch(version, f"{_place(version)}/{REFERENCE}", _STANDARD_OUTPUT, each.promised)
+        drift_watch(version, f"{_place(version)}/{REFERENCE_FILE}", _STANDARD_OUTPUT, each.promised)
         for version, each in sorted(served.watched.items())
     ]
     return ["--observer", observer(served.service, served.telemetry, lambda _: _STANDARD_OUTPUT, drift)]
@@ -33,7 +33,11 @@ def with_references(pod: Manifest, served: Served) -> Manifest:
     """The pod with what drift is judged against in it."""
     image = served.image
     inits = [
-        brought(f"reference-{version}", ["plimsoll.runtime.bring", each.reference, "--output", _place(version)], image)
+        brought(
+            f"reference-{version}",
+            ["plimsoll.runtime.pull_artifact", each.reference, "--output", _place(version)],
+            image,
+        )
         for version, each in sorted(served.watched.items())
     ]
     spec = pod["spec"]

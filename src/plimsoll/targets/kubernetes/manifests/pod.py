@@ -1,4 +1,4 @@
-"""The pod that carries an errand, under the restricted Pod Security level."""
+"""The pod that carries a task, under the restricted Pod Security level."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from plimsoll.kinds.model import Topology, TrainGang
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, WorkerResources
-from plimsoll.runtime.pod_task import AUTHORITIES, ENDING, INPUTS, KEEPING, VARIABLE, WORK, Errand
+from plimsoll.runtime.pod_task import CA_DIRECTORY, INPUTS, STOP_SECONDS, TASK_VARIABLE, UPLOAD_SECONDS, WORK, PodTask
 from plimsoll.targets.kubernetes import names
 
 Manifest = dict[str, Any]
@@ -27,15 +27,15 @@ RESTRICTED_POD: Manifest = {
 }
 
 
-def errand_pod(errand: Errand, step: AnyStep, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
-    """A pod template whose one container does the errand."""
+def task_pod(task: PodTask, step: AnyStep, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
+    """A pod template whose one container does the task."""
     claims, resources = wanted(step.resources, cluster)
-    mounted = [given for given in errand.inputs if given.mounted]
+    mounted = [given for given in task.inputs if given.mounted]
     container: Manifest = {
         "name": "main",
         "image": image,
         "command": ["python", "-m", "plimsoll.runtime.pod"],
-        "env": [{"name": VARIABLE, "value": errand.encoded()}],
+        "env": [{"name": TASK_VARIABLE, "value": task.encoded()}],
         "resources": resources,
         "securityContext": RESTRICTED,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -59,7 +59,7 @@ def errand_pod(errand: Errand, step: AnyStep, image: str, cluster: Cluster, labe
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": ENDING + KEEPING,
+        "terminationGracePeriodSeconds": STOP_SECONDS + UPLOAD_SECONDS,
         "securityContext": RESTRICTED_POD,
         "containers": [container],
         "volumes": volumes,
@@ -113,7 +113,7 @@ def authorities_volume() -> Manifest:
 
 def authorities_mount() -> Manifest:
     """Where pods find it."""
-    return {"name": "authorities", "mountPath": AUTHORITIES, "readOnly": True}
+    return {"name": "authorities", "mountPath": CA_DIRECTORY, "readOnly": True}
 
 
 def _volume(name: str) -> str:

@@ -18,8 +18,8 @@ from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
-from plimsoll.targets.kubernetes.manifests.pod import errand_pod, with_credentials
-from plimsoll.targets.kubernetes.pod_tasks import errand_of, result_tag
+from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
+from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
 from plimsoll.targets.kubernetes.watching import Watch, ended, gone, remove
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 
@@ -58,9 +58,9 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
         model = pushed(version_of(work.model, work.register_key, context), context)
     mount = context.cluster.mounts_images
     provider = gang.provider_of(step, context.chosen)
-    errand = errand_of(step, name, provider, context.results, model, mount=mount)
+    task = pod_task_of(step, name, provider, context.results, model, mount=mount)
     labels = names.of_step(context.application, step)
-    pod = errand_pod(errand, step, _image(step, context), context.cluster, labels)
+    pod = task_pod(task, step, _image(step, context), context.cluster, labels)
     if isinstance(step.work, Fetch):
         pod = with_credentials(pod)
     if model is not None:

@@ -11,15 +11,15 @@ from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import InputFile, Step, WorkerResources
-from plimsoll.registry.models import ModelVersion
-from plimsoll.runtime.pod_task import Errand
+from plimsoll.registry.versions import ModelVersion
+from plimsoll.runtime.pod_task import PodTask
 from plimsoll.targets.attempt import AttemptOutcome
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.groups import Watched
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
-from plimsoll.targets.kubernetes.manifests.pod import errand_pod
+from plimsoll.targets.kubernetes.manifests.pod import task_pod
 from plimsoll.targets.kubernetes.pod_tasks import given
 from plimsoll.targets.kubernetes.watching import remove
 from plimsoll.targets.kubernetes.work.pods import carry, image_that_reads
@@ -67,8 +67,8 @@ def _step(step: Step[Serve], table: InputFile, version: ModelVersion) -> Step[Se
 
 def _workload(attempt: ClusterAttempt[Serve], table: InputFile, version: ModelVersion) -> gang.Workload:
     step, context = attempt.step, attempt.context
-    errand = Errand(
-        do="reference",
+    task = PodTask(
+        action="reference",
         step=step.name,
         key=step.key,
         inputs=given((table,), context.results, mount=context.cluster.mounts_images),
@@ -77,6 +77,6 @@ def _workload(attempt: ClusterAttempt[Serve], table: InputFile, version: ModelVe
     )
     labels = names.of_step(context.application, step)
     image = image_that_reads(table.file, context, "drift")
-    pod = errand_pod(errand, step, image, context.cluster, labels)
+    pod = task_pod(task, step, image, context.cluster, labels)
     pod = with_models(pod, {MODEL: pushed(version, context)}, image, context.application)
     return gang.workload(context.chosen["gang"], attempt.name, step, pod, labels, context.cluster)

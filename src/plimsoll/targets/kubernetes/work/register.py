@@ -5,8 +5,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
-from plimsoll.registry.models import ModelVersion, require_accepted
 from plimsoll.registry.transfer import push_model
+from plimsoll.registry.versions import ModelVersion, require_accepted
 from plimsoll.targets.attempt import Progress, done
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.work.local import done_here

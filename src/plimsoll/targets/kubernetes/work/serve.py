@@ -14,8 +14,8 @@ from plimsoll.kinds.service import Scale, Serve, ServeResult
 from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step
-from plimsoll.registry.models import ModelVersion
-from plimsoll.runtime.proof import prove
+from plimsoll.registry.versions import ModelVersion
+from plimsoll.runtime.inference_check import check_inference
 from plimsoll.targets.attempt import AttemptOutcome, Progress, done
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
@@ -51,7 +51,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     ready = time.monotonic() - began
     name = names.service(context.application, served.service)
     with to_service(context.api, context.namespace, name) as address:
-        latency = prove(f"http://{address}", served.file.models[0].name)
+        latency = check_inference(f"http://{address}", served.file.models[0].name)
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
     result = ServeResult(

@@ -13,7 +13,7 @@ from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.models import model_registry
 
 if TYPE_CHECKING:
-    from plimsoll.registry.models import Lineage
+    from plimsoll.registry.versions import Lineage
 
 FIGURES = {"metrics.json", "metrics.jsonl"}
 """What training says of the model; kept with the training's result, not as part of the model."""
@@ -49,7 +49,7 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
 
 
 def _lineage(attempt: LocalAttempt[Register], work: Register) -> Lineage:
-    from plimsoll.registry.models import Lineage
+    from plimsoll.registry.versions import Lineage
 
     return Lineage(
         run=attempt.context.run,

@@ -20,7 +20,7 @@ from plimsoll.targets.models import model_for_use
 from plimsoll.targets.services import service_file, shares_of
 
 if TYPE_CHECKING:
-    from plimsoll.registry.models import ModelVersion
+    from plimsoll.registry.versions import ModelVersion
 
 
 def serve(attempt: LocalAttempt[Serve]) -> Progress:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.protocol import calls
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.tensors import Array, BadTensor, datatype_of, dtype_of, from_binary, to_binary
@@ -37,7 +37,7 @@ CONTENTS = {
 """The field of `contents` for each datatype. FP16 has none: it is sent in `raw_input_contents`."""
 
 
-def request_of(request: Message, model: Model) -> InferenceRequest:
+def request_of(request: Message, model: OnnxModel) -> InferenceRequest:
     """The arrays of a `ModelInferRequest`. Raises BadTensor."""
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):

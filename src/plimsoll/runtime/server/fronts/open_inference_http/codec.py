@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 import numpy as np
 
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
     HttpRequest,
     RequestedOutput,
@@ -65,7 +65,7 @@ class Codec:
     same results.
     """
 
-    def __init__(self, model: Model, version: str) -> None:
+    def __init__(self, model: OnnxModel, version: str) -> None:
         self.model = model
         self.version = version
         self._dtypes = {tensor.name: np.dtype(dtype_of(tensor.datatype)) for tensor in model.spec.inputs}

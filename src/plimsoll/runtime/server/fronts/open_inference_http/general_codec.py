@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from plimsoll.runtime.model import Model
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.responses import Buffer
 from plimsoll.runtime.tensors import (
@@ -63,7 +63,7 @@ _DECODER = msgspec.json.Decoder(InferRequest)
 _ENCODER = msgspec.json.Encoder()
 
 
-def decode(body: Buffer, json_length: int | None, model: Model) -> HttpRequest:
+def decode(body: Buffer, json_length: int | None, model: OnnxModel) -> HttpRequest:
     """The arrays of a body in any form. `json_length` is the length of its JSON. Raises BadTensor."""
     if json_length is not None and not 0 <= json_length <= len(body):
         raise BadTensor(f"Inference-Header-Content-Length is {json_length}, the body has {len(body)} bytes")
@@ -98,7 +98,7 @@ def decode(body: Buffer, json_length: int | None, model: Model) -> HttpRequest:
 
 
 def encode(
-    request: HttpRequest, model: Model, version: str, results: Mapping[str, Array]
+    request: HttpRequest, model: OnnxModel, version: str, results: Mapping[str, Array]
 ) -> tuple[bytes | list[Buffer], int | None]:
     """The body of the response, and the length of its JSON when binary data follows."""
     outputs, trailing = [], []

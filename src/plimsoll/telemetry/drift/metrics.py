@@ -1,4 +1,4 @@
-"""Monitors and scores as metric families. Pure."""
+"""Convert monitors and scores to metric families. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from msgspec import Struct
 from prometheus_client.core import Metric
 
 from plimsoll.telemetry import catalogue
-from plimsoll.telemetry.drift.monitor import Monitor
+from plimsoll.telemetry.drift.monitor import DriftMonitor
 
 DISTANCES = ("ks", "jensen_shannon", "largest_change")
 
 
-class AccuracyFigures(Struct, frozen=True, kw_only=True):
-    """What late labels have shown."""
+class AccuracyMetrics(Struct, frozen=True, kw_only=True):
+    """Scores and counts of late labels."""
 
     scores: Mapping[str, float] = {}
     labels: int = 0
@@ -22,8 +22,10 @@ class AccuracyFigures(Struct, frozen=True, kw_only=True):
     alarm: bool = False
 
 
-def families(model: str, version: str, monitors: Sequence[Monitor], accuracy: AccuracyFigures) -> list[Metric]:
-    """All metrics of drift and feedback, of one model version."""
+def drift_families(
+    model: str, version: str, monitors: Sequence[DriftMonitor], accuracy: AccuracyMetrics
+) -> list[Metric]:
+    """All metric families of drift and feedback for one model version."""
     of = [model, version]
     distance, missing = catalogue.DRIFT_DISTANCE.gauge(), catalogue.DRIFT_MISSING.gauge()
     alarm = catalogue.DRIFT_ALARM.gauge()

@@ -1,0 +1,139 @@
+"""One version of a model: its lineage, its files, its metrics and whether it may be served. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.application.scalars import bound_holds
+from plimsoll.decoding import decodable
+from plimsoll.errors import ModelRefused
+from plimsoll.registry.layout import RESTORE_HINT, TITLE_ANNOTATION, Descriptor, Manifest
+
+
+class Lineage(Struct, frozen=True, kw_only=True):
+    """The origin of a model: digests of data and code by name, the digest of the environment, and the training run.
+
+    `run` and `step` name the run that trained the model. `key` is the content key of that step.
+    """
+
+    run: str
+    step: str
+    key: str
+    data: Mapping[str, str] = {}
+    code: Mapping[str, str] = {}
+    environment: str = ""
+    command: str = ""
+    framework: str = "none"
+
+
+class FileEntry(Struct, frozen=True, kw_only=True):
+    """One file of a model. `size` is in bytes."""
+
+    digest: str
+    size: int
+
+
+@decodable
+class ModelConfig(Struct, frozen=True, kw_only=True):
+    """The content of the config blob. `ModelVersion` adds the digest and the files, which are in the manifest."""
+
+    name: str
+    version: int
+    created: datetime
+    author: str
+    metrics: Mapping[str, float]
+    accept: Mapping[str, str]
+    refusals: tuple[str, ...]
+    lineage: Lineage
+
+
+class ModelVersion(Struct, frozen=True, kw_only=True):
+    """One version of a model. `digest` is the manifest's. `refusals` has a sentence for each bound that is missed."""
+
+    name: str
+    version: int
+    digest: str
+    created: datetime
+    author: str
+    framework: str
+    metrics: Mapping[str, float]
+    accept: Mapping[str, str]
+    accepted: bool
+    refusals: tuple[str, ...]
+    lineage: Lineage
+    files: Mapping[str, FileEntry]
+
+    @property
+    def reference(self) -> str:
+        """Name and version, for example `triage@2`."""
+        return f"{self.name}@{self.version}"
+
+
+class OpenedModel(Struct, frozen=True, kw_only=True):
+    """A model whose signature and files have been verified. `files` maps names to paths on this disk."""
+
+    version: ModelVersion
+    signed_by: str
+    files: Mapping[str, Path]
+
+
+def decode_version(manifest: Manifest, config: bytes, digest: str) -> ModelVersion:
+    """Build a version from its manifest and config. The caller has checked both against their digests.
+
+    Raises ModelRefused when the config cannot be read.
+    """
+    try:
+        decoded = msgspec.json.decode(config, type=ModelConfig)
+        files = {
+            layer.annotations[TITLE_ANNOTATION]: FileEntry(digest=layer.digest, size=layer.size)
+            for layer in manifest.layers
+        }
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
+        raise ModelRefused(f"cannot read the model's config: {error}", where=digest, hint=RESTORE_HINT) from error
+    return ModelVersion(
+        name=decoded.name,
+        version=decoded.version,
+        digest=digest,
+        created=decoded.created,
+        author=decoded.author,
+        framework=decoded.lineage.framework,
+        metrics=decoded.metrics,
+        accept=decoded.accept,
+        accepted=not decoded.refusals,
+        refusals=decoded.refusals,
+        lineage=decoded.lineage,
+        files=files,
+    )
+
+
+def safe_file_path(layer: Descriptor) -> PurePosixPath:
+    """The path of a model file, relative to the model's directory. Raises ModelRefused when it leaves the directory."""
+    path = PurePosixPath(layer.annotations.get(TITLE_ANNOTATION, ""))
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise ModelRefused(f"the model has a file '{path}' outside its directory")
+    return path
+
+
+def missed_bounds(metrics: Mapping[str, float], accept: Mapping[str, str]) -> tuple[str, ...]:
+    """One sentence for each bound that the metrics miss. Empty when the model may be served."""
+    refusals = []
+    for name, bound in accept.items():
+        if name not in metrics:
+            refusals.append(f"{name} was not measured, expected {bound}")
+        elif not bound_holds(bound, metrics[name]):
+            refusals.append(f"{name} is {metrics[name]:.6g}, expected {bound}")
+    return tuple(refusals)
+
+
+def require_accepted(version: ModelVersion) -> None:
+    """Raise ModelRefused for a version that misses its bounds."""
+    if not version.accepted:
+        raise ModelRefused(
+            f"model {version.reference} may not be served: {'; '.join(version.refusals)}",
+            hint="train a better model, loosen `accept`, or name an accepted version: plimsoll models lists them",
+        )
