@@ -130,6 +130,7 @@ class ClusterTraffic:
         )
         self._served = self._weighted(old, new, 0)
         self._roll_out()
+        self._remove_obsolete()
 
     def weigh(self, old: str, new: str, weight: int) -> None:
         """Change the weights of the route, or the shares of the servers."""
