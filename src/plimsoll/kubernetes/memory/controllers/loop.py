@@ -22,12 +22,12 @@ _LOOK = 0.1
 
 
 class World(Struct, frozen=True, kw_only=True):
-    """What a controller acts with. `fail` takes the defect of a thread of its own; `closing` ends such threads."""
+    """What a controller acts with. `fail` takes the defect of a thread of its own, `at_end` what ends such a thread."""
 
     hand: Hand
     serving: Serving
     fail: Callable[[BaseException], None]
-    closing: threading.Event
+    at_end: Callable[[Callable[[], None]], None]
 
 
 class Controller(Protocol):
@@ -47,7 +47,8 @@ class Loop:
         self.problems: list[BaseException] = []
         self._hand = hand
         self._closing = threading.Event()
-        self._world = World(hand=hand, serving=serving, fail=self.problems.append, closing=self._closing)
+        self._ends: list[Callable[[], None]] = []
+        self._world = World(hand=hand, serving=serving, fail=self.problems.append, at_end=self._ends.append)
         self._controllers: list[Controller] = []
         self._new: list[Controller] = []
         self._thread: threading.Thread | None = None
@@ -67,6 +68,8 @@ class Loop:
         self._hand.store.wake()
         if self._thread is not None:
             self._thread.join(_CLOSE_LIMIT)
+        for end in self._ends:
+            end()
 
     def wait_for(self, question: Callable[[], object], seconds: float) -> bool:
         """Whether something comes true within a time."""
