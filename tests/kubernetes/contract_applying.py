@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from plimsoll.kubernetes.api import FIELD_MANAGER, Api
-from tests.kubernetes.asking import APPLY, Answer, Manifest, ask, config_map, container, deployment
+from tests.kubernetes.asking import APPLY, Answer, Manifest, ask, config_map, container, deployment, pod
 
 
 def apply(api: Api, place: str, manifest: Manifest, manager: str = "first", **parameters: str) -> Answer:
@@ -107,6 +107,21 @@ class Applying:
         found = ask(api, "PATCH", f"{maps}/one", {"data": {"k": "x"}}, form=form, fieldManager="changer").body
         assert owned(found, "changer", "Update") == {"f:data": {"f:k": {}}}
         assert owned(found, "first") == {"f:data": {"f:l": {}}}
+
+    def test_a_creator_does_not_own_what_the_server_says_of_the_state(self, api: Api, namespace: str) -> None:
+        place = f"/api/v1/namespaces/{namespace}/pods"
+        found = ask(api, "POST", place, pod("one"), fieldManager="maker").body
+        fields = owned(found, "maker", "Update")
+        assert "f:spec" in fields
+        assert "f:status" not in fields
+        main = 'k:{"name":"main"}'
+        assert fields["f:spec"]["f:containers"][main]["f:image"] == {}
+        changed = {"status": {"message": "told"}}
+        form = "application/merge-patch+json"
+        found = ask(api, "PATCH", f"{place}/one/status", changed, form=form, fieldManager="teller").body
+        assert owned(found, "teller", "Update") == {"f:status": {"f:message": {}}}
+        (entry,) = [each for each in found["metadata"]["managedFields"] if each["manager"] == "teller"]
+        assert entry["subresource"] == "status"
 
     def test_containers_are_merged_by_name(self, api: Api, deployments: str) -> None:
         apply(api, deployments, deployment("one", container("main")))

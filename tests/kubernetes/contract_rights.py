@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from plimsoll.kubernetes.api import Api
-from tests.kubernetes.asking import MERGE, STRATEGIC, Manifest, ask, config_map, service, until
+from tests.kubernetes.asking import MERGE, STRATEGIC, Answer, Manifest, ask, config_map, pod, service, until
 from tests.kubernetes.contract_applying import apply
 
 REVIEWS = "/apis/authorization.k8s.io/v1"
@@ -90,6 +90,37 @@ class Rights:
         assert (refused.code, refused.reason) == (403, "Forbidden")
         assert "exceeded quota: few" in refused.body["message"]
         until(lambda: counted() == {"services": "1"})
+
+    def test_a_pod_needs_an_account_that_is_there(self, api: Api, pods: str) -> None:
+        made = pod("one")
+        made["spec"]["serviceAccountName"] = "none"
+        refused = ask(api, "POST", pods, made)
+        assert (refused.code, refused.reason) == (403, "Forbidden")
+        assert 'serviceaccount "none" not found' in refused.body["message"]
+
+    def test_a_restricted_namespace_takes_restricted_pods_alone(self, api: Api, pods: str, namespace: str) -> None:
+        label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+        assert ask(api, "PATCH", f"/api/v1/namespaces/{namespace}", label, form=MERGE).code == 200
+
+        def attempt(**context: object) -> Answer:
+            made = pod("one")
+            made["spec"]["containers"][0]["securityContext"] = context
+            return ask(api, "POST", pods, made, dryRun="All")
+
+        until(lambda: attempt().code == 403)
+        words = attempt().body["message"]
+        assert 'violates PodSecurity "restricted:latest"' in words
+        for each in ("allowPrivilegeEscalation != false", "unrestricted capabilities", "runAsNonRoot != true"):
+            assert each in words
+        allowed: dict[str, object] = {
+            "allowPrivilegeEscalation": False,
+            "runAsNonRoot": True,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        }
+        assert attempt(**allowed).code == 201
+        assert attempt(**{**allowed, "runAsUser": 0}).code == 403
+        assert attempt(**{**allowed, "capabilities": {"drop": ["ALL"], "add": ["SYS_ADMIN"]}}).code == 403
 
 
 class Definitions:

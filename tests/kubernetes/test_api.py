@@ -107,6 +107,17 @@ def test_a_connection_that_breaks_off_is_made_anew(cluster: MemoryCluster, api: 
     assert api.find("v1", "ConfigMap", "first", "here") is None
 
 
+def test_an_answer_that_does_not_come_is_asked_for_again(
+    cluster: MemoryCluster, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plimsoll.kubernetes.api._TIMEOUT", 0.3)
+    hurried = Api(cluster.context)
+    cluster.fail(Fault(seconds=30))
+    assert hurried.request("GET", "/version")["gitVersion"]
+    assert asked(cluster, "GET", "/version") == 1
+    hurried.close()
+
+
 def test_a_server_that_is_gone_does_not_answer(cluster: MemoryCluster, api: Api) -> None:
     api.request("GET", "/version")
     cluster.close()

@@ -272,6 +272,17 @@ def test_a_queue_that_refuses_keeps_a_workload_suspended(cluster: MemoryCluster,
     assert pods(cluster) == []
 
 
+def test_a_job_that_a_quota_holds_back_says_so_in_an_event(cluster: MemoryCluster, api: Api) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": PLACE}}
+    api.create({**quota, "spec": {"hard": {"pods": "0"}}})
+    cluster.run(*workloads())
+    api.create(job())
+    assert cluster.wait_for(lambda: cluster.list("v1", "Event", PLACE))
+    (event, *_) = cluster.list("v1", "Event", PLACE)
+    assert (event["reason"], event["involvedObject"]["name"]) == ("FailedCreate", "task")
+    assert "exceeded quota: none" in event["message"]
+
+
 def test_a_defect_in_a_program_is_the_tests_own() -> None:
     def broken(_: Running) -> Ended:
         raise ZeroDivisionError("in the program")

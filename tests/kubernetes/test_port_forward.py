@@ -124,6 +124,17 @@ def test_a_service_without_a_ready_pod_says_so(cluster: MemoryCluster, api: Api)
         pass
 
 
+def test_a_service_that_selects_no_pods_leads_to_none(cluster: MemoryCluster, api: Api) -> None:
+    made = exposed(cluster, {"port": 80, "targetPort": 8080})
+    serving(cluster, "stranger")
+    cluster.put({**made, "spec": {"ports": made["spec"]["ports"]}})
+    with pytest.raises(TargetError, match="the service web has no selector"):
+        ready_pod(api, PLACE, "web")
+    cluster.put({**made, "spec": {"clusterIP": "None", "selector": {"app": "web"}}})
+    with pytest.raises(TargetError, match="the service web has no ports"):
+        ready_pod(api, PLACE, "web")
+
+
 def test_a_service_that_is_not_there_is_not_found(cluster: MemoryCluster, api: Api) -> None:
     with pytest.raises(ApiError, match='services "web" not found'), to_service(api, PLACE, "web"):
         pass

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.pod_security import check_level
 from plimsoll.kubernetes.memory.quotas import check_quota
 from plimsoll.kubernetes.memory.refusals import Cause, Manifest, Refusal, forbidden, not_found
 from plimsoll.kubernetes.memory.requests import User
@@ -77,7 +78,25 @@ class Admitters:
             if reason is not None:
                 raise Refusal(403, "Forbidden", f'admission webhook "{name}" denied the request: {reason}')
         if asked.verb == "create":
+            self._check_pod(asked)
             check_quota(self._store, asked.kind, asked.namespace, asked.name)
+
+    def _check_pod(self, asked: Admission) -> None:
+        """Raises Refusal (403) for a pod whose account or priority is not there, or that its namespace forbids."""
+        if asked.kind.resource != ("", "pods") or asked.object is None:
+            return
+        spec, namespace = asked.object["spec"], asked.namespace
+        account = spec.get("serviceAccountName", "default")
+        if self._store.get(Key("", "serviceaccounts", namespace, account)) is None:
+            why = f'error looking up service account {namespace}/{account}: serviceaccount "{account}" not found'
+            raise forbidden("pods", asked.name, "", why)
+        priority = spec.get("priorityClassName")
+        known = self._store.get(Key("scheduling.k8s.io", "priorityclasses", "", priority or "")) is not None
+        if priority and not known and not priority.startswith("system-"):
+            raise forbidden("pods", asked.name, "", f"no PriorityClass with name {priority} was found")
+        found = self._store.get(Key("", "namespaces", "", namespace))
+        if found is not None:
+            check_level(found, asked.object)
 
     def check_namespace(self, kind: Kind, namespace: str, name: str) -> None:
         """Raises Refusal for a new object in a namespace that is not there (404) or is ending (403)."""

@@ -203,7 +203,9 @@ class Objects:
 
     def _owned(self, kind: Kind, made: Manifest, by: By) -> None:
         manager = Manager(name=by.manager, operation=UPDATE)
-        managers.write(made, managers.updated(kind, None, made, {}, manager))
+        # Nobody owns what the server itself writes into the status.
+        mine = {key: value for key, value in made.items() if key != "status" or not kind.has_status}
+        managers.write(made, managers.updated(kind, None, mine, {}, manager))
 
 
 def kind_check(kind: Kind, manifest: Manifest, before: Manifest | None = None) -> None:

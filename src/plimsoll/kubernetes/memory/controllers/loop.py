@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -116,7 +117,27 @@ class Loop:
             controller.reconcile(self._world, copied_as(kind, manifest), gone=gone)
         except Refusal as refusal:
             # What was changed or ended in between comes again with its own change; the rest is a defect.
-            if refusal.code not in (403, 404, 409):
+            if refusal.code == 403:
+                self._tell_of(kind.api_version, manifest, refusal)
+            elif refusal.code not in (404, 409):
                 self.problems.append(refusal)
         except Exception as error:  # noqa: BLE001  # of a test's own program: the test fails by it, not this thread
             self.problems.append(error)
+
+    def _tell_of(self, api_version: str, manifest: Manifest, refusal: Refusal) -> None:
+        """Say in an Event that a controller may not make what an object wants."""
+        metadata = manifest["metadata"]
+        namespace = metadata.get("namespace", "default")
+        about = {"apiVersion": api_version, "kind": manifest.get("kind", ""), "namespace": namespace}
+        event = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{metadata['name'][:50]}.", "namespace": namespace},
+            "involvedObject": {**about, "name": metadata["name"], "uid": metadata["uid"]},
+            "reason": "FailedCreate",
+            "message": f"Error creating: {refusal.message}",
+            "type": "Warning",
+        }
+        # Where no Event is taken either, its namespace is ending: there is nobody left to tell.
+        with contextlib.suppress(Refusal):
+            self._hand.create(event)
