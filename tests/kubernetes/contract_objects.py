@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -66,6 +67,20 @@ class Creation:
     def test_a_body_that_is_no_json_is_refused(self, api: Api, maps: str) -> None:
         refused = ask(api, "POST", maps, b"{")
         assert (refused.code, refused.reason) == (400, "BadRequest")
+
+    def test_a_body_may_be_yaml(self, api: Api, maps: str) -> None:
+        content = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {k: v}\n"
+        made = ask(api, "POST", maps, content, form="application/yaml")
+        assert (made.code, made.body["data"]) == (201, {"k": "v"})
+
+    def test_a_body_of_an_unknown_form_is_refused(self, api: Api, maps: str) -> None:
+        refused = ask(api, "POST", maps, b"name: one", form="text/plain")
+        assert (refused.code, refused.reason) == (415, "UnsupportedMediaType")
+
+    def test_one_of_many_who_create_an_object_at_once_has_made_it(self, api: Api, maps: str) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            codes = list(pool.map(lambda _: ask(api, "POST", maps, config_map("one")).code, range(16)))
+        assert sorted(codes) == [201, *[409] * 15]
 
     def test_a_dry_run_answers_as_if_and_keeps_nothing(self, api: Api, maps: str) -> None:
         made = ask(api, "POST", maps, config_map("one"), dryRun="All")
@@ -199,6 +214,32 @@ class Replacing:
         first = ask(api, "POST", maps, config_map("one", {"k": "v"})).body
         again = ask(api, "PUT", f"{maps}/one", first).body
         assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+    def test_no_change_of_many_who_change_an_object_at_once_is_lost(self, api: Api, maps: str) -> None:
+        ask(api, "POST", maps, config_map("one", {"count": "0"}))
+
+        def add(_: int) -> None:
+            while True:
+                found = ask(api, "GET", f"{maps}/one").body
+                found["data"]["count"] = str(int(found["data"]["count"]) + 1)
+                code = ask(api, "PUT", f"{maps}/one", found).code
+                if code == 200:
+                    return
+                assert code == 409
+
+        with ThreadPoolExecutor(6) as pool:
+            list(pool.map(add, range(12)))
+        assert ask(api, "GET", f"{maps}/one").body["data"] == {"count": "12"}
+
+    def test_patches_of_many_at_once_all_come_to_be(self, api: Api, maps: str) -> None:
+        ask(api, "POST", maps, config_map("one"))
+
+        def put(number: int) -> int:
+            return ask(api, "PATCH", f"{maps}/one", {"data": {f"k{number}": "v"}}, form=MERGE).code
+
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(put, range(12))) == {200}
+        assert len(ask(api, "GET", f"{maps}/one").body["data"]) == 12
 
     def test_a_generation_counts_changes_of_the_spec_alone(self, api: Api, deployments: str) -> None:
         made = ask(api, "POST", deployments, deployment("one")).body

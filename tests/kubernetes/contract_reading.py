@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from plimsoll.kubernetes.api import Api, ApiError
@@ -219,6 +221,20 @@ class Watching:
             found = events.next(bookmarks=True)
             assert (found["type"], found["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
             assert int(found["object"]["metadata"]["resourceVersion"]) >= int(version)
+
+    def test_a_watch_tells_every_change_once_and_in_order(self, api: Api, maps: str) -> None:
+        version = ask(api, "POST", maps, config_map("one", {"k": "-1"})).body["metadata"]["resourceVersion"]
+        with watch(api, maps, resourceVersion=version, fieldSelector="metadata.name=one") as events:
+
+            def change() -> None:
+                for number in range(20):
+                    ask(api, "PATCH", f"{maps}/one", {"data": {"k": str(number)}}, form=MERGE)
+
+            changing = threading.Thread(target=change)
+            changing.start()
+            told = [events.next()["object"]["data"]["k"] for _ in range(20)]
+            changing.join()
+        assert told == [str(number) for number in range(20)]
 
     def test_all_namespaces_are_watched_together(self, api: Api, maps: str, namespace: str) -> None:
         ask(api, "POST", maps, config_map("one", labels={"of": namespace}))

@@ -127,7 +127,7 @@ def test_a_defect_in_a_hook_is_the_tests_own() -> None:
         request = urllib.request.Request(
             f"{cluster.url}/api/v1/namespaces/default/configmaps",
             data=json.dumps(config_map("one")).encode(),
-            headers={"Authorization": f"Bearer {cluster.token}"},
+            headers={"Authorization": f"Bearer {cluster.token}", "Content-Type": "application/json"},
         )
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=10)

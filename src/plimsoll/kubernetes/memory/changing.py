@@ -22,6 +22,8 @@ _MERGE, _JSON, _STRATEGIC = (
     "application/json-patch+json",
     "application/strategic-merge-patch+json",
 )
+_YAML = ("application/yaml", "application/x-yaml")
+_FORMS = ("application/json", "application/yaml")
 _RETURNED = frozenset({"pods", "services", "serviceaccounts", "persistentvolumeclaims", "resourcequotas"})
 """Kinds whose deletion is answered with the object; others are with a Status."""
 
@@ -39,7 +41,7 @@ class Changing:
             case "create":
                 return self._create(request, place, by)
             case "update":
-                return 200, self._replace(place, _json(request.body), by)
+                return 200, self._replace(place, _manifest(request), by)
             case "patch":
                 return self._patch(request, place, by)
             case "delete":
@@ -56,7 +58,7 @@ class Changing:
         return {"kind": "Scale", "apiVersion": "autoscaling/v1", **scale}
 
     def _create(self, request: Request, place: Place, by: By) -> tuple[int, Manifest]:
-        manifest = _json(request.body)
+        manifest = _manifest(request)
         if place.subresource == "eviction":
             self._objects.delete(place, Options(), by)
             return 201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
@@ -173,6 +175,18 @@ def _json(body: bytes, *, lists: bool = False) -> Any:
         raise bad_request(f"the object provided is unrecognized: {error}") from error
     if not isinstance(found, list if lists else dict):
         raise bad_request("the object provided is unrecognized: it is no object")
+    return found
+
+
+def _manifest(request: Request) -> Manifest:
+    """The body of a create or an update. Raises Refusal: 400 for one that is none, 415 for a form that is not read."""
+    form = request.headers.get("content-type", "").partition(";")[0].strip()
+    if form in _YAML:
+        return _yaml(request.body)
+    if form not in ("", "application/json"):
+        told = f"the body of the request was in an unknown format - accepted media types include: {', '.join(_FORMS)}"
+        raise Refusal(415, "UnsupportedMediaType", told)
+    found: Manifest = _json(request.body)
     return found
 
 
