@@ -131,12 +131,16 @@ def to_service(api: Api, namespace: str, service: str) -> Iterator[str]:
 def ready_pod(api: Api, namespace: str, service: str, port: int | None = None) -> tuple[str, int]:
     """A ready pod of a service, and the port in it that the service's port (by default its first) leads to.
 
-    Raises TargetError when there is none.
+    Raises TargetError when there is none, or when the service has no pods or ports of its own.
     """
     found = api.get("v1", "Service", service, namespace)
-    ports = found["spec"]["ports"]
+    ports = found["spec"].get("ports")
+    # No selector at all would select every pod of the namespace.
+    if not ports or not found["spec"].get("selector"):
+        told = f"the service {service} has no {'selector' if ports else 'ports'}: no pod is reached by it"
+        raise TargetError(told, where=f"namespace {namespace}", hint="name the registry or service that pods serve")
     wanted = next((each for each in ports if each["port"] == port), ports[0])["targetPort"]
-    selector = ",".join(f"{key}={value}" for key, value in found["spec"].get("selector", {}).items())
+    selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"].items())
     ready = [pod for pod in api.list("v1", "Pod", namespace, selector) if _is_ready(pod)]
     if not ready:
         raise TargetError(

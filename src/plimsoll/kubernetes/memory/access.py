@@ -1,0 +1,160 @@
+"""Who may do what: RBAC objects of the cluster, and rights that a test takes away."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+
+from plimsoll.kubernetes.memory.refusals import Manifest, Refusal, forbidden, qualified
+from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, User
+from plimsoll.kubernetes.memory.store import Store
+
+_RBAC = "rbac.authorization.k8s.io"
+_EVERYBODY = ("selfsubjectaccessreviews", "selfsubjectrulesreviews")
+"""What the ClusterRole system:basic-user gives to everybody who is known."""
+
+
+class Act(Struct, frozen=True, kw_only=True):
+    """What somebody wants to do; `resource` is a plural name with its subresource, such as `pods/log`."""
+
+    verb: str
+    group: str = ""
+    resource: str
+    namespace: str = ""
+    name: str = ""
+
+
+class Denial(Struct, frozen=True, kw_only=True):
+    """A right that nobody has, whatever RBAC says. Empty fields stand for anything."""
+
+    verb: str = ""
+    group: str = ""
+    resource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+    def covers(self, act: Act) -> bool:
+        """Whether the act is denied."""
+        pairs = (
+            (self.verb, act.verb),
+            (self.group, act.group),
+            (self.resource, act.resource),
+            (self.namespace, act.namespace),
+            (self.name, act.name),
+        )
+        return all(wanted in ("", found) for wanted, found in pairs)
+
+
+class Access:
+    """The rights of a cluster's users. Can be used from several threads."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._denials: list[Denial] = []
+        self._lock = threading.Lock()
+
+    def deny(self, denial: Denial) -> None:
+        """Take a right away from everybody."""
+        with self._lock:
+            self._denials.append(denial)
+
+    def allow(self, denial: Denial) -> None:
+        """Give a right back. Raises ValueError when it was not taken away."""
+        with self._lock:
+            self._denials.remove(denial)
+
+    def may(self, user: User, act: Act) -> bool:
+        """Whether a user may do something."""
+        with self._lock:
+            denied = any(each.covers(act) for each in self._denials)
+        if denied:
+            return False
+        if ADMINISTRATORS in user.groups:
+            return True
+        if act.group == "authorization.k8s.io" and act.resource in _EVERYBODY:
+            return "system:authenticated" in user.groups
+        return any(_covers(rule, act) for rule in self.rules(user, act.namespace))
+
+    def check(self, user: User, act: Act) -> None:
+        """Raises Refusal (403) for what a user may not do."""
+        if not self.may(user, act):
+            raise denied(user, act)
+
+    def rules(self, user: User, namespace: str) -> Iterator[Manifest]:
+        """The rules of RBAC that a user has in a namespace, or in the cluster as a whole when it is empty."""
+        for binding in self._store.list((_RBAC, "clusterrolebindings")):
+            if _binds(binding, user):
+                yield from self._role(binding["roleRef"], "")
+        for binding in self._store.list((_RBAC, "rolebindings"), namespace) if namespace else ():
+            if _binds(binding, user):
+                yield from self._role(binding["roleRef"], namespace)
+
+    def _role(self, reference: Manifest, namespace: str) -> Sequence[Manifest]:
+        cluster = reference["kind"] == "ClusterRole"
+        found = self._store.list((_RBAC, "clusterroles" if cluster else "roles"), "" if cluster else namespace)
+        rules = [each.get("rules") or [] for each in found if each["metadata"]["name"] == reference["name"]]
+        return rules[0] if rules else []
+
+
+def denied(user: User, act: Act) -> Refusal:
+    """The 403 of somebody without a right."""
+    where = f'in the namespace "{act.namespace}"' if act.namespace else "at the cluster scope"
+    plain = act.resource.partition("/")[0]
+    why = f'User "{user.name}" cannot {act.verb} resource "{act.resource}" in API group "{act.group}" {where}'
+    if not act.name:
+        return forbidden(plain, "", act.group, why)
+    return forbidden(plain, act.name, act.group, why)
+
+
+def _binds(binding: Manifest, user: User) -> bool:
+    for subject in binding.get("subjects") or []:
+        name = subject["name"]
+        if subject["kind"] == "User" and name == user.name:
+            return True
+        if subject["kind"] == "Group" and name in user.groups:
+            return True
+        account = f"system:serviceaccount:{subject.get('namespace', '')}:{name}"
+        if subject["kind"] == "ServiceAccount" and account == user.name:
+            return True
+    return False
+
+
+def _covers(rule: Manifest, act: Act) -> bool:
+    plain, _, part = act.resource.partition("/")
+    resources = {"*", act.resource} | ({f"*/{part}"} if part else set())
+    names = rule.get("resourceNames") or []
+    return (
+        bool({"*", act.verb} & set(rule.get("verbs") or []))
+        and bool({"*", act.group} & set(rule.get("apiGroups") or []))
+        and bool(resources & set(rule.get("resources") or []))
+        and (not names or act.name in names)
+        and bool(plain)
+    )
+
+
+def reviewed(access: Access, user: User, review: Manifest) -> Manifest:
+    """A SelfSubjectAccessReview with its answer."""
+    asked = (review.get("spec") or {}).get("resourceAttributes") or {}
+    part = f"/{asked['subresource']}" if asked.get("subresource") else ""
+    act = Act(
+        verb=asked.get("verb", ""),
+        group=asked.get("group", ""),
+        resource=f"{asked.get('resource', '')}{part}",
+        namespace=asked.get("namespace", ""),
+        name=asked.get("name", ""),
+    )
+    may = access.may(user, act)
+    reason = "" if may else f"no rule lets {user.name} {act.verb} {qualified(act.resource, act.group)}"
+    return {**review, "status": {"allowed": may, **({"reason": reason} if reason else {})}}
+
+
+def listed(access: Access, user: User, review: Manifest) -> Manifest:
+    """A SelfSubjectRulesReview with its answer."""
+    namespace = (review.get("spec") or {}).get("namespace", "")
+    everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+    basic = {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": list(_EVERYBODY)}
+    rules = [everything] if ADMINISTRATORS in user.groups else [*access.rules(user, namespace), basic]
+    found = {"resourceRules": rules, "nonResourceRules": [], "incomplete": False}
+    return {**review, "status": found}

@@ -1,0 +1,36 @@
+"""Small controllers that a test switches on with `MemoryCluster.run`: what makes pods of workloads, and what runs them.
+
+Each looks at one object after a change, and does nothing that is done already. None waits for a time to pass.
+"""
+
+from plimsoll.kubernetes.memory.controllers.deployments import Deployments
+from plimsoll.kubernetes.memory.controllers.gateways import Gateways
+from plimsoll.kubernetes.memory.controllers.jobs import Jobs
+from plimsoll.kubernetes.memory.controllers.jobsets import JobSets
+from plimsoll.kubernetes.memory.controllers.kubelet import Ended, Kubelet, Program, Running, Waiting, usual
+from plimsoll.kubernetes.memory.controllers.loop import Controller
+from plimsoll.kubernetes.memory.controllers.queues import Queues, suspend_queued
+from plimsoll.kubernetes.memory.controllers.scheduling import Scheduler
+
+__all__ = [
+    "Controller",
+    "Deployments",
+    "Ended",
+    "Gateways",
+    "JobSets",
+    "Jobs",
+    "Kubelet",
+    "Program",
+    "Queues",
+    "Running",
+    "Scheduler",
+    "Waiting",
+    "suspend_queued",
+    "usual",
+    "workloads",
+]
+
+
+def workloads(program: Program = usual) -> tuple[Controller, ...]:
+    """What every cluster has to run pods of Deployments and Jobs: see `Kubelet` for the program."""
+    return Scheduler(), Kubelet(program), Jobs(), Deployments()

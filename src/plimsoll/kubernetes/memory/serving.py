@@ -1,0 +1,191 @@
+"""From a request to its answer: who asks, whether they may, what goes wrong, and what is done."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Mapping
+from io import BufferedIOBase
+from typing import NamedTuple
+from urllib.parse import parse_qs
+
+import msgspec
+
+from plimsoll.kubernetes.memory import access, served
+from plimsoll.kubernetes.memory.access import Access, Act
+from plimsoll.kubernetes.memory.changing import Changing
+from plimsoll.kubernetes.memory.faults import Faults
+from plimsoll.kubernetes.memory.frames import Frames
+from plimsoll.kubernetes.memory.objects import Objects
+from plimsoll.kubernetes.memory.pod_logs import Logs, container_of
+from plimsoll.kubernetes.memory.proxying import passed_on
+from plimsoll.kubernetes.memory.reading import Watches, listed, shown
+from plimsoll.kubernetes.memory.refusals import Manifest, Refusal, bad_request
+from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, Answer, Place, Request, User, place_of, verb_of
+from plimsoll.kubernetes.memory.streams import Execute, Ports, check_placed, execute, forward
+
+ANONYMOUS = User(name="system:anonymous", groups=("system:unauthenticated",))
+_OPEN = ("/version", "/healthz", "/livez", "/readyz")
+_PLAIN_FOUND = 404, "404 page not found\n"
+
+
+class Seen(NamedTuple):
+    """One request that was answered, for tests that count or look for them."""
+
+    method: str
+    path: str
+    parameters: Mapping[str, str]
+    user: str
+    code: int
+
+
+class Serving:
+    """Answers requests. Can be used from several threads; streams run in the thread of their connection."""
+
+    def __init__(self, objects: Objects, version: str) -> None:
+        self.objects = objects
+        self.version = version
+        self.access = Access(objects.store)
+        self.faults = Faults()
+        self.watches = Watches(objects.store)
+        self.logs = Logs()
+        self.ports = Ports()
+        self.script: Execute | None = None
+        self.users: dict[str, User] = {}
+        self._changing = Changing(objects)
+        self._seen: list[Seen] = []
+        self._lock = threading.Lock()
+
+    def seen(self) -> list[Seen]:
+        """The requests so far."""
+        with self._lock:
+            return list(self._seen)
+
+    def note(self, request: Request, code: int) -> None:
+        """Keep a request for `seen`; 0 is the code of a connection that was broken off."""
+        with self._lock:
+            self._seen.append(Seen(request.method, request.path, request.parameters, request.user.name, code))
+
+    def request(
+        self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[Request, list[str]]:
+        """A request as it is answered, and the words of a command in it. Raises Refusal (401)."""
+        found = parse_qs(query, keep_blank_values=True)
+        parameters = {key: values[-1] for key, values in found.items()}
+        place = place_of(path, self.objects.kinds)
+        request = Request(
+            method=method,
+            path=path,
+            parameters=parameters,
+            headers=headers,
+            body=body,
+            user=self._user(headers),
+            verb=verb_of(method, place, parameters) if place is not None else "",
+            place=place,
+        )
+        return request, found.get("command", [])
+
+    def _user(self, headers: Mapping[str, str]) -> User:
+        token = headers.get("authorization", "").removeprefix("Bearer ").strip()
+        if not token:
+            return ANONYMOUS
+        if token not in self.users:
+            raise Refusal(401, "Unauthorized", "Unauthorized")
+        user = self.users[token]
+        other = headers.get("impersonate-user", "")
+        if not other:
+            return user
+        self.access.check(user, Act(verb="impersonate", resource="users", name=other))
+        groups = (each for each in headers.get("impersonate-group", "").split(",") if each)
+        return User(name=other, groups=(*groups, "system:authenticated"))
+
+    def answer(self, request: Request, command: list[str]) -> Answer:
+        """The answer. Raises Refusal."""
+        place = request.place
+        if place is None:
+            return self._elsewhere(request)
+        if not request.verb:
+            raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+        self.access.check(request.user, _act(request, place))
+        if place.subresource in ("log", "exec", "portforward", "proxy"):
+            return self._part(request, place, command)
+        if request.verb in ("get", "list", "watch"):
+            return self._read(request, place)
+        if place.kind.plural == "selfsubjectaccessreviews":
+            return Answer(code=201, body=access.reviewed(self.access, request.user, _decoded(request.body)))
+        if place.kind.plural == "selfsubjectrulesreviews":
+            return Answer(code=201, body=access.listed(self.access, request.user, _decoded(request.body)))
+        code, body = self._changing.answer(request, place)
+        return Answer(code=code, body=body)
+
+    def _elsewhere(self, request: Request) -> Answer:
+        if request.user == ANONYMOUS and request.path not in _OPEN:
+            why = f'User "{request.user.name}" cannot get path "{request.path}"'
+            raise Refusal(403, "Forbidden", f"forbidden: {why}")
+        if request.path in _OPEN[1:]:
+            return Answer(body="ok", content_type="text/plain; charset=utf-8")
+        found = served.document(self.objects.kinds, request.path, self.version) if request.method == "GET" else None
+        if found is not None:
+            return Answer(body=found)
+        code, text = _PLAIN_FOUND
+        return Answer(code=code, body=text, content_type="text/plain; charset=utf-8")
+
+    def _read(self, request: Request, place: Place) -> Answer:
+        store, parameters = self.objects.store, request.parameters
+        if request.verb == "watch":
+            stream = self.watches.stream(place, parameters)
+            return Answer(stream=stream)
+        if request.verb == "list":
+            return Answer(body=listed(store, place, parameters))
+        found = self.objects.get(place)
+        if place.subresource == "scale":
+            return Answer(body=self._changing.scale(place, found))
+        return Answer(body=shown(place.kind, found))
+
+    def _part(self, request: Request, place: Place, command: list[str]) -> Answer:
+        if place.subresource == "proxy":
+            return passed_on(self.objects, self.ports, request, place)
+        pod, parameters = self.objects.get(place), request.parameters
+        if place.subresource == "log":
+            if not pod["spec"].get("nodeName"):
+                return Answer(code=204)
+            return Answer(stream=self.logs.answer(pod, parameters), content_type="text/plain")
+        check_placed(pod)
+        if place.subresource == "exec":
+            container, script = container_of(pod, parameters.get("container", "")), self.script
+
+            def run(reader: BufferedIOBase, connection: socket.socket) -> None:
+                execute(Frames(reader, connection), script, pod, container, command)
+
+            return Answer(code=101, upgrade=run)
+        if not parameters.get("ports", "").isdecimal():
+            raise bad_request('query parameter "ports" is required')
+        port, ports = int(parameters["ports"]), self.ports
+
+        def carry(reader: BufferedIOBase, connection: socket.socket) -> None:
+            forward(Frames(reader, connection), ports, pod, port)
+
+        return Answer(code=101, upgrade=carry)
+
+
+def _act(request: Request, place: Place) -> Act:
+    part = f"/{place.subresource}" if place.subresource else ""
+    return Act(
+        verb=request.verb,
+        group=place.kind.group,
+        resource=f"{place.kind.plural}{part}",
+        namespace=place.namespace,
+        name=place.name,
+    )
+
+
+def _decoded(body: bytes) -> Manifest:
+    try:
+        return msgspec.json.decode(body, type=Manifest)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise bad_request(f"the body is no object: {error}") from error
+
+
+def administrator(name: str) -> User:
+    """A user who may do everything."""
+    return User(name=name, groups=(ADMINISTRATORS, "system:authenticated"))

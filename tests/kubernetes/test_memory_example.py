@@ -1,0 +1,16 @@
+"""The example of the document on testing does what it says."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "testing.md"
+
+
+def test_the_example_of_the_document_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    monkeypatch.setenv("KUBECONFIG", "none")
+    exec(compile(example, str(DOCUMENT), "exec"), {"__name__": "example"})
