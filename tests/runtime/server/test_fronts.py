@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import weakref
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -18,6 +19,7 @@ from plimsoll.runtime.server.data_plane import DataPlane, Limits
 from plimsoll.runtime.server.fronts import table
 from plimsoll.runtime.server.fronts.mount import Mount
 from plimsoll.runtime.server.fronts.open_inference_http import front as open_inference_http
+from plimsoll.runtime.server.fronts.open_inference_http.call import HttpCall
 from plimsoll.runtime.server.heads import Chunks, Endpoint, Head, read_head
 from plimsoll.runtime.server.inference import InferenceCall
 from plimsoll.runtime.server.listening import Listening
@@ -40,6 +42,7 @@ from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.tensors import Array, BadTensor
 from tests.runtime.conftest import linear_model
+from tests.runtime.server.test_data_plane import plane_of
 
 TEXT = b"text/plain"
 
@@ -237,6 +240,19 @@ def test_a_defect_while_a_client_waits_is_answered_in_the_shape_of_its_front(mou
 
     assert raw.startswith(b"HTTP/1.1 500 ")
     assert raw.endswith(b"\r\n\r\nno: this is a defect of the server; its log has the details")
+
+
+def test_a_request_that_has_been_read_keeps_no_body_while_it_waits(tmp_path: Path) -> None:
+    served = plane_of(linear_model(tmp_path / "m.onnx")).catalog.choose("m", None, {})
+    memory = np.frombuffer(json.dumps(ROW).encode(), np.uint8).copy()
+    kept = weakref.ref(memory)
+    call = HttpCall("m", None, {}, "here", memory.data, None)
+
+    request = call.read(served)
+    del memory
+
+    assert request.inputs["x"].tolist() == [[3.0, 1.0]]
+    assert kept() is None
 
 
 def test_the_table_of_the_http_front_has_every_refusal() -> None:

@@ -45,6 +45,8 @@ class Catalog:
         self._routes: dict[str, Route] = {}
         self._single: dict[str, Served] = {}
         """Models of which one version gets all requests: there is nothing to choose."""
+        self.has_shadows = False
+        """Whether any model has a shadow: without one, no request need be asked for its copies."""
         self._reasons: dict[tuple[str, str], str] = {}
         """Why versions are not loaded."""
         self.prepare: Callable[[Served], None] = _nothing_to_prepare
@@ -187,6 +189,7 @@ class Catalog:
             if only in versions:
                 single[name] = versions[only]
         self._served, self._routes, self._single, self._reasons = served, routes, single, reasons
+        self.has_shadows = any(route.has_shadows for route in routes.values())
 
 
 def _same(served: Served, file: ModelFile, batching: Batching) -> bool:

@@ -130,8 +130,9 @@ class DataPlane:
             results = self._with_observers_outputs(served, request, results)
         response = call.write(results)
         self._recorder.record(call, OK, results)
-        for shadow in self.catalog.shadows(served):
-            self._shadowing.copy(shadow, request, call)
+        if self.catalog.has_shadows:
+            for shadow in self.catalog.shadows(served):
+                self._shadowing.copy(shadow, request, call)
         return response
 
     def _with_observers_outputs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
@@ -17,21 +17,21 @@ class Inference:
     """What is recorded of one inference.
 
     `began` is a time of `time.perf_counter`. `request` is `None` until the request has been read. `batch` is the number
-    of requests that were computed together. `shadow` marks a copy whose answer nobody gets.
+    of requests that were computed together. `shadow` marks a copy of a request, whose answer is dropped.
     """
 
-    __slots__ = ("batch", "began", "client", "headers", "request", "served", "shadow")
+    __slots__ = ("batch", "began", "client", "headers", "request", "served")
 
+    shadow: ClassVar[bool] = False
     served: Served
     began: float
     request: InferenceRequest | None
 
-    def __init__(self, headers: Mapping[str, str], client: str, *, shadow: bool = False) -> None:
+    def __init__(self, headers: Mapping[str, str], client: str) -> None:
         self.headers = headers
         self.client = client
         self.request = None
         self.batch = 1
-        self.shadow = shadow
 
 
 class InferenceCall(Inference, Generic[Response]):
@@ -45,14 +45,9 @@ class InferenceCall(Inference, Generic[Response]):
 
     def __init__(self, model: str, version: str | None, headers: Mapping[str, str], client: str) -> None:
         """`version` is `None` when the server chooses it. `headers` have names in small letters."""
-        # Without the base class's: this runs for every request, and one more call is a measurable part of it.
+        super().__init__(headers, client)
         self.model = model
         self.version = version
-        self.headers = headers
-        self.client = client
-        self.request = None
-        self.batch = 1
-        self.shadow = False
 
     @abstractmethod
     def read(self, served: Served) -> InferenceRequest:

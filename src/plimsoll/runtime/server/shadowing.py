@@ -13,6 +13,12 @@ from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.tensors import BadTensor
 
 
+class _Copy(Inference):
+    __slots__ = ()
+
+    shadow = True
+
+
 class Shadowing:
     """Computes copies in the background. `queue` and `seconds` are the limits of the data plane."""
 
@@ -27,7 +33,7 @@ class Shadowing:
         if served.queued >= self._queue:
             served.shadow_record.add(Busy.code, 0.0)
             return
-        copy = Inference(of.headers, of.client, shadow=True)
+        copy = _Copy(of.headers, of.client)
         copy.served, copy.request, copy.began = served, request, time.perf_counter()
         task = asyncio.get_running_loop().create_task(self._compute(copy, request))
         self._tasks.add(task)

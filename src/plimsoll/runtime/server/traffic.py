@@ -35,6 +35,7 @@ class Route:
         self._versions = [share.version for share in weighted]
         self._limits = list(accumulate(share.weight for share in weighted))
         self._shadows = [share for share in shares if share.shadow > 0]
+        self.has_shadows = bool(self._shadows)
         self.only = self._versions[0] if len(weighted) == 1 and not self._by_headers and not self._shadows else None
         """The version that gets all requests, when there is nothing to choose."""
 

@@ -29,14 +29,22 @@ class HttpCall(InferenceCall[Response]):
         body: Buffer,
         json_length: str | None,
     ) -> None:
-        super().__init__(model, version, headers, client)
+        # As the base classes do, without calling them: this runs for every request, and the calls are measurable.
+        self.model = model
+        self.version = version
+        self.headers = headers
+        self.client = client
+        self.request = None
+        self.batch = 1
         self._body = body
         self._json_length = json_length
 
     def read(self, served: Served) -> HttpRequest:
-        """The arrays of the body. Raises BadTensor."""
+        """The arrays of the body, which can be read once. Raises BadTensor."""
         codec = self._codec = served.fronts.get(Codec) or codec_of(served)
-        request = self._read = codec.read(self._body, self._json_length)
+        # The body is not kept: it may be large, and a request that is read may wait in a queue.
+        body, self._body = self._body, b""
+        request = self._read = codec.read(body, self._json_length)
         return request
 
     def write(self, results: dict[str, Array]) -> Response:

@@ -37,7 +37,7 @@ STATUSES: dict[type[Refusal], int] = {
 
 
 class OpenInferenceHttp:
-    """A `HttpFront`."""
+    """Answers the protocol's paths: a `HttpFront`."""
 
     root = "/v2/models"
 
