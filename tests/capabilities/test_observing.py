@@ -13,7 +13,15 @@ from plimsoll.capabilities.check_settings import CheckSettings
 from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.probe import Probe, all_probes, judge
 from plimsoll.capabilities.probe_namespace import LABEL, ProbeNamespace
-from plimsoll.capabilities.records import Applied, CommonRecord, Ended, NamespaceCreated, Record, observation_of, tags
+from plimsoll.capabilities.records import (
+    Applied,
+    CheckRecord,
+    CommonRecord,
+    NamespaceCreated,
+    ProbeEnded,
+    observation_of,
+    tags,
+)
 from plimsoll.evidence.observation import Observation, observed
 from tests.capabilities.cluster_in_memory import ClusterInMemory
 from tests.capabilities.recorded import recorded
@@ -47,11 +55,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def observe(probe: Probe, facts: ClusterFacts, api: ClusterInMemory) -> list[Record]:
-    written: list[Record] = []
+def observe(probe: Probe, facts: ClusterFacts, api: ClusterInMemory) -> list[CheckRecord]:
+    written: list[CheckRecord] = []
     ns = ProbeNamespace(api, probe.requirement, CheckSettings(run="run-1"), written.append)
     probe.observe(ns, facts)
-    ns.note(Ended())
+    ns.note(ProbeEnded())
     ns.remove()
     return written
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from plimsoll.capabilities.facts import cluster_facts
 from plimsoll.capabilities.inventory_records import InventoryRecord
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
-from plimsoll.capabilities.records import MalformedRecord, Record, decode, observation_of, required, tags
+from plimsoll.capabilities.records import CheckRecord, MalformedRecord, decode, observation_of, required, tags
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.secrets import REMOVED
@@ -60,7 +60,7 @@ def test_every_observation_of_a_recording_is_a_record_and_is_written_as_it_was(n
 )
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_what_is_written_is_read_back(kind: type[Record], data: st.DataObject) -> None:
+def test_what_is_written_is_read_back(kind: type[CheckRecord], data: st.DataObject) -> None:
     record = data.draw(made(kind))
     line = msgspec.json.encode(observation_of("subject", record))
     read = msgspec.json.decode(line, type=Observation)

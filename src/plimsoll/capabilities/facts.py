@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from plimsoll.capabilities.hardware import Hardware, extended, of_driver, of_resource
+from plimsoll.capabilities.hardware import Hardware, extended_resources, hardware_of_driver, hardware_of_resource
 from plimsoll.capabilities.inventory_records import (
     ClusterIdentity,
     DeviceClassFound,
     GatewayClassFound,
+    InstalledWorkload,
     InventoryRecord,
     KubernetesVersion,
     MutatingWebhooks,
@@ -23,7 +24,6 @@ from plimsoll.capabilities.inventory_records import (
     SliceFound,
     Unreadable,
     ValidatingWebhooks,
-    Workload,
     WorkloadsFound,
 )
 from plimsoll.capabilities.records import decode
@@ -59,7 +59,7 @@ class ClusterFacts(Struct, frozen=True, kw_only=True):
     prometheuses: tuple[PrometheusFound, ...]
     webhooks: tuple[ValidatingWebhooks, ...]
     mutating: tuple[MutatingWebhooks, ...]
-    workloads: tuple[Workload, ...]
+    workloads: tuple[InstalledWorkload, ...]
     unreadable: tuple[str, ...]
     pods: int = 0
     schedulers: Mapping[str, int] = {}
@@ -121,9 +121,9 @@ def cluster_facts(observations: Sequence[Observation]) -> ClusterFacts:
 def _of_plugins(nodes: Sequence[NodeFound]) -> list[Accelerators]:
     found = []
     for node in nodes:
-        for resource in extended(node.allocatable):
+        for resource in extended_resources(node.allocatable):
             count = int(node.allocatable[resource])
-            hardware = of_resource(resource)
+            hardware = hardware_of_resource(resource)
             # An unknown extended resource may be a network card or a licence: only known ones count.
             if count > 0 and hardware is not None:
                 found.append(Accelerators(node=node.name, resource=resource, count=count, hardware=hardware))
@@ -136,7 +136,7 @@ def _of_drivers(slices: Sequence[SliceFound]) -> list[Accelerators]:
         # Parts of a device share its counters: they are one device.
         bodies.setdefault((each.node, each.driver), set()).update(device.body for device in each.devices)
     return [
-        Accelerators(node=node, driver=driver, count=len(names), hardware=of_driver(driver))
+        Accelerators(node=node, driver=driver, count=len(names), hardware=hardware_of_driver(driver))
         for (node, driver), names in sorted(bodies.items())
         if names
     ]
