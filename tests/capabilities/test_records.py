@@ -16,10 +16,22 @@ from hypothesis import strategies as st
 from plimsoll.capabilities.facts import cluster_facts
 from plimsoll.capabilities.inventory_records import InventoryRecord
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
-from plimsoll.capabilities.records import CheckRecord, MalformedRecord, decode, observation_of, required, tags
+from plimsoll.capabilities.records import (
+    Applied,
+    BrokeOff,
+    Came,
+    CheckRecord,
+    MalformedRecord,
+    NamespaceCreated,
+    decode,
+    observation_of,
+    required,
+    tags,
+)
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.secrets import REMOVED
+from plimsoll.evidence.timeline import namespaces, timeline
 from plimsoll.evidence.verdict import Outcome
 from tests.capabilities.made_records import made
 from tests.capabilities.recorded import FOLDER, recorded
@@ -137,8 +149,23 @@ def test_a_field_that_only_some_records_have_is_asked_for_by_name() -> None:
 
 
 def test_a_record_is_stored_without_credentials() -> None:
-    from plimsoll.capabilities.records import BrokeOff
-
     stored = observation_of("gang_scheduling", BrokeOff(problem="password=hunter22", remedy=""))
     assert stored.fact == {"event": "broke-off", "problem": f"password={REMOVED}", "remedy": ""}
     assert (stored.source, stored.subject) == ("check", "gang_scheduling")
+
+
+def test_a_timeline_has_words_for_the_records_of_every_probe() -> None:
+    records = [
+        NamespaceCreated(name="plimsoll-1", level="baseline"),
+        Applied(kind="Pod", name="pace", manifest={}),
+        Came(what="the end of pace", seconds=1.5),
+        BrokeOff(problem="a quota is exhausted", remedy="raise it"),
+    ]
+    observations = [observation_of("gang_scheduling", each) for each in records]
+    assert namespaces(observations) == ["plimsoll-1"]
+    assert [each.words for each in timeline(observations)] == [
+        "name plimsoll-1, level baseline",
+        "Pod/pace",
+        "the end of pace, after 1.5 s",
+        "a quota is exhausted",
+    ]

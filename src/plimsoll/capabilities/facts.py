@@ -26,8 +26,9 @@ from plimsoll.capabilities.inventory_records import (
     ValidatingWebhooks,
     WorkloadsFound,
 )
-from plimsoll.capabilities.records import decode
+from plimsoll.capabilities.records import MalformedRecord, decode
 from plimsoll.evidence.observation import Observation
+from plimsoll.kubernetes.quantities import number
 
 
 class Accelerators(Struct, frozen=True, kw_only=True):
@@ -122,12 +123,20 @@ def _of_plugins(nodes: Sequence[NodeFound]) -> list[Accelerators]:
     found = []
     for node in nodes:
         for resource in extended_resources(node.allocatable):
-            count = int(node.allocatable[resource])
+            count = _count(node, resource)
             hardware = hardware_of_resource(resource)
             # An unknown extended resource may be a network card or a licence: only known ones count.
             if count > 0 and hardware is not None:
                 found.append(Accelerators(node=node.name, resource=resource, count=count, hardware=hardware))
     return found
+
+
+def _count(node: NodeFound, resource: str) -> int:
+    quantity = node.allocatable[resource]
+    try:
+        return int(number(quantity))
+    except ValueError as error:
+        raise MalformedRecord(f"node {node.name} has the quantity '{quantity}' of {resource}") from error
 
 
 def _of_drivers(slices: Sequence[SliceFound]) -> list[Accelerators]:
