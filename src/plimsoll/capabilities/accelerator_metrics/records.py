@@ -14,7 +14,7 @@ class MetricsExpected(CheckRecord, frozen=True, kw_only=True, tag="expected"):
     """
 
     node: str
-    resource: str
+    resource: str = ""
     hardware: str
     devices: int
     full: float

@@ -11,7 +11,7 @@ class ScalingAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
     """The metric, its target value, and the accelerators' resource."""
 
     series: str
-    target: int
+    target: int = 0
     resource: str
 
 

@@ -59,7 +59,7 @@ class ControllerHealed(CheckRecord, frozen=True, kw_only=True, tag="healed"):
 
     operator: str
     back: bool
-    said: tuple[str, ...]
+    said: tuple[str, ...] = ()
 
 
 OperatorRecord = OperatorFound | CarriedOut | ControllerKilled | ControllerHealed | CommonRecord
