@@ -9,6 +9,7 @@ import typing
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
 
 import plimsoll.capabilities
@@ -172,3 +173,11 @@ def test_a_bundle_with_a_malformed_inventory_is_told_and_no_traceback(tmp_path: 
         file.write(line)
     with pytest.raises(PlimsollError, match="is no 'node'"):
         open_bundle(bundle, keys)
+
+
+def test_two_records_of_one_event_are_refused_when_a_probe_is_made() -> None:
+    from plimsoll.capabilities.dra_support.records import ClaimAsked
+    from plimsoll.capabilities.virtualized_accelerator.records import PartsAsked
+
+    with pytest.raises(TypeError, match="unique `tag` values"):
+        msgspec.structs.replace(probe_of("dra_support"), records=ClaimAsked | PartsAsked)

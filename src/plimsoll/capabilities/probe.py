@@ -19,6 +19,7 @@ from plimsoll.capabilities.records import (
     ProbeEnded,
     Recorded,
     decode,
+    make_decodable,
 )
 from plimsoll.capabilities.rights import Right
 from plimsoll.evidence.observation import Observation
@@ -55,6 +56,10 @@ class Probe(Struct, frozen=True, kw_only=True):
     rights: tuple[Right, ...] = ()
     alone: str = ""
     cluster_kinds: tuple[ClusterKind, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Two record types with one event are a TypeError."""
+        make_decodable(self.records)
 
 
 ROOMS = (

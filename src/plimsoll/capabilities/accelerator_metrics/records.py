@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class MetricsExpected(CheckRecord, frozen=True, kw_only=True, tag="expected"):
@@ -52,4 +52,3 @@ class Scraped(CheckRecord, frozen=True, kw_only=True, tag="scraped"):
 
 
 MetricsRecord = MetricsExpected | EndpointsFound | Loaded | Scraped | CommonRecord
-make_decodable(MetricsRecord)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.gateway_records import GatewayReady
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class ModelServers(CheckRecord, frozen=True, kw_only=True, tag="servers"):
@@ -42,4 +42,3 @@ class RequestsPicked(CheckRecord, frozen=True, kw_only=True, tag="measured"):
 
 
 IngressRecord = ModelServers | GatewayReady | RouteRefused | ServersTold | RequestsPicked | CommonRecord
-make_decodable(IngressRecord)

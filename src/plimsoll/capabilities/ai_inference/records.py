@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.gateway_records import GatewayReady
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class Backends(CheckRecord, frozen=True, kw_only=True, tag="backends"):
@@ -36,4 +36,3 @@ class Streamed(CheckRecord, frozen=True, kw_only=True, tag="streamed"):
 
 
 TrafficRecord = Backends | GatewayReady | TrafficMeasured | Streamed | CommonRecord
-make_decodable(TrafficRecord)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -43,4 +43,3 @@ class Followed(CheckRecord, frozen=True, kw_only=True, tag="followed"):
 
 
 ServiceMetricsRecord = MetricsServed | Collected | Redrawn | Followed | CommonRecord
-make_decodable(ServiceMetricsRecord)

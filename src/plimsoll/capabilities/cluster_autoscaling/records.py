@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
 
 class PoolNode(Struct, frozen=True, kw_only=True):
@@ -59,4 +59,3 @@ class Shrunk(CheckRecord, frozen=True, kw_only=True, tag="shrunk"):
 
 
 AutoscalingRecord = Pool | PodWaiting | PodRan | Commanded | Grown | Shrunk | CommonRecord
-make_decodable(AutoscalingRecord)

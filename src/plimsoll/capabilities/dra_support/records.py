@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import AllocatedDevice, HolderRecord
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class ClaimAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
@@ -27,4 +27,3 @@ class ClaimHolder(HolderRecord, frozen=True, kw_only=True, tag="holder", omit_de
 
 
 ClaimRecord = ClaimAsked | ClaimHolder | CommonRecord
-make_decodable(ClaimRecord)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import HolderRecord
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class Advertised(CheckRecord, frozen=True, kw_only=True, tag="advertised"):
@@ -21,4 +21,3 @@ class DriverHolder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
 
 
 DriverRecord = Advertised | DriverHolder | CommonRecord
-make_decodable(DriverRecord)

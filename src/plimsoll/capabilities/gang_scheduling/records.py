@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
 
 class NodeRoom(CheckRecord, frozen=True, kw_only=True, tag="room"):
@@ -37,4 +37,3 @@ class Case(CheckRecord, frozen=True, kw_only=True, tag="case", omit_defaults=Tru
 
 
 GangRecord = NodeRoom | SchedulerTried | Case | CommonRecord
-make_decodable(GangRecord)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import HolderRecord
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class SharingMode(CheckRecord, frozen=True, kw_only=True, tag="mode"):
@@ -22,4 +22,3 @@ class SharingHolder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
 
 
 SharingRecord = SharingMode | SharingHolder | CommonRecord
-make_decodable(SharingRecord)

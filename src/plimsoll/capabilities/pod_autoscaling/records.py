@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class ScalingAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
@@ -49,4 +49,3 @@ class ValueDrawn(CheckRecord, frozen=True, kw_only=True, tag="drawn"):
 
 
 ScalingRecord = ScalingAsked | Replicas | MetricRead | ValueDrawn | CommonRecord
-make_decodable(ScalingRecord)

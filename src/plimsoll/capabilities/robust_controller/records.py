@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from plimsoll.capabilities.inventory_records import Webhook
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class OperatorWebhook(Webhook, frozen=True, kw_only=True):
@@ -63,4 +63,3 @@ class ControllerHealed(CheckRecord, frozen=True, kw_only=True, tag="healed"):
 
 
 OperatorRecord = OperatorFound | CarriedOut | ControllerKilled | ControllerHealed | CommonRecord
-make_decodable(OperatorRecord)

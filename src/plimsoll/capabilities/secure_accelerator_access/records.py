@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class DeviceFile(Struct, frozen=True, kw_only=True):
@@ -51,4 +51,3 @@ class AccessTried(CheckRecord, frozen=True, kw_only=True, tag="tried", omit_defa
 
 
 AccessRecord = WayTried | Held | AccessTried | CommonRecord
-make_decodable(AccessRecord)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import HolderRecord
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class PartsAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
@@ -22,4 +22,3 @@ class PartHolder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
 
 
 PartRecord = PartsAsked | PartHolder | CommonRecord
-make_decodable(PartRecord)

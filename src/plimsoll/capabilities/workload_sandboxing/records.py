@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
 
 class SandboxTried(CheckRecord, frozen=True, kw_only=True, tag="sandbox"):
@@ -21,4 +21,3 @@ class KernelSeen(PodState, CheckRecord, frozen=True, kw_only=True, tag="kernel")
 
 
 SandboxRecord = SandboxTried | KernelSeen | CommonRecord
-make_decodable(SandboxRecord)
