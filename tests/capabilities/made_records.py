@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 from hypothesis import strategies as st
 
-from plimsoll.capabilities.records import Record
+from plimsoll.capabilities.records import CheckRecord
 
-Made = TypeVar("Made", bound=Record)
+Made = TypeVar("Made", bound=CheckRecord)
 _TEXT = st.text("abc-0/. é\n", max_size=6)
 _PLAIN: dict[Any, st.SearchStrategy[Any]] = {
     str: _TEXT,

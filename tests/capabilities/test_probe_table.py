@@ -9,6 +9,7 @@ import typing
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
 
 import plimsoll.capabilities
@@ -18,7 +19,7 @@ from plimsoll.capabilities.cleaning import clean
 from plimsoll.capabilities.facts import cluster_facts
 from plimsoll.capabilities.inventory_records import InventoryRecord
 from plimsoll.capabilities.probe import ACCELERATORS, ROOMS, Probe, all_probes, judge, probe_of
-from plimsoll.capabilities.records import CommonRecord, Ended, Record, observation_of, tags
+from plimsoll.capabilities.records import CheckRecord, CommonRecord, ProbeEnded, observation_of, tags
 from plimsoll.capabilities.requirements import REQUIREMENTS
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.verdict import Outcome
@@ -43,7 +44,7 @@ def test_every_folder_is_in_the_table_and_every_requirement_has_a_probe() -> Non
 def test_a_probe_has_records_rights_and_a_judge_under_its_own_name(probe: Probe) -> None:
     assert probe_of(probe.requirement) is probe
     assert typing.get_args(CommonRecord) == typing.get_args(probe.records)[-len(typing.get_args(CommonRecord)) :]
-    ended = (observation_of(probe.requirement, Ended()),)
+    ended = (observation_of(probe.requirement, ProbeEnded()),)
     assert judge(probe.requirement, ended).outcome in (Outcome.UNKNOWN, Outcome.ENVIRONMENT_ERROR)
     for right in (*probe.rights, *probe_namespace.RIGHTS, *inventory.RIGHTS):
         assert right.resources
@@ -63,7 +64,7 @@ def test_every_record_that_a_probe_can_write_is_one_that_its_judge_reads(probe: 
         value
         for module in modules_of(probe)
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Record) and value.__struct_config__.tag != value.__name__
+        if isinstance(value, type) and issubclass(value, CheckRecord) and value.__struct_config__.tag != value.__name__
     }
     # What the inventory records is read by probes, and written by none.
     written = mentioned - set(typing.get_args(InventoryRecord))
@@ -172,3 +173,11 @@ def test_a_bundle_with_a_malformed_inventory_is_told_and_no_traceback(tmp_path: 
         file.write(line)
     with pytest.raises(PlimsollError, match="is no 'node'"):
         open_bundle(bundle, keys)
+
+
+def test_two_records_of_one_event_are_refused_when_a_probe_is_made() -> None:
+    from plimsoll.capabilities.dra_support.records import ClaimAsked
+    from plimsoll.capabilities.virtualized_accelerator.records import PartsAsked
+
+    with pytest.raises(TypeError, match="unique `tag` values"):
+        msgspec.structs.replace(probe_of("dra_support"), records=ClaimAsked | PartsAsked)

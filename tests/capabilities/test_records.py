@@ -16,16 +16,30 @@ from hypothesis import strategies as st
 from plimsoll.capabilities.facts import cluster_facts
 from plimsoll.capabilities.inventory_records import InventoryRecord
 from plimsoll.capabilities.probe import ROOMS, judge, probe_of
-from plimsoll.capabilities.records import MalformedRecord, Record, decode, observation_of, required, tags
+from plimsoll.capabilities.records import (
+    Applied,
+    BrokeOff,
+    Came,
+    CheckRecord,
+    MalformedRecord,
+    NamespaceCreated,
+    decode,
+    observation_of,
+    required,
+    tags,
+)
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.secrets import REMOVED
+from plimsoll.evidence.timeline import namespaces, timeline
 from plimsoll.evidence.verdict import Outcome
 from tests.capabilities.made_records import made
 from tests.capabilities.recorded import FOLDER, recorded
 
 RECORDED = [name for name in ROOMS if (FOLDER / f"{name}.jsonl").exists()]
 EXPECTED = json.loads(Path(__file__).with_name("expected_verdicts.json").read_text())
+OLDER_FOLDER = Path(__file__).parent / "older_records"
+OLDER = json.loads((OLDER_FOLDER / "expected_verdicts.json").read_text())
 UNIONS = [InventoryRecord, *(probe_of(name).records for name in ROOMS)]
 KINDS = sorted(
     {kind for union in UNIONS for kind in typing.get_args(union)}, key=lambda kind: f"{kind.__module__}.{kind.__name__}"
@@ -41,6 +55,12 @@ def test_a_recording_of_an_older_version_gets_the_verdict_that_it_had(name: str)
 
 def test_there_is_an_expected_verdict_for_every_recording() -> None:
     assert sorted(EXPECTED) == sorted(RECORDED)
+
+
+@pytest.mark.parametrize("name", OLDER)
+def test_a_record_from_before_a_field_was_added_gets_the_verdict_that_it_had(name: str) -> None:
+    record = tuple(read_journal(OLDER_FOLDER / f"{name}.jsonl"))
+    assert msgspec.to_builtins(judge(name, record)) == OLDER[name]
 
 
 @pytest.mark.parametrize("name", [*RECORDED, "inventory"])
@@ -60,7 +80,7 @@ def test_every_observation_of_a_recording_is_a_record_and_is_written_as_it_was(n
 )
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
-def test_what_is_written_is_read_back(kind: type[Record], data: st.DataObject) -> None:
+def test_what_is_written_is_read_back(kind: type[CheckRecord], data: st.DataObject) -> None:
     record = data.draw(made(kind))
     line = msgspec.json.encode(observation_of("subject", record))
     read = msgspec.json.decode(line, type=Observation)
@@ -92,6 +112,7 @@ def test_a_record_that_lacks_a_field_passes_only_when_older_versions_did_not_wri
         return {name: value for name, value in fact.items() if name != key}
 
     optional = {"case.of", "case.pods", "attempt.status", "tried.node", "asked.told"}
+    optional |= {"healed.said", "expected.resource", "asked.target"}
     for where, altered in changes(recorded(name), without):
         if where not in optional and not where.endswith(".scheduler"):
             assert judge(name, altered).outcome is not Outcome.PASS, where
@@ -137,8 +158,23 @@ def test_a_field_that_only_some_records_have_is_asked_for_by_name() -> None:
 
 
 def test_a_record_is_stored_without_credentials() -> None:
-    from plimsoll.capabilities.records import BrokeOff
-
     stored = observation_of("gang_scheduling", BrokeOff(problem="password=hunter22", remedy=""))
     assert stored.fact == {"event": "broke-off", "problem": f"password={REMOVED}", "remedy": ""}
     assert (stored.source, stored.subject) == ("check", "gang_scheduling")
+
+
+def test_a_timeline_has_words_for_the_records_of_every_probe() -> None:
+    records = [
+        NamespaceCreated(name="plimsoll-1", level="baseline"),
+        Applied(kind="Pod", name="pace", manifest={}),
+        Came(what="the end of pace", seconds=1.5),
+        BrokeOff(problem="a quota is exhausted", remedy="raise it"),
+    ]
+    observations = [observation_of("gang_scheduling", each) for each in records]
+    assert namespaces(observations) == ["plimsoll-1"]
+    assert [each.words for each in timeline(observations)] == [
+        "name plimsoll-1, level baseline",
+        "Pod/pace",
+        "the end of pace, after 1.5 s",
+        "a quota is exhausted",
+    ]

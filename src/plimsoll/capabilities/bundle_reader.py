@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from plimsoll.capabilities import checking
 from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
+from plimsoll.capabilities.records import MalformedRecord
 from plimsoll.capabilities.requirements import PROFILES
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.bundle import MANIFEST, check_seal
@@ -60,7 +61,6 @@ def open_bundle(path: Path, keys: KeyRing) -> Bundle:
     judged = checking.verdicts(path, profile, described.only)
     differing = {one.requirement for one in judged if one not in written}
     problems = [f"{checking.VERDICTS}: {name} comes out otherwise from the record" for name in sorted(differing)]
-    inventory = _record(path / checking.INVENTORY)
     return Bundle(
         path=path,
         profile=profile,
@@ -70,8 +70,15 @@ def open_bundle(path: Path, keys: KeyRing) -> Bundle:
         ended=str(seal.predicate.get("ended", "")),
         judged=tuple(judged),
         records={each.requirement: _record(path / checking.PROBES / f"{each.requirement}.jsonl") for each in judged},
-        facts=cluster_facts(inventory) if inventory else None,
+        facts=_facts(path / checking.INVENTORY),
     )
+
+
+def _facts(path: Path) -> ClusterFacts | None:
+    try:
+        return cluster_facts(inventory) if (inventory := _record(path)) else None
+    except MalformedRecord as error:
+        raise PlimsollError(f"the inventory is malformed: {error.message}", where=str(path)) from error
 
 
 def _record(path: Path) -> tuple[Observation, ...]:

@@ -21,11 +21,11 @@ from plimsoll.capabilities.probe import ROOMS, Probe, judge, probe_of
 from plimsoll.capabilities.probe_runner import ProbeRunner, Tell
 from plimsoll.capabilities.records import (
     BrokeOff,
+    CheckRecord,
     Decided,
-    Ended,
     EndRecord,
     MalformedRecord,
-    Record,
+    ProbeEnded,
     decode,
     observation_of,
 )
@@ -93,7 +93,7 @@ def take_inventory(api: Api, directory: Path) -> ClusterFacts:
     """Read what the cluster has and write it into the bundle."""
     with Journal(directory / INVENTORY) as journal:
 
-        def write(records: Sequence[Record]) -> None:
+        def write(records: Sequence[CheckRecord]) -> None:
             journal.extend(observation_of(inventory.SUBJECT, each) for each in records)
 
         inventory.take_inventory(api, write)
@@ -128,7 +128,7 @@ def _is_complete(path: Path) -> bool:
         record = decode(read_journal(path), EndRecord)
     except MalformedRecord:
         return False
-    return record.first(BrokeOff) is None and bool(record.all(Ended) or record.all(Decided))
+    return record.first(BrokeOff) is None and bool(record.all(ProbeEnded) or record.all(Decided))
 
 
 def check(api: Api, plan: CheckPlan, facts: ClusterFacts, directory: Path, tell: Tell) -> list[Judged]:

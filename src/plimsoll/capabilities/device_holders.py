@@ -166,7 +166,7 @@ def _bodies_with(devices: Sequence[SliceDevice], key: str, value: AttributeValue
 
 def device_reports(hardware: Hardware, attribute: str) -> bool:
     """Whether a held device itself reports the value of the attribute."""
-    return attribute.rpartition("/")[2] in hardware.told
+    return attribute.rpartition("/")[2] in hardware.identity_attributes
 
 
 def attribute_selector(hardware: Hardware, attribute: tuple[str, str]) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
-from plimsoll.capabilities.hardware import Hardware, extended, of_driver, of_resource
+from plimsoll.capabilities.hardware import Hardware, extended_resources, hardware_of_driver, hardware_of_resource
 from plimsoll.capabilities.inventory_records import (
     ClusterIdentity,
     DeviceClassFound,
     GatewayClassFound,
+    InstalledWorkload,
     InventoryRecord,
     KubernetesVersion,
     MutatingWebhooks,
@@ -23,11 +24,11 @@ from plimsoll.capabilities.inventory_records import (
     SliceFound,
     Unreadable,
     ValidatingWebhooks,
-    Workload,
     WorkloadsFound,
 )
-from plimsoll.capabilities.records import decode
+from plimsoll.capabilities.records import MalformedRecord, decode
 from plimsoll.evidence.observation import Observation
+from plimsoll.kubernetes.quantities import number
 
 
 class Accelerators(Struct, frozen=True, kw_only=True):
@@ -59,7 +60,7 @@ class ClusterFacts(Struct, frozen=True, kw_only=True):
     prometheuses: tuple[PrometheusFound, ...]
     webhooks: tuple[ValidatingWebhooks, ...]
     mutating: tuple[MutatingWebhooks, ...]
-    workloads: tuple[Workload, ...]
+    workloads: tuple[InstalledWorkload, ...]
     unreadable: tuple[str, ...]
     pods: int = 0
     schedulers: Mapping[str, int] = {}
@@ -121,13 +122,21 @@ def cluster_facts(observations: Sequence[Observation]) -> ClusterFacts:
 def _of_plugins(nodes: Sequence[NodeFound]) -> list[Accelerators]:
     found = []
     for node in nodes:
-        for resource in extended(node.allocatable):
-            count = int(node.allocatable[resource])
-            hardware = of_resource(resource)
+        for resource in extended_resources(node.allocatable):
+            count = _count(node, resource)
+            hardware = hardware_of_resource(resource)
             # An unknown extended resource may be a network card or a licence: only known ones count.
             if count > 0 and hardware is not None:
                 found.append(Accelerators(node=node.name, resource=resource, count=count, hardware=hardware))
     return found
+
+
+def _count(node: NodeFound, resource: str) -> int:
+    quantity = node.allocatable[resource]
+    try:
+        return int(number(quantity))
+    except ValueError as error:
+        raise MalformedRecord(f"node {node.name} has the quantity '{quantity}' of {resource}") from error
 
 
 def _of_drivers(slices: Sequence[SliceFound]) -> list[Accelerators]:
@@ -136,7 +145,7 @@ def _of_drivers(slices: Sequence[SliceFound]) -> list[Accelerators]:
         # Parts of a device share its counters: they are one device.
         bodies.setdefault((each.node, each.driver), set()).update(device.body for device in each.devices)
     return [
-        Accelerators(node=node, driver=driver, count=len(names), hardware=of_driver(driver))
+        Accelerators(node=node, driver=driver, count=len(names), hardware=hardware_of_driver(driver))
         for (node, driver), names in sorted(bodies.items())
         if names
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.records import Record
+from plimsoll.capabilities.records import CheckRecord
 
 
-class GatewayReady(Record, frozen=True, kw_only=True, tag="gateway"):
+class GatewayReady(CheckRecord, frozen=True, kw_only=True, tag="gateway"):
     """A gateway of the class `name` has an address."""
 
     name: str

@@ -21,8 +21,8 @@ class Hardware(Struct, frozen=True, kw_only=True):
       attributes of devices and labels of nodes that name it.
     - `shared` resources and `shared_classes` let several pods hold one device; `part_classes` allocate parts of a
       device that are devices of their own.
-    - `says`: a shell script that prints, as `is VALUE`, the id that a held device reports, where it reports one;
-      `told`: the DRA attributes with that value.
+    - `identity_script`: a shell script that prints, as `is VALUE`, the id that a held device reports; empty for none;
+      `identity_attributes`: the DRA attributes with that value.
     """
 
     name: str
@@ -41,8 +41,8 @@ class Hardware(Struct, frozen=True, kw_only=True):
     shared: tuple[str, ...] = ()
     shared_classes: tuple[str, ...] = ()
     part_classes: tuple[str, ...] = ()
-    says: str = ""
-    told: tuple[str, ...] = ()
+    identity_script: str = ""
+    identity_attributes: tuple[str, ...] = ()
 
 
 HARDWARE = (
@@ -61,10 +61,10 @@ HARDWARE = (
         advertised=("driverVersion", "nvidia.com/cuda.driver-version.full"),
         shared=("nvidia.com/gpu.shared",),
         part_classes=("mig.nvidia.com",),
-        says="for f in /dev/nvidia[0-9]*; do for i in /proc/driver/nvidia/gpus/*/information; do "
+        identity_script="for f in /dev/nvidia[0-9]*; do for i in /proc/driver/nvidia/gpus/*/information; do "
         'grep -q "^Device Minor:[[:space:]]*${f#/dev/nvidia}$" $i && sed -n "s/^GPU UUID:[[:space:]]*/is /p" $i; '
         "done; done",
-        told=("uuid",),
+        identity_attributes=("uuid",),
     ),
     Hardware(
         name="AMD",
@@ -142,22 +142,22 @@ HARDWARE = (
         shared=("plimsoll.dev/accelerator-shared",),
         shared_classes=("shared.accelerator.plimsoll.dev",),
         part_classes=("half.accelerator.plimsoll.dev",),
-        says="head -c 4096 $(ls /dev/plimsoll/* | head -n 1) | grep -ao 'ACC-[0-9a-f-]*' | sed 's/^/is /'",
-        told=("uuid",),
+        identity_script="head -c 4096 $(ls /dev/plimsoll/* | head -n 1) | grep -ao 'ACC-[0-9a-f-]*' | sed 's/^/is /'",
+        identity_attributes=("uuid",),
     ),
 )
 
 
-def of_resource(name: str) -> Hardware | None:
+def hardware_of_resource(name: str) -> Hardware | None:
     """The family whose devices a device plugin counts under a name; None for an unknown name."""
     return next((each for each in HARDWARE if name in each.resources), None)
 
 
-def of_driver(name: str) -> Hardware | None:
+def hardware_of_driver(name: str) -> Hardware | None:
     """The family of a DRA driver; None for an unknown driver."""
     return next((each for each in HARDWARE if name in each.drivers), None)
 
 
-def extended(resources: Iterable[str]) -> list[str]:
+def extended_resources(resources: Iterable[str]) -> list[str]:
     """The extended resources: their names have a domain that is not Kubernetes' own."""
     return sorted(name for name in resources if "/" in name and not name.split("/")[0].endswith("kubernetes.io"))

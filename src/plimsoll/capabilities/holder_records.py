@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import PodFields, PodState, Record
+from plimsoll.capabilities.records import CheckRecord, PodFields, PodState
 
 
 class HeldDevice(Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class HolderFields(PodFields):
     allocated: tuple[AllocatedDevice, ...]
 
 
-class HolderRecord(PodState, Record, frozen=True, kw_only=True):
+class HolderRecord(PodState, CheckRecord, frozen=True, kw_only=True):
     """Base of the records of a holder: its pod, the devices in it, what its script printed, and its claim's devices."""
 
     devices: tuple[HeldDevice, ...]

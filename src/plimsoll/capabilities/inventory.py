@@ -17,7 +17,7 @@ from plimsoll.capabilities.inventory_records import (
     Unreadable,
     WorkloadsFound,
 )
-from plimsoll.capabilities.records import Record
+from plimsoll.capabilities.records import CheckRecord
 from plimsoll.capabilities.rights import READ, Right
 from plimsoll.decoding import decodable
 from plimsoll.kubernetes.api import MANIFESTS, Api, ApiError, Page
@@ -41,7 +41,7 @@ RIGHTS = (
     Right(group="kueue.x-k8s.io", resources=("clusterqueues",), verbs=READ),
 )
 """The rights that the inventory needs."""
-Write = Callable[[Sequence[Record]], None]
+Write = Callable[[Sequence[CheckRecord]], None]
 
 
 def take_inventory(api: Api, write: Write) -> None:

@@ -11,6 +11,7 @@ from plimsoll.capabilities.inventory_records import (
     ClusterQueueFound,
     DeviceClassFound,
     GatewayClassFound,
+    InstalledWorkload,
     MutatingWebhooks,
     NodeFound,
     NodePoolFound,
@@ -22,9 +23,8 @@ from plimsoll.capabilities.inventory_records import (
     StorageClassFound,
     ValidatingWebhooks,
     Webhook,
-    Workload,
 )
-from plimsoll.capabilities.records import Record
+from plimsoll.capabilities.records import CheckRecord
 from plimsoll.kubernetes import nodes
 from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.kubernetes.objects import is_accepted
@@ -46,7 +46,7 @@ class Listed(Struct, frozen=True, kw_only=True):
     event: str
     api_version: str
     kind: str
-    record: Callable[[Manifest], Record]
+    record: Callable[[Manifest], CheckRecord]
 
 
 def node(found: Manifest) -> NodeFound:
@@ -87,13 +87,13 @@ def _device(found: Manifest) -> SliceDevice:
     )
 
 
-def workloads(api: Api) -> Iterator[Workload]:
+def workloads(api: Api) -> Iterator[InstalledWorkload]:
     """All Deployments, StatefulSets and DaemonSets."""
     for kind in ("Deployment", "StatefulSet", "DaemonSet"):
         for each in api.list("apps/v1", kind):
             metadata = each["metadata"]
             images = tuple(container["image"] for container in each["spec"]["template"]["spec"]["containers"])
-            yield Workload(kind=kind, namespace=metadata["namespace"], name=metadata["name"], images=images)
+            yield InstalledWorkload(kind=kind, namespace=metadata["namespace"], name=metadata["name"], images=images)
 
 
 def _named(record: type[Named]) -> Callable[[Manifest], Named]:
@@ -157,7 +157,7 @@ def _webhook(found: Manifest) -> Webhook:
     )
 
 
-def _listed(event: str, api_version: str, kind: str, record: Callable[[Manifest], Record]) -> Listed:
+def _listed(event: str, api_version: str, kind: str, record: Callable[[Manifest], CheckRecord]) -> Listed:
     return Listed(event=event, api_version=api_version, kind=kind, record=record)
 
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, make_decodable
 from plimsoll.kubernetes.nodes import Taint
 
 
-class KubernetesVersion(Record, frozen=True, kw_only=True, tag="version", rename={"git_version": "gitVersion"}):
+class KubernetesVersion(CheckRecord, frozen=True, kw_only=True, tag="version", rename={"git_version": "gitVersion"}):
     """The version of the API server, such as v1.37.0."""
 
     git_version: str
     platform: str = ""
 
 
-class ServedVersions(Record, frozen=True, kw_only=True, tag="served"):
+class ServedVersions(CheckRecord, frozen=True, kw_only=True, tag="served"):
     """API groups with versions that the cluster serves, such as apps/v1."""
 
     versions: tuple[str, ...]
 
 
-class ClusterIdentity(Record, frozen=True, kw_only=True, tag="cluster"):
+class ClusterIdentity(CheckRecord, frozen=True, kw_only=True, tag="cluster"):
     """The UID of the namespace kube-system."""
 
     uid: str
 
 
-class NodeFound(Record, frozen=True, kw_only=True, tag="node"):
+class NodeFound(CheckRecord, frozen=True, kw_only=True, tag="node"):
     """A node; `labels` are those that say where it stands, who made it, and which accelerators it has."""
 
     name: str
@@ -63,7 +63,7 @@ class SliceDevice(Struct, frozen=True, kw_only=True):
         return self.counters[0] if self.counters else self.name
 
 
-class SliceFound(Record, frozen=True, kw_only=True, tag="slice"):
+class SliceFound(CheckRecord, frozen=True, kw_only=True, tag="slice"):
     """A ResourceSlice of a DRA driver; `node` is empty when its devices belong to no single node."""
 
     driver: str
@@ -72,7 +72,7 @@ class SliceFound(Record, frozen=True, kw_only=True, tag="slice"):
     devices: tuple[SliceDevice, ...]
 
 
-class Workload(Struct, frozen=True, kw_only=True):
+class InstalledWorkload(Struct, frozen=True, kw_only=True):
     """A Deployment, StatefulSet or DaemonSet."""
 
     kind: str
@@ -81,32 +81,32 @@ class Workload(Struct, frozen=True, kw_only=True):
     images: tuple[str, ...]
 
 
-class WorkloadsFound(Record, frozen=True, kw_only=True, tag="deployments"):
+class WorkloadsFound(CheckRecord, frozen=True, kw_only=True, tag="deployments"):
     """All workloads of the cluster."""
 
-    found: tuple[Workload, ...]
+    found: tuple[InstalledWorkload, ...]
 
 
-class StorageClassFound(Record, frozen=True, kw_only=True, tag="storage-class"):
+class StorageClassFound(CheckRecord, frozen=True, kw_only=True, tag="storage-class"):
     """A StorageClass."""
 
     name: str
 
 
-class RuntimeClassFound(Record, frozen=True, kw_only=True, tag="runtime-class"):
+class RuntimeClassFound(CheckRecord, frozen=True, kw_only=True, tag="runtime-class"):
     """A RuntimeClass and its handler in the container runtime."""
 
     name: str
     handler: str
 
 
-class DeviceClassFound(Record, frozen=True, kw_only=True, tag="device-class"):
+class DeviceClassFound(CheckRecord, frozen=True, kw_only=True, tag="device-class"):
     """A DeviceClass."""
 
     name: str
 
 
-class GatewayClassFound(Record, frozen=True, kw_only=True, tag="gateway-class"):
+class GatewayClassFound(CheckRecord, frozen=True, kw_only=True, tag="gateway-class"):
     """A GatewayClass, and whether its controller accepts it."""
 
     name: str
@@ -114,7 +114,7 @@ class GatewayClassFound(Record, frozen=True, kw_only=True, tag="gateway-class"):
     accepted: bool
 
 
-class NodePoolFound(Record, frozen=True, kw_only=True, tag="node-pool"):
+class NodePoolFound(CheckRecord, frozen=True, kw_only=True, tag="node-pool"):
     """A Karpenter node pool."""
 
     name: str
@@ -122,13 +122,13 @@ class NodePoolFound(Record, frozen=True, kw_only=True, tag="node-pool"):
     labels: dict[str, str]
 
 
-class ClusterQueueFound(Record, frozen=True, kw_only=True, tag="cluster-queue"):
+class ClusterQueueFound(CheckRecord, frozen=True, kw_only=True, tag="cluster-queue"):
     """A ClusterQueue of Kueue."""
 
     name: str
 
 
-class PrometheusFound(Record, frozen=True, kw_only=True, tag="prometheus"):
+class PrometheusFound(CheckRecord, frozen=True, kw_only=True, tag="prometheus"):
     """A Prometheus of the operator; `selectors` are the labels that it selects, by kind of monitor."""
 
     name: str
@@ -155,21 +155,21 @@ class Webhook(Struct, frozen=True, kw_only=True):
     kinds: tuple[str, ...]
 
 
-class ValidatingWebhooks(Record, frozen=True, kw_only=True, tag="webhooks"):
+class ValidatingWebhooks(CheckRecord, frozen=True, kw_only=True, tag="webhooks"):
     """A ValidatingWebhookConfiguration."""
 
     name: str
     hooks: tuple[Webhook, ...]
 
 
-class MutatingWebhooks(Record, frozen=True, kw_only=True, tag="mutating-webhooks"):
+class MutatingWebhooks(CheckRecord, frozen=True, kw_only=True, tag="mutating-webhooks"):
     """A MutatingWebhookConfiguration."""
 
     name: str
     hooks: tuple[Webhook, ...]
 
 
-class PodCounts(Record, frozen=True, kw_only=True, tag="pods"):
+class PodCounts(CheckRecord, frozen=True, kw_only=True, tag="pods"):
     """The number of pods, pods by scheduler, and requested extended resources by node and name."""
 
     count: int
@@ -177,7 +177,7 @@ class PodCounts(Record, frozen=True, kw_only=True, tag="pods"):
     held: dict[str, dict[str, int]]
 
 
-class Unreadable(Record, frozen=True, kw_only=True, tag="unreadable"):
+class Unreadable(CheckRecord, frozen=True, kw_only=True, tag="unreadable"):
     """A part of the inventory that could not be read."""
 
     what: str

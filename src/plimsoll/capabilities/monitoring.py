@@ -104,11 +104,9 @@ class _Data(Struct, frozen=True):
     result: tuple[_Result, ...] = ()
 
 
+@decodable
 class _Answer(Struct, frozen=True):
     data: _Data = _Data()
-
-
-decodable(_Answer)
 
 
 def query_prometheus(

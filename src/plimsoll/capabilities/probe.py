@@ -12,13 +12,14 @@ from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.records import (
     BrokeOff,
+    ClusterPace,
     Decided,
-    Ended,
     EndRecord,
     MalformedRecord,
-    Pace,
+    ProbeEnded,
     Recorded,
     decode,
+    make_decodable,
 )
 from plimsoll.capabilities.rights import Right
 from plimsoll.evidence.observation import Observation
@@ -55,6 +56,10 @@ class Probe(Struct, frozen=True, kw_only=True):
     rights: tuple[Right, ...] = ()
     alone: str = ""
     cluster_kinds: tuple[ClusterKind, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Two record types with one event are a TypeError."""
+        make_decodable(self.records)
 
 
 ROOMS = (
@@ -103,7 +108,7 @@ def judge(requirement: str, observations: Sequence[Observation]) -> Verdict:
             return _from_inventory(decided)
         if broken := end.first(BrokeOff):
             return environment_error(broken.problem, broken.remedy)
-        if end.first(Ended) is None:
+        if end.first(ProbeEnded) is None:
             return skipped("the probe was not run to its end")
         record = decode(observations, probe.records)
         verdict = probe.judge(record)
@@ -112,7 +117,7 @@ def judge(requirement: str, observations: Sequence[Observation]) -> Verdict:
     except (KeyError, TypeError, ValueError, IndexError) as error:
         # What a judge works out of well-formed fields that contradict each other.
         return unknown(f"the record does not hold what a verdict needs: {error!r}")
-    slowest = max((each.seconds for each in record.all(Pace)), default=0.0)
+    slowest = max((each.seconds for each in record.all(ClusterPace)), default=0.0)
     if verdict.outcome is Outcome.FAIL and slowest > SLOW:
         return environment_error(
             f"the cluster is too busy for this failure to count: a pod that does nothing took {slowest:.0f} s: "

@@ -13,12 +13,12 @@ from plimsoll.capabilities.records import (
     Applied,
     Attempted,
     Came,
+    CheckRecord,
+    ClusterPace,
     DidNotCome,
     LogUnavailable,
     NamespaceCreated,
-    Pace,
     PodEnded,
-    Record,
 )
 from plimsoll.capabilities.rights import MAKE, Right
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
@@ -49,7 +49,9 @@ class ProbeNamespace:
     `name` is the name of the namespace; `write` takes each record.
     """
 
-    def __init__(self, api: Api, requirement: str, settings: CheckSettings, write: Callable[[Record], None]) -> None:
+    def __init__(
+        self, api: Api, requirement: str, settings: CheckSettings, write: Callable[[CheckRecord], None]
+    ) -> None:
         self.api = api
         self.settings = settings
         self.name = f"plimsoll-{settings.run}-{requirement.replace('_', '-')}"[:63].rstrip("-")
@@ -57,7 +59,7 @@ class ProbeNamespace:
         self._pulling: dict[str, float] = {}
         self._outside: list[tuple[str, str, str, str | None]] = []
 
-    def note(self, record: Record) -> None:
+    def note(self, record: CheckRecord) -> None:
         """Record what the probe does or sees."""
         self._write(record)
 
@@ -250,7 +252,7 @@ class ProbeNamespace:
         self.pod("pace", "true")
         self.wait("the end of pace", self.pace_pod_ended, _PACE_LIMIT)
         seconds = round(time.monotonic() - began, 2)
-        self.note(Pace(seconds=seconds))
+        self.note(ClusterPace(seconds=seconds))
         return seconds
 
     def pace_pod_ended(self) -> bool:

@@ -16,11 +16,11 @@ from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.records import (
     BrokeOff,
     Came,
+    CheckRecord,
     Decided,
     DidNotCome,
-    Ended,
     NotRemoved,
-    Record,
+    ProbeEnded,
     observation_of,
 )
 from plimsoll.errors import PlimsollError
@@ -87,7 +87,7 @@ class ProbeRunner:
             if not self._preflight_done:
                 with Journal(self._directory / PREFLIGHT) as journal:
 
-                    def write(record: Record) -> None:
+                    def write(record: CheckRecord) -> None:
                         journal.append(observation_of("preflight", record))
 
                     namespace = ProbeNamespace(self._api, "preflight", self._settings, write)
@@ -100,7 +100,7 @@ class ProbeRunner:
         name = probe.requirement
         seen: list[Observation] = []
 
-        def write(record: Record) -> None:
+        def write(record: CheckRecord) -> None:
             observation = observation_of(name, record)
             journal.append(observation)
             seen.append(observation)
@@ -109,7 +109,7 @@ class ProbeRunner:
 
         def observe(ns: ProbeNamespace) -> None:
             probe.observe(ns, self._facts)
-            ns.note(Ended())
+            ns.note(ProbeEnded())
             if judge(name, seen).outcome is Outcome.FAIL:
                 # A wait that reached its limit counts against the cluster only when the cluster is not just busy.
                 ns.measure_pace()

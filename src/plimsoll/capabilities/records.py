@@ -28,7 +28,7 @@ class MalformedRecord(PlimsollError):
     """A record that does not have the fields or the types of its event."""
 
 
-class Record(Struct, frozen=True, kw_only=True, tag_field="event"):
+class CheckRecord(Struct, frozen=True, kw_only=True, tag_field="event"):
     """Base of every record. A subclass sets `tag` to the name of its event."""
 
 
@@ -62,28 +62,28 @@ class PodState(Struct, frozen=True, kw_only=True):
     images: tuple[str, ...]
 
 
-class NamespaceCreated(Record, frozen=True, kw_only=True, tag="namespace"):
+class NamespaceCreated(CheckRecord, frozen=True, kw_only=True, tag="namespace"):
     """The probe creates its namespace, at a Pod Security level."""
 
     name: str
     level: str
 
 
-class Came(Record, frozen=True, kw_only=True, tag="came"):
+class Came(CheckRecord, frozen=True, kw_only=True, tag="came"):
     """A wait succeeded after `seconds`."""
 
     what: str
     seconds: float
 
 
-class DidNotCome(Record, frozen=True, kw_only=True, tag="did-not-come"):
+class DidNotCome(CheckRecord, frozen=True, kw_only=True, tag="did-not-come"):
     """A wait reached its limit after `seconds`."""
 
     what: str
     seconds: float
 
 
-class Applied(Record, frozen=True, kw_only=True, tag="applied"):
+class Applied(CheckRecord, frozen=True, kw_only=True, tag="applied"):
     """The probe applies a manifest."""
 
     kind: str
@@ -91,7 +91,7 @@ class Applied(Record, frozen=True, kw_only=True, tag="applied"):
     manifest: Manifest
 
 
-class Attempted(Record, frozen=True, kw_only=True, tag="attempt", omit_defaults=True):
+class Attempted(CheckRecord, frozen=True, kw_only=True, tag="attempt", omit_defaults=True):
     """The API server's answer to a manifest in a dry run; `status` and `message` are those of a refusal."""
 
     label: str
@@ -100,13 +100,13 @@ class Attempted(Record, frozen=True, kw_only=True, tag="attempt", omit_defaults=
     message: str = ""
 
 
-class PodEnded(PodState, Record, frozen=True, kw_only=True, tag="pod"):
+class PodEnded(PodState, CheckRecord, frozen=True, kw_only=True, tag="pod"):
     """A pod that was waited for, and its log."""
 
     log: str
 
 
-class LogUnavailable(Record, frozen=True, kw_only=True, tag="no-log"):
+class LogUnavailable(CheckRecord, frozen=True, kw_only=True, tag="no-log"):
     """The log of a container could not be read."""
 
     pod: str
@@ -115,31 +115,31 @@ class LogUnavailable(Record, frozen=True, kw_only=True, tag="no-log"):
     message: str
 
 
-class Pace(Record, frozen=True, kw_only=True, tag="pace"):
+class ClusterPace(CheckRecord, frozen=True, kw_only=True, tag="pace"):
     """Seconds from the creation of a pod that does nothing to its end."""
 
     seconds: float
 
 
-class Ended(Record, frozen=True, kw_only=True, tag="ended"):
+class ProbeEnded(CheckRecord, frozen=True, kw_only=True, tag="ended"):
     """The probe came to its end."""
 
 
-class BrokeOff(Record, frozen=True, kw_only=True, tag="broke-off"):
+class BrokeOff(CheckRecord, frozen=True, kw_only=True, tag="broke-off"):
     """The probe stopped before its end."""
 
     problem: str
     remedy: str = ""
 
 
-class NotRemoved(Record, frozen=True, kw_only=True, tag="not-removed"):
+class NotRemoved(CheckRecord, frozen=True, kw_only=True, tag="not-removed"):
     """The objects of the probe could not be removed."""
 
     problem: str
     remedy: str = ""
 
 
-class Decided(Record, frozen=True, kw_only=True, tag="decided"):
+class Decided(CheckRecord, frozen=True, kw_only=True, tag="decided"):
     """The inventory alone decided the verdict, and the probe was not run."""
 
     outcome: Outcome
@@ -156,23 +156,23 @@ CommonRecord = (
     | Attempted
     | PodEnded
     | LogUnavailable
-    | Pace
-    | Ended
+    | ClusterPace
+    | ProbeEnded
     | BrokeOff
     | NotRemoved
     | Decided
 )
 """Records that every probe may write."""
-EndRecord = Ended | Decided | BrokeOff
+EndRecord = ProbeEnded | Decided | BrokeOff
 """Records that say how a probe ended."""
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=CheckRecord)
 Value = TypeVar("Value")
 
 
 class Recorded:
     """The records of one probe or inventory, decoded, in the order of writing."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[CheckRecord]) -> None:
         self._records = tuple(records)
 
     def all(self, kind: type[R]) -> list[R]:
@@ -190,7 +190,7 @@ def make_decodable(union: UnionType) -> UnionType:
     return union
 
 
-def tags(union: UnionType) -> dict[str, type[Record]]:
+def tags(union: UnionType) -> dict[str, type[CheckRecord]]:
     """The types of a union by their events."""
     return {str(kind.__struct_config__.tag): kind for kind in get_args(union)}
 
@@ -202,7 +202,7 @@ def decode(observations: Iterable[Observation], union: UnionType) -> Recorded:
     observation does not have the fields of its event.
     """
     kinds = tags(union)
-    found: list[Record] = []
+    found: list[CheckRecord] = []
     for number, each in enumerate(observations, 1):
         kind = kinds.get(each.event)
         if kind is None:
@@ -214,7 +214,7 @@ def decode(observations: Iterable[Observation], union: UnionType) -> Recorded:
     return Recorded(found)
 
 
-def observation_of(subject: str, record: Record) -> Observation:
+def observation_of(subject: str, record: CheckRecord) -> Observation:
     """A record made now, as it is stored: without credentials."""
     fact = without_secrets(msgspec.to_builtins(record))
     return Observation(at=datetime.now(UTC), source=SOURCE, subject=subject, fact=fact)

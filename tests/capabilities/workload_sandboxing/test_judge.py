@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plimsoll.capabilities.probe import judge
-from plimsoll.capabilities.records import Ended, observation_of
+from plimsoll.capabilities.records import ProbeEnded, observation_of
 from plimsoll.capabilities.workload_sandboxing.records import KernelSeen, SandboxTried
 from plimsoll.evidence.verdict import Outcome
 from tests.capabilities.falsified_devices import CHEATS, SANDBOX
@@ -47,7 +47,7 @@ def record() -> Record:
         seen("sandbox", GUEST),
         seen("twin-1", HOST),
         seen("twin-2", HOST),
-        Ended(),
+        ProbeEnded(),
     ]
     return tuple(observation_of(SANDBOX, each) for each in records)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from plimsoll.capabilities.accelerator_metrics.records import Expected, Loaded, Scraped
+from plimsoll.capabilities.accelerator_metrics.records import Loaded, MetricsExpected, Scraped
 from plimsoll.capabilities.records import MalformedRecord, Recorded
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
@@ -17,7 +17,7 @@ Scrapes = dict[str, list[Scraped]]
 
 def judge(record: Recorded) -> Verdict:
     """One series per device, in range, that follows the device's load. One such endpoint is enough."""
-    expected = record.first(Expected)
+    expected = record.first(MetricsExpected)
     if expected is None:
         return unknown("nothing was scraped")
     scrapes: dict[str, Scrapes] = {}
@@ -34,7 +34,7 @@ def judge(record: Recorded) -> Verdict:
     return next((each for each in verdicts if each.outcome is Outcome.PASS), verdicts[0])
 
 
-def _of_endpoint(loaded: Loaded | None, scrapes: Scrapes, expected: Expected) -> Verdict:
+def _of_endpoint(loaded: Loaded | None, scrapes: Scrapes, expected: MetricsExpected) -> Verdict:
     for scrape in (each for case in scrapes.values() for each in case):
         if problem := _malformed(scrape, expected):
             return problem
@@ -54,7 +54,7 @@ def _of_endpoint(loaded: Loaded | None, scrapes: Scrapes, expected: Expected) ->
     return _follows(idle, under_load, after, set(loaded.devices), expected.full)
 
 
-def _malformed(scrape: Scraped, expected: Expected) -> Verdict | None:
+def _malformed(scrape: Scraped, expected: MetricsExpected) -> Verdict | None:
     for word, is_utilization in (("utilization", True), ("memory", False)):
         series = [each for each in scrape.series if each.utilization == is_utilization]
         devices = {each.device for each in series if each.device}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.accelerator_metrics.records import EndpointsFound, Expected, Loaded, Scraped, Series
+from plimsoll.capabilities.accelerator_metrics.records import EndpointsFound, Loaded, MetricsExpected, Scraped, Series
 from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.monitoring import CONTROL_PORT, parse_samples, run_script
@@ -46,7 +46,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
         return
     hardware = place.hardware
     ns.create("baseline")
-    expected = Expected(
+    expected = MetricsExpected(
         node=place.node,
         resource=place.resource,
         hardware=hardware.name,

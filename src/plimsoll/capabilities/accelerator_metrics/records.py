@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class Expected(Record, frozen=True, kw_only=True, tag="expected"):
+class MetricsExpected(CheckRecord, frozen=True, kw_only=True, tag="expected"):
     """The node under test and its accelerators.
 
     `full` is the value of full utilization, and `loadable` says whether a load for the hardware is known.
     """
 
     node: str
-    resource: str
+    resource: str = ""
     hardware: str
     devices: int
     full: float
     loadable: bool
 
 
-class EndpointsFound(Record, frozen=True, kw_only=True, tag="endpoints"):
+class EndpointsFound(CheckRecord, frozen=True, kw_only=True, tag="endpoints"):
     """URLs at which pods of the node may serve metrics."""
 
     found: tuple[str, ...]
 
 
-class Loaded(Record, frozen=True, kw_only=True, tag="loaded"):
+class Loaded(CheckRecord, frozen=True, kw_only=True, tag="loaded"):
     """The devices of the pod with the load, and whether the load ran."""
 
     devices: tuple[str, ...]
@@ -43,7 +43,7 @@ class Series(Struct, frozen=True, kw_only=True):
     utilization: bool
 
 
-class Scraped(Record, frozen=True, kw_only=True, tag="scraped"):
+class Scraped(CheckRecord, frozen=True, kw_only=True, tag="scraped"):
     """One scrape of an endpoint, in the case idle, rising, loaded, falling or after."""
 
     case: str
@@ -51,5 +51,4 @@ class Scraped(Record, frozen=True, kw_only=True, tag="scraped"):
     series: tuple[Series, ...]
 
 
-MetricsRecord = Expected | EndpointsFound | Loaded | Scraped | CommonRecord
-make_decodable(MetricsRecord)
+MetricsRecord = MetricsExpected | EndpointsFound | Loaded | Scraped | CommonRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.advanced_inference_ingress.records import Measured, RouteRefused, Servers
+from plimsoll.capabilities.advanced_inference_ingress.records import ModelServers, RequestsPicked, RouteRefused
 from plimsoll.capabilities.gateway_records import GatewayReady
 from plimsoll.capabilities.records import Recorded
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
@@ -18,7 +18,7 @@ PAST, ALONE = "past the pool", "without a picker"
 
 def judge(record: Recorded) -> Verdict:
     """Every answer has to come from the server that the picker had to choose; the controls have to differ."""
-    servers = record.first(Servers)
+    servers = record.first(ModelServers)
     if servers is None or not servers.ready:
         return environment_error("the model servers or the picker did not start", "see the pods' events in the record")
     if not record.all(GatewayReady):
@@ -28,7 +28,7 @@ def judge(record: Recorded) -> Verdict:
             f"no gateway accepts an InferencePool as the backend of a route ({refused or 'no gateway has an address'})",
             "use a gateway that implements the Inference Extension, or enable its support",
         )
-    measured = {each.case: each for each in record.all(Measured)}
+    measured = {each.case: each for each in record.all(RequestsPicked)}
     if not {*PICKED, PAST, ALONE} <= set(measured):
         return unknown("not every measurement was made")
     names = set(servers.names)
@@ -46,7 +46,7 @@ def judge(record: Recorded) -> Verdict:
     )
 
 
-def _control(measured: Measured, names: set[str]) -> Verdict | None:
+def _control(measured: RequestsPicked, names: set[str]) -> Verdict | None:
     if set(measured.answers) != names:
         return unknown(
             f"the control failed: requests past the pool are answered by {_said(measured)}, so that the choice of a "
@@ -55,7 +55,7 @@ def _control(measured: Measured, names: set[str]) -> Verdict | None:
     return None
 
 
-def _picked(measured: Measured, words: str, names: set[str]) -> Verdict | None:
+def _picked(measured: RequestsPicked, words: str, names: set[str]) -> Verdict | None:
     answers, count = measured.answers, measured.asked
     if not names & set(answers):
         return failed(f"{measured.case}: {_said(measured)}", "no request reached a model server", "see its logs")
@@ -70,7 +70,7 @@ def _picked(measured: Measured, words: str, names: set[str]) -> Verdict | None:
     return None
 
 
-def _alone(measured: Measured, names: set[str]) -> Verdict | None:
+def _alone(measured: RequestsPicked, names: set[str]) -> Verdict | None:
     reached = sum(measured.arrived.values())
     if names & set(measured.answers) or reached:
         return failed(
@@ -81,5 +81,5 @@ def _alone(measured: Measured, names: set[str]) -> Verdict | None:
     return None
 
 
-def _said(measured: Measured) -> str:
+def _said(measured: RequestsPicked) -> str:
     return ", ".join(f"{count} × {who}" for who, count in sorted(measured.answers.items())) or "nothing"

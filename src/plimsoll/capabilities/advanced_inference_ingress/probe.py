@@ -5,7 +5,12 @@ from __future__ import annotations
 import secrets
 
 from plimsoll.capabilities.advanced_inference_ingress.judge import ALONE, PAST
-from plimsoll.capabilities.advanced_inference_ingress.records import Measured, RouteRefused, Servers, ServersTold
+from plimsoll.capabilities.advanced_inference_ingress.records import (
+    ModelServers,
+    RequestsPicked,
+    RouteRefused,
+    ServersTold,
+)
 from plimsoll.capabilities.advanced_inference_ingress.scene import (
     GROUP,
     PICKER,
@@ -59,7 +64,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     create_pool(ns)
     create_picker(ns)
     ready = ns.wait("the servers and the picker", lambda: _ready(ns, one, two, PICKER), _START_LIMIT)
-    ns.note(Servers(names=(one, two), ready=bool(ready)))
+    ns.note(ModelServers(names=(one, two), ready=bool(ready)))
     for each in facts.gateway_classes if ready else ():
         address = create_gateway(ns, each.name) if each.accepted else None
         if address and _accepts_pool(ns, gateway_name(each.name)):
@@ -144,7 +149,9 @@ class _Traffic:
         before = {name: self._arrived(name) for name in self._servers}
         answers = self._ask(model, count, options)
         arrived = {name: self._arrived(name) - before[name] for name in self._servers}
-        self._ns.note(Measured(case=case, model=model, server=server, asked=count, answers=answers, arrived=arrived))
+        self._ns.note(
+            RequestsPicked(case=case, model=model, server=server, asked=count, answers=answers, arrived=arrived)
+        )
 
     def _arrived(self, name: str) -> int:
         """How many requests the server itself counts."""

@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.gateway_records import GatewayReady
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class Servers(Record, frozen=True, kw_only=True, tag="servers"):
+class ModelServers(CheckRecord, frozen=True, kw_only=True, tag="servers"):
     """The two model servers, and whether they and the picker started."""
 
     names: tuple[str, ...]
     ready: bool
 
 
-class RouteRefused(Record, frozen=True, kw_only=True, tag="refused"):
+class RouteRefused(CheckRecord, frozen=True, kw_only=True, tag="refused"):
     """A gateway does not accept the pool as a backend; `said` is its reason."""
 
     gateway: str
     said: str
 
 
-class ServersTold(Record, frozen=True, kw_only=True, tag="told"):
+class ServersTold(CheckRecord, frozen=True, kw_only=True, tag="told"):
     """The model and the queue length that each server reports from now on."""
 
     said: dict[str, tuple[str, int]]
 
 
-class Measured(Record, frozen=True, kw_only=True, tag="measured"):
+class RequestsPicked(CheckRecord, frozen=True, kw_only=True, tag="measured"):
     """The requests of one case.
 
     `server` is the server that the picker has to choose, `asked` the number of requests, `answers` how many each
@@ -41,5 +41,4 @@ class Measured(Record, frozen=True, kw_only=True, tag="measured"):
     arrived: dict[str, int]
 
 
-IngressRecord = Servers | GatewayReady | RouteRefused | ServersTold | Measured | CommonRecord
-make_decodable(IngressRecord)
+IngressRecord = ModelServers | GatewayReady | RouteRefused | ServersTold | RequestsPicked | CommonRecord

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import comb
 
-from plimsoll.capabilities.ai_inference.records import Backends, Measured, Streamed
+from plimsoll.capabilities.ai_inference.records import Backends, Streamed, TrafficMeasured
 from plimsoll.capabilities.gateway_records import GatewayReady
 from plimsoll.capabilities.records import Recorded
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
@@ -25,7 +25,7 @@ def judge(record: Recorded) -> Verdict:
     if not record.all(GatewayReady):
         classes = ", ".join(backends.classes)
         return failed("", f"no gateway of class {classes} has an address", "see the conditions of the Gateway")
-    measured = {each.case: each for each in record.all(Measured)}
+    measured = {each.case: each for each in record.all(TrafficMeasured)}
     names = set(backends.names)
     # Where no request gets through, nothing further is measured.
     for case in ("weights-1", "weights-2"):
@@ -54,7 +54,7 @@ def judge(record: Recorded) -> Verdict:
     return passed(f"{', '.join(shares)}; header {count} of {count}; {len(streams['gateway'])} pieces one by one")
 
 
-def _weighted(measured: Measured, names: set[str]) -> Verdict | None:
+def _weighted(measured: TrafficMeasured, names: set[str]) -> Verdict | None:
     counts, total = measured.answers, sum(measured.answers.values())
     if not names & set(counts):
         return failed(
@@ -69,7 +69,7 @@ def _weighted(measured: Measured, names: set[str]) -> Verdict | None:
     return _arrived(measured, names)
 
 
-def _arrived(measured: Measured, names: set[str]) -> Verdict | None:
+def _arrived(measured: TrafficMeasured, names: set[str]) -> Verdict | None:
     """The backends have to count every request that a client saw answered."""
     answered = {name: measured.answers.get(name, 0) for name in names}
     arrived = {name: measured.arrived.get(name, 0) for name in names}

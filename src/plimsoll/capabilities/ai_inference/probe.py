@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from plimsoll.capabilities.ai_inference.records import Backends, Measured, Streamed
+from plimsoll.capabilities.ai_inference.records import Backends, Streamed, TrafficMeasured
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.gateway_records import GatewayReady
 from plimsoll.capabilities.gateways import API, create_gateway
@@ -79,7 +79,7 @@ def _traffic(ns: ProbeNamespace, address: str, one: str, two: str) -> None:
         case = f"weights-{number}"
         _route(ns, gateway, _by_header(two), _by_path(one), _split(one, share, two, 100 - share))
         if not _settled(ns, address, number, one, share):
-            ns.note(Measured(case=case, answers={}, arrived={}, backend=one, weight=share))
+            ns.note(TrafficMeasured(case=case, answers={}, arrived={}, backend=one, weight=share))
             return
         _measure(ns, address, case, (one, two), REQUESTS, backend=one, weight=share)
     _measure(ns, address, "header", (one, two), 50, f"-H '{_HEADER}: two'", backend=two, weight=100)
@@ -103,7 +103,7 @@ def _measure(
     before = {name: _arrived(ns, name) for name in backends}
     answers = _ask(ns, address, case, count, options)
     arrived = {name: _arrived(ns, name) - before[name] for name in backends}
-    ns.note(Measured(case=case, answers=answers, arrived=arrived, backend=backend, weight=weight))
+    ns.note(TrafficMeasured(case=case, answers=answers, arrived=arrived, backend=backend, weight=weight))
 
 
 def _arrived(ns: ProbeNamespace, backend: str) -> int:

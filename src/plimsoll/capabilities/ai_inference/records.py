@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.gateway_records import GatewayReady
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class Backends(Record, frozen=True, kw_only=True, tag="backends"):
+class Backends(CheckRecord, frozen=True, kw_only=True, tag="backends"):
     """The two backends, whether they started, and the accepted gateway classes."""
 
     names: tuple[str, ...]
@@ -14,7 +14,7 @@ class Backends(Record, frozen=True, kw_only=True, tag="backends"):
     classes: tuple[str, ...]
 
 
-class Measured(Record, frozen=True, kw_only=True, tag="measured"):
+class TrafficMeasured(CheckRecord, frozen=True, kw_only=True, tag="measured"):
     """The requests of one case.
 
     `answers` counts the answers of each backend (or HTTP status), `arrived` the requests that each backend itself
@@ -28,12 +28,11 @@ class Measured(Record, frozen=True, kw_only=True, tag="measured"):
     weight: int
 
 
-class Streamed(Record, frozen=True, kw_only=True, tag="streamed"):
+class Streamed(CheckRecord, frozen=True, kw_only=True, tag="streamed"):
     """When the pieces of an answer arrived, in seconds of the client's uptime: directly, or through the gateway."""
 
     way: str
     arrivals: tuple[float, ...]
 
 
-TrafficRecord = Backends | GatewayReady | Measured | Streamed | CommonRecord
-make_decodable(TrafficRecord)
+TrafficRecord = Backends | GatewayReady | TrafficMeasured | Streamed | CommonRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.ai_service_metrics.records import Collected, Followed, Redrawn, Sample, Served
+from plimsoll.capabilities.ai_service_metrics.records import Collected, Followed, MetricsServed, Redrawn, Sample
 from plimsoll.capabilities.records import Came, Recorded, required
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
 
@@ -13,7 +13,7 @@ UNDECLARED = "undeclared"
 
 def judge(record: Recorded) -> Verdict:
     """Prometheus has to have what was declared, with the value and the label that were drawn in it, and no more."""
-    served = {each.who: each.found for each in record.all(Served)}
+    served = {each.who: each.found for each in record.all(MetricsServed)}
     collected = record.first(Collected)
     if silent := [name for name in (*WAYS, UNDECLARED) if served and not served.get(name)]:
         return environment_error(f"the workload {silent[0]} did not start", "see the pods' events in the record")

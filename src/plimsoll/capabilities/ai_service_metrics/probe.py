@@ -6,7 +6,7 @@ import re
 import secrets
 
 from plimsoll.capabilities.ai_service_metrics.judge import UNDECLARED, WAYS
-from plimsoll.capabilities.ai_service_metrics.records import Collected, Followed, Redrawn, Sample, Served
+from plimsoll.capabilities.ai_service_metrics.records import Collected, Followed, MetricsServed, Redrawn, Sample
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.inventory_records import PrometheusFound
 from plimsoll.capabilities.monitoring import (
@@ -68,7 +68,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     ns.wait("the workloads", lambda: all(_is_ready(ns, name) for name in (*WAYS, UNDECLARED)), _START_LIMIT)
     for name in (*WAYS, UNDECLARED):
         found = _samples(exported_samples(ns, name, series))
-        ns.note(Served(who=name, prometheus=prometheus.name, found=found))
+        ns.note(MetricsServed(who=name, prometheus=prometheus.name, found=found))
     counter = 0
 
     def asked() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -15,7 +15,7 @@ class Sample(Struct, frozen=True, kw_only=True):
     value: float | None
 
 
-class Served(Record, frozen=True, kw_only=True, tag="served"):
+class MetricsServed(CheckRecord, frozen=True, kw_only=True, tag="served"):
     """What a workload serves."""
 
     who: str
@@ -23,24 +23,23 @@ class Served(Record, frozen=True, kw_only=True, tag="served"):
     found: tuple[Sample, ...]
 
 
-class Collected(Record, frozen=True, kw_only=True, tag="collected"):
+class Collected(CheckRecord, frozen=True, kw_only=True, tag="collected"):
     """What Prometheus has of the series."""
 
     series: str
     found: tuple[Sample, ...]
 
 
-class Redrawn(Record, frozen=True, kw_only=True, tag="redrawn"):
+class Redrawn(CheckRecord, frozen=True, kw_only=True, tag="redrawn"):
     """The second value of each workload; None for one that did not report it."""
 
     values: dict[str, float | None]
 
 
-class Followed(Record, frozen=True, kw_only=True, tag="followed"):
+class Followed(CheckRecord, frozen=True, kw_only=True, tag="followed"):
     """What Prometheus has after the values changed."""
 
     found: tuple[Sample, ...]
 
 
-ServiceMetricsRecord = Served | Collected | Redrawn | Followed | CommonRecord
-make_decodable(ServiceMetricsRecord)
+ServiceMetricsRecord = MetricsServed | Collected | Redrawn | Followed | CommonRecord

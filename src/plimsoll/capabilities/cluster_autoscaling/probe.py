@@ -16,7 +16,7 @@ from plimsoll.capabilities.cluster_autoscaling.records import (
 )
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import HARDWARE
-from plimsoll.capabilities.inventory_records import Workload
+from plimsoll.capabilities.inventory_records import InstalledWorkload
 from plimsoll.capabilities.monitoring import CONTROL_PORT, run_script
 from plimsoll.capabilities.pods import pod_fields, unscheduled_message
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
@@ -48,7 +48,7 @@ def obstacle(facts: ClusterFacts) -> Verdict | None:
     )
 
 
-def _is_autoscaler(workload: Workload) -> bool:
+def _is_autoscaler(workload: InstalledWorkload) -> bool:
     words = f"{workload.name} {' '.join(workload.images)}"
     return any(name in words for name in _AUTOSCALERS)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CommonRecord, PodState, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
 
 class PoolNode(Struct, frozen=True, kw_only=True):
@@ -17,7 +17,7 @@ class PoolNode(Struct, frozen=True, kw_only=True):
     annotations: tuple[str, ...]
 
 
-class Pool(Record, frozen=True, kw_only=True, tag="pool"):
+class Pool(CheckRecord, frozen=True, kw_only=True, tag="pool"):
     """The node pool under test, its accelerators' resource, and its nodes by UID before the test."""
 
     name: str
@@ -25,38 +25,37 @@ class Pool(Record, frozen=True, kw_only=True, tag="pool"):
     nodes: dict[str, PoolNode]
 
 
-class PodWaiting(Record, frozen=True, kw_only=True, tag="waiting"):
+class PodWaiting(CheckRecord, frozen=True, kw_only=True, tag="waiting"):
     """A pod that no node of the pool has room for; it prints the product of `factors`."""
 
     pod: str
     factors: tuple[int, int]
 
 
-class PodRan(PodState, Record, frozen=True, kw_only=True, tag="ran"):
+class PodRan(PodState, CheckRecord, frozen=True, kw_only=True, tag="ran"):
     """The waiting pod once it is said to run, and its log."""
 
     log: str
 
 
-class Commanded(Record, frozen=True, kw_only=True, tag="command"):
+class Commanded(CheckRecord, frozen=True, kw_only=True, tag="command"):
     """The pod's answer over the network to a request for the product of `factors`."""
 
     factors: tuple[int, int]
     answer: str
 
 
-class Grown(Record, frozen=True, kw_only=True, tag="grown"):
+class Grown(CheckRecord, frozen=True, kw_only=True, tag="grown"):
     """The pool's nodes while the pod runs, and the events of the pod."""
 
     nodes: dict[str, PoolNode]
     events: tuple[str, ...]
 
 
-class Shrunk(Record, frozen=True, kw_only=True, tag="shrunk"):
+class Shrunk(CheckRecord, frozen=True, kw_only=True, tag="shrunk"):
     """The pool's nodes after the pods were deleted."""
 
     nodes: dict[str, PoolNode]
 
 
 AutoscalingRecord = Pool | PodWaiting | PodRan | Commanded | Grown | Shrunk | CommonRecord
-make_decodable(AutoscalingRecord)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.dra_support.records import ClaimAsked, Holder
+from plimsoll.capabilities.dra_support.records import ClaimAsked, ClaimHolder
 from plimsoll.capabilities.records import Recorded, required
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
 
 CASES = ("positive", "control", "negative", "released", "still")
 
 
-def reported_ids(holder: Holder) -> list[str]:
+def reported_ids(holder: ClaimHolder) -> list[str]:
     """The ids that the holder's devices report themselves; empty when they report none."""
     return [line.removeprefix("is ") for line in holder.printed if line.startswith("is ")]
 
@@ -17,7 +17,7 @@ def reported_ids(holder: Holder) -> list[str]:
 def judge(record: Recorded) -> Verdict:
     """The claim has to get the device that it names, one claim at a time; a claim that no device fits gets none."""
     asked = record.first(ClaimAsked)
-    cases = {each.case: each for each in record.all(Holder)}
+    cases = {each.case: each for each in record.all(ClaimHolder)}
     if asked is None or set(cases) != set(CASES):
         return unknown("not every claim was made")
     what = f"{asked.attribute} = {asked.value}"
@@ -39,7 +39,7 @@ def judge(record: Recorded) -> Verdict:
     return passed(f"{device} by {what}{told}; the same claim waited and had it next; an impossible one had none")
 
 
-def _another_device(holder: Holder, asked: ClaimAsked, what: str) -> Verdict | None:
+def _another_device(holder: ClaimHolder, asked: ClaimAsked, what: str) -> Verdict | None:
     allocated = holder.allocated
     if holder.devices and not (allocated and all(one in asked.having for one in allocated)):
         names = ", ".join(f"{each.device} of {each.driver} in {each.pool}" for each in allocated) or "no device"
@@ -54,7 +54,7 @@ def _another_device(holder: Holder, asked: ClaimAsked, what: str) -> Verdict | N
     return None
 
 
-def _excluded(cases: dict[str, Holder]) -> Verdict | None:
+def _excluded(cases: dict[str, ClaimHolder]) -> Verdict | None:
     """The claims that must not get a device, and the control that does get it when it is free."""
     control, negative, still = cases["control"], cases["negative"], cases["still"]
     if required(negative.ever, "ever") or required(still.ever, "ever") or negative.devices:

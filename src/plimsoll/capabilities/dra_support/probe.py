@@ -18,7 +18,7 @@ from plimsoll.capabilities.device_holders import (
     make_holder,
     remove_holder,
 )
-from plimsoll.capabilities.dra_support.records import ClaimAsked, Holder
+from plimsoll.capabilities.dra_support.records import ClaimAsked, ClaimHolder
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.holder_records import AllocatedDevice
@@ -71,10 +71,10 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     offer = Offer(hardware, device_class=device_class, expression=attribute_selector(hardware, attribute))
     nothing = f"none-{secrets.token_hex(6)}"
     impossible = Offer(hardware, device_class=device_class, expression=attribute_selector(hardware, (key, nothing)))
-    make_holder(ns, "wanted", offer, more=hardware.says)
+    make_holder(ns, "wanted", offer, more=hardware.identity_script)
     ns.wait("the claim by attribute", lambda: lists_devices(ns, "wanted"), _START_LIMIT)
-    ns.note(Holder(**holder_fields(ns, "wanted"), case="positive"))
-    make_holder(ns, "again", offer, more=hardware.says)
+    ns.note(ClaimHolder(**holder_fields(ns, "wanted"), case="positive"))
+    make_holder(ns, "again", offer, more=hardware.identity_script)
     make_holder(ns, "impossible", impossible)
     both = ("again", "impossible")
     ns.wait(
@@ -84,9 +84,9 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     )
     got: list[str] = []
     ns.watch_for(_WINDOW, lambda: got.extend(name for name in both if allocated_devices(ns, name)))
-    ns.note(Holder(**holder_fields(ns, "again"), case="control", ever=got.count("again")))
-    ns.note(Holder(**holder_fields(ns, "impossible"), case="negative", ever=got.count("impossible")))
+    ns.note(ClaimHolder(**holder_fields(ns, "again"), case="control", ever=got.count("again")))
+    ns.note(ClaimHolder(**holder_fields(ns, "impossible"), case="negative", ever=got.count("impossible")))
     remove_holder(ns, "wanted")
     ns.wait("the device for the next", lambda: lists_devices(ns, "again"), _START_LIMIT)
-    ns.note(Holder(**holder_fields(ns, "again"), case="released"))
-    ns.note(Holder(**holder_fields(ns, "impossible"), case="still", ever=len(allocated_devices(ns, "impossible"))))
+    ns.note(ClaimHolder(**holder_fields(ns, "again"), case="released"))
+    ns.note(ClaimHolder(**holder_fields(ns, "impossible"), case="still", ever=len(allocated_devices(ns, "impossible"))))

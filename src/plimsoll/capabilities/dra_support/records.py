@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import AllocatedDevice, HolderRecord
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class ClaimAsked(Record, frozen=True, kw_only=True, tag="asked"):
+class ClaimAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
     """The attribute that the claims ask for.
 
     `having` are the devices with that value, and `told` says whether a held device reports the value itself.
@@ -19,12 +19,11 @@ class ClaimAsked(Record, frozen=True, kw_only=True, tag="asked"):
     told: bool = False
 
 
-class Holder(HolderRecord, frozen=True, kw_only=True, tag="holder", omit_defaults=True):
+class ClaimHolder(HolderRecord, frozen=True, kw_only=True, tag="holder", omit_defaults=True):
     """A holder in one case; `ever` counts the looks at which a claim that has to wait was allocated a device."""
 
     case: str
     ever: int | None = None
 
 
-ClaimRecord = ClaimAsked | Holder | CommonRecord
-make_decodable(ClaimRecord)
+ClaimRecord = ClaimAsked | ClaimHolder | CommonRecord

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.driver_runtime_management.records import Advertised, Holder
+from plimsoll.capabilities.driver_runtime_management.records import Advertised, DriverHolder
 from plimsoll.capabilities.records import Recorded
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
@@ -14,7 +14,7 @@ _REMEDY = (
 def judge(record: Recorded) -> Verdict:
     """Every node has to advertise one version, the one in its container; the first node that does not decides."""
     advertised = record.all(Advertised)
-    holders = {each.on: each for each in record.all(Holder)}
+    holders = {each.on: each for each in record.all(DriverHolder)}
     if not advertised:
         return unknown("no node was tested")
     verdicts = [_of_node(each.node, each.found, holders.get(each.node)) for each in advertised]
@@ -25,7 +25,7 @@ def judge(record: Recorded) -> Verdict:
     return passed("; ".join(verdict.figure for verdict in verdicts))
 
 
-def _of_node(node: str, advertised: tuple[str, ...], holder: Holder | None) -> Verdict:
+def _of_node(node: str, advertised: tuple[str, ...], holder: DriverHolder | None) -> Verdict:
     if not advertised:
         return failed(f"{node}: none", f"{node} advertises no version of its accelerators' driver", _REMEDY)
     if len(advertised) > 1:

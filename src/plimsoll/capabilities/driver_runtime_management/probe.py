@@ -13,7 +13,7 @@ from plimsoll.capabilities.device_holders import (
     make_holder,
     remove_holder,
 )
-from plimsoll.capabilities.driver_runtime_management.records import Advertised, Holder
+from plimsoll.capabilities.driver_runtime_management.records import Advertised, DriverHolder
 from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
@@ -59,7 +59,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     for number, _ in enumerate(places):
         name = f"holder-{number}"
         ns.wait(f"{name}", partial(is_decided, ns, name), _START_LIMIT)
-        ns.note(Holder(**holder_fields(ns, name), on=places[number].node))
+        ns.note(DriverHolder(**holder_fields(ns, name), on=places[number].node))
         remove_holder(ns, name)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import HolderRecord
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class Advertised(Record, frozen=True, kw_only=True, tag="advertised"):
+class Advertised(CheckRecord, frozen=True, kw_only=True, tag="advertised"):
     """The driver versions that a node's devices and labels name."""
 
     node: str
@@ -14,11 +14,10 @@ class Advertised(Record, frozen=True, kw_only=True, tag="advertised"):
     found: tuple[str, ...]
 
 
-class Holder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
+class DriverHolder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
     """The holder that was made for the node `on`."""
 
     on: str
 
 
-DriverRecord = Advertised | Holder | CommonRecord
-make_decodable(DriverRecord)
+DriverRecord = Advertised | DriverHolder | CommonRecord

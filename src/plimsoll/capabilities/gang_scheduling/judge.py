@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.gang_scheduling.records import Case, Room, SchedulerTried
+from plimsoll.capabilities.gang_scheduling.records import Case, NodeRoom, SchedulerTried
 from plimsoll.capabilities.records import Recorded, required
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
@@ -11,7 +11,7 @@ def judge(record: Recorded) -> Verdict:
     """One scheduler that passes every case is enough; else the verdict of the first, which says what was missing."""
     names = [each.name for each in record.all(SchedulerTried)]
     if not names:
-        room = record.first(Room)
+        room = record.first(NodeRoom)
         return environment_error(
             f"the node with the most room has {room.free if room else 0} thousandths of a processor free",
             "free at least a fifth of a processor on a node",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.gang_scheduling import schedulers
-from plimsoll.capabilities.gang_scheduling.records import Case, Room, SchedulerTried
+from plimsoll.capabilities.gang_scheduling.records import Case, NodeRoom, SchedulerTried
 from plimsoll.capabilities.gang_scheduling.schedulers import GROUP_LABEL, Scheduler
 from plimsoll.capabilities.pods import pod_fields
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
@@ -36,7 +36,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """Test each scheduler in turn, until one passes every case."""
     ns.create()
     node, free = _node_with_most_room(ns, facts)
-    ns.note(Room(node=node, free=free))
+    ns.note(NodeRoom(node=node, free=free))
     if free < _LEAST:
         return
     for scheduler in schedulers.found(facts):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.records import CommonRecord, PodState, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
 
-class Room(Record, frozen=True, kw_only=True, tag="room"):
+class NodeRoom(CheckRecord, frozen=True, kw_only=True, tag="room"):
     """The node with the most unrequested processor time, in thousandths of a processor."""
 
     node: str
     free: int
 
 
-class SchedulerTried(Record, frozen=True, kw_only=True, tag="scheduler"):
+class SchedulerTried(CheckRecord, frozen=True, kw_only=True, tag="scheduler"):
     """The scheduler whose cases follow."""
 
     name: str
 
 
-class Case(Record, frozen=True, kw_only=True, tag="case", omit_defaults=True):
+class Case(CheckRecord, frozen=True, kw_only=True, tag="case", omit_defaults=True):
     """How many pods of a gang were bound, at most, in one case of a scheduler.
 
     `all` says whether the whole gang ran, `seconds` and `reason` how long a gang waited and why, and `late` how many of
@@ -36,5 +36,4 @@ class Case(Record, frozen=True, kw_only=True, tag="case", omit_defaults=True):
     pods: tuple[PodState, ...] = ()
 
 
-GangRecord = Room | SchedulerTried | Case | CommonRecord
-make_decodable(GangRecord)
+GangRecord = NodeRoom | SchedulerTried | Case | CommonRecord

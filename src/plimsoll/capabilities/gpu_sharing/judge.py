@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from plimsoll.capabilities.gpu_sharing.records import Holder, SharingMode
+from plimsoll.capabilities.gpu_sharing.records import SharingHolder, SharingMode
 from plimsoll.capabilities.records import Recorded
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
@@ -12,7 +12,7 @@ from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, faile
 def judge(record: Recorded) -> Verdict:
     """One mode that passes every case is enough; else the verdict of the first."""
     verdicts = [
-        _of_mode(mode.name, [each for each in record.all(Holder) if each.mode == mode.mode])
+        _of_mode(mode.name, [each for each in record.all(SharingHolder) if each.mode == mode.mode])
         for mode in record.all(SharingMode)
     ]
     if not verdicts:
@@ -21,8 +21,8 @@ def judge(record: Recorded) -> Verdict:
     return passed("; ".join(good)) if good else verdicts[0]
 
 
-def _of_mode(name: str, holders: Sequence[Holder]) -> Verdict:
-    cases: dict[str, list[Holder]] = {"holds": [], "waits": [], "released": []}
+def _of_mode(name: str, holders: Sequence[SharingHolder]) -> Verdict:
+    cases: dict[str, list[SharingHolder]] = {"holds": [], "waits": [], "released": []}
     for each in holders:
         cases[each.case].append(each)
     holds, waits, released = cases["holds"], cases["waits"], cases["released"]
@@ -51,7 +51,7 @@ def _of_mode(name: str, holders: Sequence[Holder]) -> Verdict:
     )
 
 
-def _together(one: Holder, holders: Sequence[Holder]) -> int:
+def _together(one: SharingHolder, holders: Sequence[SharingHolder]) -> int:
     """How many pods on the same node hold a device of this one's."""
     own = {device.numbers for device in one.devices}
     return sum(other.node == one.node and bool(own & {device.numbers for device in other.devices}) for other in holders)

@@ -17,7 +17,7 @@ from plimsoll.capabilities.device_holders import (
     remove_holder,
 )
 from plimsoll.capabilities.facts import ClusterFacts
-from plimsoll.capabilities.gpu_sharing.records import Holder, SharingMode
+from plimsoll.capabilities.gpu_sharing.records import SharingHolder, SharingMode
 from plimsoll.capabilities.hardware import HARDWARE
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, failed, unknown
@@ -72,13 +72,13 @@ def _shared(ns: ProbeNamespace, prefix: str, offer: Offer, node: str) -> None:
             waiting = name
             break
         running.append(name)
-        ns.note(Holder(**holder_fields(ns, name), mode=prefix, case="holds"))
+        ns.note(SharingHolder(**holder_fields(ns, name), mode=prefix, case="holds"))
     if waiting:
         ns.watch_for(_WINDOW, lambda: None)
-        ns.note(Holder(**holder_fields(ns, waiting), mode=prefix, case="waits"))
+        ns.note(SharingHolder(**holder_fields(ns, waiting), mode=prefix, case="waits"))
         if running:
             remove_holder(ns, running.pop())
             ns.wait("a place that is free again", lambda: lists_devices(ns, waiting), _START_LIMIT)
-            ns.note(Holder(**holder_fields(ns, waiting), mode=prefix, case="released"))
+            ns.note(SharingHolder(**holder_fields(ns, waiting), mode=prefix, case="released"))
     for name in (*running, *([waiting] if waiting else [])):
         remove_holder(ns, name)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import HolderRecord
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class SharingMode(Record, frozen=True, kw_only=True, tag="mode"):
+class SharingMode(CheckRecord, frozen=True, kw_only=True, tag="mode"):
     """A mode of sharing under test: `name` is its resource or device class, `node` is empty if a claim chooses it."""
 
     mode: str
@@ -14,12 +14,11 @@ class SharingMode(Record, frozen=True, kw_only=True, tag="mode"):
     node: str
 
 
-class Holder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
+class SharingHolder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
     """A holder of one mode, in the case holds, waits or released."""
 
     mode: str
     case: str
 
 
-SharingRecord = SharingMode | Holder | CommonRecord
-make_decodable(SharingRecord)
+SharingRecord = SharingMode | SharingHolder | CommonRecord

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class ScalingAsked(Record, frozen=True, kw_only=True, tag="asked"):
+class ScalingAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
     """The metric, its target value, and the accelerators' resource."""
 
     series: str
-    target: int
+    target: int = 0
     resource: str
 
 
@@ -24,7 +24,7 @@ class ScaledPod(Struct, frozen=True, kw_only=True):
     accelerators: str
 
 
-class Replicas(Record, frozen=True, kw_only=True, tag="replicas"):
+class Replicas(CheckRecord, frozen=True, kw_only=True, tag="replicas"):
     """Ready pods at the end of a step (-1 while some are not), and the most replicas of each deployment during it."""
 
     step: str
@@ -34,7 +34,7 @@ class Replicas(Record, frozen=True, kw_only=True, tag="replicas"):
     pods: tuple[ScaledPod, ...]
 
 
-class MetricRead(Record, frozen=True, kw_only=True, tag="read"):
+class MetricRead(CheckRecord, frozen=True, kw_only=True, tag="read"):
     """The values that the autoscaler reported in a step, and its conditions."""
 
     step: str
@@ -42,11 +42,10 @@ class MetricRead(Record, frozen=True, kw_only=True, tag="read"):
     conditions: tuple[str, ...]
 
 
-class ValueDrawn(Record, frozen=True, kw_only=True, tag="drawn"):
+class ValueDrawn(CheckRecord, frozen=True, kw_only=True, tag="drawn"):
     """The value that the pod drew; None when it did not report one."""
 
     value: int | None
 
 
 ScalingRecord = ScalingAsked | Replicas | MetricRead | ValueDrawn | CommonRecord
-make_decodable(ScalingRecord)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from plimsoll.capabilities.inventory_records import Webhook
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class OperatorWebhook(Webhook, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class OperatorWebhook(Webhook, frozen=True, kw_only=True):
     configuration: str
 
 
-class OperatorFound(Record, frozen=True, kw_only=True, tag="operator"):
+class OperatorFound(CheckRecord, frozen=True, kw_only=True, tag="operator"):
     """An operator and the webhooks of its kind.
 
     `hooks` are its own, `others` those of somebody else, and `namesakes` other webhooks with the name of one of its
@@ -36,7 +36,7 @@ class WorkPod(Struct, frozen=True, kw_only=True):
     log: str
 
 
-class CarriedOut(Record, frozen=True, kw_only=True, tag="carried-out"):
+class CarriedOut(CheckRecord, frozen=True, kw_only=True, tag="carried-out"):
     """Whether an object reports its end; its pods print the product of `factors`."""
 
     label: str
@@ -45,7 +45,7 @@ class CarriedOut(Record, frozen=True, kw_only=True, tag="carried-out"):
     pods: tuple[WorkPod, ...]
 
 
-class ControllerKilled(Record, frozen=True, kw_only=True, tag="killed"):
+class ControllerKilled(CheckRecord, frozen=True, kw_only=True, tag="killed"):
     """The pods behind the operator's webhook, which are deleted, and the holders of the namespace's leases."""
 
     operator: str
@@ -54,13 +54,12 @@ class ControllerKilled(Record, frozen=True, kw_only=True, tag="killed"):
     leaders: tuple[str, ...]
 
 
-class ControllerHealed(Record, frozen=True, kw_only=True, tag="healed"):
+class ControllerHealed(CheckRecord, frozen=True, kw_only=True, tag="healed"):
     """Whether as many pods came back, and the answers to a bad object meanwhile: refused, failed or taken."""
 
     operator: str
     back: bool
-    said: tuple[str, ...]
+    said: tuple[str, ...] = ()
 
 
 OperatorRecord = OperatorFound | CarriedOut | ControllerKilled | ControllerHealed | CommonRecord
-make_decodable(OperatorRecord)

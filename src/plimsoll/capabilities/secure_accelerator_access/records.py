@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class DeviceFile(Struct, frozen=True, kw_only=True):
@@ -22,7 +22,7 @@ class DeviceFile(Struct, frozen=True, kw_only=True):
         return f"{self.major}:{self.minor}"
 
 
-class WayTried(Record, frozen=True, kw_only=True, tag="way"):
+class WayTried(CheckRecord, frozen=True, kw_only=True, tag="way"):
     """A way of getting accelerators under test: device-plugin or dra; `name` is the resource or driver."""
 
     way: str
@@ -31,7 +31,7 @@ class WayTried(Record, frozen=True, kw_only=True, tag="way"):
     hardware: str
 
 
-class Held(Record, frozen=True, kw_only=True, tag="held"):
+class Held(CheckRecord, frozen=True, kw_only=True, tag="held"):
     """The device files of a holder."""
 
     way: str
@@ -40,7 +40,7 @@ class Held(Record, frozen=True, kw_only=True, tag="held"):
     devices: tuple[DeviceFile, ...]
 
 
-class AccessTried(Record, frozen=True, kw_only=True, tag="tried", omit_defaults=True):
+class AccessTried(CheckRecord, frozen=True, kw_only=True, tag="tried", omit_defaults=True):
     """What a container sees, and the result of each attempt to open a device by its numbers."""
 
     pod: str
@@ -51,4 +51,3 @@ class AccessTried(Record, frozen=True, kw_only=True, tag="tried", omit_defaults=
 
 
 AccessRecord = WayTried | Held | AccessTried | CommonRecord
-make_decodable(AccessRecord)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.records import Recorded
-from plimsoll.capabilities.virtualized_accelerator.records import Holder, PartsAsked
+from plimsoll.capabilities.virtualized_accelerator.records import PartHolder, PartsAsked
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
 
 CASES = ("part-1", "part-2", "whole", "released")
@@ -12,7 +12,7 @@ CASES = ("part-1", "part-2", "whole", "released")
 def judge(record: Recorded) -> Verdict:
     """Two parts have to be different devices of one body, and exclude the whole device."""
     asked = record.first(PartsAsked)
-    cases = {each.case: each for each in record.all(Holder)}
+    cases = {each.case: each for each in record.all(PartHolder)}
     if asked is None or set(cases) != set(CASES):
         return unknown("not every claim was made")
     one, two = cases["part-1"], cases["part-2"]
@@ -37,10 +37,10 @@ def judge(record: Recorded) -> Verdict:
     return passed(f"{given} by {name}, each its own; the whole device waited for both")
 
 
-def _numbers(holder: Holder) -> set[tuple[int, int]]:
+def _numbers(holder: PartHolder) -> set[tuple[int, int]]:
     return {device.numbers for device in holder.devices}
 
 
-def _contents(holder: Holder) -> set[str]:
+def _contents(holder: PartHolder) -> set[str]:
     """Digests of first blocks; a block of zeros distinguishes no device."""
     return {device.digest for device in holder.devices if device.content}

@@ -19,7 +19,7 @@ from plimsoll.capabilities.device_holders import (
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
-from plimsoll.capabilities.virtualized_accelerator.records import Holder, PartsAsked
+from plimsoll.capabilities.virtualized_accelerator.records import PartHolder, PartsAsked
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
 
 _START_LIMIT = 120.0
@@ -75,11 +75,11 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     for name in parts:
         make_holder(ns, name, Offer(hardware, device_class=part, expression=chooses))
         ns.wait(f"{name}", partial(lists_devices, ns, name), _START_LIMIT)
-        ns.note(Holder(**holder_fields(ns, name), case=name))
+        ns.note(PartHolder(**holder_fields(ns, name), case=name))
     make_holder(ns, "whole", Offer(hardware, device_class=whole, expression=chooses))
     ns.wait("the scheduler's message about the whole device", lambda: is_unschedulable(ns, "whole"), _START_LIMIT)
-    ns.note(Holder(**holder_fields(ns, "whole"), case="whole"))
+    ns.note(PartHolder(**holder_fields(ns, "whole"), case="whole"))
     for name in parts:
         remove_holder(ns, name)
     ns.wait("the whole device", lambda: lists_devices(ns, "whole"), _START_LIMIT)
-    ns.note(Holder(**holder_fields(ns, "whole"), case="released"))
+    ns.note(PartHolder(**holder_fields(ns, "whole"), case="released"))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from plimsoll.capabilities.holder_records import HolderRecord
-from plimsoll.capabilities.records import CommonRecord, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class PartsAsked(Record, frozen=True, kw_only=True, tag="asked"):
+class PartsAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
     """The device classes of a part and of a whole device, and the attribute that chooses the device."""
 
     part: str
@@ -15,11 +15,10 @@ class PartsAsked(Record, frozen=True, kw_only=True, tag="asked"):
     value: str
 
 
-class Holder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
+class PartHolder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
     """A holder in one case."""
 
     case: str
 
 
-PartRecord = PartsAsked | Holder | CommonRecord
-make_decodable(PartRecord)
+PartRecord = PartsAsked | PartHolder | CommonRecord

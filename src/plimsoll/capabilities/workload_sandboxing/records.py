@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.records import CommonRecord, PodState, Record, make_decodable
+from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
 
-class SandboxTried(Record, frozen=True, kw_only=True, tag="sandbox"):
+class SandboxTried(CheckRecord, frozen=True, kw_only=True, tag="sandbox"):
     """The RuntimeClass under test."""
 
     name: str
     handler: str
 
 
-class KernelSeen(PodState, Record, frozen=True, kw_only=True, tag="kernel"):
+class KernelSeen(PodState, CheckRecord, frozen=True, kw_only=True, tag="kernel"):
     """What a pod in one role (sandbox, twin-1, twin-2) reports of its kernel; nothing when it did not run."""
 
     sandbox: str
@@ -21,4 +21,3 @@ class KernelSeen(PodState, Record, frozen=True, kw_only=True, tag="kernel"):
 
 
 SandboxRecord = SandboxTried | KernelSeen | CommonRecord
-make_decodable(SandboxRecord)

@@ -1,0 +1,142 @@
+"""Whatever happens in a probe, its record says so, its namespace goes, and the others are not disturbed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from plimsoll.capabilities.check_settings import CheckSettings, Obstructed
+from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
+from plimsoll.capabilities.probe import Probe, judge, probe_of
+from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.probe_runner import ProbeRunner
+from plimsoll.evidence.journal import read_journal
+from plimsoll.evidence.verdict import Outcome, Verdict
+from tests.capabilities.cluster_in_memory import ClusterInMemory
+from tests.capabilities.recorded import recorded
+
+GANG, ACCESS, SHARED = "gang_scheduling", "secure_accelerator_access", "gpu_sharing"
+Observe = Callable[[ProbeNamespace, ClusterFacts], None]
+
+
+def that(name: str, observe: Observe) -> Probe:
+    """The probe of a requirement, which has no obstacle and observes something else."""
+    return msgspec.structs.replace(probe_of(name), observe=observe, obstacle=lambda facts: None)
+
+
+class Runs:
+    def __init__(self, directory: Path, api: ClusterInMemory, settings: CheckSettings) -> None:
+        self.api = api
+        self.told: list[tuple[str, str]] = []
+        self.directory = directory
+        facts = cluster_facts(recorded("inventory"))
+        self.runner = ProbeRunner(api, settings, facts, directory, lambda name, what: self.told.append((name, what)))
+
+    def __call__(self, probe: Probe) -> Verdict:
+        path = self.directory / f"{probe.requirement}.jsonl"
+        self.runner.run(probe, path)
+        return judge(probe.requirement, tuple(read_journal(path)))
+
+    def events(self, name: str) -> list[str]:
+        return [each.event for each in read_journal(self.directory / f"{name}.jsonl")]
+
+    def namespaces(self) -> list[str]:
+        return [name for kind, name in self.api.objects if kind == "Namespace"]
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Runs:
+    return Runs(tmp_path, ClusterInMemory(), CheckSettings(run="run-1"))
+
+
+def test_a_defect_of_a_probe_is_its_own_environment_error(runs: Runs) -> None:
+    def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+        ns.create()
+        raise ZeroDivisionError("what a probe should not do")
+
+    verdict = runs(that(GANG, observe))
+    assert verdict.outcome is Outcome.ENVIRONMENT_ERROR
+    assert verdict.cause == "a defect of the probe: ZeroDivisionError('what a probe should not do')"
+    assert verdict.remedy == "please report it"
+    assert runs.namespaces() == []
+    assert runs.told[-1] == (GANG, f"environment-error: {verdict.cause}")
+
+
+def test_what_is_in_the_way_is_the_cause_and_its_hint_the_remedy(runs: Runs) -> None:
+    def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+        raise Obstructed("a quota is exhausted", hint="raise it")
+
+    verdict = runs(that(GANG, observe))
+    assert (verdict.outcome, verdict.cause, verdict.remedy) == (
+        Outcome.ENVIRONMENT_ERROR,
+        "a quota is exhausted",
+        "raise it",
+    )
+
+
+def test_a_check_that_has_no_time_left_runs_no_probe(tmp_path: Path) -> None:
+    runs = Runs(tmp_path, ClusterInMemory(), CheckSettings(run="run-1", deadline=0.0))
+    verdict = runs(that(GANG, lambda ns, facts: pytest.fail("it ran")))
+    assert verdict.outcome is Outcome.ENVIRONMENT_ERROR
+    assert verdict.cause == "the check reached its time limit while it waited for its turn"
+    assert verdict.remedy == "allow more time with --timeout"
+    assert runs.api.applied == []
+
+
+def test_a_cluster_in_which_no_pod_ends_is_found_once_and_no_probe_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ClusterInMemory, "find", lambda *_: {"status": {"phase": "Pending"}})
+    monkeypatch.setattr("plimsoll.capabilities.probe_namespace._PACE_LIMIT", 0.0)
+    runs = Runs(tmp_path, ClusterInMemory(), CheckSettings(run="run-1"))
+    for name in (GANG, SHARED):
+        verdict = runs(that(name, lambda ns, facts: pytest.fail("it ran")))
+        assert (verdict.outcome, verdict.cause) == (Outcome.ENVIRONMENT_ERROR, "a pod that does nothing did not end")
+        assert runs.events(name) == ["broke-off"]
+    assert [each["kind"] for each in runs.api.applied] == ["Namespace", "Pod"], "one preflight for all"
+
+
+def test_a_failure_is_accompanied_by_the_pace_of_the_cluster(runs: Runs) -> None:
+    failing = [each for each in recorded(GANG) if each.event not in ("ended", "pace")]
+    kinds = probe_of(GANG).records
+
+    def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+        for each in failing:
+            fact = {**each.fact, "all": False} if each.fact.get("case") == "fits" else dict(each.fact)
+            ns.note(msgspec.convert(fact, kinds))
+
+    assert runs(that(GANG, observe)).outcome is Outcome.FAIL
+    assert runs.events(GANG)[-1] == "pace"
+    assert "ended" in runs.events(GANG)
+
+
+def test_a_verdict_from_the_inventory_creates_nothing(runs: Runs) -> None:
+    probe = probe_of("disaggregated_inference")
+    assert runs(probe).outcome is Outcome.UNKNOWN
+    assert runs.events(probe.requirement) == ["decided"]
+    assert runs.api.applied == []
+
+
+def test_probes_that_hold_accelerators_never_run_at_the_same_time(runs: Runs) -> None:
+    running = threading.Semaphore(1)
+    overlaps: list[str] = []
+
+    def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+        if not running.acquire(blocking=False):
+            overlaps.append(ns.name)
+            return
+        time.sleep(0.05)
+        running.release()
+
+    threads = [threading.Thread(target=runs, args=(that(name, observe),)) for name in (ACCESS, SHARED)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join(timeout=30)
+    assert overlaps == []
+    assert {runs.events(name)[-1] for name in (ACCESS, SHARED)} == {"ended"}
