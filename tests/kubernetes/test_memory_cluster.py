@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plimsoll.capabilities.rights import NAME, cluster_role, missing
+from plimsoll.capabilities.access import NAME, cluster_role
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.memory import Admission, Command, Fault, MemoryCluster, Ran
 from tests.kubernetes.asking import MERGE, Manifest, ask, config_map, pod, watch
@@ -150,7 +150,7 @@ def test_the_role_that_a_check_prints_gives_what_a_check_asks_for(cluster: Memor
     context = cluster.user("checker")
     theirs = Api(context)
     served = frozenset({"v1", "apps/v1", "batch/v1", "gateway.networking.k8s.io/v1"})
-    assert "create jobs.batch" in missing(theirs, served, reading=False)
+    assert "create jobs.batch" in missing_rights(theirs, served)
     api.create(cluster_role())
     group = "rbac.authorization.k8s.io"
     api.create(
@@ -162,7 +162,7 @@ def test_the_role_that_a_check_prints_gives_what_a_check_asks_for(cluster: Memor
             "subjects": [{"apiGroup": group, "kind": "User", "name": "checker"}],
         }
     )
-    assert missing(theirs, served, reading=False) == []
+    assert missing_rights(theirs, served) == []
     theirs.close()
 
 
