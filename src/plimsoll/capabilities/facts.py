@@ -42,7 +42,7 @@ class Accelerators(Struct, frozen=True, kw_only=True):
 
 
 class ClusterFacts(Struct, frozen=True, kw_only=True):
-    """A cluster: its version, nodes and accelerators, and what is served and installed in it.
+    """A cluster: its version, nodes and accelerators, and the API groups and objects that it has.
 
     `served` has API groups with versions. `unreadable` names the parts of the inventory that could not be read.
     """

@@ -28,7 +28,7 @@ _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
 
 
 class LabelledSample(Struct, frozen=True, kw_only=True):
-    """A sample of a metric; the value is None for what is no finite number."""
+    """A sample of a metric; the value is None when it is not a finite number."""
 
     name: str
     labels: dict[str, str]
@@ -39,7 +39,7 @@ def exporter_container(ns: ProbeNamespace, line: str, value: str, **more: object
     """A container that serves a line at PATH: `line` is a shell word with $value and $token in it.
 
     `value` is a shell expression. Its result and the token are random and drawn in the container. They are in no
-    manifest: whoever knows them read them where they are served, or in the log, which begins with the line. The
+    manifest: a program that knows them read them from the endpoint, or from the log, which begins with the line. The
     container runs commands that it gets on the control port.
     """
     # Prometheus accepts the page only as text: the server names it so for a file that ends in .txt.

@@ -35,7 +35,7 @@ class Loaded(CheckRecord, frozen=True, kw_only=True, tag="loaded"):
 
 
 class Series(Struct, frozen=True, kw_only=True):
-    """One sample. `device` is empty when no label names one; `value` is None for what is no finite number."""
+    """One sample. `device` is empty when no label names one; `value` is None when it is not a finite number."""
 
     name: str
     device: str

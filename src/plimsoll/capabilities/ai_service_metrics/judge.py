@@ -34,7 +34,7 @@ def judge(record: Recorded) -> Verdict:
             return failed(
                 f"{_rounded(each)} instead of {_rounded(truth)}",
                 "the collected value or label differs from the served one",
-                "see what is between the workload and Prometheus",
+                "see which proxies are between the workload and Prometheus",
             )
     if problem := _followed(record, {each.who for each in found}):
         return problem
@@ -64,6 +64,6 @@ def _followed(record: Recorded, ways: set[str]) -> Verdict | None:
             return failed(
                 f"{was} instead of {value:.0f} ({way})",
                 "the collected value does not follow the served one",
-                "see the scrape interval, and what is between the workload and Prometheus",
+                "see the scrape interval, and the proxies between the workload and Prometheus",
             )
     return None

@@ -8,7 +8,7 @@ from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """The labels `who` and `token` and the value of a sample; the value is None for what is no finite number."""
+    """The labels `who` and `token` and the value of a sample; the value is None when it is not a finite number."""
 
     who: str
     token: str

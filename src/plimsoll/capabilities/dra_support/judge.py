@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UnsetType
+
 from plimsoll.capabilities.dra_support.records import ClaimAsked, ClaimHolder
 from plimsoll.capabilities.records import Recorded, required
 from plimsoll.evidence.verdict import Verdict, environment_error, failed, passed, unknown
@@ -57,11 +59,11 @@ def _another_device(holder: ClaimHolder, asked: ClaimAsked, what: str) -> Verdic
 def _excluded(cases: dict[str, ClaimHolder]) -> Verdict | None:
     """The claims that must not get a device, and the control that does get it when it is free."""
     control, negative, still = cases["control"], cases["negative"], cases["still"]
-    if required(negative.ever, "ever") or required(still.ever, "ever") or negative.devices:
+    if _ever(negative) or _ever(still) or negative.devices:
         return failed(
             "a device for an impossible claim", "a claim that no device fits was given one", "see the scheduler"
         )
-    if required(control.ever, "ever") or control.devices:
+    if _ever(control) or control.devices:
         return failed(
             "2 claims, 1 device", "a device that was held was given to another claim too", "see the scheduler"
         )
@@ -72,3 +74,8 @@ def _excluded(cases: dict[str, ClaimHolder]) -> Verdict | None:
             "0 after the release", "the next claim was not given the device when it was free", "see the driver"
         )
     return None
+
+
+def _ever(holder: ClaimHolder) -> int:
+    """At how many looks the claim had a device, for a claim that must wait."""
+    return required(None if isinstance(holder.ever, UnsetType) else holder.ever, "ever")

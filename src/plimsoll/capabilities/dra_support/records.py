@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET, UnsetType
+
 from plimsoll.capabilities.holder_records import AllocatedDevice, HolderRecord
 from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
@@ -19,11 +21,11 @@ class ClaimAsked(CheckRecord, frozen=True, kw_only=True, tag="asked"):
     told: bool = False
 
 
-class ClaimHolder(HolderRecord, frozen=True, kw_only=True, tag="holder", omit_defaults=True):
-    """A holder in one case; `ever` counts the looks at which a claim that has to wait was allocated a device."""
+class ClaimHolder(HolderRecord, frozen=True, kw_only=True, tag="holder"):
+    """A holder in one case; `ever` counts the looks at which a claim that must wait had a device."""
 
     case: str
-    ever: int | None = None
+    ever: int | UnsetType = UNSET
 
 
 ClaimRecord = ClaimAsked | ClaimHolder | CommonRecord
