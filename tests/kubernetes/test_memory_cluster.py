@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from plimsoll.capabilities.access import NAME, cluster_role
+from plimsoll.capabilities.access import NAME, cluster_role, missing_rights
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.memory import Admission, Command, Fault, MemoryCluster, Ran
 from tests.kubernetes.asking import MERGE, Manifest, ask, config_map, pod, watch
