@@ -91,3 +91,13 @@ def test_a_right_that_is_lacking_is_named(cluster: MemoryCluster, tmp_path: Path
     done = plimsoll(cluster, tmp_path, "down")
     assert done.returncode != 0
     assert 'cannot list resource "deployments"' in done.stderr
+
+
+def test_an_inventory_tells_what_the_cluster_has_and_makes_nothing(cluster: MemoryCluster, tmp_path: Path) -> None:
+    cluster.add_node("node-1", extended={"nvidia.com/gpu": 2})
+    cluster.deny(verb="list", resource="deployments")
+    done = plimsoll(cluster, tmp_path, "check", "--read-only")
+    assert "2 on node-1 by nvidia.com/gpu" in done.stdout, done
+    assert "not readable  deployments" in done.stdout
+    made = [each for each in cluster.seen() if each.method != "GET" and "selfsubjectaccessreviews" not in each.path]
+    assert made == []
