@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, PlimsollError
@@ -50,8 +51,18 @@ def prepare(
     """
     file = kinds.load(path)
     kinds.check(file, target if isinstance(target, str) else target.name)
-    if isinstance(target, str):
-        target = target_for(file, target, options)
+    if not isinstance(target, str):
+        return _prepared(kinds, file, target)
+    made = target_for(file, target, options)
+    try:
+        return _prepared(kinds, file, made)
+    except BaseException:
+        # Whoever asked gets no target that could be closed.
+        made.close()
+        raise
+
+
+def _prepared(kinds: Kinds, file: ApplicationFile, target: Target) -> Prepared:
     facts = target.facts()
     _check_features(file, facts)
     plan = kinds.plan(file, kinds.workspace(file, target.state.digests), facts)
@@ -64,14 +75,7 @@ def prepare(
 def target_for(file: ApplicationFile, name: str, options: TargetOptions | None = None) -> Target:
     """The target of a name for an application. Raises as `targets.table.target_of` does."""
     application = file.application
-    options = options or TargetOptions()
-    options = TargetOptions(
-        namespace=options.namespace,
-        registry=options.registry,
-        base=options.base,
-        prefer=options.prefer,
-        image=application.environment.image,
-    )
+    options = replace(options or TargetOptions(), image=application.environment.image)
     return target_of(name, file.directory, application.name, options)
 
 
