@@ -7,18 +7,15 @@ demo:            ## run examples/maintenance from data to a served model
 	@scripts/setup demo
 	@scripts/demo
 
-test:            ## lint and every test that this machine can run
-	@scripts/setup test
-	@scripts/test-packages
-	@scripts/lint
-	@scripts/tests
+test:            ## lint and every test that this machine can run, and where the time went
+	@scripts/test
 
-test-fast:       ## the tests without real frameworks and repeated kills
+test-fast:       ## the tests without real frameworks, browsers and kills
 	@scripts/setup test
 	@.venv/bin/python -m pytest -m "not slow and not lab"
 
 test-all:        ## the tests with every add-on of the lab, built first (an hour when nothing is cached)
-	@PLIMSOLL_LAB_BUILD=--all PLIMSOLL_PORTABILITY=all $(MAKE) test
+	@PLIMSOLL_LAB_BUILD=--all PLIMSOLL_TESTS=all $(MAKE) test
 
 lab:             ## a real Kubernetes of three nodes with what the tests need
 	@scripts/setup test

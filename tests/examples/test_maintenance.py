@@ -52,6 +52,7 @@ def test_the_example_goes_from_work_orders_to_predictions(tmp_path: Path) -> Non
         assert "plimsoll" not in script.read_text()
 
 
+@pytest.mark.series
 def test_kills_at_random_moments_change_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     assert kills.main(["2"]), capsys.readouterr().out
     assert capsys.readouterr().out.splitlines()[-1] == "2/2"

@@ -38,8 +38,8 @@ ON_REQUEST = {"lightgbm", "jax", "tensorflow", "huggingface"}
 
 def converted(framework: str) -> Path:
     """The directory with what a framework's script has left: a directory a model. Skips with the reason."""
-    if framework in ON_REQUEST and os.environ.get("PLIMSOLL_PORTABILITY") != "all":
-        pytest.skip(f"{framework} is converted by make test-all, or with PLIMSOLL_PORTABILITY=all")
+    if framework in ON_REQUEST and os.environ.get("PLIMSOLL_TESTS") != "all":
+        pytest.skip(f"{framework} is converted by make test-all, or with PLIMSOLL_TESTS=all")
     if framework in ON_DEBIANS_TORCH:
         found = subprocess.run([str(SYSTEM), "-c", "import torch, numpy"], capture_output=True, check=False)
         if found.returncode:
