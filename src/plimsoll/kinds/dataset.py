@@ -12,7 +12,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.paths import is_below, require_readable
 from plimsoll.application.scalars import Duration, Name, Sha256, environment_name
-from plimsoll.application.shape import near
+from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.environment import environment_step
@@ -146,10 +146,10 @@ class DatasetKind(Kind[Dataset]):
         datasets = self.of(file.application)
         name, _, inner = reference.partition("/")
         if name not in datasets:
-            raise file.error(f"there is no dataset '{name}'", near(name, datasets), *at)
+            raise file.error(f"there is no dataset '{name}'", suggest_name(name, datasets), *at)
         outputs = datasets[name].outputs
         if inner and outputs and inner not in outputs:
-            raise file.error(f"'{inner}' is not among the outputs of '{name}'", near(inner, outputs), *at)
+            raise file.error(f"'{inner}' is not among the outputs of '{name}'", suggest_name(inner, outputs), *at)
 
     def check_inputs(self, file: ApplicationFile, references: Iterable[str], *at: str | int) -> None:
         """Raise FileError for inputs that do not exist, and for two that would share a variable."""

@@ -10,7 +10,7 @@ from msgspec import Meta
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.scalars import Bound, Duration, Name
-from plimsoll.application.shape import near
+from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedCommand
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS, Fetch
@@ -181,7 +181,7 @@ class ModelKind(Kind[Model]):
         models = self.of(file.application)
         name = reference.partition("@")[0]
         if name not in models:
-            raise file.error(f"there is no model '{name}'", near(name, models), *at)
+            raise file.error(f"there is no model '{name}'", suggest_name(name, models), *at)
 
     def registered(self, planner: Planner, reference: str) -> tuple[AnyStep | None, list[Ingredient]]:
         """The step that registers a model, unless a version is pinned, and what the reference adds to a key."""

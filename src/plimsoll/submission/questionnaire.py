@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from plimsoll.application.documents import Reader, composed, file_text
-from plimsoll.application.places import Keys, Place, Places, shown
+from plimsoll.application.places import Keys, Place, Places, display_path
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class Questionnaire(Struct, frozen=True, kw_only=True):
 
 def read_questionnaire(path: Path) -> Questionnaire:
     """Read a questionnaire. Raises FileError with the place when the file cannot be parsed."""
-    file = shown(path)
+    file = display_path(path)
     return parse_questionnaire(file_text(path, file), path, file)
 
 
