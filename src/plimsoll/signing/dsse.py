@@ -1,12 +1,10 @@
-"""Signatures over models: an in-toto statement in a DSSE envelope.
+"""Signatures of models: an in-toto statement in a DSSE envelope.
 
 Sources: DSSE protocol v1, in-toto Attestation Framework v1 (Statement). The statement names the model version and the
-digest of its manifest, so that neither the content nor the name can be exchanged.
+digest of its manifest, so that neither the content nor the name can be replaced.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
@@ -19,8 +17,8 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://plimsoll.dev/model/v1"
 
 
-def sign(reference: str, digest: str, lineage: Any, keys: KeyRing) -> bytes:
-    """The envelope, as JSON, that vouches for a manifest digest under a reference such as `triage@2`."""
+def sign(reference: str, digest: str, lineage: object, keys: KeyRing) -> bytes:
+    """Sign a manifest digest under a reference such as `triage@2`; returns the envelope as JSON."""
     from securesystemslib.dsse import Envelope
 
     statement = {
@@ -35,7 +33,7 @@ def sign(reference: str, digest: str, lineage: Any, keys: KeyRing) -> bytes:
 
 
 def verify(envelope: bytes, reference: str, digest: str, keys: TrustedKeys) -> str:
-    """The id of the trusted key that signed exactly this. Raises ModelRefused with the reason otherwise."""
+    """Verify an envelope; returns the id of the trusted key that signed it. Raises ModelRefused with the reason."""
     from securesystemslib.dsse import Envelope
     from securesystemslib.exceptions import Error
 
@@ -52,7 +50,7 @@ def verify(envelope: bytes, reference: str, digest: str, keys: TrustedKeys) -> s
     except ModelRefused as error:
         raise ModelRefused(f"{reference} is refused: {error.message}", where=error.where, hint=error.hint) from error
     except (Error, ValueError, TypeError) as error:
-        message = f"the signature of {reference} is not by the key that it names: it was altered"
+        message = f"the signature of {reference} does not match the key that it names: it was altered"
         raise ModelRefused(message) from error
     _check_statement(opened.payload, opened.payload_type, reference, digest)
     return key_id
@@ -64,6 +62,6 @@ def _check_statement(payload: bytes, payload_type: str, reference: str, digest: 
         (subject,) = statement["subject"]
         signed = (payload_type, statement["_type"], subject["name"], "sha256:" + subject["digest"]["sha256"])
     except (msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
-        raise ModelRefused(f"what was signed for {reference} is no statement about a model") from error
+        raise ModelRefused(f"the signed content of {reference} is not a statement about a model") from error
     if signed != (PAYLOAD_TYPE, STATEMENT, reference, digest):
-        raise ModelRefused(f"the signature is for {signed[2]} with another digest, not for this {reference}")
+        raise ModelRefused(f"the signature is for {signed[2]} or for another digest, not for this {reference}")

@@ -1,4 +1,4 @@
-"""Keys that sign models, and keys that are trusted to."""
+"""Keys that sign models, and the public keys that are trusted."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ if TYPE_CHECKING:
 
 
 class TrustedKeys(Protocol):
-    """Keys by which a signature may be made."""
+    """Public keys whose signatures are accepted."""
 
     def public(self, key_id: str) -> Key:
-        """A trusted key. Raises ModelRefused when there is none of that id."""
+        """The trusted key with an id. Raises ModelRefused when it is not trusted."""
 
 
 class KeyFiles:
-    """Public keys at a path that somebody mounted: one file, or all of a directory; as JSON of `trusted/` or in PEM."""
+    """Public keys at a mounted path: one file, or all files of a directory, as JSON of `trusted/` or in PEM."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def public(self, key_id: str) -> Key:
-        """A trusted key. Raises ModelRefused when there is none of that id, TargetError when there are no keys."""
+        """The trusted key with an id. Raises ModelRefused when it is not trusted, TargetError without any keys."""
         try:
             paths = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-            # A mounted ConfigMap has folders and links of its own, with a dot before their names.
+            # A mounted ConfigMap has additional directories and links, whose names begin with a dot.
             files = [path for path in paths if path.is_file() and not path.name.startswith(".")]
         except OSError as error:
             raise TargetError(f"the trusted keys cannot be read: {error.strerror}", where=str(self.path)) from error
         if not files:
-            hint = "mount a file of the signer's directory keys/trusted, or its public key in PEM"
+            hint = "mount a file of the signer's directory keys/trusted, or the signer's public key in PEM"
             raise TargetError("there are no trusted keys", where=str(self.path), hint=hint)
-        for key in map(_read, files):
+        for key in map(_read_key, files):
             if key.keyid == key_id:
                 return key
         raise _untrusted(key_id, self.path)
 
 
 class KeyRing:
-    """A directory with `signing.pem` (ours, made on first use, readable by its owner only) and `trusted/<id>.json`.
+    """A directory with `signing.pem` (the user's key, created on first use, mode 0600) and `trusted/<id>.json`.
 
-    Whoever should trust our models copies our file of `trusted/` into theirs.
+    Another user trusts these models after copying the file of `trusted/` into their own `trusted/`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -59,12 +59,12 @@ class KeyRing:
 
     @classmethod
     def default(cls) -> KeyRing:
-        """The caller's own, below XDG_CONFIG_HOME."""
+        """The user's own key ring, below XDG_CONFIG_HOME."""
         base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
         return cls(Path(base) / "plimsoll" / "keys")
 
     def signer(self) -> CryptoSigner:
-        """Our key. Raises TargetError when it can neither be read nor made."""
+        """The user's signing key, created when missing. Raises TargetError when it cannot be read or created."""
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from securesystemslib.signer import CryptoSigner
 
@@ -77,20 +77,20 @@ class KeyRing:
             raise TargetError(
                 f"the signing key cannot be used: {getattr(error, 'strerror', None) or error}",
                 where=str(self.private),
-                hint="make its directory writable; a broken key may be moved away and a new one is made",
+                hint="make its directory writable; move a broken key away, and a new key is created",
             ) from error
         self._trust(signer.public_key)
         return signer
 
     def public(self, key_id: str) -> Key:
-        """A trusted key. Raises ModelRefused when there is none of that id."""
+        """The trusted key with an id. Raises ModelRefused when it is not trusted."""
         path = self.trusted / f"{key_id}.json"
         if not key_id.isalnum() or not path.is_file():
             raise _untrusted(key_id, self.trusted)
-        return _read(path)
+        return _read_key(path)
 
     def files(self) -> dict[str, bytes]:
-        """The trusted keys, ours among them, as files by name: what a ConfigMap for `runtime.pull --keys` holds."""
+        """The trusted keys, the user's own included, as files by name, for a ConfigMap for `runtime.pull --keys`."""
         self.signer()
         return {path.name: path.read_bytes() for path in sorted(self.trusted.glob("*.json"))}
 
@@ -104,7 +104,7 @@ class KeyRing:
             file.write(CryptoSigner.generate_ed25519().private_bytes)
             file.flush()
             os.fsync(file.fileno())
-        # The first of two that make one at the same time wins; the other uses the winner's.
+        # When two processes create a key at the same time, both use the key of the first.
         with contextlib.suppress(FileExistsError):
             os.link(temporary, self.private)
         temporary.unlink()
@@ -119,7 +119,7 @@ class KeyRing:
         temporary.replace(path)
 
 
-def _read(path: Path) -> Key:
+def _read_key(path: Path) -> Key:
     from securesystemslib.signer import SSlibKey
 
     try:
@@ -128,7 +128,7 @@ def _read(path: Path) -> Key:
             from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
             return SSlibKey.from_crypto(load_pem_public_key(content))
-        described = msgspec.json.decode(content, type=dict[str, Any])
+        described = msgspec.json.decode(content, type=dict[str, Any])  # Any: as SSlibKey.from_dict takes it
         return SSlibKey.from_dict(described.pop("keyid"), described)
     except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
         raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
@@ -136,6 +136,6 @@ def _read(path: Path) -> Key:
 
 def _untrusted(key_id: str, place: Path) -> ModelRefused:
     return ModelRefused(
-        f"it was signed by the key {key_id[:64]}, which is not trusted here",
-        hint=f"if you know the signer, put the key's file into {place}",
+        f"it is signed by the key {key_id[:64]}, which is not trusted here",
+        hint=f"if you know the signer, copy the key's file to {place}",
     )

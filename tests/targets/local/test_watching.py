@@ -11,7 +11,7 @@ import yaml
 from plimsoll.kinds.service import Serve, Telemetry
 from plimsoll.registry.models import Lineage, ModelVersion
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.local.watching import drift_of, watched_by, write_monitoring
+from plimsoll.targets.local.watching import drift_of, observer_options, write_monitoring
 from plimsoll.telemetry.drift.state import DriftState
 
 
@@ -31,7 +31,7 @@ def test_every_version_is_watched_against_its_own_reference(tmp_path: Path) -> N
     stale.write_text("{}")
     work = Serve(service="triage", model="triage@1", telemetry=Telemetry(audit=True))
     references = {"sha256:1": tmp_path / "one.json", "sha256:2": tmp_path / "two.json"}
-    (observer,) = watched_by(state, work, [version(1), version(2)], references)
+    (observer,) = observer_options(state, work, [version(1), version(2)], references)
     place, _, settings = observer.partition("=")
     told = json.loads(settings)
     assert place == "plimsoll.telemetry.service:watch"

@@ -14,7 +14,7 @@ from plimsoll.errors import FileError, TargetError
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.features import CALL, CONTAINER_IMAGES, MANIFESTS, TRAFFIC, CalledService, Features, able, offers
-from plimsoll.targets.local.calling import called
+from plimsoll.targets.local.calling import open_local_service
 from plimsoll.targets.local.servers import running_services
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.local.traffic import LocalTraffic, promotion_notes, traffic_of
@@ -44,19 +44,21 @@ class LocalTarget:
     def __init__(self, directory: Path, options: TargetOptions | None = None) -> None:
         if not sys.platform.startswith("linux"):
             raise TargetError(
-                f"the local target needs Linux, this is {sys.platform}", hint="run in a Linux machine or VM"
+                f"the local target needs Linux, and this is {sys.platform}", hint="run on a Linux machine or VM"
             )
         options = options or TargetOptions()
         if named := next((name for name in CLUSTER_ONLY if getattr(options, name)), None):
             raise FileError(
-                f"--{named} is for a cluster", where=f"--{named}", hint="leave it out, or name a context with --target"
+                f"--{named} is only for a cluster",
+                where=f"--{named}",
+                hint="leave it out, or name a context with --target",
             )
         self._directory = directory
         self.state = StateDirectory(directory)
 
     @property
     def features(self) -> Features:
-        """Services can be called, and their traffic moved."""
+        """Calls of services, and moves of their traffic."""
         return Features("this machine", able(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
 
     def facts(self) -> TargetFacts:
@@ -74,7 +76,7 @@ class LocalTarget:
         )
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
-        return called(self.state, file, service)
+        return open_local_service(self.state, file, service)
 
     def _traffic(
         self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
@@ -86,11 +88,11 @@ class LocalTarget:
         return LocalSession(self._directory, run, watch=watch)
 
     def services(self) -> Mapping[str, str]:
-        """Services that are up."""
+        """The addresses of the running services, by name."""
         return {name: service.url for name, service in running_services(self.state).items()}
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Whether a promotion goes on, or was cut off."""
+        """A note about a running or interrupted promotion."""
         return promotion_notes(self.state, service)
 
     def drift(self, service: str) -> Sequence[DriftState]:
@@ -98,8 +100,8 @@ class LocalTarget:
         return drift_of(self.state, service)
 
     def remove(self) -> list[str]:
-        """Nothing stays up here without a run."""
+        """Delete nothing: no local service outlives its run."""
         return []
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: there are no connections."""
