@@ -25,7 +25,7 @@ MERGE = "tag:yaml.org,2002:merge"
 def read_document(path: Path) -> tuple[dict[str, object], Places]:
     """Read the mapping in a file, and the place of each of its values. Raises FileError."""
     file = display_path(path)
-    with composed(file_text(path, file), file) as document:
+    with yaml_nodes(read_text_file(path, file), file) as document:
         if document.node is None:
             raise FileError("the file is empty", where=file, hint="plimsoll init writes an example")
         if document.following is not None:
@@ -45,7 +45,7 @@ def read_document(path: Path) -> tuple[dict[str, object], Places]:
     return value, Places(file=file, values=reader.values, keys=reader.keys)
 
 
-class Composed(NamedTuple):
+class YamlNodes(NamedTuple):
     """The root node of a document, None for an empty file; `following` is the root of a second document, if any."""
 
     loader: SafeLoader | CSafeLoader
@@ -54,7 +54,7 @@ class Composed(NamedTuple):
 
 
 @contextlib.contextmanager
-def composed(text: str, file: str) -> Iterator[Composed]:
+def yaml_nodes(text: str, file: str) -> Iterator[YamlNodes]:
     """Parse a text into nodes, which are valid inside the block. Raises FileError for text that is not YAML."""
     import yaml
 
@@ -71,7 +71,7 @@ def composed(text: str, file: str) -> Iterator[Composed]:
             ) from None
         except (yaml.YAMLError, ValueError) as error:
             raise FileError(f"this is not YAML: {error}", where=file) from None
-        yield Composed(loader, node, following)
+        yield YamlNodes(loader, node, following)
     finally:
         loader.dispose()
 
@@ -175,7 +175,7 @@ def shorten(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def file_text(path: Path, file: str) -> str:
+def read_text_file(path: Path, file: str) -> str:
     """Read a text file. Raises FileError when it is missing, too large or not UTF-8."""
     try:
         content = path.read_bytes()

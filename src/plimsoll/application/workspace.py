@@ -104,15 +104,16 @@ def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int)
 def _environment(file: ApplicationFile, digests: Digests) -> tuple[str, str]:
     requirements = file.application.environment.requirements
     if requirements is None:
-        return "python", _own_python()
+        return "python", _python_digest()
     content = [
-        _digest(file, digests, path, "spec", "environment", "requirements") for path in _included(file, requirements)
+        _digest(file, digests, path, "spec", "environment", "requirements")
+        for path in _with_included(file, requirements)
     ]
     about = [f"{sys.implementation.name} {platform.python_version()}", platform.machine(), *content]
     return requirements, hashlib.sha256("\n".join(about).encode()).hexdigest()
 
 
-def _included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
+def _with_included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
     """A requirements file and the files that it includes with -r or -c."""
     waiting, seen = [file.directory / requirements], set()
     while waiting:
@@ -127,7 +128,7 @@ def _included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
                 waiting.append(path.parent / value.strip())
 
 
-def _own_python() -> str:
+def _python_digest() -> str:
     """A digest of the `python` on PATH and of the names and versions of its installed packages."""
     found = shutil.which("python") or sys.executable
     prefix = Path(found).parent.parent

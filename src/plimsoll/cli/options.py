@@ -75,7 +75,7 @@ def application_file(path: Path) -> Path:
     return path / FILE if path.is_dir() else path
 
 
-def state_beside(path: Path, target: str = LOCAL, *, make: bool = False) -> StateDirectory:
+def application_state(path: Path, target: str = LOCAL, *, make: bool = False) -> StateDirectory:
     """The state directory of an application; `make` creates it next to an existing file.
 
     Raises FileError when the application has never run on the target, TargetError when it cannot be created.
@@ -95,13 +95,13 @@ def state_beside(path: Path, target: str = LOCAL, *, make: bool = False) -> Stat
     return state
 
 
-def target_beside(path: Path, name: str, namespace: str | None = None) -> Target:
+def application_target(path: Path, name: str, namespace: str | None = None) -> Target:
     """The target that an application has run on. Raises FileError when it has never run there."""
     from plimsoll.engine.preparation import target_for
     from plimsoll.kinds.table import KINDS
     from plimsoll.targets.options import TargetOptions
 
-    state_beside(path, name)
+    application_state(path, name)
     target = target_for(KINDS.load(application_file(path)), name, TargetOptions(namespace=namespace))
     click.get_current_context().call_on_close(target.close)
     return target

@@ -122,7 +122,7 @@ def history(observations: Iterable[Observation], results: Mapping[str, type[Resu
         elif run and isinstance(event, RunEnded):
             run = replace(run, state=event.state, reason=event.reason, ended=seen.at)
         elif event is not None and seen.subject in steps:
-            steps[seen.subject] = _after(steps[seen.subject], event, seen.at, types)
+            steps[seen.subject] = _apply_event(steps[seen.subject], event, seen.at, types)
     if run is None:
         raise ValueError("the observations have no plan")
     return replace(run, steps=tuple(steps.values()))
@@ -139,12 +139,12 @@ def _planned(event: RunPlanned, at: datetime) -> RunHistory:
     )
 
 
-def _after(step: StepHistory, event: RunEvent, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:
+def _apply_event(step: StepHistory, event: RunEvent, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:
     match event:
         case StepStarted():
             return replace(step, state="running", started=at)
         case StepEnded():
-            return _ended(step, event, at, types)
+            return _apply_end(step, event, at, types)
         case AttemptFailed():
             return replace(step, failures=(*step.failures, event.reason))
         case AttemptEnded():
@@ -153,12 +153,12 @@ def _after(step: StepHistory, event: RunEvent, at: datetime, types: Mapping[str,
             worker = WorkerHistory(rank=event.rank, pid=event.pid, attempt=event.attempt, started=at)
             return replace(step, workers=(*step.workers, worker))
         case WorkerEnded():
-            return replace(step, workers=tuple(_worker_after(worker, event, at) for worker in step.workers))
+            return replace(step, workers=tuple(_apply_worker_end(worker, event, at) for worker in step.workers))
         case _:
             return step
 
 
-def _ended(step: StepHistory, event: StepEnded, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:
+def _apply_end(step: StepHistory, event: StepEnded, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:
     result = result_from_json(event.result, types.get(step.verb, Result)) if event.state == "done" else None
     return replace(
         step,
@@ -171,7 +171,7 @@ def _ended(step: StepHistory, event: StepEnded, at: datetime, types: Mapping[str
     )
 
 
-def _worker_after(worker: WorkerHistory, event: WorkerEnded, at: datetime) -> WorkerHistory:
+def _apply_worker_end(worker: WorkerHistory, event: WorkerEnded, at: datetime) -> WorkerHistory:
     if worker.ended or (worker.rank, worker.attempt) != (event.rank, event.attempt):
         return worker
     return replace(

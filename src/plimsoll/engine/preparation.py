@@ -57,7 +57,7 @@ def prepare(
     plan = kinds.plan(file, kinds.workspace(file, target.state.digests), facts)
     lacking = shortfalls(plan, facts)
     if lacking:
-        raise _too_large(kinds, file, lacking[0])
+        raise _shortfall_error(kinds, file, lacking[0])
     return Prepared(file=file, plan=plan, facts=facts, target=target, kinds=kinds)
 
 
@@ -109,6 +109,6 @@ def _check_features(file: ApplicationFile, facts: TargetFacts) -> None:
         raise file.error(text, hint, "spec", "environment", "image", at_key=True)
 
 
-def _too_large(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:
+def _shortfall_error(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:
     verb, _, part = lacking.step.partition("/")
     return file.error(lacking.message, lacking.remedy, *kinds.place(verb, part), *lacking.setting)

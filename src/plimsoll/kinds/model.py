@@ -185,12 +185,12 @@ class ModelKind(Kind[Model]):
 
     def registered(self, planner: Planner, reference: str) -> tuple[AnyStep | None, list[Ingredient]]:
         """The step that registers a model (None for a pinned version), and the ingredients of the reference."""
-        ours = ingredients.of_runtime(planner)
+        runtime = ingredients.of_runtime(planner)
         name, _, version = reference.partition("@")
         if version:
-            return None, [Ingredient(kind="input", name=reference, digest=text_digest(reference)), *ours]
+            return None, [Ingredient(kind="input", name=reference, digest=text_digest(reference)), *runtime]
         register = planner.step_of(self, name)
-        return register, [ingredients.of_step(register), *ours]
+        return register, [ingredients.of_step(register), *runtime]
 
     def _train(self, name: str, part: Train, planner: Planner) -> Step[TrainGang]:
         inputs = DATASETS.inputs(planner, part.inputs)

@@ -57,9 +57,9 @@ class Kinds:
             raise file.error(text, "remove it, and name the target with --target", "spec", "targets", name, at_key=True)
         for kind in self._kinds:
             for name, part in kind.of(application).items():
-                wanted, at = kind.placement(part)
-                if wanted is not None and wanted != target:
-                    text = f"the part names the target '{wanted}', but the run is on '{target}'"
+                named, at = kind.placement(part)
+                if named is not None and named != target:
+                    text = f"the part names the target '{named}', but the run is on '{target}'"
                     raise file.error(text, f"remove the target, or set target: {target}", *kind.place(name), *at)
             kind.check(file)
         check_environment(file)

@@ -52,11 +52,11 @@ def _missing_features(step: AnyStep, facts: TargetFacts) -> Iterator[Shortfall]:
     if facts.verbs is not None and step.verb not in facts.verbs:
         message = f"{facts.target} does not support '{step.verb}' steps such as {step.name}"
         yield Shortfall(step=step.name, setting=(), message=message, remedy="use another target")
-    for wanted in step.work.needed_features():
-        if wanted.feature in facts.lacks:
-            reason = facts.lacks[wanted.feature]
-            message = f"{step.name} {wanted.asks}, which {facts.target} does not support: {reason}"
-            yield Shortfall(step=step.name, setting=wanted.setting, message=message, remedy=wanted.remedy)
+    for request in step.work.needed_features():
+        if request.feature in facts.lacks:
+            reason = facts.lacks[request.feature]
+            message = f"{step.name} {request.asks}, which {facts.target} does not support: {reason}"
+            yield Shortfall(step=step.name, setting=request.setting, message=message, remedy=request.remedy)
 
 
 def _larger_than_every_node(step: AnyStep, facts: TargetFacts) -> list[Shortfall]:
@@ -65,10 +65,10 @@ def _larger_than_every_node(step: AnyStep, facts: TargetFacts) -> list[Shortfall
         return []
     share = step.resources
     requested = {"cpu": share.cores, "memory": float(share.memory or 0), "accelerators": float(share.accelerators)}
-    if any(all(getattr(each, name) >= wanted for name, wanted in requested.items()) for each in facts.machines):
+    if any(all(getattr(each, name) >= amount for name, amount in requested.items()) for each in facts.machines):
         return []
     name = next(
-        (name for name, wanted in requested.items() if all(getattr(each, name) < wanted for each in facts.machines)),
+        (name for name, amount in requested.items() if all(getattr(each, name) < amount for each in facts.machines)),
         "cpu",
     )
     most = max(float(getattr(each, name)) for each in facts.machines)

@@ -43,7 +43,7 @@ class KeyFiles:
         for key in map(_read_key, files):
             if key.keyid == key_id:
                 return key
-        raise _untrusted(key_id, self.path)
+        raise _untrusted_error(key_id, self.path)
 
 
 class KeyRing:
@@ -86,7 +86,7 @@ class KeyRing:
         """The trusted key with an id. Raises ModelRefused when it is not trusted."""
         path = self.trusted / f"{key_id}.json"
         if not key_id.isalnum() or not path.is_file():
-            raise _untrusted(key_id, self.trusted)
+            raise _untrusted_error(key_id, self.trusted)
         return _read_key(path)
 
     def files(self) -> dict[str, bytes]:
@@ -134,7 +134,7 @@ def _read_key(path: Path) -> Key:
         raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
 
 
-def _untrusted(key_id: str, place: Path) -> ModelRefused:
+def _untrusted_error(key_id: str, place: Path) -> ModelRefused:
     return ModelRefused(
         f"it is signed by the key {key_id[:64]}, which is not trusted here",
         hint=f"if you know the signer, copy the key's file to {place}",

@@ -39,7 +39,7 @@ class RunLock:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
-            raise _held(self.path, holder(self.path)) from None
+            raise _held_error(self.path, holder(self.path)) from None
         me = Holder(pid=os.getpid(), run=run, application=application, since=datetime.now(UTC))
         file.truncate(0)
         file.write(msgspec.json.encode(me))
@@ -67,7 +67,7 @@ def holder(path: Path) -> Holder | None:
     return None
 
 
-def _held(path: Path, who: Holder | None) -> TargetError:
+def _held_error(path: Path, who: Holder | None) -> TargetError:
     if who is None:
         return TargetError("another run of this application has just started", where=str(path), hint="try again")
     return TargetError(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from plimsoll.application.documents import file_text
+from plimsoll.application.documents import read_text_file
 from plimsoll.application.places import display_path
 from plimsoll.capabilities.bundle_reader import Bundle
 from plimsoll.errors import FileError, PlimsollError
@@ -222,5 +222,5 @@ def _write_files(
 
 def _read_unchanged(path: Path) -> str:
     """The text with its own line ends, which text mode would change. Raises FileError."""
-    file_text(path, display_path(path))  # raises FileError when the file is not readable text
+    read_text_file(path, display_path(path))  # raises FileError when the file is not readable text
     return path.read_bytes().decode()

@@ -71,24 +71,24 @@ CONTAINER_IMAGES = "container-images"
 class Features:
     """The features of one target, and the reason for each missing one."""
 
-    def __init__(self, target: str, able: Mapping[str, object], lacks: Mapping[str, str]) -> None:
+    def __init__(self, target: str, implementations: Mapping[str, object], lacks: Mapping[str, str]) -> None:
         self._target = target
-        self._able = able
+        self._implementations = implementations
         self.lacks = lacks
 
     def __contains__(self, feature: Feature[Any]) -> bool:
-        return feature.name in self._able
+        return feature.name in self._implementations
 
     def require(self, feature: Feature[Ability]) -> Ability:
         """The implementation of a feature. Raises TargetError when the target does not have it."""
-        if feature.name not in self._able:
+        if feature.name not in self._implementations:
             reason = self.lacks.get(feature.name, "")
             message = f"{self._target} cannot {feature.does}{': ' + reason if reason else ''}"
             raise TargetError(message, where="--target", hint="name a target that supports it")
-        return cast("Ability", self._able[feature.name])
+        return cast("Ability", self._implementations[feature.name])
 
 
-def able(*pairs: tuple[Feature[Any], object]) -> Mapping[str, object]:
+def feature_table(*pairs: tuple[Feature[Any], object]) -> Mapping[str, object]:
     """Map features by name to their implementations; `offers` checks the types of each pair."""
     return {feature.name: implementation for feature, implementation in pairs}
 

@@ -48,16 +48,18 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
 
 
-def data_of(table: InputFile) -> str:
+def table_id(table: InputFile) -> str:
     """The identifier of a drift reference's table: the key of its step and its file."""
     return f"{table.key}/{table.file or ''}"
 
 
-def observer(service: str, telemetry: Telemetry, log: Callable[[str], str], drift: Sequence[dict[str, object]]) -> str:
+def observer_option(
+    service: str, telemetry: Telemetry, log: Callable[[str], str], drift: Sequence[dict[str, object]]
+) -> str:
     """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path."""
     settings: dict[str, object] = {"service": service}
-    for name, wanted in (("access", telemetry.access), ("audit", telemetry.audit)):
-        if wanted:
+    for name, enabled in (("access", telemetry.access), ("audit", telemetry.audit)):
+        if enabled:
             settings[f"{name}_log"] = log(name)
     settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
     return f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"

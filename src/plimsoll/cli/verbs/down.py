@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, on_target, print_json, target_beside, target_option
+from plimsoll.cli.options import application_target, file_option, json_option, on_target, print_json, target_option
 from plimsoll.errors import TargetError
 
 TIMEOUT = 20.0
@@ -27,7 +27,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     """
     from plimsoll.state.lock import holder
 
-    place = target_beside(file, target, namespace)
+    place = application_target(file, target, namespace)
     state = place.state
     who = holder(state.lock)
     if who is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside, target_option
+from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.errors import PlimsollError
 
 POLL_INTERVAL = 0.2
@@ -36,7 +36,7 @@ def command(
     from plimsoll.engine.run_status import run_status
     from plimsoll.state.logs import log_files
 
-    state = state_beside(file, target)
+    state = application_state(file, target)
     run = run_status(state, run_id)
     names = [known.name for known in run.steps]
     wanted = [name for name in names if step in (name, name.partition("/")[2], "")]

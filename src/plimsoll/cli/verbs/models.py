@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.cli.options import application_state, file_option, json_option, print_json
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ def command(
     from plimsoll.registry.comparison import compare
     from plimsoll.targets.models import model_registry
 
-    registry = model_registry(state_beside(file, make=pull is not None))
+    registry = model_registry(application_state(file, make=pull is not None))
     if pull is not None:
-        references = [*references, _pulled(registry, pull).reference]
+        references = [*references, _pull(registry, pull).reference]
     if push is not None:
         _push(registry, references, push, as_json=as_json)
         return
@@ -72,7 +72,7 @@ def command(
         _print_all(versions, registry.tags(), verified=verify)
 
 
-def _pulled(registry: ModelRegistry, text: str) -> ModelVersion:
+def _pull(registry: ModelRegistry, text: str) -> ModelVersion:
     from plimsoll.registry.references import parse
     from plimsoll.registry.repository import Repository
     from plimsoll.registry.transfer import pull_model

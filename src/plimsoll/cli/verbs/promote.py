@@ -8,7 +8,7 @@ from types import FrameType
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, target_beside, target_option
+from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
 from plimsoll.errors import FileError
 
 
@@ -53,7 +53,7 @@ def command(
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     done = promote(
-        target_beside(file, target, namespace),
+        application_target(file, target, namespace),
         reference,
         service=service,
         pace=pace,

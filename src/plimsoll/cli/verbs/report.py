@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside, target_option
+from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.errors import FileError
 
 
@@ -67,5 +67,5 @@ def _of_run(file: Path, target: str, run_id: str | None) -> Path:
     from plimsoll.engine.run_status import run_status
     from plimsoll.report.write import write_report
 
-    state = state_beside(file, target)
+    state = application_state(file, target)
     return write_report(state, run_status(state, run_id).run)

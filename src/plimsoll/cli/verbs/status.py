@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from plimsoll.cli.options import (
+    application_target,
     file_option,
     json_option,
     print_json,
     run_command,
-    target_beside,
     target_option,
     use_colour,
     width,
@@ -28,7 +28,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import report_path, terminal_report
 
-    place = target_beside(file, target, namespace)
+    place = application_target(file, target, namespace)
     state = place.state
     run = run_status(state)
     up = place.services()

@@ -135,7 +135,7 @@ class _Steps:
         began = time.monotonic()
         while True:
             time.sleep(POLL_INTERVAL)
-            judgement = self._look(base)
+            judgement = self._judge_now(base)
             passed = time.monotonic() - began
             if judgement.worse:
                 self._judgements.append(judgement)
@@ -156,7 +156,7 @@ class _Steps:
     def _counts(self) -> Mapping[str, VersionCounts]:
         return self.mover.counts((self.old, self.new))
 
-    def _look(self, base: Mapping[str, VersionCounts]) -> Judgement:
+    def _judge_now(self, base: Mapping[str, VersionCounts]) -> Judgement:
         now = self._counts()
         old, new = (version_sample(now[each], base[each], self._metrics[each]) for each in (self.old, self.new))
         # Successive looks within a step see nearly the same counts, so each step counts as four looks.

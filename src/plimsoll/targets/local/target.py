@@ -13,12 +13,21 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory
-from plimsoll.targets.features import CALL, CONTAINER_IMAGES, MANIFESTS, TRAFFIC, CalledService, Features, able, offers
+from plimsoll.targets.features import (
+    CALL,
+    CONTAINER_IMAGES,
+    MANIFESTS,
+    TRAFFIC,
+    CalledService,
+    Features,
+    feature_table,
+    offers,
+)
 from plimsoll.targets.local.calling import open_local_service
 from plimsoll.targets.local.servers import running_services
 from plimsoll.targets.local.session import LocalSession
-from plimsoll.targets.local.traffic import LocalTraffic, promotion_notes, traffic_of
-from plimsoll.targets.local.watching import drift_of
+from plimsoll.targets.local.traffic import LocalTraffic, find_local_traffic, promotion_notes
+from plimsoll.targets.local.watching import read_drift
 from plimsoll.targets.local.work import EXECUTORS
 from plimsoll.targets.options import CLUSTER_ONLY, TargetOptions
 from plimsoll.targets.versions import installed_version
@@ -59,7 +68,7 @@ class LocalTarget:
     @property
     def features(self) -> Features:
         """Calls of services, and moves of their traffic."""
-        return Features("this machine", able(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
+        return Features("this machine", feature_table(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
 
     def facts(self) -> TargetFacts:
         """Processors that this process may use, memory in bytes, accelerators by device file."""
@@ -81,7 +90,7 @@ class LocalTarget:
     def _traffic(
         self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> LocalTraffic:
-        return traffic_of(self.state, model, service, stopped)
+        return find_local_traffic(self.state, model, service, stopped)
 
     def open(self, run: str, *, watch: bool) -> LocalSession:
         """A session for one run."""
@@ -97,7 +106,7 @@ class LocalTarget:
 
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions."""
-        return drift_of(self.state, service)
+        return read_drift(self.state, service)
 
     def remove(self) -> list[str]:
         """Delete nothing: no local service outlives its run."""

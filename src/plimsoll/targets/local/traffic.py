@@ -27,7 +27,9 @@ LOAD_LIMIT = 120.0
 """Seconds that the service has to load the new version."""
 
 
-def traffic_of(state: StateDirectory, model: str, service: str | None, stopped: Callable[[], bool]) -> LocalTraffic:
+def find_local_traffic(
+    state: StateDirectory, model: str, service: str | None, stopped: Callable[[], bool]
+) -> LocalTraffic:
     """The running service of a model. Raises PlimsollError without one, and for several when `service` is None."""
     up = running_services(state)
     candidates = {each.name: each for each in up.values() if each.model == model and each.service_file}

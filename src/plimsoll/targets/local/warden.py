@@ -121,7 +121,7 @@ class Warden:
         if not waiting.done.wait(ANSWER_LIMIT):
             raise TargetError(f"{argv[0]} was not started within {ANSWER_LIMIT:g} s", where=mark)
         if "pid" not in waiting.answer:
-            raise _refusal(argv[0], waiting.answer)
+            raise _spawn_error(argv[0], waiting.answer)
         return Process(self, waiting.answer["pid"])
 
     def signal(self, pid: int, number: signal.Signals) -> None:
@@ -201,7 +201,7 @@ class Warden:
         waiting.done.set()
 
 
-def _refusal(program: str, answer: _Message) -> TargetError:
+def _spawn_error(program: str, answer: _Message) -> TargetError:
     path = answer.get("path") or program
     reason = str(answer["reason"])
     if reason == _LOST:

@@ -182,7 +182,7 @@ def become(request: Message, parent: int, report: int) -> None:
         if os.getppid() != parent:
             os._exit(127)
         for cgroup in request["cgroups"]:
-            join(cgroup)
+            join_cgroup(cgroup)
         path = request["log"]
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -201,7 +201,7 @@ def become(request: Message, parent: int, report: int) -> None:
         os._exit(127)
 
 
-def join(cgroup: str) -> None:
+def join_cgroup(cgroup: str) -> None:
     """Move this process into a control group."""
     descriptor = os.open(cgroup + "/cgroup.procs", os.O_WRONLY)
     os.write(descriptor, b"0")

@@ -18,7 +18,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
-from plimsoll.targets.services import PROMISED, data_of, drift_watch, observer
+from plimsoll.targets.services import PROMISED, drift_watch, observer_option, table_id
 from plimsoll.telemetry.drift.reference_file import reference_file
 from plimsoll.telemetry.drift.state import DriftState
 
@@ -43,7 +43,7 @@ def drift_references(
         return references, ""
     state = attempt.context.state
     state.drift.mkdir(parents=True, exist_ok=True)
-    data = data_of(work.reference)
+    data = table_id(work.reference)
     models = {file.digest: file.path for file in service.models}
     for version in versions:
         path = references[version.digest] = reference_file(state.drift, version.digest, data)
@@ -70,7 +70,7 @@ def observer_options(
         path.unlink(missing_ok=True)
     watched = {version.digest: version for version in versions if version.digest in references}
     drift = [_drift(state, work, version, references[digest]) for digest, version in watched.items()]
-    return [observer(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift)]
+    return [observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift)]
 
 
 def write_monitoring(output: Path, work: Serve) -> None:
@@ -87,7 +87,7 @@ def write_monitoring(output: Path, work: Serve) -> None:
     (output / "dashboard.json").write_text(text + "\n", encoding="utf-8")
 
 
-def drift_of(state: StateDirectory, service: str) -> list[DriftState]:
+def read_drift(state: StateDirectory, service: str) -> list[DriftState]:
     """The drift of a service's versions, as its server last wrote it."""
     found = []
     for path in sorted(_state_files(state, service)):

@@ -33,7 +33,7 @@ def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
     if attempt.stopped:
         return STOPPED
     if work.sha256 and digest != work.sha256:
-        return failed(_differs(work.source, digest, work.sha256), lasting=True)
+        return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
     final = attempt.context.state.output(attempt.step.key) / path.name
     return done(FetchResult(outputs=files_in(attempt.output), path=str(final), sha256=digest))
 
@@ -42,7 +42,7 @@ def _use_in_place(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
     path = (attempt.context.directory / work.source).resolve()
     digest = attempt.step.ingredients[0].digest
     if work.sha256 and digest != work.sha256:
-        return failed(_differs(work.source, digest, work.sha256), lasting=True)
+        return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
     if path.is_dir():
         outputs: tuple[OutputFile, ...] = ()
     elif path.is_file():
@@ -56,7 +56,7 @@ def _download(attempt: LocalAttempt[Fetch], source: str, path: Path) -> str:
     """Download an address to `path`; returns the SHA-256 of its content."""
     digest = hashlib.sha256()
     try:
-        with _opened(source) as stream, path.open("wb") as file:
+        with _open(source) as stream, path.open("wb") as file:
             while chunk := stream.read(CHUNK):
                 if attempt.stopped:
                     break
@@ -74,7 +74,7 @@ def _download(attempt: LocalAttempt[Fetch], source: str, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _opened(source: str) -> IO[bytes]:
+def _open(source: str) -> IO[bytes]:
     if source.startswith(("https://", "http://")):
         import urllib.request
 
@@ -86,5 +86,5 @@ def _opened(source: str) -> IO[bytes]:
     return fsspec.open(source, "rb").open()  # type: ignore[no-any-return]
 
 
-def _differs(source: str, digest: str, wanted: str) -> str:
-    return f"{source} has sha256 {digest}, but the file requires {wanted}: the data or the digest is wrong"
+def _digest_mismatch(source: str, digest: str, expected: str) -> str:
+    return f"{source} has sha256 {digest}, but the file requires {expected}: the data or the digest is wrong"
