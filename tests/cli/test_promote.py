@@ -167,5 +167,5 @@ def test_without_a_running_service_there_is_nothing_to_promote_into(tmp_path: Pa
     train(plimsoll, tmp_path, 10)
     refused = plimsoll("promote", "m@1")
     assert refused.returncode == 1
-    assert "no service of model m is up" in refused.stderr
+    assert "no service of model m is running" in refused.stderr
     assert plimsoll("promote", "m@1", "--steps", "50").returncode == 2

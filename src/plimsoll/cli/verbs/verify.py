@@ -61,4 +61,4 @@ def _conclusion(seal: Seal, problems: Sequence[str]) -> str:
         return f"signature valid, key {seal.signer[:16]}"
     if not seal.signer:
         return "the signature is not valid, or its key is not trusted"
-    return "the bundle was altered" if seal.problems else "the bundle is as signed, but cannot be confirmed"
+    return "the bundle was altered" if seal.problems else "the verdicts differ from the record"
