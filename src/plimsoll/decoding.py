@@ -1,4 +1,4 @@
-"""Types that bytes are decoded into, made known to msgspec before threads can meet them."""
+"""Prepares types for decoding by msgspec at import time, before several threads use them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ Shape = TypeVar("Shape")
 
 
 def decodable(shape: type[Shape]) -> type[Shape]:
-    """The Struct itself, for use as a decorator; or a generic one with its arguments.
+    """Return the Struct itself, so that this works as a decorator; also takes a generic Struct with its arguments.
 
-    msgspec looks at the fields of a Struct when it first decodes one. A second thread that comes in the midst of that
-    (it runs Python, and other threads are let in) takes what is half made, and the process dies of a segmentation fault
-    (msgspec 0.22). This has it look while the module is imported, which no two threads do at once.
+    msgspec inspects the fields of a Struct when it first decodes one. This inspection runs Python code, so another
+    thread may start to decode the same type in the middle of it, use incomplete data, and crash the process with a
+    segmentation fault (msgspec 0.22). The decorator makes msgspec inspect the type while its module is imported, which
+    only one thread does.
     """
     msgspec.json.Decoder(shape)
     return shape

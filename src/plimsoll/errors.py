@@ -1,30 +1,28 @@
-"""What can go wrong, by who can mend it.
+"""Errors, grouped by who can fix them.
 
-    PlimsollError               every error that a user may see; anything else is a defect of ours
-    ├── FileError               the application file or the command line: exit 2
-    ├── TargetError             the target's state: too little memory, a busy port, a held lock
+    PlimsollError               every error that a user may see; any other exception is a defect of plimsoll
+    ├── FileError               a mistake in the application file or the command line: exit 2
+    ├── TargetError             the target's state, such as too little memory, a busy port or a held lock
     ├── ModelRefused            a model that failed a signature, a digest or its acceptance
-    ├── MissingExtra            an optional part is not installed
-    └── RequestError            a call to a service that the service answered with a reason
+    ├── MissingExtra            an optional dependency is not installed
+    └── RequestError            a service answered a request with an error
 
-Each says what was wrong, where, and what to do. They are raised where the situation is known and printed in one
-place, `cli.main`. Outcomes of the user's own commands are values (see `engine.history`), not exceptions.
+Each error says what was wrong, where, and what to do. `cli.main` is the only place that prints them. Outcomes of the
+user's own commands are values (see `engine.history`), not exceptions.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 
 class PlimsollError(Exception):
-    """A situation that the user can act on.
+    """An error that the user can act on.
 
     `message` says what was wrong, `where` names the place (file:line:column, object, path), `hint` says what to do.
     """
 
     exit_code = 1
     lasting = False
-    """Whether trying again without a change would only fail again."""
+    """Whether a retry without a change would fail again."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "", lasting: bool | None = None) -> None:
         super().__init__(message)
@@ -40,32 +38,32 @@ class PlimsollError(Exception):
         return f"{place}{self.message}{advice}"
 
     def on_one_line(self) -> str:
-        """For processes whose last line is what their caller shows."""
+        """The error on one line, for a process whose caller shows only its last line."""
         return ", ".join(filter(None, [f"{self.where}: {self.message}" if self.where else self.message, self.hint]))
 
-    def as_json(self) -> dict[str, Any]:
-        """The one shape of every error under `--json`."""
+    def as_json(self) -> dict[str, dict[str, str]]:
+        """The object that `--json` prints for every error."""
         return {"error": {"message": self.message, "where": self.where, "hint": self.hint}}
 
 
 class FileError(PlimsollError):
-    """The application file or the command line says something that cannot be meant."""
+    """The application file or the command line is wrong."""
 
     exit_code = 2
 
 
 class TargetError(PlimsollError):
-    """The target is in a state that does not allow what was asked."""
+    """The target's state does not allow the operation."""
 
 
 class ModelRefused(PlimsollError):
-    """A model is not what was signed, or not good enough to serve."""
+    """A model differs from what was signed, or misses its acceptance bounds."""
 
     lasting = True
 
 
 class MissingExtra(PlimsollError):
-    """An optional part is needed and not installed."""
+    """An optional dependency is needed and not installed."""
 
     lasting = True
 
@@ -78,4 +76,4 @@ class MissingExtra(PlimsollError):
 
 
 class RequestError(PlimsollError):
-    """A service answered a request with an error and its reason."""
+    """A service answered a request with an error."""

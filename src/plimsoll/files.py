@@ -1,4 +1,4 @@
-"""Files that are replaced as wholes, and on the disk when that is said."""
+"""Atomic replacement of files, and flushing to disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader sees the old or the new content, never a part. Raises OSError, leaving the old."""
+    """Replace a file atomically: a reader sees the old or the new content. Raises OSError and keeps the old content."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with temporary.open("xb") as file:
@@ -23,7 +23,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def flush(path: Path) -> None:
-    """Have the disk take a file's content or a directory's entries before going on."""
+    """Flush a file's content or a directory's entries to disk (fsync)."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -68,33 +68,36 @@ def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
     ("old", "new", "place", "says"),
     [
         ("workers: 2", "worker: 2", "17:9", "did you mean 'workers'?"),
-        ("workers: 2", "workers: two", "17:18", "a whole number is wanted here, this is the text 'two'"),
+        ("workers: 2", "workers: two", "17:18", "expected a whole number, got the text 'two'"),
         ("workers: 2", "workers: 0", "17:18", "must be at least 1"),
-        ("workers: 2", "workers: yes", "17:18", "this is the truth value true"),
+        ("workers: 2", "workers: yes", "17:18", "got the truth value true"),
         ("framework: xgboost", "framework: xgbost", "16:20", "did you mean 'xgboost'?"),
-        ("memory: 1Gi", "memory: 1 potato", "18:37", "such as 512Mi, 2Gi"),
-        ("memory: 1Gi", "memory: 512", "18:37", "this is the number 512"),
+        ("memory: 1Gi", "memory: 1 potato", "18:37", "for example 512Mi, 2Gi"),
+        ("memory: 1Gi", "memory: 512", "18:37", "got the number 512"),
         ("inputs: [features]", "inputs: features", "15:17", "write [features]"),
         ("inputs: [features]", "inputs: [feature]", "15:18", "did you mean 'features'?"),
         ("inputs: [features]", "inputs: [features/tran.parquet]", "15:18", "did you mean 'train.parquet'?"),
-        ('accuracy: ">= 0.9"', 'accuracy: ">== 0.9"', "19:26", "such as >= 0.9"),
+        ('accuracy: ">= 0.9"', 'accuracy: ">== 0.9"', "19:26", "for example >= 0.9"),
         ("model: triage}\n  batches", "model: traige}\n  batches", "21:21", "did you mean 'triage'?"),
+        ("model: triage}\n  batches", "model: triage:best}\n  batches", "21:21", "expected `name` or `name@version` of a model, got `triage:best`\n  for example triage, triage@2"),
+        ("model: triage}\n  batches", "model: 3}\n  batches", "21:21", "expected text or a list, got the number 3"),
+        ("resources: {cpu: 1, memory: 1Gi}", "resources: 4", "18:20", "expected a mapping with the keys cpu, memory, accelerators, got the number 4"),
         ("source: orders.csv", "source: order.csv", "6:22", "did you mean 'orders.csv'?"),
         ("source: orders.csv", "sorce: orders.csv", "6:14", "did you mean 'source'?"),
         ("      run: python prepare.py\n", "", "7:5", "neither `source` nor `run`"),
         ("      outputs: [train.parquet, live.parquet]\n", "", "7:5", "has no `outputs`"),
         ("[train.parquet, live", "[../train.parquet, live", "10:17", "not below $PLIMSOLL_OUTPUT"),
         ("input: features/live.parquet", "input: features", "23:37", "a batch scores one table"),
-        ("    features:\n", "    orders:\n", "7:5", "'orders' stands here twice"),
-        ("{name: maintenance}", "{name: Maintenance!}", "3:18", "small letters"),
+        ("    features:\n", "    orders:\n", "7:5", "duplicate key 'orders'"),
+        ("{name: maintenance}", "{name: Maintenance!}", "3:18", "lower-case letters"),
         ("kind: Application", "kind: Pod", "2:7", "'kind' must be Application"),
-        ("metadata: {name: maintenance}\n", "", "1:1", "lacks the key 'metadata'"),
+        ("metadata: {name: maintenance}\n", "", "1:1", "has no key 'metadata'"),
         ("services:\n    triage: {model: triage}", "services:\n    triage: {model: triage, scale: {min: 3, max: 2}}", "21:42", "scale.min is more than scale.max"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: other@1, weight: 10}]}\n  b", "21:59", "there is no model"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: triage, weight: 10}]}\n  b", "21:59", "is named twice"),
-        ("services:\n", "indexes: {a: {documents: orders, text: t, embed: m}}\n  services:\n", "20:13", "does not carry out indexes"),
+        ("services:\n", "indexes: {a: {documents: orders, text: t, embed: m}}\n  services:\n", "20:13", "does not support indexes"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: triage, weight: 9}]}\n  b", "21:21", "sum to 99"),
-        ("orders: {source: orders.csv}", "orders: {run: a, inputs: [features], outputs: [x]}", "6:30", "made from each other"),
+        ("orders: {source: orders.csv}", "orders: {run: a, inputs: [features], outputs: [x]}", "6:30", "need each other"),
         ("orders: {source", "orders: {source: [", "", "this is not YAML"),
         ("spec:\n", "spec:\n\tx: 1\n", "5:1", "indent with spaces"),
     ],
@@ -127,7 +130,11 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
 def test_nested_aliases_cannot_fill_the_memory(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
-    assert "stand for too much" in mistake(tmp_path, bomb).message
+    assert "more than 200000 values" in mistake(tmp_path, bomb).message
+
+
+def test_an_alias_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    assert mistake(tmp_path, "a: &a [*a]\n").message == "this alias refers to a value that contains it"
 
 
 def test_several_mistakes_are_all_named(tmp_path: Path) -> None:

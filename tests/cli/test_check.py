@@ -15,7 +15,7 @@ from plimsoll.capabilities.checking import Judged, exit_status, verdicts
 from plimsoll.capabilities.probe import ROOMS
 from plimsoll.capabilities.requirements import MUST, SHOULD
 from plimsoll.evidence.verdict import Outcome, Verdict, failed, not_applicable, passed, unknown
-from plimsoll.report.load_line import counted, load_line
+from plimsoll.report.load_line import count_outcomes, load_line
 from tests.capabilities.recorded import FOLDER
 
 
@@ -29,8 +29,8 @@ def plimsoll(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
     ("arguments", "said"),
     [
         ([], "--target is missing"),
-        (["--target=x", "--profile=cncf-1.20"], "there are: cncf-1.33"),
-        (["--target=x", "--only=gangs"], "it has: "),
+        (["--target=x", "--profile=cncf-1.20"], "the profiles are: cncf-1.33"),
+        (["--target=x", "--only=gangs"], "its requirements are: "),
         (["--target=x"], "there is no context 'x'"),
         (["--target=lab"], "python -m lab up"),
     ],
@@ -81,7 +81,7 @@ def test_the_load_line_counts_every_outcome_and_explains_all_but_passes() -> Non
     text = load_line(found, 100)
     for word in ("2 of 2", "cause: why", "remedy: what to do", "cause: nobody knows"):
         assert word in text
-    assert counted(found) == "MUST: 1 pass, 1 fail · SHOULD: 1 unknown"
+    assert count_outcomes(found) == "MUST: 1 pass, 1 fail · SHOULD: 1 unknown"
 
 
 def test_records_are_judged_without_a_cluster_and_what_has_no_record_is_skipped(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from plimsoll.cli.main import VERBS
+from plimsoll.cli.main import SECTIONS, VERBS
 
 from .conftest import Plimsoll, answer, write
 
@@ -18,6 +18,18 @@ def test_every_verb_explains_itself(plimsoll: Plimsoll, verb: str) -> None:
     ended = plimsoll(verb, "--help")
     assert ended.returncode == 0
     assert "--json" in ended.stdout
+
+
+def test_plimsoll_alone_lists_its_verbs_by_purpose(plimsoll: Plimsoll) -> None:
+    ended = plimsoll()
+    assert ended.returncode == 0
+    assert ended.stdout == plimsoll("--help").stdout
+    titles = [line.removesuffix(":") for line in ended.stdout.splitlines() if line and not line.startswith(" ")]
+    assert titles[2:] == list(SECTIONS)
+    listed = [
+        line.split()[0] for line in ended.stdout.partition("Run applications:")[2].splitlines() if line[2:3].strip()
+    ]
+    assert [word for word in listed if word in VERBS] == list(VERBS)
 
 
 def test_a_misspelt_verb_is_told_what_was_meant(plimsoll: Plimsoll) -> None:

@@ -132,7 +132,7 @@ def test_a_version_that_fails_goes_back_by_itself_and_one_that_is_well_goes_in(
         assert time.monotonic() < deadline
     again = plimsoll("promote", "m@3", *pace)
     assert again.returncode == 1
-    assert "has the requests of service m already" in again.stderr
+    assert "service m already sends its requests to" in again.stderr
 
 
 def test_a_promotion_that_is_killed_is_undone_by_the_next(watched: Watched, plimsoll: Plimsoll, tmp_path: Path) -> None:
@@ -146,19 +146,19 @@ def test_a_promotion_that_is_killed_is_undone_by_the_next(watched: Watched, plim
         assert time.monotonic() < deadline
     beside = plimsoll("promote", "m@2")
     assert beside.returncode == 1
-    assert "another promotion into this service goes on" in beside.stderr
-    assert "a promotion goes on" in plimsoll("status").stdout
+    assert "another promotion into this service is running" in beside.stderr
+    assert "a promotion is running" in plimsoll("status").stdout
     first.kill()
     first.communicate()
-    assert "a promotion was cut off" in plimsoll("status").stdout
+    assert "a promotion was interrupted" in plimsoll("status").stdout
     assert watched.versions() == {"1", "3"}
     back = plimsoll("promote", "m@1")
-    assert "was cut off: its weights are put back" in back.stdout
-    assert "m@1 has the requests of service m already" in back.stderr.replace("\n", " ")
+    assert "was interrupted: the weights are restored" in back.stdout
+    assert "service m already sends its requests to m@1" in back.stderr.replace("\n", " ")
     deadline = time.monotonic() + 20
     while watched.versions() != {"1"}:
         assert time.monotonic() < deadline
-    assert "cut off" not in plimsoll("promote", "m@1").stdout
+    assert "interrupted" not in plimsoll("promote", "m@1").stdout
     assert "promotion" not in plimsoll("status").stdout
 
 
@@ -167,5 +167,5 @@ def test_without_a_running_service_there_is_nothing_to_promote_into(tmp_path: Pa
     train(plimsoll, tmp_path, 10)
     refused = plimsoll("promote", "m@1")
     assert refused.returncode == 1
-    assert "no service of model m is up" in refused.stderr
+    assert "no service of model m is running" in refused.stderr
     assert plimsoll("promote", "m@1", "--steps", "50").returncode == 2

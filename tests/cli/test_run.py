@@ -92,7 +92,7 @@ def test_logs_show_what_a_step_wrote(tmp_path: Path, plimsoll: Plimsoll) -> None
     assert plimsoll("logs", "run/a").stdout == "run/a 1-0 │ hello\n"
     assert plimsoll("logs", "a").stdout == "run/a 1-0 │ hello\n"
     assert answer(plimsoll("logs", "--json"))["logs"][0]["text"] == "hello\n"
-    assert "its steps are run/a" in plimsoll("logs", "nothing").stderr
+    assert "its steps are: run/a" in plimsoll("logs", "nothing").stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -213,4 +213,4 @@ def test_a_read_only_directory_is_a_clear_error(tmp_path: Path, plimsoll: Plimso
     (tmp_path / ".plimsoll").write_text("in the way")
     ended = plimsoll("run")
     assert ended.returncode == 1
-    assert "cannot keep state here" in ended.stderr
+    assert "cannot write the state directory" in ended.stderr

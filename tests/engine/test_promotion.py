@@ -9,17 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plimsoll.engine.promotion.judging import Judgement, Side, judge, more_failures_by_chance, slower_by_chance
+from plimsoll.engine.promotion.judging import (
+    Judgement,
+    VersionSample,
+    judge,
+    more_failures_by_chance,
+    slower_by_chance,
+)
 
 ACCEPT = {"accuracy": ">= 0.9", "error": "<= 0.2"}
 
 
-def judged(old: Side, new: Side, looks: int = 16) -> Judgement:
+def judged(old: VersionSample, new: VersionSample, looks: int = 16) -> Judgement:
     return judge(old, new, accept=ACCEPT, least=100, looks=looks)
 
 
-def seen(requests: int, failures: int = 0, latencies: tuple[int, ...] = (), **metrics: float) -> Side:
-    return Side(requests=requests, failures=failures, latencies=latencies, metrics=metrics)
+def seen(requests: int, failures: int = 0, latencies: tuple[int, ...] = (), **metrics: float) -> VersionSample:
+    return VersionSample(requests=requests, failures=failures, latencies=latencies, metrics=metrics)
 
 
 def test_fisher_gives_the_value_of_the_books() -> None:
@@ -62,17 +68,17 @@ def test_a_version_that_is_no_worse_is_hardly_ever_sent_back() -> None:
         (seen(1000, 5), seen(200, 20), "failed requests"),
         (seen(1000, 0), seen(300, 12), "failed requests"),
         (seen(500, 0, (400, 90, 10)), seen(200, 0, (50, 100, 50)), "latency"),
-        (Side(requests=500, failures=0, latencies=(), right=460, labelled=500),
-         Side(requests=500, failures=0, latencies=(), right=380, labelled=500), "late labels"),
+        (VersionSample(requests=500, failures=0, latencies=(), right=460, labelled=500),
+         VersionSample(requests=500, failures=0, latencies=(), right=380, labelled=500), "late labels"),
         (seen(500, accuracy=0.95), seen(500, accuracy=0.91), "accuracy"),
         (seen(500, error=0.1), seen(500, error=0.15), "error"),
     ],
 )  # fmt: skip
-def test_what_is_worse_is_named_with_its_numbers(old: Side, new: Side, question: str) -> None:
+def test_what_is_worse_is_named_with_its_numbers(old: VersionSample, new: VersionSample, question: str) -> None:
     worse = judged(old, new).worse
     assert [finding.question for finding in worse] == [question]
     assert "against" in worse[0].numbers or "slower" in worse[0].numbers
-    assert "— worse" in worse[0].words()
+    assert "— worse" in worse[0].line()
 
 
 @pytest.mark.parametrize(
@@ -85,7 +91,9 @@ def test_what_is_worse_is_named_with_its_numbers(old: Side, new: Side, question:
         (seen(500, error=0.1), seen(500, error=0.05)),
     ],
 )
-def test_what_is_better_or_differs_by_nothing_that_anybody_feels_is_not_worse(old: Side, new: Side) -> None:
+def test_what_is_better_or_differs_by_nothing_that_anybody_feels_is_not_worse(
+    old: VersionSample, new: VersionSample
+) -> None:
     assert not judged(old, new).worse
 
 

@@ -187,7 +187,10 @@ def test_a_defect_in_a_target_fails_the_step_instead_of_hanging_the_run(tmp_path
 
     state, run = carry_out(Broken(), [step("fetch/a")], tmp_path / "j")
     assert state == "failed"
-    assert run.step("fetch/a").reason == "internal error: KeyError('defect'); please report it with the run's journal"
+    assert (
+        run.step("fetch/a").reason
+        == "this is a defect of plimsoll (KeyError('defect')): please report it with the journal of the run"
+    )
     assert "Traceback" in next(seen.fact["trace"] for seen in read_journal(tmp_path / "j") if seen.event == "defect")
 
 

@@ -143,7 +143,7 @@ def test_its_mistakes_are_told_with_their_place_in_the_file(path: Path, target: 
 def test_a_target_that_does_not_carry_it_out_says_so_before_anything_starts(path: Path, tmp_path: Path) -> None:
     facts = TargetFacts(target="memory", cpu=1.0, memory=1, verbs=frozenset({"fetch"}))
     target = MemoryTarget(facts, state=StateDirectory(tmp_path, "memory"))
-    with pytest.raises(FileError, match=r":6:23: memory does not carry out 'count' steps"):
+    with pytest.raises(FileError, match=r":6:23: memory does not support 'count' steps"):
         prepare(path, target, kinds=WITH_WORD_COUNTS)
     assert target.started == []
 

@@ -14,7 +14,7 @@ from plimsoll.capabilities.checking import Judged
 from plimsoll.capabilities.probe import judge
 from plimsoll.capabilities.requirements import MUST, profile
 from plimsoll.evidence.verdict import Outcome, Verdict, failed, passed
-from plimsoll.report.bundle_page import LARGEST, bundle_page
+from plimsoll.report.bundle_page import MAX_BYTES, bundle_page
 from plimsoll.report.hull import hull
 from plimsoll.signing.keys import KeyRing
 from tests.capabilities.bundled import bundle_of
@@ -46,7 +46,7 @@ def test_every_requirement_has_its_level_verdict_figure_and_observations(tmp_pat
     assert text.count(judge("gang_scheduling", record).figure) == 2
     assert f"{len(record)} observations" in text
     assert "Job/kueue-filler" in text
-    assert "as it was signed by the key" in text
+    assert "the signature is valid, key" in text
 
 
 def test_what_was_not_shown_comes_first_with_cause_and_remedy(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_long_record_is_shortened_and_what_is_left_out_is_counted(tmp_path: Pa
     noise = type(first)(at=first.at, source="check", subject="x", fact={"event": "noise", "log": "<b>&</b>" * 200})
     record = (first, *[noise] * 3000, *rest)
     html = bundle_page(opened(tmp_path, {"gang_scheduling": record}))
-    assert len(html.encode()) <= LARGEST
+    assert len(html.encode()) <= MAX_BYTES
     found = re.search(r"(\d+) more are in the bundle", words(html))
     assert found
     assert int(found[1]) > 2000
@@ -91,9 +91,9 @@ def test_a_bundle_that_was_altered_says_so_before_all_else(tmp_path: Path) -> No
     folder = bundle_of(tmp_path / "bundle", keys)
     (folder / "extra").write_text("x")
     text = words(bundle_page(open_bundle(folder, keys)))
-    assert text.index("not as it was signed") < text.index("All 8 MUSTs")
+    assert text.index("This bundle failed verification") < text.index("All 8 MUSTs")
     assert "extra: added after the signature" in text
-    assert "as it was signed by the key" not in text
+    assert "the signature is valid" not in text
 
 
 def judged(lacking: int) -> list[Judged]:

@@ -130,7 +130,7 @@ def test_the_page_stays_small_whatever_ran() -> None:
 
 
 def test_a_model_that_is_worse_than_a_baseline_is_called_worse() -> None:
-    told = {(one.metric, one.baseline): one.words for one in comparisons(METRICS)}
+    told = {(one.metric, one.baseline): one.sentence for one in comparisons(METRICS)}
     assert told == {
         ("accuracy", "majority"): "0.14 better than majority",
         ("accuracy", "linear_model"): "0.05 worse than linear model",

@@ -1,1 +1,1 @@
-"""The application file: its types, how it is loaded, and where each mistake in it stands."""
+"""The application file: its types, its loader, and the line and column of each mistake."""

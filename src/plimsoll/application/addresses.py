@@ -1,4 +1,4 @@
-"""What lies at an address, without fetching it."""
+"""Identity of the content at an address, without a download."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import urllib.request
 
 from plimsoll.errors import MissingExtra, TargetError
 
-LIMIT = 20.0
-"""Seconds for an address to answer."""
+TIMEOUT = 20.0
+"""Seconds that an address has to answer."""
 
 
-def identity(source: str) -> str:
-    """What changes when the content does: an entity tag, or time and size.
+def content_identity(source: str) -> str:
+    """A text that changes when the content changes: the entity tag, or time and size.
 
     Raises TargetError when the address does not answer, MissingExtra for a scheme that needs one.
     """
@@ -25,23 +25,23 @@ def identity(source: str) -> str:
         filesystem, path = fsspec.core.url_to_fs(source)
         about = filesystem.info(path)
     except (OSError, ImportError) as error:
-        raise _silent(source, error) from error
+        raise _unreachable(source, error) from error
     return str([about.get(name) for name in ("ETag", "etag", "mtime", "updated", "size")])
 
 
 def _over_http(source: str) -> str:
-    request = urllib.request.Request(source, method="HEAD")  # noqa: S310 - the scheme was looked at
+    request = urllib.request.Request(source, method="HEAD")  # noqa: S310 - the caller has checked the scheme
     try:
-        with urllib.request.urlopen(request, timeout=LIMIT) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - as above
             headers = answer.headers
     except OSError as error:
-        raise _silent(source, error) from error
+        raise _unreachable(source, error) from error
     return str([headers.get(name) for name in ("ETag", "Last-Modified", "Content-Length")])
 
 
-def _silent(source: str, error: Exception) -> TargetError:
+def _unreachable(source: str, error: Exception) -> TargetError:
     return TargetError(
         f"the address does not answer: {error}",
         where=source,
-        hint="check the address and the network, or give its sha256 to run from what was fetched before",
+        hint="check the address and the network, or set `sha256` to use the copy that an earlier run fetched",
     )

@@ -1,8 +1,8 @@
-"""An application file as typed values: what it is called, what its commands run in, and its parts by kind and name."""
+"""An application file as typed values: its name, the environment of its commands, and its parts by kind and name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -15,11 +15,14 @@ from plimsoll.decoding import decodable
 
 API_VERSION = "plimsoll.dev/v1alpha1"
 
+_Field = tuple[str, object, object]
+"""Name, annotation and default of a field of a Struct that is made at run time."""
+
 
 class Application(Struct, frozen=True, kw_only=True):
-    """One application. `parts` are by the kind's key in the file (`datasets`) and the part's name.
+    """One application. `parts` maps the kind's key in the file (`datasets`) and the part's name to the part.
 
-    A kind gives its own parts with their type: `DATASETS.of(application)`.
+    Each kind returns its own parts with their type: `DATASETS.of(application)`.
     """
 
     name: str
@@ -29,7 +32,7 @@ class Application(Struct, frozen=True, kw_only=True):
 
 
 class PartTypes(Struct, frozen=True):
-    """The kinds of parts that a file may have: the type of a part by the kind's key, in the order of the docs."""
+    """The kinds of parts that a file may have: (key, type of a part) pairs in the order of the docs."""
 
     pairs: tuple[tuple[str, type[Part]], ...]
 
@@ -38,8 +41,8 @@ class PartTypes(Struct, frozen=True):
         return _document(self.pairs)
 
     def application(self, values: object) -> Application:
-        """The application of a document whose shape has been checked. Raises msgspec.ValidationError."""
-        document: Any = msgspec.convert(values, self.document(), strict=True)  # Any: its fields are made at run time
+        """Convert a document whose shape has been checked. Raises msgspec.ValidationError."""
+        document: Any = msgspec.convert(values, self.document(), strict=True)  # Any: its type is made at run time
         spec = document.spec
         return Application(
             name=document.metadata.name,
@@ -51,16 +54,16 @@ class PartTypes(Struct, frozen=True):
 
 @cache
 def _document(pairs: tuple[tuple[str, type[Part]], ...]) -> type[Part]:
-    common: list[tuple[str, Any, Any]] = [
+    common: list[_Field] = [
         ("environment", Environment, Environment()),
         ("targets", dict[Name, TargetName], msgspec.field(default_factory=dict)),
     ]
-    by_kind: list[tuple[str, Any, Any]] = [
+    by_kind: list[_Field] = [
         (key, dict[Name, part], msgspec.field(default_factory=dict))  # type: ignore[valid-type]  # made at run time
         for key, part in pairs
     ]
     spec = _struct("Spec", [*common, *by_kind], "The parts of the application, by kind and name.")
-    fields: list[Any] = [
+    fields: list[_Field | tuple[str, object]] = [
         ("api_version", Literal["plimsoll.dev/v1alpha1"]),
         ("kind", Literal["Application"]),
         ("metadata", Metadata),
@@ -69,7 +72,7 @@ def _document(pairs: tuple[tuple[str, type[Part]], ...]) -> type[Part]:
     return decodable(_struct("Application", fields, "One application file."))
 
 
-def _struct(name: str, fields: list[Any], doc: str) -> type[Part]:
+def _struct(name: str, fields: Sequence[_Field | tuple[str, object]], doc: str) -> type[Part]:
     return msgspec.defstruct(  # type: ignore[return-value]
         name,
         fields,

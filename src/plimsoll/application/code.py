@@ -1,4 +1,4 @@
-"""Which files a command's result depends on: the scripts that it names and the local modules that they import."""
+"""The files that a command's result depends on: the scripts that it names and the local modules that they import."""
 
 from __future__ import annotations
 
@@ -8,37 +8,39 @@ import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from plimsoll.application.digests import LEFT_OUT
+from plimsoll.application.digests import IGNORED_DIRECTORIES
 
 _WORDS = re.compile(r"[^\s|&;<>()$`\"']+")
-_WRITTEN = re.compile(r">+\s*[^\s|&;<>()$`\"']+")
-"""What a shell writes to: a result of the command and nothing that it depends on."""
+_REDIRECTIONS = re.compile(r">+\s*[^\s|&;<>()$`\"']+")
+"""Files that the shell writes to: results of the command, not its inputs."""
 
 
 def code_files(command: str, directory: Path) -> list[Path]:
-    """Files below `directory` that a command runs, sorted; programs found on PATH are not among them."""
+    """Files below `directory` that a command runs, sorted, without programs found on PATH."""
     found: dict[Path, None] = {}
-    waiting = list(_named(command, directory))
+    waiting = list(_files_in_command(command, directory))
     while waiting:
         path = waiting.pop()
         if path in found:
             continue
         found[path] = None
         if path.suffix == ".py":
-            waiting += _imported(path, directory)
+            waiting += _imported_modules(path, directory)
     return sorted(found)
 
 
-def matching(pattern: str, directory: Path) -> list[Path]:
-    """Files that a pattern, a path or a directory of `code:` stands for, sorted; empty when it matches nothing."""
+def files_matching(pattern: str, directory: Path) -> list[Path]:
+    """Files that an entry of `code:` matches, sorted: a path, a directory or a glob pattern. Empty without a match."""
     named = directory / pattern
     matches = [named] if named.exists() else list(directory.glob(pattern))
     files = [file for match in matches for file in (match.rglob("*") if match.is_dir() else [match])]
-    return sorted(file for file in files if file.is_file() and not LEFT_OUT & set(file.relative_to(directory).parts))
+    return sorted(
+        file for file in files if file.is_file() and not IGNORED_DIRECTORIES & set(file.relative_to(directory).parts)
+    )
 
 
-def _named(command: str, directory: Path) -> Iterator[Path]:
-    command = _WRITTEN.sub(" ", command)
+def _files_in_command(command: str, directory: Path) -> Iterator[Path]:
+    command = _REDIRECTIONS.sub(" ", command)
     try:
         words = shlex.split(command)
     except ValueError:
@@ -56,12 +58,12 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError):
-        # A word too long for a name, or with a NUL in it, is no file.
+        # The word is too long for a file name, or contains a NUL.
         return False
 
 
-def _imported(path: Path, directory: Path) -> Iterator[Path]:
-    """Local modules that a script imports; a script that cannot be parsed imports nothing that we can know."""
+def _imported_modules(path: Path, directory: Path) -> Iterator[Path]:
+    """Local modules that a script imports; none for a script that cannot be parsed."""
     try:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError, OSError):
@@ -80,7 +82,7 @@ def _imported(path: Path, directory: Path) -> Iterator[Path]:
 
 
 def _module(name: str, *roots: Path) -> Iterable[Path]:
-    """The file of a module that lies below one of the roots, and those of the packages it is in."""
+    """The file of a module below one of the roots, and the `__init__.py` files of its packages."""
     parts = [part for part in name.split(".") if part]
     for root in dict.fromkeys(roots):
         for depth in range(1, len(parts) + 1):

@@ -1,4 +1,4 @@
-"""Content digests of files and directories, remembered by path, size and time so that nothing is read twice."""
+"""Content digests of files and directories, cached by path, size and time so that no file is read twice."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from pathlib import Path
 import msgspec
 
 CHUNK = 1 << 20
-LEFT_OUT = frozenset(
+IGNORED_DIRECTORIES = frozenset(
     {".plimsoll", "__pycache__", ".git", ".venv", "venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
 )
-"""Directories whose content says nothing of an application."""
+"""Directories whose content does not count as part of an application."""
 
 
 class Digests:
-    """SHA-256 by file. The memory is only an aid: a lost or broken one costs time and nothing else."""
+    """SHA-256 of files, with a cache file. A lost or broken cache only costs time."""
 
-    def __init__(self, memory: Path) -> None:
-        self._path = memory
+    def __init__(self, cache: Path) -> None:
+        self._path = cache
         self._changed = False
         try:
             self._known: dict[str, tuple[str, str]] = msgspec.json.decode(
-                memory.read_bytes(), type=dict[str, tuple[str, str]]
+                cache.read_bytes(), type=dict[str, tuple[str, str]]
             )
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             self._known = {}
 
     def of(self, path: Path) -> str:
-        """The digest of a file, or of a directory: names and contents of all below it. Raises OSError."""
+        """The digest of a file, or of the names and contents of all files below a directory. Raises OSError."""
         return self._directory(path) if path.is_dir() else self._file(path)
 
     def _file(self, path: Path) -> str:
@@ -49,15 +49,15 @@ class Digests:
     def _directory(self, path: Path) -> str:
         digest = hashlib.sha256()
         for parent, directories, files in os.walk(path):
-            directories[:] = sorted(set(directories) - LEFT_OUT)
+            directories[:] = sorted(set(directories) - IGNORED_DIRECTORIES)
             for name in sorted(files):
                 file = Path(parent, name)
                 if file.is_file():
                     digest.update(f"{file.relative_to(path)}\0{self._file(file)}\n".encode())
         return digest.hexdigest()
 
-    def remember(self) -> None:
-        """Keep what was learnt, if there is a place for it."""
+    def save(self) -> None:
+        """Write the cache file if it changed and its directory exists."""
         if not self._changed or not self._path.parent.is_dir():
             return
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -65,5 +65,5 @@ class Digests:
             temporary.write_bytes(msgspec.json.encode(self._known))
             temporary.rename(self._path)
         except OSError:
-            # Nothing depends on it: the digests are worked out again next time.
+            # The cache is optional: the next call computes the digests again.
             temporary.unlink(missing_ok=True)

@@ -1,58 +1,61 @@
-"""A YAML document as plain values, with the place of each; every mistake of syntax is a FileError."""
+"""Reads a YAML document as plain values with the place of each; every syntax error is a FileError."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from plimsoll.application.places import Keys, Place, Places, shown
+from plimsoll.application.places import Keys, Place, Places, display_path
 from plimsoll.errors import FileError
 
-LARGEST = 4 << 20
-"""Bytes: a file that people write is smaller; a larger one has been named by mistake."""
-MOST_VALUES = 200_000
-"""Values after aliases are followed: a few lines of nested aliases could stand for billions."""
-DEEPEST = 64
-"""Keys in a path: deeper ones than any file of ours has, and far from what a recursion can bear."""
+if TYPE_CHECKING:
+    from yaml import CSafeLoader, Mark, Node, SafeLoader, ScalarNode
+
+MAX_BYTES = 4 << 20
+"""Size limit of a file: hand-written files are smaller, and a larger one was probably named by mistake."""
+MAX_VALUES = 200_000
+"""Limit of values after alias expansion: a few lines of nested aliases can expand to billions."""
+MAX_DEPTH = 64
+"""Limit of keys in a path: more than any valid file has, and far below Python's recursion limit."""
 MERGE = "tag:yaml.org,2002:merge"
 
 
-def read_document(path: Path) -> tuple[dict[str, Any], Places]:
-    """The mapping in a file, and the place of all in it. Raises FileError."""
-    file = shown(path)
-    with composed(file_text(path, file), file) as document:
+def read_document(path: Path) -> tuple[dict[str, object], Places]:
+    """Read the mapping in a file, and the place of each of its values. Raises FileError."""
+    file = display_path(path)
+    with yaml_nodes(read_text_file(path, file), file) as document:
         if document.node is None:
-            raise FileError("the file is empty", where=file, hint="plimsoll init writes one to start from")
+            raise FileError("the file is empty", where=file, hint="plimsoll init writes an example")
         if document.following is not None:
             raise FileError(
-                "the file holds more than one document",
+                "the file has more than one document",
                 where=_at(file, document.following),
-                hint="one file is one application: put the other into a file of its own",
+                hint="one file is one application: move the second document into another file",
             )
         reader = Reader(file, document.loader)
         value = reader.read(document.node, ())
     if not isinstance(value, dict):
         raise FileError(
-            f"an application is a mapping of keys to values, this is {words(value)}",
+            f"expected a mapping of keys to values, got {describe_value(value)}",
             where=f"{file}:1:1",
-            hint="plimsoll init writes one to start from",
+            hint="plimsoll init writes an example",
         )
     return value, Places(file=file, values=reader.values, keys=reader.keys)
 
 
-class Composed(NamedTuple):
-    """A document as nodes: `node` is None when there is none, `following` is the document after it, if any."""
+class YamlNodes(NamedTuple):
+    """The root node of a document, None for an empty file; `following` is the root of a second document, if any."""
 
-    loader: Any
-    node: Any
-    following: Any
+    loader: SafeLoader | CSafeLoader
+    node: Node | None
+    following: Node | None
 
 
 @contextlib.contextmanager
-def composed(text: str, file: str) -> Iterator[Composed]:
-    """The nodes of a text, for as long as their loader lives. Raises FileError when it is no YAML."""
+def yaml_nodes(text: str, file: str) -> Iterator[YamlNodes]:
+    """Parse a text into nodes, which are valid inside the block. Raises FileError for text that is not YAML."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
@@ -68,32 +71,38 @@ def composed(text: str, file: str) -> Iterator[Composed]:
             ) from None
         except (yaml.YAMLError, ValueError) as error:
             raise FileError(f"this is not YAML: {error}", where=file) from None
-        yield Composed(loader, node, following)
+        yield YamlNodes(loader, node, following)
     finally:
         loader.dispose()
 
 
 class Reader:
-    """Turns nodes into values and notes where they stand; `most` is how many values it reads."""
+    """Converts nodes to values and records their places; `most` is the limit of values."""
 
-    most = MOST_VALUES
+    most = MAX_VALUES
 
-    def __init__(self, file: str, loader: Any) -> None:
+    def __init__(self, file: str, loader: SafeLoader | CSafeLoader) -> None:
         self.file = file
         self.loader = loader
         self.values: dict[Keys, Place] = {}
         self.keys: dict[Keys, Place] = {}
         self.open: list[int] = []
 
-    def read(self, node: Any, path: Keys) -> Any:
-        """The value of a node. Raises FileError with the place of what cannot be read."""
+    def read(self, node: Node, path: Keys) -> object:
+        """Convert a node to a value. Raises FileError at the place of a node that cannot be read."""
         import yaml
 
         self.values[path] = _place(node)
-        if len(self.values) > self.most or id(node) in self.open:
-            raise FileError("the aliases of this file stand for too much", where=_at(self.file, node))
-        if len(path) > DEEPEST:
-            raise FileError("this stands deeper than any file needs", where=_at(self.file, node))
+        if id(node) in self.open:
+            raise FileError("this alias refers to a value that contains it", where=_at(self.file, node))
+        if len(self.values) > self.most:
+            raise FileError(
+                f"the file has more than {self.most} values",
+                where=_at(self.file, node),
+                hint="aliases (*name) count as often as they are used: use fewer",
+            )
+        if len(path) > MAX_DEPTH:
+            raise FileError(f"the file is nested more than {MAX_DEPTH} levels deep", where=_at(self.file, node))
         if isinstance(node, yaml.MappingNode):
             self.open.append(id(node))
             mapping = self._mapping(node, path)
@@ -104,10 +113,11 @@ class Reader:
             sequence = [self.read(item, (*path, number)) for number, item in enumerate(node.value)]
             self.open.pop()
             return sequence
+        assert isinstance(node, yaml.ScalarNode)  # noqa: S101 - the third and last type of node
         return self.scalar(node)
 
-    def scalar(self, node: Any) -> Any:
-        """The value of a node that holds no others. Raises FileError."""
+    def scalar(self, node: ScalarNode) -> object:
+        """Convert a scalar node to a value. Raises FileError."""
         import yaml
 
         try:
@@ -116,12 +126,12 @@ class Reader:
             reason = getattr(error, "problem", None) or error
             raise FileError(f"this value cannot be read: {reason}", where=_at(self.file, node)) from None
 
-    def _mapping(self, node: Any, path: Keys) -> dict[str, Any]:
-        mapping: dict[str, Any] = {}
+    def _mapping(self, node: Node, path: Keys) -> dict[str, object]:
+        mapping: dict[str, object] = {}
         for key_node, value_node in node.value:
             key = key_node.value
             if not isinstance(key, str):
-                raise FileError("a key must be a plain word", where=_at(self.file, key_node))
+                raise FileError("a key must be text, not a list or a mapping", where=_at(self.file, key_node))
             inner = (*path, key)
             if key_node.tag == MERGE:
                 self.merge(mapping, key_node, value_node, path)
@@ -132,21 +142,21 @@ class Reader:
             mapping[key] = self.read(value_node, inner)
         return mapping
 
-    def merge(self, mapping: dict[str, Any], key_node: Any, value_node: Any, path: Keys) -> None:
-        """What becomes of a merge key."""
+    def merge(self, mapping: dict[str, object], key_node: Node, value_node: Node, path: Keys) -> None:
+        """Handle a merge key: refuse it. A subclass may apply it to `mapping`."""
         raise FileError("merge keys (<<) are not supported", where=_at(self.file, key_node), hint="write the keys out")
 
-    def repeated(self, path: Keys, key_node: Any, first: Place) -> None:
-        """What becomes of a key that stands twice in one mapping."""
+    def repeated(self, path: Keys, key_node: Node, first: Place) -> None:
+        """Handle a duplicate key of a mapping: refuse it. A subclass may record it."""
         raise FileError(
-            f"'{path[-1]}' stands here twice; the first is in line {first.line}",
+            f"duplicate key '{path[-1]}'; the first is in line {first.line}",
             where=_at(self.file, key_node),
             hint="rename or remove one of the two",
         )
 
 
-def words(value: object) -> str:
-    """What a value is, in words."""
+def describe_value(value: object) -> str:
+    """Name the type of a value, and the value itself when it is short."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -154,24 +164,32 @@ def words(value: object) -> str:
     if isinstance(value, int | float):
         return f"the number {value}"
     if isinstance(value, str):
-        return f"the text '{value if len(value) <= 60 else value[:57] + '…'}'"
+        return f"the text '{shorten(value)}'"
     if isinstance(value, list):
         return "a list"
     return "a mapping" if isinstance(value, dict) else f"a {type(value).__name__}"
 
 
-def file_text(path: Path, file: str) -> str:
-    """The content of a file. Raises FileError when it is missing, too large or not UTF-8."""
+def shorten(text: str) -> str:
+    """The text for a message; a text of more than 60 characters is cut."""
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def read_text_file(path: Path, file: str) -> str:
+    """Read a text file. Raises FileError when it is missing, too large or not UTF-8."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         raise FileError(
-            "there is no such file", where=file, hint="name the application file with -f, or write one: plimsoll init"
+            "there is no such file",
+            where=file,
+            hint="name the application file with -f, or create one with plimsoll init",
         ) from None
     except OSError as error:
         raise FileError(f"the file cannot be read: {error.strerror}", where=file) from None
-    if len(content) > LARGEST:
-        raise FileError(f"the file has {len(content)} bytes: it is not an application file", where=file)
+    if len(content) > MAX_BYTES:
+        hint = "check that this is the file that you mean"
+        raise FileError(f"the file has {len(content)} bytes; the limit is {MAX_BYTES}", where=file, hint=hint)
     try:
         return content.decode()
     except UnicodeDecodeError as error:
@@ -179,16 +197,16 @@ def file_text(path: Path, file: str) -> str:
         raise FileError("this is not UTF-8 text", where=f"{file}:{line}:1", hint="save the file as UTF-8") from None
 
 
-def _place(node: Any) -> Place:
+def _place(node: Node) -> Place:
     return Place(line=node.start_mark.line + 1, column=node.start_mark.column + 1)
 
 
-def _at(file: str, node: Any) -> str:
+def _at(file: str, node: Node) -> str:
     place = _place(node)
     return f"{file}:{place.line}:{place.column}"
 
 
-def _syntax_hint(text: str, mark: Any) -> str:
+def _syntax_hint(text: str, mark: Mark | None) -> str:
     lines = text.splitlines()
     line = lines[mark.line] if mark and mark.line < len(lines) else ""
     if "\t" in line[: len(line) - len(line.lstrip())]:

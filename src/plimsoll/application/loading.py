@@ -1,4 +1,4 @@
-"""From a file to typed structures, or to one error that says where the mistake stands and what was meant."""
+"""Loads a file into typed values, or raises one error with the place of each mistake and a suggestion."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from msgspec import Struct
 from plimsoll.application.application import Application, PartTypes
 from plimsoll.application.documents import read_document
 from plimsoll.application.places import Places
-from plimsoll.application.shape import mistakes
+from plimsoll.application.shape import find_mistakes
 from plimsoll.errors import FileError
 
 
 class ApplicationFile(Struct, frozen=True, kw_only=True):
-    """An application, and the line and column of every value in its file."""
+    """An application with the line and column of every value in its file."""
 
     path: Path
     application: Application
@@ -23,7 +23,7 @@ class ApplicationFile(Struct, frozen=True, kw_only=True):
 
     @property
     def directory(self) -> Path:
-        """The directory that relative paths in the file start from."""
+        """The base directory of relative paths in the file."""
         return self.path.parent
 
     def where(self, *keys: str | int) -> str:
@@ -31,19 +31,19 @@ class ApplicationFile(Struct, frozen=True, kw_only=True):
         return self.places.where(*keys)
 
     def error(self, message: str, hint: str, *keys: str | int, at_key: bool = False) -> FileError:
-        """The error for the value at a path of keys, or for the key itself."""
+        """A FileError at the value at a path of keys, or at the key itself."""
         where = self.places.where_key(*keys) if at_key else self.places.where(*keys)
         return FileError(message, where=where, hint=hint)
 
 
 def load_file(path: Path, parts: PartTypes) -> ApplicationFile:
-    """Read a file and check its shape against the kinds of parts that it may have. Raises FileError.
+    """Read a file and check its shape against the given kinds of parts. Raises FileError.
 
-    What the values mean, such as a reference to another part, is checked by the kinds themselves.
+    The kinds themselves check the meaning of values, such as a reference to another part.
     """
     path = path.absolute()
     document, places = read_document(path)
-    found = mistakes(document, parts.document())
+    found = find_mistakes(document, parts.document())
     if found:
         first = found[0]
         where = places.where_key(*first.path) if first.at_key else places.where(*first.path)

@@ -1,6 +1,6 @@
-"""The types that every kind of part uses: the one source of the loader, the JSON Schema and the docs.
+"""The types that every kind of part uses. The loader, the JSON Schema and the docs are derived from them.
 
-Every field's description stands here once and is shown by editors (through `plimsoll schema`) and by error messages.
+Editors (through `plimsoll schema`) and error messages show the description of each field.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from plimsoll.application.scalars import Memory, Name
 
 API_VERSION = "plimsoll.dev/v1alpha1"
 
-Command = Annotated[str, Meta(min_length=1, description="a command line of your own, run in the file's directory")]
+Command = Annotated[
+    str, Meta(min_length=1, description="your command line; it runs in the directory of the application file")
+]
 Inputs = Annotated[
     tuple[str, ...],
     Meta(
-        description="datasets by name, or one file of a dataset as name/file",
+        description="names of datasets, or one file of a dataset as name/file",
         examples=[["features/train.parquet"]],
     ),
 ]
@@ -25,43 +27,50 @@ Code = Annotated[
     tuple[str, ...],
     Meta(
         description=(
-            "further files, directories or glob patterns whose change makes the step run again; "
-            "the scripts that the command names and the local modules they import are found without it"
+            "more files, directories or glob patterns; the step runs again when one changes. "
+            "The scripts that the command names and the local modules that they import are included automatically"
         )
     ),
 ]
 
 
 class Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="camel"):
-    """What every part of the file has in common: known keys only, and never changed after loading."""
+    """Base of every part of the file: unknown keys are errors, and values are immutable."""
 
 
 class Metadata(Part, frozen=True, kw_only=True):
-    """What the application is called."""
+    """The name of the application."""
 
     name: Name
 
 
 class Environment(Part, frozen=True, kw_only=True):
-    """What the commands run in: a requirements file, an image, or (with neither) the caller's own python."""
+    """The environment of the commands: a requirements file, an image, or (with neither) the caller's own python."""
 
     requirements: (
-        Annotated[str, Meta(description="a pip requirements file; a cached environment is made for it")] | None
+        Annotated[str, Meta(description="a pip requirements file; its environment is created once and cached")] | None
     ) = None
-    image: Annotated[str, Meta(description="a container image, where the target runs containers")] | None = None
+    image: Annotated[str, Meta(description="a container image, for targets that run containers")] | None = None
 
 
 class Resources(Part, frozen=True, kw_only=True):
-    """What one worker needs."""
+    """Resources of one worker."""
 
-    cpu: Annotated[float, Meta(gt=0, description="processor cores; a limit when given, else counted as one")] | None = (
-        None
-    )
+    cpu: (
+        Annotated[
+            float,
+            Meta(
+                gt=0,
+                description="processor cores; sets a limit. Without it there is no limit, and one core is counted",
+            ),
+        ]
+        | None
+    ) = None
     memory: Memory | None = None
-    accelerators: Annotated[int, Meta(ge=0, description="whole accelerators")] = 0
+    accelerators: Annotated[int, Meta(ge=0, description="number of whole accelerators")] = 0
 
 
 class TargetName(Part, frozen=True, kw_only=True):
-    """What a target's name in this file stands for."""
+    """The target that a name in this file refers to."""
 
     context: str | None = None

@@ -1,4 +1,4 @@
-"""Where each value of a YAML file stands."""
+"""Line and column of each value of a YAML file."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ Keys = tuple[str | int, ...]
 
 
 class Place(Struct, frozen=True, kw_only=True):
-    """A line and a column, both from 1."""
+    """A line and a column, both counted from 1."""
 
     line: int
     column: int
 
 
 class Places(Struct, frozen=True, kw_only=True):
-    """Places of one file: `values` of what stands after a key, `keys` of the key itself."""
+    """Places in one file by path of keys: `values` has the place of each value, `keys` that of each key."""
 
     file: str
     values: Mapping[Keys, Place]
     keys: Mapping[Keys, Place]
 
     def where(self, *path: str | int) -> str:
-        """file:line:column of the value at a path, or of the nearest thing around it that is there."""
-        return self._written(self.values, path)
+        """file:line:column of the value at a path, or of the nearest enclosing value that exists."""
+        return self._format(self.values, path)
 
     def where_key(self, *path: str | int) -> str:
         """file:line:column of the key at a path."""
-        return self._written({**self.values, **self.keys}, path)
+        return self._format({**self.values, **self.keys}, path)
 
-    def _written(self, places: Mapping[Keys, Place], path: Keys) -> str:
+    def _format(self, places: Mapping[Keys, Place], path: Keys) -> str:
         while path and path not in places:
             path = path[:-1]
         place = places.get(path, Place(line=1, column=1))
         return f"{self.file}:{place.line}:{place.column}"
 
 
-def shown(path: Path) -> str:
-    """A path as a user writes it: relative when it is below the current directory."""
+def display_path(path: Path) -> str:
+    """A path for messages: relative when it is below the current directory."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:

@@ -1,6 +1,6 @@
-"""The small written forms of the file (memory, durations, bounds) and what they mean.
+"""Formats of single values in the file (names, memory, durations, bounds) and their conversion.
 
-Each form is a pattern that the loader checks, with a description and examples that its error message shows.
+The loader checks each format by its pattern; error messages show its description and examples.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Name = Annotated[
     str,
     Meta(
         pattern=NAME_PATTERN,
-        description="a name of small letters, digits and '-', at most 63, starting and ending with a letter or digit",
+        description="a name of at most 63 lower-case letters, digits and '-', no '-' first or last",
         examples=["triage", "work-orders"],
     ),
 ]
@@ -25,7 +25,7 @@ Memory = Annotated[
     str,
     Meta(
         pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$",
-        description="an amount of memory in bytes, with a Kubernetes suffix",
+        description="a number of bytes, optionally with a Kubernetes suffix such as Mi or Gi",
         examples=["512Mi", "2Gi"],
     ),
 ]
@@ -33,7 +33,7 @@ Duration = Annotated[
     str,
     Meta(
         pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$",
-        description="a length of time",
+        description="a duration: a number with the unit ms, s, m or h",
         examples=["50ms", "60s", "2h"],
     ),
 ]
@@ -41,19 +41,19 @@ Bound = Annotated[
     str,
     Meta(
         pattern=r"^(>=|<=|>|<|==)\s*-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$",
-        description="a comparison with a number",
+        description="a comparison (>=, <=, >, < or ==) and a number",
         examples=[">= 0.9", "< 12"],
     ),
 ]
 Sha256 = Annotated[
     str,
-    Meta(pattern=r"^[0-9a-f]{64}$", description="a SHA-256 digest in 64 small hexadecimal digits"),
+    Meta(pattern=r"^[0-9a-f]{64}$", description="a SHA-256 digest of 64 lower-case hexadecimal digits"),
 ]
 ModelReference = Annotated[
     str,
     Meta(
         pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(@[1-9][0-9]*)?$",
-        description="a model's name, or a name and a version",
+        description="`name` or `name@version` of a model",
         examples=["triage", "triage@2"],
     ),
 ]
@@ -65,26 +65,26 @@ _COMPARISONS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": ope
 
 
 def memory_in_bytes(text: str) -> int:
-    """Bytes of a written amount: `memory_in_bytes("1.5Gi") == 1610612736`."""
+    """Convert an amount of memory to bytes: `memory_in_bytes("1.5Gi") == 1610612736`."""
     number, suffix = _split(text)
     return int(number * _BYTES[suffix])
 
 
 def duration_in_seconds(text: str) -> float:
-    """Seconds of a written duration: `duration_in_seconds("50ms") == 0.05`."""
+    """Convert a duration to seconds: `duration_in_seconds("50ms") == 0.05`."""
     number, suffix = _split(text)
     return number * _SECONDS[suffix]
 
 
 def bound_holds(bound: str, value: float) -> bool:
-    """Whether a measured value keeps a bound such as `>= 0.9`."""
+    """Whether a measured value satisfies a bound such as `>= 0.9`."""
     match = re.match(r"(>=|<=|>|<|==)\s*(\S+)$", bound)
     assert match, bound  # noqa: S101 - the loader has checked the pattern
     return bool(_COMPARISONS[match[1]](value, float(match[2])))
 
 
 def environment_name(name: str) -> str:
-    """The name as it stands in an environment variable: `work-orders` becomes `WORK_ORDERS`."""
+    """Convert a name for use in an environment variable: `work-orders` becomes `WORK_ORDERS`."""
     return re.sub(r"[^A-Z0-9]", "_", name.upper())
 
 

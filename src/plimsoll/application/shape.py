@@ -1,6 +1,6 @@
-"""Every way in which a document differs from the shape of its types: keys, types, patterns, ranges. Pure.
+"""Checks a document against the shape of its types: keys, types, patterns, ranges. Pure.
 
-The rules are read from the types themselves (`msgspec.inspect`), so that a new field needs no second description.
+The rules are derived from the types (`msgspec.inspect`), so a new field needs no second description.
 """
 
 from __future__ import annotations
@@ -8,18 +8,17 @@ from __future__ import annotations
 import difflib
 import operator
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct, inspect
 from msgspec.structs import replace
 
-from plimsoll.application.documents import words
+from plimsoll.application.documents import describe_value, shorten
 from plimsoll.application.places import Keys
 
 
 class Mistake(Struct, frozen=True, kw_only=True):
-    """One mistake; `at_key` says that the key is wrong and not its value."""
+    """One mistake at a path of keys; `at_key` means that the key is wrong, not its value."""
 
     path: Keys
     message: str
@@ -27,26 +26,26 @@ class Mistake(Struct, frozen=True, kw_only=True):
     at_key: bool = False
 
 
-def mistakes(document: object, kind: type) -> list[Mistake]:
-    """All mistakes of a document against a type, in the order of the document."""
+def find_mistakes(document: object, kind: type) -> list[Mistake]:
+    """Check a document against a type; returns all mistakes in the order of the document."""
     return list(_of(document, inspect.type_info(kind), ()))
 
 
-def near(word: str, known: Iterable[str]) -> str:
-    """A suggestion for a word that was not known."""
+def suggest_name(word: str, known: Iterable[str]) -> str:
+    """A hint for an unknown name: the most similar known name, or all known names."""
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known are: {', '.join(names)}" if names else ""
+    return f"known names: {', '.join(names)}" if names else ""
 
 
-def _of(value: Any, kind: inspect.Type, path: Keys) -> Iterable[Mistake]:
-    """Mistakes of one value."""
+def _of(value: object, kind: inspect.Type, path: Keys, about: inspect.Metadata | None = None) -> Iterable[Mistake]:
+    """Mistakes of one value; `about` has the description and the examples of its type."""
     if isinstance(kind, inspect.Metadata):
-        for mistake in _of(value, kind.type, path):
+        for mistake in _of(value, kind.type, path, kind):
             about_this = mistake.path == path and not mistake.hint
-            yield replace(mistake, hint=_example(kind)) if about_this else mistake
+            yield replace(mistake, hint=_description(kind)) if about_this else mistake
     elif isinstance(kind, inspect.UnionType):
         yield from _of_union(value, kind, path)
     elif isinstance(kind, inspect.StructType):
@@ -58,90 +57,98 @@ def _of(value: Any, kind: inspect.Type, path: Keys) -> Iterable[Mistake]:
     elif isinstance(kind, inspect.LiteralType):
         yield from _of_literal(value, kind, path)
     elif isinstance(kind, inspect.StrType):
-        yield from _of_text(value, kind, path)
+        yield from _of_text(value, kind, path, about)
     elif isinstance(kind, inspect.IntType | inspect.FloatType):
         yield from _of_number(value, kind, path)
     elif isinstance(kind, inspect.NoneType) and value is not None:
-        yield Mistake(path=path, message=f"nothing is wanted here, this is {words(value)}")
+        yield Mistake(path=path, message=f"expected no value, got {describe_value(value)}")
 
 
-def _of_union(value: Any, kind: inspect.UnionType, path: Keys) -> Iterable[Mistake]:
-    """The mistakes against the member that the value is most like."""
+def _of_union(value: object, kind: inspect.UnionType, path: Keys) -> Iterable[Mistake]:
+    """The mistakes against the member whose type is most similar to the value's."""
     members = [member for member in kind.types if not isinstance(_plain(member), inspect.NoneType)]
     if value is None:
-        yield Mistake(path=path, message="a value is missing here", hint="give one, or remove the key")
+        yield Mistake(path=path, message="the value is missing", hint="set a value, or remove the key")
         return
-    alike = [member for member in members if _is_like(value, _plain(member))]
+    alike = [member for member in members if _has_similar_type(value, _plain(member))]
     if not alike:
-        wanted = " or ".join(_kind_words(_plain(member)) for member in members)
-        yield Mistake(path=path, message=f"{wanted} is wanted here, this is {words(value)}", hint=_example(members[0]))
+        expected = " or ".join(_kind_words(_plain(member)) for member in members)
+        message = f"expected {expected}, got {describe_value(value)}"
+        yield Mistake(path=path, message=message, hint=_description(members[0]))
         return
     yield from _of(value, alike[0], path)
 
 
-def _of_struct(value: Any, kind: inspect.StructType, path: Keys) -> Iterable[Mistake]:
+def _of_struct(value: object, kind: inspect.StructType, path: Keys) -> Iterable[Mistake]:
     if not isinstance(value, dict):
         known = ", ".join(field.encode_name for field in kind.fields)
         name = path[-1] if path else "the file"
-        yield Mistake(path=path, message=f"'{name}' wants keys of its own ({known}), this is {words(value)}")
+        message = f"'{name}': expected a mapping with the keys {known}, got {describe_value(value)}"
+        yield Mistake(path=path, message=message)
         return
     fields = {field.encode_name: field for field in kind.fields}
     for key, inner in value.items():
         if key not in fields:
-            yield Mistake(path=(*path, key), message=f"unknown key '{key}'", hint=near(key, fields), at_key=True)
+            yield Mistake(
+                path=(*path, key), message=f"unknown key '{key}'", hint=suggest_name(key, fields), at_key=True
+            )
         else:
             yield from _of(inner, fields[key].type, (*path, key))
     for name, field in fields.items():
         if field.required and name not in value:
-            around = f"'{path[-1]}'" if path else "the file"
-            yield Mistake(path=path, message=f"{around} lacks the key '{name}'", hint=_example(field.type), at_key=True)
+            parent = f"'{path[-1]}'" if path else "the file"
+            message = f"{parent} has no key '{name}'"
+            yield Mistake(path=path, message=message, hint=_description(field.type), at_key=True)
 
 
-def _of_dict(value: Any, kind: inspect.DictType, path: Keys) -> Iterable[Mistake]:
+def _of_dict(value: object, kind: inspect.DictType, path: Keys) -> Iterable[Mistake]:
     if not isinstance(value, dict):
-        yield Mistake(path=path, message=f"names with values are wanted here, this is {words(value)}")
+        yield Mistake(path=path, message=f"expected a mapping of names to values, got {describe_value(value)}")
         return
     for key, inner in value.items():
         yield from (replace(mistake, at_key=True) for mistake in _of(key, kind.key_type, (*path, key)))
         yield from _of(inner, kind.value_type, (*path, key))
 
 
-def _of_list(value: Any, kind: inspect.VarTupleType, path: Keys) -> Iterable[Mistake]:
+def _of_list(value: object, kind: inspect.VarTupleType, path: Keys) -> Iterable[Mistake]:
     if not isinstance(value, list):
         hint = f"write [{value}]" if isinstance(value, str) else ""
-        yield Mistake(path=path, message=f"a list is wanted here, this is {words(value)}", hint=hint)
+        yield Mistake(path=path, message=f"expected a list, got {describe_value(value)}", hint=hint)
         return
     if kind.min_length and len(value) < kind.min_length:
-        yield Mistake(path=path, message="this list is empty")
+        yield Mistake(path=path, message=f"expected a list of at least {kind.min_length}, got {len(value)}")
     for number, item in enumerate(value):
         yield from _of(item, kind.item_type, (*path, number))
 
 
-def _of_literal(value: Any, kind: inspect.LiteralType, path: Keys) -> Iterable[Mistake]:
+def _of_literal(value: object, kind: inspect.LiteralType, path: Keys) -> Iterable[Mistake]:
     if value not in kind.values:
         known = [str(one) for one in kind.values]
         if len(known) == 1:
-            yield Mistake(path=path, message=f"'{path[-1]}' must be {known[0]}, this is {words(value)}")
+            yield Mistake(path=path, message=f"'{path[-1]}' must be {known[0]}, got {describe_value(value)}")
         else:
-            hint = near(str(value), known)
-            yield Mistake(path=path, message=f"'{path[-1]}' knows no {words(value)}", hint=hint)
+            message = f"'{path[-1]}': unknown value, got {describe_value(value)}"
+            yield Mistake(path=path, message=message, hint=suggest_name(str(value), known))
 
 
-def _of_text(value: Any, kind: inspect.StrType, path: Keys) -> Iterable[Mistake]:
+def _of_text(value: object, kind: inspect.StrType, path: Keys, about: inspect.Metadata | None) -> Iterable[Mistake]:
     if not isinstance(value, str):
         hint = f'put it in quotes: "{value}"' if isinstance(value, bool | int | float) else ""
-        yield Mistake(path=path, message=f"text is wanted here, this is {words(value)}", hint=hint)
+        yield Mistake(path=path, message=f"expected text, got {describe_value(value)}", hint=hint)
     elif kind.pattern and not re.search(kind.pattern, value):
-        yield Mistake(path=path, message=f"{words(value)} is not of the form that is wanted here")
+        schema = _schema(about)
+        expected = schema.get("description", f"text that matches {kind.pattern}")
+        hint = f"for example {_examples(schema)}" if _examples(schema) else "correct the value"
+        yield Mistake(path=path, message=f"expected {expected}, got `{shorten(value)}`", hint=hint)
     elif kind.min_length and len(value) < kind.min_length:
-        yield Mistake(path=path, message="this text is empty")
+        yield Mistake(path=path, message="the text is empty")
 
 
-def _of_number(value: Any, kind: inspect.IntType | inspect.FloatType, path: Keys) -> Iterable[Mistake]:
+def _of_number(value: object, kind: inspect.IntType | inspect.FloatType, path: Keys) -> Iterable[Mistake]:
     whole = isinstance(kind, inspect.IntType)
     if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
-        wanted = "a whole number" if whole else "a number"
-        yield Mistake(path=path, message=f"{wanted} is wanted here, this is {words(value)}")
+        expected = "a whole number" if whole else "a number"
+        yield Mistake(path=path, message=f"expected {expected}, got {describe_value(value)}")
         return
     for bound, phrase, holds in (
         (kind.gt, "more than", operator.gt),
@@ -150,7 +157,7 @@ def _of_number(value: Any, kind: inspect.IntType | inspect.FloatType, path: Keys
         (kind.le, "at most", operator.le),
     ):
         if bound is not None and not holds(value, bound):
-            yield Mistake(path=path, message=f"'{path[-1]}' must be {phrase} {bound}, this is {value}")
+            yield Mistake(path=path, message=f"'{path[-1]}' must be {phrase} {bound}, got {value}")
 
 
 def _plain(kind: inspect.Type) -> inspect.Type:
@@ -159,9 +166,9 @@ def _plain(kind: inspect.Type) -> inspect.Type:
     return kind
 
 
-def _is_like(value: Any, kind: inspect.Type) -> bool:
-    """Whether a value is of the same sort as a type, so that its mistakes are worth telling."""
-    likeness: Sequence[tuple[type | tuple[type, ...], type | tuple[type, ...]]] = (
+def _has_similar_type(value: object, kind: inspect.Type) -> bool:
+    """Whether a value has the type of a kind, so that its mistakes against it are worth reporting."""
+    pairs: Sequence[tuple[type | tuple[type, ...], type | tuple[type, ...]]] = (
         (inspect.StructType, dict),
         (inspect.DictType, dict),
         (inspect.VarTupleType, list),
@@ -169,7 +176,7 @@ def _is_like(value: Any, kind: inspect.Type) -> bool:
         (inspect.LiteralType, str),
         ((inspect.IntType, inspect.FloatType), (int, float)),
     )
-    return any(isinstance(kind, sort) and isinstance(value, types) for sort, types in likeness)
+    return any(isinstance(kind, sort) and isinstance(value, types) for sort, types in pairs)
 
 
 def _kind_words(kind: inspect.Type) -> str:
@@ -183,13 +190,19 @@ def _kind_words(kind: inspect.Type) -> str:
     return next((name for sort, name in names if isinstance(kind, sort)), "a word")
 
 
-def _example(kind: inspect.Type) -> str:
-    """The description and an example that a type carries."""
+def _description(kind: inspect.Type) -> str:
+    """The description and the examples of a type, as a hint; empty when it has neither."""
     if isinstance(kind, inspect.UnionType):
-        return next((text for text in map(_example, kind.types) if text), "")
-    if not isinstance(kind, inspect.Metadata) or not kind.extra_json_schema:
-        return ""
-    schema = kind.extra_json_schema
-    examples = ", ".join(str(example) for example in schema.get("examples", ()))
-    described = schema.get("description", "")
-    return f"{described}, such as {examples}" if examples and described else described or examples
+        return next((text for text in map(_description, kind.types) if text), "")
+    schema = _schema(kind)
+    examples, description = _examples(schema), str(schema.get("description", ""))
+    return f"{description}, for example {examples}" if examples and description else description or examples
+
+
+def _schema(kind: inspect.Type | None) -> Mapping[str, object]:
+    return (kind.extra_json_schema or {}) if isinstance(kind, inspect.Metadata) else {}
+
+
+def _examples(schema: Mapping[str, object]) -> str:
+    examples = schema.get("examples", ())
+    return ", ".join(map(str, examples)) if isinstance(examples, list | tuple) else ""

@@ -1,4 +1,4 @@
-"""A small application that works, to start from."""
+"""The starter application that `plimsoll init` writes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ROWS = 600
 
 
 def write_starter(directory: Path, name: str) -> list[Path]:
-    """Write the starter's files and give their paths. Raises FileError rather than replace a file."""
+    """Write the starter's files and return their paths. Raises FileError when a file already exists."""
     if not re.search(NAME_PATTERN, name):
-        hint = "use small letters, digits and '-', such as plimsoll init work-orders"
-        raise FileError(f"'{name}' cannot be an application's name", where=str(directory), hint=hint)
+        hint = "use lower-case letters, digits and '-', for example plimsoll init work-orders"
+        raise FileError(f"'{name}' is not a valid application name", where=str(directory), hint=hint)
     existing = [file for file in (*FILES, DATA) if (directory / file).exists()]
     if existing:
         raise FileError(
-            f"{', '.join(existing)} would be replaced",
+            f"already exists: {', '.join(existing)}",
             where=str(directory),
-            hint="name a new directory: plimsoll init NAME",
+            hint="choose a new directory: plimsoll init NAME",
         )
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -37,14 +37,12 @@ def write_starter(directory: Path, name: str) -> list[Path]:
             written.append(path)
         (directory / DATA).write_text(measurements(), encoding="ascii")
     except OSError as error:
-        raise FileError(
-            f"the files cannot be written: {error.strerror}", where=str(error.filename or directory)
-        ) from error
+        raise FileError(f"cannot write the files: {error.strerror}", where=str(error.filename or directory)) from error
     return [*written, directory / DATA]
 
 
 def measurements() -> str:
-    """Made-up measurements of pumps: worn ones shake and heat up. The same at every call."""
+    """Synthetic measurements of pumps: worn pumps vibrate more and run hotter. Every call returns the same text."""
     chance = random.Random(7)  # noqa: S311 - data, not secrets
     lines = ["id,hour,vibration,temperature,pressure,worn"]
     for number in range(ROWS):

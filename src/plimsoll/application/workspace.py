@@ -1,4 +1,4 @@
-"""What planning must know of the files and addresses that an application names: their content digests."""
+"""Content digests of the files and addresses that an application names, as input for planning."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from plimsoll.application.code import code_files, matching
+from plimsoll.application.code import code_files, files_matching
 from plimsoll.application.digests import Digests
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.places import shown
+from plimsoll.application.places import display_path
 from plimsoll.errors import FileError
 
 
 class Workspace(Struct, frozen=True, kw_only=True):
-    """Content digests of what the application file refers to.
+    """Content digests of everything that the application file refers to.
 
-    `sources`: dataset name to digest of its source. `code`: step name to (file, digest) pairs. `environment`: name and
-    digest of what the commands run in.
+    `sources` maps a dataset name to the digest of its source. `code` maps a step name to (file, digest) pairs.
+    `environment` is the name and the digest of the environment of the commands.
     """
 
     sources: Mapping[str, str] = {}
@@ -32,7 +32,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
 
 
 class NamedSource(Struct, frozen=True, kw_only=True):
-    """A source that the file names: a path or an address, and where in the file it stands."""
+    """A source that the file names: a path or an address. `at` is its path of keys in the file."""
 
     name: str
     source: str
@@ -41,7 +41,7 @@ class NamedSource(Struct, frozen=True, kw_only=True):
 
 
 class NamedCommand(Struct, frozen=True, kw_only=True):
-    """A command line that the file names for a step, with its `code` patterns; `at` is the mapping that holds both."""
+    """A command line of a step with its `code` patterns; `at` is the path of keys of the mapping that holds both."""
 
     step: str
     command: str
@@ -50,17 +50,17 @@ class NamedCommand(Struct, frozen=True, kw_only=True):
 
 
 def gather(
-    file: ApplicationFile, sources: Iterable[NamedSource], commands: Iterable[NamedCommand], memory: Path
+    file: ApplicationFile, sources: Iterable[NamedSource], commands: Iterable[NamedCommand], cache: Path
 ) -> Workspace:
-    """Work out the digests of everything that a checked file names. `memory` is where digests are remembered.
+    """Compute the digests of everything that a checked file names. `cache` is the file that keeps digests.
 
     Raises FileError for a path that cannot be read, TargetError for an address that does not answer.
     """
-    digests = Digests(memory)
+    digests = Digests(cache)
     found = {each.name: _source(file, each, digests) for each in sources}
     code = {each.step: _code(file, digests, each) for each in commands}
     environment = _environment(file, digests) if code else ("python", "")
-    digests.remember()
+    digests.save()
     return Workspace(sources=found, code=code, environment=environment)
 
 
@@ -69,20 +69,24 @@ def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
     if "://" not in source:
         return _digest(file, digests, file.directory / source, *named.at)
     if named.sha256 is not None:
-        # The content is pinned: no need to ask the network what it is.
+        # The content is pinned, so the network is not needed.
         return named.sha256
-    from plimsoll.application.addresses import identity
+    from plimsoll.application.addresses import content_identity
 
-    return hashlib.sha256(f"{source}\0{identity(source)}".encode()).hexdigest()
+    return hashlib.sha256(f"{source}\0{content_identity(source)}".encode()).hexdigest()
 
 
 def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[str, str], ...]:
     paths = dict.fromkeys(code_files(named.command, file.directory))
     for number, pattern in enumerate(named.code):
-        matches = matching(pattern, file.directory)
+        matches = files_matching(pattern, file.directory)
         if not matches:
             where = file.where(*named.at, "code", number)
-            raise FileError(f"'{pattern}' matches no file", where=where, hint="paths are relative to the file")
+            raise FileError(
+                f"'{pattern}' matches no file",
+                where=where,
+                hint="correct the pattern; paths are relative to the application file",
+            )
         paths |= dict.fromkeys(matches)
     digested = (
         (os.path.relpath(path, file.directory), _digest(file, digests, path, *named.at, "run")) for path in paths
@@ -94,22 +98,23 @@ def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int)
     try:
         return digests.of(path)
     except OSError as error:
-        raise FileError(f"{shown(path)} cannot be read: {error.strerror}", where=file.where(*at)) from None
+        raise FileError(f"{display_path(path)} cannot be read: {error.strerror}", where=file.where(*at)) from None
 
 
 def _environment(file: ApplicationFile, digests: Digests) -> tuple[str, str]:
     requirements = file.application.environment.requirements
     if requirements is None:
-        return "python", _own_python()
+        return "python", _python_digest()
     content = [
-        _digest(file, digests, path, "spec", "environment", "requirements") for path in _included(file, requirements)
+        _digest(file, digests, path, "spec", "environment", "requirements")
+        for path in _with_included(file, requirements)
     ]
     about = [f"{sys.implementation.name} {platform.python_version()}", platform.machine(), *content]
     return requirements, hashlib.sha256("\n".join(about).encode()).hexdigest()
 
 
-def _included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
-    """A requirements file and those that it includes with -r or -c."""
+def _with_included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
+    """A requirements file and the files that it includes with -r or -c."""
     waiting, seen = [file.directory / requirements], set()
     while waiting:
         path = waiting.pop(0)
@@ -123,8 +128,8 @@ def _included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
                 waiting.append(path.parent / value.strip())
 
 
-def _own_python() -> str:
-    """The python that commands would find and what is installed in it, by names and versions."""
+def _python_digest() -> str:
+    """A digest of the `python` on PATH and of the names and versions of its installed packages."""
     found = shutil.which("python") or sys.executable
     prefix = Path(found).parent.parent
     packages = sorted(

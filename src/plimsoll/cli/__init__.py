@@ -1,1 +1,1 @@
-"""The command line: one module a verb, each parses, calls and prints."""
+"""The command line. Each verb has one module, which parses, calls and prints."""

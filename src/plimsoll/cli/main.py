@@ -1,4 +1,4 @@
-"""The entry point: finds the verb, and prints every error in one shape and one place."""
+"""The entry point: finds the verb, and prints every error in one format."""
 
 from __future__ import annotations
 
@@ -16,36 +16,48 @@ import click
 from plimsoll import __version__
 from plimsoll.errors import PlimsollError
 
-VERBS: Mapping[str, str] = MappingProxyType(
+SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
-        "init": "Write a small working application to start from.",
-        "plan": "Print what a run would do, and why.",
-        "run": "Carry an application out; resume what was interrupted.",
-        "status": "Print what runs, or how the last run ended.",
-        "logs": "Print what steps wrote.",
-        "down": "Stop the run that is under way and its services.",
-        "models": "List models, show one's lineage, or compare two.",
-        "predict": "Ask a service for predictions on a file.",
-        "promote": "Move a running service to another version, step by step.",
-        "report": "Draw a run as one HTML page.",
-        "check": "Prove by behaviour what a Kubernetes cluster can carry.",
-        "verify": "Judge an evidence bundle again, without the cluster.",
-        "submit": "Fill the conformance programme's questionnaire in from a bundle.",
-        "lint": "Find what is wrong with a questionnaire of the conformance programme.",
-        "schema": "Print the JSON Schema of the application file.",
+        "Run applications": {
+            "init": "Create a small working application.",
+            "plan": "Print the steps that a run would execute, and why.",
+            "run": "Run an application; resume an interrupted run.",
+            "status": "Print the current run, or how the last run ended.",
+            "logs": "Print the output of steps.",
+            "report": "Write an HTML report of a run or an evidence bundle.",
+            "down": "Stop the current run and its services.",
+        },
+        "Models and services": {
+            "models": "List models, show the lineage of one, or compare two.",
+            "predict": "Send a file to a service and print its predictions.",
+            "promote": "Move the traffic of a service to another model version, step by step.",
+        },
+        "Check clusters": {
+            "check": "Test what a Kubernetes cluster can carry, and write an evidence bundle.",
+            "verify": "Judge an evidence bundle again, without the cluster.",
+        },
+        "Conformance programme": {
+            "submit": "Fill in the programme's questionnaire from an evidence bundle.",
+            "lint": "Find mistakes in a questionnaire of the programme.",
+        },
+        "Tools": {
+            "schema": "Print the JSON Schema of the application file.",
+        },
     }
 )
+"""Verbs with their summaries, grouped by purpose in the order of `plimsoll --help`."""
+VERBS: Mapping[str, str] = MappingProxyType({verb: text for verbs in SECTIONS.values() for verb, text in verbs.items()})
 
 
 class Verbs(click.Group):
-    """Imports a verb when it is called: start-up stays quick however many there are."""
+    """A group that imports a verb only when it is called, which keeps start-up fast."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs, in the order in which one meets them."""
+        """The names of all verbs, in the order of `--help`."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a verb."""
+        """Import the command of a verb; None for an unknown verb."""
         if cmd_name not in VERBS:
             return None
         module = importlib.import_module(f"plimsoll.cli.verbs.{cmd_name}")
@@ -55,26 +67,30 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The command, or a usage error that suggests what was meant."""
+        """Find the command, or raise a usage error that suggests a similar verb."""
         name = args[0]
         if name not in VERBS and not name.startswith("-"):
             import difflib
 
-            near = difflib.get_close_matches(name, VERBS, n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else "See plimsoll --help."
-            ctx.fail(f"There is no verb '{name}'. {hint}")
+            similar = difflib.get_close_matches(name, VERBS, n=1)
+            hint = f"Did you mean '{similar[0]}'?" if similar else "See plimsoll --help."
+            ctx.fail(f"Unknown verb '{name}'. {hint}")
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of verbs, without importing any."""
-        with formatter.section("Verbs"):
-            formatter.write_dl(list(VERBS.items()))
+        """Write the list of verbs by section, without importing any."""
+        for title, verbs in SECTIONS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(verbs.items()))
 
 
-@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="plimsoll")
-def plimsoll() -> None:
+@click.pass_context
+def plimsoll(context: click.Context) -> None:
     """Run an AI application from one file: data, distributed training, signed model, service."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main() -> NoReturn:
@@ -92,13 +108,13 @@ def main() -> NoReturn:
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     except BrokenPipeError:
-        # The reader (such as `head`) has enough; Python must not complain about the pipe at exit.
+        # The reader (such as `head`) has closed the pipe; Python must not report that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
         message = error.strerror or str(error)
         fail(PlimsollError(message, where=str(error.filename or "")), as_json, 1)
-    except Exception as error:  # noqa: BLE001 - a defect of ours must not reach a user as a traceback
+    except Exception as error:  # noqa: BLE001 - the user must not see a defect of plimsoll as a traceback
         fail(_defect(error), as_json, 1)
 
 

@@ -1,11 +1,11 @@
-"""What several verbs share: options, and how things are printed."""
+"""Options and printing that several verbs share."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -19,7 +19,7 @@ LOCAL = "local"
 """The default of `--target`; see `plimsoll.targets.table`."""
 
 FILE = "plimsoll.yaml"
-Command = TypeVar("Command", bound=Callable[..., Any])
+Command = TypeVar("Command", bound=Callable[..., object])
 
 
 def file_option(function: Command) -> Command:
@@ -31,7 +31,7 @@ def file_option(function: Command) -> Command:
         type=click.Path(path_type=Path),
         default=Path(FILE),
         show_default=True,
-        help="The application file, or its directory.",
+        help="Application file, or its directory.",
     )(function)
 
 
@@ -43,15 +43,17 @@ def json_option(function: Command) -> Command:
 def target_option(function: Command) -> Command:
     """`--target` and `--namespace`."""
     for decorate in (
-        click.option("--namespace", default=None, help="The namespace on a cluster; the application's name otherwise."),
-        click.option("--target", default=LOCAL, show_default=True, help="local, or a context of the kubeconfig."),
+        click.option("--namespace", default=None, help="Namespace on the cluster; by default the application's name."),
+        click.option(
+            "--target", default=LOCAL, show_default=True, help="local for this machine, or a kubeconfig context."
+        ),
     ):
         function = decorate(function)
     return function
 
 
 def provider_options(function: Command) -> Command:
-    """Options of a run on a cluster."""
+    """Options for a run on a cluster: `--registry`, `--base` and `--prefer`."""
     for decorate in (
         click.option(
             "--prefer", multiple=True, metavar="PROVIDER", help="Prefer this provider, for example jobset or podgroup."
@@ -69,14 +71,14 @@ def provider_options(function: Command) -> Command:
 
 
 def application_file(path: Path) -> Path:
-    """The file itself, when its directory was named."""
+    """The application file of a path that names the file or its directory."""
     return path / FILE if path.is_dir() else path
 
 
-def state_beside(path: Path, target: str = LOCAL, *, make: bool = False) -> StateDirectory:
-    """The state directory of an application; `make` makes it beside a file that is there.
+def application_state(path: Path, target: str = LOCAL, *, make: bool = False) -> StateDirectory:
+    """The state directory of an application; `make` creates it next to an existing file.
 
-    Raises FileError when the application has never been run there, TargetError when it cannot be made.
+    Raises FileError when the application has never run on the target, TargetError when it cannot be created.
     """
     from plimsoll.state.directory import StateDirectory
 
@@ -85,27 +87,29 @@ def state_beside(path: Path, target: str = LOCAL, *, make: bool = False) -> Stat
     if make and file.exists():
         state.make()
     if not state.root.is_dir():
-        missing = f"nothing has been run {on_target(target)}" if file.exists() else "there is no such application file"
-        hint = run_command(file, target) if file.exists() else "name it with -f"
+        missing = (
+            f"the application has not run {on_target(target)} yet" if file.exists() else "no such application file"
+        )
+        hint = run_command(file, target) if file.exists() else "name the file with -f"
         raise FileError(missing, where=str(file), hint=hint)
     return state
 
 
-def target_beside(path: Path, name: str, namespace: str | None = None) -> Target:
-    """The target of an application that has been run there. Raises FileError when it has not."""
+def application_target(path: Path, name: str, namespace: str | None = None) -> Target:
+    """The target that an application has run on. Raises FileError when it has never run there."""
     from plimsoll.engine.preparation import target_for
     from plimsoll.kinds.table import KINDS
     from plimsoll.targets.options import TargetOptions
 
-    state_beside(path, name)
+    application_state(path, name)
     target = target_for(KINDS.load(application_file(path)), name, TargetOptions(namespace=namespace))
     click.get_current_context().call_on_close(target.close)
     return target
 
 
 def on_target(target: str) -> str:
-    """Where something is, in words: `here` for this machine."""
-    return "here" if target == LOCAL else f"on {target}"
+    """The target as a place in a sentence: `on this machine` or `on CONTEXT`."""
+    return "on this machine" if target == LOCAL else f"on {target}"
 
 
 def run_command(file: Path, target: str) -> str:
@@ -113,8 +117,8 @@ def run_command(file: Path, target: str) -> str:
     return f"plimsoll run -f {file}{'' if target == LOCAL else f' --target {target}'}"
 
 
-def print_json(value: Any) -> None:
-    """One JSON object on standard output."""
+def print_json(value: object) -> None:
+    """Print one JSON object on standard output."""
     import msgspec
 
     sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
@@ -122,14 +126,14 @@ def print_json(value: Any) -> None:
 
 
 def width() -> int:
-    """Columns to print in."""
+    """The width of the output in columns, from 40 to 120."""
     import shutil
 
     return max(40, min(120, shutil.get_terminal_size((100, 24)).columns))
 
 
 def use_colour() -> bool:
-    """Whether standard output is a terminal that wants colour. Source: no-color.org."""
+    """Whether standard output is a terminal that allows colour. Source: no-color.org."""
     import os
 
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,4 +1,4 @@
-"""What a run shows while it runs: one line when a step begins or ends, and a sign of life from long ones."""
+"""Progress of a run: one line when a step starts or ends, and a heartbeat line for long steps."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from plimsoll.evidence.run_events import (
     event_of,
 )
 from plimsoll.kinds.table import KINDS
-from plimsoll.state.logs import last_words
-from plimsoll.state.results import Result, restored
+from plimsoll.state.logs import last_log_line
+from plimsoll.state.results import Result, result_from_json
 
-SIGN_OF_LIFE = 10.0
-"""Seconds of silence after which a running step is mentioned again."""
+HEARTBEAT = 10.0
+"""Seconds between two heartbeat lines of running steps."""
 
 
-class Progress:
-    """A listener of the engine that prints lines. `results` are the types of results by verb."""
+class ProgressPrinter:
+    """An engine listener that prints one line per event. `results` maps a verb to its type of result."""
 
     def __init__(
         self, write: Callable[[str], None], logs: Path, results: Mapping[str, type[Result]] | None = None
@@ -37,18 +37,18 @@ class Progress:
         self._results = KINDS.results if results is None else results
         self._lock = threading.Lock()
         self._running: dict[str, float] = {}
-        self._wide = 0
-        self._over = threading.Event()
-        threading.Thread(target=self._show_signs_of_life, daemon=True, name="progress").start()
+        self._name_width = 0
+        self._closed = threading.Event()
+        threading.Thread(target=self._print_heartbeats, daemon=True, name="progress").start()
 
     def __call__(self, seen: Observation) -> None:
-        """Show one observation, if it is worth a line."""
+        """Print a line for an observation that users should see."""
         event = event_of(seen)
         if event is not None:
             with self._lock:
-                self._show(seen.subject, event)
+                self._print(seen.subject, event)
 
-    def _show(self, step: str, event: RunEvent) -> None:
+    def _print(self, step: str, event: RunEvent) -> None:
         match event:
             case RunPlanned():
                 self._planned(event)
@@ -60,29 +60,29 @@ class Progress:
             case Waiting():
                 self._line("·", step, f"waiting: {event.reason}")
             case AttemptFailed(again_in=float() as pause):
-                self._line("!", step, f"{event.reason}; again in {pause:g} s")
+                self._line("!", step, f"{event.reason}; retry in {pause:g} s")
             case StepEnded():
                 self._ended(step, event)
 
     def close(self) -> None:
-        """No more signs of life."""
-        self._over.set()
+        """Stop the heartbeat lines."""
+        self._closed.set()
 
     def _line(self, sign: str, step: str, text: str) -> None:
-        self._write(f"  {sign} {step:<{self._wide}}  {text}".rstrip())
+        self._write(f"  {sign} {step:<{self._name_width}}  {text}".rstrip())
 
     def _planned(self, event: RunPlanned) -> None:
-        self._wide = max((len(step.name) for step in event.steps), default=0)
+        self._name_width = max((len(step.name) for step in event.steps), default=0)
         self._write(f"{event.application} on {event.target}, run {event.run}")
         if event.left_over:
-            self._write(f"  ended {event.left_over} processes that an interrupted run had left")
+            self._write(f"  ended {event.left_over} processes that an interrupted run left behind")
 
     def _ended(self, step: str, event: StepEnded) -> None:
         began = self._running.pop(step, None)
         took = f"{time.monotonic() - began:.1f} s" if began is not None else ""
         if event.state == "done":
             shape = self._results.get(step.partition("/")[0], Result)
-            figure = (restored(event.result, shape) or Result()).figure()
+            figure = (result_from_json(event.result, shape) or Result()).figure()
             self._line("✓", step, "cached" if event.cached else "  ".join([took, figure]))
         elif event.state == "failed":
             self._line("✗", step, f"failed: {event.reason}")
@@ -91,17 +91,17 @@ class Progress:
         else:
             self._line("-", step, f"{event.state}: {event.reason}")
 
-    def _show_signs_of_life(self) -> None:
-        while not self._over.wait(SIGN_OF_LIFE):
+    def _print_heartbeats(self) -> None:
+        while not self._closed.wait(HEARTBEAT):
             with self._lock:
                 for step, began in self._running.items():
                     newest = max((self._logs / step).glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
-                    said = last_words(newest, 80) if newest else ""
-                    self._line("…", step, f"{time.monotonic() - began:.0f} s  {said}")
+                    last_line = last_log_line(newest, 80) if newest else ""
+                    self._line("…", step, f"{time.monotonic() - began:.0f} s  {last_line}")
 
 
 def _tail(directory: Path, count: int = 5) -> list[str]:
-    """The last lines of the newest log of a step."""
+    """The last `count` lines of the newest log of a step."""
     newest = max(directory.glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
     if newest is None:
         return []

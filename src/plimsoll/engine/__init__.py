@@ -1,1 +1,1 @@
-"""Runs a plan on a target: order, retries, resume, and the journal that all of it stands in."""
+"""Runs a plan on a target: order, retries, resume, and the journal that records all of it."""

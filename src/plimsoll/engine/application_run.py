@@ -1,4 +1,4 @@
-"""One run of an application on a target, from taking the lock to giving it back."""
+"""One run of an application on a target, from taking the lock to releasing it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.state.lock import RunLock
 from plimsoll.targets.port import Session
 
-LOOK = 0.2
-"""Seconds between two looks at whether services are up."""
+POLL_INTERVAL = 0.2
+"""Seconds between two checks whether services are running."""
 
 
 def new_run_id() -> str:
-    """An id that sorts by time, to the microsecond: several runs may begin in one second."""
+    """A run id that sorts by time, to the microsecond because several runs may start in one second."""
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
 
 
 class ApplicationRun:
-    """Carries a prepared application out. `stop` may be called from any thread or a signal handler."""
+    """Runs a prepared application. `stop` may be called from any thread or a signal handler."""
 
     def __init__(self, prepared: Prepared, *, watch: bool = False) -> None:
         self.prepared = prepared
@@ -40,9 +40,9 @@ class ApplicationRun:
         listener: Callable[[Observation], None] = lambda _: None,
         on_services_up: Callable[[RunHistory], None] = lambda _: None,
     ) -> RunHistory:
-        """Run to the end, or until stopped; with `watch`, keep services up until stopped.
+        """Run to the end, or until stopped; with `watch`, keep services running until stopped.
 
-        Raises TargetError when another run of this application is under way.
+        Raises TargetError when another run of this application is running.
         """
         state = self.prepared.state
         state.make()
@@ -67,7 +67,7 @@ class ApplicationRun:
             self._link_results(session)
             if self.watch and outcome == "done":
                 on_services_up(self._history())
-                self._keep_up(engine, session)
+                self._restart_services(engine, session)
         finally:
             self._stopping.set()
             session.close()
@@ -76,31 +76,31 @@ class ApplicationRun:
         return self._history()
 
     def stop(self) -> None:
-        """End the run within seconds."""
+        """Stop the run; it ends within seconds."""
         self._stopping.set()
 
     def _history(self) -> RunHistory:
         return history(read_journal(self.prepared.state.journal(self.id)), self.prepared.kinds.results)
 
     def _link_results(self, session: Session) -> None:
-        """Have the files of finished steps where people look for them."""
+        """Link the files of finished steps where users look for them."""
         done = {step.name for step in self._history().steps if step.state == "done" and step.result.outputs}
         for step in self.prepared.plan.steps:
             if step.name in done:
                 with contextlib.suppress(PlimsollError, OSError):
-                    # The run is done without them: the next one fetches what could not be fetched now.
+                    # The run is done without these files: the next run fetches them.
                     session.fetch(step)
                 if any(self.prepared.state.output(step.key).glob("*")):
                     self.prepared.state.link_latest(step.name, step.key)
 
     def _stop_when_asked(self, engine: Engine) -> None:
-        """On a thread of its own, for a signal handler must not wait for locks."""
+        """Stop the engine from a separate thread, because a signal handler must not wait for locks."""
         self._stopping.wait()
         engine.stop()
 
-    def _keep_up(self, engine: Engine, session: Session) -> None:
-        """Start a service again when its server has died."""
+    def _restart_services(self, engine: Engine, session: Session) -> None:
+        """Restart a service when its server has died."""
         while not self._stopping.is_set():
-            for name, words in session.fallen():
-                engine.again(self.prepared.plan.step(f"serve/{name}"), words)
-            time.sleep(LOOK)
+            for name, reason in session.fallen():
+                engine.restart(self.prepared.plan.step(f"serve/{name}"), reason)
+            time.sleep(POLL_INTERVAL)

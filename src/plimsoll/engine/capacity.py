@@ -1,4 +1,4 @@
-"""How much of a target is taken by the steps that run."""
+"""The capacity of a target that running steps leave free."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import AnyStep
 
 _ROUNDING = 1e-9
-"""Ten times 0.1 are one core, whatever binary fractions say."""
+"""Tolerance for binary fractions: ten times 0.1 is one core."""
 
 
 class FreeCapacity:
-    """Counts cores, memory and accelerators. A gang takes what all of its workers hold at once."""
+    """Counts cores, memory and accelerators. A gang reserves the capacity of all of its workers at once."""
 
     def __init__(self, facts: TargetFacts) -> None:
         self._facts = facts
-        self.taken: dict[str, AnyStep] = {}
+        self.reserved: dict[str, AnyStep] = {}
 
-    def take(self, step: AnyStep) -> bool:
-        """Take what the step needs, if it is free."""
-        steps = [*self.taken.values(), step]
+    def reserve(self, step: AnyStep) -> bool:
+        """Reserve the capacity that a step needs; returns False when it does not fit."""
+        steps = [*self.reserved.values(), step]
         cores = sum(one.workers * one.resources.cores for one in steps)
         memory = sum(one.workers * (one.resources.memory or 0) for one in steps)
         accelerators = sum(one.workers * one.resources.accelerators for one in steps)
@@ -28,9 +28,9 @@ class FreeCapacity:
             and accelerators <= self._facts.accelerators
         )
         if fits:
-            self.taken[step.name] = step
+            self.reserved[step.name] = step
         return fits
 
-    def give_back(self, step: AnyStep) -> None:
-        """The step has ended."""
-        self.taken.pop(step.name, None)
+    def release(self, step: AnyStep) -> None:
+        """Free the capacity of a step that has ended."""
+        self.reserved.pop(step.name, None)

@@ -1,4 +1,4 @@
-"""What happened in a run, worked out from its observations and from nothing else."""
+"""The history of a run, computed from its observations alone."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from plimsoll.evidence.run_events import (
     event_of,
 )
 from plimsoll.kinds.table import KINDS
-from plimsoll.state.results import Result, restored
+from plimsoll.state.results import Result, result_from_json
 
 
 class WorkerHistory(Struct, frozen=True, kw_only=True):
-    """One process of an attempt. `signal` is a number when a signal ended it."""
+    """One process of an attempt. `signal` is the number of the signal that ended it, if one did."""
 
     rank: int
     pid: int
@@ -42,7 +42,7 @@ class WorkerHistory(Struct, frozen=True, kw_only=True):
 class StepHistory(Struct, frozen=True, kw_only=True):
     """One step of a run. `state` is `waiting`, `running`, `done`, `failed`, `skipped` or `stopped`.
 
-    `result` is of the step's own type; an empty one while the step is not done.
+    `result` has the step's own type; it is empty until the step is done.
     """
 
     name: str
@@ -60,27 +60,27 @@ class StepHistory(Struct, frozen=True, kw_only=True):
 
     @property
     def verb(self) -> str:
-        """What the step does."""
+        """The first word of the name: what the step does."""
         return self.name.partition("/")[0]
 
     @property
     def part(self) -> str:
-        """The part of the file that it belongs to."""
+        """The name of the part of the file that the step belongs to."""
         return self.name.partition("/")[2]
 
     @property
     def seconds(self) -> float:
-        """From start to end; 0.0 for what has not run."""
+        """Seconds from start to end; 0.0 for a step that has not run."""
         return (self.ended - self.started).total_seconds() if self.started and self.ended else 0.0
 
     @property
     def metrics(self) -> Mapping[str, float]:
-        """The figures that the step left in metrics.json."""
+        """The figures of the step's metrics.json."""
         return self.result.metrics
 
 
 class RunHistory(Struct, frozen=True, kw_only=True):
-    """One run. `state` is `running`, `done`, `failed` or `stopped`; a killed run stays `running`."""
+    """One run. `state` is `running`, `done`, `failed` or `stopped`; a killed run stays `running` (see `run_status`)."""
 
     run: str
     application: str
@@ -94,7 +94,7 @@ class RunHistory(Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """From start to end; 0.0 while it runs."""
+        """Seconds from start to end; 0.0 while it runs."""
         return (self.ended - self.started).total_seconds() if self.started and self.ended else 0.0
 
     def step(self, name: str) -> StepHistory:
@@ -108,10 +108,10 @@ class RunHistory(Struct, frozen=True, kw_only=True):
 def history(observations: Iterable[Observation], results: Mapping[str, type[Result]] | None = None) -> RunHistory:
     """The run that these observations record, in their order.
 
-    `results` are the types of results by verb; those of the kinds that come with plimsoll when left out. Raises
-    ValueError when no plan is among the observations.
+    `results` maps a verb to its type of result; by default the types of plimsoll's own kinds. Raises ValueError when
+    the observations have no plan.
     """
-    shapes = KINDS.results if results is None else results
+    types = KINDS.results if results is None else results
     run: RunHistory | None = None
     steps: dict[str, StepHistory] = {}
     for seen in observations:
@@ -122,9 +122,9 @@ def history(observations: Iterable[Observation], results: Mapping[str, type[Resu
         elif run and isinstance(event, RunEnded):
             run = replace(run, state=event.state, reason=event.reason, ended=seen.at)
         elif event is not None and seen.subject in steps:
-            steps[seen.subject] = _after(steps[seen.subject], event, seen.at, shapes)
+            steps[seen.subject] = _apply_event(steps[seen.subject], event, seen.at, types)
     if run is None:
-        raise ValueError("no plan among the observations")
+        raise ValueError("the observations have no plan")
     return replace(run, steps=tuple(steps.values()))
 
 
@@ -139,12 +139,12 @@ def _planned(event: RunPlanned, at: datetime) -> RunHistory:
     )
 
 
-def _after(step: StepHistory, event: RunEvent, at: datetime, shapes: Mapping[str, type[Result]]) -> StepHistory:
+def _apply_event(step: StepHistory, event: RunEvent, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:
     match event:
         case StepStarted():
             return replace(step, state="running", started=at)
         case StepEnded():
-            return _ended(step, event, at, shapes)
+            return _apply_end(step, event, at, types)
         case AttemptFailed():
             return replace(step, failures=(*step.failures, event.reason))
         case AttemptEnded():
@@ -153,13 +153,13 @@ def _after(step: StepHistory, event: RunEvent, at: datetime, shapes: Mapping[str
             worker = WorkerHistory(rank=event.rank, pid=event.pid, attempt=event.attempt, started=at)
             return replace(step, workers=(*step.workers, worker))
         case WorkerEnded():
-            return replace(step, workers=tuple(_worker_after(worker, event, at) for worker in step.workers))
+            return replace(step, workers=tuple(_apply_worker_end(worker, event, at) for worker in step.workers))
         case _:
             return step
 
 
-def _ended(step: StepHistory, event: StepEnded, at: datetime, shapes: Mapping[str, type[Result]]) -> StepHistory:
-    result = restored(event.result, shapes.get(step.verb, Result)) if event.state == "done" else None
+def _apply_end(step: StepHistory, event: StepEnded, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:
+    result = result_from_json(event.result, types.get(step.verb, Result)) if event.state == "done" else None
     return replace(
         step,
         state=event.state,
@@ -167,11 +167,11 @@ def _ended(step: StepHistory, event: StepEnded, at: datetime, shapes: Mapping[st
         started=step.started or at,
         ended=at,
         reason=event.reason,
-        result=result or restored(event.result, Result) or Result(),
+        result=result or result_from_json(event.result, Result) or Result(),
     )
 
 
-def _worker_after(worker: WorkerHistory, event: WorkerEnded, at: datetime) -> WorkerHistory:
+def _apply_worker_end(worker: WorkerHistory, event: WorkerEnded, at: datetime) -> WorkerHistory:
     if worker.ended or (worker.rank, worker.attempt) != (event.rank, event.attempt):
         return worker
     return replace(

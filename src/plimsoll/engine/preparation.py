@@ -1,4 +1,4 @@
-"""From a file to a plan that can run: load, check, look around, plan, and make sure that all of it fits."""
+"""From a file to a plan that can run: load, check, read the target's facts, plan, and check that every step fits."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from plimsoll.targets.table import target_of
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """An application that may run."""
+    """An application that is ready to run: file, plan, facts and target."""
 
     file: ApplicationFile
     plan: Plan
@@ -34,7 +34,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
     @property
     def state(self) -> StateDirectory:
-        """What runs on the target keep on this machine."""
+        """The state directory, on this machine, of runs on the target."""
         return self.target.state
 
 
@@ -44,10 +44,10 @@ def prepare(
     options: TargetOptions | None = None,
     kinds: Kinds = KINDS,
 ) -> Prepared:
-    """The plan of an application file for a target, by the target's name or the target itself.
+    """Load and plan an application file for a target, given by name or as an object.
 
-    Raises FileError for any mistake in the file, and for a step that requests more than the target has; TargetError
-    when the target cannot be reached.
+    Raises FileError for a mistake in the file or a step that requests more than the target has, and TargetError when
+    the target cannot be reached.
     """
     file = kinds.load(path)
     kinds.check(file, target if isinstance(target, str) else target.name)
@@ -68,19 +68,19 @@ def _prepared(kinds: Kinds, file: ApplicationFile, target: Target) -> Prepared:
     plan = kinds.plan(file, kinds.workspace(file, target.state.digests), facts)
     lacking = shortfalls(plan, facts)
     if lacking:
-        raise _too_large(kinds, file, lacking[0])
+        raise _shortfall_error(kinds, file, lacking[0])
     return Prepared(file=file, plan=plan, facts=facts, target=target, kinds=kinds)
 
 
 def target_for(file: ApplicationFile, name: str, options: TargetOptions | None = None) -> Target:
-    """The target of a name for an application. Raises as `targets.table.target_of` does."""
+    """The target with a name, for an application. Raises the errors of `targets.table.target_of`."""
     application = file.application
     options = replace(options or TargetOptions(), image=application.environment.image)
     return target_of(name, file.directory, application.name, options)
 
 
 def decide(prepared: Prepared) -> tuple[Decision, ...]:
-    """What a run would do with each step, and why."""
+    """Decide for each step whether a run would execute it, and why."""
     session = prepared.target.open("plan", watch=False)
     try:
         done = [step.name for step in prepared.plan.steps if session.result(step) is not None]
@@ -90,7 +90,7 @@ def decide(prepared: Prepared) -> tuple[Decision, ...]:
 
 
 def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:
-    """What each step was made of in the last run; empty when there was none."""
+    """The ingredients of each step in the last run; empty without a run."""
     for run in reversed(state.run_ids()):
         try:
             planned = next(
@@ -106,13 +106,13 @@ def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:
 
 
 def _check_features(file: ApplicationFile, facts: TargetFacts) -> None:
-    """Raise FileError for what the file asks of the target as a whole, and the target lacks."""
+    """Raise FileError for a feature that the file requires and the target lacks."""
     if file.application.environment.image is not None and CONTAINER_IMAGES in facts.lacks:
         text = f"{facts.target} cannot run commands in an image: {facts.lacks[CONTAINER_IMAGES]}"
-        hint = "use `requirements`, or neither for your own python"
+        hint = "use `requirements` instead, or neither to run with your own python"
         raise file.error(text, hint, "spec", "environment", "image", at_key=True)
 
 
-def _too_large(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:
+def _shortfall_error(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:
     verb, _, part = lacking.step.partition("/")
     return file.error(lacking.message, lacking.remedy, *kinds.place(verb, part), *lacking.setting)

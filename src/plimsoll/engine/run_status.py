@@ -1,4 +1,4 @@
-"""The state of a run: what its journal says, and whether a process still carries it out."""
+"""The state of a run: the state in its journal, and whether its process is still alive."""
 
 from __future__ import annotations
 
@@ -17,22 +17,26 @@ from plimsoll.state.results import Result
 def run_status(
     state: StateDirectory, run: str | None = None, results: Mapping[str, type[Result]] | None = None
 ) -> RunHistory:
-    """The newest run, or the one of that id. A run that says it runs while nobody holds the lock was `killed`.
+    """The newest run, or the run with an id. A run is `killed` when its journal says `running` and it holds no lock.
 
     Raises PlimsollError when there is no such run.
     """
     known = state.run_ids()
     if run is not None and run not in known:
         raise PlimsollError(
-            f"there is no run '{run}'", where=str(state.runs), hint=f"the newest are {', '.join(known[-3:]) or 'none'}"
+            f"there is no run '{run}'",
+            where=str(state.runs),
+            hint=f"the newest runs are: {', '.join(known[-3:]) or 'none'}",
         )
     for name in [run] if run else reversed(known):
         try:
             found = history(read_journal(state.journal(name)), results)
         except ValueError:
-            # Killed before its plan was written: nothing happened in it.
+            # The run was killed before its plan was written: it has no history.
             continue
         who = holder(state.lock)
         alive = who is not None and who.run == found.run
         return found if found.state != "running" or alive else replace(found, state="killed")
-    raise PlimsollError("nothing has been run here", where=str(state.root.parent), hint="plimsoll run")
+    raise PlimsollError(
+        "the application has not run yet", where=str(state.root.parent), hint="start it with plimsoll run"
+    )

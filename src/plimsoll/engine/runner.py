@@ -1,4 +1,4 @@
-"""Runs a plan on a target: steps as soon as what they need is done and the target has capacity for them."""
+"""Runs a plan on a target: starts a step when the steps that it needs are done and the target has capacity for it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from plimsoll.evidence.run_events import (
 )
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import AnyStep, Plan
-from plimsoll.state.results import Result, stored
+from plimsoll.state.results import Result, result_to_json
 from plimsoll.targets.port import RunningAttempt, Session
 
 SOURCE = "engine"
 
 
 class Backoff(Struct, frozen=True, kw_only=True):
-    """Seconds between an attempt that failed and the next: `first`, doubled each time, at most `most`."""
+    """Seconds between a failed attempt and the next: `first`, doubled each time, at most `most`."""
 
     first: float = 0.5
     most: float = 30.0
@@ -48,7 +48,7 @@ class Backoff(Struct, frozen=True, kw_only=True):
 
 
 class Engine:
-    """One run. `listener` is told of every observation after it stands in the journal."""
+    """Executes one run. `listener` gets every observation after it is in the journal."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Engine:
         self.listener = listener
         self.backoff = backoff or Backoff()
         self._stopping = threading.Event()
-        self._under_way: dict[str, RunningAttempt] = {}
+        self._running: dict[str, RunningAttempt] = {}
         self._ended: queue.SimpleQueue[tuple[AnyStep, str]] = queue.SimpleQueue()
         self._states: dict[str, str] = {}
 
@@ -77,7 +77,7 @@ class Engine:
         left_over: int = 0,
         resumes: str | None = None,
     ) -> str:
-        """Carry the plan out; gives `done`, `failed` or `stopped`. The keywords go into the journal's first line."""
+        """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal."""
         planned = RunPlanned(
             run=run,
             application=plan.application,
@@ -92,14 +92,14 @@ class Engine:
         capacity = FreeCapacity(facts)
         with ThreadPoolExecutor(max_workers=64, thread_name_prefix="step") as pool:
             try:
-                while waiting or capacity.taken:
-                    waiting = self._start_what_can(waiting, capacity, pool)
-                    if capacity.taken:
+                while waiting or capacity.reserved:
+                    waiting = self._start_ready_steps(waiting, capacity, pool)
+                    if capacity.reserved:
                         step, state = self._ended.get()
-                        capacity.give_back(step)
+                        capacity.release(step)
                         self._states[step.name] = state
             except BaseException:
-                # Such as a journal that cannot be written: what runs must not be waited for.
+                # For example a journal that cannot be written: do not wait for running steps.
                 self.stop()
                 raise
         state = self._state()
@@ -107,20 +107,20 @@ class Engine:
         return state
 
     def stop(self) -> None:
-        """End what runs and start nothing more; `run` then returns within seconds. Safe from any thread."""
+        """Stop running steps and start no more; `run` returns within seconds. Safe from any thread."""
         self._stopping.set()
-        for attempt in list(self._under_way.values()):
+        for attempt in list(self._running.values()):
             attempt.stop()
 
-    def again(self, step: AnyStep, reason: str) -> str:
-        """Carry out a step once more whose work has been undone, such as a service that died; gives its state."""
+    def restart(self, step: AnyStep, reason: str) -> str:
+        """Run a finished step again, for example a service that died; returns its state."""
         self._record(step.name, AttemptFailed(attempt=0, reason=reason, again_in=0.0))
         return self._attempts(step)
 
-    def _start_what_can(
+    def _start_ready_steps(
         self, waiting: list[AnyStep], capacity: FreeCapacity, pool: ThreadPoolExecutor
     ) -> list[AnyStep]:
-        """Start or settle every step whose turn it is; gives those that still wait."""
+        """Start or settle every step that is ready; returns the steps that still wait."""
         left = []
         for step in waiting:
             blocker = next((name for name in step.needs if self._states.get(name, "done") != "done"), None)
@@ -128,28 +128,30 @@ class Engine:
                 self._settle(step, "stopped", reason="the run was stopped")
             elif blocker:
                 self._settle(step, "skipped", reason=f"{blocker} {self._states[blocker]}")
-            elif any(name not in self._states for name in step.needs) or not capacity.take(step):
+            elif any(name not in self._states for name in step.needs) or not capacity.reserve(step):
                 left.append(step)
             else:
                 result = self.session.result(step)
                 if result is None:
-                    pool.submit(self._carry_out, step)
+                    pool.submit(self._run_step, step)
                 else:
-                    capacity.give_back(step)
+                    capacity.release(step)
                     self._settle(step, "done", cached=result)
-        return left if capacity.taken or len(left) == len(waiting) else self._start_what_can(left, capacity, pool)
+        return left if capacity.reserved or len(left) == len(waiting) else self._start_ready_steps(left, capacity, pool)
 
-    def _carry_out(self, step: AnyStep) -> None:
-        """All attempts at one step, on a thread of its own."""
+    def _run_step(self, step: AnyStep) -> None:
+        """Make all attempts at one step; runs on its own thread."""
         state = "failed"
         try:
             state = self._attempts(step)
         except PlimsollError as error:
             self._settle_quietly(step, str(error))
-        except Exception as error:  # noqa: BLE001 - a defect of ours must end the step, not hang the run
+        except Exception as error:  # noqa: BLE001 - a defect of plimsoll must end the step, not hang the run
             with contextlib.suppress(PlimsollError):
                 self._record(step.name, Defect(trace=traceback.format_exc()))
-            self._settle_quietly(step, f"internal error: {error!r}; please report it with the run's journal")
+            self._settle_quietly(
+                step, f"this is a defect of plimsoll ({error!r}): please report it with the journal of the run"
+            )
         finally:
             self._ended.put((step, state))
 
@@ -171,9 +173,9 @@ class Engine:
         return self._settle(step, "failed", reason=last.reason)
 
     def _attempt(self, step: AnyStep, number: int) -> AttemptEnded:
-        """One attempt; gives how it ended."""
+        """Make one attempt; returns how it ended."""
         attempt = self.session.start(step, number)
-        self._under_way[step.name] = attempt
+        self._running[step.name] = attempt
         if self._stopping.is_set():
             attempt.stop()
         try:
@@ -182,9 +184,9 @@ class Engine:
                 self._write(seen)
                 last = event_of(seen)
         finally:
-            del self._under_way[step.name]
+            del self._running[step.name]
         if not isinstance(last, AttemptEnded):
-            raise PlimsollError("the target ended an attempt without saying how", where=step.name)
+            raise PlimsollError("the target ended an attempt without an attempt-ended observation", where=step.name)
         return last
 
     def _settle_done(self, step: AnyStep, last: AttemptEnded) -> str:
@@ -193,13 +195,13 @@ class Engine:
         return "done"
 
     def _settle(self, step: AnyStep, state: str, *, reason: str = "", cached: Result | None = None) -> str:
-        result = {} if cached is None else stored(cached)
+        result = {} if cached is None else result_to_json(cached)
         self._record(step.name, StepEnded(state=state, cached=cached is not None, reason=reason, result=result))
         self._states[step.name] = state
         return state
 
     def _settle_quietly(self, step: AnyStep, reason: str) -> None:
-        """End a step whose journal may be what failed: the run then ends for want of it."""
+        """Settle a failed step; stop the run when the journal itself cannot be written."""
         try:
             self._settle(step, "failed", reason=reason)
         except PlimsollError:
@@ -220,7 +222,7 @@ class Engine:
 
 
 def _planned(step: AnyStep) -> PlannedStep:
-    """A step as it is in the journal: enough to say later what changed."""
+    """A step as the journal records it, with the ingredients that a later plan compares."""
     return PlannedStep(
         name=step.name,
         key=step.key,

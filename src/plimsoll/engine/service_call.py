@@ -1,4 +1,4 @@
-"""A service of an application for one call, on any target that calls services."""
+"""Opens a service of an application for one call, on any target that can call services."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from plimsoll.targets.options import TargetOptions
 
 
 @contextlib.contextmanager
-def called_service(
+def open_service(
     path: Path, name: str, target: str = LOCAL, options: TargetOptions | None = None
 ) -> Iterator[CalledService]:
-    """Address and model name of a service of an application, for as long as the block runs.
+    """Address and model name of a service, valid inside the block.
 
-    Raises FileError when the file has no such service, ModelRefused when its model may not be served, TargetError when
-    the service does not come up, or the target cannot call services.
+    Raises FileError when the file has no such service, ModelRefused when its model may not be served, and TargetError
+    when the service does not start or the target cannot call services.
     """
     file = KINDS.load(path)
     services = SERVICES.of(file.application)
     if name not in services:
-        near = difflib.get_close_matches(name, services, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else f"its services are: {', '.join(services) or 'none'}"
+        similar = difflib.get_close_matches(name, services, n=1)
+        hint = f"did you mean '{similar[0]}'?" if similar else f"its services are: {', '.join(services) or 'none'}"
         raise file.error(f"there is no service '{name}'", hint, "spec", "services")
     with contextlib.closing(target_for(file, target, options)) as place, place.features.require(CALL)(file, name) as up:
         yield up

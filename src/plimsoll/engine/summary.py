@@ -1,10 +1,9 @@
-"""A run as the one object that `--json` prints."""
+"""A run as the object that `--json` prints."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -20,17 +19,17 @@ def summary(
     report: Path | None,
     drift: Mapping[str, Sequence[DriftState]] | None = None,
     kinds: Kinds = KINDS,
-) -> dict[str, Any]:  # Any: JSON values
+) -> dict[str, object]:
     """The run for other programs, with a section for each kind of part whose results have a summary.
 
-    `services` has the addresses of those that are up now, `drift` the drift of their versions.
+    `services` has the addresses of the running services, `drift` the drift of their versions.
     """
     sections: dict[str, dict[str, object]] = {key: {} for key in ("models", "services", "batches")}
     for step in run.steps:
-        told = step.result.summary() if step.state == "done" else None
-        if told is not None:
-            now = _now(step.part, services, drift or {}) if step.verb == Serve.verb else {}
-            sections.setdefault(kinds.sections.get(step.verb, step.verb), {})[step.part] = {**now, **told}
+        entry = step.result.summary() if step.state == "done" else None
+        if entry is not None:
+            now = _current_state(step.part, services, drift or {}) if step.verb == Serve.verb else {}
+            sections.setdefault(kinds.sections.get(step.verb, step.verb), {})[step.part] = {**now, **entry}
     return {
         "run": run.run,
         "application": run.application,
@@ -43,8 +42,8 @@ def summary(
     }
 
 
-def _now(service: str, up: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]) -> dict[str, object]:
-    """What is true of a service now, beside what was proven of it."""
+def _current_state(service: str, up: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]) -> dict[str, object]:
+    """The current address and drift of a service, which the summary of its step does not have."""
     watched = drift.get(service)
     return {"url": up.get(service), **({"drift": msgspec.to_builtins(list(watched))} if watched else {})}
 

@@ -1,1 +1,1 @@
-"""The kinds of parts that an application file has: a module each, and one table."""
+"""The kinds of parts of an application file: one module for each, and one table."""

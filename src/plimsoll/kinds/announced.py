@@ -1,4 +1,4 @@
-"""Kinds that the file's format has and this version does not carry out: their parts are refused, never ignored."""
+"""Kinds that the file format defines and this version does not support: their parts are refused, never ignored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plimsoll.planning.steps import AnyStep
 
 
 class Index(Part, frozen=True, kw_only=True):
-    """Documents made searchable."""
+    """A search index of documents."""
 
     documents: str
     text: str
@@ -28,7 +28,7 @@ class Assistant(Part, frozen=True, kw_only=True):
 
 
 class Edge(Part, frozen=True, kw_only=True):
-    """Services kept in step with a device."""
+    """Services that are synchronised to an edge device."""
 
     services: tuple[str, ...]
     sync: Duration = "60s"
@@ -40,12 +40,12 @@ class AnnouncedKind(Kind[P]):
     def check(self, file: ApplicationFile) -> None:
         """Raise FileError for the first part of this kind."""
         for name in self.of(file.application):
-            text = f"this version does not carry out {self.key} such as '{name}'"
-            raise file.error(text, "remove the part", *self.place(name), at_key=True)
+            text = f"this version does not support {self.key} such as '{name}'"
+            raise file.error(text, "remove it", *self.place(name), at_key=True)
 
     def plan(self, name: str, part: P, planner: Planner) -> AnyStep:
-        """Never reached: `check` comes first."""
-        _unchecked(self.key, name)
+        """Never called: `check` refuses every part of this kind."""
+        _raise_unchecked(self.key, name)
 
 
 class IndexKind(AnnouncedKind[Index]):
@@ -69,7 +69,7 @@ class EdgeKind(AnnouncedKind[Edge]):
     part = Edge
 
 
-def _unchecked(key: str, name: str) -> NoReturn:
+def _raise_unchecked(key: str, name: str) -> NoReturn:
     raise KeyError(f"{key}.{name} was not checked before it was planned")
 
 

@@ -1,4 +1,4 @@
-"""Batches: a table scored row by row."""
+"""Batches: score a table row by row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from plimsoll.state.results import Result
 
 
 class Batch(Part, frozen=True, kw_only=True):
-    """A file scored row by row."""
+    """A batch: a model and the table that it scores row by row."""
 
     model: ModelReference
     input: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
@@ -30,25 +30,25 @@ class Batch(Part, frozen=True, kw_only=True):
 
 
 class ScoreResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """How many rows were scored, by which version, in how many seconds."""
+    """The number of scored rows, the version that scored them, and the duration in seconds."""
 
     model: str = ""
     rows: int = 0
     seconds: float = 0.0
 
     def figure(self) -> str:
-        """The rows."""
+        """The number of rows."""
         return f"{self.rows} rows"
 
     def summary(self) -> Mapping[str, object]:
-        """For `--json`."""
+        """The entry in `--json`."""
         return {"model": self.model, "rows": self.rows, "seconds": self.seconds}
 
 
 class Score(Work, frozen=True, kw_only=True):
     """Score a file with a model in bounded memory.
 
-    `model` is a name, or `name@version`; `register_key` is the key of the step that registers it in this plan, `None`
+    `model` is a name, or `name@version`. `register_key` is the key of the step that registers it in this plan; `None`
     when the file pins a version.
     """
 
@@ -69,13 +69,13 @@ class BatchKind(Kind[Batch]):
     works = (Score,)
 
     def check(self, file: ApplicationFile) -> None:
-        """The model is there, and the input is a table."""
+        """Check that the model exists and that the input is a table."""
         for name, batch in self.of(file.application).items():
             MODELS.check_reference(file, batch.model, *self.place(name), "model")
             check_table(file, batch.input, "a batch scores", *self.place(name), "input")
 
     def plan(self, name: str, part: Batch, planner: Planner) -> AnyStep:
-        """Score, after the model is registered and the table is made."""
+        """Add a step that scores, after the model is registered and the table exists."""
         register, made_of = MODELS.registered(planner, part.model)
         (rows,) = DATASETS.inputs(planner, (part.input,))
         key = register.key if register else None

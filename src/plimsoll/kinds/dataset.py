@@ -1,4 +1,4 @@
-"""Datasets: a source that is fetched, or a command that makes files from other datasets."""
+"""Datasets: a source that is fetched, or a command that writes files from other datasets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.paths import is_below, require_readable
 from plimsoll.application.scalars import Duration, Name, Sha256, environment_name
-from plimsoll.application.shape import near
+from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.environment import environment_step
@@ -24,7 +24,7 @@ from plimsoll.state.results import Result
 
 REMOTE = ("https://", "http://", "s3://", "gs://")
 REMOTE_RETRIES = 3
-"""New tries of a download: networks fail for moments."""
+"""Retries of a download, because networks fail temporarily."""
 
 
 class Dataset(Part, frozen=True, kw_only=True):
@@ -36,7 +36,7 @@ class Dataset(Part, frozen=True, kw_only=True):
     sha256: Sha256 | None = None
     run: Command | None = None
     inputs: Inputs = ()
-    outputs: Annotated[tuple[str, ...], Meta(description="files that the step leaves in $PLIMSOLL_OUTPUT")] = ()
+    outputs: Annotated[tuple[str, ...], Meta(description="files that the command writes to $PLIMSOLL_OUTPUT")] = ()
     code: Code = ()
     resources: Resources = Resources()
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
@@ -45,7 +45,7 @@ class Dataset(Part, frozen=True, kw_only=True):
 
 
 class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """`path` is where the source is on this machine, when it is; `sha256` is its digest, `source` what was fetched."""
+    """`path` is the source on this machine, or None; `sha256` is its digest, `source` its path or address."""
 
     sha256: str = ""
     path: str | None = None
@@ -53,7 +53,7 @@ class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Fetch(Work, frozen=True, kw_only=True):
-    """Bring a source to the target and check its digest. `source` is a path or an address."""
+    """Fetch a source to the target and check its digest. `source` is a path or an address."""
 
     verb: ClassVar[str] = "fetch"
     result: ClassVar[type[Result]] = FetchResult
@@ -62,14 +62,14 @@ class Fetch(Work, frozen=True, kw_only=True):
 
 
 class CommandResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """The files and the figures that a command left."""
+    """The files and the figures that a command wrote."""
 
 
 class RunCommand(Work, frozen=True, kw_only=True):
     """Run one command that turns inputs into outputs.
 
-    `environment` is the key of the step that made the environment, `None` means the caller's own python. `timeout` is
-    in seconds, `None` sets no limit.
+    `environment` is the key of the step that creates the environment; `None` means the caller's own python.
+    `timeout` is in seconds; `None` sets no limit.
     """
 
     verb: ClassVar[str] = "run"
@@ -89,7 +89,7 @@ class DatasetKind(Kind[Dataset]):
     works = (Fetch, RunCommand)
 
     def check(self, file: ApplicationFile) -> None:
-        """Each dataset is a source or a step; names are different variables; no dataset is made from itself."""
+        """Check that each dataset is a source or a step, that variables are unique, and that there is no cycle."""
         datasets = self.of(file.application)
         self._check_variables(file, datasets)
         for name, part in datasets.items():
@@ -97,18 +97,18 @@ class DatasetKind(Kind[Dataset]):
         self._check_cycles(file, datasets)
 
     def sources(self, name: str, part: Dataset) -> Iterable[NamedSource]:
-        """The source, if the dataset is one."""
+        """The source of a dataset that has one."""
         if part.source is not None:
             at = (*self.place(name), "source")
             yield NamedSource(name=name, source=part.source, sha256=part.sha256, at=at)
 
     def commands(self, name: str, part: Dataset) -> Iterable[NamedCommand]:
-        """The command, if the dataset is made by one."""
+        """The command of a dataset that has one."""
         if part.run is not None:
             yield NamedCommand(step=f"{RunCommand.verb}/{name}", command=part.run, code=part.code, at=self.place(name))
 
     def plan(self, name: str, part: Dataset, planner: Planner) -> AnyStep:
-        """Fetch the source, or run the command."""
+        """Add a step that fetches the source or runs the command."""
         if part.source is not None:
             content = Ingredient(kind="input", name=name, digest=planner.workspace.sources[name])
             retries = max(part.retries, REMOTE_RETRIES if "://" in part.source else 0)
@@ -133,7 +133,7 @@ class DatasetKind(Kind[Dataset]):
         )
 
     def inputs(self, planner: Planner, references: Iterable[str]) -> tuple[InputFile, ...]:
-        """The inputs that references such as `features` and `features/train.parquet` stand for."""
+        """Resolve references such as `features` and `features/train.parquet` to inputs."""
         found = []
         for reference in references:
             dataset, _, file = reference.partition("/")
@@ -146,10 +146,10 @@ class DatasetKind(Kind[Dataset]):
         datasets = self.of(file.application)
         name, _, inner = reference.partition("/")
         if name not in datasets:
-            raise file.error(f"there is no dataset '{name}'", near(name, datasets), *at)
+            raise file.error(f"there is no dataset '{name}'", suggest_name(name, datasets), *at)
         outputs = datasets[name].outputs
         if inner and outputs and inner not in outputs:
-            raise file.error(f"'{inner}' is not among the outputs of '{name}'", near(inner, outputs), *at)
+            raise file.error(f"'{inner}' is not among the outputs of '{name}'", suggest_name(inner, outputs), *at)
 
     def check_inputs(self, file: ApplicationFile, references: Iterable[str], *at: str | int) -> None:
         """Raise FileError for inputs that do not exist, and for two that would share a variable."""
@@ -160,11 +160,11 @@ class DatasetKind(Kind[Dataset]):
             variable = f"PLIMSOLL_INPUT_{environment_name(name)}"
             if variable in variables:
                 text = f"'{variables[variable]}' and '{reference}' would share the variable {variable}"
-                raise file.error(text, f"take the whole dataset: inputs: [{name}]", *at, number)
+                raise file.error(text, f"use the whole dataset: inputs: [{name}]", *at, number)
             variables[variable] = reference
 
     def source_of(self, application: Application, reference: str) -> str:
-        """What a reference names: the file of a dataset, or the source of one that is a single file."""
+        """The file that a reference names: a file of a dataset, or the source of a dataset that is a single file."""
         return reference if "/" in reference else self.of(application)[reference].source or ""
 
     def _check_variables(self, file: ApplicationFile, names: Iterable[str]) -> None:
@@ -180,45 +180,45 @@ class DatasetKind(Kind[Dataset]):
         at, source = self.place(name), part.source or ""
         if part.run is not None:
             text = f"dataset '{name}' has both `source` and `run`"
-            raise file.error(text, "a dataset is one of the two", *at, at_key=True)
+            raise file.error(text, "keep one of the two", *at, at_key=True)
         for unused in ("inputs", "outputs", "code"):
             if getattr(part, unused):
-                raise file.error(f"`{unused}` is for a dataset with `run`", "remove it", *at, unused, at_key=True)
+                raise file.error(f"`{unused}` is only for a dataset with `run`", "remove it", *at, unused, at_key=True)
         if source.startswith(REMOTE):
             return
         if "://" in source:
-            text = f"a source cannot be fetched by {source.partition('://')[0]}://"
-            raise file.error(text, f"use a path or one of {', '.join(REMOTE)}", *at, "source")
+            text = f"sources of {source.partition('://')[0]}:// are not supported"
+            raise file.error(text, f"use a path, or one of {', '.join(REMOTE)}", *at, "source")
         require_readable(file, "the source", source, *at, "source")
 
     def _check_step(self, file: ApplicationFile, name: str, part: Dataset) -> None:
         at = self.place(name)
         if part.run is None:
             text = f"dataset '{name}' has neither `source` nor `run`"
-            raise file.error(text, "a dataset is one of the two", *at, at_key=True)
+            raise file.error(text, "give it one of the two", *at, at_key=True)
         if part.sha256 is not None:
-            hint = "remove it: steps are keyed by content"
-            raise file.error("`sha256` is for a `source`", hint, *at, "sha256", at_key=True)
+            hint = "remove it: the results of steps are identified by their content"
+            raise file.error("`sha256` is only for a `source`", hint, *at, "sha256", at_key=True)
         if not part.outputs:
             text = f"dataset '{name}' has no `outputs`"
-            raise file.error(text, "name the files that the command leaves", *at, at_key=True)
+            raise file.error(text, "list the files that the command writes", *at, at_key=True)
         for number, output in enumerate(part.outputs):
             if not is_below(output):
                 text = f"the output '{output}' is not below $PLIMSOLL_OUTPUT"
-                raise file.error(text, "name it relative, without '..'", *at, "outputs", number)
+                raise file.error(text, "use a relative path without '..'", *at, "outputs", number)
         self.check_inputs(file, part.inputs, *at, "inputs")
 
     def _check_cycles(self, file: ApplicationFile, datasets: Mapping[str, Dataset]) -> None:
         settled: set[str] = set()
 
-        def follow(name: str, behind: tuple[str, ...]) -> None:
-            if name in behind:
-                cycle = " → ".join((*behind[behind.index(name) :], name))
-                text = f"these datasets are made from each other: {cycle}"
-                raise file.error(text, "one of them must not need the others", *self.place(name), "inputs")
+        def follow(name: str, path: tuple[str, ...]) -> None:
+            if name in path:
+                cycle = " → ".join((*path[path.index(name) :], name))
+                text = f"these datasets need each other: {cycle}"
+                raise file.error(text, "remove one of these inputs", *self.place(name), "inputs")
             if name not in settled:
                 for reference in datasets[name].inputs:
-                    follow(reference.partition("/")[0], (*behind, name))
+                    follow(reference.partition("/")[0], (*path, name))
                 settled.add(name)
 
         for name in datasets:

@@ -1,4 +1,4 @@
-"""The Python environment of a requirements file: a step that every command of the application needs."""
+"""The Python environment of a requirements file, as a step that every command of the application needs."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class EnvironmentResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     layer: str | None = None
 
     def figure(self) -> str:
-        """Nothing: that it is done says all."""
+        """Empty: an environment has no figures."""
         return ""
 
 
 class MakeEnvironment(Work, frozen=True, kw_only=True):
-    """Make the Python environment of a requirements file. `requirements` is a path relative to the application file."""
+    """Create the environment of a requirements file. `requirements` is relative to the application file."""
 
     verb: ClassVar[str] = "environment"
     result: ClassVar[type[Result]] = EnvironmentResult
@@ -38,7 +38,7 @@ def check_environment(file: ApplicationFile) -> None:
 
 
 def environment_step(planner: Planner) -> Step[MakeEnvironment] | None:
-    """The step that makes the environment, added when it is first needed; None without a requirements file."""
+    """The step that creates the environment, added when first needed; None without a requirements file."""
     requirements = planner.application.environment.requirements
     if requirements is None:
         return None

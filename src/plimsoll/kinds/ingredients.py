@@ -1,4 +1,4 @@
-"""What keys of steps are made of, the same for every kind: commands with their code, inputs, versions of our own."""
+"""Ingredients of keys that all kinds share: commands with their code, inputs, and versions of plimsoll's runtime."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from plimsoll.planning.steps import AnyStep, Ingredient, InputFile
 
 
 def of_input(file: InputFile) -> Ingredient:
-    """An input by the key of the step that gives it."""
+    """An input, identified by the key of the step that produces it."""
     name = f"{file.name}/{file.file}" if file.file else file.name
     return Ingredient(kind="input", name=name, digest=file.key)
 
 
 def of_step(step: AnyStep) -> Ingredient:
-    """All that another step leaves."""
+    """The whole result of another step."""
     return Ingredient(kind="input", name=step.name, digest=step.key)
 
 
 def of_command(planner: Planner, step: str, command: str, inputs: Iterable[InputFile]) -> list[Ingredient]:
-    """A command line, the code that it runs, what it runs in, and its inputs. `step` is the step's name."""
+    """A command line, the code that it runs, its environment and its inputs. `step` is the step's name."""
     environment, digest = planner.workspace.environment
     return [
         Ingredient(kind="command", name="run", digest=text_digest(command)),
@@ -32,7 +32,7 @@ def of_command(planner: Planner, step: str, command: str, inputs: Iterable[Input
 
 
 def of_runtime(planner: Planner) -> list[Ingredient]:
-    """The versions of our own server and scorer: a newer one may answer otherwise."""
+    """The versions of plimsoll's server and scorer: another version may give other answers."""
     return [setting(f"version of {name}", version) for name, version in sorted(planner.facts.versions.items())]
 
 

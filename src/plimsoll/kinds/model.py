@@ -1,4 +1,4 @@
-"""Models: trained by a gang of workers, registered with their lineage, and judged by what they must reach."""
+"""Models: trained by a gang of workers, registered with their lineage, and accepted by bounds on their metrics."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from msgspec import Meta
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.scalars import Bound, Duration, Name
-from plimsoll.application.shape import near
+from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedCommand
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS, Fetch
@@ -23,25 +23,25 @@ from plimsoll.state.results import Result
 
 Framework = Literal["torch", "jax", "tensorflow", "xgboost", "lightgbm", "ray", "mpi", "none"]
 MPI = "mpi"
-"""The feature of targets on which MPI's launcher starts workers."""
+"""The feature of targets that can start workers with MPI's launcher."""
 
 
 class Topology(Part, frozen=True, kw_only=True):
-    """How workers lie to each other; used where the target knows racks."""
+    """Placement of the workers relative to each other, for targets that know racks."""
 
     spread: Literal["rack", "node"] | None = None
     pack: Literal["rack", "node"] | None = None
 
 
 class Train(Part, frozen=True, kw_only=True):
-    """How a model is trained: a gang of workers that start together or not at all."""
+    """The training of a model by a gang of workers, which start together or not at all."""
 
     run: Command
     inputs: Inputs = ()
     framework: Framework = "none"
-    workers: Annotated[int, Meta(ge=1, le=1024, description="processes that train one model together")] = 1
+    workers: Annotated[int, Meta(ge=1, le=1024, description="number of processes that train the model together")] = 1
     resources: Resources = Resources()
-    retries: Annotated[int, Meta(ge=0, le=100, description="new starts from the last checkpoint after a failure")] = 0
+    retries: Annotated[int, Meta(ge=0, le=100, description="restarts after a failure, from the last checkpoint")] = 0
     topology: Topology | None = None
     code: Code = ()
     timeout: Duration | None = None
@@ -49,16 +49,14 @@ class Train(Part, frozen=True, kw_only=True):
 
 
 class Model(Part, frozen=True, kw_only=True):
-    """A trained model and what it must reach to be served."""
+    """A trained model and the bounds that it must satisfy to be served."""
 
     train: Train
-    accept: Annotated[
-        dict[str, Bound], Meta(description="bounds on figures of metrics.json, all of which must hold")
-    ] = {}  # noqa: RUF012 - msgspec copies it
+    accept: Annotated[dict[str, Bound], Meta(description="bounds on figures of metrics.json; all must hold")] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class TrainResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """What rank 0 left; `checkpoints` counts the files of the last checkpoint."""
+    """The files of rank 0; `checkpoints` is the number of files in the last checkpoint."""
 
     checkpoints: int = 0
 
@@ -66,8 +64,8 @@ class TrainResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 class TrainGang(Work, frozen=True, kw_only=True):
     """Train one model with all workers together.
 
-    `environment` is the key of the step that made the environment, `None` means the caller's own python. `timeout` is
-    in seconds, `None` sets no limit.
+    `environment` is the key of the step that creates the environment; `None` means the caller's own python.
+    `timeout` is in seconds; `None` sets no limit.
     """
 
     verb: ClassVar[str] = "train"
@@ -84,18 +82,18 @@ class TrainGang(Work, frozen=True, kw_only=True):
 
     @property
     def workers(self) -> int:
-        """The size of the gang."""
+        """The number of workers in the gang."""
         return self.size
 
     def needed_features(self) -> Iterator[FeatureRequest]:
         """MPI needs a launcher that starts the workers."""
         if self.framework == "mpi":
-            remedy = "use torch, jax or none, or train on this machine"
+            remedy = "use framework torch, jax or none, or train on this machine"
             yield FeatureRequest(feature=MPI, setting=("framework",), asks="trains with framework mpi", remedy=remedy)
 
 
 class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """The registered version. `refusals` say which bounds it misses; `reference` is where pods pull it."""
+    """The registered version. `refusals` name the bounds that it misses; `reference` is where pods pull it."""
 
     version: int
     digest: str
@@ -105,11 +103,11 @@ class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
     def figure(self) -> str:
         """The version, and whether it may be served."""
-        words = "accepted" if self.accepted else "not accepted: " + "; ".join(self.refusals)
-        return f"version {self.version}, {words}"
+        verdict = "accepted" if self.accepted else "not accepted: " + "; ".join(self.refusals)
+        return f"version {self.version}, {verdict}"
 
     def summary(self) -> Mapping[str, object]:
-        """For `--json`."""
+        """The entry in `--json`."""
         return {
             "version": self.version,
             "digest": self.digest,
@@ -120,9 +118,9 @@ class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Register(Work, frozen=True, kw_only=True):
-    """Put a trained model into the registry with its lineage, signed, and judge its acceptance.
+    """Register a trained model with its lineage, sign it, and judge its acceptance.
 
-    `lineage` is what training was made of, and the sources behind its inputs (kind `source`).
+    `lineage` has the ingredients of the training, and the sources of its inputs (kind `source`).
     """
 
     verb: ClassVar[str] = "register"
@@ -144,25 +142,27 @@ class ModelKind(Kind[Model]):
     works = (TrainGang, Register)
 
     def check(self, file: ApplicationFile) -> None:
-        """Inputs are there, and a topology is one of two."""
+        """Check that the inputs exist and that a topology has exactly one of its two settings."""
         for name, model in self.of(file.application).items():
             at = (*self.place(name), "train")
             DATASETS.check_inputs(file, model.train.inputs, *at, "inputs")
             topology = model.train.topology
             if topology and (topology.spread is None) == (topology.pack is None):
-                raise file.error("topology is one of `spread` and `pack`", "", *at, "topology")
+                raise file.error(
+                    "topology needs exactly one of `spread` and `pack`", "set one of the two", *at, "topology"
+                )
 
     def placement(self, part: Model) -> tuple[str | None, tuple[str, ...]]:
-        """Where it is trained."""
+        """The target that trains the model."""
         return part.train.target, ("train", "target")
 
     def commands(self, name: str, part: Model) -> Iterable[NamedCommand]:
-        """The training."""
+        """The command of the training."""
         at = (*self.place(name), "train")
         yield NamedCommand(step=f"{TrainGang.verb}/{name}", command=part.train.run, code=part.train.code, at=at)
 
     def plan(self, name: str, part: Model, planner: Planner) -> AnyStep:
-        """Train, then register."""
+        """Add a step that trains, and one that registers."""
         train = self._train(name, part.train, planner)
         work = Register(
             model=name,
@@ -171,26 +171,26 @@ class ModelKind(Kind[Model]):
             accept=part.accept,
             command=part.train.run,
             framework=part.train.framework,
-            lineage=(*train.ingredients, *_behind(planner, train)),
+            lineage=(*train.ingredients, *_upstream(planner, train)),
         )
         made_of = [ingredients.of_step(train), setting("accept", part.accept)]
         return planner.add(name, work, made_of, needs=(train.name,))
 
     def check_reference(self, file: ApplicationFile, reference: str, *at: str | int) -> None:
-        """Raise FileError for a reference such as `triage@2` to a model that the file does not have."""
+        """Raise FileError for a reference such as `triage@2` whose model is not in the file."""
         models = self.of(file.application)
         name = reference.partition("@")[0]
         if name not in models:
-            raise file.error(f"there is no model '{name}'", near(name, models), *at)
+            raise file.error(f"there is no model '{name}'", suggest_name(name, models), *at)
 
     def registered(self, planner: Planner, reference: str) -> tuple[AnyStep | None, list[Ingredient]]:
-        """The step that registers a model, unless a version is pinned, and what the reference adds to a key."""
-        ours = ingredients.of_runtime(planner)
+        """The step that registers a model (None for a pinned version), and the ingredients of the reference."""
+        runtime = ingredients.of_runtime(planner)
         name, _, version = reference.partition("@")
         if version:
-            return None, [Ingredient(kind="input", name=reference, digest=text_digest(reference)), *ours]
+            return None, [Ingredient(kind="input", name=reference, digest=text_digest(reference)), *runtime]
         register = planner.step_of(self, name)
-        return register, [ingredients.of_step(register), *ours]
+        return register, [ingredients.of_step(register), *runtime]
 
     def _train(self, name: str, part: Train, planner: Planner) -> Step[TrainGang]:
         inputs = DATASETS.inputs(planner, part.inputs)
@@ -216,15 +216,15 @@ class ModelKind(Kind[Model]):
         )
 
 
-def _behind(planner: Planner, step: AnyStep) -> tuple[Ingredient, ...]:
-    """The sources and the code that a step's inputs were made from, through all the steps between."""
+def _upstream(planner: Planner, step: AnyStep) -> tuple[Ingredient, ...]:
+    """The sources and the code of a step's inputs, through all steps before it."""
     found: dict[str, Ingredient] = {}
     for name in step.needs:
         before = planner.steps[name]
         kinds = {"input": "source"} if isinstance(before.work, Fetch) else {"code": "code"}
         parts = [part for part in before.ingredients if part.kind in kinds]
         found |= {part.name: Ingredient(kind=kinds[part.kind], name=part.name, digest=part.digest) for part in parts}
-        found |= {part.name: part for part in _behind(planner, before)}
+        found |= {part.name: part for part in _upstream(planner, before)}
     return tuple(found.values())
 
 

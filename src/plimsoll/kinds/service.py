@@ -1,4 +1,4 @@
-"""Services: a model, or shares of several versions of it, behind an address."""
+"""Services: serve a model, or several versions of it with shares of the traffic, at an address."""
 
 from __future__ import annotations
 
@@ -21,54 +21,59 @@ from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFi
 from plimsoll.state.results import Result
 
 SCALE_TO_ZERO = "scale-to-zero"
-"""The feature of targets on which a service may have no server while nobody asks."""
+"""The feature of targets on which an idle service may have no server."""
 
 
 class WeightedModel(Part, frozen=True, kw_only=True):
     """One version of a model and its share of the traffic."""
 
     model: ModelReference
-    weight: Annotated[int, Meta(ge=0, le=100, description="per cent of the requests")]
+    weight: Annotated[int, Meta(ge=0, le=100, description="percentage of the requests")]
     headers: Annotated[
         dict[str, str],
-        Meta(description="a request that has all of these goes to this version, whatever the weights say"),
+        Meta(description="a request with all of these headers goes to this version, regardless of the weights"),
     ] = {}  # noqa: RUF012 - msgspec copies it
     shadow: Annotated[
-        int, Meta(ge=0, le=100, description="per cent of the requests that it gets a copy of; nobody sees its answers")
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="percentage of the requests that are copied to this version; its answers are discarded",
+        ),
     ] = 0
 
 
 class Scale(Part, frozen=True, kw_only=True):
-    """How many replicas a service may have."""
+    """The number of replicas of a service."""
 
     min: Annotated[int, Meta(ge=0)] = 1
     max: Annotated[int, Meta(ge=1)] = 1
-    concurrency: Annotated[int, Meta(ge=1, description="requests under way per replica")] = 32
+    concurrency: Annotated[int, Meta(ge=1, description="concurrent requests for each replica")] = 32
 
 
 class Latency(Part, frozen=True, kw_only=True):
-    """What a service promises."""
+    """The latency that a service promises."""
 
     p99: Duration
 
 
 class Drift(Part, frozen=True, kw_only=True):
-    """What live inputs and outputs are compared with."""
+    """The reference for drift of live inputs and outputs."""
 
     reference: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
 
 
 class Telemetry(Part, frozen=True, kw_only=True):
-    """What a service writes of its requests, beside its metrics."""
+    """Logs and traces of requests, in addition to metrics."""
 
     access: Annotated[bool, Meta(description="a line of JSON for each request")] = False
-    audit: Annotated[bool, Meta(description="a line for each request: who, which model digest, which verdict")] = False
-    payloads: Annotated[bool, Meta(description="the audit log has the tensors' values as well")] = False
-    traces: Annotated[bool, Meta(description="OpenTelemetry spans, sent as the variables OTEL_* say")] = False
+    audit: Annotated[bool, Meta(description="a line for each request: caller, digest of the model, verdict")] = False
+    payloads: Annotated[bool, Meta(description="include the values of tensors in the audit log")] = False
+    traces: Annotated[bool, Meta(description="OpenTelemetry spans, configured by the OTEL_* variables")] = False
 
 
 class Service(Part, frozen=True, kw_only=True):
-    """A model behind an address, speaking the Open Inference Protocol v2."""
+    """A model served at an address with the Open Inference Protocol v2."""
 
     model: ModelReference | Annotated[tuple[WeightedModel, ...], Meta(min_length=1)]
     scale: Scale | None = None
@@ -85,9 +90,9 @@ class Service(Part, frozen=True, kw_only=True):
 
 
 class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """The proof of a service: what answered a real request, how soon it was ready and how fast it answered.
+    """The test of a service with a real request: the model that answered, the time to ready and the latency.
 
-    `digest` is of the version with the largest share; `url` is where the service is while it is up.
+    `digest` is that of the version with the largest share; `url` is the address while the service is running.
     """
 
     model: str = ""
@@ -97,19 +102,19 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     url: str | None = None
 
     def figure(self) -> str:
-        """How fast it answered, and where it is."""
+        """The latency, and the address or the time to ready."""
         ready = f", ready after {self.seconds_to_ready:.1f} s" if self.seconds_to_ready else ""
         return f"answered in {self.latency_ms:.1f} ms{' at ' + self.url if self.url else ready}"
 
     def summary(self) -> Mapping[str, object]:
-        """For `--json`; the address of a service that is up now comes beside it."""
+        """The entry in `--json`, without the current address of a running service."""
         return {"model": self.model, "seconds_to_ready": self.seconds_to_ready, "latency_ms": self.latency_ms}
 
 
 class ModelShare(Part, frozen=True, kw_only=True):
-    """One version of a service's model and its part of the traffic.
+    """One version of a service's model and its share of the traffic.
 
-    `model` and `register_key` as in `Serve`; `weight` and `shadow` are per cent of the requests.
+    `model` and `register_key` are as in `Serve`; `weight` and `shadow` are percentages of the requests.
     """
 
     model: str
@@ -120,12 +125,12 @@ class ModelShare(Part, frozen=True, kw_only=True):
 
 
 class Serve(Work, frozen=True, kw_only=True):
-    """Start a service and prove it with a real request.
+    """Start a service and test it with a real request.
 
-    `model` is what the file says: a name, or `name@version`; of several, the one with the largest share.
-    `register_key` is the key of the step that registers the model in this plan, `None` when the file pins a version.
-    `shares` are all versions where the traffic is shared. `latency` is the promised 99th percentile in seconds.
-    `reference` is the table that drift is judged against.
+    `model` is the reference in the file: a name, or `name@version`; of several, the one with the largest share.
+    `register_key` is the key of the step that registers the model in this plan; `None` when the file pins a version.
+    `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
+    in seconds. `reference` is the table that drift is judged against.
     """
 
     verb: ClassVar[str] = "serve"
@@ -140,10 +145,10 @@ class Serve(Work, frozen=True, kw_only=True):
     latency: float | None = None
 
     def needed_features(self) -> Iterator[FeatureRequest]:
-        """A minimum of zero servers needs something that starts one for a request."""
+        """A minimum of zero servers needs a target that starts a server for a request."""
         if self.scale is not None and self.scale.min == 0:
             yield FeatureRequest(
-                feature=SCALE_TO_ZERO, setting=("scale", "min"), asks="scales to zero servers", remedy="or say min: 1"
+                feature=SCALE_TO_ZERO, setting=("scale", "min"), asks="scales to zero servers", remedy="set min: 1"
             )
 
 
@@ -155,11 +160,11 @@ class ServiceKind(Kind[Service]):
     works = (Serve,)
 
     def check(self, file: ApplicationFile) -> None:
-        """Models are there, weights sum to 100, drift is judged against a table."""
+        """Check that models exist, weights sum to 100, and the drift reference is a table."""
         for name, service in self.of(file.application).items():
             at = self.place(name)
             if service.scale is not None and service.scale.min > service.scale.max:
-                raise file.error("scale.min is more than scale.max", "", *at, "scale", "min")
+                raise file.error("scale.min is more than scale.max", "lower min or raise max", *at, "scale", "min")
             if service.drift is not None:
                 check_table(file, service.drift.reference, "drift is judged against", *at, "drift", "reference")
             if isinstance(service.model, str):
@@ -168,7 +173,7 @@ class ServiceKind(Kind[Service]):
                 self._check_shares(file, service.model, *at, "model")
 
     def plan(self, name: str, part: Service, planner: Planner) -> AnyStep:
-        """Serve, after the models are registered and the table of drift is made."""
+        """Add a step that serves, after the models are registered and the drift reference exists."""
         shares, made_of = _shares(part, planner)
         leading = max(shares, key=lambda share: share.weight)
         for word in ("scale", "latency"):
@@ -196,19 +201,19 @@ class ServiceKind(Kind[Service]):
             MODELS.check_reference(file, share.model, *at, number, "model")
         total = sum(share.weight for share in shares)
         if total != 100:
-            hint = "they are per cent of the traffic and must sum to 100"
+            hint = "weights are percentages of the traffic and must sum to 100"
             raise file.error(f"the weights sum to {total}", hint, *at)
         first = shares[0].model.partition("@")[0]
         for number, share in enumerate(shares):
             if share.model.partition("@")[0] != first:
-                hint = f"a service answers under one model's name; make another service, or name a version of {first}"
-                raise file.error(f"'{share.model}' is another model than '{first}'", hint, *at, number, "model")
+                hint = f"a service serves one model: add another service, or name a version of {first}"
+                raise file.error(f"'{share.model}' is not a version of '{first}'", hint, *at, number, "model")
             if share.model in [other.model for other in shares[:number]]:
-                raise file.error(f"'{share.model}' is named twice", "give it one share", *at, number, "model")
+                raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
-    """The versions of a service, and what they add to its key."""
+    """The versions of a service, and their ingredients of its key."""
     weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
     shares: list[ModelShare] = []
     made_of: list[Ingredient] = []

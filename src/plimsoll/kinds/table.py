@@ -1,4 +1,4 @@
-"""The table of kinds. A new kind of part is a line here, and a module beside it."""
+"""The table of kinds. A new kind of part is one line here and one module in this package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Kinds:
-    """Kinds of parts in the order in which their steps are planned, and all that is asked of them together."""
+    """Kinds of parts, in the order in which their steps are planned, with the operations on all of them."""
 
     def __init__(self, *kinds: AnyKind) -> None:
         self._kinds = kinds
@@ -34,12 +34,12 @@ class Kinds:
         return iter(self._kinds)
 
     def with_kinds(self, *more: AnyKind) -> Kinds:
-        """These kinds and more."""
+        """A table of these kinds and more."""
         return Kinds(*self._kinds, *more)
 
     @cached_property
     def part_types(self) -> PartTypes:
-        """The type of a part by the kind's key."""
+        """The type of part of each kind."""
         return PartTypes(tuple((kind.key, kind.part) for kind in self._kinds))
 
     def load(self, path: Path) -> ApplicationFile:
@@ -47,56 +47,56 @@ class Kinds:
         return load_file(path, self.part_types)
 
     def check(self, file: ApplicationFile, target: str = "local") -> None:
-        """Raise FileError for the first thing in the file that means nothing, or that this version cannot run.
+        """Raise FileError for the first mistake in the file, and for parts that this version does not support.
 
-        `target` is the name of the target that the application is run on: a part may name only that one.
+        `target` is the name of the target of the run; a part may name no other target.
         """
         application = file.application
         for name in application.targets:
-            text = f"this version does not carry out targets such as '{name}'"
-            raise file.error(text, "remove it, and name a target with --target", "spec", "targets", name, at_key=True)
+            text = f"this version does not support spec.targets such as '{name}'"
+            raise file.error(text, "remove it, and name the target with --target", "spec", "targets", name, at_key=True)
         for kind in self._kinds:
             for name, part in kind.of(application).items():
-                wanted, at = kind.placement(part)
-                if wanted is not None and wanted != target:
-                    text = f"this part names the target '{wanted}', and the run is on '{target}'"
-                    raise file.error(text, f"remove it, or say target: {target}", *kind.place(name), *at)
+                named, at = kind.placement(part)
+                if named is not None and named != target:
+                    text = f"the part names the target '{named}', but the run is on '{target}'"
+                    raise file.error(text, f"remove the target, or set target: {target}", *kind.place(name), *at)
             kind.check(file)
         check_environment(file)
 
-    def workspace(self, file: ApplicationFile, memory: Path) -> Workspace:
-        """The digests of everything that a checked file names; see `application.workspace.gather`."""
+    def workspace(self, file: ApplicationFile, cache: Path) -> Workspace:
+        """Compute the digests of everything that a checked file names; see `application.workspace.gather`."""
         parts = [(kind, name, part) for kind in self._kinds for name, part in kind.of(file.application).items()]
         return gather(
             file,
             [source for kind, name, part in parts for source in kind.sources(name, part)],
             [command for kind, name, part in parts for command in kind.commands(name, part)],
-            memory,
+            cache,
         )
 
     def plan(self, file: ApplicationFile, workspace: Workspace, facts: TargetFacts) -> Plan:
-        """The steps of a checked application. Pure."""
+        """Plan a checked application. Pure."""
         return plan(self._kinds, file.application, workspace, facts)
 
     @cached_property
     def works(self) -> Mapping[str, type[Work]]:
-        """What steps do, by verb."""
+        """The types of work, by verb."""
         works: list[type[Work]] = [MakeEnvironment]
         works += (work for kind in self._kinds for work in kind.works)
         return {work.verb: work for work in works}
 
     @cached_property
     def results(self) -> Mapping[str, type[Result]]:
-        """The type of a result by the verb of its step."""
+        """The types of results, by verb."""
         return {verb: work.result for verb, work in self.works.items()}
 
     @cached_property
     def sections(self) -> Mapping[str, str]:
-        """The key of the kind whose steps have a verb: where `--json` shows their results."""
+        """The section of `--json` for the results of a verb: the key of its kind."""
         return {work.verb: kind.key for kind in self._kinds for work in kind.works}
 
     def place(self, verb: str, part: str) -> tuple[str, ...]:
-        """Where the settings of a step are in the file; the top of `spec` for a step that belongs to no part."""
+        """The path of keys of a step's settings in the file; `spec` for a step that belongs to no part."""
         for kind in self._kinds:
             for work in kind.works:
                 if work.verb == verb:

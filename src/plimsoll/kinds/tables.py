@@ -1,4 +1,4 @@
-"""References to one table: a CSV or Parquet file of a dataset."""
+"""Checks of references to a table: a CSV or Parquet file of a dataset."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ TABLES = (".csv", ".parquet")
 
 
 def check_table(file: ApplicationFile, reference: str, use: str, *at: str | int) -> None:
-    """Raise FileError for a reference that is no table; `use` begins the sentence, such as "a batch scores"."""
+    """Raise FileError for a reference that is not a table; `use` begins the sentence, for example "a batch scores"."""
     DATASETS.check_reference(file, reference, *at)
     if not DATASETS.source_of(file.application, reference).endswith(TABLES):
-        hint = "name a .csv or .parquet file, such as features/live.parquet"
+        hint = "name a .csv or .parquet file, for example features/live.parquet"
         raise file.error(f"{use} one table, and '{reference}' is not a table", hint, *at)

@@ -1,1 +1,1 @@
-"""Application and target facts to a plan. Pure: no clock, no files, no network, no processes."""
+"""Plans an application for the facts of a target. Pure: no clock, no files, no network, no processes."""

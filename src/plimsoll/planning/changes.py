@@ -1,4 +1,4 @@
-"""Why a step would run: its ingredients against those of the last time."""
+"""Why a step would run: compares its ingredients with those of the last run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from plimsoll.planning.steps import AnyStep, Ingredient, Plan
 
-_WORDS = {
+_REASONS = {
     "command": "the command changed",
     "code": "code changed",
     "environment": "the environment changed",
@@ -17,7 +17,7 @@ _WORDS = {
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """What a run would do with one step, and why."""
+    """Whether a run would execute one step, and why."""
 
     step: str
     runs: bool
@@ -29,8 +29,8 @@ def decisions(
 ) -> tuple[Decision, ...]:
     """One decision for each step, in order.
 
-    `before` has the ingredients of each step in the last run; `finished` has the names of the steps whose result is
-    there under the present key.
+    `before` has the ingredients of each step in the last run; `finished` has the names of the steps that have a result
+    under the current key.
     """
     made = []
     running: set[str] = set()
@@ -49,20 +49,20 @@ def _why(step: AnyStep, before: Sequence[Ingredient] | None, running: Collection
     old = {(part.kind, part.name): part.digest for part in before}
     new = {(part.kind, part.name): part.digest for part in step.ingredients}
     changed = [where for where, digest in new.items() if old.get(where) != digest]
-    gone = [where for where in old if where not in new]
-    reasons = [_words(step, kind, name, added=(kind, name) not in old) for kind, name in changed]
-    reasons += [f"{name} is no longer used" for kind, name in gone if kind in {"code", "input"}]
+    removed = [where for where in old if where not in new]
+    reasons = [_reason(step, kind, name, added=(kind, name) not in old) for kind, name in changed]
+    reasons += [f"{name} is no longer used" for kind, name in removed if kind in {"code", "input"}]
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
-    waits = [name for name in step.needs if name in running]
-    return f"not finished last time; after {waits[0]}" if waits else "not finished last time"
+    unfinished = [name for name in step.needs if name in running]
+    return f"not finished last time; after {unfinished[0]}" if unfinished else "not finished last time"
 
 
-def _words(step: AnyStep, kind: str, name: str, *, added: bool) -> str:
+def _reason(step: AnyStep, kind: str, name: str, *, added: bool) -> str:
     if kind == "input":
         if added:
             return f"new input {name}"
         return f"data changed: {name}" if step.verb == "fetch" else f"input changed: {name}"
     if kind in {"code", "setting"}:
-        return f"new code: {name}" if added and kind == "code" else f"{_WORDS[kind]}: {name}"
-    return _WORDS[kind]
+        return f"new code: {name}" if added and kind == "code" else f"{_REASONS[kind]}: {name}"
+    return _REASONS[kind]

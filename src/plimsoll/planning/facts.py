@@ -1,4 +1,4 @@
-"""What planning needs to know of a target, gathered beforehand by those who may look."""
+"""The facts of a target that planning needs. The target collects them, because planning does no I/O."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ class Machine(Struct, frozen=True, kw_only=True):
 
 
 class TargetFacts(Struct, frozen=True, kw_only=True):
-    """What a target has. `memory` is in bytes; `providers` names what carries each need and why.
+    """The capacity and features of a target. `memory` is in bytes; `providers` maps a need to its provider and why.
 
-    `machines` are its nodes where it has several, each of which must be large enough for a worker. `lacks` has the
-    features that the target does not have, by name, each with the reason. `verbs` are the kinds of steps that the
-    target carries out; None stands for all.
+    `machines` are the nodes of a target that has several; a worker must fit on one of them. `lacks` maps each missing
+    feature to the reason. `verbs` are the kinds of steps that the target supports; None means all.
     """
 
     target: str

@@ -1,8 +1,8 @@
-"""Content keys: what a step is made of, and the digest of it.
+"""Content keys: digests of the ingredients of steps.
 
-A key covers all that can change a result: the command, the code, the environment, the inputs' own keys and the settings
-that the work depends on. Limits, retries and placement are left out, for they change how a step runs and not what it
-gives.
+A key covers everything that can change a result: the command, the code, the environment, the keys of the inputs and the
+settings that the work depends on. It excludes limits, retries and placement, which change how a step runs but not its
+result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def text_digest(text: str) -> str:
 
 
 def setting(name: str, value: object) -> Ingredient:
-    """A setting of the file as an ingredient; equal values give equal digests whatever their order."""
+    """A setting of the file as an ingredient; the order of keys does not change the digest."""
     return Ingredient(kind="setting", name=name, digest=text_digest(json.dumps(value, sort_keys=True)))
 
 

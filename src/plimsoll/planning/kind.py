@@ -1,4 +1,4 @@
-"""What a kind of part is: its part of the file, what that part means, its steps, and where their results are shown."""
+"""The interface of a kind of part: its type in the file, its checks, its steps and their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ P = TypeVar("P", bound=Part)
 class Kind(ABC, Generic[P]):
     """One kind of part. A new kind is a module with a subclass, and a line in `plimsoll.kinds.table`.
 
-    `key` is the mapping of `spec` that holds the parts, `part` the type of one, and `works` all that its steps do.
+    `key` is the key of the parts in `spec`, `part` the type of one part, and `works` the types of work of its steps.
     """
 
     key: ClassVar[str]
@@ -33,24 +33,24 @@ class Kind(ABC, Generic[P]):
         return cast("Mapping[str, P]", application.parts.get(self.key, {}))
 
     def place(self, name: str) -> tuple[str, ...]:
-        """Where a part is in the file."""
+        """The path of keys of a part in the file."""
         return ("spec", self.key, name)
 
     def check(self, file: ApplicationFile) -> None:
-        """Raise FileError for the first part of this kind that means nothing: a reference, a sum, a missing path."""
+        """Raise FileError for the first mistake in a part of this kind: a reference, a sum, a missing path."""
 
     def placement(self, part: P) -> tuple[str | None, tuple[str, ...]]:
-        """The target that a part names, and where in the part it names it; None when it names none."""
+        """The target that a part names (None without one), and the path of keys of that setting in the part."""
         return getattr(part, "target", None), ("target",)
 
     def sources(self, name: str, part: P) -> Iterable[NamedSource]:
-        """The sources that a part names, so that their digests can be worked out before planning."""
+        """The sources that a part names; their digests are computed before planning."""
         return ()
 
     def commands(self, name: str, part: P) -> Iterable[NamedCommand]:
-        """The command lines that a part names, so that the digests of their code can be worked out before planning."""
+        """The command lines that a part names; the digests of their code are computed before planning."""
         return ()
 
     @abstractmethod
     def plan(self, name: str, part: P, planner: Planner) -> AnyStep:
-        """Add the steps of a part to the plan; gives the last, which is what other parts need. Pure."""
+        """Add the steps of a part to the plan; returns the last step, which other parts depend on. Pure."""

@@ -1,4 +1,4 @@
-"""An application and facts to a plan: kinds add the steps of their parts, in the order in which they are needed."""
+"""Makes a plan from an application and facts: each kind adds the steps of its parts, in the order of their needs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from plimsoll.planning.steps import AnyStep, Ingredient, Plan, Step, Work, Worke
 AnyWork = TypeVar("AnyWork", bound=Work)
 P = TypeVar("P", bound=Part)
 AnyKind = Kind[Any]
-"""A kind of whatever parts: a table of kinds holds several types of them."""
+"""A kind of any type of part (`Any`: a table of kinds holds kinds of different parts)."""
 
 
 def plan(kinds: Iterable[AnyKind], application: Application, workspace: Workspace, facts: TargetFacts) -> Plan:
-    """The steps of a checked application, each after all it needs.
+    """Plan a checked application: each step comes after the steps that it needs.
 
-    The same arguments always give the same plan. Raises KeyError for an application that has not been checked.
+    Equal arguments give equal plans. Raises KeyError for an application that has not been checked.
     """
     planner = Planner(application, workspace, facts)
     for kind in kinds:
@@ -33,7 +33,7 @@ def plan(kinds: Iterable[AnyKind], application: Application, workspace: Workspac
 
 
 class Planner:
-    """Collects steps in order; the steps of a part are added when they are first needed."""
+    """Collects steps in order; adds the steps of a part when they are first needed."""
 
     def __init__(self, application: Application, workspace: Workspace, facts: TargetFacts) -> None:
         self.application = application
@@ -43,7 +43,7 @@ class Planner:
         self._last: dict[tuple[str, str], AnyStep] = {}
 
     def step_of(self, kind: Kind[P], name: str) -> AnyStep:
-        """The last step of a part, which is what other parts need."""
+        """The last step of a part, which other parts depend on."""
         if (kind.key, name) not in self._last:
             self._last[kind.key, name] = kind.plan(name, kind.of(self.application)[name], self)
         return self._last[kind.key, name]
@@ -58,7 +58,7 @@ class Planner:
         resources: Resources | None = None,
         retries: int = 0,
     ) -> Step[AnyWork]:
-        """Add a step with the key that its ingredients give."""
+        """Add a step whose key is computed from its ingredients."""
         ingredients = tuple(made_of)
         step = Step(
             part=part,
@@ -74,16 +74,16 @@ class Planner:
 
 
 def worker_resources(resources: Resources) -> WorkerResources:
-    """What the file requests for one worker, in cores and bytes."""
+    """Convert the resources of one worker from the file to cores and bytes."""
     memory = memory_in_bytes(resources.memory) if resources.memory is not None else None
     return WorkerResources(cpu=resources.cpu, memory=memory, accelerators=resources.accelerators)
 
 
 def seconds(duration: str | None) -> float | None:
-    """A written duration in seconds; None stays None."""
+    """Convert a duration of the file to seconds; None stays None."""
     return duration_in_seconds(duration) if duration is not None else None
 
 
 def keys_by_name(made: Plan) -> Mapping[str, str]:
-    """Step name to content key."""
+    """The content key of each step, by the name of the step."""
     return {step.name: step.key for step in made.steps}

@@ -1,4 +1,4 @@
-"""The plan: steps in order, each with its content key and what it needs."""
+"""The plan: steps in order, each with its content key and its needs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from plimsoll.state.results import Result
 
 
 class WorkerResources(Struct, frozen=True, kw_only=True):
-    """What one worker of a step holds while it runs.
+    """The resources that one worker of a step uses while it runs.
 
-    `cpu` is in cores; `None` sets no limit and is counted as one core. `memory` is in bytes; `None` sets no limit.
+    `cpu` is in cores; `None` sets no limit and counts as one core. `memory` is in bytes; `None` sets no limit.
     """
 
     cpu: float | None = None
@@ -22,14 +22,15 @@ class WorkerResources(Struct, frozen=True, kw_only=True):
 
     @property
     def cores(self) -> float:
-        """Cores that are counted for one worker."""
+        """The number of cores that count for one worker."""
         return 1.0 if self.cpu is None else self.cpu
 
 
 class Ingredient(Struct, frozen=True, kw_only=True):
-    """One thing that a step's key was made of, so that a change can be named.
+    """One ingredient of a step's key, recorded so that a later plan can name what changed.
 
-    `kind` is one of `command`, `code`, `environment`, `input`, `setting`; `name` says which; `digest` is its content.
+    `kind` is one of `command`, `code`, `environment`, `input`, `setting`; `name` identifies it; `digest` is the digest
+    of its content.
     """
 
     kind: str
@@ -38,7 +39,7 @@ class Ingredient(Struct, frozen=True, kw_only=True):
 
 
 class InputFile(Struct, frozen=True, kw_only=True):
-    """Where a step finds one of its inputs: the result of `step` (whose key is `key`), or one `file` of it."""
+    """One input of a step: the result of `step` (whose key is `key`), or one `file` of that result."""
 
     name: str
     step: str
@@ -49,8 +50,8 @@ class InputFile(Struct, frozen=True, kw_only=True):
 class FeatureRequest(Struct, frozen=True, kw_only=True):
     """A feature that a step needs of its target, by the feature's name.
 
-    `setting` is where in its part of the file the step asks for it, `asks` completes the sentence "the step …", and
-    `remedy` says what to change where the target lacks the feature.
+    `setting` is the path of keys, in the part of the file, that requests it. `asks` completes "the step …", and
+    `remedy` says what to change when the target lacks the feature.
     """
 
     feature: str
@@ -62,9 +63,9 @@ class FeatureRequest(Struct, frozen=True, kw_only=True):
 class Work(Struct, frozen=True, kw_only=True):
     """What a step does. Each kind of part adds its own subclasses; targets dispatch on the subclass.
 
-    `verb` is the first word of the step's name. `result` is the type of what the work leaves. `settings` is where the
-    work's settings are below its part of the file. `kept_here` says that the files it leaves are fetched to the
-    machine that runs plimsoll, wherever the work was done.
+    `verb` is the first word of the step's name. `result` is the type of its result. `settings` is the path of keys of
+    the work's settings in its part of the file. `kept_here` means that its files are fetched to the machine that runs
+    plimsoll, whatever the target.
     """
 
     verb: ClassVar[str]
@@ -74,11 +75,11 @@ class Work(Struct, frozen=True, kw_only=True):
 
     @property
     def workers(self) -> int:
-        """How many processes run at once."""
+        """The number of processes that run at once."""
         return 1
 
     def needed_features(self) -> Iterator[FeatureRequest]:
-        """Features of the target without which the work cannot be done."""
+        """The features of the target that the work needs."""
         yield from ()
 
 
@@ -86,9 +87,9 @@ W_co = TypeVar("W_co", bound=Work, covariant=True)
 
 
 class Step(Struct, Generic[W_co], frozen=True, kw_only=True):
-    """One piece of work for one part of the file. The same key always gives the same result, on any target.
+    """One piece of work for one part of the file. Equal keys give equal results, on any target.
 
-    `part` is the part's name in the file; `needs` are names of earlier steps.
+    `part` is the part's name in the file; `needs` are the names of the steps that must be done before.
     """
 
     part: str
@@ -101,17 +102,17 @@ class Step(Struct, Generic[W_co], frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Verb and part, such as `train/triage`."""
+        """Verb and part, for example `train/triage`."""
         return f"{self.work.verb}/{self.part}"
 
     @property
     def verb(self) -> str:
-        """What is done: environment, fetch, run, train, register, serve, score, or what a kind adds."""
+        """The verb: environment, fetch, run, train, register, serve, score, or a verb of another kind."""
         return self.work.verb
 
     @property
     def workers(self) -> int:
-        """How many processes run at once."""
+        """The number of processes that run at once."""
         return self.work.workers
 
 
@@ -119,14 +120,14 @@ AnyStep = Step[Work]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The steps of an application on a target, each after all it needs."""
+    """The steps of an application on a target; each step comes after the steps that it needs."""
 
     application: str
     target: str
     steps: tuple[AnyStep, ...]
 
     def step(self, name: str) -> AnyStep:
-        """The step of that name. Raises KeyError when the plan has none."""
+        """The step with a name. Raises KeyError when the plan has none."""
         for step in self.steps:
             if step.name == name:
                 return step

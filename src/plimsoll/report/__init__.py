@@ -1,1 +1,1 @@
-"""What a run came to: one HTML page, and the same in the terminal."""
+"""Reports of runs and evidence bundles, as an HTML page and in the terminal."""

@@ -1,4 +1,4 @@
-"""A bundle as one HTML page that needs nothing else. Pure but for reading its template."""
+"""An evidence bundle as a self-contained HTML page. Pure, except that it reads its template."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from plimsoll.capabilities.requirements import MUST, REQUIREMENTS
 from plimsoll.evidence.timeline import Line, namespaces, span, timeline
 from plimsoll.evidence.verdict import Outcome
 from plimsoll.files import replace_file
-from plimsoll.report.hull import SIGNS, areas, hull, shown
+from plimsoll.report.hull import SIGNS, hull, is_met, requirements_by_area
 from plimsoll.report.load_line import inventory_lines
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-LARGEST = 290_000
-"""Bytes of the page: it is sent by mail. Observations are listed shorter, then fewer, until it fits."""
-_LENGTHS = ((400, 700), (200, 300), (100, 160), (60, 0), (25, 0), (8, 0), (0, 0))
+MAX_BYTES = 290_000
+"""Size limit of the page, so that it can be mailed. Observations are shortened, then left out, until it fits."""
+_DETAIL_LEVELS = ((400, 700), (200, 300), (100, 160), (60, 0), (25, 0), (8, 0), (0, 0))
 
 
-class Shown(Struct, frozen=True, kw_only=True):
-    """One requirement as it is drawn: `lines` are its observations, of `count` in all."""
+class RequirementSection(Struct, frozen=True, kw_only=True):
+    """The section of one requirement; `lines` are the listed observations, of `count` in all."""
 
     judged: Judged
     area: str
@@ -41,7 +41,7 @@ class Shown(Struct, frozen=True, kw_only=True):
 
 @functools.cache
 def template() -> Template:
-    """The page's template."""
+    """Load the template of the page."""
     from jinja2 import Environment, FileSystemLoader
 
     templates = FileSystemLoader(Path(__file__).with_name("templates"))
@@ -51,32 +51,32 @@ def template() -> Template:
 
 
 def bundle_page(bundle: Bundle) -> str:
-    """The whole page, at most `LARGEST` bytes; every text from the cluster is escaped."""
-    for rows, detail in _LENGTHS:
+    """The page, at most `MAX_BYTES` long; every text from the cluster is escaped."""
+    for rows, detail in _DETAIL_LEVELS:
         text = _page(bundle, rows, detail)
-        if len(text.encode()) <= LARGEST:
+        if len(text.encode()) <= MAX_BYTES:
             break
     return text
 
 
 def write_bundle_page(bundle: Bundle, path: Path) -> None:
-    """Write the page as a whole."""
+    """Write the page atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_file(path, bundle_page(bundle).encode())
 
 
 def _page(bundle: Bundle, rows: int, detail: int) -> str:
-    grouped = areas(bundle.judged)
+    grouped = requirements_by_area(bundle.judged)
     must = [each for each in bundle.judged if each.level == MUST]
     return template().render(
         bundle=bundle,
         hull=hull(bundle.judged),
-        areas=[(name, [_shown(bundle, name, each, rows, detail) for each in items]) for name, items in grouped],
+        areas=[(name, [_section(bundle, name, each, rows, detail) for each in items]) for name, items in grouped],
         must=len(must),
-        must_shown=len([each for each in must if shown(each)]),
+        must_shown=len([each for each in must if is_met(each)]),
         should=len(bundle.judged) - len(must),
-        should_shown=len([each for each in bundle.judged if each.level != MUST and shown(each)]),
-        open=[each for each in must if not shown(each)],
+        should_shown=len([each for each in bundle.judged if each.level != MUST and is_met(each)]),
+        open=[each for each in must if not is_met(each)],
         counts=_counts(bundle),
         inventory=inventory_lines(bundle.facts) if bundle.facts else [],
         signs=SIGNS,
@@ -85,10 +85,10 @@ def _page(bundle: Bundle, rows: int, detail: int) -> str:
     )
 
 
-def _shown(bundle: Bundle, area: str, judged: Judged, rows: int, detail: int) -> Shown:
+def _section(bundle: Bundle, area: str, judged: Judged, rows: int, detail: int) -> RequirementSection:
     record, requirement = bundle.records[judged.requirement], REQUIREMENTS[judged.requirement]
     times = span(record)
-    return Shown(
+    return RequirementSection(
         judged=judged,
         area=area,
         asked=requirement.summary,

@@ -1,7 +1,7 @@
-"""Drawings as SVG text: the flow, the timings, training curves, bars against baselines. Pure.
+"""Charts as SVG text: the flow, the timings, training curves, bars against baselines. Pure.
 
-Colours are classes of the page's style sheet, so that one drawing serves light, dark and print; state is told by a sign
-as well as by colour.
+Colours are classes of the page's style sheet, so that one chart works in light and dark mode and in print. A sign shows
+the state of a step, not only a colour.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from plimsoll.engine.history import RunHistory, StepHistory
-from plimsoll.report.contents import Comparison, Point, duration, layers, number
+from plimsoll.report.contents import BaselineComparison, Point, duration, layers, number
 from plimsoll.report.terminal import SIGNS
 
-MOST = 60
-"""Steps drawn one by one; beyond that a picture would be neither small nor clear."""
+MAX_STEPS = 60
+"""Limit of steps that are drawn: a picture of more would be large and unclear."""
 BOX, GAP_X, GAP_Y, HIGH = 168, 44, 14, 46
 
 
 def flow(run: RunHistory) -> str:
-    """The steps as boxes in columns, with a line from each to what needs it; empty for too many steps."""
-    if len(run.steps) > MOST:
+    """Draw steps as boxes in columns, with lines to the steps that need them; empty above `MAX_STEPS`."""
+    if len(run.steps) > MAX_STEPS:
         return ""
     columns = layers(run)
     tall = max((len(column) for column in columns), default=0)
@@ -55,8 +55,8 @@ def _link(start: tuple[float, float], end: tuple[float, float]) -> str:
 
 
 def timings(run: RunHistory) -> str:
-    """A bar for each step that ran, on one scale; a second, thin row for each of its workers."""
-    ran = [step for step in run.steps if step.started and step.ended and not step.cached][:MOST]
+    """Draw a bar for each step that ran, on one time scale, and a thin bar for each of its workers."""
+    ran = [step for step in run.steps if step.started and step.ended and not step.cached][:MAX_STEPS]
     if not ran or run.started is None:
         return ""
     begin = min(step.started.timestamp() for step in ran if step.started)
@@ -88,7 +88,7 @@ def timings(run: RunHistory) -> str:
 
 
 def curve(series: Mapping[str, Sequence[Point]], title: str) -> str:
-    """Lines over the training's steps, one for each series; the last value stands at its end."""
+    """Draw one line for each series over the steps of training, with its last value at the end."""
     drawn = {name: [p for p in points if all(map(math.isfinite, p))] for name, points in series.items()}
     drawn = {name: points for name, points in drawn.items() if points}
     if not drawn:
@@ -115,15 +115,15 @@ def curve(series: Mapping[str, Sequence[Point]], title: str) -> str:
         while any(abs(label - other) < 14 for other in ends):
             label -= 14
         ends.append(label)
-        words = f"{_short(name, 22)} {number(points[-1][1])}"
-        parts.append(f'<text class="label s{place % 4}" x="568" y="{label + 4:.1f}">{escape(words)}</text>')
+        text = f"{_short(name, 22)} {number(points[-1][1])}"
+        parts.append(f'<text class="label s{place % 4}" x="568" y="{label + 4:.1f}">{escape(text)}</text>')
     axis = f"{number(low_x)} – {number(max(xs))}, steps of training"
     parts.append(f'<text class="quiet" x="306" y="204" text-anchor="middle">{axis}</text>')
     return _svg(810, 210, title, parts)
 
 
-def bars(compared: Sequence[Comparison]) -> str:
-    """The model and its baselines, one group of bars for each metric."""
+def bars(compared: Sequence[BaselineComparison]) -> str:
+    """Draw the model and its baselines, one group of bars for each metric."""
     parts, y = [], 0.0
     for metric in dict.fromkeys(comparison.metric for comparison in compared):
         group = [comparison for comparison in compared if comparison.metric == metric]

@@ -1,4 +1,4 @@
-"""What a report says, whatever it is drawn on. Pure."""
+"""The contents of a report, independent of its output format. Pure."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     signed_by: str = ""
 
 
-class Comparison(Struct, frozen=True, kw_only=True):
-    """A metric beside a baseline. `better` is `None` when nobody can tell which direction is good."""
+class BaselineComparison(Struct, frozen=True, kw_only=True):
+    """A metric beside a baseline. `better` is `None` when the metric's name does not tell which way is better."""
 
     metric: str
     baseline: str
@@ -41,8 +41,8 @@ class Comparison(Struct, frozen=True, kw_only=True):
     better: bool | None
 
     @property
-    def words(self) -> str:
-        """The comparison as a sentence, honest when the model is worse."""
+    def sentence(self) -> str:
+        """The comparison in words, also when the model is worse."""
         difference = abs(self.value - self.baseline_value)
         name = self.baseline.replace("_", " ")
         if difference < 1e-12:
@@ -53,7 +53,7 @@ class Comparison(Struct, frozen=True, kw_only=True):
 
 
 class RunReport(Struct, frozen=True, kw_only=True):
-    """A run and what it left. `curves`: step name to series name to points; `versions`: what it ran with."""
+    """A run and its results. `curves` maps model to series to points, `versions` maps package to version."""
 
     history: RunHistory
     models: tuple[ModelReport, ...] = ()
@@ -66,8 +66,8 @@ MORE_IS_BETTER = ("accuracy", "f1", "precision", "recall", "auc", "r2", "score",
 BASELINE = "baseline_"
 
 
-def comparisons(metrics: Mapping[str, float]) -> tuple[Comparison, ...]:
-    """Every metric that has a baseline: `baseline_<name>_<metric>` is the baseline `name` of `metric`."""
+def comparisons(metrics: Mapping[str, float]) -> tuple[BaselineComparison, ...]:
+    """Compare every metric with its baselines: `baseline_<name>_<metric>` is the baseline `name` of `metric`."""
     found = []
     plain = sorted((name for name in metrics if not name.startswith(BASELINE)), key=len, reverse=True)
     for name, value in metrics.items():
@@ -78,13 +78,15 @@ def comparisons(metrics: Mapping[str, float]) -> tuple[Comparison, ...]:
             baseline = name.removeprefix(BASELINE).removesuffix(f"_{metric}")
             better = _better(metric, metrics[metric], value)
             found.append(
-                Comparison(metric=metric, baseline=baseline, value=metrics[metric], baseline_value=value, better=better)
+                BaselineComparison(
+                    metric=metric, baseline=baseline, value=metrics[metric], baseline_value=value, better=better
+                )
             )
     return tuple(found)
 
 
 def plain_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Metrics that are not baselines."""
+    """The metrics that are not baselines."""
     return {name: value for name, value in metrics.items() if not name.startswith(BASELINE)}
 
 
@@ -95,7 +97,7 @@ def _better(metric: str, value: float, baseline: float) -> bool | None:
 
 
 def load_line(run: RunHistory) -> str:
-    """The run in one sentence: what ran, what was kept, what failed."""
+    """The run in one sentence: how many steps ran, were unchanged, and failed."""
     count = {state: sum(step.state == state for step in run.steps) for state in ("failed", "skipped", "stopped")}
     cached = sum(step.cached for step in run.steps)
     done = sum(step.state == "done" for step in run.steps) - cached
@@ -107,7 +109,7 @@ def load_line(run: RunHistory) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time for people."""
+    """Format a duration."""
     if not math.isfinite(seconds):
         return "–"
     if seconds < 0.9995:
@@ -120,14 +122,14 @@ def duration(seconds: float) -> str:
 
 
 def number(value: float) -> str:
-    """A figure for people."""
+    """Format a number."""
     if not math.isfinite(value):
         return str(value)
     return f"{value:.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
 
 
 def amount(size: float) -> str:
-    """Bytes for people."""
+    """Format a number of bytes."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000 or unit == "GB":
             return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
@@ -136,7 +138,7 @@ def amount(size: float) -> str:
 
 
 def outcome(step: StepHistory) -> str:
-    """What a step came to, in a few words."""
+    """The outcome of a step in a few words."""
     if step.state != "done":
         return step.reason.splitlines()[0] if step.reason else ""
     if figure := step.result.figure():
@@ -148,7 +150,7 @@ def outcome(step: StepHistory) -> str:
 
 
 def layers(run: RunHistory) -> list[list[StepHistory]]:
-    """Steps by how many others must come before: the columns of the flow."""
+    """Group steps by their depth in the plan: the columns of the flow."""
     depth: dict[str, int] = {}
     for step in run.steps:
         depth[step.name] = 1 + max((depth.get(name, -1) for name in step.needs), default=-1)

@@ -1,4 +1,4 @@
-"""A finished run in the caller's experiment tracker, when one is configured."""
+"""Logs a finished run to the user's experiment tracker."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from plimsoll.telemetry.mlflow import LoggedModel, log_run
 
 
 def log_to_mlflow(state: StateDirectory, run: str, uri: str) -> str:
-    """Log a run and its models; gives MLflow's id. Raises as `telemetry.mlflow.log_run` does."""
+    """Log a run and its models; returns MLflow's run id. Raises the errors of `telemetry.mlflow.log_run`."""
     report = gather_report(state, run_status(state, run))
     history = report.history
     models = [

@@ -1,7 +1,7 @@
-"""The load line as a picture: a ship whose cargo are the requirements, and the water against its mark. Pure.
+"""The load line as a picture: a ship, its cargo (the requirements) and the water level at its mark. Pure.
 
-The mark is what was asked: every MUST. The water stands below it when all of them were shown or do not apply, and a
-step higher for each that was not: a ship with its mark under water carries more than it was shown to bear.
+The mark stands for all MUSTs. The water is below the mark when every MUST was shown or does not apply, and one step
+higher for each other MUST: a mark under water means that the ship carries more than it was shown to bear.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SIGNS = {
     Outcome.UNKNOWN: "?",
     Outcome.ENVIRONMENT_ERROR: "!",
 }
-# Short enough to stand under a stack.
+# Names short enough to fit under a stack.
 AREAS = {
     "accelerators": "accelerators",
     "networking": "networking",
@@ -40,8 +40,8 @@ _HULL = (
 )
 
 
-def areas(judged: Sequence[Judged]) -> list[tuple[str, list[Judged]]]:
-    """Requirements by area, MUSTs first in each."""
+def requirements_by_area(judged: Sequence[Judged]) -> list[tuple[str, list[Judged]]]:
+    """Group requirements by area, MUSTs first in each area."""
     found: dict[str, list[Judged]] = {}
     for each in judged:
         category = REQUIREMENTS[each.requirement].category
@@ -49,17 +49,17 @@ def areas(judged: Sequence[Judged]) -> list[tuple[str, list[Judged]]]:
     return [(name, sorted(items, key=lambda one: one.level)) for name, items in found.items()]
 
 
-def shown(judged: Judged) -> bool:
-    """Whether a requirement is shown or was shown not to apply."""
+def is_met(judged: Judged) -> bool:
+    """Whether a requirement was shown, or shown not to apply."""
     return judged.verdict.outcome in (Outcome.PASS, Outcome.NOT_APPLICABLE)
 
 
 def hull(judged: Sequence[Judged]) -> str:
-    """The picture as SVG text; its colours are classes of the page's style."""
+    """Draw the picture as SVG text; its colours are classes of the page's style sheet."""
     must = [each for each in judged if each.level == MUST]
-    lacking = len([each for each in must if not shown(each)])
+    lacking = len([each for each in must if not is_met(each)])
     water = MARK + 16 if not lacking else max(MARK - 8 - 7 * lacking, DECK + 6)
-    grouped = areas(judged)
+    grouped = requirements_by_area(judged)
     step = (_LAST - _FIRST) / max(len(grouped), 1)
     parts = [
         f'<path class="hull" d="{_HULL}"/>',
@@ -88,7 +88,7 @@ def _rows(items: Sequence[Judged]) -> int:
 
 
 def _stack(items: Sequence[Judged], middle: float) -> list[str]:
-    """Containers of one area, two beside each other from four on, MUSTs at the bottom."""
+    """Draw the containers of one area: MUSTs at the bottom, two columns for four or more."""
     columns = _columns(items)
     parts = []
     for number, each in enumerate(items):
@@ -96,10 +96,10 @@ def _stack(items: Sequence[Judged], middle: float) -> list[str]:
         x = middle + (column - columns / 2) * (_BOX * 1.35 + _GAP) + _GAP / 2
         y = DECK - (row + 1) * (_BOX + _GAP)
         outcome, level = each.verdict.outcome, each.level.lower()
-        words = escape(f"{each.requirement}, {each.level}: {outcome.value}")
+        title = escape(f"{each.requirement}, {each.level}: {outcome.value}")
         wide = _BOX * 1.35
         parts.append(
-            f'<a href="#{each.requirement}"><g class="box {outcome.value} {level}"><title>{words}</title>'
+            f'<a href="#{each.requirement}"><g class="box {outcome.value} {level}"><title>{title}</title>'
             f'<rect x="{x:.1f}" y="{y}" width="{wide:.1f}" height="{_BOX}" rx="3"/>'
             f'<text x="{x + wide / 2:.1f}" y="{y + 21}" text-anchor="middle">{SIGNS[outcome]}</text></g></a>'
         )
@@ -114,7 +114,7 @@ def _water(level: float) -> str:
 
 
 def _mark(lacking: int) -> list[str]:
-    """The ring with its line, as on a ship's side."""
+    """Draw the ring and its line, as on a ship's side."""
     state = "under" if lacking else "clear"
     return [
         f'<g class="mark {state}"><circle cx="370" cy="{MARK}" r="22"/><path d="M330 {MARK} H410"/>',

@@ -1,4 +1,4 @@
-"""The load line in the terminal: each requirement with its verdict and figure, or with cause and remedy."""
+"""The load line in the terminal: each requirement with verdict and figure, or with cause and remedy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PROJECTS = {
 
 
 def load_line(judged: Sequence[Judged], columns: int) -> str:
-    """One block a requirement, MUSTs first, and a count of outcomes that leaves nothing out."""
+    """One block per requirement, MUSTs first, and a count of all outcomes."""
     width = max(len(each.requirement) for each in judged)
     lines = []
     for each in sorted(judged, key=lambda one: one.level):
@@ -46,11 +46,11 @@ def load_line(judged: Sequence[Judged], columns: int) -> str:
                     lines += textwrap.wrap(
                         f"{word}: {text}", columns, initial_indent=" " * 9, subsequent_indent=" " * 11
                     )
-    return "\n".join([*lines, counted(judged)])
+    return "\n".join([*lines, count_outcomes(judged)])
 
 
-def counted(judged: Sequence[Judged]) -> str:
-    """How many of each outcome, by level."""
+def count_outcomes(judged: Sequence[Judged]) -> str:
+    """The number of each outcome, by level."""
     parts = []
     for level in ("MUST", "SHOULD"):
         of_level = [each.verdict.outcome for each in judged if each.level == level]
@@ -76,4 +76,4 @@ def inventory_lines(facts: ClusterFacts) -> list[str]:
         if found:
             lines.append(f"{word:<13} {', '.join(found)}")
     installed = [name for group, name in _PROJECTS.items() if facts.serves(group)]
-    return [*lines, f"installed     {', '.join(installed) or 'none of what is known'}"]
+    return [*lines, f"installed     {', '.join(installed) or 'no known components'}"]

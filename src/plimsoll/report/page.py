@@ -1,4 +1,4 @@
-"""The report as one HTML page that needs nothing else. Pure."""
+"""The report of a run as a self-contained HTML page. Pure, except that it reads its template."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.engine.history import StepHistory
-from plimsoll.report.charts import MOST, bars, curve, flow, timings
+from plimsoll.report.charts import MAX_STEPS, bars, curve, flow, timings
 from plimsoll.report.contents import (
     RunReport,
     amount,
@@ -23,13 +23,13 @@ from plimsoll.report.terminal import SIGNS
 if TYPE_CHECKING:
     from jinja2 import Template
 
-MOST_WORKERS = 64
-"""Rows of processes; a page for people has no use for more."""
+MAX_WORKERS = 64
+"""Limit of listed processes."""
 
 
 @functools.cache
 def template() -> Template:
-    """The page's template. Reading it takes a tenth of a second, which a caller may spend while something else runs."""
+    """Load the template. It takes a tenth of a second, so `report.write.preload_template` does it while steps run."""
     from jinja2 import Environment, FileSystemLoader
 
     templates = FileSystemLoader(Path(__file__).with_name("templates"))
@@ -39,9 +39,9 @@ def template() -> Template:
 
 
 def page(report: RunReport) -> str:
-    """The whole page; every text from the run is escaped."""
+    """The page; every text from the run is escaped."""
     run = report.history
-    workers = [(step, worker) for step in run.steps for worker in step.workers][:MOST_WORKERS]
+    workers = [(step, worker) for step in run.steps for worker in step.workers][:MAX_WORKERS]
     return template().render(
         run=run,
         load_line=load_line(run),
@@ -50,7 +50,7 @@ def page(report: RunReport) -> str:
         flow=flow(run),
         failures=[step for step in run.steps if step.state == "failed"],
         timings=timings(run),
-        steps=_telling(run.steps),
+        steps=_most_relevant(run.steps),
         curves=[
             (name, drawing)
             for name, series in report.curves.items()
@@ -68,9 +68,9 @@ def page(report: RunReport) -> str:
     )
 
 
-def _telling(steps: tuple[StepHistory, ...]) -> list[StepHistory]:
-    """All steps, or of very many those that say most: what went wrong, then what took longest."""
-    if len(steps) <= MOST:
+def _most_relevant(steps: tuple[StepHistory, ...]) -> list[StepHistory]:
+    """All steps, or at most `MAX_STEPS` of them: steps that did not succeed, then the longest."""
+    if len(steps) <= MAX_STEPS:
         return list(steps)
-    ranked = sorted(steps, key=lambda step: (step.state == "done", -step.seconds))[:MOST]
+    ranked = sorted(steps, key=lambda step: (step.state == "done", -step.seconds))[:MAX_STEPS]
     return sorted(ranked, key=steps.index)

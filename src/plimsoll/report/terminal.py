@@ -1,4 +1,4 @@
-"""The report in a terminal. Pure: lines for a width, with or without colour."""
+"""The report of a run for the terminal, as lines of a given width, with or without colour. Pure."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from plimsoll.report.contents import (
 
 SIGNS = {"done": "✓", "failed": "✗", "skipped": "-", "stopped": "■", "running": "▸", "waiting": "·"}
 COLOURS = {"done": "32", "failed": "31", "stopped": "33", "skipped": "33"}
-MOST_STEPS = 60
-"""Steps shown one by one; of more, those that ran well are only counted."""
+MAX_STEPS = 60
+"""Limit of listed steps: in a longer run, steps that succeeded are only counted."""
 
 
 def terminal_lines(report: RunReport, width: int, colour: bool) -> list[str]:
-    """The whole report; no line is wider than `width` columns."""
+    """The report; no line is wider than `width` columns."""
     return [_painted(text[:width], paint if colour else "") for text, paint in _lines(report, width)]
 
 
@@ -31,12 +31,12 @@ def _lines(report: RunReport, width: int) -> Iterator[tuple[str, str]]:
     run = report.history
     yield f"── {_clean(run.application)} on {_clean(run.target)}: {run.state} ".ljust(width, "─"), "1"
     yield load_line(run), ""
-    shown = run.steps
-    if len(shown) > MOST_STEPS:
-        shown = tuple(step for step in run.steps if step.state != "done" or step.metrics)[:MOST_STEPS]
-        yield f"{len(run.steps) - len(shown)} more steps are done or not shown", ""
-    wide = min(max((len(_clean(step.name)) for step in shown), default=0), width // 2)
-    for step in shown:
+    listed = run.steps
+    if len(listed) > MAX_STEPS:
+        listed = tuple(step for step in run.steps if step.state != "done" or step.metrics)[:MAX_STEPS]
+        yield f"{len(run.steps) - len(listed)} more steps are not listed", ""
+    wide = min(max((len(_clean(step.name)) for step in listed), default=0), width // 2)
+    for step in listed:
         yield _step_line(step, wide), COLOURS.get(step.state, "")
     for model in report.models:
         yield "", ""
@@ -61,14 +61,14 @@ def _model_lines(model: ModelReport) -> Iterator[tuple[str, str]]:
     for comparison in comparisons(model.metrics):
         paint = {True: "32", False: "33", None: ""}[comparison.better]
         values = f"{number(comparison.value)} against {number(comparison.baseline_value)}"
-        yield f"  {_clean(comparison.metric):<14} {values}: {_clean(comparison.words)}", paint
+        yield f"  {_clean(comparison.metric):<14} {values}: {_clean(comparison.sentence)}", paint
     rest = {name: value for name, value in plain_metrics(model.metrics).items() if name not in compared}
     if rest:
         yield "  " + ", ".join(f"{_clean(name)} {number(value)}" for name, value in rest.items()), ""
 
 
 def _clean(text: str) -> str:
-    """Without characters that would move the cursor, turn the writing direction or break the line."""
+    """Replace characters that would move the cursor, change the writing direction or break the line."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 

@@ -1,4 +1,4 @@
-"""Gathers what a run left on this machine into a report, and writes the page."""
+"""Gathers a run's results on this machine into a report, and writes the page."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ CURVE = "metrics.jsonl"
 
 
 def report_path(state: StateDirectory, run: str) -> Path:
-    """Where the page of a run is."""
+    """The path of a run's page."""
     return state.runs / run / "report.html"
 
 
-def read_ahead() -> None:
-    """Read what drawing a page needs, on a thread of its own while steps run."""
+def preload_template() -> None:
+    """Load the template of the page on a separate thread while steps run."""
     from plimsoll.report.page import template
 
     threading.Thread(target=template, daemon=True, name="report").start()
 
 
 def write_report(state: StateDirectory, run: str, results: Mapping[str, type[Result]] | None = None) -> Path:
-    """Write the page of a run and give its path."""
+    """Write the page of a run; returns its path."""
     from plimsoll.report.page import page
 
     path = report_path(state, run)
@@ -46,14 +46,14 @@ def write_report(state: StateDirectory, run: str, results: Mapping[str, type[Res
 def terminal_report(
     state: StateDirectory, run: str, width: int, colour: bool, results: Mapping[str, type[Result]] | None = None
 ) -> list[str]:
-    """The report of a run as lines for a terminal."""
+    """The report of a run as lines for the terminal."""
     from plimsoll.report.terminal import terminal_lines
 
     return terminal_lines(gather_report(state, run_status(state, run, results)), width, colour)
 
 
 def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
-    """Models, curves and versions beside the history of a run."""
+    """Collect models, curves and versions for the history of a run."""
     versions = {"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")}
     models = tuple(model for step in run.steps if (model := _model(state, step)))
     trained = [step for step in run.steps if step.verb == TrainGang.verb]
@@ -62,7 +62,7 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
 
 
 def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
-    """The model that a step registered; `None` for other steps, and for a model that is no longer whole."""
+    """The model that a step registered; `None` for other steps and for a model that fails verification."""
     if not isinstance(step.result, RegisterResult):
         return None
     registry = model_registry(state)
@@ -90,7 +90,7 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
 
 
 def _curve(path: Path) -> dict[str, tuple[Point, ...]]:
-    """Series by name from lines of `{"step": n, name: number, …}`; lines that are none are passed over."""
+    """Read series by name from lines of `{"step": n, name: number, …}`; other lines are skipped."""
     series: dict[str, list[Point]] = {}
     try:
         lines = path.read_text(encoding="utf-8").splitlines()

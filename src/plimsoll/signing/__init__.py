@@ -1,1 +1,1 @@
-"""Keys that sign, keys that are trusted, and DSSE envelopes."""
+"""Signing keys, trusted keys, and DSSE envelopes."""

@@ -122,6 +122,6 @@ def _check_statement(payload: bytes, payload_type: str, reference: str, digest: 
         (subject,) = found["subject"]
         signed = (payload_type, found["_type"], subject["name"], "sha256:" + subject["digest"]["sha256"])
     except (msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
-        raise ModelRefused(f"what was signed for {reference} is no statement about a model") from error
+        raise ModelRefused(f"the signed content of {reference} is not a statement about a model") from error
     if signed != (PAYLOAD_TYPE, STATEMENT, reference, digest):
-        raise ModelRefused(f"the signature is for {signed[2]} with another digest, not for this {reference}")
+        raise ModelRefused(f"the signature is for {signed[2]} or for another digest, not for this {reference}")

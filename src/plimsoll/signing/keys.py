@@ -20,7 +20,7 @@ class TrustedKeys(Protocol):
     """The keys whose signatures are trusted."""
 
     def public(self, key_id: str) -> Key:
-        """A trusted key. Raises ModelRefused when there is none of that id."""
+        """The trusted key with an id. Raises ModelRefused when it is not trusted."""
 
 
 class KeyFiles:
@@ -30,20 +30,20 @@ class KeyFiles:
         self.path = path
 
     def public(self, key_id: str) -> Key:
-        """A trusted key. Raises ModelRefused when there is none of that id, TargetError when there are no keys."""
+        """The trusted key with an id. Raises ModelRefused when it is not trusted, TargetError without any keys."""
         try:
             paths = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
-            # A mounted ConfigMap has folders and links of its own, with a dot before their names.
+            # A mounted ConfigMap has additional directories and links, whose names begin with a dot.
             files = [path for path in paths if path.is_file() and not path.name.startswith(".")]
         except OSError as error:
             raise TargetError(f"the trusted keys cannot be read: {error.strerror}", where=str(self.path)) from error
         if not files:
-            hint = "mount a file of the signer's directory keys/trusted, or its public key in PEM"
+            hint = "mount a file of the signer's directory keys/trusted, or the signer's public key in PEM"
             raise TargetError("there are no trusted keys", where=str(self.path), hint=hint)
-        for key in map(_read, files):
+        for key in map(_read_key, files):
             if key.keyid == key_id:
                 return key
-        raise _untrusted(key_id, self.path)
+        raise _untrusted_error(key_id, self.path)
 
 
 class KeyRing:
@@ -77,17 +77,17 @@ class KeyRing:
             raise TargetError(
                 f"the signing key cannot be used: {getattr(error, 'strerror', None) or error}",
                 where=str(self.private),
-                hint="make its directory writable; a broken key may be moved away and a new one is made",
+                hint="make its directory writable; move a broken key away, and a new key is created",
             ) from error
         self._trust(signer.public_key)
         return signer
 
     def public(self, key_id: str) -> Key:
-        """A trusted key. Raises ModelRefused when there is none of that id."""
+        """The trusted key with an id. Raises ModelRefused when it is not trusted."""
         path = self.trusted / f"{key_id}.json"
         if not key_id.isalnum() or not path.is_file():
-            raise _untrusted(key_id, self.trusted)
-        return _read(path)
+            raise _untrusted_error(key_id, self.trusted)
+        return _read_key(path)
 
     def files(self) -> dict[str, bytes]:
         """The trusted keys with the own one, as files by name, for the ConfigMap of `runtime.pull --keys`."""
@@ -119,7 +119,7 @@ class KeyRing:
         temporary.replace(path)
 
 
-def _read(path: Path) -> Key:
+def _read_key(path: Path) -> Key:
     from securesystemslib.signer import SSlibKey
 
     try:
@@ -128,14 +128,14 @@ def _read(path: Path) -> Key:
             from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
             return SSlibKey.from_crypto(load_pem_public_key(content))
-        described = msgspec.json.decode(content, type=dict[str, Any])
+        described = msgspec.json.decode(content, type=dict[str, Any])  # Any: as SSlibKey.from_dict takes it
         return SSlibKey.from_dict(described.pop("keyid"), described)
     except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
         raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
 
 
-def _untrusted(key_id: str, place: Path) -> ModelRefused:
+def _untrusted_error(key_id: str, place: Path) -> ModelRefused:
     return ModelRefused(
-        f"it was signed by the key {key_id[:64]}, which is not trusted here",
-        hint=f"if you know the signer, put the key's file into {place}",
+        f"it is signed by the key {key_id[:64]}, which is not trusted here",
+        hint=f"if you know the signer, copy the key's file to {place}",
     )

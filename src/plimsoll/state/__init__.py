@@ -1,1 +1,1 @@
-"""What runs keep on disk beside the application file: directory, lock, logs. The same for every target."""
+"""Files that runs keep next to the application file: directory, lock, logs. The same for every target."""

@@ -1,22 +1,22 @@
-"""What a run keeps on disk, beside the application file.
+"""The state directory next to the application file.
 
     .plimsoll/
-      lock                      who runs now
-      digests.json              digests of sources by path, size and time
+      lock                      the process that runs now
+      digests.json              cached digests of sources by path, size and time
       runs/<run>/               journal.jsonl, logs/<verb>/<part>/<attempt>-<rank>.log, report.html
-      results/<key>/            result.json and output/: there only when the step is done
-      work/<key>/               the attempt under way
+      results/<key>/            result.json and output/; exists only when the step is done
+      work/<key>/               the current attempt
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
-      services/<name>.json      address and pid of a service that is up
-      services/<name>/          service.json: the versions that it serves and their weights; promote changes it
-      drift/<digest>.json       what a model's features looked like in training; <service>.<version>.state.json: now
-      logs/<service>/           access.jsonl and audit.jsonl of a service, where they are asked for
+      services/<name>.json      address and pid of a running service
+      services/<name>/          service.json: served versions and their weights; promote changes it
+      drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
+      logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
       latest/<verb>/<part>      link to the files of a step's newest result
 
-What ran on another target has the same below targets/<target>/; models and digests are common to all.
+Another target has the same layout below targets/<target>/; models and digests are shared by all targets.
 
-A result appears by one rename, after all in it has been written through to the disk: what is there is whole.
+A result appears by one rename after all of its files are flushed to disk, so an existing result is complete.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ LOCAL = "local"
 
 
 class StateDirectory:
-    """Paths and the few operations that must survive a kill at any moment."""
+    """Paths of the state directory, and the operations that must survive a kill at any moment."""
 
     def __init__(self, beside: Path, target: str = LOCAL) -> None:
         common = beside / NAME
@@ -57,7 +57,7 @@ class StateDirectory:
         self.service_logs = self.root / "logs"
 
     def make(self) -> None:
-        """Make the directory. Raises TargetError when it cannot be written."""
+        """Create the directory. Raises TargetError when it is not writable."""
         try:
             for directory in (self.runs, self.results, self.work, self.checkpoints, self.services):
                 directory.mkdir(parents=True, exist_ok=True)
@@ -66,13 +66,13 @@ class StateDirectory:
                 ignore.write_text("*\n", encoding="ascii")
         except OSError as error:
             raise TargetError(
-                f"cannot keep state here: {error.strerror}",
+                f"cannot write the state directory: {error.strerror}",
                 where=str(self.root),
                 hint="make the application's directory writable, or copy the application to one that is",
             ) from error
 
     def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
-        """The result of a key, when its step is done and all files that it left are still there in full size."""
+        """The result of a key; None unless its step is done and all of its files still exist in full size."""
         directory = self.results / key
         try:
             result = msgspec.json.decode((directory / "result.json").read_bytes(), type=shape)
@@ -88,7 +88,7 @@ class StateDirectory:
         return result
 
     def journal(self, run: str) -> Path:
-        """The journal of a run."""
+        """The path of a run's journal."""
         return self.runs / run / JOURNAL
 
     def run_ids(self) -> list[str]:
@@ -98,21 +98,21 @@ class StateDirectory:
         return sorted(path.name for path in self.runs.iterdir() if (path / JOURNAL).exists())
 
     def logs(self, run: str) -> Path:
-        """Where the processes of a run write."""
+        """The directory of a run's logs."""
         return self.runs / run / "logs"
 
     def log(self, run: str, step: str, attempt: int, process: str | int) -> Path:
-        """The file that a process of an attempt writes to; `process` is a rank, or a name such as `rendezvous`."""
+        """The log file of a process of an attempt; `process` is a rank, or a name such as `rendezvous`."""
         path = self.logs(run) / step / f"{attempt}-{process}.log"
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def output(self, key: str) -> Path:
-        """Where the files of a finished step are."""
+        """The directory of the files of a finished step."""
         return self.results / key / "output"
 
     def fresh_work(self, key: str) -> Path:
-        """An empty directory for an attempt, with `output/` in it."""
+        """Create an empty directory for an attempt, with `output/` in it."""
         directory = self.work / key
         if directory.exists():
             shutil.rmtree(directory)
@@ -120,7 +120,7 @@ class StateDirectory:
         return directory
 
     def commit(self, key: str, result: Result) -> None:
-        """Make the attempt's directory the result of its step. Whole or not at all, also through a kill."""
+        """Make the attempt's directory the result of its step, atomically even when the process is killed."""
         directory = self.work / key
         for part in directory.iterdir():
             if part.name != "output":
@@ -135,7 +135,7 @@ class StateDirectory:
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)
 
     def link_latest(self, step: str, key: str) -> None:
-        """Let `latest/<verb>/<part>` lead to the files of a finished step, for people to find."""
+        """Link `latest/<verb>/<part>` to the files of a finished step, where users look for them."""
         link = self.latest / step
         link.parent.mkdir(parents=True, exist_ok=True)
         temporary = link.with_name(f".{link.name}.{os.getpid()}")
@@ -144,13 +144,13 @@ class StateDirectory:
         temporary.replace(link)
 
     def clear_work(self) -> None:
-        """Remove what attempts left that were killed."""
+        """Delete the directories of killed attempts."""
         for directory in self.work.iterdir():
             shutil.rmtree(directory, ignore_errors=True)
 
 
 def _file_name(target: str) -> str:
-    """A target's name as a folder's: contexts may be called anything, such as a cloud's resource path."""
+    """A directory name for a target: a context may have any name, such as the path of a cloud resource."""
     word = re.sub(r"[^A-Za-z0-9._-]+", "-", target).strip(".-")
     return word if word == target else f"{word[:60]}-{hashlib.sha256(target.encode()).hexdigest()[:8]}"
 

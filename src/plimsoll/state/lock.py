@@ -1,4 +1,4 @@
-"""One run at a time for an application directory. The kernel frees the lock when its holder dies, however it dies."""
+"""Allows one run at a time for an application directory. The kernel releases the lock of a process that dies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from plimsoll.errors import TargetError
 
 @decodable
 class Holder(Struct, frozen=True, kw_only=True):
-    """Who runs now."""
+    """The run that holds the lock."""
 
     pid: int
     run: str
@@ -26,20 +26,20 @@ class Holder(Struct, frozen=True, kw_only=True):
 
 
 class RunLock:
-    """An exclusive lock with its holder's name in it."""
+    """An exclusive lock on a file that names its holder."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file: IO[bytes] | None = None
 
     def acquire(self, run: str, application: str) -> None:
-        """Take the lock. Raises TargetError that names the holder when another run has it."""
+        """Take the lock. Raises TargetError, which names the holder, when another run has it."""
         file = self.path.open("a+b")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.close()
-            raise _held(self.path, holder(self.path)) from None
+            raise _held_error(self.path, holder(self.path)) from None
         me = Holder(pid=os.getpid(), run=run, application=application, since=datetime.now(UTC))
         file.truncate(0)
         file.write(msgspec.json.encode(me))
@@ -47,7 +47,7 @@ class RunLock:
         self._file = file
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._file:
             self._file.truncate(0)
             self._file.close()
@@ -55,7 +55,7 @@ class RunLock:
 
 
 def holder(path: Path) -> Holder | None:
-    """Who holds the lock now; `None` when nobody does."""
+    """The current holder of the lock; `None` when it is free."""
     try:
         with path.open("rb") as file:
             try:
@@ -67,11 +67,11 @@ def holder(path: Path) -> Holder | None:
     return None
 
 
-def _held(path: Path, who: Holder | None) -> TargetError:
+def _held_error(path: Path, who: Holder | None) -> TargetError:
     if who is None:
         return TargetError("another run of this application has just started", where=str(path), hint="try again")
     return TargetError(
-        f"run {who.run} of '{who.application}' is under way since {who.since:%H:%M:%S} UTC, in process {who.pid}",
+        f"run {who.run} of '{who.application}' has been running since {who.since:%H:%M:%S} UTC, in process {who.pid}",
         where=str(path),
         hint="wait for it, watch it with `plimsoll status`, or stop it with `plimsoll down`",
     )

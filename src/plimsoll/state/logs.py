@@ -1,4 +1,4 @@
-"""What processes wrote: every process of an attempt has one file for its output and its errors."""
+"""Log files: every process of an attempt has one file for its standard output and standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Struct
 
 
 class LogFile(Struct, frozen=True, kw_only=True):
-    """One file of output. `process` is a rank, or a name such as `rendezvous`."""
+    """One log file. `process` is a rank, or a name such as `rendezvous`."""
 
     step: str
     attempt: int
@@ -18,7 +18,7 @@ class LogFile(Struct, frozen=True, kw_only=True):
 
 
 def log_files(logs: Path) -> Iterator[LogFile]:
-    """Every log of a run, by step, attempt and rank."""
+    """Every log of a run, sorted by step, attempt and rank."""
     found = []
     for path in logs.rglob("*.log"):
         attempt, _, process = path.stem.partition("-")
@@ -27,8 +27,8 @@ def log_files(logs: Path) -> Iterator[LogFile]:
     yield from sorted(found, key=lambda log: (log.step, log.attempt, log.process.zfill(6)))
 
 
-def last_words(log: Path, limit: int = 300) -> str:
-    """The last line that a process wrote, for a reason; at most `limit` characters."""
+def last_log_line(log: Path, limit: int = 300) -> str:
+    """The last line of a log that is not blank, cut to `limit` characters; empty without one."""
     try:
         with log.open("rb") as file:
             file.seek(0, 2)
@@ -36,5 +36,5 @@ def last_words(log: Path, limit: int = 300) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         return ""
-    said = [line.strip() for line in lines if line.strip()]
-    return said[-1][:limit] if said else ""
+    written = [line.strip() for line in lines if line.strip()]
+    return written[-1][:limit] if written else ""

@@ -1,19 +1,19 @@
-"""The result of a step as it is stored: `result.json` beside the step's files, and the journal's record of it."""
+"""The result of a step as stored in `result.json` next to the step's files, and in the journal."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
 
 
 class OutputFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file that a step left. `size` is in bytes.
+    """A file that a step wrote. `size` is in bytes.
 
-    `name` is relative to the step's output directory. `path` is absolute and present only for a file that is used
-    where it is, such as a local source.
+    `name` is relative to the step's output directory. `path` is absolute and set only for a file that is used in
+    place, such as a local source.
     """
 
     name: str
@@ -22,9 +22,9 @@ class OutputFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What every finished step leaves: its files, and the figures of its metrics.json by name.
+    """The result of a finished step: its files, and the figures of its metrics.json by name.
 
-    Each kind of work adds fields in a subclass of its own. Unknown fields of a stored result are ignored, so that a
+    Each kind of work adds fields in its own subclass. Unknown fields of a stored result are ignored, so that a
     newer version's results stay readable.
     """
 
@@ -32,27 +32,27 @@ class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     metrics: Mapping[str, float] = {}
 
     def figure(self) -> str:
-        """The most telling figure, for the line of a step in the terminal and in the report."""
+        """The most important figures, for the line of a step in the terminal and in the report."""
         figures = [(name, value) for name, value in self.metrics.items() if not name.startswith("baseline_")]
         return ", ".join(f"{name} {value:.4g}" for name, value in figures[:3])
 
     def summary(self) -> Mapping[str, object] | None:
-        """What `--json` prints in the section of the part's kind; None for a result without an entry there."""
+        """The entry that `--json` prints in the section of the part's kind; None for a result without an entry."""
         return None
 
 
 AnyResult = TypeVar("AnyResult", bound=Result)
 
 
-def stored(result: Result) -> dict[str, Any]:  # Any: JSON values
-    """A result as plain values for the journal and for result.json."""
-    values: dict[str, Any] = msgspec.to_builtins(result)
+def result_to_json(result: Result) -> dict[str, object]:
+    """Convert a result to plain values for the journal and for result.json."""
+    values: dict[str, object] = msgspec.to_builtins(result)
     return values
 
 
-def restored(values: Mapping[str, Any], shape: type[AnyResult]) -> AnyResult | None:  # Any: JSON values
-    """The result that plain values stand for; None when they are not of this shape."""
+def result_from_json(values: Mapping[str, object], result_type: type[AnyResult]) -> AnyResult | None:
+    """Convert plain values to a result; None when they do not have this type."""
     try:
-        return msgspec.convert(values, type=shape)
+        return msgspec.convert(values, type=result_type)
     except msgspec.ValidationError:
         return None

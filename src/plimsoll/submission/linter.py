@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from plimsoll.application.places import shown
+from plimsoll.application.places import display_path
 from plimsoll.errors import FileError
 from plimsoll.submission.finding import LintFinding, Severity
 from plimsoll.submission.questionnaire import Questionnaire, read_questionnaire
@@ -31,14 +31,16 @@ def find_questionnaires(paths: Sequence[Path]) -> list[Path]:
             if not below:
                 raise FileError(
                     f"the directory has no {QUESTIONNAIRE_FILE}",
-                    where=shown(path),
+                    where=display_path(path),
                     hint="name the questionnaire file itself",
                 )
             found.update(dict.fromkeys(below))
         elif path.exists():
             found[path] = None
         else:
-            raise FileError("the file does not exist", where=shown(path), hint="name a PRODUCT.yaml or a directory")
+            raise FileError(
+                "the file does not exist", where=display_path(path), hint="name a PRODUCT.yaml or a directory"
+            )
     return list(found)
 
 
@@ -49,7 +51,7 @@ def lint_file(
     try:
         questionnaire = read_questionnaire(path)
     except FileError as error:
-        return [_unreadable(error, shown(path))]
+        return [_unreadable(error, display_path(path))]
     return lint_questionnaire(questionnaire, read_submission_files(questionnaire), templates, members)
 
 
@@ -106,7 +108,7 @@ def read_members(path: Path) -> frozenset[str]:
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it has no category 'CNCF Members'"
         hint = "use landscape.yml of github.com/cncf/landscape"
-        raise FileError(f"this is not a landscape file: {reason}", where=shown(path), hint=hint) from None
+        raise FileError(f"this is not a landscape file: {reason}", where=display_path(path), hint=hint) from None
     return frozenset(re.sub(r" \((?:member|supporter)\)$", "", str(name)).strip() for name in names)
 
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from plimsoll.application.documents import Reader, composed, file_text
-from plimsoll.application.places import Keys, Place, Places, shown
+from plimsoll.application.documents import Reader, read_text_file, yaml_nodes
+from plimsoll.application.places import Keys, Place, Places, display_path
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -152,13 +152,13 @@ class Questionnaire(Struct, frozen=True, kw_only=True):
 
 def read_questionnaire(path: Path) -> Questionnaire:
     """Read a questionnaire. Raises FileError with the place when the file cannot be parsed."""
-    file = shown(path)
-    return parse_questionnaire(file_text(path, file), path, file)
+    file = display_path(path)
+    return parse_questionnaire(read_text_file(path, file), path, file)
 
 
 def parse_questionnaire(text: str, path: Path, file: str) -> Questionnaire:
     """Parse the text of a questionnaire; `file` is the path as messages show it. Raises FileError."""
-    with composed(text, file) as document:
+    with yaml_nodes(text, file) as document:
         if document.node is None:
             raise FileError("the file is empty", where=f"{file}:1:1", hint="start from the official template")
         reader = _QuestionnaireReader(file, document.loader)

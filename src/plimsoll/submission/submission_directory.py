@@ -10,8 +10,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from plimsoll.application.documents import file_text
-from plimsoll.application.places import shown
+from plimsoll.application.documents import read_text_file
+from plimsoll.application.places import display_path
 from plimsoll.capabilities.bundle_reader import Bundle
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.files import flush, replace_file
@@ -118,7 +118,7 @@ def read_metadata(path: Path | None, pairs: tuple[str, ...]) -> dict[str, str]:
     names = {**{snake_case(name): name for name in METADATA_FIELDS}, **{name: name for name in METADATA_FIELDS}}
     metadata = {}
     for key, value in given.items():
-        where = shown(path) if path else "--set"
+        where = display_path(path) if path else "--set"
         if key not in names:
             fields = ", ".join(METADATA_FIELDS)
             raise FileError(f"unknown metadata field '{key}'", where=where, hint=f"the fields are {fields}")
@@ -138,7 +138,7 @@ def read_suite_artifacts(directory: Path | None) -> SuiteArtifacts:
     present = [name for name in ARTIFACT_NAMES if (directory / name).is_file()]
     if not present:
         hint = f"the official suite's files are named {', '.join(ARTIFACT_NAMES)}"
-        raise FileError("the directory has no official artefact", where=shown(directory), hint=hint)
+        raise FileError("the directory has no official artefact", where=display_path(directory), hint=hint)
     parsed, contents, refused = {}, {}, {}
     for name in present:
         try:
@@ -158,13 +158,15 @@ def write_submission(
     """Write the whole directory or nothing. Raises PlimsollError, FileError, OSError."""
     require_intact(bundle)
     expected = template_requirements(template)
-    require_matching_template(expected, bundle, shown(template))
+    require_matching_template(expected, bundle, display_path(template))
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise FileError(
-            "a submission needs a directory of its own", where=shown(output), hint="name a new or empty directory"
+            "a submission needs a directory of its own",
+            where=display_path(output),
+            hint="name a new or empty directory",
         )
     answers = answer_requirements(bundle, artifacts.parsed)
-    text = fill_template(_read_unchanged(template), answers, metadata, shown(template))
+    text = fill_template(_read_unchanged(template), answers, metadata, display_path(template))
     output.parent.mkdir(parents=True, exist_ok=True)
     staged = output.parent / f".{output.name}.{secrets.token_hex(8)}"
     try:
@@ -220,5 +222,5 @@ def _write_files(
 
 def _read_unchanged(path: Path) -> str:
     """The text with its own line ends, which text mode would change. Raises FileError."""
-    file_text(path, shown(path))  # raises FileError when the file is not readable text
+    read_text_file(path, display_path(path))  # raises FileError when the file is not readable text
     return path.read_bytes().decode()

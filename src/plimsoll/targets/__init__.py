@@ -1,1 +1,1 @@
-"""Where plans run. `base` is the port that every target offers; the engine knows nothing else of them."""
+"""Targets that run plans. `port` is the interface of every target, and all that the engine knows of them."""

@@ -1,4 +1,4 @@
-"""One attempt at one step, the same on every target: how it is carried out, stopped, and said to have ended."""
+"""One attempt at one step: how every target runs it, stops it, and records its end."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import AttemptEnded, RunEvent, run_observed
 from plimsoll.planning.steps import Step, Work
-from plimsoll.state.results import Result, stored
+from plimsoll.state.results import Result, result_to_json
 
 
 class AttemptOutcome(Struct, frozen=True, kw_only=True):
-    """How an attempt ended: `done`, `failed` or `stopped`; why; and what it left.
+    """The outcome of an attempt: its state (`done`, `failed` or `stopped`), the reason, and the result.
 
-    `lasting` is a failure that a new attempt would only repeat.
+    `lasting` marks a failure that a new attempt would repeat.
     """
 
     state: str
@@ -29,15 +29,15 @@ class AttemptOutcome(Struct, frozen=True, kw_only=True):
 
 
 Progress = Generator[Observation, None, AttemptOutcome]
-"""What carrying out a piece of work gives: observations as they happen, and its outcome in the end."""
+"""A generator that does the work: it yields observations as they happen and returns the outcome."""
 
 W = TypeVar("W", bound=Work)
 
 
 class Attempt(ABC, Generic[W]):
-    """Carries a step out while it is iterated; the last observation is always attempt-ended.
+    """Runs a step while it is iterated; the last observation is always attempt-ended.
 
-    Errors in the world (PlimsollError, OSError) end the attempt as failed. Anything else is a defect and is raised.
+    A PlimsollError or OSError ends the attempt as failed. Any other exception is a defect and is raised.
     """
 
     source: ClassVar[str]
@@ -49,16 +49,16 @@ class Attempt(ABC, Generic[W]):
 
     @property
     def work(self) -> W:
-        """What the step does."""
+        """The work of the step."""
         return self.step.work
 
     @property
     def stopped(self) -> bool:
-        """Whether the attempt has been asked to end."""
+        """Whether `stop` was called."""
         return self.stopping.is_set()
 
     def stop(self) -> None:
-        """Ask the attempt to end; its iteration then ends within seconds. Safe from any thread."""
+        """Stop the attempt; its iteration ends within seconds. Safe from any thread."""
         self.stopping.set()
 
     def seen(self, event: RunEvent) -> Observation:
@@ -71,28 +71,28 @@ class Attempt(ABC, Generic[W]):
 
     @abstractmethod
     def keep(self, outcome: AttemptOutcome) -> AttemptOutcome:
-        """Store what a finished attempt left, or remove what a failed one left; gives how the attempt ends then."""
+        """Store the files of a finished attempt, or delete those of a failed one; returns the final outcome."""
 
     @property
     @abstractmethod
     def where(self) -> str:
-        """Where the attempt works, for errors of the operating system that name no file."""
+        """The place of the attempt, for errors of the operating system that name no file."""
 
     def __iter__(self) -> Iterator[Observation]:
-        """Carry the attempt out."""
+        """Run the attempt and record its end."""
         outcome = yield from self.outcome()
         yield self.seen(
             AttemptEnded(
                 attempt=self.number,
                 outcome=outcome.state,
                 reason=outcome.reason,
-                result=stored(outcome.result),
+                result=result_to_json(outcome.result),
                 lasting=outcome.lasting,
             )
         )
 
     def outcome(self) -> Progress:
-        """Carry the attempt out, and give how it ended instead of recording it."""
+        """Run the attempt and return its outcome instead of recording it."""
         try:
             outcome = yield from self.perform()
             return self.keep(outcome)
@@ -104,12 +104,12 @@ class Attempt(ABC, Generic[W]):
 
 
 def failed(reason: str, *, lasting: bool = False) -> AttemptOutcome:
-    """The outcome of an attempt that did not succeed."""
+    """The outcome of a failed attempt."""
     return AttemptOutcome(state="failed", reason=reason, lasting=lasting)
 
 
 def done(result: Result) -> AttemptOutcome:
-    """The outcome of an attempt that succeeded."""
+    """The outcome of a successful attempt."""
     return AttemptOutcome(state="done", result=result)
 
 

@@ -1,4 +1,4 @@
-"""What not every target can do: declared by a target, asked for by name, and refused here with one sentence."""
+"""Features that only some targets have: a target declares them, and `Features.require` refuses a missing one."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ class Feature(Struct, Generic[Ability], frozen=True):
 
 
 class CalledService(Struct, frozen=True, kw_only=True):
-    """A service that answers now: its address and the name of its model."""
+    """A running service: its address and the name of its model."""
 
     url: str
     model: str
 
 
 class CallsServices(Protocol):
-    """Reaches a service from this machine."""
+    """Opens a service for calls from this machine."""
 
     def __call__(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
-        """The service for as long as the block runs. Raises TargetError when it does not come up."""
+        """The service, valid inside the block. Raises TargetError when it does not start."""
         ...
 
 
 class RendersManifests(Protocol):
-    """Gives what keeps running as objects for Git."""
+    """Renders everything that keeps running as manifests for Git."""
 
     def __call__(self, plan: Plan) -> Sequence[Mapping[str, Any]]:  # Any: a Kubernetes object
-        """The objects. Raises TargetError for a model that is not trained yet."""
+        """The manifests. Raises TargetError for a model that is not trained yet."""
         ...
 
 
@@ -56,7 +56,7 @@ class MovesTraffic(Protocol):
     ) -> TrafficMover:
         """The service by its name, or the only one of the model. Raises PlimsollError when there is none.
 
-        `say` is told what is waited for; once `stopped` is true, nothing is waited for any longer.
+        `say` gets a line for each wait; no wait continues after `stopped` returns true.
         """
         ...
 
@@ -65,34 +65,34 @@ CALL: Feature[CallsServices] = Feature("call", "call a service from this machine
 TRAFFIC: Feature[MovesTraffic] = Feature("traffic", "move a service's traffic to a version")
 MANIFESTS: Feature[RendersManifests] = Feature("manifests", "render Kubernetes manifests")
 CONTAINER_IMAGES = "container-images"
-"""The feature of targets that run commands in an image of the user's choice."""
+"""The feature of targets that run commands in a container image."""
 
 
 class Features:
-    """The features of one target: what it can do, and for the rest why not."""
+    """The features of one target, and the reason for each missing one."""
 
-    def __init__(self, target: str, able: Mapping[str, object], lacks: Mapping[str, str]) -> None:
+    def __init__(self, target: str, implementations: Mapping[str, object], lacks: Mapping[str, str]) -> None:
         self._target = target
-        self._able = able
+        self._implementations = implementations
         self.lacks = lacks
 
     def __contains__(self, feature: Feature[Any]) -> bool:
-        return feature.name in self._able
+        return feature.name in self._implementations
 
     def require(self, feature: Feature[Ability]) -> Ability:
         """What carries the feature out. Raises FileError for one that the target does not have."""
-        if feature.name not in self._able:
+        if feature.name not in self._implementations:
             reason = self.lacks.get(feature.name, "")
             message = f"{self._target} cannot {feature.does}{': ' + reason if reason else ''}"
             raise FileError(message, where="--target", hint="name a target that can")
-        return cast("Ability", self._able[feature.name])
+        return cast("Ability", self._implementations[feature.name])
 
 
-def able(*pairs: tuple[Feature[Any], object]) -> Mapping[str, object]:
-    """Features by name with what carries each out; see `offers` for the check of their types."""
-    return {feature.name: carrier for feature, carrier in pairs}
+def feature_table(*pairs: tuple[Feature[Any], object]) -> Mapping[str, object]:
+    """Map features by name to their implementations; `offers` checks the types of each pair."""
+    return {feature.name: implementation for feature, implementation in pairs}
 
 
-def offers(feature: Feature[Ability], carrier: Ability) -> tuple[Feature[Any], object]:
-    """A feature with what carries it out; mypy holds the one against the other."""
-    return feature, carrier
+def offers(feature: Feature[Ability], implementation: Ability) -> tuple[Feature[Any], object]:
+    """A pair of a feature and its implementation; mypy checks that their types match."""
+    return feature, implementation

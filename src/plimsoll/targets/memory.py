@@ -1,4 +1,4 @@
-"""A target in memory: steps are functions. For tests of plans and engines, here and in other people's projects."""
+"""A target in memory, whose steps are functions: for tests of plans and engines, also in other projects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class MemoryAttempt(Attempt[Work]):
-    """Calls the step's function. It must return soon after `stopping` is set."""
+    """Calls the step's function, which must return soon after `stopping` is set."""
 
     source = "memory"
 
@@ -34,15 +34,15 @@ class MemoryAttempt(Attempt[Work]):
         return self.step.name
 
     def perform(self) -> Progress:
-        """Call the function; whatever it raises is how the step failed."""
+        """Call the function; an exception becomes the reason of the failure."""
         yield from ()
         try:
             return done(self._function(self))
-        except Exception as error:  # noqa: BLE001 - of a function that a test has written
+        except Exception as error:  # noqa: BLE001 - a test's function may raise anything
             return failed(str(error))
 
     def keep(self, outcome: AttemptOutcome) -> AttemptOutcome:
-        """Remember the result."""
+        """Store the result in memory."""
         if self.stopped:
             return STOPPED
         if outcome.state == "done":
@@ -51,14 +51,14 @@ class MemoryAttempt(Attempt[Work]):
 
 
 StepFunction = Callable[[MemoryAttempt], Result]
-"""What a step does: gives its result, or raises to fail."""
+"""The work of a step: returns its result, or raises an exception to fail."""
 
 
 class MemoryTarget:
-    """Both a target and its only session. Results stay as long as the target does.
+    """A target and its only session in one object. Results last as long as the target.
 
-    `functions` are by a step's name, or by its verb; a step without one gives an empty result of its type.
-    `state` is where the journal of an `ApplicationRun` is kept; a temporary directory when left out.
+    `functions` maps a step's name or verb to its function; a step without one has an empty result of its type.
+    `state` keeps the journal of an `ApplicationRun`; a temporary directory by default.
     """
 
     name = "memory"
@@ -78,7 +78,7 @@ class MemoryTarget:
 
     @property
     def state(self) -> StateDirectory:
-        """Where journals are kept."""
+        """The state directory, which keeps the journals."""
         if self._state is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="plimsoll-memory-")
             self._state = StateDirectory(Path(self._scratch.name))
@@ -90,7 +90,7 @@ class MemoryTarget:
         return Features(self.name, {}, {})
 
     def facts(self) -> TargetFacts:
-        """What the target was said to have."""
+        """The facts given to the constructor."""
         return self._facts
 
     def open(self, run: str, *, watch: bool) -> MemoryTarget:
@@ -98,44 +98,44 @@ class MemoryTarget:
         return self
 
     def begin(self) -> int:
-        """Nothing is left from before."""
+        """Zero: no earlier run leaves processes."""
         return 0
 
     def result(self, step: AnyStep) -> Result | None:
-        """The result of a step that was done under this key."""
+        """The result of a finished step with this key."""
         return self.results.get(step.key)
 
     def fetch(self, step: AnyStep) -> None:
-        """There are no files."""
+        """Do nothing: there are no files."""
 
     def start(self, step: AnyStep, attempt: int) -> MemoryAttempt:
-        """Note the attempt."""
+        """Create an attempt and record the step in `started`."""
         self.started.append(step.name)
         function = self._functions.get(step.name) or self._functions.get(step.verb, _empty)
         return MemoryAttempt(step, attempt, function, self.results)
 
     def fallen(self) -> Iterator[tuple[str, str]]:
-        """Services here do not die."""
+        """None: services in memory do not die."""
         return iter(())
 
     def services(self) -> Mapping[str, str]:
-        """No service has an address here."""
+        """None: services in memory have no address."""
         return {}
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Nothing."""
+        """None."""
         return ()
 
     def drift(self, service: str) -> Sequence[DriftState]:
-        """No service is watched here."""
+        """None: services in memory are not watched."""
         return ()
 
     def remove(self) -> list[str]:
-        """Nothing stays up."""
+        """Delete nothing: no service outlives a run."""
         return []
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: there are no connections."""
 
 
 def _empty(attempt: MemoryAttempt) -> Result:

@@ -1,4 +1,4 @@
-"""From a reference in the file to a verified model on disk."""
+"""Finds and verifies the model of a reference in the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def model_registry(state: StateDirectory) -> ModelRegistry:
-    """The registry of an application."""
+    """The model registry of an application."""
     from plimsoll.registry.models import ModelRegistry
     from plimsoll.signing.keys import KeyRing
 
@@ -25,8 +25,8 @@ def model_registry(state: StateDirectory) -> ModelRegistry:
 def model_for_use(state: StateDirectory, reference: str, register_key: str | None) -> tuple[ModelVersion, Path]:
     """The version that a service or batch uses, and its verified ONNX file.
 
-    `register_key` is the step that registered the model in this plan; without it the reference decides. Raises
-    ModelRefused when the model was altered or missed its acceptance, TargetError when it has no ONNX file.
+    `register_key` is the key of the step that registered the model in this plan; without it the reference decides.
+    Raises ModelRefused when the model was altered or misses its bounds, TargetError when it has no ONNX file.
     """
     from plimsoll.registry.versions import require_accepted
 
@@ -40,19 +40,19 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
 
 
 def registered_version(state: StateDirectory, reference: str, register_key: str) -> int:
-    """The number of the version that a step of this plan registered. Raises TargetError when it has not."""
+    """The number of the version that a step of this plan registered. Raises TargetError without one."""
     result = state.result(register_key, RegisterResult)
     if result is None:
-        raise TargetError(f"model {reference} has not been registered", hint="run again")
+        raise TargetError(f"model {reference} has not been registered", hint="run again to register it")
     return result.version
 
 
 def onnx_name(version: ModelVersion) -> str:
-    """The name of a version's ONNX file: model.onnx, or the first that there is. Raises TargetError without one."""
+    """The name of a version's ONNX file: model.onnx, or the first in order. Raises TargetError without one."""
     onnx = sorted(name for name in version.files if name.endswith(".onnx"))
     if not onnx:
         raise TargetError(
             f"model {version.reference} has no ONNX file among {', '.join(sorted(version.files))}",
-            hint="export model.onnx to $PLIMSOLL_OUTPUT in training",
+            hint="write model.onnx to $PLIMSOLL_OUTPUT in training",
         )
     return next((name for name in onnx if name.rpartition("/")[2] == "model.onnx"), onnx[0])

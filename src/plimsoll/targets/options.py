@@ -1,4 +1,4 @@
-"""What a user may say of a target, beside its name."""
+"""Options of a target, in addition to its name."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from msgspec import Struct
 
 
 class TargetOptions(Struct, frozen=True, kw_only=True):
-    """`None` lets the target decide.
+    """Options of a target; `None` lets the target decide.
 
-    `namespace` is where objects are made, `registry` a host and path that nodes, pods and this machine all reach,
-    `base` the base image for the layers of the user's code, `prefer` names of providers. `image` is the application
-    file's own `spec.environment.image`; `base` wins over it.
+    `namespace` is the namespace of its objects, `registry` a host and path that nodes, pods and this machine all reach,
+    `base` the base image for the layers of the user's code, `prefer` names of preferred providers. `image` is
+    `spec.environment.image` of the application file; `base` overrides it.
     """
 
     namespace: str | None = None
@@ -21,4 +21,4 @@ class TargetOptions(Struct, frozen=True, kw_only=True):
 
 
 CLUSTER_ONLY = ("namespace", "registry", "base", "prefer")
-"""Options that mean something on a cluster alone, by the name of their flag."""
+"""Options that only a cluster supports, by the name of their flag."""

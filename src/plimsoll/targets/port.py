@@ -1,4 +1,4 @@
-"""The port between the engine and the world: what every target offers. It knows none of them."""
+"""The port between the engine and the world: the interface of every target. It knows no target by name."""
 
 from __future__ import annotations
 
@@ -17,91 +17,91 @@ if TYPE_CHECKING:
 
 
 class RunningAttempt(Protocol):
-    """One attempt at one step. It is carried out while it is iterated."""
+    """One attempt at one step. It runs while it is iterated."""
 
     def __iter__(self) -> Iterator[Observation]:
-        """What happens, as it happens; the last observation is always attempt-ended."""
+        """Observations as they happen; the last one is always attempt-ended."""
         ...
 
     def stop(self) -> None:
-        """End the attempt and everything it started; its iteration then ends within seconds. Safe from any thread."""
+        """Stop the attempt and everything it started; its iteration ends within seconds. Safe from any thread."""
         ...
 
 
 class Session(Protocol):
-    """A target for the time of one run. Every method may be called from any thread."""
+    """A target during one run. Every method may be called from any thread."""
 
     def begin(self) -> int:
-        """Make ready, and end what a killed run left; gives the number of processes that were ended.
+        """Prepare the session and clean up after a killed run; returns the number of processes that were ended.
 
-        Only for the holder of the run's lock.
+        Only the holder of the run's lock may call it.
         """
         ...
 
     def result(self, step: AnyStep) -> Result | None:
-        """The result of a step that need not run again: read back from where it is kept, and not remembered."""
+        """The result of a step that need not run again, read from its storage; None for a step that must run."""
         ...
 
     def fetch(self, step: AnyStep) -> None:
-        """Have the files of a finished step on this machine, where its work says that they are kept here."""
+        """Fetch the files of a finished step to this machine, if its work has `kept_here`."""
         ...
 
     def start(self, step: AnyStep, attempt: int) -> RunningAttempt:
-        """An attempt, counted from 1. A step that trains goes on from its last checkpoint.
+        """Create an attempt, counted from 1. Training resumes from its last checkpoint.
 
-        Raises PlimsollError when it cannot begin.
+        Raises PlimsollError when it cannot start.
         """
         ...
 
     def fallen(self) -> Iterator[tuple[str, str]]:
-        """Services that have died since the last call and are to be started again: name and how they ended."""
+        """Services that died since the last call and must be restarted: name, and how each one ended."""
         ...
 
     def close(self) -> None:
-        """End what belongs to the run."""
+        """Stop everything that belongs to the run."""
         ...
 
 
 class Target(Protocol):
-    """Where an application runs: this machine, a Kubernetes context, or one in memory for tests."""
+    """A place that runs applications: this machine, a Kubernetes context, or memory for tests."""
 
     @property
     def name(self) -> str:
-        """What `--target` says."""
+        """The name for `--target`."""
         ...
 
     @property
     def state(self) -> StateDirectory:
-        """What runs on the target keep on this machine."""
+        """The state directory, on this machine, of runs on the target."""
         ...
 
     @property
     def features(self) -> Features:
-        """What this target can do that not every target can."""
+        """The features of this target."""
         ...
 
     def facts(self) -> TargetFacts:
-        """What it has. Raises TargetError when it cannot be reached."""
+        """The facts of the target. Raises TargetError when it cannot be reached."""
         ...
 
     def open(self, run: str, *, watch: bool) -> Session:
-        """A session for one run; with `watch`, services stay up until it is closed. Nothing begins before `begin`."""
+        """A session for one run; with `watch`, services run until it is closed. Nothing starts before `begin`."""
         ...
 
     def services(self) -> Mapping[str, str]:
-        """Addresses of the services that are up, by name."""
+        """Addresses of the running services, by name."""
         ...
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """What a user should know of a running service, such as a promotion that goes on; one sentence a line."""
+        """Notes about a running service, for example a running promotion; one sentence each."""
         ...
 
     def drift(self, service: str) -> Sequence[DriftState]:
-        """The drift of a service's versions; empty for one that is not watched."""
+        """The drift of a service's versions; empty for a service without a drift reference."""
         ...
 
     def remove(self) -> list[str]:
-        """Delete what stays up without a run; gives what it was."""
+        """Delete the services that outlive a run; returns the names of the deleted objects."""
         ...
 
     def close(self) -> None:

@@ -1,9 +1,8 @@
-"""What a server is told of a service, the same on every target. Pure."""
+"""The configuration of a server for a service, the same on every target. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
 
@@ -13,23 +12,23 @@ from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFil
 from plimsoll.runtime.server.traffic import Share
 
 BATCH_ROWS = 64
-"""Rows computed together at most where a latency is promised: beyond it runs get longer faster than fewer."""
+"""Limit of rows in one batch for a service with a promised latency: above it, latency grows faster than throughput."""
 BATCH_WAIT = 0.1
-"""The part of the promised latency that a request may wait for others."""
+"""The fraction of the promised latency that a request may wait for a batch."""
 PROMISED = "accuracy"
-"""The figure of a model that late labels are compared with."""
+"""The metric of a model that late labels are compared with."""
 
 
 def shares_of(work: Serve) -> list[ModelShare]:
-    """The shares of a service, the one with the largest first; one for a service of one model."""
+    """The shares of a service, the largest first; a single share for a service of one model."""
     single = ModelShare(model=work.model, register_key=work.register_key)
     return sorted(work.shares or [single], key=lambda share: -share.weight)
 
 
 def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> ServiceFile:
-    """Shares with the files of their versions to what a server reads.
+    """Build the service file of a server from shares and the files of their versions.
 
-    `m` and `m@1` are the same version until there is a second: their shares are then one.
+    `m` and `m@1` may be the same version, as long as there is no second one; their shares are then added.
     """
     files: dict[str, ModelFile] = {}
     shares: dict[str, Share] = {}
@@ -49,22 +48,24 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
 
 
-def data_of(table: InputFile) -> str:
-    """What the table of a drift reference is known by."""
+def table_id(table: InputFile) -> str:
+    """The identifier of a drift reference's table: the key of its step and its file."""
     return f"{table.key}/{table.file or ''}"
 
 
-def observer(service: str, telemetry: Telemetry, log: Callable[[str], str], drift: Sequence[dict[str, Any]]) -> str:
-    """What a server watches itself with, as its option says it; `log` gives the place of a log by its name."""
-    settings: dict[str, Any] = {"service": service}
-    for name, wanted in (("access", telemetry.access), ("audit", telemetry.audit)):
-        if wanted:
+def observer_option(
+    service: str, telemetry: Telemetry, log: Callable[[str], str], drift: Sequence[dict[str, object]]
+) -> str:
+    """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path."""
+    settings: dict[str, object] = {"service": service}
+    for name, enabled in (("access", telemetry.access), ("audit", telemetry.audit)):
+        if enabled:
             settings[f"{name}_log"] = log(name)
     settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
     return f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"
 
 
-def drift_watch(version: str, reference: str, log: str, promised: float | None) -> dict[str, Any]:
-    """How one version's drift is watched."""
-    settings = {"reference": reference, "version": version, "log": log}
+def drift_watch(version: str, reference: str, log: str, promised: float | None) -> dict[str, object]:
+    """The settings that watch one version's drift."""
+    settings: dict[str, object] = {"reference": reference, "version": version, "log": log}
     return settings | ({} if promised is None else {"promised": promised})

@@ -1,4 +1,4 @@
-"""From a target's name to the target. A new kind of target is a room beside this file and a line here."""
+"""Finds the target with a name. A new kind of target is one package in this directory and one line here."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from plimsoll.targets.port import Target
 
 
 class TargetPlace(Struct, frozen=True, kw_only=True):
-    """What a target is made for: its name, the application file's directory, and the application's name."""
+    """The arguments of a new target: its name, the application file's directory, and the application's name."""
 
     name: str
     directory: Path
@@ -33,21 +33,21 @@ def _kubernetes(place: TargetPlace, options: TargetOptions) -> Target:
 
 
 class TargetKind(Struct, frozen=True, kw_only=True):
-    """A kind of target: which names stand for one, and how it is made. Imports wait until one is made."""
+    """A kind of target: the names that it accepts, and its constructor, which imports it only when called."""
 
-    named: Callable[[str], bool]
+    accepts: Callable[[str], bool]
     make: Callable[[TargetPlace, TargetOptions], Target]
 
 
 TARGETS = (
-    TargetKind(named=lambda name: name == LOCAL, make=_local),
-    TargetKind(named=lambda name: True, make=_kubernetes),
+    TargetKind(accepts=lambda name: name == LOCAL, make=_local),
+    TargetKind(accepts=lambda name: True, make=_kubernetes),
 )
-"""Asked in this order: `local` is this machine, any other name is a context of the kubeconfig."""
+"""Tried in this order: `local` is this machine, any other name is a kubeconfig context."""
 
 
 def target_of(name: str, directory: Path, application: str, options: TargetOptions | None = None) -> Target:
-    """The target of a name. Raises FileError for a name that stands for nothing, TargetError when it cannot be used."""
+    """The target with a name. Raises FileError for an unknown name, TargetError when it cannot be used."""
     place = TargetPlace(name=name, directory=directory, application=application)
-    kind = next(each for each in TARGETS if each.named(name))
+    kind = next(each for each in TARGETS if each.accepts(name))
     return kind.make(place, options or TargetOptions())

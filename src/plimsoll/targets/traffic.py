@@ -1,4 +1,4 @@
-"""What a promotion asks of a target: one service whose requests are moved from one version of its model to another."""
+"""The interface for promotions: a running service whose requests move between versions of its model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from plimsoll.telemetry.version_counts import VersionCounts
 
 
 class TrafficMover(Protocol):
-    """One running service. Versions are numbers of the service's model, as text."""
+    """One running service. A version is a version number of the service's model, as text."""
 
     @property
     def service(self) -> str:
@@ -19,39 +19,39 @@ class TrafficMover(Protocol):
 
     @property
     def where(self) -> str:
-        """Where the service is, for errors."""
+        """The place of the service, for errors."""
         ...
 
     def exclusive(self) -> contextlib.AbstractContextManager[bool]:
-        """One promotion of the service at a time.
+        """Hold the lock that allows one promotion of the service at a time.
 
-        Gives whether a promotion that was cut off was undone just now. Raises PlimsollError when another goes on.
+        Yields whether it has just undone an interrupted promotion. Raises PlimsollError when a promotion is running.
         """
         ...
 
     def leading(self) -> str:
-        """The version that has most of the requests."""
+        """The version that gets most of the requests."""
         ...
 
     def add(self, old: str, new: str) -> None:
-        """Have the new version loaded beside the old one, without requests.
+        """Load the new version next to the old one, without requests.
 
-        Raises TargetError when that takes too long or fails. From here on `restore` undoes everything.
+        Raises TargetError when loading fails or takes too long. After this call, `restore` undoes everything.
         """
         ...
 
     def weigh(self, old: str, new: str, weight: int) -> None:
-        """Give the new version so many per cent of the requests, and the old one the rest."""
+        """Send `weight` per cent of the requests to the new version, and the rest to the old one."""
         ...
 
     def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
-        """What each version has done so far, by version."""
+        """The current counters of each version, by version."""
         ...
 
     def settle(self, new: str) -> None:
-        """The new version has all requests and keeps them: remember it as the service's version."""
+        """Make the new version, which gets all requests, the service's version."""
         ...
 
     def restore(self) -> None:
-        """Everything as it was before `add`."""
+        """Restore the state before `add`."""
         ...

@@ -1,4 +1,4 @@
-"""Which version of a package is installed, by the name of its metadata directory: importlib.metadata takes longer."""
+"""Finds the installed version of a package by its metadata directory, which is faster than importlib.metadata."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def installed_version(package: str) -> str:
-    """The version of a package that this interpreter would import; empty when there is none."""
+    """The version of a package that this interpreter would import; empty when it is not installed."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
         return ""

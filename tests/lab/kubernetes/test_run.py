@@ -35,7 +35,7 @@ def test_the_same_file_gives_the_same_predictions_on_the_laptop_and_on_the_clust
     states = {each["name"]: each["cached"] for each in json.loads(again.stdout)["steps"]}
     assert all(states.values()), states
     status = application.plimsoll("status", "--target", "lab")
-    assert "toy is up at http" in status.stdout
+    assert "toy is running at http" in status.stdout
     logs = application.plimsoll("logs", "train/toy", "--target", "lab", "--run", _first_run(application))
     assert "train/toy 1-0 │ worker 0 of 2: from step 0" in logs.stdout
     assert "train/toy 1-1 │ worker 1 of 2: from step 0" in logs.stdout

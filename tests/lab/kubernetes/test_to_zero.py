@@ -27,7 +27,7 @@ def test_a_service_goes_to_zero_and_the_next_request_is_answered(
     done = application.plimsoll("run", "--target", "lab")
     assert done.returncode == 0, done.stdout + done.stderr
     until(lambda: not _servers(application), limit=180, what="the end of the last server")
-    assert "toy is up at http" in application.plimsoll("status", "--target", "lab").stdout
+    assert "toy is running at http" in application.plimsoll("status", "--target", "lab").stdout
     namespace.pod("client")
     gateway = get("gateway", f"{application.name}-plimsoll", namespace=application.name)
     began = time.monotonic()
@@ -63,6 +63,6 @@ def test_without_keda_it_is_said_before_anything_is_made(up: Up, application: Ap
     application.change("toy: {model: toy,", "toy: {model: toy, scale: {min: 0, max: 2},")
     done = application.plimsoll("run", "--target", "lab")
     assert done.returncode == 2
-    assert "lab cannot do that: KEDA is not installed" in done.stderr
+    assert "which lab does not support: KEDA is not installed" in done.stderr
     assert "plimsoll.yaml:" in done.stderr
     assert not application.left()

@@ -11,7 +11,7 @@ import yaml
 from plimsoll.kinds.service import Serve, Telemetry
 from plimsoll.registry.versions import Lineage, ModelVersion
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.local.watching import drift_of, watched_by, write_monitoring
+from plimsoll.targets.local.watching import observer_options, read_drift, write_monitoring
 from plimsoll.telemetry.drift.state import DriftState
 
 
@@ -31,7 +31,7 @@ def test_every_version_is_watched_against_its_own_reference(tmp_path: Path) -> N
     stale.write_text("{}")
     work = Serve(service="triage", model="triage@1", telemetry=Telemetry(audit=True))
     references = {"sha256:1": tmp_path / "one.json", "sha256:2": tmp_path / "two.json"}
-    (observer,) = watched_by(state, work, [version(1), version(2)], references)
+    (observer,) = observer_options(state, work, [version(1), version(2)], references)
     place, _, settings = observer.partition("=")
     told = json.loads(settings)
     assert place == "plimsoll.telemetry.service:watch"
@@ -44,11 +44,11 @@ def test_every_version_is_watched_against_its_own_reference(tmp_path: Path) -> N
     assert "access_log" not in told
     # What an earlier server said is not true of this one.
     assert not stale.exists()
-    assert drift_of(state, "triage") == []
+    assert read_drift(state, "triage") == []
     Path(told["drift"][0]["state"]).write_bytes(
         b'{"model": "triage", "version": "1", "rows": 9, "skipped": 0, "windows": 1, "alarms": ["feature a: KS 0.3"]}'
     )
-    (seen,) = drift_of(state, "triage")
+    (seen,) = read_drift(state, "triage")
     assert isinstance(seen, DriftState)
     assert seen.lines() == ["feature a: KS 0.3"]
 

@@ -1,4 +1,4 @@
-"""Measurements in order of time: the older part to learn from, the newest to score."""
+"""Split the measurements by time: train on the older rows, score the newest."""
 
 import csv
 import os
@@ -17,4 +17,4 @@ for name, part, columns in (
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(part)
-print(f"{split} rows to learn from, {len(rows) - split} live")
+print(f"{split} training rows, {len(rows) - split} live rows")

@@ -1,4 +1,4 @@
-"""Logistic regression by gradient descent, exported as ONNX with the names of its features and classes."""
+"""Train a logistic regression by gradient descent; export it as ONNX with the names of its features and classes."""
 
 import csv
 import json

@@ -22,22 +22,29 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.option("--target", default="", metavar="CONTEXT", help="A context of your kubeconfig, or lab.")
-@click.option("--profile", "profile_name", default="cncf-1.37", show_default=True, help="cncf-1.33 to cncf-1.37.")
-@click.option("--only", multiple=True, metavar="ID", help="One requirement; can be repeated.")
-@click.option("--read-only", is_flag=True, help="Stop after the inventory; nothing is made.")
-@click.option("--images", default="", metavar="PREFIX", help="A registry in place of registry.k8s.io.")
-@click.option("--timeout", default=1800.0, show_default=True, metavar="SECONDS", help="For all probes together.")
+@click.option("--target", default="", metavar="CONTEXT", help="Kubeconfig context, or lab.")
 @click.option(
-    "--output", type=click.Path(path_type=Path, file_okay=False), default=None, help="Where the evidence bundle goes."
+    "--profile", "profile_name", default="cncf-1.37", show_default=True, help="Profile: cncf-1.33 to cncf-1.37."
+)
+@click.option("--only", multiple=True, metavar="ID", help="Check one requirement only; repeatable.")
+@click.option("--read-only", is_flag=True, help="Print the inventory and stop; nothing is created.")
+@click.option("--images", default="", metavar="PREFIX", help="Registry to use instead of registry.k8s.io.")
+@click.option(
+    "--timeout", default=1800.0, show_default=True, metavar="SECONDS", help="Time limit for all probes together."
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=None,
+    help="Directory for the evidence bundle.",
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     default=None,
-    help="Go on with a check that was broken off, in its bundle.",
+    help="Resume an interrupted check, in its bundle.",
 )
-@click.option("--clean", "only_clean", is_flag=True, help="Remove what earlier checks have left, and do nothing else.")
+@click.option("--clean", "only_clean", is_flag=True, help="Delete leftovers of earlier checks, and do nothing else.")
 @click.option("--print-rbac", is_flag=True, help="Print the rights that a check needs, as a ClusterRole.")
 @json_option
 def command(
@@ -53,9 +60,9 @@ def command(
     print_rbac: bool,
     as_json: bool,
 ) -> int:
-    """Prove by behaviour what a cluster can carry, and write the evidence.
+    """Test by behaviour what a cluster can carry, and write an evidence bundle.
 
-    Ends with 0 when every MUST is shown, 1 when one fails, 3 when one could not be shown.
+    The exit status is 0 when every MUST is shown, 1 when one fails, 3 when one could not be shown.
     """
     from plimsoll.capabilities import access, checking
     from plimsoll.capabilities.cleaning import clean
@@ -66,12 +73,12 @@ def command(
         _print_role()
         return 0
     if not target:
-        raise FileError("--target is missing", hint="name a context of your kubeconfig, or lab")
-    _known(profile_name, only)
+        raise FileError("--target is missing", hint="name a kubeconfig context, or lab")
+    _require_known(profile_name, only)
     api = Api(target)
     if only_clean:
         removed = clean(api)
-        print_json({"removed": removed}) if as_json else click.echo("\n".join(removed) or "nothing was left")
+        print_json({"removed": removed}) if as_json else click.echo("\n".join(removed) or "no leftovers")
         return 0
     plan = checking.CheckPlan(profile=profile_name, only=only, images=images, timeout=timeout)
     if resume:
@@ -80,8 +87,8 @@ def command(
     else:
         directory = output or Path(f"plimsoll-{target}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
         if directory.is_dir() and any(directory.iterdir()):
-            hint = "name another with --output, or go on with --resume"
-            raise FileError("a bundle needs an empty directory", where=str(directory), hint=hint)
+            hint = "name another directory with --output, or resume the check in it with --resume"
+            raise FileError("the directory for the bundle is not empty", where=str(directory), hint=hint)
         found = checking.take_inventory(api, directory)
     if not as_json:
         click.echo("\n".join(inventory_lines(found)))
@@ -89,14 +96,14 @@ def command(
         return 0
     if lacking := access.missing_rights(api, found.served):
         raise TargetError(
-            f"{len(lacking)} rights are missing: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}",
+            f"you lack {len(lacking)} rights: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}",
             where=target,
             hint="plimsoll check --print-rbac | kubectl apply -f -\n"
             f"  kubectl create clusterrolebinding {access.NAME} --clusterrole={access.NAME} --user=YOU",
         )
-    # Whoever ends a job asks in this way; what was made has to go as with Ctrl-C.
+    # SIGTERM, as from a CI job that is cancelled, must delete what was created, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    judged = checking.check(api, plan, found, directory, Progress().tell)
+    judged = checking.check(api, plan, found, directory, CheckProgress().print_line)
     if as_json:
         print_json(_as_json(plan.profile, found.cluster, judged, directory))
     else:
@@ -128,27 +135,31 @@ def _print_role() -> None:
     click.echo(yaml.safe_dump(cluster_role(), sort_keys=False), nl=False)
 
 
-def _known(profile_name: str, only: tuple[str, ...]) -> None:
+def _require_known(profile_name: str, only: tuple[str, ...]) -> None:
     from plimsoll.capabilities.requirements import PROFILES, profile
 
     try:
-        wanted = profile(profile_name)
+        requirements = profile(profile_name)
     except KeyError:
-        raise FileError(f"there is no profile '{profile_name}'", hint=f"there are: {', '.join(PROFILES)}") from None
+        raise FileError(
+            f"there is no profile '{profile_name}'", hint=f"the profiles are: {', '.join(PROFILES)}"
+        ) from None
     for name in only:
-        if name not in wanted:
-            raise FileError(f"{profile_name} has no requirement '{name}'", hint=f"it has: {', '.join(wanted)}")
+        if name not in requirements:
+            raise FileError(
+                f"{profile_name} has no requirement '{name}'", hint=f"its requirements are: {', '.join(requirements)}"
+            )
 
 
-class Progress:
-    """A line for each thing that happens, on standard error, with the seconds since the start."""
+class CheckProgress:
+    """Prints a line on standard error for each event, with the seconds since the start."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._lock = threading.Lock()
 
-    def tell(self, name: str, what: str) -> None:
-        """Print one line, whole."""
+    def print_line(self, name: str, what: str) -> None:
+        """Print one line; lines of several threads do not mix."""
         with self._lock:
             sys.stderr.write(f"{time.monotonic() - self._began:6.1f} s  {name:<26} {what}\n")
             sys.stderr.flush()

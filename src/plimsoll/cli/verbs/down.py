@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, target_beside, target_option
+from plimsoll.cli.options import application_target, file_option, json_option, on_target, print_json, target_option
 from plimsoll.errors import TargetError
 
-LIMIT = 20.0
-"""Seconds for a run to drain its services and end."""
+TIMEOUT = 20.0
+"""Seconds that a run has to drain its services and end."""
 
 
 @click.command("down")
@@ -21,24 +21,24 @@ LIMIT = 20.0
 @target_option
 @json_option
 def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
-    """Stop the run that is under way, its services too. What is finished stays.
+    """Stop the current run and its services. Finished steps are kept.
 
-    On a cluster everything of the application is removed, and nothing else.
+    On a cluster, all objects of the application are deleted, and no others.
     """
     from plimsoll.state.lock import holder
 
-    place = target_beside(file, target, namespace)
+    place = application_target(file, target, namespace)
     state = place.state
     who = holder(state.lock)
     if who is not None:
         os.kill(who.pid, signal.SIGTERM)
-        deadline = time.monotonic() + LIMIT
+        deadline = time.monotonic() + TIMEOUT
         while holder(state.lock) is not None:
             if time.monotonic() > deadline:
                 raise TargetError(
-                    f"run {who.run} did not end within {LIMIT:g} s",
+                    f"run {who.run} did not end within {TIMEOUT:g} s",
                     where=f"process {who.pid}",
-                    hint=f"kill -9 {who.pid} ends it and all that it started",
+                    hint=f"kill -9 {who.pid} ends the run and every process that it started",
                 )
             time.sleep(0.05)
     removed = place.remove()
@@ -48,6 +48,6 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     if who:
         click.echo(f"stopped run {who.run} of {who.application}")
     elif not removed:
-        click.echo("nothing runs here")
+        click.echo(f"nothing is running {on_target(target)}")
     if removed:
-        click.echo(f"removed {len(removed)} objects: {', '.join(removed)}")
+        click.echo(f"deleted {len(removed)} objects: {', '.join(removed)}")

@@ -13,7 +13,7 @@ from plimsoll.cli.options import json_option, print_json
 @click.argument("name", default="")
 @json_option
 def command(name: str, as_json: bool) -> None:
-    """Write a small working application into the directory NAME (or here, when NAME is left out)."""
+    """Create a small working application in the directory NAME, by default the current directory."""
     from plimsoll.application.starter import write_starter
 
     directory = Path(name) if name else Path()

@@ -7,19 +7,21 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside, target_option
+from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.errors import PlimsollError
 
-LOOK = 0.2
-"""Seconds between two looks for new lines."""
+POLL_INTERVAL = 0.2
+"""Seconds between two checks for new lines."""
 
 
 @click.command("logs")
 @click.argument("step", default="")
 @file_option
-@click.option("--run", "run_id", default=None, help="An earlier run; see plimsoll status.")
+@click.option(
+    "--run", "run_id", default=None, help="Id of a run, as plimsoll status prints it; by default the newest run."
+)
 @target_option
-@click.option("-F", "--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("-F", "--follow", is_flag=True, help="Keep printing new lines until the run ends.")
 @json_option
 def command(
     step: str,
@@ -30,38 +32,40 @@ def command(
     follow: bool,
     as_json: bool,
 ) -> None:
-    """Print what the steps of the newest run wrote; STEP such as train/triage narrows it."""
+    """Print the output of all steps, or of STEP, for example train/triage."""
     from plimsoll.engine.run_status import run_status
     from plimsoll.state.logs import log_files
 
-    state = state_beside(file, target)
+    state = application_state(file, target)
     run = run_status(state, run_id)
     names = [known.name for known in run.steps]
     wanted = [name for name in names if step in (name, name.partition("/")[2], "")]
     if not wanted:
-        raise PlimsollError(f"run {run.run} has no step '{step}'", hint=f"its steps are {', '.join(names)}")
+        raise PlimsollError(f"run {run.run} has no step '{step}'", hint=f"its steps are: {', '.join(names)}")
     directory = state.logs(run.run)
     if as_json:
         logs = [log for log in log_files(directory) if log.step in wanted]
-        print_json({"run": run.run, "logs": [_described(log) for log in logs]})
+        print_json({"run": run.run, "logs": [_as_json(log) for log in logs]})
         return
     positions: dict[Path, int] = {}
     while True:
-        going = follow and run_status(state, run.run).state == "running"
+        running = follow and run_status(state, run.run).state == "running"
         for log in log_files(directory):
             if log.step in wanted:
                 positions[log.path] = _print_from(log, positions.get(log.path, 0))
-        if not going:
+        if not running:
             break
-        time.sleep(LOOK)
+        time.sleep(POLL_INTERVAL)
     if not positions:
         cached = [known.name for known in run.steps if known.name in wanted and known.cached]
-        reason = f"{', '.join(cached)} did not run again" if cached else "nothing has written anything yet"
+        reason = (
+            f"{', '.join(cached)} did not run again (cached)" if cached else "the steps have not written any output yet"
+        )
         click.echo(f"no logs in run {run.run}: {reason}", err=True)
 
 
 def _print_from(log: object, position: int) -> int:
-    """Print whole lines from a place in the file; gives the place after them."""
+    """Print the lines after a position in the file; returns the new position."""
     from plimsoll.state.logs import LogFile
 
     assert isinstance(log, LogFile)  # noqa: S101 - typed late to keep the import late
@@ -73,7 +77,7 @@ def _print_from(log: object, position: int) -> int:
     return position + len(content)
 
 
-def _described(log: object) -> dict[str, object]:
+def _as_json(log: object) -> dict[str, object]:
     from plimsoll.state.logs import LogFile
 
     assert isinstance(log, LogFile)  # noqa: S101 - typed late to keep the import late

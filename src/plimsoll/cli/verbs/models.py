@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside
+from plimsoll.cli.options import application_state, file_option, json_option, print_json
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 @click.command("models")
 @click.argument("references", nargs=-1)
 @file_option
-@click.option("--tag", default=None, help="Let NAME:TAG stand for the one that is shown.")
-@click.option("--verify", is_flag=True, help="Check signature and every digest of what is shown.")
-@click.option("--push", default=None, metavar="REPOSITORY", help="Send what is shown to a registry, with signatures.")
-@click.option("--pull", default=None, metavar="REFERENCE", help="Take a model from a registry, by its digest.")
+@click.option("--tag", default=None, help="Tag the shown version as NAME:TAG.")
+@click.option("--verify", is_flag=True, help="Verify the signature and every digest of the shown models.")
+@click.option(
+    "--push", default=None, metavar="REPOSITORY", help="Push the shown version with its signature to a registry."
+)
+@click.option("--pull", default=None, metavar="REFERENCE", help="Pull a model from a registry, by its digest.")
 @json_option
 def command(
     references: Sequence[str],
@@ -34,38 +36,44 @@ def command(
     pull: str | None,
     as_json: bool,
 ) -> None:
-    """List models; with one reference (triage, triage@2, triage:TAG) show it; with two, compare them."""
+    """List models, show one (triage, triage@2 or triage:TAG), or compare two."""
     from plimsoll.registry.comparison import compare_versions
     from plimsoll.targets.models import model_registry
 
-    registry = model_registry(state_beside(file, make=pull is not None))
+    registry = model_registry(application_state(file, make=pull is not None))
     if pull is not None:
-        references = [*references, _pulled(registry, pull).reference]
+        references = [*references, _pull(registry, pull).reference]
     if push is not None:
         _push(registry, references, push, as_json=as_json)
         return
     if len(references) > 2:
-        raise FileError("name one model to show it, or two to compare", where=" ".join(references))
-    shown = [registry.find(reference) for reference in references] or list(registry.versions())
+        raise FileError(
+            "expected at most two models, got " + str(len(references)),
+            where=" ".join(references),
+            hint="name one model to show it, or two to compare them",
+        )
+    versions = [registry.find(reference) for reference in references] or list(registry.versions())
     if tag is not None:
         if len(references) != 1:
-            raise FileError("name the one version that the tag stands for", where="--tag")
-        registry.tag(shown[0], tag)
+            raise FileError(
+                "a tag needs exactly one version", where="--tag", hint="plimsoll models NAME@VERSION --tag TAG"
+            )
+        registry.tag(versions[0], tag)
     if verify:
-        for version in shown:
+        for version in versions:
             registry.open(version)
     if len(references) == 2:
-        comparison = compare_versions(*shown)
+        comparison = compare_versions(*versions)
         print_json(comparison) if as_json else _print_comparison(comparison, *references)
     elif references:
-        print_json(shown[0]) if as_json else _print_one(shown[0], verified=verify)
+        print_json(versions[0]) if as_json else _print_one(versions[0], verified=verify)
     elif as_json:
-        print_json({"models": shown})
+        print_json({"models": versions})
     else:
-        _print_all(shown, registry.tags(), verified=verify)
+        _print_all(versions, registry.tags(), verified=verify)
 
 
-def _pulled(registry: ModelRegistry, text: str) -> ModelVersion:
+def _pull(registry: ModelRegistry, text: str) -> ModelVersion:
     from plimsoll.registry.references import parse_reference
     from plimsoll.registry.repository import Repository
     from plimsoll.registry.transfer import pull_model
@@ -73,7 +81,7 @@ def _pulled(registry: ModelRegistry, text: str) -> ModelVersion:
     reference = parse_reference(text)
     if not reference.digest:
         hint = f"--pull {reference.name}@sha256:…, as --push printed it"
-        raise FileError("a model is pulled by its digest: a tag could lead elsewhere", where="--pull", hint=hint)
+        raise FileError("a model is pulled by its digest, because a tag can move", where="--pull", hint=hint)
     with Repository(reference) as repository:
         return pull_model(repository, reference.digest, registry)
 
@@ -84,7 +92,9 @@ def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_j
     from plimsoll.registry.transfer import push_model
 
     if len(references) != 1:
-        raise FileError("name the one version to push", where="--push")
+        raise FileError(
+            "a push needs exactly one version", where="--push", hint="plimsoll models NAME@VERSION --push REPOSITORY"
+        )
     with Repository(parse_reference(text)) as repository:
         pushed = push_model(registry, registry.find(references[0]), repository)
     print_json({"reference": str(pushed)}) if as_json else click.echo(str(pushed))
@@ -92,7 +102,7 @@ def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_j
 
 def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str]], *, verified: bool) -> None:
     if not versions:
-        click.echo("no models have been registered here")
+        click.echo("no models are registered yet")
         return
     rows = [("MODEL", "TAGS", "CREATED", "ACCEPTED", "DIGEST", "FIGURES")]
     for version in versions:
@@ -109,7 +119,7 @@ def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str
         )
     _print_rows(rows)
     if verified:
-        click.echo(f"{len(versions)} verified: signatures and digests are whole")
+        click.echo(f"{len(versions)} verified: signatures and digests are valid")
 
 
 def _print_one(version: ModelVersion, *, verified: bool) -> None:
@@ -134,7 +144,7 @@ def _print_one(version: ModelVersion, *, verified: bool) -> None:
         click.echo(f"  {kind if kind != before else '':<12} {text}")
         before = kind
     if verified:
-        click.echo("  verified: signature, manifest, lineage and every file are whole")
+        click.echo("  verified: signature, manifest, lineage and every file are valid")
 
 
 def _print_comparison(comparison: VersionComparison, first: str, second: str) -> None:
@@ -156,7 +166,7 @@ def _number(value: float | None, *, sign: bool = False) -> str:
     return f"{value:+.4g}" if sign else f"{value:.6g}"
 
 
-def _print_rows(rows: Sequence[tuple[Any, ...]]) -> None:
-    wide = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
+def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
-        click.echo("  ".join(f"{cell!s:<{size}}" for cell, size in zip(row, wide, strict=True)).rstrip())
+        click.echo("  ".join(f"{cell:<{size}}" for cell, size in zip(row, widths, strict=True)).rstrip())

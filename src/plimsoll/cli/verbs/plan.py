@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     type=click.Choice(["text", "yaml"]),
     default="text",
     show_default=True,
-    help="yaml: manifests of everything that keeps running, to commit to Git; images and models are pushed.",
+    help="yaml prints manifests of everything that keeps running, to commit to Git; it pushes images and models.",
 )
 @json_option
 def command(
@@ -42,7 +42,7 @@ def command(
     output: str,
     as_json: bool,
 ) -> None:
-    """Print what a run would do with each step, and why."""
+    """Print for each step whether a run would execute it, and why."""
     from plimsoll.engine.preparation import decide, prepare
     from plimsoll.targets.options import TargetOptions
 
@@ -73,10 +73,10 @@ def command(
             }
         )
         return
-    wide = max((len(decision.step) for decision in made), default=0)
+    width = max((len(decision.step) for decision in made), default=0)
     click.echo(f"{prepared.plan.application} on {prepared.plan.target}")
     for decision in made:
-        click.echo(f"  {'run   ' if decision.runs else 'keep  '} {decision.step:<{wide}}  {decision.why}")
+        click.echo(f"  {'run   ' if decision.runs else 'keep  '} {decision.step:<{width}}  {decision.why}")
     running = sum(decision.runs for decision in made)
     click.echo(f"{running} of {len(made)} steps would run")
     if prepared.facts.machines:

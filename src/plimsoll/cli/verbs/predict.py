@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import click
 
 from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
 
-WIDEST = 8
-"""Columns in the terminal; --json and --csv have all."""
+MAX_COLUMNS = 8
+"""Limit of columns in the terminal; --json and --csv print all."""
 
 
 @click.command("predict")
 @click.argument("service")
-@click.option("--input", "input_path", type=click.Path(path_type=Path), required=True, help=".json, .csv or .parquet")
+@click.option(
+    "--input",
+    "input_path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Request as .json, or rows as .csv or .parquet.",
+)
 @file_option
 @target_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with all columns.")
@@ -25,21 +30,19 @@ WIDEST = 8
 def command(
     service: str, input_path: Path, file: Path, target: str, namespace: str | None, as_csv: bool, as_json: bool
 ) -> None:
-    """Ask SERVICE for predictions. A service that is not up is started for the call."""
-    from plimsoll.engine.service_call import called_service
+    """Send a file to SERVICE and print its predictions. A service that is not running is started for the call."""
+    from plimsoll.engine.service_call import open_service
     from plimsoll.errors import FileError, MissingExtra
     from plimsoll.targets.options import TargetOptions
 
     if not input_path.is_file():
-        raise FileError(
-            "there is no such file", where=str(input_path), hint="name a request, CSV or Parquet with --input"
-        )
+        raise FileError("no such file", where=str(input_path), hint="name a .json, .csv or .parquet file with --input")
     try:
         from plimsoll.runtime.predict import predict_rows, send_request_file
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
     options = TargetOptions(namespace=namespace)
-    with called_service(application_file(file), service, target, options) as up:
+    with open_service(application_file(file), service, target, options) as up:
         if input_path.suffix == ".json":
             print_json(send_request_file(up.url, up.model, input_path))
             return
@@ -52,7 +55,7 @@ def command(
             _print_table(rows)
 
 
-def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
+def _print_csv(rows: Iterable[Mapping[str, object]]) -> None:
     import csv
     import sys
 
@@ -64,26 +67,28 @@ def _print_csv(rows: Iterable[dict[str, Any]]) -> None:
         writer.writerow(row)
 
 
-def _print_table(rows: Iterable[dict[str, Any]]) -> None:
-    """Columns as wide as the first hundred rows need."""
+def _print_table(rows: Iterable[Mapping[str, object]]) -> None:
+    """Print a table whose column widths fit the first hundred rows."""
     remaining = iter(rows)
     head = list(islice(remaining, 100))
     if not head:
         click.echo("the file has no rows", err=True)
         return
     names = list(head[0])
-    shown = (
-        names if len(names) <= WIDEST else [name for name in names if name in {"row", "id", "label"}] or names[:WIDEST]
+    columns = (
+        names
+        if len(names) <= MAX_COLUMNS
+        else [name for name in names if name in {"row", "id", "label"}] or names[:MAX_COLUMNS]
     )
-    shown = shown if len(names) <= WIDEST else [*shown, "certainty"]
-    wide = {name: max(len(name), *(len(_cell(row, name)) for row in head)) for name in shown}
-    click.echo("  ".join(f"{name:<{wide[name]}}" for name in shown).rstrip())
+    columns = columns if len(names) <= MAX_COLUMNS else [*columns, "certainty"]
+    widths = {name: max(len(name), *(len(_cell(row, name)) for row in head)) for name in columns}
+    click.echo("  ".join(f"{name:<{widths[name]}}" for name in columns).rstrip())
     for rows_left in (head, remaining):
         for row in rows_left:
-            click.echo("  ".join(f"{_cell(row, name):<{wide[name]}}" for name in shown).rstrip())
+            click.echo("  ".join(f"{_cell(row, name):<{widths[name]}}" for name in columns).rstrip())
 
 
-def _cell(row: dict[str, Any], name: str) -> str:
+def _cell(row: Mapping[str, object], name: str) -> str:
     if name == "certainty":
         return _cell({name: max(value for value in row.values() if isinstance(value, float))}, "certainty_")
     value = row.get(name, row.get("certainty"))

@@ -8,7 +8,7 @@ from types import FrameType
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, target_beside, target_option
+from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
 from plimsoll.errors import FileError
 
 
@@ -16,11 +16,18 @@ from plimsoll.errors import FileError
 @click.argument("reference")
 @file_option
 @target_option
-@click.option("--service", default=None, help="The service, where several have the model.")
-@click.option("--steps", default="5,25,50,100", show_default=True, help="Per cent of the requests, step by step.")
-@click.option("--requests", default=200, show_default=True, help="That each version must have answered at a step.")
-@click.option("--hold", default=10.0, show_default=True, help="Seconds that a step lasts at least.")
-@click.option("--limit", default=600.0, show_default=True, help="Seconds that a step lasts at most; then it goes back.")
+@click.option("--service", default=None, help="Service to promote in, when several use the model.")
+@click.option(
+    "--steps", default="5,25,50,100", show_default=True, help="Percentages of the requests, one for each step."
+)
+@click.option("--requests", default=200, show_default=True, help="Requests that each version must answer in a step.")
+@click.option("--hold", default=10.0, show_default=True, help="Minimum duration of a step in seconds.")
+@click.option(
+    "--limit",
+    default=600.0,
+    show_default=True,
+    help="Maximum duration of a step in seconds; then the promotion is rolled back.",
+)
 @json_option
 def command(
     reference: str,
@@ -34,7 +41,7 @@ def command(
     limit: float,
     as_json: bool,
 ) -> int:
-    """Move a running service to REFERENCE (triage@2) step by step; back by itself when it is worse."""
+    """Move the traffic of a running service to REFERENCE (triage@2) step by step; roll back when it is worse."""
     from plimsoll.engine.promotion.promoting import Pace, promote
 
     pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=hold, limit=limit)
@@ -46,7 +53,7 @@ def command(
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     done = promote(
-        target_beside(file, target, namespace),
+        application_target(file, target, namespace),
         reference,
         service=service,
         pace=pace,
@@ -58,7 +65,7 @@ def command(
     elif done.promoted:
         click.echo(f"service {done.service}: {reference} answers all requests ({done.reason})")
     else:
-        click.echo(f"service {done.service}: back to version {done.old}: {done.reason}")
+        click.echo(f"service {done.service}: rolled back to version {done.old}: {done.reason}")
     return 0 if done.promoted else 128 + caught[0] if caught else 1
 
 
@@ -69,6 +76,8 @@ def _steps(written: str) -> tuple[int, ...]:
         steps = ()
     if not steps or list(steps) != sorted(set(steps)) or steps[0] < 1 or steps[-1] != 100:
         raise FileError(
-            f"'{written}' are no steps", where="--steps", hint="ascending per cent that end with 100, such as 10,50,100"
+            f"'{written}' is not a list of steps",
+            where="--steps",
+            hint="give ascending percentages that end with 100, for example 10,50,100",
         )
     return steps

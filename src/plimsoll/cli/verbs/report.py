@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from plimsoll.cli.options import file_option, json_option, print_json, state_beside, target_option
+from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.errors import FileError
 
 
@@ -14,9 +14,11 @@ from plimsoll.errors import FileError
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @file_option
 @target_option
-@click.option("--run", "run_id", default=None, help="An earlier run; the newest when left out.")
+@click.option("--run", "run_id", default=None, help="Id of a run; by default the newest run.")
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="Where a bundle's page goes; BUNDLE.html."
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File for a bundle's report; by default BUNDLE.html.",
 )
 @json_option
 def command(
@@ -28,14 +30,18 @@ def command(
     output: Path | None,
     as_json: bool,
 ) -> None:
-    """Draw a run, or the evidence bundle in DIRECTORY, as one self-contained HTML page, and print where it is."""
+    """Write a self-contained HTML report of a run, or of the evidence bundle in DIRECTORY, and print its path."""
     from plimsoll.capabilities.bundle_reader import is_bundle
 
     if directory is not None and is_bundle(directory):
         path = _of_bundle(directory, output)
     else:
         if output is not None:
-            raise FileError("--output is for an evidence bundle; a run's page lies beside the run", where=str(output))
+            raise FileError(
+                "--output is only for an evidence bundle",
+                where=str(output),
+                hint="leave it out: the report of a run is in the directory of the run",
+            )
         path = _of_run(directory or file, target, run_id)
     print_json({"report": str(path)}) if as_json else click.echo(path)
 
@@ -45,10 +51,14 @@ def _of_bundle(directory: Path, output: Path | None) -> Path:
     from plimsoll.report.bundle_page import write_bundle_page
     from plimsoll.signing.keys import KeyRing
 
-    # Beside the bundle, not in it: a file more would not be as it was signed.
+    # Next to the bundle, not in it: an additional file would make its verification fail.
     path = output or directory.absolute().with_name(f"{directory.absolute().name}.html")
     if path.absolute().is_relative_to(directory.absolute()):
-        raise FileError("the page cannot lie in the bundle, which is signed as a whole", where=str(path))
+        raise FileError(
+            "the report cannot be written into the bundle, because the signature covers all of its files",
+            where=str(path),
+            hint="name a file outside of the bundle with --output",
+        )
     write_bundle_page(open_bundle(directory, KeyRing.default()), path)
     return path
 
@@ -57,5 +67,5 @@ def _of_run(file: Path, target: str, run_id: str | None) -> Path:
     from plimsoll.engine.run_status import run_status
     from plimsoll.report.write import write_report
 
-    state = state_beside(file, target)
+    state = application_state(file, target)
     return write_report(state, run_status(state, run_id).run)

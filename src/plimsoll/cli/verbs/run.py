@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @file_option
 @target_option
 @provider_options
-@click.option("--watch", is_flag=True, help="Keep services up until interrupted.")
+@click.option("--watch", is_flag=True, help="Keep services running until interrupted.")
 @json_option
 def command(
     file: Path,
@@ -45,12 +45,12 @@ def command(
     watch: bool,
     as_json: bool,
 ) -> int:
-    """Run the application. Finished steps are not repeated; an interrupted run resumes."""
-    from plimsoll.cli.progress import Progress
+    """Run the application, or resume an interrupted run. Finished steps are not repeated."""
+    from plimsoll.cli.progress import ProgressPrinter
     from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.engine.preparation import prepare
     from plimsoll.engine.summary import summary
-    from plimsoll.report.write import read_ahead, terminal_report, write_report
+    from plimsoll.report.write import preload_template, terminal_report, write_report
     from plimsoll.targets.options import TargetOptions
 
     options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
@@ -58,14 +58,14 @@ def command(
     click.get_current_context().call_on_close(prepared.target.close)
     run = ApplicationRun(prepared, watch=watch)
     caught = _stop_on_signals(run)
-    progress = Progress(_to_stderr if as_json else click.echo, prepared.state.logs(run.id))
-    read_ahead()
+    progress = ProgressPrinter(_to_stderr if as_json else click.echo, prepared.state.logs(run.id))
+    preload_template()
     try:
-        history = run.carry_out(progress, on_services_up=lambda _: _say_up(prepared.target, as_json))
+        history = run.carry_out(progress, on_services_up=lambda _: _print_services(prepared.target, as_json))
     finally:
         progress.close()
     report = write_report(prepared.state, run.id)
-    _log_elsewhere(prepared.state, run.id)
+    _log_to_tracker(prepared.state, run.id)
     if as_json:
         print_json(summary(history, {}, report))
     else:
@@ -73,13 +73,13 @@ def command(
             click.echo(line)
         click.echo(f"\nreport: {report}")
     if caught:
-        _to_stderr(f"stopped; finished steps and checkpoints are kept, `{run_command(file, target)}` resumes from them")
+        _to_stderr(f"stopped; `{run_command(file, target)}` resumes from the finished steps and checkpoints")
         return 128 + caught[0] if history.state != "done" else 0
     return 0 if history.state == "done" else 1
 
 
 def _stop_on_signals(run: ApplicationRun) -> list[int]:
-    """Stop the run on SIGINT and SIGTERM; gives the list that the signal's number will stand in."""
+    """Stop the run on SIGINT and SIGTERM; returns a list that receives the number of the signal."""
     caught: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -93,8 +93,8 @@ def _stop_on_signals(run: ApplicationRun) -> list[int]:
     return caught
 
 
-def _log_elsewhere(state: StateDirectory, run: str) -> None:
-    """Tell the experiment tracker, if there is one; that it cannot be told is no failure of the run."""
+def _log_to_tracker(state: StateDirectory, run: str) -> None:
+    """Log the run to the experiment tracker, if one is configured; an error is only a warning."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if not uri:
         return
@@ -107,11 +107,11 @@ def _log_elsewhere(state: StateDirectory, run: str) -> None:
         _to_stderr(f"warning: {error}")
 
 
-def _say_up(target: Target, as_json: bool) -> None:
+def _print_services(target: Target, as_json: bool) -> None:
     write = _to_stderr if as_json else click.echo
     for name, url in target.services().items():
-        write(f"  {name} is up at {url}  (plimsoll predict {name} --input FILE)")
-    write("  Ctrl-C stops it")
+        write(f"  {name} is running at {url}  (plimsoll predict {name} --input FILE)")
+    write("  Ctrl-C stops the run")
 
 
 def _to_stderr(text: str) -> None:

@@ -8,7 +8,7 @@ import click
 
 
 @click.command("schema")
-@click.option("--json", "as_json", is_flag=True, help="Print it on one line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the schema on one line.")
 def command(as_json: bool) -> None:
     """Print the JSON Schema of the application file, for editors that check and complete YAML."""
     from plimsoll.application.schema import json_schema

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from plimsoll.cli.options import (
+    application_target,
     file_option,
     json_option,
     print_json,
     run_command,
-    target_beside,
     target_option,
     use_colour,
     width,
@@ -23,12 +23,12 @@ from plimsoll.cli.options import (
 @target_option
 @json_option
 def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
-    """Print the run that is under way, or how the last one ended, and which services are up."""
+    """Print the current run, or how the last run ended, and the services that are running."""
     from plimsoll.engine.run_status import run_status
     from plimsoll.engine.summary import summary
     from plimsoll.report.write import report_path, terminal_report
 
-    place = target_beside(file, target, namespace)
+    place = application_target(file, target, namespace)
     state = place.state
     run = run_status(state)
     up = place.services()
@@ -40,11 +40,11 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     for line in terminal_report(state, run.run, width(), use_colour()):
         click.echo(line)
     for name, url in up.items():
-        click.echo(f"{name} is up at {url}")
+        click.echo(f"{name} is running at {url}")
         for note in place.service_notes(name):
             click.echo(f"  {note}")
         for version in drift.get(name, ()):
             for line in version.lines():
                 click.echo(f"  version {version.version}: {line}")
     if run.state == "killed":
-        click.echo(f"the run was killed; `{run_command(file, target)}` resumes from what is finished")
+        click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -10,14 +12,17 @@ import msgspec
 from plimsoll.cli.options import json_option, print_json, width
 from plimsoll.errors import PlimsollError
 
+if TYPE_CHECKING:
+    from plimsoll.evidence.bundle import Seal
+
 
 @click.command("verify")
 @click.argument("bundle", type=click.Path(path_type=Path, file_okay=False))
 @json_option
 def command(bundle: Path, as_json: bool) -> int:
-    """Judge an evidence bundle again, without the cluster, and name every file that is not as it was signed.
+    """Judge an evidence bundle again, without the cluster, and name every file that was altered.
 
-    Ends with 0 when nothing was altered and every verdict comes out as it was written, else with 1.
+    The exit status is 0 when no file was altered and every verdict is confirmed, else 1.
     """
     from plimsoll.capabilities import checking
     from plimsoll.evidence.bundle import check_seal
@@ -37,9 +42,9 @@ def command(bundle: Path, as_json: bool) -> int:
         judged, written = [], []
         problems.append(problem)
     differing = [one.requirement for one, other in zip(judged, written, strict=False) if one != other]
+    problems += [f"{checking.VERDICTS}: the verdict of {name} differs from the record" for name in differing]
     if len(judged) != len(written):
-        differing.append("the list of requirements")
-    problems += [f"{checking.VERDICTS}: {name} comes out otherwise from the record" for name in differing]
+        problems.append(f"{checking.VERDICTS}: the list of requirements differs from that of the profile")
     if as_json:
         print_json({"problems": problems, "signer": seal.signer, "judged": judged})
     else:
@@ -47,5 +52,13 @@ def command(bundle: Path, as_json: bool) -> int:
             click.echo(load_line(judged, width()))
         for problem in problems:
             click.echo(f"✗ {problem}")
-        click.echo("not as it was signed" if problems else f"as it was signed, by the key {seal.signer[:16]}")
+        click.echo(_conclusion(seal, problems))
     return 1 if problems else 0
+
+
+def _conclusion(seal: Seal, problems: Sequence[str]) -> str:
+    if not problems:
+        return f"signature valid, key {seal.signer[:16]}"
+    if not seal.signer:
+        return "the signature is not valid, or its key is not trusted"
+    return "the bundle was altered" if seal.problems else "the verdicts differ from the record"

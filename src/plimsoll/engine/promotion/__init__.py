@@ -1,5 +1,4 @@
-"""Moving a new version of a model into service step by step, and back when it is worse.
+"""Promotion: moves traffic to a new version of a model step by step, and rolls back when the version is worse.
 
-`judging` is pure: counts of two versions to a judgement with its numbers. `counts` reads them from a metrics page,
-`moving` does it.
+`judging` is pure: it turns the counts of two versions into a judgement with its numbers. `promoting` moves the traffic.
 """

@@ -1,8 +1,8 @@
-"""Whether a new version is worse than the one in service: from counts of both, with the numbers shown. Pure.
+"""Judges from the counts of two versions whether the new one is worse than the one in service. Pure.
 
-Requests fall to the versions by chance, so whatever differs beyond chance is the version's doing. Each question is one
-test against "no worse", at the level `LEVEL` shared by all looks that are taken at it (Bonferroni); what is not
-significant is "no worse as far as was seen", and `least` says how much must have been seen for that to count.
+Requests are assigned to versions at random, so a difference beyond chance is caused by the version. Each question is
+one test against "no worse". All looks at the question share the significance level `LEVEL` (Bonferroni). A result that
+is not significant means "no worse as far as observed"; `least` is the number of requests that makes it count.
 Sources: Fisher's exact test; Mann and Whitney (1947) with the correction for ties, as latencies come in buckets.
 """
 
@@ -16,19 +16,19 @@ from msgspec import Struct
 from plimsoll.telemetry.version_counts import VersionCounts
 
 LEVEL = 0.01
-"""The chance to send a good version back, over a whole promotion and for each question."""
+"""The chance to roll back a good version, for each question and over a whole promotion."""
 LEAST_EFFECT = 0.56
-"""How often a request to the new version must be the slower of two for it to count: a small effect by Cohen's words.
+"""How often the new version must be the slower of two to count as worse: a small effect by Cohen.
 
-With many requests a difference that nobody feels is significant; this is what somebody feels.
+With many requests, a difference too small to notice becomes significant; this bound excludes it.
 """
 
 
-class Side(Struct, frozen=True, kw_only=True):
-    """What one version did.
+class VersionSample(Struct, frozen=True, kw_only=True):
+    """The requests that one version answered between two looks.
 
-    `failures` are answers other than 200. `latencies` are counts by bucket, in ascending order. `right` of `labelled`
-    are predictions whose label has come. `metrics` are its figures from training, by name.
+    `failures` counts answers other than 200. `latencies` are counts by bucket, in ascending order. `labelled` counts
+    predictions whose label has arrived, `right` the correct ones among them. `metrics` are the figures from training.
     """
 
     requests: int
@@ -39,14 +39,14 @@ class Side(Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, float] = {}
 
 
-def side(now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float]) -> Side:
-    """What a version did between two looks at its counters. Counters that have begun anew count from zero."""
+def version_sample(now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float]) -> VersionSample:
+    """The difference between two looks at a version's counters. A counter that was reset counts from zero."""
     codes = {code: max(0.0, number - before.codes.get(code, 0)) for code, number in now.codes.items()}
     cumulative = [max(0.0, number - before.latencies.get(bound, 0)) for bound, number in sorted(now.latencies.items())]
     buckets = [max(0, int(high - low)) for low, high in zip([0, *cumulative], cumulative, strict=False)]
     labelled = max(0, int(now.labels - before.labels))
     right = round(now.accuracy * now.labels - before.accuracy * before.labels)
-    return Side(
+    return VersionSample(
         requests=int(sum(codes.values())),
         failures=int(sum(number for code, number in codes.items() if code != "200")),
         latencies=buckets,
@@ -57,33 +57,33 @@ def side(now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float]
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """The answer to one question. `chance` is how likely such counts are if the new version is no worse."""
+    """The answer to one question. `chance` is the probability of such counts if the new version is no worse."""
 
     question: str
     worse: bool
     numbers: str
     chance: float | None = None
 
-    def words(self) -> str:
-        """One line."""
+    def line(self) -> str:
+        """The finding as one line."""
         chance = "" if self.chance is None else f", p = {self.chance:.2g}"
         return f"{self.question}: {self.numbers}{chance}{' — worse' if self.worse else ''}"
 
 
 class Judgement(Struct, frozen=True, kw_only=True):
-    """All findings. `enough`: the new version has been asked often enough for "no worse" to count."""
+    """All findings. `enough`: both versions answered enough requests for "no worse" to count."""
 
     findings: tuple[Finding, ...]
     enough: bool
 
     @property
     def worse(self) -> tuple[Finding, ...]:
-        """The findings that speak against the new version."""
+        """The findings in which the new version is worse."""
         return tuple(finding for finding in self.findings if finding.worse)
 
 
-def judge(old: Side, new: Side, *, accept: Mapping[str, str], least: int, looks: int) -> Judgement:
-    """Compare two versions. `accept` are the model's bounds, `looks` is how often at most this will be asked."""
+def judge(old: VersionSample, new: VersionSample, *, accept: Mapping[str, str], least: int, looks: int) -> Judgement:
+    """Compare two versions. `accept` are the model's bounds, `looks` is the greatest number of comparisons."""
     level = LEVEL / max(1, looks)
     findings = [_failures(old, new, level), _latency(old, new, level), _labels(old, new, level)]
     findings += [_metric(name, bound, old, new) for name, bound in accept.items()]
@@ -91,21 +91,21 @@ def judge(old: Side, new: Side, *, accept: Mapping[str, str], least: int, looks:
     return Judgement(findings=tuple(finding for finding in findings if finding), enough=enough)
 
 
-def _failures(old: Side, new: Side, level: float) -> Finding:
+def _failures(old: VersionSample, new: VersionSample, level: float) -> Finding:
     chance = more_failures_by_chance(old.failures, old.requests, new.failures, new.requests)
     numbers = f"{_rate(new.failures, new.requests)} against {_rate(old.failures, old.requests)}"
     return Finding(question="failed requests", worse=chance < level, numbers=numbers, chance=chance)
 
 
-def _latency(old: Side, new: Side, level: float) -> Finding | None:
+def _latency(old: VersionSample, new: VersionSample, level: float) -> Finding | None:
     if not sum(old.latencies) or not sum(new.latencies):
         return None
     effect, chance = slower_by_chance(old.latencies, new.latencies)
-    numbers = f"the new one is the slower of two in {effect:.0%}"
+    numbers = f"the new version is the slower of two in {effect:.0%}"
     return Finding(question="latency", worse=chance < level and effect >= LEAST_EFFECT, numbers=numbers, chance=chance)
 
 
-def _labels(old: Side, new: Side, level: float) -> Finding | None:
+def _labels(old: VersionSample, new: VersionSample, level: float) -> Finding | None:
     if not old.labelled or not new.labelled:
         return None
     wrong_old, wrong_new = old.labelled - old.right, new.labelled - new.right
@@ -114,10 +114,11 @@ def _labels(old: Side, new: Side, level: float) -> Finding | None:
     return Finding(question="late labels", worse=chance < level, numbers=numbers, chance=chance)
 
 
-def _metric(name: str, bound: str, old: Side, new: Side) -> Finding | None:
-    """A figure from training has no spread to test with: it is worse when it lies on the wrong side of the old one.
+def _metric(name: str, bound: str, old: VersionSample, new: VersionSample) -> Finding | None:
+    """Compare a figure from training, which has no spread to test with.
 
-    By a twentieth of the old one's distance to the bound, so that the last digits do not decide.
+    It is worse when it misses the old figure by more than a twentieth of the old figure's distance to the bound, so
+    that the last digits do not decide.
     """
     if name not in old.metrics or name not in new.metrics:
         return None
@@ -130,7 +131,7 @@ def _metric(name: str, bound: str, old: Side, new: Side) -> Finding | None:
 
 
 def more_failures_by_chance(failures_old: int, n_old: int, failures_new: int, n_new: int) -> float:
-    """How likely the new side has that many failures or more, if all failures fell by chance (Fisher, one-sided)."""
+    """The probability that the new version has so many failures or more by chance (Fisher, one-sided)."""
     failures, total = failures_old + failures_new, n_old + n_new
     if not failures or not n_new or not n_old:
         return 1.0
@@ -144,7 +145,7 @@ def more_failures_by_chance(failures_old: int, n_old: int, failures_new: int, n_
 
 
 def slower_by_chance(old: Sequence[int], new: Sequence[int]) -> tuple[float, float]:
-    """How often the new side is the slower of two (ties count half), and how likely so by chance (one-sided)."""
+    """How often the new version is the slower of two (a tie counts half), and the probability of it by chance."""
     n_old, n_new = sum(old), sum(new)
     below, wins = 0, 0.0
     for here_old, here_new in zip(old, new, strict=True):

@@ -1,4 +1,4 @@
-"""Moves the traffic of a running service to another version, step by step, and back when the new version is worse."""
+"""Moves the traffic of a running service to another version step by step; rolls back when the version is worse."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
-from plimsoll.engine.promotion.judging import Judgement, judge, side
+from plimsoll.engine.promotion.judging import Judgement, judge, version_sample
 from plimsoll.errors import PlimsollError
 from plimsoll.registry.versions import ModelVersion, require_accepted
 from plimsoll.targets.features import TRAFFIC
@@ -16,15 +16,15 @@ from plimsoll.targets.port import Target
 from plimsoll.targets.traffic import TrafficMover
 from plimsoll.telemetry.version_counts import VersionCounts
 
-LOOK = 0.5
+POLL_INTERVAL = 0.5
 """Seconds between two looks at the counts."""
 
 
 class Pace(Struct, frozen=True, kw_only=True):
-    """How a promotion goes on.
+    """The pace of a promotion.
 
-    `steps` are per cent of the requests, ascending, the last 100. `requests` is how many each version must have
-    answered at a step, `hold` the least and `limit` the most seconds of a step.
+    `steps` are ascending percentages of the requests; the last is 100. `requests` is the number that each version must
+    answer in a step. `hold` is the minimum and `limit` the maximum of a step in seconds.
     """
 
     steps: Sequence[int] = (5, 25, 50, 100)
@@ -34,7 +34,7 @@ class Pace(Struct, frozen=True, kw_only=True):
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
-    """How it ended. `weight` is what the new version has now, in per cent."""
+    """The outcome of a promotion. `weight` is the percentage of the requests that the new version has now."""
 
     service: str
     old: str
@@ -45,7 +45,7 @@ class Promotion(Struct, frozen=True, kw_only=True):
 
     @property
     def promoted(self) -> bool:
-        """Whether the new version has all requests now."""
+        """Whether the new version gets all requests now."""
         return self.weight == 100
 
 
@@ -60,9 +60,9 @@ def promote(
 ) -> Promotion:
     """Promote a version into the running service of its model.
 
-    Raises ModelRefused when the version may not be served, TargetError when the target cannot move traffic,
-    PlimsollError when there is nothing to promote it into. Whatever interrupts it, the weights are restored unless it
-    has got to the end; when it is killed, by the next one.
+    Raises ModelRefused when the version may not be served, TargetError when the target cannot move traffic, and
+    PlimsollError when no service can take it. An interrupted promotion restores the weights; after a kill, the next
+    promotion restores them.
     """
     registry = model_registry(target.state)
     version = registry.find(reference)
@@ -71,11 +71,11 @@ def promote(
     mover = target.features.require(TRAFFIC)(version.name, service, say, stopped)
     with mover.exclusive() as undone:
         if undone:
-            say(f"an earlier promotion into service {mover.service} was cut off: its weights are restored")
+            say(f"an earlier promotion into service {mover.service} was interrupted: the weights are restored")
         old, new = mover.leading(), str(version.version)
         if old == new:
             raise PlimsollError(
-                f"{version.reference} has the requests of service {mover.service} already", where=mover.where
+                f"service {mover.service} already sends its requests to {version.reference}", where=mover.where
             )
         before = registry.find(f"{version.name}@{old}")
         return _move(_Steps(mover, before, version, pace, say, stopped))
@@ -96,7 +96,7 @@ def _move(steps: _Steps) -> Promotion:
 
 
 class _Steps:
-    """The steps of one promotion: weights, looks at the counts, and what they show."""
+    """The steps of one promotion: sets weights, reads counts, judges them."""
 
     def __init__(
         self,
@@ -118,28 +118,28 @@ class _Steps:
         self._judgements: list[Judgement] = []
 
     def carry_out(self) -> Promotion:
-        """All steps, until one shows that the new version is worse."""
+        """Run all steps, until one shows that the new version is worse."""
         for weight in self._pace.steps[:-1]:
             problem = self._step(weight)
             if problem:
                 return self._ended(0, problem)
             for finding in self._judgements[-1].findings:
-                self._say(f"  {finding.words()}")
+                self._say(f"  {finding.line()}")
         self._weigh(100)
         return self._ended(100, "no worse at any step")
 
     def _step(self, weight: int) -> str:
-        """One weight, held until both versions have answered enough; gives why the promotion ends, or nothing."""
+        """Hold one weight until both versions answered enough requests; returns why the promotion ends, or ""."""
         self._weigh(weight)
         base = self._counts()
         began = time.monotonic()
         while True:
-            time.sleep(LOOK)
-            judgement = self._look(base)
+            time.sleep(POLL_INTERVAL)
+            judgement = self._judge_now(base)
             passed = time.monotonic() - began
             if judgement.worse:
                 self._judgements.append(judgement)
-                return "; ".join(finding.words() for finding in judgement.worse)
+                return "; ".join(finding.line() for finding in judgement.worse)
             if self._stopped():
                 return "interrupted"
             if judgement.enough and passed >= self._pace.hold:
@@ -147,7 +147,7 @@ class _Steps:
                 return ""
             if passed >= self._pace.limit:
                 self._judgements.append(judgement)
-                return f"fewer than {self._pace.requests} requests to each version within {self._pace.limit:g} s"
+                return f"a version got fewer than {self._pace.requests} requests within {self._pace.limit:g} s"
 
     def _weigh(self, weight: int) -> None:
         self.mover.weigh(self.old, self.new, weight)
@@ -156,10 +156,10 @@ class _Steps:
     def _counts(self) -> Mapping[str, VersionCounts]:
         return self.mover.counts((self.old, self.new))
 
-    def _look(self, base: Mapping[str, VersionCounts]) -> Judgement:
+    def _judge_now(self, base: Mapping[str, VersionCounts]) -> Judgement:
         now = self._counts()
-        old, new = (side(now[each], base[each], self._metrics[each]) for each in (self.old, self.new))
-        # Looks between the first and the last of a step see nearly the same counts; four for each are counted.
+        old, new = (version_sample(now[each], base[each], self._metrics[each]) for each in (self.old, self.new))
+        # Successive looks within a step see nearly the same counts, so each step counts as four looks.
         looks = 4 * len(self._pace.steps)
         return judge(old, new, accept=self._version.accept, least=self._pace.requests, looks=looks)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
-from plimsoll.application.documents import words
+from plimsoll.application.documents import describe_value
 from plimsoll.application.places import Keys
 from plimsoll.submission.finding import RuleMatch, Severity
 from plimsoll.submission.questionnaire import METADATA_FIELDS, TEXT_FIELDS, NonText, snake_case
@@ -84,7 +84,7 @@ def _wrong_types_in_entry(context: RuleContext, path: Keys, item: object) -> Ite
 
 def _wrong_type(context: RuleContext, path: Keys, value: object, wanted: str, fix: str) -> RuleMatch:
     name = next((key for key in reversed(path) if isinstance(key, str)), "")
-    found = f"the {value.kind} {value.text}" if isinstance(value, NonText) else words(value)
+    found = f"the {value.kind} {value.text}" if isinstance(value, NonText) else describe_value(value)
     return context.at_path(path, f"'{name}' must be {wanted}, but is {found}", fix)
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from plimsoll.kubernetes.api import ApiError
-from plimsoll.state.logs import last_words
+from plimsoll.state.logs import last_log_line
 
 if TYPE_CHECKING:
     from plimsoll.targets.attempt import W
@@ -40,7 +40,7 @@ class Follower:
 
     def last_words(self) -> str:
         """The last line that it printed."""
-        return last_words(self.path)
+        return last_log_line(self.path)
 
     def _follow(self) -> None:
         while True:

@@ -76,8 +76,8 @@ class PromotionLease:
         if found is None:
             return ""
         if not is_left_behind(found, datetime.now(UTC)):
-            return f"a promotion goes on, by {found['spec'].get('holderIdentity', 'an unknown process')}"
-        return "a promotion was cut off, and its weights stay until the next plimsoll promote"
+            return f"a promotion is running, by {found['spec'].get('holderIdentity', 'an unknown process')}"
+        return "a promotion was interrupted; its weights stay until the next plimsoll promote"
 
     def _found(self) -> Manifest | None:
         return self._api.find(names.LEASES, "Lease", self._name, self._namespace)
@@ -106,7 +106,7 @@ class PromotionLease:
     def _busy(self, found: Manifest) -> PlimsollError:
         holder = found["spec"].get("holderIdentity", "an unknown process")
         return PlimsollError(
-            f"another promotion into this service goes on, by {holder}",
+            f"another promotion into this service is running, by {holder}",
             where=f"Lease {self._name} in namespace {self._namespace}",
             hint="wait for it, or end it: it restores the weights",
         )

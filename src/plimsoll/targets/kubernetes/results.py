@@ -15,7 +15,7 @@ from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.pod.store import SINGLE_FILE_MARK
 from plimsoll.state.directory import StateDirectory
-from plimsoll.state.results import AnyResult, Result, restored, stored
+from plimsoll.state.results import AnyResult, Result, result_from_json, result_to_json
 
 
 class StoredResult(Struct, frozen=True, kw_only=True):
@@ -53,11 +53,11 @@ class RegistryResults:
     def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
         """The result of a key; `None` when there is none of this shape."""
         found = self.find(key)
-        return None if found is None else restored(found.values, shape)
+        return None if found is None else result_from_json(found.values, shape)
 
     def put(self, key: str, source: Path, result: Result) -> None:
         """A source of this machine, a file or a directory, as the result of a step."""
-        facts = stored(result)
+        facts = result_to_json(result)
         if source.is_dir():
             artifacts.push(self._repository, key, artifacts.files_below(source), facts)
             return

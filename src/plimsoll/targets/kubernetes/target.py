@@ -20,7 +20,7 @@ from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.features import CALL, MANIFESTS, TRAFFIC, CalledService, Features, able, offers
+from plimsoll.targets.features import CALL, MANIFESTS, TRAFFIC, CalledService, Features, feature_table, offers
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.calling import called
@@ -74,7 +74,9 @@ class KubernetesTarget:
     @property
     def features(self) -> Features:
         """Services can be called, their traffic moved, and manifests rendered."""
-        carriers = able(offers(CALL, self._call), offers(TRAFFIC, self._traffic), offers(MANIFESTS, self.manifests))
+        carriers = feature_table(
+            offers(CALL, self._call), offers(TRAFFIC, self._traffic), offers(MANIFESTS, self.manifests)
+        )
         return Features(self.name, carriers, {})
 
     def facts(self) -> TargetFacts:

@@ -1,4 +1,4 @@
-"""One attempt at one step on this machine: where it works, and what becomes of what it leaves."""
+"""One attempt at one step on this machine: its directories, its events, and the storage of its result."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from plimsoll.planning.steps import Step
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, W
 from plimsoll.targets.local.servers import Server
-from plimsoll.targets.local.warden import Ended, Warden
+from plimsoll.targets.local.warden import ProcessEnd, Warden
 
 
 class LocalContext(Struct, frozen=True, kw_only=True):
-    """What all attempts of a run share. `directory` is the application file's own; `logs` belongs to the run.
+    """The context that all attempts of a run share. `directory` holds the application file, `logs` belongs to the run.
 
-    `kept` has the servers that stay up for as long as the run watches, by service.
+    `kept` maps a service to the server that runs as long as the run watches.
     """
 
     directory: Path
@@ -32,7 +32,7 @@ class LocalContext(Struct, frozen=True, kw_only=True):
 
 
 class LocalAttempt(Attempt[W]):
-    """`events` carries ends of processes by rank, and `None` when the attempt must stop."""
+    """An attempt on this machine. `events` has the end of each process by rank, and `None` to stop the attempt."""
 
     source = "local"
 
@@ -45,40 +45,40 @@ class LocalAttempt(Attempt[W]):
     ) -> None:
         super().__init__(step, number)
         self.context = context
-        self.events: queue.Queue[tuple[int, Ended] | None] = queue.Queue()
+        self.events: queue.Queue[tuple[int, ProcessEnd] | None] = queue.Queue()
         self._execute = execute
 
     @property
     def directory(self) -> Path:
-        """The attempt's own directory; it becomes the result."""
+        """The attempt's directory, which becomes the result."""
         return self.context.state.work / self.step.key
 
     @property
     def where(self) -> str:
-        """The attempt's own directory."""
+        """The attempt's directory."""
         return str(self.directory)
 
     @property
     def output(self) -> Path:
-        """Where rank 0 leaves files."""
+        """The directory for files of rank 0."""
         return self.directory / "output"
 
     @property
     def checkpoints(self) -> Path:
-        """What survives from one attempt to the next."""
+        """The directory that survives from one attempt to the next."""
         return self.context.state.checkpoints / self.step.key
 
     def log(self, process: str | int) -> Path:
-        """The file that a process of this attempt writes to."""
+        """The log file of a process of this attempt."""
         return self.context.state.log(self.context.run, self.step.name, self.number, process)
 
     def stop(self) -> None:
-        """Ask the attempt to end; its processes are killed within seconds."""
+        """Stop the attempt; its processes are killed within seconds."""
         super().stop()
         self.events.put(None)
 
-    def on_end(self, rank: int) -> Callable[[Ended], None]:
-        """A function that tells this attempt of the end of a process."""
+    def on_end(self, rank: int) -> Callable[[ProcessEnd], None]:
+        """A callback that adds the end of a process to `events`."""
         return lambda end: self.events.put((rank, end))
 
     def perform(self) -> Progress:
@@ -86,9 +86,9 @@ class LocalAttempt(Attempt[W]):
         return self._execute(self)
 
     def keep(self, outcome: AttemptOutcome) -> AttemptOutcome:
-        """Make the directory of a finished attempt the result; remove that of a failed one, but not its logs."""
+        """Store the directory of a finished attempt as the result; delete that of a failed one, but not its logs."""
         if self.stopped:
-            # What a command leaves that ends because it was asked to may be half of it.
+            # A command that was stopped may have written incomplete files.
             return STOPPED
         if outcome.state == "done":
             self.context.state.commit(self.step.key, outcome.result)

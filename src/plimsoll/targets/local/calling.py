@@ -1,4 +1,4 @@
-"""A service of this machine for one call: the one that is up, or one that is started and stopped again."""
+"""Opens a service of this machine for one call: the running one, or one that is started for the call."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from plimsoll.targets.models import model_for_use
 
 
 @contextlib.contextmanager
-def called(state: StateDirectory, file: ApplicationFile, service: str) -> Iterator[CalledService]:
-    """The service for as long as the block runs.
+def open_local_service(state: StateDirectory, file: ApplicationFile, service: str) -> Iterator[CalledService]:
+    """The service, valid inside the block.
 
-    Raises ModelRefused when its model may not be served, TargetError when the server does not come up.
+    Raises ModelRefused when its model may not be served, TargetError when the server does not start.
     """
     up = running_services(state).get(service)
     if up is not None:
         yield CalledService(url=up.url, model=up.model)
         return
-    # One call cannot be shared: the version with the largest share answers it.
+    # One call has one answer, so the version with the largest share gives it.
     version, model = model_for_use(state, SERVICES.of(file.application)[service].leading, None)
     with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.closing(Warden()) as warden:
         log = Path(scratch, "server.log")
         server = start_server(warden, single_model(version, model), directory=Path(scratch), log=log)
         problem = server.wait_until_ready()
         if problem:
-            raise TargetError(problem, where=f"service {service}", hint="see its model with plimsoll models")
+            raise TargetError(problem, where=f"service {service}", hint="check its model with plimsoll models")
         yield CalledService(url=server.url, model=version.name)
         server.stop()

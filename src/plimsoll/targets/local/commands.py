@@ -1,4 +1,4 @@
-"""The user's command lines: what is executed, and what it sees in its environment."""
+"""The environment variables and the interpreter of the user's command lines."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from plimsoll.state.directory import StateDirectory
 
 
 def base_environment(python: Path | None) -> dict[str, str]:
-    """The caller's environment, with the step's python first on PATH.
+    """The caller's environment variables, with the step's python first on PATH.
 
-    Without an environment of its own the caller's PATH decides; the directory of the interpreter that runs plimsoll
-    comes last, so that `python` is found even where the system has only `python3`.
+    A step without its own python uses the caller's PATH. The directory of plimsoll's interpreter comes last, so that
+    `python` is found even on a system that has only `python3`.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PLIMSOLL_")}
     path = environment.get("PATH", os.defpath)
@@ -37,18 +37,18 @@ def base_environment(python: Path | None) -> dict[str, str]:
 
 
 def input_variables(inputs: Iterable[InputFile], state: StateDirectory) -> dict[str, str]:
-    """PLIMSOLL_INPUT_<NAME> for each input, an absolute path."""
+    """The variable PLIMSOLL_INPUT_<NAME> of each input, an absolute path."""
     return {f"PLIMSOLL_INPUT_{environment_name(file.name)}": str(input_path(file, state)) for file in inputs}
 
 
 def input_path(file: InputFile, state: StateDirectory) -> Path:
-    """Where an input is: one file of a result, a whole source, or the directory of a step's outputs.
+    """The path of an input: one file of a result, a whole source, or the directory of a step's outputs.
 
-    Raises TargetError when the result that it comes from is gone.
+    Raises TargetError when the result is missing.
     """
     result = state.result(file.key, FetchResult)
     if result is None:
-        raise TargetError(f"the result of {file.step} is no longer there", hint="run again to make it anew")
+        raise TargetError(f"the result of {file.step} is missing", hint="run again to rebuild it")
     if result.path is not None:
         base = Path(result.path)
         return base / file.file if file.file else base
@@ -56,17 +56,17 @@ def input_path(file: InputFile, state: StateDirectory) -> Path:
 
 
 def environment_python(key: str | None, state: StateDirectory) -> Path | None:
-    """The interpreter of the environment that a step made; `None` for the caller's own."""
+    """The interpreter of the environment that a step created; `None` for the caller's own python."""
     if key is None:
         return None
     result = state.result(key, EnvironmentResult)
     if result is None or result.python is None:
-        raise TargetError("the environment is no longer there", hint="run again to make it anew")
+        raise TargetError("the Python environment is missing", hint="run again to rebuild it")
     return Path(result.python)
 
 
 def python_for_scripts(command: str, environment: Mapping[str, str]) -> str:
-    """The interpreter that runs a command's script: the one that it names, else what `python` means to it."""
+    """The interpreter of a command's script: the one that the command names, else `python` on its PATH."""
     program = argv_of(command)[0]
     if Path(program).name.startswith("python"):
         named = shutil.which(program, path=environment["PATH"])

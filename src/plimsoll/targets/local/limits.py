@@ -1,7 +1,8 @@
-"""Limits on processor and memory by control groups, where the kernel lets us make one.
+"""Limits on processor and memory by control groups, where the kernel allows plimsoll to create one.
 
-Version 1 hierarchies (`cpu`, `memory`) and version 2 are both used when writable; elsewhere memory is watched by
-`targets.local.memory_watch` and processor time is not limited. Sources: the kernel's cgroup-v1 and cgroup-v2 documents.
+Version 1 hierarchies (`cpu`, `memory`) and version 2 are both used when writable. Otherwise,
+`targets.local.memory_watch` watches memory, and processor time is not limited.
+Sources: the kernel's cgroup-v1 and cgroup-v2 documents.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from pathlib import Path
 from plimsoll.planning.steps import WorkerResources
 
 PERIOD = 100_000
-"""Microseconds over which processor time is shared out: the kernel's default."""
+"""Scheduling period in microseconds: the kernel's default."""
 MOUNT = Path("/sys/fs/cgroup")
 PARENT = "plimsoll"
 
 
-class Limits:
-    """The control groups of one worker. `enforced` says what the kernel holds it to."""
+class WorkerLimits:
+    """The control groups of one worker. `enforced` names the resources that the kernel limits."""
 
     def __init__(self, name: str, resources: WorkerResources, mount: Path = MOUNT) -> None:
         self.groups: list[Path] = []
@@ -48,7 +49,7 @@ class Limits:
             for file, value in settings.items():
                 (group / file).write_text(str(value), encoding="ascii")
         except OSError:
-            # No right to limit, or no such controller: the caller falls back on watching.
+            # No permission, or no such controller: the caller watches the memory instead.
             with contextlib.suppress(OSError):
                 group.rmdir()
             return
@@ -57,7 +58,7 @@ class Limits:
         self.enforced.append(what)
 
     def ran_out_of_memory(self) -> bool:
-        """Whether the kernel killed something in these groups for want of memory."""
+        """Whether the kernel's OOM killer killed a process of these groups."""
         for group in self.groups:
             for file in ("memory.oom_control", "memory.events"):
                 with contextlib.suppress(OSError):
@@ -68,7 +69,7 @@ class Limits:
         return False
 
     def remove(self) -> None:
-        """Remove the groups; the kernel needs a moment after the last process has gone."""
+        """Delete the groups; retries, because the kernel needs a moment after the last process has ended."""
         for group in self.groups:
             for _ in range(50):
                 try:
@@ -80,8 +81,8 @@ class Limits:
                     time.sleep(0.01)
 
 
-def sweep(prefix: str, mount: Path = MOUNT) -> None:
-    """Remove groups that a killed run left behind."""
+def remove_leftover_groups(prefix: str, mount: Path = MOUNT) -> None:
+    """Delete the groups that a killed run left behind."""
     unified = (mount / "cgroup.controllers").exists()
     for controller in ("memory", "cpu"):
         parent = _parent(mount, controller, unified)
@@ -92,7 +93,7 @@ def sweep(prefix: str, mount: Path = MOUNT) -> None:
 
 
 def _parent(mount: Path, controller: str, unified: bool) -> Path | None:
-    """Where groups of ours go: below the group that this process is in."""
+    """The parent of plimsoll's groups, below the group of this process; None without such a controller."""
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""How much memory a process and its session hold: for limits where the kernel gives us no control group."""
+"""Measures the memory of a process and its session, for limits without a control group."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from pathlib import Path
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _SESSION = 3
-"""Place of the session id among the fields of /proc/PID/stat after the name. Source: proc_pid_stat(5)."""
+"""Index of the session id among the fields of /proc/PID/stat after the name. Source: proc_pid_stat(5)."""
 
 
 def session_memory(leader: int) -> int:
-    """Bytes resident in all processes of the session that `leader` leads; shared pages are counted for each."""
+    """Resident bytes of all processes in the session of `leader`; shared pages count once per process."""
     return sum(_resident(pid) for pid in processes() if _session(pid) == leader)
 
 
 def processes() -> list[int]:
-    """Every process that can be seen."""
+    """The ids of all visible processes."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 

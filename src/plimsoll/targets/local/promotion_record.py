@@ -1,8 +1,8 @@
-"""What a service file was before a promotion, kept on the disk until the promotion has ended.
+"""Keeps the content of a service file from before a promotion on disk until the promotion ends.
 
-A promotion may be killed at any moment, and its service goes on with the weights of that moment. Before each change of
-the service file the record says what the file was and what it is going to be; the next promotion puts it back when it
-finds one of these contents there. Another content is somebody else's, and stays.
+A promotion may be killed at any moment; its service then keeps the weights of that moment. Before each change of the
+service file, the record stores the original content and the digest of the new one. The next promotion restores the
+original if the file still has a recorded content. Any other content was written by somebody else and is kept.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from plimsoll.files import flush, replace_file
 
 @decodable
 class _Record(Struct, frozen=True, kw_only=True):
-    """`before`: the file's content; `written`: SHA-256 of every content that the promotion gave it."""
+    """`before` is the original content; `written` has the SHA-256 of every content that the promotion wrote."""
 
     before: bytes
     written: tuple[str, ...] = ()
 
 
 class PromotionRecord:
-    """The record of one service file. `exclusive` is held while it is used."""
+    """The record of one service file. Use it only while holding `exclusive`."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
@@ -40,19 +40,19 @@ class PromotionRecord:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """One promotion of a service at a time. Raises PlimsollError when there is another."""
+        """Lock the service for one promotion. Raises PlimsollError when another promotion is running."""
         with self.file.with_name(f".{self.file.name}.lock").open("wb") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                hint = "wait for it, or end it: it puts the weights back"
+                hint = "wait for it, or stop it: it restores the weights"
                 raise PlimsollError(
-                    "another promotion into this service goes on", where=str(self.file), hint=hint
+                    "another promotion into this service is running", where=str(self.file), hint=hint
                 ) from None
             yield
 
-    def cut_off(self) -> bytes | None:
-        """What the file was before a promotion that did not get to its end; None when there is nothing to put back."""
+    def interrupted_content(self) -> bytes | None:
+        """The content from before an interrupted promotion; None when there is nothing to restore."""
         try:
             record = msgspec.json.decode(self._path.read_bytes(), type=_Record)
             now = self.file.read_bytes()
@@ -61,27 +61,27 @@ class PromotionRecord:
         return record.before if _digest(now) in record.written else None
 
     def note(self) -> str:
-        """Whether a promotion goes on or was cut off, in words; empty without one."""
+        """A note about a running or interrupted promotion; empty without one."""
         try:
             with self.exclusive():
-                cut_off = self.cut_off() is not None
+                interrupted = self.interrupted_content() is not None
         except PlimsollError:
-            return "a promotion goes on"
-        return "a promotion was cut off, and its weights stay until the next plimsoll promote" if cut_off else ""
+            return "a promotion is running"
+        return "a promotion was interrupted; its weights stay until the next plimsoll promote" if interrupted else ""
 
     def begin(self) -> None:
-        """Remember what the file is now."""
+        """Store the current content of the file."""
         self._record = _Record(before=self.file.read_bytes())
 
     def write(self, content: bytes) -> None:
-        """Change the file, after the disk has what it was and what it becomes."""
+        """Change the file, after the original and the new digest are on disk."""
         if self._record is not None:
             self._record = replace(self._record, written=(*self._record.written, _digest(content)))
             replace_file(self._path, msgspec.json.encode(self._record))
         replace_file(self.file, content)
 
     def end(self) -> None:
-        """The file is as it is to be."""
+        """Delete the record: the file has its final content."""
         self._record = None
         self._path.unlink(missing_ok=True)
         flush(self._path.parent)

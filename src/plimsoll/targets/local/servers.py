@@ -1,4 +1,4 @@
-"""Inference servers as processes of this machine: start, wait, prove, announce, stop."""
+"""Inference servers as processes of this machine: start, wait, test, announce, stop."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from plimsoll.files import replace_file
 from plimsoll.kinds.service import Scale
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
-from plimsoll.state.logs import last_words
+from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
-from plimsoll.targets.local.warden import Ended, Process, Warden
+from plimsoll.targets.local.warden import Process, ProcessEnd, Warden
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
 
 READY_LIMIT = 60.0
-"""Seconds within which a server must answer: large models take some to load."""
+"""Seconds that a server has to become ready: large models load slowly."""
 DRAIN_LIMIT = 5.0
-"""Seconds that a server has to answer what is under way when it is told to stop."""
+"""Seconds that a stopping server has to answer its pending requests."""
 
 
 @decodable
 class RunningService(Struct, frozen=True, kw_only=True):
-    """A service that is up: what `predict`, `promote` and `status` read."""
+    """A running service, as `predict`, `promote` and `status` read it."""
 
     name: str
     url: str
@@ -49,7 +49,7 @@ class Server:
     """One server process."""
 
     def __init__(
-        self, process: Process, ready_file: Path, service_file: Path, ends: queue.Queue[Ended], log: Path
+        self, process: Process, ready_file: Path, service_file: Path, ends: queue.Queue[ProcessEnd], log: Path
     ) -> None:
         self.process = process
         self.ready_file = ready_file
@@ -59,7 +59,7 @@ class Server:
         self.url = ""
 
     def wait_until_ready(self, stopped: Callable[[], bool] = lambda: False) -> str:
-        """Wait until the server says its address; gives the reason when it does not."""
+        """Wait until the server writes its address; returns the reason when it does not, else an empty text."""
         deadline = time.monotonic() + READY_LIMIT
         while not self.ready_file.exists():
             try:
@@ -68,23 +68,23 @@ class Server:
                 if stopped():
                     return "stopped"
                 if time.monotonic() > deadline:
-                    return f"the server was not ready within {READY_LIMIT:g} s: {last_words(self.log)}"
+                    return f"the server was not ready within {READY_LIMIT:g} s: {last_log_line(self.log)}"
                 continue
-            return f"the server {end.words()}: {last_words(self.log)}"
+            return f"the server {end.description()}: {last_log_line(self.log)}"
         self.url = str(msgspec.json.decode(self.ready_file.read_bytes())["url"])
         return ""
 
     def prove(self, model: str) -> float:
-        """Ask for one inference of zeros in the model's own shape; gives the seconds of the second, warm request.
+        """Request an inference of zeros in the model's input shape; returns the seconds of the second, warm request.
 
-        Raises RequestError with the server's reason when it does not answer as the protocol says.
+        Raises RequestError with the server's reason when the answer does not follow the protocol.
         """
         from plimsoll.runtime.inference_check import check_inference
 
         return check_inference(self.url, model)
 
-    def stop(self) -> Ended:
-        """Drain and end the server."""
+    def stop(self) -> ProcessEnd:
+        """Drain and stop the server; returns how it ended."""
         self.process.send(signal.SIGTERM)
         try:
             return self.ends.get(timeout=DRAIN_LIMIT)
@@ -93,7 +93,7 @@ class Server:
         try:
             return self.ends.get(timeout=DRAIN_LIMIT)
         except queue.Empty:
-            return Ended(lost=True)
+            return ProcessEnd(lost=True)
 
 
 def start_server(
@@ -109,15 +109,15 @@ def start_server(
 ) -> Server:
     """Start a server for verified model files on a free port.
 
-    `directory` is for its ready file, and for its service file unless that has a place of its own; `observers` are
-    written as `runtime.server.observers` says.
+    `directory` is for its ready file, and for its service file unless `service_file` is given. `observers` have the
+    format of `runtime.server.observers`.
     """
     ready_file = directory / "ready.json"
     ready_file.unlink(missing_ok=True)
     service_file = service_file or directory / "service.json"
     service_file.parent.mkdir(parents=True, exist_ok=True)
     replace_file(service_file, msgspec.json.encode(service))
-    ends: queue.Queue[Ended] = queue.Queue()
+    ends: queue.Queue[ProcessEnd] = queue.Queue()
     argv = [sys.executable, "-m", "plimsoll.runtime.server", "--service", str(service_file), "--port", "0"]
     argv += ["--threads", str(threads), "--ready-file", str(ready_file), "--drain", f"{DRAIN_LIMIT - 1:g}"]
     if scale is not None:
@@ -138,27 +138,27 @@ def start_server(
 
 
 def single_model(version: ModelVersion, model: Path) -> ServiceFile:
-    """A service of one model version that gets all requests."""
+    """The service file of one model version that gets all requests."""
     return ServiceFile(models=(model_file(version, model),))
 
 
 def model_file(version: ModelVersion, model: Path) -> ModelFile:
-    """A verified version and its file as a server is told of it."""
+    """A verified version and its file, as an entry of a service file."""
     return ModelFile(name=version.name, version=str(version.version), path=str(model), digest=version.digest)
 
 
 def announce(state: StateDirectory, service: RunningService) -> None:
-    """Say where a service is, for `predict` and `status`."""
+    """Write the address of a service, for `predict` and `status`."""
     replace_file(state.services / f"{service.name}.json", msgspec.json.encode(service))
 
 
 def withdraw(state: StateDirectory, name: str) -> None:
-    """A service is no longer there."""
+    """Delete the address of a service that has ended."""
     (state.services / f"{name}.json").unlink(missing_ok=True)
 
 
 def running_services(state: StateDirectory) -> dict[str, RunningService]:
-    """Services that are up now; what a killed run announced and is gone does not count."""
+    """The running services; one whose process has ended in a killed run does not count."""
     found = {}
     for path in sorted(state.services.glob("*.json")):
         try:

@@ -1,4 +1,4 @@
-"""This machine for the time of one run: a warden, attempts under it, and results in the application's state."""
+"""This machine during one run: a warden, its attempts, and results in the application's state directory."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from plimsoll.planning.steps import AnyStep, Work
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.local.attempt import LocalAttempt, LocalContext
-from plimsoll.targets.local.limits import sweep
+from plimsoll.targets.local.leftover_processes import kill_leftover_processes
+from plimsoll.targets.local.limits import remove_leftover_groups
 from plimsoll.targets.local.servers import withdraw
-from plimsoll.targets.local.sweep import end_leftovers
 from plimsoll.targets.local.warden import Warden
 from plimsoll.targets.local.work import EXECUTORS
 from plimsoll.targets.models import model_registry
 
 
 class LocalSession:
-    """Runs steps as processes below a warden; results stay in the application's state directory."""
+    """Runs steps as processes of a warden and stores results in the application's state directory."""
 
     def __init__(self, directory: Path, run: str, *, watch: bool = False, state: StateDirectory | None = None) -> None:
         self.state = state or StateDirectory(directory)
@@ -38,47 +38,51 @@ class LocalSession:
         )
 
     def begin(self) -> int:
-        """Start the warden, and end and remove what a killed run left. Only for the holder of the lock."""
+        """Start the warden, and clean up after a killed run. Only the holder of the lock may call it."""
         self.context.warden.start()
         return self.clean_up()
 
     def clean_up(self) -> int:
-        """End and remove what a killed run left; gives the number of processes. Only for the holder of the lock."""
-        killed = end_leftovers(self.state.work)
+        """Kill the processes and delete the files of a killed run; returns the number of processes.
+
+        Only the holder of the lock may call it.
+        """
+        killed = kill_leftover_processes(self.state.work)
         for path in self.state.work.iterdir():
-            sweep(path.name[:16])
+            remove_leftover_groups(path.name[:16])
         self.state.clear_work()
         for path in self.state.services.glob("*.json"):
             withdraw(self.state, path.stem)
         return killed
 
     def result(self, step: AnyStep) -> Result | None:
-        """The result of a step, if it is there and still what it was. A watched service is always started."""
+        """The result of a step, if it still exists unchanged. A watched service is always started."""
         if isinstance(step.work, Serve) and self.context.watch:
             return None
         return stored_result(self.state, step)
 
     def fetch(self, step: AnyStep) -> None:
-        """Nothing: files are here."""
+        """Do nothing: the files are on this machine."""
 
     def start(self, step: AnyStep, attempt: int) -> LocalAttempt[Work]:
-        """An attempt with an empty directory of its own."""
+        """Create an attempt with its own empty directory."""
         execute = EXECUTORS.get(type(step.work))
         if execute is None:
-            raise TargetError(f"this machine does not carry out '{step.verb}' steps", where=step.name, lasting=True)
+            message = f"this machine does not support '{step.verb}' steps"
+            raise TargetError(message, where=step.name, hint="use another target", lasting=True)
         self.state.fresh_work(step.key)
         return LocalAttempt(step, attempt, self.context, execute)
 
     def fallen(self) -> Iterator[tuple[str, str]]:
-        """Services whose server has died, each once."""
+        """Services whose server has died; each is reported once."""
         for name, server in list(self.context.kept.items()):
             if not server.ends.empty():
                 withdraw(self.state, name)
                 del self.context.kept[name]
-                yield name, server.ends.get().words()
+                yield name, server.ends.get().description()
 
     def close(self) -> None:
-        """Drain the services that are up, then end everything."""
+        """Drain the running services, then stop everything."""
         for name, server in self.context.kept.items():
             withdraw(self.state, name)
             server.stop()
@@ -87,7 +91,7 @@ class LocalSession:
 
 
 def stored_result(state: StateDirectory, step: AnyStep) -> Result | None:
-    """The result of a step that need not run again: an interpreter that is gone, or a version, does not count."""
+    """The result of a step that need not run again; None when its interpreter or model version is missing."""
     result = state.result(step.key, step.work.result)
     match result:
         case EnvironmentResult(python=str() as python) if not Path(python).exists():

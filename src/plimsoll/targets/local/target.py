@@ -13,12 +13,21 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory
-from plimsoll.targets.features import CALL, CONTAINER_IMAGES, MANIFESTS, TRAFFIC, CalledService, Features, able, offers
-from plimsoll.targets.local.calling import called
+from plimsoll.targets.features import (
+    CALL,
+    CONTAINER_IMAGES,
+    MANIFESTS,
+    TRAFFIC,
+    CalledService,
+    Features,
+    feature_table,
+    offers,
+)
+from plimsoll.targets.local.calling import open_local_service
 from plimsoll.targets.local.servers import running_services
 from plimsoll.targets.local.session import LocalSession
-from plimsoll.targets.local.traffic import LocalTraffic, promotion_notes, traffic_of
-from plimsoll.targets.local.watching import drift_of
+from plimsoll.targets.local.traffic import LocalTraffic, find_local_traffic, promotion_notes
+from plimsoll.targets.local.watching import read_drift
 from plimsoll.targets.local.work import EXECUTORS
 from plimsoll.targets.options import CLUSTER_ONLY, TargetOptions
 from plimsoll.targets.versions import installed_version
@@ -44,20 +53,22 @@ class LocalTarget:
     def __init__(self, directory: Path, options: TargetOptions | None = None) -> None:
         if not sys.platform.startswith("linux"):
             raise TargetError(
-                f"the local target needs Linux, this is {sys.platform}", hint="run in a Linux machine or VM"
+                f"the local target needs Linux, and this is {sys.platform}", hint="run on a Linux machine or VM"
             )
         options = options or TargetOptions()
         if named := next((name for name in CLUSTER_ONLY if getattr(options, name)), None):
             raise FileError(
-                f"--{named} is for a cluster", where=f"--{named}", hint="leave it out, or name a context with --target"
+                f"--{named} is only for a cluster",
+                where=f"--{named}",
+                hint="leave it out, or name a context with --target",
             )
         self._directory = directory
         self.state = StateDirectory(directory)
 
     @property
     def features(self) -> Features:
-        """Services can be called, and their traffic moved."""
-        return Features("this machine", able(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
+        """Calls of services, and moves of their traffic."""
+        return Features("this machine", feature_table(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
 
     def facts(self) -> TargetFacts:
         """Processors that this process may use, memory in bytes, accelerators by device file."""
@@ -74,32 +85,32 @@ class LocalTarget:
         )
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
-        return called(self.state, file, service)
+        return open_local_service(self.state, file, service)
 
     def _traffic(
         self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> LocalTraffic:
-        return traffic_of(self.state, model, service, stopped)
+        return find_local_traffic(self.state, model, service, stopped)
 
     def open(self, run: str, *, watch: bool) -> LocalSession:
         """A session for one run."""
         return LocalSession(self._directory, run, watch=watch)
 
     def services(self) -> Mapping[str, str]:
-        """Services that are up."""
+        """The addresses of the running services, by name."""
         return {name: service.url for name, service in running_services(self.state).items()}
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Whether a promotion goes on, or was cut off."""
+        """A note about a running or interrupted promotion."""
         return promotion_notes(self.state, service)
 
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions."""
-        return drift_of(self.state, service)
+        return read_drift(self.state, service)
 
     def remove(self) -> list[str]:
-        """Nothing stays up here without a run."""
+        """Delete nothing: no local service outlives its run."""
         return []
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: there are no connections."""

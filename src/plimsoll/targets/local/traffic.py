@@ -1,4 +1,4 @@
-"""The traffic of a service of this machine: the weights in the file that its server reads."""
+"""Moves the traffic of a service of this machine: writes the weights into the file that its server reads."""
 
 from __future__ import annotations
 
@@ -21,28 +21,32 @@ from plimsoll.targets.local.servers import RunningService, announce, model_file,
 from plimsoll.targets.models import model_for_use
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 
-LOOK = 0.5
-"""Seconds between two looks at whether a version is loaded."""
+POLL_INTERVAL = 0.5
+"""Seconds between two checks whether a version is loaded."""
 LOAD_LIMIT = 120.0
-"""Seconds within which the service must have loaded the new version."""
+"""Seconds that the service has to load the new version."""
 
 
-def traffic_of(state: StateDirectory, model: str, service: str | None, stopped: Callable[[], bool]) -> LocalTraffic:
-    """The running service of a model. Raises PlimsollError when there is none, or several and none is named."""
+def find_local_traffic(
+    state: StateDirectory, model: str, service: str | None, stopped: Callable[[], bool]
+) -> LocalTraffic:
+    """The running service of a model. Raises PlimsollError without one, and for several when `service` is None."""
     up = running_services(state)
-    fitting = {each.name: each for each in up.values() if each.model == model and each.service_file}
+    candidates = {each.name: each for each in up.values() if each.model == model and each.service_file}
     if service is not None:
-        fitting = {key: each for key, each in fitting.items() if key == service}
-    if not fitting:
+        candidates = {key: each for key, each in candidates.items() if key == service}
+    if not candidates:
         named = f" by the name {service}" if service else ""
-        raise PlimsollError(f"no service of model {model} is up{named}", hint="start it with plimsoll run --watch")
-    if len(fitting) > 1:
-        raise PlimsollError(f"several services have model {model}", hint=f"say --service: {', '.join(fitting)}")
-    return LocalTraffic(state, next(iter(fitting.values())), stopped)
+        raise PlimsollError(f"no service of model {model} is running{named}", hint="start it with plimsoll run --watch")
+    if len(candidates) > 1:
+        raise PlimsollError(
+            f"several services use model {model}", hint=f"choose one with --service: {', '.join(candidates)}"
+        )
+    return LocalTraffic(state, next(iter(candidates.values())), stopped)
 
 
 def promotion_notes(state: StateDirectory, service: str) -> Sequence[str]:
-    """Whether a promotion into a running service goes on, or was cut off."""
+    """A note about a running or interrupted promotion into a running service."""
     up = running_services(state).get(service)
     if up is None or not up.service_file:
         return ()
@@ -73,11 +77,11 @@ class LocalTraffic:
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[bool]:
-        """One promotion at a time, by a lock on a file beside the service's."""
+        """Hold a lock on a file next to the service file; restore the file of an interrupted promotion first."""
         with self._record.exclusive():
-            undone = (before := self._record.cut_off()) is not None
+            undone = (before := self._record.interrupted_content()) is not None
             if before is not None:
-                self._give(before)
+                self._write_bytes(before)
             self._record.end()
             self._content = self._before = read_service_file(self._record.file)
             try:
@@ -86,14 +90,14 @@ class LocalTraffic:
                 self._record.end()
 
     def leading(self) -> str:
-        """The version with the largest share; of one model without shares the newest."""
+        """The version with the largest share; the newest version in a service without shares."""
         shares = self._content.traffic.get(self._up.model, ())
         if shares:
             return max(shares, key=lambda share: share.weight).version
         return max((file.version for file in self._content.models if file.name == self._up.model), key=int)
 
     def add(self, old: str, new: str) -> None:
-        """Tell the server of the new version's file, and wait until it has loaded it."""
+        """Add the new version to the service file, and wait until the server has loaded it."""
         version, path = model_for_use(self._state, f"{self._up.model}@{new}", None)
         known = [each for each in self._content.models if (each.name, each.version) != (self._up.model, new)]
         self._record.begin()
@@ -103,14 +107,14 @@ class LocalTraffic:
         while not self.counts((old, new))[new].loaded and not self._stopped():
             if time.monotonic() > deadline:
                 raise TargetError(
-                    f"the service has not loaded {self._up.model}@{new} within {LOAD_LIMIT:g} s",
+                    f"the service did not load {self._up.model}@{new} within {LOAD_LIMIT:g} s",
                     where=self._up.url,
-                    hint=f"its log says why: plimsoll logs {self._up.name}",
+                    hint=f"read its log with plimsoll logs {self._up.name}",
                 )
-            time.sleep(LOOK)
+            time.sleep(POLL_INTERVAL)
 
     def weigh(self, old: str, new: str, weight: int) -> None:
-        """Write the weights; other versions keep their headers and shadows, and have no weight."""
+        """Write the weights; other versions keep their headers and shadows but get no weight."""
         shares = (Share(version=old, weight=100 - weight), Share(version=new, weight=weight))
         others = [each for each in self._content.traffic.get(self._up.model, ()) if each.version not in (old, new)]
         kept = [replace(each, weight=0) for each in others if each.headers or each.shadow]
@@ -118,7 +122,7 @@ class LocalTraffic:
         self._write(replace(self._content, traffic=traffic))
 
     def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
-        """The counters of the server's own page."""
+        """The counters on the server's metrics page."""
         found = counts_at(self._up.url, self._up.model)
         return {version: found.get(version, VersionCounts()) for version in versions}
 
@@ -127,17 +131,17 @@ class LocalTraffic:
         announce(self._state, replace(self._up, version=int(new)))
 
     def restore(self) -> None:
-        """Write the file of before; a server that has ended has no weights to restore."""
+        """Write the original service file; a server that has ended has no weights to restore."""
         with contextlib.suppress(TargetError):
             self._write(self._before)
 
     def _write(self, content: ServiceFile) -> None:
-        self._give(msgspec.json.encode(content))
+        self._write_bytes(msgspec.json.encode(content))
 
-    def _give(self, content: bytes) -> None:
+    def _write_bytes(self, content: bytes) -> None:
         self._record.write(content)
         try:
             os.kill(self._up.pid, signal.SIGHUP)
         except ProcessLookupError as error:
             message = f"service {self._up.name} has ended"
-            raise TargetError(message, where=self._up.url, hint="plimsoll status") from error
+            raise TargetError(message, where=self._up.url, hint="see plimsoll status") from error

@@ -1,4 +1,4 @@
-"""The main process's side of the warden: start processes, wait for them, end them."""
+"""The client of the warden process: starts processes, waits for them, stops them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 
 ANSWER_LIMIT = 30.0
-"""Seconds within which the warden must have started a process."""
+"""Seconds that the warden has to start a process."""
 
-_LOST = "was lost: the process that watches over the workers was killed"
+_LOST = "was lost: the process that supervises the workers (the warden) was killed"
+
+_Message = dict[str, Any]
+"""A JSON object of the protocol in `warden_process`; each request and answer has its own keys."""
 
 
-class Ended(Struct, frozen=True, kw_only=True):
-    """How a process ended. `peak_memory` is in bytes; `lost`: the warden was killed before the end was seen."""
+class ProcessEnd(Struct, frozen=True, kw_only=True):
+    """How a process ended. `peak_memory` is in bytes; `lost` means that the warden was killed before the end."""
 
     code: int | None = None
     signal: int | None = None
@@ -34,12 +37,12 @@ class Ended(Struct, frozen=True, kw_only=True):
     lost: bool = False
 
     @property
-    def well(self) -> bool:
-        """Whether it ended by itself with exit status 0."""
+    def succeeded(self) -> bool:
+        """Whether it ended with exit status 0."""
         return self.code == 0
 
-    def words(self) -> str:
-        """The end in words, for a reason."""
+    def description(self) -> str:
+        """The end as the predicate of a sentence, for example `ended with exit status 1`."""
         if self.lost:
             return _LOST
         if self.signal is not None:
@@ -48,39 +51,39 @@ class Ended(Struct, frozen=True, kw_only=True):
 
 
 class Process:
-    """A process that the warden started. Its whole session ends with it."""
+    """A process that the warden started. All processes of its session end with it."""
 
     def __init__(self, warden: Warden, pid: int) -> None:
         self.pid = pid
         self._warden = warden
 
     def send(self, number: signal.Signals) -> None:
-        """Signal the process and all of its group."""
+        """Send a signal to the process and its group."""
         self._warden.signal(self.pid, number)
 
 
-class _Waiting:
-    """One spawn request that has not been answered."""
+class _PendingSpawn:
+    """A spawn request without an answer."""
 
     def __init__(self) -> None:
         self.done = threading.Event()
-        self.answer: dict[str, Any] = {"refused": 0, "reason": _LOST}
-        self.on_end: Callable[[Ended], None] = lambda _: None
+        self.answer: _Message = {"refused": 0, "reason": _LOST}
+        self.on_end: Callable[[ProcessEnd], None] = lambda _: None
 
 
 class Warden:
-    """Starts the warden process when first needed, and again when it was killed. Safe from any thread."""
+    """The warden's client. It starts the warden process when first needed, and again after a kill. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._ids = itertools.count(1)
-        self._spawning: dict[int, _Waiting] = {}
-        self._running: dict[int, Callable[[Ended], None]] = {}
+        self._spawning: dict[int, _PendingSpawn] = {}
+        self._running: dict[int, Callable[[ProcessEnd], None]] = {}
 
     def start(self) -> None:
-        """Start the warden process now, so that the first step need not wait for it."""
+        """Start the warden process now, so that the first step does not wait for it."""
         with self._lock:
             if self._connection is None:
                 self._connection = self._start()
@@ -93,14 +96,14 @@ class Warden:
         directory: Path,
         log: Path,
         mark: str,
-        on_end: Callable[[Ended], None],
+        on_end: Callable[[ProcessEnd], None],
         cgroups: Sequence[Path] = (),
     ) -> Process:
-        """Start a process with its output in `log`; `on_end` is called from another thread when it has ended.
+        """Start a process that writes to `log`; `on_end` is called on another thread when it has ended.
 
         Raises TargetError when the command cannot be started.
         """
-        waiting = _Waiting()
+        waiting = _PendingSpawn()
         waiting.on_end = on_end
         request = {
             "do": "spawn",
@@ -118,17 +121,17 @@ class Warden:
         if not waiting.done.wait(ANSWER_LIMIT):
             raise TargetError(f"{argv[0]} was not started within {ANSWER_LIMIT:g} s", where=mark)
         if "pid" not in waiting.answer:
-            raise _refusal(argv[0], waiting.answer)
+            raise _spawn_error(argv[0], waiting.answer)
         return Process(self, waiting.answer["pid"])
 
     def signal(self, pid: int, number: signal.Signals) -> None:
-        """Signal the group of a process that is still running."""
+        """Send a signal to the group of a process that is still running."""
         with self._lock:
             if self._connection and pid in self._running:
                 self._send({"do": "signal", "pid": pid, "signal": int(number)})
 
     def close(self) -> None:
-        """Kill whatever runs and end the warden."""
+        """Kill all running processes and stop the warden."""
         with self._lock:
             connection, self._connection = self._connection, None
         if connection:
@@ -137,13 +140,13 @@ class Warden:
         if self._process:
             self._process.wait(timeout=ANSWER_LIMIT)
 
-    def _send(self, request: dict[str, Any]) -> None:
+    def _send(self, request: _Message) -> None:
         if self._connection is None:
             self._connection = self._start()
         try:
             self._connection.sendall(json.dumps(request).encode() + b"\n")
         except OSError:
-            # The reader reports the loss of everything that ran; this request goes to a new warden.
+            # The reader thread reports the processes as lost; this request goes to a new warden.
             self._connection = self._start()
             self._connection.sendall(json.dumps(request).encode() + b"\n")
 
@@ -161,11 +164,11 @@ class Warden:
         return ours
 
     def _read(self, connection: socket.socket, process: subprocess.Popen[bytes]) -> None:
-        """Pass on what the warden says until it is gone, then report what was lost with it."""
+        """Handle answers until the warden ends, then report its processes as lost."""
         mine: set[int] = set()
         with contextlib.suppress(OSError), connection.makefile("rb") as lines:
             for line in lines:
-                self._take(json.loads(line), mine)
+                self._handle_answer(json.loads(line), mine)
         process.wait()
         connection.close()
         with self._lock:
@@ -178,16 +181,16 @@ class Warden:
         for waiting in unanswered:
             waiting.done.set()
         for on_end in lost:
-            on_end(Ended(lost=True))
+            on_end(ProcessEnd(lost=True))
 
-    def _take(self, answer: dict[str, Any], mine: set[int]) -> None:
+    def _handle_answer(self, answer: _Message, mine: set[int]) -> None:
         if "ended" in answer:
             pid = answer.pop("ended")
             mine.discard(pid)
             with self._lock:
                 on_end = self._running.pop(pid, None)
             if on_end:
-                on_end(Ended(**answer))
+                on_end(ProcessEnd(**answer))
             return
         with self._lock:
             waiting = self._spawning.pop(answer.get("spawned") or answer["refused"])
@@ -198,11 +201,11 @@ class Warden:
         waiting.done.set()
 
 
-def _refusal(program: str, answer: Mapping[str, Any]) -> TargetError:
+def _spawn_error(program: str, answer: _Message) -> TargetError:
     path = answer.get("path") or program
     reason = str(answer["reason"])
     if reason == _LOST:
-        return TargetError(f"{program} {reason}", hint="its next attempt gets a new one")
+        return TargetError(f"{program} {reason}", hint="the next attempt starts a new one")
     if path == program and reason == "No such file or directory":
         return TargetError(
             f"the command '{program}' was not found",

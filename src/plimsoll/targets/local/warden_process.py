@@ -1,12 +1,12 @@
 """The warden: a small process that starts every process of a run and outlives none of them.
 
-Run as a script (`python -S -E warden_process.py FD`) with the standard library only. It speaks JSON lines over the
-socket whose descriptor it was given, and holds to three promises that a thread of the main process could not keep:
+It runs as a script (`python -S -E warden_process.py FD`) with the standard library only. It reads and writes JSON lines
+on the socket with the given descriptor. It guarantees three things that a thread of the main process could not:
 
-- when the main process dies, however it dies, the socket closes and every process that was started is killed;
+- when the main process dies for any reason, the socket closes and the warden kills every process that it started;
 - when the warden dies, the kernel kills each process that it started (PR_SET_PDEATHSIG);
-- what a step leaves running when it ends (a background job, a daemon of its own) is killed with it: the warden is the
-  subreaper of all it starts, so such a process becomes its child and carries the step's mark in its environment.
+- when a step ends, the warden kills the processes that the step left running (background jobs, daemons): the warden is
+  their subreaper, so they become its children, and they carry the step's mark in their environment.
 
 Requests:  {"do": "spawn", "id", "argv", "environment", "directory", "log", "mark", "cgroups"}
            {"do": "signal", "pid", "signal"}
@@ -28,13 +28,15 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+Message = dict[str, Any]
+"""A JSON object of the protocol; each request and answer has its own keys."""
 LIBC = ctypes.CDLL(None, use_errno=True)
 MARK = "PLIMSOLL_OUTPUT"
-"""The variable whose value says which attempt a process belongs to."""
+"""The environment variable whose value identifies the attempt of a process."""
 
 
 def main(descriptor: int) -> None:
-    """Serve requests until the other end of the socket is gone."""
+    """Serve requests until the other end of the socket closes."""
     LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -43,11 +45,11 @@ def main(descriptor: int) -> None:
         end.setblocking(False)
     signal.set_wakeup_fd(wake_write.fileno(), warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    Warden(socket.socket(fileno=descriptor), wake_read).serve()
+    WardenServer(socket.socket(fileno=descriptor), wake_read).serve()
 
 
-class Warden:
-    """Leaders by pid with the mark of the attempt that each belongs to."""
+class WardenServer:
+    """Starts processes and reports their ends. `leaders` maps the pid of a started process to its attempt's mark."""
 
     def __init__(self, connection: socket.socket, wake: socket.socket) -> None:
         self.connection = connection
@@ -56,7 +58,7 @@ class Warden:
         self.unread = b""
 
     def serve(self) -> None:
-        """Answer requests and report ends; at the end of the connection kill all."""
+        """Answer requests and report ends; kill everything when the connection closes."""
         waiting = selectors.DefaultSelector()
         waiting.register(self.connection, selectors.EVENT_READ)
         waiting.register(self.wake, selectors.EVENT_READ)
@@ -75,17 +77,17 @@ class Warden:
             self.kill_everything()
 
     def read_requests(self) -> bool:
-        """Carry out what has arrived; false when the other end is gone."""
+        """Handle all requests that have arrived; returns False when the other end has closed."""
         data = self.connection.recv(1 << 16)
         if not data:
             return False
         *lines, self.unread = (self.unread + data).split(b"\n")
         for line in lines:
-            self.carry_out(json.loads(line))
+            self.handle(json.loads(line))
         return True
 
-    def carry_out(self, request: dict[str, Any]) -> None:
-        """One request."""
+    def handle(self, request: Message) -> None:
+        """Handle one request."""
         if request["do"] == "signal":
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 if request["pid"] in self.leaders:
@@ -100,7 +102,7 @@ class Warden:
         self.send({"spawned": request["id"], "pid": pid})
 
     def reap(self) -> None:
-        """Report every leader that has ended, after what it left behind has been killed."""
+        """Report every leader that has ended, after killing the processes that it left running."""
         while True:
             try:
                 pid, status, usage = os.wait4(-1, os.WNOHANG)
@@ -126,7 +128,7 @@ class Warden:
             )
 
     def kill_marked(self, mark: str) -> None:
-        """Kill adopted processes that carry a mark; their children become ours in turn, hence the loop."""
+        """Kill adopted processes with a mark; loops, because their children are adopted in turn."""
         wanted = f"{MARK}={mark}".encode()
         while True:
             adopted = [pid for pid in children() if pid not in self.leaders and wanted in environment_of(pid)]
@@ -139,7 +141,7 @@ class Warden:
                     os.waitpid(pid, 0)
 
     def kill_everything(self) -> None:
-        """Kill every process that has not ended, adopted ones too."""
+        """Kill every child process, adopted ones included."""
         while pids := children():
             for pid in pids:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -147,13 +149,13 @@ class Warden:
                 with contextlib.suppress(ChildProcessError):
                     os.waitpid(pid, 0)
 
-    def send(self, answer: dict[str, Any]) -> None:
+    def send(self, answer: Message) -> None:
         """Write one answer."""
         self.connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def spawn(request: dict[str, Any]) -> int:
-    """Start a process as the leader of its own session and give its pid. Raises OSError when it cannot be started."""
+def spawn(request: Message) -> int:
+    """Start a process as the leader of its own session; returns its pid. Raises OSError when it cannot be started."""
     report_read, report_write = os.pipe2(os.O_CLOEXEC)
     parent = os.getpid()
     pid = os.fork()
@@ -171,8 +173,8 @@ def spawn(request: dict[str, Any]) -> int:
     return pid
 
 
-def become(request: dict[str, Any], parent: int, report: int) -> None:
-    """In the child: set all up and become the command; what fails is reported and nothing returns."""
+def become(request: Message, parent: int, report: int) -> None:
+    """In the child: set up the process and execute the command. Never returns; writes an error to `report`."""
     path = request["argv"][0]
     try:
         os.setsid()
@@ -180,7 +182,7 @@ def become(request: dict[str, Any], parent: int, report: int) -> None:
         if os.getppid() != parent:
             os._exit(127)
         for cgroup in request["cgroups"]:
-            join(cgroup)
+            join_cgroup(cgroup)
         path = request["log"]
         log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -192,24 +194,24 @@ def become(request: dict[str, Any], parent: int, report: int) -> None:
             signal.signal(caught, signal.SIG_DFL)
         signal.set_wakeup_fd(-1)
         path = request["argv"][0]
-        os.execvpe(path, request["argv"], request["environment"])  # noqa: S606 - a shell is asked for by name
+        os.execvpe(path, request["argv"], request["environment"])  # noqa: S606 - a command that needs a shell names it
     except OSError as error:
         os.write(report, f"{error.errno or 0} {path}".encode(errors="replace"))
     finally:
         os._exit(127)
 
 
-def join(cgroup: str) -> None:
-    """Put this process into a control group."""
+def join_cgroup(cgroup: str) -> None:
+    """Move this process into a control group."""
     descriptor = os.open(cgroup + "/cgroup.procs", os.O_WRONLY)
     os.write(descriptor, b"0")
     os.close(descriptor)
 
 
 def children() -> list[int]:
-    """Processes whose parent is this one."""
+    """The ids of this process's children."""
     try:
-        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as listing:  # noqa: PTH123 - no pathlib: it costs 10 ms
+        with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as listing:  # noqa: PTH123 - importing pathlib takes 10 ms
             return [int(pid) for pid in listing.read().split()]
     except OSError:
         return []

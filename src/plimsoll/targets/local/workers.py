@@ -1,4 +1,4 @@
-"""Processes that belong together: all start or none do, and when one dies the others end within seconds."""
+"""Runs a gang of processes: all start or none does, and when one fails the others are stopped within seconds."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import WorkerEnded, WorkerStarted
 from plimsoll.planning.steps import WorkerResources
-from plimsoll.state.logs import last_words
+from plimsoll.state.logs import last_log_line
 from plimsoll.targets.attempt import W
 from plimsoll.targets.local.attempt import LocalAttempt
-from plimsoll.targets.local.limits import Limits
+from plimsoll.targets.local.limits import WorkerLimits
 from plimsoll.targets.local.memory_watch import session_memory
-from plimsoll.targets.local.warden import Ended, Process
+from plimsoll.targets.local.warden import Process, ProcessEnd
 
 GRACE = 2.0
-"""Seconds between asking a process to end and killing it: within the five that an interrupted run may take."""
-WATCH = 0.5
-"""Seconds between two looks at memory where the kernel does not limit it."""
+"""Seconds between SIGTERM and SIGKILL; an interrupted run may take five seconds in all."""
+MEMORY_INTERVAL = 0.5
+"""Seconds between two memory checks where the kernel does not enforce the limit."""
 
 
 class Command(Struct, frozen=True, kw_only=True):
@@ -36,21 +36,23 @@ class Command(Struct, frozen=True, kw_only=True):
 
 
 class _Worker:
-    def __init__(self, rank: int, process: Process, limits: Limits, resources: WorkerResources, log: Path) -> None:
+    def __init__(
+        self, rank: int, process: Process, limits: WorkerLimits, resources: WorkerResources, log: Path
+    ) -> None:
         self.rank = rank
         self.process = process
         self.limits = limits
         self.resources = resources
         self.log = log
-        self.end: Ended | None = None
+        self.end: ProcessEnd | None = None
 
 
 def run_together(
     attempt: LocalAttempt[W], commands: Sequence[Command], timeout: float | None = None
 ) -> Generator[Observation, None, str]:
-    """Run the commands as one gang, rank by place; gives the reason of the failure, empty when all ended well.
+    """Run the commands as one gang, with ranks in their order; returns why it failed, or an empty text.
 
-    `timeout` is in seconds. Raises TargetError when one cannot be started; those already started are then ended.
+    `timeout` is in seconds. Raises TargetError when a command cannot be started, after stopping the others.
     """
     workers: list[_Worker] = []
     reason = ""
@@ -72,7 +74,7 @@ def run_together(
 
 
 def _start(attempt: LocalAttempt[W], rank: int, command: Command) -> _Worker:
-    limits = Limits(f"{attempt.step.key[:16]}-{rank}", command.resources)
+    limits = WorkerLimits(f"{attempt.step.key[:16]}-{rank}", command.resources)
     log = attempt.log(rank)
     try:
         process = attempt.context.warden.spawn(
@@ -93,7 +95,7 @@ def _start(attempt: LocalAttempt[W], rank: int, command: Command) -> _Worker:
 def _until_end(
     attempt: LocalAttempt[W], workers: Sequence[_Worker], timeout: float | None
 ) -> Generator[Observation, None, str]:
-    """Wait until all have ended well, or one has not, or time is up, or the attempt must stop."""
+    """Wait until all have succeeded, one has failed, the time is up, or the attempt must stop."""
     deadline = time.monotonic() + timeout if timeout is not None else None
     watched = [w for w in workers if w.resources.memory is not None and "memory" not in w.limits.enforced]
     while any(worker.end is None for worker in workers):
@@ -105,18 +107,18 @@ def _until_end(
                 return f"did not end within its time limit of {timeout:g} s"
             for worker in watched:
                 if worker.end is None and session_memory(worker.process.pid) > (worker.resources.memory or 0):
-                    return _used_too_much(worker, len(workers))
+                    return _memory_reason(worker, len(workers))
             continue
         rank, end = event
         workers[rank].end = end
-        if not end.well:
-            return _why(workers[rank], len(workers))
+        if not end.succeeded:
+            return _failure_reason(workers[rank], len(workers))
     yield from ()
     return ""
 
 
-def _next_event(attempt: LocalAttempt[W], deadline: float | None, *, watching: bool) -> tuple[int, Ended] | None:
-    wait = WATCH if watching else None
+def _next_event(attempt: LocalAttempt[W], deadline: float | None, *, watching: bool) -> tuple[int, ProcessEnd] | None:
+    wait = MEMORY_INTERVAL if watching else None
     if deadline is not None:
         left = max(0.0, deadline - time.monotonic())
         wait = left if wait is None else min(wait, left)
@@ -127,7 +129,7 @@ def _next_event(attempt: LocalAttempt[W], deadline: float | None, *, watching: b
 
 
 def _end_all(attempt: LocalAttempt[W], workers: Sequence[_Worker]) -> None:
-    """Ask all that still run to end, then kill; returns when their ends have been seen."""
+    """Send SIGTERM, then SIGKILL, to running workers; returns when their ends were reported."""
     for number, limit in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
         left = [worker for worker in workers if worker.end is None]
         for worker in left:
@@ -139,27 +141,27 @@ def _end_all(attempt: LocalAttempt[W], workers: Sequence[_Worker]) -> None:
                 workers[event[0]].end = event[1]
 
 
-def _why(worker: _Worker, size: int) -> str:
-    end = worker.end or Ended(lost=True)
+def _failure_reason(worker: _Worker, size: int) -> str:
+    end = worker.end or ProcessEnd(lost=True)
     if worker.limits.ran_out_of_memory():
-        return _used_too_much(worker, size)
-    who = f"worker {worker.rank} " if size > 1 else ""
-    said = last_words(worker.log)
-    return f"{who}{end.words()}{': ' + said if said else ''}"
+        return _memory_reason(worker, size)
+    subject = f"worker {worker.rank} " if size > 1 else ""
+    last_line = last_log_line(worker.log)
+    return f"{subject}{end.description()}{': ' + last_line if last_line else ''}"
 
 
-def _used_too_much(worker: _Worker, size: int) -> str:
-    who = f"worker {worker.rank}" if size > 1 else "it"
-    return f"{who} used more than its memory of {(worker.resources.memory or 0) / 2**20:.0f} MiB and was killed"
+def _memory_reason(worker: _Worker, size: int) -> str:
+    subject = f"worker {worker.rank}" if size > 1 else "the command"
+    return f"{subject} used more than its memory of {(worker.resources.memory or 0) / 2**20:.0f} MiB and was killed"
 
 
 def _worker_ended(attempt: LocalAttempt[W], worker: _Worker) -> Observation:
-    end = worker.end or Ended(lost=True)
+    end = worker.end or ProcessEnd(lost=True)
     return attempt.seen(worker_ended(attempt.number, worker.rank, end))
 
 
-def worker_ended(attempt: int, rank: int, end: Ended) -> WorkerEnded:
-    """The end of a process as it is recorded."""
+def worker_ended(attempt: int, rank: int, end: ProcessEnd) -> WorkerEnded:
+    """The end of a process as a run event."""
     return WorkerEnded(
         attempt=attempt,
         rank=rank,

@@ -7,7 +7,7 @@ from typing import Any
 from plimsoll.runtime.pod_task import REFERENCE_FILE, WORK
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.models import brought
-from plimsoll.targets.services import drift_watch, observer
+from plimsoll.targets.services import drift_watch, observer_option
 
 Manifest = dict[str, Any]
 VARIABLES = "plimsoll-telemetry"
@@ -21,7 +21,7 @@ def watching(served: Served) -> list[str]:
         drift_watch(version, f"{_place(version)}/{REFERENCE_FILE}", _STANDARD_OUTPUT, each.promised)
         for version, each in sorted(served.watched.items())
     ]
-    return ["--observer", observer(served.service, served.telemetry, lambda _: _STANDARD_OUTPUT, drift)]
+    return ["--observer", observer_option(served.service, served.telemetry, lambda _: _STANDARD_OUTPUT, drift)]
 
 
 def variables(served: Served) -> Manifest:

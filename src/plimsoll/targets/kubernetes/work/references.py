@@ -24,7 +24,7 @@ from plimsoll.targets.kubernetes.pod_tasks import given
 from plimsoll.targets.kubernetes.watching import remove
 from plimsoll.targets.kubernetes.work.pods import carry, image_that_reads
 from plimsoll.targets.kubernetes.work.register import pushed
-from plimsoll.targets.services import PROMISED, data_of
+from plimsoll.targets.services import PROMISED, table_id
 
 
 def make_references(
@@ -61,7 +61,7 @@ def watched(
 
 def _step(step: Step[Serve], table: InputFile, version: ModelVersion) -> Step[Serve]:
     """The part of a service's step that makes one reference. It is the same for every service of model and table."""
-    key = hashlib.sha256(f"reference\n{version.digest}\n{data_of(table)}".encode()).hexdigest()
+    key = hashlib.sha256(f"reference\n{version.digest}\n{table_id(table)}".encode()).hexdigest()
     return replace(step, key=key, resources=WorkerResources(), retries=0)
 
 
@@ -73,7 +73,7 @@ def _workload(attempt: ClusterAttempt[Serve], table: InputFile, version: ModelVe
         key=step.key,
         inputs=given((table,), context.results, mount=context.cluster.mounts_images),
         result=context.results.for_pods(step.key),
-        arguments=("--name", version.name, "--digest", version.digest, "--data", data_of(table)),
+        arguments=("--name", version.name, "--digest", version.digest, "--data", table_id(table)),
     )
     labels = names.of_step(context.application, step)
     image = image_that_reads(table.file, context, "drift")

@@ -1,4 +1,4 @@
-"""How this machine carries out each kind of work: one module for each, and the table that says which."""
+"""Executors of this machine: one module for each type of work, and the table of them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.work import command, environment, fetch, register, score, serve, train
 
 Executor = Callable[[LocalAttempt[Any]], Progress]
-"""Carries out one kind of work; `executes` has held it against the type of the work."""
+"""Runs one type of work (`Any`: the table holds executors of different types, which `executes` has checked)."""
 
 
 def executes(work: type[W], execute: Callable[[LocalAttempt[W]], Progress]) -> tuple[type[Work], Executor]:
-    """A line of the table: mypy checks that the function takes attempts at this work."""
+    """A line of the table; mypy checks that the function takes attempts at this type of work."""
     return work, execute
 
 

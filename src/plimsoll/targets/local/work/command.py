@@ -1,4 +1,4 @@
-"""A command that turns inputs into outputs."""
+"""Runs a command that turns inputs into outputs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from plimsoll.targets.local.workers import Command, run_together
 
 
 def run_command(attempt: LocalAttempt[RunCommand]) -> Progress:
-    """Run the command and take in what it left."""
+    """Run the command and collect its outputs."""
     work = attempt.work
     state = attempt.context.state
     environment = {

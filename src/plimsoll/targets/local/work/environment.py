@@ -1,4 +1,4 @@
-"""The Python environment of a requirements file, made once for all applications that want the same."""
+"""Creates the Python environment of a requirements file, once for all applications with the same requirements."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.workers import Command, run_together
 
 WAIT_LIMIT = 1800.0
-"""Seconds to wait for another run that makes the same environment: the largest frameworks take minutes to install."""
+"""Seconds to wait for a run that creates the same environment: large frameworks take minutes to install."""
 COMPLETE = "plimsoll-complete"
 
 
 def cache_directory() -> Path:
-    """Where environments are kept, by digest."""
+    """The directory of the environments, by digest."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(base) / "plimsoll" / "environments"
 
 
 def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
-    """Find the environment in the cache, or make it."""
+    """Find the environment in the cache, or create it."""
     work = attempt.work
     place = cache_directory() / attempt.step.ingredients[0].digest[:32]
     python = place / "bin" / "python"
@@ -45,7 +45,7 @@ def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
         lock = place.with_suffix(".lock").open("wb")
     except OSError as error:
         raise TargetError(
-            f"cannot keep environments: {error.strerror}",
+            f"cannot write the cache of environments: {error.strerror}",
             where=str(place.parent),
             hint="make it writable, or set XDG_CACHE_HOME to a directory that is",
         ) from error
@@ -60,7 +60,7 @@ def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
             reason = yield from run_together(attempt, [Command(argv=argv, environment=_environment(attempt))])
             if reason:
                 shutil.rmtree(place, ignore_errors=True)
-                return failed(f"the environment of {work.requirements} could not be made: {reason}")
+                return failed(f"the environment of {work.requirements} could not be created: {reason}")
         replace_file(place / COMPLETE, b"")
     return found
 
@@ -69,25 +69,27 @@ def _wait_for(
     lock: IO[bytes], attempt: LocalAttempt[MakeEnvironment], place: Path
 ) -> Generator[Observation, None, None]:
     deadline = time.monotonic() + WAIT_LIMIT
-    said = False
+    reported = False
     while not attempt.stopped:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise TargetError(
-                    f"another run has been making this environment for {WAIT_LIMIT:g} s", where=str(place)
+                    f"another run has been creating this environment for {WAIT_LIMIT:g} s",
+                    where=str(place),
+                    hint="stop that run, then run again",
                 ) from None
-            if not said:
-                yield attempt.seen(Waiting(attempt=attempt.number, reason="another run makes the same environment"))
-                said = True
+            if not reported:
+                yield attempt.seen(Waiting(attempt=attempt.number, reason="another run creates the same environment"))
+                reported = True
             time.sleep(0.1)
         else:
             return
 
 
 def _commands(place: Path, python: Path, requirements: Path) -> list[list[str]]:
-    """uv where there is one, for it is several times faster; else the standard library's venv and pip."""
+    """Commands for uv if it is installed, because it is several times faster; else for venv and pip."""
     uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv:
         return [

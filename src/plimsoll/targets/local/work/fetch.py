@@ -1,4 +1,4 @@
-"""A source: a path on this machine is used where it lies, an address is downloaded once."""
+"""Fetches a source: a path on this machine is used in place, an address is downloaded once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, done, fa
 from plimsoll.targets.local.attempt import LocalAttempt
 
 CONNECT_LIMIT = 30.0
-"""Seconds of silence after which a download is given up."""
+"""Seconds without data after which a download fails."""
 CHUNK = 1 << 20
 
 
 def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
-    """Bring the source here and hold it against its digest, when the file gives one."""
+    """Fetch the source and compare it with its digest, if the file has one."""
     yield from ()
     work = attempt.work
     if "://" not in work.source:
@@ -33,7 +33,7 @@ def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
     if attempt.stopped:
         return STOPPED
     if work.sha256 and digest != work.sha256:
-        return failed(_differs(work.source, digest, work.sha256), lasting=True)
+        return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
     final = attempt.context.state.output(attempt.step.key) / path.name
     return done(FetchResult(outputs=files_in(attempt.output), path=str(final), sha256=digest))
 
@@ -42,21 +42,21 @@ def _use_in_place(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
     path = (attempt.context.directory / work.source).resolve()
     digest = attempt.step.ingredients[0].digest
     if work.sha256 and digest != work.sha256:
-        return failed(_differs(work.source, digest, work.sha256), lasting=True)
+        return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
     if path.is_dir():
         outputs: tuple[OutputFile, ...] = ()
     elif path.is_file():
         outputs = (OutputFile(name=path.name, path=str(path), size=path.stat().st_size),)
     else:
-        raise TargetError("the source is no longer there", where=str(path), hint="correct `source` in the file")
+        raise TargetError("the source does not exist", where=str(path), hint="correct `source` in the file")
     return done(FetchResult(outputs=outputs, path=str(path), sha256=digest))
 
 
 def _download(attempt: LocalAttempt[Fetch], source: str, path: Path) -> str:
-    """Fill `path` from an address; gives the SHA-256 of what came."""
+    """Download an address to `path`; returns the SHA-256 of its content."""
     digest = hashlib.sha256()
     try:
-        with _opened(source) as stream, path.open("wb") as file:
+        with _open(source) as stream, path.open("wb") as file:
             while chunk := stream.read(CHUNK):
                 if attempt.stopped:
                     break
@@ -74,11 +74,11 @@ def _download(attempt: LocalAttempt[Fetch], source: str, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _opened(source: str) -> IO[bytes]:
+def _open(source: str) -> IO[bytes]:
     if source.startswith(("https://", "http://")):
         import urllib.request
 
-        return urllib.request.urlopen(source, timeout=CONNECT_LIMIT)  # type: ignore[no-any-return]  # noqa: S310 - schemes are checked here
+        return urllib.request.urlopen(source, timeout=CONNECT_LIMIT)  # type: ignore[no-any-return]  # noqa: S310 - the line above checks the scheme
     try:
         import fsspec
     except ImportError:
@@ -86,5 +86,5 @@ def _opened(source: str) -> IO[bytes]:
     return fsspec.open(source, "rb").open()  # type: ignore[no-any-return]
 
 
-def _differs(source: str, digest: str, wanted: str) -> str:
-    return f"{source} has sha256 {digest}, the file says {wanted}: the data changed, or the digest is of other data"
+def _digest_mismatch(source: str, digest: str, expected: str) -> str:
+    return f"{source} has sha256 {digest}, but the file requires {expected}: the data or the digest is wrong"

@@ -1,4 +1,4 @@
-"""A trained model into the registry: content, lineage, signature, acceptance."""
+"""Registers a trained model: content, lineage, signature, acceptance."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ if TYPE_CHECKING:
     from plimsoll.registry.versions import Lineage
 
 FIGURES = {"metrics.json", "metrics.jsonl"}
-"""What training says of the model; kept with the training's result, not as part of the model."""
+"""Figures of the training; they stay in the training's result and are not part of the model."""
 
 
 def register(attempt: LocalAttempt[Register]) -> Progress:
-    """Add what rank 0 left. The same training registered again is the same version."""
+    """Register the files of rank 0. Registering the same training again gives the same version."""
     yield from ()
     work = attempt.work
     state = attempt.context.state
     trained = state.result(work.train_key, TrainResult)
     if trained is None:
-        raise TargetError(f"the result of {work.train} is no longer there", hint="run again to train anew")
+        raise TargetError(f"the result of {work.train} is missing", hint="run again to repeat the training")
     output = state.output(work.train_key)
     files = {file.name: output / file.name for file in trained.outputs if file.name not in FIGURES}
     if not files:
         raise TargetError(
-            f"{work.train} left no model in $PLIMSOLL_OUTPUT",
-            hint="write model.onnx there (rank 0's files count)",
+            f"{work.train} wrote no model to $PLIMSOLL_OUTPUT",
+            hint="write model.onnx there; only the files of rank 0 count",
         )
     version = model_registry(state).add(
         work.model, files, lineage=_lineage(attempt, work), metrics=trained.metrics, accept=work.accept

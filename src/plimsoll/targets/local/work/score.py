@@ -1,4 +1,4 @@
-"""A batch: a file scored row by row in a process of its own, from where the last attempt stopped."""
+"""Scores a batch row by row in a separate process, which resumes where the last attempt stopped."""
 
 from __future__ import annotations
 

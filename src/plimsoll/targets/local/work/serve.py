@@ -1,4 +1,4 @@
-"""A service: the server comes up, answers a real request, and (unless the run watches) goes down again."""
+"""Starts a service and tests it with a real request; stops it again unless the run watches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
-from plimsoll.targets.local.watching import drift_references, watched_by, write_monitoring
+from plimsoll.targets.local.watching import drift_references, observer_options, write_monitoring
 from plimsoll.targets.local.workers import worker_ended
 from plimsoll.targets.models import model_for_use
 from plimsoll.targets.services import service_file, shares_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def serve(attempt: LocalAttempt[Serve]) -> Progress:
-    """Prove the service; keep it up when the run watches."""
+    """Start and test the service; keep it running when the run watches."""
     work = attempt.work
     context = attempt.context
     versions, service = _service(context.state, work)
@@ -42,9 +42,9 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         log=attempt.log(0),
         threads=threads,
         scale=work.scale if context.watch else None,
-        # Not in the attempt's directory, which is moved when the attempt is done: the server reads it again later.
+        # Not in the attempt's directory: the server reads the file again after that directory has moved.
         service_file=context.state.services / work.service / "service.json",
-        observers=watched_by(context.state, work, versions, references),
+        observers=observer_options(context.state, work, versions, references),
     )
     keep = False
     try:
@@ -85,7 +85,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
 
 
 def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:
-    """The verified versions, the one with the largest share first, and what the server is told."""
+    """The verified versions, the one with the largest share first, and the service file."""
     versions, found = [], []
     for share in shares_of(work):
         version, path = model_for_use(state, share.model, share.register_key)

@@ -1,4 +1,4 @@
-"""A gang of workers that train one model together, by their framework's own contract."""
+"""Trains one model with a gang of workers, by the contract of their framework."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from plimsoll.kinds.model import TrainGang, TrainResult
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.outputs import argv_of, files_in, read_metrics
-from plimsoll.state.logs import last_words
+from plimsoll.state.logs import last_log_line
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import (
@@ -30,18 +30,18 @@ from plimsoll.targets.local.commands import (
     input_variables,
     python_for_scripts,
 )
-from plimsoll.targets.local.warden import Ended
+from plimsoll.targets.local.warden import ProcessEnd
 from plimsoll.targets.local.workers import Command, run_together
 
 HOST = "127.0.0.1"
 RENDEZVOUS_LIMIT = 60.0
-"""Seconds within which the rendezvous must answer: importing a framework on a busy machine takes some."""
+"""Seconds that the rendezvous has to become ready: importing a framework is slow on a busy machine."""
 PORTS = range(20_000, 32_000)
-"""Where ports are taken from: below the range from which Linux gives ports to outgoing connections."""
+"""Ports of workers: below the range that Linux uses for outgoing connections."""
 
 
 def train(attempt: LocalAttempt[TrainGang]) -> Progress:
-    """Bring the rendezvous up, start all workers, and take in what rank 0 left."""
+    """Start the rendezvous and all workers, and collect the files of rank 0."""
     work = attempt.work
     state = attempt.context.state
     attempt.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def train(attempt: LocalAttempt[TrainGang]) -> Progress:
 
 
 def _output_of(attempt: LocalAttempt[TrainGang], rank: int) -> Path:
-    """Rank 0's files count; every other rank has a directory of its own that is thrown away."""
+    """The output directory of a rank. Only the files of rank 0 are kept; other directories are deleted."""
     if rank == 0:
         return attempt.output
     directory = attempt.directory / f"rank-{rank}"
@@ -108,12 +108,12 @@ def _rendezvous(
     workers: int,
     until_end: contextlib.ExitStack,
 ) -> Generator[Observation, None, tuple[str, int]]:
-    """Start the rendezvous and wait until it says where it listens; it is ended with the gang.
+    """Start the rendezvous and wait for its address; it is stopped with the gang.
 
-    Raises TargetError when it does not come up.
+    Raises TargetError when it does not start.
     """
     ready = attempt.directory / "rendezvous.json"
-    ends: queue.Queue[Ended] = queue.Queue()
+    ends: queue.Queue[ProcessEnd] = queue.Queue()
     log = attempt.log("rendezvous")
     argv = [*script, "--workers", str(workers), "--host", HOST]
     process = attempt.context.warden.spawn(
@@ -129,9 +129,9 @@ def _rendezvous(
     while not ready.exists():
         with contextlib.suppress(queue.Empty):
             end = ends.get(timeout=0.01)
-            raise TargetError(f"the rendezvous {end.words()}: {last_words(log)}")
+            raise TargetError(f"the rendezvous {end.description()}: {last_log_line(log)}")
         if attempt.stopped or time.monotonic() > deadline:
-            raise TargetError(f"the rendezvous was not up within {RENDEZVOUS_LIMIT:g} s", where=str(log))
+            raise TargetError(f"the rendezvous was not ready within {RENDEZVOUS_LIMIT:g} s", where=str(log))
     address = msgspec.json.decode(ready.read_bytes())
     meeting = f"{address['host']}:{address['port']}"
     yield attempt.seen(RendezvousReady(attempt=attempt.number, address=meeting))
@@ -139,10 +139,10 @@ def _rendezvous(
 
 
 def free_ports(count: int) -> tuple[int, ...]:
-    """Ports on which nothing listens now. Raises TargetError when there are too few."""
+    """Ports that are free now. Raises TargetError when there are too few."""
     found = tuple(_bindable(count))
     if len(found) < count:
-        raise TargetError(f"there are no {count} free ports between {PORTS.start} and {PORTS.stop - 1}")
+        raise TargetError(f"fewer than {count} ports are free between {PORTS.start} and {PORTS.stop - 1}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""After a kill: find what an earlier run left running, by the mark in its environment, and end it."""
+"""Kills the processes that a killed run left running, found by the mark in their environment."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from pathlib import Path
 from plimsoll.targets.local.memory_watch import processes
 
 
-def end_leftovers(work: Path) -> int:
-    """Kill every process whose PLIMSOLL_OUTPUT lies under `work`; gives how many there were.
+def kill_leftover_processes(work: Path) -> int:
+    """Kill every process whose PLIMSOLL_OUTPUT is below `work`; returns their number.
 
-    Only safe for the holder of the run's lock: the processes of a living run carry the same mark.
+    Only the holder of the run's lock may call it: the processes of a live run have the same mark.
     """
     mark = b"PLIMSOLL_OUTPUT=" + os.fsencode(work) + b"/"
     killed = 0
