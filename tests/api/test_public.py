@@ -77,4 +77,4 @@ def test_a_mistake_in_the_file_is_an_error_with_its_place(tmp_path: Path) -> Non
     with pytest.raises(plimsoll.FileError) as caught:
         plimsoll.load(tmp_path)
     assert caught.value.where.endswith("plimsoll.yaml:2:7")
-    assert caught.value.message == "'kind' must be Application, this is the text 'Pod'"
+    assert caught.value.message == "'kind' must be Application, got the text 'Pod'"
