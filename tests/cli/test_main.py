@@ -77,3 +77,16 @@ def test_start_up_imports_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ended.stderr.split())
     assert loaded.isdisjoint({"yaml", "jinja2", "numpy", "onnxruntime", "securesystemslib", "asyncio", "http.client"})
+
+
+def test_planning_for_this_machine_imports_no_network_libraries(tmp_path: Path) -> None:
+    """They take longer to import than planning takes."""
+    write(tmp_path, "  datasets:\n    a: {run: echo, outputs: [y]}\n")
+    code = "import sys; sys.argv = ['plimsoll', 'plan']; from plimsoll.cli.main import main\n"
+    code += "try:\n main()\nexcept SystemExit:\n print(*sorted(sys.modules), file=sys.stderr)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+    )
+    imported = set(ended.stderr.split())
+    assert "plimsoll.targets.local.target" in imported
+    assert imported & {"ssl", "http.client", "httpx2", "lightkube", "numpy", "onnxruntime", "jinja2"} == set()

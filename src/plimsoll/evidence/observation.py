@@ -16,8 +16,8 @@ class Observation(Struct, frozen=True, kw_only=True):
     """One fact about one subject.
 
     `at` is the time of observation (UTC). `source` names the observer (`local`, `engine`, `check` …). `subject` is a
-    step such as `train/triage`, a requirement, or `run`. `fact` has the kind of fact as its `event` (`engine.events`
-    lists those of runs, the `records` of each capability those of checks), and its values under other keys.
+    step such as `train/triage`, a requirement, or `run`. `fact` has the kind of fact as its `event`, and its values
+    under other keys: `evidence.run_events` has the types of a run's events, the `records` of each capability its own.
     """
 
     at: datetime

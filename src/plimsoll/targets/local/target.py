@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
@@ -23,15 +24,16 @@ from plimsoll.targets.features import (
     feature_table,
     offers,
 )
-from plimsoll.targets.local.calling import open_local_service
 from plimsoll.targets.local.servers import running_services
 from plimsoll.targets.local.session import LocalSession
-from plimsoll.targets.local.traffic import LocalTraffic, find_local_traffic, promotion_notes
 from plimsoll.targets.local.watching import read_drift
 from plimsoll.targets.local.work import EXECUTORS
 from plimsoll.targets.options import CLUSTER_ONLY, TargetOptions
 from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
+
+if TYPE_CHECKING:
+    from plimsoll.targets.local.traffic import LocalTraffic
 
 PROVIDERS = {
     "gang": "a process group started together",
@@ -85,11 +87,15 @@ class LocalTarget:
         )
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
+        from plimsoll.targets.local.calling import open_local_service
+
         return open_local_service(self.state, file, service)
 
     def _traffic(
         self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> LocalTraffic:
+        from plimsoll.targets.local.traffic import find_local_traffic
+
         return find_local_traffic(self.state, model, service, stopped)
 
     def open(self, run: str, *, watch: bool) -> LocalSession:
@@ -102,6 +108,8 @@ class LocalTarget:
 
     def service_notes(self, service: str) -> Sequence[str]:
         """A note about a running or interrupted promotion."""
+        from plimsoll.targets.local.traffic import promotion_notes
+
         return promotion_notes(self.state, service)
 
     def drift(self, service: str) -> Sequence[DriftState]:
