@@ -19,7 +19,7 @@ _Field = tuple[str, object, object]
 """Name, annotation and default of a field of a Struct that is made at run time."""
 
 
-class Application(Struct, frozen=True, kw_only=True):
+class ApplicationSpec(Struct, frozen=True, kw_only=True):
     """One application. `parts` maps the kind's key in the file (`datasets`) and the part's name to the part.
 
     Each kind returns its own parts with their type: `DATASETS.of(application)`.
@@ -40,11 +40,11 @@ class PartTypes(Struct, frozen=True):
         """The type of a whole file with these kinds."""
         return _document(self.pairs)
 
-    def application(self, values: object) -> Application:
+    def application(self, values: object) -> ApplicationSpec:
         """Convert a document whose shape has been checked. Raises msgspec.ValidationError."""
         document: Any = msgspec.convert(values, self.document(), strict=True)  # Any: its type is made at run time
         spec = document.spec
-        return Application(
+        return ApplicationSpec(
             name=document.metadata.name,
             environment=spec.environment,
             targets=spec.targets,

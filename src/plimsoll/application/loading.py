@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from plimsoll.application.application import Application, PartTypes
+from plimsoll.application.application import ApplicationSpec, PartTypes
 from plimsoll.application.documents import read_document
 from plimsoll.application.places import Places
 from plimsoll.application.shape import find_mistakes
@@ -18,7 +18,7 @@ class ApplicationFile(Struct, frozen=True, kw_only=True):
     """An application with the line and column of every value in its file."""
 
     path: Path
-    application: Application
+    application: ApplicationSpec
     places: Places
 
     @property

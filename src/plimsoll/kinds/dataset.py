@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from msgspec import Meta
 
-from plimsoll.application.application import Application
+from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.paths import is_below, require_readable
@@ -163,7 +163,7 @@ class DatasetKind(Kind[Dataset]):
                 raise file.error(text, f"use the whole dataset: inputs: [{name}]", *at, number)
             variables[variable] = reference
 
-    def source_of(self, application: Application, reference: str) -> str:
+    def source_of(self, application: ApplicationSpec, reference: str) -> str:
         """The file that a reference names: a file of a dataset, or the source of a dataset that is a single file."""
         return reference if "/" in reference else self.of(application)[reference].source or ""
 

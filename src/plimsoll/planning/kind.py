@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
 
-from plimsoll.application.application import Application
+from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
 from plimsoll.application.workspace import NamedCommand, NamedSource
@@ -28,7 +28,7 @@ class Kind(ABC, Generic[P]):
     part: type[P]
     works: ClassVar[tuple[type[Work], ...]] = ()
 
-    def of(self, application: Application) -> Mapping[str, P]:
+    def of(self, application: ApplicationSpec) -> Mapping[str, P]:
         """The parts of this kind in an application, by name."""
         return cast("Mapping[str, P]", application.parts.get(self.key, {}))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from plimsoll.application.application import Application
+from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.parts import Part, Resources
 from plimsoll.application.scalars import duration_in_seconds, memory_in_bytes
 from plimsoll.application.workspace import Workspace
@@ -20,7 +20,7 @@ AnyKind = Kind[Any]
 """A kind of any type of part (`Any`: a table of kinds holds kinds of different parts)."""
 
 
-def plan(kinds: Iterable[AnyKind], application: Application, workspace: Workspace, facts: TargetFacts) -> Plan:
+def plan(kinds: Iterable[AnyKind], application: ApplicationSpec, workspace: Workspace, facts: TargetFacts) -> Plan:
     """Plan a checked application: each step comes after the steps that it needs.
 
     Equal arguments give equal plans. Raises KeyError for an application that has not been checked.
@@ -35,7 +35,7 @@ def plan(kinds: Iterable[AnyKind], application: Application, workspace: Workspac
 class Planner:
     """Collects steps in order; adds the steps of a part when they are first needed."""
 
-    def __init__(self, application: Application, workspace: Workspace, facts: TargetFacts) -> None:
+    def __init__(self, application: ApplicationSpec, workspace: Workspace, facts: TargetFacts) -> None:
         self.application = application
         self.workspace = workspace
         self.facts = facts
