@@ -199,10 +199,7 @@ def test_a_log_whose_link_cannot_be_made_at_once_is_read_whole(bench: Bench, tim
     assert log_of(session, step).read_text() == "first\nlast\n"
 
 
-def test_a_log_that_may_not_be_read_does_not_keep_the_step_from_its_end(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(logs, "FINISH_LIMIT", 0.2)
+def test_a_log_that_may_not_be_read_does_not_keep_the_step_from_its_end(bench: Bench) -> None:
     bench.cluster.fail(Fault(when=of_logs, times=1000, status=403))
     assert Carried(bench.session().start(bench.command("clean"), 1)).end().outcome == "done"
 

@@ -48,18 +48,18 @@ class Follower:
         until = 0.0
         while True:
             last = self._over.is_set()
-            whole = False
+            broken = False
             try:
                 self._read_once()
-                whole = True
             except ApiError as error:
                 if error.status == 404:
                     return
+                broken = error.status >= 500
             except Exception:  # noqa: BLE001  # of the HTTP library: a log's link broke, and is taken up again
-                whole = False
+                broken = True
             if last:
                 until = until or time.monotonic() + FINISH_LIMIT
-                if whole or time.monotonic() > until:
+                if not broken or time.monotonic() > until:
                     return
                 time.sleep(_SOON)
             else:
