@@ -14,7 +14,7 @@ from plimsoll.kinds.service import ModelShare, Serve
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes.manifests.serving import PORT
 from plimsoll.targets.kubernetes.session import KubernetesSession
-from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried
+from tests.targets.kubernetes.bench import APPLICATION, Bench, done
 
 TENSOR = {"name": "x", "datatype": "FP32", "shape": [-1, 2]}
 
@@ -61,8 +61,7 @@ def trained(bench: Bench, session: KubernetesSession, content: str = "weights", 
     metrics = json.dumps({"accuracy": accuracy})
     bench.does("train/triage", lambda pod: pod.leave(model_onnx=content, metrics_json=metrics))
     step = bench.training("triage")
-    end = Carried(session.start(step, 1)).end()
-    assert end.outcome == "done", end.reason
+    done(session, step)
     return step
 
 
@@ -82,8 +81,7 @@ def register_step(bench: Bench, training: AnyStep, accept: str = "> 0.5") -> Any
 def registered(bench: Bench, session: KubernetesSession, content: str = "weights", **accept: str) -> AnyStep:
     """A step that has registered a model of its own."""
     step = register_step(bench, trained(bench, session, content), **accept)
-    end = Carried(session.start(step, 1)).end()
-    assert end.outcome == "done", end.reason
+    done(session, step)
     return step
 
 
