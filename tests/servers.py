@@ -21,7 +21,7 @@ from plimsoll.registry.references import Reference, parse_reference
 SETTINGS = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {root}}}, delete: {{enabled: true}}}}
+storage: {{{storage}, delete: {{enabled: true}}}}
 http: {{addr: "127.0.0.1:{port}"}}
 {more}
 """
@@ -43,11 +43,12 @@ def registry_program() -> str:
 
 
 @contextlib.contextmanager
-def registry(directory: Path, more: str = "") -> Iterator[Reference]:
-    """A registry over plain HTTP; gives a repository in it. What it stores lies in `directory/data`."""
+def registry(directory: Path, more: str = "", *, in_memory: bool = False) -> Iterator[Reference]:
+    """A registry over plain HTTP; gives a repository in it. What it stores lies in `directory/data`, or in memory."""
     program, port = registry_program(), free_port()
     settings = directory / "registry.yaml"
-    settings.write_text(SETTINGS.format(root=directory / "data", port=port, more=more))
+    storage = "inmemory: {}" if in_memory else f"filesystem: {{rootdirectory: {directory / 'data'}}}"
+    settings.write_text(SETTINGS.format(storage=storage, port=port, more=more))
     with (directory / "registry.log").open("wb") as log:
         process = subprocess.Popen([program, "serve", str(settings)], stdout=log, stderr=log)
     try:

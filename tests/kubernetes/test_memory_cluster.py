@@ -197,6 +197,9 @@ def test_a_container_is_named_where_there_are_several(cluster: MemoryCluster, ap
     assert (refused.code, refused.reason) == (400, "BadRequest")
     assert "choose one of: [main side]" in refused.body["message"]
     assert ask(api, "GET", f"{PODS}/two/log", container="side").code == 200
+    only = running(cluster, "three", "main")
+    cluster.put({**only, "spec": {**only["spec"], "initContainers": [{"name": "before", "image": "x"}]}})
+    assert ask(api, "GET", f"{PODS}/three/log").code == 200
 
 
 def test_a_command_in_a_container_is_answered_by_the_test(cluster: MemoryCluster, api: Api) -> None:

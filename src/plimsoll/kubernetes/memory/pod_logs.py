@@ -122,12 +122,13 @@ class Logs:
 
 
 def container_of(pod: Manifest, name: str) -> str:
-    """The container that is meant; the only one when none is named. Raises Refusal (400)."""
+    """The container that is meant: when none is named the only one, init containers aside. Raises Refusal (400)."""
     spec, pod_name = pod["spec"], pod["metadata"]["name"]
-    known = [each["name"] for each in (*(spec.get("containers") or []), *(spec.get("initContainers") or []))]
+    plain = [each["name"] for each in spec.get("containers") or []]
+    known = [*plain, *(each["name"] for each in spec.get("initContainers") or [])]
     if name and name not in known:
         raise bad_request(f"container {name} is not valid for pod {pod_name}")
-    if not name and len(known) > 1:
-        plain = " ".join(each["name"] for each in spec["containers"])
-        raise bad_request(f"a container name must be specified for pod {pod_name}, choose one of: [{plain}]")
-    return name or str(known[0])
+    if not name and len(plain) > 1:
+        told = f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(plain)}]"
+        raise bad_request(told)
+    return name or str(plain[0])

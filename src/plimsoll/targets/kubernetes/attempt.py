@@ -65,6 +65,12 @@ class ClusterAttempt(Attempt[W]):
         return names.of_step(self.context.application, self.step)
 
     @property
+    def pods(self) -> str:
+        """The selector of its pods. In a namespace of several applications a step may have the same key in each."""
+        labels = self.labels
+        return names.selector({key: labels[key] for key in (names.APPLICATION, names.KEY)})
+
+    @property
     def where(self) -> str:
         """What the run keeps on this machine."""
         return str(self.context.state.root)

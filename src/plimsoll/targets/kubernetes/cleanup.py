@@ -51,6 +51,22 @@ KINDS = (
     ("v1", "ServiceAccount"),
 )
 """Every kind that an application may have made, what uses others before what is used."""
+OTHERS = (
+    *KINDS,
+    ("v1", "Pod"),
+    ("v1", "Secret"),
+    ("v1", "PersistentVolumeClaim"),
+    ("apps/v1", "StatefulSet"),
+    ("apps/v1", "DaemonSet"),
+    ("apps/v1", "ReplicaSet"),
+    ("batch/v1", "CronJob"),
+    ("networking.k8s.io/v1", "Ingress"),
+    ("rbac.authorization.k8s.io/v1", "Role"),
+    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
+)
+"""Kinds by which a namespace is known to be used by somebody else."""
+_FURNISHED = frozenset({("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")})
+"""What every namespace has."""
 
 
 def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
@@ -90,7 +106,8 @@ def obsolete_objects(
 def remove(api: Api, application: str, namespace: str) -> list[str]:
     """Delete all that carries the application's label, and nothing else; gives what was found, as kind/name.
 
-    Raises TargetError that names what does not go.
+    A namespace that was made for the application goes too, unless somebody else has something in it. Raises
+    TargetError that names what does not go.
     """
     selector = names.selector(names.of_application(application))
     removed: list[str] = []
@@ -99,7 +116,7 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
         for each in api.list(api_version, kind, namespace, selector):
             api.delete(api_version, kind, each["metadata"]["name"], namespace)
             removed.append(f"{kind}/{each['metadata']['name']}")
-    ours = _is_ours(api, application, namespace)
+    ours = _is_ours(api, application, namespace) and not _is_shared(api, application, namespace)
     if ours:
         api.delete("v1", "Namespace", namespace)
         removed.append(f"Namespace/{namespace}")
@@ -118,6 +135,24 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
     if ours:
         await_end(api, namespace)
     return removed
+
+
+def _is_shared(api: Api, application: str, namespace: str) -> bool:
+    """Whether something lies in a namespace that is not the application's. What may not be read is not looked at."""
+    selector = f"{names.APPLICATION}!={application}"
+    for api_version, kind in OTHERS:
+        try:
+            found = api.list(api_version, kind, namespace, selector) if api.serves(api_version, kind) else []
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            continue
+        for each in found:
+            metadata = each["metadata"]
+            # What a controller has made for something is counted with that.
+            if not metadata.get("ownerReferences") and (kind, metadata["name"]) not in _FURNISHED:
+                return True
+    return False
 
 
 def _is_ours(api: Api, application: str, namespace: str) -> bool:

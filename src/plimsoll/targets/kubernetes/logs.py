@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 
 _AGAIN = 1.0
-_FINISH_LIMIT = 5.0
+_SOON = 0.1
+FINISH_LIMIT = 5.0
+"""Seconds for the end of a log to come, once its container has ended or is to end."""
 
 
 class Follower:
@@ -33,28 +35,35 @@ class Follower:
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"logs-{pod}")
         self._thread.start()
 
-    def finish(self) -> None:
-        """Have all that the container printed, once it has ended."""
+    def finish(self, limit: float = FINISH_LIMIT) -> None:
+        """Have all that the container printed, once it has ended; no longer than `limit` seconds are waited for it."""
         self._over.set()
-        self._thread.join(_FINISH_LIMIT)
+        self._thread.join(limit)
 
     def last_words(self) -> str:
         """The last line that it printed."""
         return last_log_line(self.path)
 
     def _follow(self) -> None:
+        until = 0.0
         while True:
             last = self._over.is_set()
+            broken = False
             try:
                 self._read_once()
             except ApiError as error:
                 if error.status == 404:
                     return
+                broken = error.status >= 500
             except Exception:  # noqa: BLE001  # of the HTTP library: a log's link broke, and is taken up again
-                time.sleep(0)
+                broken = True
             if last:
-                return
-            self._over.wait(_AGAIN)
+                until = until or time.monotonic() + FINISH_LIMIT
+                if not broken or time.monotonic() > until:
+                    return
+                time.sleep(_SOON)
+            else:
+                self._over.wait(_AGAIN)
 
     def _read_once(self) -> None:
         with self._api.follow_logs(self._pod, self._namespace, "") as pieces, self.path.open("ab") as file:

@@ -33,6 +33,10 @@ class RegistryResults:
         self._place = place
         self._path = path
 
+    def close(self) -> None:
+        """Close the connections to the registry."""
+        self._repository.close()
+
     def for_pods(self, key: str) -> str:
         """The reference of a result, as pods reach it."""
         return f"{self._place.pods}/{self._path}:{key}"

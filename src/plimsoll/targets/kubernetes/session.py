@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.environment import MakeEnvironment
-from plimsoll.kinds.model import Register
+from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import AnyStep, Work
 from plimsoll.state.results import Result
@@ -33,7 +33,9 @@ class KubernetesSession:
         if isinstance(work, MakeEnvironment):
             return context.state.result(step.key, work.result)
         if isinstance(work, Register):
-            return context.local.result(step)
+            here = context.local.result(step)
+            # One without a reference is of a run that ended before the model was where pods pull it.
+            return here if isinstance(here, RegisterResult) and here.reference else None
         if isinstance(work, Serve):
             known = context.state.result(step.key, work.result)
             up = known and is_up(context.api, context.application, context.namespace, step.key, work.service)

@@ -148,6 +148,8 @@ class KubernetesTarget:
 
     def close(self) -> None:
         """Close the tunnel to the registry, if it was opened, and connections."""
+        if "_results" in self.__dict__:
+            self._results.close()
         if "_tunnel" in self.__dict__:
             self._tunnel.close()
         if "api" in self.__dict__:
@@ -162,7 +164,7 @@ class KubernetesTarget:
             directory=self._directory,
             state=self.state,
             local=LocalSession(self._directory, run, state=self.state),
-            results=self._results(),
+            results=self._results,
             images=Images(self.cluster, place, self._tunnel.host, self._tunnel.access, self._path, self._directory),
             run=run,
             chosen={need: each.provider for need, each in self._chosen().items()},
@@ -176,7 +178,9 @@ class KubernetesTarget:
     def _path(self) -> str:
         return names.short(self._application, 63)
 
+    @cached_property
     def _results(self) -> RegistryResults:
+        """The application's results, by connections that all sessions share."""
         place = self._registry()
         reference = parse_reference(f"{self._tunnel.host}/{self._path}/results")
         return RegistryResults(Repository(reference, self._tunnel.access), place, f"{self._path}/results")

@@ -10,9 +10,9 @@ from typing import Any
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting, WorkerEnded, WorkerStarted
 from plimsoll.kubernetes.api import ApiError, Manifest
-from plimsoll.targets.kubernetes import names, pods
+from plimsoll.targets.kubernetes import pods
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
-from plimsoll.targets.kubernetes.logs import Follower
+from plimsoll.targets.kubernetes.logs import FINISH_LIMIT, Follower
 from plimsoll.targets.kubernetes.manifests.gang import Workload
 from plimsoll.targets.kubernetes.pods import Standing
 
@@ -30,7 +30,11 @@ _DONE = ("Complete", "Completed", "Succeeded")
 
 
 class Watch:
-    """The state of watching one workload."""
+    """The state of watching one workload.
+
+    `reason` is why it failed; `lasting` says that another attempt would fail alike, for a pod says so itself, or the
+    cluster has tried again as often as it should.
+    """
 
     def __init__(self, attempt: ClusterAttempt[Any], workload: Workload) -> None:
         self.attempt = attempt
@@ -38,6 +42,7 @@ class Watch:
         self.api = attempt.context.api
         self.namespace = attempt.context.namespace
         self.reason = ""
+        self.lasting = workload.restarts
         self._of = attempt.step.workers
         self._started: dict[str, Standing] = {}
         self._ended: set[str] = set()
@@ -50,11 +55,13 @@ class Watch:
         self._leaving: dict[str, float] = {}
 
     def until_end(self) -> Generator[Observation, None, str]:
-        """Gives `done`, `failed` (then `reason` says why) or `stopped`."""
+        """Gives `done`, `failed` (then `reason` says why) or `stopped`; a stopped workload is taken away."""
         silent_since: float | None = None
         try:
             while True:
                 if self.attempt.stopping.is_set():
+                    # Before logs are read to their end: they have none while their pods run.
+                    remove(self.attempt, self.workload)
                     return "stopped"
                 try:
                     state = yield from self._look()
@@ -71,12 +78,13 @@ class Watch:
                     return state
                 self.attempt.stopping.wait(LOOK)
         finally:
+            deadline = time.monotonic() + FINISH_LIMIT
             for follower in self._followers.values():
-                follower.finish()
+                follower.finish(max(0.0, deadline - time.monotonic()))
 
     def _look(self) -> Generator[Observation, None, str]:
         found = self.api.get(*self.workload.watched, self.namespace)
-        seen = self.api.list("v1", "Pod", self.namespace, names.selector({names.KEY: self.attempt.labels[names.KEY]}))
+        seen = self.api.list("v1", "Pod", self.namespace, self.attempt.pods)
         standings = [pods.standing(pod, rank=self._rank(pod)) for pod in seen]
         for pod, each in zip(seen, standings, strict=True):
             yield from self._take(pod, each)
@@ -110,6 +118,7 @@ class Watch:
                 self._failures += 1
                 if (report := pods.report_of(pod)) and report.lasting:
                     self._lasting = self.reason
+                    self.lasting = True
             yield self.attempt.seen(WorkerEnded(attempt=number, rank=each.rank, code=each.code, pod=each.name))
 
     def _words(self, each: Standing) -> str:
@@ -195,8 +204,7 @@ def gone(attempt: ClusterAttempt[Any], limit: float, over: threading.Event | Non
     """Wait until no pod of the attempt's step is left."""
     api, namespace = attempt.context.api, attempt.context.namespace
     deadline = time.monotonic() + limit
-    selector = names.selector({names.KEY: attempt.labels[names.KEY]})
-    while api.list("v1", "Pod", namespace, selector):
+    while api.list("v1", "Pod", namespace, attempt.pods):
         if time.monotonic() > deadline:
             return False
         time.sleep(LOOK)

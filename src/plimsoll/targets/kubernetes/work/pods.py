@@ -41,12 +41,11 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
     watch = Watch(attempt, workload)
     state = yield from watch.until_end()
     if state == "stopped":
-        remove(attempt, workload)
         return STOPPED
     if state == "failed":
         remove(attempt, workload)
         gone(attempt, _GONE_LIMIT)
-        return failed(watch.reason or "it failed without a reason", lasting=workload.restarts)
+        return failed(watch.reason or "it failed without a reason", lasting=watch.lasting)
     return None
 
 

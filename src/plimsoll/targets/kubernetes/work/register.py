@@ -21,7 +21,10 @@ def register(attempt: ClusterAttempt[Register]) -> Progress:
     if not isinstance(outcome.result, RegisterResult):
         return outcome
     version = model_registry(context.state).find(f"{work.model}@{outcome.result.version}")
-    return done(replace(outcome.result, reference=pushed(version, context)))
+    result = replace(outcome.result, reference=pushed(version, context))
+    context.state.fresh_work(attempt.step.key)
+    context.state.commit(attempt.step.key, result)
+    return done(result)
 
 
 def version_of(reference: str, register_key: str | None, context: ClusterContext) -> ModelVersion:
