@@ -36,7 +36,8 @@ class TrafficMover(Protocol):
     def add(self, old: str, new: str) -> None:
         """Have the new version loaded beside the old one, without requests.
 
-        Raises TargetError when that takes too long or fails. From here on `restore` undoes everything.
+        Raises TargetError when that takes too long or fails. From here on `restore` undoes everything. Once it is
+        stopped it returns at once: the version need not be loaded then.
         """
         ...
 
@@ -49,9 +50,15 @@ class TrafficMover(Protocol):
         ...
 
     def settle(self, new: str) -> None:
-        """The new version has all requests and keeps them: remember it as the service's version."""
+        """The new version has all requests and keeps them: remember it as the service's version.
+
+        When it fails, `restore` still undoes everything.
+        """
         ...
 
     def restore(self) -> None:
-        """Everything as it was before `add`."""
+        """Everything as it was before `add`; nothing to do when `add` has changed nothing.
+
+        When it fails, the next promotion of the service undoes this one.
+        """
         ...
