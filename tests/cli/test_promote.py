@@ -153,7 +153,7 @@ def test_a_promotion_that_is_killed_is_undone_by_the_next(watched: Watched, plim
     assert "a promotion was cut off" in plimsoll("status").stdout
     assert watched.versions() == {"1", "3"}
     back = plimsoll("promote", "m@1")
-    assert "was cut off: its weights are put back" in back.stdout
+    assert "was cut off: its weights are restored" in back.stdout
     assert "m@1 has the requests of service m already" in back.stderr.replace("\n", " ")
     deadline = time.monotonic() + 20
     while watched.versions() != {"1"}:
