@@ -36,7 +36,8 @@ class TrafficMover(Protocol):
     def add(self, old: str, new: str) -> None:
         """Load the new version next to the old one, without requests.
 
-        Raises TargetError when loading fails or takes too long. After this call, `restore` undoes everything.
+        Raises TargetError when that takes too long or fails. From here on `restore` undoes everything. Once it is
+        stopped it returns at once: the version need not be loaded then.
         """
         ...
 
@@ -49,9 +50,15 @@ class TrafficMover(Protocol):
         ...
 
     def settle(self, new: str) -> None:
-        """Make the new version, which gets all requests, the service's version."""
+        """The new version has all requests and keeps them: remember it as the service's version.
+
+        When it fails, `restore` still undoes everything.
+        """
         ...
 
     def restore(self) -> None:
-        """Restore the state before `add`."""
+        """Everything as it was before `add`; nothing to do when `add` has changed nothing.
+
+        When it fails, the next promotion of the service undoes this one.
+        """
         ...

@@ -33,18 +33,23 @@ def counts_at(url: str, model: str) -> dict[str, VersionCounts]:
 
 
 def counts_in(page: str, model: str) -> dict[str, VersionCounts]:
-    """The counts of every version of a model on a page in Prometheus' text format."""
+    """The counts of every version of a model on a page in Prometheus' text format. Raises RequestError for another."""
     try:
         from prometheus_client.parser import text_string_to_metric_families
     except ImportError:
         raise MissingExtra("serve", "plimsoll promote") from None
     found: dict[str, VersionCounts] = {}
-    for family in text_string_to_metric_families(page):
-        for sample in family.samples:
-            if sample.labels.get("model") != model or "version" not in sample.labels:
-                continue
-            counts = found.setdefault(sample.labels["version"], VersionCounts())
-            _take(counts, sample.name, sample.labels, sample.value)
+    try:
+        samples = [sample for family in text_string_to_metric_families(page) for sample in family.samples]
+    except ValueError as error:
+        raise RequestError(
+            f"the service's page of metrics cannot be read: {error}", hint="see plimsoll logs"
+        ) from error
+    for sample in samples:
+        if sample.labels.get("model") != model or "version" not in sample.labels:
+            continue
+        counts = found.setdefault(sample.labels["version"], VersionCounts())
+        _take(counts, sample.name, sample.labels, sample.value)
     return found
 
 
@@ -83,8 +88,15 @@ def _page(url: str) -> str:
     connection = http.client.HTTPConnection(address.netloc, timeout=LIMIT)
     try:
         connection.request("GET", "/metrics")
-        return connection.getresponse().read().decode()
+        answer = connection.getresponse()
+        page = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:
         raise RequestError(f"the service does not answer: {error}", where=url, hint="see plimsoll status") from error
     finally:
         connection.close()
+    if answer.status != 200:
+        hint = "see plimsoll status"
+        raise RequestError(
+            f"the service answers {answer.status} when it is asked for its metrics", where=url, hint=hint
+        )
+    return page

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from msgspec import Struct
 
 from plimsoll.engine.promotion.judging import Judgement, judge, version_sample
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.registry.versions import ModelVersion, require_accepted
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
@@ -18,6 +18,7 @@ from plimsoll.telemetry.version_counts import VersionCounts
 
 POLL_INTERVAL = 0.5
 """Seconds between two looks at the counts."""
+INTERRUPTED = "interrupted"
 
 
 class Pace(Struct, frozen=True, kw_only=True):
@@ -82,17 +83,30 @@ def promote(
 
 
 def _move(steps: _Steps) -> Promotion:
-    done = False
     try:
-        steps.mover.add(steps.old, steps.new)
         result = steps.carry_out()
-        done = result.promoted
-        if done:
+        if result.promoted:
             steps.mover.settle(steps.new)
-        return result
-    finally:
-        if not done:
-            steps.mover.restore()
+            return result
+    except BaseException as error:
+        # Whatever it is, an interrupt or a defect too: the requests go back before it is told.
+        _restore(steps.mover, error.message if isinstance(error, PlimsollError) else repr(error))
+        raise
+    _restore(steps.mover, result.reason)
+    return result
+
+
+def _restore(mover: TrafficMover, reason: str) -> None:
+    """Undo the promotion. Raises TargetError that says why it was to be undone, and why it could not."""
+    try:
+        mover.restore()
+    except (PlimsollError, OSError) as error:
+        said = error.message if isinstance(error, PlimsollError) else str(error)
+        raise TargetError(
+            f"the promotion has ended ({reason}), and the weights could not be restored: {said}",
+            where=mover.where,
+            hint="the next plimsoll promote restores them first",
+        ) from error
 
 
 class _Steps:
@@ -118,18 +132,24 @@ class _Steps:
         self._judgements: list[Judgement] = []
 
     def carry_out(self) -> Promotion:
-        """Run all steps, until one shows that the new version is worse."""
+        """All steps, until one shows that the new version is worse."""
+        self.mover.add(self.old, self.new)
         for weight in self._pace.steps[:-1]:
             problem = self._step(weight)
             if problem:
                 return self._ended(0, problem)
             for finding in self._judgements[-1].findings:
                 self._say(f"  {finding.line()}")
-        self._weigh(100)
-        return self._ended(100, "no worse at any step")
+        if not self._stopped():
+            self._weigh(100)
+        # A change that was stopped half way is none.
+        return self._ended(0, INTERRUPTED) if self._stopped() else self._ended(100, "no worse at any step")
 
     def _step(self, weight: int) -> str:
-        """Hold one weight until both versions answered enough requests; returns why the promotion ends, or ""."""
+        """One weight, held until both versions have answered enough; gives why the promotion ends, or nothing."""
+        if self._stopped():
+            # The new version may not even be loaded: whoever adds it waits for nothing then.
+            return INTERRUPTED
         self._weigh(weight)
         base = self._counts()
         began = time.monotonic()
@@ -141,7 +161,7 @@ class _Steps:
                 self._judgements.append(judgement)
                 return "; ".join(finding.line() for finding in judgement.worse)
             if self._stopped():
-                return "interrupted"
+                return INTERRUPTED
             if judgement.enough and passed >= self._pace.hold:
                 self._judgements.append(judgement)
                 return ""

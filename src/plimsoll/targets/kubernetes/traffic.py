@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.errors import PlimsollError, RequestError, TargetError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.kubernetes.objects import has_condition
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.kubernetes import names
@@ -22,7 +23,7 @@ from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, SERVED, objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.work.cutover import apply, remove_obsolete
+from plimsoll.targets.kubernetes.work.cutover import apply, lead_back, remove_obsolete
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import roll_out
 from plimsoll.targets.local.servers import model_file
@@ -31,6 +32,8 @@ from plimsoll.telemetry.version_counts import VersionCounts, added, counts_in
 
 SPREAD = 5.0
 """Seconds within which proxies follow a change of weights; requests before that are counted to the former weights."""
+_TICK = 0.1
+"""Seconds between two looks at whether the promotion is stopped."""
 
 
 def traffic_of(
@@ -85,7 +88,8 @@ class ClusterTraffic:
         self._say = say
         self._stopping = _Stopping(stopped)
         self._name = names.service(context.application, served.service)
-        self._lease = PromotionLease(context.api, context.application, context.namespace, self._name)
+        self._lease = PromotionLease(context.api, context.application, context.namespace, self._name, say)
+        self._changed = False
         self._pages: dict[str, Mapping[str, VersionCounts]] = {}
 
     @property
@@ -101,36 +105,45 @@ class ClusterTraffic:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[bool]:
         """One promotion at a time, by a lease that holds what the service was."""
-        cut_off = self._lease.take(self._served)
-        try:
-            if cut_off is not None:
-                self._served = self._before = cut_off
-                self.restore()
-            yield cut_off is not None
-        finally:
-            self._lease.release()
+        cut_off = self._lease.take()
+        with self._lease.kept():
+            self._changed = cut_off is not None
+            try:
+                if cut_off is not None:
+                    self._before = cut_off
+                    self.restore()
+                # Before the lease was ours, another promotion may have gone in.
+                self._served = self._before = self._recorded()
+                yield cut_off is not None
+            finally:
+                if self._changed:
+                    # The lease is all that knows what the service was.
+                    self._lease.give_up()
+                else:
+                    self._lease.release()
 
     def leading(self) -> str:
         """The version with the largest share; of one model without shares the newest."""
-        shares = self._served.file.traffic.get(self._model, ())
-        if shares:
-            return max(shares, key=lambda share: share.weight).version
-        return max((file.version for file in self._served.file.models if file.name == self._model), key=int)
+        return leading_of(self._served, self._model)
 
     def add(self, old: str, new: str) -> None:
         """Push the new version, and have servers that serve it beside the old one."""
         version = version_of(f"{self._model}@{new}", None, self._context)
+        reference = pushed(version, self._context)
+        self._lease.remember(self._before)
+        self._changed = True
         place = f"{MODEL}s/{new}"
         known = [each for each in self._served.file.models if each.version != new]
         file = model_file(version, Path(place, onnx_name(version)))
         self._served = replace(
             self._served,
-            models={**self._served.models, place: pushed(version, self._context)},
+            models={**self._served.models, place: reference},
             file=replace(self._served.file, models=(*known, file)),
         )
         self._served = self._weighted(old, new, 0)
-        self._roll_out()
-        self._remove_obsolete()
+        # Where the rollout was stopped, the servers of before are those that answer.
+        if self._roll_out():
+            self._remove_obsolete()
 
     def weigh(self, old: str, new: str, weight: int) -> None:
         """Change the weights of the route, or the shares of the servers."""
@@ -140,19 +153,30 @@ class ClusterTraffic:
             self._roll_out()
             return
         for manifest in self._manifests():
-            if manifest["kind"] == "HTTPRoute" or manifest["metadata"]["name"].endswith(RECORD):
+            if manifest["kind"] == "HTTPRoute" or _is_record(manifest):
                 apply(self._context, manifest)
         self._stopping.wait(SPREAD)
 
     def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
-        """The counters of all servers together. A server that is gone keeps what it was last seen with."""
+        """The counters of all servers together. A server that is gone keeps what it was last seen with.
+
+        So does one that has started anew: what it counts from then on is beside what it had counted.
+        """
         self._lease.renew()
-        self._pages.update(pages_of(self._context.api, self._context, self._served.service, self._model))
+        for pod, page in pages_of(self._context.api, self._context, self._served.service, self._model).items():
+            if _answered(page) < _answered(self._pages.get(pod, {})):
+                self._pages[f"{pod} before {len(self._pages)}"] = self._pages[pod]
+            self._pages[pod] = page
         every = list(self._pages.values())
         return {version: added(page[version] for page in every if version in page) for version in versions}
 
     def settle(self, new: str) -> None:
-        """Serve the new version alone, and remove the servers of the old one once no request goes to them."""
+        """Serve the new version alone, and remove the servers of the old one once no request goes to them.
+
+        It is decided by then, so that it goes on to its end when it is stopped.
+        """
+        self._lease.renew()
+        self._stopping = _Stopping(lambda: False)
         models = tuple(each for each in self._served.file.models if each.version == new)
         places = {str(Path(each.path).parent) for each in models}
         self._served = replace(
@@ -163,13 +187,41 @@ class ClusterTraffic:
         )
         self._roll_out()
         self._remove_obsolete()
+        self._ended()
 
     def restore(self) -> None:
-        """Serve what was served before, with its weights."""
+        """Serve what was served before, with its weights. It goes on to its end when it is stopped.
+
+        Behind a gateway requests go back at once; the servers of before may need a while to start.
+        """
+        if not self._changed:
+            return
+        self._lease.renew()
         self._served = self._before
         self._stopping = _Stopping(lambda: False)
+        if self._context.chosen["traffic"] == "gateway":
+            shares = self._before.file.traffic.get(self._model, ())
+            weights = {share.version: share.weight for share in shares} or {self.leading(): 100}
+            lead_back(self._context, self.service, self._name, weights)
         self._roll_out()
         self._remove_obsolete()
+        self._ended()
+
+    def _ended(self) -> None:
+        """Nothing is to be undone any more."""
+        self._lease.forget()
+        self._changed = False
+
+    def _recorded(self) -> Served:
+        """What the service serves now, as its record says."""
+        found = next((each for each in served_records(self._context) if each.service == self.service), None)
+        if found is None or self._model not in {file.name for file in found.file.models}:
+            raise TargetError(
+                f"the service {self.service} does not serve model {self._model} any more",
+                where=self.where,
+                hint="plimsoll status",
+            )
+        return found
 
     def _weighted(self, old: str, new: str, weight: int) -> Served:
         """The same service with other weights; other versions keep their headers and shadows, and have no weight."""
@@ -183,7 +235,8 @@ class ClusterTraffic:
     def _manifests(self) -> list[Manifest]:
         return objects(self._served, self._context.cluster, self._context.chosen)
 
-    def _roll_out(self) -> None:
+    def _roll_out(self) -> bool:
+        """Have the cluster as `_served` says; gives whether that is done, and not stopped half way."""
         waits = roll_out(self._context, self._served.key, self._manifests(), self._stopping)
         while True:
             try:
@@ -191,7 +244,7 @@ class ClusterTraffic:
             except StopIteration as end:
                 if end.value is not None and end.value.state == "failed":
                     raise TargetError(end.value.reason, where=self.where, hint="plimsoll status") from None
-                return
+                return end.value is None
             self._lease.renew()
 
     def _remove_obsolete(self) -> None:
@@ -199,15 +252,34 @@ class ClusterTraffic:
 
 
 def pages_of(api: Api, context: ClusterContext, service: str, model: str) -> Mapping[str, Mapping[str, VersionCounts]]:
-    """The counters of each server that answers, by the pod's name."""
+    """The counters of each server that answers, by the pod's name. One that is not ready is not asked."""
     selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
     found = {}
     for pod in api.list("v1", "Pod", context.namespace, f"{selector},{names.VERSION}!={ACTIVATOR}"):
+        if not has_condition(pod, "Ready"):
+            continue
         name = pod["metadata"]["name"]
         place = f"/api/v1/namespaces/{context.namespace}/pods/{name}:{PORT}/proxy/metrics"
-        with contextlib.suppress(ApiError):
+        with contextlib.suppress(ApiError, RequestError):
             found[name] = counts_in(api.request("GET", place, raw=True), model)
     return found
+
+
+def leading_of(served: Served, model: str) -> str:
+    """The version of a model with the largest share; of one without shares the newest."""
+    shares = served.file.traffic.get(model, ())
+    if shares:
+        return max(shares, key=lambda share: share.weight).version
+    return max((file.version for file in served.file.models if file.name == model), key=int)
+
+
+def _is_record(manifest: Manifest) -> bool:
+    return bool(manifest["kind"] == "ConfigMap" and manifest["metadata"]["name"].endswith(RECORD))
+
+
+def _answered(page: Mapping[str, VersionCounts]) -> float:
+    """The requests that a server has answered, of all versions together."""
+    return sum(sum(counts.codes.values()) for counts in page.values())
 
 
 class _Stopping(threading.Event):
@@ -221,7 +293,7 @@ class _Stopping(threading.Event):
         return self._stopped()
 
     def wait(self, timeout: float | None = None) -> bool:
-        deadline = time.monotonic() + (timeout or 0.0)
-        while not self._stopped() and (timeout is None or time.monotonic() < deadline):
-            time.sleep(0.1)
+        deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
+        while not self._stopped() and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, _TICK))
         return self._stopped()

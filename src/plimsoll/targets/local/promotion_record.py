@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import msgspec
 from msgspec import Struct
@@ -20,6 +22,9 @@ from msgspec.structs import replace
 from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError
 from plimsoll.files import flush, replace_file
+
+PATIENCE = 1.0
+"""Seconds for which a lock is tried: whoever asks whether a promotion goes on holds it for a moment."""
 
 
 @decodable
@@ -39,16 +44,18 @@ class PromotionRecord:
         self._record: _Record | None = None
 
     @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Lock the service for one promotion. Raises PlimsollError when another promotion is running."""
+    def exclusive(self, patience: float = PATIENCE) -> Iterator[None]:
+        """One promotion of a service at a time. Raises PlimsollError when there is another."""
+        deadline = time.monotonic() + patience
         with self.file.with_name(f".{self.file.name}.lock").open("wb") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                hint = "wait for it, or stop it: it restores the weights"
-                raise PlimsollError(
-                    "another promotion into this service is running", where=str(self.file), hint=hint
-                ) from None
+            while not _locked(lock):
+                if time.monotonic() >= deadline:
+                    raise PlimsollError(
+                        "another promotion into this service is running",
+                        where=str(self.file),
+                        hint="wait for it, or stop it: it restores the weights",
+                    )
+                time.sleep(0.05)
             yield
 
     def interrupted_content(self) -> bytes | None:
@@ -63,7 +70,7 @@ class PromotionRecord:
     def note(self) -> str:
         """A note about a running or interrupted promotion; empty without one."""
         try:
-            with self.exclusive():
+            with self.exclusive(patience=0.0):
                 interrupted = self.interrupted_content() is not None
         except PlimsollError:
             return "a promotion is running"
@@ -85,6 +92,14 @@ class PromotionRecord:
         self._record = None
         self._path.unlink(missing_ok=True)
         flush(self._path.parent)
+
+
+def _locked(lock: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _digest(content: bytes) -> str:

@@ -63,7 +63,8 @@ class LocalTraffic:
         self._up = up
         self._record = PromotionRecord(Path(up.service_file))
         self._content = read_service_file(self._record.file)
-        self._before = self._content
+        self._before = b""
+        self._changed = False
 
     @property
     def service(self) -> str:
@@ -83,11 +84,14 @@ class LocalTraffic:
             if before is not None:
                 self._write_bytes(before)
             self._record.end()
-            self._content = self._before = read_service_file(self._record.file)
+            self._before = self._record.file.read_bytes()
+            self._content = read_service_file(self._record.file)
             try:
                 yield undone
             finally:
-                self._record.end()
+                # What could not be restored stays on record, for the next promotion.
+                if not self._changed:
+                    self._record.end()
 
     def leading(self) -> str:
         """The version with the largest share; the newest version in a service without shares."""
@@ -101,6 +105,7 @@ class LocalTraffic:
         version, path = model_for_use(self._state, f"{self._up.model}@{new}", None)
         known = [each for each in self._content.models if (each.name, each.version) != (self._up.model, new)]
         self._record.begin()
+        self._changed = True
         self._content = replace(self._content, models=(*known, model_file(version, path)))
         self.weigh(old, new, 0)
         deadline = time.monotonic() + LOAD_LIMIT
@@ -129,11 +134,15 @@ class LocalTraffic:
     def settle(self, new: str) -> None:
         """Announce the new version as the service's."""
         announce(self._state, replace(self._up, version=int(new)))
+        self._changed = False
 
     def restore(self) -> None:
-        """Write the original service file; a server that has ended has no weights to restore."""
+        """Write the file of before; a server that has ended has no weights to restore."""
+        if not self._changed:
+            return
         with contextlib.suppress(TargetError):
-            self._write(self._before)
+            self._write_bytes(self._before)
+        self._changed = False
 
     def _write(self, content: ServiceFile) -> None:
         self._write_bytes(msgspec.json.encode(content))

@@ -8,9 +8,11 @@ put under such a header before it is deleted.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.cluster import GATEWAY
+from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.cleanup import obsolete_objects
 from plimsoll.targets.kubernetes.manifests.traffic import unmatched
@@ -22,8 +24,11 @@ FOLLOWED = 4.0
 """Seconds within which proxies follow a change."""
 
 
-def lead(context: ClusterContext, held: Sequence[Manifest], stopping: threading.Event) -> None:
-    """Apply the objects that lead requests to servers, in their order."""
+def lead(context: ClusterContext, held: Sequence[Manifest], stopping: threading.Event) -> bool:
+    """Apply the objects that lead requests to servers, in their order.
+
+    Gives whether it has done so: once `stopping` is set, requests are led where they were led before.
+    """
     known = [each for each in held if found(context, each) is not None]
     fresh = [each for each in held if each["kind"] == "HTTPRoute" and each not in known]
     if fresh and any(each["kind"] == "HTTPRoute" for each in known):
@@ -32,15 +37,42 @@ def lead(context: ClusterContext, held: Sequence[Manifest], stopping: threading.
                 apply(context, each)
         for each in fresh:
             apply(context, {**each, "spec": {**each["spec"], "rules": unmatched(each["spec"]["rules"])}})
-        stopping.wait(FOLLOWED)
+        if stopping.wait(FOLLOWED):
+            return False
     for each in held:
         apply(context, each)
+    return True
+
+
+def lead_back(context: ClusterContext, service: str, route: str, weights: Mapping[str, int]) -> None:
+    """Change the weights of a route as it is on the cluster, at once and without any server.
+
+    `weights` are by version; others have none. A route that knows no server of these versions stays as it is.
+    """
+    live = context.api.find(GATEWAY, "HTTPRoute", route, context.namespace)
+    if live is None:
+        return
+    selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
+    fronts = context.api.list("v1", "Service", context.namespace, selector)
+    versions = {each["metadata"]["name"]: each["metadata"]["labels"].get(names.VERSION, "") for each in fronts}
+    rules = [
+        {
+            **rule,
+            "backendRefs": [
+                {**each, "weight": weights.get(versions.get(each["name"], ""), 0)}
+                for each in rule.get("backendRefs", [])
+            ],
+        }
+        for rule in live["spec"]["rules"]
+    ]
+    if all(any(each["weight"] for each in rule["backendRefs"]) for rule in rules):
+        context.api.patch(live, {"spec": {"rules": rules}})
 
 
 def remove_obsolete(context: ClusterContext, service: str, kept: Sequence[Manifest], stopping: threading.Event) -> int:
     """Delete objects of the service that are not among its present manifests, once no route leads to them.
 
-    Gives how many there were.
+    Gives how many there were. Once `stopping` is set they stay, for the next time: proxies may still lead to them.
     """
     obsolete = obsolete_objects(context.api, context.application, context.namespace, service, kept)
     if not obsolete:
@@ -48,7 +80,8 @@ def remove_obsolete(context: ClusterContext, service: str, kept: Sequence[Manife
     for each in obsolete:
         if each["kind"] == "HTTPRoute":
             context.api.patch(each, {"spec": {"rules": unmatched(each["spec"]["rules"])}})
-    stopping.wait(FOLLOWED)
+    if stopping.wait(FOLLOWED):
+        return 0
     for each in obsolete:
         context.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], context.namespace)
     return len(obsolete)

@@ -35,22 +35,24 @@ def roll_out(context: ClusterContext, key: str, manifests: Sequence[Manifest], s
     for manifest in manifests:
         if manifest not in held:
             apply(context, manifest)
-    servers = [name for each in manifests if (name := _deployment(each))]
+    servers = [(name, _content(each)) for each in manifests if (name := _deployment(each))]
     unready = yield from _until_ready(context, key, servers, stopping)
     if unready is not None:
         return unready
-    lead(context, held, stopping)
+    if not lead(context, held, stopping):
+        return STOPPED
     yield from _until_programmed(context, manifests, stopping)
     return None
 
 
 def is_rolled_out(deployment: Manifest) -> bool:
-    """Whether every server of a Deployment is of its newest version, and available."""
+    """Whether every server of a Deployment is of its newest version, and available.
+
+    While servers of before are still there, those that are available may be these: all of them must be new.
+    """
     status, wanted = deployment.get("status", {}), deployment["spec"].get("replicas", 1)
-    return bool(
-        status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
-        and status.get("updatedReplicas", 0) == wanted == status.get("availableReplicas", 0)
-    )
+    counts = {status.get(each, 0) for each in ("replicas", "updatedReplicas", "availableReplicas")}
+    return bool(status.get("observedGeneration", 0) >= deployment["metadata"]["generation"] and counts == {wanted})
 
 
 def is_of(deployment: Manifest, key: str) -> bool:
@@ -78,13 +80,29 @@ def _deployment(manifest: Manifest) -> str:
     return {"Deployment": name, "InferenceService": deployment_of(name)}.get(manifest["kind"], "")
 
 
-def _until_ready(context: ClusterContext, key: str, waiting: list[str], stopping: threading.Event) -> Waits:
-    """Wait until every server is ready; gives the outcome when that is not going to be."""
+def _content(manifest: Manifest) -> str:
+    """The mark of the pods that an object asks for: a controller between may not have seen its newest version yet."""
+    spec = manifest["spec"]
+    pods = spec["predictor"] if manifest["kind"] == "InferenceService" else spec["template"]["metadata"]
+    return str(pods["annotations"][names.CONTENT])
+
+
+def _has(deployment: Manifest, content: str) -> bool:
+    annotations = deployment["spec"]["template"]["metadata"].get("annotations", {})
+    return bool(annotations.get(names.CONTENT) == content)
+
+
+def _until_ready(context: ClusterContext, key: str, waiting: list[tuple[str, str]], stopping: threading.Event) -> Waits:
+    """Wait until every server is ready; gives the outcome when that is not going to be.
+
+    `waiting` are names of Deployments with the mark of their pods.
+    """
     last = ""
     deadline = time.monotonic() + READY_LIMIT
     while waiting:
-        deployment = context.api.find("apps/v1", "Deployment", waiting[0], context.namespace)
-        if deployment and is_rolled_out(deployment) and is_of(deployment, key):
+        name, content = waiting[0]
+        deployment = context.api.find("apps/v1", "Deployment", name, context.namespace)
+        if deployment and is_rolled_out(deployment) and is_of(deployment, key) and _has(deployment, content):
             waiting.pop(0)
             continue
         if stopping.is_set():
