@@ -81,6 +81,7 @@ class Servers:
             self._open[name] = server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(found))
             threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
             self._cluster.lead(found["metadata"]["namespace"], name, PORT, server.server_port)
+            world.hand.change(found, lambda live: live["spec"].update(nodeName="node-1"))
             world.hand.set_status(found, self._status(found))
 
     def _handler(self, pod: Manifest) -> type[BaseHTTPRequestHandler]:
@@ -88,7 +89,13 @@ class Servers:
 
         class Page(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = servers.page(pod).encode()
+                self._say(b'{"versions": []}' if self.path.endswith("/drift") else servers.page(pod).encode())
+
+            def do_POST(self) -> None:
+                asked = msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"])))
+                self._say(msgspec.json.encode({"model_name": "triage", "outputs": asked["inputs"]}))
+
+            def _say(self, body: bytes) -> None:
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
