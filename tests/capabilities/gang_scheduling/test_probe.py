@@ -9,7 +9,6 @@ from plimsoll.evidence.verdict import Outcome
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.memory.admission import Admission
 from plimsoll.kubernetes.memory.controllers.loop import World
-from tests.capabilities.clusters.clock import LEASES
 from tests.capabilities.clusters.gangs import GROUPS, Kueue, OneLetIn, is_named, pod_groups, queues
 from tests.capabilities.clusters.scene import Scene
 
@@ -103,7 +102,7 @@ def test_a_queue_that_gives_no_reason_for_the_waiting_shows_nothing(scene: Scene
 
 def test_other_work_that_takes_the_room_meanwhile_is_no_failure_of_the_scheduler(scene: Scene) -> None:
     class Neighbour:
-        kinds = frozenset({LEASES})
+        kinds = frozenset({("batch", "jobs")})
 
         def reconcile(self, world: World, found: Manifest, *, gone: bool) -> None:
             jobs = [each for each in world.hand.list("batch/v1", "Job") if is_named(each, "-filler")]
