@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-
 import msgspec
 import pytest
 
 from plimsoll.capabilities import inventory, probe_namespace
-from plimsoll.capabilities.check_settings import CheckSettings
-from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.probe import Probe, all_probes, judge
 from plimsoll.capabilities.probe_namespace import LABEL, ProbeNamespace
 from plimsoll.capabilities.records import (
@@ -22,51 +17,36 @@ from plimsoll.capabilities.records import (
     observation_of,
     tags,
 )
-from plimsoll.evidence.observation import Observation, observed
-from tests.capabilities.cluster_in_memory import ClusterInMemory
-from tests.capabilities.recorded import recorded
+from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.verdict import Outcome
+from plimsoll.kubernetes.api import Api
+from tests.capabilities.clusters.honest import HONEST
+from tests.capabilities.clusters.scene import RUN, Scene, labels_of
 
 OBSERVING = [each for each in all_probes() if each.records != CommonRecord]
 PROBES = pytest.mark.parametrize("probe", OBSERVING, ids=lambda probe: probe.requirement)
+USER = "checker"
 
 
-@pytest.fixture
-def facts() -> ClusterFacts:
-    # The accelerators of a device plugin and of DRA are on one node of the lab; a shared resource and a sandbox are not.
-    sandbox = observed("check", "inventory", "runtime-class", name="gvisor", handler="runsc")
-    return cluster_facts((*recorded("inventory"), sandbox))
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Time passes only when a probe sleeps or looks at the clock."""
-    now = [0.0]
-
-    def sleep(seconds: float) -> None:
-        now[0] += seconds
-
-    def monotonic() -> float:
-        now[0] += 1.0
-        return now[0]
-
-    with monkeypatch.context() as patched:
-        patched.setattr(time, "sleep", sleep)
-        patched.setattr(time, "monotonic", monotonic)
-        yield
-
-
-def observe(probe: Probe, facts: ClusterFacts, api: ClusterInMemory) -> list[CheckRecord]:
+def observe(scene: Scene, probe: Probe, api: Api) -> list[CheckRecord]:
     written: list[CheckRecord] = []
-    ns = ProbeNamespace(api, probe.requirement, CheckSettings(run="run-1"), written.append)
+    ns = ProbeNamespace(api, probe.requirement, scene.settings, written.append)
+    facts = scene.facts()
+    scene.created.clear()
     probe.observe(ns, facts)
     ns.note(ProbeEnded())
     ns.remove()
     return written
 
 
+def test_every_probe_that_acts_has_a_cluster_in_memory_that_carries_its_capability() -> None:
+    assert {each.requirement for each in OBSERVING} == set(HONEST)
+
+
 @PROBES
-def test_what_a_probe_writes_is_read_by_its_judge(probe: Probe, facts: ClusterFacts) -> None:
-    written = observe(probe, facts, ClusterInMemory())
+def test_what_a_probe_writes_is_read_by_its_judge(scene: Scene, probe: Probe) -> None:
+    HONEST[probe.requirement](scene)
+    written = observe(scene, probe, scene.api)
     kinds = tags(probe.records)
     stored = [msgspec.json.encode(observation_of(probe.requirement, each)) for each in written]
     read = [msgspec.json.decode(each, type=Observation) for each in stored]
@@ -75,31 +55,50 @@ def test_what_a_probe_writes_is_read_by_its_judge(probe: Probe, facts: ClusterFa
             # A manifest loses what looks like a credential when it is stored.
             assert msgspec.convert(observation.fact, kinds[observation.event]) == record
     assert {type(each) for each in written} - set(tags(CommonRecord).values()), "it has written more than waits"
-    assert "does not hold what a verdict needs" not in judge(probe.requirement, read).cause
+    verdict = judge(probe.requirement, read)
+    assert "does not hold what a verdict needs" not in verdict.cause
+    assert verdict.outcome is Outcome.PASS, verdict
 
 
 @PROBES
-def test_a_probe_uses_no_right_that_it_does_not_name(probe: Probe, facts: ClusterFacts) -> None:
-    api = ClusterInMemory()
-    observe(probe, facts, api)
+def test_a_probe_uses_no_right_that_it_does_not_name(scene: Scene, probe: Probe) -> None:
+    rbac = "rbac.authorization.k8s.io"
     rights = (*inventory.RIGHTS, *probe_namespace.RIGHTS, *probe.rights)
-    named = {(each.group, resource, verb) for each in rights for resource in each.resources for verb in each.verbs}
-    assert api.used <= named, sorted(api.used - named)
+    rules = [
+        {"apiGroups": [each.group], "resources": list(each.resources), "verbs": list(each.verbs)} for each in rights
+    ]
+    role = {"apiVersion": f"{rbac}/v1", "kind": "ClusterRole", "metadata": {"name": USER}, "rules": rules}
+    subject = {"kind": "User", "name": USER, "apiGroup": rbac}
+    reference = {"apiGroup": rbac, "kind": "ClusterRole", "name": USER}
+    binding = {"apiVersion": f"{rbac}/v1", "kind": "ClusterRoleBinding", "metadata": {"name": USER}}
+    scene.cluster.put(role)
+    scene.cluster.put({**binding, "subjects": [subject], "roleRef": reference})
+    HONEST[probe.requirement](scene)
+    api = Api(scene.cluster.user(USER))
+    written = observe(scene, probe, api)
+    api.close()
+    refused = {(each.method, each.path) for each in scene.cluster.seen() if (each.user, each.code) == (USER, 403)}
+    assert refused <= _dry_runs(written), refused
+    stored = [observation_of(probe.requirement, each) for each in written]
+    assert judge(probe.requirement, stored).outcome is Outcome.PASS
+
+
+def _dry_runs(written: list[CheckRecord]) -> set[tuple[str, str]]:
+    """Where webhooks refuse what a probe tries: those are no missing rights."""
+    (namespace,) = [each.name for each in written if isinstance(each, NamespaceCreated)]
+    return {("POST", f"/apis/jobset.x-k8s.io/v1alpha2/namespaces/{namespace}/jobsets")}
 
 
 @PROBES
-def test_everything_that_a_probe_creates_has_the_label_and_is_recorded_and_removed(
-    probe: Probe, facts: ClusterFacts
-) -> None:
-    api = ClusterInMemory()
-    written = observe(probe, facts, api)
-    recorded_names = [(each.kind, each.name) for each in written if isinstance(each, Applied)]
+def test_everything_that_a_probe_creates_has_the_label_and_is_recorded_and_removed(scene: Scene, probe: Probe) -> None:
+    HONEST[probe.requirement](scene)
+    written = observe(scene, probe, scene.api)
+    recorded_names = {(each.kind, each.name) for each in written if isinstance(each, Applied)}
     (namespace,) = [each.name for each in written if isinstance(each, NamespaceCreated)]
-    created = [(each["kind"], each["metadata"]["name"]) for each in api.applied]
-    assert created == [("Namespace", namespace), *recorded_names]
-    assert {each["metadata"]["labels"][LABEL] for each in api.applied} == {"run-1"}
-    outside = {each["kind"] for each in api.applied if "namespace" not in each["metadata"]} - {"Namespace"}
+    created = [(each["kind"], each["metadata"]["name"]) for each in scene.created]
+    assert created[0] == ("Namespace", namespace)
+    assert set(created[1:]) == recorded_names
+    assert {labels_of(each)[LABEL] for each in scene.created} == {RUN}
+    outside = {each["kind"] for each in scene.created if "namespace" not in each["metadata"]} - {"Namespace"}
     assert outside == {each.kind for each in probe.cluster_kinds}
-    assert not [
-        kind for kind, name in api.objects if kind in {"Namespace", "Pod", *outside} and (kind, name) in created
-    ]
+    assert scene.left() == []

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -14,10 +12,10 @@ from plimsoll.capabilities.check_settings import CheckSettings, Obstructed
 from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.probe import Probe, judge, probe_of
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
-from plimsoll.capabilities.probe_runner import ProbeRunner
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.verdict import Outcome, Verdict
-from tests.capabilities.cluster_in_memory import ClusterInMemory
+from tests.capabilities.clusters.nodes import State
+from tests.capabilities.clusters.scene import Scene
 from tests.capabilities.recorded import recorded
 
 GANG, ACCESS, SHARED = "gang_scheduling", "secure_accelerator_access", "gpu_sharing"
@@ -30,12 +28,15 @@ def that(name: str, observe: Observe) -> Probe:
 
 
 class Runs:
-    def __init__(self, directory: Path, api: ClusterInMemory, settings: CheckSettings) -> None:
-        self.api = api
-        self.told: list[tuple[str, str]] = []
-        self.directory = directory
-        facts = cluster_facts(recorded("inventory"))
-        self.runner = ProbeRunner(api, settings, facts, directory, lambda name, what: self.told.append((name, what)))
+    """Runs probes in a cluster in memory with one node, whose inventory is that of the lab."""
+
+    def __init__(self, scene: Scene, settings: CheckSettings | None = None) -> None:
+        self.scene = scene
+        scene.settings = settings or scene.settings
+        scene.cluster.add_node("node-1")
+        self.told = scene.told
+        self.directory = scene.directory
+        self.runner = scene.runner(cluster_facts(recorded("inventory")))
 
     def __call__(self, probe: Probe) -> Verdict:
         path = self.directory / f"{probe.requirement}.jsonl"
@@ -46,12 +47,16 @@ class Runs:
         return [each.event for each in read_journal(self.directory / f"{name}.jsonl")]
 
     def namespaces(self) -> list[str]:
-        return [name for kind, name in self.api.objects if kind == "Namespace"]
+        return self.scene.left()
+
+    @property
+    def created(self) -> list[str]:
+        return [each["kind"] for each in self.scene.created]
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> Runs:
-    return Runs(tmp_path, ClusterInMemory(), CheckSettings(run="run-1"))
+def runs(scene: Scene) -> Runs:
+    return Runs(scene)
 
 
 def test_a_defect_of_a_probe_is_its_own_environment_error(runs: Runs) -> None:
@@ -79,26 +84,25 @@ def test_what_is_in_the_way_is_the_cause_and_its_hint_the_remedy(runs: Runs) -> 
     )
 
 
-def test_a_check_that_has_no_time_left_runs_no_probe(tmp_path: Path) -> None:
-    runs = Runs(tmp_path, ClusterInMemory(), CheckSettings(run="run-1", deadline=0.0))
+def test_a_check_that_has_no_time_left_runs_no_probe(scene: Scene) -> None:
+    runs = Runs(scene, CheckSettings(run="run-1", deadline=0.0))
     verdict = runs(that(GANG, lambda ns, facts: pytest.fail("it ran")))
     assert verdict.outcome is Outcome.ENVIRONMENT_ERROR
     assert verdict.cause == "the check reached its time limit while it waited for its turn"
     assert verdict.remedy == "allow more time with --timeout"
-    assert runs.api.applied == []
+    assert runs.created == []
 
 
 def test_a_cluster_in_which_no_pod_ends_is_found_once_and_no_probe_is_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Runs,
 ) -> None:
-    monkeypatch.setattr(ClusterInMemory, "find", lambda *_: {"status": {"phase": "Pending"}})
-    monkeypatch.setattr("plimsoll.capabilities.probe_namespace._PACE_LIMIT", 0.0)
-    runs = Runs(tmp_path, ClusterInMemory(), CheckSettings(run="run-1"))
+    runs.scene.nodes.programs.insert(0, lambda pod: State.STARTS)
     for name in (GANG, SHARED):
         verdict = runs(that(name, lambda ns, facts: pytest.fail("it ran")))
         assert (verdict.outcome, verdict.cause) == (Outcome.ENVIRONMENT_ERROR, "a pod that does nothing did not end")
         assert runs.events(name) == ["broke-off"]
-    assert [each["kind"] for each in runs.api.applied] == ["Namespace", "Pod"], "one preflight for all"
+    assert runs.created == ["Namespace", "Pod"], "one preflight for all"
+    assert runs.namespaces() == []
 
 
 def test_a_failure_is_accompanied_by_the_pace_of_the_cluster(runs: Runs) -> None:
@@ -106,6 +110,7 @@ def test_a_failure_is_accompanied_by_the_pace_of_the_cluster(runs: Runs) -> None
     kinds = probe_of(GANG).records
 
     def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
+        ns.create()
         for each in failing:
             fact = {**each.fact, "all": False} if each.fact.get("case") == "fits" else dict(each.fact)
             ns.note(msgspec.convert(fact, kinds))
@@ -119,7 +124,7 @@ def test_a_verdict_from_the_inventory_creates_nothing(runs: Runs) -> None:
     probe = probe_of("disaggregated_inference")
     assert runs(probe).outcome is Outcome.UNKNOWN
     assert runs.events(probe.requirement) == ["decided"]
-    assert runs.api.applied == []
+    assert runs.created == []
 
 
 def test_probes_that_hold_accelerators_never_run_at_the_same_time(runs: Runs) -> None:
@@ -130,7 +135,7 @@ def test_probes_that_hold_accelerators_never_run_at_the_same_time(runs: Runs) ->
         if not running.acquire(blocking=False):
             overlaps.append(ns.name)
             return
-        time.sleep(0.05)
+        runs.scene.clock.sleep(1)
         running.release()
 
     threads = [threading.Thread(target=runs, args=(that(name, observe),)) for name in (ACCESS, SHARED)]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from plimsoll.capabilities.accelerator_metrics.records import Loaded, MetricsExpected, Scraped
-from plimsoll.capabilities.records import MalformedRecord, Recorded
+from plimsoll.capabilities.records import DidNotCome, MalformedRecord, Recorded
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
 _RISE, _STILL = 0.3, 0.2
 _LEAST_LOOKS = 4
 _EXPORTER = "see the exporter of the accelerators' driver"
 CASES = ("idle", "loaded", "after")
+HELD = "a device to be held"
+"""The wait for the pod with the load, as it is recorded."""
 Scrapes = dict[str, list[Scraped]]
 
 
@@ -23,6 +25,8 @@ def judge(record: Recorded) -> Verdict:
     scrapes: dict[str, Scrapes] = {}
     for each in record.all(Scraped):
         scrapes.setdefault(each.endpoint, {}).setdefault(each.case, []).append(each)
+    if not scrapes and any(each.what == HELD for each in record.all(DidNotCome)):
+        return _no_load(expected)
     if not scrapes:
         return failed(
             f"0 of {expected.devices} devices",
@@ -45,13 +49,18 @@ def _of_endpoint(loaded: Loaded | None, scrapes: Scrapes, expected: MetricsExpec
             "show by hand that utilization follows a load",
         )
     if loaded is None:
-        return environment_error(
-            f"no pod with one of {expected.resource} started on {expected.node}", "free an accelerator there"
-        )
+        return _no_load(expected)
     if any(len(scrapes.get(case, [])) < _LEAST_LOOKS for case in CASES) or not loaded.did:
         return unknown("not every scrape was made, or the load did not run")
     idle, under_load, after = ([_utilization(each) for each in scrapes[case]] for case in CASES)
     return _follows(idle, under_load, after, set(loaded.devices), expected.full)
+
+
+def _no_load(expected: MetricsExpected) -> Verdict:
+    """Exporters are scraped only beside a pod with a device, so that without one nothing is known of them."""
+    return environment_error(
+        f"no pod with one of {expected.resource} started on {expected.node}", "free an accelerator there"
+    )
 
 
 def _malformed(scrape: Scraped, expected: MetricsExpected) -> Verdict | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
+from plimsoll.capabilities.accelerator_metrics.judge import HELD
 from plimsoll.capabilities.accelerator_metrics.records import EndpointsFound, Loaded, MetricsExpected, Scraped, Series
 from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
@@ -17,6 +20,7 @@ _MOST_ENDPOINTS = 3
 _ROUNDS = 20
 _LOOKS = 6
 _HIGH, _LOW = 0.5, 0.1
+_DID = re.compile(r"(?<![/\w])did\b")
 # Ports of exporters of known hardware that declare none.
 _USUAL_PORTS = (9400, 9401, 5000, 2112, 41611)
 _DRIVER_RIGHTS: Manifest = {
@@ -64,7 +68,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
         _note_scrapes(ns, run_script(ns, "scrapes", _page("idle", live, hardware)), live, hardware)
         return
     _make_load(ns, place, hardware)
-    if ns.wait("a device to be held", lambda: _devices(ns), _LOAD_LIMIT):
+    if ns.wait(HELD, lambda: _devices(ns), _LOAD_LIMIT):
         _experiment(ns, live, hardware)
     ns.api.delete("v1", "Pod", "load", ns.name, grace=1)
 
@@ -133,7 +137,8 @@ def _experiment(ns: ProbeNamespace, live: list[str], hardware: Hardware) -> None
         )
     )
     text = run_script(ns, "scrapes", script, limit=_EXPERIMENT_LIMIT)
-    did = any(case == "stopped" and "did" in page for case, _, page in _pages(text))
+    # The name of the file stands in the shell's message too when there is no such file.
+    did = any(case == "stopped" and _DID.search(page) for case, _, page in _pages(text))
     ns.note(Loaded(devices=tuple(_devices(ns)), did=did))
     _note_scrapes(ns, text, live, hardware)
 

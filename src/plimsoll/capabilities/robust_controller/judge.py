@@ -12,7 +12,10 @@ from plimsoll.capabilities.robust_controller.records import (
     ControllerKilled,
     OperatorFound,
 )
-from plimsoll.evidence.verdict import Outcome, Verdict, failed, passed, unknown
+from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
+
+_BUSY = (429, 503, 504)
+"""Answers of an API server that is too busy to ask a webhook at all."""
 
 
 def judge(record: Recorded) -> Verdict:
@@ -37,6 +40,11 @@ def _of_operator(record: Recorded, operator: OperatorFound) -> Verdict:
         return unknown(f"{name} has no webhook, so that it refuses nothing itself", "install it with its webhooks")
     if bad is None or twin is None:
         return unknown(f"{name}: not every object was tested")
+    if busy := next((each for each in (bad, twin) if each.status in _BUSY), None):
+        return environment_error(
+            f"{name}: the API server answered neither yes nor no: {busy.message[:200]}",
+            "try again when it is less busy",
+        )
     if bad.taken:
         return failed(
             f"{name}: a bad object was accepted",

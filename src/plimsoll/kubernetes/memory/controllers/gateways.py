@@ -59,6 +59,8 @@ class Gateways:
             if gateway is not None and is_true(gateway, "Accepted"):
                 known = {"status": old.get(str(each), {})}
                 conditions = with_conditions(known, condition("Accepted"), condition("ResolvedRefs"))
+                for fresh in conditions:
+                    fresh["observedGeneration"] = route["metadata"]["generation"]
                 parents.append({"parentRef": each, "controllerName": self.name, "conditions": conditions})
         hand.set_status(route, {"parents": parents})
 
