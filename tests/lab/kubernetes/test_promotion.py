@@ -51,7 +51,7 @@ def test_a_promotion_moves_the_requests_without_a_failed_one_and_a_killed_one_is
         _age_the_lease(application)
         done = application.plimsoll("promote", "toy@2", "--target", "lab", *PACE)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert "its weights are restored" in done.stdout
+        assert "was interrupted: the weights are restored" in done.stdout
         assert "toy@2 answers all requests" in done.stdout
         assert serving.versions(50) == {"2": 50}
     assert set(seen) == {"200"}, seen
