@@ -247,3 +247,9 @@ def test_closing_ends_a_log_that_is_followed(cluster: MemoryCluster, api: Api) -
     assert began.wait(10)
     api.close()
     assert ended.wait(10)
+
+
+def test_an_answer_that_is_not_the_expected_json_says_where(api: Api) -> None:
+    with pytest.raises(ApiError, match=r"the answer is not the expected JSON") as caught:
+        api.request("GET", "/version", shape=list[int])
+    assert caught.value.where == "GET /version"

@@ -112,7 +112,7 @@ class Api:
             else:
                 self._reached = True
                 if answer.status_code < 400:
-                    return answer.text if raw else msgspec.json.decode(answer.content or b"{}", type=shape)
+                    return answer.text if raw else _decoded(method, path, answer, shape)
                 problem = _refused(method, path, answer)
                 if answer.status_code not in _TRANSIENT:
                     raise problem
@@ -267,6 +267,15 @@ class Api:
 
 def _root(api_version: str) -> str:
     return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+
+
+def _decoded(method: str, path: str, answer: Any, shape: Any) -> Any:  # Any: of the HTTP library, and of a shape's type
+    """The content of an answer. Raises ApiError for one that is not the JSON that was expected."""
+    try:
+        return msgspec.json.decode(answer.content or b"{}", type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"the answer is not the expected JSON: {error}"
+        raise ApiError(message, status=answer.status_code, where=f"{method} {path}") from error
 
 
 def _refused(method: str, path: str, answer: Any) -> ApiError:
