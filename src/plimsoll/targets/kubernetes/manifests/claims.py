@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import DRA, Cluster
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes.manifests.pod import CLAIM
-
-Manifest = dict[str, Any]
 
 
 def claim_template(cluster: Cluster, step: AnyStep, labels: dict[str, str]) -> Manifest | None:

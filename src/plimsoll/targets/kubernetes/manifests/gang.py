@@ -9,11 +9,11 @@ from typing import Any
 from msgspec import Struct
 
 from plimsoll.kinds.model import TrainGang
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, RAY, TRAINER, Cluster
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes.manifests.ray_job import ray_job
 
-Manifest = dict[str, Any]
 SUBDOMAIN_LONGEST = 60
 _LINGER = 24 * 3600
 """Seconds for which a finished workload stays to be looked at."""

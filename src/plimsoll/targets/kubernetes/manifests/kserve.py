@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plimsoll.kinds.service import Scale
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KSERVE
 
-Manifest = dict[str, Any]
 _PREDICTOR = "-predictor"
 _MODE = "serving.kserve.io/deploymentMode"
 _AUTOSCALER = "serving.kserve.io/autoscalerClass"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, authorities_mount
 
-Manifest = dict[str, Any]
 MODEL = f"{WORK}/model"
 TRUST = "/plimsoll/trust"
 

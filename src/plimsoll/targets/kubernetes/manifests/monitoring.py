@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import MONITORING
 from plimsoll.targets.kubernetes import names
 from plimsoll.telemetry.alerts import rule_groups
 from plimsoll.telemetry.dashboard import dashboard
 
-Manifest = dict[str, Any]
 _HAS_VERSION = {"key": names.VERSION, "operator": "Exists"}
 
 

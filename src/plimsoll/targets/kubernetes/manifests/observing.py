@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.runtime.pod_task import REFERENCE_FILE, WORK
 from plimsoll.targets.kubernetes.manifests.groups import Served
 from plimsoll.targets.kubernetes.manifests.models import brought
 from plimsoll.targets.services import drift_watch, observer_option
 
-Manifest = dict[str, Any]
 VARIABLES = "plimsoll-telemetry"
 """A Secret of the namespace with the variables OTEL_*: where traces go, and what lets them in."""
 _STANDARD_OUTPUT = "-"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from plimsoll.kinds.model import Topology, TrainGang
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, WorkerResources
 from plimsoll.runtime.pod_task import CA_DIRECTORY, INPUTS, STOP_SECONDS, TASK_VARIABLE, UPLOAD_SECONDS, WORK, PodTask
 from plimsoll.targets.kubernetes import names
 
-Manifest = dict[str, Any]
 USER = 65532
 LOST_AFTER = 15
 """Seconds after which a pod on a node that does not answer is given up; Kubernetes' own default is five minutes."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import RAY
 from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.pod_task import DEPENDENCIES, RUNTIME
 from plimsoll.targets.kubernetes.pods import INDEX
 
-Manifest = dict[str, Any]
 _DASHBOARD = 8265
 _AGENT = 52365
 

@@ -6,15 +6,14 @@ Sources: autoscaling/v2; KEDA's ScaledObject and its metrics-api scaler.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from plimsoll.kinds.service import Scale
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KEDA, Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD
 
-Manifest = dict[str, Any]
 UNDER_WAY = "plimsoll_requests_under_way"
 """The server's own count of requests that are not answered yet, per pod."""
 ACTIVATOR = "activator"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes import names
@@ -31,7 +31,6 @@ from plimsoll.targets.kubernetes.manifests.scaling import (
 )
 from plimsoll.targets.kubernetes.manifests.traffic import ways_in
 
-Manifest = dict[str, Any]
 PORT = 8080
 RECORD = "-served"
 """What the name of a service's record ends with."""

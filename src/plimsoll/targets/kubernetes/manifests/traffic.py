@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import Any
 
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import ENVOY, GATEWAY, Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group
 from plimsoll.targets.kubernetes.manifests.scaling import PATIENCE
 
-Manifest = dict[str, Any]
 GATEWAY_NAME = "plimsoll"
 NO_REQUEST = "plimsoll-not-led"
 """A header that no request has."""
