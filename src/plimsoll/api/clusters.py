@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from plimsoll.capabilities import access, checking
+from plimsoll.capabilities import checking, preconditions
 from plimsoll.capabilities.bundle_reader import Bundle, open_bundle
 from plimsoll.capabilities.checking import CheckPlan, Judged
-from plimsoll.capabilities.requirements import PROFILES, profile
-from plimsoll.errors import FileError, TargetError
 from plimsoll.kubernetes.api import Api
 from plimsoll.signing.keys import KeyRing
 
@@ -30,17 +28,12 @@ def check(
     exist or a directory that is not empty, TargetError when rights are missing or the cluster is not reachable.
     """
     directory = Path(output)
-    if profile_name not in PROFILES:
-        raise FileError(f"there is no profile '{profile_name}'", hint=f"there are: {', '.join(PROFILES)}")
-    if unknown := [name for name in only if name not in profile(profile_name)]:
-        raise FileError(f"{profile_name} has no requirement '{unknown[0]}'")
-    if directory.is_dir() and any(directory.iterdir()):
-        raise FileError("a bundle needs an empty directory", where=str(directory))
+    preconditions.require_known(profile_name, only)
+    preconditions.require_empty(directory)
     api = Api(target)
     try:
         facts = checking.take_inventory(api, directory)
-        if lacking := access.missing_rights(api, facts.served):
-            raise TargetError(f"{len(lacking)} rights are missing: {', '.join(lacking[:8])}", where=target)
+        preconditions.require_rights(api, facts.served)
         plan = CheckPlan(profile=profile_name, only=tuple(only), timeout=timeout)
         return checking.check(api, plan, facts, directory, on_progress)
     finally:

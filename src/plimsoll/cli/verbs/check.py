@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli.options import json_option, print_json, width
-from plimsoll.errors import FileError, TargetError
+from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def command(
 
     The exit status is 0 when every MUST is shown, 1 when one fails, 3 when one could not be shown.
     """
-    from plimsoll.capabilities import access, checking
+    from plimsoll.capabilities import checking, preconditions
     from plimsoll.capabilities.cleaning import clean
     from plimsoll.kubernetes.api import Api
     from plimsoll.report.load_line import inventory_lines, load_line
@@ -74,7 +74,7 @@ def command(
         return 0
     if not target:
         raise FileError("--target is missing", hint="name a kubeconfig context, or lab")
-    _require_known(profile_name, only)
+    preconditions.require_known(profile_name, only)
     api = Api(target)
     if only_clean:
         removed = clean(api)
@@ -86,21 +86,13 @@ def command(
         plan, found = checking.resume_check(api, directory)
     else:
         directory = output or Path(f"plimsoll-{target}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-        if directory.is_dir() and any(directory.iterdir()):
-            hint = "name another directory with --output, or resume the check in it with --resume"
-            raise FileError("the directory for the bundle is not empty", where=str(directory), hint=hint)
+        preconditions.require_empty(directory)
         found = checking.take_inventory(api, directory)
     if not as_json:
         click.echo("\n".join(inventory_lines(found)))
     if read_only:
         return 0
-    if lacking := access.missing_rights(api, found.served):
-        raise TargetError(
-            f"you lack {len(lacking)} rights: {', '.join(lacking[:8])}{' …' if len(lacking) > 8 else ''}",
-            where=target,
-            hint="plimsoll check --print-rbac | kubectl apply -f -\n"
-            f"  kubectl create clusterrolebinding {access.NAME} --clusterrole={access.NAME} --user=YOU",
-        )
+    preconditions.require_rights(api, found.served)
     # SIGTERM, as from a CI job that is cancelled, must delete what was created, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     judged = checking.check(api, plan, found, directory, CheckProgress().print_line)
@@ -133,22 +125,6 @@ def _print_role() -> None:
     from plimsoll.capabilities.access import cluster_role
 
     click.echo(yaml.safe_dump(cluster_role(), sort_keys=False), nl=False)
-
-
-def _require_known(profile_name: str, only: tuple[str, ...]) -> None:
-    from plimsoll.capabilities.requirements import PROFILES, profile
-
-    try:
-        requirements = profile(profile_name)
-    except KeyError:
-        raise FileError(
-            f"there is no profile '{profile_name}'", hint=f"the profiles are: {', '.join(PROFILES)}"
-        ) from None
-    for name in only:
-        if name not in requirements:
-            raise FileError(
-                f"{profile_name} has no requirement '{name}'", hint=f"its requirements are: {', '.join(requirements)}"
-            )
 
 
 class CheckProgress:
