@@ -6,6 +6,11 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+# A busy machine makes an example slow; no test is about time.
+settings.register_profile("plimsoll", deadline=None)
+settings.load_profile("plimsoll")
 
 # A shell that runs something behind itself has it ignore Ctrl-C, which everything that the tests start would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

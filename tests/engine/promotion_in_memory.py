@@ -41,7 +41,7 @@ class MoverInMemory:
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[bool]:
         if self.busy:
-            raise PlimsollError("another promotion into this service goes on")
+            raise PlimsollError("another promotion into this service is running")
         self._act("taken")
         try:
             yield self.cut_off

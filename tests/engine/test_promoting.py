@@ -19,7 +19,7 @@ PACE = Pace(steps=(10, 50, 100), requests=100, hold=0.0, limit=30.0)
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(promoting, "LOOK", 0.0)
+    monkeypatch.setattr(promoting, "POLL_INTERVAL", 0.0)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
 
 
@@ -104,7 +104,7 @@ def test_a_version_whose_figures_from_training_are_worse_goes_back(place: Place)
 
 def test_too_few_requests_within_the_limit_are_no_proof(place: Place) -> None:
     result = carried_out(place, pace=Pace(steps=(10, 100), requests=10**9, hold=0.0, limit=0.0))
-    assert result.reason == "fewer than 1000000000 requests to each version within 0 s"
+    assert result.reason == "a version got fewer than 1000000000 requests within 0 s"
     assert place.mover.done == ["taken", "add", "weigh 10", "restore", "released"]
 
 
@@ -186,7 +186,7 @@ def test_a_promotion_that_was_cut_off_before_is_told_of(place: Place) -> None:
     place.mover.cut_off = True
     said: list[str] = []
     assert carried_out(place, said=said).promoted
-    assert said[0] == "an earlier promotion into service triage was cut off: its weights are restored"
+    assert said[0] == "an earlier promotion into service triage was interrupted: the weights are restored"
 
 
 def test_a_second_promotion_is_refused_and_changes_nothing(place: Place) -> None:
@@ -197,7 +197,7 @@ def test_a_second_promotion_is_refused_and_changes_nothing(place: Place) -> None
 
 
 def test_the_version_that_serves_already_is_refused_and_nothing_is_changed(place: Place) -> None:
-    with pytest.raises(PlimsollError, match="triage@1 has the requests of service triage already"):
+    with pytest.raises(PlimsollError, match="service triage already sends its requests to triage@1"):
         carried_out(place, "triage@1")
     assert place.mover.done == ["taken", "released"]
 

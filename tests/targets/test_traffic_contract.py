@@ -188,7 +188,7 @@ class TestLocal(TrafficContract):
 
     @pytest.fixture
     def bench(self, service: LocalService, monkeypatch: pytest.MonkeyPatch) -> TrafficBench:
-        monkeypatch.setattr(local_traffic, "LOOK", 0.05)
+        monkeypatch.setattr(local_traffic, "POLL_INTERVAL", 0.05)
         monkeypatch.setenv("XDG_CONFIG_HOME", str(service.directory / "config"))
         service.begin()
         return TrafficBench(

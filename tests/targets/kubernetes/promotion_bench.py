@@ -385,6 +385,6 @@ def quicken(monkeypatch: pytest.MonkeyPatch, cluster: MemoryCluster, directory: 
     monkeypatch.setattr(traffic, "SPREAD", 0.0)
     monkeypatch.setattr(cutover, "FOLLOWED", 0.0)
     monkeypatch.setattr(rollout, "LOOK", 0.02)
-    monkeypatch.setattr(promoting, "LOOK", 0.02)
+    monkeypatch.setattr(promoting, "POLL_INTERVAL", 0.02)
     monkeypatch.setattr(promotion_lease, "LOOK", 0.02)
     monkeypatch.setattr(promotion_lease, "WATCHED", 0.1)

@@ -139,7 +139,7 @@ def test_a_lease_that_was_left_behind_is_taken_over_with_what_it_holds(cluster: 
     said: list[str] = []
     mine = lease_of(api, said)
     assert mine.take() == served_of(versions=("1", "2"))
-    assert said == ["waiting: whether the promotion by killed-1 has been cut off"]
+    assert said == ["waiting: whether the promotion by killed-1 was interrupted"]
     assert found(cluster)["spec"]["holderIdentity"] == mine._holder
     assert before_of(found(cluster)) == served_of(versions=("1", "2")), "it may be cut off again before it is restored"
 
@@ -175,7 +175,7 @@ def test_a_promotion_on_a_machine_with_another_clock_is_not_taken_over(
         return look(self, *place)
 
     monkeypatch.setattr(Api, "find", renewed_meanwhile)
-    with pytest.raises(PlimsollError, match="another promotion into this service goes on, by killed-1"):
+    with pytest.raises(PlimsollError, match="another promotion into this service is running, by killed-1"):
         lease_of(api).take()
 
 
@@ -296,11 +296,11 @@ def test_notes_say_whether_a_promotion_goes_on_or_was_cut_off(cluster: MemoryClu
     mine = lease_of(api)
     assert mine.note() == ""
     mine.take()
-    assert mine.note() == f"a promotion goes on, by {mine._holder}"
+    assert mine.note() == f"a promotion is running, by {mine._holder}"
     mine.release()
     assert mine.note() == ""
     left_behind(cluster, served_of())
-    assert mine.note() == "a promotion was cut off, and its weights stay until the next plimsoll promote"
+    assert mine.note() == "a promotion was interrupted; its weights stay until the next plimsoll promote"
     left_behind(cluster, None)
     assert mine.note() == "", "it was cut off before it changed anything"
 

@@ -76,7 +76,7 @@ def test_a_source_that_is_not_what_the_file_says_is_not_pushed(bench: Bench) -> 
     end = Carried(session.start(step, 1)).end()
 
     assert (end.outcome, end.lasting) == ("failed", True)
-    assert "the file says 000" in end.reason
+    assert "the file requires 000" in end.reason
     assert session.result(step) is None
 
 
@@ -84,7 +84,7 @@ def test_a_source_that_is_gone_is_named(bench: Bench) -> None:
     session, step = bench.session(), fetch_step(bench, "orders.csv")
     end = Carried(session.start(step, 1)).end()
     assert end.outcome == "failed"
-    assert "the source is no longer there" in end.reason
+    assert "the source does not exist" in end.reason
 
 
 def test_an_address_is_fetched_by_a_pod_with_the_credentials_of_its_namespace(bench: Bench) -> None:
@@ -228,7 +228,7 @@ def test_a_training_whose_result_is_gone_has_to_be_run_again(bench: Bench) -> No
     step = register_step(bench, bench.training("triage"))
     end = Carried(bench.session().start(step, 1)).end()
     assert end.outcome == "failed"
-    assert "run again to train anew" in end.reason
+    assert "run again to repeat the training" in end.reason
 
 
 def score_step(bench: Bench, model: AnyStep, table: AnyStep) -> AnyStep:

@@ -86,7 +86,7 @@ def test_the_next_promotion_starts_from_what_the_last_one_has_left(behind_gatewa
     assert behind_gateway.promote("triage@2").promoted
     result = behind_gateway.promote("triage@3")
     assert (result.promoted, result.old) == (True, "2")
-    with pytest.raises(PlimsollError, match="triage@3 has the requests of service triage already"):
+    with pytest.raises(PlimsollError, match="service triage already sends its requests to triage@3"):
         behind_gateway.promote("triage@3")
 
 
@@ -186,12 +186,14 @@ def test_what_could_not_be_restored_is_restored_by_the_next_promotion(behind_gat
     with pytest.raises(TargetError, match=r"(?s)failed requests.*could not be restored: the quota is used up"):
         behind_gateway.promote()
     assert behind_gateway.lease() is not None
-    assert "was cut off" in behind_gateway.target().service_notes("triage")[0]
+    assert "was interrupted" in behind_gateway.target().service_notes("triage")[0]
 
     behind_gateway.servers.failing.clear()
-    with pytest.raises(PlimsollError, match="triage@1 has the requests"):
+    with pytest.raises(PlimsollError, match="already sends its requests to triage@1"):
         behind_gateway.promote("triage@1")
-    assert behind_gateway.said[-1] == "an earlier promotion into service triage was cut off: its weights are restored"
+    assert (
+        behind_gateway.said[-1] == "an earlier promotion into service triage was interrupted: the weights are restored"
+    )
     assert behind_gateway.specs() == before
 
 
