@@ -17,8 +17,10 @@ class Ending:
         assert ask(api, "GET", f"{maps}/one").code == 404
         assert ask(api, "DELETE", f"{maps}/one").code == 404
 
-    def test_the_client_takes_what_is_gone_as_deleted(self, api: Api, namespace: str) -> None:
+    def test_the_client_takes_what_is_gone_as_deleted(self, api: Api, namespace: str, maps: str) -> None:
+        ask(api, "POST", maps, config_map("one"))
         api.delete("v1", "ConfigMap", "none", namespace)
+        assert ask(api, "GET", f"{maps}/one").code == 200
 
     def test_a_deletion_can_be_of_one_object_alone(self, api: Api, maps: str) -> None:
         made = ask(api, "POST", maps, config_map("one")).body["metadata"]
