@@ -12,7 +12,7 @@ test:            ## lint and every test that this machine can run, and where the
 
 test-fast:       ## the tests without real frameworks, browsers and kills
 	@scripts/setup test
-	@.venv/bin/python -m pytest -m "not slow and not lab"
+	@.venv/bin/python -m pytest -m "not slow and not lab" --numprocesses=3 --dist=worksteal
 
 test-all:        ## the tests with every add-on of the lab, built first (an hour when nothing is cached)
 	@PLIMSOLL_LAB_BUILD=--all PLIMSOLL_TESTS=all $(MAKE) test

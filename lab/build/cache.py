@@ -35,6 +35,8 @@ def key(component: Component) -> str:
     files = [component.folder / "go.mod", component.folder / "go.sum"]
     if component.local:
         files += sorted(component.folder.rglob("*.go"))
+    if component.workspace:
+        files += component.workspace.pins()
     for part in (_toolchain(), repr(_flags(component)), repr(sorted(component.programs.items()))):
         digest.update(part.encode() + b"\0")
     for file in files:
@@ -75,7 +77,13 @@ def _build(component: Component, workplace: Path, say: Say) -> None:
     for number, (name, package) in enumerate(component.programs.items(), start=1):
         began = time.monotonic()
         say(f"building {name} of {component.name} {component.version} ({number} of {len(component.programs)})")
-        environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "auto"}
+        environment = {
+            **os.environ,
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-mod=readonly",
+            "GOTOOLCHAIN": "auto",
+            "GOWORK": str(component.workspace.file) if component.workspace else "off",
+        }
         command = [go_program(), "build", *_flags(component), "-o", str(workplace / name), package]
         try:
             done = subprocess.run(

@@ -9,13 +9,38 @@ from pathlib import Path
 COMPONENTS = Path(__file__).resolve().parents[1] / "components"
 
 
+@dataclass(frozen=True)
+class Workspace:
+    """A Go workspace: its members are built against one set of library versions. See `alignment`."""
+
+    name: str
+
+    @property
+    def file(self) -> Path:
+        """The workspace's file. Go keeps its sums beside it."""
+        return COMPONENTS / f"{self.name}.work"
+
+    def pins(self) -> list[Path]:
+        """What determines the versions of its libraries: the file, its sums, and the pins of every member."""
+        members = sorted(component.folder for component in BY_NAME.values() if component.workspace == self)
+        sums = self.file.with_name(self.file.name + ".sum")
+        return [self.file, sums, *(member / "go.mod" for member in members)]
+
+
+# Add-ons whose code compiles with the Kubernetes libraries that Kueue requires. Envoy Gateway, the Trainer and others
+# need another controller-runtime, and prometheus-adapter an older custom-metrics-apiserver: they keep their own.
+_ADDONS = Workspace("addons")
+# Programs that compile with exactly the libraries of the lab's Kubernetes, which itself keeps upstream's pins.
+_KUBERNETES = Workspace("kubernetes")
+
+
 @dataclass(frozen=True, eq=False)
 class Component:
     """A Go module and the programs that are built from it.
 
     `programs` maps a program's name to its package. `linker_values` are -X settings; "{version}" in one stands for the
     pinned version. `local` is true when the packages are beside the go.mod: the lab's own programs, or the lab's
-    programs around packages of another project.
+    programs around packages of another project. Without a `workspace` its own go.mod alone determines its libraries.
     """
 
     name: str
@@ -24,6 +49,7 @@ class Component:
     linker_values: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     local: bool = False
+    workspace: Workspace | None = None
 
     @property
     def folder(self) -> Path:
@@ -80,14 +106,16 @@ _ALL = (
         "plimsoll.dev/lab/components/programs",
         {name: f"./{name}" for name in ("machine", "forward", "network-policy", "accelerator", "delay")},
         local=True,
+        workspace=_KUBERNETES,
     ),
-    Component("coredns", "github.com/coredns/coredns", {"coredns": "github.com/coredns/coredns"}),
-    Component("jobset", "sigs.k8s.io/jobset", {"jobset": "sigs.k8s.io/jobset"}),
-    Component("kueue", "sigs.k8s.io/kueue", {"kueue": "sigs.k8s.io/kueue/cmd/kueue"}),
+    Component("coredns", "github.com/coredns/coredns", {"coredns": "github.com/coredns/coredns"}, workspace=_ADDONS),
+    Component("jobset", "sigs.k8s.io/jobset", {"jobset": "sigs.k8s.io/jobset"}, workspace=_ADDONS),
+    Component("kueue", "sigs.k8s.io/kueue", {"kueue": "sigs.k8s.io/kueue/cmd/kueue"}, workspace=_ADDONS),
     Component(
         "metrics-server",
         "sigs.k8s.io/metrics-server",
         {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
+        workspace=_KUBERNETES,
     ),
     Component(
         "prometheus-operator",
@@ -98,6 +126,7 @@ _ALL = (
                 "github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader"
             ),
         },
+        workspace=_ADDONS,
     ),
     Component(
         "prometheus",
@@ -115,8 +144,8 @@ _ALL = (
         "github.com/envoyproxy/gateway",
         {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
     ),
-    Component("scale", "plimsoll.dev/lab/components/scale", {"scale": "."}, local=True),
-    Component("karpenter", "sigs.k8s.io/karpenter", {"karpenter": "."}, local=True),
+    Component("scale", "plimsoll.dev/lab/components/scale", {"scale": "."}, local=True, workspace=_KUBERNETES),
+    Component("karpenter", "sigs.k8s.io/karpenter", {"karpenter": "."}, local=True, workspace=_ADDONS),
     Component("registry", _REGISTRY, {"registry": f"{_REGISTRY}/cmd/registry"}),
     Component("minio", "github.com/minio/minio", {"minio": "github.com/minio/minio"}),
     Component("trainer", _TRAINER, {"trainer": f"{_TRAINER}/cmd/trainer-controller-manager"}),
@@ -136,7 +165,7 @@ _ALL = (
         {"runsc": "gvisor.dev/gvisor/runsc", "containerd-shim-runsc-v1": "./shim"},
         local=True,
     ),
-    Component("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}),
+    Component("helm", "helm.sh/helm/v3", {"helm": "helm.sh/helm/v3/cmd/helm"}, workspace=_ADDONS),
 )
 
 BY_NAME = {component.name: component for component in _ALL}

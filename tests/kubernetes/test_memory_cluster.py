@@ -15,7 +15,7 @@ import pytest
 
 from plimsoll.capabilities.access import NAME, cluster_role, missing_rights
 from plimsoll.kubernetes.api import Api, ApiError
-from plimsoll.kubernetes.memory import Admission, Command, Fault, MemoryCluster, Ran
+from plimsoll.kubernetes.memory import Admission, ContainerCommand, Fault, MemoryCluster, Ran
 from tests.kubernetes.asking import MERGE, Manifest, ask, config_map, pod, watch
 
 MAPS = "/api/v1/namespaces/here/configmaps"
@@ -203,7 +203,7 @@ def test_a_container_is_named_where_there_are_several(cluster: MemoryCluster, ap
 
 
 def test_a_command_in_a_container_is_answered_by_the_test(cluster: MemoryCluster, api: Api) -> None:
-    def script(asked: Command) -> Ran:
+    def script(asked: ContainerCommand) -> Ran:
         return Ran(code=3, stdout=f"{asked.container}: {' '.join(asked.command)}\n", stderr="oh\n")
 
     running(cluster)

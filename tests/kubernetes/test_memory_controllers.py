@@ -10,12 +10,12 @@ from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.cluster import GATEWAY, JOBSET, KUEUE
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.kubernetes.memory.controllers import (
+    ContainerWaiting,
     Ended,
     Gateways,
     JobSets,
     Queues,
     Running,
-    Waiting,
     suspend_queued,
     workloads,
 )
@@ -169,7 +169,7 @@ def test_a_pod_that_no_node_takes_says_why(cluster: MemoryCluster, api: Api) -> 
 
 
 def test_a_container_that_does_not_start_says_why(cluster: MemoryCluster, api: Api) -> None:
-    cluster.run(*workloads(lambda _: Waiting(reason="ErrImagePull", message="no such image")))
+    cluster.run(*workloads(lambda _: ContainerWaiting(reason="ErrImagePull", message="no such image")))
     api.create(job())
 
     def waiting() -> list[Manifest]:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from plimsoll.kubernetes.memory import managers, patches
 from plimsoll.kubernetes.memory.applying import applied
 from plimsoll.kubernetes.memory.field_sets import decoded, encoded
-from plimsoll.kubernetes.memory.kinds import ADDONS, BUILT_IN, Kinds
+from plimsoll.kubernetes.memory.kinds import ADDONS, BUILT_IN, ServedKinds
 from plimsoll.kubernetes.memory.managers import Manager
-from plimsoll.kubernetes.memory.refusals import Refusal
+from plimsoll.kubernetes.memory.refusals import StatusError
 
-KINDS = Kinds([*BUILT_IN, *(each for found in ADDONS.values() for each in found)])
+KINDS = ServedKinds([*BUILT_IN, *(each for found in ADDONS.values() for each in found)])
 CONFIG_MAP = KINDS.by_plural("v1", "configmaps")
 FIRST, SECOND = (Manager(name=name, operation="Apply") for name in ("first", "second"))
 PATHS = st.frozensets(
@@ -103,6 +103,6 @@ def test_json_patches_do_as_the_standard_says(live: Any, steps: Any, wanted: Any
     ],
 )
 def test_a_json_patch_that_cannot_be_done_is_refused(steps: Any, code: int) -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(StatusError) as refused:
         patches.edited({"list": [1]}, steps)
     assert refused.value.code == code

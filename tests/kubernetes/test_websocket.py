@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from httpx2.websockets import WebSocketClient, WebSocketSession
 
-from plimsoll.kubernetes.websocket import Session
+from plimsoll.kubernetes.websocket import StreamSession
 
 GREETING = b"\x82\x05hello"
 
@@ -105,18 +105,18 @@ def taken_from_the_next_file(server: Server, path: Path, session: type[WebSocket
 
 
 def test_a_file_that_is_opened_after_a_websocket_was_let_go_of_is_left_alone(server: Server, tmp_path: Path) -> None:
-    assert taken_from_the_next_file(server, tmp_path / "next", Session) == 0
+    assert taken_from_the_next_file(server, tmp_path / "next", StreamSession) == 0
 
 
 def test_the_library_alone_reads_from_that_file(server: Server, tmp_path: Path) -> None:
-    """The control. When this fails, the library is mended, and `Session` can go."""
+    """The control. When this fails, the library is mended, and `StreamSession` can go."""
     assert taken_from_the_next_file(server, tmp_path / "next", WebSocketSession) > 0
 
 
 def test_what_was_sent_before_arrives(server: Server) -> None:
     with (
         httpx2.Client(verify=server.trust) as client,
-        WebSocketClient(client, session_class=Session).connect(server.address) as stream,
+        WebSocketClient(client, session_class=StreamSession).connect(server.address) as stream,
     ):
         server.speak.set()
         assert stream.receive_bytes(timeout=5) == b"hello"
@@ -148,7 +148,7 @@ def ends_while_nobody_reads(server: Server, session: type[WebSocketSession], lim
 
 
 def test_a_session_ends_although_the_other_side_does_not_read(server: Server) -> None:
-    assert ends_while_nobody_reads(server, Session, 15)
+    assert ends_while_nobody_reads(server, StreamSession, 15)
 
 
 def test_the_librarys_session_waits_for_the_other_side(server: Server) -> None:

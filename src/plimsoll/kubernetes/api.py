@@ -248,9 +248,9 @@ class Api:
         """A WebSocket of a subresource such as portforward; `send_bytes` and `receive_bytes` are its methods."""
         from httpx2.websockets import WebSocketClient
 
-        from plimsoll.kubernetes.websocket import Session
+        from plimsoll.kubernetes.websocket import StreamSession
 
-        client = WebSocketClient(self._client, max_message_size_bytes=_LARGEST_MESSAGE, session_class=Session)
+        client = WebSocketClient(self._client, max_message_size_bytes=_LARGEST_MESSAGE, session_class=StreamSession)
         return client.connect(place, subprotocols=[protocol], params=dict(parameters))
 
     def patch(self, manifest: Manifest, change: Manifest) -> Manifest:

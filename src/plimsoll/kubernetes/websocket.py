@@ -18,7 +18,7 @@ _WRITE_LIMIT = 1.0
 """Seconds for a write that is under way when a session ends."""
 
 
-class Session(WebSocketSession):
+class StreamSession(WebSocketSession):
     """As the library's, on a stream that is closed when nobody uses it any more."""
 
     def __init__(self, stream: Any, **options: Any) -> None:

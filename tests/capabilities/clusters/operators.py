@@ -9,7 +9,7 @@ from plimsoll.kubernetes.memory.admission import Admission
 from plimsoll.kubernetes.memory.controllers import JobSets
 from plimsoll.kubernetes.memory.controllers.loop import World
 from plimsoll.kubernetes.memory.controllers.owning import condition, is_true, with_conditions
-from plimsoll.kubernetes.memory.refusals import Refusal
+from plimsoll.kubernetes.memory.refusals import StatusError
 from tests.capabilities.clusters.clock import LEASES
 from tests.capabilities.clusters.scene import Scene
 
@@ -87,7 +87,7 @@ class Webhook:
             return None
         if not self._alone and not any(is_true(each, "Ready") for each in self._scene.cluster.list("v1", "Pod", PLACE)):
             why = f'failed calling webhook "{HOOK}": no endpoints available for service "{SERVICE}"'
-            raise Refusal(500, "InternalError", f"Internal error occurred: {why}")
+            raise StatusError(500, "InternalError", f"Internal error occurred: {why}")
         names = {each["name"] for each in asked.object["spec"]["replicatedJobs"]}
         wrong = [each for each in asked.object["spec"]["successPolicy"]["targetReplicatedJobs"] if each not in names]
         return self._reason.format(word=wrong[0]) if wrong else None

@@ -22,7 +22,7 @@ from plimsoll.evidence.verdict import Verdict
 from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.kubernetes.memory.admission import Admission
-from plimsoll.kubernetes.memory.controllers import Controller, Deployments, Jobs, Scheduler
+from plimsoll.kubernetes.memory.controllers import Controller, Deployments, Jobs, PodScheduler
 from plimsoll.kubernetes.memory.kinds import ADDONS
 from tests.capabilities.clusters.clock import Clock
 from tests.capabilities.clusters.network import Network
@@ -42,7 +42,7 @@ class Scene:
         self.clock = Clock(self.cluster)
         self.network = Network()
         self.nodes = Nodes(self.cluster, self.network)
-        self.cluster.run(Scheduler(), self.nodes, Jobs(), Deployments())
+        self.cluster.run(PodScheduler(), self.nodes, Jobs(), Deployments())
         for name in _CLOCKED:
             monkeypatch.setattr(f"plimsoll.capabilities.{name}.time", self.clock)
         monkeypatch.setattr("plimsoll.kubernetes.api.time", self.clock)

@@ -6,7 +6,7 @@ import pytest
 
 from plimsoll.evidence.verdict import Outcome, Verdict
 from plimsoll.kubernetes.memory.admission import Admission
-from plimsoll.kubernetes.memory.refusals import Refusal
+from plimsoll.kubernetes.memory.refusals import StatusError
 from tests.capabilities.clusters.operators import (
     HOOK,
     PLACE,
@@ -143,7 +143,7 @@ def test_pods_behind_the_webhook_that_do_not_lead_may_not_be_those_that_carry_ou
 def test_a_webhook_that_is_out_of_breath_refuses_nothing(scene: Scene) -> None:
     def broken(asked: Admission) -> str | None:
         if asked.kind.plural == "jobsets" and asked.verb == "create":
-            raise Refusal(500, "InternalError", f'failed calling webhook "{HOOK}": context deadline exceeded')
+            raise StatusError(500, "InternalError", f'failed calling webhook "{HOOK}": context deadline exceeded')
         return None
 
     install(scene)

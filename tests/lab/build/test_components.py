@@ -11,6 +11,7 @@ import pytest
 
 from lab.addons import catalogue
 from lab.build import cache, components
+from lab.build.alignment import replacements as aligned
 from lab.build.components import BY_NAME, Component
 from lab.build.go import go_program
 from lab.build.pin import replacements
@@ -84,3 +85,32 @@ def test_a_failed_build_says_what_go_said_and_leaves_nothing(tmp_path: Path, mon
         cache.ensure(broken, lambda _: None)
     assert not cache.is_built(broken)
     assert not list((tmp_path / "cache" / "plimsoll" / "lab" / "programs").iterdir())
+
+
+@pytest.mark.parametrize("name", ["addons", "kubernetes"])
+def test_a_changed_pin_of_a_member_changes_the_key_of_its_whole_workspace(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        go_program()
+    except LabError:
+        pytest.skip("needs Go: its version is part of the key")
+    members = {each.name for each in BY_NAME.values() if each.workspace and each.workspace.name == name}
+    shutil.copytree(components.COMPONENTS, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(components, "COMPONENTS", tmp_path)
+    before = {each: cache.key(dataclasses.replace(BY_NAME[each])) for each in BY_NAME}
+    changed = tmp_path / min(members) / "go.mod"
+    changed.write_text(changed.read_text() + "// changed\n")
+    after = {each: cache.key(dataclasses.replace(BY_NAME[each])) for each in BY_NAME}
+    assert len(members) > 1
+    assert {each for each in BY_NAME if before[each] != after[each]} == members
+
+
+def test_members_take_the_leaders_version_of_what_both_use() -> None:
+    members = {"k8s.io/api": "v0.35.0", "k8s.io/klog": "v2.1.0", "golang.org/x/net": "v0.61.0", "only.mine": "v1.0.0"}
+    leader = {"k8s.io/api": "v0.34.2", "k8s.io/klog": "v2.1.0", "golang.org/x/net": "v0.57.0"}
+    assert aligned(members, leader, ("k8s.io/",)) == ["k8s.io/api => k8s.io/api v0.34.2"]
+    assert aligned(members, leader, ("",)) == [
+        "golang.org/x/net => golang.org/x/net v0.57.0",
+        "k8s.io/api => k8s.io/api v0.34.2",
+    ]

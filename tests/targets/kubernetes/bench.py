@@ -15,8 +15,7 @@ from plimsoll.evidence.run_events import AttemptEnded, RunEvent, Waiting, event_
 from plimsoll.kinds.dataset import RunCommand
 from plimsoll.kinds.model import Framework, TrainGang
 from plimsoll.kubernetes.memory import MemoryCluster
-from plimsoll.kubernetes.memory.controllers import Ended, Running, workloads
-from plimsoll.kubernetes.memory.controllers import Waiting as NotStarting
+from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, Running, workloads
 from plimsoll.planning.steps import AnyStep, InputFile, Step, Work, WorkerResources
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.pod.store import PodStore
@@ -68,7 +67,7 @@ class Pod:
             store.push_output(self.output, self.output / "no-checkpoints")
 
 
-Behaviour = Callable[[Pod], Ended | NotStarting | None]
+Behaviour = Callable[[Pod], Ended | ContainerWaiting | None]
 
 
 def succeed(pod: Pod) -> None:
@@ -98,7 +97,7 @@ class Bench:
         self.base = base
         self.directory = directory
         self.begun: list[Pod] = []
-        self.serves: Callable[[Running], Ended | NotStarting | None] = self._serve
+        self.serves: Callable[[Running], Ended | ContainerWaiting | None] = self._serve
         self._behaviours: dict[str, Behaviour] = {}
         self._numbers = itertools.count()
         self._open: list[KubernetesSession] = []
@@ -108,7 +107,7 @@ class Bench:
         """Have the pods of a step behave so, such as those of `run/clean`."""
         self._behaviours[step] = behaviour
 
-    def program(self, running: Running) -> Ended | NotStarting | None:
+    def program(self, running: Running) -> Ended | ContainerWaiting | None:
         """What runs in every pod of the cluster."""
         variables = {each["name"]: each.get("value") for each in running.pod["spec"]["containers"][0].get("env", [])}
         if TASK_VARIABLE not in variables:

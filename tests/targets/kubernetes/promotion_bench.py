@@ -35,7 +35,7 @@ from plimsoll.runtime.server.traffic import Share
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.kubernetes import names, promotion_lease, traffic
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import PORT, SERVED, objects
 from plimsoll.targets.kubernetes.manifests.traffic import NO_REQUEST
@@ -215,7 +215,7 @@ class Moment(Struct, frozen=True, kw_only=True):
 
     weights: Mapping[str, float]
     servers: Mapping[str, int]
-    record: Served
+    record: ServedVersions
 
 
 class Bench:
@@ -265,7 +265,7 @@ class Bench:
         given: dict[str, object] = {"metrics": {"accuracy": 0.9}, "accept": {}, **settings}
         return self.models.add("triage", {"model.onnx": source / "model.onnx"}, lineage=lineage, **given)  # type: ignore[arg-type]
 
-    def serve(self, *shares: Share, versions: tuple[str, ...] = ("1",), **more: Any) -> Served:
+    def serve(self, *shares: Share, versions: tuple[str, ...] = ("1",), **more: Any) -> ServedVersions:
         """Have the service up as `plimsoll run` leaves it."""
         served = served_of(*shares, versions=versions, **more)
         target = self.target()
@@ -326,11 +326,11 @@ class Bench:
                 )
         return wanted
 
-    def record(self) -> Served:
+    def record(self) -> ServedVersions:
         """What the service serves, as its record says."""
         found = self.cluster.find("v1", "ConfigMap", "app-triage-served", "app")
         assert found is not None
-        return msgspec.json.decode(found["data"][SERVED], type=Served)
+        return msgspec.json.decode(found["data"][SERVED], type=ServedVersions)
 
     def lease(self) -> Manifest | None:
         return self.cluster.find("coordination.k8s.io/v1", "Lease", "app-triage-promotion", "app")
@@ -344,7 +344,7 @@ class Bench:
         )
 
 
-def served_of(*shares: Share, versions: tuple[str, ...] = ("1",), **more: Any) -> Served:
+def served_of(*shares: Share, versions: tuple[str, ...] = ("1",), **more: Any) -> ServedVersions:
     models = tuple(
         ModelFile(name="triage", version=each, path=f"{MODEL}s/{each}/model.onnx", digest=f"sha256:{each}")
         for each in versions
@@ -359,7 +359,7 @@ def served_of(*shares: Share, versions: tuple[str, ...] = ("1",), **more: Any) -
         "image": "registry/plimsoll/runtime@sha256:0",
         "scale": Scale(),
     }
-    return Served(**{**given, **more})
+    return ServedVersions(**{**given, **more})
 
 
 def chosen(target: KubernetesTarget) -> dict[str, str]:

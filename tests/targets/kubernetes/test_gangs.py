@@ -10,8 +10,7 @@ import pytest
 
 from plimsoll.evidence.run_events import WorkerStarted, WorkloadFound
 from plimsoll.kubernetes.cluster import JOBSET, KUEUE, TRAINER
-from plimsoll.kubernetes.memory.controllers import Ended, JobSets, Queues, suspend_queued
-from plimsoll.kubernetes.memory.controllers import Waiting as NotStarting
+from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, JobSets, Queues, suspend_queued
 from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.pod_task import TerminationReport
 from plimsoll.targets.kubernetes import names, watching
@@ -172,7 +171,7 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_a_while_and_then_the_reaso
     gangs: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "PULL_LIMIT", 0.2)
-    gangs.does("train/triage", lambda _: NotStarting(reason="ErrImagePull", message="unauthorized"))
+    gangs.does("train/triage", lambda _: ContainerWaiting(reason="ErrImagePull", message="unauthorized"))
     carried = Carried(gangs.session().start(gangs.training("triage", workers=2), 1))
     end = carried.end()
 
@@ -183,7 +182,7 @@ def test_an_image_that_cannot_be_pulled_is_waited_for_a_while_and_then_the_reaso
 
 
 def test_an_image_whose_name_is_wrong_is_not_waited_for(gangs: Bench) -> None:
-    waiting = NotStarting(reason="InvalidImageName", message="couldn't parse image name")
+    waiting = ContainerWaiting(reason="InvalidImageName", message="couldn't parse image name")
     gangs.does("train/triage", lambda _: waiting)
     end = Carried(gangs.session().start(gangs.training("triage", workers=2), 1)).end()
     assert end.reason == "the image's name is not valid: couldn't parse image name"

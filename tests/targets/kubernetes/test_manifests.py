@@ -23,7 +23,7 @@ from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
-from plimsoll.targets.kubernetes.manifests.groups import Served, Watched, grouped
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched, grouped
 from plimsoll.targets.kubernetes.manifests.pod import task_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.manifests.traffic import NO_REQUEST, unmatched
@@ -149,9 +149,9 @@ def test_packed_workers_want_one_rack_and_spread_ones_different_ones() -> None:
     assert "affinity" not in pod_of(training(topology=Topology(pack="rack")), cluster())["spec"]
 
 
-def served(**more: Any) -> Served:
+def served(**more: Any) -> ServedVersions:
     file = ServiceFile(models=(ModelFile(name="triage", version="2", path="/plimsoll/work/models/2/model.onnx"),))
-    return Served(
+    return ServedVersions(
         application="app",
         service="triage",
         file=file,

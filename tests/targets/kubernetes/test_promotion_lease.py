@@ -15,7 +15,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.memory import Fault, MemoryCluster
 from plimsoll.targets.kubernetes import promotion_lease
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.promotion_lease import BEFORE, DURATION, PromotionLease, before_of, is_left_behind
 
 from .promotion_bench import served_of
@@ -51,7 +51,7 @@ def found(cluster: MemoryCluster) -> dict[str, Any]:
     return lease
 
 
-def left_behind(cluster: MemoryCluster, before: Served | None, *, seconds: float = -10 * DURATION) -> None:
+def left_behind(cluster: MemoryCluster, before: ServedVersions | None, *, seconds: float = -10 * DURATION) -> None:
     """A lease that a process has left, renewed so many seconds from now by that process's clock."""
     renewed = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     api_version, kind, name, namespace = LEASE

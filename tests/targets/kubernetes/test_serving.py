@@ -8,8 +8,7 @@ import pytest
 
 from plimsoll.kinds.service import ServeResult
 from plimsoll.kubernetes.memory import Admission
-from plimsoll.kubernetes.memory.controllers import Ended, Running
-from plimsoll.kubernetes.memory.controllers import Waiting as NotStarting
+from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, Running
 from plimsoll.planning.steps import AnyStep, InputFile, WorkerResources
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.session import KubernetesSession
@@ -166,7 +165,7 @@ def test_servers_that_fail_once_are_given_time(bench: Bench, session: Kubernetes
 
 
 def test_an_image_of_servers_that_cannot_be_made_is_not_waited_for(bench: Bench, session: KubernetesSession) -> None:
-    bench.serves = lambda _: NotStarting(reason="CreateContainerConfigError", message='secret "x" not found')
+    bench.serves = lambda _: ContainerWaiting(reason="CreateContainerConfigError", message='secret "x" not found')
     end = Carried(session.start(serve_step(bench, registered(bench, session)), 1)).end()
     assert end.reason == 'the container cannot be configured: secret "x" not found'
 

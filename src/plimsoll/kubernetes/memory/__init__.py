@@ -9,8 +9,8 @@ from plimsoll.kubernetes.memory.access import Denial
 from plimsoll.kubernetes.memory.admission import Admission
 from plimsoll.kubernetes.memory.cluster import MemoryCluster
 from plimsoll.kubernetes.memory.faults import Fault
-from plimsoll.kubernetes.memory.refusals import Refusal
+from plimsoll.kubernetes.memory.refusals import StatusError
 from plimsoll.kubernetes.memory.requests import Request
-from plimsoll.kubernetes.memory.streams import Command, Ran
+from plimsoll.kubernetes.memory.streams import ContainerCommand, Ran
 
-__all__ = ["Admission", "Command", "Denial", "Fault", "MemoryCluster", "Ran", "Refusal", "Request"]
+__all__ = ["Admission", "ContainerCommand", "Denial", "Fault", "MemoryCluster", "Ran", "Request", "StatusError"]

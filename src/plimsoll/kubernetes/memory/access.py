@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
-from plimsoll.kubernetes.memory.refusals import Manifest, Refusal, forbidden, qualified
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, forbidden, qualified
 from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, User
 from plimsoll.kubernetes.memory.store import Store
 
@@ -78,7 +78,7 @@ class Access:
         return any(_covers(rule, act) for rule in self.rules(user, act.namespace))
 
     def check(self, user: User, act: Act) -> None:
-        """Raises Refusal (403) for what a user may not do."""
+        """Raises StatusError (403) for what a user may not do."""
         if not self.may(user, act):
             raise denied(user, act)
 
@@ -98,7 +98,7 @@ class Access:
         return rules[0] if rules else []
 
 
-def denied(user: User, act: Act) -> Refusal:
+def denied(user: User, act: Act) -> StatusError:
     """The 403 of somebody without a right."""
     where = f'in the namespace "{act.namespace}"' if act.namespace else "at the cluster scope"
     plain = act.resource.partition("/")[0]

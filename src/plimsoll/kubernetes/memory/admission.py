@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.pod_security import check_level
 from plimsoll.kubernetes.memory.quotas import check_quota
-from plimsoll.kubernetes.memory.refusals import Cause, Manifest, Refusal, forbidden, not_found
+from plimsoll.kubernetes.memory.refusals import Cause, Manifest, StatusError, forbidden, not_found
 from plimsoll.kubernetes.memory.requests import User
 from plimsoll.kubernetes.memory.store import Key, Store
 from plimsoll.kubernetes.memory.values import copied
@@ -25,7 +25,7 @@ class Admission(Struct, frozen=True, kw_only=True):
     """
 
     verb: str
-    kind: Kind
+    kind: ServedKind
     namespace: str
     name: str
     subresource: str
@@ -36,9 +36,9 @@ class Admission(Struct, frozen=True, kw_only=True):
 
 
 Mutate = Callable[[Admission], Manifest | None]
-"""Gives the object as it is to be, or `None` to leave it as it is. May raise Refusal."""
+"""Gives the object as it is to be, or `None` to leave it as it is. May raise StatusError."""
 Validate = Callable[[Admission], str | None]
-"""Gives the reason for which the object is refused, or `None`. May raise Refusal."""
+"""Gives the reason for which the object is refused, or `None`. May raise StatusError."""
 
 
 class Admitters:
@@ -70,19 +70,19 @@ class Admitters:
         return found
 
     def check(self, asked: Admission) -> None:
-        """Raises Refusal for an object that a hook or a quota does not take."""
+        """Raises StatusError for an object that a hook or a quota does not take."""
         with self._lock:
             hooks = list(self._validating)
         for name, hook in hooks:
             reason = hook(_with(asked, asked.object))
             if reason is not None:
-                raise Refusal(403, "Forbidden", f'admission webhook "{name}" denied the request: {reason}')
+                raise StatusError(403, "Forbidden", f'admission webhook "{name}" denied the request: {reason}')
         if asked.verb == "create":
             self._check_pod(asked)
             check_quota(self._store, asked.kind, asked.namespace, asked.name)
 
     def _check_pod(self, asked: Admission) -> None:
-        """Raises Refusal (403) for a pod whose account or priority is not there, or that its namespace forbids."""
+        """Raises StatusError (403) for a pod whose account or priority is not there, or that its namespace forbids."""
         if asked.kind.resource != ("", "pods") or asked.object is None:
             return
         spec, namespace = asked.object["spec"], asked.namespace
@@ -98,8 +98,8 @@ class Admitters:
         if found is not None:
             check_level(found, asked.object)
 
-    def check_namespace(self, kind: Kind, namespace: str, name: str) -> None:
-        """Raises Refusal for a new object in a namespace that is not there (404) or is ending (403)."""
+    def check_namespace(self, kind: ServedKind, namespace: str, name: str) -> None:
+        """Raises StatusError for a new object in a namespace that is not there (404) or is ending (403)."""
         if not kind.namespaced:
             return
         found = self._store.get(Key("", "namespaces", "", namespace))
@@ -112,7 +112,7 @@ class Admitters:
             raise forbidden(kind.plural, name, kind.group, why, [cause])
 
     def check_deletion(self, asked: Admission) -> None:
-        """Raises Refusal for an object that may not be deleted."""
+        """Raises StatusError for an object that may not be deleted."""
         if asked.kind.resource == ("", "namespaces") and asked.name in _LASTING:
             raise forbidden("namespaces", asked.name, "", "this namespace may not be deleted")
         self.check(asked)

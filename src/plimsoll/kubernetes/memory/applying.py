@@ -6,17 +6,19 @@ from typing import Any
 
 from plimsoll.kubernetes.memory import managers
 from plimsoll.kubernetes.memory.field_sets import Path, changed, leaves, without
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.managers import Manager, Owned, Owners
 from plimsoll.kubernetes.memory.refusals import Manifest
 from plimsoll.kubernetes.memory.shapes import Fields, elements, shape_of
 from plimsoll.kubernetes.memory.values import copied, now
 
 
-def applied(kind: Kind, live: Manifest, wanted: Manifest, manager: Manager, *, force: bool) -> tuple[Manifest, Owners]:
+def applied(
+    kind: ServedKind, live: Manifest, wanted: Manifest, manager: Manager, *, force: bool
+) -> tuple[Manifest, Owners]:
     """The object with what the manager wants, without what it wants no longer, and the owners after it.
 
-    Raises Refusal (409) when that changes what others own, unless by `force`.
+    Raises StatusError (409) when that changes what others own, unless by `force`.
     """
     owners = managers.read(live)
     mine = frozenset(leaves(kind, wanted))
@@ -50,7 +52,7 @@ def _given_up(gone: frozenset[Path], mine: frozenset[Path], others: Owners) -> f
     return frozenset(path for path in gone if path not in held)
 
 
-def _merged(kind: Kind, live: Any, wanted: Any, fields: Fields) -> Any:
+def _merged(kind: ServedKind, live: Any, wanted: Any, fields: Fields) -> Any:
     shape = shape_of(kind, fields, wanted) if isinstance(wanted, (dict, list)) else None
     if isinstance(wanted, dict) and isinstance(live, dict) and shape is not None and shape.by == "fields":
         return {

@@ -9,12 +9,12 @@ import msgspec
 import yaml
 
 from plimsoll.kubernetes.memory import patches
-from plimsoll.kubernetes.memory.deletion import Options
+from plimsoll.kubernetes.memory.deletion import DeleteOptions
 from plimsoll.kubernetes.memory.managers import Owners
 from plimsoll.kubernetes.memory.objects import By, Objects
 from plimsoll.kubernetes.memory.reading import listed, selected, shown
-from plimsoll.kubernetes.memory.refusals import Cause, Manifest, Refusal, bad_request, invalid
-from plimsoll.kubernetes.memory.requests import Place, Request
+from plimsoll.kubernetes.memory.refusals import Cause, Manifest, StatusError, bad_request, invalid
+from plimsoll.kubernetes.memory.requests import ApiPath, Request
 
 _APPLY = "application/apply-patch+yaml"
 _MERGE, _JSON, _STRATEGIC = (
@@ -34,8 +34,8 @@ class Changing:
     def __init__(self, objects: Objects) -> None:
         self._objects = objects
 
-    def answer(self, request: Request, place: Place) -> tuple[int, Manifest]:
-        """The code and the body. Raises Refusal."""
+    def answer(self, request: Request, place: ApiPath) -> tuple[int, Manifest]:
+        """The code and the body. Raises StatusError."""
         by = By(user=request.user, manager=_manager(request), dry_run=_dry_run(request))
         match request.verb:
             case "create":
@@ -48,7 +48,7 @@ class Changing:
                 return self._delete(request, place, by)
         return self._delete_all(request, place, by)
 
-    def scale(self, place: Place, found: Manifest) -> Manifest:
+    def scale(self, place: ApiPath, found: Manifest) -> Manifest:
         """The subresource scale of an object."""
         spec, status = found["spec"], found.get("status") or {}
         labels = (spec.get("selector") or {}).get("matchLabels") or {}
@@ -57,34 +57,38 @@ class Changing:
         scale = {"metadata": metadata, "spec": {"replicas": spec.get("replicas", 0)}, "status": told}
         return {"kind": "Scale", "apiVersion": "autoscaling/v1", **scale}
 
-    def _create(self, request: Request, place: Place, by: By) -> tuple[int, Manifest]:
+    def _create(self, request: Request, place: ApiPath, by: By) -> tuple[int, Manifest]:
         manifest = _manifest(request)
         if place.subresource == "eviction":
-            self._objects.delete(place, Options(), by)
+            self._objects.delete(place, DeleteOptions(), by)
             return 201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         if place.subresource == "binding":
             node = manifest["target"]["name"]
             self._objects.change(place, lambda live: (_placed(live, node), None), by)
             return 201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         if place.name or place.subresource:
-            raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            raise StatusError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+            )
         if place.kind.namespaced and not place.namespace:
-            raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            raise StatusError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+            )
         return 201, shown(place.kind, self._objects.create(place, manifest, by))
 
-    def _replace(self, place: Place, manifest: Manifest, by: By) -> Manifest:
+    def _replace(self, place: ApiPath, manifest: Manifest, by: By) -> Manifest:
         if place.subresource == "scale":
             return self._rescale(place, manifest, by)
         return shown(place.kind, self._objects.replace(place, manifest, by))
 
-    def _rescale(self, place: Place, scale: Manifest, by: By) -> Manifest:
+    def _rescale(self, place: ApiPath, scale: Manifest, by: By) -> Manifest:
         def change(live: Manifest) -> tuple[Manifest, Owners | None]:
             live["spec"]["replicas"] = (scale.get("spec") or {}).get("replicas", 0)
             return live, None
 
         return self.scale(place, self._objects.change(place, change, by))
 
-    def _patch(self, request: Request, place: Place, by: By) -> tuple[int, Manifest]:
+    def _patch(self, request: Request, place: ApiPath, by: By) -> tuple[int, Manifest]:
         form = request.headers.get("content-type", "").partition(";")[0].strip()
         _check_options(request.parameters, form)
         if form == _APPLY:
@@ -97,7 +101,7 @@ class Changing:
             told = (
                 f"the body of the request was in an unknown format - accepted media types include: {', '.join(known)}"
             )
-            raise Refusal(415, "UnsupportedMediaType", told)
+            raise StatusError(415, "UnsupportedMediaType", told)
         patch = _json(request.body, lists=form == _JSON)
         if place.subresource == "scale":
             return 200, self._rescale(place, patches.merged(self.scale(place, self._objects.get(place)), patch), by)
@@ -111,7 +115,7 @@ class Changing:
 
         return 200, shown(place.kind, self._objects.change(place, change, by))
 
-    def _delete(self, request: Request, place: Place, by: By) -> tuple[int, Manifest]:
+    def _delete(self, request: Request, place: ApiPath, by: By) -> tuple[int, Manifest]:
         last, gone = self._objects.delete(place, _options(request), by)
         kind = place.kind
         if not gone or kind.plural in _RETURNED:
@@ -120,17 +124,17 @@ class Changing:
         told = {key: value for key, value in details.items() if value}
         return 200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": told}
 
-    def _delete_all(self, request: Request, place: Place, by: By) -> tuple[int, Manifest]:
+    def _delete_all(self, request: Request, place: ApiPath, by: By) -> tuple[int, Manifest]:
         test, found = selected(place, request.parameters), listed(self._objects.store, place, request.parameters)
         options = _options(request)
         for each in self._objects.store.list(place.kind.resource, place.namespace):
             if not test(each):
                 continue
             metadata = each["metadata"]
-            one = Place(kind=place.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
+            one = ApiPath(kind=place.kind, namespace=metadata.get("namespace", ""), name=metadata["name"])
             try:
                 self._objects.delete(one, options, by)
-            except Refusal as refusal:
+            except StatusError as refusal:
                 # It went with another of them, or on its own.
                 if refusal.code != 404:
                     raise
@@ -179,13 +183,13 @@ def _json(body: bytes, *, lists: bool = False) -> Any:
 
 
 def _manifest(request: Request) -> Manifest:
-    """The body of a create or an update. Raises Refusal: 400 for one that is none, 415 for a form that is not read."""
+    """The body of a create or an update. Raises StatusError: 400 without one, 415 for an unknown form."""
     form = request.headers.get("content-type", "").partition(";")[0].strip()
     if form in _YAML:
         return _yaml(request.body)
     if form not in ("", "application/json"):
         told = f"the body of the request was in an unknown format - accepted media types include: {', '.join(_FORMS)}"
-        raise Refusal(415, "UnsupportedMediaType", told)
+        raise StatusError(415, "UnsupportedMediaType", told)
     found: Manifest = _json(request.body)
     return found
 
@@ -200,7 +204,7 @@ def _yaml(body: bytes) -> Manifest:
     return found
 
 
-def _options(request: Request) -> Options:
+def _options(request: Request) -> DeleteOptions:
     given: Manifest = _json(request.body) if request.body.strip() else {}
     wanted = given.get("preconditions") or {}
     grace = request.parameters.get("gracePeriodSeconds", given.get("gracePeriodSeconds"))
@@ -209,7 +213,7 @@ def _options(request: Request) -> Options:
         told = f'Unsupported value: "{policy}": supported values: "Foreground", "Background", "Orphan", "nil"'
         cause = Cause(field="propagationPolicy", message=told, reason="FieldValueNotSupported")
         raise invalid("DeleteOptions", "", "meta.k8s.io", [cause])
-    return Options(
+    return DeleteOptions(
         grace=int(grace) if grace is not None else None,
         policy=policy,
         uid=wanted.get("uid", ""),

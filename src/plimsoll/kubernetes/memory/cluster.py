@@ -17,8 +17,8 @@ from plimsoll.kubernetes.memory.admission import Mutate, Validate
 from plimsoll.kubernetes.memory.controllers.loop import Controller, Loop
 from plimsoll.kubernetes.memory.faults import Fault
 from plimsoll.kubernetes.memory.hand import Hand, ensure_namespace
-from plimsoll.kubernetes.memory.http_server import Server
-from plimsoll.kubernetes.memory.kinds import ADDONS, BUILT_IN, Kind, Kinds
+from plimsoll.kubernetes.memory.http_server import ApiServer
+from plimsoll.kubernetes.memory.kinds import ADDONS, BUILT_IN, ServedKind, ServedKinds
 from plimsoll.kubernetes.memory.objects import Objects
 from plimsoll.kubernetes.memory.pod_logs import Log
 from plimsoll.kubernetes.memory.refusals import Manifest
@@ -47,12 +47,12 @@ class MemoryCluster:
     """
 
     def __init__(self, addons: Iterable[str] = (), *, version: str = VERSION, directory: Path | None = None) -> None:
-        kinds = Kinds([*BUILT_IN, *(kind for name in addons for kind in ADDONS[name])])
+        kinds = ServedKinds([*BUILT_IN, *(kind for name in addons for kind in ADDONS[name])])
         self._objects = Objects(Store(), kinds)
         self._serving = Serving(self._objects, version)
         self._own = directory is None
         self._directory = directory or Path(tempfile.mkdtemp(prefix="plimsoll-memory-"))
-        self._server = Server(self._serving)
+        self._server = ApiServer(self._serving)
         self._loop = Loop(Hand(self._objects, "controller"), self._serving)
         self._hand = Hand(self._objects, "test")
         self.context = CONTEXT
@@ -123,7 +123,7 @@ class MemoryCluster:
         """Serve one more kind, with a status of its own, as a CustomResourceDefinition would make it."""
         group, _, version = api_version.rpartition("/")
         self._objects.kinds.add(
-            Kind(
+            ServedKind(
                 group=group,
                 version=version,
                 kind=kind,

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.refusals import Manifest
 from plimsoll.kubernetes.memory.values import copied
 
@@ -15,7 +15,7 @@ _UID_LABELS = ("batch.kubernetes.io/controller-uid", "controller-uid")
 _addresses = itertools.count(1)
 
 
-def fill(kind: Kind, manifest: Manifest) -> None:
+def fill(kind: ServedKind, manifest: Manifest) -> None:
     """Fill in what is missing. An object that has been filled in is left as it is."""
     filler = _FILLERS.get(kind.resource)
     if filler is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.kubernetes.memory.kinds import Kind, Kinds
+from plimsoll.kubernetes.memory.kinds import ServedKind, ServedKinds
 from plimsoll.kubernetes.memory.refusals import Manifest
 from plimsoll.kubernetes.memory.store import Key, Store
 from plimsoll.kubernetes.memory.values import copied, now
@@ -13,7 +13,7 @@ _DEFINITIONS = ("apiextensions.k8s.io", "customresourcedefinitions")
 class Definitions:
     """Follows the definitions of a store."""
 
-    def __init__(self, kinds: Kinds, store: Store) -> None:
+    def __init__(self, kinds: ServedKinds, store: Store) -> None:
         self._kinds = kinds
         self._store = store
         self._served: dict[str, tuple[str, str]] = {}
@@ -50,9 +50,9 @@ class Definitions:
         self._store.put(Key(*_DEFINITIONS, "", name), fresh)
 
 
-def _kinds(spec: Manifest) -> list[Kind]:
+def _kinds(spec: Manifest) -> list[ServedKind]:
     return [
-        Kind(
+        ServedKind(
             group=spec["group"],
             version=version["name"],
             kind=spec["names"]["kind"],

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.refusals import Manifest, conflict, not_found
 from plimsoll.kubernetes.memory.store import Key, Store
 from plimsoll.kubernetes.memory.values import copied
@@ -15,7 +15,7 @@ _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 _NAMESPACES = ("", "namespaces")
 
 
-class Options(Struct, frozen=True, kw_only=True):
+class DeleteOptions(Struct, frozen=True, kw_only=True):
     """How to delete. `grace` is in seconds, `None` for the object's own; `policy` is a propagationPolicy or empty."""
 
     grace: int | None = None
@@ -30,8 +30,10 @@ class Deletion:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def delete(self, kind: Kind, key: Key, options: Options, *, dry_run: bool = False) -> tuple[Manifest, bool]:
-        """The object's last state, and whether it is gone. Raises Refusal: 404, and 409 for another state or object."""
+    def delete(
+        self, kind: ServedKind, key: Key, options: DeleteOptions, *, dry_run: bool = False
+    ) -> tuple[Manifest, bool]:
+        """The last state, and whether it is gone. Raises StatusError: 404, and 409 for another state or object."""
         live = self._store.get(key)
         if live is None:
             raise not_found(kind.plural, key.name, kind.group)
@@ -50,9 +52,9 @@ class Deletion:
             return
         owners = metadata.get("ownerReferences") or []
         if owners and not self._living({each["uid"] for each in owners}):
-            self._end(key, manifest, Options())
+            self._end(key, manifest, DeleteOptions())
 
-    def _end(self, key: Key, live: Manifest, options: Options) -> tuple[Manifest, bool]:
+    def _end(self, key: Key, live: Manifest, options: DeleteOptions) -> tuple[Manifest, bool]:
         metadata = live["metadata"]
         grace = _grace(key, live, options)
         policy = options.policy or ("Orphan" if key.resource == ("batch", "jobs") else "Background")
@@ -107,7 +109,7 @@ class Deletion:
         for key in list(self._store.keys_in(namespace)):
             live = self._store.get(key)
             if live is not None and not live["metadata"].get("deletionTimestamp"):
-                self._end(key, live, Options(policy="Background"))
+                self._end(key, live, DeleteOptions(policy="Background"))
         self._end_namespace(namespace)
 
     def _end_namespace(self, namespace: str) -> None:
@@ -132,7 +134,7 @@ class Deletion:
                 continue
             others = {each["uid"] for each in live["metadata"]["ownerReferences"]} - {uid}
             if not self._living(others):
-                self._end(key, live, Options(policy="Background"))
+                self._end(key, live, DeleteOptions(policy="Background"))
 
     def _orphan(self, uid: str) -> None:
         for key in self._dependents(uid):
@@ -154,7 +156,7 @@ class Deletion:
         return None
 
 
-def _check(kind: Kind, live: Manifest, options: Options) -> None:
+def _check(kind: ServedKind, live: Manifest, options: DeleteOptions) -> None:
     metadata = live["metadata"]
     for name, wanted, found in (
         ("UID", options.uid, metadata["uid"]),
@@ -165,7 +167,7 @@ def _check(kind: Kind, live: Manifest, options: Options) -> None:
             raise conflict(kind.plural, metadata["name"], kind.group, told)
 
 
-def _grace(key: Key, live: Manifest, options: Options) -> int:
+def _grace(key: Key, live: Manifest, options: DeleteOptions) -> int:
     """Seconds that an object still has. Only pods on a node that have not ended have any."""
     if key.resource != ("", "pods"):
         return 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from plimsoll.kubernetes.memory.refusals import Refusal
+from plimsoll.kubernetes.memory.refusals import StatusError
 from plimsoll.kubernetes.memory.requests import Request
 
 _REASONS = {
@@ -45,9 +45,9 @@ class Fault(Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     reset: bool = False
 
-    def refusal(self) -> Refusal:
+    def refusal(self) -> StatusError:
         """The Status of the failure."""
-        return Refusal(self.status, self.reason or _REASONS.get(self.status, "Unknown"), self.message)
+        return StatusError(self.status, self.reason or _REASONS.get(self.status, "Unknown"), self.message)
 
 
 class Faults:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.refusals import Manifest
 from plimsoll.kubernetes.memory.shapes import Fields, element, elements, shape_of
 
@@ -31,13 +31,13 @@ _OF_NOBODY = frozenset(
 )
 
 
-def leaves(kind: Kind, manifest: Manifest) -> dict[Path, Any]:
+def leaves(kind: ServedKind, manifest: Manifest) -> dict[Path, Any]:
     """Every field that can be owned, with its value; an item of a list by key counts as a field of its own."""
     found = dict(_leaves(kind, manifest, (), ()))
     return {path: value for path, value in found.items() if path[:2] not in _OF_NOBODY and path[:1] not in _OF_NOBODY}
 
 
-def _leaves(kind: Kind, value: Any, path: Path, fields: Fields) -> Iterator[tuple[Path, Any]]:
+def _leaves(kind: ServedKind, value: Any, path: Path, fields: Fields) -> Iterator[tuple[Path, Any]]:
     shape = shape_of(kind, fields, value) if isinstance(value, (dict, list)) else None
     if isinstance(value, dict) and shape is not None and shape.by == "fields" and (value or not path):
         for key, each in value.items():
@@ -105,7 +105,7 @@ def dotted(path: Path) -> str:
     return "".join(words)
 
 
-def without(kind: Kind, manifest: Any, gone: frozenset[Path], path: Path = (), fields: Fields = ()) -> Any:
+def without(kind: ServedKind, manifest: Any, gone: frozenset[Path], path: Path = (), fields: Fields = ()) -> Any:
     """A copy without some fields; maps and lists that become empty by it go with them."""
     if isinstance(manifest, dict):
         kept = {}

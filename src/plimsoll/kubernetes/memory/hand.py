@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from plimsoll.kubernetes.memory import selectors
-from plimsoll.kubernetes.memory.deletion import Options
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.deletion import DeleteOptions
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.objects import By, Objects, furnish
 from plimsoll.kubernetes.memory.reading import shown
-from plimsoll.kubernetes.memory.refusals import Manifest, Refusal
-from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, Place, User
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError
+from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, ApiPath, User
 from plimsoll.kubernetes.memory.store import Key, Store
 from plimsoll.kubernetes.memory.values import copied, now
 
@@ -28,7 +28,7 @@ class Hand:
         """Where the objects lie."""
         return self._objects.store
 
-    def kind(self, api_version: str, kind: str) -> Kind:
+    def kind(self, api_version: str, kind: str) -> ServedKind:
         """A served kind. Raises KeyError for one that is not served."""
         found = self._objects.kinds.by_kind(api_version, kind)
         if found is None:
@@ -39,13 +39,13 @@ class Hand:
         """Whether a kind is served."""
         return self._objects.kinds.by_kind(api_version, kind) is not None
 
-    def place(self, api_version: str, kind: str, namespace: str = "", name: str = "", part: str = "") -> Place:
+    def place(self, api_version: str, kind: str, namespace: str = "", name: str = "", part: str = "") -> ApiPath:
         """Where an object lies. Raises KeyError for a kind that is not served."""
         found = self.kind(api_version, kind)
-        return Place(kind=found, namespace=namespace if found.namespaced else "", name=name, subresource=part)
+        return ApiPath(kind=found, namespace=namespace if found.namespaced else "", name=name, subresource=part)
 
     def create(self, manifest: Manifest) -> Manifest:
-        """A new object. Raises Refusal, and KeyError for a kind that is not served."""
+        """A new object. Raises StatusError, and KeyError for a kind that is not served."""
         metadata = manifest["metadata"]
         place = self.place(manifest["apiVersion"], manifest["kind"], metadata.get("namespace", ""))
         return copied_as(place.kind, self._objects.create(place, manifest, self._by))
@@ -57,7 +57,7 @@ class Hand:
         return copied_as(place.kind, found) if found is not None else None
 
     def get(self, api_version: str, kind: str, name: str, namespace: str = "") -> Manifest:
-        """One object. Raises Refusal (404)."""
+        """One object. Raises StatusError (404)."""
         place = self.place(api_version, kind, namespace, name)
         return copied_as(place.kind, self._objects.get(place))
 
@@ -79,7 +79,7 @@ class Hand:
 
         try:
             return copied_as(place.kind, self._objects.change(place, changed, self._by))
-        except Refusal as refusal:
+        except StatusError as refusal:
             if refusal.code != 404:
                 raise
             return None
@@ -97,8 +97,8 @@ class Hand:
         metadata = manifest["metadata"]
         place = self.place(manifest["apiVersion"], manifest["kind"], metadata.get("namespace", ""), metadata["name"])
         try:
-            self._objects.delete(place, Options(grace=grace, policy=policy), self._by)
-        except Refusal as refusal:
+            self._objects.delete(place, DeleteOptions(grace=grace, policy=policy), self._by)
+        except StatusError as refusal:
             if refusal.code != 404:
                 raise
 
@@ -139,7 +139,7 @@ def ensure_namespace(store: Store, name: str) -> None:
         furnish(store, name)
 
 
-def copied_as(kind: Kind, manifest: Manifest) -> Manifest:
+def copied_as(kind: ServedKind, manifest: Manifest) -> Manifest:
     """A copy of an object that its reader may change."""
     found: Manifest = copied(shown(kind, manifest))
     return found

@@ -15,8 +15,8 @@ import msgspec
 from plimsoll.kubernetes.memory.faults import Fault
 from plimsoll.kubernetes.memory.frames import accept_of
 from plimsoll.kubernetes.memory.reading import Dropped
-from plimsoll.kubernetes.memory.refusals import Refusal, bad_request
-from plimsoll.kubernetes.memory.requests import Answer, Request, User
+from plimsoll.kubernetes.memory.refusals import StatusError, bad_request
+from plimsoll.kubernetes.memory.requests import ApiResponse, Request, User
 from plimsoll.kubernetes.memory.serving import Serving
 
 _PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
@@ -24,7 +24,7 @@ _NOBODY = User(name="", groups=())
 _END_LIMIT = 5.0
 
 
-class Server(ThreadingHTTPServer):
+class ApiServer(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1 until `stop`. `problems` are defects of hooks, scripts and of ours."""
 
     daemon_threads = True
@@ -78,7 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # Small answers go out at once, without waiting for the last one's receipt.
     disable_nagle_algorithm = True
-    server: Server
+    server: ApiServer
 
     def do_GET(self) -> None:
         """Answer any method."""
@@ -93,12 +93,12 @@ class _Handler(BaseHTTPRequestHandler):
             if fault is not None and self._failed(request, fault):
                 return
             answer = serving.answer(request, command)
-        except Refusal as refusal:
+        except StatusError as refusal:
             self._refuse(request, refusal)
             return
         except Exception as error:  # noqa: BLE001  # of hooks and scripts of a test, which then fails by it
             self.server.problems.append(error)
-            self._refuse(request, Refusal(500, "InternalError", f"Internal error occurred: {error!r}"))
+            self._refuse(request, StatusError(500, "InternalError", f"Internal error occurred: {error!r}"))
             return
         serving.note(request, answer.code)
         self._send(answer)
@@ -117,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             return False
         if fault.text:
             self.server.serving.note(request, fault.status)
-            self._send(Answer(code=fault.status, body=fault.text, content_type="text/html"))
+            self._send(ApiResponse(code=fault.status, body=fault.text, content_type="text/html"))
         else:
             self._refuse(request, fault.refusal())
         return True
@@ -127,11 +127,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def _refuse(self, request: Request, refusal: Refusal) -> None:
+    def _refuse(self, request: Request, refusal: StatusError) -> None:
         self.server.serving.note(request, refusal.code)
-        self._send(Answer(code=refusal.code, body=refusal.status()))
+        self._send(ApiResponse(code=refusal.code, body=refusal.status()))
 
-    def _send(self, answer: Answer) -> None:
+    def _send(self, answer: ApiResponse) -> None:
         if answer.upgrade is not None:
             self._upgrade(answer)
         elif answer.stream is not None:
@@ -144,13 +144,13 @@ class _Handler(BaseHTTPRequestHandler):
             if self.command != "HEAD" and answer.code != 204:
                 self.wfile.write(whole)
 
-    def _head(self, answer: Answer, headers: dict[str, str]) -> None:
+    def _head(self, answer: ApiResponse, headers: dict[str, str]) -> None:
         self.send_response(answer.code)
         for name, value in {"Content-Type": answer.content_type, **answer.headers, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
 
-    def _stream(self, answer: Answer, stream: Iterator[bytes]) -> None:
+    def _stream(self, answer: ApiResponse, stream: Iterator[bytes]) -> None:
         self._head(answer, {"Transfer-Encoding": "chunked"})
         try:
             for piece in stream:
@@ -164,13 +164,13 @@ class _Handler(BaseHTTPRequestHandler):
         if piece:
             self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
 
-    def _upgrade(self, answer: Answer) -> None:
+    def _upgrade(self, answer: ApiResponse) -> None:
         asked = [each.strip() for each in self.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         chosen = next((each for each in _PROTOCOLS if each in asked), "")
         key = self.headers.get("Sec-WebSocket-Key", "")
         if not key or not chosen:
             refusal = bad_request("unable to upgrade: missing upgrade headers in request, or no protocol of ours")
-            self._send(Answer(code=400, body=refusal.status()))
+            self._send(ApiResponse(code=400, body=refusal.status()))
             return
         more = {
             "Upgrade": "websocket",

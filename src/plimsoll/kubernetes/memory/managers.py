@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from plimsoll.kubernetes.memory.field_sets import Path, changed, decoded, dotted, encoded, leaves
-from plimsoll.kubernetes.memory.kinds import Kind
-from plimsoll.kubernetes.memory.refusals import Cause, Manifest, Refusal
+from plimsoll.kubernetes.memory.kinds import ServedKind
+from plimsoll.kubernetes.memory.refusals import Cause, Manifest, StatusError
 from plimsoll.kubernetes.memory.values import now
 
 APPLY, UPDATE = "Apply", "Update"
@@ -66,7 +66,7 @@ def write(manifest: Manifest, owners: Owners) -> None:
         del manifest["metadata"]["managedFields"]
 
 
-def updated(kind: Kind, before: Manifest | None, after: Manifest, owners: Owners, manager: Manager) -> Owners:
+def updated(kind: ServedKind, before: Manifest | None, after: Manifest, owners: Owners, manager: Manager) -> Owners:
     """The owners after a change that asks nobody (create, update, patch): what it changes is the manager's alone."""
     old = leaves(kind, before) if before is not None else {}
     new = leaves(kind, after)
@@ -91,7 +91,7 @@ def clashes(changes: frozenset[Path], owners: Owners, manager: Manager) -> Mappi
     return {other: paths for other, paths in found.items() if paths}
 
 
-def refused(found: Mapping[Manager, frozenset[Path]], owners: Owners) -> Refusal:
+def refused(found: Mapping[Manager, frozenset[Path]], owners: Owners) -> StatusError:
     """The 409 of an apply that changes what others own."""
     causes = [
         Cause(
@@ -108,7 +108,7 @@ def refused(found: Mapping[Manager, frozenset[Path]], owners: Owners) -> Refusal
         told = f"Apply failed with {count}: {causes[0].message}: {causes[0].field}"
     else:
         told = f"Apply failed with {count}: {causes[0].message}:\n{words}"
-    return Refusal(409, "Conflict", told, causes=causes)
+    return StatusError(409, "Conflict", told, causes=causes)
 
 
 def _told(manager: Manager, owned: Owned) -> str:

@@ -12,22 +12,22 @@ from plimsoll.kubernetes.memory.admission import Admission, Admitters
 from plimsoll.kubernetes.memory.applying import applied
 from plimsoll.kubernetes.memory.defaults import fill
 from plimsoll.kubernetes.memory.definitions import Definitions
-from plimsoll.kubernetes.memory.deletion import Deletion, Options
-from plimsoll.kubernetes.memory.kinds import Kind, Kinds
+from plimsoll.kubernetes.memory.deletion import DeleteOptions, Deletion
+from plimsoll.kubernetes.memory.kinds import ServedKind, ServedKinds
 from plimsoll.kubernetes.memory.managers import APPLY, UPDATE, Manager, Owners
 from plimsoll.kubernetes.memory.names import generated
 from plimsoll.kubernetes.memory.refusals import (
     MODIFIED,
     Cause,
     Manifest,
-    Refusal,
+    StatusError,
     bad_request,
     conflict,
     exists,
     invalid,
     not_found,
 )
-from plimsoll.kubernetes.memory.requests import Place, User
+from plimsoll.kubernetes.memory.requests import ApiPath, User
 from plimsoll.kubernetes.memory.schemas import fitted
 from plimsoll.kubernetes.memory.store import Key, Store
 from plimsoll.kubernetes.memory.values import copied, now
@@ -44,37 +44,37 @@ class By(Struct, frozen=True, kw_only=True):
     dry_run: bool = False
 
 
-Change = Callable[[Manifest], tuple[Manifest, Owners | None]]
+StoredChange = Callable[[Manifest], tuple[Manifest, Owners | None]]
 """From an object as it is to what it is to be, and the owners of its fields when the change itself settles them."""
 
 
 class Objects:
     """The objects of a cluster, behind the rules. Can be used from several threads; hooks are called without a lock."""
 
-    def __init__(self, store: Store, kinds: Kinds) -> None:
+    def __init__(self, store: Store, kinds: ServedKinds) -> None:
         self.store = store
         self.kinds = kinds
         self.admitters = Admitters(store)
         self.deletion = Deletion(store)
         self._definitions = Definitions(kinds, store)
 
-    def get(self, place: Place) -> Manifest:
-        """One object as it is kept. Raises Refusal (404)."""
+    def get(self, place: ApiPath) -> Manifest:
+        """One object as it is kept. Raises StatusError (404)."""
         found = self.store.get(place.key)
         if found is None:
             raise not_found(place.kind.plural, place.name, place.kind.group)
         return found
 
-    def create(self, place: Place, manifest: Manifest, by: By) -> Manifest:
-        """A new object. Raises Refusal."""
+    def create(self, place: ApiPath, manifest: Manifest, by: By) -> Manifest:
+        """A new object. Raises StatusError."""
         return self._create(place, manifest, by, lambda made: self._owned(place.kind, made, by))
 
-    def _create(self, place: Place, manifest: Manifest, by: By, own: Callable[[Manifest], None]) -> Manifest:
+    def _create(self, place: ApiPath, manifest: Manifest, by: By, own: Callable[[Manifest], None]) -> Manifest:
         kind = place.kind
         fresh = _of_kind(copied(manifest), place)
         metadata = fresh["metadata"]
         if metadata.get("resourceVersion"):
-            raise Refusal(500, "InternalError", "resourceVersion should not be set on objects to be created")
+            raise StatusError(500, "InternalError", "resourceVersion should not be set on objects to be created")
         if not metadata.get("name") and metadata.get("generateName"):
             metadata["name"] = generated(metadata["generateName"])
         name = metadata.get("name", "")
@@ -102,8 +102,8 @@ class Objects:
             self._settle(kind, key, made)
             return self.store.get(key) or made
 
-    def replace(self, place: Place, manifest: Manifest, by: By) -> Manifest:
-        """An object replaced as a whole. Raises Refusal: 409 when it was read before another's change."""
+    def replace(self, place: ApiPath, manifest: Manifest, by: By) -> Manifest:
+        """An object replaced as a whole. Raises StatusError: 409 when it was read before another's change."""
         fresh = _of_kind(copied(manifest), place)
         version = fresh["metadata"].get("resourceVersion")
         if not version and place.kind.custom:
@@ -111,16 +111,16 @@ class Objects:
             raise invalid(place.kind.kind, place.name, place.kind.group, [cause])
         return self.change(place, lambda _: (fresh, None), by)
 
-    def change(self, place: Place, change: Change, by: By) -> Manifest:
-        """An object changed by a function of what it is; tried again when another was quicker. Raises Refusal."""
+    def change(self, place: ApiPath, change: StoredChange, by: By) -> Manifest:
+        """An object changed by a function of what it is; tried again when another was quicker. Raises StatusError."""
         for _ in range(_TRIES):
             done = self._try_change(place, change, by)
             if done is not None:
                 return done
         raise conflict(place.kind.plural, place.name, place.kind.group, MODIFIED)
 
-    def apply(self, place: Place, manifest: Manifest, by: By, *, force: bool) -> tuple[Manifest, bool]:
-        """Server-side apply; gives the object and whether it is new. Raises Refusal."""
+    def apply(self, place: ApiPath, manifest: Manifest, by: By, *, force: bool) -> tuple[Manifest, bool]:
+        """Server-side apply; gives the object and whether it is new. Raises StatusError."""
         if "managedFields" in (manifest.get("metadata") or {}):
             raise bad_request("metadata.managedFields must be nil")
         wanted = _of_kind(copied(manifest), place)
@@ -140,7 +140,7 @@ class Objects:
                 raise conflict(place.kind.plural, place.name, place.kind.group, f"{why}object was found")
             try:
                 return self._create(place, wanted, by, own), True
-            except Refusal as refusal:
+            except StatusError as refusal:
                 if refusal.reason != "AlreadyExists":
                     raise
 
@@ -149,8 +149,8 @@ class Objects:
 
         return self.change(place, merge, by), False
 
-    def delete(self, place: Place, options: Options, by: By) -> tuple[Manifest, bool]:
-        """Ask for an object's end; gives its last state and whether it is gone. Raises Refusal."""
+    def delete(self, place: ApiPath, options: DeleteOptions, by: By) -> tuple[Manifest, bool]:
+        """Ask for an object's end; gives its last state and whether it is gone. Raises StatusError."""
         live = self.get(place)
         self.admitters.check_deletion(_asked("delete", place, place.name, by, None, live))
         with self.store.lock:
@@ -163,11 +163,11 @@ class Objects:
         with self.store.lock:
             self._definitions.follow()
 
-    def _after_deletion(self, place: Place) -> None:
+    def _after_deletion(self, place: ApiPath) -> None:
         self._definitions.follow()
         quotas.refresh(self.store, place.namespace)
 
-    def _try_change(self, place: Place, change: Change, by: By) -> Manifest | None:
+    def _try_change(self, place: ApiPath, change: StoredChange, by: By) -> Manifest | None:
         kind, live = place.kind, self.get(place)
         fresh, owners = change(copied(live))
         fresh = _of_kind(fresh, place)
@@ -193,7 +193,7 @@ class Objects:
             self._settle(kind, place.key, made)
             return made
 
-    def _settle(self, kind: Kind, key: Key, made: Manifest) -> None:
+    def _settle(self, kind: ServedKind, key: Key, made: Manifest) -> None:
         """What follows from a write at once, as far as the server itself sees to it."""
         self.deletion.settle(key, made)
         self._definitions.follow()
@@ -201,15 +201,15 @@ class Objects:
             furnish(self.store, key.name)
         quotas.refresh(self.store, key.namespace)
 
-    def _owned(self, kind: Kind, made: Manifest, by: By) -> None:
+    def _owned(self, kind: ServedKind, made: Manifest, by: By) -> None:
         manager = Manager(name=by.manager, operation=UPDATE)
         # Nobody owns what the server itself writes into the status.
         mine = {key: value for key, value in made.items() if key != "status" or not kind.has_status}
         managers.write(made, managers.updated(kind, None, mine, {}, manager))
 
 
-def kind_check(kind: Kind, manifest: Manifest, before: Manifest | None = None) -> None:
-    """Raises Refusal (422) for an object that is not valid."""
+def kind_check(kind: ServedKind, manifest: Manifest, before: Manifest | None = None) -> None:
+    """Raises StatusError (422) for an object that is not valid."""
     from plimsoll.kubernetes.memory.validation import check
 
     check(kind, manifest, before)
@@ -235,8 +235,8 @@ def furnish(store: Store, namespace: str) -> None:
 CA: Manifest = {"data": {"ca.crt": ""}}
 
 
-def _of_kind(manifest: Manifest, place: Place) -> Manifest:
-    """The manifest as one of its place. Raises Refusal (400) when it says that it is of another."""
+def _of_kind(manifest: Manifest, place: ApiPath) -> Manifest:
+    """The manifest as one of its place. Raises StatusError (400) when it says that it is of another."""
     kind = place.kind
     if not isinstance(manifest, dict):
         raise bad_request(f"the body is no {kind.kind}")
@@ -257,8 +257,8 @@ def _of_kind(manifest: Manifest, place: Place) -> Manifest:
     return manifest
 
 
-def _same(place: Place, live: Manifest, fresh: Manifest) -> None:
-    """Raises Refusal (409) when the change was made from an older state, or means another object of that name."""
+def _same(place: ApiPath, live: Manifest, fresh: Manifest) -> None:
+    """Raises StatusError (409) when the change was made from an older state, or means another object of that name."""
     wanted, known = fresh["metadata"], live["metadata"]
     if wanted.get("uid", known["uid"]) != known["uid"]:
         told = f"Precondition failed: UID in precondition: {wanted['uid']}, UID in object meta: {known['uid']}"
@@ -267,7 +267,7 @@ def _same(place: Place, live: Manifest, fresh: Manifest) -> None:
         raise conflict(place.kind.plural, place.name, place.kind.group, MODIFIED)
 
 
-def _kept(place: Place, live: Manifest, fresh: Manifest) -> Manifest:
+def _kept(place: ApiPath, live: Manifest, fresh: Manifest) -> Manifest:
     """The change without what it may not touch: the server's own metadata, and status or all but status."""
     kept: Manifest = copied(live)
     if place.subresource == "status":
@@ -286,14 +286,14 @@ def _kept(place: Place, live: Manifest, fresh: Manifest) -> Manifest:
     return fresh
 
 
-def _complete(kind: Kind, manifest: Manifest) -> Manifest:
+def _complete(kind: ServedKind, manifest: Manifest) -> Manifest:
     if kind.custom and kind.schema:
         return fitted(kind.schema, manifest)
     fill(kind, manifest)
     return manifest
 
 
-def _count(kind: Kind, live: Manifest, fresh: Manifest) -> None:
+def _count(kind: ServedKind, live: Manifest, fresh: Manifest) -> None:
     """A generation counts changes of what is wanted: neither metadata nor status."""
     apart = {"metadata"} | ({"status"} if kind.has_status or not kind.custom else set())
     if kind.generation and any(fresh.get(key) != live.get(key) for key in (fresh.keys() | live.keys()) - apart):
@@ -310,7 +310,9 @@ def _plain(manifest: Manifest) -> Manifest:
     return found
 
 
-def _asked(verb: str, place: Place, name: str, by: By, manifest: Manifest | None, before: Manifest | None) -> Admission:
+def _asked(
+    verb: str, place: ApiPath, name: str, by: By, manifest: Manifest | None, before: Manifest | None
+) -> Admission:
     return Admission(
         verb=verb,
         kind=place.kind,

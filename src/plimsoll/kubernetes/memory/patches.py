@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from plimsoll.kubernetes.memory.kinds import Kind
-from plimsoll.kubernetes.memory.refusals import Manifest, Refusal, bad_request
+from plimsoll.kubernetes.memory.kinds import ServedKind
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, bad_request
 from plimsoll.kubernetes.memory.shapes import SET, Fields, elements, shape_of
 from plimsoll.kubernetes.memory.values import copied
 
@@ -27,7 +27,7 @@ def merged(live: Any, change: Any) -> Any:
 
 
 def edited(live: Manifest, steps: Any) -> Manifest:
-    """A JSON patch. Raises Refusal: 400 for what is no patch, 422 when a step cannot be done or a test fails."""
+    """A JSON patch. Raises StatusError: 400 for what is no patch, 422 when a step cannot be done or a test fails."""
     if not isinstance(steps, list) or not all(isinstance(each, dict) for each in steps):
         raise bad_request("error decoding patch: a JSON patch is a list of operations")
     found: Manifest = copied(live)
@@ -38,7 +38,7 @@ def edited(live: Manifest, steps: Any) -> Manifest:
             _edit(found, step)
         except (KeyError, IndexError, ValueError, TypeError) as error:
             message = "the server rejected our request due to an error in our request"
-            raise Refusal(422, "Invalid", message) from error
+            raise StatusError(422, "Invalid", message) from error
     return found
 
 
@@ -90,7 +90,7 @@ def _put(found: Any, where: Sequence[str], value: Any) -> None:
     place.insert(index, copied(value))
 
 
-def strategic(kind: Kind, live: Any, change: Any, fields: Fields = ()) -> Any:
+def strategic(kind: ServedKind, live: Any, change: Any, fields: Fields = ()) -> Any:
     """A strategic merge patch, with the directives `$patch` and `$deleteFromPrimitiveList`."""
     if isinstance(change, list):
         return _strategic_list(kind, live if isinstance(live, list) else [], change, fields)
@@ -112,7 +112,7 @@ def strategic(kind: Kind, live: Any, change: Any, fields: Fields = ()) -> Any:
     return found
 
 
-def _strategic_list(kind: Kind, live: list[Any], change: list[Any], fields: Fields) -> list[Any]:
+def _strategic_list(kind: ServedKind, live: list[Any], change: list[Any], fields: Fields) -> list[Any]:
     shape = shape_of(kind, fields, change)
     if shape.by == "atomic" or {"$patch": "replace"} in change:
         return [copied(each) for each in change if each != {"$patch": "replace"}]

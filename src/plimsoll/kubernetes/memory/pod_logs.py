@@ -35,7 +35,7 @@ class Log:
             self._changed.notify_all()
 
     def read(self, parameters: Mapping[str, str]) -> Iterator[bytes]:
-        """Pieces of it: all that there is, and with `follow` what comes after. Raises Refusal (400)."""
+        """Pieces of it: all that there is, and with `follow` what comes after. Raises StatusError (400)."""
         with self._changed:
             done = len(self._lines)
             found = _chosen(list(self._lines), parameters)
@@ -109,7 +109,7 @@ class Logs:
             each.end()
 
     def answer(self, pod: Manifest, parameters: Mapping[str, str]) -> Iterator[bytes]:
-        """What the subresource gives for a pod that a node has. Raises Refusal (400)."""
+        """What the subresource gives for a pod that a node has. Raises StatusError (400)."""
         metadata = pod["metadata"]
         container = container_of(pod, parameters.get("container", ""))
         log = self.of(metadata["namespace"], metadata["name"], container)
@@ -122,7 +122,7 @@ class Logs:
 
 
 def container_of(pod: Manifest, name: str) -> str:
-    """The container that is meant: when none is named the only one, init containers aside. Raises Refusal (400)."""
+    """The container that is meant: when none is named the only one, init containers aside. Raises StatusError (400)."""
     spec, pod_name = pod["spec"], pod["metadata"]["name"]
     plain = [each["name"] for each in spec.get("containers") or []]
     known = [*plain, *(each["name"] for each in spec.get("initContainers") or [])]

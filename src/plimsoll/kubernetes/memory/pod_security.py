@@ -43,7 +43,7 @@ _VOLUMES = frozenset(
 
 
 def check_level(namespace: Manifest, pod: Manifest) -> None:
-    """Raises Refusal (403) for a pod that the level of its namespace does not allow."""
+    """Raises StatusError (403) for a pod that the level of its namespace does not allow."""
     level = (namespace["metadata"].get("labels") or {}).get(ENFORCE, "privileged")
     problems = list(_baseline(pod["spec"])) if level in ("baseline", "restricted") else []
     problems += _restricted(pod["spec"]) if level == "restricted" else []

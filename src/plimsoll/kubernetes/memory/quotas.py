@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.refusals import Manifest, forbidden, qualified
 from plimsoll.kubernetes.memory.store import Key, Store
 from plimsoll.kubernetes.memory.values import copied
@@ -16,8 +16,8 @@ _PLAIN = frozenset(
 _QUOTAS = ("", "resourcequotas")
 
 
-def check_quota(store: Store, kind: Kind, namespace: str, name: str) -> None:
-    """Raises Refusal (403) for one more object than a quota of its namespace allows."""
+def check_quota(store: Store, kind: ServedKind, namespace: str, name: str) -> None:
+    """Raises StatusError (403) for one more object than a quota of its namespace allows."""
     for quota in store.list(_QUOTAS, namespace) if namespace else ():
         hard = (quota.get("spec") or {}).get("hard") or {}
         for counted in _counted(kind):
@@ -39,7 +39,7 @@ def refresh(store: Store, namespace: str) -> None:
                 store.put(Key(*_QUOTAS, namespace, quota["metadata"]["name"]), fresh)
 
 
-def _counted(kind: Kind) -> tuple[str, ...]:
+def _counted(kind: ServedKind) -> tuple[str, ...]:
     general = f"count/{qualified(kind.plural, kind.group)}"
     return (kind.plural, general) if not kind.group and kind.plural in _PLAIN else (general,)
 

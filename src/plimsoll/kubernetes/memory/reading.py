@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from plimsoll.kubernetes.memory import selectors
-from plimsoll.kubernetes.memory.kinds import Kind
-from plimsoll.kubernetes.memory.refusals import Manifest, Refusal, bad_request
-from plimsoll.kubernetes.memory.requests import Place
+from plimsoll.kubernetes.memory.kinds import ServedKind
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, bad_request
+from plimsoll.kubernetes.memory.requests import ApiPath
 from plimsoll.kubernetes.memory.selectors import Test
-from plimsoll.kubernetes.memory.store import Change, Store
+from plimsoll.kubernetes.memory.store import Store, StoredChange
 
 _LONGEST_WATCH = 3600.0
 _BOOKMARK_BEFORE_END = 2.0
@@ -26,20 +26,20 @@ class Dropped(Exception):
     """A watch whose connection is to break off."""
 
 
-def shown(kind: Kind, manifest: Manifest) -> Manifest:
+def shown(kind: ServedKind, manifest: Manifest) -> Manifest:
     """An object as it is answered in one version of its kind."""
     return {**manifest, "apiVersion": kind.api_version, "kind": kind.kind}
 
 
-def selected(place: Place, parameters: Mapping[str, str]) -> Test:
-    """The test of a request's selectors. Raises Refusal (400)."""
+def selected(place: ApiPath, parameters: Mapping[str, str]) -> Test:
+    """The test of a request's selectors. Raises StatusError (400)."""
     by_label = selectors.of_labels(parameters.get("labelSelector", ""))
     by_field = selectors.of_fields(parameters.get("fieldSelector", ""), place.kind.resource)
     return lambda found: by_label(found) and by_field(found)
 
 
-def listed(store: Store, place: Place, parameters: Mapping[str, str]) -> Manifest:
-    """A list, or a page of one. Raises Refusal: 400 for what cannot be read, 410 for a token that is too old."""
+def listed(store: Store, place: ApiPath, parameters: Mapping[str, str]) -> Manifest:
+    """A list, or a page of one. Raises StatusError: 400 for what cannot be read, 410 for a token that is too old."""
     test = selected(place, parameters)
     limit = _number(parameters, "limit")
     with store.lock:
@@ -104,8 +104,8 @@ class Watches:
         self._closed.set()
         self._store.wake()
 
-    def stream(self, place: Place, parameters: Mapping[str, str]) -> Iterator[bytes]:
-        """Events as lines of JSON. Raises Refusal (400), and Dropped midway."""
+    def stream(self, place: ApiPath, parameters: Mapping[str, str]) -> Iterator[bytes]:
+        """Events as lines of JSON. Raises StatusError (400), and Dropped midway."""
         test = selected(place, parameters)
         asked = parameters.get("resourceVersion", "")
         if asked and not asked.isdecimal():
@@ -114,7 +114,7 @@ class Watches:
         return self._events(place, test, parameters, asked, time.monotonic() + seconds)
 
     def _events(
-        self, place: Place, test: Test, parameters: Mapping[str, str], asked: str, deadline: float
+        self, place: ApiPath, test: Test, parameters: Mapping[str, str], asked: str, deadline: float
     ) -> Iterator[bytes]:
         with self._store.lock:
             epoch, self.open = self._epoch, self.open + 1
@@ -131,7 +131,7 @@ class Watches:
 
     def _changes(
         self,
-        place: Place,
+        place: ApiPath,
         test: Test,
         parameters: Mapping[str, str],
         version: int,
@@ -143,7 +143,7 @@ class Watches:
         while not self._closed.is_set() and (left := deadline - time.monotonic()) > 0:
             try:
                 changes = self._store.since(version)
-            except Refusal as refusal:
+            except StatusError as refusal:
                 yield _event("ERROR", refusal.status())
                 return
             for change in changes:
@@ -169,7 +169,7 @@ class Watches:
                     return
 
 
-def _told(place: Place, test: Test, change: Change) -> bytes | None:
+def _told(place: ApiPath, test: Test, change: StoredChange) -> bytes | None:
     """What a watch with a selector is told: an object that comes to match is new, one that no longer does is gone."""
     if change.key.resource != place.kind.resource or place.namespace not in ("", change.key.namespace):
         return None
@@ -185,7 +185,7 @@ def _event(kind: str, manifest: Manifest) -> bytes:
     return msgspec.json.encode({"type": kind, "object": manifest}) + b"\n"
 
 
-def _bookmark(place: Place, version: int, parameters: Mapping[str, str]) -> bytes:
+def _bookmark(place: ApiPath, version: int, parameters: Mapping[str, str]) -> bytes:
     metadata: Manifest = {"resourceVersion": str(version)}
     if parameters.get("sendInitialEvents") == "true":
         metadata["annotations"] = {"k8s.io/initial-events-end": "true"}

@@ -18,7 +18,7 @@ class Cause(Struct, frozen=True, kw_only=True):
     reason: str = "FieldValueInvalid"
 
 
-class Refusal(Exception):
+class StatusError(Exception):
     """A request that ends in a Status. `code` is HTTP's; `causes` stand in the details."""
 
     def __init__(
@@ -63,47 +63,47 @@ def qualified(name: str, group: str) -> str:
     return f"{name}.{group}" if group else name
 
 
-def not_found(plural: str, name: str, group: str = "") -> Refusal:
+def not_found(plural: str, name: str, group: str = "") -> StatusError:
     """404 for one object."""
     message = f'{qualified(plural, group)} "{name}" not found'
-    return Refusal(404, "NotFound", message, name=name, group=group, kind=plural)
+    return StatusError(404, "NotFound", message, name=name, group=group, kind=plural)
 
 
-def exists(plural: str, name: str, group: str = "") -> Refusal:
+def exists(plural: str, name: str, group: str = "") -> StatusError:
     """409 for a second object of the same name."""
     message = f'{qualified(plural, group)} "{name}" already exists'
-    return Refusal(409, "AlreadyExists", message, name=name, group=group, kind=plural)
+    return StatusError(409, "AlreadyExists", message, name=name, group=group, kind=plural)
 
 
-def conflict(plural: str, name: str, group: str, why: str) -> Refusal:
+def conflict(plural: str, name: str, group: str, why: str) -> StatusError:
     """409 for a change that is built on an older state."""
     message = f'Operation cannot be fulfilled on {qualified(plural, group)} "{name}": {why}'
-    return Refusal(409, "Conflict", message, name=name, group=group, kind=plural)
+    return StatusError(409, "Conflict", message, name=name, group=group, kind=plural)
 
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
-def invalid(kind: str, name: str, group: str, causes: Sequence[Cause]) -> Refusal:
+def invalid(kind: str, name: str, group: str, causes: Sequence[Cause]) -> StatusError:
     """422 for an object that is not valid. Raised with one cause or more."""
     words = [f"{each.field}: {each.message}" for each in causes]
     told = words[0] if len(words) == 1 else f"[{', '.join(words)}]"
     message = f'{qualified(kind, group)} "{name}" is invalid: {told}'
-    return Refusal(422, "Invalid", message, name=name, group=group, kind=kind, causes=causes)
+    return StatusError(422, "Invalid", message, name=name, group=group, kind=kind, causes=causes)
 
 
-def forbidden(plural: str, name: str, group: str, why: str, causes: Sequence[Cause] = ()) -> Refusal:
+def forbidden(plural: str, name: str, group: str, why: str, causes: Sequence[Cause] = ()) -> StatusError:
     """403, by rights, by admission or by a quota."""
     what = f'{qualified(plural, group)} "{name}"' if name else qualified(plural, group)
     message = f"{what} is forbidden: {why}"
-    return Refusal(403, "Forbidden", message, name=name, group=group, kind=plural, causes=causes)
+    return StatusError(403, "Forbidden", message, name=name, group=group, kind=plural, causes=causes)
 
 
-def bad_request(message: str) -> Refusal:
+def bad_request(message: str) -> StatusError:
     """400 for what cannot be read."""
-    return Refusal(400, "BadRequest", message)
+    return StatusError(400, "BadRequest", message)
 
 
-def expired(message: str) -> Refusal:
+def expired(message: str) -> StatusError:
     """410 for a resource version or a continue token that is no longer known."""
-    return Refusal(410, "Expired", message)
+    return StatusError(410, "Expired", message)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
-from plimsoll.kubernetes.memory.kinds import Kind, Kinds
+from plimsoll.kubernetes.memory.kinds import ServedKind, ServedKinds
 from plimsoll.kubernetes.memory.refusals import Manifest
 from plimsoll.kubernetes.memory.store import Key
 
@@ -23,10 +23,10 @@ class User(Struct, frozen=True, kw_only=True):
     groups: tuple[str, ...] = ("system:authenticated",)
 
 
-class Place(Struct, frozen=True, kw_only=True):
+class ApiPath(Struct, frozen=True, kw_only=True):
     """What a path names: a resource, one of its objects, or a part of one; `rest` is what a proxy passes on."""
 
-    kind: Kind
+    kind: ServedKind
     namespace: str = ""
     name: str = ""
     subresource: str = ""
@@ -48,7 +48,7 @@ class Request(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     user: User
     verb: str = ""
-    place: Place | None = None
+    place: ApiPath | None = None
 
     @property
     def dry_run(self) -> bool:
@@ -56,7 +56,7 @@ class Request(Struct, frozen=True, kw_only=True):
         return self.parameters.get("dryRun") == "All"
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class ApiResponse(Struct, frozen=True, kw_only=True):
     """One answer: a manifest, a text, a `stream` of pieces that ends when it likes, or a connection taken over."""
 
     code: int = 200
@@ -70,7 +70,7 @@ class Answer(Struct, frozen=True, kw_only=True):
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
-def verb_of(method: str, place: Place, parameters: Mapping[str, str]) -> str:
+def verb_of(method: str, place: ApiPath, parameters: Mapping[str, str]) -> str:
     """The verb of a request to a resource, as RBAC calls it; empty for a method that no resource has."""
     if method in ("GET", "HEAD"):
         if place.name:
@@ -81,7 +81,7 @@ def verb_of(method: str, place: Place, parameters: Mapping[str, str]) -> str:
     return _VERBS.get(method, "")
 
 
-def place_of(path: str, kinds: Kinds) -> Place | None:
+def place_of(path: str, kinds: ServedKinds) -> ApiPath | None:
     """What a path names among served kinds; `None` for anything else."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     if parts[:1] == ["api"] and len(parts) > 2:
@@ -102,4 +102,4 @@ def place_of(path: str, kinds: Kinds) -> Place | None:
         return None
     if rest and subresource != "proxy":
         return None
-    return Place(kind=kind, namespace=namespace, name=name, subresource=subresource, rest=rest)
+    return ApiPath(kind=kind, namespace=namespace, name=name, subresource=subresource, rest=rest)

@@ -42,7 +42,7 @@ _COMMON = frozenset({"metadata.name", "metadata.namespace"})
 
 
 def of_labels(text: str) -> Test:
-    """The test of a labelSelector. Raises Refusal (400) for one that cannot be read."""
+    """The test of a labelSelector. Raises StatusError (400) for one that cannot be read."""
     tests = [_label_test(piece.strip(), text) for piece in _PIECE.findall(text)] if text.strip() else []
     return lambda found: all(test(found["metadata"].get("labels") or {}) for test in tests)
 
@@ -63,7 +63,7 @@ def _label_test(piece: str, whole: str) -> Test:
 
 
 def of_fields(text: str, resource: tuple[str, str]) -> Test:
-    """The test of a fieldSelector. Raises Refusal (400) for a field that the resource is not selected by."""
+    """The test of a fieldSelector. Raises StatusError (400) for a field that the resource is not selected by."""
     known = _COMMON | _FIELDS.get(resource, frozenset())
     tests: list[tuple[str, bool, str]] = []
     for piece in filter(None, text.split(",")):

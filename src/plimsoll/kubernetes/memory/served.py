@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.kubernetes.memory.kinds import Kind, Kinds
+from plimsoll.kubernetes.memory.kinds import ServedKind, ServedKinds
 from plimsoll.kubernetes.memory.refusals import Manifest
 
 _VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
@@ -10,7 +10,7 @@ _REVIEWS = ("SelfSubjectAccessReview", "SelfSubjectRulesReview", "SubjectAccessR
 _PART_VERBS = {"log": ["get"], "exec": ["create", "get"], "portforward": ["create", "get"], "eviction": ["create"]}
 
 
-def document(kinds: Kinds, path: str, version: str) -> Manifest | None:
+def document(kinds: ServedKinds, path: str, version: str) -> Manifest | None:
     """The document of a path; `None` for one that is no discovery, or of what is not served."""
     parts = path.strip("/").split("/")
     match parts:
@@ -45,22 +45,22 @@ def _version(version: str) -> Manifest:
     }
 
 
-def _groups(kinds: Kinds) -> list[str]:
+def _groups(kinds: ServedKinds) -> list[str]:
     return list(dict.fromkeys(each.group for each in kinds.all() if each.group))
 
 
-def _group(kinds: Kinds, group: str) -> Manifest:
+def _group(kinds: ServedKinds, group: str) -> Manifest:
     versions = list(dict.fromkeys(each.version for each in kinds.all() if each.group == group))
     told = [{"groupVersion": f"{group}/{each}", "version": each} for each in versions]
     return {"name": group, "versions": told, "preferredVersion": told[0]}
 
 
-def _resources(kinds: Kinds, api_version: str) -> Manifest:
+def _resources(kinds: ServedKinds, api_version: str) -> Manifest:
     found = [entry for each in kinds.all() if each.api_version == api_version for entry in _entries(each)]
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version, "resources": found}
 
 
-def _entries(kind: Kind) -> list[Manifest]:
+def _entries(kind: ServedKind) -> list[Manifest]:
     common: Manifest = {"namespaced": kind.namespaced, "kind": kind.kind}
     verbs = ["create"] if kind.kind in _REVIEWS else _VERBS
     whole = {"name": kind.plural, "singularName": kind.kind.lower(), **common, "verbs": verbs}

@@ -20,8 +20,8 @@ from plimsoll.kubernetes.memory.objects import Objects
 from plimsoll.kubernetes.memory.pod_logs import Logs, container_of
 from plimsoll.kubernetes.memory.proxying import passed_on
 from plimsoll.kubernetes.memory.reading import Watches, listed, shown
-from plimsoll.kubernetes.memory.refusals import Manifest, Refusal, bad_request
-from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, Answer, Place, Request, User, place_of, verb_of
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, bad_request
+from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, ApiPath, ApiResponse, Request, User, place_of, verb_of
 from plimsoll.kubernetes.memory.streams import Execute, Ports, check_placed, execute, forward
 
 ANONYMOUS = User(name="system:anonymous", groups=("system:unauthenticated",))
@@ -69,7 +69,7 @@ class Serving:
     def request(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[Request, list[str]]:
-        """A request as it is answered, and the words of a command in it. Raises Refusal (401)."""
+        """A request as it is answered, and the words of a command in it. Raises StatusError (401)."""
         found = parse_qs(query, keep_blank_values=True)
         parameters = {key: values[-1] for key, values in found.items()}
         place = place_of(path, self.objects.kinds)
@@ -90,7 +90,7 @@ class Serving:
         if not token:
             return ANONYMOUS
         if token not in self.users:
-            raise Refusal(401, "Unauthorized", "Unauthorized")
+            raise StatusError(401, "Unauthorized", "Unauthorized")
         user = self.users[token]
         other = headers.get("impersonate-user", "")
         if not other:
@@ -99,57 +99,59 @@ class Serving:
         groups = (each for each in headers.get("impersonate-group", "").split(",") if each)
         return User(name=other, groups=(*groups, "system:authenticated"))
 
-    def answer(self, request: Request, command: list[str]) -> Answer:
-        """The answer. Raises Refusal."""
+    def answer(self, request: Request, command: list[str]) -> ApiResponse:
+        """The answer. Raises StatusError."""
         place = request.place
         if place is None:
             return self._elsewhere(request)
         if not request.verb:
-            raise Refusal(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+            raise StatusError(
+                405, "MethodNotAllowed", "the server does not allow this method on the requested resource"
+            )
         self.access.check(request.user, _act(request, place))
         if place.subresource in ("log", "exec", "portforward", "proxy"):
             return self._part(request, place, command)
         if request.verb in ("get", "list", "watch"):
             return self._read(request, place)
         if place.kind.plural == "selfsubjectaccessreviews":
-            return Answer(code=201, body=access.reviewed(self.access, request.user, _decoded(request.body)))
+            return ApiResponse(code=201, body=access.reviewed(self.access, request.user, _decoded(request.body)))
         if place.kind.plural == "selfsubjectrulesreviews":
-            return Answer(code=201, body=access.listed(self.access, request.user, _decoded(request.body)))
+            return ApiResponse(code=201, body=access.listed(self.access, request.user, _decoded(request.body)))
         code, body = self._changing.answer(request, place)
-        return Answer(code=code, body=body)
+        return ApiResponse(code=code, body=body)
 
-    def _elsewhere(self, request: Request) -> Answer:
+    def _elsewhere(self, request: Request) -> ApiResponse:
         if request.user == ANONYMOUS and request.path not in _OPEN:
             why = f'User "{request.user.name}" cannot get path "{request.path}"'
-            raise Refusal(403, "Forbidden", f"forbidden: {why}")
+            raise StatusError(403, "Forbidden", f"forbidden: {why}")
         if request.path in _OPEN[1:]:
-            return Answer(body="ok", content_type="text/plain; charset=utf-8")
+            return ApiResponse(body="ok", content_type="text/plain; charset=utf-8")
         found = served.document(self.objects.kinds, request.path, self.version) if request.method == "GET" else None
         if found is not None:
-            return Answer(body=found)
+            return ApiResponse(body=found)
         code, text = _PLAIN_FOUND
-        return Answer(code=code, body=text, content_type="text/plain; charset=utf-8")
+        return ApiResponse(code=code, body=text, content_type="text/plain; charset=utf-8")
 
-    def _read(self, request: Request, place: Place) -> Answer:
+    def _read(self, request: Request, place: ApiPath) -> ApiResponse:
         store, parameters = self.objects.store, request.parameters
         if request.verb == "watch":
             stream = self.watches.stream(place, parameters)
-            return Answer(stream=stream)
+            return ApiResponse(stream=stream)
         if request.verb == "list":
-            return Answer(body=listed(store, place, parameters))
+            return ApiResponse(body=listed(store, place, parameters))
         found = self.objects.get(place)
         if place.subresource == "scale":
-            return Answer(body=self._changing.scale(place, found))
-        return Answer(body=shown(place.kind, found))
+            return ApiResponse(body=self._changing.scale(place, found))
+        return ApiResponse(body=shown(place.kind, found))
 
-    def _part(self, request: Request, place: Place, command: list[str]) -> Answer:
+    def _part(self, request: Request, place: ApiPath, command: list[str]) -> ApiResponse:
         if place.subresource == "proxy":
             return passed_on(self.objects, self.ports, request, place)
         pod, parameters = self.objects.get(place), request.parameters
         if place.subresource == "log":
             if not pod["spec"].get("nodeName"):
-                return Answer(code=204)
-            return Answer(stream=self.logs.answer(pod, parameters), content_type="text/plain")
+                return ApiResponse(code=204)
+            return ApiResponse(stream=self.logs.answer(pod, parameters), content_type="text/plain")
         check_placed(pod)
         if place.subresource == "exec":
             container, script = container_of(pod, parameters.get("container", "")), self.script
@@ -157,7 +159,7 @@ class Serving:
             def run(reader: BufferedIOBase, connection: socket.socket) -> None:
                 execute(Frames(reader, connection), script, pod, container, command)
 
-            return Answer(code=101, upgrade=run)
+            return ApiResponse(code=101, upgrade=run)
         if not parameters.get("ports", "").isdecimal():
             raise bad_request('query parameter "ports" is required')
         port, ports = int(parameters["ports"]), self.ports
@@ -165,10 +167,10 @@ class Serving:
         def carry(reader: BufferedIOBase, connection: socket.socket) -> None:
             forward(Frames(reader, connection), ports, pod, port)
 
-        return Answer(code=101, upgrade=carry)
+        return ApiResponse(code=101, upgrade=carry)
 
 
-def _act(request: Request, place: Place) -> Act:
+def _act(request: Request, place: ApiPath) -> Act:
     part = f"/{place.subresource}" if place.subresource else ""
     return Act(
         verb=request.verb,

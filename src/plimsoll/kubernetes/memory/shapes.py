@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.refusals import Manifest
 
 Fields = tuple[str, ...]
@@ -67,7 +67,7 @@ _MAPS = frozenset(
 _DEFAULTS = {"protocol": "TCP"}
 
 
-def shape_of(kind: Kind, fields: Fields, value: Any) -> Shape:
+def shape_of(kind: ServedKind, fields: Fields, value: Any) -> Shape:
     """How a list or a map is merged; `fields` are the names that lead to it, without the items of lists."""
     if kind.custom and kind.schema:
         return _of_schema(kind.schema, fields, value)

@@ -28,7 +28,7 @@ class Key(Struct, frozen=True, order=True):
         return self.group, self.plural
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class StoredChange(Struct, frozen=True, kw_only=True):
     """One write. `before` is the object until then, `after` from then on; one of them is `None` at either end.
 
     `object` is what a watch tells: after a deletion the last state, under the version of the deletion.
@@ -50,7 +50,7 @@ class Store:
         self._version = _FIRST_VERSION
         self._oldest = _FIRST_VERSION
         self._objects: dict[tuple[str, str], dict[Key, Manifest]] = {}
-        self._history: list[Change] = []
+        self._history: list[StoredChange] = []
         self._pages: dict[str, tuple[int, list[Manifest]]] = {}
 
     @property
@@ -90,7 +90,7 @@ class Store:
             objects = self._objects.setdefault(key.resource, {})
             before = objects.get(key)
             objects[key] = after
-            self._tell(Change(version=self._version, key=key, object=after, before=before, after=after))
+            self._tell(StoredChange(version=self._version, key=key, object=after, before=before, after=after))
             return after
 
     def remove(self, key: Key) -> Manifest | None:
@@ -102,15 +102,15 @@ class Store:
             self._version += 1
             last: Manifest = copied(before)
             last["metadata"]["resourceVersion"] = str(self._version)
-            self._tell(Change(version=self._version, key=key, object=last, before=before, after=None))
+            self._tell(StoredChange(version=self._version, key=key, object=last, before=before, after=None))
             return last
 
-    def _tell(self, change: Change) -> None:
+    def _tell(self, change: StoredChange) -> None:
         self._history.append(change)
         self._changed.notify_all()
 
-    def since(self, version: int) -> Sequence[Change]:
-        """Changes after a version. Raises Refusal (410) when they are forgotten."""
+    def since(self, version: int) -> Sequence[StoredChange]:
+        """Changes after a version. Raises StatusError (410) when they are forgotten."""
         with self.lock:
             if version < self._oldest:
                 raise expired(f"too old resource version: {version} ({self._oldest})")
@@ -143,7 +143,7 @@ class Store:
             return token
 
     def page(self, token: str) -> tuple[int, Sequence[Manifest]]:
-        """The rest of a list with the version that it is of. Raises Refusal (410) when it is forgotten."""
+        """The rest of a list with the version that it is of. Raises StatusError (410) when it is forgotten."""
         with self.lock:
             if token not in self._pages:
                 raise expired("The provided continue parameter is too old to display a consistent list result.")

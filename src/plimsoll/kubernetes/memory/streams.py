@@ -32,7 +32,7 @@ class Ran(Struct, frozen=True, kw_only=True):
     stderr: str = ""
 
 
-class Command(Struct, frozen=True, kw_only=True):
+class ContainerCommand(Struct, frozen=True, kw_only=True):
     """A command that somebody runs in a container."""
 
     pod: Manifest
@@ -40,7 +40,7 @@ class Command(Struct, frozen=True, kw_only=True):
     command: tuple[str, ...]
 
 
-Execute = Callable[[Command], Ran]
+Execute = Callable[[ContainerCommand], Ran]
 
 
 class Ports:
@@ -62,7 +62,7 @@ class Ports:
 
 
 def check_placed(pod: Manifest) -> None:
-    """Raises Refusal (400) for a pod that no node has."""
+    """Raises StatusError (400) for a pod that no node has."""
     if not pod["spec"].get("nodeName"):
         raise bad_request(f"pod {pod['metadata']['name']} does not have a host assigned")
 
@@ -107,7 +107,7 @@ def execute(frames: Frames, script: Execute | None, pod: Manifest, container: st
     if script is None:
         ran = Ran(code=127, stderr=f"{' '.join(command)}: nobody answers commands in this cluster\n")
     else:
-        ran = script(Command(pod=pod, container=container, command=tuple(command)))
+        ran = script(ContainerCommand(pod=pod, container=container, command=tuple(command)))
     for channel, text in ((_OUT, ran.stdout), (_ERR, ran.stderr)):
         if text:
             frames.send(bytes([channel]) + text.encode())

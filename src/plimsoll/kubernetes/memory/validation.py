@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from plimsoll.kubernetes.memory.kinds import Kind
+from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.names import (
     REQUIRED,
     data_key_causes,
@@ -22,8 +22,8 @@ from plimsoll.kubernetes.memory.value_types import check_types
 _FINISHING = ("Never", "OnFailure")
 
 
-def check(kind: Kind, manifest: Manifest, before: Manifest | None = None) -> None:
-    """Raises Refusal (422) for an object that is not valid, or that changes what cannot be changed."""
+def check(kind: ServedKind, manifest: Manifest, before: Manifest | None = None) -> None:
+    """Raises StatusError (422) for an object that is not valid, or that changes what cannot be changed."""
     check_types(kind, manifest)
     causes = list(metadata_causes(manifest["metadata"], kind.naming))
     checker = _CHECKERS.get(kind.resource)
@@ -122,14 +122,14 @@ def _data(manifest: Manifest) -> Iterator[Cause]:
     yield from data_key_causes(manifest.get("binaryData") or {}, "binaryData")
 
 
-def _no_causes_of_old(kind: Kind, before: Manifest, after: Manifest) -> Iterator[Cause]:
+def _no_causes_of_old(kind: ServedKind, before: Manifest, after: Manifest) -> Iterator[Cause]:
     for field in _FIXED.get(kind.resource, ()):
         old, new = _at(before, field), _at(after, field)
         if old != new:
             yield Cause(field=field, message=f"Invalid value: {new!r}: field is immutable")
 
 
-def _update_causes(kind: Kind, before: Manifest, after: Manifest) -> Iterator[Cause]:
+def _update_causes(kind: ServedKind, before: Manifest, after: Manifest) -> Iterator[Cause]:
     old, new = before["metadata"], after["metadata"]
     if old.get("deletionTimestamp") and set(new.get("finalizers") or []) - set(old.get("finalizers") or []):
         message = "Forbidden: no new finalizers can be added if the object is being deleted"

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from plimsoll.kubernetes.memory.kinds import Kind
-from plimsoll.kubernetes.memory.refusals import Manifest, Refusal, bad_request
+from plimsoll.kubernetes.memory.kinds import ServedKind
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, bad_request
 
 _SIZE = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?")
 _TEXTS = frozenset({"labels", "annotations", "matchLabels", "nodeSelector"})
 _SIZES = frozenset({"requests", "limits", "hard"})
 
 
-def check_types(kind: Kind, manifest: Manifest) -> None:
-    """Raises Refusal (400) for a value that is read as another type. Custom kinds are their schema's to judge."""
+def check_types(kind: ServedKind, manifest: Manifest) -> None:
+    """Raises StatusError (400) for a value that is read as another type. Custom kinds are their schema's to judge."""
     maps = list(_maps(manifest["metadata"] if kind.custom else manifest))
     if kind.plural in ("configmaps", "secrets") and not kind.group:
         maps += [("data", manifest.get("data") or {}), ("binaryData", manifest.get("binaryData") or {})]
@@ -44,6 +44,6 @@ def _maps(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield from _maps(each)
 
 
-def _unread(kind: Kind, why: str) -> Refusal:
+def _unread(kind: ServedKind, why: str) -> StatusError:
     version = f'"{kind.version}"'
     return bad_request(f"{kind.kind} in version {version} cannot be handled as a {kind.kind}: {why}")

@@ -21,7 +21,7 @@ import msgspec
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 
 DURATION = 60
 """Seconds after its last renewal at which a lease counts as left behind."""
@@ -57,7 +57,7 @@ class PromotionLease:
         self._lost: PlimsollError | None = None
         self._lock = threading.Lock()
 
-    def take(self) -> Served | None:
+    def take(self) -> ServedVersions | None:
         """Take the lease; gives what the service was before a promotion that was cut off, if there was one.
 
         Raises PlimsollError when another promotion goes on, TargetError when one was cut off that cannot be undone.
@@ -74,7 +74,7 @@ class PromotionLease:
         self._take_over(found)
         return before
 
-    def remember(self, before: Served) -> None:
+    def remember(self, before: ServedVersions) -> None:
         """Keep what the service is: from here on it may be changed. Raises PlimsollError when the lease is lost."""
         self._annotate(msgspec.json.encode(before, order="deterministic").decode())
 
@@ -256,7 +256,7 @@ def is_left_behind(lease: Manifest, now: datetime) -> bool:
     return renewed is None or abs(now - renewed) > duration
 
 
-def before_of(lease: Manifest) -> Served | None:
+def before_of(lease: Manifest) -> ServedVersions | None:
     """What a lease holds of the service's former state; None when it holds nothing.
 
     Raises TargetError when it cannot be read: what a promotion has changed would stay for ever.
@@ -265,7 +265,7 @@ def before_of(lease: Manifest) -> Served | None:
     if text is None:
         return None
     try:
-        return msgspec.json.decode(text, type=Served)
+        return msgspec.json.decode(text, type=ServedVersions)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         name = lease["metadata"].get("name", "")
         raise TargetError(

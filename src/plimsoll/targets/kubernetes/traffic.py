@@ -18,7 +18,7 @@ from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, SERVED, objects
@@ -57,14 +57,14 @@ def traffic_of(
     return ClusterTraffic(context, next(iter(fitting.values())), model, say, stopped)
 
 
-def served_records(context: ClusterContext) -> list[Served]:
+def served_records(context: ClusterContext) -> list[ServedVersions]:
     """What the application's services serve, as their records on the cluster say."""
     selector = names.selector(names.of_application(context.application))
     found = []
     for each in context.api.list("v1", "ConfigMap", context.namespace, selector):
         if each["metadata"]["name"].endswith(RECORD) and SERVED in each.get("data", {}):
             with contextlib.suppress(msgspec.DecodeError):
-                found.append(msgspec.json.decode(each["data"][SERVED], type=Served))
+                found.append(msgspec.json.decode(each["data"][SERVED], type=ServedVersions))
     return found
 
 
@@ -77,7 +77,7 @@ class ClusterTraffic:
     def __init__(
         self,
         context: ClusterContext,
-        served: Served,
+        served: ServedVersions,
         model: str,
         say: Callable[[str], None],
         stopped: Callable[[], bool],
@@ -212,7 +212,7 @@ class ClusterTraffic:
         self._lease.forget()
         self._changed = False
 
-    def _recorded(self) -> Served:
+    def _recorded(self) -> ServedVersions:
         """What the service serves now, as its record says."""
         found = next((each for each in served_records(self._context) if each.service == self.service), None)
         if found is None or self._model not in {file.name for file in found.file.models}:
@@ -223,7 +223,7 @@ class ClusterTraffic:
             )
         return found
 
-    def _weighted(self, old: str, new: str, weight: int) -> Served:
+    def _weighted(self, old: str, new: str, weight: int) -> ServedVersions:
         """The same service with other weights; other versions keep their headers and shadows, and have no weight."""
         traffic = self._served.file.traffic
         shares = (Share(version=old, weight=100 - weight), Share(version=new, weight=weight))
@@ -265,7 +265,7 @@ def pages_of(api: Api, context: ClusterContext, service: str, model: str) -> Map
     return found
 
 
-def leading_of(served: Served, model: str) -> str:
+def leading_of(served: ServedVersions, model: str) -> str:
     """The version of a model with the largest share; of one without shares the newest."""
     shares = served.file.traffic.get(model, ())
     if shares:

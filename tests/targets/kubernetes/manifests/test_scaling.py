@@ -11,7 +11,7 @@ from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import WorkerResources
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.providers import choose, never_zero
 
@@ -24,7 +24,7 @@ def made(wanted: Scale, *versions: str, latency: float | None = None, **chosen: 
     """All objects of a service by kind and name."""
     models = tuple(ModelFile(name="m", version=each, path=f"/models/{each}/m.onnx", digest="d") for each in versions)
     shares = tuple(TrafficShare(version=each, weight=100 // len(versions)) for each in versions)
-    served = Served(
+    served = ServedVersions(
         application="app",
         service="triage",
         file=ServiceFile(models=models, traffic={"m": shares} if len(versions) > 1 else {}),

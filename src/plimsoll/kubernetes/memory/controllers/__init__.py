@@ -7,12 +7,13 @@ from plimsoll.kubernetes.memory.controllers.deployments import Deployments
 from plimsoll.kubernetes.memory.controllers.gateways import Gateways
 from plimsoll.kubernetes.memory.controllers.jobs import Jobs
 from plimsoll.kubernetes.memory.controllers.jobsets import JobSets
-from plimsoll.kubernetes.memory.controllers.kubelet import Ended, Kubelet, Program, Running, Waiting, usual
+from plimsoll.kubernetes.memory.controllers.kubelet import ContainerWaiting, Ended, Kubelet, Program, Running, usual
 from plimsoll.kubernetes.memory.controllers.loop import Controller
 from plimsoll.kubernetes.memory.controllers.queues import Queues, suspend_queued
-from plimsoll.kubernetes.memory.controllers.scheduling import Scheduler
+from plimsoll.kubernetes.memory.controllers.scheduling import PodScheduler
 
 __all__ = [
+    "ContainerWaiting",
     "Controller",
     "Deployments",
     "Ended",
@@ -20,11 +21,10 @@ __all__ = [
     "JobSets",
     "Jobs",
     "Kubelet",
+    "PodScheduler",
     "Program",
     "Queues",
     "Running",
-    "Scheduler",
-    "Waiting",
     "suspend_queued",
     "usual",
     "workloads",
@@ -33,4 +33,4 @@ __all__ = [
 
 def workloads(program: Program = usual) -> tuple[Controller, ...]:
     """What every cluster has to run pods of Deployments and Jobs: see `Kubelet` for the program."""
-    return Scheduler(), Kubelet(program), Jobs(), Deployments()
+    return PodScheduler(), Kubelet(program), Jobs(), Deployments()

@@ -25,7 +25,7 @@ class Ended(Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Waiting(Struct, frozen=True, kw_only=True):
+class ContainerWaiting(Struct, frozen=True, kw_only=True):
     """Why a container does not start, such as ErrImagePull."""
 
     reason: str
@@ -59,7 +59,7 @@ class Running:
             self._world.hand.set_status(found, {"conditions": with_conditions(found, *fresh)})
 
 
-Program = Callable[[Running], Ended | Waiting | None]
+Program = Callable[[Running], Ended | ContainerWaiting | None]
 """What a pod does. `None` is a good end. It runs in a thread of its own, and should watch `stopped` while it waits."""
 
 
@@ -127,7 +127,7 @@ class Kubelet:
             _tell(world, pod, "Running", {"running": {"startedAt": now()}}, last, restarts)
             ended = self._program(Running(world, pod, log, stop, restarts)) or Ended()
             log.end()
-            if isinstance(ended, Waiting):
+            if isinstance(ended, ContainerWaiting):
                 state = {"waiting": {"reason": ended.reason, "message": ended.message}}
                 _tell(world, pod, "Pending", state, last, restarts)
                 return

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from plimsoll.kubernetes.memory.hand import Hand, copied_as
-from plimsoll.kubernetes.memory.refusals import Manifest, Refusal
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError
 
 if TYPE_CHECKING:
     from plimsoll.kubernetes.memory.serving import Serving
@@ -38,7 +38,7 @@ class Controller(Protocol):
     """Group and plural name of what it looks at."""
 
     def reconcile(self, world: World, found: Manifest, *, gone: bool) -> None:
-        """See to one object, which is `gone` after its deletion. Raises Refusal (409) to be asked anew."""
+        """See to one object, which is `gone` after its deletion. Raises StatusError (409) to be asked anew."""
 
 
 class Loop:
@@ -115,7 +115,7 @@ class Loop:
             return
         try:
             controller.reconcile(self._world, copied_as(kind, manifest), gone=gone)
-        except Refusal as refusal:
+        except StatusError as refusal:
             # What was changed or ended in between comes again with its own change; the rest is a defect.
             if refusal.code == 403:
                 self._tell_of(kind.api_version, manifest, refusal)
@@ -124,7 +124,7 @@ class Loop:
         except Exception as error:  # noqa: BLE001  # of a test's own program: the test fails by it, not this thread
             self.problems.append(error)
 
-    def _tell_of(self, api_version: str, manifest: Manifest, refusal: Refusal) -> None:
+    def _tell_of(self, api_version: str, manifest: Manifest, refusal: StatusError) -> None:
         """Say in an Event that a controller may not make what an object wants."""
         metadata = manifest["metadata"]
         namespace = metadata.get("namespace", "default")
@@ -139,5 +139,5 @@ class Loop:
             "type": "Warning",
         }
         # Where no Event is taken either, its namespace is ending: there is nobody left to tell.
-        with contextlib.suppress(Refusal):
+        with contextlib.suppress(StatusError):
             self._hand.create(event)

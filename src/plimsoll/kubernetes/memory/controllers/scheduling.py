@@ -14,7 +14,7 @@ from plimsoll.kubernetes.quantities import number
 Room = dict[str, Fraction]
 
 
-class Scheduler:
+class PodScheduler:
     """Puts pods of the default scheduler on the first node that takes them."""
 
     kinds = frozenset({("", "pods"), ("", "nodes")})

@@ -26,7 +26,7 @@ class Watched(Struct, frozen=True, kw_only=True):
 
 
 @decodable
-class Served(Struct, frozen=True, kw_only=True):
+class ServedVersions(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
 
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number.
@@ -49,13 +49,13 @@ class Group(Struct, frozen=True, kw_only=True):
     """Servers that have the same. `version` and `traffic` are of the one version that they have, when it is apart."""
 
     name: str
-    served: Served
+    served: ServedVersions
     labels: dict[str, str]
     version: str = ""
     traffic: TrafficShare | None = None
 
 
-def grouped(name: str, served: Served, labels: dict[str, str], *, apart: bool) -> list[Group]:
+def grouped(name: str, served: ServedVersions, labels: dict[str, str], *, apart: bool) -> list[Group]:
     """The groups of a service, the one with the most traffic first. A single version has no need to be apart.
 
     No group's labels are among another's: what finds servers by them finds none that are coming or going beside.
@@ -76,7 +76,7 @@ def grouped(name: str, served: Served, labels: dict[str, str], *, apart: bool) -
     ]
 
 
-def _of_version(served: Served, version: str) -> Served:
+def _of_version(served: ServedVersions, version: str) -> ServedVersions:
     """The service with this version alone, and without shares: its servers answer whatever reaches them."""
     models = tuple(each for each in served.file.models if each.version == version)
     kept = {str(PurePosixPath(each.path).parent) for each in models}

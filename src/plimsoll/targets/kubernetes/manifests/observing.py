@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.runtime.pod_task import REFERENCE_FILE, WORK
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import brought
 from plimsoll.targets.services import drift_watch, observer_option
 
@@ -13,7 +13,7 @@ VARIABLES = "plimsoll-telemetry"
 _STANDARD_OUTPUT = "-"
 
 
-def watching(served: Served) -> list[str]:
+def watching(served: ServedVersions) -> list[str]:
     """Words of the server's command. Logs go to standard output, where the cluster takes them from."""
     drift = [
         drift_watch(version, f"{_place(version)}/{REFERENCE_FILE}", _STANDARD_OUTPUT, each.promised)
@@ -22,12 +22,12 @@ def watching(served: Served) -> list[str]:
     return ["--observer", observer_option(served.service, served.telemetry, lambda _: _STANDARD_OUTPUT, drift)]
 
 
-def variables(served: Served) -> Manifest:
+def variables(served: ServedVersions) -> Manifest:
     """What of the container's environment comes from elsewhere."""
     return {"envFrom": [{"secretRef": {"name": VARIABLES, "optional": True}}]} if served.telemetry.traces else {}
 
 
-def with_references(pod: Manifest, served: Served) -> Manifest:
+def with_references(pod: Manifest, served: ServedVersions) -> Manifest:
     """The pod with what drift is judged against in it."""
     image = served.image
     inits = [

@@ -11,7 +11,7 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes import names
-from plimsoll.targets.kubernetes.manifests.groups import Group, Served, grouped
+from plimsoll.targets.kubernetes.manifests.groups import Group, ServedVersions, grouped
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
@@ -42,7 +42,7 @@ WITHDRAWN = 5
 """Seconds between a pod's end being decided and its server being told: until then balancers still send requests."""
 
 
-def objects(served: Served, cluster: Cluster, chosen: Mapping[str, str]) -> list[Manifest]:
+def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str]) -> list[Manifest]:
     """All objects of a service, in the order in which they are applied; what leads requests to its servers comes last.
 
     `chosen` are providers by need: serving, traffic, metrics.
@@ -66,7 +66,7 @@ def objects(served: Served, cluster: Cluster, chosen: Mapping[str, str]) -> list
     return found
 
 
-def served_record(name: str, labels: dict[str, str], served: Served) -> Manifest:
+def served_record(name: str, labels: dict[str, str], served: ServedVersions) -> Manifest:
     """What the service serves, as one value: a promotion from any machine starts from it and not from the file."""
     return {
         "apiVersion": "v1",
@@ -172,7 +172,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
     }
 
 
-def _server(served: Served, resources: Manifest) -> Manifest:
+def _server(served: ServedVersions, resources: Manifest) -> Manifest:
     """The container that answers."""
     threads = max(1, int(served.resources.cores))
     return {

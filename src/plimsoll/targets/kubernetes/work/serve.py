@@ -19,7 +19,7 @@ from plimsoll.runtime.inference_check import check_inference
 from plimsoll.targets.attempt import AttemptOutcome, Progress, done
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
-from plimsoll.targets.kubernetes.manifests.groups import Served
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
@@ -77,7 +77,7 @@ def _recorded(attempt: ClusterAttempt[Serve], waits: Waits) -> Generator[Observa
         yield attempt.seen(Waiting(attempt=attempt.number, reason=reason))
 
 
-def served_of(step: Step[Serve], context: ClusterContext) -> Served:
+def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
     """What a service's step comes to, with its model where pods find it."""
     work = step.work
     models: dict[str, str] = {}
@@ -88,7 +88,7 @@ def served_of(step: Step[Serve], context: ClusterContext) -> Served:
         place = f"{MODEL}s/{version.version}"
         models[place] = pushed(version, context)
         found.append((share, model_file(version, Path(place, onnx_name(version)))))
-    return Served(
+    return ServedVersions(
         application=context.application,
         service=work.service,
         file=service_file(work, found),
