@@ -26,10 +26,15 @@ STOP_LIMIT = 8.0
 
 @dataclass(frozen=True)
 class Program:
-    """A program that a machine runs: its name in `lab logs`, and its command."""
+    """A program that a machine runs: its name in `lab logs`, its command, and what must answer before it starts.
+
+    `needs` is "unix:PATH", "tcp:HOST:PORT" or a URL that answers 200. Programs that start before what they need end
+    after a limit of their own, which on a busy machine is too short.
+    """
 
     name: str
     command: tuple[str, ...]
+    needs: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,12 @@ def _configuration(machine: Machine) -> dict[str, Any]:
         "links": machine.links,
         "status": str(machine.folder / "status.json"),
         "programs": [
-            {"name": program.name, "command": program.command, "log": str(logs / f"{program.name}.log")}
+            {
+                "name": program.name,
+                "command": program.command,
+                "log": str(logs / f"{program.name}.log"),
+                "needs": program.needs,
+            }
             for program in machine.programs
         ],
     }

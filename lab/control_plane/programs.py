@@ -44,6 +44,11 @@ class ApiServerInstance:
         return layout.machine_folder(self.machine)
 
     @property
+    def health(self) -> str:
+        """The URL that answers 200 once the API server is healthy, also to those without a certificate."""
+        return f"https://127.0.0.1:{self.api_port}/healthz"
+
+    @property
     def etcd(self) -> str:
         """The URL at which etcd serves its clients."""
         return f"https://127.0.0.1:{self.etcd_port}"
@@ -68,9 +73,9 @@ def machine() -> Machine:
     )
 
 
-def _program(component: str, name: str, flags: dict[str, object]) -> Program:
+def _program(component: str, name: str, flags: dict[str, object], needs: str = "") -> Program:
     path = folder_of(BY_NAME[component]) / name
-    return Program(name, (str(path), *(f"--{flag}={value}" for flag, value in flags.items())))
+    return Program(name, (str(path), *(f"--{flag}={value}" for flag, value in flags.items())), needs)
 
 
 def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
@@ -138,7 +143,7 @@ def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Progr
         # A delay here would lengthen every `down`.
         "shutdown-delay-duration": "0s",
     }
-    return _program("kubernetes", "kube-apiserver", flags)
+    return _program("kubernetes", "kube-apiserver", flags, f"tcp:127.0.0.1:{place.etcd_port}")
 
 
 def _aggregation(found: ControlPlaneIdentities) -> dict[str, object]:
@@ -171,12 +176,13 @@ def _controller_manager(found: ControlPlaneIdentities) -> Program:
         "horizontal-pod-autoscaler-sync-period": "5s",
         "horizontal-pod-autoscaler-downscale-stabilization": "20s",
     }
-    return _program("kubernetes", name, flags)
+    return _program("kubernetes", name, flags, MAIN_INSTANCE.health)
 
 
 def _scheduler() -> Program:
     config = identities.kubeconfig_for("kube-scheduler", "system:kube-scheduler")
-    return _program("kubernetes", "kube-scheduler", {**_as_client(config), "feature-gates": _FEATURES})
+    flags = {**_as_client(config), "feature-gates": _FEATURES}
+    return _program("kubernetes", "kube-scheduler", flags, MAIN_INSTANCE.health)
 
 
 def _as_client(config: Path) -> dict[str, object]:

@@ -21,6 +21,7 @@ from lab.layout import Node
 from lab.machines import Machine, Program
 
 # Host paths of which each node has its own version, kept under the node's folder.
+_CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 _DISK = (
     "/var/lib/kubelet",
     "/var/lib/containerd",
@@ -200,7 +201,8 @@ def _kubelet(node: Node, labels: dict[str, str], taints: tuple[str, ...]) -> Pro
         f"--node-ip={node.address}",
         f"--node-labels={','.join(f'{key}={value}' for key, value in labels.items())}",
     ]
-    return Program("kubelet", (*command, *([f"--register-with-taints={','.join(taints)}"] if taints else [])))
+    tainted = [f"--register-with-taints={','.join(taints)}"] if taints else []
+    return Program("kubelet", (*command, *tainted), needs=f"unix:{_CONTAINERD_SOCKET}")
 
 
 def _kubelet_configuration(node: Node) -> dict[str, Any]:
@@ -217,7 +219,7 @@ def _kubelet_configuration(node: Node) -> dict[str, Any]:
         "authorization": {"mode": "Webhook"},
         "tlsCertFile": str(server.certificate),
         "tlsPrivateKeyFile": str(server.key),
-        "containerRuntimeEndpoint": "unix:///run/containerd/containerd.sock",
+        "containerRuntimeEndpoint": f"unix://{_CONTAINERD_SOCKET}",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{layout.NAME}/{node.name}",
         "failCgroupV1": False,

@@ -38,6 +38,8 @@ type program struct {
 	Command []string `json:"command"`
 	// Log is the file that its output is appended to.
 	Log string `json:"log"`
+	// Needs is what must answer before the program starts: "unix:PATH", "tcp:HOST:PORT", "https://…" or nothing.
+	Needs string `json:"needs"`
 }
 
 type configuration struct {

@@ -35,7 +35,7 @@ func supervise(programs []program, status string, stop <-chan os.Signal) {
 	states := map[string]*state{}
 	for _, each := range programs {
 		states[each.Name] = &state{program: each, pause: shortestPause}
-		start(states[each.Name])
+		startWhenReady(states[each.Name], 0, again)
 	}
 	writeStatus(status, states)
 	for {
@@ -45,7 +45,7 @@ func supervise(programs []program, status string, stop <-chan os.Signal) {
 				failed := states[name]
 				failed.pid = 0
 				failed.restarts++
-				time.AfterFunc(nextPause(failed), func() { again <- name })
+				startWhenReady(failed, nextPause(failed), again)
 			}
 			writeStatus(status, states)
 		case name := <-again:
@@ -56,6 +56,17 @@ func supervise(programs []program, status string, stop <-chan os.Signal) {
 			return
 		}
 	}
+}
+
+// startWhenReady sends the program's name on again after the pause, once what it needs answers.
+func startWhenReady(wanted *state, pause time.Duration, again chan<- string) {
+	need, name := wanted.program.Needs, wanted.program.Name
+	time.AfterFunc(pause, func() {
+		if need != "" {
+			awaitNeed(need)
+		}
+		again <- name
+	})
 }
 
 func nextPause(failed *state) time.Duration {
