@@ -7,6 +7,7 @@ then: a server that falls behind cannot make the load smaller. It waits by polli
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import select
@@ -14,25 +15,36 @@ import socket
 import sys
 import time
 import urllib.parse
+from collections import Counter
 from pathlib import Path
 
+_FAILURES = {0: "connection ended before the answer"}
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+RECONNECT_LIMIT = 10.0
+"""Seconds within which a server that ended a connection must take another."""
 
 
 class Connection:
     def __init__(self, address: tuple[str, int]) -> None:
-        self.socket = socket.create_connection(address)
+        self.socket = _connected(address)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
         self.due = 0.0
 
     def ask(self, raw: bytes, due: float) -> None:
+        """Send a request. On a connection that has ended nothing is sent: `answered` tells of it."""
         self.due = due
-        self.socket.sendall(raw)
+        with contextlib.suppress(OSError):
+            self.socket.sendall(raw)
 
     def answered(self) -> int | None:
-        """The status when the answer is whole."""
-        data = self.socket.recv(1 << 20)
+        """The status when the answer is whole; 0 when the connection ended before."""
+        try:
+            data = self.socket.recv(1 << 20)
+        except OSError:
+            return 0
         if not data:
             return 0
         self.buffer = self.buffer + data if self.buffer else data
@@ -47,6 +59,17 @@ class Connection:
         status = int(self.buffer[9:12])
         self.buffer = b""
         return status
+
+
+def _connected(address: tuple[str, int]) -> socket.socket:
+    deadline = time.monotonic() + RECONNECT_LIMIT
+    while True:
+        try:
+            return socket.create_connection(address, timeout=RECONNECT_LIMIT)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                sys.exit(f"{address[0]}:{address[1]} took no connection within {RECONNECT_LIMIT:g} s: {error}")
+            time.sleep(0.05)
 
 
 def load(  # noqa: PLR0912 - one loop, laid out flat so that the client takes as little as it can
@@ -67,6 +90,7 @@ def load(  # noqa: PLR0912 - one loop, laid out flat so that the client takes as
     else:
         free = list(all_)
     sent, failed, latencies = 0, 0, []
+    words: Counter[str] = Counter()
     while (now := time.perf_counter()) - began < seconds:
         while free and rate is not None and began + sent / rate <= now:
             free.pop().ask(raw, began + sent / rate)
@@ -81,6 +105,7 @@ def load(  # noqa: PLR0912 - one loop, laid out flat so that the client takes as
                 latencies.append(then - each.due)
             else:
                 failed += 1
+                words[_FAILURES.get(status) or f"status {status}"] += 1
             if status == 0:
                 poll.unregister(number)
                 each.socket.close()
@@ -96,7 +121,7 @@ def load(  # noqa: PLR0912 - one loop, laid out flat so that the client takes as
     at = {f"p{n}": latencies[min(len(latencies) - 1, len(latencies) * n // 100)] for n in (50, 99)} if latencies else {}
     for each in all_:
         each.socket.close()
-    return {"requests": len(latencies), "failed": failed, "seconds": took, **at}
+    return {"requests": len(latencies), "failed": failed, "failures": words, "seconds": took, **at}
 
 
 if __name__ == "__main__":

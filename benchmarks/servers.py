@@ -133,11 +133,16 @@ class Running:
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
-                check=True,
+                check=False,
                 preexec_fn=lambda: os.sched_setaffinity(0, {last}),
             )
         used = self.cpu() - before
+        if ended.returncode != 0:
+            sys.exit(f"the load generator ended: {ended.stderr.strip()}\n{self.log.read_text()[-2000:]}")
         got = json.loads(ended.stdout)
+        if got["failed"]:
+            kinds = ", ".join(f"{number} × {kind}" for kind, number in got["failures"].items())
+            print(f"    {got['failed']} requests failed: {kinds}", flush=True)
         if not got["requests"]:
             sys.exit(f"no request was answered well: {self.log.read_text()[-2000:]}")
         rate_ = got["requests"] / got["seconds"]
