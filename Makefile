@@ -20,7 +20,7 @@ test-all:        ## the tests with every add-on of the lab, built first (an hour
 lab:             ## a real Kubernetes of three nodes with what the tests need
 	@scripts/setup test
 	@scripts/test-packages
-	@.venv/bin/python -m lab up --accelerated 1 --with jobset,kueue,gateway,custom-metrics,metrics-server,autoscaler
+	@.venv/bin/python -m lab up --accelerated 1 --with jobset,kueue,gateway,custom-metrics,metrics-server,autoscaler,registry
 
 lint:            ## formatter, linter, strict types, import contracts
 	@scripts/setup test

@@ -92,7 +92,7 @@ ADDONS = {
 }
 
 # The add-ons for tests of gangs, traffic, metrics, autoscaling and images. The others are built on demand.
-TESTED = ("jobset", "kueue", "metrics-server", "prometheus", "custom-metrics", "autoscaler", "gateway", "registry")
+TESTED = ("jobset", "kueue", "prometheus", "custom-metrics", "autoscaler", "gateway", "registry")
 
 
 def components_of(names: Sequence[str]) -> list[str]:

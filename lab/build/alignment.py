@@ -26,10 +26,9 @@ class _Leader:
     prefixes: tuple[str, ...]
 
 
-# The programs around Kubernetes share everything with it. The add-ons share Kubernetes' own libraries, and otherwise
-# have the newest version that one of them requires.
+# Kubernetes' own libraries are the leader's; of everything else the add-ons have the newest that one of them requires.
+# Go compiles a library once for each version that is required, whatever replaces it: only within a workspace is it one.
 _LEADERS = {
-    "kubernetes": _Leader("kubernetes", ("",)),
     "addons": _Leader("kueue", ("k8s.io/", "sigs.k8s.io/controller-runtime", "sigs.k8s.io/structured-merge-diff")),
 }
 

@@ -30,8 +30,6 @@ class Workspace:
 # Add-ons whose code compiles with the Kubernetes libraries that Kueue requires. Envoy Gateway, the Trainer and others
 # need another controller-runtime, and prometheus-adapter an older custom-metrics-apiserver: they keep their own.
 _ADDONS = Workspace("addons")
-# Programs that compile with exactly the libraries of the lab's Kubernetes, which itself keeps upstream's pins.
-_KUBERNETES = Workspace("kubernetes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +104,6 @@ _ALL = (
         "plimsoll.dev/lab/components/programs",
         {name: f"./{name}" for name in ("machine", "forward", "network-policy", "accelerator", "delay")},
         local=True,
-        workspace=_KUBERNETES,
     ),
     Component("coredns", "github.com/coredns/coredns", {"coredns": "github.com/coredns/coredns"}, workspace=_ADDONS),
     Component("jobset", "sigs.k8s.io/jobset", {"jobset": "sigs.k8s.io/jobset"}, workspace=_ADDONS),
@@ -115,7 +112,6 @@ _ALL = (
         "metrics-server",
         "sigs.k8s.io/metrics-server",
         {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
-        workspace=_KUBERNETES,
     ),
     Component(
         "prometheus-operator",
@@ -144,7 +140,7 @@ _ALL = (
         "github.com/envoyproxy/gateway",
         {"envoy-gateway": "github.com/envoyproxy/gateway/cmd/envoy-gateway"},
     ),
-    Component("scale", "plimsoll.dev/lab/components/scale", {"scale": "."}, local=True, workspace=_KUBERNETES),
+    Component("scale", "plimsoll.dev/lab/components/scale", {"scale": "."}, local=True),
     Component("karpenter", "sigs.k8s.io/karpenter", {"karpenter": "."}, local=True, workspace=_ADDONS),
     Component("registry", _REGISTRY, {"registry": f"{_REGISTRY}/cmd/registry"}),
     Component("minio", "github.com/minio/minio", {"minio": "github.com/minio/minio"}),

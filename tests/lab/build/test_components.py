@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -87,15 +88,27 @@ def test_a_failed_build_says_what_go_said_and_leaves_nothing(tmp_path: Path, mon
     assert not list((tmp_path / "cache" / "plimsoll" / "lab" / "programs").iterdir())
 
 
-@pytest.mark.parametrize("name", ["addons", "kubernetes"])
+@pytest.mark.parametrize("name", ["programs", "scale"])
+def test_the_labs_own_programs_require_what_its_kubernetes_requires_so_that_go_compiles_it_once(name: str) -> None:
+    own, kubernetes = (requirements(BY_NAME[each]) for each in (name, "kubernetes"))
+    shared = own.keys() & kubernetes.keys()
+    assert "k8s.io/client-go" in shared
+    assert {each: own[each] for each in shared} == {each: kubernetes[each] for each in shared}
+
+
+def requirements(component: Component) -> dict[str, str]:
+    text = (component.folder / "go.mod").read_text()
+    return dict(re.findall(r"^(?:\trequire |\t)(\S+) (v\S+)", text, re.MULTILINE))
+
+
 def test_a_changed_pin_of_a_member_changes_the_key_of_its_whole_workspace(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     try:
         go_program()
     except LabError:
         pytest.skip("needs Go: its version is part of the key")
-    members = {each.name for each in BY_NAME.values() if each.workspace and each.workspace.name == name}
+    members = {each.name for each in BY_NAME.values() if each.workspace}
     shutil.copytree(components.COMPONENTS, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(components, "COMPONENTS", tmp_path)
     before = {each: cache.key(dataclasses.replace(BY_NAME[each])) for each in BY_NAME}
