@@ -124,7 +124,7 @@ def one_object(ended: Ended) -> Any:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("status",), ("logs",), ("report",), ("down",), ("promote", "triage@2"), ("report", "--run", RUN)]
+    "arguments", [("status",), ("logs",), ("report",), ("down",), ("promote", "triage@2"), ("rollback", "triage"), ("report", "--run", RUN)]
 )
 def test_where_nothing_has_been_run_every_verb_says_so_and_how_to_run(
     cluster: MemoryCluster, plimsoll: Plimsoll, arguments: tuple[str, ...]
@@ -213,6 +213,19 @@ def test_promote_moves_the_service_and_says_each_step(bench: Bench, plimsoll: Pl
     again = plimsoll("promote", "triage@2", *PACE)
     assert again.status == 1
     assert "service triage already sends its requests to triage@2" in again.error
+    back = plimsoll("rollback", "triage")
+    assert (back.status, back.err) == (0, "")
+    assert back.out.splitlines()[-1] == "service triage: version 1 answers all requests (rolled back from version 2)"
+    assert [each.version for each in bench.record().file.models] == ["1"]
+
+
+def test_rollback_without_a_promotion_or_a_service_says_what_to_do(bench: Bench, plimsoll: Plimsoll) -> None:
+    before = bench.specs()
+    first = plimsoll("rollback", "triage")
+    assert (first.status, "plimsoll rollback triage --to triage@VERSION" in first.error) == (1, True)
+    other = plimsoll("rollback", "wards")
+    assert (other.status, "no service is on memory by the name wards" in other.error) == (1, True)
+    assert bench.specs() == before
 
 
 def test_promote_ends_with_1_and_one_object_when_the_version_is_worse(bench: Bench, plimsoll: Plimsoll) -> None:

@@ -133,6 +133,12 @@ def test_a_version_that_fails_goes_back_by_itself_and_one_that_is_well_goes_in(
     again = plimsoll("promote", "m@3", *pace)
     assert again.returncode == 1
     assert "service m already sends its requests to" in again.stderr
+    back = plimsoll("rollback", "m")
+    assert back.returncode == 0, back.stderr
+    assert "service m: version 1 answers all requests (rolled back from version 3)" in back.stdout
+    deadline = time.monotonic() + 20
+    while watched.versions() != {"1"}:
+        assert time.monotonic() < deadline
 
 
 def test_a_promotion_that_is_killed_is_undone_by_the_next(watched: Watched, plimsoll: Plimsoll, tmp_path: Path) -> None:

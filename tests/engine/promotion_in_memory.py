@@ -27,6 +27,7 @@ class MoverInMemory:
     """
 
     service = "triage"
+    model = "triage"
     where = "service triage in memory"
 
     def __init__(self, serving: str = "1") -> None:
@@ -36,6 +37,7 @@ class MoverInMemory:
         self.trouble: Callable[[str], None] = lambda _: None
         self.cut_off = False
         self.busy = False
+        self.formerly: str | None = None
         self._counts: dict[str, VersionCounts] = {}
 
     @contextlib.contextmanager
@@ -50,6 +52,9 @@ class MoverInMemory:
 
     def leading(self) -> str:
         return max(self.weights, key=lambda version: self.weights[version])
+
+    def former(self) -> str | None:
+        return self.formerly
 
     def add(self, old: str, new: str) -> None:
         self._act("add")
@@ -69,9 +74,10 @@ class MoverInMemory:
             self._counts[version] = VersionCounts(codes=codes)
         return {version: self._counts[version] for version in versions}
 
-    def settle(self, new: str) -> None:
+    def settle(self, old: str, new: str) -> None:
         self._act("settle")
         self.weights = {new: 100}
+        self.formerly = old
 
     def restore(self) -> None:
         self._act("restore")
@@ -105,7 +111,7 @@ class Place:
     def __init__(self, directory: Path, mover: MoverInMemory) -> None:
         self.state = StateDirectory(directory)
         self.mover = mover
-        self.asked: list[tuple[str, str | None]] = []
+        self.asked: list[tuple[str | None, str | None]] = []
 
     @property
     def features(self) -> Features:
@@ -116,7 +122,7 @@ class Place:
         return cast("Target", self)
 
     def _traffic(
-        self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
+        self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> MoverInMemory:
         self.asked.append((model, service))
         return self.mover

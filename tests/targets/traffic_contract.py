@@ -96,12 +96,13 @@ class TrafficContract:
         with mover.exclusive():
             mover.add("1", "2")
             mover.weigh("1", "2", 100)
-            mover.settle("2")
+            assert mover.former() is None
+            mover.settle("1", "2")
         assert bench.shares() == {"2": 100}
         following = bench.new()
         with following.exclusive() as undone:
             assert undone is False
-            assert following.leading() == "2"
+            assert (following.leading(), following.former(), following.model) == ("2", "1", "triage")
             following.add("2", "3")
             following.weigh("2", "3", 10)
             assert bench.shares() == {"2": 90, "3": 10}

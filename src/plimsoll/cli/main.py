@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "models": "List models, show the lineage of one, or compare two.",
             "predict": "Send a file to a service and print its predictions.",
             "promote": "Move the traffic of a service to another model version, step by step.",
+            "rollback": "Move a service back to the version before its last promotion.",
         },
         "Check clusters": {
             "check": "Test what a Kubernetes cluster can carry, and write an evidence bundle.",

@@ -52,9 +52,11 @@ class MovesTraffic(Protocol):
     """Finds the running service of a model whose traffic can be moved."""
 
     def __call__(
-        self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
+        self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> TrafficMover:
         """The service by its name, or the only one of the model. Raises PlimsollError when there is none.
+
+        Without a model it is the service's only one.
 
         `say` gets a line for each wait; no wait continues after `stopped` returns true.
         """

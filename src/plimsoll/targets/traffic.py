@@ -18,6 +18,11 @@ class TrafficMover(Protocol):
         ...
 
     @property
+    def model(self) -> str:
+        """The name of the model whose requests are moved."""
+        ...
+
+    @property
     def where(self) -> str:
         """The place of the service, for errors."""
         ...
@@ -31,6 +36,10 @@ class TrafficMover(Protocol):
 
     def leading(self) -> str:
         """The version that gets most of the requests."""
+        ...
+
+    def former(self) -> str | None:
+        """The version that had the requests before the last promotion; `None` where none has been settled."""
         ...
 
     def add(self, old: str, new: str) -> None:
@@ -49,8 +58,8 @@ class TrafficMover(Protocol):
         """The current counters of each version, by version."""
         ...
 
-    def settle(self, new: str) -> None:
-        """The new version has all requests and keeps them: remember it as the service's version.
+    def settle(self, old: str, new: str) -> None:
+        """The new version has all requests and keeps them: remember it as the service's version, and the former one.
 
         When it fails, `restore` still undoes everything.
         """

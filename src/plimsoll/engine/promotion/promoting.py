@@ -79,14 +79,26 @@ def promote(
                 f"service {mover.service} already sends its requests to {version.reference}", where=mover.where
             )
         before = registry.find(f"{version.name}@{old}")
-        return _move(_Steps(mover, before, version, pace, say, stopped))
+        return move(mover, before, version, pace, say, stopped)
 
 
-def _move(steps: _Steps) -> Promotion:
+def move(
+    mover: TrafficMover,
+    before: ModelVersion,
+    version: ModelVersion,
+    pace: Pace,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool],
+) -> Promotion:
+    """Move the requests of a service that is held (`TrafficMover.exclusive`) from one version to another.
+
+    Whatever ends it, the new version is settled or the old weights are restored.
+    """
+    steps = _Steps(mover, before, version, pace, say, stopped)
     try:
         result = steps.carry_out()
         if result.promoted:
-            steps.mover.settle(steps.new)
+            steps.mover.settle(steps.old, steps.new)
             return result
     except BaseException as error:
         # Whatever it is, an interrupt or a defect too: the requests go back before it is told.

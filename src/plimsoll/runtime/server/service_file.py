@@ -45,12 +45,14 @@ class Batching(Struct, frozen=True, kw_only=True):
 class ServiceFile(Struct, frozen=True, kw_only=True):
     """Models, and the traffic shares and the batching of each, by the model's name.
 
-    A model without shares answers with its newest version.
+    A model without shares answers with its newest version. `former` is the version that a model's requests went to
+    before its last promotion; `plimsoll rollback` leads them back to it.
     """
 
     models: tuple[ModelFile, ...]
     traffic: dict[str, tuple[Share, ...]] = {}
     batching: dict[str, Batching] = {}
+    former: dict[str, str] = {}
 
 
 def read_service_file(path: Path) -> ServiceFile:

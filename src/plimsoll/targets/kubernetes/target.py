@@ -112,7 +112,7 @@ class KubernetesTarget:
         return called(self.api, self.namespace, file, service)
 
     def _traffic(
-        self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
+        self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> ClusterTraffic:
         return traffic_of(self._context("promote"), model, service, say, stopped)
 

@@ -38,23 +38,29 @@ _TICK = 0.1
 
 def traffic_of(
     context: ClusterContext,
-    model: str,
+    model: str | None,
     service: str | None,
     say: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> ClusterTraffic:
     """The running service of a model. Raises PlimsollError when there is none, or several and none is named."""
     records = served_records(context)
-    fitting = {each.service: each for each in records if model in {file.name for file in each.file.models}}
+    fitting = {each.service: each for each in records if model is None or model in _models_of(each)}
     if service is not None:
         fitting = {name: each for name, each in fitting.items() if name == service}
     if not fitting:
+        of_model = f" of model {model}" if model else ""
         named = f" by the name {service}" if service else ""
         hint = f"start it with plimsoll run --target {context.cluster.target}"
-        raise PlimsollError(f"no service of model {model} is on {context.cluster.target}{named}", hint=hint)
+        raise PlimsollError(f"no service{of_model} is on {context.cluster.target}{named}", hint=hint)
     if len(fitting) > 1:
         raise PlimsollError(f"several services have model {model}", hint=f"say --service: {', '.join(fitting)}")
-    return ClusterTraffic(context, next(iter(fitting.values())), model, say, stopped)
+    served = next(iter(fitting.values()))
+    return ClusterTraffic(context, served, model or min(_models_of(served)), say, stopped)
+
+
+def _models_of(served: ServedVersions) -> set[str]:
+    return {file.name for file in served.file.models}
 
 
 def served_records(context: ClusterContext) -> list[ServedVersions]:
@@ -84,7 +90,7 @@ class ClusterTraffic:
     ) -> None:
         self._context = context
         self._served = self._before = served
-        self._model = model
+        self.model = model
         self._say = say
         self._stopping = _Stopping(stopped)
         self._name = names.service(context.application, served.service)
@@ -124,11 +130,15 @@ class ClusterTraffic:
 
     def leading(self) -> str:
         """The version with the largest share; of one model without shares the newest."""
-        return leading_of(self._served, self._model)
+        return leading_of(self._served, self.model)
+
+    def former(self) -> str | None:
+        """The version before the last promotion, as the service's record has it."""
+        return self._served.file.former.get(self.model)
 
     def add(self, old: str, new: str) -> None:
         """Push the new version, and have servers that serve it beside the old one."""
-        version = version_of(f"{self._model}@{new}", None, self._context)
+        version = version_of(f"{self.model}@{new}", None, self._context)
         reference = pushed(version, self._context)
         self._lease.remember(self._before)
         self._changed = True
@@ -163,14 +173,14 @@ class ClusterTraffic:
         So does one that has started anew: what it counts from then on is beside what it had counted.
         """
         self._lease.renew()
-        for pod, page in pages_of(self._context.api, self._context, self._served.service, self._model).items():
+        for pod, page in pages_of(self._context.api, self._context, self._served.service, self.model).items():
             if _answered(page) < _answered(self._pages.get(pod, {})):
                 self._pages[f"{pod} before {len(self._pages)}"] = self._pages[pod]
             self._pages[pod] = page
         every = list(self._pages.values())
         return {version: added(page[version] for page in every if version in page) for version in versions}
 
-    def settle(self, new: str) -> None:
+    def settle(self, old: str, new: str) -> None:
         """Serve the new version alone, and remove the servers of the old one once no request goes to them.
 
         It is decided by then, so that it goes on to its end when it is stopped.
@@ -181,7 +191,7 @@ class ClusterTraffic:
         places = {str(Path(each.path).parent) for each in models}
         self._served = replace(
             self._served,
-            file=replace(self._served.file, models=models, traffic={}),
+            file=replace(self._served.file, models=models, traffic={}, former={self.model: old}),
             models={place: each for place, each in self._served.models.items() if place in places},
             watched={number: each for number, each in self._served.watched.items() if number == new},
         )
@@ -200,7 +210,7 @@ class ClusterTraffic:
         self._served = self._before
         self._stopping = _Stopping(lambda: False)
         if self._context.chosen["traffic"] == "gateway":
-            shares = self._before.file.traffic.get(self._model, ())
+            shares = self._before.file.traffic.get(self.model, ())
             weights = {share.version: share.weight for share in shares} or {self.leading(): 100}
             lead_back(self._context, self.service, self._name, weights)
         self._roll_out()
@@ -215,9 +225,9 @@ class ClusterTraffic:
     def _recorded(self) -> ServedVersions:
         """What the service serves now, as its record says."""
         found = next((each for each in served_records(self._context) if each.service == self.service), None)
-        if found is None or self._model not in {file.name for file in found.file.models}:
+        if found is None or self.model not in _models_of(found):
             raise TargetError(
-                f"the service {self.service} does not serve model {self._model} any more",
+                f"the service {self.service} does not serve model {self.model} any more",
                 where=self.where,
                 hint="plimsoll status",
             )
@@ -227,9 +237,9 @@ class ClusterTraffic:
         """The same service with other weights; other versions keep their headers and shadows, and have no weight."""
         traffic = self._served.file.traffic
         shares = (Share(version=old, weight=100 - weight), Share(version=new, weight=weight))
-        others = [each for each in traffic.get(self._model, ()) if each.version not in (old, new)]
+        others = [each for each in traffic.get(self.model, ()) if each.version not in (old, new)]
         kept = [replace(each, weight=0) for each in others if each.headers or each.shadow]
-        file: ServiceFile = replace(self._served.file, traffic={**traffic, self._model: (*shares, *kept)})
+        file: ServiceFile = replace(self._served.file, traffic={**traffic, self.model: (*shares, *kept)})
         return replace(self._served, file=file)
 
     def _manifests(self) -> list[Manifest]:

@@ -92,7 +92,7 @@ class LocalTarget:
         return open_local_service(self.state, file, service)
 
     def _traffic(
-        self, model: str, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
+        self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> LocalTraffic:
         from plimsoll.targets.local.traffic import find_local_traffic
 

@@ -28,16 +28,17 @@ LOAD_LIMIT = 120.0
 
 
 def find_local_traffic(
-    state: StateDirectory, model: str, service: str | None, stopped: Callable[[], bool]
+    state: StateDirectory, model: str | None, service: str | None, stopped: Callable[[], bool]
 ) -> LocalTraffic:
     """The running service of a model. Raises PlimsollError without one, and for several when `service` is None."""
     up = running_services(state)
-    candidates = {each.name: each for each in up.values() if each.model == model and each.service_file}
+    candidates = {each.name: each for each in up.values() if model in (None, each.model) and each.service_file}
     if service is not None:
         candidates = {key: each for key, each in candidates.items() if key == service}
     if not candidates:
+        of_model = f" of model {model}" if model else ""
         named = f" by the name {service}" if service else ""
-        raise PlimsollError(f"no service of model {model} is running{named}", hint="start it with plimsoll run --watch")
+        raise PlimsollError(f"no service{of_model} is running{named}", hint="start it with plimsoll run --watch")
     if len(candidates) > 1:
         raise PlimsollError(
             f"several services use model {model}", hint=f"choose one with --service: {', '.join(candidates)}"
@@ -72,6 +73,11 @@ class LocalTraffic:
         return self._up.name
 
     @property
+    def model(self) -> str:
+        """The name of its model."""
+        return self._up.model
+
+    @property
     def where(self) -> str:
         """The service's address."""
         return self._up.url
@@ -99,6 +105,10 @@ class LocalTraffic:
         if shares:
             return max(shares, key=lambda share: share.weight).version
         return max((file.version for file in self._content.models if file.name == self._up.model), key=int)
+
+    def former(self) -> str | None:
+        """The version before the last promotion, as the service file has it."""
+        return self._content.former.get(self._up.model)
 
     def add(self, old: str, new: str) -> None:
         """Add the new version to the service file, and wait until the server has loaded it."""
@@ -131,8 +141,9 @@ class LocalTraffic:
         found = counts_at(self._up.url, self._up.model)
         return {version: found.get(version, VersionCounts()) for version in versions}
 
-    def settle(self, new: str) -> None:
+    def settle(self, old: str, new: str) -> None:
         """Announce the new version as the service's."""
+        self._write(replace(self._content, former={**self._content.former, self._up.model: old}))
         announce(self._state, replace(self._up, version=int(new)))
         self._changed = False
 
@@ -145,6 +156,7 @@ class LocalTraffic:
         self._changed = False
 
     def _write(self, content: ServiceFile) -> None:
+        self._content = content
         self._write_bytes(msgspec.json.encode(content))
 
     def _write_bytes(self, content: bytes) -> None:

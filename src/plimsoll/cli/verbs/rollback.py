@@ -1,0 +1,50 @@
+"""`plimsoll rollback`."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
+
+
+@click.command("rollback")
+@click.argument("service")
+@file_option
+@target_option
+@click.option(
+    "--to",
+    "reference",
+    default=None,
+    metavar="REFERENCE",
+    help="Version to lead the requests to (triage@1); by default the one before the last promotion.",
+)
+@json_option
+def command(service: str, file: Path, target: str, namespace: str | None, reference: str | None, as_json: bool) -> int:
+    """Move all requests of SERVICE at once back to the version that had them before the last promotion."""
+    from plimsoll.engine.promotion.rollback import rollback
+
+    caught: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    done = rollback(
+        application_target(file, target, namespace),
+        service,
+        reference=reference,
+        say=lambda line: click.echo(line, err=as_json),
+        stopped=lambda: bool(caught),
+    )
+    if as_json:
+        print_json(done)
+    elif done.promoted:
+        click.echo(f"service {done.service}: version {done.new} answers all requests ({done.reason})")
+    else:
+        click.echo(f"service {done.service}: version {done.old} goes on answering: {done.reason}")
+    return 0 if done.promoted else 128 + caught[0] if caught else 1

@@ -1,0 +1,61 @@
+"""Leads the requests of a running service back to an earlier version at once, without comparing the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from plimsoll.engine.promotion.promoting import Pace, Promotion, move
+from plimsoll.errors import PlimsollError
+from plimsoll.registry.versions import require_accepted
+from plimsoll.targets.features import TRAFFIC
+from plimsoll.targets.models import model_registry
+from plimsoll.targets.port import Target
+
+_AT_ONCE = Pace(steps=(100,))
+
+
+def rollback(
+    target: Target,
+    service: str,
+    *,
+    reference: str | None,
+    say: Callable[[str], None],
+    stopped: Callable[[], bool] = lambda: False,
+) -> Promotion:
+    """Lead all requests to `reference`, or to the version that had them before the last promotion.
+
+    A promotion that was interrupted is only undone: its end is what the service was rolled back to. Raises ModelRefused
+    for a version that may not be served, TargetError when the target cannot move traffic, and PlimsollError when the
+    service is not running or has no former version.
+    """
+    registry = model_registry(target.state)
+    model = registry.find(reference).name if reference else None
+    mover = target.features.require(TRAFFIC)(model, service, say, stopped)
+    with mover.exclusive() as undone:
+        old = mover.leading()
+        if undone and reference is None:
+            reason = "an interrupted promotion is undone"
+            return Promotion(service=mover.service, old=old, new=old, weight=100, reason=reason, judgements=())
+        wanted = reference or _former(mover.former(), mover.model, mover.service, mover.where)
+        version = registry.find(wanted)
+        registry.open(version)
+        require_accepted(version)
+        if str(version.version) == old:
+            raise PlimsollError(
+                f"service {mover.service} already sends its requests to {version.reference}", where=mover.where
+            )
+        before = registry.find(f"{mover.model}@{old}")
+        done = move(mover, before, version, _AT_ONCE, say, stopped)
+    return replace(done, reason=f"rolled back from version {old}") if done.promoted else done
+
+
+def _former(version: str | None, model: str, service: str, where: str) -> str:
+    if version is None:
+        raise PlimsollError(
+            f"service {service} has had no promotion since it was started, so that there is nothing to roll back",
+            where=where,
+            hint=f"name the version: plimsoll rollback {service} --to {model}@VERSION",
+        )
+    return f"{model}@{version}"
