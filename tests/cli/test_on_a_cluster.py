@@ -124,7 +124,16 @@ def one_object(ended: Ended) -> Any:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("status",), ("logs",), ("report",), ("down",), ("promote", "triage@2"), ("rollback", "triage"), ("report", "--run", RUN)]
+    "arguments",
+    [
+        ("status",),
+        ("logs",),
+        ("report",),
+        ("down",),
+        ("promote", "triage@2"),
+        ("rollback", "triage"),
+        ("report", "--run", RUN),
+    ],
 )
 def test_where_nothing_has_been_run_every_verb_says_so_and_how_to_run(
     cluster: MemoryCluster, plimsoll: Plimsoll, arguments: tuple[str, ...]

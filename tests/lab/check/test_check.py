@@ -142,7 +142,7 @@ def test_missing_rights_are_named_before_anything_is_made(account: Path, tmp_pat
     assert not left_behind()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.series), signal.SIGKILL])
 def test_a_check_that_is_broken_off_leaves_nothing_after_clean(up: Up, tmp_path: Path, number: signal.Signals) -> None:
     up("jobset", "kueue", accelerated=1)
     config = layout.KUBECONFIG

@@ -89,6 +89,7 @@ def _steps(application: Application) -> int:
     return len({line for log in logs for line in log.read_text().splitlines() if ": step " in line})
 
 
+@pytest.mark.series
 @pytest.mark.parametrize("provider", ["podgroup", "jobset", "trainjob", "job"])
 def test_every_provider_of_gangs_carries_the_training(up: Up, application: Application, provider: str) -> None:
     up(*ADDONS, *(["trainer"] if provider == "trainjob" else []))
@@ -145,6 +146,7 @@ def _devices(application: Application) -> int:
     return int(json.loads(done.stdout)["models"]["toy"]["metrics"]["devices"])
 
 
+@pytest.mark.series
 def test_a_script_that_fails_is_told_by_worker_and_last_words(up: Up, application: Application) -> None:
     up(*ADDONS)
     application.change(
@@ -166,6 +168,7 @@ def test_what_no_node_can_give_is_said_before_anything_is_made(up: Up, applicati
     assert not application.left()
 
 
+@pytest.mark.series
 def test_versions_share_the_traffic_at_the_gateway_and_change_without_a_failed_request(
     up: Up, application: Application, namespace: Namespace
 ) -> None:
