@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,10 @@ from pathlib import Path
 import pytest
 
 from lab import requirements
+from lab.addons import catalogue
+from tests.lab.kubernetes.test_run import ADDONS
 
+ROOT = Path(__file__).parents[2]
 NOBODY = 65534
 RUN = "import runpy, sys; sys.argv = ['lab', *sys.argv[1:]]; runpy.run_module('lab', run_name='__main__')"
 
@@ -61,3 +65,8 @@ def test_without_go_it_asks_for_go_and_says_what_brings_it(tmp_path: Path) -> No
     said = lab("up", around=("unshare", "--mount", "sh", "-c", hide, "sh"), XDG_CACHE_HOME=str(tmp_path))
     assert "  - Go 1.26 or newer, to build Kubernetes from source: go.dev/doc/install, or 'python -m lab build'" in said
     assert "root" not in said
+
+
+def test_make_lab_brings_every_add_on_that_a_run_on_the_lab_uses() -> None:
+    (started,) = re.findall(r"-m lab up .*--with (\S+)", (ROOT / "Makefile").read_text())
+    assert set(ADDONS) <= set(started.split(",")) <= set(catalogue.ADDONS)
