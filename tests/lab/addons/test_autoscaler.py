@@ -22,6 +22,7 @@ def elastic() -> set[str]:
     }
 
 
+@pytest.mark.series
 def test_waiting_pods_bring_nodes_up_to_the_limit_and_their_end_takes_the_nodes_away(
     up: Up, namespace: Namespace
 ) -> None:

@@ -43,6 +43,7 @@ def query(expression: str) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.series
 def test_a_declared_metric_is_collected_and_an_undeclared_one_is_not(up: Up, namespace: Namespace) -> None:
     up("prometheus")
     word, value = f"lab_{secrets.token_hex(4)}", secrets.randbelow(10**6)
@@ -78,6 +79,7 @@ def test_a_declared_metric_is_collected_and_an_undeclared_one_is_not(up: Up, nam
     assert found == {"declared": value, "monitored": value + 1}
 
 
+@pytest.mark.series
 def test_a_pods_own_metric_scales_it_up_and_down(up: Up, namespace: Namespace) -> None:
     up("custom-metrics")
     word = f"lab_{secrets.token_hex(4)}"
