@@ -28,12 +28,12 @@ from plimsoll.runtime.conversion.cells import (
 MISSING = frozenset({"", "NA", "N/A", "<NA>", "NaN", "nan", "NAN", "NULL", "Null", "null", "None"})
 """What pandas, R, Spark and databases write into a column of numbers for a missing value."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_MARKS_OF_FLOATS = frozenset("0123456789+-.eE \t")
-_MARKS_OF_INTEGERS = frozenset("0123456789+- \t")
+_MARKS_OF_FLOATS = b"0123456789+-.eE \t"
+_MARKS_OF_INTEGERS = b"0123456789+- \t"
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "1": True} | dict.fromkeys(
     ("false", "False", "FALSE", "0"), False
 )
-_PLAIN: dict[str | None, str] = {None: "", **dict.fromkeys(MISSING, "")}
+_ABSENT: frozenset[str | None] = MISSING | {None}
 _MOST_DIGITS = 40
 """Digits before the point beyond which a number is outside the range of all integer types."""
 
@@ -82,22 +82,40 @@ def _texts(cells: Cells, datatype: str) -> Numbers:
 
 def _floats(cells: Cells, datatype: str) -> Numbers:
     """The nearest doubles; NaN for missing cells, infinity for numbers beyond all doubles."""
-    plain = [_PLAIN.get(cell, cell) for cell in cells]
     try:
-        if _MARKS_OF_FLOATS.issuperset("".join(plain)):  # type: ignore[arg-type]  # None is not in there
-            return np.array([cell or "nan" for cell in plain], dtype=np.float64)
-    except ValueError:
+        return _plain_floats(cells)
+    except (TypeError, ValueError):
         pass
-    return np.array(_each(cells, datatype, _float), dtype=np.float64)
+    present = [cell not in _ABSENT for cell in cells]
+    numbers = np.full(len(cells), np.nan)
+    try:
+        numbers[present] = _plain_floats([cell for cell in cells if cell not in _ABSENT])
+    except ValueError:
+        return np.array(_each(cells, datatype, _float), dtype=np.float64)
+    return numbers
+
+
+def _plain_floats(cells: Cells) -> Numbers:
+    """Numbers of digits and signs, of which Python has no reading of its own. Raises TypeError or ValueError."""
+    _require_marks(cells, _MARKS_OF_FLOATS)
+    return np.array(cells, dtype=np.float64)
 
 
 def _integers(cells: Cells, datatype: str) -> list[int]:
     try:
-        if _MARKS_OF_INTEGERS.issuperset("".join(cells)):  # type: ignore[arg-type]  # TypeError for None
-            return list(map(int, cells))  # type: ignore[arg-type]
+        _require_marks(cells, _MARKS_OF_INTEGERS)
+        return list(map(int, cells))  # type: ignore[arg-type]  # there was no None
     except (TypeError, ValueError):
-        pass
-    return _each(cells, datatype, _integer)
+        return _each(cells, datatype, _integer)
+
+
+def _require_marks(cells: Cells, marks: bytes) -> None:
+    """Raise ValueError for a cell with other characters, TypeError for `None`.
+
+    Bytes are deleted because that is ten times as fast as to look at each character.
+    """
+    if "".join(cells).encode().translate(None, marks):  # type: ignore[arg-type]  # TypeError is the answer to None
+        raise ValueError
 
 
 def _each(cells: Cells, datatype: str, read: Callable[[str, int, str], T]) -> list[T]:
