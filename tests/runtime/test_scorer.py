@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.predict import predict_rows
-from plimsoll.runtime.tables import Table
+from plimsoll.runtime.scorer import score
+from plimsoll.runtime.tables.table import Table
 
-from .conftest import Server, linear_model
+from .conftest import Server, linear_model, save
 
 ROWS = 5000
 
@@ -127,9 +130,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, model: Path) -> None
 @pytest.mark.parametrize(
     ("content", "says", "place"),
     [
-        ("left,right\n1,2\n1,\n", "column 'right' is ''", ":3"),
-        ("left,right\n1,two\n", "column 'right' is 'two'", ":2"),
-        ("left,right\n1,nan\n", "column 'right' is 'nan'", ":2"),
+        ("left,right\n1,2\n1,two\n", "column 'right' is 'two'", ":3"),
         ("left,right\n1,2,3\n", "this row has 3 cells", ":2"),
         ("left,other\n1,2\n", "lacks the columns right", ""),
         ("left,left\n1,2\n", "each once", ":1"),
@@ -146,6 +147,115 @@ def test_a_bad_cell_is_named_by_line_and_column(
     assert says in ended.stderr
     assert f"rows.csv{place}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def output_model(path: Path, shape: Sequence[int | str | None], *, batch: int | None = None) -> Path:
+    """A model that gives its input back, and `threshold`, which is one number however many rows there are."""
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["out"]), helper.make_node("Identity", ["half"], ["threshold"])],
+        "outputs",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, 1])],
+        [
+            helper.make_tensor_value_info("out", TensorProto.FLOAT, [batch, 1]),
+            helper.make_tensor_value_info("threshold", TensorProto.FLOAT, shape),
+        ],
+        [numpy_helper.from_array(np.array([0.5], dtype=np.float32), "half")],
+    )
+    return save(path, graph, features=["a"])
+
+
+def scored(directory: Path, model: Path, path: Path, rows: int = 4) -> list[dict[str, Any]]:
+    output = directory / "out"
+    output.mkdir(exist_ok=True)
+    score(model, path, output, directory / "checkpoint", rows)
+    (found,) = output.glob("predictions.*")
+    return rows_of(found)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("shape", [[1], ["k"]])
+def test_an_output_without_rows_is_a_column_of_no_chunk(
+    tmp_path: Path, kind: str, rows: int, shape: list[int | str | None]
+) -> None:
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        path.write_text("a\n" + "".join(f"{n}\n" for n in range(rows)))
+    else:
+        pq.write_table(pa.table({"a": [float(n) for n in range(rows)]}), path)
+    found = scored(tmp_path, output_model(tmp_path / "model.onnx", shape), path)
+    assert [sorted(row) for row in found] == [["out", "row"]] * rows
+    assert [float(row["out"]) for row in found] == list(range(rows))
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_without_rows_gives_the_columns_without_rows(tmp_path: Path, model: Path, kind: str) -> None:
+    assert scored(tmp_path, model, table(tmp_path / f"t.{kind}", 0)) == []
+    final = tmp_path / f"out/predictions.{kind}"
+    if kind == "csv":
+        assert final.read_text() == "row,id,score,label\n"
+    else:
+        types = {"row": pa.int64(), "id": pa.null(), "score": pa.float32(), "label": pa.string()}
+        assert pq.read_schema(final) == pa.schema(types.items())
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_missing_values_reach_the_model(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"t.{kind}"
+    if kind == "csv":
+        path.write_text('a\n1\n""\nNA\n')
+    else:
+        pq.write_table(pa.table({"a": [1.0, None, float("nan")]}), path)
+    found = scored(tmp_path, output_model(tmp_path / "model.onnx", [1]), path)
+    assert [str(float(row["out"])) for row in found] == ["1.0", "nan", "nan"]
+
+
+def test_a_model_with_a_fixed_batch_scores_every_row_of_a_table(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a\n" + "".join(f"{n}\n" for n in range(11)))
+    found = scored(tmp_path, output_model(tmp_path / "model.onnx", [1], batch=3), path)
+    assert [float(row["out"]) for row in found] == list(range(11))
+
+
+def test_a_directory_of_parts_is_scored_and_continued(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, rows in enumerate([5, 1, 4]):
+        file = tmp_path / f"t.parquet/part-{number}.parquet"
+        file.parent.mkdir(exist_ok=True)
+        columns = {"a": [float(number)] * rows, "id": pa.array(range(rows), [pa.int64(), pa.int32()][number % 2])}
+        pq.write_table(pa.table(columns), file)
+    found = scored(tmp_path, output_model(tmp_path / "model.onnx", [1]), tmp_path / "t.parquet")
+    assert [row["row"] for row in found] == list(range(10))
+    assert [row["id"] for row in found] == [0, 1, 2, 3, 4, 0, 0, 1, 2, 3]
+    assert [row["out"] for row in found] == [0] * 5 + [1] + [2] * 4
+    (tmp_path / "checkpoint/parts/part-00000003.parquet").unlink()
+    assert scored(tmp_path, tmp_path / "model.onnx", tmp_path / "t.parquet") == found
+    assert "continuing after 6 rows" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out/metrics.json").read_text())["resumed_rows"] == 6
+
+
+def test_labels_are_a_column_also_of_a_chunk_that_has_none_of_the_classes(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["class"])],
+        "labels",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, [None])],
+        [helper.make_tensor_value_info("class", TensorProto.INT64, [None])],
+    )
+    model = save(tmp_path / "model.onnx", graph, classes=["no", "yes"])
+    pq.write_table(pa.table({"x": [1, 0, 7, -1]}), tmp_path / "t.parquet")
+    found = scored(tmp_path, model, tmp_path / "t.parquet", rows=2)
+    assert [row["label"] for row in found] == ["yes", "no", None, None]
+
+
+def test_an_output_never_replaces_the_number_or_the_id_of_a_row(tmp_path: Path) -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Identity", ["x"], ["id"])],
+        "id",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None])],
+        [helper.make_tensor_value_info("id", TensorProto.FLOAT, [None])],
+    )
+    (tmp_path / "t.csv").write_text("id,x\nfirst,2.5\n")
+    found = scored(tmp_path, save(tmp_path / "model.onnx", graph), tmp_path / "t.csv")
+    assert found == [{"row": "0", "id": "first", "id_": "2.5"}]
 
 
 def test_a_file_of_another_type_is_not_a_table(tmp_path: Path) -> None:

@@ -3,36 +3,38 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import hashlib
 import json
-import os
-import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, PlimsollError
 
 if TYPE_CHECKING:
-    from plimsoll.runtime.tables import ArrowColumn
+    from plimsoll.runtime.model import OnnxModel
+    from plimsoll.runtime.predictions import OutputLayout
+    from plimsoll.runtime.scored_parts import Cells
+    from plimsoll.runtime.specs import ModelSpec
+    from plimsoll.runtime.tables.layout import InputLayout
+    from plimsoll.runtime.tables.table import Table
     from plimsoll.runtime.tensors import Array
 
-    Cells = range | Sequence[str] | ArrowColumn | Array
-
 CHUNK_ROWS = 10_000
+CHUNK_CELLS = 4_000_000
+"""Cells of a chunk of a wide table: a cell of CSV takes about 70 bytes of memory."""
+OWN_COLUMNS = ("row", "id")
 
 
 def main() -> None:
     """Score the table; exit 1 with a one-line reason on failure."""
     parser = argparse.ArgumentParser(prog="python -m plimsoll.runtime.scorer", description=__doc__)
     parser.add_argument("--model", type=Path, required=True, help="an ONNX file")
-    parser.add_argument("--input", type=Path, required=True, help="a .csv or .parquet file")
+    parser.add_argument("--input", type=Path, required=True, help="a .csv or .parquet file, or a directory of them")
     parser.add_argument("--output", type=Path, required=True, help="the directory for predictions and metrics.json")
     parser.add_argument("--checkpoint", type=Path, required=True, help="the directory for finished chunks")
-    parser.add_argument("--chunk-rows", type=int, default=CHUNK_ROWS)
+    parser.add_argument("--chunk-rows", type=int, help=f"default: {CHUNK_ROWS}, fewer for a wide table")
     arguments = parser.parse_args()
     try:
         score(arguments.model, arguments.input, arguments.output, arguments.checkpoint, arguments.chunk_rows)
@@ -41,136 +43,104 @@ def main() -> None:
         sys.exit(1)
 
 
-def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, chunk_rows: int) -> None:
-    """Write `predictions` in the table's own format, and metrics.json. Raises PlimsollError."""
+def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, chunk_rows: int | None = None) -> None:
+    """Write `predictions` in the table's own format, and metrics.json. Raises PlimsollError.
+
+    The columns that the model takes and those of the result are decided before the first chunk.
+    """
     began = time.monotonic()
     try:
+        from plimsoll.runtime.fixed_batch import run_rows
         from plimsoll.runtime.model import OnnxModel
-        from plimsoll.runtime.predictions import prediction_columns
-        from plimsoll.runtime.tables import Table, model_inputs
+        from plimsoll.runtime.scored_parts import ScoredParts, arrow_schema
+        from plimsoll.runtime.tables.layout import input_layout
+        from plimsoll.runtime.tables.table import Table
+        from plimsoll.runtime.tensors import BadTensor
     except ImportError:
         raise MissingExtra("serve", "batch scoring") from None
-    from plimsoll.runtime.tensors import BadTensor
 
     table = Table(table_path)
     model = OnnxModel(model_path, "model")
-    parts = _prepare_parts(checkpoint, model_path, table_path, chunk_rows)
-    done = len(list(parts.glob(f"part-*{table_path.suffix}")))
-    if done:
-        print(f"continuing after {done * chunk_rows} rows that are already scored", flush=True)
-    rows = 0
-    for number, chunk in enumerate(table.chunks(chunk_rows)):
+    size = chunk_rows or max(1, min(CHUNK_ROWS, CHUNK_CELLS // len(table.names)))
+    layout = input_layout(table, model.spec)
+    columns_of, sample = _result_layout(model, table, layout)
+    schema = arrow_schema(table, sample, with_id="id" in table.names)
+    parts = ScoredParts(checkpoint, model_path, table, size)
+    rows, resumed, scored = 0, 0, False
+    for number, chunk in enumerate(table.chunks(size, layout.names | {"id"})):
         rows = chunk.first + chunk.rows
-        part = parts / f"part-{number:08d}{table_path.suffix}"
-        if part.exists():
+        if parts.has(number):
+            resumed += chunk.rows
             continue
+        if resumed and not scored:
+            print(f"continuing after {resumed} rows that are already scored", flush=True)
+        scored = True
         try:
-            outputs = model.run(model_inputs(chunk, model.spec, table_path))
+            outputs = run_rows(model.run, model.spec, layout.tensors(chunk), chunk.rows)
         except BadTensor as error:
             raise PlimsollError(str(error), where=f"{table_path}, rows from {chunk.first}") from error
         columns: dict[str, Cells] = {"row": range(chunk.first, rows)}
         if "id" in chunk.columns:
             columns["id"] = chunk.columns["id"]
-        _write_part(part, columns | prediction_columns(outputs, model.spec, chunk.rows))
+        parts.write(number, columns | columns_of.table(outputs, chunk.rows), schema)
         print(f"{rows} rows scored", flush=True)
-    final = output / f"predictions{table_path.suffix}"
-    _join_parts(sorted(parts.glob(f"part-*{table_path.suffix}")), final)
-    metrics = {
-        "rows": rows,
-        "seconds": round(time.monotonic() - began, 3),
-        "resumed_rows": min(rows, done * chunk_rows),
-    }
+    parts.join(output / f"predictions{table.suffix}", schema)
+    metrics = {"rows": rows, "seconds": round(time.monotonic() - began, 3), "resumed_rows": resumed}
     (output / "metrics.json").write_text(json.dumps(metrics), encoding="ascii")
 
 
-def _prepare_parts(checkpoint: Path, model: Path, table: Path, chunk_rows: int) -> Path:
-    """Create the directory of parts. Removes parts of another model, table or chunk size."""
-    stat = table.stat()
-    about = f"{_digest(model)} {table} {stat.st_size} {stat.st_mtime_ns} {chunk_rows}"
-    parts, mark = checkpoint / "parts", checkpoint / "parts-of"
-    if not (mark.exists() and mark.read_text(encoding="utf-8") == about):
-        shutil.rmtree(parts, ignore_errors=True)
-        checkpoint.mkdir(parents=True, exist_ok=True)
-        _replace_file(mark, about.encode())
-    parts.mkdir(exist_ok=True)
-    return parts
+def _result_layout(model: OnnxModel, table: Table, layout: InputLayout) -> tuple[OutputLayout, Mapping[str, Array]]:
+    """The columns of the result, and an example of them.
 
-
-def _write_part(path: Path, columns: Mapping[str, Cells]) -> None:
-    temporary = path.with_name(f".{path.name}")
-    if path.suffix == ".parquet":
-        import pyarrow
-        import pyarrow.parquet
-
-        arrays = {
-            name: values if isinstance(values, pyarrow.Array) else _arrow_array(values)
-            for name, values in columns.items()
-        }
-        pyarrow.parquet.write_table(pyarrow.table(arrays), temporary)
-    else:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(columns)
-            writer.writerows(zip(*(_shortest_text(values) for values in columns.values()), strict=True))
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(path)
-
-
-def _arrow_array(values: Cells) -> ArrowColumn:
-    import pyarrow
-
-    array: ArrowColumn = pyarrow.array(list(values) if isinstance(values, range) else values)
-    return array
-
-
-def _shortest_text(values: Cells) -> Iterable[object]:
-    """The shortest text that parses to the same number: float32 must not be written with the digits of float64."""
+    The first row is scored twice and three times over: what then has two and three values has one for each row.
+    """
     import numpy as np
 
-    is_float = isinstance(values, np.ndarray) and values.dtype.kind == "f"
-    return np.asarray(values).astype(str) if is_float else values
+    from plimsoll.runtime.fixed_batch import run_rows
+    from plimsoll.runtime.predictions import output_layout, rows_outputs
+    from plimsoll.runtime.tensors import BadTensor
+
+    chunk = next(table.chunks(1, layout.names), None)
+    row = _blank_row(layout) if chunk is None else layout.tensors(chunk)
+    try:
+        two, three = (
+            run_rows(model.run, model.spec, {name: np.repeat(array, n, axis=0) for name, array in row.items()}, n)
+            for n in (2, 3)
+        )
+        with_rows = [name for name, array in two.items() if array.shape[:1] == (2,) and three[name].shape[:1] == (3,)]
+    except BadTensor as error:
+        if chunk is not None:
+            raise PlimsollError(str(error), where=chunk.place(0)) from error
+        # The model says nothing about a row of zeros, so its declaration must do.
+        two = _declared_outputs(model.spec)
+        with_rows = rows_outputs(two, model.spec, 2)
+    columns_of = output_layout(two, model.spec, with_rows, OWN_COLUMNS)
+    return columns_of, columns_of.table(two, 2)
 
 
-def _join_parts(parts: list[Path], final: Path) -> None:
-    """Concatenate all parts, with one part in memory at a time."""
-    temporary = final.with_name(f".{final.name}")
-    if final.suffix == ".parquet":
-        _join_parquet(parts, temporary)
-    else:
-        with temporary.open("wb") as file:
-            for number, part in enumerate(parts):
-                with part.open("rb") as source:
-                    header = source.readline()
-                    file.write(header if number == 0 else b"")
-                    shutil.copyfileobj(source, file)
-    temporary.replace(final)
+def _blank_row(layout: InputLayout) -> dict[str, Array]:
+    import numpy as np
+
+    from plimsoll.runtime.tensors import dtype_of
+
+    row = {}
+    for tensor in layout.inputs:
+        dtype = np.dtype(dtype_of(tensor.datatype))
+        inner = [len(layout.columns[tensor.name]) if size < 0 else size for size in tensor.shape[1:]]
+        row[tensor.name] = np.full((1, *inner), "" if dtype.kind == "O" else 0, dtype=dtype)
+    return row
 
 
-def _join_parquet(parts: list[Path], final: Path) -> None:
-    import pyarrow
-    import pyarrow.parquet
+def _declared_outputs(spec: ModelSpec) -> dict[str, Array]:
+    import numpy as np
 
-    writer = None
-    for part in parts:
-        rows = pyarrow.parquet.read_table(part)
-        writer = writer or pyarrow.parquet.ParquetWriter(final, rows.schema)
-        writer.write_table(rows)
-    if writer is None:
-        pyarrow.parquet.write_table(pyarrow.table({"row": pyarrow.array([], pyarrow.int64())}), final)
-    else:
-        writer.close()
+    from plimsoll.runtime.tensors import dtype_of
 
-
-def _replace_file(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return {
+        tensor.name: np.zeros((2, *(max(1, size) for size in tensor.shape[1:])), dtype=dtype_of(tensor.datatype))
+        for tensor in spec.outputs
+        if tensor.shape[:1] in ((-1,), (2,), ())
+    }
 
 
 if __name__ == "__main__":

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
+
+if TYPE_CHECKING:
+    from plimsoll.runtime.predict import TablePredictions
 
 MAX_COLUMNS = 8
 """Limit of columns in the terminal; --json and --csv print all."""
@@ -21,7 +25,7 @@ MAX_COLUMNS = 8
     "input_path",
     type=click.Path(path_type=Path),
     required=True,
-    help="Request as .json, or rows as .csv or .parquet.",
+    help="Request as .json, or rows as .csv or .parquet, also a directory of parts.",
 )
 @file_option
 @target_option
@@ -35,10 +39,10 @@ def command(
     from plimsoll.errors import FileError, MissingExtra
     from plimsoll.targets.options import TargetOptions
 
-    if not input_path.is_file():
+    if not (input_path.is_file() or input_path.is_dir()):
         raise FileError("no such file", where=str(input_path), hint="name a .json, .csv or .parquet file with --input")
     try:
-        from plimsoll.runtime.predict import predict_rows, send_request_file
+        from plimsoll.runtime.predict import TablePredictions, send_request_file
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
     options = TargetOptions(namespace=namespace)
@@ -46,7 +50,7 @@ def command(
         if input_path.suffix == ".json":
             print_json(send_request_file(up.url, up.model, input_path))
             return
-        rows = predict_rows(up.url, up.model, input_path)
+        rows = TablePredictions(up.url, up.model, input_path)
         if as_json:
             print_json({"predictions": list(rows)})
         elif as_csv:
@@ -55,16 +59,19 @@ def command(
             _print_table(rows)
 
 
-def _print_csv(rows: Iterable[Mapping[str, object]]) -> None:
+def _print_csv(rows: TablePredictions) -> None:
     import csv
     import sys
 
-    writer = None
+    writer = csv.writer(sys.stdout)
+    empty = True
     for row in rows:
-        if writer is None:
-            writer = csv.DictWriter(sys.stdout, list(row))
-            writer.writeheader()
-        writer.writerow(row)
+        if empty:
+            writer.writerow(row)
+            empty = False
+        writer.writerow(row.values())
+    if empty:
+        writer.writerow(rows.names)
 
 
 def _print_table(rows: Iterable[Mapping[str, object]]) -> None:
@@ -90,6 +97,9 @@ def _print_table(rows: Iterable[Mapping[str, object]]) -> None:
 
 def _cell(row: Mapping[str, object], name: str) -> str:
     if name == "certainty":
-        return _cell({name: max(value for value in row.values() if isinstance(value, float))}, "certainty_")
+        numbers = [value for value in row.values() if isinstance(value, float)]
+        return f"{max(numbers):.4g}" if numbers else ""
     value = row.get(name, row.get("certainty"))
+    if value is None:
+        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

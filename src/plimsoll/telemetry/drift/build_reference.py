@@ -18,7 +18,7 @@ from plimsoll.telemetry.drift.statistics import scipy_special
 
 if TYPE_CHECKING:
     from plimsoll.runtime.model import OnnxModel
-    from plimsoll.runtime.tables import Column
+    from plimsoll.runtime.tables.chunk import Column
     from plimsoll.runtime.tensors import Array
 
 MAX_ROWS = 200_000
@@ -35,7 +35,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="an ONNX file")
     parser.add_argument("--name", required=True, help="the model's name in the protocol's paths")
     parser.add_argument("--digest", required=True, help="digest of the model")
-    parser.add_argument("--table", type=Path, required=True, help="a .csv or .parquet file of training")
+    parser.add_argument(
+        "--table", type=Path, required=True, help="a .csv or .parquet file of training, or a directory of them"
+    )
     parser.add_argument("--data", default="", help="digest of the data; the table's SHA-256 by default")
     parser.add_argument("--output", type=Path, required=True, help="the file to write")
     arguments = parser.parse_args()
@@ -90,7 +92,9 @@ def build_reference(model: OnnxModel, table: Path, *, digest: str, data: str) ->
 
 
 def _columns(model: OnnxModel, table: Path) -> tuple[list[Mapping[str, Array]], list[Mapping[str, Array]]]:
-    from plimsoll.runtime.tables import Table, model_inputs
+    from plimsoll.runtime.fixed_batch import run_rows
+    from plimsoll.runtime.tables.layout import input_layout
+    from plimsoll.runtime.tables.table import Table
     from plimsoll.runtime.tensors import BadTensor
     from plimsoll.telemetry.drift.columns import input_columns, output_columns
 
@@ -98,12 +102,14 @@ def _columns(model: OnnxModel, table: Path) -> tuple[list[Mapping[str, Array]], 
     outputs: list[Mapping[str, Array]] = []
     held_out: list[Mapping[str, Array]] = []
     read = Table(table)
-    every = max(1, -(-sum(chunk.rows for chunk in read.chunks(CHUNK)) // MAX_ROWS))
-    for chunk in read.chunks(CHUNK):
-        tensors = {name: tensor[::every] for name, tensor in model_inputs(chunk, model.spec, table).items()}
+    layout = input_layout(read, model.spec)
+    every = max(1, -(-sum(chunk.rows for chunk in read.chunks(CHUNK, ())) // MAX_ROWS))
+    for chunk in read.chunks(CHUNK, layout.names | set(SPLIT_COLUMNS)):
+        tensors = {name: tensor[::every] for name, tensor in layout.tensors(chunk).items()}
         inputs.append(input_columns(tensors, model.spec))
         try:
-            given = output_columns(model.run(tensors), model.spec)
+            results = run_rows(model.run, model.spec, tensors, -(-chunk.rows // every))
+            given = output_columns(results, model.spec)
         except BadTensor as error:
             raise PlimsollError(str(error), where=f"{table}, rows from {chunk.first}") from error
         outputs.append(given)
@@ -115,7 +121,7 @@ def _columns(model: OnnxModel, table: Path) -> tuple[list[Mapping[str, Array]], 
 
 
 def _held_out_rows(columns: Mapping[str, Column]) -> Array | None:
-    from plimsoll.runtime.tables import python_values
+    from plimsoll.runtime.tables.chunk import python_values
 
     for name in SPLIT_COLUMNS:
         if name in columns:
@@ -128,9 +134,14 @@ def _concatenate(parts: list[Mapping[str, Array]]) -> dict[str, Array]:
 
 
 def _digest(table: Path) -> str:
+    """The digest of the content: of the file, or of the digests of all files of a directory by name."""
     try:
-        with table.open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        if not table.is_dir():
+            with table.open("rb") as file:
+                return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        files = sorted(file for file in table.rglob("*") if file.is_file())
+        lines = "".join(f"{_digest(file)} {file.relative_to(table)}\n" for file in files)
+        return f"sha256:{hashlib.sha256(lines.encode()).hexdigest()}"
     except OSError as error:
         raise PlimsollError(f"cannot read the table: {error.strerror}", where=str(table)) from error
 

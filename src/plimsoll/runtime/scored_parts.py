@@ -1,0 +1,134 @@
+"""The files of a batch that is under way: a part for each finished chunk, then all of them as one table."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plimsoll.errors import PlimsollError
+from plimsoll.runtime.tables.chunk import ArrowColumn, Column
+from plimsoll.runtime.tables.table import Table
+from plimsoll.runtime.tensors import Array
+
+FORMAT = 2
+"""Version of the parts. Parts of another version are not used."""
+
+Cells = range | Column | Array
+
+
+class ScoredParts:
+    """The parts of one model and table, in a directory. `suffix` is their format."""
+
+    def __init__(self, checkpoint: Path, model: Path, table: Table, chunk_rows: int) -> None:
+        """Create the directory. Removes parts of another model, table or chunk size."""
+        self.suffix = table.suffix
+        self._directory = checkpoint / "parts"
+        mark, about = checkpoint / "parts-of", _identity(model, table, chunk_rows)
+        if not (mark.exists() and mark.read_text(encoding="utf-8") == about):
+            shutil.rmtree(self._directory, ignore_errors=True)
+            checkpoint.mkdir(parents=True, exist_ok=True)
+            temporary = mark.with_name(f".{mark.name}")
+            temporary.write_text(about, encoding="utf-8")
+            temporary.replace(mark)
+        self._directory.mkdir(exist_ok=True)
+
+    def has(self, number: int) -> bool:
+        """Whether a chunk is finished."""
+        return self._path(number).exists()
+
+    def write(self, number: int, columns: Mapping[str, Cells], schema: Mapping[str, Any]) -> None:
+        """Write a chunk: the part is there as a whole, or not at all. `schema` has the type of each column in Arrow."""
+        path = self._path(number)
+        temporary = path.with_name(f".{path.name}")
+        if self.suffix == ".parquet":
+            _write_parquet(temporary, columns, schema)
+        else:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerows(zip(*(_shortest_text(values) for values in columns.values()), strict=True))
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+
+    def join(self, final: Path, schema: Mapping[str, Any]) -> None:
+        """Concatenate all parts, with one part in memory at a time."""
+        temporary = final.with_name(f".{final.name}")
+        parts = sorted(self._directory.glob(f"part-*{self.suffix}"))
+        if self.suffix == ".parquet":
+            _join_parquet(parts, temporary, schema)
+        else:
+            with temporary.open("w", newline="", encoding="utf-8") as file:
+                csv.writer(file).writerow(schema)
+            with temporary.open("ab") as file:
+                for part in parts:
+                    with part.open("rb") as source:
+                        shutil.copyfileobj(source, file)
+        temporary.replace(final)
+
+    def _path(self, number: int) -> Path:
+        return self._directory / f"part-{number:08d}{self.suffix}"
+
+
+def arrow_schema(table: Table, sample: Mapping[str, Array], *, with_id: bool) -> dict[str, Any]:
+    """The columns of the result in order, with their types in Arrow; without types for CSV."""
+    names = ["row", *(["id"] if with_id else []), *sample]
+    if table.suffix != ".parquet":
+        return dict.fromkeys(names)
+    import pyarrow
+
+    types = {"row": pyarrow.int64(), "id": table.arrow_type("id") or pyarrow.string()}
+    for name, array in sample.items():
+        types[name] = pyarrow.string() if array.dtype.kind == "O" else pyarrow.from_numpy_dtype(array.dtype)
+    return {name: types[name] for name in names}
+
+
+def _identity(model: Path, table: Table, chunk_rows: int) -> str:
+    with model.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    stats = [(str(file.relative_to(table.path)), file.stat()) for file in table.files]
+    files = " ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
+    return f"{FORMAT} {digest} {table.path} {files} {chunk_rows}"
+
+
+def _write_parquet(path: Path, columns: Mapping[str, Cells], schema: Mapping[str, Any]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        arrays = {name: _arrow_array(values, schema[name]) for name, values in columns.items()}
+    except pyarrow.ArrowException as error:
+        message = f"a part of the table has a column of another type than the first part: {error}"
+        raise PlimsollError(message, where=str(path)) from error
+    pyarrow.parquet.write_table(pyarrow.table(arrays, schema=pyarrow.schema(schema.items())), path)
+
+
+def _arrow_array(values: Cells, kind: object) -> ArrowColumn:
+    import pyarrow
+
+    array: ArrowColumn
+    if isinstance(values, pyarrow.Array):
+        array = values if values.type == kind else values.cast(kind)
+    else:
+        array = pyarrow.array(list(values) if isinstance(values, range) else values, kind)
+    return array
+
+
+def _shortest_text(values: Cells) -> Iterable[object]:
+    """The shortest text that parses to the same number: float32 must not be written with the digits of float64."""
+    is_float = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+    return np.asarray(values).astype(str) if is_float else values
+
+
+def _join_parquet(parts: Sequence[Path], final: Path, schema: Mapping[str, Any]) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetWriter(final, pyarrow.schema(schema.items())) as writer:
+        for part in parts:
+            writer.write_table(pyarrow.parquet.read_table(part))

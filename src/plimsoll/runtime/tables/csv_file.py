@@ -1,0 +1,77 @@
+"""A CSV file: a line with the names of the columns, then rows. Empty lines are no rows."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from plimsoll.errors import PlimsollError
+from plimsoll.runtime.conversion.texts import Contents
+from plimsoll.runtime.tables.chunk import Chunk
+
+
+class CsvFile:
+    """An open description of the file. `names` has the columns in order."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the names. Raises PlimsollError for a file that is no table."""
+        self.path = path
+        self.names: list[str] = []
+        for line, cells in self._lines():
+            self.names = cells
+            self._header = line
+            break
+        if not self.names or len(set(self.names)) != len(self.names):
+            message = "the first line must name the columns, each once"
+            twice = sorted({name for name in self.names if self.names.count(name) > 1})
+            hint = f"'{twice[0]}' is there more than once" if twice else ""
+            raise PlimsollError(message, where=f"{path}:{self._header if self.names else 1}", hint=hint)
+
+    @property
+    def contents(self) -> dict[str, Contents]:
+        """What a column is by its type: CSV has no types."""
+        return {}
+
+    def chunks(self, rows: int, columns: Collection[str]) -> Iterator[Chunk]:
+        """Yield all rows in order, at most `rows` at a time, with these columns. Raises PlimsollError."""
+        places = [place for place, name in enumerate(self.names) if name in columns]
+        start = 0
+        lines: list[int] = []
+        collected: list[list[str]] = []
+        for line, cells in self._lines():
+            if line == self._header:
+                continue
+            if len(cells) != len(self.names):
+                message = f"this row has {len(cells)} cells, expected {len(self.names)}"
+                raise PlimsollError(message, where=f"{self.path}:{line}")
+            lines.append(line)
+            collected.append(cells)
+            if len(collected) == rows:
+                yield self._chunk(start, lines, collected, places)
+                start, lines, collected = start + rows, [], []
+        if collected:
+            yield self._chunk(start, lines, collected, places)
+
+    def _chunk(self, start: int, lines: list[int], collected: list[list[str]], places: list[int]) -> Chunk:
+        transposed = list(zip(*collected, strict=True))
+        columns = {self.names[place]: transposed[place] for place in places}
+        return Chunk(
+            first=start, start=start, rows=len(collected), file=str(self.path), columns=columns, lines=tuple(lines)
+        )
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        """Each line that is not empty, with its number. A cell in quotes may continue on the next lines."""
+        line = 1
+        try:
+            with self.path.open(newline="", encoding="utf-8-sig") as file:
+                reader = csv.reader(file)
+                for cells in reader:
+                    if cells:
+                        yield line, cells
+                    line = reader.line_num + 1
+        except OSError as error:
+            raise PlimsollError(f"cannot read the table: {error.strerror}", where=str(self.path)) from error
+        except (UnicodeDecodeError, csv.Error) as error:
+            message = f"the file is not CSV in UTF-8: {error}"
+            raise PlimsollError(message, where=f"{self.path}:{line}") from error
