@@ -38,7 +38,8 @@ def within(seconds: float, send: Callable[[], httpx2.Response]) -> httpx2.Respon
         try:
             answer = send()
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread of the caller
-            found.set_exception(error)
+            if found.set_running_or_notify_cancel():
+                found.set_exception(error)
             return
         if found.set_running_or_notify_cancel():
             found.set_result(answer)
@@ -49,7 +50,7 @@ def within(seconds: float, send: Callable[[], httpx2.Response]) -> httpx2.Respon
     try:
         return found.result(seconds)
     except TimeoutError:
-        if found.cancel() or not found.done():
+        if found.cancel():
             raise httpx2.ReadTimeout(f"no response within {seconds:g} s") from None
         return found.result()
 
