@@ -14,10 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.files import replace_file
+from plimsoll.files import open_regular, replace_file
 from plimsoll.registry.layout import CHUNK, TITLE_ANNOTATION, Descriptor, Manifest
 from plimsoll.registry.problems import RegistryError
-from plimsoll.registry.repository import Repository
+from plimsoll.registry.repository import MAX_MANIFEST_BYTES, Repository
 from plimsoll.registry.versions import ModelVersion, decode_version, safe_file_path
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import TrustedKeys
@@ -167,7 +167,7 @@ def _check_file(path: Path, layer: Descriptor, version: ModelVersion) -> None:
     what = f"{layer.annotations.get(TITLE_ANNOTATION)} of {version.reference}"
     digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
@@ -180,7 +180,8 @@ def _check_file(path: Path, layer: Descriptor, version: ModelVersion) -> None:
 
 def _read_proof(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_regular(path) as file:
+            return file.read(MAX_MANIFEST_BYTES)
     except OSError as error:
         raise ModelRefused(f"cannot read a signature file of the model: {error.strerror}", where=str(path)) from error
 
