@@ -193,10 +193,9 @@ class Layout:
 
     def write_entries(self, entries: list[Descriptor]) -> None:
         """Replace the index. The caller must hold `locked`."""
-        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": msgspec.to_builtins(entries)}
         path = self.root / "index.json"
         try:
-            replace_file(path, msgspec.json.encode(index))
+            replace_file(path, encoded_index(entries))
         except OSError as error:
             raise _write_error(path, error) from error
 
@@ -225,6 +224,11 @@ class Layout:
                 # A killed writer left these files: nobody else writes while this lock is held.
                 left.unlink(missing_ok=True)
             yield
+
+
+def encoded_index(entries: list[Descriptor]) -> bytes:
+    """The bytes of index.json."""
+    return msgspec.json.encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": msgspec.to_builtins(entries)})
 
 
 @decodable
