@@ -38,6 +38,7 @@ from benchmarks.servers import (
     ports,
     theirs,
 )
+from plimsoll.runtime.server.administration import make_token_file
 
 ROUNDS = 3
 
@@ -221,6 +222,9 @@ def soak(directory: Path, minutes: float) -> bool:
     weigh(0)
     port = next(ports)
     argv = [sys.executable, "-m", "plimsoll.runtime.server", "--service", str(file), "--port", str(port)]
+    token = directory / "token"
+    make_token_file(token)
+    argv += ["--admin-token-file", str(token)]
     running = Running(argv, port, {}, directory)
     try:
         running.wait(request)
@@ -228,9 +232,8 @@ def soak(directory: Path, minutes: float) -> bool:
         failed, answered, memory, turn = 0, 0.0, [], 0
         ends = time.monotonic() + minutes * 60
         while time.monotonic() < ends:
-            changes = subprocess.Popen(
-                [sys.executable, "-c", _CHANGES, str(running.process.pid), running.url, "8"], stdout=subprocess.DEVNULL
-            )
+            changing = [sys.executable, "-c", _CHANGES, str(running.process.pid), running.url, "8", token.read_text()]
+            changes = subprocess.Popen(changing, stdout=subprocess.DEVNULL)
             weigh((turn * 25) % 101)
             got = running.load(request, 32, 10, rate=0.7 * most)
             changes.wait(60)
@@ -252,7 +255,8 @@ import os, signal, sys, time, urllib.request
 for turn in range(int(sys.argv[3])):
     os.kill(int(sys.argv[1]), signal.SIGHUP)
     time.sleep(0.5)
-    ask = urllib.request.Request(sys.argv[2] + "/v2/repository/models/m/load", b"", method="POST")
+    token = {"Authorization": "Bearer " + sys.argv[4].strip()}
+    ask = urllib.request.Request(sys.argv[2] + "/v2/repository/models/m/load", b"", token)
     assert urllib.request.urlopen(ask, timeout=30).status == 200
     time.sleep(0.5)
 """

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import secrets
+import stat
+from io import BufferedReader
 from pathlib import Path
 
 
@@ -29,3 +33,18 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading. Raises OSError, also for a FIFO or a device, which could be read for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
+def digest_of_file(path: Path) -> str:
+    """`sha256:…` of a regular file. Raises OSError."""
+    with open_regular(path) as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"

@@ -185,7 +185,7 @@ def test_one_flipped_byte_anywhere_is_refused_or_changes_nothing(
     except PlimsollError as error:
         assert error.message
         return
-    assert path.name in {"oci-layout", "index.json"}
+    assert path.name in {"oci-layout", "index.json", "index.dsse.json"}
     assert {name: opened.read_bytes() for name, opened in after.files.items()} == bytes_before
     assert after.version == before.version
 

@@ -118,6 +118,11 @@ def lookup_model(path: Path, work: int = 0) -> Path:
     return save(path, graph)
 
 
+TOKEN = Path(__file__).with_name("admin_token.txt")
+"""The file with the token of every server of these tests."""
+ADMIN = {"authorization": f"Bearer {TOKEN.read_text().strip()}"}
+
+
 class Server:
     """A server process. `model` is a file to serve as version 3 of `m`; None when `arguments` name the models."""
 
@@ -125,6 +130,7 @@ class Server:
         ready = directory / "ready.json"
         ready.unlink(missing_ok=True)
         argv = [sys.executable, "-m", "plimsoll.runtime.server", "--ready-file", str(ready)]
+        argv += ["--admin-token-file", str(TOKEN)]
         if model is not None:
             argv += ["--name", "m", "--version", "3", "--model", str(model)]
         self.process = subprocess.Popen([*argv, *arguments], stderr=subprocess.PIPE)
@@ -136,7 +142,7 @@ class Server:
         told = json.loads(ready.read_text())
         self.url = told["url"]
         self.grpc = told.get("grpc", "")
-        self.client = httpx.Client(base_url=self.url, timeout=30)
+        self.client = httpx.Client(base_url=self.url, timeout=30, headers=ADMIN)
 
     def connect(self) -> socket.socket:
         host, port = self.url.removeprefix("http://").split(":")

@@ -14,6 +14,7 @@ from typing import NoReturn
 import click
 
 from plimsoll import __version__
+from plimsoll.cli.terminal import guard_terminals
 from plimsoll.errors import PlimsollError
 
 SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -96,6 +97,7 @@ def plimsoll(context: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the verb's status."""
+    guard_terminals()
     as_json = "--json" in sys.argv
     try:
         status = plimsoll.main(prog_name="plimsoll", standalone_mode=False)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from plimsoll.cli.terminal import one_line
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import (
     AttemptFailed,
@@ -69,7 +70,7 @@ class ProgressPrinter:
         self._closed.set()
 
     def _line(self, sign: str, step: str, text: str) -> None:
-        self._write(f"  {sign} {step:<{self._name_width}}  {text}".rstrip())
+        self._write(f"  {sign} {step:<{self._name_width}}  {one_line(text)}".rstrip())
 
     def _planned(self, event: RunPlanned) -> None:
         self._name_width = max((len(step.name) for step in event.steps), default=0)
@@ -87,7 +88,7 @@ class ProgressPrinter:
         elif event.state == "failed":
             self._line("✗", step, f"failed: {event.reason}")
             for line in _tail(self._logs / step):
-                self._write(f"      {line}")
+                self._write(f"      {one_line(line)}")
         else:
             self._line("-", step, f"{event.state}: {event.reason}")
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.evidence.observation import Observation, observed
+from plimsoll.evidence.secrets import without_secrets
 
 
 class _Event(Struct, frozen=True, kw_only=True, tag_field="event"):
@@ -147,9 +148,15 @@ RunEvent = (
 )
 
 
+_WORDS = frozenset({"reason", "trace", "result"})
+
+
 def run_observed(source: str, subject: str, event: RunEvent) -> Observation:
     """An observation made now: `subject` is a step's name, or `run`."""
     values: dict[str, Any] = msgspec.to_builtins(event)  # Any: JSON values
+    # What steps and services have said is in these. A journal and its report are passed on; a step's log is not.
+    for name in _WORDS & values.keys():
+        values[name] = without_secrets(values[name])
     return observed(source, subject, values.pop("event"), **values)
 
 

@@ -1,7 +1,11 @@
-"""Removes credentials from everything that is recorded."""
+"""Removes credentials from everything that is recorded.
+
+What looks like one goes, and so does the value of each environment variable whose name says that it is one.
+"""
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -16,21 +20,47 @@ _PATTERNS = (
         r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*)"
         r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
     ),
-    re.compile(r"\bAKIA[0-9A-Z]{16}\b"),
+    re.compile(r"\bA[KS]IA[0-9A-Z]{16}\b"),
+    re.compile(r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|sk-|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{16,}"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
 )
 
 
+_SECRET_NAME = re.compile(r"(?i)passw|secret|token|credential|api_?key|access_?key|private_?key|_pat$|(^|_)auth$|_key$")
+SHORTEST = 8
+"""Characters of a variable's value from which on it is removed: shorter ones are in too many other words."""
+
+
+def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of variables whose names say that they are credentials, longest first, and each line of them."""
+    values = [value for name, value in environment.items() if _SECRET_NAME.search(name)]
+    parts = {part.strip() for value in values for part in (value, *value.splitlines())}
+    return tuple(
+        sorted((part for part in parts if len(part) >= SHORTEST and not _is_path(part)), key=len, reverse=True)
+    )
+
+
+def _is_path(value: str) -> bool:
+    """Whether a value names a file that holds the credential, or is a number, and is none itself."""
+    return value.startswith(("/", "~/", "./")) or value.isdecimal()
+
+
 def without_secrets(value: Any) -> Any:
-    """The same value, with everything at any depth replaced that looks like a credential."""
+    """The same value, with everything at any depth replaced that looks like a credential or is one of this process."""
+    return _without(value, secret_values(os.environ))
+
+
+def _without(value: Any, known: tuple[str, ...]) -> Any:
     if isinstance(value, str):
+        for secret in known:
+            value = value.replace(secret, REMOVED)
         for pattern in _PATTERNS:
             value = pattern.sub(_replacement, value)
         return value
     if isinstance(value, Mapping):
-        return {without_secrets(key): without_secrets(item) for key, item in value.items()}
+        return {_without(key, known): _without(item, known) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [without_secrets(item) for item in value]
+        return [_without(item, known) for item in value]
     return value
 
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import os
 import platform as machine
+import re
 import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from plimsoll.archives import BadArchive, read_archive
 from plimsoll.errors import FileError, ModelRefused, TargetError
 from plimsoll.images.layers import LAYER_TYPE, LayerEntry, LayerStore
 from plimsoll.registry.connection import RegistryAccess
@@ -27,6 +28,7 @@ from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import DOCKER_INDEX, Repository
 
 MAX_DOCUMENT_BYTES = 4 << 20
+_OF_A_LAYOUT = re.compile(r"oci-layout|index\.json|blobs/[a-z0-9]+/[0-9a-f]+")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _OCI_OF_DOCKER = {
     "application/vnd.docker.image.rootfs.diff.tar.gzip": LAYER_TYPE,
@@ -206,17 +208,32 @@ def _unpack_archive(file: Path, store: LayerStore) -> Path:
             os.utime(target)
         else:
             unfinished = target.with_name(f".{target.name}.{os.getpid()}")
-            with tarfile.open(file) as archive:
-                archive.extractall(unfinished, filter="data")
             try:
+                _unpack(file, unfinished)
                 unfinished.rename(target)
+            except BadArchive:
+                shutil.rmtree(unfinished, ignore_errors=True)
+                raise
             except OSError:
                 # Another process has unpacked the same archive.
                 shutil.rmtree(unfinished, ignore_errors=True)
-    except (OSError, tarfile.TarError) as error:
+    except (OSError, BadArchive) as error:
         reason = getattr(error, "strerror", None) or error
         raise TargetError(f"cannot unpack the archive: {reason}", where=str(file)) from error
     return target
+
+
+def _unpack(file: Path, target: Path) -> None:
+    """Write the files of an OCI layout. Raises OSError, BadArchive."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    for entry in read_archive(file, compressed=True):
+        # Archives of Docker have more files; no other is read.
+        if entry.content is not None and _OF_A_LAYOUT.fullmatch(entry.name):
+            path = target / entry.name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            entry.write(path)
 
 
 def _read_blob(root: Path, digest: str, name: str) -> bytes:

@@ -148,6 +148,9 @@ class DatasetKind(Kind[Dataset]):
         if name not in datasets:
             raise file.error(f"there is no dataset '{name}'", suggest_name(name, datasets), *at)
         outputs = datasets[name].outputs
+        if inner and not is_below(inner):
+            text = f"'{inner}' is not below the dataset '{name}'"
+            raise file.error(text, "use a relative path without '..'", *at)
         if inner and outputs and inner not in outputs:
             raise file.error(f"'{inner}' is not among the outputs of '{name}'", suggest_name(inner, outputs), *at)
 

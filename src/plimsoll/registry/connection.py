@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ import httpx2
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
+from plimsoll.registry.bounds import TooMany, read_body, read_error, within
 from plimsoll.registry.credentials import Credentials, find_credentials
 from plimsoll.registry.problems import TRANSIENT, RegistryError, error_summary
 from plimsoll.registry.references import Reference
@@ -27,6 +29,11 @@ CONNECT_LIMIT = 10.0
 """Seconds to connect to a registry."""
 RESPONSE_LIMIT = 30.0
 """Seconds without a byte after which a request fails."""
+HEAD_LIMIT = 60.0
+"""Seconds until a response begins, beyond those without a byte: names, handshakes and the response's head."""
+SLOWEST_UPLOAD = 20e3
+"""Bytes per second that an upload sends at least."""
+MAX_REDIRECTS = 5
 MAX_RESPONSE_BYTES = 8 << 20
 """Largest manifest or list in bytes: twice the size that the specification requires a registry to accept."""
 TRIES = 5
@@ -86,7 +93,8 @@ class RegistryConnection:
         self._client = httpx2.Client(
             verify=_ssl_context(self.access.ca_file),
             timeout=httpx2.Timeout(RESPONSE_LIMIT, connect=CONNECT_LIMIT),
-            headers={"User-Agent": "plimsoll"},
+            # Bodies are counted as they arrive; a compressed one could become any number of bytes.
+            headers={"User-Agent": "plimsoll", "Accept-Encoding": "identity"},
         )
 
     def close(self) -> None:
@@ -96,7 +104,11 @@ class RegistryConnection:
     def url(self, path: str) -> str:
         """The URL of a path below `/v2/`, or of a Location header of the registry."""
         base = httpx2.URL(self.base_url())
-        found = base.join(path)
+        try:
+            found = base.join(path)
+        except (httpx2.InvalidURL, ValueError):
+            where = f"{self.reference.registry}: {_without_query(path)[:200]}"
+            raise RegistryError("the registry names a place that is no URL", where=where) from None
         if found.host == base.host and found.scheme == "http" and base.scheme == "https":
             # A registry behind a TLS-terminating proxy may not know that the client uses TLS.
             found = found.copy_with(scheme="https", port=base.port)
@@ -111,6 +123,15 @@ class RegistryConnection:
                     plain = bool(_LOOPBACK.fullmatch(self.reference.host)) and not self._speaks_tls()
                 self._base = f"{'http' if plain else 'https'}://{self.reference.host}"
             return self._base
+
+    def may_be_plain(self, host: str) -> bool:
+        """Whether a host that the registry names for its tokens may be asked without TLS.
+
+        Only where the registry itself is: on its own host, or with both on this machine.
+        """
+        base = httpx2.URL(self.base_url())
+        both_here = _LOOPBACK.fullmatch(base.host) and _LOOPBACK.fullmatch(host)
+        return base.scheme == "http" and (host == base.host or bool(both_here))
 
     def count(self, *, sent: int = 0, received: int = 0) -> None:
         """Add to the bytes sent and received over the network."""
@@ -134,21 +155,19 @@ class RegistryConnection:
 
         `limit`: seconds without a byte after which the request fails.
         """
-        body = bytearray()
         with self.stream(
             method, path, scopes=scopes, headers=headers, content=content, tries=tries, accept=accept, limit=limit
         ) as answer:
             try:
-                for piece in answer.iter_bytes():
-                    body += piece
-                    if len(body) > MAX_RESPONSE_BYTES:
-                        where = f"{method} {_without_query(path)}"
-                        raise RegistryError(f"the response has more than {MAX_RESPONSE_BYTES} bytes", where=where)
+                body = read_body(answer, MAX_RESPONSE_BYTES)
+            except TooMany:
+                where = f"{method} {_without_query(path)}"
+                raise RegistryError(f"the response has more than {MAX_RESPONSE_BYTES} bytes", where=where) from None
             except httpx2.HTTPError as error:
                 raise self.unreachable_error(method, path, error) from error
             self.count(received=len(body))
             following = str(answer.links.get("next", {}).get("url") or "")
-            return RegistryResponse(answer.status_code, answer.headers, bytes(body), following)
+            return RegistryResponse(answer.status_code, answer.headers, body, following)
 
     @contextlib.contextmanager
     def stream(
@@ -203,14 +222,12 @@ class RegistryConnection:
             else:
                 if answer.status_code < 400 or answer.status_code in accept:
                     return answer
-                with contextlib.suppress(httpx2.HTTPError):
-                    answer.read()
-                answer.close()
-                if answer.status_code == 401 and not logged_in:
+                content = read_error(answer)
+                if answer.status_code == 401 and not logged_in and self._is_registry(answer.url):
                     self._log_in(answer, request.scopes)
                     logged_in = True
                     continue
-                problem = self._refusal(method, path, answer)
+                problem = self._refusal(method, path, answer, content)
                 if answer.status_code not in TRANSIENT:
                     raise problem
                 wait = max(wait, min(30.0, _retry_after_seconds(answer.headers.get("Retry-After", ""))))
@@ -220,20 +237,52 @@ class RegistryConnection:
             time.sleep(wait)
 
     def _send_once(self, request: _Request) -> httpx2.Response:
-        method, headers = request.method, request.headers
+        """Send a request, and follow redirects of reading ones: blobs are often in an object store."""
+        sending = int(request.headers.get("Content-Length", 0)) / SLOWEST_UPLOAD
+        limit = (request.timeout.read or RESPONSE_LIMIT) + HEAD_LIMIT + sending
         url = httpx2.URL(self.url(request.path))
+        for _ in range(MAX_REDIRECTS + 1):
+            answer = within(limit, partial(self._send_to, url, request))
+            if not answer.has_redirect_location:
+                return answer
+            answer.close()
+            if request.method not in {"GET", "HEAD"}:
+                where = f"{self.reference.registry}: {request.method} {_without_query(request.path)}"
+                raise RegistryError("the registry redirects a request that writes", where=where, hint=_PUSH_THERE)
+            url = self._redirected(url, answer)
+        message = f"the registry {self.reference.registry} redirects a request more than {MAX_REDIRECTS} times"
+        raise RegistryError(message, where=f"{request.method} {_without_query(request.path)}")
+
+    def _send_to(self, url: httpx2.URL, request: _Request) -> httpx2.Response:
+        headers = request.headers
         token = self._tokens.get(request.scopes)
-        base = httpx2.URL(self.base_url())
-        if token and (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port):
+        if token and self._is_registry(url):
             headers = {**headers, "Authorization": token}
         body = request.content() if request.content else None
-        built = self._client.build_request(method, url, headers=headers, content=body, timeout=request.timeout)
-        # Blobs are often redirected to an object store. The library removes our token when the host changes.
-        return self._client.send(built, stream=True, follow_redirects=method in {"GET", "HEAD"})
+        built = self._client.build_request(request.method, url, headers=headers, content=body, timeout=request.timeout)
+        return self._client.send(built, stream=True, follow_redirects=False)
+
+    def _is_registry(self, url: httpx2.URL) -> bool:
+        """Whether a URL is on the registry itself. Credentials and tokens are for no other host, port or scheme."""
+        return _origin(url) == _origin(httpx2.URL(self.base_url()))
+
+    def _redirected(self, url: httpx2.URL, answer: httpx2.Response) -> httpx2.URL:
+        location = answer.headers["Location"]
+        try:
+            found = httpx2.URL(self.url(str(url.join(location))))
+        except (httpx2.InvalidURL, ValueError):
+            raise RegistryError("the registry redirects to something that is no URL", where=location[:200]) from None
+        if url.scheme == "https" and found.scheme != "https":
+            hint = "ask the operator of the registry to redirect to https"
+            where = f"{self.reference.registry}: {_without_query(str(found))[:200]}"
+            raise RegistryError("the registry redirects from TLS to a host without it", where=where, hint=hint)
+        return found
 
     def _speaks_tls(self) -> bool:
         try:
-            self._client.get(f"https://{self.reference.host}/v2/").close()
+            url = f"https://{self.reference.host}/v2/"
+            send = partial(self._client.send, self._client.build_request("GET", url), stream=True)
+            within(HEAD_LIMIT, send).close()
         except httpx2.ConnectError as error:
             if "CERTIFICATE_VERIFY_FAILED" in str(error):
                 raise self.unreachable_error("GET", "/v2/", error) from error
@@ -253,20 +302,28 @@ class RegistryConnection:
             credentials = self._credentials
         challenge = answer.headers.get("WWW-Authenticate", "")
         try:
-            self._tokens[scopes] = authorization(self._client, challenge, scopes, credentials, self.reference)
+            self._tokens[scopes] = authorization(
+                self._client, challenge, scopes, credentials, self.reference, self.may_be_plain
+            )
         except httpx2.HTTPError as error:
             raise self.unreachable_error("GET", "the token service", error) from error
 
-    def _refusal(self, method: str, path: str, answer: httpx2.Response) -> RegistryError:
+    def _refusal(self, method: str, path: str, answer: httpx2.Response, content: bytes) -> RegistryError:
         status = answer.status_code
+        if status == 401 and not self._is_registry(answer.url):
+            message = f"the registry leads to {answer.url.host[:100]}, which asks for a login"
+            where = f"{self.reference.registry}: {method} {_without_query(path)}"
+            hint = "the credentials are the registry's and are not sent there: ask its operator to redirect elsewhere"
+            return RegistryError(message, status=status, where=where, hint=hint)
         return RegistryError(
-            f"the registry refused the request: {error_summary(answer)}",
+            f"the registry refused the request: {error_summary(answer, content)}",
             status=status,
             where=f"{self.reference.registry}: {method} {_without_query(path)}",
             hint=_HINTS.get(status, ""),
         )
 
 
+_PUSH_THERE = "push to the host that it redirects to, if you trust it"
 _HINTS = {
     401: "log in (docker login, skopeo login), or set REGISTRY_AUTH_FILE to the file with the credentials",
     403: "the credentials do not allow this: ask for access to this repository",
@@ -295,4 +352,8 @@ def _without_query(path: str) -> str:
 
 
 def _retry_after_seconds(text: str) -> float:
-    return float(text) if text.isdigit() else 0.0
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0.0
+
+
+def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
+    return (url.scheme, url.host, url.port or {"http": 80, "https": 443}.get(url.scheme))

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import decodable
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.files import flush, replace_file
+from plimsoll.files import flush, open_regular, replace_file
 
 JsonObject = dict[str, Any]
 """A JSON document of others, such as a manifest or an image config: fields that we do not know must be kept."""
@@ -98,7 +98,7 @@ class Layout:
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         path = self.path(digest)
         try:
-            if not path.exists() or path.read_bytes() != content:
+            if not path.is_file() or path.read_bytes() != content:
                 replace_file(path, content)
         except OSError as error:
             raise _write_error(path, error) from error
@@ -136,8 +136,16 @@ class Layout:
 
     def read(self, descriptor: Descriptor, what: str) -> bytes:
         """Read a small blob. Raises ModelRefused that names the blob when size or digest differ from the descriptor."""
-        self.check(descriptor, what)
-        return self.path(descriptor.digest).read_bytes()
+        path = self.path(descriptor.digest)
+        try:
+            with open_regular(path) as file:
+                # The bytes that are checked are those that are returned: the file may change in between.
+                content = file.read(descriptor.size + 1)
+        except OSError as error:
+            raise ModelRefused(f"cannot read {what}: {error.strerror}", where=str(path), hint=RESTORE_HINT) from error
+        digest = "sha256:" + hashlib.sha256(content).hexdigest()
+        self._require(descriptor, what, len(content), digest)
+        return content
 
     def read_digest(self, digest: str, what: str) -> bytes:
         """Read a small blob of unknown size and check its digest. Raises ModelRefused."""
@@ -152,16 +160,20 @@ class Layout:
         path = self.path(descriptor.digest)
         digest = hashlib.sha256()
         try:
-            with path.open("rb") as file:
+            with open_regular(path) as file:
+                size = os.fstat(file.fileno()).st_size
                 while chunk := file.read(CHUNK):
                     digest.update(chunk)
-            size = path.stat().st_size
         except OSError as error:
             raise ModelRefused(f"cannot read {what}: {error.strerror}", where=str(path), hint=RESTORE_HINT) from error
+        self._require(descriptor, what, size, "sha256:" + digest.hexdigest())
+
+    def _require(self, descriptor: Descriptor, what: str, size: int, digest: str) -> None:
+        path = self.path(descriptor.digest)
         if size != descriptor.size:
             message = f"{what} has {size} bytes, expected {descriptor.size}"
             raise ModelRefused(message, where=str(path), hint=RESTORE_HINT)
-        if "sha256:" + digest.hexdigest() != descriptor.digest:
+        if digest != descriptor.digest:
             raise ModelRefused(f"{what} was altered: its digest differs", where=str(path), hint=RESTORE_HINT)
 
     def entries(self) -> list[Descriptor]:
@@ -181,10 +193,9 @@ class Layout:
 
     def write_entries(self, entries: list[Descriptor]) -> None:
         """Replace the index. The caller must hold `locked`."""
-        index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": msgspec.to_builtins(entries)}
         path = self.root / "index.json"
         try:
-            replace_file(path, msgspec.json.encode(index))
+            replace_file(path, encoded_index(entries))
         except OSError as error:
             raise _write_error(path, error) from error
 
@@ -213,6 +224,11 @@ class Layout:
                 # A killed writer left these files: nobody else writes while this lock is held.
                 left.unlink(missing_ok=True)
             yield
+
+
+def encoded_index(entries: list[Descriptor]) -> bytes:
+    """The bytes of index.json."""
+    return msgspec.json.encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": msgspec.to_builtins(entries)})
 
 
 @decodable

@@ -16,7 +16,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.errors import FileError, ModelRefused, PlimsollError
+from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.index_statement import IndexStatement
 from plimsoll.registry.layout import (
     MANIFEST,
     REFERENCE_ANNOTATION,
@@ -25,6 +26,7 @@ from plimsoll.registry.layout import (
     Descriptor,
     Layout,
     Manifest,
+    encoded_index,
 )
 from plimsoll.registry.versions import (
     Lineage,
@@ -42,6 +44,7 @@ MODEL_ARTIFACT = "application/vnd.plimsoll.model.v1"
 MODEL_CONFIG = "application/vnd.plimsoll.model.config.v1+json"
 MODEL_FILE = "application/vnd.plimsoll.model.file.v1"
 EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
+MAX_SIGNATURES = 64
 SUBJECT_ANNOTATION = "dev.plimsoll.subject"
 """On the index entry of an attestation: the digest of the version that it describes."""
 MODEL_ANNOTATION = "dev.plimsoll.model"
@@ -54,6 +57,7 @@ class ModelRegistry:
     def __init__(self, root: Path, keys: KeyRing) -> None:
         self.layout = Layout(root)
         self.keys = keys
+        self._statement = IndexStatement(root, keys)
 
     def add(
         self,
@@ -69,6 +73,8 @@ class ModelRegistry:
         Raises TargetError when the disk cannot be written. Existing versions are then unharmed.
         """
         with self.layout.locked():
+            # A version that is missing here would get its number a second time.
+            self._statement.require()
             existing = self.versions(name)
             for version in existing:
                 if version.lineage.key == lineage.key and dict(version.accept) == dict(accept):
@@ -103,11 +109,14 @@ class ModelRegistry:
         Raises PlimsollError that lists the existing models, versions or tags.
         """
         if ":" in reference:
+            self.require_index()
             return self._find_by_tag(reference)
         name, _, number = reference.partition("@")
         if not number:
             self._require_newest(name)
         found = [version for version in self.versions(name, number) if number in ("", str(version.version))]
+        if not number:
+            self.require_index()
         if found:
             return found[-1]
         known = sorted({version.name for version in self.versions()})
@@ -123,16 +132,51 @@ class ModelRegistry:
     def tag(self, version: ModelVersion, tag: str) -> None:
         """Give a version the tag `name:tag`. An existing tag moves. Raises FileError for an invalid tag.
 
-        A tag is a pointer and is not signed. The version that it points to is signed.
+        A tag is an entry of the index, which is signed as a whole. Raises ModelRefused when the index is not.
         """
         if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
             hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
             raise FileError(f"'{tag}' cannot be a tag", hint=hint)
         name = f"{version.name}:{tag}"
         with self.layout.locked():
+            self._statement.require()
             entries = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE_ANNOTATION) != name]
             (listed,) = [entry for entry in entries if _is_entry_of(entry, version)]
-            self.layout.write_entries([*entries, replace(listed, annotations={REFERENCE_ANNOTATION: name})])
+            self._write([*entries, replace(listed, annotations={REFERENCE_ANNOTATION: name})])
+
+    def require_index(self) -> None:
+        """Raise ModelRefused unless the index is the newest that was signed: tags and bare names lead where it says."""
+        try:
+            self._statement.require()
+        except ModelRefused as refused:
+            # Perhaps it is being written.
+            try:
+                with self.layout.locked():
+                    self._statement.require()
+            except TargetError:
+                raise refused from None
+
+    def accept_index(self) -> None:
+        """Sign the index as it is. Raises ModelRefused when it cannot be read."""
+        with self.layout.locked():
+            self._write(self.layout.entries())
+
+    def countersign(self, version: ModelVersion) -> None:
+        """Sign a version with the present signing key too. Raises ModelRefused when no trusted key has signed it."""
+        self.open(version)
+        with self.layout.locked():
+            self._statement.require()
+            entry = self._manifest_of(version)
+            signed = self._sign(version.name, version.reference, entry, msgspec.to_builtins(version.lineage))
+            entries = self.layout.entries()
+            if all(each.digest != signed.digest for each in entries):
+                self._write([*entries, signed])
+
+    def _write(self, entries: list[Descriptor]) -> None:
+        """Replace the index, signed. The caller must hold the lock."""
+        self._statement.prepare(encoded_index(entries))
+        self.layout.write_entries(entries)
+        self._statement.require()
 
     def tags(self) -> dict[str, list[str]]:
         """Map the digest of each tagged version to its tags."""
@@ -147,9 +191,8 @@ class ModelRegistry:
 
         Raises ModelRefused that names the altered or missing part.
         """
-        manifest_entry, _ = self._entries_of(version)
-        envelope = self.envelope(version)
-        signed_by = signing.verify(envelope, version.reference, version.digest, self.keys)
+        manifest_entry = self._manifest_of(version)
+        _, signed_by = self._trusted_envelope(version)
         manifest = self._read_manifest(manifest_entry, f"the manifest of {version.reference}")
         if self._version_of_entry(manifest_entry) != version:
             raise ModelRefused(f"{version.reference} changed while it was opened", where=str(self.layout.root))
@@ -158,9 +201,25 @@ class ModelRegistry:
         return OpenedModel(version=version, signed_by=signed_by, files=self._link_files(manifest))
 
     def envelope(self, version: ModelVersion) -> bytes:
-        """The first signature of a version: a DSSE envelope that is not verified yet. Raises ModelRefused."""
-        _, signature_entry = self._entries_of(version)
-        signature = self._read_manifest(signature_entry, f"the signature of {version.reference}")
+        """The first signature of a version by a trusted key: a DSSE envelope. Raises ModelRefused without one."""
+        return self._trusted_envelope(version)[0]
+
+    def _trusted_envelope(self, version: ModelVersion) -> tuple[bytes, str]:
+        """The first signature that a trusted key has made for a version, and the id of that key.
+
+        A version may have several: others', and those of keys before the present one. Raises ModelRefused.
+        """
+        refused = ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=RESTORE_HINT)
+        for number, entry in enumerate(self._signatures_of(version)):
+            try:
+                envelope = self._envelope_of(version, entry)
+                return envelope, signing.verify(envelope, version.reference, version.digest, self.keys)
+            except ModelRefused as error:
+                refused = error if not number else refused
+        raise refused
+
+    def _envelope_of(self, version: ModelVersion, entry: Descriptor) -> bytes:
+        signature = self._read_manifest(entry, f"the signature of {version.reference}")
         if signature.subject is None or signature.subject.digest != version.digest or len(signature.layers) != 1:
             raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=RESTORE_HINT)
         self.layout.check(signature.config, f"the signature of {version.reference}")
@@ -178,6 +237,7 @@ class ModelRegistry:
         """
         reference = f"{version.name}:{version.version}"
         with self.layout.locked():
+            self._statement.require()
             entries = self.layout.entries()
             same_number = [entry for entry in entries if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
             if any(entry.digest != version.digest for entry in same_number):
@@ -190,7 +250,7 @@ class ModelRegistry:
             known = {entry.digest for entry in entries}
             added += [replace(each, annotations=annotations) for each in attestations if each.digest not in known]
             if added:
-                self.layout.write_entries([*entries, *added])
+                self._write([*entries, *added])
 
     def _find_by_tag(self, reference: str) -> ModelVersion:
         tagged = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
@@ -234,34 +294,41 @@ class ModelRegistry:
             artifact_type=MODEL_ARTIFACT,
             annotations={REFERENCE_ANNOTATION: f"{config.name}:{config.version}"},
         )
-        envelope = signing.sign(reference, entry.digest, msgspec.to_builtins(config.lineage), self.keys)
+        signed = self._sign(config.name, reference, entry, msgspec.to_builtins(config.lineage))
+        self._write([*self.layout.entries(), entry, signed])
+        return self._version_of_entry(entry)
+
+    def _sign(self, name: str, reference: str, entry: Descriptor, lineage: object) -> Descriptor:
+        """Add the blobs of a signature of a version's manifest. Returns the entry for the index."""
+        envelope = signing.sign(reference, entry.digest, lineage, self.keys)
         signature = Manifest(
             artifact_type=signing.ENVELOPE_TYPE,
             config=self.layout.add_bytes(b"{}", EMPTY_CONFIG),
             layers=(self.layout.add_bytes(envelope, signing.ENVELOPE_TYPE),),
             subject=Descriptor(media_type=MANIFEST, digest=entry.digest, size=entry.size),
         )
-        signed = self.layout.add_bytes(
+        return self.layout.add_bytes(
             signature.encoded(),
             MANIFEST,
             artifact_type=signing.ENVELOPE_TYPE,
-            annotations={SUBJECT_ANNOTATION: entry.digest, MODEL_ANNOTATION: config.name},
+            annotations={SUBJECT_ANNOTATION: entry.digest, MODEL_ANNOTATION: name},
         )
-        self.layout.write_entries([*self.layout.entries(), entry, signed])
-        return self._version_of_entry(entry)
 
-    def _entries_of(self, version: ModelVersion) -> tuple[Descriptor, Descriptor]:
-        """The index entries of a version's manifest and of its signature."""
-        entries = self.layout.entries()
+    def _manifest_of(self, version: ModelVersion) -> Descriptor:
+        """The index entry of a version's manifest. Raises ModelRefused when the index has another."""
         reference = f"{version.name}:{version.version}"
+        entries = self.layout.entries()
         manifests = [entry for entry in entries if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
-        signatures = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
         if len(manifests) != 1 or manifests[0].digest != version.digest:
             message = f"the index has another {version.reference}"
             raise ModelRefused(message, where=str(self.layout.root), hint=RESTORE_HINT)
-        if not signatures:
-            raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=RESTORE_HINT)
-        return manifests[0], signatures[0]
+        return manifests[0]
+
+    def _signatures_of(self, version: ModelVersion) -> list[Descriptor]:
+        """The index entries of a version's signatures, at most `MAX_SIGNATURES`: each costs reads."""
+        entries = self.layout.entries()
+        found = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
+        return found[:MAX_SIGNATURES]
 
     def _read_manifest(self, entry: Descriptor, what: str) -> Manifest:
         try:

@@ -33,12 +33,12 @@ class RegistryError(TargetError):
         self.lasting = 400 <= status < 500 and status not in TRANSIENT
 
 
-def error_summary(answer: httpx2.Response) -> str:
+def error_summary(answer: httpx2.Response, content: bytes) -> str:
     """The status, then the codes and messages in the response's `errors` (OCI Distribution Specification)."""
     text = f"{answer.status_code} {answer.reason_phrase}".strip()
     try:
-        errors = msgspec.json.decode(answer.content or b"{}", type=_ErrorBody).errors or []
+        errors = msgspec.json.decode(content or b"{}", type=_ErrorBody).errors or []
         words = [" ".join(filter(None, [str(each.code), str(each.message)])) for each in errors]
-    except (msgspec.DecodeError, UnicodeDecodeError, httpx2.ResponseNotRead):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         words = []
     return f"{text} ({'; '.join(words)[:300]})" if any(words) else text

@@ -28,6 +28,7 @@ from msgspec import Struct
 from plimsoll.decoding import decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
+from plimsoll.registry.bounds import SLOWEST_RATE, Pace, TooMany, read_body
 from plimsoll.registry.connection import TRIES, RegistryAccess, RegistryConnection
 from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, JsonObject
 from plimsoll.registry.problems import RegistryError
@@ -41,6 +42,7 @@ MAX_MANIFEST_BYTES = 4 << 20
 LOCK_LIMIT = 1800.0
 """Seconds to wait for another process that pulls the same blob to the same path: models are large, links slow."""
 _MAX_PAGES = 20
+_TRY_LATER = "try again later, from where the pull has ended, or ask the operator of the registry"
 _PUSH_AGAIN = "push it again, or find out who changed the registry"
 
 
@@ -156,20 +158,19 @@ class Repository:
                 f"{what} has {descriptor.size} bytes, more than {MAX_MANIFEST_BYTES}", where=self.reference.name
             )
         path = f"{self._path}/blobs/{descriptor.digest}"
-        content = bytearray()
         with self.connection.stream("GET", path, scopes=self._pull) as answer:
             try:
-                for piece in answer.iter_raw():
-                    content += piece
-                    if len(content) > descriptor.size:
-                        break
+                content = read_body(answer, descriptor.size)
+            except TooMany:
+                message = f"{what} has more than its {descriptor.size} bytes"
+                raise ModelRefused(message, where=self.reference.name, hint=_PUSH_AGAIN) from None
             except httpx2.HTTPError as error:
                 raise self.connection.unreachable_error("GET", path, error) from error
         self.connection.count(received=len(content))
         digest = "sha256:" + hashlib.sha256(content).hexdigest()
         if len(content) != descriptor.size or digest != descriptor.digest:
             raise _digest_mismatch(what, digest, self.reference)
-        return bytes(content)
+        return content
 
     def pull_blob(self, descriptor: Descriptor, file: Path, what: str = "") -> bool:
         """Pull a blob to `file`, and continue a partial file of an earlier attempt. Returns whether bytes were fetched.
@@ -199,7 +200,10 @@ class Repository:
         answer = self.connection.request("GET", f"{self._path}/tags/list", scopes=self._pull, accept=[404])
         if answer.status == 404:
             return []
-        return msgspec.json.decode(answer.content, type=_TagList).tags or []
+        try:
+            return msgspec.json.decode(answer.content, type=_TagList).tags or []
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise RegistryError(f"the list of tags cannot be read: {error}", where=self.reference.name) from error
 
     def referrers(self, digest: str, artifact_type: str) -> list[Descriptor]:
         """Manifests of one artifact type whose subject is `digest`.
@@ -299,7 +303,11 @@ class Repository:
                 # The registry ignored the range and starts at the first byte.
                 part.truncate(0)
                 offset = 0
+            pace = Pace()
             for piece in answer.iter_raw():
+                if pace.too_slow(len(piece)):
+                    message = f"the registry sends a blob at less than {SLOWEST_RATE} bytes per second"
+                    raise RegistryError(message, where=f"{self.reference.name}: {path}", hint=_TRY_LATER)
                 offset += len(piece)
                 self.connection.count(received=len(piece))
                 if offset > size:

@@ -6,18 +6,26 @@ Sources: RFC 7235 and 7617; distribution.github.io, "Token Authentication Specif
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
+from collections.abc import Callable
 
 import httpx2
 import msgspec
 from msgspec import Struct
 
 from plimsoll.decoding import decodable
+from plimsoll.registry.bounds import TOKEN_BYTES, TooMany, read_body, read_error, within
 from plimsoll.registry.credentials import Credentials
 from plimsoll.registry.problems import RegistryError, error_summary
 from plimsoll.registry.references import Reference
 
+TOKEN_LIMIT = 60.0
+"""Seconds until a token service's response begins."""
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,]+))')
+
+
+_LOG_IN = "log in (docker login, skopeo login), or set REGISTRY_AUTH_FILE to the file with the credentials"
 
 
 @decodable
@@ -29,9 +37,18 @@ class _TokenResponse(Struct, frozen=True):
 
 
 def authorization(
-    client: httpx2.Client, challenge: str, scopes: str, credentials: Credentials, reference: Reference
+    client: httpx2.Client,
+    challenge: str,
+    scopes: str,
+    credentials: Credentials,
+    reference: Reference,
+    may_be_plain: Callable[[str], bool],
 ) -> str:
-    """The Authorization header for `scopes` (separated by spaces). Raises RegistryError when access is denied."""
+    """The Authorization header for `scopes` (separated by spaces). Raises RegistryError when access is denied.
+
+    The challenge must come from the registry itself. `may_be_plain` says of a token service's host whether it may get
+    the credentials without TLS.
+    """
     scheme, _, rest = challenge.partition(" ")
     if scheme.lower() == "basic":
         if not credentials.username:
@@ -40,9 +57,16 @@ def authorization(
     if scheme.lower() != "bearer":
         raise _access_denied(reference, f"it asks for an unsupported kind of authorization: '{challenge[:80]}'")
     parameters = {name.lower(): quoted or plain for name, quoted, plain in _PARAMETER.findall(rest)}
-    realm = httpx2.URL(parameters.get("realm", ""))
-    if realm.scheme not in {"http", "https"}:
-        raise _access_denied(reference, f"its token service has an invalid address: '{str(realm)[:80]}'")
+    written = parameters.get("realm", "")
+    try:
+        realm = httpx2.URL(written)
+    except (httpx2.InvalidURL, ValueError):
+        realm = httpx2.URL("")
+    if realm.scheme not in {"http", "https"} or not realm.host:
+        raise _access_denied(reference, f"its token service has an invalid address: '{written[:80]}'")
+    if realm.scheme == "http" and not may_be_plain(realm.host):
+        reason = f"its token service http://{realm.host[:80]} has no TLS, so that others could read the password"
+        raise _access_denied(reference, reason, hint="ask the operator of the registry for a token service with https")
     return f"Bearer {_fetch_token(client, realm, parameters.get('service', ''), scopes, credentials, reference)}"
 
 
@@ -57,19 +81,26 @@ def _fetch_token(
             "scope": scopes,
             "client_id": "plimsoll",
         }
-        answer = client.post(realm, data=form)
+        request = client.build_request("POST", realm, data=form)
     else:
         query = {"service": service, "scope": scopes.split()}
         headers = {"Authorization": _basic_header(credentials)} if credentials else {}
-        answer = client.get(realm, params=realm.params.merge(httpx2.QueryParams(query)), headers=headers)
+        params = realm.params.merge(httpx2.QueryParams(query))
+        request = client.build_request("GET", realm, params=params, headers=headers)
+    # A redirect is not followed: it would take the credentials along.
+    answer = within(TOKEN_LIMIT, lambda: client.send(request, stream=True, follow_redirects=False))
     if answer.status_code >= 400:
-        raise _access_denied(reference, f"its token service refused: {error_summary(answer)}", answer.status_code)
+        summary = error_summary(answer, read_error(answer))
+        raise _access_denied(reference, f"its token service refused: {summary}", answer.status_code)
     try:
-        content = msgspec.json.decode(answer.content, type=_TokenResponse)
+        with contextlib.closing(answer):
+            content = msgspec.json.decode(read_body(answer, TOKEN_BYTES), type=_TokenResponse)
+    except TooMany:
+        raise _access_denied(reference, f"its token service sent more than {TOKEN_BYTES} bytes") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         content = _TokenResponse()
     token = content.token or content.access_token
-    if not token:
+    if not token or not token.isascii() or not token.isprintable():
         raise _access_denied(reference, "its token service returned no token")
     return token
 
@@ -78,6 +109,5 @@ def _basic_header(credentials: Credentials) -> str:
     return "Basic " + base64.b64encode(f"{credentials.username}:{credentials.password}".encode()).decode()
 
 
-def _access_denied(reference: Reference, reason: str, status: int = 401) -> RegistryError:
-    hint = "log in (docker login, skopeo login), or set REGISTRY_AUTH_FILE to the file with the credentials"
+def _access_denied(reference: Reference, reason: str, status: int = 401, hint: str = _LOG_IN) -> RegistryError:
     return RegistryError(f"the registry denied access: {reason}", status=status, where=reference.name, hint=hint)

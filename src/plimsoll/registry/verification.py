@@ -7,21 +7,27 @@ referrers must be valid for a trusted key, the name in the config and the digest
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.files import replace_file
+from plimsoll.files import open_regular, replace_file
 from plimsoll.registry.layout import CHUNK, TITLE_ANNOTATION, Descriptor, Manifest
-from plimsoll.registry.repository import Repository
+from plimsoll.registry.problems import RegistryError
+from plimsoll.registry.repository import MAX_MANIFEST_BYTES, Repository
 from plimsoll.registry.versions import ModelVersion, decode_version, safe_file_path
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import TrustedKeys
 
 PROOF_DIRECTORY = ".plimsoll"
 """The directory beside a model's files with manifest.json, config.json and signature.json, which verify the files."""
+VERIFY_LIMIT = 300.0
+"""Seconds for all documents that verify one model together."""
+MAX_ATTESTATION_BYTES = 16 << 20
+"""Bytes of all attestations of one model together."""
 MAX_ATTESTATIONS = 64
 """Most referrers to read: anyone who may push can add some, and each costs requests."""
 
@@ -57,12 +63,14 @@ class SignedModel(Struct, frozen=True, kw_only=True):
 
 def fetch_signed_model(repository: Repository, digest: str, keys: TrustedKeys) -> SignedModel:
     """Pull a model's manifest, config and signatures, and verify them. Raises ModelRefused with the reason."""
+    deadline = time.monotonic() + VERIFY_LIMIT
     content = repository.manifest(digest).content
     manifest = _decode_manifest(content, digest)
     config = repository.blob(manifest.config, f"the config of {digest}")
     version = decode_version(manifest, config, digest)
-    attestations = []
+    attestations: list[Attestation] = []
     for entry in repository.referrers(digest, signing.ENVELOPE_TYPE)[:MAX_ATTESTATIONS]:
+        _require_bounds(attestations, deadline, repository)
         encoded = repository.manifest(entry.digest).content
         attested = _decode_manifest(encoded, entry.digest)
         if attested.subject is None or attested.subject.digest != digest or len(attested.layers) != 1:
@@ -82,6 +90,15 @@ def fetch_signed_model(repository: Repository, digest: str, keys: TrustedKeys) -
         envelope=envelope,
         attestations=tuple(attestations),
     )
+
+
+def _require_bounds(attestations: list[Attestation], deadline: float, repository: Repository) -> None:
+    if time.monotonic() > deadline:
+        message = f"the registry did not send the signatures within {VERIFY_LIMIT:g} s"
+        raise RegistryError(message, where=repository.reference.name, hint="try again later")
+    if sum(sum(map(len, each.blobs)) for each in attestations) > MAX_ATTESTATION_BYTES:
+        message = f"the registry sends signatures of more than {MAX_ATTESTATION_BYTES} bytes"
+        raise ModelRefused(message, where=repository.reference.name, hint="delete attestations that are no signatures")
 
 
 def write_proof(directory: Path, signed: SignedModel) -> None:
@@ -150,7 +167,7 @@ def _check_file(path: Path, layer: Descriptor, version: ModelVersion) -> None:
     what = f"{layer.annotations.get(TITLE_ANNOTATION)} of {version.reference}"
     digest, size = hashlib.sha256(), 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while chunk := file.read(CHUNK):
                 digest.update(chunk)
                 size += len(chunk)
@@ -163,7 +180,8 @@ def _check_file(path: Path, layer: Descriptor, version: ModelVersion) -> None:
 
 def _read_proof(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_regular(path) as file:
+            return file.read(MAX_MANIFEST_BYTES)
     except OSError as error:
         raise ModelRefused(f"cannot read a signature file of the model: {error.strerror}", where=str(path)) from error
 

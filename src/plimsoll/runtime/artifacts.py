@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
+from plimsoll.archives import ArchiveFile, BadArchive, read_archive
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject, Manifest
 from plimsoll.registry.repository import Repository
@@ -23,7 +22,6 @@ from plimsoll.registry.repository import Repository
 FACTS_LABEL = "dev.plimsoll.facts"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
 LAYER_TYPE = "application/vnd.oci.image.layer.v1.tar"
-_CHUNK = 1 << 20
 
 
 def push(repository: Repository, tag: str, files: Mapping[str, Path], facts: Mapping[str, object]) -> str:
@@ -135,34 +133,28 @@ def _config(layers: Iterable[str], facts: Mapping[str, object]) -> bytes:
 
 
 def _extract(layer: Path, directory: Path, what: str) -> None:
-    with tarfile.open(layer) as archive:
-        for entry in archive:
+    try:
+        for entry in read_archive(layer):
             if entry.name == ".empty":
                 continue
-            try:
-                entry = tarfile.data_filter(entry, str(directory))  # noqa: PLW2901  # only the filtered entry is safe
-            except tarfile.FilterError as error:
-                raise ModelRefused(f"{what} has a file outside its directory: {error}", where=what) from error
-            target = directory / entry.name
-            if entry.isdir():
-                target.mkdir(parents=True, exist_ok=True)
-                continue
-            source = archive.extractfile(entry)
-            if source is None:
-                continue
-            _write(target, source, entry.mode or 0o644)
-
-
-def _write(target: Path, source: IO[bytes], mode: int) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.part")
-        with temporary.open("wb") as file:
-            shutil.copyfileobj(source, file, _CHUNK)
-        temporary.chmod(mode)
-        temporary.replace(target)
+            if entry.content is None:
+                (directory / entry.name).mkdir(parents=True, exist_ok=True)
+            else:
+                _write(directory / entry.name, entry)
+    except BadArchive as error:
+        raise ModelRefused(f"{what} cannot be unpacked: {error}", where=what) from error
     except OSError as error:
-        raise TargetError(f"cannot write a file: {error.strerror}", where=str(target)) from error
+        raise TargetError(f"cannot write a file: {error.strerror}", where=str(error.filename or directory)) from error
+
+
+def _write(target: Path, entry: ArchiveFile) -> None:
+    """Raises OSError, BadArchive."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.part")
+    temporary.unlink(missing_ok=True)
+    entry.write(temporary)
+    temporary.chmod(entry.mode or 0o644)
+    temporary.replace(target)
 
 
 def files_below(directory: Path, *, hidden: bool = True) -> dict[str, Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.errors import MissingExtra, TargetError
+from plimsoll.files import digest_of_file, open_regular
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor
 
@@ -33,6 +34,9 @@ DATATYPES = {
 """Maps ONNX Runtime's type names to the protocol's datatypes."""
 
 
+_RESTORE = "restore the registry from a copy, or pull the model again"
+
+
 class RunOptions(Protocol):
     """Options of one run; `terminate` set to true ends it at the model's next operator."""
 
@@ -42,12 +46,19 @@ class RunOptions(Protocol):
 class OnnxModel:
     """An ONNX Runtime session with its inputs and outputs. Several threads may run it at the same time."""
 
-    def __init__(self, path: Path, name: str, *, threads: int = 1, digest: str = "") -> None:
+    def __init__(
+        self, path: Path, name: str, *, threads: int = 1, digest: str = "", files: Mapping[str, str] | None = None
+    ) -> None:
         """Load a model file. `digest` identifies the model; the default is the SHA-256 of the file.
 
-        Raises TargetError when the model cannot be served, MissingExtra without ONNX Runtime."""
+        `files` are digests that the files of the model must have, by path. Raises TargetError when the model cannot be
+        served or has other files, MissingExtra without ONNX Runtime.
+        """
         self.path = path
-        self._digest = digest
+        self._files = dict(files or {})
+        content = self._read()
+        self.digest = digest or "sha256:" + hashlib.sha256(content).hexdigest()
+        """`sha256:…` of the version in the registry, or of the file when it is not from a registry."""
         try:
             import onnxruntime
         except ImportError:
@@ -58,8 +69,10 @@ class OnnxModel:
         options.inter_op_num_threads = 1
         # Spinning threads would burn the cores that other workers and requests need.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # What was read is what is loaded. Tensors in files of their own are looked for beside the model's.
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors have no common base class below Exception
             raise TargetError(f"the model cannot be loaded: {str(error)[:500]}", where=str(path)) from error
         properties = self._session.get_modelmeta().custom_metadata_map
@@ -76,13 +89,28 @@ class OnnxModel:
         # Callers have already made its checks.
         self._run = getattr(self._session, "_sess", self._session).run
 
-    @property
-    def digest(self) -> str:
-        """`sha256:…` of the version in the registry, or of the file when it is not from a registry."""
-        if not self._digest:
-            with self.path.open("rb") as file:
-                self._digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-        return self._digest
+    def require_unaltered(self) -> None:
+        """Raise TargetError unless every file of the model has its digest."""
+        for path, digest in self._files.items():
+            try:
+                found = digest_of_file(Path(path))
+            except OSError as error:
+                raise TargetError(f"a file of the model cannot be read: {error.strerror}", where=path) from error
+            if found != digest:
+                raise TargetError("a file of the model was altered: its digest differs", where=path, hint=_RESTORE)
+
+    def _read(self) -> bytes:
+        """The bytes of the model file, after all files have been checked. Raises TargetError."""
+        self.require_unaltered()
+        try:
+            with open_regular(self.path) as file:
+                content = file.read()
+        except OSError as error:
+            raise TargetError(f"the model cannot be loaded: {error.strerror}", where=str(self.path)) from error
+        expected = self._files.get(str(self.path), "")
+        if expected and expected != "sha256:" + hashlib.sha256(content).hexdigest():
+            raise TargetError("the model was altered while it was read", where=str(self.path), hint=_RESTORE)
+        return content
 
     def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
         """Raise BadTensor unless the model has an input with this name, datatype and shape."""

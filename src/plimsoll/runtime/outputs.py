@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.errors import TargetError
+from plimsoll.state.integrity import is_own, own_files
 from plimsoll.state.results import OutputFile
 
 _NEEDS_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}#~!\n]|^\s*\w+=")
@@ -46,15 +47,22 @@ def read_metrics(output: Path) -> dict[str, float]:
 
 def files_in(output: Path) -> tuple[OutputFile, ...]:
     """Name and size in bytes of every file that a step left, sorted by name."""
-    found = sorted(path for path in output.rglob("*") if path.is_file())
+    found = sorted(own_files(output))
     return tuple(OutputFile(name=str(path.relative_to(output)), size=path.stat().st_size) for path in found)
 
 
 def require_outputs(output: Path, names: Iterable[str]) -> None:
     """Raise TargetError that names the missing files of `outputs`."""
+    names = list(names)
     missing = [name for name in names if not (output / name).exists()]
     if missing:
         raise TargetError(
             f"the command succeeded but wrote no {', '.join(missing)}",
             hint="write every file of `outputs` to the directory in $PLIMSOLL_OUTPUT",
+        )
+    foreign = [name for name in names if not is_own(output / name, output)]
+    if foreign:
+        raise TargetError(
+            f"{', '.join(foreign)} leads out of $PLIMSOLL_OUTPUT, or is neither a file nor a directory",
+            hint="write a copy: a result must not change with what it points to",
         )

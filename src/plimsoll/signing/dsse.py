@@ -26,6 +26,10 @@ PREDICATE = "https://plimsoll.dev/model/v1"
 """The predicate type of a statement about a model."""
 
 
+MAX_SIGNATURES = 64
+"""Most signatures of one envelope that are looked at."""
+
+
 class NotAnEnvelope(Exception):
     """The bytes are no DSSE envelope; the cause is the error of the decoder."""
 
@@ -61,23 +65,40 @@ def sign_payload(payload: bytes, keys: KeyRing) -> Signed:
 
 
 class OpenedEnvelope:
-    """An envelope that was read and not verified yet. `key_id` names its first signature's key; empty without one."""
+    """An envelope that was read and not verified yet.
+
+    `key_id` names the key of its first signature, and the one that verified it afterwards; empty without a signature.
+    """
 
     def __init__(self, envelope: Envelope) -> None:
         self._envelope = envelope
         self.payload: bytes = envelope.payload
         self.payload_type: str = envelope.payload_type
-        self.key_id = str(next(iter(envelope.signatures), ""))
+        self._key_ids = [str(each) for each in envelope.signatures][:MAX_SIGNATURES]
+        self.key_id = next(iter(self._key_ids), "")
 
     def verify(self, keys: TrustedKeys) -> None:
-        """Check the signature. Raises ModelRefused when the key is not trusted, WrongSignature when it does not fit."""
+        """Check that one of its signatures is by a trusted key: keys are replaced, and several may have signed.
+
+        Raises ModelRefused when no key is trusted, WrongSignature when no signature of a trusted key fits.
+        """
         from securesystemslib.exceptions import Error
 
-        key = keys.public(self.key_id)
-        try:
-            self._envelope.verify([key], 1)
-        except (Error, KeyError, ValueError, TypeError, AttributeError) as error:
-            raise WrongSignature from error
+        untrusted: ModelRefused | None = None
+        wrong: Exception | None = None
+        for key_id in self._key_ids:
+            try:
+                self._envelope.verify([keys.public(key_id)], 1)
+            except ModelRefused as error:
+                untrusted = untrusted or error
+            except (Error, KeyError, ValueError, TypeError, AttributeError) as error:
+                wrong = error
+            else:
+                self.key_id = key_id
+                return
+        if wrong is None and untrusted is not None:
+            raise untrusted
+        raise WrongSignature from wrong
 
 
 def open_envelope(content: bytes) -> OpenedEnvelope:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from plimsoll.errors import ModelRefused, TargetError
+from plimsoll.files import replace_file
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, Key
@@ -49,6 +50,8 @@ class KeyFiles:
 class KeyRing:
     """A directory with `signing.pem` (created on first use, readable by its owner only) and `trusted/<id>.json`.
 
+    `signing.id` names the signing key: when the key is lost, no other takes its place in silence.
+
     To trust the models of another ring, copy its file of `trusted/` into this one.
     """
 
@@ -56,6 +59,7 @@ class KeyRing:
         self.directory = directory
         self.private = directory / "signing.pem"
         self.trusted = directory / "trusted"
+        self.named = directory / "signing.id"
 
     @classmethod
     def default(cls) -> KeyRing:
@@ -68,6 +72,12 @@ class KeyRing:
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from securesystemslib.signer import CryptoSigner
 
+        if not self.private.exists() and self.named.exists():
+            raise TargetError(
+                f"the signing key {_first_word(self.named)} is lost",
+                where=str(self.private),
+                hint="restore it from a backup, or replace it by a new one: plimsoll models --new-key",
+            )
         try:
             if not self.private.exists():
                 self._make()
@@ -79,8 +89,38 @@ class KeyRing:
                 where=str(self.private),
                 hint="make its directory writable; move a broken key away, and a new key is created",
             ) from error
-        self._trust(signer.public_key)
+        try:
+            self._trust(signer.public_key)
+            if not self.named.exists():
+                replace_file(self.named, f"{signer.public_key.keyid}\n".encode())
+        except OSError as error:
+            # A ring that cannot be written, such as a mounted one, can still sign.
+            if not self.public_exists(signer.public_key.keyid):
+                raise TargetError(
+                    f"the signing key cannot be trusted: {error.strerror}", where=str(self.trusted)
+                ) from error
         return signer
+
+    def public_exists(self, key_id: str) -> bool:
+        """Whether a key is trusted here."""
+        return (self.trusted / f"{key_id}.json").is_file()
+
+    def renew(self) -> str:
+        """Replace the signing key by a new one, and keep the old one as `retired/<id>.pem`. Returns the new id.
+
+        The old public key stays trusted until its file is removed from `trusted/`. Raises TargetError.
+        """
+        try:
+            if self.private.exists():
+                old = self.signer().public_key.keyid
+                retired = self.directory / "retired"
+                retired.mkdir(mode=0o700, exist_ok=True)
+                self.private.rename(retired / f"{old}.pem")
+            self.named.unlink(missing_ok=True)
+        except OSError as error:
+            message = f"the signing key cannot be replaced: {error.strerror}"
+            raise TargetError(message, where=str(self.private), hint="make its directory writable") from error
+        return str(self.signer().public_key.keyid)
 
     def public(self, key_id: str) -> Key:
         """The trusted key with an id. Raises ModelRefused when it is not trusted."""
@@ -117,6 +157,13 @@ class KeyRing:
         temporary = path.with_suffix(f".{secrets.token_hex(8)}")
         temporary.write_bytes(msgspec.json.encode({"keyid": key.keyid, **key.to_dict()}))
         temporary.replace(path)
+
+
+def _first_word(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")[:16].strip()
+    except OSError:
+        return ""
 
 
 def _read_key(path: Path) -> Key:

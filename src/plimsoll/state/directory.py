@@ -31,6 +31,7 @@ import msgspec
 
 from plimsoll.errors import TargetError
 from plimsoll.files import flush
+from plimsoll.state.integrity import drop_foreign, is_unaltered, remember, with_digests
 from plimsoll.state.results import AnyResult, Result
 
 NAME = ".plimsoll"
@@ -72,7 +73,7 @@ class StateDirectory:
             ) from error
 
     def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
-        """The result of a key; None unless its step is done and all of its files still exist in full size."""
+        """The result of a key; None unless its step is done and all of its files are as the step wrote them."""
         directory = self.results / key
         try:
             result = msgspec.json.decode((directory / "result.json").read_bytes(), type=shape)
@@ -85,7 +86,7 @@ class StateDirectory:
                     return None
             except OSError:
                 return None
-        return result
+        return result if is_unaltered(directory, result) else None
 
     def journal(self, run: str) -> Path:
         """The path of a run's journal."""
@@ -125,12 +126,15 @@ class StateDirectory:
         for part in directory.iterdir():
             if part.name != "output":
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
+        drop_foreign(directory / "output")
+        result = with_digests(result, directory / "output")
         _write_through(directory / "result.json", msgspec.json.encode(result))
         _flush_tree(directory)
         final = self.results / key
         if final.exists():
             shutil.rmtree(final)
         directory.rename(final)
+        remember(final, result)
         flush(self.results)
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)
 

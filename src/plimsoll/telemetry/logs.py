@@ -6,18 +6,12 @@ the digest of the model and the reason for a refusal.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import IO
 
-import msgspec
-
-from plimsoll.errors import TargetError
-from plimsoll.runtime.server.observers import Answer
+from plimsoll.runtime.server.observers import INFERENCE, Answer
 from plimsoll.runtime.tensors import Array, datatype_of, to_json
+from plimsoll.telemetry.json_lines import JsonLinesFile
 from plimsoll.telemetry.requests import request_rows
 
 USER_HEADERS = ("x-forwarded-user", "x-auth-request-user", "x-remote-user")
@@ -27,52 +21,11 @@ MAX_VALUES = 1000
 """Most values of a tensor in a log with payloads. Of a longer tensor the first values are logged."""
 
 
-class JsonLinesFile:
-    """A file of JSON lines to append to; `-` is standard output. It is reopened after logrotate has moved it."""
-
-    def __init__(self, path: str) -> None:
-        """Open the file. Raises TargetError when it cannot be written."""
-        self.path = path
-        self._file: IO[bytes] | None = None
-        self._open()
-
-    def write(self, lines: Sequence[Mapping[str, object]]) -> None:
-        """Append all lines in one write, so that the lines of several processes do not mix."""
-        if not lines:
-            return
-        content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-        if self._file is None:
-            sys.stdout.buffer.write(content)
-            sys.stdout.buffer.flush()
-            return
-        try:
-            moved = os.fstat(self._file.fileno()).st_ino != Path(self.path).stat().st_ino
-        except FileNotFoundError:
-            moved = True
-        if moved:
-            self.close()
-            self._open()
-        self._file.write(content)
-
-    def close(self) -> None:
-        """Close the file."""
-        if self._file is not None:
-            self._file.close()
-
-    def _open(self) -> None:
-        if self.path == "-":
-            return
-        try:
-            self._file = Path(self.path).open("ab", buffering=0)  # noqa: SIM115 - the file stays open
-        except OSError as error:
-            raise TargetError(f"cannot write the log: {error.strerror}", where=self.path) from error
-
-
 def access_line(answer: Answer, trace: str) -> dict[str, object]:
     """The line of one request in the access log."""
     line: dict[str, object] = {
         "at": _begin_of(answer),
-        "event": "request",
+        "event": "request" if answer.event == INFERENCE else answer.event,
         "model": answer.model,
         "version": answer.version,
         "status": answer.status,
@@ -91,7 +44,7 @@ def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, objec
     """The line of one request in the audit log: the user, the digest of the model and the verdict."""
     line: dict[str, object] = {
         "at": _begin_of(answer),
-        "event": "inference",
+        "event": answer.event,
         "who": {"client": answer.client, "user": _user(answer)},
         "model": answer.model,
         "version": answer.version,
@@ -115,7 +68,7 @@ class RequestLogs:
     def __init__(self, access: str, audit: str, *, payloads: bool, trace_of: Callable[[Answer], str]) -> None:
         """Open the logs. Raises TargetError when a log cannot be written."""
         self._access = JsonLinesFile(access) if access else None
-        self._audit = JsonLinesFile(audit) if audit else None
+        self._audit = JsonLinesFile(audit, lossless=True) if audit else None
         self._payloads = payloads
         self._trace_of = trace_of
 
@@ -128,6 +81,11 @@ class RequestLogs:
             self._audit.write(
                 [audit_line(answer, self._trace_of(answer), payloads=self._payloads) for answer in audited]
             )
+
+    @property
+    def problem(self) -> str:
+        """Why inferences cannot be audited at present; empty when they can."""
+        return self._audit.problem if self._audit is not None else ""
 
     def close(self) -> None:
         """Close the files."""

@@ -93,9 +93,11 @@ class RequestMetrics:
         """Do nothing: no resource is open."""
 
     def _series_of(self, answer: Answer) -> _LatencySeries:
-        key = (answer.model, answer.version, str(answer.status))
+        # A model that the server does not have is the client's word: it must not become a series of its own.
+        model, version = (answer.model, answer.version) if answer.digest else ("", "")
+        key = (model, version, str(answer.status))
         if key not in self._series and len(self._series) >= MAX_SERIES:
-            key = (answer.model, answer.version, "other")
+            key = (model, version, "other")
         return self._series.setdefault(key, _LatencySeries())
 
 

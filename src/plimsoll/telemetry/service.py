@@ -19,7 +19,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.server.observers import Answer, Observer, Reply
+from plimsoll.runtime.server.observers import INFERENCE, Answer, Observer, Reply
 from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry.context import parse_traceparent
 from plimsoll.telemetry.logs import REQUEST_ID, USER_HEADERS, RequestLogs
@@ -60,6 +60,8 @@ class ServiceObserver(Observer):
     """Always exposes metrics. Logs, traces and drift are optional; requests can ask for explanations."""
 
     paths = (OPENMETRICS, DRIFT, FEEDBACK)
+    guarded = frozenset({FEEDBACK})
+    sees_changes = True
     headers = frozenset({"traceparent", "tracestate", REQUEST_ID, *USER_HEADERS})
 
     def __init__(
@@ -77,8 +79,10 @@ class ServiceObserver(Observer):
         ProcessCollector(registry=self._process)
         self._requests = RequestMetrics(trace_of)
         self._parts: list[AnswerConsumer] = [self._requests]
+        self._logs: RequestLogs | None = None
+        self.essential = bool(audit_log)
         if access_log or audit_log:
-            self._parts.append(RequestLogs(access_log, audit_log, payloads=payloads, trace_of=trace_of))
+            self._logs = RequestLogs(access_log, audit_log, payloads=payloads, trace_of=trace_of)
         if traces:
             from plimsoll.telemetry.traces import TraceExporter
 
@@ -87,9 +91,23 @@ class ServiceObserver(Observer):
         self._parts += self._watches
 
     def answered(self, answers: Sequence[Answer]) -> None:
-        """Pass answers to every part."""
+        """Log answers, and pass those to inferences to every part. One part's failure is not another's."""
+        if self._logs is not None:
+            self._logs.answered(answers)
+        inferences = [answer for answer in answers if answer.event == INFERENCE]
+        failure: Exception | None = None
         for part in self._parts:
-            part.answered(answers)
+            try:
+                part.answered(inferences)
+            except Exception as error:  # noqa: BLE001 - it is raised again when the other parts have had their turn
+                failure = error
+        if failure is not None:
+            raise failure
+
+    @property
+    def problem(self) -> str:
+        """Why inferences cannot be audited at present."""
+        return self._logs.problem if self._logs is not None else ""
 
     def more_outputs(
         self,
@@ -103,7 +121,7 @@ class ServiceObserver(Observer):
             return {}
         from plimsoll.runtime.explain.outputs import explanations
 
-        return explanations(model.path, inputs)
+        return explanations(model.path, inputs, model.require_unaltered)
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
         """Answer requests for OpenMetrics, drift and feedback."""
@@ -127,6 +145,8 @@ class ServiceObserver(Observer):
 
     def close(self) -> None:
         """Close every part."""
+        if self._logs is not None:
+            self._logs.close()
         for part in self._parts:
             part.close()
 

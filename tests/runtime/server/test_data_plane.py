@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from plimsoll.errors import TargetError
+from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.catalog import Catalog
 from plimsoll.runtime.server.counts import Record
 from plimsoll.runtime.server.data_plane import DataPlane, Limits
@@ -30,7 +31,7 @@ from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.runtime.tensors import Array, BadTensor, datatype_of
-from tests.runtime.conftest import linear_model, scaled_model, slow_model
+from tests.runtime.conftest import ADMIN, TOKEN, linear_model, scaled_model, slow_model
 
 X = np.array([[3, 1], [1, 1]], dtype=np.float32)
 
@@ -75,7 +76,7 @@ def plane_of(
     else:
         catalog = Catalog(source)
     catalog.load_first()
-    return DataPlane(catalog, observers, limits)
+    return DataPlane(catalog, observers, limits, Administration(TOKEN))
 
 
 def infer(plane: DataPlane, call: DirectCall) -> dict[str, Array]:
@@ -136,11 +137,11 @@ def test_an_unknown_model_or_version_is_not_found(linear_plane: DataPlane, call:
 
 
 def test_an_unloaded_model_is_not_ready_until_it_is_loaded_again(linear_plane: DataPlane) -> None:
-    asyncio.run(linear_plane.unload("m"))
+    asyncio.run(linear_plane.unload("m", ADMIN, ""))
     with pytest.raises(NotReady) as refused:
         infer(linear_plane, DirectCall({"x": X}))
     ready_while_unloaded = linear_plane.model_ready("m", None)
-    asyncio.run(linear_plane.load("m"))
+    asyncio.run(linear_plane.load("m", ADMIN, ""))
 
     assert str(refused.value) == "model 'm' is not loaded"
     assert refused.value.retry_after == 1
@@ -206,9 +207,9 @@ def test_a_source_or_a_model_that_cannot_be_read_is_unservable_and_leaves_the_lo
     plane = plane_of(source)
     (tmp_path / "model.onnx").write_bytes(b"rubbish")
     with pytest.raises(Unservable, match="the model cannot be loaded"):
-        asyncio.run(plane.load("m"))
+        asyncio.run(plane.load("m", ADMIN, ""))
     readable = False
-    for refused in (lambda: asyncio.run(plane.load("m")), plane.index):
+    for refused in (lambda: asyncio.run(plane.load("m", ADMIN, "")), plane.index):
         with pytest.raises(Unservable, match=r"service\.json: the service file cannot be read"):
             refused()
 
@@ -218,7 +219,7 @@ def test_a_source_or_a_model_that_cannot_be_read_is_unservable_and_leaves_the_lo
 def test_a_model_that_is_not_configured_cannot_be_loaded_or_unloaded(linear_plane: DataPlane) -> None:
     for change in (linear_plane.load, linear_plane.unload):
         with pytest.raises(NotFound, match="there is no model 'other'"):
-            asyncio.run(change("other"))
+            asyncio.run(change("other", ADMIN, ""))
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -315,5 +316,5 @@ def test_metadata_has_the_tensors_and_the_loaded_versions(linear_plane: DataPlan
 def test_every_refusal_is_a_kind_of_its_own_with_a_code_of_an_error() -> None:
     kinds = Refusal.__subclasses__()
 
-    assert len(kinds) == 8
+    assert len(kinds) == 9
     assert all(400 <= kind.code < 600 and kind.__doc__ for kind in kinds)

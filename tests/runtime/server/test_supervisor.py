@@ -15,7 +15,7 @@ import pytest
 
 from plimsoll.runtime.server.options import Scale
 from plimsoll.runtime.server.scaling import Scaling
-from tests.runtime.conftest import Server, slow_model, until
+from tests.runtime.conftest import ADMIN, Server, slow_model, until
 
 INFER = "/v2/models/m/infer"
 
@@ -104,7 +104,7 @@ def test_load_brings_workers_whose_counts_are_one_and_no_request_fails_when_they
         thread.start()
     try:
         until(lambda: len(workers(elastic)) == 3)
-        changed = httpx.post(elastic.url + "/v2/repository/models/m/load", timeout=50)
+        changed = httpx.post(elastic.url + "/v2/repository/models/m/load", headers=ADMIN, timeout=50)
         assert changed.status_code == 200
     finally:
         ending.set()
@@ -124,8 +124,8 @@ def test_a_worker_that_is_killed_is_replaced(elastic: Server) -> None:
 
 
 def test_an_unloaded_model_stays_away_from_new_workers(elastic: Server) -> None:
-    assert httpx.post(elastic.url + "/v2/repository/models/m/unload", timeout=50).status_code == 200
+    assert httpx.post(elastic.url + "/v2/repository/models/m/unload", headers=ADMIN, timeout=50).status_code == 200
     until(lambda: workers(elastic) == [])
     assert httpx.post(elastic.url + INFER, json=asks(1), timeout=50).status_code == 503
-    assert httpx.post(elastic.url + "/v2/repository/models/m/load", timeout=50).status_code == 200
+    assert httpx.post(elastic.url + "/v2/repository/models/m/load", headers=ADMIN, timeout=50).status_code == 200
     assert httpx.post(elastic.url + INFER, json=asks(1), timeout=50).status_code == 200

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 import click
 
 from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
+from plimsoll.cli.terminal import one_line
 from plimsoll.errors import PlimsollError
 
 POLL_INTERVAL = 0.2
@@ -72,7 +74,9 @@ def _print_from(log: object, position: int) -> int:
     with log.path.open("rb") as file:
         file.seek(position)
         content = file.read()
-    for line in content.decode(errors="replace").splitlines():
+    to_terminal = sys.stdout.isatty()
+    for written in content.decode(errors="replace").splitlines():
+        line = one_line(written) if to_terminal else written
         click.echo(f"{log.step} {log.attempt}-{log.process} │ {line}")
     return position + len(content)
 

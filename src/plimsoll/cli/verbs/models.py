@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     "--push", default=None, metavar="REPOSITORY", help="Push the shown version with its signature to a registry."
 )
 @click.option("--pull", default=None, metavar="REFERENCE", help="Pull a model from a registry, by its digest.")
+@click.option("--new-key", is_flag=True, help="Sign with a new key from now on, and sign all versions here with it.")
+@click.option("--accept-index", is_flag=True, help="Sign the registry's index as it is, after something changed it.")
 @json_option
 def command(
     references: Sequence[str],
@@ -34,6 +36,8 @@ def command(
     verify: bool,
     push: str | None,
     pull: str | None,
+    new_key: bool,
+    accept_index: bool,
     as_json: bool,
 ) -> None:
     """List models, show one (triage, triage@2 or triage:TAG), or compare two."""
@@ -41,6 +45,11 @@ def command(
     from plimsoll.targets.models import model_registry
 
     registry = model_registry(application_state(file, make=pull is not None))
+    if new_key:
+        _renew_key(registry, accept_index=accept_index, as_json=as_json)
+        return
+    if accept_index:
+        registry.accept_index()
     if pull is not None:
         references = [*references, _pull(registry, pull).reference]
     if push is not None:
@@ -59,9 +68,8 @@ def command(
                 "a tag needs exactly one version", where="--tag", hint="plimsoll models NAME@VERSION --tag TAG"
             )
         registry.tag(versions[0], tag)
-    if verify:
-        for version in versions:
-            registry.open(version)
+    for version in versions if verify else ():
+        registry.open(version)
     if len(references) == 2:
         comparison = compare_versions(*versions)
         print_json(comparison) if as_json else _print_comparison(comparison, *references)
@@ -71,6 +79,24 @@ def command(
         print_json({"models": versions})
     else:
         _print_all(versions, registry.tags(), verified=verify)
+
+
+def _renew_key(registry: ModelRegistry, *, accept_index: bool, as_json: bool) -> None:
+    """Replace the signing key, and countersign what the keys before it have signed."""
+    if not accept_index:
+        registry.require_index()
+    versions = registry.versions()
+    for version in versions:
+        registry.open(version)
+    key = registry.keys.renew()
+    registry.accept_index()
+    for version in versions:
+        registry.countersign(version)
+    if as_json:
+        print_json({"key": key, "signed": [version.reference for version in versions]})
+        return
+    click.echo(f"the signing key is {key}; {len(versions)} versions of this registry are signed with it too")
+    click.echo(f"older keys stay trusted until their files are removed from {registry.keys.trusted}")
 
 
 def _pull(registry: ModelRegistry, text: str) -> ModelVersion:

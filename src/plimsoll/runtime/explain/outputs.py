@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from plimsoll.errors import MissingExtra
+from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.runtime.explain.onnx_file import read_onnx
 from plimsoll.runtime.explain.shapley import contributions
 from plimsoll.runtime.explain.trees import Tree, TreePaths, tree_paths
@@ -21,15 +21,20 @@ MAX_ROWS = 1000
 """Most rows of one request: explaining a row costs as much as hundreds of predictions."""
 
 
-def explanations(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def _unchecked() -> None:
+    pass
+
+
+def explanations(path: Path, inputs: Mapping[str, Array], check: Callable[[], None] = _unchecked) -> dict[str, Array]:
     """`contributions` [rows, outputs, features] and `contributions_base` [rows, outputs], in the margin's unit, FP32.
 
     Base plus contributions is the raw sum of the trees, before any link function. Raises BadTensor with the reason when
-    this model or request cannot be explained.
+    this model or request cannot be explained. `check` is called before the model's files are read, and raises
+    PlimsollError when they may not be.
     """
     try:
-        source, paths = _load_paths(path, path.stat().st_mtime_ns)
-    except MissingExtra as error:
+        source, paths = _load_paths(path, path.stat().st_mtime_ns, check)
+    except (MissingExtra, TargetError) as error:
         raise BadTensor(error.on_one_line()) from error
     rows = inputs[source]
     if rows.ndim != 2:
@@ -42,8 +47,9 @@ def explanations(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
 
 
 @lru_cache(maxsize=8)
-def _load_paths(path: Path, _: int) -> tuple[str, TreePaths]:
+def _load_paths(path: Path, _: int, check: Callable[[], None]) -> tuple[str, TreePaths]:
     """Load the paths of the trees, and the name of the input that they read."""
+    check()
     ensemble = read_onnx(path)
     if ensemble.cover:
         return ensemble.input, tree_paths(ensemble.trees, ensemble.base)

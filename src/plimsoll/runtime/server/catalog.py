@@ -166,7 +166,7 @@ class Catalog:
 
     def _load_version(self, file: ModelFile, batching: Batching) -> Served:
         """Raises PlimsollError."""
-        model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest)
+        model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
         records = self.records.setdefault((file.name, file.version), Records())
         served = Served(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
         self.prepare(served)

@@ -6,19 +6,21 @@ shadowing, observers and counts are behind it, so that they are the same for eve
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Literal
 
 from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
+from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.catalog import Catalog, Indexed
 from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.inference import InferenceCall, Response
 from plimsoll.runtime.server.observers import Observers
-from plimsoll.runtime.server.recording import OK, Recorder
+from plimsoll.runtime.server.recording import GONE, OK, Recorder
 from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed, Defect, NotReady, Refusal, Unservable
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
@@ -47,10 +49,17 @@ class ModelMetadata(Struct, frozen=True, kw_only=True):
 class DataPlane:
     """Answers requests with the models of a catalog."""
 
-    def __init__(self, catalog: Catalog, observers: Observers | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        observers: Observers | None = None,
+        limits: Limits | None = None,
+        administration: Administration | None = None,
+    ) -> None:
         self.catalog = catalog
         self.observers = observers or Observers()
         self.limits = limits or Limits()
+        self.administration = administration or Administration()
         self.ready = True
         """Whether the server accepts requests; false while it drains."""
         self.inferences = 0
@@ -80,7 +89,13 @@ class DataPlane:
         """
         call.began = time.perf_counter()
         self.inferences += 1
-        served = call.served = self.catalog.choose(call.model, call.version, call.headers)
+        if self.observers.blocked:
+            raise NotReady(self.observers.blocked)
+        try:
+            served = call.served = self.catalog.choose(call.model, call.version, call.headers)
+        except Refusal as refusal:
+            self._recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
+            raise
         try:
             request = call.request = call.read(served)
             if served.quick(request):
@@ -110,6 +125,9 @@ class DataPlane:
             raise self._refused(call, DeadlinePassed(reason)) from late
         except Refusal as refusal:
             self._refused(call, refusal)
+            raise
+        except asyncio.CancelledError:
+            self._recorder.record(call, GONE, reason="the client has gone before it was answered")
             raise
         except Exception:  # a defect of ours is counted as one before the front answers it
             self._recorder.record(call, Defect.code, reason="a defect of the server")
@@ -148,7 +166,16 @@ class DataPlane:
         self._recorder.record(call, refusal.code, reason=str(refusal))
         return refusal
 
+    def refused_before(self, model: str, headers: Mapping[str, str], client: str, refusal: Refusal) -> None:
+        """Record that a request for an inference was refused before it could be read."""
+        self._recorder.record_unserved(model, None, headers, client, refusal)
+
     # Models.
+
+    @property
+    def accepting(self) -> bool:
+        """Whether inferences are answered at all: the server is not ending, and what must be recorded can be."""
+        return self.ready and not self.observers.blocked
 
     def metadata(self, model: str, version: str | None) -> ModelMetadata:
         """What a model takes and gives. Raises NotFound, NotReady."""
@@ -161,7 +188,7 @@ class DataPlane:
             self.catalog.choose(model, version, {})
         except NotReady:
             return False
-        return self.ready
+        return self.accepting
 
     def index(self) -> list[Indexed]:
         """Every version that the server is configured to serve, with its state. Raises Unservable."""
@@ -170,19 +197,34 @@ class DataPlane:
         except PlimsollError as error:
             raise Unservable(error.on_one_line()) from error
 
-    async def load(self, model: str) -> None:
-        """Load all versions of a model again, in all processes. Raises NotFound, Unservable."""
-        await self._change_in_all("load", model)
+    async def load(self, model: str, headers: Mapping[str, str], client: str) -> None:
+        """Load all versions of a model again, in all processes. Raises Forbidden, NotFound, Unservable."""
+        await self._change_in_all("load", model, headers, client)
 
-    async def unload(self, model: str) -> None:
-        """Unload a model in all processes; requests to it that have begun are answered. Raises NotFound, Unservable."""
-        await self._change_in_all("unload", model)
+    async def unload(self, model: str, headers: Mapping[str, str], client: str) -> None:
+        """Unload a model in all processes; requests to it that have begun are answered.
 
-    async def _change_in_all(self, verb: Verb, model: str) -> None:
+        Raises Forbidden, NotFound, Unservable.
+        """
+        await self._change_in_all("unload", model, headers, client)
+
+    async def _change_in_all(self, verb: Verb, model: str, headers: Mapping[str, str], client: str) -> None:
+        began = time.perf_counter()
+        failure: Refusal | None = None
         try:
+            await self.administration.check(headers)
             await self.change_in_all(verb, model)
+        except Refusal as refusal:
+            failure = refusal
+            raise
         except PlimsollError as error:
-            raise Unservable(error.on_one_line()) from error
+            failure = Unservable(error.on_one_line())
+            raise failure from error
+        except Exception:  # a defect of ours is recorded as one before the front answers it
+            failure = Defect("a defect of the server")
+            raise
+        finally:
+            self._recorder.record_event(verb, model, headers, client, failure, began=began)
 
     async def change(self, verb: Verb, model: str) -> None:
         """Load or unload a model in this process only. Raises NotFound, PlimsollError."""

@@ -6,6 +6,7 @@ Source: RFC 9112 (HTTP/1.1), RFC 9110 (semantics).
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Callable
 from typing import Protocol
@@ -20,6 +21,10 @@ LARGEST_HEAD = 32 << 10
 LONGEST_CHUNK_LINE = 256
 """Bytes of a chunk's size with its extensions, and of one trailer."""
 MOST_TRAILERS = 32
+
+
+_NEEDLESS = re.compile(r"%(2[DdEeFf]|3[0-9]|4[1-9A-Fa-f]|5[0-9AaFf]|6[1-9A-Fa-f]|7[0-9AaEe])")
+"""Encodings of characters that need none: rules of proxies that look at the path would be passed by them."""
 
 
 class BadHead(Exception):
@@ -38,12 +43,23 @@ class ErrorShape(Protocol):
 
 
 class Endpoint:
-    """Answers the requests of one method and path. `model` is empty when they are not inferences."""
+    """Answers the requests of one method and path. `model` is empty when they are not inferences.
 
-    __slots__ = ("errors", "model", "respond")
+    `private` says that it tells of all requests, or changes the server: it is for nobody's pages in a browser.
+    """
 
-    def __init__(self, respond: Callable[[Head, Buffer, str], Reply], errors: ErrorShape, model: str = "") -> None:
+    __slots__ = ("errors", "model", "private", "respond")
+
+    def __init__(
+        self,
+        respond: Callable[[Head, Buffer, str], Reply],
+        errors: ErrorShape,
+        model: str = "",
+        *,
+        private: bool = False,
+    ) -> None:
         """`respond` takes the head, the body and the client's address; `errors` shapes what goes wrong around it."""
+        self.private = private
         self.respond = respond
         self.errors = errors
         self.model = model
@@ -141,7 +157,10 @@ def _path(url: bytes) -> str:
     text = url.decode("latin-1")
     if not text.startswith("/"):
         text = urllib.parse.urlsplit(text).path if "://" in text else text
-    return urllib.parse.unquote(text.partition("?")[0], errors="replace")
+    path = text.partition("?")[0]
+    if _NEEDLESS.search(path):
+        raise BadHead(400, "letters, digits, '-', '.', '_', '~' and '/' must not be percent-encoded in a path")
+    return urllib.parse.unquote(path, errors="replace")
 
 
 class Chunks:

@@ -5,7 +5,11 @@ is called once in each server process, with the JSON object as keyword arguments
 
 One thread passes answers to the observers, in order and in batches, after the answers have been sent: a slow observer
 delays no request. An observer that is more than `BACKLOG` answers behind loses the newest, which are counted
-(`plimsoll_observations_lost_total`). An observer that raises is reported once on standard error and is removed.
+(`plimsoll_observations_lost_total`). An observer that raises is reported on standard error, at most once a minute; the
+answers that it was given then count as lost, and it gets the next ones.
+
+An `essential` observer, such as an audit log, loses nothing: while it is behind, or says that it has a `problem`, the
+server refuses inferences.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import importlib
 import json
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -31,11 +36,16 @@ BACKLOG_BYTES = 256 << 20
 """Bytes of their tensors that may wait: images are larger than rows."""
 PAUSE = 0.05
 """Seconds between two batches: each batch costs one switch of threads, for any number of answers."""
+REPORT_EVERY = 60.0
+"""Seconds between two reports of failing observers."""
+INFERENCE = "inference"
+"""The event of an answer to a request for an inference; the others are `load` and `unload`."""
 
 
 class Answer(Struct, frozen=True, kw_only=True, gc=False):
-    """One inference that was answered or refused.
+    """One inference that was answered or refused, or one change of a model that somebody asked for (see `event`).
 
+    `digest` is empty when the server has no such model; `model` is then the client's own word.
     `status` is 200, or the code of the refusal with its `reason`. `began` is in seconds since the epoch, `seconds` is
     the time from the request's last byte to the answer. `inputs` and `outputs` are empty when the request could not be
     read; the arrays are the server's own and must not be written to. `headers` has the request headers that an observer
@@ -57,6 +67,7 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     batch: int = 1
     shadow: bool = False
     reason: str = ""
+    event: str = INFERENCE
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -73,7 +84,18 @@ class Observer:
     headers: frozenset[str] = frozenset()
     """Names of request headers, in small letters, to include in `Answer.headers`, such as `traceparent`."""
     paths: tuple[str, ...] = ()
-    """Prefixes of paths that this observer answers, such as `/v2/feedback`."""
+    """Paths that this observer answers, with all below them, such as `/v2/feedback`."""
+    guarded: frozenset[str] = frozenset()
+    """Those of `paths` that only an administrator may call."""
+    essential: bool = False
+    """Whether nothing may be answered that this observer does not observe."""
+    sees_changes: bool = False
+    """Whether it is given changes of models too, and not only inferences."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot observe at present, for clients to read; empty when it can."""
+        return ""
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Observe answers; called in the observers' thread."""
@@ -106,6 +128,10 @@ class Observers:
         self.watching = list(watching)
         self.headers: frozenset[str] = frozenset().union(*(observer.headers for observer in watching))
         self.lost = 0
+        self.blocked = ""
+        """Why inferences are refused at present; empty when they are not."""
+        self._essential = any(observer.essential for observer in watching)
+        self._reported = -REPORT_EVERY
         self._waiting: deque[Answer] = deque()
         self._bytes = 0
         self._ending = threading.Event()
@@ -120,15 +146,23 @@ class Observers:
                 self._bytes += array.nbytes
         if len(self._waiting) < BACKLOG and self._bytes < BACKLOG_BYTES:
             self._waiting.append(answer)
+        elif self._essential:
+            self._waiting.append(answer)
+            self.blocked = "what must be recorded of each request cannot be recorded fast enough"
         else:
             self.lost += 1
 
     def at(self, path: str) -> Observer | None:
         """The observer that answers a path, if there is one."""
         for observer in self.watching:
-            if path.startswith(observer.paths):
+            if any(path == own or path.startswith(own + "/") for own in observer.paths):
                 return observer
         return None
+
+    def is_guarded(self, path: str) -> bool:
+        """Whether only an administrator may call a path of an observer."""
+        guarded = [own for observer in self.watching for own in observer.guarded]
+        return any(path == own or path.startswith(own + "/") for own in guarded)
 
     def page(self) -> bytes:
         """The observers' own metrics."""
@@ -149,16 +183,24 @@ class Observers:
             batch = [self._waiting.popleft() for _ in range(len(self._waiting))]
             # Dropped answers count until the next batch: the sum is too large at times, and never without a bound.
             self._bytes = 0
-            if batch:
+            if batch or self.blocked:
                 self._pass_batch(batch)
+                self.blocked = next(filter(None, (each.problem for each in self.watching if each.essential)), "")
 
     def _pass_batch(self, batch: Sequence[Answer]) -> None:
-        for observer in list(self.watching):
+        inferences = [answer for answer in batch if answer.event == INFERENCE]
+        for observer in self.watching:
             try:
-                observer.answered(batch)
+                observer.answered(batch if observer.sees_changes else inferences)
             except Exception:  # noqa: BLE001 - an observer's defect must not end the service that it watches
-                sys.stderr.write(f"an observer failed and is removed:\n{traceback.format_exc()}")
-                self.watching.remove(observer)
+                self.lost += len(batch)
+                self._report()
+
+    def _report(self) -> None:
+        """Print the failure that is being handled, at most once every `REPORT_EVERY` seconds."""
+        if time.monotonic() - self._reported >= REPORT_EVERY:
+            self._reported = time.monotonic()
+            sys.stderr.write(f"an observer failed:\n{traceback.format_exc()}")
 
 
 def observer_from(written: str) -> Observer:

@@ -60,6 +60,8 @@ class Options(Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
     scale: Scale = Scale()
     about: str = ""
+    admin_token_file: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
 
 
 def from_command_line(argv: list[str] | None = None) -> Options:
@@ -82,6 +84,8 @@ def from_command_line(argv: list[str] | None = None) -> Options:
         patience=Patience(idle=arguments.idle, receive=arguments.receive, connections=arguments.connections),
         scale=scale,
         about=_about(arguments),
+        admin_token_file=arguments.admin_token_file,
+        allowed_hosts=tuple(arguments.allow_host),
     )
 
 
@@ -129,6 +133,19 @@ def _parser() -> argparse.ArgumentParser:
     addresses.add_argument("--port", type=int, default=0, help="0 takes a free one")
     addresses.add_argument("--grpc-port", type=int, help="also answer gRPC, on this port; 0 takes a free one")
     addresses.add_argument("--ready-file", type=Path, help="file for the address, written when the server is ready")
+    callers = parser.add_argument_group("callers")
+    callers.add_argument(
+        "--admin-token-file",
+        type=Path,
+        help="file with the token for calls that load or unload models and for feedback; without it they are refused",
+    )
+    callers.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host name that metrics and admin calls may also be for or from, where --host is this machine's own",
+    )
     computing = parser.add_argument_group("computing")
     computing.add_argument("--threads", type=int, default=1, help="threads of one inference, and inferences at once")
     computing.add_argument("--batch-rows", type=int, default=1, help="largest batch in rows; 1: no batching")

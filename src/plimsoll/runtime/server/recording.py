@@ -6,11 +6,16 @@ import time
 from collections.abc import Mapping
 
 from plimsoll.runtime.server.inference import Inference
-from plimsoll.runtime.server.observers import Answer, Observers
+from plimsoll.runtime.server.observers import INFERENCE, Answer, Observers
+from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.tensors import Array
 
 OK = 200
 """The code of an answered inference; the others are those of the refusals."""
+GONE = 499
+"""The code of an inference whose client has gone before it was answered, as nginx counts it."""
+LONGEST_NAME = 80
+"""Characters of a model's name that are recorded when the server has no such model."""
 _NOTHING: Mapping[str, Array] = {}
 
 
@@ -31,6 +36,43 @@ class Recorder:
         record.runs += 1 / inference.batch
         if self._observers.watching:
             self._observe(inference, code, results, reason, seconds)
+
+    def record_unserved(
+        self, model: str, version: str | None, headers: Mapping[str, str], client: str, refusal: Refusal
+    ) -> None:
+        """Record a request for an inference for which no version of a model was found. Its name is shortened."""
+        self.record_event(INFERENCE, model, headers, client, refusal, version=version or "")
+
+    def record_event(
+        self,
+        event: str,
+        model: str,
+        headers: Mapping[str, str],
+        client: str,
+        refusal: Refusal | None,
+        *,
+        version: str = "",
+        began: float | None = None,
+    ) -> None:
+        """Record what is not an inference of a loaded version; `began` is a time of `time.perf_counter`."""
+        if not self._observers.watching:
+            return
+        wanted = self._observers.headers
+        seconds = time.perf_counter() - began if began is not None else 0.0
+        self._observers.answered(
+            Answer(
+                model=model[:LONGEST_NAME],
+                version=version[:LONGEST_NAME],
+                digest="",
+                status=refusal.code if refusal else OK,
+                began=time.time() - seconds,
+                seconds=seconds,
+                headers={name: value for name, value in headers.items() if name in wanted},
+                client=client,
+                reason=str(refusal) if refusal else "",
+                event=event,
+            )
+        )
 
     def _observe(
         self, inference: Inference, code: int, results: Mapping[str, Array], reason: str, seconds: float

@@ -5,6 +5,7 @@ Refusal
 ├── NotFound          the server has no model or version of this name
 ├── NotReady          the server knows the model, but no version of it can answer now: try again later
 ├── TooLarge          the request is larger than the server accepts
+├── Forbidden         the caller may not do this: it changes the server and needs a token
 ├── Busy              the model's queue is full: try again after `retry_after` seconds
 ├── DeadlinePassed    the model did not answer within the time limit of one inference
 ├── Unservable        the list of models or a model file cannot be read or loaded: correct the file
@@ -57,6 +58,12 @@ class TooLarge(Refusal):
     """The request is larger than `Limits.body`; fronts check this while they receive it."""
 
     code = 413
+
+
+class Forbidden(Refusal):
+    """The caller may not do this."""
+
+    code = 403
 
 
 class Busy(Refusal):

@@ -16,12 +16,17 @@ from plimsoll.runtime.server.traffic import Share
 
 
 class ModelFile(Struct, frozen=True, kw_only=True):
-    """One version of a model: an ONNX file, and its digest in the registry."""
+    """One version of a model: an ONNX file, and its digest in the registry.
+
+    `files` are the digests (`sha256:…`) of this file and of those that belong to it, by path. They are checked each
+    time that the version is loaded: files on a disk can change after their signature was verified.
+    """
 
     name: str
     version: str
     path: str
     digest: str = ""
+    files: dict[str, str] = {}
 
 
 class Batching(Struct, frozen=True, kw_only=True):

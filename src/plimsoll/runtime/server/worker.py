@@ -11,11 +11,13 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, PlimsollError
+from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.catalog import Catalog
 from plimsoll.runtime.server.connection import Connection
 from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.data_plane import DataPlane, Limits
 from plimsoll.runtime.server.fronts.table import mount
+from plimsoll.runtime.server.hosts import KnownHosts
 from plimsoll.runtime.server.listening import Listening
 from plimsoll.runtime.server.observers import Observers, observer_from
 from plimsoll.runtime.server.options import Options
@@ -38,8 +40,9 @@ class Worker:
         catalog.unloaded.update(unloaded)
         observers = Observers([observer_from(written) for written in options.observers])
         limits = Limits(body=options.largest_body, queue=options.queue, seconds=options.seconds)
-        self.plane = DataPlane(catalog, observers, limits)
-        self.listening = Listening(mount(self.plane), options.patience)
+        self.plane = DataPlane(catalog, observers, limits, Administration(options.admin_token_file))
+        hosts = KnownHosts(options.host, options.allowed_hosts)
+        self.listening = Listening(mount(self.plane, hosts), options.patience)
         catalog.load_first()
 
     def run(

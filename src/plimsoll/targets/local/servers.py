@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,6 +17,7 @@ from msgspec import Struct
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
 from plimsoll.kinds.service import Scale
+from plimsoll.runtime.server.administration import make_token_file
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_log_line
@@ -106,11 +107,13 @@ def start_server(
     scale: Scale | None = None,
     observers: Sequence[str] = (),
     service_file: Path | None = None,
+    token_file: Path | None = None,
 ) -> Server:
     """Start a server for verified model files on a free port.
 
     `directory` is for its ready file, and for its service file unless `service_file` is given. `observers` have the
-    format of `runtime.server.observers`.
+    format of `runtime.server.observers`. `token_file` gets the token for calls that change the server; without it they
+    are refused.
     """
     ready_file = directory / "ready.json"
     ready_file.unlink(missing_ok=True)
@@ -123,6 +126,9 @@ def start_server(
     if scale is not None:
         argv += ["--scale-min", str(scale.min), "--scale-max", str(scale.max)]
         argv += ["--scale-concurrency", str(scale.concurrency)]
+    if token_file is not None:
+        make_token_file(token_file)
+        argv += ["--admin-token-file", str(token_file)]
     for observer in observers:
         argv += ["--observer", observer]
     mark = str(directory / "output")
@@ -144,7 +150,12 @@ def single_model(version: ModelVersion, model: Path) -> ServiceFile:
 
 def model_file(version: ModelVersion, model: Path) -> ModelFile:
     """A verified version and its file, as an entry of a service file."""
-    return ModelFile(name=version.name, version=str(version.version), path=str(model), digest=version.digest)
+    name = next(name for name in version.files if model.match(name))
+    root = model.parents[len(PurePosixPath(name).parts) - 1]
+    files = {str(root / each): entry.digest for each, entry in version.files.items()}
+    return ModelFile(
+        name=version.name, version=str(version.version), path=str(model), digest=version.digest, files=files
+    )
 
 
 def announce(state: StateDirectory, service: RunningService) -> None:

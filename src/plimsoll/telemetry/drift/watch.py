@@ -6,6 +6,7 @@ A thread ticks each second. Requests for metrics get those of the last tick and 
 from __future__ import annotations
 
 import importlib.util
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,8 @@ from plimsoll.telemetry.drift.metrics import AccuracyMetrics, drift_families
 from plimsoll.telemetry.drift.monitor import AlarmChange, DriftMonitor
 from plimsoll.telemetry.drift.state import DriftState
 from plimsoll.telemetry.drift.statistics import scipy_special
-from plimsoll.telemetry.logs import REQUEST_ID, JsonLinesFile
+from plimsoll.telemetry.json_lines import JsonLinesFile
+from plimsoll.telemetry.logs import REQUEST_ID
 from plimsoll.telemetry.requests import request_rows
 
 TICK_SECONDS = 1.0
@@ -194,7 +196,11 @@ class DriftWatch:
 
     def _write_state(self) -> None:
         if self._state is not None:
-            replace_file(self._state, msgspec.json.encode(self.state()))
+            try:
+                replace_file(self._state, msgspec.json.encode(self.state()))
+            except OSError as error:
+                # The next window writes it again; the drift of this process is judged all the same.
+                sys.stderr.write(f"the state of drift cannot be written: {error.strerror}: {self._state}\n")
 
     def _is_watched(self, answer: Answer) -> bool:
         """Whether the answer is of this model and version. Others in the same process have their own watch."""

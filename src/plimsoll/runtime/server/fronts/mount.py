@@ -8,7 +8,8 @@ from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import HttpFront, constant
 from plimsoll.runtime.server.fronts.pages import Pages
 from plimsoll.runtime.server.heads import Endpoint, Head
-from plimsoll.runtime.server.refusals import Refusal, defect
+from plimsoll.runtime.server.hosts import KnownHosts
+from plimsoll.runtime.server.refusals import Refusal, TooLarge, defect
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error
 from plimsoll.runtime.server.served import Served
 
@@ -16,8 +17,13 @@ from plimsoll.runtime.server.served import Served
 class Mount:
     """Answers the requests of all connections: `listening.Answering` for the server."""
 
-    def __init__(self, plane: DataPlane, fronts: Sequence[HttpFront]) -> None:
-        """The first of `fronts` also shapes the errors of paths that belong to no front. There is at least one."""
+    def __init__(self, plane: DataPlane, fronts: Sequence[HttpFront], hosts: KnownHosts | None = None) -> None:
+        """The first of `fronts` also shapes the errors of paths that belong to no front. There is at least one.
+
+        `hosts` are the names that the server goes by; without them any.
+        """
+        self._plane = plane
+        self._hosts = hosts
         self.largest_body = plane.limits.body
         self._fronts = tuple(fronts)
         self._pages = Pages(plane, errors=self._fronts[0])
@@ -35,6 +41,9 @@ class Mount:
     def refuse(self, head: Head, refusal: Refusal) -> Response:
         """The response to a refused request, in the shape of the front that its path belongs to."""
         endpoint = head.endpoint or self._find(head)
+        if endpoint.model and isinstance(refusal, TooLarge):
+            # The front never sees this one.
+            self._plane.refused_before(endpoint.model, head.headers, "", refusal)
         return endpoint.errors.refused(refusal)
 
     def model_of(self, head: Head) -> str:
@@ -51,7 +60,9 @@ class Mount:
         for front in self._fronts:
             endpoint = endpoint or front.endpoint(head)
         if endpoint is not None:
-            return endpoint
+            # Once for each head, as its endpoint is remembered with it.
+            stranger = self._hosts.refusal(head.headers) if self._hosts and endpoint.private else ""
+            return constant(error(403, stranger), self._fronts[0]) if stranger else endpoint
         roots = " or ".join(front.root for front in self._fronts)
         reason = f"there is nothing at this path; the paths of models start with {roots}"
         return constant(error(404, reason), self._fronts[0])

@@ -9,6 +9,7 @@ from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import constant, wrong_method
 from plimsoll.runtime.server.heads import Endpoint, ErrorShape, Head
 from plimsoll.runtime.server.observers import Observer
+from plimsoll.runtime.server.refusals import Forbidden
 from plimsoll.runtime.server.responses import Buffer, Response
 
 
@@ -23,12 +24,12 @@ class Pages:
         """The endpoint for a method and path; `None` when the path is not one of these."""
         observer = self._plane.observers.at(head.path)
         if observer is not None:
-            return Endpoint(partial(_ask, observer), self._errors)
+            return Endpoint(partial(self._ask, observer), self._errors, private=True)
         if head.path.strip("/") != "metrics":
             return None
         if head.method not in {"GET", "HEAD"}:
             return constant(wrong_method(head, "GET"), self._errors)
-        return Endpoint(self._metrics, self._errors)
+        return Endpoint(self._metrics, self._errors, private=True)
 
     async def _metrics(self, head: Head, body: Buffer, client: str) -> Response:
         from plimsoll.runtime.server.metrics import CONTENT_TYPE, page
@@ -36,7 +37,11 @@ class Pages:
         counts = await self._plane.counts_of_all()
         return Response(200, page(counts) + self._plane.observers.page(), CONTENT_TYPE.encode())
 
-
-async def _ask(observer: Observer, head: Head, body: Buffer, client: str) -> Response:
-    reply = await asyncio.to_thread(observer.respond, head.method, head.path, bytes(body))
-    return Response(reply.status, reply.body, reply.content_type.encode())
+    async def _ask(self, observer: Observer, head: Head, body: Buffer, client: str) -> Response:
+        if self._plane.observers.is_guarded(head.path):
+            try:
+                await self._plane.administration.check(head.headers)
+            except Forbidden as refusal:
+                return self._errors.refused(refusal)
+        reply = await asyncio.to_thread(observer.respond, head.method, head.path, bytes(body))
+        return Response(reply.status, reply.body, reply.content_type.encode())

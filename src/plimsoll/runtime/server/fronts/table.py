@@ -8,6 +8,7 @@ from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import HttpFront
 from plimsoll.runtime.server.fronts.mount import Mount
 from plimsoll.runtime.server.fronts.open_inference_http.front import OpenInferenceHttp
+from plimsoll.runtime.server.hosts import KnownHosts
 
 HTTP_FRONTS: dict[str, Callable[[DataPlane], HttpFront]] = {
     "open-inference": OpenInferenceHttp,
@@ -15,8 +16,8 @@ HTTP_FRONTS: dict[str, Callable[[DataPlane], HttpFront]] = {
 """In the order in which they are asked for a path; the first also answers paths that belong to none."""
 
 
-def mount(plane: DataPlane) -> Mount:
+def mount(plane: DataPlane, hosts: KnownHosts | None = None) -> Mount:
     """All of them over a data plane, whose versions are prepared for each when they are loaded from now on."""
-    mounted = Mount(plane, [make(plane) for make in HTTP_FRONTS.values()])
+    mounted = Mount(plane, [make(plane) for make in HTTP_FRONTS.values()], hosts)
     plane.catalog.prepare = mounted.prepare
     return mounted

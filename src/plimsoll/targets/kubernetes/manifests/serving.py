@@ -36,6 +36,9 @@ RECORD = "-served"
 """What the name of a service's record ends with."""
 SERVED = "served.json"
 TOLD = "/plimsoll/service"
+ADMIN = "/plimsoll/admin"
+ADMIN_SECRET = "plimsoll-admin"  # noqa: S105  # the name of a Secret
+"""The Secret with the token for calls that change a server. Without it they are refused."""
 DRAIN = 25
 """Seconds that a server has for requests under way when it is told to end."""
 WITHDRAWN = 5
@@ -149,6 +152,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
                 {"name": "work", "emptyDir": {}},
                 {"name": "tmp", "emptyDir": {}},
                 {"name": "told", "configMap": {"name": told}},
+                {"name": "admin", "secret": {"secretName": ADMIN_SECRET, "optional": True}},
                 authorities_volume(),
             ],
             "topologySpreadConstraints": [_spread(labels)],
@@ -181,6 +185,7 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
         "command": [
             *("python", "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
             *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
+            *("--admin-token-file", f"{ADMIN}/token"),
             *watching(served),
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
@@ -199,6 +204,7 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
             {"name": "work", "mountPath": WORK},
             {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # in a container
             {"name": "told", "mountPath": TOLD, "readOnly": True},
+            {"name": "admin", "mountPath": ADMIN, "readOnly": True},
         ],
     }
 

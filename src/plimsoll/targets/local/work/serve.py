@@ -44,6 +44,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         scale=work.scale if context.watch else None,
         # Not in the attempt's directory: the server reads the file again after that directory has moved.
         service_file=context.state.services / work.service / "service.json",
+        token_file=context.state.services / f"{work.service}.token",
         observers=observer_options(context.state, work, versions, references),
     )
     keep = False

@@ -26,8 +26,7 @@ class GrpcCall(InferenceCall[Message]):
     _read: InferenceRequest
 
     def __init__(self, message: Message, context: grpc.aio.ServicerContext) -> None:
-        headers = {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
-        super().__init__(message.model_name, message.model_version or None, headers, context.peer())
+        super().__init__(message.model_name, message.model_version or None, _headers(context), context.peer())
         self._message = message
 
     def read(self, served: Served) -> InferenceRequest:
@@ -52,7 +51,7 @@ class Calls:
 
     async def ServerReady(self, _: Message, __: grpc.aio.ServicerContext) -> Message:  # noqa: N802
         """Whether the server accepts requests."""
-        return _response("ServerReady")(ready=self._plane.ready)
+        return _response("ServerReady")(ready=self._plane.accepting)
 
     async def ServerMetadata(self, _: Message, __: grpc.aio.ServicerContext) -> Message:  # noqa: N802
         """The server's name, version and extensions."""
@@ -86,19 +85,23 @@ class Calls:
         ]
         return _response("RepositoryIndex")(models=models)
 
-    async def RepositoryModelLoad(self, request: Message, _: grpc.aio.ServicerContext) -> Message:  # noqa: N802
+    async def RepositoryModelLoad(self, request: Message, context: grpc.aio.ServicerContext) -> Message:  # noqa: N802
         """Load a model again."""
-        await self._plane.load(request.model_name)
+        await self._plane.load(request.model_name, _headers(context), context.peer())
         return _response("RepositoryModelLoad")()
 
-    async def RepositoryModelUnload(self, request: Message, _: grpc.aio.ServicerContext) -> Message:  # noqa: N802
+    async def RepositoryModelUnload(self, request: Message, context: grpc.aio.ServicerContext) -> Message:  # noqa: N802
         """Unload a model."""
-        await self._plane.unload(request.model_name)
+        await self._plane.unload(request.model_name, _headers(context), context.peer())
         return _response("RepositoryModelUnload")()
 
     async def ModelInfer(self, request: Message, context: grpc.aio.ServicerContext) -> Message:  # noqa: N802
         """One inference."""
         return await self._plane.infer(GrpcCall(request, context))
+
+
+def _headers(context: grpc.aio.ServicerContext) -> dict[str, str]:
+    return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 
 def _tensor(spec: TensorSpec) -> dict[str, object]:

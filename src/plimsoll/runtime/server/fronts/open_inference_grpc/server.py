@@ -16,6 +16,7 @@ from plimsoll.runtime.server.refusals import (
     Busy,
     DeadlinePassed,
     Defect,
+    Forbidden,
     NotFound,
     NotReady,
     Refusal,
@@ -25,6 +26,7 @@ from plimsoll.runtime.server.refusals import (
 
 STATUSES: dict[type[Refusal], grpc.StatusCode] = {
     BadInput: grpc.StatusCode.INVALID_ARGUMENT,
+    Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     NotFound: grpc.StatusCode.NOT_FOUND,
     NotReady: grpc.StatusCode.UNAVAILABLE,
     TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,

@@ -15,6 +15,7 @@ from plimsoll.runtime.server.refusals import (
     Busy,
     DeadlinePassed,
     Defect,
+    Forbidden,
     NotFound,
     NotReady,
     Refusal,
@@ -26,6 +27,7 @@ from plimsoll.runtime.server.served import Served
 
 STATUSES: dict[type[Refusal], int] = {
     BadInput: 400,
+    Forbidden: 403,
     NotFound: 404,
     NotReady: 503,
     TooLarge: 413,
@@ -56,7 +58,7 @@ class OpenInferenceHttp:
             return constant(wrong_method(head, resource.method), self)
         if resource.kind == "infer":
             return Endpoint(partial(self._infer, resource), self, resource.model)
-        return Endpoint(partial(self._answer, resource), self)
+        return Endpoint(partial(self._answer, resource), self, private=resource.kind in {"index", "load", "unload"})
 
     def refused(self, refusal: Refusal) -> Response:
         """The protocol's shape of an error, with the status of the refusal."""
@@ -87,7 +89,7 @@ class OpenInferenceHttp:
 
     def _answer(self, resource: Resource, head: Head, body: Buffer, client: str) -> Reply:
         if resource.kind in {"load", "unload"}:
-            return self._change(resource)
+            return self._change(resource, head, client)
         try:
             return self._answer_now(resource)
         except Refusal as refusal:
@@ -100,7 +102,7 @@ class OpenInferenceHttp:
             case "live":
                 return json_response({"live": True})
             case "ready":
-                return json_response({"ready": plane.ready}, 200 if plane.ready else 503)
+                return json_response({"ready": plane.accepting}, 200 if plane.accepting else 503)
             case "server":
                 about = {"name": open_inference.NAME, "version": open_inference.VERSION}
                 return json_response({**about, "extensions": open_inference.EXTENSIONS})
@@ -111,10 +113,10 @@ class OpenInferenceHttp:
                 return json_response({"name": resource.model, "ready": ready}, 200 if ready else 503)
         return json_response(_metadata(plane.metadata(resource.model, resource.version)))
 
-    async def _change(self, resource: Resource) -> Response:
+    async def _change(self, resource: Resource, head: Head, client: str) -> Response:
         change = self._plane.load if resource.kind == "load" else self._plane.unload
         try:
-            await change(resource.model)
+            await change(resource.model, head.headers, client)
         except Refusal as refusal:
             return self.refused(refusal)
         return Response(200, b"")

@@ -40,7 +40,8 @@ _OF_A_MODEL = {(): "model", ("ready",): "model-ready", ("infer",): "infer"}
 
 def resource_at(path: str) -> Resource | None:
     """The resource; `None` when the path is not one of the protocol's. Raises NoResource."""
-    parts = tuple(part for part in path.split("/") if part)
+    # An empty part is not left out: rules of proxies that look at the path would be passed by `//`.
+    parts = tuple(path.removeprefix("/").removesuffix("/").split("/"))
     fixed = _FIXED.get(parts)
     if fixed is not None:
         return fixed
