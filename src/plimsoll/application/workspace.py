@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-import platform
-import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from plimsoll.application.code import code_files, files_matching
 from plimsoll.application.digests import Digests
+from plimsoll.application.environment import environment_digest
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.places import display_path
 from plimsoll.errors import FileError
@@ -59,7 +57,7 @@ def gather(
     digests = Digests(cache)
     found = {each.name: _source(file, each, digests) for each in sources}
     code = {each.step: _code(file, digests, each) for each in commands}
-    environment = _environment(file, digests) if code else ("python", "")
+    environment = environment_digest(file, digests) if code else ("python", "")
     digests.save()
     return Workspace(sources=found, code=code, environment=environment)
 
@@ -99,45 +97,3 @@ def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int)
         return digests.of(path)
     except OSError as error:
         raise FileError(f"{display_path(path)} cannot be read: {error.strerror}", where=file.where(*at)) from None
-
-
-def _environment(file: ApplicationFile, digests: Digests) -> tuple[str, str]:
-    requirements = file.application.environment.requirements
-    if requirements is None:
-        return "python", _python_digest()
-    content = [
-        _digest(file, digests, path, "spec", "environment", "requirements")
-        for path in _with_included(file, requirements)
-    ]
-    about = [f"{sys.implementation.name} {platform.python_version()}", platform.machine(), *content]
-    return requirements, hashlib.sha256("\n".join(about).encode()).hexdigest()
-
-
-def _with_included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
-    """A requirements file and the files that it includes with -r or -c."""
-    waiting, seen = [file.directory / requirements], set()
-    while waiting:
-        path = waiting.pop(0)
-        if path in seen:
-            continue
-        seen.add(path)
-        yield path
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
-            option, _, value = line.strip().partition(" ")
-            if option in {"-r", "-c", "--requirement", "--constraint"}:
-                waiting.append(path.parent / value.strip())
-
-
-def _python_digest() -> str:
-    """A digest of the `python` on PATH and of the names and versions of its installed packages."""
-    found = shutil.which("python") or sys.executable
-    prefix = Path(found).parent.parent
-    packages = sorted(
-        entry.name
-        for parent in (prefix / "lib", prefix / "local" / "lib")
-        for directory in parent.glob("python3*/*-packages")
-        for entry in directory.iterdir()
-        if entry.name.endswith((".dist-info", ".egg-info"))
-    )
-    real = os.path.realpath(found)
-    return hashlib.sha256("\n".join([real, str(Path(real).stat().st_size), *packages]).encode()).hexdigest()

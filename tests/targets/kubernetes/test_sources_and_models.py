@@ -106,7 +106,9 @@ def test_an_address_is_fetched_by_a_pod_with_the_credentials_of_its_namespace(be
 def test_an_environment_is_a_layer_of_the_images_of_its_steps(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
 
-    def dependencies(store: LayerStore, requirements: Path, digest: str, python: PythonTarget) -> Layer:
+    def dependencies(
+        store: LayerStore, requirements: Path, digest: str, python: PythonTarget, directory: Path
+    ) -> Layer:
         made.append(f"{requirements.name} {digest}")
         return store.add("dependencies", [LayerEntry(path="opt/dependencies", content=b"packages")])
 
