@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from stat import S_ISREG
@@ -92,7 +93,7 @@ class Digests:
         """Write the cache file if it changed and its directory exists."""
         if not self._changed or not self._path.parent.is_dir():
             return
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
         try:
             temporary.write_bytes(msgspec.json.encode(self._known))
             temporary.rename(self._path)

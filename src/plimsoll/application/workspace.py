@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -69,9 +68,9 @@ def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
     if named.sha256 is not None:
         # The content is pinned, so the network is not needed.
         return named.sha256
-    from plimsoll.application.addresses import content_identity
+    from plimsoll.application.addresses import address_digest
 
-    return hashlib.sha256(f"{source}\0{content_identity(source)}".encode()).hexdigest()
+    return address_digest(source)
 
 
 def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[str, str], ...]:

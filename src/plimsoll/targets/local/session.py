@@ -9,6 +9,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.kinds.dataset import Fetch, FetchResult
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.service import Serve, ServeResult
@@ -93,7 +94,7 @@ class LocalSession:
 
 
 def stored_result(state: StateDirectory, step: AnyStep, directory: Path) -> Result | None:
-    """The result of a step that need not run again; None when its environment or model version is missing.
+    """The result of a step that need not run again; None when its environment, source or model version is missing.
 
     `directory` is the application's, which may have been moved or copied since.
     """
@@ -102,6 +103,9 @@ def stored_result(state: StateDirectory, step: AnyStep, directory: Path) -> Resu
         case EnvironmentResult() if isinstance(step.work, MakeEnvironment):
             place = environment_place(cast("Step[MakeEnvironment]", step), directory)
             return result if result.python == str(python_of(place)) and is_complete(place) else None
+        case FetchResult() if isinstance(step.work, Fetch):
+            in_place = None if "://" in step.work.source else step.work.source
+            return result if result.source == in_place else None
         case RegisterResult() if isinstance(step.work, Register):
             return result if _is_registered(state, step.work.model, result) else None
         case ServeResult():
