@@ -12,7 +12,6 @@ import os
 import re
 import shlex
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -217,5 +216,4 @@ def _existing(path: Path, roots: tuple[Path, Path]) -> tuple[Path, ...]:
 
 
 def _of_url(url: str) -> Path:
-    parts = urllib.parse.urlsplit(url)
-    return Path(urllib.request.url2pathname(parts.path))
+    return Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path))

@@ -20,11 +20,13 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """Content digests of everything that the application file refers to.
 
     `sources` maps a dataset name to the digest of its source. `code` maps a step name to (file, digest) pairs.
-    `environment` is the name and the digest of the environment of the commands.
+    `notes` maps a step name to what of its code was not found. `environment` is the name and the digest of the
+    environment of the commands.
     """
 
     sources: Mapping[str, str] = {}
     code: Mapping[str, tuple[tuple[str, str], ...]] = {}
+    notes: Mapping[str, str] = {}
     environment: tuple[str, str] = ("python", "")
 
 
@@ -55,10 +57,12 @@ def gather(
     """
     digests = Digests(cache)
     found = {each.name: _source(file, each, digests) for each in sources}
-    code = {each.step: _code(file, digests, each) for each in commands}
+    found_code = {each.step: _code(file, digests, each) for each in commands}
+    code = {step: files for step, (files, _) in found_code.items()}
+    notes = {step: note for step, (_, note) in found_code.items() if note}
     environment = environment_digest(file, digests) if code else ("python", "")
     digests.save()
-    return Workspace(sources=found, code=code, environment=environment)
+    return Workspace(sources=found, code=code, notes=notes, environment=environment)
 
 
 def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
@@ -73,8 +77,10 @@ def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
     return address_digest(source)
 
 
-def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[str, str], ...]:
-    paths = dict.fromkeys(code_files(named.command, file.directory))
+def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The files of a command with their digests, and what was not found."""
+    found = code_files(named.command, file.directory)
+    paths = dict.fromkeys(found.files)
     for number, pattern in enumerate(named.code):
         matches = files_matching(pattern, file.directory)
         if not matches:
@@ -88,7 +94,7 @@ def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple
     digested = (
         (os.path.relpath(path, file.directory), _digest(file, digests, path, *named.at, "run")) for path in paths
     )
-    return tuple(sorted(digested))
+    return tuple(sorted(digested)), "" if named.code else found.note
 
 
 def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int) -> str:
