@@ -7,7 +7,6 @@ import shutil
 import urllib.parse
 from pathlib import Path
 
-from plimsoll.application.addresses import address_digest, content_digest
 from plimsoll.errors import TargetError
 from plimsoll.kinds.dataset import Fetch, FetchResult
 from plimsoll.runtime.download import download, identity_with_retries
@@ -66,6 +65,9 @@ def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
 
 def _is_as_planned(attempt: LocalAttempt[Fetch], source: str, digest: str) -> bool:
     """Whether the content is the one that the step's key stands for: it may change between the plan and now."""
+    # It brings Python's HTTP client, which only addresses need.
+    from plimsoll.application.addresses import address_digest, content_digest
+
     planned = attempt.step.ingredients[0].digest
     return planned == content_digest(source, digest) or planned == address_digest(source)
 
