@@ -124,6 +124,15 @@ def test_the_value_of_a_variable_counts_but_not_a_password(digest: Digest, monke
     assert found[0] != found[1] == found[2]
 
 
+def test_constraints_that_a_variable_gives_to_the_installer_count(
+    digest: Digest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_CONSTRAINT", "pins.txt https://example.org/pins.txt")
+    before = digest("package")
+    (tmp_path / "pins.txt").write_text("package==2\n")
+    assert digest("package") != before
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [
@@ -159,6 +168,11 @@ def test_a_byte_order_mark_and_a_declared_encoding_are_read_as_pip_does(digest: 
     for content in ("-r pins.txt".encode("utf-16"), "# coding: latin-1\n-r pins.txt # ß".encode("latin-1")):
         (tmp_path / "requirements.txt").write_bytes(content)
         assert len(read_requirements(tmp_path, "requirements.txt").files) == 2
+
+
+def test_a_project_file_has_no_lines_of_requirements(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[project.urls]\nHome = "https://example.org/x"\nOther = "./gone"\n')
+    assert read_requirements(tmp_path, "pyproject.toml").packages == ()
 
 
 def test_a_pipe_in_a_place_of_a_file_is_refused_without_waiting(digest: Digest, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ class _Search:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.found: dict[Path, None] = {}
-        self.too_large: dict[str, None] = {}
+        self.left_out: dict[str, None] = {}
         self.programs: dict[str, None] = {}
 
     def run(self, command: str) -> None:
@@ -119,10 +119,12 @@ class _Search:
             return
         try:
             files = list(itertools.islice(files_below(directory), DIRECTORY_LIMIT + 1))
-        except OSError:
-            files = []
+        except OSError as error:
+            self.left_out[f"{os.path.relpath(directory, self.directory)} cannot be read: {error.strerror}"] = None
+            return
         if len(files) > DIRECTORY_LIMIT:
-            self.too_large[os.path.relpath(directory, self.directory)] = None
+            reason = f"has more than {DIRECTORY_LIMIT} files and does not count as code"
+            self.left_out[f"{os.path.relpath(directory, self.directory)} {reason}"] = None
             return
         yield from (path for path in files if path.is_file())
 
@@ -184,8 +186,8 @@ class _Search:
 
     def note(self) -> str:
         """What was not found, as a sentence."""
-        if self.too_large:
-            return f"{', '.join(self.too_large)} has more than {DIRECTORY_LIMIT} files and does not count as code"
+        if self.left_out:
+            return "; ".join(self.left_out)
         if not any(map(_is_code, self.found)) and not set(self.programs) <= _PLAIN | {""}:
             return "no script or module of it was found here, so that a change of its code is not seen"
         return ""

@@ -17,6 +17,7 @@ from plimsoll.errors import FileError
 
 _MADE_BY_INSTALLERS = (".egg-info", ".dist-info", ".eggs")
 """Endings of directories that a build leaves in the directory of a package."""
+_CONSTRAINTS = ("PIP_CONSTRAINT", "PIP_BUILD_CONSTRAINT", "UV_CONSTRAINT", "UV_BUILD_CONSTRAINT", "UV_OVERRIDE")
 _CACHE_TAG = "CACHEDIR.TAG"
 """The file that marks a directory of made files (https://bford.info/cachedir/), such as Cargo's `target`."""
 
@@ -30,6 +31,7 @@ def environment_digest(file: ApplicationFile, digests: Digests) -> tuple[str, st
     about = [f"{sys.implementation.name} {platform.python_version()}", platform.machine()]
     try:
         about += [digests.of(path) for path in read.files]
+        about += [digests.of(path) for path in _constraints(file.directory)]
         about += [f"package {_package_digest(package, file.path, digests)}" for package in read.packages]
     except OSError as error:
         raise FileError(
@@ -38,6 +40,12 @@ def environment_digest(file: ApplicationFile, digests: Digests) -> tuple[str, st
         ) from None
     about += [f"line {value}" for value in read.values]
     return requirements, hashlib.sha256("\n".join(about).encode(errors="surrogateescape")).hexdigest()
+
+
+def _constraints(directory: Path) -> list[Path]:
+    """Files that variables give to the installers, which start in `directory`."""
+    named = " ".join(os.environ.get(name, "") for name in _CONSTRAINTS).split()
+    return [path for path in (directory / name for name in named) if path.is_file()]
 
 
 def _package_digest(package: LocalPackage, application: Path, digests: Digests) -> str:

@@ -100,9 +100,12 @@ def read_requirements(directory: Path, requirements: str) -> Requirements:
 
 
 def _lines(path: Path) -> Iterator[_Line]:
-    """Logical lines without comments, with the values of variables; nothing for a file that cannot be read."""
+    """Logical lines without comments, with the values of variables; nothing for a file that cannot be read.
+
+    A `pyproject.toml`, which uv takes too, has no such lines.
+    """
     try:
-        content = path.read_bytes() if path.is_file() else b""
+        content = path.read_bytes() if path.is_file() and path.suffix != ".toml" else b""
     except OSError:
         return
     joined, first = "", 0

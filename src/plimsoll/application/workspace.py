@@ -48,6 +48,9 @@ class NamedCommand(Struct, frozen=True, kw_only=True):
     at: tuple[str | int, ...]
 
 
+_READABLE = "make it readable by you"
+
+
 def gather(
     file: ApplicationFile, sources: Iterable[NamedSource], commands: Iterable[NamedCommand], cache: Path
 ) -> Workspace:
@@ -82,7 +85,11 @@ def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple
     found = code_files(named.command, file.directory)
     paths = dict.fromkeys(found.files)
     for number, pattern in enumerate(named.code):
-        matches = files_matching(pattern, file.directory)
+        try:
+            matches = files_matching(pattern, file.directory)
+        except OSError as error:
+            where = file.where(*named.at, "code", number)
+            raise FileError(f"'{pattern}' cannot be read: {error.strerror}", where=where, hint=_READABLE) from None
         if not matches:
             where = file.where(*named.at, "code", number)
             raise FileError(
