@@ -109,6 +109,16 @@ def test_a_code_pattern_that_matches_nothing_is_refused(keys: Keys, tmp_path: Pa
         keys()
 
 
+def test_a_command_without_code_is_noted_in_the_plan_unless_it_names_its_code(keys: Keys, tmp_path: Path) -> None:
+    for code, noted in (("", True), (", code: [prepare.py]", False)):
+        text = APPLICATION.replace("run: echo 1 > $PLIMSOLL_OUTPUT/x", "run: trainer --fast")
+        (tmp_path / "plimsoll.yaml").write_text(text.replace(', code: ["settings/*.toml"]', code))
+        file = KINDS.load(tmp_path / "plimsoll.yaml")
+        planned = KINDS.plan(file, KINDS.workspace(file, tmp_path / "digests.json"), FACTS)
+        assert ("run/other" in planned.notes) is noted
+        assert set(planned.notes) <= {"run/other"}
+
+
 def test_a_script_that_python_cannot_parse_is_still_followed_by_content(keys: Keys, tmp_path: Path) -> None:
     (tmp_path / "prepare.py").write_text("def broken(:\n")
     before = keys()

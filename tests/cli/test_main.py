@@ -7,8 +7,10 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
 from plimsoll.cli.main import SECTIONS, VERBS
+from plimsoll.cli.verbs import plan
 
 from .conftest import Plimsoll, answer, write
 
@@ -77,6 +79,15 @@ def test_start_up_imports_nothing_heavy() -> None:
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ended.stderr.split())
     assert loaded.isdisjoint({"yaml", "jinja2", "numpy", "onnxruntime", "securesystemslib", "asyncio", "http.client"})
+
+
+def test_a_plan_notes_a_command_whose_code_is_not_found(tmp_path: Path) -> None:
+    write(tmp_path, "  datasets:\n    a: {run: trainer --fast, outputs: [y]}\n    b: {run: echo 1, outputs: [y]}\n")
+    printed = CliRunner().invoke(plan.command, ["-f", str(tmp_path / "plimsoll.yaml")]).output
+    assert "note    run/a: no script or module of it was found here" in printed
+    assert "note    run/b" not in printed
+    printed = CliRunner().invoke(plan.command, ["-f", str(tmp_path / "plimsoll.yaml"), "--json"]).output
+    assert [bool(step["note"]) for step in json.loads(printed)["steps"]] == [True, False]
 
 
 def test_planning_for_this_machine_imports_no_network_libraries(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ class Site:
                     start = int(asked[6:].split("-")[0])
                 self.send_response(206 if start else 200)
                 self.send_header("Content-Length", str(len(content) - start))
+                if start:
+                    self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
                 if site.tags:
                     self.send_header("ETag", tag)
                 self.end_headers()

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
-import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
 from plimsoll.application.code import code_files, files_matching
 from plimsoll.application.digests import Digests
+from plimsoll.application.environment import environment_digest
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.places import display_path
 from plimsoll.errors import FileError
@@ -23,11 +20,13 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """Content digests of everything that the application file refers to.
 
     `sources` maps a dataset name to the digest of its source. `code` maps a step name to (file, digest) pairs.
-    `environment` is the name and the digest of the environment of the commands.
+    `notes` maps a step name to what of its code was not found. `environment` is the name and the digest of the
+    environment of the commands.
     """
 
     sources: Mapping[str, str] = {}
     code: Mapping[str, tuple[tuple[str, str], ...]] = {}
+    notes: Mapping[str, str] = {}
     environment: tuple[str, str] = ("python", "")
 
 
@@ -49,6 +48,9 @@ class NamedCommand(Struct, frozen=True, kw_only=True):
     at: tuple[str | int, ...]
 
 
+_READABLE = "make it readable by you"
+
+
 def gather(
     file: ApplicationFile, sources: Iterable[NamedSource], commands: Iterable[NamedCommand], cache: Path
 ) -> Workspace:
@@ -58,10 +60,12 @@ def gather(
     """
     digests = Digests(cache)
     found = {each.name: _source(file, each, digests) for each in sources}
-    code = {each.step: _code(file, digests, each) for each in commands}
-    environment = _environment(file, digests) if code else ("python", "")
+    found_code = {each.step: _code(file, digests, each) for each in commands}
+    code = {step: files for step, (files, _) in found_code.items()}
+    notes = {step: note for step, (_, note) in found_code.items() if note}
+    environment = environment_digest(file, digests) if code else ("python", "")
     digests.save()
-    return Workspace(sources=found, code=code, environment=environment)
+    return Workspace(sources=found, code=code, notes=notes, environment=environment)
 
 
 def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
@@ -71,15 +75,21 @@ def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
     if named.sha256 is not None:
         # The content is pinned, so the network is not needed.
         return named.sha256
-    from plimsoll.application.addresses import content_identity
+    from plimsoll.application.addresses import address_digest
 
-    return hashlib.sha256(f"{source}\0{content_identity(source)}".encode()).hexdigest()
+    return address_digest(source)
 
 
-def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[str, str], ...]:
-    paths = dict.fromkeys(code_files(named.command, file.directory))
+def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[tuple[str, str], ...], str]:
+    """The files of a command with their digests, and what was not found."""
+    found = code_files(named.command, file.directory)
+    paths = dict.fromkeys(found.files)
     for number, pattern in enumerate(named.code):
-        matches = files_matching(pattern, file.directory)
+        try:
+            matches = files_matching(pattern, file.directory)
+        except OSError as error:
+            where = file.where(*named.at, "code", number)
+            raise FileError(f"'{pattern}' cannot be read: {error.strerror}", where=where, hint=_READABLE) from None
         if not matches:
             where = file.where(*named.at, "code", number)
             raise FileError(
@@ -91,7 +101,7 @@ def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple
     digested = (
         (os.path.relpath(path, file.directory), _digest(file, digests, path, *named.at, "run")) for path in paths
     )
-    return tuple(sorted(digested))
+    return tuple(sorted(digested)), "" if named.code else found.note
 
 
 def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int) -> str:
@@ -99,45 +109,3 @@ def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int)
         return digests.of(path)
     except OSError as error:
         raise FileError(f"{display_path(path)} cannot be read: {error.strerror}", where=file.where(*at)) from None
-
-
-def _environment(file: ApplicationFile, digests: Digests) -> tuple[str, str]:
-    requirements = file.application.environment.requirements
-    if requirements is None:
-        return "python", _python_digest()
-    content = [
-        _digest(file, digests, path, "spec", "environment", "requirements")
-        for path in _with_included(file, requirements)
-    ]
-    about = [f"{sys.implementation.name} {platform.python_version()}", platform.machine(), *content]
-    return requirements, hashlib.sha256("\n".join(about).encode()).hexdigest()
-
-
-def _with_included(file: ApplicationFile, requirements: str) -> Iterator[Path]:
-    """A requirements file and the files that it includes with -r or -c."""
-    waiting, seen = [file.directory / requirements], set()
-    while waiting:
-        path = waiting.pop(0)
-        if path in seen:
-            continue
-        seen.add(path)
-        yield path
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else ():
-            option, _, value = line.strip().partition(" ")
-            if option in {"-r", "-c", "--requirement", "--constraint"}:
-                waiting.append(path.parent / value.strip())
-
-
-def _python_digest() -> str:
-    """A digest of the `python` on PATH and of the names and versions of its installed packages."""
-    found = shutil.which("python") or sys.executable
-    prefix = Path(found).parent.parent
-    packages = sorted(
-        entry.name
-        for parent in (prefix / "lib", prefix / "local" / "lib")
-        for directory in parent.glob("python3*/*-packages")
-        for entry in directory.iterdir()
-        if entry.name.endswith((".dist-info", ".egg-info"))
-    )
-    real = os.path.realpath(found)
-    return hashlib.sha256("\n".join([real, str(Path(real).stat().st_size), *packages]).encode()).hexdigest()

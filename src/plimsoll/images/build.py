@@ -53,7 +53,8 @@ def step_image(
     if requirements is not None:
         if not environment_digest:
             raise FileError("`requirements` is given without `environment_digest`", where=requirements)
-        layers.append(dependencies_layer(store, directory / requirements, environment_digest, PythonTarget.of(base)))
+        python = PythonTarget.of(base)
+        layers.append(dependencies_layer(store, directory / requirements, environment_digest, python, directory))
         variables |= {"PATH": f"/{dependencies.SITE_PACKAGES}/bin", "PYTHONPATH": f"/{dependencies.SITE_PACKAGES}"}
     own = code_layer(store, directory, code)
     return compose(base, [*layers, own.layer], environment=variables, workdir=own.workdir)

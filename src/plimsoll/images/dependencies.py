@@ -18,6 +18,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from plimsoll.application.requirements import read_requirements
 from plimsoll.errors import TargetError
 from plimsoll.images.base import BaseImage, own_architecture
 from plimsoll.images.bytecode import add_bytecode
@@ -59,20 +60,41 @@ class PythonTarget(Struct, frozen=True, kw_only=True):
         )
 
 
+class Installer(Struct, frozen=True, kw_only=True):
+    """How packages are installed: where relative paths start (None: here), and what the requirements ask of the tool.
+
+    `refresh` has uv build local packages again, which it else takes from its cache.
+    """
+
+    directory: Path | None = None
+    refresh: bool = False
+    only_pip: bool = False
+
+
 def running_python_version() -> str:
     """The minor version of the running Python, for example `3.11`."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-def dependencies_layer(store: LayerStore, requirements: Path, digest: str, python: PythonTarget) -> Layer:
-    """Find or build the layer of a requirements file. `digest` is of the file and of all files that it includes.
+def dependencies_layer(
+    store: LayerStore, requirements: Path, digest: str, python: PythonTarget, directory: Path | None = None
+) -> Layer:
+    """Find or build the layer of a requirements file. `digest` is of the file and of everything that it names.
+
+    `directory` is where relative paths of packages start; None means the directory of the file.
 
     Pinned requirements give the same layer everywhere. Others are resolved once, and the store keeps the result. Raises
     TargetError with the last output of the installer.
     """
     key = hashlib.sha256(f"{digest} {python.version} {python.architecture}".encode()).hexdigest()
+    found = store.find(f"dependencies-{key}")
+    if found:
+        return found
+    directory = directory or requirements.parent
+    read = read_requirements(directory, os.path.relpath(requirements, directory))
+    installer = Installer(directory=directory, refresh=bool(read.packages), only_pip=read.only_pip)
     arguments = ["-r", str(requirements.absolute())]
-    return store.find(f"dependencies-{key}") or _build_layer(store, f"dependencies-{key}", arguments, python)
+    return _build_layer(store, f"dependencies-{key}", arguments, python, installer=installer)
 
 
 def packages_layer(
@@ -87,13 +109,18 @@ def packages_layer(
 
 
 def _build_layer(
-    store: LayerStore, key: str, arguments: Sequence[str], python: PythonTarget, place: str = SITE_PACKAGES
+    store: LayerStore,
+    key: str,
+    arguments: Sequence[str],
+    python: PythonTarget,
+    place: str = SITE_PACKAGES,
+    installer: Installer = Installer(),  # noqa: B008 - immutable
 ) -> Layer:
     try:
         store.root.mkdir(parents=True, exist_ok=True)
         # Install on the same disk as the store, so that the installer can link files from its cache.
         with tempfile.TemporaryDirectory(prefix=".installing-", dir=store.root) as name:
-            install(Path(name) / "target", arguments, python)
+            install(Path(name) / "target", arguments, python, installer)
             entries = site_packages(Path(name) / "target", place)
             return store.add(key, add_bytecode(entries) if python.is_own else entries)
     except OSError as error:
@@ -101,14 +128,20 @@ def _build_layer(
         raise TargetError(f"cannot store the packages: {error.strerror}", where=str(store.root), hint=hint) from error
 
 
-def install(target: Path, arguments: Sequence[str], python: PythonTarget) -> None:
+def install(
+    target: Path,
+    arguments: Sequence[str],
+    python: PythonTarget,
+    installer: Installer = Installer(),  # noqa: B008 - immutable
+) -> None:
     """Install packages into a folder, with uv if it is found, else with pip. Raises TargetError with their output."""
     if not python.is_own and python.architecture not in _UV:
         hint = f"packages can be installed for linux on {' and '.join(_UV)}; for others set `spec.environment.image`"
         raise TargetError(f"cannot install packages for {python.architecture}", where=" ".join(arguments), hint=hint)
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    uv = None if installer.only_pip else shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv:
         command = [uv, "pip", "install", "--quiet", "--target", str(target), "--python", sys.executable]
+        command += ["--refresh"] if installer.refresh else []
         if not python.is_own:
             command += ["--python-version", python.version, "--python-platform", _UV[python.architecture]]
             command += ["--only-binary", ":all:"]
@@ -121,7 +154,12 @@ def install(target: Path, arguments: Sequence[str], python: PythonTarget) -> Non
                 command += ["--platform", f"{name}_{_PIP[python.architecture]}"]
     try:
         ended = subprocess.run(
-            [*command, *arguments], capture_output=True, text=True, check=False, timeout=INSTALL_LIMIT
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALL_LIMIT,
+            cwd=installer.directory,
         )
     except subprocess.TimeoutExpired:
         message = f"installing the packages took more than {INSTALL_LIMIT:g} s"

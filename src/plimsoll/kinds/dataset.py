@@ -45,10 +45,9 @@ class Dataset(Part, frozen=True, kw_only=True):
 
 
 class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """`path` is the source on this machine, or None; `sha256` is its digest, `source` its path or address."""
+    """`sha256` is the digest of the data. `source` is the path, as in the file, of a source that is used in place."""
 
     sha256: str = ""
-    path: str | None = None
     source: str | None = None
 
 

@@ -29,7 +29,8 @@ def plan(kinds: Iterable[AnyKind], application: ApplicationSpec, workspace: Work
     for kind in kinds:
         for name in kind.of(application):
             planner.step_of(kind, name)
-    return Plan(application=application.name, target=facts.target, steps=tuple(planner.steps.values()))
+    steps = tuple(planner.steps.values())
+    return Plan(application=application.name, target=facts.target, steps=steps, notes=workspace.notes)
 
 
 class Planner:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct, field
@@ -120,11 +120,15 @@ AnyStep = Step[Work]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """The steps of an application on a target; each step comes after the steps that it needs."""
+    """The steps of an application on a target; each step comes after the steps that it needs.
+
+    `notes` maps the name of a step to what is not known of its code.
+    """
 
     application: str
     target: str
     steps: tuple[AnyStep, ...]
+    notes: Mapping[str, str] = {}
 
     def step(self, name: str) -> AnyStep:
         """The step with a name. Raises KeyError when the plan has none."""

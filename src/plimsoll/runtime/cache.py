@@ -30,9 +30,9 @@ from msgspec import Struct
 
 from plimsoll.errors import FileError, TargetError
 from plimsoll.files import flush, replace_file
-from plimsoll.runtime.sources import Identity, Source, TransientSourceError, list_files, open_source
+from plimsoll.runtime.download import TRIES, download, identity_with_retries
+from plimsoll.runtime.sources import Identity, Source, list_files, open_source
 
-TRIES = 6
 STALL_LIMIT = 300.0
 """Seconds to wait for another process whose download of the same content makes no progress."""
 ABANDONED_LIMIT = 7 * 86400.0
@@ -133,7 +133,7 @@ class ContentCache:
         if sha256 and (self.objects / sha256).exists():
             return sha256, 0
         where = open_source(url)
-        identity = Identity(validator="", size=None) if sha256 else _identity_with_retries(where)
+        identity = Identity(validator="", size=None) if sha256 else identity_with_retries(where)
         # Without a validator, content cannot be compared with cached content, so it never counts as the same.
         distinct = sha256 or identity.validator or secrets.token_hex(16)
         key = hashlib.sha256(f"{'' if sha256 else url}\0{distinct}\0{identity.size}".encode()).hexdigest()
@@ -145,14 +145,14 @@ class ContentCache:
             if digest and (self.objects / digest).exists():
                 return digest, 0
             if sha256:
-                identity = _identity_with_retries(where)
+                identity = identity_with_retries(where)
             return self._download(where, identity, key, sha256)
 
     def _download(self, where: Source, identity: Identity, key: str, sha256: str) -> tuple[str, int]:
         part = self.parts / key
         try:
             self._make_room(identity.size or 0, where.url)
-            fetched = self._fetch_missing(part, where, identity)
+            fetched = self._fetch_missing(part, where, identity, pinned=bool(sha256))
             with part.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             if sha256 and digest != sha256:
@@ -169,7 +169,7 @@ class ContentCache:
             raise self._cache_error(error) from error
         return digest, fetched
 
-    def _fetch_missing(self, part: Path, where: Source, identity: Identity) -> int:
+    def _fetch_missing(self, part: Path, where: Source, identity: Identity, *, pinned: bool) -> int:
         """Download the missing bytes of a part. Returns the number of downloaded bytes."""
         about = self.parts / f"{part.name}.of"
         encoded = msgspec.json.encode(identity)
@@ -177,33 +177,7 @@ class ContentCache:
             # The part is of other content, or its content is unknown.
             part.unlink(missing_ok=True)
             replace_file(about, encoded)
-        fetched = failures = 0
-        with part.open("ab") as file:
-            while identity.size is None or file.tell() < identity.size:
-                before = file.tell()
-                try:
-                    with where.read(before, identity) as (offset, pieces):
-                        file.truncate(offset)
-                        file.seek(offset)
-                        for piece in pieces:
-                            fetched += len(piece)
-                            file.write(piece)
-                    if identity.size in (None, file.tell()):
-                        break
-                    reason = f"the response ended after {file.tell()} of {identity.size} bytes"
-                except TransientSourceError as error:
-                    reason = str(error)
-                failures = 1 if file.tell() > before else failures + 1
-                if failures >= TRIES:
-                    raise _fetch_error(where.url, reason)
-                time.sleep(0.05 * 2**failures)
-            if identity.size is not None and file.tell() > identity.size:
-                size = file.tell()
-                file.truncate(0)
-                raise _fetch_error(where.url, f"the source sent {size} bytes, expected {identity.size}")
-            file.flush()
-            os.fsync(file.fileno())
-        return fetched
+        return download(where, part, identity, pinned=pinned)
 
     def _open_verified(self, digest: str) -> IO[bytes] | None:
         """Open and verify a file, locked against eviction. None when the file was evicted or altered."""
@@ -303,23 +277,6 @@ def _evict(path: Path) -> bool:
     except (BlockingIOError, FileNotFoundError):
         return False
     return True
-
-
-def _identity_with_retries(where: Source) -> Identity:
-    attempt = 1
-    while True:
-        try:
-            return where.identity()
-        except TransientSourceError as error:
-            if attempt == TRIES:
-                raise _fetch_error(where.url, str(error)) from error
-            time.sleep(0.1 * 2**attempt)
-            attempt += 1
-
-
-def _fetch_error(url: str, reason: str) -> TargetError:
-    hint = "check the URL and the network; the next run continues the download"
-    return TargetError(f"cannot download the data: {reason}", where=url, hint=hint)
 
 
 def _digest_error(url: str, digest: str, wanted: str) -> TargetError:

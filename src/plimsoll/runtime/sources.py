@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 from msgspec import Struct
 
 from plimsoll.errors import MissingExtra, TargetError
+from plimsoll.runtime.content_encoding import UnfinishedEncoding, decoded, encoding_of, is_known
 
 if TYPE_CHECKING:
     import httpx2
@@ -24,6 +26,9 @@ READ_BYTES = 1 << 20
 CONNECT_LIMIT = 10.0
 SILENCE_LIMIT = 30.0
 """Seconds without a byte after which the source is tried again."""
+_DIGITS = 19
+"""Digits of the largest size that counts as one."""
+_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.IGNORECASE)
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
@@ -32,6 +37,19 @@ class Identity(Struct, frozen=True, kw_only=True):
 
     validator: str
     size: int | None
+
+
+class Reading(Struct, frozen=True, kw_only=True):
+    """Bytes of a source from an offset on.
+
+    `size` is the size of the whole file in bytes, None where only the end tells. `has_end` is False when the end of the
+    data cannot be told from a broken connection.
+    """
+
+    offset: int
+    pieces: Iterator[bytes]
+    size: int | None
+    has_end: bool = True
 
 
 class TransientSourceError(Exception):
@@ -46,8 +64,8 @@ class Source(Protocol):
     def identity(self) -> Identity:
         """The identity of the current content."""
 
-    def read(self, offset: int, identity: Identity) -> contextlib.AbstractContextManager[tuple[int, Iterator[bytes]]]:
-        """Read from `offset`, or from an earlier offset. Yields that offset and the bytes."""
+    def read(self, offset: int, identity: Identity) -> contextlib.AbstractContextManager[Reading]:
+        """Read from `offset`, or from an earlier offset."""
 
 
 def open_source(url: str) -> Source:
@@ -90,11 +108,12 @@ class _LocalSource:
         return Identity(validator=f"{found.st_mtime_ns} {found.st_ino}", size=found.st_size)
 
     @contextlib.contextmanager
-    def read(self, offset: int, identity: Identity) -> Iterator[tuple[int, Iterator[bytes]]]:
+    def read(self, offset: int, identity: Identity) -> Iterator[Reading]:
         try:
             with self.path.open("rb") as file:
                 file.seek(offset)
-                yield offset, iter(lambda: file.read(READ_BYTES), b"")
+                pieces = iter(lambda: file.read(READ_BYTES), b"")
+                yield Reading(offset=offset, pieces=pieces, size=identity.size)
         except OSError as error:
             raise TargetError(f"cannot read the file: {error.strerror}", where=str(self.path)) from error
 
@@ -104,30 +123,67 @@ class _HttpSource:
         import httpx2
 
         self.url = url
+        self._path = urllib.parse.urlsplit(url).path
+        self._ranges = True
         self._errors = (httpx2.HTTPError, httpx2.InvalidURL)
         self._client = _http_client()
 
     def identity(self) -> Identity:
         with self._response("HEAD", {}) as answer:
-            if answer.status_code in {403, 405, 501}:
-                # Some stores sign URLs for GET only.
-                return Identity(validator="", size=None)
-            self._check(answer)
-            validator = _validator(answer)
-            length = answer.headers.get("Content-Length", "")
-        return Identity(validator=validator, size=int(length) if length.isdigit() else None)
+            if answer.status_code == 200 and _validator(answer):
+                return self._identity(answer)
+        # Some stores sign URLs for GET only, and some servers say less in answer to HEAD.
+        with self._response("GET", {"Range": "bytes=0-0"}) as answer:
+            if answer.status_code == 416:
+                # Nothing is there to give the first byte of.
+                return Identity(validator=_validator(answer), size=0)
+            self._check(answer, {200, 206})
+            return self._identity(answer)
+
+    def _identity(self, answer: httpx2.Response) -> Identity:
+        encoded = encoding_of(answer.headers.get("Content-Encoding", ""), self._path)
+        size = _range_of(answer)[2] if answer.status_code == 206 else _length(answer)
+        return Identity(validator=_validator(answer), size=None if encoded else size)
 
     @contextlib.contextmanager
-    def read(self, offset: int, identity: Identity) -> Iterator[tuple[int, Iterator[bytes]]]:
+    def read(self, offset: int, identity: Identity) -> Iterator[Reading]:
         headers = {}
-        if offset and identity.validator and not identity.validator.startswith("W/"):
+        if offset and self._ranges and identity.validator and not identity.validator.startswith("W/"):
             headers = {"Range": f"bytes={offset}-", "If-Range": identity.validator}
         with self._response("GET", headers) as answer:
-            self._check(answer)
+            if headers and answer.status_code == 416:
+                self._ranges = False
+                raise TransientSourceError("the server has no bytes after those of the earlier download")
+            self._check(answer, {200, 206} if headers else {200})
             now = _validator(answer)
             if now and identity.validator and now != identity.validator:
                 raise TargetError("the data changed during the download", where=self.url, hint="run again")
-            yield (offset if answer.status_code == 206 else 0), self._pieces(answer)
+            yield self._reading(answer, offset)
+
+    def _reading(self, answer: httpx2.Response, offset: int) -> Reading:
+        encoding = encoding_of(answer.headers.get("Content-Encoding", ""), self._path)
+        if encoding and not is_known(encoding):
+            message = f"the server sends the data encoded as {encoding}, although the request asks for none"
+            raise TargetError(message, where=self.url, hint="use an address that sends the data as it is", lasting=True)
+        if answer.status_code == 206:
+            start, _, size = _range_of(answer)
+            if encoding or start != offset or size is None:
+                self._ranges = False
+                raise TransientSourceError("the server sent another part of the data than the one that was asked for")
+            return Reading(offset=offset, pieces=self._pieces(answer), size=size)
+        has_end = _length(answer) is not None or "chunked" in answer.headers.get("Transfer-Encoding", "").lower()
+        if encoding:
+            # Parts of encoded data cannot be joined with what was decoded.
+            self._ranges = False
+            pieces = self._decoded(encoding, self._pieces(answer))
+            return Reading(offset=0, pieces=pieces, size=None, has_end=True)
+        return Reading(offset=0, pieces=self._pieces(answer), size=_length(answer), has_end=has_end)
+
+    def _decoded(self, encoding: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from decoded(encoding, pieces)
+        except UnfinishedEncoding as error:
+            raise TransientSourceError(str(error)) from error
 
     def _pieces(self, answer: httpx2.Response) -> Iterator[bytes]:
         try:
@@ -147,11 +203,11 @@ class _HttpSource:
         finally:
             answer.close()
 
-    def _check(self, answer: httpx2.Response) -> None:
+    def _check(self, answer: httpx2.Response, expected: set[int]) -> None:
         status = answer.status_code
         if status in {408, 429} or status >= 500:
             raise TransientSourceError(f"the server answered {status} {answer.reason_phrase}")
-        if status >= 400:
+        if status not in expected:
             message = f"the server answered {status} {answer.reason_phrase}"
             raise TargetError(message, where=self.url, hint="check the URL and the permission to read it")
 
@@ -181,12 +237,12 @@ class _ObjectStoreSource:
         return Identity(validator=validator, size=about.get("size"))
 
     @contextlib.contextmanager
-    def read(self, offset: int, identity: Identity) -> Iterator[tuple[int, Iterator[bytes]]]:
+    def read(self, offset: int, identity: Identity) -> Iterator[Reading]:
         try:
             # Read ahead in large blocks; the library then does not cache the whole file.
             with self._filesystem.open(self._path, "rb", block_size=8 * READ_BYTES, cache_type="readahead") as file:
                 file.seek(offset)
-                yield offset, self._pieces(file)
+                yield Reading(offset=offset, pieces=self._pieces(file), size=identity.size)
         except (TargetError, TransientSourceError):
             raise
         except Exception as error:  # each store's library has its own error classes
@@ -218,6 +274,20 @@ def _http_client() -> httpx2.Client:
 
 def _validator(answer: httpx2.Response) -> str:
     return str(answer.headers.get("ETag") or answer.headers.get("Last-Modified") or "")
+
+
+def _length(answer: httpx2.Response) -> int | None:
+    length = answer.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() and len(length) < _DIGITS else None
+
+
+def _range_of(answer: httpx2.Response) -> tuple[int | None, int | None, int | None]:
+    """First byte, last byte and size of the whole in Content-Range; None for what it does not say."""
+    found = _RANGE.fullmatch(answer.headers.get("Content-Range", "").strip())
+    if not found:
+        return None, None, None
+    start, end, size = found.groups()
+    return int(start), int(end), None if size == "*" else int(size)
 
 
 def _filesystem(url: str) -> tuple[AbstractFileSystem, str]:

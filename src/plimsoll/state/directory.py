@@ -44,6 +44,7 @@ class StateDirectory:
 
     def __init__(self, beside: Path, target: str = LOCAL) -> None:
         common = beside / NAME
+        self.application = beside
         self.root = common if target == LOCAL else common / "targets" / _file_name(target)
         self.lock = self.root / "lock"
         self.digests = common / "digests.json"
@@ -80,7 +81,7 @@ class StateDirectory:
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         for file in result.outputs:
-            path = Path(file.path) if file.path else directory / "output" / file.name
+            path = self.application / file.path if file.path else directory / "output" / file.name
             try:
                 if path.stat().st_size != file.size:
                     return None

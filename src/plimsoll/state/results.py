@@ -12,8 +12,8 @@ from msgspec import Struct
 class OutputFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file that a step wrote. `size` is in bytes. `digest` is `sha256:…` of its content, once it is stored.
 
-    `name` is relative to the step's output directory. `path` is absolute and set only for a file that is used in
-    place, such as a local source.
+    `name` is relative to the step's output directory. `path` is set only for a file that is used in place, such as a
+    local source; it is relative to the application's directory.
     """
 
     name: str

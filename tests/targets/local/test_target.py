@@ -69,6 +69,14 @@ def test_a_command_that_does_not_exist_is_named_with_a_remedy(run: Run) -> None:
     assert "requirements" in end.fact["reason"]
 
 
+def test_a_script_that_is_there_is_never_said_not_to_be(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "go.sh").write_bytes(b"#!/bin/sh\r\necho 1\r\n")
+    (tmp_path / "go.sh").chmod(0o755)
+    end = end_of(run("./go.sh"))
+    assert "the first line of './go.sh' ends with CRLF" in end.fact["reason"]
+    assert end.fact["lasting"] is True
+
+
 def test_inputs_are_seen_as_absolute_paths_under_their_names(run: Run, target: LocalSession) -> None:
     run("echo 1 > $PLIMSOLL_OUTPUT/a.txt", key="first")
     inputs = (InputFile(name="work-orders", step="run/first", key="first", file="a.txt"),)

@@ -23,7 +23,7 @@ def test_when_one_worker_cannot_be_started_none_is_left_running(target: LocalSes
     (tmp_path / "sometimes").write_text("#!/bin/sh\nsleep 300\n")
     seen = trained(target, "./sometimes", "none")
     assert seen[-1].fact["outcome"] == "failed"
-    assert "Permission denied" in seen[-1].fact["reason"]
+    assert "'./sometimes' is not executable" in seen[-1].fact["reason"]
     assert not [one for one in seen if one.event == "worker-started"]
 
 

@@ -67,6 +67,7 @@ def command(
                         "needs": steps[decision.step].needs,
                         "runs": decision.runs,
                         "why": decision.why,
+                        "note": prepared.plan.notes.get(decision.step),
                     }
                     for decision in made
                 ],
@@ -79,6 +80,8 @@ def command(
         click.echo(f"  {'run   ' if decision.runs else 'keep  '} {decision.step:<{width}}  {decision.why}")
     running = sum(decision.runs for decision in made)
     click.echo(f"{running} of {len(made)} steps would run")
+    for step, note in prepared.plan.notes.items():
+        click.echo(f"  note    {step}: {note}; name more files under `code`")
     if prepared.facts.machines:
         for need, choice in prepared.facts.providers.items():
             click.echo(f"  {need:<8} {choice}")

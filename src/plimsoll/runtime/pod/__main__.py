@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from plimsoll.errors import TargetError
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join_gang
 from plimsoll.runtime.pod.process import command_environment, read_pod_task, reporting_errors
 from plimsoll.runtime.pod.store import PodStore, source_name
 from plimsoll.runtime.pod_task import RANK_VARIABLE, REFERENCE_FILE, STOP_SECONDS, WORK, PodTask
+from plimsoll.runtime.start_problem import start_problem
 
 
 def main() -> NoReturn:
@@ -104,9 +104,7 @@ def _run(argv: list[str], environment: Mapping[str, str]) -> int:
     try:
         process = subprocess.Popen(argv, env=dict(environment), start_new_session=True)
     except OSError as error:
-        message = f"cannot start the command: {error.strerror or error}"
-        hint = "check that it is in the image, or in the requirements"
-        raise TargetError(message, where=argv[0], hint=hint) from error
+        raise start_problem(argv[0], error.errno or 0, Path.cwd(), environment.get("PATH", os.defpath)) from error
 
     def forward(number: int, _: object) -> None:
         try:

@@ -94,7 +94,7 @@ class Images:
         return f"{self._place.nodes}/{path}@{pushed.reference.digest}"
 
     def _dependencies(self, requirements: str, digest: str) -> Layer:
-        return dependencies_layer(self._store, self._directory / requirements, digest, self._python())
+        return dependencies_layer(self._store, self._directory / requirements, digest, self._python(), self._directory)
 
     def _python(self) -> PythonTarget:
         return PythonTarget.of(self._found_base())

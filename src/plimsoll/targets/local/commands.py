@@ -15,6 +15,7 @@ from plimsoll.kinds.environment import EnvironmentResult
 from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.local.sources import source_in_place
 
 
 def base_environment(python: Path | None) -> dict[str, str]:
@@ -44,15 +45,19 @@ def input_variables(inputs: Iterable[InputFile], state: StateDirectory) -> dict[
 def input_path(file: InputFile, state: StateDirectory) -> Path:
     """The path of an input: one file of a result, a whole source, or the directory of a step's outputs.
 
-    Raises TargetError when the result is missing.
+    Raises TargetError when the result is missing, or a source is not what it was when the run began.
     """
     result = state.result(file.key, FetchResult)
     if result is None:
         raise TargetError(f"the result of {file.step} is missing", hint="run again to rebuild it")
-    if result.path is not None:
-        base = Path(result.path)
+    if result.source is not None:
+        base = source_in_place(state, result.source, result.sha256)
         return base / file.file if file.file else base
-    return state.output(file.key) / file.file if file.file else state.output(file.key)
+    output = state.output(file.key)
+    if file.file:
+        return output / file.file
+    # Of an address there is one file, which is the input.
+    return output / result.outputs[0].name if result.sha256 and len(result.outputs) == 1 else output
 
 
 def environment_python(key: str | None, state: StateDirectory) -> Path | None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 from msgspec.structs import replace
 
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.kinds.environment import EnvironmentResult
+from plimsoll.kinds.dataset import Fetch, FetchResult
+from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.service import Serve, ServeResult
-from plimsoll.planning.steps import AnyStep, Work
+from plimsoll.planning.steps import AnyStep, Step, Work
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.local.attempt import LocalAttempt, LocalContext
+from plimsoll.targets.local.environments import environment_place, is_complete, python_of
 from plimsoll.targets.local.leftover_processes import kill_leftover_processes
 from plimsoll.targets.local.limits import remove_leftover_groups
 from plimsoll.targets.local.servers import withdraw
@@ -59,7 +62,7 @@ class LocalSession:
         """The result of a step, if it still exists unchanged. A watched service is always started."""
         if isinstance(step.work, Serve) and self.context.watch:
             return None
-        return stored_result(self.state, step)
+        return stored_result(self.state, step, self.context.directory)
 
     def fetch(self, step: AnyStep) -> None:
         """Do nothing: the files are on this machine."""
@@ -90,12 +93,19 @@ class LocalSession:
         self.context.warden.close()
 
 
-def stored_result(state: StateDirectory, step: AnyStep) -> Result | None:
-    """The result of a step that need not run again; None when its interpreter or model version is missing."""
+def stored_result(state: StateDirectory, step: AnyStep, directory: Path) -> Result | None:
+    """The result of a step that need not run again; None when its environment, source or model version is missing.
+
+    `directory` is the application's, which may have been moved or copied since.
+    """
     result = state.result(step.key, step.work.result)
     match result:
-        case EnvironmentResult(python=str() as python) if not Path(python).exists():
-            return None
+        case EnvironmentResult() if isinstance(step.work, MakeEnvironment):
+            place = environment_place(cast("Step[MakeEnvironment]", step), directory)
+            return result if result.python == str(python_of(place)) and is_complete(place) else None
+        case FetchResult() if isinstance(step.work, Fetch):
+            in_place = None if "://" in step.work.source else step.work.source
+            return result if result.source == in_place else None
         case RegisterResult() if isinstance(step.work, Register):
             return result if _is_registered(state, step.work.model, result) else None
         case ServeResult():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
+from plimsoll.runtime.start_problem import start_problem
 
 ANSWER_LIMIT = 30.0
 """Seconds that the warden has to start a process."""
@@ -121,7 +123,7 @@ class Warden:
         if not waiting.done.wait(ANSWER_LIMIT):
             raise TargetError(f"{argv[0]} was not started within {ANSWER_LIMIT:g} s", where=mark)
         if "pid" not in waiting.answer:
-            raise _spawn_error(argv[0], waiting.answer)
+            raise _spawn_error(argv[0], waiting.answer, directory, environment)
         return Process(self, waiting.answer["pid"])
 
     def signal(self, pid: int, number: signal.Signals) -> None:
@@ -201,14 +203,11 @@ class Warden:
         waiting.done.set()
 
 
-def _spawn_error(program: str, answer: _Message) -> TargetError:
+def _spawn_error(program: str, answer: _Message, directory: Path, environment: Mapping[str, str]) -> TargetError:
     path = answer.get("path") or program
     reason = str(answer["reason"])
     if reason == _LOST:
         return TargetError(f"{program} {reason}", hint="the next attempt starts a new one")
-    if path == program and reason == "No such file or directory":
-        return TargetError(
-            f"the command '{program}' was not found",
-            hint="install it, correct `run`, or name a requirements file under spec.environment",
-        )
+    if path == program and answer.get("number"):
+        return start_problem(program, answer["number"], directory, environment.get("PATH", os.defpath))
     return TargetError(f"{path}: {reason}", hint=f"the command '{program}' could not be started")

@@ -96,7 +96,9 @@ class WardenServer:
         try:
             pid = spawn(request)
         except OSError as error:
-            self.send({"refused": request["id"], "reason": error.strerror or str(error), "path": error.filename})
+            reason = error.strerror or str(error)
+            refused = {"refused": request["id"], "reason": reason, "path": error.filename, "number": error.errno}
+            self.send(refused)
             return
         self.leaders[pid] = request["mark"]
         self.send({"spawned": request["id"], "pid": pid})

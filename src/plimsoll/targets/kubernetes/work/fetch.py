@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from plimsoll.kinds.dataset import Fetch, FetchResult
 from plimsoll.targets.attempt import Progress, done
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
@@ -17,8 +15,8 @@ def fetch(attempt: ClusterAttempt[Fetch]) -> Progress:
     if "://" in work.source:
         return (yield from run_in_pods(attempt))
     outcome = yield from done_here(attempt)
-    if not isinstance(outcome.result, FetchResult) or outcome.result.path is None:
+    if not isinstance(outcome.result, FetchResult):
         return outcome
     result = FetchResult(sha256=outcome.result.sha256, source=work.source)
-    attempt.context.results.put(attempt.step.key, Path(outcome.result.path), result)
+    attempt.context.results.put(attempt.step.key, (attempt.context.directory / work.source).resolve(), result)
     return done(result)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import sys
 import time
@@ -11,34 +10,28 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import IO
 
+from plimsoll.application.requirements import Requirements, read_requirements
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
-from plimsoll.files import replace_file
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
 from plimsoll.targets.attempt import STOPPED, Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment
+from plimsoll.targets.local.environments import environment_place, is_complete, mark_complete, python_of
 from plimsoll.targets.local.workers import Command, run_together
 
 WAIT_LIMIT = 1800.0
 """Seconds to wait for a run that creates the same environment: large frameworks take minutes to install."""
-COMPLETE = "plimsoll-complete"
-
-
-def cache_directory() -> Path:
-    """The directory of the environments, by digest."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "plimsoll" / "environments"
 
 
 def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
     """Find the environment in the cache, or create it."""
     work = attempt.work
-    place = cache_directory() / attempt.step.ingredients[0].digest[:32]
-    python = place / "bin" / "python"
+    place = environment_place(attempt.step, attempt.context.directory)
+    python = python_of(place)
     found = done(EnvironmentResult(python=str(python)))
-    if (place / COMPLETE).exists():
+    if is_complete(place):
         return found
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -53,15 +46,16 @@ def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
         yield from _wait_for(lock, attempt, place)
         if attempt.stopped:
             return STOPPED
-        if (place / COMPLETE).exists():
+        if is_complete(place):
             return found
         shutil.rmtree(place, ignore_errors=True)
-        for argv in _commands(place, python, attempt.context.directory / work.requirements):
+        read = read_requirements(attempt.context.directory, work.requirements)
+        for argv in _commands(place, python, attempt.context.directory / work.requirements, read):
             reason = yield from run_together(attempt, [Command(argv=argv, environment=_environment(attempt))])
             if reason:
                 shutil.rmtree(place, ignore_errors=True)
                 return failed(f"the environment of {work.requirements} could not be created: {reason}")
-        replace_file(place / COMPLETE, b"")
+        mark_complete(place)
     return found
 
 
@@ -88,13 +82,15 @@ def _wait_for(
             return
 
 
-def _commands(place: Path, python: Path, requirements: Path) -> list[list[str]]:
+def _commands(place: Path, python: Path, requirements: Path, read: Requirements) -> list[list[str]]:
     """Commands for uv if it is installed, because it is several times faster; else for venv and pip."""
-    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
+    uv = None if read.only_pip else shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if uv:
+        # uv takes a local package from its own cache as long as the time of its project file is the same.
+        again = ["--refresh"] if read.packages else []
         return [
             [uv, "venv", "--quiet", "--python", sys.executable, str(place)],
-            [uv, "pip", "install", "--python", str(python), "-r", str(requirements)],
+            [uv, "pip", "install", *again, "--python", str(python), "-r", str(requirements)],
         ]
     return [
         [sys.executable, "-m", "venv", str(place)],

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
+import urllib.parse
 from pathlib import Path
-from typing import IO
 
-from plimsoll.errors import MissingExtra, TargetError
+from plimsoll.errors import TargetError
 from plimsoll.kinds.dataset import Fetch, FetchResult
+from plimsoll.runtime.download import download, identity_with_retries
 from plimsoll.runtime.outputs import files_in
+from plimsoll.runtime.sources import open_source
 from plimsoll.state.results import OutputFile
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
-
-CONNECT_LIMIT = 30.0
-"""Seconds without data after which a download fails."""
-CHUNK = 1 << 20
+from plimsoll.targets.local.sources import source_in_place
 
 
 def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
@@ -26,64 +24,52 @@ def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
     work = attempt.work
     if "://" not in work.source:
         return _use_in_place(attempt, work)
-    import urllib.parse
-
-    path = attempt.output / (Path(urllib.parse.urlsplit(work.source).path).name or "data")
-    digest = _download(attempt, work.source, path)
+    name = Path(urllib.parse.urlsplit(work.source).path).name
+    digest = _download(attempt, work, attempt.output / (name if name.strip(".") else "data"))
     if attempt.stopped:
         return STOPPED
     if work.sha256 and digest != work.sha256:
         return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
-    final = attempt.context.state.output(attempt.step.key) / path.name
-    return done(FetchResult(outputs=files_in(attempt.output), path=str(final), sha256=digest))
+    if not work.sha256 and not _is_as_planned(attempt, work.source, digest):
+        return failed(f"the data at {work.source} has changed since the run began: run again, to use it as it is now")
+    return done(FetchResult(outputs=files_in(attempt.output), sha256=digest))
 
 
 def _use_in_place(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
-    path = (attempt.context.directory / work.source).resolve()
     digest = attempt.step.ingredients[0].digest
     if work.sha256 and digest != work.sha256:
         return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
-    if path.is_dir():
-        outputs: tuple[OutputFile, ...] = ()
-    elif path.is_file():
-        outputs = (OutputFile(name=path.name, path=str(path), size=path.stat().st_size),)
-    else:
-        raise TargetError("the source does not exist", where=str(path), hint="correct `source` in the file")
-    return done(FetchResult(outputs=outputs, path=str(path), sha256=digest))
+    path = source_in_place(attempt.context.state, work.source, digest)
+    outputs: tuple[OutputFile, ...] = ()
+    if path.is_file():
+        outputs = (OutputFile(name=path.name, path=work.source, size=path.stat().st_size),)
+    return done(FetchResult(outputs=outputs, source=work.source, sha256=digest))
 
 
-def _download(attempt: LocalAttempt[Fetch], source: str, path: Path) -> str:
+def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
     """Download an address to `path`; returns the SHA-256 of its content."""
-    digest = hashlib.sha256()
+    where = open_source(work.source)
     try:
-        with _open(source) as stream, path.open("wb") as file:
-            while chunk := stream.read(CHUNK):
-                if attempt.stopped:
-                    break
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
+        identity = identity_with_retries(where)
+        download(where, path, identity, pinned=bool(work.sha256), stopped=lambda: attempt.stopped)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         free = shutil.disk_usage(path.parent).free
         raise TargetError(
             f"cannot download: {error}",
-            where=source,
-            hint=f"check the address and the network; {free / 2**30:.1f} GiB are free on the disk",
+            where=work.source,
+            hint=f"check the disk: {free / 2**30:.1f} GiB are free",
         ) from error
-    return digest.hexdigest()
 
 
-def _open(source: str) -> IO[bytes]:
-    if source.startswith(("https://", "http://")):
-        import urllib.request
+def _is_as_planned(attempt: LocalAttempt[Fetch], source: str, digest: str) -> bool:
+    """Whether the content is the one that the step's key stands for: it may change between the plan and now."""
+    # It brings Python's HTTP client, which only addresses need.
+    from plimsoll.application.addresses import address_digest, content_digest
 
-        return urllib.request.urlopen(source, timeout=CONNECT_LIMIT)  # type: ignore[no-any-return]  # noqa: S310 - the line above checks the scheme
-    try:
-        import fsspec
-    except ImportError:
-        raise MissingExtra("s3" if source.startswith("s3:") else "gcs", f"the source {source}") from None
-    return fsspec.open(source, "rb").open()  # type: ignore[no-any-return]
+    planned = attempt.step.ingredients[0].digest
+    return planned == content_digest(source, digest) or planned == address_digest(source)
 
 
 def _digest_mismatch(source: str, digest: str, expected: str) -> str:
