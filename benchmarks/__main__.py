@@ -1,4 +1,4 @@
-"""Runs the benchmarks that are named, or all."""
+"""Runs the benchmarks that are named, or all. Options after one name are for that benchmark."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ NAMES = (
     "serving",
     "drift",
     "check",
+    "hardening",
 )
 
 
 def main() -> None:
     """Run and print each; the exit status is 1 when one misses its limit."""
-    wanted = sys.argv[1:] or NAMES
+    given = sys.argv[1:]
+    first = next((number for number, word in enumerate(given) if word.startswith("-")), len(given))
+    wanted, options = given[:first] or NAMES, given[first:]
     unknown = [name for name in wanted if name not in NAMES]
     if unknown:
         sys.exit(f"no benchmark {', '.join(unknown)}; there are {', '.join(NAMES)}")
-    kept = [importlib.import_module(f"benchmarks.{name}").main([]) for name in wanted]
+    if options and len(wanted) != 1:
+        sys.exit("options are for one benchmark: name it before them")
+    kept = [importlib.import_module(f"benchmarks.{name}").main(options) for name in wanted]
     sys.exit(0 if all(kept) else 1)
 
 

@@ -1,0 +1,138 @@
+"""How long the neighbours of one costly request wait, beyond what they wait without one on the same machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from random import Random
+from statistics import median
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from benchmarks.hardening.findings import Findings
+from benchmarks.hardening.inference_requests import chunked
+from benchmarks.hardening.models import FEATURES
+from benchmarks.hardening.neighbour import neighbour
+from benchmarks.hardening.server import Attacked
+from benchmarks.hardening.wire import Client, NotHttp, Silence
+
+AREA = "delays"
+QUIET = 1.0
+"""Seconds that are measured before each request, with no such request."""
+LONGEST = 5.0
+"""Seconds of a request that are looked at; what is slow for longer is found within them."""
+PAUSE = 0.004
+"""Seconds between two requests of the neighbour."""
+LIMIT = 0.05
+"""Seconds that a neighbour may wait in addition."""
+FULL = 60_000_000
+"""Bytes of a large body, within what a server takes unless it is told otherwise."""
+
+
+class Delay(Struct, frozen=True):
+    """Medians of the longest waits in seconds: with no such request, just before it or in general, and with it."""
+
+    kind: str
+    quiet: float
+    busy: float
+
+    @property
+    def beyond(self) -> float:
+        """Seconds beyond the machine's own noise."""
+        return max(0.0, self.busy - self.quiet)
+
+
+def _post(model: str, body: bytes, *lines: str, length: int | None = None) -> bytes:
+    size = len(body) if length is None else length
+    head = [f"POST /v2/models/{model}/infer HTTP/1.1", "Host: a", "Connection: close", f"Content-Length: {size}"]
+    return "\r\n".join([*head, *lines, "", ""]).encode() + body
+
+
+def _tensor(datatype: str, shape: list[int], data: str, more: str = "") -> bytes:
+    head = json.dumps({"name": "x", "datatype": datatype, "shape": shape})[:-1]
+    return f'{{"inputs": [{head}, "data": {data}}}]{more}}}'.encode()
+
+
+def _binary(model: str, datatype: str, shape: list[int], raw: bytes, more: str = "") -> bytes:
+    tensor: dict[str, Any] = {"name": "x", "datatype": datatype, "shape": shape}
+    tensor["parameters"] = {"binary_data_size": len(raw)}
+    head = f'{{"inputs": [{json.dumps(tensor)}]{more}}}'.encode()
+    return _post(model, head + raw, f"Inference-Header-Content-Length: {len(head)}")
+
+
+def _explained(rows: int) -> bytes:
+    values = np.random.default_rng(1).normal(size=(rows, FEATURES)).astype("<f4")
+    return _binary("forest", "FP32", [rows, FEATURES], values.tobytes(), ', "parameters": {"explain": true}')
+
+
+def _chunks() -> bytes:
+    body = _tensor("FP32", [1, 4], "[1,2,3,4]" + " " * 300_000)
+    head = b"POST /v2/models/fp32/infer HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head + b"".join(chunked(Random(1), body))
+
+
+KINDS: dict[str, Callable[[], bytes]] = {
+    "numbers in JSON": lambda: _post("fp32", _tensor("FP32", [1, 3_000_000], f"[{'1.25,' * 2_999_999}1.25]")),
+    "a list of empty lists": lambda: _post("fp32", _tensor("FP32", [1, 1], f"[{'[],' * 5_000_000}1]")),
+    "deep nesting": lambda: _post("fp32", b'{"inputs": ' + b"[" * 10_000_000),
+    "nested rows": lambda: _post("int64", _tensor("INT64", [400_000, 2], f"[{'[1,2],' * 399_999}[1,2]]")),
+    "an object of many members": lambda: _post(
+        "fp32", b'{"parameters": {%b}}' % b",".join(b'"%d": {}' % number for number in range(700_000))
+    ),
+    "a long id": lambda: _post("fp32", _tensor("FP32", [1, 1], "[1]", f', "id": "{"é" * 5_000_000}"')),
+    "texts in JSON": lambda: _post("bytes", _tensor("BYTES", [1, 2_000_000], "[" + '"ab",' * 1_999_999 + '"ab"]')),
+    "many texts in binary": lambda: _binary("bytes", "BYTES", [1, 5_000_000], b"\1\0\0\0a" * 5_000_000),
+    "a large tensor, answered in JSON": lambda: _binary("fp32", "FP32", [1, 4_000_000], bytes(16_000_000)),
+    "a large tensor, answered in binary": lambda: _binary(
+        "fp32", "FP32", [1, FULL // 4], bytes(FULL), ', "parameters": {"binary_data_output": true}'
+    ),
+    "truth values in binary": lambda: _binary("bool", "BOOL", [1, 30_000_000], bytes(30_000_000)),
+    "spaces": lambda: _post("fp32", b" " * FULL),
+    "many inputs": lambda: _post("fp32", b'{"inputs": [%b]}' % b",".join([b'{"name":"x"}'] * 1_000_000)),
+    "explanations": lambda: _explained(1000),
+    "small chunks": _chunks,
+    "many headers": lambda: _post("fp32", b"{}", *(f"A{number}: b" for number in range(1500))),
+    "pipelined requests": lambda: b"GET /v2/models/forest HTTP/1.1\r\nHost: a\r\n\r\n" * 20_000,
+    "feedback": lambda: (
+        b"POST /v2/feedback HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 10000001\r\n\r\n"
+        + b"[" * 10_000_001
+    ),
+}
+"""What one client asks for, by name."""
+
+
+def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> list[Delay]:
+    """Ask for each kind in turn, in rounds that all begin before `end` (of `time.monotonic`)."""
+    windows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in KINDS}
+    requests = {name: make() for name, make in KINDS.items()}
+    with neighbour(server.port, PAUSE, "infer") as other:
+        time.sleep(QUIET)
+        for turn in range(rounds):
+            for name, raw in requests.items():
+                if turn and time.monotonic() > end:
+                    break
+                windows[name].append(_asked(server.port, raw))
+    delays = []
+    noise = median(other.longest(begin - QUIET, begin) for found in windows.values() for begin, _, _ in found)
+    for name, found in windows.items():
+        quiet = max(noise, median(other.longest(begin - QUIET, begin) for begin, _, _ in found))
+        busy = median(other.longest(begin, done) for begin, done, _ in found)
+        delays.append(Delay(name, quiet, busy))
+        if delays[-1].beyond > LIMIT:
+            findings.add(AREA, f"{name}: neighbours wait too long", requests[name])
+    server.check(AREA, b"")
+    return delays
+
+
+def _asked(port: int, raw: bytes) -> tuple[float, float, float]:
+    """When a request began, until when its neighbours are looked at, and when it ended."""
+    time.sleep(QUIET)
+    begin = time.monotonic()
+    with contextlib.suppress(OSError, Silence, NotHttp):
+        Client(port).send_all([raw])
+    done = time.monotonic()
+    return begin, min(done, begin + LONGEST), done
