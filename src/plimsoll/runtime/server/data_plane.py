@@ -17,6 +17,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.runtime.server.catalog import Catalog, Indexed
 from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.inference import InferenceCall, Response
+from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.observers import Observers
 from plimsoll.runtime.server.recording import OK, Recorder
 from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed, Defect, NotReady, Refusal, Unservable
@@ -30,9 +31,13 @@ Verb = Literal["load", "unload"]
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """`body` is in bytes of one request, `queue` in requests that wait for a model, `seconds` for one inference."""
+    """`body` is in bytes of one request, `memory` in bytes of all requests under way together, bodies and tensors.
+
+    `queue` is in requests that wait for a model, `seconds` is for one inference from the request's last byte on.
+    """
 
     body: int = 64 << 20
+    memory: int = 256 << 20
     queue: int = 256
     seconds: float = 30.0
 
@@ -51,6 +56,7 @@ class DataPlane:
         self.catalog = catalog
         self.observers = observers or Observers()
         self.limits = limits or Limits()
+        self.memory = Memory(max(self.limits.memory, self.limits.body))
         self.ready = True
         """Whether the server accepts requests; false while it drains."""
         self.inferences = 0

@@ -12,13 +12,17 @@ from plimsoll.runtime.server.refusals import Refusal, defect
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error
 from plimsoll.runtime.server.served import Served
 
+LARGEST_OF_OTHERS = 1 << 20
+"""Bytes of a request that is no inference: a label, a name, or nothing."""
+
 
 class Mount:
     """Answers the requests of all connections: `listening.Answering` for the server."""
 
     def __init__(self, plane: DataPlane, fronts: Sequence[HttpFront]) -> None:
         """The first of `fronts` also shapes the errors of paths that belong to no front. There is at least one."""
-        self.largest_body = plane.limits.body
+        self.memory = plane.memory
+        self._largest = plane.limits.body
         self._fronts = tuple(fronts)
         self._pages = Pages(plane, errors=self._fronts[0])
 
@@ -36,6 +40,10 @@ class Mount:
         """The response to a refused request, in the shape of the front that its path belongs to."""
         endpoint = head.endpoint or self._find(head)
         return endpoint.errors.refused(refusal)
+
+    def largest(self, head: Head) -> int:
+        """The limit of a request for inferences, which have tensors; less for all others."""
+        return self._largest if self.model_of(head) else min(self._largest, LARGEST_OF_OTHERS)
 
     def model_of(self, head: Head) -> str:
         """The model that an inference is for; empty for other requests."""
