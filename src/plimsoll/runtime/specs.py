@@ -32,8 +32,8 @@ def spec_from_metadata(metadata: OipMessage) -> ModelSpec:
         name=metadata["name"],
         inputs=tuple(_tensor(tensor) for tensor in metadata["inputs"]),
         outputs=tuple(_tensor(tensor) for tensor in metadata["outputs"]),
-        features=tuple(parameters.get("features", ())),
-        classes=tuple(parameters.get("classes", ())),
+        features=tuple(parameters.get("features") or ()),
+        classes=tuple(parameters.get("classes") or ()),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -34,8 +35,15 @@ DTYPES: dict[str, type[np.generic]] = {
 
 _DATATYPES = {(np.dtype(kind).kind, np.dtype(kind).itemsize): name for name, kind in DTYPES.items()}
 
-_KINDS = {"b": "b", "i": "iu", "u": "iu", "f": "iuf", "O": "OU"}
-"""The numpy kinds of JSON values that each kind of tensor accepts."""
+_TYPES: dict[str, set[type]] = {
+    "b": {bool},
+    "i": {int},
+    "u": {int},
+    "f": {int, float, type(None)},
+    "O": {str},
+}
+"""The types of JSON's values that each kind of tensor accepts."""
+_NAMES: dict[type, str] = {str: "text", bool: "true or false", type(None): "null", int: "a number", float: "a fraction"}
 
 
 class BadTensor(ValueError):
@@ -58,36 +66,61 @@ def datatype_of(array: Array) -> str:
 
 def from_json(data: object, datatype: str, shape: Sequence[int]) -> Array:
     """Convert a flat or nested list to an array of `shape`. Raises BadTensor."""
-    dtype = np.dtype(dtype_of(datatype))
-    count = _count(shape)
+    count = count_of(shape)
     if not isinstance(data, list):
         raise BadTensor("data must be a list")
+    values = _flat(data)
+    if len(values) != count:
+        raise BadTensor(f"data has {len(values)} elements, shape {list(shape)} needs {count}")
+    return from_values(values, datatype).reshape(shape)
+
+
+def from_values(values: list[Any], datatype: str, first: int = 0) -> Array:
+    """Convert a flat list of JSON's values, in which `None` is a missing number. Raises BadTensor.
+
+    The types are looked at before numpy sees them: it would widen every value to the longest text among them. `first`
+    is the number of the first value, for the message.
+    """
+    dtype = np.dtype(dtype_of(datatype))
+    allowed = _TYPES[dtype.kind]
+    if not allowed.issuperset(map(type, values)):
+        place = next(place for place, value in enumerate(values) if type(value) not in allowed)
+        found = _NAMES.get(type(values[place]), "an object")
+        raise BadTensor(f"data has values that are not of the datatype {datatype}: element {first + place} is {found}")
     if dtype.kind == "O":
-        return _strings(_flat(data), shape, count)
-    try:
-        array = np.array(data)
-    except (ValueError, OverflowError) as error:
-        raise BadTensor("data is a list whose rows have different lengths") from error
-    if array.size != count:
-        raise BadTensor(f"data has {array.size} elements, shape {list(shape)} needs {count}")
-    if datatype == "UINT64" and array.dtype.kind == "f":
-        array = _parse_uint64(data)
-    if array.size and array.dtype.kind not in _KINDS[dtype.kind]:
-        raise BadTensor(f"data has values that are not of the datatype {datatype}")
-    if dtype.kind in "iu" and array.size:
+        texts = np.empty(len(values), dtype=np.object_)
+        texts[:] = values
+        return texts
+    if dtype.kind == "f":
+        return _floats(values, datatype, first)
+    if dtype.kind in "iu" and values:
         limits = np.iinfo(dtype)
-        if int(array.min()) < limits.min or int(array.max()) > limits.max:
-            raise BadTensor(f"data has values outside the range of {datatype}")
+        if min(values) < limits.min or max(values) > limits.max:
+            place = next(place for place, value in enumerate(values) if not limits.min <= value <= limits.max)
+            raise BadTensor(f"data has values outside the range of {datatype}: element {first + place}")
+    return np.array(values, dtype)
+
+
+def _floats(values: list[Any], datatype: str, first: int) -> Array:
+    try:
+        wide = np.array(values, np.float64)
+    except OverflowError:
+        raise BadTensor(f"data has values outside the range of {datatype}") from None
     with np.errstate(over="ignore"):
-        return array.astype(dtype).reshape(shape)
+        narrow = wide.astype(dtype_of(datatype))
+    beyond = np.isinf(narrow) & np.isfinite(wide)
+    if beyond.any():
+        place = first + int(beyond.argmax())
+        raise BadTensor(f"data has values outside the range of {datatype}: element {place}")
+    return narrow
 
 
 def from_binary(raw: memoryview, datatype: str, shape: Sequence[int]) -> Array:
     """Convert little-endian bytes in row-major order to an array of `shape`. Raises BadTensor."""
     dtype = np.dtype(dtype_of(datatype))
-    count = _count(shape)
+    count = count_of(shape)
     if dtype.kind == "O":
-        return _strings(_unpack_strings(raw), shape, count)
+        return _strings(_unpack_strings(raw, count), shape, count)
     if len(raw) != count * dtype.itemsize:
         raise BadTensor(
             f"binary data has {len(raw)} bytes, shape {list(shape)} of {datatype} needs {count * dtype.itemsize}"
@@ -119,48 +152,37 @@ def to_binary(array: Array) -> bytes | memoryview:
     return b"".join(struct.pack("<I", len(value)) + value for value in encoded)
 
 
-def _parse_uint64(data: list[object]) -> Array:
-    """Convert integers of which some need all 64 bits; numpy alone would make floats of them. Raises BadTensor."""
-    flat = _flat(data)
-    if not all(type(value) is int and 0 <= value < 2**64 for value in flat):
-        raise BadTensor("data has values that are not of the datatype UINT64")
-    return np.array(flat, dtype=np.uint64)
-
-
-def _count(shape: Sequence[int]) -> int:
+def count_of(shape: Sequence[int]) -> int:
+    """The number of elements. Raises BadTensor for a negative dimension."""
     if any(size < 0 for size in shape):
         raise BadTensor(f"shape {list(shape)} has a negative dimension")
     return math.prod(shape)
 
 
-def _flat(data: list[object]) -> list[object]:
-    """Flatten nested lists without recursion, because the client decides the depth."""
-    flat: list[object] = []
-    waiting = [iter(data)]
-    while waiting:
-        for item in waiting[-1]:
-            if isinstance(item, list):
-                waiting.append(iter(item))
-                break
-            flat.append(item)
-        else:
-            waiting.pop()
-    return flat
+def _flat(data: list[Any]) -> list[Any]:
+    """The values of nested lists, level by level, without recursion, because the client decides the depth."""
+    while list in set(map(type, data)):
+        lengths = {len(row) if type(row) is list else -1 for row in data}
+        if len(lengths) != 1:
+            raise BadTensor("data is a list whose rows have different lengths")
+        data = list(chain.from_iterable(data))
+    return data
 
 
 def _strings(values: Sequence[object], shape: Sequence[int], count: int) -> Array:
     if len(values) != count:
         raise BadTensor(f"data has {len(values)} elements, shape {list(shape)} needs {count}")
-    if not all(isinstance(value, str) for value in values):
-        raise BadTensor("data of BYTES has values that are not text")
     array = np.empty(count, dtype=np.object_)
     array[:] = values
     return array.reshape(shape)
 
 
-def _unpack_strings(raw: memoryview) -> list[str]:
-    values, position = [], 0
+def _unpack_strings(raw: memoryview, count: int) -> list[str]:
+    values: list[str] = []
+    position = 0
     while position < len(raw):
+        if len(values) == count:
+            raise BadTensor(f"binary data of BYTES has more than {count} elements")
         if position + 4 > len(raw):
             raise BadTensor("binary data of BYTES ends within a length")
         (length,) = struct.unpack_from("<I", raw, position)

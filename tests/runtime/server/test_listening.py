@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import resource
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -40,10 +41,13 @@ class Clock:
 
 
 def with_clients(
-    tmp_path: Path, use: Callable[[Listening, Connect], Coroutine[Any, Any, None]], memory: int = 1 << 20
+    tmp_path: Path,
+    use: Callable[[Listening, Connect], Coroutine[Any, Any, None]],
+    memory: int = 1 << 20,
+    largest: int = 100_000,
 ) -> None:
     """Run `use` with a listening server of at most four connections, and a way to connect to it."""
-    limits = Limits(body=100_000, memory=memory)
+    limits = Limits(body=largest, memory=memory)
     listening = Listening(mount(plane_of(linear_model(tmp_path / "m.onnx"), limits=limits)), Patience(connections=4))
 
     async def run() -> None:
@@ -150,6 +154,42 @@ def test_many_requests_in_one_packet_are_all_answered_and_hold_nothing_afterward
         await until(lambda: listening.memory.held == 0)
 
     with_clients(tmp_path, use)
+
+
+def request_of(data: str, shape: list[int], padding: int = 0) -> bytes:
+    body = b'{"inputs":[{"name":"x","shape":%b,"datatype":"FP32","data":%b}]%b}' % (
+        str(shape).encode(), data.encode(), b" " * padding
+    )  # fmt: skip
+    return b"POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+
+async def body_of(client: Streams) -> bytes:
+    head = await client[0].readuntil(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+    return head[:12] + b" " + await client[0].readexactly(length)
+
+
+@pytest.mark.parametrize(
+    ("request_", "answer"),
+    [
+        (request_of("[" + "[]," * 30_000 + "0]", [1, 2]), b"400 .*(rows|values|datatype)"),
+        (request_of("[" + "1," * 60_000 + "1]", [1, 2]), b"400 .*data has more than 2 elements"),
+        (request_of("[1,2]", [40_000, 2], 90_000), b"400 .*(fewer elements|beside the lists)"),
+        (request_of("[" + '"' + "a" * 90_000 + '"' + ",1]", [1, 2]), b"400 .*not of the datatype FP32"),
+        (request_of("[1,2]", [1, 2], 90_000), b"400 .*of JSON beside the lists"),
+        (request_of("[" + "1," * 39_999 + "1]", [20_000, 2]), b"503 .*this one needs 160000"),
+        (request_of("[" + "1," * 19_999 + "null]" + " " * 40_000, [10_000, 2]), b'200 .*"shape":\\[10000,1\\].*null'),
+    ],
+)
+def test_a_long_request_is_counted_before_it_is_converted(tmp_path: Path, request_: bytes, answer: bytes) -> None:
+    async def use(listening: Listening, connect: Connect) -> None:
+        client = await connect()
+        client[1].write(request_)
+        said = await body_of(client)
+        assert re.match(b"HTTP/1.1 " + answer, said), said[:300]
+        await until(lambda: listening.memory.held == 0)
+
+    with_clients(tmp_path, use, memory=200_000, largest=150_000)
 
 
 def test_memory_is_reserved_before_it_is_taken() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,24 +21,34 @@ MAX_ROWS = 1000
 """Most rows of one request: explaining a row costs as much as hundreds of predictions."""
 
 
-def explanations(path: Path, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def explanations(
+    path: Path, inputs: Mapping[str, Array], still_wanted: Callable[[], None] = lambda: None
+) -> dict[str, Array]:
     """`contributions` [rows, outputs, features] and `contributions_base` [rows, outputs], in the margin's unit, FP32.
 
     Base plus contributions is the raw sum of the trees, before any link function. Raises BadTensor with the reason when
-    this model or request cannot be explained.
+    this model or request cannot be explained. `still_wanted` is called now and then, and raises to end it early.
     """
-    try:
-        source, paths = _load_paths(path, path.stat().st_mtime_ns)
-    except MissingExtra as error:
-        raise BadTensor(error.on_one_line()) from error
+    source, paths = read_trees(path)
     rows = inputs[source]
     if rows.ndim != 2:
         raise BadTensor("explanations support only inputs with two dimensions")
     if len(rows) > MAX_ROWS:
         raise BadTensor(f"cannot explain {len(rows)} rows in one request; send at most {MAX_ROWS}")
-    found = contributions(paths, rows)
+    found = contributions(paths, rows, still_wanted)
     base = np.tile(found.base.astype(np.float32), (len(rows), 1))
     return {CONTRIBUTIONS: found.values.astype(np.float32), BASE: base}
+
+
+def read_trees(path: Path) -> tuple[str, TreePaths]:
+    """The name of the input that the trees of a model read, and their paths; remembered for some models.
+
+    Raises BadTensor when the model cannot be explained.
+    """
+    try:
+        return _load_paths(path, path.stat().st_mtime_ns)
+    except MissingExtra as error:
+        raise BadTensor(error.on_one_line()) from error
 
 
 @lru_cache(maxsize=8)
