@@ -17,7 +17,7 @@ from typing import Literal
 from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
-from plimsoll.runtime.server.beside import Beside
+from plimsoll.runtime.server.beside import Beside, Given, Result
 from plimsoll.runtime.server.catalog import Catalog, Indexed
 from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.inference import InferenceCall, Response
@@ -149,6 +149,17 @@ class DataPlane:
                     call.request = call.read(served)
                 self._admit(served)
             return await self.infer_later(call)
+
+    def reading(self) -> Reading:
+        """The limits of a request that a front begins to read before it knows the model; a context."""
+        return Reading(self.memory, time.perf_counter() + self.limits.seconds)
+
+    async def beside(self, step: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        """The result of a step of a front, in a thread. Raises what it raises, Busy, DeadlinePassed."""
+        try:
+            return await self._beside.run(self.limits.seconds, step, *args, **kwargs)
+        except TimeoutError as late:
+            raise DeadlinePassed(f"the request was not read within {self.limits.seconds:g} s") from late
 
     def _left(self, call: InferenceCall[Response]) -> float:
         """Seconds that are left for a request: reading, computing and writing have one limit together."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
+    PIECE,
     HttpRequest,
     RequestedOutput,
     decode,
@@ -147,7 +148,11 @@ class Codec:
         if request.id is not None:
             parts += (b'"id":', _ENCODER.encode(request.id), b",")
         for before, array in zip(layout, results.values(), strict=True):
-            parts += (before, json_list(array))
+            # As `json_list` does, without calling it: this runs for every output.
+            if array.size > PIECE or array.dtype.kind == "O":
+                parts += (before, json_list(array))
+            else:
+                parts += (before, _ENCODER.encode(array.ravel().tolist()))
         parts.append(b"}]}")
         return b"".join(parts), None
 
