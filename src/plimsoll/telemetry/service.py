@@ -19,7 +19,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.server.observers import INFERENCE, Answer, Observer, Reply
+from plimsoll.runtime.server.observers import INFERENCE, Answer, Observer, Reply, still_wanted
 from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry.context import parse_traceparent
 from plimsoll.telemetry.logs import REQUEST_ID, USER_HEADERS, RequestLogs
@@ -121,7 +121,14 @@ class ServiceObserver(Observer):
             return {}
         from plimsoll.runtime.explain.outputs import explanations
 
-        return explanations(model.path, inputs, model.require_unaltered)
+        return explanations(model.path, inputs, model.require_unaltered, still_wanted.get())
+
+    def prepare(self, model: OnnxModel, parameters: Mapping[str, object]) -> None:
+        """Read the trees of a model before its first explanation."""
+        if parameters.get("explain") is True:
+            from plimsoll.runtime.explain.outputs import read_trees
+
+            read_trees(model.path, model.require_unaltered)
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
         """Answer requests for OpenMetrics, drift and feedback."""

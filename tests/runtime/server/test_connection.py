@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from plimsoll.runtime.server.heads import BadHead, Chunks
 from tests.runtime.conftest import Server, slow_model, until
 
 INFER = b"/v2/models/m/infer"
@@ -90,18 +91,29 @@ def test_a_request_for_another_protocol_is_answered_in_this_one(linear: Server) 
     ("raw", "status"),
     [
         (b"rubbish\r\n\r\n", 400),
-        (b"GET /v2 HTTP/1.1\r\nbad header\r\n\r\n", 400),
-        (b"GET /v2 HTTP/1.1\r\nA: " + b"a" * 40_000, 431),
-        (b"POST /v2 HTTP/1.1\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST /v2 HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
-        (b"POST /v2 HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-        (b"POST /v2 HTTP/1.1\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
-        (b"POST /v2 HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", 415),
-        (b"POST /v2 HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n", 413),
-        (b"POST /v2 HTTP/1.1\r\nExpect: a miracle\r\nContent-Length: 1\r\n\r\n", 417),
-        (b"POST /v2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-        (b"POST /v2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx\r\n", 400),
-        (b"POST /v2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n", 413),
+        (b"GET /v2 HTTP/1.1\r\nHost: h\r\nbad header\r\n\r\n", 400),
+        (b"GET /v2 HTTP/1.1\r\nHost: h\r\nA: " + b"a" * 40_000, 431),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nContent-Length: -1\r\n\r\n", 400),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: gzip\r\n\r\n", 400),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nContent-Encoding: gzip\r\nContent-Length: 1\r\n\r\nx", 415),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999\r\n\r\n", 413),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nExpect: a miracle\r\nContent-Length: 1\r\n\r\n", 417),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nxx\r\n", 400),
+        (b"POST /v2 HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nfffffffff\r\n", 413),
+        (b"GET /v2\r\n\r\n", 400),
+        (b"GET /v2 HTTP/0.9\r\nHost: h\r\n\r\n", 505),
+        (b"GET /v2 HTTP/2.0\r\nHost: h\r\n\r\n", 505),
+        (b"GET  /v2 HTTP/1.1\r\nHost: h\r\n\r\n", 400),
+        (b"GET /v2 HTTP/1.1\r\n\r\n", 400),
+        (b"GET /v2 HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n", 400),
+        (b"GET /v2 HTTP/1.1\r\nHost: h\nA: b\r\n\r\n", 400),
+        (b"GET /v2 HTTP/1.1\r\nHost: h\r\n" + b"a:\r\n" * 200 + b"\r\n", 431),
+        (b"\r\n" * 3, 400),
+        (b"POST /v2 HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (b"POST /v2/health/live HTTP/1.1\r\nHost: h\r\nContent-Length: 2000000\r\n\r\n", 413),
     ],
 )
 def test_what_cannot_be_read_on_is_answered_with_a_reason_and_ends(linear: Server, raw: bytes, status: int) -> None:
@@ -109,6 +121,38 @@ def test_what_cannot_be_read_on_is_answered_with_a_reason_and_ends(linear: Serve
     assert answer.startswith(b"HTTP/1.1 %d " % status)
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
     assert b"connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"1 \r\nx\r\n0\r\n\r\n",
+        b" 1\r\nx\r\n0\r\n\r\n",
+        b"1;a=\nb\r\nx\r\n0\r\n\r\n",
+        b"1;a=\rb\r\nx\r\n0\r\n\r\n",
+        b"1\nx\r\n0\r\n\r\n",
+        b"0x1\r\nx\r\n0\r\n\r\n",
+        b"+1\r\nx\r\n0\r\n\r\n",
+        b"0\r\nno trailer\r\n\r\n",
+        b"0\r\nA: b\nC: d\r\n\r\n",
+        b"1\r\nx\r\n" * 5000 + b"0\r\n\r\n",
+    ],
+)
+def test_chunks_that_some_reader_would_take_for_others_are_refused(body: bytes) -> None:
+    chunks, data = Chunks(1 << 20), bytearray(body)
+    with pytest.raises(BadHead) as refused:
+        while not chunks.feed(data):
+            assert chunks.paused, "the end of the bytes is reached"
+
+    assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("size", [b"1 ;a=b", b"1;a", b'1;a="b c"', b"01", b"1\t;a"])
+def test_chunks_with_extensions_are_read(size: bytes) -> None:
+    chunks = Chunks(100)
+
+    assert chunks.feed(bytearray(size + b"\r\nx\r\n0\r\nA: b\r\n\r\n"))
+    assert chunks.body == b"x"
 
 
 @settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=60)
@@ -137,7 +181,7 @@ def test_large_bodies_and_promises_of_them_leave_no_memory_behind(linear: Server
     def attack() -> None:
         waiting = [linear.connect() for _ in range(50)]
         for connection in waiting:
-            connection.sendall(b"POST " + INFER + b" HTTP/1.1\r\nContent-Length: 60000000\r\n\r\n{")
+            connection.sendall(b"POST " + INFER + b" HTTP/1.1\r\nHost: h\r\nContent-Length: 60000000\r\n\r\n{")
         for _ in range(100):
             assert linear.client.post(INFER.decode(), content=b"[" * 100_000).status_code == 400
         assert linear.client.post(INFER.decode(), content=b" " * 8_000_000).status_code == 400

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 
 from plimsoll.errors import TargetError
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.catalog import Catalog
 from plimsoll.runtime.server.counts import Record
 from plimsoll.runtime.server.data_plane import DataPlane, Limits
 from plimsoll.runtime.server.inference import InferenceCall
-from plimsoll.runtime.server.observers import Answer, Observer, Observers
+from plimsoll.runtime.server.observers import Answer, Observer, Observers, still_wanted
 from plimsoll.runtime.server.refusals import (
     BadInput,
     Busy,
@@ -318,3 +320,58 @@ def test_every_refusal_is_a_kind_of_its_own_with_a_code_of_an_error() -> None:
 
     assert len(kinds) == 9
     assert all(400 <= kind.code < 600 and kind.__doc__ for kind in kinds)
+
+
+class SlowWords(Observer):
+    """An observer whose outputs take until nobody waits for them, in a thread whose name it keeps."""
+
+    thread = ""
+    ended = False
+
+    def more_outputs(
+        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> Mapping[str, Array]:
+        self.thread = threading.current_thread().name
+        try:
+            while parameters["long"]:
+                still_wanted.get()()
+        except TimeoutError:
+            self.ended = True
+            raise
+        return {"words": np.array([b"few"], dtype=np.object_)}
+
+
+def test_what_observers_add_is_made_beside_the_event_loop_and_within_the_time_limit(tmp_path: Path) -> None:
+    slow = SlowWords()
+    plane = plane_of(linear_model(tmp_path / "m.onnx"), limits=Limits(seconds=0.2), observers=Observers([slow]))
+
+    async def both() -> dict[str, Array]:
+        long = asyncio.ensure_future(plane.infer(DirectCall({"x": X}, parameters={"long": True})))
+        await asyncio.sleep(0.05)
+        meanwhile = await plane.infer(DirectCall({"x": X}))
+        with pytest.raises(DeadlinePassed, match=r"did not answer within 0\.2 s"):
+            await long
+        return meanwhile
+
+    assert set(asyncio.run(both())) == {"score", "label"}
+    assert set(infer(plane, DirectCall({"x": X}, parameters={"long": False}))) == {"score", "label", "words"}
+    assert slow.ended
+    assert slow.thread.startswith("adding")
+    plane.observers.close()
+
+
+def test_a_long_response_is_written_beside_the_event_loop(tmp_path: Path) -> None:
+    threads: list[str] = []
+
+    class Call(DirectCall):
+        def write(self, results: dict[str, Array]) -> dict[str, Array]:
+            threads.append(threading.current_thread().name)
+            return super().write(results)
+
+    plane = plane_of(linear_model(tmp_path / "m.onnx"))
+
+    infer(plane, Call({"x": X}))
+    infer(plane, Call({"x": np.zeros((5000, 2), np.float32)}))
+
+    assert threads[0] == threading.main_thread().name
+    assert threads[1].startswith("beside")

@@ -179,7 +179,7 @@ def test_each_front_refuses_with_its_own_status_and_shape(
 
 def test_a_body_that_is_too_large_is_refused_in_the_shape_of_its_front(mounted: Mount) -> None:
     with pytest.raises(TooLarge) as refused:
-        Chunks(mounted.largest_body).feed(bytearray(b"3e9\r\n"))
+        Chunks(mounted.largest(head_of("POST", INFER))).feed(bytearray(b"3e9\r\n"))
 
     lines = mounted.refuse(head_of("POST", "/lines/m"), refused.value)
     open_inference = mounted.refuse(head_of("POST", INFER), refused.value)
@@ -230,7 +230,7 @@ def test_a_defect_while_a_client_waits_is_answered_in_the_shape_of_its_front(mou
         server = await loop.create_server(lambda: Connection(listening), "127.0.0.1", 0)
         async with server, asyncio.timeout(30):
             reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            writer.write(b"POST /lines/m HTTP/1.1\r\nconnection: close\r\ncontent-length: 5\r\n\r\ncrash")
+            writer.write(b"POST /lines/m HTTP/1.1\r\nhost: h\r\nconnection: close\r\ncontent-length: 5\r\n\r\ncrash")
             raw = await reader.read()
             writer.close()
             await writer.wait_closed()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ from benchmarks.measuring import peer_if_made
 from tests.runtime.conftest import TYPES, Server, identity_model, linear_model
 
 grpc = pytest.importorskip("grpc", reason="grpcio is not installed: pip install plimsoll[grpc]")
+
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
+from grpc_reflection.v1alpha import reflection_pb2  # noqa: E402
 
 from plimsoll.runtime.server.protocol import DESCRIPTOR, SERVICE, calls  # noqa: E402
 from plimsoll.runtime.tensors import DTYPES  # noqa: E402
@@ -91,6 +95,77 @@ def test_what_is_wrong_has_a_status_and_a_reason(
         call(name, **fields)
     assert refused.value.code().name == code
     assert says in refused.value.details()
+
+
+def test_a_long_message_is_read_beside_the_loop_with_the_same_result(call: Caller) -> None:
+    rows = np.arange(60_000, dtype="<f4").reshape(-1, 2)
+    tensor = {"name": "x", "datatype": "FP32", "shape": list(rows.shape)}
+
+    raw = call("ModelInfer", model_name="m", inputs=[tensor], raw_input_contents=[rows.tobytes()])
+    typed = call("ModelInfer", model_name="m", inputs=[{**tensor, "contents": {"fp32_contents": rows.ravel()}}])
+
+    assert raw == typed
+    assert np.frombuffer(raw.raw_output_contents[0], "<f4").tolist() == (rows[:, 0] - 2 * rows[:, 1]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"\x2a\x00" * 300_000, "more than 250000 parts"),
+        (b"\x3a\x00" * 300_000, "more than 250000 parts"),
+        (b"\x2a\xc0\xcf\x24" + b"\x22\x00" * 300_000, "more than 250000 parts"),
+        (b"\x0a\x80\x80\x80\x09" + b"m" * (18 << 20), "bytes outside of raw_input_contents"),
+        (b"\x2a\xff\xff\xff\xff\x7f" + b"\x00" * 70_000, "breaks off|not a message"),
+        (b"\x07" * 70_000, "not a message of the protocol"),
+        (b"\xff" * 10, "not a message of the protocol"),
+    ],
+)
+def test_a_message_is_counted_before_protobuf_makes_objects_of_it(call: Caller, raw: bytes, says: str) -> None:
+    infer = call.channel.unary_unary(f"/{SERVICE}/ModelInfer")
+    with pytest.raises(grpc.RpcError) as refused:
+        infer(raw, timeout=30)
+
+    assert refused.value.code().name == "INVALID_ARGUMENT"
+    assert re.search(says, refused.value.details())
+
+
+def test_probes_and_tools_of_grpc_are_answered(call: Caller) -> None:
+    health = health_pb2_grpc.HealthStub(call.channel)
+    for service in ("", SERVICE):
+        request = health_pb2.HealthCheckRequest(service=service)
+        assert health.Check(request, timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.RpcError) as refused:
+        health.Check(health_pb2.HealthCheckRequest(service="other"), timeout=10)
+    assert refused.value.code().name == "NOT_FOUND"
+
+    for version in ("v1alpha", "v1"):
+        ask = call.channel.stream_stream(
+            f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
+            request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
+            response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
+        )
+        listed, described = ask(
+            iter(
+                [
+                    reflection_pb2.ServerReflectionRequest(list_services=""),
+                    reflection_pb2.ServerReflectionRequest(file_containing_symbol=SERVICE),
+                ]
+            ),
+            timeout=10,
+        )
+        assert {SERVICE, "grpc.health.v1.Health"} < {one.name for one in listed.list_services_response.service}
+        assert b"ModelInfer" in described.file_descriptor_response.file_descriptor_proto[0]
+
+
+def test_who_watches_the_health_is_told_that_the_server_ends_and_does_not_hold_it_up(tmp_path: Path) -> None:
+    server = Server(linear_model(tmp_path / "m.onnx"), tmp_path, "--grpc-port", "0", "--drain", "40")
+    with grpc.insecure_channel(server.grpc) as channel:
+        states = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=30)
+        first = next(states).status
+        assert server.stop() == 0
+
+        assert first == health_pb2.HealthCheckResponse.SERVING
+        assert next(states).status == health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 def test_health_metadata_and_index_are_as_over_http(call: Caller, served: Server) -> None:

@@ -10,6 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from plimsoll.runtime.activator.load import LoadAverage
 from plimsoll.runtime.activator.servers import NoServerError, ServerPool, ServerResponse
 from plimsoll.runtime.server.heads import Head
+from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error, json_response
 
@@ -26,7 +27,9 @@ class Forwarder:
     """Forwards requests to servers. `most` is the number of bytes of bodies that may wait at the same time."""
 
     def __init__(self, servers: ServerPool, load: LoadAverage, *, largest_body: int, most: int) -> None:
-        self.largest_body = largest_body
+        # What arrives and what waits for a server have the same limit.
+        self.memory = Memory(max(most, largest_body))
+        self._largest = largest_body
         self._servers = servers
         self._load = load
         self._most = most
@@ -58,6 +61,10 @@ class Forwarder:
     def refuse(self, head: Head, refusal: Refusal) -> Response:
         """A response in the shape of the servers' errors."""
         return error(refusal.code, str(refusal))
+
+    def largest(self, head: Head) -> int:
+        """The same for all paths: only the servers know which of them are inferences."""
+        return self._largest
 
     def model_of(self, head: Head) -> str:
         """Empty: only the servers know their models."""

@@ -25,25 +25,38 @@ def _unchecked() -> None:
     pass
 
 
-def explanations(path: Path, inputs: Mapping[str, Array], check: Callable[[], None] = _unchecked) -> dict[str, Array]:
+def explanations(
+    path: Path,
+    inputs: Mapping[str, Array],
+    check: Callable[[], None] = _unchecked,
+    still_wanted: Callable[[], None] = _unchecked,
+) -> dict[str, Array]:
     """`contributions` [rows, outputs, features] and `contributions_base` [rows, outputs], in the margin's unit, FP32.
 
     Base plus contributions is the raw sum of the trees, before any link function. Raises BadTensor with the reason when
     this model or request cannot be explained. `check` is called before the model's files are read, and raises
-    PlimsollError when they may not be.
+    PlimsollError when they may not be. `still_wanted` is called now and then, and raises to end it early.
     """
-    try:
-        source, paths = _load_paths(path, path.stat().st_mtime_ns, check)
-    except (MissingExtra, TargetError) as error:
-        raise BadTensor(error.on_one_line()) from error
+    source, paths = read_trees(path, check)
     rows = inputs[source]
     if rows.ndim != 2:
         raise BadTensor("explanations support only inputs with two dimensions")
     if len(rows) > MAX_ROWS:
         raise BadTensor(f"cannot explain {len(rows)} rows in one request; send at most {MAX_ROWS}")
-    found = contributions(paths, rows)
+    found = contributions(paths, rows, still_wanted)
     base = np.tile(found.base.astype(np.float32), (len(rows), 1))
     return {CONTRIBUTIONS: found.values.astype(np.float32), BASE: base}
+
+
+def read_trees(path: Path, check: Callable[[], None] = _unchecked) -> tuple[str, TreePaths]:
+    """The name of the input that the trees of a model read, and their paths; remembered for some models.
+
+    Raises BadTensor when the model cannot be explained, or `check` says that its files may not be read.
+    """
+    try:
+        return _load_paths(path, path.stat().st_mtime_ns, check)
+    except (MissingExtra, TargetError) as error:
+        raise BadTensor(error.on_one_line()) from error
 
 
 @lru_cache(maxsize=8)

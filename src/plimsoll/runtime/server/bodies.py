@@ -23,7 +23,8 @@ class Body:
     def __init__(self, length: int, json_length: str | None) -> None:
         self._length = length
         self._before_tensors = int(json_length) if json_length and DIGITS.fullmatch(json_length) else 0
-        self._received = 0
+        self.received = 0
+        """Bytes of the body so far."""
         self._view = self._allocate(min(length, LARGEST_AT_ONCE))
 
     def _allocate(self, size: int) -> memoryview:
@@ -43,21 +44,21 @@ class Body:
     @property
     def rest(self) -> memoryview:
         """The memory for the next bytes; not empty unless the body is complete."""
-        if self._received == len(self._view) < self._length:
+        if self.received == len(self._view) < self._length:
             # A client that announces a large body and sends nothing must not cost memory.
             larger = self._allocate(min(self._length, 4 * len(self._view)))
-            larger[: self._received] = self._view
+            larger[: self.received] = self._view
             self._view = larger
-        return self._view[self._received :]
+        return self._view[self.received :]
 
     def filled(self, count: int) -> None:
         """`count` more bytes of `rest` have been received."""
-        self._received += count
+        self.received += count
 
     @property
     def complete(self) -> bool:
         """Whether the whole body has been received."""
-        return self._received == self._length
+        return self.received == self._length
 
     @property
     def whole(self) -> memoryview:

@@ -15,12 +15,16 @@ from typing import cast
 from plimsoll.runtime.server.bodies import Body
 from plimsoll.runtime.server.heads import LARGEST_HEAD, BadHead, Chunks, Head
 from plimsoll.runtime.server.listening import Listening
-from plimsoll.runtime.server.refusals import TooLarge, defect
+from plimsoll.runtime.server.refusals import Busy, TooLarge, defect
 from plimsoll.runtime.server.responses import CONTINUE, Response, encoded, error
 
 END = b"\r\n\r\n"
 READ_AHEAD = 256 << 10
 """Bytes of pipelined requests that are read while one is being answered."""
+REQUESTS_AT_ONCE = 16
+"""Pipelined requests that are handled before other connections have their turn."""
+EMPTY_LINES = 2
+"""Line ends before a request line that are passed over: some old clients send one after a body."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -39,13 +43,20 @@ class Connection(asyncio.BufferedProtocol):
         self._half_closed = False
         self._discarding = False
         self._ended = False
+        self._again = False
+        """`_advance` has been scheduled for the loop's next turn."""
+        self._empty_lines = 0
+        self._held = 0
+        """Bytes of this connection in the memory of all requests."""
+        self._waiting = 0
+        """Bytes of the request that is being answered and of a response that the client does not read."""
         self.head: Head | None = None
         """The request that is under way."""
         self.answering = False
         self.stuck = False
         """The client does not read its response."""
         self.active = True
-        """Something has been received since the last check of the time limits."""
+        """A request or a response has made progress since the last check of the time limits."""
         self.turn = 0
         """Counts requests that were not received in one piece."""
         self.checked: tuple[str, int] | None = None
@@ -65,10 +76,16 @@ class Connection(asyncio.BufferedProtocol):
             own.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if not self._listening.add(self):
             self._refuse(BadHead(503, "there are too many connections"))
+            if not self._listening.may_linger():
+                self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has disconnected; a computation for it ends by itself."""
         self._ended = True
+        self._buffer.clear()
+        self._body = None
+        self._waiting = 0
+        self._count_held()
         self._listening.remove(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -78,11 +95,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have been received: answer a known head and its whole body at once."""
-        self.active = True
         body = self._body
         if type(body) is Body and not body.complete:
             body.filled(nbytes)
-            if body.complete:
+            if self._count_held() and body.complete:
                 self._advance()
             return
         data = bytes(self._listening.scratch[:nbytes])
@@ -90,6 +106,7 @@ class Connection(asyncio.BufferedProtocol):
             end = data.find(END) + 4
             head = self._known.get(data[:end]) if end > 3 else None
             if head is not None and len(data) - end == head.length:
+                self.active = True
                 self._handle(head, data[end:])
                 return
         self._receive(data)
@@ -97,17 +114,21 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """The client sends nothing more; it may still read."""
         self._half_closed = True
-        return self.answering and not self._discarding
+        return (self.answering or self._again) and not self._discarding
 
     def pause_writing(self) -> None:
         """The client reads too slowly: nothing is read from it until it has read its responses."""
         self.stuck = True
         self._transport.pause_reading()
+        self._waiting = self._transport.get_write_buffer_size()
+        self._count_held()
 
     def resume_writing(self) -> None:
         """The client has read its responses."""
         self.stuck = False
         self.active = True
+        self._waiting = 0
+        self._count_held()
         self._continue()
 
     # Called by `Listening`.
@@ -136,35 +157,79 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.abort()
 
+    def close_for_another(self) -> None:
+        """Close at once, as a new client needs the place."""
+        self._transport.abort()
+
     # From bytes to requests.
 
     def _receive(self, data: bytes) -> None:
         if self._discarding:
             return
         self._buffer += data
-        self._advance()
+        if self._count_held():
+            self._advance()
 
     def _advance(self) -> None:
         """Handle the requests that are complete."""
+        self._again = False
         try:
-            while not (self.answering or self.stuck or self._discarding or self._ended):
-                if self.head is None and not self._next_head():
+            for _ in range(REQUESTS_AT_ONCE):
+                if not self._handle_next():
                     break
-                head, body = self.head, self._next_body()
-                if head is None or body is None:
-                    break
-                self._body = None
-                self.turn += 1
-                self._handle(head, body)
+            else:
+                self._advance_soon()
         except BadHead as bad:
             self._refuse(bad)
         except TooLarge as refusal:
             assert self.head is not None  # noqa: S101 - only a body is too large
             self._end_with(self._application.refuse(self.head, refusal))
-        if self._half_closed and not self.answering and not self._ended:
+        self._count_held()
+        if self._half_closed and not (self.answering or self._again or self._ended):
             self._transport.close()
         elif len(self._buffer) > READ_AHEAD and not self._ended:
             self._transport.pause_reading()
+
+    def _handle_next(self) -> bool:
+        """Handle the next request; false when there is none or it is not complete. Raises BadHead, TooLarge."""
+        if self.answering or self.stuck or self._discarding or self._ended:
+            return False
+        if self.head is None and not self._next_head():
+            return False
+        head, body = self.head, self._next_body()
+        if head is None or body is None:
+            return False
+        self._body = None
+        self.turn += 1
+        self.active = True
+        self._handle(head, body)
+        return True
+
+    def _advance_soon(self) -> None:
+        """Go on in the loop's next turn, after the other connections."""
+        if not self._again:
+            self._again = True
+            self._listening.loop.call_soon(self._continue)
+
+    def _count_held(self) -> bool:
+        """Count what this connection holds; false when it has been refused because all together hold too much."""
+        body = self._body
+        held = len(self._buffer) + self._waiting + (body.received if body is not None else 0)
+        if held == self._held:
+            return True
+        fits = self._listening.memory.change(held - self._held)
+        more, self._held = held > self._held, held
+        if fits or not more or self._ended or self._discarding:
+            return True
+        if self.state != "receiving":
+            if not self._transport.is_closing():
+                self._transport.pause_reading()
+            return True
+        busy = Busy("the requests under way hold all the memory that the server gives them", retry_after=1)
+        head = self.head
+        unread = error(busy.code, str(busy), b"retry-after: 1\r\n")
+        self._end_with(self._application.refuse(head, busy) if head else unread)
+        return False
 
     def _continue(self) -> None:
         if not self._ended and not self.stuck and not self._transport.is_closing():
@@ -175,6 +240,9 @@ class Connection(asyncio.BufferedProtocol):
         buffer = self._buffer
         while buffer[:2] == b"\r\n":
             del buffer[:2]
+            self._empty_lines += 1
+            if self._empty_lines > EMPTY_LINES:
+                raise BadHead(400, "there are empty lines where a request line belongs")
         end = buffer.find(END, 0, LARGEST_HEAD)
         if end < 0:
             if len(buffer) >= LARGEST_HEAD:
@@ -182,8 +250,9 @@ class Connection(asyncio.BufferedProtocol):
             return False
         raw = bytes(buffer[: end + 4])
         del buffer[: end + 4]
+        self._empty_lines = 0
         self.head = head = self._listening.head(raw)
-        largest = self._application.largest_body
+        largest = self._application.largest(head)
         if head.length is None:
             self._body = Chunks(largest)
         elif head.length > largest:
@@ -205,7 +274,11 @@ class Connection(asyncio.BufferedProtocol):
             return taken
         if isinstance(body, Body):
             return body.whole if body.complete else None
-        return bytes(body.body) if body.feed(self._buffer) else None
+        if body.feed(self._buffer):
+            return memoryview(body.body)
+        if body.paused:
+            self._advance_soon()
+        return None
 
     # From requests to bytes.
 
@@ -223,6 +296,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.head = head
         self.answering = True
+        # A body that came in one piece is small, and their number is that of the models' queues.
+        self._waiting = len(body) if self._held else 0
         self._listening.run_task(self._answer_later(head, response))
 
     async def _answer_later(self, head: Head, response: Awaitable[Response]) -> None:
@@ -233,6 +308,7 @@ class Connection(asyncio.BufferedProtocol):
         self.answering = False
         self.head = None
         self.active = True
+        self._waiting = 0
         if self._ended:
             return
         self._send(head, answer)
@@ -265,7 +341,7 @@ class Connection(asyncio.BufferedProtocol):
         self._body = None
         self.head = None
         self._discarding = True
-        self.active = True
+        self._count_held()
         if self._half_closed or not self._transport.can_write_eof():
             self._transport.close()
         else:

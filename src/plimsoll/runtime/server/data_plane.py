@@ -7,19 +7,25 @@ shadowing, observers and counts are behind it, so that they are the same for eve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextvars import copy_context
+from functools import partial
 from typing import Literal
 
 from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.server.administration import Administration
+from plimsoll.runtime.server.beside import Beside, Given, Result
 from plimsoll.runtime.server.catalog import Catalog, Indexed
 from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.inference import InferenceCall, Response
-from plimsoll.runtime.server.observers import Observers
+from plimsoll.runtime.server.memory import Memory
+from plimsoll.runtime.server.observers import Observers, still_wanted
+from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.recording import GONE, OK, Recorder
 from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed, Defect, NotReady, Refusal, Unservable
 from plimsoll.runtime.server.request import InferenceRequest
@@ -29,12 +35,20 @@ from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array, BadTensor
 
 Verb = Literal["load", "unload"]
+FEW = 8192
+"""Values of a response that are written in the event loop."""
+PREPARING = 120.0
+"""Seconds for what observers make once for a model."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """`body` is in bytes of one request, `queue` in requests that wait for a model, `seconds` for one inference."""
+    """`body` is in bytes of one request, `memory` in bytes of all requests under way together, bodies and tensors.
+
+    `queue` is in requests that wait for a model, `seconds` is for one inference from the request's last byte on.
+    """
 
     body: int = 64 << 20
+    memory: int = 256 << 20
     queue: int = 256
     seconds: float = 30.0
 
@@ -60,6 +74,7 @@ class DataPlane:
         self.observers = observers or Observers()
         self.limits = limits or Limits()
         self.administration = administration or Administration()
+        self.memory = Memory(max(self.limits.memory, self.limits.body))
         self.ready = True
         """Whether the server accepts requests; false while it drains."""
         self.inferences = 0
@@ -68,6 +83,9 @@ class DataPlane:
         """The counts of all processes of the server. A worker replaces it, as it knows the other processes."""
         self.change_in_all: Callable[[Verb, str], Awaitable[None]] = self.change
         """Loads or unloads a model in all processes of the server. A worker replaces it, as with `counts_of_all`."""
+        self._beside = Beside("beside", self.limits.queue)
+        self._adding = Beside("adding", self.limits.queue)
+        """Threads for long requests and responses, and for what observers add: neither keeps the other waiting."""
         self._recorder = Recorder(self.observers)
         self._shadowing = Shadowing(self._recorder, queue=self.limits.queue, seconds=self.limits.seconds)
 
@@ -87,19 +105,17 @@ class DataPlane:
         `None` means that the request has been admitted to the model's queue: await `infer_later`. Two functions and not
         one, so that the usual small request needs no coroutine. Raises BadInput, NotFound, NotReady, Busy.
         """
-        call.began = time.perf_counter()
-        self.inferences += 1
-        if self.observers.blocked:
-            raise NotReady(self.observers.blocked)
-        try:
-            served = call.served = self.catalog.choose(call.model, call.version, call.headers)
-        except Refusal as refusal:
-            self._recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
-            raise
+        served = self._begin(call)
         try:
             request = call.request = call.read(served)
-            if served.quick(request):
-                return self._answered(call, request, served.run_at_once(request))
+            if served.quick(request) and not (request.parameters and self.observers.watching):
+                results = served.run_at_once(request)
+                size = 0
+                for array in results.values():
+                    size += array.size
+                if size <= FEW:
+                    return self._answered(call, request, results)
+                call.results = results
             self._admit(served)
         except BadTensor as bad:
             raise self._refused(call, BadInput(str(bad))) from bad
@@ -112,12 +128,66 @@ class DataPlane:
         return None
 
     async def infer_later(self, call: InferenceCall[Response]) -> Response:
-        """The response to an admitted request, computed in a thread. Raises BadInput, DeadlinePassed."""
-        served, request = call.served, call.request
+        """The response to an admitted request, computed in a thread.
+
+        Raises BadInput, Busy, TooLarge, DeadlinePassed.
+        """
+        request = call.request
         assert request is not None  # noqa: S101 - it was read before it was admitted
+        with self._recorded(call):
+            results = call.results
+            if results is None:
+                results, call.batch = await call.served.run_later(request, self._left(call))
+            return await self._answered_later(call, request, results)
+
+    async def infer_long(self, call: InferenceCall[Response]) -> Response:
+        """The response to a request whose body is long: it may be read in a thread.
+
+        Raises BadInput, NotFound, NotReady, Busy, TooLarge, DeadlinePassed.
+        """
+        served = self._begin(call)
+        with Reading(self.memory, call.began + self.limits.seconds) as reading:
+            with self._recorded(call):
+                if call.is_long(served):
+                    call.request = await self._beside.run(self._left(call), call.read_long, served, reading)
+                else:
+                    call.request = call.read(served)
+                self._admit(served)
+            return await self.infer_later(call)
+
+    def _begin(self, call: InferenceCall[Response]) -> Served:
+        """The model for a request. Raises NotFound, NotReady."""
+        call.began = time.perf_counter()
+        self.inferences += 1
+        if self.observers.blocked:
+            raise NotReady(self.observers.blocked)
         try:
-            results, call.batch = await served.run_later(request, self.limits.seconds)
-            return self._answered(call, request, results)
+            served = call.served = self.catalog.choose(call.model, call.version, call.headers)
+        except Refusal as refusal:
+            self._recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
+            raise
+        return served
+
+    def reading(self) -> Reading:
+        """The limits of a request that a front begins to read before it knows the model; a context."""
+        return Reading(self.memory, time.perf_counter() + self.limits.seconds)
+
+    async def beside(self, step: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        """The result of a step of a front, in a thread. Raises what it raises, Busy, DeadlinePassed."""
+        try:
+            return await self._beside.run(self.limits.seconds, step, *args, **kwargs)
+        except TimeoutError as late:
+            raise DeadlinePassed(f"the request was not read within {self.limits.seconds:g} s") from late
+
+    def _left(self, call: InferenceCall[Response]) -> float:
+        """Seconds that are left for a request: reading, computing and writing have one limit together."""
+        return call.began + self.limits.seconds - time.perf_counter()
+
+    @contextlib.contextmanager
+    def _recorded(self, call: InferenceCall[Response]) -> Iterator[None]:
+        """Record the refusal that ends a request, and raise it."""
+        try:
+            yield
         except BadTensor as bad:
             raise self._refused(call, BadInput(str(bad))) from bad
         except TimeoutError as late:
@@ -140,18 +210,41 @@ class DataPlane:
             reason = f"the queue of model '{served.name}' is full: {served.queued} requests are waiting"
             raise Busy(reason, retry_after=seconds)
 
+    async def _answered_later(
+        self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
+    ) -> Response:
+        """As `_answered`, with what observers add and with long responses, which are made in threads."""
+        if request.parameters and self.observers.watching:
+            left = self._left(call)
+            await self._adding.run(PREPARING, self._prepare_observers, call.served, request)
+            still_wanted.set(Reading(self.memory, time.perf_counter() + left).still_wanted)
+            more = partial(self._with_observers_outputs, call.served, request, results)
+            results = await self._adding.run(left, copy_context().run, more)
+        if sum(array.size for array in results.values()) <= FEW:
+            return self._answered(call, request, results)
+        response = await self._beside.run(self._left(call), call.write, results)
+        self._record_answer(call, request, results)
+        return response
+
     def _answered(
         self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
     ) -> Response:
-        served = call.served
-        if request.parameters:
-            results = self._with_observers_outputs(served, request, results)
         response = call.write(results)
+        self._record_answer(call, request, results)
+        return response
+
+    def _record_answer(
+        self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
+    ) -> None:
         self._recorder.record(call, OK, results)
         if self.catalog.has_shadows:
-            for shadow in self.catalog.shadows(served):
+            for shadow in self.catalog.shadows(call.served):
                 self._shadowing.copy(shadow, request, call)
-        return response
+
+    def _prepare_observers(self, served: Served, request: InferenceRequest) -> None:
+        """Raises BadTensor."""
+        for observer in self.observers.watching:
+            observer.prepare(served.model, request.parameters)
 
     def _with_observers_outputs(
         self, served: Served, request: InferenceRequest, results: dict[str, Array]

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Generic, TypeVar
 
+from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.tensors import Array
@@ -17,20 +18,23 @@ class Inference:
     """What is recorded of one inference.
 
     `began` is a time of `time.perf_counter`. `request` is `None` until the request has been read. `batch` is the number
-    of requests that were computed together. `shadow` marks a copy of a request, whose answer is dropped.
+    of requests that were computed together. `results` are those that were computed at once and are so many that the
+    response is written in a thread. `shadow` marks a copy of a request, whose answer is dropped.
     """
 
-    __slots__ = ("batch", "began", "client", "headers", "request", "served")
+    __slots__ = ("batch", "began", "client", "headers", "request", "results", "served")
 
     shadow: ClassVar[bool] = False
     served: Served
     began: float
     request: InferenceRequest | None
+    results: dict[str, Array] | None
 
     def __init__(self, headers: Mapping[str, str], client: str) -> None:
         self.headers = headers
         self.client = client
         self.request = None
+        self.results = None
         self.batch = 1
 
 
@@ -52,6 +56,16 @@ class InferenceCall(Inference, Generic[Response]):
     @abstractmethod
     def read(self, served: Served) -> InferenceRequest:
         """The request for the version that was chosen. Raises BadTensor."""
+
+    def is_long(self, served: Served) -> bool:
+        """Whether reading the request takes more than a millisecond; asked only by `DataPlane.infer_long`."""
+        return False
+
+    def read_long(self, served: Served, reading: Reading) -> InferenceRequest:
+        """As `read`, in a thread, for a long request. It asks `reading` for memory before it takes it, and often
+        whether the request is still wanted. Raises BadTensor, Busy, TooLarge, TimeoutError.
+        """
+        return self.read(served)
 
     @abstractmethod
     def write(self, results: dict[str, Array]) -> Response:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from collections.abc import Coroutine
 from email.utils import formatdate
 from typing import Protocol
 
 from plimsoll.runtime.server.heads import Head, read_head
+from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.options import Patience
 from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.server.responses import Buffer, Reply, Response
@@ -18,14 +20,19 @@ LONGEST_KNOWN_HEAD = 2048
 """Heads that are remembered, and bytes of one: clients repeat theirs, so that most are not parsed again."""
 SCRATCH = 64 << 10
 """Bytes that are read at once, except for bodies that are known to be longer."""
+MOST_LINGERING = 64
+"""Connections beyond the limit that are told why they are refused; more are closed without a word."""
 LINGER = 2.0
 """Seconds that a refused client has to read the reason."""
 
 
 class Answering(Protocol):
-    """Answers the requests of all connections. `largest_body` is in bytes."""
+    """Answers the requests of all connections. `memory` is what the bodies of all requests may hold together."""
 
-    largest_body: int
+    memory: Memory
+
+    def largest(self, head: Head) -> int:
+        """Bytes of the largest body that a request with this head may have."""
 
     def respond(self, head: Head, body: Buffer, client: str) -> Reply:
         """Answer one request. Raises nothing; what is awaited may raise, and is then refused as a Defect."""
@@ -43,7 +50,7 @@ class Listened(Protocol):
     head: Head | None
     """The request that is under way."""
     active: bool
-    """Whether something has been received since the last check of the time limits."""
+    """Whether a request or a response has made progress since the last check of the time limits."""
     turn: int
     """Counts requests that were not received in one piece."""
     checked: tuple[str, int] | None
@@ -61,12 +68,16 @@ class Listened(Protocol):
     def time_out(self, reason: str) -> None:
         """Close because the client was too slow."""
 
+    def close_for_another(self) -> None:
+        """Close at once, as a new client needs the place."""
+
 
 class Listening:
     """The connections of one server process."""
 
     def __init__(self, application: Answering, patience: Patience | None = None) -> None:
         self.application = application
+        self.memory = application.memory
         self.patience = patience or Patience()
         self.loop: asyncio.AbstractEventLoop
         self.connections: set[Listened] = set()
@@ -101,10 +112,27 @@ class Listening:
         return head
 
     def add(self, connection: Listened) -> bool:
-        """Add a new connection; false when there are more than the limit."""
+        """Add a new connection; false when there are more than the limit and none can be closed for it."""
+        if len(self.connections) >= self.patience.connections:
+            self._make_room()
         connection.since = time.monotonic()
         self.connections.add(connection)
         return len(self.connections) <= self.patience.connections
+
+    def may_linger(self) -> bool:
+        """Whether a connection beyond the limit may stay until its client has read the reason."""
+        return len(self.connections) <= self.patience.connections + MOST_LINGERING
+
+    def _make_room(self) -> None:
+        """Close the connections that have waited longest for a request, so that many of them keep no client out.
+
+        Some at once, as looking for them takes a while. Requests that are being answered are never among them.
+        """
+        waiting = [each for each in self.connections if each.state in {"idle", "receiving", "lingering"}]
+        some = max(1, self.patience.connections // 64)
+        for connection in heapq.nsmallest(some, waiting, key=lambda each: each.since):
+            self.connections.discard(connection)
+            connection.close_for_another()
 
     def remove(self, connection: Listened) -> None:
         """Remove a connection that is closed."""
@@ -131,7 +159,7 @@ class Listening:
         now = time.monotonic()
         for connection in list(self.connections):
             present = (connection.state, connection.turn)
-            moved = connection.active and present[0] != "receiving"
+            moved = connection.active and present[0] not in {"receiving", "lingering"}
             connection.active = False
             if moved or present != connection.checked:
                 connection.checked = present

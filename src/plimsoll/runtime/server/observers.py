@@ -21,7 +21,8 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from msgspec import Struct
@@ -40,6 +41,10 @@ REPORT_EVERY = 60.0
 """Seconds between two reports of failing observers."""
 INFERENCE = "inference"
 """The event of an answer to a request for an inference; the others are `load` and `unload`."""
+
+
+still_wanted: ContextVar[Callable[[], None]] = ContextVar("still_wanted", default=lambda: None)
+"""For `Observer.more_outputs`: what it holds raises when nobody waits for the outputs any more."""
 
 
 class Answer(Struct, frozen=True, kw_only=True, gc=False):
@@ -105,9 +110,17 @@ class Observer:
     ) -> Mapping[str, Array]:
         """Further outputs for a request with `parameters`, such as explanations.
 
-        Called before the answer is sent, only for requests with parameters. A BadTensor refuses the request.
+        Called before the answer is sent, only for requests with parameters, in a thread of its own for all of them. A
+        BadTensor refuses the request. What takes long calls `still_wanted.get()()` now and then, which raises
+        TimeoutError when the time limit of the request has passed.
         """
         return {}
+
+    def prepare(self, model: OnnxModel, parameters: Mapping[str, Any]) -> None:
+        """Make what `more_outputs` needs once for a model, such as its trees; called before it, in the same thread.
+
+        As with the loading of a model, the time that it takes does not count against the time limit of the request.
+        """
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
         """Answer a request under one of `paths`; called in a worker thread."""

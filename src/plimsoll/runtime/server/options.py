@@ -54,6 +54,7 @@ class Options(Struct, frozen=True, kw_only=True):
     ready_file: Path | None = None
     drain: float = 10.0
     largest_body: int = 64 << 20
+    memory: int = 256 << 20
     queue: int = 256
     seconds: float = 30.0
     observers: tuple[str, ...] = ()
@@ -78,6 +79,7 @@ def from_command_line(argv: list[str] | None = None) -> Options:
         ready_file=arguments.ready_file,
         drain=arguments.drain,
         largest_body=arguments.largest_body,
+        memory=arguments.memory,
         queue=arguments.queue,
         seconds=arguments.seconds,
         observers=tuple(arguments.observer),
@@ -157,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     limits = parser.add_argument_group("limits")
     limits.add_argument("--drain", type=float, default=10.0, help="seconds for requests under way when the server ends")
     limits.add_argument("--largest-body", type=int, default=64 << 20, help="bytes of a request")
+    limits.add_argument("--memory", type=int, default=256 << 20, help="bytes of all requests under way; then 503")
     limits.add_argument("--queue", type=int, default=256, help="requests that may wait for a model; then 503")
     limits.add_argument("--seconds", type=float, default=30.0, help="of one inference; then 504")
     limits.add_argument("--receive", type=float, default=30.0, help="seconds to receive a request, more for large ones")

@@ -10,12 +10,15 @@ import sys
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.catalog import Catalog
 from plimsoll.runtime.server.connection import Connection
 from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.data_plane import DataPlane, Limits
+from plimsoll.runtime.server.descriptors import connections_that_fit
 from plimsoll.runtime.server.fronts.table import mount
 from plimsoll.runtime.server.hosts import KnownHosts
 from plimsoll.runtime.server.listening import Listening
@@ -39,10 +42,14 @@ class Worker:
         catalog = Catalog(options.source, threads=options.threads)
         catalog.unloaded.update(unloaded)
         observers = Observers([observer_from(written) for written in options.observers])
-        limits = Limits(body=options.largest_body, queue=options.queue, seconds=options.seconds)
+        limits = Limits(body=options.largest_body, memory=options.memory, queue=options.queue, seconds=options.seconds)
         self.plane = DataPlane(catalog, observers, limits, Administration(options.admin_token_file))
         hosts = KnownHosts(options.host, options.allowed_hosts)
-        self.listening = Listening(mount(self.plane, hosts), options.patience)
+        patience = options.patience
+        fitting = connections_that_fit(patience.connections)
+        if fitting < patience.connections:
+            sys.stderr.write(f"the limit of open files allows {fitting} connections, not {patience.connections}\n")
+        self.listening = Listening(mount(self.plane, hosts), msgspec.structs.replace(patience, connections=fitting))
         catalog.load_first()
 
     def run(

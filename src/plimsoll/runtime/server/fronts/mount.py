@@ -13,6 +13,9 @@ from plimsoll.runtime.server.refusals import Refusal, TooLarge, defect
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error
 from plimsoll.runtime.server.served import Served
 
+LARGEST_OF_OTHERS = 1 << 20
+"""Bytes of a request that is no inference: a label, a name, or nothing."""
+
 
 class Mount:
     """Answers the requests of all connections: `listening.Answering` for the server."""
@@ -24,7 +27,8 @@ class Mount:
         """
         self._plane = plane
         self._hosts = hosts
-        self.largest_body = plane.limits.body
+        self.memory = plane.memory
+        self._largest = plane.limits.body
         self._fronts = tuple(fronts)
         self._pages = Pages(plane, errors=self._fronts[0])
 
@@ -45,6 +49,10 @@ class Mount:
             # The front never sees this one.
             self._plane.refused_before(endpoint.model, head.headers, "", refusal)
         return endpoint.errors.refused(refusal)
+
+    def largest(self, head: Head) -> int:
+        """The limit of a request for inferences, which have tensors; less for all others."""
+        return self._largest if self.model_of(head) else min(self._largest, LARGEST_OF_OTHERS)
 
     def model_of(self, head: Head) -> str:
         """The model that an inference is for; empty for other requests."""

@@ -18,9 +18,15 @@ PACKAGE = "inference"
 SERVICE = f"{PACKAGE}.GRPCInferenceService"
 DESCRIPTOR = Path(__file__).with_name("open_inference.binpb")
 
+
+def add_to(pool: DescriptorPool) -> None:
+    """Add the protocol's messages and its service to a pool."""
+    for file in FileDescriptorSet.FromString(DESCRIPTOR.read_bytes()).file:
+        pool.AddSerializedFile(file.SerializeToString())
+
+
 _pool = DescriptorPool()
-for _file in FileDescriptorSet.FromString(DESCRIPTOR.read_bytes()).file:
-    _pool.AddSerializedFile(_file.SerializeToString())
+add_to(_pool)
 
 
 def message(name: str) -> Any:

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts import open_inference
 from plimsoll.runtime.server.fronts.open_inference_grpc.messages import Message, request_of, response_of
+from plimsoll.runtime.server.fronts.open_inference_grpc.wire import typed_bytes
 from plimsoll.runtime.server.inference import InferenceCall
 from plimsoll.runtime.server.protocol import calls
+from plimsoll.runtime.server.reading import Reading
+from plimsoll.runtime.server.refusals import BadInput
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.specs import TensorSpec
-from plimsoll.runtime.tensors import Array
+from plimsoll.runtime.tensors import Array, BadTensor
 
 CALLS = calls()
 """Name to the classes of the request and of the response."""
+INFER = "ModelInfer"
+LONG = 64 << 10
+"""Bytes of a message above which it is read in a thread."""
 
 
-class GrpcCall(InferenceCall[Message]):
+class GrpcCall(InferenceCall[bytes]):
     """One inference over gRPC."""
 
     __slots__ = ("_message", "_read")
@@ -34,9 +41,19 @@ class GrpcCall(InferenceCall[Message]):
         request = self._read = request_of(self._message, served.model)
         return request
 
-    def write(self, results: dict[str, Array]) -> Message:
+    def is_long(self, served: Served) -> bool:
+        """Always: only long messages are asked."""
+        return True
+
+    def read_long(self, served: Served, reading: Reading) -> InferenceRequest:
+        """The arrays of a long message; called in a thread. Raises BadTensor, TimeoutError."""
+        request = self._read = request_of(self._message, served.model, reading.still_wanted)
+        return request
+
+    def write(self, results: dict[str, Array]) -> bytes:
         """The response message."""
-        return response_of(self._read, self.served.name, self.served.version, results)
+        answer: bytes = response_of(self._read, self.served.name, self.served.version, results).SerializeToString()
+        return answer
 
 
 class Calls:
@@ -95,9 +112,32 @@ class Calls:
         await self._plane.unload(request.model_name, _headers(context), context.peer())
         return _response("RepositoryModelUnload")()
 
-    async def ModelInfer(self, request: Message, context: grpc.aio.ServicerContext) -> Message:  # noqa: N802
-        """One inference."""
-        return await self._plane.infer(GrpcCall(request, context))
+    async def ModelInfer(self, request: bytes, context: grpc.aio.ServicerContext) -> bytes:  # noqa: N802
+        """One inference: the bytes of the request's message to those of the response's."""
+        if len(request) <= LONG:
+            return await self._plane.infer(GrpcCall(_parsed(request), context))
+        with self._plane.reading() as reading:
+            message = await self._plane.beside(_counted, request, reading)
+            return await self._plane.infer_long(GrpcCall(message, context))
+
+
+def _counted(raw: bytes, reading: Reading) -> Message:
+    """A long message, whose parts are counted first. Raises BadInput, Busy, TooLarge, TimeoutError."""
+    try:
+        typed = typed_bytes(memoryview(raw), reading.still_wanted)
+    except BadTensor as bad:
+        raise BadInput(str(bad)) from bad
+    # The message itself, its copy in protobuf, and numbers that are sent in one byte and become eight.
+    reading.reserve(2 * len(raw) + 8 * typed)
+    return _parsed(raw)
+
+
+def _parsed(raw: bytes) -> Message:
+    """Raises BadInput."""
+    try:
+        return CALLS[INFER][0].FromString(raw)
+    except DecodeError as error:
+        raise BadInput(f"the request is not a message of the protocol: {error}") from error
 
 
 def _headers(context: grpc.aio.ServicerContext) -> dict[str, str]:

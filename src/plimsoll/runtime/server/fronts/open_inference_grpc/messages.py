@@ -12,11 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from plimsoll.runtime.long_lists import StillWanted
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.protocol import calls
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.tensors import Array, BadTensor, datatype_of, dtype_of, from_binary, to_binary
 
+PIECE = 8192
+"""Values that are converted at once: a millisecond."""
 Message = Any
 """A message of the protocol. The classes are made from the descriptor at import, so that they have no static type."""
 RESPONSE = calls()["ModelInfer"][1]
@@ -37,8 +40,8 @@ CONTENTS = {
 """The field of `contents` for each datatype. FP16 has none: it is sent in `raw_input_contents`."""
 
 
-def request_of(request: Message, model: OnnxModel) -> InferenceRequest:
-    """The arrays of a `ModelInferRequest`. Raises BadTensor."""
+def request_of(request: Message, model: OnnxModel, still_wanted: StillWanted = lambda: None) -> InferenceRequest:
+    """The arrays of a `ModelInferRequest`. Raises BadTensor, and what `still_wanted` raises."""
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):
         raise BadTensor(f"there are {len(raw)} raw_input_contents for {len(request.inputs)} inputs")
@@ -52,7 +55,11 @@ def request_of(request: Message, model: OnnxModel) -> InferenceRequest:
         if raw and tensor.HasField("contents"):
             raise BadTensor(f"input '{tensor.name[:80]}': it has both contents and raw_input_contents")
         try:
-            data = from_binary(memoryview(raw[number]), tensor.datatype, shape) if raw else _typed(tensor, shape)
+            data = (
+                from_binary(memoryview(raw[number]), tensor.datatype, shape)
+                if raw
+                else _typed(tensor, shape, still_wanted)
+            )
         except BadTensor as error:
             raise BadTensor(f"input '{tensor.name[:80]}': {error}") from error
         inputs[tensor.name] = data
@@ -62,7 +69,7 @@ def request_of(request: Message, model: OnnxModel) -> InferenceRequest:
     )
 
 
-def _typed(tensor: Message, shape: tuple[int, ...]) -> Array:
+def _typed(tensor: Message, shape: tuple[int, ...], still_wanted: StillWanted) -> Array:
     """The array of a tensor in `contents`. Raises BadTensor."""
     place = CONTENTS.get(tensor.datatype)
     if place is None:
@@ -77,11 +84,14 @@ def _typed(tensor: Message, shape: tuple[int, ...]) -> Array:
         except UnicodeDecodeError as error:
             raise BadTensor("BYTES has an element that is not UTF-8 text") from error
         return array.reshape(shape)
-    kind = dtype_of(tensor.datatype)
+    array = np.empty(len(values), dtype_of(tensor.datatype))
     try:
-        return np.array(values, dtype=kind).reshape(shape)
+        for start in range(0, len(values), PIECE):
+            still_wanted()
+            array[start : start + PIECE] = np.array(values[start : start + PIECE], array.dtype)
     except OverflowError as error:
         raise BadTensor(f"contents has values beyond the range of {tensor.datatype}") from error
+    return array.reshape(shape)
 
 
 def _parameters(parameters: Mapping[str, Message]) -> dict[str, object]:

@@ -8,8 +8,9 @@ import grpc
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.data_plane import DataPlane
-from plimsoll.runtime.server.fronts.open_inference_grpc.calls import CALLS, Calls
+from plimsoll.runtime.server.fronts.open_inference_grpc.calls import CALLS, INFER, Calls
 from plimsoll.runtime.server.fronts.open_inference_grpc.messages import Message
+from plimsoll.runtime.server.fronts.open_inference_grpc.standard import Standard
 from plimsoll.runtime.server.protocol import SERVICE
 from plimsoll.runtime.server.refusals import (
     BadInput,
@@ -37,14 +38,18 @@ STATUSES: dict[type[Refusal], grpc.StatusCode] = {
     Defect: grpc.StatusCode.UNKNOWN,
 }
 
+STREAMS = 256
+"""Calls at once on one connection."""
+
 Call = Callable[[Message, grpc.aio.ServicerContext], Awaitable[Message]]
 
 
 class GrpcServer:
     """Answers on a port of its own."""
 
-    def __init__(self, server: grpc.aio.Server, port: int) -> None:
+    def __init__(self, server: grpc.aio.Server, standard: Standard, port: int) -> None:
         self._server = server
+        self._standard = standard
         self.port = port
 
     @classmethod
@@ -52,17 +57,20 @@ class GrpcServer:
         """Take the port and answer; port 0 takes a free one. Raises TargetError when the port is taken."""
         largest = plane.limits.body
         options = [("grpc.max_receive_message_length", largest), ("grpc.max_send_message_length", -1)]
+        options += [("grpc.max_concurrent_streams", STREAMS)]
         server = grpc.aio.server(options=[*options, ("grpc.so_reuseport", 0)])
         server.add_generic_rpc_handlers((_handler(Calls(plane)),))
+        standard = Standard(server)
         try:
             taken = server.add_insecure_port(f"{host}:{port}")
         except RuntimeError as error:
             raise TargetError("the gRPC port cannot be taken", where=f"{host}:{port}", hint="name another") from error
         await server.start()
-        return cls(server, taken)
+        return cls(server, standard, taken)
 
     async def stop(self, seconds: float) -> None:
         """Accept no more calls, and let those under way be answered for at most `seconds`."""
+        await self._standard.stop()
         await self._server.stop(seconds)
 
 
@@ -70,8 +78,9 @@ def _handler(calls: Calls) -> grpc.GenericRpcHandler:
     handlers = {
         name: grpc.unary_unary_rpc_method_handler(
             _with_statuses(getattr(calls, name)),
-            request_deserializer=request.FromString,
-            response_serializer=response.SerializeToString,
+            # Inferences are long, so that they are read and written where they delay nobody.
+            request_deserializer=None if name == INFER else request.FromString,
+            response_serializer=None if name == INFER else response.SerializeToString,
         )
         for name, (request, response) in CALLS.items()
     }

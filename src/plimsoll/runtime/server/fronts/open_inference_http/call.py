@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from plimsoll.runtime.server.fronts.open_inference_http.codec import Codec
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import HttpRequest
 from plimsoll.runtime.server.inference import InferenceCall
+from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.responses import BINARY, Buffer, Response
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.tensors import Array
@@ -35,6 +36,7 @@ class HttpCall(InferenceCall[Response]):
         self.headers = headers
         self.client = client
         self.request = None
+        self.results = None
         self.batch = 1
         self._body = body
         self._json_length = json_length
@@ -45,6 +47,17 @@ class HttpCall(InferenceCall[Response]):
         # The body is not kept: it may be large, and a request that is read may wait in a queue.
         body, self._body = self._body, b""
         request = self._read = codec.read(body, self._json_length)
+        return request
+
+    def is_long(self, served: Served) -> bool:
+        """Whether reading the body takes so long that it is done in a thread."""
+        codec = self._codec = served.fronts.get(Codec) or codec_of(served)
+        return codec.is_long(self._body, self._json_length)
+
+    def read_long(self, served: Served, reading: Reading) -> HttpRequest:
+        """The arrays of a long body; called in a thread. Raises BadTensor, Busy, TooLarge, TimeoutError."""
+        body, self._body = self._body, b""
+        request = self._read = self._codec.read_long(body, self._json_length, reading)
         return request
 
     def write(self, results: dict[str, Array]) -> Response:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
+    PIECE,
     HttpRequest,
     RequestedOutput,
     decode,
     encode,
+    json_list,
 )
+from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG
+from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.responses import Buffer
 from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import (
@@ -26,7 +30,6 @@ from plimsoll.runtime.tensors import (
     BadTensor,
     datatype_of,
     dtype_of,
-    to_json,
 )
 
 Signature = tuple[object, ...]
@@ -53,8 +56,8 @@ class _PlainRequest(Protocol):
 
     inputs: list[_PlainTensor]
     id: str | None
-    parameters: dict[str, object]
-    outputs: tuple[RequestedOutput, ...]
+    parameters: dict[str, object] | None
+    outputs: tuple[RequestedOutput, ...] | None
 
 
 class Codec:
@@ -71,9 +74,20 @@ class Codec:
         self._dtypes = {tensor.name: np.dtype(dtype_of(tensor.datatype)) for tensor in model.spec.inputs}
         self._decoder = _plain_decoder(model.spec)
         self._count = len(model.spec.inputs)
+        self._has_texts = any(tensor.datatype == "BYTES" for tensor in model.spec.inputs)
         self._signatures: dict[Signature, int] = {}
         self._layouts: dict[tuple[tuple[str, tuple[int, ...]], ...], list[bytes]] = {}
         self._start = b'{"model_name":%b,"model_version":%b,' % tuple(map(_ENCODER.encode, (model.spec.name, version)))
+
+    def is_long(self, body: Buffer, json_length: str | None) -> bool:
+        """Whether reading the body takes so long that it is done in a thread: JSON and texts, not numbers in binary."""
+        if json_length is None or not json_length.isdigit():
+            return len(body) > LONG
+        return int(json_length[:12]) > LONG or (self._has_texts and len(body) > LONG)
+
+    def read_long(self, body: Buffer, json_length: str | None, reading: Reading) -> HttpRequest:
+        """The arrays of a long body; called in a thread. Raises BadTensor, Busy, TooLarge, TimeoutError."""
+        return decode(body, _json_length(json_length), self.model, reading)
 
     def read(self, body: Buffer, json_length: str | None) -> HttpRequest:
         """The arrays of a body. Raises BadTensor with a reason for the client."""
@@ -84,12 +98,7 @@ class Codec:
                 request = None
             if request is not None:
                 return request
-        length = None
-        if json_length is not None:
-            if not (json_length.isascii() and json_length.isdigit()) or len(json_length) > 12:
-                raise BadTensor("Inference-Header-Content-Length is not a number of bytes")
-            length = int(json_length)
-        return decode(body, length, self.model)
+        return decode(body, _json_length(json_length), self.model)
 
     def _plain(self, plain: _PlainRequest) -> HttpRequest | None:
         """The request; `None` when `decode` must read it, also to say what is wrong with it."""
@@ -110,6 +119,8 @@ class Codec:
         outputs = plain.outputs or ()
         parameters = plain.parameters or {}
         if any(output.parameters for output in outputs) or "binary_data_output" in parameters:
+            return None
+        if None in parameters.values():
             return None
         names = tuple(output.name for output in outputs)
         return HttpRequest(inputs=inputs, id=plain.id, outputs=names, parameters=parameters)
@@ -137,9 +148,11 @@ class Codec:
         if request.id is not None:
             parts += (b'"id":', _ENCODER.encode(request.id), b",")
         for before, array in zip(layout, results.values(), strict=True):
-            # The encoder writes floats that JSON does not have (NaN, infinities) as null.
-            values = to_json(array) if array.dtype.kind == "O" else array.ravel().tolist()
-            parts += (before, _ENCODER.encode(values))
+            # As `json_list` does, without calling it: this runs for every output.
+            if array.size > PIECE or array.dtype.kind == "O":
+                parts += (before, json_list(array))
+            else:
+                parts += (before, _ENCODER.encode(array.ravel().tolist()))
         parts.append(b"}]}")
         return b"".join(parts), None
 
@@ -152,12 +165,33 @@ class Codec:
         return layout
 
 
+def _bounded(spec: ModelSpec, kind: type) -> Any:  # an annotation with limits is no type to mypy
+    """The type of a value with the limits of the narrowest input: `decode` reads what is beyond them, or refuses it."""
+    if kind not in {int, float}:
+        return kind
+    dtypes = [np.dtype(dtype_of(tensor.datatype)) for tensor in spec.inputs]
+    infos = [np.iinfo(dtype) if kind is int else np.finfo(dtype) for dtype in dtypes]
+    low, high = max(kind(info.min) for info in infos), min(kind(info.max) for info in infos)
+    # The decoder takes limits of 64 signed bits; numpy refuses whole numbers beyond its own.
+    limits = msgspec.Meta(ge=low) if high > 2**63 - 1 and kind is int else msgspec.Meta(ge=low, le=high)
+    return Annotated[kind, limits]
+
+
+def _json_length(text: str | None) -> int | None:
+    """The header's number of bytes. Raises BadTensor."""
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit()) or len(text) > 12:
+        raise BadTensor("Inference-Header-Content-Length is not a number of bytes")
+    return int(text)
+
+
 def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[_PlainRequest] | None:
     """A decoder for a model whose inputs are all of one JSON type; `None` for other models."""
     kinds = {_KINDS[np.dtype(dtype_of(tensor.datatype)).kind] for tensor in spec.inputs}
     if len(kinds) != 1:
         return None
-    (kind,) = kinds
+    kind = _bounded(spec, *kinds)
     tensor = msgspec.defstruct(
         "PlainTensor",
         [
@@ -174,8 +208,8 @@ def _plain_decoder(spec: ModelSpec) -> msgspec.json.Decoder[_PlainRequest] | Non
         [
             ("inputs", list[tensor]),  # type: ignore[valid-type]
             ("id", str | None, None),
-            ("parameters", dict[str, object], {}),
-            ("outputs", tuple[RequestedOutput, ...], ()),
+            ("parameters", dict[str, object] | None, None),
+            ("outputs", tuple[RequestedOutput, ...] | None, None),
         ],
         gc=False,
     )

@@ -8,6 +8,7 @@ from plimsoll.runtime.server.data_plane import DataPlane, ModelMetadata
 from plimsoll.runtime.server.fronts import open_inference
 from plimsoll.runtime.server.fronts.front import constant, wrong_method
 from plimsoll.runtime.server.fronts.open_inference_http.call import HttpCall, codec_of
+from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG
 from plimsoll.runtime.server.fronts.open_inference_http.resources import NoResource, Resource, resource_at
 from plimsoll.runtime.server.heads import Endpoint, Head
 from plimsoll.runtime.server.refusals import (
@@ -73,6 +74,8 @@ class OpenInferenceHttp:
 
     def _infer(self, resource: Resource, head: Head, body: Buffer, client: str) -> Reply:
         call = HttpCall(resource.model, resource.version, head.headers, client, body, head.json_length)
+        if len(body) > LONG:
+            return self._infer_long(call)
         try:
             response = self._plane.infer_at_once(call)
         except Refusal as refusal:
@@ -82,6 +85,12 @@ class OpenInferenceHttp:
     async def _infer_later(self, call: HttpCall) -> Response:
         try:
             return await self._plane.infer_later(call)
+        except Refusal as refusal:
+            return self.refused(refusal)
+
+    async def _infer_long(self, call: HttpCall) -> Response:
+        try:
+            return await self._plane.infer_long(call)
         except Refusal as refusal:
             return self.refused(refusal)
 
