@@ -82,8 +82,10 @@ class ProgressPrinter:
         took = f"{time.monotonic() - began:.1f} s" if began is not None else ""
         if event.state == "done":
             shape = self._results.get(step.partition("/")[0], Result)
-            figure = (result_from_json(event.result, shape) or Result()).figure()
-            self._line("✓", step, "cached" if event.cached else "  ".join([took, figure]))
+            result = result_from_json(event.result, shape) or Result()
+            self._line("✓", step, "cached" if event.cached else "  ".join([took, result.figure()]))
+            for note in result.notes:
+                self._line("!", step, note)
         elif event.state == "failed":
             self._line("✗", step, f"failed: {event.reason}")
             for line in _tail(self._logs / step):

@@ -7,8 +7,6 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
 from plimsoll.errors import TargetError
 from plimsoll.state.results import OutputFile
 
@@ -26,22 +24,6 @@ def argv_of(command: str) -> list[str]:
         except ValueError:
             pass
     return ["sh", "-c", command]
-
-
-def read_metrics(output: Path) -> dict[str, float]:
-    """Read metrics.json; empty when it does not exist. Raises TargetError when it is not a flat object of numbers."""
-    path = output / "metrics.json"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    try:
-        return dict(msgspec.json.decode(content, type=dict[str, float]))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TargetError(
-            f"metrics.json is not a flat object of names and finite numbers: {error}",
-            hint='write for example {"accuracy": 0.93, "rows": 1200}',
-        ) from error
 
 
 def files_in(output: Path) -> tuple[OutputFile, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll.evidence.observation import Observation
+from plimsoll.kinds.dataset import CommandResult
 from plimsoll.planning.steps import InputFile, WorkerResources
 from plimsoll.state.results import Result
 from plimsoll.targets.local.session import LocalSession
@@ -44,11 +45,15 @@ def test_metrics_are_taken_from_metrics_json(run: Run) -> None:
     assert end.fact["result"]["metrics"] == {"accuracy": 0.5, "rows": 7.0}
 
 
-@pytest.mark.parametrize("content", ['{"a": {"b": 1}}', '{"a": "high"}', "[1]", "rubbish", '{"a": NaN}'])
-def test_metrics_that_are_not_flat_numbers_fail_the_step_and_say_so(run: Run, content: str) -> None:
-    end = end_of(run(f"echo '{content}' > $PLIMSOLL_OUTPUT/metrics.json"))
-    assert end.fact["outcome"] == "failed"
-    assert "metrics.json" in end.fact["reason"]
+def test_a_figure_that_is_no_number_is_left_out_and_the_rest_of_the_result_is_kept(
+    run: Run, target: LocalSession
+) -> None:
+    end = end_of(run("""echo m > $PLIMSOLL_OUTPUT/model; echo '{"a": 1, "b": NaN}' > $PLIMSOLL_OUTPUT/metrics.json"""))
+    assert end.fact["outcome"] == "done"
+    kept = target.state.result("key", CommandResult)
+    assert kept is not None
+    assert [file.name for file in kept.outputs] == ["metrics.json", "model"]
+    assert (kept.metrics, kept.notes) == ({"a": 1.0}, ("metrics.json: 'b' is NaN and is left out",))
 
 
 def test_a_missing_output_fails_the_step_and_is_named(run: Run, target: LocalSession) -> None:

@@ -13,7 +13,8 @@ from plimsoll.registry.connection import RegistryAccess
 from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.outputs import files_in, read_metrics, require_outputs
+from plimsoll.runtime.figures import read_figures
+from plimsoll.runtime.outputs import files_in, require_outputs
 from plimsoll.runtime.pod.checkpoints import CheckpointUploader
 from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK, PodInput, PodTask
 
@@ -59,8 +60,9 @@ class PodStore:
     def push_output(self, output: Path, checkpoints: Path) -> str:
         """Push the output to the task's result, with facts about it. Returns the digest."""
         require_outputs(output, self.task.outputs)
-        metrics = read_metrics(output)
-        facts: dict[str, object] = {"outputs": files_in(output), "metrics": metrics}
+        figures = read_figures(output)
+        metrics = figures.metrics
+        facts: dict[str, object] = {"outputs": files_in(output), "metrics": metrics, "notes": figures.notes}
         if self.task.action == "train":
             facts["checkpoints"] = sum(1 for path in checkpoints.rglob("*") if path.is_file())
         if self.task.action == "score":
