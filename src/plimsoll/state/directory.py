@@ -5,7 +5,7 @@
       digests.json              cached digests of sources by path, size and time
       runs/<run>/               journal.jsonl, logs/<verb>/<part>/<attempt>-<rank>.log, report.html
       results/<key>/            result.json and output/; exists only when the step is done
-      work/<key>/               the current attempt
+      work/<key>/               the current attempt; afterwards a link to the result, so that paths in it hold
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
       services/<name>.json      address and pid of a running service
@@ -30,7 +30,7 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.errors import TargetError
-from plimsoll.files import flush
+from plimsoll.files import flush, make_links_relative
 from plimsoll.state.results import AnyResult, Result
 
 NAME = ".plimsoll"
@@ -114,7 +114,9 @@ class StateDirectory:
     def fresh_work(self, key: str) -> Path:
         """Create an empty directory for an attempt, with `output/` in it."""
         directory = self.work / key
-        if directory.exists():
+        if directory.is_symlink():
+            directory.unlink()
+        elif directory.exists():
             shutil.rmtree(directory)
         (directory / "output").mkdir(parents=True)
         return directory
@@ -125,6 +127,7 @@ class StateDirectory:
         for part in directory.iterdir():
             if part.name != "output":
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
+        make_links_relative(directory / "output")
         _write_through(directory / "result.json", msgspec.json.encode(result))
         _flush_tree(directory)
         final = self.results / key
@@ -132,6 +135,7 @@ class StateDirectory:
             shutil.rmtree(final)
         directory.rename(final)
         flush(self.results)
+        self._link_work(key)
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)
 
     def link_latest(self, step: str, key: str) -> None:
@@ -144,9 +148,20 @@ class StateDirectory:
         temporary.replace(link)
 
     def clear_work(self) -> None:
-        """Delete the directories of killed attempts."""
+        """Delete the directories of killed attempts, and link those of all results."""
         for directory in self.work.iterdir():
-            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.is_symlink():
+                shutil.rmtree(directory, ignore_errors=True)
+            elif not directory.exists():
+                directory.unlink()
+        for result in self.results.iterdir():
+            self._link_work(result.name)
+
+    def _link_work(self, key: str) -> None:
+        """Let the paths that a command saw while it ran lead to its result, because its files may contain them."""
+        link = self.work / key
+        if not os.path.lexists(link):
+            link.symlink_to(os.path.relpath(self.results / key, self.work))
 
 
 def _file_name(target: str) -> str:
