@@ -97,15 +97,25 @@ class ProgressPrinter:
         while not self._closed.wait(HEARTBEAT):
             with self._lock:
                 for step, began in self._running.items():
-                    newest = max((self._logs / step).glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
+                    newest = _newest(self._logs / step)
                     last_line = last_log_line(newest, 80) if newest else ""
                     self._line("…", step, f"{time.monotonic() - began:.0f} s  {last_line}")
 
 
 def _tail(directory: Path, count: int = 5) -> list[str]:
     """The last `count` lines of the newest log of a step."""
-    newest = max(directory.glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
+    newest = _newest(directory)
     if newest is None:
         return []
     lines = newest.read_text(encoding="utf-8", errors="replace")[-4000:].splitlines()
     return [line[:200] for line in lines[-count:]]
+
+
+def _newest(directory: Path) -> Path | None:
+    """The log that was written last in the last attempt."""
+
+    def order(log: Path) -> tuple[int, float]:
+        attempt = log.name.partition("-")[0]
+        return int(attempt) if attempt.isdecimal() else 0, log.stat().st_mtime
+
+    return max(directory.glob("*.log"), key=order, default=None)

@@ -22,7 +22,10 @@ POLL_INTERVAL = 0.2
 
 
 def new_run_id() -> str:
-    """A run id that sorts by time, to the microsecond because several runs may start in one second."""
+    """The time as a run id, to the microsecond because several runs may start in one second.
+
+    The clock may be set back, so that ids alone do not tell which run is the newest: runs have numbers for that.
+    """
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
 
 
@@ -55,7 +58,7 @@ class ApplicationRun:
         stopper.start()
         try:
             left_over = session.begin()
-            before = state.run_ids()[:-1]
+            before = [run for run in state.run_ids() if run != self.id]
             outcome = engine.run(
                 self.prepared.plan,
                 self.prepared.facts,
@@ -63,6 +66,7 @@ class ApplicationRun:
                 file=str(self.prepared.file.path),
                 left_over=left_over,
                 resumes=before[-1] if before else None,
+                number=state.run_number(before[-1]) + 1 if before else 1,
             )
             self._link_results(session)
             if self.watch and outcome == "done":

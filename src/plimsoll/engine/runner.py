@@ -76,6 +76,7 @@ class Engine:
         file: str = "",
         left_over: int = 0,
         resumes: str | None = None,
+        number: int = 0,
     ) -> str:
         """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal."""
         planned = RunPlanned(
@@ -86,6 +87,7 @@ class Engine:
             file=file,
             left_over=left_over,
             resumes=resumes,
+            number=number,
         )
         self._record("run", planned)
         waiting = list(plan.steps)

@@ -28,7 +28,9 @@ import shutil
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import flush, make_links_relative
 from plimsoll.state.results import AnyResult, Result
@@ -36,6 +38,17 @@ from plimsoll.state.results import AnyResult, Result
 NAME = ".plimsoll"
 JOURNAL = "journal.jsonl"
 LOCAL = "local"
+
+
+class _Begun(Struct, frozen=True):
+    number: int = 0
+
+
+@decodable
+class _FirstLine(Struct, frozen=True):
+    """What the order of runs takes from the first line of a journal, which records the plan."""
+
+    fact: _Begun
 
 
 class StateDirectory:
@@ -92,10 +105,19 @@ class StateDirectory:
         return self.runs / run / JOURNAL
 
     def run_ids(self) -> list[str]:
-        """The ids of all runs that have a journal, oldest first."""
+        """The ids of all runs that have a journal, in the order in which they began, whatever the clock did."""
         if not self.runs.is_dir():
             return []
-        return sorted(path.name for path in self.runs.iterdir() if (path / JOURNAL).exists())
+        runs = [path.name for path in self.runs.iterdir() if (path / JOURNAL).exists()]
+        return sorted(runs, key=lambda run: (self.run_number(run), run))
+
+    def run_number(self, run: str) -> int:
+        """The number of a run among the runs on this target, from 1; 0 for a run that recorded none."""
+        try:
+            with self.journal(run).open("rb") as file:
+                return msgspec.json.decode(file.readline(), type=_FirstLine).fact.number
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return 0
 
     def logs(self, run: str) -> Path:
         """The directory of a run's logs."""
