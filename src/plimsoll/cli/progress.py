@@ -32,7 +32,8 @@ class ProgressPrinter:
     def __init__(
         self, write: Callable[[str], None], logs: Path, results: Mapping[str, type[Result]] | None = None
     ) -> None:
-        self._write = write
+        self._print_line = write
+        self._unread = False
         self._logs = logs
         self._results = KINDS.results if results is None else results
         self._lock = threading.Lock()
@@ -67,6 +68,14 @@ class ProgressPrinter:
     def close(self) -> None:
         """Stop the heartbeat lines."""
         self._closed.set()
+
+    def _write(self, text: str) -> None:
+        """Print a line as long as somebody can read it: the work is worth more than its progress."""
+        if not self._unread:
+            try:
+                self._print_line(text)
+            except OSError:
+                self._unread = True
 
     def _line(self, sign: str, step: str, text: str) -> None:
         self._write(f"  {sign} {step:<{self._name_width}}  {text}".rstrip())

@@ -14,6 +14,9 @@ from plimsoll.engine.runner import Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
+from plimsoll.kinds.model import Register
+from plimsoll.planning.steps import Plan
+from plimsoll.signing.keys import KeyRing
 from plimsoll.state.lock import RunLock
 from plimsoll.targets.port import Session
 
@@ -45,8 +48,9 @@ class ApplicationRun:
     ) -> RunHistory:
         """Run to the end, or until stopped; with `watch`, keep services running until stopped.
 
-        Raises TargetError when another run of this application is running.
+        Raises TargetError when another run of this application is running, or when models cannot be signed.
         """
+        _require_signing(self.prepared.plan)
         state = self.prepared.state
         state.make()
         lock = RunLock(state.lock)
@@ -108,3 +112,9 @@ class ApplicationRun:
             for name, reason in session.fallen():
                 engine.restart(self.prepared.plan.step(f"serve/{name}"), reason)
             time.sleep(POLL_INTERVAL)
+
+
+def _require_signing(plan: Plan) -> None:
+    """Raise TargetError before anything runs when a model could not be signed after its training."""
+    if any(isinstance(step.work, Register) for step in plan.steps):
+        KeyRing.default().require_usable()

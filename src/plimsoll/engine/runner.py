@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from msgspec import Struct
 
 from plimsoll.engine.capacity import FreeCapacity
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import PlimsollError, not_utf8
 from plimsoll.evidence.journal import Journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import (
@@ -148,6 +148,8 @@ class Engine:
             state = self._attempts(step)
         except PlimsollError as error:
             self._settle_quietly(step, str(error))
+        except UnicodeEncodeError as error:
+            self._settle_quietly(step, str(not_utf8(error)))
         except Exception as error:  # noqa: BLE001 - a defect of plimsoll must end the step, not hang the run
             with contextlib.suppress(PlimsollError):
                 self._record(step.name, Defect(trace=traceback.format_exc()))

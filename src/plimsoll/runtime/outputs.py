@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from plimsoll.encoding import is_utf8, readable
 from plimsoll.errors import TargetError
 from plimsoll.state.results import OutputFile
 
@@ -27,9 +28,15 @@ def argv_of(command: str) -> list[str]:
 
 
 def files_in(output: Path) -> tuple[OutputFile, ...]:
-    """Name and size in bytes of every file that a step left, sorted by name."""
-    found = sorted(path for path in output.rglob("*") if path.is_file())
+    """Name and size in bytes of every file that a step left, sorted by name; a name that is not UTF-8 is left out."""
+    found = sorted(path for path in output.rglob("*") if path.is_file() and is_utf8(str(path)))
     return tuple(OutputFile(name=str(path.relative_to(output)), size=path.stat().st_size) for path in found)
+
+
+def unnamed_files(output: Path) -> tuple[str, ...]:
+    """A sentence for each file whose name cannot be recorded, at most eight."""
+    found = sorted(readable(str(path.relative_to(output))) for path in output.rglob("*") if not is_utf8(str(path)))
+    return tuple(f"'{name}' is not part of the result: its name is not UTF-8" for name in found[:8])
 
 
 def require_outputs(output: Path, names: Iterable[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from plimsoll.errors import ModelRefused, TargetError
+from plimsoll.home import config_home
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, Key
@@ -59,9 +61,8 @@ class KeyRing:
 
     @classmethod
     def default(cls) -> KeyRing:
-        """The key ring of the caller, below XDG_CONFIG_HOME."""
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-        return cls(Path(base) / "plimsoll" / "keys")
+        """The key ring of the caller, below XDG_CONFIG_HOME. Raises TargetError for a caller without a home."""
+        return cls(config_home() / "plimsoll" / "keys")
 
     def signer(self) -> CryptoSigner:
         """The signing key. Raises TargetError when it can neither be read nor created."""
@@ -81,6 +82,24 @@ class KeyRing:
             ) from error
         self._trust(signer.public_key)
         return signer
+
+    def require_usable(self) -> None:
+        """Raise TargetError when there is no signing key that can be read, and none can be created. Makes no key."""
+        try:
+            if self.private.exists():
+                self.private.open("rb").close()
+                return
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.access(self.directory, os.W_OK | os.X_OK):
+                return
+            reason = os.strerror(errno.EACCES)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        raise TargetError(
+            f"the key that signs models cannot be used: {reason}",
+            where=str(self.private),
+            hint="make its directory writable, or set XDG_CONFIG_HOME to one that is",
+        )
 
     def public(self, key_id: str) -> Key:
         """The trusted key with an id. Raises ModelRefused when it is not trusted."""

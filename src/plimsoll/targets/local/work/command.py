@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plimsoll.kinds.dataset import CommandResult, RunCommand
 from plimsoll.runtime.figures import read_figures
-from plimsoll.runtime.outputs import argv_of, files_in, require_outputs
+from plimsoll.runtime.outputs import argv_of, files_in, require_outputs, unnamed_files
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import (
@@ -30,4 +30,5 @@ def run_command(attempt: LocalAttempt[RunCommand]) -> Progress:
         return failed(reason)
     require_outputs(attempt.output, work.outputs)
     figures = read_figures(attempt.output)
-    return done(CommandResult(outputs=files_in(attempt.output), metrics=figures.metrics, notes=figures.notes))
+    notes = (*figures.notes, *unnamed_files(attempt.output))
+    return done(CommandResult(outputs=files_in(attempt.output), metrics=figures.metrics, notes=notes))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import sys
 import time
@@ -15,6 +14,7 @@ from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
 from plimsoll.files import replace_file
+from plimsoll.home import cache_home
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
 from plimsoll.targets.attempt import STOPPED, Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
@@ -28,8 +28,7 @@ COMPLETE = "plimsoll-complete"
 
 def cache_directory() -> Path:
     """The directory of the environments, by digest."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "plimsoll" / "environments"
+    return cache_home() / "plimsoll" / "environments"
 
 
 def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:

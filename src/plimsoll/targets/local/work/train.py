@@ -21,7 +21,7 @@ from plimsoll.kinds.model import TrainGang, TrainResult
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.figures import read_figures
-from plimsoll.runtime.outputs import argv_of, files_in
+from plimsoll.runtime.outputs import argv_of, files_in, unnamed_files
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
@@ -88,7 +88,7 @@ def train(attempt: LocalAttempt[TrainGang]) -> Progress:
         TrainResult(
             outputs=files_in(attempt.output),
             metrics=figures.metrics,
-            notes=figures.notes,
+            notes=(*figures.notes, *unnamed_files(attempt.output)),
             checkpoints=checkpoints,
         )
     )
