@@ -256,3 +256,13 @@ def test_a_vendor_that_is_not_in_the_landscape_is_reported_with_the_nearest_name
     ]
     assert "not-a-member" not in known
     assert other[0].fix == "did you mean 'ACME INC.'?"
+
+
+def test_a_must_with_neither_evidence_nor_notes_is_an_error_and_a_should_is_not(tmp_path: Path) -> None:
+    document = with_answer(gang(evidence=[], notes=" "), "gpu_sharing", status="Implemented", evidence=[], notes="")
+    found = {
+        each.requirement: each.severity
+        for each in lint_file(save_questionnaire(tmp_path, document))
+        if each.rule == "no-evidence"
+    }
+    assert found == {GANG: Severity.ERROR, "gpu_sharing": Severity.WARNING}
