@@ -325,3 +325,13 @@ def test_every_filled_in_text_is_the_same_when_read_again(name: str, notes: str,
     other = next(each for each in read["spec"]["networking"] if each["id"] == "ai_inference")
     assert other["status"] == ""
     assert other["notes"] == ""
+
+
+def test_a_test_that_the_validator_does_not_look_for_is_cited_by_name_where_the_suite_ran_it(make: Make) -> None:
+    passed = {**OFFICIAL, "e2e.log": OFFICIAL["e2e.log"] + "--- PASS: TestRobustCRDControllerOperation (9.0s)\n"}
+    submission, output = make("1.37", artifacts=passed)
+    given = answers_in(output)
+    assert given["robust_controller"]["evidence"][2:] == ["e2e.log#TestRobustCRDControllerOperation"]
+    assert "e2e.log: passed" in given["robust_controller"]["notes"]
+    assert "TestAIServiceMetrics" not in given["ai_service_metrics"]["notes"]
+    assert [each for each in submission.findings if each.rule == "artifact-unmapped"] == []
