@@ -67,6 +67,9 @@ def _answer(bundle: Bundle, judged: Judged, artifacts: Mapping[str, Artifact]) -
             evidence=(*own, *(f"{file}#{test}" for file in passed)),
             notes="\n".join(_notes(bundle, judged, suite_results)),
         )
+    if verdict.outcome is Outcome.NOT_IMPLEMENTED and judged.level != MUST:
+        notes = f"{verdict.cause[:1].upper()}{verdict.cause[1:]}."
+        return RequirementAnswer(requirement=name, level=judged.level, status="Not Implemented", notes=notes)
     return RequirementAnswer(requirement=name, level=judged.level, why=_why_blank(judged, accepts_na))
 
 

@@ -6,7 +6,7 @@ from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.pods import pod_fields
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.workload_sandboxing.records import KernelSeen, SandboxTried
-from plimsoll.evidence.verdict import Verdict, failed, unknown
+from plimsoll.evidence.verdict import Verdict, not_implemented, unknown
 
 _START_LIMIT = 120.0
 # Handlers of runtimes with a kernel of their own, which are tested first.
@@ -29,7 +29,7 @@ def obstacle(facts: ClusterFacts) -> Verdict | None:
         return None
     if "runtime-class" in facts.unreadable:
         return unknown("the caller may not list runtime classes", "grant list on runtimeclasses")
-    return failed("", "there is no RuntimeClass", "install gVisor or Kata Containers and its RuntimeClass")
+    return not_implemented("there is no RuntimeClass", "install gVisor or Kata Containers and its RuntimeClass")
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
