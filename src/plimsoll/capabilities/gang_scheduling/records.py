@@ -14,7 +14,7 @@ class NodeRoom(CheckRecord, frozen=True, kw_only=True, tag="room"):
     free: int
 
 
-class SchedulerTried(CheckRecord, frozen=True, kw_only=True, tag="scheduler"):
+class SchedulerTried(CheckRecord, frozen=True, kw_only=True, tag="scheduler", omit_defaults=True):
     """The scheduler whose cases follow, and by what it holds a gang back: `admission` or `placement`.
 
     A record without `by` has no case beside real processors. `others` are the schedulers that could be tried after it.
