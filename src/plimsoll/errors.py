@@ -77,3 +77,12 @@ class MissingExtra(PlimsollError):
 
 class RequestError(PlimsollError):
     """A service answered a request with an error."""
+
+
+def not_utf8(error: UnicodeEncodeError) -> PlimsollError:
+    """The error for text with bytes that are no UTF-8: the name of a file, or a variable of the environment."""
+    text = str(error.object).encode(errors="backslashreplace").decode()
+    return PlimsollError(
+        f"a name has bytes that are not UTF-8: {text[:300]}",
+        hint="give the file or the variable a name in UTF-8",
+    )

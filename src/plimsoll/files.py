@@ -1,4 +1,4 @@
-"""Atomic replacement of files, and flushing to disk."""
+"""Atomic replacement of files, flushing to disk, and links that can be moved."""
 
 from __future__ import annotations
 
@@ -48,3 +48,18 @@ def digest_of_file(path: Path) -> str:
     """`sha256:…` of a regular file. Raises OSError."""
     with open_regular(path) as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def make_links_relative(directory: Path) -> None:
+    """Make absolute symbolic links relative that lead from the directory into itself, so that it can be moved."""
+    roots = {str(directory.absolute()), os.path.realpath(directory)}
+    for parent, directories, files in os.walk(directory):
+        for link in (Path(parent, name) for name in (*directories, *files)):
+            if not link.is_symlink():
+                continue
+            target = os.path.normpath(link.readlink())
+            root = next((root for root in roots if target == root or target.startswith(root + os.sep)), None)
+            if root is not None:
+                beside = Path(root, os.path.relpath(parent, directory))
+                link.unlink()
+                link.symlink_to(os.path.relpath(target, beside))

@@ -148,3 +148,12 @@ def test_that_there_is_no_autoscaler_needs_evidence() -> None:
     other = [each for each in record if each.event != "deployments"]
     other.append(observed("check", "inventory", "deployments", found=[installed]))
     assert obstacle_outcome(other) is UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["workload_sandboxing", "gpu_sharing", "advanced_inference_ingress"])
+def test_a_should_without_anything_installed_is_not_implemented_and_no_failure(name: str) -> None:
+    gone = ("runtime-class", "gateway-class", "device-class", *(["node"] if name == "gpu_sharing" else []))
+    bare = [each for each in recorded("inventory") if each.event not in gone]
+    verdict = probe_of(name).obstacle(cluster_facts(bare))
+    assert verdict is not None
+    assert (verdict.outcome, bool(verdict.cause), bool(verdict.remedy)) == (Outcome.NOT_IMPLEMENTED, True, True)

@@ -159,3 +159,87 @@ def test_a_condition_that_an_alternative_meets_is_not_reported(requirement: str,
 def test_a_note_is_split_at_sentences_and_list_items() -> None:
     note = "We use e.g. Kueue. It\nworks.\n- one\n- two"
     assert split_sentences(note) == ["we use eg kueue.", "it works.", "one", "two"]
+
+
+TAKEN_BACK = [
+    ("gang_scheduling", "A gang scheduler is needed for this; Acme Cloud does not ship one."),
+    ("gang_scheduling", "Acme Cloud does not ship one."),
+    ("gang_scheduling", "The distribution never included one."),
+    ("gang_scheduling", "Acme ships without a gang scheduler."),
+    ("gang_scheduling", "There is no such component in the product."),
+    ("gang_scheduling", "Gang scheduling is absent from the distribution."),
+    ("gang_scheduling", "The requirement is met because the condition does not apply."),
+    ("pod_autoscaling", "This is met because the condition does not apply."),
+    ("cluster_autoscaling", "Satisfied, since the premise does not hold on bare metal."),
+    ("cluster_autoscaling", "Considered implemented as no autoscaler exists."),
+    ("cluster_autoscaling", "Trivially satisfied."),
+    ("gang_scheduling", "Vacuously met."),
+    ("gang_scheduling", "Left to the operator of the cluster."),
+    ("gang_scheduling", "The choice of a gang scheduler is left to the operator of the cluster."),
+    ("gang_scheduling", "It is up to customers to add a gang scheduler."),
+    ("gang_scheduling", "Customers must bring their own gang scheduler."),
+    ("gang_scheduling", "Installing a gang scheduler is the responsibility of the cluster administrator."),
+    ("accelerator_metrics", "Accelerator metrics have to be arranged by the tenant."),
+    ("accelerator_metrics", "The platform lacks GPU metrics."),
+    ("accelerator_metrics", "No accelerator metrics are exposed."),
+    ("accelerator_metrics", "GPU metrics are missing from the product."),
+    ("ai_inference", "The Gateway API isn't part of the product."),
+    ("ai_inference", "Acme Cloud comes without the Gateway API."),
+    ("ai_inference", "No Gateway API implementation is included."),
+    ("ai_inference", "None is provided."),
+    ("robust_controller", "No operator is bundled; users are expected to select one."),
+    ("dra_support", "DRA is omitted from the build."),
+    ("secure_accelerator_access", "Complies because the requirement is irrelevant here."),
+    ("ai_service_metrics", "The criterion does not concern us and is therefore fulfilled."),
+    ("workload_sandboxing", "Sandboxing is delegated to the tenant."),
+    ("pod_autoscaling", "The product has no horizontal pod autoscaler, hence the requirement is fulfilled."),
+    ("high_performance_networking", "Implemented: there is no RDMA on this platform so nothing is required."),
+    ("gang_scheduling", "The capability is excluded from this edition."),
+]  # fmt: skip
+STANDING = [
+    ("gang_scheduling", "Kueue is installed with Helm. The scheduler of the node pool does not matter."),
+    ("gang_scheduling", "The choice of the gang scheduler is left to the user; Kueue 0.14 was validated."),
+    ("gang_scheduling", "No gang scheduler is bundled. We installed Volcano and ran two jobs of eight pods."),
+    ("gang_scheduling", "Administrators must create a ClusterQueue before the first job; Kueue admits whole jobs."),
+    ("gang_scheduling", "Customers need to label their namespaces."),
+    ("gang_scheduling", "The operator of the cluster configures queues. All pods of a job start together."),
+    ("accelerator_metrics", "DCGM exporter, installed by the GPU operator, covers all devices; no agent is required."),
+    ("accelerator_metrics", "Metrics are scraped by Prometheus, so users do not have to configure anything."),
+    ("cluster_autoscaling", "The autoscaler adds nodes since no capacity is available, and removes them when they are not needed."),
+    ("cluster_autoscaling", "Karpenter provisions GPU nodes. No manual action is required of the operator."),
+    ("ai_inference", "Traefik implements the Gateway API; sidecars are not required."),
+    ("ai_inference", "Envoy Gateway. The ingress controller is not needed and does not exist on new clusters."),
+    ("pod_autoscaling", "The HPA reads DCGM_FI_DEV_GPU_UTIL by the prometheus adapter; nothing else is needed."),
+    ("robust_controller", "KubeRay passes: invalid objects are rejected because a required field is missing."),
+    ("robust_controller", "The object without a spec is rejected, so the requirement is met."),
+    ("secure_accelerator_access", "Met: a pod without a claim has no device, since the runtime does not expose any."),
+    ("secure_accelerator_access", "Satisfied because no GPU is available to the pod without a claim."),
+    ("dra_support", "All v1 APIs of DRA are served. Users must create a DeviceClass."),
+    ("dra_support", "resource.k8s.io/v1 is served by the API server, as it is enabled by default."),
+    ("ai_service_metrics", "Prometheus discovers ServiceMonitors; customers must label their services."),
+    ("ai_service_metrics", "Users add a ServiceMonitor, which is picked up. There is no limit on their number."),
+    ("workload_sandboxing", "gVisor is offered as a RuntimeClass that tenants select."),
+    ("gpu_sharing", "MIG and time slicing. T4 does not support it."),
+    ("high_performance_networking", "RDMA by SR-IOV. Nodes without a second NIC do not have it."),
+    ("driver_runtime_management", "The GPU Operator manages drivers; administrators should pin versions."),
+    ("virtualized_accelerator", "vGPU with the licence of the customer, who is responsible for it."),
+    ("gang_scheduling", "See the evidence."),
+    ("gang_scheduling", "The 1000-pod job has no running pods: nothing is placed until all fit."),
+    ("gang_scheduling", "All or nothing: no pod of the gang is bound as there is not enough room for one."),
+    ("ai_inference", "Weighted routes met the expected split: 90 % and 10 %, no request was lost."),
+    ("pod_autoscaling", "The HPA scaled from 1 to 2; the condition AbleToScale is true and ScalingLimited does not apply."),
+    ("disaggregated_inference", "Prefill and decode run apart with llm-d; nothing is needed of users."),
+    ("cluster_autoscaling", "Node pools scale from zero. The condition is given on all our clouds, so the requirement applies and is met."),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("requirement", "note"), TAKEN_BACK)
+def test_a_claim_that_its_note_takes_back_in_other_words_is_reported(requirement: str, note: str) -> None:
+    names = ("acme cloud", "acme")
+    assert contradicting_sentence(requirement, note, names) or sentence_denying_condition(requirement, note)
+
+
+@pytest.mark.parametrize(("requirement", "note"), STANDING)
+def test_a_claim_that_its_note_only_limits_or_explains_stands(requirement: str, note: str) -> None:
+    assert contradicting_sentence(requirement, note, ("acme cloud", "acme")) == ""
+    assert sentence_denying_condition(requirement, note) == ""

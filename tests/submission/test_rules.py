@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.submission.artifacts import UNMAPPED_TESTS
 from plimsoll.submission.finding import Severity
 from plimsoll.submission.linter import lint_file
 from plimsoll.submission.rules import NOT_YAML, RULES
@@ -208,7 +209,7 @@ def test_a_rule_for_artefacts_reports_its_bad_case_and_not_a_similar_valid_one(
 
 
 def test_every_rule_has_a_case_and_a_summary() -> None:
-    elsewhere = {"unknown-version"}
+    elsewhere = {"unknown-version", "artifact-unmapped"}
     assert {rule.id for rule in RULES} == {case[0] for case in (*CASES, *ARTEFACTS)} | elsewhere
     assert len({rule.id for rule in RULES}) == len(RULES)
     assert all(rule.summary for rule in RULES)
@@ -256,3 +257,36 @@ def test_a_vendor_that_is_not_in_the_landscape_is_reported_with_the_nearest_name
     ]
     assert "not-a-member" not in known
     assert other[0].fix == "did you mean 'ACME INC.'?"
+
+
+def test_a_must_with_neither_evidence_nor_notes_is_an_error_and_a_should_is_not(tmp_path: Path) -> None:
+    document = with_answer(gang(evidence=[], notes=" "), "gpu_sharing", status="Implemented", evidence=[], notes="")
+    found = {
+        each.requirement: each.severity
+        for each in lint_file(save_questionnaire(tmp_path, document))
+        if each.rule == "no-evidence"
+    }
+    assert found == {GANG: Severity.ERROR, "gpu_sharing": Severity.WARNING}
+
+
+@pytest.mark.parametrize(("requirement", "test"), UNMAPPED_TESTS.items())
+@pytest.mark.parametrize(
+    ("cited", "result", "expected"),
+    [
+        (["e2e.log", DOCS], "PASS", {"artifact-unmapped": Severity.WARNING}),
+        (["e2e.log#{test}", DOCS], "PASS", {}),
+        (["e2e.log#{test}"], "PASS", {"artifact-unmapped": Severity.NOTE}),
+        (["e2e.log#{test}", DOCS], "SKIP", {"artifact-test-skipped": Severity.ERROR}),
+        (["e2e.log#TestGangScheduling", DOCS], "PASS", {"artifact-wrong-test": Severity.WARNING}),
+    ],
+)
+def test_a_test_that_the_validator_does_not_look_for_yet_is_asked_for_by_its_name(
+    tmp_path: Path, requirement: str, test: str, cited: list[str], result: str, expected: dict[str, Severity]
+) -> None:
+    evidence = [each.format(test=test) for each in cited]
+    document = with_answer(NEXT, requirement, status="Implemented", evidence=evidence)
+    path = save_questionnaire(tmp_path, document, "1.37", "acme")
+    (path.parent / "e2e.log").write_text(f"--- {result}: {test} (1s)\n--- PASS: TestGangScheduling (1s)\n")
+    found = {each.rule: each.severity for each in lint_file(path, [requirements_of("1.37")])}
+    ours = ("artifact-unmapped", "artifact-wrong-test", "artifact-test-skipped", "artifact-test-absent")
+    assert {rule: severity for rule, severity in found.items() if rule in ours} == expected

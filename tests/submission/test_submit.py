@@ -325,3 +325,25 @@ def test_every_filled_in_text_is_the_same_when_read_again(name: str, notes: str,
     other = next(each for each in read["spec"]["networking"] if each["id"] == "ai_inference")
     assert other["status"] == ""
     assert other["notes"] == ""
+
+
+def test_a_test_that_the_validator_does_not_look_for_is_cited_by_name_where_the_suite_ran_it(make: Make) -> None:
+    passed = {**OFFICIAL, "e2e.log": OFFICIAL["e2e.log"] + "--- PASS: TestRobustCRDControllerOperation (9.0s)\n"}
+    submission, output = make("1.37", artifacts=passed)
+    given = answers_in(output)
+    assert given["robust_controller"]["evidence"][2:] == ["e2e.log#TestRobustCRDControllerOperation"]
+    assert "e2e.log: passed" in given["robust_controller"]["notes"]
+    assert "TestAIServiceMetrics" not in given["ai_service_metrics"]["notes"]
+    assert [each for each in submission.findings if each.rule == "artifact-unmapped"] == []
+
+
+def test_a_should_that_is_not_installed_is_not_implemented_and_a_must_stays_open(make: Make) -> None:
+    absent = decided("not-implemented", "there is no such thing")
+    submission, output = make("1.37", changes={"gpu_sharing": absent, "gang_scheduling": absent})
+    given = answers_in(output)
+    assert (given["gpu_sharing"]["status"], given["gpu_sharing"]["notes"]) == (
+        "Not Implemented",
+        "There is no such thing.",
+    )
+    assert given["gang_scheduling"]["status"] == ""
+    assert [each for each in submission.findings if each.requirement == "gpu_sharing"] == []

@@ -95,8 +95,17 @@ class Digests:
             return
         temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
         try:
-            temporary.write_bytes(msgspec.json.encode(self._known))
+            temporary.write_bytes(msgspec.json.encode(dict(filter(_can_be_kept, self._known.items()))))
             temporary.rename(self._path)
         except OSError:
             # The cache is optional: the next call computes the digests again.
             temporary.unlink(missing_ok=True)
+
+
+def _can_be_kept(entry: tuple[str, tuple[str, str]]) -> bool:
+    """Whether a path can stand in the cache file, which is JSON: a name may have bytes that are no UTF-8."""
+    try:
+        entry[0].encode()
+    except UnicodeEncodeError:
+        return False
+    return True

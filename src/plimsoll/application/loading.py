@@ -11,6 +11,7 @@ from plimsoll.application.application import ApplicationSpec, PartTypes
 from plimsoll.application.documents import read_document
 from plimsoll.application.places import Places
 from plimsoll.application.shape import find_mistakes
+from plimsoll.encoding import is_utf8, readable
 from plimsoll.errors import FileError
 
 
@@ -42,6 +43,12 @@ def load_file(path: Path, parts: PartTypes) -> ApplicationFile:
     The kinds themselves check the meaning of values, such as a reference to another part.
     """
     path = path.absolute()
+    if not is_utf8(str(path)):
+        raise FileError(
+            "the path of the application has bytes that are not UTF-8",
+            where=readable(str(path)),
+            hint="rename the directory or the file",
+        )
     document, places = read_document(path)
     found = find_mistakes(document, parts.document())
     if found:

@@ -217,6 +217,6 @@ def _record(directory: Path, requirement: str) -> Path:
 def exit_status(judged: Sequence[Judged]) -> int:
     """0 when every MUST is shown or does not apply, 1 when one fails, 3 when one was not shown."""
     outcomes = {each.verdict.outcome for each in judged if each.level == MUST}
-    if Outcome.FAIL in outcomes:
+    if outcomes & {Outcome.FAIL, Outcome.NOT_IMPLEMENTED}:
         return 1
     return 0 if outcomes <= {Outcome.PASS, Outcome.NOT_APPLICABLE} else 3

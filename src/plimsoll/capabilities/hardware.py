@@ -17,6 +17,8 @@ class Hardware(Struct, frozen=True, kw_only=True):
     - `utilization` and `memory`: names of metrics; `identity`: labels by which a series names its device; `full`: the
       value of full utilization.
     - `load`: a shell script that uses a held device for a moment, to be repeated; empty when it takes a vendor's image.
+    - `allocate`: a shell script that takes `{}` MiB of a held device's memory, 20 at most, and `free`: one that gives
+      them back; empty when it takes a vendor's image. `memory_unit`: the bytes of one unit of its metrics of memory.
     - `version`: a shell script that prints the driver's version in a container that holds a device; `advertised`:
       attributes of devices and labels of nodes that name it.
     - `shared` resources and `shared_classes` let several pods hold one device; `part_classes` allocate parts of a
@@ -36,6 +38,9 @@ class Hardware(Struct, frozen=True, kw_only=True):
     identity: tuple[str, ...] = ()
     full: float = 100.0
     load: str = ""
+    allocate: str = ""
+    free: str = ""
+    memory_unit: float = 1.0
     version: str = ""
     advertised: tuple[str, ...] = ()
     shared: tuple[str, ...] = ()
@@ -136,6 +141,8 @@ HARDWARE = (
         identity=("uuid",),
         full=1.0,
         load="dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count=32 seek=8 conv=fsync,notrunc 2>/dev/null",
+        allocate="dd if=/dev/zero of=$(ls /dev/plimsoll/*) bs=1M count={} seek=40 conv=fsync,notrunc 2>/dev/null",
+        free="blkdiscard -o $((40 << 20)) -l $((20 << 20)) $(ls /dev/plimsoll/*)",
         # The first block names the driver that made the device.
         version='head -c 4096 $(ls /dev/plimsoll/* | head -n 1) | sed -n \'s/.*"driver": *"\\([^"]*\\)".*/\\1/p\'',
         advertised=("driverVersion",),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
-import os
 import sys
 import tempfile
 import traceback
@@ -14,8 +14,9 @@ from typing import NoReturn
 import click
 
 from plimsoll import __version__
+from plimsoll.cli.streams import discard_output, open_standard_streams
 from plimsoll.cli.terminal import guard_terminals
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import PlimsollError, not_utf8
 
 SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -97,6 +98,7 @@ def plimsoll(context: click.Context) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with the verb's status."""
+    open_standard_streams()
     guard_terminals()
     as_json = "--json" in sys.argv
     try:
@@ -112,9 +114,14 @@ def main() -> NoReturn:
         sys.exit(130)
     except BrokenPipeError:
         # The reader (such as `head`) has closed the pipe; Python must not report that at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         sys.exit(0)
+    except UnicodeEncodeError as error:
+        fail(not_utf8(error), as_json, 1)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        discard_output()
         message = error.strerror or str(error)
         fail(PlimsollError(message, where=str(error.filename or "")), as_json, 1)
     except Exception as error:  # noqa: BLE001 - the user must not see a defect of plimsoll as a traceback
@@ -124,9 +131,9 @@ def main() -> NoReturn:
 def fail(error: PlimsollError, as_json: bool, status: int) -> NoReturn:
     """Print an error and exit."""
     if as_json:
-        import msgspec
+        from plimsoll.encoding import json_for_people
 
-        sys.stdout.write(msgspec.json.encode(error.as_json()).decode() + "\n")
+        sys.stdout.write(json_for_people(error.as_json()).decode() + "\n")
     else:
         sys.stderr.write(f"error: {error}\n")
     sys.exit(status)

@@ -119,9 +119,9 @@ def run_command(file: Path, target: str) -> str:
 
 def print_json(value: object) -> None:
     """Print one JSON object on standard output."""
-    import msgspec
+    from plimsoll.encoding import json_for_people
 
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.write(json_for_people(value).decode() + "\n")
     sys.stdout.flush()
 
 

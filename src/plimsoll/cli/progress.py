@@ -33,7 +33,8 @@ class ProgressPrinter:
     def __init__(
         self, write: Callable[[str], None], logs: Path, results: Mapping[str, type[Result]] | None = None
     ) -> None:
-        self._write = write
+        self._print_line = write
+        self._unread = False
         self._logs = logs
         self._results = KINDS.results if results is None else results
         self._lock = threading.Lock()
@@ -69,6 +70,14 @@ class ProgressPrinter:
         """Stop the heartbeat lines."""
         self._closed.set()
 
+    def _write(self, text: str) -> None:
+        """Print a line as long as somebody can read it: the work is worth more than its progress."""
+        if not self._unread:
+            try:
+                self._print_line(text)
+            except OSError:
+                self._unread = True
+
     def _line(self, sign: str, step: str, text: str) -> None:
         self._write(f"  {sign} {step:<{self._name_width}}  {one_line(text)}".rstrip())
 
@@ -83,8 +92,10 @@ class ProgressPrinter:
         took = f"{time.monotonic() - began:.1f} s" if began is not None else ""
         if event.state == "done":
             shape = self._results.get(step.partition("/")[0], Result)
-            figure = (result_from_json(event.result, shape) or Result()).figure()
-            self._line("✓", step, "cached" if event.cached else "  ".join([took, figure]))
+            result = result_from_json(event.result, shape) or Result()
+            self._line("✓", step, "cached" if event.cached else "  ".join([took, result.figure()]))
+            for note in result.notes:
+                self._line("!", step, note)
         elif event.state == "failed":
             self._line("✗", step, f"failed: {event.reason}")
             for line in _tail(self._logs / step):
@@ -96,15 +107,25 @@ class ProgressPrinter:
         while not self._closed.wait(HEARTBEAT):
             with self._lock:
                 for step, began in self._running.items():
-                    newest = max((self._logs / step).glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
+                    newest = _newest(self._logs / step)
                     last_line = last_log_line(newest, 80) if newest else ""
                     self._line("…", step, f"{time.monotonic() - began:.0f} s  {last_line}")
 
 
 def _tail(directory: Path, count: int = 5) -> list[str]:
     """The last `count` lines of the newest log of a step."""
-    newest = max(directory.glob("*.log"), key=lambda log: log.stat().st_mtime, default=None)
+    newest = _newest(directory)
     if newest is None:
         return []
     lines = newest.read_text(encoding="utf-8", errors="replace")[-4000:].splitlines()
     return [line[:200] for line in lines[-count:]]
+
+
+def _newest(directory: Path) -> Path | None:
+    """The log that was written last in the last attempt."""
+
+    def order(log: Path) -> tuple[int, float]:
+        attempt = log.name.partition("-")[0]
+        return int(attempt) if attempt.isdecimal() else 0, log.stat().st_mtime
+
+    return max(directory.glob("*.log"), key=order, default=None)

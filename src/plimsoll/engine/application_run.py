@@ -14,6 +14,9 @@ from plimsoll.engine.runner import Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
+from plimsoll.kinds.model import Register
+from plimsoll.planning.steps import Plan
+from plimsoll.signing.keys import KeyRing
 from plimsoll.state.lock import RunLock
 from plimsoll.targets.port import Session
 
@@ -22,7 +25,10 @@ POLL_INTERVAL = 0.2
 
 
 def new_run_id() -> str:
-    """A run id that sorts by time, to the microsecond because several runs may start in one second."""
+    """The time as a run id, to the microsecond because several runs may start in one second.
+
+    The clock may be set back, so that ids alone do not tell which run is the newest: runs have numbers for that.
+    """
     return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}"
 
 
@@ -42,8 +48,9 @@ class ApplicationRun:
     ) -> RunHistory:
         """Run to the end, or until stopped; with `watch`, keep services running until stopped.
 
-        Raises TargetError when another run of this application is running.
+        Raises TargetError when another run of this application is running, or when models cannot be signed.
         """
+        _require_signing(self.prepared.plan)
         state = self.prepared.state
         state.make()
         lock = RunLock(state.lock)
@@ -55,7 +62,7 @@ class ApplicationRun:
         stopper.start()
         try:
             left_over = session.begin()
-            before = state.run_ids()[:-1]
+            before = [run for run in state.run_ids() if run != self.id]
             outcome = engine.run(
                 self.prepared.plan,
                 self.prepared.facts,
@@ -63,6 +70,7 @@ class ApplicationRun:
                 file=str(self.prepared.file.path),
                 left_over=left_over,
                 resumes=before[-1] if before else None,
+                number=state.run_number(before[-1]) + 1 if before else 1,
             )
             self._link_results(session)
             if self.watch and outcome == "done":
@@ -104,3 +112,9 @@ class ApplicationRun:
             for name, reason in session.fallen():
                 engine.restart(self.prepared.plan.step(f"serve/{name}"), reason)
             time.sleep(POLL_INTERVAL)
+
+
+def _require_signing(plan: Plan) -> None:
+    """Raise TargetError before anything runs when a model could not be signed after its training."""
+    if any(isinstance(step.work, Register) for step in plan.steps):
+        KeyRing.default().require_usable()

@@ -70,8 +70,8 @@ class StepHistory(Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """Seconds from start to end; 0.0 for a step that has not run."""
-        return (self.ended - self.started).total_seconds() if self.started and self.ended else 0.0
+        """Seconds from start to end; 0.0 for a step that has not run, and when the clock was set back in between."""
+        return _seconds(self.started, self.ended)
 
     @property
     def metrics(self) -> Mapping[str, float]:
@@ -94,8 +94,8 @@ class RunHistory(Struct, frozen=True, kw_only=True):
 
     @property
     def seconds(self) -> float:
-        """Seconds from start to end; 0.0 while it runs."""
-        return (self.ended - self.started).total_seconds() if self.started and self.ended else 0.0
+        """Seconds from start to end; 0.0 while it runs, and when the clock was set back in between."""
+        return _seconds(self.started, self.ended)
 
     def step(self, name: str) -> StepHistory:
         """The step of that name. Raises KeyError when the run has none."""
@@ -126,6 +126,10 @@ def history(observations: Iterable[Observation], results: Mapping[str, type[Resu
     if run is None:
         raise ValueError("the observations have no plan")
     return replace(run, steps=tuple(steps.values()))
+
+
+def _seconds(started: datetime | None, ended: datetime | None) -> float:
+    return max(0.0, (ended - started).total_seconds()) if started and ended else 0.0
 
 
 def _planned(event: RunPlanned, at: datetime) -> RunHistory:

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from msgspec import Struct
 
 from plimsoll.engine.capacity import FreeCapacity
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import PlimsollError, not_utf8
 from plimsoll.evidence.journal import Journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import (
@@ -76,6 +76,7 @@ class Engine:
         file: str = "",
         left_over: int = 0,
         resumes: str | None = None,
+        number: int = 0,
     ) -> str:
         """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal."""
         planned = RunPlanned(
@@ -86,6 +87,7 @@ class Engine:
             file=file,
             left_over=left_over,
             resumes=resumes,
+            number=number,
         )
         self._record("run", planned)
         waiting = list(plan.steps)
@@ -146,6 +148,8 @@ class Engine:
             state = self._attempts(step)
         except PlimsollError as error:
             self._settle_quietly(step, str(error))
+        except UnicodeEncodeError as error:
+            self._settle_quietly(step, str(not_utf8(error)))
         except Exception as error:  # noqa: BLE001 - a defect of plimsoll must end the step, not hang the run
             with contextlib.suppress(PlimsollError):
                 self._record(step.name, Defect(trace=traceback.format_exc()))

@@ -56,4 +56,8 @@ def _step(step: StepHistory) -> dict[str, object]:
         "seconds": round(step.seconds, 3),
         "attempts": step.attempts,
     }
-    return {**described, "reason": step.reason} if step.reason else described
+    if step.reason:
+        described["reason"] = step.reason
+    if step.result.notes:
+        described["notes"] = step.result.notes
+    return described

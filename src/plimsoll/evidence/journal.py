@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from plimsoll.encoding import json_for_people
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation
 
@@ -21,7 +22,6 @@ class Journal:
         self.path = path
         self._file = path.open("ab", buffering=0)
         self._lock = threading.Lock()
-        self._encoder = msgspec.json.Encoder()
 
     def append(self, observation: Observation) -> None:
         """Write one observation through to the disk. Raises PlimsollError when the disk does not take it."""
@@ -29,7 +29,7 @@ class Journal:
 
     def extend(self, observations: Iterable[Observation]) -> None:
         """Write several observations through to the disk at once."""
-        lines = b"".join(self._encoder.encode(each) + b"\n" for each in observations)
+        lines = b"".join(json_for_people(each) + b"\n" for each in observations)
         with self._lock:
             try:
                 self._file.write(lines)

@@ -31,7 +31,10 @@ class PlannedStep(Struct, frozen=True, kw_only=True):
 
 
 class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
-    """`left_over` counts processes of an interrupted run that were ended; `resumes` is the id of the run before."""
+    """`left_over` counts processes of an interrupted run that were ended; `resumes` is the id of the run before.
+
+    `number` counts the runs of an application on a target in the order in which they began, from 1.
+    """
 
     run: str
     application: str
@@ -40,6 +43,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     file: str = ""
     left_over: int = 0
     resumes: str | None = None
+    number: int = 0
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):

@@ -8,10 +8,11 @@ from msgspec import Struct
 
 
 class Outcome(StrEnum):
-    """The six outcomes of a requirement. What was not shown is never `pass`."""
+    """The outcomes of a requirement. What was not shown is never `pass`."""
 
     PASS = "pass"  # noqa: S105  # a verdict
     FAIL = "fail"
+    NOT_IMPLEMENTED = "not-implemented"
     NOT_APPLICABLE = "not-applicable"
     SKIPPED = "skipped"
     UNKNOWN = "unknown"
@@ -35,6 +36,11 @@ def passed(figure: str) -> Verdict:
 def failed(figure: str, cause: str, remedy: str) -> Verdict:
     """The capability was tested and is not there."""
     return Verdict(outcome=Outcome.FAIL, figure=figure, cause=cause, remedy=remedy)
+
+
+def not_implemented(cause: str, remedy: str) -> Verdict:
+    """The cluster has nothing that a SHOULD could be tested with, which the programme accepts."""
+    return Verdict(outcome=Outcome.NOT_IMPLEMENTED, cause=cause, remedy=remedy)
 
 
 def unknown(cause: str, remedy: str = "") -> Verdict:

@@ -24,6 +24,7 @@ from msgspec import Struct
 from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import flush, replace_file
+from plimsoll.home import cache_home
 from plimsoll.registry.layout import Descriptor
 
 NOBODY = 65532
@@ -75,8 +76,7 @@ class LayerStore:
     @classmethod
     def default(cls) -> LayerStore:
         """The store of the current user, below XDG_CACHE_HOME."""
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-        return cls(Path(base) / "plimsoll" / "layers")
+        return cls(cache_home() / "plimsoll" / "layers")
 
     def path(self, digest: str) -> Path:
         """The path of a blob, which may not exist."""

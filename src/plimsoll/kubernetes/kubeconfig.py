@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plimsoll.errors import FileError
+from plimsoll.home import home
 
 if TYPE_CHECKING:
     from lightkube.config.kubeconfig import SingleConfig
@@ -50,7 +51,13 @@ def _single(config: Any, context: str | None) -> SingleConfig:
 
 def _files() -> list[Path]:
     listed = os.environ.get("KUBECONFIG", "")
-    return [Path(each) for each in listed.split(os.pathsep) if each] or [Path.home() / ".kube" / "config"]
+    if named := [Path(each) for each in listed.split(os.pathsep) if each]:
+        return named
+    found = home()
+    if found is None:
+        hint = "set KUBECONFIG to the file of your clusters, or HOME to the directory that has .kube/config"
+        raise FileError("there is no kubeconfig: the user has no home directory", where="KUBECONFIG", hint=hint)
+    return [found / ".kube" / "config"]
 
 
 def _named_files() -> str:

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
+from plimsoll.home import home
 from plimsoll.registry.references import HUB
 
 HELPER_LIMIT = 20.0
@@ -49,7 +50,10 @@ def config_files() -> Iterator[Path]:
     """The files that may have credentials, most specific first."""
     if given := os.environ.get("REGISTRY_AUTH_FILE"):
         yield Path(given)
-    yield Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
+    if named := os.environ.get("DOCKER_CONFIG"):
+        yield Path(named) / "config.json"
+    elif (found := home()) is not None:
+        yield found / ".docker" / "config.json"
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
         yield Path(runtime) / "containers" / "auth.json"
 

@@ -60,7 +60,7 @@ def timings(run: RunHistory) -> str:
     if not ran or run.started is None:
         return ""
     begin = min(step.started.timestamp() for step in ran if step.started)
-    end = max(step.ended.timestamp() for step in ran if step.ended)
+    end = max(step.started.timestamp() + step.seconds for step in ran if step.started)
     scale = 560 / max(end - begin, 1e-6)
     parts, y = [], 0.0
     for step in ran:

@@ -16,6 +16,7 @@ from plimsoll.evidence.verdict import Outcome
 SIGNS = {
     Outcome.PASS: "✓",
     Outcome.FAIL: "✗",
+    Outcome.NOT_IMPLEMENTED: "○",
     Outcome.NOT_APPLICABLE: "–",
     Outcome.SKIPPED: "·",
     Outcome.UNKNOWN: "?",

@@ -12,6 +12,7 @@ from plimsoll.evidence.verdict import Outcome
 _SIGNS = {
     Outcome.PASS: "✓",
     Outcome.FAIL: "✗",
+    Outcome.NOT_IMPLEMENTED: "○",
     Outcome.NOT_APPLICABLE: "–",
     Outcome.SKIPPED: "·",
     Outcome.UNKNOWN: "?",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from plimsoll import __version__
@@ -39,7 +40,7 @@ def write_report(state: StateDirectory, run: str, results: Mapping[str, type[Res
     from plimsoll.report.page import page
 
     path = report_path(state, run)
-    replace_file(path, page(gather_report(state, run_status(state, run, results))).encode())
+    replace_file(path, page(gather_report(state, run_status(state, run, results))).encode(errors="backslashreplace"))
     return path
 
 
@@ -90,19 +91,28 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
 
 
 def _curve(path: Path) -> dict[str, tuple[Point, ...]]:
-    """Read series by name from lines of `{"step": n, name: number, …}`; other lines are skipped."""
+    """Read series by name from lines of `{"step": n, name: number, …}`; what is no finite number is skipped."""
     series: dict[str, list[Point]] = {}
+    if not path.is_file():
+        return {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
         return {}
     for line in lines:
-        try:
-            values = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(values, dict) and isinstance(values.get("step"), int | float):
-            for name, value in values.items():
-                if name != "step" and isinstance(value, int | float):
-                    series.setdefault(name, []).append((float(values["step"]), float(value)))
+        numbers = dict(_numbers(line))
+        step = numbers.pop("step", None)
+        if step is not None:
+            for name, value in numbers.items():
+                series.setdefault(name, []).append((step, value))
     return {name: tuple(points) for name, points in series.items()}
+
+
+def _numbers(line: str) -> Iterator[tuple[str, float]]:
+    try:
+        values = json.loads(line, parse_int=float)
+    except (ValueError, RecursionError):
+        return
+    for name, value in values.items() if isinstance(values, dict) else ():
+        if isinstance(value, float) and math.isfinite(value):
+            yield name, value

@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
+from plimsoll.encoding import is_utf8, readable
 from plimsoll.errors import TargetError
 from plimsoll.state.integrity import is_own, own_files
 from plimsoll.state.results import OutputFile
@@ -29,26 +28,16 @@ def argv_of(command: str) -> list[str]:
     return ["sh", "-c", command]
 
 
-def read_metrics(output: Path) -> dict[str, float]:
-    """Read metrics.json; empty when it does not exist. Raises TargetError when it is not a flat object of numbers."""
-    path = output / "metrics.json"
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return {}
-    try:
-        return dict(msgspec.json.decode(content, type=dict[str, float]))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TargetError(
-            f"metrics.json is not a flat object of names and finite numbers: {error}",
-            hint='write for example {"accuracy": 0.93, "rows": 1200}',
-        ) from error
-
-
 def files_in(output: Path) -> tuple[OutputFile, ...]:
-    """Name and size in bytes of every file that a step left, sorted by name."""
-    found = sorted(own_files(output))
+    """Name and size in bytes of every file that a step left, sorted by name; a name that is not UTF-8 is left out."""
+    found = sorted(path for path in own_files(output) if is_utf8(str(path)))
     return tuple(OutputFile(name=str(path.relative_to(output)), size=path.stat().st_size) for path in found)
+
+
+def unnamed_files(output: Path) -> tuple[str, ...]:
+    """A sentence for each file whose name cannot be recorded, at most eight."""
+    found = sorted(readable(str(path.relative_to(output))) for path in output.rglob("*") if not is_utf8(str(path)))
+    return tuple(f"'{name}' is not part of the result: its name is not UTF-8" for name in found[:8])
 
 
 def require_outputs(output: Path, names: Iterable[str]) -> None:

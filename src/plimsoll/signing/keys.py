@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from pathlib import Path
@@ -12,6 +13,7 @@ import msgspec
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import replace_file
+from plimsoll.home import config_home
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, Key
@@ -63,21 +65,15 @@ class KeyRing:
 
     @classmethod
     def default(cls) -> KeyRing:
-        """The key ring of the caller, below XDG_CONFIG_HOME."""
-        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-        return cls(Path(base) / "plimsoll" / "keys")
+        """The key ring of the caller, below XDG_CONFIG_HOME. Raises TargetError for a caller without a home."""
+        return cls(config_home() / "plimsoll" / "keys")
 
     def signer(self) -> CryptoSigner:
         """The signing key. Raises TargetError when it can neither be read nor created."""
         from cryptography.hazmat.primitives.serialization import load_pem_private_key
         from securesystemslib.signer import CryptoSigner
 
-        if not self.private.exists() and self.named.exists():
-            raise TargetError(
-                f"the signing key {_first_word(self.named)} is lost",
-                where=str(self.private),
-                hint="restore it from a backup, or replace it by a new one: plimsoll models --new-key",
-            )
+        self._require_not_lost()
         try:
             if not self.private.exists():
                 self._make()
@@ -121,6 +117,33 @@ class KeyRing:
             message = f"the signing key cannot be replaced: {error.strerror}"
             raise TargetError(message, where=str(self.private), hint="make its directory writable") from error
         return str(self.signer().public_key.keyid)
+
+    def _require_not_lost(self) -> None:
+        if not self.private.exists() and self.named.exists():
+            raise TargetError(
+                f"the signing key {_first_word(self.named)} is lost",
+                where=str(self.private),
+                hint="restore it from a backup, or replace it by a new one: plimsoll models --new-key",
+            )
+
+    def require_usable(self) -> None:
+        """Raise TargetError when there is no signing key that can be read, and none can be created. Makes no key."""
+        self._require_not_lost()
+        try:
+            if self.private.exists():
+                self.private.open("rb").close()
+                return
+            self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if os.access(self.directory, os.W_OK | os.X_OK):
+                return
+            reason = os.strerror(errno.EACCES)
+        except OSError as error:
+            reason = error.strerror or str(error)
+        raise TargetError(
+            f"the key that signs models cannot be used: {reason}",
+            where=str(self.private),
+            hint="make its directory writable, or set XDG_CONFIG_HOME to one that is",
+        )
 
     def public(self, key_id: str) -> Key:
         """The trusted key with an id. Raises ModelRefused when it is not trusted."""

@@ -5,7 +5,7 @@
       digests.json              cached digests of sources by path, size and time
       runs/<run>/               journal.jsonl, logs/<verb>/<part>/<attempt>-<rank>.log, report.html
       results/<key>/            result.json and output/; exists only when the step is done
-      work/<key>/               the current attempt
+      work/<key>/               the current attempt; afterwards a link to the result, so that paths in it hold
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
       services/<name>.json      address and pid of a running service
@@ -28,15 +28,28 @@ import shutil
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
-from plimsoll.files import flush
+from plimsoll.files import flush, make_links_relative
 from plimsoll.state.integrity import drop_foreign, is_unaltered, remember, with_digests
 from plimsoll.state.results import AnyResult, Result
 
 NAME = ".plimsoll"
 JOURNAL = "journal.jsonl"
 LOCAL = "local"
+
+
+class _Begun(Struct, frozen=True):
+    number: int = 0
+
+
+@decodable
+class _FirstLine(Struct, frozen=True):
+    """What the order of runs takes from the first line of a journal, which records the plan."""
+
+    fact: _Begun
 
 
 class StateDirectory:
@@ -94,10 +107,19 @@ class StateDirectory:
         return self.runs / run / JOURNAL
 
     def run_ids(self) -> list[str]:
-        """The ids of all runs that have a journal, oldest first."""
+        """The ids of all runs that have a journal, in the order in which they began, whatever the clock did."""
         if not self.runs.is_dir():
             return []
-        return sorted(path.name for path in self.runs.iterdir() if (path / JOURNAL).exists())
+        runs = [path.name for path in self.runs.iterdir() if (path / JOURNAL).exists()]
+        return sorted(runs, key=lambda run: (self.run_number(run), run))
+
+    def run_number(self, run: str) -> int:
+        """The number of a run among the runs on this target, from 1; 0 for a run that recorded none."""
+        try:
+            with self.journal(run).open("rb") as file:
+                return msgspec.json.decode(file.readline(), type=_FirstLine).fact.number
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+            return 0
 
     def logs(self, run: str) -> Path:
         """The directory of a run's logs."""
@@ -116,7 +138,9 @@ class StateDirectory:
     def fresh_work(self, key: str) -> Path:
         """Create an empty directory for an attempt, with `output/` in it."""
         directory = self.work / key
-        if directory.exists():
+        if directory.is_symlink():
+            directory.unlink()
+        elif directory.exists():
             shutil.rmtree(directory)
         (directory / "output").mkdir(parents=True)
         return directory
@@ -127,6 +151,7 @@ class StateDirectory:
         for part in directory.iterdir():
             if part.name != "output":
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
+        make_links_relative(directory / "output")
         drop_foreign(directory / "output")
         result = with_digests(result, directory / "output")
         _write_through(directory / "result.json", msgspec.json.encode(result))
@@ -137,6 +162,7 @@ class StateDirectory:
         directory.rename(final)
         remember(final, result)
         flush(self.results)
+        self._link_work(key)
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)
 
     def link_latest(self, step: str, key: str) -> None:
@@ -149,9 +175,20 @@ class StateDirectory:
         temporary.replace(link)
 
     def clear_work(self) -> None:
-        """Delete the directories of killed attempts."""
+        """Delete the directories of killed attempts, and link those of all results."""
         for directory in self.work.iterdir():
-            shutil.rmtree(directory, ignore_errors=True)
+            if not directory.is_symlink():
+                shutil.rmtree(directory, ignore_errors=True)
+            elif not directory.exists():
+                directory.unlink()
+        for result in self.results.iterdir():
+            self._link_work(result.name)
+
+    def _link_work(self, key: str) -> None:
+        """Let the paths that a command saw while it ran lead to its result, because its files may contain them."""
+        link = self.work / key
+        if not os.path.lexists(link):
+            link.symlink_to(os.path.relpath(self.results / key, self.work))
 
 
 def _file_name(target: str) -> str:

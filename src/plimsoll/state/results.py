@@ -25,12 +25,14 @@ class OutputFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The result of a finished step: its files, and the figures of its metrics.json by name.
 
+    `notes` has a sentence for each thing that the step left and that was not taken, such as a figure that is NaN.
     Each kind of work adds fields in its own subclass. Unknown fields of a stored result are ignored, so that a
     newer version's results stay readable.
     """
 
     outputs: tuple[OutputFile, ...] = ()
     metrics: Mapping[str, float] = {}
+    notes: tuple[str, ...] = ()
 
     def figure(self) -> str:
         """The most important figures, for the line of a step in the terminal and in the report."""

@@ -14,7 +14,7 @@ from plimsoll.capabilities.checking import PROBES, Judged
 from plimsoll.capabilities.requirements import MUST, REQUIREMENTS
 from plimsoll.evidence.timeline import namespaces, span
 from plimsoll.evidence.verdict import Outcome
-from plimsoll.submission.artifacts import OFFICIAL_TESTS, Artifact, SuiteResult
+from plimsoll.submission.artifacts import SUITE_TESTS, UNMAPPED_TESTS, Artifact, SuiteResult
 from plimsoll.submission.version_requirements import MUSTS_THAT_ACCEPT_NA
 
 BUNDLE_DIRECTORY, PAGES_DIRECTORY = "bundle", "evidence"
@@ -47,8 +47,11 @@ def answer_requirements(bundle: Bundle, artifacts: Mapping[str, Artifact]) -> li
 
 def _answer(bundle: Bundle, judged: Judged, artifacts: Mapping[str, Artifact]) -> RequirementAnswer:
     name, verdict = judged.requirement, judged.verdict
-    test = OFFICIAL_TESTS.get(name, "")
+    test = SUITE_TESTS.get(name, "")
     suite_results = {file: found.result_of(test) for file, found in artifacts.items()} if test else {}
+    if name in UNMAPPED_TESTS:
+        # The validator does not ask for this test, so that its absence says nothing.
+        suite_results = {file: result for file, result in suite_results.items() if result is not SuiteResult.ABSENT}
     failed = [file for file, result in suite_results.items() if result is SuiteResult.FAILED]
     if failed and verdict.outcome in (Outcome.PASS, Outcome.NOT_APPLICABLE):
         why = f"plimsoll: {verdict.outcome.value}, but {test} of the official suite failed ({failed[0]})"
@@ -64,6 +67,9 @@ def _answer(bundle: Bundle, judged: Judged, artifacts: Mapping[str, Artifact]) -
             evidence=(*own, *(f"{file}#{test}" for file in passed)),
             notes="\n".join(_notes(bundle, judged, suite_results)),
         )
+    if verdict.outcome is Outcome.NOT_IMPLEMENTED and judged.level != MUST:
+        notes = f"{verdict.cause[:1].upper()}{verdict.cause[1:]}."
+        return RequirementAnswer(requirement=name, level=judged.level, status="Not Implemented", notes=notes)
     return RequirementAnswer(requirement=name, level=judged.level, why=_why_blank(judged, accepts_na))
 
 
@@ -94,7 +100,7 @@ def _notes(bundle: Bundle, judged: Judged, suite_results: Mapping[str, SuiteResu
     )
     if suite_results:
         results = ", ".join(f"{file}: {result.value}" for file, result in suite_results.items())
-        lines.append(f"Results of {OFFICIAL_TESTS[name]} in the official suite's unchanged files: {results}.")
+        lines.append(f"Results of {SUITE_TESTS[name]} in the official suite's unchanged files: {results}.")
     return lines
 
 

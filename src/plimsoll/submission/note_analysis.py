@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 
 from plimsoll.submission.keywords import REQUIREMENT_TERMS, normalized_words
+from plimsoll.submission.note_meaning import DEMANDS_ABSENCE, denies_its_claim
 from plimsoll.submission.note_patterns import (
     ABSENT,
     CLAIM,
@@ -43,8 +44,6 @@ from plimsoll.submission.note_patterns import (
 
 MAX_HEADING_WORDS = 4
 """A longer text before a colon is a sentence, not a heading."""
-# These requirements demand that something is absent, invisible or closed, so "not available" can be their proof.
-_DEMANDS_ABSENCE = frozenset({"secure_accelerator_access", "workload_sandboxing"})
 
 
 def split_sentences(note: str) -> list[str]:
@@ -71,7 +70,7 @@ def contradicting_sentence(requirement: str, note: str, platform_names: Sequence
         nearby = sentences[max(0, index - 1) : index + 2]
         if _contradicts(requirement, sentence, nearby, others):
             return sentence
-    return ""
+    return denies_its_claim(requirement, sentences)
 
 
 def sentence_denying_condition(requirement: str, note: str) -> str:
@@ -103,7 +102,7 @@ def _contradicts(requirement: str, sentence: str, nearby: Sequence[str], others:
     """`nearby` are the sentence and its neighbours, `others` are all other sentences of the note."""
     for pattern in (NOT_APPLICABLE, ABSENT, POSTPONED, PARTIAL):
         for found in pattern.finditer(sentence):
-            can_be_proof = requirement in _DEMANDS_ABSENCE and pattern is ABSENT
+            can_be_proof = requirement in DEMANDS_ABSENCE and pattern is ABSENT
             if _is_only_statement(sentence, found, others) and not can_be_proof:
                 return True
             if _denies_requirement(requirement, sentence, found):
@@ -114,7 +113,7 @@ def _contradicts(requirement: str, sentence: str, nearby: Sequence[str], others:
     off = OFF_BY_DEFAULT.search(sentence)
     if off is None or any(ENABLING.search(each) for each in nearby):
         return False
-    alone = _is_only_statement(sentence, off, others) and requirement not in _DEMANDS_ABSENCE
+    alone = _is_only_statement(sentence, off, others) and requirement not in DEMANDS_ABSENCE
     return alone or _denies_requirement(requirement, sentence, off)
 
 

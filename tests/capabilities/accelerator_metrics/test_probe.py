@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 
 import pytest
 
@@ -27,6 +28,7 @@ def test_metrics_that_follow_the_load_of_one_device_pass(scene: Scene) -> None:
     verdict = check(scene)
     assert verdict.outcome is Outcome.PASS, verdict
     assert verdict.figure.startswith(f"{len(IDENTITIES)} devices; +95% on the loaded one")
+    assert re.search(r"; memory \+(\d+) MiB on the held device for \1 MiB$", verdict.figure)
 
 
 class Static(Exporter):
@@ -108,6 +110,49 @@ class NotANumber(Exporter):
         return float("nan")
 
 
+class ConstantMemory(Exporter):
+    """Tells the truth of utilization, and always the same memory."""
+
+    def memory(self, device: str, number: int) -> float:
+        return 512 << 20
+
+
+class RandomMemory(Random):
+    def utilization(self, device: str, number: int) -> float | None:
+        return Exporter.utilization(self, device, number)
+
+    def memory(self, device: str, number: int) -> float:
+        return int(self._random.random() * (64 << 20))
+
+
+class MemoryByUtilization(Exporter):
+    def memory(self, device: str, number: int) -> float:
+        return (self.utilization(device, number) or 0) * (32 << 20)
+
+
+class MemoryEverywhere(Exporter):
+    def memory(self, device: str, number: int) -> float:
+        return super().memory(LOADED, number)
+
+
+class MemoryOfAnother(Exporter):
+    def memory(self, device: str, number: int) -> float:
+        return super().memory(IDENTITIES[IDENTITIES.index(device) - 1], number)
+
+
+class MemoryGuessed(Exporter):
+    """Sees that something is held, and not how much."""
+
+    def memory(self, device: str, number: int) -> float:
+        return 4 << 20 if self.held and device == LOADED else 0
+
+
+class MemoryNeverFreed(Exporter):
+    def memory(self, device: str, number: int) -> float:
+        self._most = max(getattr(self, "_most", 0.0), super().memory(LOADED, number))
+        return self._most if device == LOADED else super().memory(device, number)
+
+
 @pytest.mark.parametrize(
     ("exporter", "cause"),
     [
@@ -123,6 +168,13 @@ class NotANumber(Exporter):
         (OneNameForAll, f"not every accelerator of {NODE} has its own series of utilization"),
         (Percent, "the value of utilization is out of range"),
         (NotANumber, "the value of utilization is out of range"),
+        (ConstantMemory, "the memory does not follow what is held"),
+        (RandomMemory, "the memory changes by itself"),
+        (MemoryByUtilization, "the memory does not follow what is held"),
+        (MemoryEverywhere, "another device's memory changed too"),
+        (MemoryOfAnother, "the memory does not follow what is held"),
+        (MemoryGuessed, "the memory does not follow what is held"),
+        (MemoryNeverFreed, "the memory stays when it is given back"),
     ],
 )
 def test_a_page_that_does_not_measure_fails(scene: Scene, exporter: type[Exporter], cause: str) -> None:
@@ -130,6 +182,36 @@ def test_a_page_that_does_not_measure_fails(scene: Scene, exporter: type[Exporte
     verdict = check(scene)
     assert verdict.outcome is Outcome.FAIL, verdict
     assert verdict.cause.startswith(cause)
+
+
+class NotGivenBack(Exporter):
+    """Memory that cannot be given back in this container."""
+
+    def told(self, command: str) -> str:
+        return "sh: blkdiscard: not found\n" if "blkdiscard" in command else super().told(command)
+
+
+def test_memory_that_cannot_be_given_back_is_judged_by_its_rise(scene: Scene) -> None:
+    exporters(scene, NotGivenBack())
+    assert check(scene).outcome is Outcome.PASS
+
+
+def test_memory_that_was_taken_before_and_cannot_be_given_back_shows_nothing(scene: Scene) -> None:
+    class TakenBefore(NotGivenBack):
+        def memory(self, device: str, number: int) -> float:
+            return 64 << 20
+
+    exporters(scene, TakenBefore())
+    assert check(scene).outcome is Outcome.UNKNOWN
+
+
+def test_a_holder_that_takes_no_memory_shows_nothing(scene: Scene) -> None:
+    class TakesNone(Exporter):
+        def told(self, command: str) -> str:
+            return "sh: dd: cannot\n" if command.startswith("dd") else super().told(command)
+
+    exporters(scene, TakesNone())
+    assert check(scene).outcome is Outcome.UNKNOWN
 
 
 def test_a_static_page_beside_an_exporter_that_measures_does_no_harm(scene: Scene) -> None:
@@ -144,7 +226,9 @@ def test_a_static_page_beside_an_exporter_that_measures_does_no_harm(scene: Scen
     metadata = {"name": "exporter-9", "namespace": "default"}
     spec = {"containers": [container], "nodeName": NODE}
     scene.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-    assert check(scene).outcome is Outcome.PASS
+    verdict = check(scene)
+    assert verdict.outcome is Outcome.PASS
+    assert "; besides, http://" in verdict.figure
 
 
 def test_a_node_whose_pods_serve_no_metrics_fails(scene: Scene) -> None:

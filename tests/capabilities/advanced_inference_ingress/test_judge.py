@@ -80,7 +80,7 @@ def test_a_gateway_that_takes_no_pool_is_quoted() -> None:
     assert "InvalidKind: no such backend" in judge(POOLS, no_gateway(recorded(POOLS))).cause
 
 
-def test_a_cluster_without_pools_or_without_a_gateway_fails_before_anything_is_made() -> None:
+def test_without_pools_or_a_gateway_it_is_not_implemented_before_anything_is_made() -> None:
     from plimsoll.capabilities.facts import cluster_facts
 
     def cluster(served: list[str], *more: Any) -> Any:
@@ -92,5 +92,5 @@ def test_a_cluster_without_pools_or_without_a_gateway_fails_before_anything_is_m
     for found in (cluster([], gateway), cluster(pools), cluster(["inference.networking.x-k8s.io/v1alpha2"], gateway)):
         decided = obstacle(found)
         assert decided is not None
-        assert decided.outcome is FAIL
+        assert decided.outcome is Outcome.NOT_IMPLEMENTED
     assert obstacle(cluster(pools, gateway)) is None

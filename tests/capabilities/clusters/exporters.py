@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from plimsoll.capabilities.accelerator_metrics.judge import CASES, MEMORY_CASES
 from plimsoll.kubernetes.api import Manifest
 from tests.capabilities.clusters.claims import accelerators
 from tests.capabilities.clusters.devices import IDENTITIES, NODE, PLUGIN
@@ -15,8 +16,9 @@ from tests.capabilities.clusters.scene import Scene
 UTILIZATION, MEMORY = "plimsoll_accelerator_utilization_ratio", "plimsoll_accelerator_memory_used_bytes"
 LOADED = PLUGIN[0].uuid
 _IMAGE = "example.com/exporter:1"
-_PAGE = re.compile(r"echo '== (\S+) (\d+)'; (curl [^|]*)\|")
-_ORDER = re.compile(r"echo '== (started|stopped) 0'; (curl .*)$", re.MULTILINE)
+_PAGE = re.compile(r"echo '== (\S+) (\d+)'; (curl [^|\n]*)\|")
+_ORDER = re.compile(r"echo '== (started|stopped|emptied|taken|given-back) 0'; (curl .*)$", re.MULTILINE)
+_TAKEN = re.compile(r"^dd .*count=(\d+)")
 _LOOKS, _ROUNDS = 6, 20
 
 
@@ -30,6 +32,7 @@ class Exporter:
         self.second = 0
         self.loaded: int | None = None
         self.freed = -100
+        self.held = 0
 
     def run(self, pod: Pod) -> State | None:
         """The program of the exporter, of the pod with the load, and of the client that scrapes."""
@@ -50,6 +53,12 @@ class Exporter:
         if "touch" in command:
             self.loaded = self.second
             return ""
+        if taken := _TAKEN.search(command):
+            self.held = int(taken[1]) << 20
+            return "did\n"
+        if "blkdiscard" in command:
+            self.held = 0
+            return "did\n"
         self.loaded, self.freed = None, self.second
         return "did\n"
 
@@ -69,7 +78,7 @@ class Exporter:
             "rising": lambda most: most > 0.5,
             "falling": lambda most: most <= 0.1,
         }
-        rounds = _LOOKS if case in ("idle", "loaded", "after") else _ROUNDS if case in until else 1
+        rounds = _LOOKS if case in (*CASES, *MEMORY_CASES) else _ROUNDS if case in until else 1
         for _ in range(rounds):
             texts = [f"== {case} {number}\n{pod.network.run(command)}" for number, command in pages]
             yield from texts
@@ -85,7 +94,7 @@ class Exporter:
             value = self.utilization(device, number)
             if value is not None:
                 lines.append(f'{UTILIZATION}{{uuid="{self.name(device)}"}} {value}')
-            lines.append(f'{MEMORY}{{uuid="{self.name(device)}"}} {1024 * number}')
+            lines.append(f'{MEMORY}{{uuid="{self.name(device)}"}} {self.memory(device, number)}')
         return "\n".join([*lines, ""])
 
     def utilization(self, device: str, number: int) -> float | None:
@@ -93,6 +102,10 @@ class Exporter:
         if device == LOADED and self.loaded is not None:
             return min(0.95, 0.4 * (self.second - self.loaded + 1))
         return 0.01 * (number % 3)
+
+    def memory(self, device: str, number: int) -> float:
+        """The used memory of a device, in bytes."""
+        return 1024 * number + (self.held if device == LOADED else 0)
 
     def name(self, device: str) -> str:
         """The id under which a device is shown."""

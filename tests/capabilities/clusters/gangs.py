@@ -64,6 +64,17 @@ class Kueue:
             hand.set_status(made, {"conditions": with_conditions(made, why)})
 
 
+class PlacingKueue(Kueue):
+    """Admits a Job only when its node has room for all of its pods, as with placement that knows the topology."""
+
+    def _decide(self, hand: Hand, job: Manifest, jobs: Sequence[Manifest]) -> None:
+        node = job["spec"]["template"]["spec"]["nodeSelector"]["kubernetes.io/hostname"]
+        if _wanted(job) <= _free(hand, node):
+            super()._decide(hand, job, jobs)
+        elif not self._silent:
+            self._report(hand, job)
+
+
 def _wanted(job: Manifest) -> int:
     (container,) = job["spec"]["template"]["spec"]["containers"]
     return int(job["spec"]["parallelism"]) * thousandths(container["resources"]["requests"]["cpu"])
@@ -74,10 +85,29 @@ class Groups:
 
     kinds = frozenset({("", "pods"), LEASES})
 
-    def __init__(self, api_version: str, group_of: Callable[[Manifest], str], least: Callable[[Manifest], int]) -> None:
+    def __init__(
+        self,
+        api_version: str,
+        group_of: Callable[[Manifest], str],
+        least: Callable[[Manifest], int],
+        bind: Callable[[Hand, Sequence[Manifest]], bool] | None = None,
+    ) -> None:
         self.api_version = api_version
         self._group_of = group_of
         self._least = least
+        self._bind = bind or _bind
+
+    def counting_its_own(self) -> Groups:
+        """The same scheduler, which admits a group by what its own groups hold, and then places pod by pod."""
+
+        def bind(hand: Hand, pods: Sequence[Manifest]) -> bool:
+            if sum(map(_requested, pods)) > _free(hand, _node_of(pods[0]), self._group_of):
+                return False
+            for each in pods:
+                _bind(hand, [each])
+            return True
+
+        return Groups(self.api_version, self._group_of, self._least, bind)
 
     def keep(self, asked: Admission) -> Manifest | None:
         """A mutating hook: keeps pods of groups away from the scheduler of all others."""
@@ -97,7 +127,7 @@ class Groups:
             for each in hand.list("v1", "Pod", namespace)
             if self._group_of(each) == name and not each["spec"].get("nodeName")
         ]
-        if waiting and len(waiting) >= self._least(group) and not _bind(hand, waiting):
+        if waiting and len(waiting) >= self._least(group) and not self._bind(hand, waiting):
             told = condition("Scheduled", true=False, reason="Unschedulable", message="the group does not fit")
             against = condition("Unschedulable", reason="NotEnoughResources", message="the group does not fit")
             status = {"conditions": with_conditions(group, told, against), "phase": "Pending"}
@@ -106,19 +136,27 @@ class Groups:
 
 def _bind(hand: Hand, pods: Sequence[Manifest]) -> bool:
     """Put all pods on the node that they select; false, and no change, when it has no room for all."""
-    node = pods[0]["spec"]["nodeSelector"]["kubernetes.io/hostname"]
-    found = hand.find("v1", "Node", node)
-    assert found is not None
-    free = thousandths(found["status"]["allocatable"]["cpu"]) - sum(
-        _requested(each)
-        for each in hand.list("v1", "Pod")
-        if each["spec"].get("nodeName") == node and not is_over(each)
-    )
-    if sum(map(_requested, pods)) > free:
+    node = _node_of(pods[0])
+    if sum(map(_requested, pods)) > _free(hand, node):
         return False
     for each in pods:
         hand.change(each, lambda live: live["spec"].update(nodeName=node))
     return True
+
+
+def _node_of(pod: Manifest) -> str:
+    return str(pod["spec"]["nodeSelector"]["kubernetes.io/hostname"])
+
+
+def _free(hand: Hand, node: str, counted: Callable[[Manifest], object] = bool) -> int:
+    """The node's processor time, in thousandths, that no counted pod has requested."""
+    found = hand.find("v1", "Node", node)
+    assert found is not None
+    return thousandths(found["status"]["allocatable"]["cpu"]) - sum(
+        _requested(each)
+        for each in hand.list("v1", "Pod")
+        if each["spec"].get("nodeName") == node and not is_over(each) and counted(each)
+    )
 
 
 def _requested(pod: Manifest) -> int:

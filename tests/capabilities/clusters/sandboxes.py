@@ -15,6 +15,10 @@ HOST = {
     "modules": "120",
     "log": "dmesg: read kernel buffer failed: Operation not permitted",
     "memory": "32000000 kB",
+    "processes": "sh,sh,",
+    "devices": "",
+    "mounts": "/=overlay,/var/lib/kubelet/pods/1/etc-hosts=/dev/sda1,",
+    "interfaces": "lo,eth0,",
 }
 OWN = {
     "uname": "Linux 4.4.0 #1 SMP Sun Jan 10",
@@ -24,6 +28,10 @@ OWN = {
     "modules": "none",
     "log": "[    0.000000] Starting gVisor...",
     "memory": "2097152 kB",
+    "processes": "sh,",
+    "devices": "",
+    "mounts": "/=none,/=none,",
+    "interfaces": "lo,eth0,",
 }
 
 

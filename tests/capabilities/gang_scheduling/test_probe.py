@@ -9,7 +9,7 @@ from plimsoll.evidence.verdict import Outcome
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.memory.admission import Admission
 from plimsoll.kubernetes.memory.controllers.loop import World
-from tests.capabilities.clusters.gangs import GROUPS, Kueue, OneLetIn, is_named, pod_groups, queues
+from tests.capabilities.clusters.gangs import GROUPS, Kueue, OneLetIn, PlacingKueue, is_named, pod_groups, queues
 from tests.capabilities.clusters.scene import Scene
 
 GANG = "gang_scheduling"
@@ -21,6 +21,36 @@ def test_a_queue_that_admits_gangs_whole_passes(scene: Scene) -> None:
     verdict = scene.check(GANG)
     assert verdict.outcome is Outcome.PASS, verdict
     assert "0 of 2 bound for 20 s" in verdict.figure
+    assert "by admission only: 1 of 2 bound where the quota has room and the node none" in verdict.figure
+    assert scene.left() == []
+
+
+def test_a_queue_that_admits_only_what_its_node_can_hold_shows_placement_too(scene: Scene) -> None:
+    queues(scene, PlacingKueue())
+    verdict = scene.check(GANG)
+    assert verdict.outcome is Outcome.PASS, verdict
+    assert "by placement: 0 of 2 bound for 10 s beside processors that others hold" in verdict.figure
+
+
+def test_a_scheduler_that_counts_its_own_gangs_and_not_the_nodes_room_fails(scene: Scene) -> None:
+    pod_groups(scene, GROUPS["native"].counting_its_own())
+    verdict = scene.check(GANG)
+    assert verdict.outcome is Outcome.FAIL
+    assert verdict.figure == "kube-scheduler (PodGroup): 1 of 2 bound beside processors that others hold"
+
+
+def test_a_cluster_with_two_schedulers_is_judged_by_placement_and_tells_of_both(scene: Scene) -> None:
+    queues(scene)
+    groups = GROUPS["native"]
+    scene.cluster.serve(groups.api_version, "PodGroup", "podgroups")
+    scene.cluster.serve(GROUPS["volcano"].api_version, "PodGroup", "podgroups")
+    scene.cluster.mutate(groups.keep)
+    scene.run(groups)
+    verdict = scene.check(GANG)
+    assert verdict.outcome is Outcome.PASS
+    assert verdict.figure.startswith("kube-scheduler (PodGroup): 0 of 2 bound")
+    assert "besides, Kueue: 0 of 2 bound" in verdict.figure
+    assert verdict.figure.endswith("besides, Volcano: not tried")
     assert scene.left() == []
 
 
@@ -29,6 +59,7 @@ def test_a_scheduler_that_places_groups_of_pods_whole_passes(scene: Scene, name:
     pod_groups(scene, GROUPS[name])
     verdict = scene.check(GANG)
     assert verdict.outcome is Outcome.PASS, verdict
+    assert "by placement: 0 of 2 bound" in verdict.figure
 
 
 @pytest.mark.parametrize("name", GROUPS)

@@ -22,7 +22,8 @@ def test_a_runtime_with_a_kernel_of_its_own_passes(scene: Scene) -> None:
     sandboxes(scene, Runtime())
     verdict = check(scene)
     assert verdict.outcome is Outcome.PASS, verdict
-    assert verdict.figure == f"gvisor: {OWN['uname']} beside {HOST['uname']} on node-1"
+    seen = f"gvisor: {OWN['uname']} beside {HOST['uname']} on node-1"
+    assert verdict.figure == f"{seen}; no process, memory device, path or interface of the node"
 
 
 class Plain(Runtime):
@@ -44,6 +45,37 @@ def test_a_sandbox_on_the_kernel_of_its_twin_fails(scene: Scene, runtime: type[R
     sandboxes(scene, runtime())
     verdict = check(scene)
     assert (verdict.outcome, "is on the same kernel" in verdict.cause) == (Outcome.FAIL, True)
+
+
+@pytest.mark.parametrize(
+    ("boundary", "seen", "cause"),
+    [
+        ("processes", "sh,kubelet,containerd,", "sees processes that are not its own: containerd, kubelet"),
+        ("devices", "/dev/mem,", "has devices of the node's memory: /dev/mem"),
+        ("mounts", "/=none,/var/lib/kubelet/pods/1/volumes=/dev/sda1,", "sees paths of the node: /var/lib/kubelet"),
+        ("interfaces", "lo,eth0,cni0,veth12,", "sees network interfaces that its plain twin does not: cni0, veth12"),
+    ],
+)
+def test_a_kernel_of_its_own_that_lets_its_pods_see_the_node_fails(
+    scene: Scene, boundary: str, seen: str, cause: str
+) -> None:
+    class Open(Runtime):
+        def kernel(self, pod: Pod, sandboxed: bool) -> dict[str, str]:
+            return {**OWN, boundary: seen} if sandboxed else HOST
+
+    sandboxes(scene, Open())
+    verdict = check(scene)
+    assert verdict.outcome is Outcome.FAIL
+    assert f"has a kernel of its own, and {cause}" in verdict.cause
+
+
+def test_a_sandbox_that_does_not_say_what_it_sees_shows_nothing(scene: Scene) -> None:
+    class Silent(Runtime):
+        def kernel(self, pod: Pod, sandboxed: bool) -> dict[str, str]:
+            return {key: value for key, value in OWN.items() if key != "mounts"} if sandboxed else HOST
+
+    sandboxes(scene, Silent())
+    assert check(scene).outcome is Outcome.UNKNOWN
 
 
 def test_twins_that_differ_from_each_other_show_nothing(scene: Scene) -> None:

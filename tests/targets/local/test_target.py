@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll.evidence.observation import Observation
+from plimsoll.kinds.dataset import CommandResult
 from plimsoll.planning.steps import InputFile, WorkerResources
 from plimsoll.state.results import Result
 from plimsoll.targets.local.session import LocalSession
@@ -44,11 +46,51 @@ def test_metrics_are_taken_from_metrics_json(run: Run) -> None:
     assert end.fact["result"]["metrics"] == {"accuracy": 0.5, "rows": 7.0}
 
 
-@pytest.mark.parametrize("content", ['{"a": {"b": 1}}', '{"a": "high"}', "[1]", "rubbish", '{"a": NaN}'])
-def test_metrics_that_are_not_flat_numbers_fail_the_step_and_say_so(run: Run, content: str) -> None:
-    end = end_of(run(f"echo '{content}' > $PLIMSOLL_OUTPUT/metrics.json"))
-    assert end.fact["outcome"] == "failed"
-    assert "metrics.json" in end.fact["reason"]
+def test_a_figure_that_is_no_number_is_left_out_and_the_rest_of_the_result_is_kept(
+    run: Run, target: LocalSession
+) -> None:
+    end = end_of(run("""echo m > $PLIMSOLL_OUTPUT/model; echo '{"a": 1, "b": NaN}' > $PLIMSOLL_OUTPUT/metrics.json"""))
+    assert end.fact["outcome"] == "done"
+    kept = target.state.result("key", CommandResult)
+    assert kept is not None
+    assert [file.name for file in kept.outputs] == ["metrics.json", "model"]
+    assert (kept.metrics, kept.notes) == ({"a": 1.0}, ("metrics.json: 'b' is NaN and is left out",))
+
+
+def test_the_absolute_paths_that_a_command_wrote_down_still_lead_to_its_files(
+    run: Run, target: LocalSession, tmp_path: Path
+) -> None:
+    listing = "echo 1 > $PLIMSOLL_OUTPUT/i; echo $PLIMSOLL_OUTPUT/i > $PLIMSOLL_OUTPUT/list"
+    run(listing, key="first")
+    target.clean_up()
+    inputs = (InputFile(name="first", step="run/first", key="first", file="list"),)
+    end = end_of(run("cp $(cat $PLIMSOLL_INPUT_FIRST) $PLIMSOLL_OUTPUT/o", key="second", inputs=inputs))
+    assert end.fact["outcome"] == "done"
+    assert (target.state.output("second") / "o").read_text() == "1\n"
+
+
+def test_a_step_that_runs_again_leaves_the_path_of_its_files_valid(run: Run, target: LocalSession) -> None:
+    for word in ("old", "new"):
+        run(f"echo {word} > $PLIMSOLL_OUTPUT/i")
+    assert (target.state.work / "key" / "output" / "i").read_text() == "new\n"
+    shutil.rmtree(target.state.results / "key")
+    target.clean_up()
+    assert list(target.state.work.iterdir()) == []
+
+
+def test_a_result_whose_link_is_missing_after_a_kill_is_linked_by_the_next_run(run: Run, target: LocalSession) -> None:
+    run("echo 1 > $PLIMSOLL_OUTPUT/i")
+    (target.state.work / "key").unlink()
+    target.clean_up()
+    assert (target.state.work / "key" / "output" / "i").read_text() == "1\n"
+
+
+def test_absolute_links_into_the_output_are_relative_in_the_result(run: Run, target: LocalSession) -> None:
+    run("cd $PLIMSOLL_OUTPUT; mkdir a; echo 1 > a/i; ln -s $PLIMSOLL_OUTPUT/a/i b; ln -s $PLIMSOLL_OUTPUT/a a/self")
+    output = target.state.output("key")
+    assert [str(link.readlink()) for link in (output / "b", output / "a" / "self")] == ["a/i", "."]
+    moved = output.rename(output.with_name("moved"))
+    assert (moved / "b").read_text() == "1\n"
 
 
 def test_a_missing_output_fails_the_step_and_is_named(run: Run, target: LocalSession) -> None:

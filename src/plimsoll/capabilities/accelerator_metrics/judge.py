@@ -4,21 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from plimsoll.capabilities.accelerator_metrics.records import Loaded, MetricsExpected, Scraped
+from plimsoll.capabilities.accelerator_metrics.records import Allocated, Loaded, MetricsExpected, Scraped
 from plimsoll.capabilities.records import DidNotCome, MalformedRecord, Recorded
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
 _RISE, _STILL = 0.3, 0.2
+_LEAST_SHARE, _MOST_SHARE, _STRAY = 0.9, 1.3, 0.1
+"""Shares of the memory that a holder took: what its device may show of it, and what may change elsewhere."""
 _LEAST_LOOKS = 4
 _EXPORTER = "see the exporter of the accelerators' driver"
 CASES = ("idle", "loaded", "after")
+MEMORY_CASES = ("empty", "held", "freed")
+_MIB = 1 << 20
 HELD = "a device to be held"
 """The wait for the pod with the load, as it is recorded."""
 Scrapes = dict[str, list[Scraped]]
 
 
 def judge(record: Recorded) -> Verdict:
-    """One series per device, in range, that follows the device's load. One such endpoint is enough."""
+    """Series per device, in range, that follow its load and what is held of it. One such endpoint is enough."""
     expected = record.first(MetricsExpected)
     if expected is None:
         return unknown("nothing was scraped")
@@ -33,12 +37,18 @@ def judge(record: Recorded) -> Verdict:
             f"no pod on {expected.node} serves metrics of {expected.hardware}",
             "install its exporter",
         )
-    loaded = record.first(Loaded)
-    verdicts = [_of_endpoint(loaded, found, expected) for found in scrapes.values()]
-    return next((each for each in verdicts if each.outcome is Outcome.PASS), verdicts[0])
+    loaded, allocated = record.first(Loaded), record.first(Allocated)
+    verdicts = {endpoint: _of_endpoint(loaded, allocated, found, expected) for endpoint, found in scrapes.items()}
+    best = next((name for name, each in verdicts.items() if each.outcome is Outcome.PASS), "")
+    if not best:
+        return next(iter(verdicts.values()))
+    others = [f"{name}: {each.figure or each.cause}" for name, each in verdicts.items() if name != best]
+    return passed("; besides, ".join([verdicts[best].figure, *others]))
 
 
-def _of_endpoint(loaded: Loaded | None, scrapes: Scrapes, expected: MetricsExpected) -> Verdict:
+def _of_endpoint(
+    loaded: Loaded | None, allocated: Allocated | None, scrapes: Scrapes, expected: MetricsExpected
+) -> Verdict:
     for scrape in (each for case in scrapes.values() for each in case):
         if problem := _malformed(scrape, expected):
             return problem
@@ -53,7 +63,57 @@ def _of_endpoint(loaded: Loaded | None, scrapes: Scrapes, expected: MetricsExpec
     if any(len(scrapes.get(case, [])) < _LEAST_LOOKS for case in CASES) or not loaded.did:
         return unknown("not every scrape was made, or the load did not run")
     idle, under_load, after = ([_utilization(each) for each in scrapes[case]] for case in CASES)
-    return _follows(idle, under_load, after, set(loaded.devices), expected.full)
+    verdict = _follows(idle, under_load, after, set(loaded.devices), expected.full)
+    if verdict.outcome is not Outcome.PASS or not expected.allocates:
+        return verdict
+    return _memory_follows(scrapes, allocated, set(loaded.devices), expected.unit, verdict.figure)
+
+
+def _memory_follows(scrapes: Scrapes, allocated: Allocated | None, held: set[str], unit: float, figure: str) -> Verdict:
+    """The memory of the held device shows what its holder takes and gives back, and that of no other does."""
+    if (
+        allocated is None
+        or not allocated.did
+        or any(len(scrapes.get(case, [])) < _LEAST_LOOKS for case in MEMORY_CASES)
+    ):
+        return unknown("the holder did not take memory of its device, so that nothing shows whether metrics follow it")
+    idle = [_memory(each, unit) for case in ("idle", "after") for each in scrapes[case]]
+    # An exporter may be a second late: the last look of each case counts.
+    empty, full, freed = (_memory(scrapes[case][-1], unit) for case in MEMORY_CASES)
+    taken = allocated.bytes
+    by_itself = max(
+        _range(scrapes, device) for scrapes in (idle[:_LEAST_LOOKS], idle[-_LEAST_LOOKS:]) for device in full
+    )
+    rises = {device: full[device] - empty.get(device, 0) for device in full}
+    mine = [rises[device] for device in rises if device in held]
+    stray = max((abs(rise) for device, rise in rises.items() if device not in held), default=0.0)
+    shown = f"{figure}; memory {min(mine, default=0) / _MIB:+.0f} MiB on the held device for {taken / _MIB:.0f} MiB"
+    if by_itself > _STRAY * taken:
+        moved = f"memory: {by_itself / _MIB:.0f} MiB up and down while nothing is taken"
+        return failed(moved, "the memory changes by itself: it may not be measured at all", _EXPORTER)
+    if not mine or min(mine) < _LEAST_SHARE * taken or max(mine) > _MOST_SHARE * taken:
+        if not allocated.freed:
+            return unknown(
+                "the device's memory could not be given back, so that what is taken may have been taken before"
+            )
+        return failed(shown, "the memory does not follow what is held of the device", _EXPORTER)
+    if stray > _STRAY * taken:
+        return failed(shown, "another device's memory changed too", _EXPORTER)
+    falls = [full[device] - freed.get(device, 0) for device in rises if device in held]
+    if allocated.freed and min(falls) < _LEAST_SHARE * taken:
+        return failed(shown, "the memory stays when it is given back", _EXPORTER)
+    return passed(shown)
+
+
+def _memory(scrape: Scraped, unit: float) -> dict[str, float]:
+    """The memory of each device, in bytes."""
+    found = {}
+    for each in scrape.series:
+        if not each.utilization:
+            if each.value is None:
+                raise MalformedRecord(f"{each.name} has no value")
+            found[each.device] = each.value * unit
+    return found
 
 
 def _no_load(expected: MetricsExpected) -> Verdict:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import re
+import secrets
 
 from plimsoll.capabilities.accelerator_metrics.judge import HELD
-from plimsoll.capabilities.accelerator_metrics.records import EndpointsFound, Loaded, MetricsExpected, Scraped, Series
+from plimsoll.capabilities.accelerator_metrics.records import (
+    Allocated,
+    EndpointsFound,
+    Loaded,
+    MetricsExpected,
+    Scraped,
+    Series,
+)
 from plimsoll.capabilities.facts import Accelerators, ClusterFacts
 from plimsoll.capabilities.hardware import Hardware
 from plimsoll.capabilities.monitoring import CONTROL_PORT, parse_samples, run_script
@@ -15,11 +23,15 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.objects import has_condition
 
 _LOAD_LIMIT = 60.0
-_EXPERIMENT_LIMIT = 180.0
+_EXPERIMENT_LIMIT = 240.0
 _MOST_ENDPOINTS = 3
 _ROUNDS = 20
 _LOOKS = 6
 _HIGH, _LOW = 0.5, 0.1
+_FEWEST_MIB, _CHOICES = 8, 13
+"""The holder takes 8 to 20 MiB: a page that does not measure cannot know how many."""
+_ORDERS = ("started", "stopped", "emptied", "taken", "given-back")
+"""What the page of each order to the holder is called."""
 _DID = re.compile(r"(?<![/\w])did\b")
 # Ports of exporters of known hardware that declare none.
 _USUAL_PORTS = (9400, 9401, 5000, 2112, 41611)
@@ -57,6 +69,8 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
         devices=sum(each.count for each in facts.accelerators if each.node == place.node and each.hardware == hardware),
         full=hardware.full,
         loadable=bool(hardware.load),
+        allocates=bool(hardware.allocate),
+        unit=hardware.memory_unit,
     )
     ns.note(expected)
     endpoints = _endpoints(ns, place.node)
@@ -112,6 +126,7 @@ def _experiment(ns: ProbeNamespace, live: list[str], hardware: Hardware) -> None
     Each state is scraped several times, to see whether the values change by themselves.
     """
     address = ns.get("v1", "Pod", "load")["status"]["podIP"]
+    amount = _FEWEST_MIB + secrets.randbelow(_CHOICES)
     order = f"curl -s -m 10 -G --data-urlencode 'cmd={{}}' http://{address}:{CONTROL_PORT}/shell"
     names = "|".join(hardware.utilization)
     # Succeeds when the highest utilization of the last page is above this share of full.
@@ -125,21 +140,35 @@ def _experiment(ns: ProbeNamespace, live: list[str], hardware: Hardware) -> None
     def looks(case: str) -> str:
         return f"i=0; while [ $i -lt {_LOOKS} ]; do {_page(case, live, hardware)}; sleep 1; i=$((i+1)); done"
 
-    script = "\n".join(
-        (
-            looks("idle"),
-            "echo '== started 0'; " + order.format("touch /tmp/go"),
-            until("rising", above.format(_HIGH)),
-            looks("loaded"),
-            "echo '== stopped 0'; " + order.format("rm /tmp/go; cat /tmp/did"),
-            until("falling", "! " + above.format(_LOW)),
-            looks("after"),
-        )
-    )
+    def ordered(name: str, command: str) -> str:
+        return f"echo '== {name} 0'; " + order.format(command)
+
+    steps = [
+        looks("idle"),
+        ordered("started", "touch /tmp/go"),
+        until("rising", above.format(_HIGH)),
+        looks("loaded"),
+        ordered("stopped", "rm /tmp/go; cat /tmp/did"),
+        until("falling", "! " + above.format(_LOW)),
+        looks("after"),
+    ]
+    if hardware.allocate:
+        steps += [
+            ordered("emptied", f"{hardware.free} && echo did"),
+            looks("empty"),
+            ordered("taken", f"{hardware.allocate.format(amount)} && echo did"),
+            looks("held"),
+            ordered("given-back", f"{hardware.free} && echo did"),
+            looks("freed"),
+        ]
+    script = "\n".join(steps)
     text = run_script(ns, "scrapes", script, limit=_EXPERIMENT_LIMIT)
     # The name of the file stands in the shell's message too when there is no such file.
-    did = any(case == "stopped" and _DID.search(page) for case, _, page in _pages(text))
-    ns.note(Loaded(devices=tuple(_devices(ns)), did=did))
+    done = {case for case, _, page in _pages(text) if case in _ORDERS and _DID.search(page)}
+    ns.note(Loaded(devices=tuple(_devices(ns)), did="stopped" in done))
+    if hardware.allocate:
+        freed = {"emptied", "given-back"} <= done
+        ns.note(Allocated(bytes=amount << 20, did="taken" in done, freed=freed))
     _note_scrapes(ns, text, live, hardware)
 
 
@@ -163,7 +192,7 @@ def _endpoints(ns: ProbeNamespace, node: str) -> list[str]:
 
 def _note_scrapes(ns: ProbeNamespace, text: str, live: list[str], hardware: Hardware) -> None:
     for case, number, page in _pages(text):
-        if case in ("started", "stopped"):
+        if case in _ORDERS:
             continue
         series = tuple(
             Series(

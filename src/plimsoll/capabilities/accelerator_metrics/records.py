@@ -7,10 +7,11 @@ from msgspec import Struct
 from plimsoll.capabilities.records import CheckRecord, CommonRecord
 
 
-class MetricsExpected(CheckRecord, frozen=True, kw_only=True, tag="expected"):
+class MetricsExpected(CheckRecord, frozen=True, kw_only=True, tag="expected", omit_defaults=True):
     """The node under test and its accelerators.
 
-    `full` is the value of full utilization, and `loadable` says whether a load for the hardware is known.
+    `full` is the value of full utilization, `loadable` says whether a load for the hardware is known, and `allocates`
+    whether the probe knows how to take its memory, of which the metrics' unit has `unit` bytes.
     """
 
     node: str
@@ -19,6 +20,8 @@ class MetricsExpected(CheckRecord, frozen=True, kw_only=True, tag="expected"):
     devices: int
     full: float
     loadable: bool
+    allocates: bool = False
+    unit: float = 1.0
 
 
 class EndpointsFound(CheckRecord, frozen=True, kw_only=True, tag="endpoints"):
@@ -34,6 +37,14 @@ class Loaded(CheckRecord, frozen=True, kw_only=True, tag="loaded"):
     did: bool
 
 
+class Allocated(CheckRecord, frozen=True, kw_only=True, tag="allocated"):
+    """The bytes of memory that the holder took, whether it did, and whether it gave them back before and after."""
+
+    bytes: int
+    did: bool
+    freed: bool
+
+
 class Series(Struct, frozen=True, kw_only=True):
     """One sample. `device` is empty when no label names one; `value` is None when it is not a finite number."""
 
@@ -44,11 +55,11 @@ class Series(Struct, frozen=True, kw_only=True):
 
 
 class Scraped(CheckRecord, frozen=True, kw_only=True, tag="scraped"):
-    """One scrape of an endpoint, in the case idle, rising, loaded, falling or after."""
+    """One scrape of an endpoint, in the case idle, rising, loaded, falling, after, empty, held or freed."""
 
     case: str
     endpoint: str
     series: tuple[Series, ...]
 
 
-MetricsRecord = MetricsExpected | EndpointsFound | Loaded | Scraped | CommonRecord
+MetricsRecord = MetricsExpected | EndpointsFound | Loaded | Allocated | Scraped | CommonRecord

@@ -27,7 +27,7 @@ from plimsoll.capabilities.gateway_records import GatewayReady
 from plimsoll.capabilities.gateways import API, create_gateway, gateway_name
 from plimsoll.capabilities.monitoring import run_script
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
-from plimsoll.evidence.verdict import Verdict, failed, unknown
+from plimsoll.evidence.verdict import Verdict, not_implemented, unknown
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.objects import has_condition
 
@@ -43,8 +43,7 @@ _PAST = "x-plimsoll-past-the-pool"
 def obstacle(facts: ClusterFacts) -> Verdict | None:
     """Fails when the cluster does not serve InferencePools, or has no gateway class."""
     if POOL_API not in facts.served:
-        return failed(
-            "",
+        return not_implemented(
             f"{POOL_API} is not served",
             "install the Gateway API Inference Extension and a gateway that implements it",
         )
@@ -52,7 +51,7 @@ def obstacle(facts: ClusterFacts) -> Verdict | None:
         return None
     if "gateway-class" in facts.unreadable:
         return unknown("the caller may not list gateway classes", "grant list on gatewayclasses")
-    return failed("", "no controller accepts a GatewayClass", "install a gateway that implements the extension")
+    return not_implemented("no controller accepts a GatewayClass", "install a gateway that implements the extension")
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:

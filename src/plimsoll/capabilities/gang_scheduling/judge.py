@@ -2,27 +2,74 @@
 
 from __future__ import annotations
 
-from plimsoll.capabilities.gang_scheduling.records import Case, NodeRoom, SchedulerTried
+from plimsoll.capabilities.gang_scheduling.records import ADMISSION, Case, NodeRoom, SchedulerTried
 from plimsoll.capabilities.records import Recorded, required
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
 
 def judge(record: Recorded) -> Verdict:
-    """One scheduler that passes every case is enough; else the verdict of the first, which says what was missing."""
-    names = [each.name for each in record.all(SchedulerTried)]
-    if not names:
+    """One scheduler that passes every case is enough, best by placement; else the first says what was missing."""
+    tried = record.all(SchedulerTried)
+    if not tried:
         room = record.first(NodeRoom)
         return environment_error(
             f"the node with the most room has {room.free if room else 0} thousandths of a processor free",
             "free at least a fifth of a processor on a node",
         )
     verdicts = [
-        _of_scheduler(name, {each.case: each for each in record.all(Case) if each.scheduler == name}) for name in names
+        _of_scheduler(one, {each.case: each for each in record.all(Case) if each.scheduler == one.name})
+        for one in tried
     ]
-    return next((each for each in verdicts if each.outcome is Outcome.PASS), verdicts[0])
+    good = [number for number, each in enumerate(verdicts) if each.outcome is Outcome.PASS]
+    if not good:
+        return verdicts[0]
+    # The probe stops at the first that passes by placement, so that the last that passes is the best.
+    best = good[-1]
+    others = [each.figure or each.cause for number, each in enumerate(verdicts) if number != best]
+    others += [f"{name}: not tried" for name in tried[-1].others]
+    return passed("; besides, ".join([verdicts[best].figure, *others]))
 
 
-def _of_scheduler(name: str, cases: dict[str, Case]) -> Verdict:
+def _of_scheduler(tried: SchedulerTried, cases: dict[str, Case]) -> Verdict:
+    verdict = _whole_or_none(tried.name, cases)
+    if verdict.outcome is not Outcome.PASS or not tried.by:
+        return verdict
+    return _beside_others(tried, cases, verdict)
+
+
+def _beside_others(tried: SchedulerTried, cases: dict[str, Case], verdict: Verdict) -> Verdict:
+    """A gang within every quota, on a node whose processors others hold: placement, apart from admission."""
+    name = tried.name
+    if "crowd" in cases:
+        return environment_error(
+            f"{name}: a pod that takes the node's room did not start", "something else took the room meanwhile"
+        )
+    beside = cases.get("beside")
+    if beside is None:
+        return unknown(f"{name}: no gang was tested beside processors that others hold")
+    if not beside.bound and _whole(beside):
+        seconds = required(beside.seconds, "seconds")
+        return passed(
+            f"{verdict.figure}; by placement: 0 of 2 bound for {seconds:.0f} s beside processors that others hold"
+        )
+    if tried.by == ADMISSION and beside.bound:
+        return passed(
+            f"{verdict.figure}; by admission only: {beside.bound} of 2 bound where the quota has room and the node none"
+        )
+    if beside.bound:
+        return failed(
+            f"{name}: {beside.bound} of 2 bound beside processors that others hold",
+            f"{name} counts its own gangs and not the room of the node",
+            "configure it to place gangs by the capacity of nodes",
+        )
+    return failed(
+        f"{name}: not 2 of 2 once others had given their processors back",
+        f"{name} did not start the gang when the node had room",
+        "see its logs",
+    )
+
+
+def _whole_or_none(name: str, cases: dict[str, Case]) -> Verdict:
     fits = cases.get("fits")
     if fits is None:
         return unknown(f"{name}: no case was tested")

@@ -33,13 +33,17 @@ def obstacle(facts: ClusterFacts) -> Verdict | None:
 
 
 def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
-    """Test each scheduler in turn, until one passes every case."""
+    """Test each scheduler in turn, until one passes every case by placement."""
     ns.create()
     node, free = _node_with_most_room(ns, facts)
     ns.note(NodeRoom(node=node, free=free))
     if free < _LEAST:
         return
-    for scheduler in schedulers.found(facts):
+    left = schedulers.found(facts)
+    while left:
+        scheduler, *left = left
+        others = tuple(each.name for each in left)
+        ns.note(SchedulerTried(name=scheduler.name, by=scheduler.by, others=others))
         if _passes(ns, scheduler, node, free):
             return
 
@@ -66,9 +70,8 @@ def requested(pod: Manifest) -> int:
 
 
 def _passes(ns: ProbeNamespace, scheduler: Scheduler, node: str, free: int) -> bool:
-    """Whether the scheduler passes every case; the record has each case either way."""
+    """Whether the scheduler passes every case, by placement too; the record has each case either way."""
     prefix = scheduler.name.split(" ")[0].lower()
-    ns.note(SchedulerTried(name=scheduler.name))
     scheduler.prepare(ns, free)
 
     def pod(share: float) -> Manifest:
@@ -88,7 +91,37 @@ def _passes(ns: ProbeNamespace, scheduler: Scheduler, node: str, free: int) -> b
     if not _started(ns, f"{prefix}-filler", 1):
         ns.note(Case(scheduler=scheduler.name, case="filler", bound=0, all=False))
         return False
-    return _Waiting(ns, scheduler, prefix, pod).passes(filler)
+    if not _Waiting(ns, scheduler, prefix, pod).passes(filler):
+        return False
+    return _holds_beside_others(ns, scheduler, prefix, pod)
+
+
+def _holds_beside_others(
+    ns: ProbeNamespace, scheduler: Scheduler, prefix: str, pod: Callable[[float], Manifest]
+) -> bool:
+    """Whether a gang waits as a whole where a pod that the scheduler does not manage holds the processors.
+
+    The gang is within every quota, so that admission alone lets it in and the node takes a part of it.
+    """
+    crowd, name = f"{prefix}-crowd", f"{prefix}-beside"
+    ns.wait("the gang's removal", lambda: not _pods(ns, f"{prefix}-waits"), _START_LIMIT)
+    taken = _create(ns, schedulers.pods(crowd, 1, pod(0.5), {}))
+    if not _started(ns, crowd, 1):
+        ns.note(Case(scheduler=scheduler.name, case="crowd", bound=0, all=False))
+        return False
+    gang = _create(ns, scheduler.gang(ns, name, GANG, pod(0.35)))
+    most = [0]
+
+    def look() -> None:
+        most[0] = max(most[0], _bound(ns, name))
+
+    ns.watch_for(WINDOW / 2, look)
+    bound = max(most[0], _ever_scheduled(ns, name))
+    schedulers.remove(ns, taken)
+    started = _started(ns, name, GANG)
+    ns.note(Case(scheduler=scheduler.name, case="beside", bound=bound, seconds=WINDOW / 2, all=started))
+    schedulers.remove(ns, gang)
+    return started and not bound
 
 
 class _Waiting:

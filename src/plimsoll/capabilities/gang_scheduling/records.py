@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
+ADMISSION, PLACEMENT = "admission", "placement"
+
 
 class NodeRoom(CheckRecord, frozen=True, kw_only=True, tag="room"):
     """The node with the most unrequested processor time, in thousandths of a processor."""
@@ -12,10 +14,15 @@ class NodeRoom(CheckRecord, frozen=True, kw_only=True, tag="room"):
     free: int
 
 
-class SchedulerTried(CheckRecord, frozen=True, kw_only=True, tag="scheduler"):
-    """The scheduler whose cases follow."""
+class SchedulerTried(CheckRecord, frozen=True, kw_only=True, tag="scheduler", omit_defaults=True):
+    """The scheduler whose cases follow, and by what it holds a gang back: `admission` or `placement`.
+
+    A record without `by` has no case beside real processors. `others` are the schedulers that could be tried after it.
+    """
 
     name: str
+    by: str = ""
+    others: tuple[str, ...] = ()
 
 
 class Case(CheckRecord, frozen=True, kw_only=True, tag="case", omit_defaults=True):

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from plimsoll.capabilities.facts import ClusterFacts
+from plimsoll.capabilities.gang_scheduling.records import ADMISSION, PLACEMENT
 from plimsoll.capabilities.probe import ClusterKind
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.rights import MAKE, READ, Right
@@ -38,9 +39,10 @@ CLUSTER_KINDS = (
 
 
 class Scheduler(Protocol):
-    """A scheduler that starts gangs whole."""
+    """A scheduler that starts gangs whole, `by` admission to a quota or by placement on nodes."""
 
     name: str
+    by: str
 
     def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """Create what a gang needs; `capacity` is in thousandths of a processor."""
@@ -56,6 +58,7 @@ class Kueue:
     """Kueue with a queue of the probe: it admits a suspended Job as a whole."""
 
     name = "Kueue"
+    by = ADMISSION
 
     def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """Create a flavor, a queue of that capacity, and a local queue in the namespace."""
@@ -89,6 +92,7 @@ class Native:
     """Kubernetes' own PodGroup (KEP-4671)."""
 
     name = "kube-scheduler (PodGroup)"
+    by = PLACEMENT
 
     def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """It needs nothing: it counts the capacity of the nodes."""
@@ -117,6 +121,7 @@ class Volcano:
     """Volcano's PodGroup."""
 
     name = "Volcano"
+    by = PLACEMENT
 
     def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """It needs nothing: its default queue has no limit."""
@@ -138,6 +143,7 @@ class Coscheduling:
     """The coscheduling plugin of scheduler-plugins, with the scheduler's name in its chart."""
 
     name = "coscheduling"
+    by = PLACEMENT
 
     def prepare(self, ns: ProbeNamespace, capacity: int) -> None:
         """It needs nothing: it counts the capacity of the nodes."""

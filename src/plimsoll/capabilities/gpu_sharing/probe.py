@@ -20,7 +20,7 @@ from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.gpu_sharing.records import SharingHolder, SharingMode
 from plimsoll.capabilities.hardware import HARDWARE
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
-from plimsoll.evidence.verdict import Verdict, failed, unknown
+from plimsoll.evidence.verdict import Verdict, not_implemented, unknown
 
 _START_LIMIT = 120.0
 _MOST = 17
@@ -33,8 +33,7 @@ def obstacle(facts: ClusterFacts) -> Verdict | None:
         return None
     if not any(each.hardware for each in facts.accelerators):
         return unknown("the cluster has no known accelerator", "connect one, or report the hardware of the nodes")
-    return failed(
-        "",
+    return not_implemented(
         "the cluster declares no mode of sharing: no shared resource and no class of shared devices",
         "see the driver's settings",
     )

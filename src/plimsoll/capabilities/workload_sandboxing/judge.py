@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plimsoll.capabilities.records import Recorded
+from plimsoll.capabilities.workload_sandboxing.boundaries import BOUNDARIES, crossed
 from plimsoll.capabilities.workload_sandboxing.records import KernelSeen, SandboxTried
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
@@ -15,7 +16,7 @@ _ANSWERS = ("uname", "booted")
 def judge(record: Recorded) -> Verdict:
     """One RuntimeClass that gives a kernel of its own is enough; else the verdict of the first."""
     verdicts = [
-        _of_class(each.name, {one.role: one for one in record.all(KernelSeen) if one.sandbox == each.name})
+        _of_class(each, {one.role: one for one in record.all(KernelSeen) if one.sandbox == each.name})
         for each in record.all(SandboxTried)
     ]
     if not verdicts:
@@ -23,7 +24,8 @@ def judge(record: Recorded) -> Verdict:
     return next((each for each in verdicts if each.outcome is Outcome.PASS), verdicts[0])
 
 
-def _of_class(name: str, pods: Mapping[str, KernelSeen]) -> Verdict:
+def _of_class(tried: SandboxTried, pods: Mapping[str, KernelSeen]) -> Verdict:
+    name = tried.name
     sandbox = pods.get("sandbox")
     if sandbox is None:
         return unknown(f"{name}: no pod was created")
@@ -49,4 +51,17 @@ def _of_class(name: str, pods: Mapping[str, KernelSeen]) -> Verdict:
             f"a pod of the RuntimeClass {name} is on the same kernel as its plain twin",
             f"see which handler {name} has in the runtime's configuration of {sandbox.node}",
         )
-    return passed(f"{name}: {said['uname'][:60]} beside {one['uname'][:60]} on {sandbox.node}")
+    figure = f"{name}: {said['uname'][:60]} beside {one['uname'][:60]} on {sandbox.node}"
+    return _at_boundaries(name, said, one, figure) if tried.boundaries else passed(figure)
+
+
+def _at_boundaries(name: str, said: Mapping[str, str], twin: Mapping[str, str], figure: str) -> Verdict:
+    if missing := [each for each in BOUNDARIES if each not in said or each not in twin]:
+        return unknown(f"{name}: the pods did not report their {missing[0]}", "see what they said in the record")
+    if seen := crossed(said, twin):
+        return failed(
+            f"{name}: {seen}",
+            f"a pod of the RuntimeClass {name} has a kernel of its own, and {seen}",
+            "run it without the node's namespaces, devices and paths",
+        )
+    return passed(f"{figure}; no process, memory device, path or interface of the node")

@@ -5,11 +5,12 @@ from __future__ import annotations
 from plimsoll.capabilities.records import CheckRecord, CommonRecord, PodState
 
 
-class SandboxTried(CheckRecord, frozen=True, kw_only=True, tag="sandbox"):
-    """The RuntimeClass under test."""
+class SandboxTried(CheckRecord, frozen=True, kw_only=True, tag="sandbox", omit_defaults=True):
+    """The RuntimeClass under test. `boundaries` says that its pods report more of the node than its kernel."""
 
     name: str
     handler: str
+    boundaries: bool = False
 
 
 class KernelSeen(PodState, CheckRecord, frozen=True, kw_only=True, tag="kernel"):

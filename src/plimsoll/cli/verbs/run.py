@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -22,6 +23,7 @@ from plimsoll.cli.options import (
     use_colour,
     width,
 )
+from plimsoll.cli.streams import discard_output
 
 if TYPE_CHECKING:
     from plimsoll.engine.application_run import ApplicationRun
@@ -66,12 +68,16 @@ def command(
         progress.close()
     report = write_report(prepared.state, run.id)
     _log_to_tracker(prepared.state, run.id)
-    if as_json:
-        print_json(summary(history, {}, report))
-    else:
-        for line in terminal_report(prepared.state, run.id, width(), use_colour()):
-            click.echo(line)
-        click.echo(f"\nreport: {report}")
+    try:
+        if as_json:
+            print_json(summary(history, {}, report))
+        else:
+            for line in terminal_report(prepared.state, run.id, width(), use_colour()):
+                click.echo(line)
+            click.echo(f"\nreport: {report}")
+    except OSError:
+        # Nobody reads; the status of the run is still for whoever waits for it.
+        discard_output()
     if caught:
         _to_stderr(f"stopped; `{run_command(file, target)}` resumes from the finished steps and checkpoints")
         return 128 + caught[0] if history.state != "done" else 0
@@ -115,5 +121,6 @@ def _print_services(target: Target, as_json: bool) -> None:
 
 
 def _to_stderr(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

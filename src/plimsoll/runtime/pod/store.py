@@ -8,12 +8,14 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from plimsoll.application.scalars import environment_name
+from plimsoll.encoding import is_utf8
 from plimsoll.errors import TargetError
 from plimsoll.registry.connection import RegistryAccess
 from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
-from plimsoll.runtime.outputs import files_in, read_metrics, require_outputs
+from plimsoll.runtime.figures import read_figures
+from plimsoll.runtime.outputs import files_in, require_outputs, unnamed_files
 from plimsoll.runtime.pod.checkpoints import CheckpointUploader
 from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK, PodInput, PodTask
 
@@ -59,8 +61,10 @@ class PodStore:
     def push_output(self, output: Path, checkpoints: Path) -> str:
         """Push the output to the task's result, with facts about it. Returns the digest."""
         require_outputs(output, self.task.outputs)
-        metrics = read_metrics(output)
-        facts: dict[str, object] = {"outputs": files_in(output), "metrics": metrics}
+        figures = read_figures(output)
+        metrics = figures.metrics
+        notes = (*figures.notes, *unnamed_files(output))
+        facts: dict[str, object] = {"outputs": files_in(output), "metrics": metrics, "notes": notes}
         if self.task.action == "train":
             facts["checkpoints"] = sum(1 for path in checkpoints.rglob("*") if path.is_file())
         if self.task.action == "score":
@@ -68,7 +72,8 @@ class PodStore:
         if self.task.action == "fetch" and (name := source_name(self.task.source)):
             (output / SINGLE_FILE_MARK).write_text(name, encoding="utf-8")
         repository, reference = self._repository(self.task.result)
-        return artifacts.push(repository, reference.target, artifacts.files_below(output), facts)
+        files = {name: path for name, path in artifacts.files_below(output).items() if is_utf8(name)}
+        return artifacts.push(repository, reference.target, files, facts)
 
     def _path(self, given: PodInput) -> Path:
         base = Path(given.mounted) if given.mounted else self._pulled(given)

@@ -78,6 +78,7 @@ RULES = (
     Rule("artifact-test-absent", ERROR, artifacts.artifact_test_absent),
     Rule("artifact-test-skipped", ERROR, artifacts.artifact_test_skipped),
     Rule("artifact-wrong-test", WARNING, artifacts.artifact_wrong_test),
+    Rule("artifact-unmapped", WARNING, artifacts.artifact_unmapped),
     Rule("artifact-disagree", WARNING, artifacts.artifact_disagree),
     Rule("artifact-advised", NOTE, artifacts.artifact_advised),
     Rule("artifact-renamed", NOTE, artifacts.artifact_renamed),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from plimsoll.submission.artifacts import ARTIFACT_NAMES, OFFICIAL_TESTS, SuiteResult
+from plimsoll.submission.artifacts import ARTIFACT_NAMES, OFFICIAL_TESTS, SUITE_TESTS, UNMAPPED_TESTS, SuiteResult
 from plimsoll.submission.finding import RuleMatch, Severity
 from plimsoll.submission.questionnaire import EvidenceItem, QuestionnaireEntry
 from plimsoll.submission.rules.context import RuleContext
@@ -67,8 +67,8 @@ def artifact_wrong_test(context: RuleContext) -> Iterator[RuleMatch]:
     """A fragment must name the requirement's own test, because the validator accepts any test that passed."""
     for entry, item, file in _cited_artifacts(context):
         cited = file.fragment.partition("/")[0]
-        official = OFFICIAL_TESTS.get(entry.id, "")
-        if not cited or cited == official or (not official and cited not in OFFICIAL_TESTS.values()):
+        official = SUITE_TESTS.get(entry.id, "")
+        if not cited or cited == official or (not official and cited not in SUITE_TESTS.values()):
             continue
         if official:
             why = f"#{cited} is not the test of {entry.id}, which is {official}"
@@ -76,6 +76,21 @@ def artifact_wrong_test(context: RuleContext) -> Iterator[RuleMatch]:
         else:
             why = f"#{cited} is not a test of {entry.id}"
             yield context.at_path(item.path, why, "remove the fragment", entry)
+
+
+def artifact_unmapped(context: RuleContext) -> Iterator[RuleMatch]:
+    """The validator does not look for the tests of some requirements yet; a fragment makes it look."""
+    for entry, item, file in _cited_artifacts(context):
+        test = UNMAPPED_TESTS.get(entry.id, "")
+        if not test or not entry.is_claimed or file.path not in context.files.artifacts:
+            continue
+        why = f"the official validator does not look for {test} yet"
+        if not file.fragment:
+            fix = f"cite {file.path}#{test}, which it looks for, and other evidence beside it"
+            yield context.at_path(item.path, f"{why}, so that {file.path} shows nothing of {entry.id}", fix, entry)
+        elif len(entry.citations) == 1:
+            fix = "cite other evidence beside it, because a reviewer will judge by hand"
+            yield context.at_path(item.path, why, fix, entry, Severity.NOTE)
 
 
 def artifact_disagree(context: RuleContext) -> Iterator[RuleMatch]:
@@ -137,8 +152,14 @@ def _cited_artifacts(context: RuleContext) -> Iterator[tuple[QuestionnaireEntry,
 def _cited_tests(context: RuleContext) -> Iterator[tuple[QuestionnaireEntry, EvidenceItem, CitedFile, str]]:
     """Cited artefacts that can be read, each with the test that must have passed."""
     for entry, item, file in _cited_artifacts(context):
+        artifact = context.files.artifacts.get(file.path)
+        if artifact is None:
+            continue
         test = file.fragment or OFFICIAL_TESTS.get(entry.id, "")
-        if test and file.path in context.files.artifacts:
+        unmapped = UNMAPPED_TESTS.get(entry.id, "")
+        if not test and unmapped and artifact.result_of(unmapped) is not SuiteResult.ABSENT:
+            test = unmapped
+        if test:
             yield entry, item, file, test
 
 

@@ -27,13 +27,19 @@ _Cited = tuple[QuestionnaireEntry, EvidenceItem]
 
 
 def no_evidence(context: RuleContext) -> Iterator[RuleMatch]:
-    """A claimed requirement must cite evidence. The programme demands it, although the validator does not check."""
+    """A claimed requirement must cite evidence; a MUST with neither evidence nor notes says nothing at all."""
     for entry in context.entries:
         if entry.is_claimed and not entry.citations and not entry.has_malformed_evidence:
-            is_partial = context.level(entry) != MUST and entry.status.startswith("Partially")
+            is_must = context.level(entry) == MUST
             why = f"{entry.name} is {entry.status}, but cites no evidence"
+            severity = None
+            if is_must and not entry.notes.strip():
+                why += " and has no notes"
+                severity = Severity.ERROR
+            elif not is_must and entry.status.startswith("Partially"):
+                severity = Severity.NOTE
             fix = "cite a public page or a file that shows it on this platform"
-            yield context.at_field(entry, "evidence", why, fix, Severity.NOTE if is_partial else None)
+            yield context.at_field(entry, "evidence", why, fix, severity)
 
 
 def blank_evidence(context: RuleContext) -> Iterator[RuleMatch]:

@@ -19,6 +19,7 @@ from msgspec import Struct
 from plimsoll.application.requirements import read_requirements
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.files import replace_file
+from plimsoll.home import cache_home
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.planning.steps import Step
 
@@ -44,8 +45,7 @@ class _Marker(Struct, frozen=True):
 
 def cache_directory() -> Path:
     """The directory of the environments, by digest."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "plimsoll" / "environments"
+    return cache_home() / "plimsoll" / "environments"
 
 
 def environment_place(step: Step[MakeEnvironment], directory: Path) -> Path:

@@ -52,7 +52,8 @@ class LocalSession:
         """
         killed = kill_leftover_processes(self.state.work)
         for path in self.state.work.iterdir():
-            remove_leftover_groups(path.name[:16])
+            if not path.is_symlink():
+                remove_leftover_groups(path.name[:16])
         self.state.clear_work()
         for path in self.state.services.glob("*.json"):
             withdraw(self.state, path.stem)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from plimsoll.kinds.dataset import CommandResult, RunCommand
-from plimsoll.runtime.outputs import argv_of, files_in, read_metrics, require_outputs
+from plimsoll.runtime.figures import read_figures
+from plimsoll.runtime.outputs import argv_of, files_in, require_outputs, unnamed_files
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import (
@@ -28,4 +29,6 @@ def run_command(attempt: LocalAttempt[RunCommand]) -> Progress:
     if reason:
         return failed(reason)
     require_outputs(attempt.output, work.outputs)
-    return done(CommandResult(outputs=files_in(attempt.output), metrics=read_metrics(attempt.output)))
+    figures = read_figures(attempt.output)
+    notes = (*figures.notes, *unnamed_files(attempt.output))
+    return done(CommandResult(outputs=files_in(attempt.output), metrics=figures.metrics, notes=notes))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 
 from plimsoll.kinds.batch import Score, ScoreResult
-from plimsoll.runtime.outputs import files_in, read_metrics
+from plimsoll.runtime.figures import read_figures
+from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
@@ -27,7 +28,7 @@ def score(attempt: LocalAttempt[Score]) -> Progress:
     reason = yield from run_together(attempt, [command])
     if reason:
         return failed(reason)
-    metrics = read_metrics(attempt.output)
+    metrics = read_figures(attempt.output).metrics
     return done(
         ScoreResult(
             model=version.reference,

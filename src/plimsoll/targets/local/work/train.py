@@ -20,7 +20,8 @@ from plimsoll.evidence.run_events import RendezvousReady
 from plimsoll.kinds.model import TrainGang, TrainResult
 from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.contracts.gang import Gang
-from plimsoll.runtime.outputs import argv_of, files_in, read_metrics
+from plimsoll.runtime.figures import read_figures
+from plimsoll.runtime.outputs import argv_of, files_in, unnamed_files
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
@@ -82,8 +83,15 @@ def train(attempt: LocalAttempt[TrainGang]) -> Progress:
     if reason:
         return failed(reason)
     checkpoints = sum(1 for path in attempt.checkpoints.rglob("*") if path.is_file())
-    metrics = read_metrics(attempt.output)
-    return done(TrainResult(outputs=files_in(attempt.output), metrics=metrics, checkpoints=checkpoints))
+    figures = read_figures(attempt.output)
+    return done(
+        TrainResult(
+            outputs=files_in(attempt.output),
+            metrics=figures.metrics,
+            notes=(*figures.notes, *unnamed_files(attempt.output)),
+            checkpoints=checkpoints,
+        )
+    )
 
 
 def _output_of(attempt: LocalAttempt[TrainGang], rank: int) -> Path:
