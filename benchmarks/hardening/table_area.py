@@ -58,13 +58,16 @@ class TableArea:
 def _read(path: Path, datatype: str) -> dict[str, list[Any]]:
     """The columns as the model gets them. Raises PlimsollError."""
     from plimsoll.runtime.specs import ModelSpec, TensorSpec
-    from plimsoll.runtime.tables import Table, model_inputs
+    from plimsoll.runtime.tables.layout import input_layout
+    from plimsoll.runtime.tables.table import Table
 
     inputs = tuple(TensorSpec(name=name, datatype=datatype, shape=(-1,)) for name in ("a", "b"))
     spec = ModelSpec(name="m", inputs=inputs, outputs=())
     found: dict[str, list[Any]] = {"a": [], "b": []}
-    for chunk in Table(path).chunks(ROWS):
-        for name, array in model_inputs(chunk, spec, path).items():
+    table = Table(path)
+    layout = input_layout(table, spec)
+    for chunk in table.chunks(ROWS, layout.names):
+        for name, array in layout.tensors(chunk).items():
             found[name] += array.tolist()
     return found
 
@@ -100,7 +103,7 @@ def _kind(cell: Any) -> str:
     if isinstance(cell, str):
         return "a text"
     if isinstance(cell, int | float | Decimal) and type(cell) is not bool:
-        return "a large number" if abs(cell) >= 2**53 else "a number"
+        return "a large number" if float(abs(cell)) >= 2**53 else "a number"
     return f"a cell of {type(cell).__name__}"
 
 
