@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import urllib.parse
 from collections.abc import Mapping
@@ -15,6 +16,14 @@ OipMessage = dict[str, Any]
 """A JSON object of the Open Inference Protocol, as it was received: not every server checks its own types."""
 LIMIT = 60.0
 """Seconds for a response."""
+
+
+class RequestTooLarge(RequestError):
+    """The request is larger than the service takes; a smaller one may pass."""
+
+
+class RequestRefused(RequestError):
+    """The service says that the request is wrong; another one may be right."""
 
 
 def metadata(url: str, model: str, *, limit: float = LIMIT) -> OipMessage:
@@ -33,7 +42,9 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
     connection = kind(address.netloc, timeout=limit)
     try:
-        connection.request(method, address.path.rstrip("/") + path, body, {"Content-Type": "application/json"})
+        # A server that refuses a large body may close the connection before it has all of it. Its answer says why.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.request(method, address.path.rstrip("/") + path, body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:
@@ -42,13 +53,18 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
         ) from error
     finally:
         connection.close()
+    failure: type[RequestError] = RequestError
+    if answer.status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        failure = RequestTooLarge
+    elif answer.status == http.HTTPStatus.BAD_REQUEST:
+        failure = RequestRefused
     try:
         decoded = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(
+        raise failure(
             f"the service answered with status {answer.status} and a body that is not JSON", where=url
         ) from error
     if answer.status != 200:
         reason = decoded.get("error") if isinstance(decoded, dict) else None
-        raise RequestError(f"{reason or 'no reason given'} (status {answer.status})", where=url + path)
+        raise failure(f"{reason or 'no reason given'} (status {answer.status})", where=url + path)
     return dict(decoded)
