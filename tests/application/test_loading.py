@@ -67,6 +67,12 @@ def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place", "says"),
     [
+        (
+            "triage: {model: triage}",
+            "triage: {model: triage, sample: {x: {shape: [1, 3], data: [1, 2]}}}",
+            "21:63",
+            "data has 2 values, the shape [1, 3] needs 3",
+        ),
         ("workers: 2", "worker: 2", "17:9", "did you mean 'workers'?"),
         ("workers: 2", "workers: two", "17:18", "expected a whole number, got the text 'two'"),
         ("workers: 2", "workers: 0", "17:18", "must be at least 1"),

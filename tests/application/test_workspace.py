@@ -83,6 +83,8 @@ def test_a_changed_file_changes_the_keys_of_what_depends_on_it_and_no_others(
         ("--fast", "--slow", {"run/features", "train/triage", "register/triage", "serve/triage"}),
         ("workers: 2", "workers: 1", {"train/triage", "register/triage", "serve/triage"}),
         ("> 0.5", "> 0.6", {"register/triage", "serve/triage"}),
+        ("{model: triage}", "{model: triage, sample: {x: {shape: [1, 3]}}}", {"serve/triage"}),
+        ("{model: triage}", "{model: triage, sample: {}}", set()),
         ("workers: 2", "workers: 2, retries: 4", set()),
         ("workers: 2", "workers: 2, resources: {cpu: 1}", set()),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar
 
@@ -72,6 +73,16 @@ class Telemetry(Part, frozen=True, kw_only=True):
     traces: Annotated[bool, Meta(description="OpenTelemetry spans, configured by the OTEL_* variables")] = False
 
 
+class SampleInput(Part, frozen=True, kw_only=True):
+    """One input of the request that a service is tested with."""
+
+    shape: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(description="sizes of all dimensions")]
+    data: Annotated[
+        tuple[bool | int | float | str, ...],
+        Meta(description="the values in row-major order; zeros, or empty texts, when left out"),
+    ] = ()
+
+
 class Service(Part, frozen=True, kw_only=True):
     """A model served at an address with the Open Inference Protocol v2."""
 
@@ -80,6 +91,12 @@ class Service(Part, frozen=True, kw_only=True):
     latency: Latency | None = None
     drift: Drift | None = None
     telemetry: Telemetry = Telemetry()
+    sample: Annotated[
+        dict[str, SampleInput],
+        Meta(
+            description="inputs by name for the request that the service is tested with, for a model that refuses zeros"
+        ),
+    ] = {}  # noqa: RUF012 - msgspec copies it
     resources: Resources = Resources()
     target: Name | None = None
 
@@ -130,7 +147,7 @@ class Serve(Work, frozen=True, kw_only=True):
     `model` is the reference in the file: a name, or `name@version`; of several, the one with the largest share.
     `register_key` is the key of the step that registers the model in this plan; `None` when the file pins a version.
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
-    in seconds. `reference` is the table that drift is judged against.
+    in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
     """
 
     verb: ClassVar[str] = "serve"
@@ -143,6 +160,7 @@ class Serve(Work, frozen=True, kw_only=True):
     reference: InputFile | None = None
     telemetry: Telemetry = Telemetry()
     latency: float | None = None
+    sample: dict[str, SampleInput] = {}  # noqa: RUF012 - msgspec copies it
 
     def needed_features(self) -> Iterator[FeatureRequest]:
         """A minimum of zero servers needs a target that starts a server for a request."""
@@ -167,6 +185,11 @@ class ServiceKind(Kind[Service]):
                 raise file.error("scale.min is more than scale.max", "lower min or raise max", *at, "scale", "min")
             if service.drift is not None:
                 check_table(file, service.drift.reference, "drift is judged against", *at, "drift", "reference")
+            for each, given in service.sample.items():
+                count = math.prod(given.shape)
+                if given.data and len(given.data) != count:
+                    message = f"data has {len(given.data)} values, the shape {list(given.shape)} needs {count}"
+                    raise file.error(message, "leave data out for zeros", *at, "sample", each, "data")
             if isinstance(service.model, str):
                 MODELS.check_reference(file, service.model, *at, "model")
             else:
@@ -182,6 +205,8 @@ class ServiceKind(Kind[Service]):
         references = DATASETS.inputs(planner, (part.drift.reference,)) if part.drift else ()
         made_of += map(ingredients.of_input, references)
         made_of.append(setting("telemetry", to_builtins(part.telemetry)))
+        if part.sample:
+            made_of.append(setting("sample", to_builtins(part.sample)))
         work = Serve(
             service=name,
             model=leading.model,
@@ -191,6 +216,7 @@ class ServiceKind(Kind[Service]):
             telemetry=part.telemetry,
             scale=part.scale,
             latency=seconds(part.latency.p99) if part.latency else None,
+            sample=part.sample,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
         needs += [file.step for file in references]

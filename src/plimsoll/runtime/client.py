@@ -22,6 +22,10 @@ class RequestTooLarge(RequestError):
     """The request is larger than the service takes; a smaller one may pass."""
 
 
+class RequestRefused(RequestError):
+    """The service says that the request is wrong; another one may be right."""
+
+
 def metadata(url: str, model: str, *, limit: float = LIMIT) -> OipMessage:
     """The inputs and outputs of a model. Raises RequestError with the service's reason."""
     return _call(url, "GET", f"/v2/models/{urllib.parse.quote(model)}", None, limit)
@@ -49,9 +53,11 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
         ) from error
     finally:
         connection.close()
-    failure = RequestError
+    failure: type[RequestError] = RequestError
     if answer.status == http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         failure = RequestTooLarge
+    elif answer.status == http.HTTPStatus.BAD_REQUEST:
+        failure = RequestRefused
     try:
         decoded = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

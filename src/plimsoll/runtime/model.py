@@ -155,14 +155,22 @@ class OnnxModel:
 
 def _spec(tensor: NodeArg, path: Path) -> TensorSpec:
     if tensor.type not in DATATYPES:
-        hint = "export plain tensors only; for classifiers switch ZipMap off (options={'zipmap': False})"
-        raise TargetError(
-            f"'{tensor.name}' of the model has the type {tensor.type}, which is not a supported tensor",
-            where=str(path),
-            hint=hint,
-        )
+        raise _unserved(tensor, path)
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in tensor.shape)
     return TensorSpec(name=tensor.name, datatype=DATATYPES[tensor.type], shape=shape)
+
+
+def _unserved(tensor: NodeArg, path: Path) -> TargetError:
+    """The refusal of a model with a tensor that has no datatype here, or with something else than tensors."""
+    name = f"'{tensor.name}' of the model"
+    if not tensor.type.startswith("tensor("):
+        hint = "export plain tensors only; for classifiers switch ZipMap off (options={'zipmap': False})"
+        return TargetError(f"{name} has the type {tensor.type}, which is not a tensor", where=str(path), hint=hint)
+    element = tensor.type.removeprefix("tensor(").removesuffix(")")
+    hint = (
+        "cast it inside the model, so that its inputs and outputs are float, float16, double, integers, bool or string"
+    )
+    return TargetError(f"{name} is a tensor of {element}, which is not served", where=str(path), hint=hint)
 
 
 def _metadata_list(properties: Mapping[str, str], key: str, path: Path) -> tuple[str, ...]:

@@ -134,7 +134,9 @@ class Served:
             try:
                 self.model.run(inputs)
             except BadTensor:
-                # Drawn inputs may be outside of what the model accepts; real requests may still be inside.
+                # Drawn inputs may be outside of what the model accepts; real requests may still be inside. The first
+                # of them run in a thread, as nobody knows how long they take.
+                self._usual_seconds = 2 * QUICK
                 return
             seconds.append(time.thread_time() - began)
         self._usual_seconds = min(seconds)

@@ -26,6 +26,7 @@ from plimsoll.targets.local.warden import Process, ProcessEnd, Warden
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
+    from plimsoll.runtime.inference_check import Sample
 
 READY_LIMIT = 60.0
 """Seconds that a server has to become ready: large models load slowly."""
@@ -75,14 +76,14 @@ class Server:
         self.url = str(msgspec.json.decode(self.ready_file.read_bytes())["url"])
         return ""
 
-    def prove(self, model: str) -> float:
-        """Request an inference of zeros in the model's input shape; returns the seconds of the second, warm request.
+    def prove(self, model: str, sample: Sample) -> float:
+        """Request an inference of the sample, or of zeros; returns the seconds of the second, warm request.
 
         Raises RequestError with the server's reason when the answer does not follow the protocol.
         """
         from plimsoll.runtime.inference_check import check_inference
 
-        return check_inference(self.url, model)
+        return check_inference(self.url, model, sample)
 
     def stop(self) -> ProcessEnd:
         """Drain and stop the server; returns how it ended."""

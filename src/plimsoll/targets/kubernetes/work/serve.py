@@ -7,6 +7,8 @@ import time
 from collections.abc import Generator, Iterable
 from pathlib import Path
 
+from msgspec import to_builtins
+
 from plimsoll.errors import MissingExtra
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
@@ -51,7 +53,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     ready = time.monotonic() - began
     name = names.service(context.application, served.service)
     with to_service(context.api, context.namespace, name) as address:
-        latency = check_inference(f"http://{address}", served.file.models[0].name)
+        latency = check_inference(f"http://{address}", served.file.models[0].name, to_builtins(work.sample))
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
     result = ServeResult(

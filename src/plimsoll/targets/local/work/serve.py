@@ -6,6 +6,8 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
+from msgspec import to_builtins
+
 from plimsoll.evidence.run_events import WorkerStarted
 from plimsoll.kinds.service import Serve, ServeResult
 from plimsoll.runtime.outputs import files_in
@@ -54,7 +56,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         if problem:
             return failed(problem)
         ready = time.monotonic() - began
-        latency = server.prove(version.name)
+        latency = server.prove(version.name, to_builtins(work.sample))
         keep = context.watch
     finally:
         if not keep:
