@@ -69,7 +69,10 @@ def test_a_link_to_elsewhere_is_no_file_of_the_bundle(bundle: Path, keys: KeyRin
     outside.write_text("[]")
     (bundle / "verdicts.json").unlink()
     (bundle / "verdicts.json").symlink_to(outside)
-    assert check_seal(bundle, keys).problems == ("verdicts.json: altered",)
+    assert check_seal(bundle, keys).problems == (
+        "verdicts.json: it is a link, and what it leads to is not signed",
+        "verdicts.json: altered",
+    )
 
 
 @pytest.mark.parametrize("name", [MANIFEST, ENVELOPE])
@@ -85,3 +88,30 @@ def test_nonsense_in_place_of_a_signature_is_a_problem_and_no_traceback(
 ) -> None:
     (bundle / ENVELOPE).write_bytes(content)
     assert check_seal(bundle, keys).problems
+
+
+def test_a_directory_that_holds_no_signed_file_is_named(bundle: Path, keys: KeyRing) -> None:
+    (bundle / "more/empty").mkdir(parents=True)
+    assert check_seal(bundle, keys).problems == (
+        "more/: added after the signature",
+        "more/empty/: added after the signature",
+    )
+
+
+def test_a_link_is_a_problem_even_when_it_was_signed(tmp_path: Path, keys: KeyRing) -> None:
+    directory = tmp_path / "linked"
+    directory.mkdir()
+    (directory / "a").write_text("a")
+    (directory / "link").symlink_to("a")
+    seal(directory, {}, keys)
+    assert check_seal(directory, keys).problems == ("link: it is a link, and what it leads to is not signed",)
+
+
+@pytest.mark.parametrize("name", ["fifo", "manifest.json", "manifest.dsse.json", "check.json"])
+def test_a_fifo_is_refused_and_not_waited_for(bundle: Path, keys: KeyRing, name: str) -> None:
+    import os
+
+    (bundle / name).unlink(missing_ok=True)
+    os.mkfifo(bundle / name)
+    with pytest.raises(PlimsollError):
+        check_seal(bundle, keys)

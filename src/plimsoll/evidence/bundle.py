@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import msgspec
 
 from plimsoll.errors import PlimsollError
-from plimsoll.files import replace_file
+from plimsoll.files import open_regular, replace_file
 from plimsoll.signing.dsse import (
     PAYLOAD_TYPE,
     NotAnEnvelope,
@@ -70,8 +71,8 @@ def check_seal(directory: Path, keys: KeyRing) -> Seal:
     if not directory.is_dir():
         raise PlimsollError("there is no such bundle", where=str(directory))
     try:
-        payload = (directory / MANIFEST).read_bytes()
-        envelope = (directory / ENVELOPE).read_bytes()
+        payload = _read(directory / MANIFEST)
+        envelope = _read(directory / ENVELOPE)
     except OSError as error:
         raise PlimsollError(
             f"this is no complete evidence bundle: {error.strerror}",
@@ -86,11 +87,36 @@ def check_seal(directory: Path, keys: KeyRing) -> Seal:
         predicate = dict(found_statement["predicate"])
     except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
         return Seal(problems=(*problems, f"{MANIFEST}: it is no list of files: {error!r}"))
+    problems += _foreign(directory, listed)
     found = digests(directory)
     problems += [f"{name}: missing" for name in sorted(listed.keys() - found.keys())]
     problems += [f"{name}: added after the signature" for name in sorted(found.keys() - listed.keys())]
     problems += [f"{name}: altered" for name in sorted(listed.keys() & found.keys()) if listed[name] != found[name]]
     return Seal(problems=tuple(problems), signer=signer, predicate=predicate)
+
+
+def _read(path: Path) -> bytes:
+    with open_regular(path) as file:
+        return file.read()
+
+
+def _foreign(directory: Path, listed: Mapping[str, str]) -> list[str]:
+    """A problem for each link, and for each directory that no signed file is in.
+
+    What a link gives is not in the bundle, even if the link itself was signed. Raises PlimsollError for a FIFO or a
+    device, which could be read for ever.
+    """
+    parents = {parent.as_posix() for name in listed for parent in PurePosixPath(name).parents}
+    problems = []
+    for path in sorted(directory.rglob("*")):
+        name, mode = path.relative_to(directory).as_posix(), path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            problems.append(f"{name}: it is a link, and what it leads to is not signed")
+        elif stat.S_ISDIR(mode):
+            problems += [f"{name}/: added after the signature"] if name not in parents else []
+        elif not stat.S_ISREG(mode):
+            raise PlimsollError("a bundle has only files and directories", where=str(path), hint="remove this one")
+    return problems
 
 
 def _signer(envelope: bytes, payload: bytes, keys: KeyRing, problems: list[str]) -> str:

@@ -13,6 +13,7 @@ from plimsoll.cli.options import json_option, print_json, width
 from plimsoll.errors import PlimsollError
 
 if TYPE_CHECKING:
+    from plimsoll.capabilities.checking import CheckDescription
     from plimsoll.evidence.bundle import Seal
 
 
@@ -39,21 +40,32 @@ def command(bundle: Path, as_json: bool) -> int:
         problem = f"the bundle cannot be judged: {error}"
         if not problems:
             raise PlimsollError(problem, where=str(bundle)) from error
-        judged, written = [], []
+        judged, written, described = [], [], checking.CheckDescription(profile="", only=())
         problems.append(problem)
     differing = [one.requirement for one, other in zip(judged, written, strict=False) if one != other]
     problems += [f"{checking.VERDICTS}: the verdict of {name} differs from the record" for name in differing]
     if len(judged) != len(written):
         problems.append(f"{checking.VERDICTS}: the list of requirements differs from that of the profile")
     if as_json:
-        print_json({"problems": problems, "signer": seal.signer, "judged": judged})
+        print_json({"problems": problems, "signer": seal.signer, "about": _about(seal, described), "judged": judged})
     else:
         if judged:
             click.echo(load_line(judged, width()))
         for problem in problems:
             click.echo(f"✗ {problem}")
+        click.echo(", ".join(f"{name} {value}" for name, value in _about(seal, described).items() if value))
         click.echo(_conclusion(seal, problems))
     return 1 if problems else 0
+
+
+def _about(seal: Seal, described: CheckDescription) -> dict[str, str]:
+    """Of which cluster the bundle is, of when, and by what; so that an old one does not look like a new one."""
+    return {
+        "cluster": str(seal.predicate.get("cluster", "")),
+        "kubernetes": described.version,
+        "sealed": str(seal.predicate.get("ended", ""))[:19],
+        "by": described.tool,
+    }
 
 
 def _conclusion(seal: Seal, problems: Sequence[str]) -> str:
