@@ -270,7 +270,8 @@ def test_requirements_give_the_same_layer_from_any_machine(tmp_path: Path) -> No
 
 
 def test_missing_requirements_are_reported_with_the_installers_output(tmp_path: Path) -> None:
-    (tmp_path / "requirements.txt").write_text(f"{tmp_path}/missing-1.0-py3-none-any.whl\n")
+    wheel = f"{tmp_path}/missing-1.0-py3-none-any.whl"
+    (tmp_path / "requirements.txt").write_text(f"missing @ file://{wheel} ; python_version > '3'\n")
     python = PythonTarget(version=running_python_version(), architecture=own_architecture())
     with pytest.raises(TargetError, match=r"cannot install the packages: .*missing"):
         dependencies_layer(LayerStore(tmp_path / "store"), tmp_path / "requirements.txt", "x", python)

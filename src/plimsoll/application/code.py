@@ -38,9 +38,9 @@ _SETTINGS = frozenset(
 """Suffixes of files that are no code. A program in the application's directory has none, and is executable."""
 _PLAIN = frozenset(
     """
-    awk basename cat cd chmod cp curl cut date diff dirname echo env exec export false find grep gunzip gzip head join
-    ls mkdir mktemp mv nice paste printf pushd rm sed seq set sh bash sleep sort tail tar tee test time touch tr true
-    uniq unzip wc wget xargs zip [
+    . : [ awk basename bash cat cd chmod cp curl cut date diff dirname echo exit export false find for grep gunzip gzip
+    head in join ls mkdir mktemp mv paste popd printf pushd rm sed seq set sh sleep sort source tail tar tee test touch
+    tr trap true umask uniq unset unzip wc wget xargs zip
     """.split()  # noqa: SIM905 - a list of words reads better than a list of strings
 )
 """Programs that do what their arguments say, so that the command line is all of their code."""

@@ -11,6 +11,7 @@ from msgspec import Struct
 _REDIRECTIONS = re.compile(r">+\s*[^\s|&;<>()$`\"']+")
 """Files that the shell writes to: results of the command, not its inputs."""
 _PARTS = re.compile(r"[^\s|&;<>()$`\"'{}]+")
+_HERE = re.compile(r"\$\{?PWD\}?|\$\(pwd\)|`pwd`")
 _OPERATOR = re.compile(r"^[();<>|&]+$")
 _ASSIGNMENT = re.compile(r"^(\w+)=")
 _SEPARATORS = re.compile(r"[=:,@]")
@@ -23,6 +24,10 @@ _WRITING_WORDS = frozenset(
     {"o", "out", "output", "outputs", "outdir", "dest", "save", "cache", "tmp", "temp"}
     | {"log", "logs", "logdir", "ckpt", "checkpoint", "checkpoints"}
 )
+_BEFORE_PROGRAMS = frozenset(
+    {"!", "{", "}", "do", "done", "elif", "else", "env", "exec", "fi", "if", "nohup", "then", "time", "until", "while"}
+)
+"""Words of the shell, and programs, that have a program after them."""
 _NESTING_LIMIT = 4
 
 
@@ -56,7 +61,7 @@ class Word(Struct, frozen=True, kw_only=True):
 
 def words_of(command: str, depth: int = 0) -> Iterator[Word]:
     """The words of a command and of the commands in its quotes, without files that the shell writes."""
-    command = _REDIRECTIONS.sub(" ", command.replace("\\\n", " "))
+    command = _REDIRECTIONS.sub(" ", _HERE.sub(".", command.replace("\\\n", " ")))
     program, option, outer, is_target = "", "", [""], False
     for token in _tokens(command):
         if _OPERATOR.match(token):
@@ -68,7 +73,7 @@ def words_of(command: str, depth: int = 0) -> Iterator[Word]:
             is_target = False
             continue
         assigned = _ASSIGNMENT.match(token)
-        if not program and not assigned:
+        if not program and not assigned and token not in _BEFORE_PROGRAMS:
             program = token.rpartition("/")[2]
         named, _, value = token.partition("=")
         own = assigned[1] if assigned else named if token.startswith("-") and value else ""

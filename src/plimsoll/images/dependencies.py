@@ -84,7 +84,7 @@ def dependencies_layer(
     `directory` is where relative paths of packages start; None means the directory of the file.
 
     Pinned requirements give the same layer everywhere. Others are resolved once, and the store keeps the result. Raises
-    TargetError with the last output of the installer.
+    TargetError with the last output of the installer, FileError for a line that names no file.
     """
     key = hashlib.sha256(f"{digest} {python.version} {python.architecture}".encode()).hexdigest()
     found = store.find(f"dependencies-{key}")

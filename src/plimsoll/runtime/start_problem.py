@@ -8,10 +8,12 @@ import re
 import shutil
 from pathlib import Path
 
+from plimsoll.application.command_words import words_of
 from plimsoll.errors import TargetError
 
 FIRST_LINE = 256
 """Bytes of a first line that the kernel reads (BINPRM_BUF_SIZE)."""
+_UNKNOWN = "unknown"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _ELF = b"\x7fELF"
 
@@ -29,6 +31,21 @@ def start_problem(program: str, number: int, directory: Path, path: str) -> Targ
         )
     message, hint = _reason(file, number)
     return TargetError(message.format(file=f"'{program}'"), where=str(file), hint=hint, lasting=True)
+
+
+def shell_start_problem(command: str, directory: Path) -> str:
+    """Why a script that a shell command starts by its path does not start; empty when that is not the reason.
+
+    A shell says "not found" of a script whose interpreter is not found.
+    """
+    for word in words_of(command):
+        is_program = word.text.rpartition("/")[2] == word.program and "/" in word.text and not word.option
+        file = directory / word.text
+        if is_program and file.is_file():
+            message, _ = _reason(file, 0)
+            if message != _UNKNOWN:
+                return message.format(file=f"'{word.text}'")
+    return ""
 
 
 def _on_path(program: str, path: str) -> Path | None:
@@ -51,7 +68,7 @@ def _reason(file: Path, number: int) -> tuple[str, str]:
         return "{file} begins with a byte order mark, which hides its first line", "save it as UTF-8 without the mark"
     if first.startswith(b"#!"):
         return _reason_of_script(first, number, complete=bool(end))
-    if first.startswith(_ELF):
+    if first.startswith(_ELF) and number:
         return (
             "{file} is a program for another machine, or needs a C library that is not here",
             f"build it for this machine ({os.uname().machine})",
@@ -59,6 +76,8 @@ def _reason(file: Path, number: int) -> tuple[str, str]:
     if number == errno.ENOEXEC:
         hint = "begin it with a line such as #!/bin/sh, or name its interpreter before it"
         return "{file} does not begin with a line that names its interpreter", hint
+    if number == 0:
+        return _UNKNOWN, ""
     return f"{{file}} cannot be started: {os.strerror(number)}", "look at the file and its first line"
 
 
@@ -74,5 +93,7 @@ def _reason_of_script(first: bytes, number: int, *, complete: bool) -> tuple[str
     if not interpreter or not Path(interpreter).exists():
         message = f"the interpreter '{interpreter}' in the first line of {{file}} was not found"
         return message, "install it, or correct the first line"
+    if number == 0:
+        return _UNKNOWN, ""
     message = f"the interpreter '{interpreter}' in the first line of {{file}} cannot be started: {os.strerror(number)}"
     return message, "look at its permissions, and at those of its disk"

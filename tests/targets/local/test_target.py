@@ -117,6 +117,9 @@ def test_a_script_that_is_there_is_never_said_not_to_be(run: Run, tmp_path: Path
     end = end_of(run("./go.sh"))
     assert "the first line of './go.sh' ends with CRLF" in end.fact["reason"]
     assert end.fact["lasting"] is True
+    end = end_of(run("cat /dev/null && ./go.sh > $PLIMSOLL_OUTPUT/x"))
+    assert "status 127: the first line of './go.sh' ends with CRLF" in end.fact["reason"]
+    assert "nothing" in end_of(run("./nothing > $PLIMSOLL_OUTPUT/x")).fact["reason"]
 
 
 def test_inputs_are_seen_as_absolute_paths_under_their_names(run: Run, target: LocalSession) -> None:

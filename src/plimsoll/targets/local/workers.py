@@ -14,6 +14,7 @@ from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import WorkerEnded, WorkerStarted
 from plimsoll.planning.steps import WorkerResources
+from plimsoll.runtime.start_problem import shell_start_problem
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.attempt import W
 from plimsoll.targets.local.attempt import LocalAttempt
@@ -23,6 +24,8 @@ from plimsoll.targets.local.warden import Process, ProcessEnd
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL; an interrupted run may take five seconds in all."""
+_NOT_STARTED = (126, 127)
+"""The statuses by which a shell says that a program did not start."""
 MEMORY_INTERVAL = 0.5
 """Seconds between two memory checks where the kernel does not enforce the limit."""
 
@@ -37,8 +40,9 @@ class Command(Struct, frozen=True, kw_only=True):
 
 class _Worker:
     def __init__(
-        self, rank: int, process: Process, limits: WorkerLimits, resources: WorkerResources, log: Path
+        self, rank: int, process: Process, limits: WorkerLimits, resources: WorkerResources, log: Path, shell: str
     ) -> None:
+        self.shell = shell
         self.rank = rank
         self.process = process
         self.limits = limits
@@ -89,7 +93,8 @@ def _start(attempt: LocalAttempt[W], rank: int, command: Command) -> _Worker:
     except TargetError:
         limits.remove()
         raise
-    return _Worker(rank, process, limits, command.resources, log)
+    shell = command.argv[2] if [*command.argv[:2]] == ["sh", "-c"] else ""
+    return _Worker(rank, process, limits, command.resources, log, shell)
 
 
 def _until_end(
@@ -112,7 +117,7 @@ def _until_end(
         rank, end = event
         workers[rank].end = end
         if not end.succeeded:
-            return _failure_reason(workers[rank], len(workers))
+            return _failure_reason(workers[rank], len(workers), attempt.context.directory)
     yield from ()
     return ""
 
@@ -141,11 +146,13 @@ def _end_all(attempt: LocalAttempt[W], workers: Sequence[_Worker]) -> None:
                 workers[event[0]].end = event[1]
 
 
-def _failure_reason(worker: _Worker, size: int) -> str:
+def _failure_reason(worker: _Worker, size: int, directory: Path) -> str:
     end = worker.end or ProcessEnd(lost=True)
     if worker.limits.ran_out_of_memory():
         return _memory_reason(worker, size)
     subject = f"worker {worker.rank} " if size > 1 else ""
+    if end.code in _NOT_STARTED and worker.shell and (problem := shell_start_problem(worker.shell, directory)):
+        return f"{subject}{end.description()}: {problem}"
     last_line = last_log_line(worker.log)
     return f"{subject}{end.description()}{': ' + last_line if last_line else ''}"
 
