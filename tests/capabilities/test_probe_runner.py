@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 
+from plimsoll.capabilities import checking
 from plimsoll.capabilities.check_settings import CheckSettings, Obstructed
 from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.probe import Probe, judge, probe_of
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.errors import TargetError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.verdict import Outcome, Verdict
 from tests.capabilities.clusters.nodes import State
@@ -145,3 +148,16 @@ def test_probes_that_hold_accelerators_never_run_at_the_same_time(runs: Runs) ->
         each.join(timeout=30)
     assert overlaps == []
     assert {runs.events(name)[-1] for name in (ACCESS, SHARED)} == {"ended"}
+
+
+def test_a_check_whose_bundle_could_not_be_signed_runs_nothing(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("in the way")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    facts = cluster_facts(recorded("inventory"))
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    with pytest.raises(TargetError, match="the signing key cannot be used"):
+        checking.check(scene.api, checking.CheckPlan(profile="cncf-1.37"), facts, bundle, lambda *_: None)
+    assert list(bundle.iterdir()) == []

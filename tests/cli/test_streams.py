@@ -156,6 +156,6 @@ def test_a_directory_in_which_no_key_can_be_made_is_noticed_before_training(
 ) -> None:
     (tmp_path / "config").write_text("in the way")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    with pytest.raises(TargetError, match="the key that signs models cannot be used"):
+    with pytest.raises(TargetError, match="the signing key cannot be used"):
         ApplicationRun(prepare(write(tmp_path, "  models: {m: {train: {run: 'touch began'}}}\n"))).carry_out()
     assert not (tmp_path / "began").exists()

@@ -132,7 +132,12 @@ def _is_complete(path: Path) -> bool:
 
 
 def check(api: Api, plan: CheckPlan, facts: ClusterFacts, directory: Path, tell: Tell) -> list[Judged]:
-    """Run the probes, judge them, and seal the bundle. `tell` is called with a requirement and what happens to it."""
+    """Run the probes, judge them, and seal the bundle. `tell` is called with a requirement and what happens to it.
+
+    Raises TargetError, before anything runs, when the bundle could not be signed.
+    """
+    keys = KeyRing.default()
+    keys.require_usable()
     settings = CheckSettings(
         run=secrets.token_hex(4),
         images=plan.images,
@@ -157,7 +162,7 @@ def check(api: Api, plan: CheckPlan, facts: ClusterFacts, directory: Path, tell:
     seal(
         directory,
         {"profile": plan.profile, "cluster": facts.cluster, "ended": datetime.now(UTC).isoformat()},
-        KeyRing.default(),
+        keys,
     )
     return judged
 

@@ -140,7 +140,7 @@ class KeyRing:
         except OSError as error:
             reason = error.strerror or str(error)
         raise TargetError(
-            f"the key that signs models cannot be used: {reason}",
+            f"the signing key cannot be used: {reason}",
             where=str(self.private),
             hint="make its directory writable, or set XDG_CONFIG_HOME to one that is",
         )
