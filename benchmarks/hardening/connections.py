@@ -165,7 +165,7 @@ def hold(server: Attacked, findings: Findings, random: Random, count: int, limit
     with contextlib.suppress(ValueError, OSError):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    kinds = {kind.__name__: (kind,) for kind in KINDS} | {"all kinds": KINDS}
+    kinds = {kind.__name__: (kind,) for kind in KINDS} | {"all-kinds": KINDS}
     phases = []
     with neighbour(server.port, PAUSE, "live") as health:
         for name, each in kinds.items():
@@ -178,7 +178,8 @@ def hold(server: Attacked, findings: Findings, random: Random, count: int, limit
             phases.append(Phase(name, clients, begin, time.monotonic()))
     longest = 0.0
     for phase in phases:
-        waited = health.longest(phase.begin, phase.end) if health.samples else float("inf")
+        asked = [waited for began, _, waited in health.samples if phase.begin <= began < phase.end]
+        waited = max(asked, default=float("inf"))
         longest = max(longest, waited)
         print(f"    {phase.clients} × {phase.name}: the health waits {waited * 1000:.0f} ms at most", flush=True)
         if waited > 1:

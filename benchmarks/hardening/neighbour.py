@@ -1,9 +1,9 @@
 """A client that does nothing wrong, as a process of its own: how long it waits for each answer.
 
 `python -m benchmarks.hardening.neighbour PORT PAUSE WAY` asks until its standard input ends, and then prints JSON: a
-list of [when it asked, seconds to the answer], by `time.monotonic`. `PAUSE` in seconds is between two requests. `WAY`
-is `live` (a new connection for each request for the health) or `infer` (an inference and the health in turns on one
-connection). A request that fails, or has no answer within `LIMIT`, counts as `LIMIT` seconds.
+list of [when it asked, when that ended, seconds to the answer], by `time.monotonic`. `PAUSE` in seconds is between two
+requests. `WAY` is `live` (a new connection for each request for the health) or `infer` (an inference and the health in
+turns on one connection). A request that fails, or has no answer within `LIMIT`, counts as `LIMIT` seconds.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from benchmarks.measuring import ROOT
 
 LIMIT = 20.0
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-Sample = tuple[float, float]
-"""When a request was sent, and the seconds to its answer."""
+Sample = tuple[float, float, float]
+"""When a request was sent, when it ended, and the seconds to its answer: `LIMIT` when none came."""
 
 
 def main(argv: list[str]) -> None:
@@ -34,7 +34,8 @@ def main(argv: list[str]) -> None:
     while not select.select([sys.stdin], [], [], pause)[0]:
         began = time.monotonic()
         good = _asked(client, requests[len(samples) % len(requests)])
-        samples.append((began, time.monotonic() - began if good else LIMIT))
+        ended = time.monotonic()
+        samples.append((began, ended, ended - began if good else LIMIT))
         if argv[2] == "live":
             client.close()
     json.dump(samples, sys.stdout)
@@ -70,14 +71,14 @@ class Neighbour:
         """Let it end, and take what it measured."""
         try:
             found, _ = self._process.communicate(timeout=2 * LIMIT)
-            self.samples = [(began, seconds) for began, seconds in json.loads(found or b"[]")]
+            self.samples = [(began, ended, seconds) for began, ended, seconds in json.loads(found or b"[]")]
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     def longest(self, begin: float, end: float) -> float:
         """Seconds of the longest wait among requests that were under way between two moments; 0 without any."""
-        return max((seconds for began, seconds in self.samples if began < end and began + seconds > begin), default=0.0)
+        return max((waited for began, ended, waited in self.samples if began < end and ended > begin), default=0.0)
 
 
 @contextlib.contextmanager

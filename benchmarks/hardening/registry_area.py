@@ -143,6 +143,7 @@ class RegistryArea:
 
     def attempt(self, raw: bytes) -> str | None:
         """Carry out one operation against this registry."""
+        from plimsoll.errors import PlimsollError
         from plimsoll.registry.connection import RegistryAccess
         from plimsoll.registry.references import parse_reference
         from plimsoll.registry.repository import Repository
@@ -153,15 +154,18 @@ class RegistryArea:
         reference = parse_reference(f"127.0.0.1:{self._server.port}/team/m")
         credentials = self._directory / "credentials.json"
         credentials.write_text("{}")
+        refusal, problem = None, None
         try:
             with Repository(reference, RegistryAccess(plain_http=True, credentials=credentials)) as repository:
                 problem = self._carried_out(case["operation"], repository)
         except _GaveUp:
-            return f"{case['operation']}: it would wait for more than {WAIT:g} s"
-        finally:
-            sent = self._server.end()
-        if sent > MOST:
+            problem = f"{case['operation']}: it would wait for more than {WAIT:g} s"
+        except PlimsollError as error:
+            refusal = error
+        if self._server.end() > MOST:
             return f"{case['operation']}: it reads a body without an end"
+        if refusal is not None:
+            raise refusal
         return problem
 
     def _carried_out(self, operation: str, repository: Any) -> str | None:

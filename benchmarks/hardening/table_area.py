@@ -102,7 +102,9 @@ def _cell_problem(value: Any, cell: Any, datatype: str) -> str | None:
 def _kind(cell: Any) -> str:
     if isinstance(cell, str):
         return "a text"
-    if not isinstance(cell, bool) and isinstance(cell, int | float | Decimal):
+    if isinstance(cell, bool):
+        return "a truth value"
+    if isinstance(cell, int | float | Decimal):
         return "a large number" if abs(float(cell)) >= 2**53 else "a number"
     return f"a cell of {type(cell).__name__}"
 
