@@ -111,6 +111,8 @@ def test_directories_behind_links_count(here: Path, tmp_path_factory: pytest.Tem
         ("python train.py", False),
         ("cat $PLIMSOLL_INPUT_D/f | sort > $PLIMSOLL_OUTPUT/o", False),
         ("python -c 'print(1)' > $PLIMSOLL_OUTPUT/o", False),
+        ("python -c 'import json; print(json.dumps(1))' > $PLIMSOLL_OUTPUT/o", False),
+        ("bash -c 'trainer --fast'", True),
         ("./start", False),
         ("python -m installed.module", True),
         ("python -m installed.module --config p.yaml", True),

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 _REDIRECTIONS = re.compile(r">+\s*[^\s|&;<>()$`\"']+")
 """Files that the shell writes to: results of the command, not its inputs."""
@@ -28,6 +29,8 @@ _BEFORE_PROGRAMS = frozenset(
     {"!", "{", "}", "do", "done", "elif", "else", "env", "exec", "fi", "if", "nohup", "then", "time", "until", "while"}
 )
 """Words of the shell, and programs, that have a program after them."""
+_SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh", "eval"})
+"""Programs whose quoted words are commands; those of others may be code of any language."""
 _NESTING_LIMIT = 4
 
 
@@ -82,7 +85,8 @@ def words_of(command: str, depth: int = 0) -> Iterator[Word]:
         yield Word(text=text, option=own or option, program=program, candidates=tuple(_candidates(text)))
         option = token if token.startswith("-") and not value else ""
         if depth < _NESTING_LIMIT and re.search(r"\s", token):
-            yield from words_of(token, depth + 1)
+            within = words_of(token, depth + 1)
+            yield from within if program in _SHELLS else (replace(word, program="") for word in within)
 
 
 def _after(operator: str, program: str, outer: list[str]) -> str:
