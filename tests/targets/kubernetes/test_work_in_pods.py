@@ -263,3 +263,15 @@ def test_pods_of_another_application_with_the_same_key_are_not_ours(bench: Bench
     assert reasons(theirs.seen) == []
     theirs.attempt.stop()
     assert theirs.end().outcome == "stopped"
+
+
+def test_a_figure_that_is_no_number_is_noted_and_the_model_of_the_pod_is_kept(bench: Bench) -> None:
+    figures = '{"accuracy": 0.9, "auc": NaN}'
+    bench.does("train/triage", lambda pod: pod.leave(model_onnx="weights", metrics_json=figures))
+    session, step = bench.session(), bench.training("triage")
+
+    assert Carried(session.start(step, 1)).end().outcome == "done"
+    result = session.result(step)
+    assert isinstance(result, TrainResult)
+    assert (result.metrics, result.notes) == ({"accuracy": 0.9}, ("metrics.json: 'auc' is NaN and is left out",))
+    assert "model.onnx" in [file.name for file in result.outputs]

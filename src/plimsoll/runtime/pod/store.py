@@ -64,7 +64,9 @@ class PodStore:
         figures = read_figures(output)
         metrics = figures.metrics
         notes = (*figures.notes, *unnamed_files(output))
-        facts: dict[str, object] = {"outputs": files_in(output), "metrics": metrics, "notes": notes}
+        facts: dict[str, object] = {"outputs": files_in(output), "metrics": metrics}
+        if notes:
+            facts["notes"] = notes
         if self.task.action == "train":
             facts["checkpoints"] = sum(1 for path in checkpoints.rglob("*") if path.is_file())
         if self.task.action == "score":
