@@ -85,7 +85,7 @@ def test_too_many_entries_are_refused(tmp_path: Path, monkeypatch: pytest.Monkey
         unpacked(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"x" * 600, b"\x1f\x8b", gzip.compress(b"x" * 600)[:-9]])
+@pytest.mark.parametrize("content", [b"", b"x" * 600, b"\x1f\x8b", gzip.compress(b"x" * 600, mtime=0)[:-9]])
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar").write_bytes(content)
     with pytest.raises(BadArchive):
