@@ -96,6 +96,17 @@ def test_a_long_list_is_refused_with_a_reason(text: bytes, says: str) -> None:
         array_from(memoryview(text), "FP32", [4], wanted)
 
 
+def test_a_text_that_would_take_long_in_one_step_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(long_lists, "LONGEST_TEXT", 100)
+    monkeypatch.setattr(long_body, "LONGEST_TEXT", 100)
+    text = json.dumps(["short", "a" * 400]).encode()
+
+    with pytest.raises(BadTensor, match="without a comma; send what is longer in binary"):
+        array_from(memoryview(b'["' + b"a" * 400 + b'","short"]'), "BYTES", [2], wanted)
+    with pytest.raises(BadTensor, match="a text of more than 100 bytes; send what is longer in binary"):
+        long_body.split(memoryview(b'{"inputs":[{"data":' + text + b"}]}"), wanted)
+
+
 def test_numbers_that_only_python_writes_are_missing_or_infinite() -> None:
     array = array_from(memoryview(b"[1, NaN, -Infinity, 2]"), "FP32", [4], wanted)
 

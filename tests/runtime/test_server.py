@@ -317,7 +317,7 @@ def test_no_bytes_whatever_make_the_server_fail(body: bytes, header: str | None,
     # Whole rows of numbers are a request without JSON; nothing else is one.
     is_raw = header is not None and set(header) == {"0"} and len(body) % 8 == 0
     assert answer.status_code == 200 if is_raw else 400 <= answer.status_code < 500
-    assert answer.json()["error"]
+    assert is_raw or answer.json()["error"]
 
 
 JSON = st.recursive(

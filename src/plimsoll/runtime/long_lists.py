@@ -21,6 +21,8 @@ PIECE = 64 << 10
 """Bytes that are decoded at once: about a millisecond."""
 LONGEST_NUMBER = 1 << 20
 """Bytes between two commas of a list of numbers, white space and all."""
+LONGEST_TEXT = 8 << 20
+"""Bytes of one text of a long list: a text is read in one step, which stops all other threads."""
 DEEPEST = 32
 """Lists in lists."""
 StillWanted = Callable[[], None]
@@ -92,10 +94,10 @@ def _pieces(text: memoryview, *, texts: bool) -> Iterator[bytes]:
         if end >= 0:
             yield window[:end]
             start, size = start + end + 1, PIECE
-        elif texts or size < LONGEST_NUMBER:
+        elif size < (LONGEST_TEXT if texts else LONGEST_NUMBER):
             size *= 2
         else:
-            raise BadTensor(f"data has {size} bytes without a comma")
+            raise BadTensor(f"data has {size} bytes without a comma; send what is longer in binary")
     yield bytes(text[start:])
 
 

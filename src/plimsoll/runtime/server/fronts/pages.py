@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from plimsoll.runtime.server.counts import total
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import constant, wrong_method
 from plimsoll.runtime.server.heads import Endpoint, ErrorShape, Head
@@ -34,8 +35,10 @@ class Pages:
     async def _metrics(self, head: Head, body: Buffer, client: str) -> Response:
         from plimsoll.runtime.server.metrics import CONTENT_TYPE, page
 
-        counts = await self._plane.counts_of_all()
-        return Response(200, page(counts) + self._plane.observers.page(), CONTENT_TYPE.encode())
+        # A copy, as the event loop goes on counting while a thread writes the page.
+        counts = total([await self._plane.counts_of_all()])
+        whole = await asyncio.to_thread(lambda: page(counts) + self._plane.observers.page())
+        return Response(200, whole, CONTENT_TYPE.encode())
 
     async def _ask(self, observer: Observer, head: Head, body: Buffer, client: str) -> Response:
         if self._plane.observers.is_guarded(head.path):

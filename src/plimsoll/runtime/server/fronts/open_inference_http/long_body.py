@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from plimsoll.runtime.long_lists import StillWanted, mask_escapes
+from plimsoll.runtime.long_lists import LONGEST_TEXT, StillWanted, mask_escapes
 from plimsoll.runtime.tensors import BadTensor
 
 LONG = 64 << 10
@@ -56,6 +56,8 @@ def _end_of_list(body: memoryview, begin: int, still_wanted: StillWanted) -> int
             return _before_next_field(body, begin, position + stop)
         # A text that does not end in the window is looked at again, in a larger one when it is as long as this.
         size = WINDOW if stop else 2 * size
+        if size > 2 * LONGEST_TEXT:
+            raise BadTensor(f"data has a text of more than {LONGEST_TEXT} bytes; send what is longer in binary")
         if not stop and position + size // 2 >= len(body):
             break
         position += stop
