@@ -4,7 +4,7 @@
       lock                      the process that runs now
       digests.json              cached digests of sources by path, size and time
       runs/<run>/               journal.jsonl, logs/<verb>/<part>/<attempt>-<rank>.log, report.html
-      results/<key>/            result.json and output/; exists only when the step is done
+      results/<key>/            result.json, output/ and its digests; exists only when the step is done
       work/<key>/               the current attempt; afterwards a link to the result, so that paths in it hold
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
@@ -33,7 +33,7 @@ from msgspec import Struct
 from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import flush, make_links_relative
-from plimsoll.state.integrity import drop_foreign, is_unaltered, remember, with_digests
+from plimsoll.state.integrity import DIGESTS, digests_of, drop_foreign, is_unaltered, remember
 from plimsoll.state.results import AnyResult, Result
 
 NAME = ".plimsoll"
@@ -100,7 +100,7 @@ class StateDirectory:
                     return None
             except OSError:
                 return None
-        return result if is_unaltered(directory, result) else None
+        return result if is_unaltered(directory) else None
 
     def journal(self, run: str) -> Path:
         """The path of a run's journal."""
@@ -153,14 +153,15 @@ class StateDirectory:
                 shutil.rmtree(part) if part.is_dir() else part.unlink()
         make_links_relative(directory / "output")
         drop_foreign(directory / "output")
-        result = with_digests(result, directory / "output")
+        digests = digests_of(directory / "output", result)
+        _write_through(directory / DIGESTS, msgspec.json.encode(digests))
         _write_through(directory / "result.json", msgspec.json.encode(result))
         _flush_tree(directory)
         final = self.results / key
         if final.exists():
             shutil.rmtree(final)
         directory.rename(final)
-        remember(final, result)
+        remember(final, digests)
         flush(self.results)
         self._link_work(key)
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)

@@ -1,7 +1,7 @@
 """Whether the files of a stored result are those that its step wrote.
 
-The result has the digest of each file. A file is read again only when the file system says that something was done to
-it since: its inode, size and times lie beside the result. The time of an inode's change cannot be set by who alters it.
+The digest of each file lies beside the result. A file is read again only when the file system says that something was
+done to it since: its inode, size and times lie there too. When an inode changed cannot be set by who alters it.
 """
 
 from __future__ import annotations
@@ -9,16 +9,17 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
-from msgspec.structs import replace
 
 from plimsoll.files import digest_of_file, replace_file
-from plimsoll.state.results import AnyResult, OutputFile
+from plimsoll.state.results import Result
 
-SEEN = "seen.json"
+DIGESTS, SEEN = "digests.json", "seen.json"
+Value = TypeVar("Value")
 Identity = tuple[int, int, int, int]
 
 
@@ -46,36 +47,44 @@ def is_own(path: Path, output: Path) -> bool:
     return _is_own(path, output.resolve())
 
 
-def with_digests(result: AnyResult, output: Path) -> AnyResult:
-    """The result with the digests of its files. A file that is used in place, or that is not here, gets none."""
-    return replace(result, outputs=tuple(_with_digest(file, output) for file in result.outputs))
+def digests_of(output: Path, result: Result) -> dict[str, str]:
+    """The digests of the files of a result in its output directory, without those that are used in place."""
+    found = {}
+    for file in result.outputs:
+        if file.path is None:
+            with contextlib.suppress(OSError):
+                found[file.name] = digest_of_file(output / file.name)
+    return found
 
 
-def remember(directory: Path, result: AnyResult) -> None:
-    """Write down what the files of a result in `directory` look like to the file system. Raises OSError."""
-    replace_file(directory / SEEN, msgspec.json.encode(_identities(directory, result)))
+def remember(directory: Path, digests: Mapping[str, str]) -> None:
+    """Write down what the files of the result in `directory` look like to the file system. Raises OSError."""
+    replace_file(directory / SEEN, msgspec.json.encode(_identities(directory, digests)))
 
 
-def is_unaltered(directory: Path, result: AnyResult) -> bool:
-    """Whether each file of the result in `directory` still has its digest."""
+def is_unaltered(directory: Path) -> bool:
+    """Whether each file of the result in `directory` still has the digest that it was stored with, if it has one."""
+    digests = _read(directory / DIGESTS, dict[str, str])
+    before = _read(directory / SEEN, dict[str, Identity])
     try:
-        before = msgspec.json.decode((directory / SEEN).read_bytes(), type=dict[str, Identity])
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-        before = {}
-    try:
-        found = _identities(directory, result)
-        for file in result.outputs:
-            if file.digest is None or file.path is not None or found[file.name] == before.get(file.name):
-                continue
-            if digest_of_file(directory / "output" / file.name) != file.digest:
+        found = _identities(directory, digests)
+        for name, digest in digests.items():
+            if found[name] != before.get(name) and digest_of_file(directory / "output" / name) != digest:
                 return False
     except OSError:
         return False
     if found != before:
         # Where it cannot be written, the files are read again the next time.
         with contextlib.suppress(OSError):
-            remember(directory, result)
+            remember(directory, digests)
     return True
+
+
+def _read(path: Path, shape: type[dict[str, Value]]) -> dict[str, Value]:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=shape)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        return {}
 
 
 def _is_own(path: Path, root: Path) -> bool:
@@ -88,22 +97,9 @@ def _is_own(path: Path, root: Path) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
-def _with_digest(file: OutputFile, output: Path) -> OutputFile:
-    if file.path is not None:
-        return file
-    try:
-        return replace(file, digest=digest_of_file(output / file.name))
-    except OSError:
-        return file
-
-
-def _identities(directory: Path, result: AnyResult) -> dict[str, Identity]:
+def _identities(directory: Path, digests: Mapping[str, str]) -> dict[str, Identity]:
     """Raises OSError when a file with a digest is missing."""
-    return {
-        file.name: _identity((directory / "output" / file.name).stat())
-        for file in result.outputs
-        if file.digest is not None and file.path is None
-    }
+    return {name: _identity((directory / "output" / name).stat()) for name in digests}
 
 
 def _identity(status: os.stat_result) -> Identity:

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 
 class OutputFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A file that a step wrote. `size` is in bytes. `digest` is `sha256:…` of its content, once it is stored.
+    """A file that a step wrote. `size` is in bytes.
 
     `name` is relative to the step's output directory. `path` is set only for a file that is used in place, such as a
     local source; it is relative to the application's directory.
@@ -19,7 +19,6 @@ class OutputFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     size: int
     path: str | None = None
-    digest: str | None = None
 
 
 class Result(Struct, frozen=True, kw_only=True, omit_defaults=True):
