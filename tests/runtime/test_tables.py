@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,11 @@ def test_a_file_that_breaks_off_is_an_error_of_the_table(tmp_path: Path) -> None
     whole = path.read_bytes()
     path.write_bytes(whole[:2000] + bytes(200_000) + whole[202_000:])
     assert "cannot read the table" in refusal(path, spec("FP64", "a")).message
+
+
+def test_a_pipe_is_no_table(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "t.csv")
+    assert "must be a .csv or .parquet file" in refusal(tmp_path / "t.csv", spec("FP32", "a")).message
 
 
 # Which columns.

@@ -1,4 +1,4 @@
-"""Checks of references to a table: a CSV or Parquet file of a dataset."""
+"""Checks of references to a table: a CSV or Parquet file of a dataset, or a directory of parts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ TABLES = (".csv", ".parquet")
 def check_table(file: ApplicationFile, reference: str, use: str, *at: str | int) -> None:
     """Raise FileError for a reference that is not a table; `use` begins the sentence, for example "a batch scores"."""
     DATASETS.check_reference(file, reference, *at)
-    if not DATASETS.source_of(file.application, reference).endswith(TABLES):
-        hint = "name a .csv or .parquet file, for example features/live.parquet"
+    # A table of parts is a directory with the name of a table.
+    if not DATASETS.source_of(file.application, reference).rstrip("/").endswith(TABLES):
+        hint = "name a .csv or .parquet file or directory, for example features/live.parquet"
         raise file.error(f"{use} one table, and '{reference}' is not a table", hint, *at)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
@@ -65,23 +67,30 @@ def rows_outputs(outputs: Mapping[str, Array], spec: ModelSpec, rows: int) -> li
 
 
 def output_layout(
-    outputs: Mapping[str, Array], spec: ModelSpec, with_rows: Sequence[str], taken: Collection[str] = ()
+    outputs: Mapping[str, Array], spec: ModelSpec, with_rows: Sequence[str], taken: tuple[str, ...] = ()
 ) -> OutputLayout:
     """Decide on the columns, from outputs of any rows. A column whose name is `taken` gets a longer one."""
+    return _layout(spec, tuple((name, outputs[name].shape[1:], outputs[name].dtype.kind) for name in with_rows), taken)
+
+
+# Cached, because a service that watches for drift asks for every group of its answers.
+@functools.lru_cache(maxsize=64)
+def _layout(
+    spec: ModelSpec, outputs: tuple[tuple[str, tuple[int, ...], str], ...], taken: tuple[str, ...]
+) -> OutputLayout:
     columns: dict[str, tuple[str, ...]] = {}
     used = set(taken)
-    for name in with_rows:
-        columns[name] = tuple(_free(column, used) for column in _column_names(name, outputs[name].shape[1:], spec))
-    single = [name for name in with_rows if len(columns[name]) == 1 and outputs[name].dtype.kind in "iu"]
-    label_from = _label_output(single, with_rows) if spec.classes else None
+    for name, inner, _ in outputs:
+        columns[name] = tuple(_free(column, used) for column in _column_names(name, math.prod(inner), spec.classes))
+    single = [name for name, _, kind in outputs if len(columns[name]) == 1 and kind in "iu"]
+    label_from = _label_output(single, columns) if spec.classes else None
     return OutputLayout(columns=columns, classes=spec.classes, label_from=label_from)
 
 
-def _column_names(name: str, inner: Sequence[int], spec: ModelSpec) -> list[str]:
-    width = int(np.prod(inner, dtype=np.int64))
+def _column_names(name: str, width: int, classes: Sequence[str]) -> list[str]:
     if width == 1:
         return [name]
-    return [f"{name}_{suffix}" for suffix in (spec.classes if len(spec.classes) == width else range(width))]
+    return [f"{name}_{suffix}" for suffix in (classes if len(classes) == width else range(width))]
 
 
 def _free(name: str, used: set[str]) -> str:
@@ -100,7 +109,7 @@ def _label_output(single: Sequence[str], outputs: Collection[str]) -> str | None
 
 
 def _names_of(values: Array, classes: tuple[str, ...]) -> Array:
+    if not values.size or (values.min() >= 0 and values.max() < len(classes)):
+        return np.array(classes, dtype=np.object_)[values]
     inside = (values >= 0) & (values < len(classes))
-    names = np.array([*classes, None], dtype=np.object_)[np.where(inside, values, len(classes)).astype(np.int64)]
-    named: Array = names
-    return named
+    return np.array([*classes, None], dtype=np.object_)[np.where(inside, values, len(classes)).astype(np.int64)]

@@ -39,7 +39,7 @@ def command(
     from plimsoll.errors import FileError, MissingExtra
     from plimsoll.targets.options import TargetOptions
 
-    if not input_path.exists():
+    if not (input_path.is_file() or input_path.is_dir()):
         raise FileError("no such file", where=str(input_path), hint="name a .json, .csv or .parquet file with --input")
     try:
         from plimsoll.runtime.predict import TablePredictions, send_request_file

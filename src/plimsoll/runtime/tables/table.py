@@ -93,7 +93,8 @@ def _texts(column: Column) -> tuple[str | None, ...]:
 
 def _files_of(path: Path) -> list[Path]:
     if not path.is_dir():
-        if path.suffix not in FORMATS:
+        # A pipe would wait for somebody who writes, and it can be read once only.
+        if path.suffix not in FORMATS or (path.exists() and not path.is_file()):
             raise PlimsollError("a table must be a .csv or .parquet file, or a directory of them", where=str(path))
         return [path]
     inside = sorted(file.relative_to(path) for file in path.rglob("*") if file.suffix in FORMATS and file.is_file())
