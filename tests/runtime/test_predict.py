@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from plimsoll.errors import RequestError
@@ -109,6 +111,13 @@ def test_missing_values_are_sent_as_null(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n1,\nNA,2\n")
     with served() as (url, _):
         assert [row["sum"] for row in predict_rows(url, "m", tmp_path / "t.csv")] == [1, 2]
+
+
+def test_an_id_is_shown_as_its_text_also_in_a_binary_column(tmp_path: Path) -> None:
+    columns = {"id": pa.array([b"first", None, b"\xff"]), "a": [1, 2, 3], "b": [0, 0, 0]}
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with served() as (url, _):
+        assert [row["id"] for row in predict_rows(url, "m", tmp_path / "t.parquet")] == ["first", None, "\ufffd"]
 
 
 @pytest.mark.parametrize("rows", [1, 5])

@@ -11,9 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
+from plimsoll.runtime.tables.chunk import python_values
 from plimsoll.runtime.tables.layout import input_layout
 from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array
@@ -242,3 +245,39 @@ def test_a_directory_that_is_not_one_table_is_refused(
     with pytest.raises(PlimsollError) as caught:
         Table(tmp_path)
     assert says in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), kind=st.sampled_from(["csv", "parquet"]))
+def test_a_damaged_file_is_read_or_is_an_error_with_its_path(damaged: Path, data: st.DataObject, kind: str) -> None:
+    content = bytearray((damaged / f"whole.{kind}").read_bytes())
+    places = st.integers(0, len(content) - 1)
+    for place, byte in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=4)):
+        content[place] = byte
+    path = damaged / f"t.{kind}"
+    path.write_bytes(content)
+    inputs = tuple(
+        TensorSpec(name=n, datatype=d, shape=(-1,)) for n, d in [("a", "FP32"), ("b", "BYTES"), ("c", "BYTES")]
+    )
+    try:
+        table = Table(path)
+        layout = input_layout(table, ModelSpec(name="m", inputs=inputs, outputs=()))
+        for chunk in table.chunks(40):
+            layout.tensors(chunk)
+            python_values(chunk.columns["b"])
+    except PlimsollError as error:
+        assert str(path) in error.where
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a whole file of each kind."""
+    directory = tmp_path_factory.mktemp("damaged")
+    columns = {
+        "a": [1.0, None, 3.0] * 20,
+        "b": ["é", "x", "y"] * 20,
+        "c": pa.array(["u", "v", "u"] * 20).dictionary_encode(),
+    }
+    parquet(directory / "whole.parquet", columns)
+    (directory / "whole.csv").write_text("a,b,c\n" + '1,é,"u\nv"\n,x,y\n' * 20)
+    return directory

@@ -100,4 +100,6 @@ def _cell(row: Mapping[str, object], name: str) -> str:
         numbers = [value for value in row.values() if isinstance(value, float)]
         return f"{max(numbers):.4g}" if numbers else ""
     value = row.get(name, row.get("certainty"))
+    if value is None:
+        return ""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

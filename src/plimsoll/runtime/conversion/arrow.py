@@ -65,11 +65,14 @@ def _is_text(kind: ArrowType) -> bool:
 
 
 def _texts(column: ArrowArray, datatype: str) -> Numbers:
-    values = column.to_pylist()
+    import pyarrow
+
+    # As bytes, because a file may say text of what is no UTF-8.
+    values = column.cast(pyarrow.large_binary()).to_pylist()
     array = np.empty(len(values), dtype=np.object_)
     for index, value in enumerate(values):
         try:
-            array[index] = value.decode() if isinstance(value, bytes) else value
+            array[index] = value.decode()
         except UnicodeDecodeError:
             raise no_value(index, datatype) from None
     return array

@@ -17,7 +17,13 @@ class ArrowColumn(Protocol):
 
     def __len__(self) -> int: ...
 
+    def __getitem__(self, index: int) -> Any: ...
+
     def __iter__(self) -> Iterator[object]: ...
+
+    def validate(self, *, full: bool) -> None:
+        """Raise ArrowException for an invalid array."""
+        ...
 
     def to_pylist(self) -> list[object]:
         """The values as Python objects."""
@@ -46,6 +52,23 @@ class Chunk(Struct, frozen=True, kw_only=True):
         return f"{self.file}:{self.lines[index]}" if self.lines else f"{self.file}, row {self.start + index}"
 
 
+def cell_value(values: Column, index: int) -> object:
+    """One cell of a column as a Python object; bytes for text that is no UTF-8."""
+    if isinstance(values, Sequence):
+        return values[index]
+    cell = values[index]
+    try:
+        return cell.as_py()
+    except UnicodeDecodeError:
+        return cell.as_buffer().to_pybytes()
+
+
 def python_values(values: Column) -> Sequence[object]:
-    """The cells of a column as Python objects."""
-    return values if isinstance(values, Sequence) else values.to_pylist()
+    """The cells of a column as Python objects; binary ones as text, with a mark for what is no UTF-8."""
+    if isinstance(values, Sequence):
+        return values
+    try:
+        cells = values.to_pylist()
+    except UnicodeDecodeError:
+        cells = [cell_value(values, index) for index in range(len(values))]
+    return [cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in cells]

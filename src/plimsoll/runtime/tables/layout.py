@@ -20,7 +20,7 @@ from plimsoll.runtime.conversion.arrow import from_arrow
 from plimsoll.runtime.conversion.cells import BadCell, WrongType
 from plimsoll.runtime.conversion.texts import Contents, from_texts
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
-from plimsoll.runtime.tables.chunk import Chunk, Column, python_values
+from plimsoll.runtime.tables.chunk import Chunk, Column, cell_value
 from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array, BadTensor, dtype_of
 
@@ -134,7 +134,7 @@ def _column(chunk: Chunk, name: str, datatype: str, dtype: np.dtype[np.generic])
         hint = "write it in a type that fits, for example dates as a number in a unit of your choice"
         raise PlimsollError(f"column '{name}' {error}", where=chunk.file, hint=hint) from error
     except BadCell as error:
-        shown = _shown(python_values(values)[error.index])
+        shown = _shown(cell_value(values, error.index))
         raise PlimsollError(
             f"column '{name}' is {shown} here, {error.problem}", where=chunk.place(error.index)
         ) from error

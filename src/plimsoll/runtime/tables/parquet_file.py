@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.runtime.conversion.arrow import arrow_contents
 from plimsoll.runtime.conversion.texts import Contents
-from plimsoll.runtime.tables.chunk import Chunk
+from plimsoll.runtime.tables.chunk import ArrowColumn, Chunk
 
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile as ArrowFile
@@ -42,7 +42,7 @@ class ParquetFile:
         start = 0
         with self._open() as file:
             for batch in file.iter_batches(batch_size=rows, columns=wanted):
-                found = {name: batch.column(name) for name in wanted}
+                found = {name: _checked(batch.column(name)) for name in wanted}
                 yield Chunk(first=start, start=start, rows=batch.num_rows, file=str(self.path), columns=found)
                 start += batch.num_rows
 
@@ -57,5 +57,14 @@ class ParquetFile:
         try:
             with pyarrow.parquet.ParquetFile(self.path) as file:
                 yield file
-        except (OSError, pyarrow.ArrowException) as error:
+        except (OSError, pyarrow.ArrowException, UnicodeDecodeError) as error:
             raise PlimsollError(f"cannot read the table: {error}", where=str(self.path)) from error
+
+
+def _checked(column: ArrowColumn) -> ArrowColumn:
+    """The column. Raises ArrowException for indices outside a dictionary: reading the file does not look at them."""
+    from pyarrow import types
+
+    if types.is_dictionary(column.type):
+        column.validate(full=True)
+    return column
