@@ -199,6 +199,24 @@ def test_a_table_without_rows_gives_the_columns_without_rows(tmp_path: Path, mod
         assert pq.read_schema(final) == pa.schema(types.items())
 
 
+def test_a_model_that_fails_on_zeros_declares_the_columns_of_a_table_without_rows(tmp_path: Path) -> None:
+    constants = {"far": np.array(99), "table": np.zeros((3, 2), dtype=np.float32)}
+    graph = helper.make_graph(
+        [helper.make_node("Add", ["x", "far"], ["place"]), helper.make_node("Gather", ["table", "place"], ["y"])],
+        "fails",
+        [helper.make_tensor_value_info("x", TensorProto.INT64, [None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 2])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = save(tmp_path / "model.onnx", graph, classes=["no", "yes"])
+    (tmp_path / "t.csv").write_text("x\n")
+    assert scored(tmp_path, model, tmp_path / "t.csv") == []
+    assert (tmp_path / "out/predictions.csv").read_text() == "row,y_no,y_yes\n"
+    (tmp_path / "t.csv").write_text("x\n-99\n5\n")
+    with pytest.raises(PlimsollError, match="rows from 0"):
+        scored(tmp_path, model, tmp_path / "t.csv")
+
+
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_missing_values_reach_the_model(tmp_path: Path, kind: str) -> None:
     path = tmp_path / f"t.{kind}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -13,12 +12,12 @@ from plimsoll.errors import PlimsollError, RequestError
 from plimsoll.runtime import client
 from plimsoll.runtime.client import OipMessage, RequestTooLarge
 from plimsoll.runtime.fixed_batch import run_rows
-from plimsoll.runtime.predictions import OutputLayout, output_layout, rows_outputs
+from plimsoll.runtime.predictions import OutputLayout, declared_outputs, output_layout, rows_outputs
 from plimsoll.runtime.specs import ModelSpec, spec_from_metadata
 from plimsoll.runtime.tables.chunk import Chunk, python_values
 from plimsoll.runtime.tables.layout import InputLayout, input_layout
 from plimsoll.runtime.tables.table import Table
-from plimsoll.runtime.tensors import Array, BadTensor, dtype_of, from_json, to_json
+from plimsoll.runtime.tensors import Array, BadTensor, from_json, to_json
 
 ROWS_PER_REQUEST = 1000
 """Rows of one request: enough to be fast."""
@@ -64,7 +63,10 @@ class TablePredictions:
     def names(self) -> list[str]:
         """The columns of the predictions: those that the model declares, as long as there was no row."""
         own = ["row", "id"] if "id" in self._table.names else ["row"]
-        layout = self._outputs or _declared(self._spec)
+        layout = self._outputs
+        if layout is None:
+            sample = declared_outputs(self._spec)
+            layout = output_layout(sample, self._spec, list(sample), OWN_COLUMNS)
         return [*own, *layout.names]
 
     def __iter__(self) -> Iterator[dict[str, object]]:
@@ -128,13 +130,3 @@ def _arrays(answer: OipMessage, url: str) -> dict[str, Array]:
         }
     except (KeyError, TypeError, BadTensor) as error:
         raise RequestError(f"the service answered in another form than the protocol: {error}", where=url) from error
-
-
-def _declared(spec: ModelSpec) -> OutputLayout:
-    """The columns of the outputs as the model declares them; one for an output of open width."""
-    sample = {
-        tensor.name: np.zeros((2, *(max(1, size) for size in tensor.shape[1:])), dtype=dtype_of(tensor.datatype))
-        for tensor in spec.outputs
-        if tensor.shape[:1] in ((-1,), ()) and math.prod(tensor.shape[1:]) < VALUES_PER_REQUEST
-    }
-    return output_layout(sample, spec, list(sample), OWN_COLUMNS)

@@ -10,8 +10,9 @@ import numpy as np
 from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
+from plimsoll.runtime.fixed_batch import fixed_batch
 from plimsoll.runtime.specs import ModelSpec
-from plimsoll.runtime.tensors import Array
+from plimsoll.runtime.tensors import DTYPES, Array
 
 LABEL = "label"
 
@@ -64,6 +65,15 @@ def rows_outputs(outputs: Mapping[str, Array], spec: ModelSpec, rows: int) -> li
     found = [name for name, array in outputs.items() if array.shape[:1] == (rows,)]
     certain = [name for name in found if declared.get(name) != (rows,)]
     return certain or found
+
+
+def declared_outputs(spec: ModelSpec) -> dict[str, Array]:
+    """Two rows of zeros for each output that has rows, as the model declares it; 1 for open dimensions of a row."""
+    return {
+        tensor.name: np.broadcast_to(np.zeros((), DTYPES[tensor.datatype]), (2, *(max(1, n) for n in tensor.shape[1:])))
+        for tensor in spec.outputs
+        if tensor.datatype in DTYPES and tensor.shape[:1] in ((), (-1,), (fixed_batch(spec),))
+    }
 
 
 def output_layout(

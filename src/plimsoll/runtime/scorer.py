@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from plimsoll.runtime.model import OnnxModel
     from plimsoll.runtime.predictions import OutputLayout
     from plimsoll.runtime.scored_parts import Cells
-    from plimsoll.runtime.specs import ModelSpec
     from plimsoll.runtime.tables.layout import InputLayout
     from plimsoll.runtime.tables.table import Table
     from plimsoll.runtime.tensors import Array
@@ -97,7 +96,7 @@ def _result_layout(model: OnnxModel, table: Table, layout: InputLayout) -> tuple
     import numpy as np
 
     from plimsoll.runtime.fixed_batch import run_rows
-    from plimsoll.runtime.predictions import output_layout, rows_outputs
+    from plimsoll.runtime.predictions import declared_outputs, output_layout
     from plimsoll.runtime.tensors import BadTensor
 
     chunk = next(table.chunks(1, layout.names), None)
@@ -112,8 +111,8 @@ def _result_layout(model: OnnxModel, table: Table, layout: InputLayout) -> tuple
         if chunk is not None:
             raise PlimsollError(str(error), where=chunk.place(0)) from error
         # The model says nothing about a row of zeros, so its declaration must do.
-        two = _declared_outputs(model.spec)
-        with_rows = rows_outputs(two, model.spec, 2)
+        two = declared_outputs(model.spec)
+        with_rows = list(two)
     columns_of = output_layout(two, model.spec, with_rows, OWN_COLUMNS)
     return columns_of, columns_of.table(two, 2)
 
@@ -129,18 +128,6 @@ def _blank_row(layout: InputLayout) -> dict[str, Array]:
         inner = [len(layout.columns[tensor.name]) if size < 0 else size for size in tensor.shape[1:]]
         row[tensor.name] = np.full((1, *inner), "" if dtype.kind == "O" else 0, dtype=dtype)
     return row
-
-
-def _declared_outputs(spec: ModelSpec) -> dict[str, Array]:
-    import numpy as np
-
-    from plimsoll.runtime.tensors import dtype_of
-
-    return {
-        tensor.name: np.zeros((2, *(max(1, size) for size in tensor.shape[1:])), dtype=dtype_of(tensor.datatype))
-        for tensor in spec.outputs
-        if tensor.shape[:1] in ((-1,), (2,), ())
-    }
 
 
 if __name__ == "__main__":
