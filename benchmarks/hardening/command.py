@@ -82,6 +82,7 @@ def main(argv: list[str]) -> bool:
     with tempfile.TemporaryDirectory(prefix="plimsoll-hardening-") as name:
         session = Session(Path(name), findings, 60 * options.minutes, options.seed)
         kept = _attack(session, wanted)
+    kept = verdict("kinds of findings in all", findings.kinds(), 0, "kinds") and kept
     for line in findings.summary():
         print(f"  {line}", flush=True)
     if not options.output and not any(output.iterdir()):
@@ -104,7 +105,7 @@ def _guarded(measure: Callable[[Argument], bool], argument: Argument) -> bool:
     """What was measured; false with the reason where that was not possible, so that the rest is still measured."""
     try:
         return measure(argument)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # noqa: BLE001 - what one attack meets must not take the figures of the others
         print(f"  MISSED not measured: {type(error).__name__}: {error}", flush=True)
         return False
 
