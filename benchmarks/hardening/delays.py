@@ -34,7 +34,7 @@ FULL = 60_000_000
 
 
 class Delay(Struct, frozen=True):
-    """Longest waits in seconds: with no such request (what three of four quiet times keep), and with it (the median)."""
+    """Longest waits in seconds: without the request (what three of four quiet times keep), and with it (the median)."""
 
     kind: str
     quiet: float
