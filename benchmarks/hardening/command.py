@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
 import tempfile
 import time
@@ -75,6 +76,8 @@ class Session:
 def main(argv: list[str]) -> bool:
     """Attack everything that is named; true when all limits are kept."""
     options = _options(argv)
+    # A benchmark that is told to end takes its server and its workers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended from outside"))
     output = options.output or Path(tempfile.mkdtemp(prefix="plimsoll-hardening-"))
     findings = Findings(output)
     wanted = options.only or [*SHARES, "connections", "delays"]
