@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from statistics import median
 from typing import Any
@@ -34,7 +34,7 @@ FULL = 60_000_000
 
 
 class Delay(Struct, frozen=True):
-    """Medians of the longest waits in seconds: with no such request, just before it or in general, and with it."""
+    """Longest waits in seconds: without the request (what three of four quiet times keep), and with it (the median)."""
 
     kind: str
     quiet: float
@@ -117,9 +117,9 @@ def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> li
                     break
                 windows[name].append(_asked(server.port, raw))
     delays = []
-    noise = median(other.longest(begin - QUIET, begin) for found in windows.values() for begin, _, _ in found)
+    # What a request leaves behind must not hide what the next one does: the noise is that of all quiet times.
+    quiet = _upper_quartile([other.longest_asked(t - QUIET, t) for found in windows.values() for t, _, _ in found])
     for name, found in windows.items():
-        quiet = max(noise, median(other.longest(begin - QUIET, begin) for begin, _, _ in found))
         busy = median(other.longest(begin, done) for begin, done, _ in found)
         delays.append(Delay(name, quiet, busy))
         if delays[-1].beyond > LIMIT:
@@ -136,3 +136,7 @@ def _asked(port: int, raw: bytes) -> tuple[float, float, float]:
         Client(port).send_all([raw])
     done = time.monotonic()
     return begin, min(done, begin + LONGEST), done
+
+
+def _upper_quartile(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) * 3 // 4]

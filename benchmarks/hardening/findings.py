@@ -46,9 +46,9 @@ class Findings:
             print(f"    found in {area}: {kind}\n      {path}", flush=True)
         return Finding(area, kind, str(path))
 
-    def kinds(self, area: str) -> int:
-        """How many kinds an area has."""
-        return sum(1 for found, _ in self._counts if found == area)
+    def kinds(self, area: str = "") -> int:
+        """How many kinds an area has, or all of them."""
+        return sum(1 for found, _ in self._counts if area in {"", found})
 
     def summary(self) -> list[str]:
         """A line for each kind, the most frequent first."""
