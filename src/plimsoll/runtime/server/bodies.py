@@ -10,7 +10,7 @@ DIGITS = re.compile("[0-9]{1,9}")
 ALIGNMENT = 64
 """Bytes: vector instructions read a tensor at such an address without a copy."""
 LARGEST_AT_ONCE = 1 << 20
-"""Bytes of memory that a Content-Length alone allocates; more is allocated as the bytes are received."""
+"""Bytes of memory that a Content-Length alone allocates; the rest is allocated when as many have been received."""
 
 
 class Body:
@@ -45,8 +45,9 @@ class Body:
     def rest(self) -> memoryview:
         """The memory for the next bytes; not empty unless the body is complete."""
         if self.received == len(self._view) < self._length:
-            # A client that announces a large body and sends nothing must not cost memory.
-            larger = self._allocate(min(self._length, 4 * len(self._view)))
+            # A client that announces a large body and sends nothing must not cost memory. One that has sent the first
+            # part gets all, whose pages cost nothing before they are filled: growing in steps would copy megabytes.
+            larger = self._allocate(self._length)
             larger[: self.received] = self._view
             self._view = larger
         return self._view[self.received :]

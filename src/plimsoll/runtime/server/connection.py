@@ -21,6 +21,10 @@ from plimsoll.runtime.server.responses import CONTINUE, Response, encoded, error
 END = b"\r\n\r\n"
 READ_AHEAD = 256 << 10
 """Bytes of pipelined requests that are read while one is being answered."""
+READ_AT_ONCE = 64 << 10
+"""Bytes of a body that are read at once."""
+READ_IN_TURN = 256 << 10
+"""Bytes of a body that are read before other connections have their turn: the loop itself would go on for megabytes."""
 REQUESTS_AT_ONCE = 16
 """Pipelined requests that are handled before other connections have their turn."""
 EMPTY_LINES = 2
@@ -46,6 +50,8 @@ class Connection(asyncio.BufferedProtocol):
         self._again = False
         """`_advance` has been scheduled for the loop's next turn."""
         self._empty_lines = 0
+        self._pause_at = READ_IN_TURN
+        """Bytes of a body after which other connections have their turn."""
         self._held = 0
         """Bytes of this connection in the memory of all requests."""
         self._waiting = 0
@@ -91,15 +97,21 @@ class Connection(asyncio.BufferedProtocol):
     def get_buffer(self, sizehint: int) -> memoryview:
         """The memory for the next bytes: that of the body that is being received, else the one that all share."""
         body = self._body
-        return body.rest if type(body) is Body and not body.complete else self._listening.scratch
+        return body.rest[:READ_AT_ONCE] if type(body) is Body and not body.complete else self._listening.scratch
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes have been received: answer a known head and its whole body at once."""
         body = self._body
         if type(body) is Body and not body.complete:
             body.filled(nbytes)
-            if self._count_held() and body.complete:
+            if not self._count_held():
+                return
+            if body.complete:
                 self._advance()
+            elif body.received >= self._pause_at:
+                self._pause_at = body.received + READ_IN_TURN
+                self._transport.pause_reading()
+                self._listening.loop.call_soon(self._read_on)
             return
         data = bytes(self._listening.scratch[:nbytes])
         if self.head is None and not self._buffer and not self._discarding:
@@ -110,6 +122,10 @@ class Connection(asyncio.BufferedProtocol):
                 self._handle(head, data[end:])
                 return
         self._receive(data)
+
+    def _read_on(self) -> None:
+        if not self._ended and not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def eof_received(self) -> bool:
         """The client sends nothing more; it may still read."""
@@ -260,6 +276,7 @@ class Connection(asyncio.BufferedProtocol):
         elif head.length > len(buffer):
             self._body = Body(head.length, head.json_length)
             self._body.fill(buffer)
+            self._pause_at = READ_IN_TURN
             buffer.clear()
         if head.expects and self._body is not None and not buffer:
             self._transport.write(CONTINUE)
