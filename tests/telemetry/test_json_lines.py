@@ -33,7 +33,7 @@ def numbers(path: Path) -> list[int]:
 
 
 @pytest.mark.usefixtures("limited")
-@pytest.mark.parametrize("room", [0, 7, 15, 40])
+@pytest.mark.parametrize("room", [0, 7, 15, 30])
 def test_lines_that_a_full_disk_refused_are_written_whole_when_it_has_room(tmp_path: Path, room: int) -> None:
     path = tmp_path / "log.jsonl"
     log = JsonLinesFile(str(path), lossless=True)
@@ -54,7 +54,7 @@ def test_lines_that_a_full_disk_refused_are_written_whole_when_it_has_room(tmp_p
 def test_a_log_that_may_lose_lines_keeps_the_newest_in_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(json_lines, "MOST_PENDING", 40)
+    monkeypatch.setattr(json_lines, "MOST_PENDING", 30)
     path = tmp_path / "log.jsonl"
     log = JsonLinesFile(str(path))
     log.write([{"number": 0}])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sys
@@ -86,15 +87,23 @@ class JsonLinesFile:
     def _write_pending(self) -> None:
         """Raises OSError; `_pending` then has the lines that are not in the file."""
         with _locked(self._file):
-            while self._pending:
-                content = b"".join(self._pending)
-                written = self._file.write(content) or 0
-                if written == len(content):
-                    self._pending.clear()
-                else:
-                    self._keep_unwritten(written)
+            content, written = memoryview(b"".join(self._pending)), 0
+            try:
+                while written < len(content):
+                    written += self._write_some(content[written:])
+            except OSError:
+                self._keep_unwritten(written)
+                raise
+            self._pending.clear()
             if self.path != "-":
                 self._rotate_long()
+
+    def _write_some(self, content: memoryview) -> int:
+        """The number of bytes that were written, at least one. Raises OSError, also when a pipe is full."""
+        written = self._file.write(content)
+        if not written:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return written
 
     def _keep_unwritten(self, written: int) -> None:
         """Forget the lines that were written whole; take the beginning of the next out of the file again."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from plimsoll.runtime.server.administration import Administration, make_token_file
+from plimsoll.runtime.server.admin_token import make_token_file
+from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.heads import BadHead, read_head
 from plimsoll.runtime.server.hosts import KnownHosts
 from plimsoll.runtime.server.refusals import Forbidden

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from benchmarks.measuring import peer_if_made
-from tests.runtime.conftest import TYPES, Server, identity_model, linear_model
+from tests.runtime.conftest import ADMIN, TYPES, Server, identity_model, linear_model
 
 grpc = pytest.importorskip("grpc", reason="grpcio is not installed: pip install plimsoll[grpc]")
 
@@ -37,7 +37,7 @@ class Caller:
             request_serializer=request.SerializeToString,
             response_deserializer=response.FromString,
         )
-        return call(request(**fields), timeout=30)
+        return call(request(**fields), timeout=30, metadata=tuple(ADMIN.items()))
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from plimsoll.errors import TargetError
 from plimsoll.runtime.server.refusals import Forbidden
 
 SHORTEST_TOKEN = 16
@@ -39,19 +36,6 @@ class Administration:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), token.encode()):
             raise Forbidden(f"send the token of {OPTION} in the header 'Authorization: Bearer TOKEN'")
-
-
-def make_token_file(path: Path) -> None:
-    """Write a new token that only the owner can read, unless there is one. Raises TargetError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise TargetError(f"the service's token cannot be written: {error.strerror}", where=str(path)) from error
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
 
 
 def _read_token(path: Path) -> str:

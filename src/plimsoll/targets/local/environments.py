@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.application.requirements import read_requirements
+from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.files import replace_file
 from plimsoll.home import cache_home
@@ -37,6 +38,7 @@ class _Interpreter(Struct, frozen=True):
     changed: int
 
 
+@decodable
 class _Marker(Struct, frozen=True):
     version: str
     interpreter: _Interpreter

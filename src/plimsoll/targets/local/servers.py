@@ -17,7 +17,7 @@ from msgspec import Struct
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
 from plimsoll.kinds.service import Scale
-from plimsoll.runtime.server.administration import make_token_file
+from plimsoll.runtime.server.admin_token import make_token_file
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_log_line

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.runtime.long_lists import array_from
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG, split
@@ -57,6 +58,7 @@ class RequestedOutput(Struct, frozen=True):
     parameters: dict[str, Any] | None = None
 
 
+@decodable
 class InferRequest(Struct, frozen=True):
     """The JSON of an inference request. Serializers of clients write null for what is not set."""
 
