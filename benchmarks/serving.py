@@ -38,7 +38,7 @@ from benchmarks.servers import (
     ports,
     theirs,
 )
-from plimsoll.runtime.server.administration import make_token_file
+from plimsoll.runtime.server.admin_token import make_token_file
 
 ROUNDS = 3
 
