@@ -132,7 +132,8 @@ def test_every_operator_that_is_there_has_to_do_its_work(
     until(lambda: not left_behind(), limit=60, what="the end of what was made")
 
 
-def test_missing_rights_are_named_before_anything_is_made(account: Path, tmp_path: Path) -> None:
+def test_missing_rights_are_named_before_anything_is_made(up: Up, account: Path, tmp_path: Path) -> None:
+    up("kueue", accelerated=1)
     until(lambda: not left_behind(), limit=60, what="the end of what earlier checks made")
     done = plimsoll("check", "--target=mine", f"--output={tmp_path / 'bundle'}", config=account)
     assert done.returncode == 1
