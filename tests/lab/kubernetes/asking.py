@@ -32,7 +32,8 @@ class Asking:
     def _curl(self, count: int, form: str, *options: str) -> str:
         body = json.dumps({"inputs": [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]})
         words = " ".join(f"'{option}'" for option in options)
-        return f"curl -s -m 10 {words} -w '{form}\\n' -d '{body}' '{self._url}?[1-{count}]'"
+        # A busy machine may keep a request waiting; one without an answer after that has failed.
+        return f"curl -s -m 40 {words} -w '{form}\\n' -d '{body}' '{self._url}?[1-{count}]'"
 
     def versions(self, count: int, *options: str) -> Counter[str]:
         """Counts the model versions that answered. An error counts under its own text."""
