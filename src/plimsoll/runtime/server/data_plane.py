@@ -105,7 +105,16 @@ class DataPlane:
         `None` means that the request has been admitted to the model's queue: await `infer_later`. Two functions and not
         one, so that the usual small request needs no coroutine. Raises BadInput, NotFound, NotReady, Busy.
         """
-        served = self._begin(call)
+        # As `_begin`, without the cost of a call.
+        call.began = time.perf_counter()
+        self.inferences += 1
+        if self.observers.blocked:
+            raise NotReady(self.observers.blocked)
+        try:
+            served = call.served = self.catalog.choose(call.model, call.version, call.headers)
+        except Refusal as refusal:
+            self._recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
+            raise
         try:
             request = call.request = call.read(served)
             if served.quick(request) and not (request.parameters and self.observers.watching):
@@ -223,23 +232,23 @@ class DataPlane:
         if sum(array.size for array in results.values()) <= FEW:
             return self._answered(call, request, results)
         response = await self._beside.run(self._left(call), call.write, results)
-        self._record_answer(call, request, results)
+        self._recorder.record(call, OK, results)
+        if self.catalog.has_shadows:
+            self._copy_to_shadows(call, request)
         return response
 
     def _answered(
         self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
     ) -> Response:
         response = call.write(results)
-        self._record_answer(call, request, results)
-        return response
-
-    def _record_answer(
-        self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
-    ) -> None:
         self._recorder.record(call, OK, results)
         if self.catalog.has_shadows:
-            for shadow in self.catalog.shadows(call.served):
-                self._shadowing.copy(shadow, request, call)
+            self._copy_to_shadows(call, request)
+        return response
+
+    def _copy_to_shadows(self, call: InferenceCall[Response], request: InferenceRequest) -> None:
+        for shadow in self.catalog.shadows(call.served):
+            self._shadowing.copy(shadow, request, call)
 
     def _prepare_observers(self, served: Served, request: InferenceRequest) -> None:
         """Raises BadTensor."""
