@@ -22,6 +22,8 @@ from tests.capabilities.clusters.honest import HONEST
 from tests.capabilities.clusters.nodes import Pod, State
 from tests.capabilities.clusters.scene import Scene, labels_of
 
+pytestmark = pytest.mark.slow
+
 REQUIREMENTS = pytest.mark.parametrize("requirement", HONEST)
 _FIRST = 4
 NOT_SHOWN = (Outcome.ENVIRONMENT_ERROR, Outcome.UNKNOWN)

@@ -23,6 +23,8 @@ from plimsoll.kubernetes.api import Api
 from tests.capabilities.clusters.honest import HONEST
 from tests.capabilities.clusters.scene import RUN, Scene, labels_of
 
+pytestmark = pytest.mark.slow
+
 OBSERVING = [each for each in all_probes() if each.records != CommonRecord]
 PROBES = pytest.mark.parametrize("probe", OBSERVING, ids=lambda probe: probe.requirement)
 USER = "checker"

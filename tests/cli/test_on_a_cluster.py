@@ -24,6 +24,8 @@ from plimsoll.targets.memory import MemoryTarget
 from tests.servers import registry
 from tests.targets.kubernetes.promotion_bench import Bench, bench_on, quicken, weights_of
 
+pytestmark = pytest.mark.slow
+
 RUN = "20260101-000000-000001"
 PACE = ("--steps", "10,100", "--requests", "50", "--hold", "0", "--limit", "20")
 FILE = """\

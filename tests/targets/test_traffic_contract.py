@@ -34,6 +34,8 @@ from tests.servers import registry
 from .kubernetes.promotion_bench import Bench, bench_on, quicken, weights_of
 from .traffic_contract import TrafficBench, TrafficContract
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

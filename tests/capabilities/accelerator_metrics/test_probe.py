@@ -14,6 +14,8 @@ from tests.capabilities.clusters.exporters import LOADED, Exporter, exporters
 from tests.capabilities.clusters.nodes import Pod, State
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 METRICS = "accelerator_metrics"
 
 

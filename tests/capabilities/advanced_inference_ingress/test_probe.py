@@ -15,6 +15,8 @@ from tests.capabilities.clusters.pickers import Picking, pools
 from tests.capabilities.clusters.scene import Scene
 from tests.capabilities.clusters.traffic import ADDRESS, API, CONTROLLER
 
+pytestmark = pytest.mark.slow
+
 INGRESS = "advanced_inference_ingress"
 
 

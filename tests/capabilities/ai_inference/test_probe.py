@@ -14,6 +14,8 @@ from tests.capabilities.clusters.nodes import Pod, State
 from tests.capabilities.clusters.scene import Scene
 from tests.capabilities.clusters.traffic import ADDRESS, API, CLASS, CONTROLLER, Gateway, gateways
 
+pytestmark = pytest.mark.slow
+
 TRAFFIC = "ai_inference"
 
 

@@ -14,6 +14,8 @@ from tests.capabilities.clusters.network import Asked, Said
 from tests.capabilities.clusters.nodes import Pod, State
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 METRICS = "ai_service_metrics"
 
 

@@ -13,6 +13,8 @@ from tests.capabilities.clusters.nodes import Pod
 from tests.capabilities.clusters.pools import POOL, Autoscaler, Machine, pool
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 NODES = "cluster_autoscaling"
 
 

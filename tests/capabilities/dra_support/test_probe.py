@@ -11,6 +11,8 @@ from tests.capabilities.clusters.claims import Claims, accelerators
 from tests.capabilities.clusters.devices import BY_NAME, CLAIMED, Device, Rack
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 DRA = "dra_support"
 
 

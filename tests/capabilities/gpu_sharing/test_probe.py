@@ -10,6 +10,8 @@ from tests.capabilities.clusters.devices import CLAIMED, PLUGIN, SHARED_PLUGIN, 
 from tests.capabilities.clusters.nodes import Pod
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 SHARING = "gpu_sharing"
 PLAIN = CLAIMED[:2]
 

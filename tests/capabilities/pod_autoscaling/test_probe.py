@@ -13,6 +13,8 @@ from tests.capabilities.clusters.devices import NODE, RESOURCE
 from tests.capabilities.clusters.monitors import Prometheus, Scaler, Workloads, custom_metrics
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 SCALED = "pod_autoscaling"
 
 

@@ -20,6 +20,8 @@ from tests.capabilities.clusters.operators import (
 )
 from tests.capabilities.clusters.scene import Scene, labels_of
 
+pytestmark = pytest.mark.slow
+
 OPERATOR = "robust_controller"
 
 

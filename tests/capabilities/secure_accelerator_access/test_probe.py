@@ -10,6 +10,8 @@ from tests.capabilities.clusters.devices import CLAIMED, NODE, PLUGIN, RESOURCE,
 from tests.capabilities.clusters.nodes import Pod
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 ACCESS = "secure_accelerator_access"
 
 

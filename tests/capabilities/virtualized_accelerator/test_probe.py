@@ -9,6 +9,8 @@ from tests.capabilities.clusters.claims import Claims, accelerators
 from tests.capabilities.clusters.devices import BY_NAME, CLAIMED, Device, Rack
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 PARTS = "virtualized_accelerator"
 
 

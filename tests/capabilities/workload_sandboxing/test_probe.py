@@ -9,6 +9,8 @@ from tests.capabilities.clusters.nodes import Pod, State
 from tests.capabilities.clusters.sandboxes import HOST, OWN, Runtime, sandboxes
 from tests.capabilities.clusters.scene import Scene
 
+pytestmark = pytest.mark.slow
+
 SANDBOX = "workload_sandboxing"
 
 

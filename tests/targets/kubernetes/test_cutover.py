@@ -19,6 +19,8 @@ from tests.targets.kubernetes.bench import APPLICATION, Bench, Manifest, done
 from tests.targets.kubernetes.conftest import NewBench
 from tests.targets.kubernetes.serving import inference, registered, serve_step, shares
 
+pytestmark = pytest.mark.slow
+
 API = names.service(APPLICATION, "api")
 
 

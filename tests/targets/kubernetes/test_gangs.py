@@ -17,6 +17,8 @@ from plimsoll.targets.kubernetes import names, watching
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Manifest, Pod, events, fail
 from tests.targets.kubernetes.conftest import NewBench
 
+pytestmark = pytest.mark.slow
+
 
 class Queue:
     """A queue for gangs that admits nothing until it is opened."""

@@ -15,6 +15,8 @@ from plimsoll.targets.kubernetes.session import KubernetesSession
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Manifest, done
 from tests.targets.kubernetes.serving import inference, registered, serve_step
 
+pytestmark = pytest.mark.slow
+
 
 def labels_of(bench: Bench, name: str = APPLICATION) -> dict[str, str]:
     found = bench.find("Namespace", name, namespace="")

@@ -16,6 +16,8 @@ from plimsoll.targets.kubernetes.work import rollout
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Manifest, Pod, done, fail
 from tests.targets.kubernetes.serving import Server, inference, registered, registration, serve_step
 
+pytestmark = pytest.mark.slow
+
 API = names.service(APPLICATION, "api")
 
 

@@ -26,6 +26,8 @@ from plimsoll.targets.kubernetes import images
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Pod
 from tests.targets.kubernetes.serving import register_step, registered, registration, trained
 
+pytestmark = pytest.mark.slow
+
 
 def fetch_step(bench: Bench, source: str, sha256: str | None = None) -> AnyStep:
     path = bench.directory / source

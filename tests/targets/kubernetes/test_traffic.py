@@ -20,6 +20,8 @@ from tests.servers import registry
 
 from .promotion_bench import Bench, bench_on, quicken, routes, weights_of
 
+pytestmark = pytest.mark.slow
+
 THREE = Pace(steps=(10, 50, 100), requests=50, hold=0.0, limit=20.0)
 
 

@@ -18,6 +18,8 @@ from plimsoll.targets.kubernetes.session import KubernetesSession
 from tests.servers import CuttingProxy
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Pod
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:

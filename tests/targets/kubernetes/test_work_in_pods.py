@@ -16,6 +16,8 @@ from plimsoll.runtime.pod_task import TerminationReport
 from plimsoll.targets.kubernetes import names
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Pod, events, fail, reasons
 
+pytestmark = pytest.mark.slow
+
 
 def reporting(reason: str, *, lasting: bool = False) -> Ended:
     """How a pod ends that says itself why."""
