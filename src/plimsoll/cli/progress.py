@@ -93,7 +93,7 @@ class ProgressPrinter:
         if event.state == "done":
             shape = self._results.get(step.partition("/")[0], Result)
             result = result_from_json(event.result, shape) or Result()
-            self._line("✓", step, "cached" if event.cached else "  ".join([took, result.figure()]))
+            self._line("✓", step, "cached" if event.cached else "  ".join(filter(None, [took, result.figure()])))
             for note in result.notes:
                 self._line("!", step, note)
         elif event.state == "failed":

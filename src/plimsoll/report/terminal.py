@@ -46,9 +46,10 @@ def _lines(report: RunReport, width: int) -> Iterator[tuple[str, str]]:
 def _step_line(step: StepHistory, wide: int) -> str:
     took = "unchanged" if step.cached else duration(step.seconds) if step.ended else step.state
     again = f"  ({step.attempts} attempts)" if step.attempts > 1 else ""
-    return (
+    line = (
         f"  {SIGNS.get(step.state, '?')} {_clean(step.name)[:wide]:<{wide}}  {took:>11}  {_clean(outcome(step))}{again}"
     )
+    return line.rstrip()
 
 
 def _model_lines(model: ModelReport) -> Iterator[tuple[str, str]]:
