@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from types import FrameType
 
 import click
 
+from plimsoll.cli.interrupts import catch_stop_signals
 from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
 from plimsoll.errors import FileError
 
@@ -45,13 +44,7 @@ def command(
     from plimsoll.engine.promotion.promoting import Pace, promote
 
     pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=hold, limit=limit)
-    caught: list[int] = []
-
-    def stop(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    caught = catch_stop_signals()
     done = promote(
         application_target(file, target, namespace),
         reference,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from types import FrameType
 
 import click
 
+from plimsoll.cli.interrupts import catch_stop_signals
 from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
 
 
@@ -27,13 +26,7 @@ def command(service: str, file: Path, target: str, namespace: str | None, refere
     """Move all requests of SERVICE at once back to the version that had them before the last promotion."""
     from plimsoll.engine.promotion.rollback import rollback
 
-    caught: list[int] = []
-
-    def stop(number: int, _: FrameType | None) -> None:
-        caught.append(number)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    caught = catch_stop_signals()
     done = rollback(
         application_target(file, target, namespace),
         service,

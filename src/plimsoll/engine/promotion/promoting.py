@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from plimsoll.engine.promotion.judging import Judgement, judge, version_sample
 from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion, require_accepted
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
@@ -73,27 +74,28 @@ def promote(
     with mover.exclusive() as undone:
         if undone:
             say(f"an earlier promotion into service {mover.service} was interrupted: the weights are restored")
-        old, new = mover.leading(), str(version.version)
-        if old == new:
-            raise PlimsollError(
-                f"service {mover.service} already sends its requests to {version.reference}", where=mover.where
-            )
-        before = registry.find(f"{version.name}@{old}")
-        return move(mover, before, version, pace, say, stopped)
+        return move(mover, registry, version, pace, say, stopped)
 
 
 def move(
     mover: TrafficMover,
-    before: ModelVersion,
+    registry: ModelRegistry,
     version: ModelVersion,
     pace: Pace,
     say: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> Promotion:
-    """Move the requests of a service that is held (`TrafficMover.exclusive`) from one version to another.
+    """Move the requests of a service that is held (`TrafficMover.exclusive`) to another version of its model.
 
-    Whatever ends it, the new version is settled or the old weights are restored.
+    Whatever ends it, the new version is settled or the old weights are restored. Raises PlimsollError when the version
+    has the requests already.
     """
+    old = mover.leading()
+    if old == str(version.version):
+        raise PlimsollError(
+            f"service {mover.service} already sends its requests to {version.reference}", where=mover.where
+        )
+    before = registry.find(f"{version.name}@{old}")
     steps = _Steps(mover, before, version, pace, say, stopped)
     try:
         result = steps.carry_out()

@@ -42,12 +42,7 @@ def rollback(
         version = registry.find(wanted)
         registry.open(version)
         require_accepted(version)
-        if str(version.version) == old:
-            raise PlimsollError(
-                f"service {mover.service} already sends its requests to {version.reference}", where=mover.where
-            )
-        before = registry.find(f"{mover.model}@{old}")
-        done = move(mover, before, version, _AT_ONCE, say, stopped)
+        done = move(mover, registry, version, _AT_ONCE, say, stopped)
     return replace(done, reason=f"rolled back from version {old}") if done.promoted else done
 
 

@@ -105,16 +105,7 @@ class DataPlane:
         `None` means that the request has been admitted to the model's queue: await `infer_later`. Two functions and not
         one, so that the usual small request needs no coroutine. Raises BadInput, NotFound, NotReady, Busy.
         """
-        # As `_begin`, without the cost of a call.
-        call.began = time.perf_counter()
-        self.inferences += 1
-        if self.observers.blocked:
-            raise NotReady(self.observers.blocked)
-        try:
-            served = call.served = self.catalog.choose(call.model, call.version, call.headers)
-        except Refusal as refusal:
-            self._recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
-            raise
+        served = self._begin(call)
         try:
             request = call.request = call.read(served)
             if served.quick(request) and not (request.parameters and self.observers.watching):
