@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
+from plimsoll.application.parameters import Parameter, ParameterName
 from plimsoll.application.parts import Environment, Metadata, Part, TargetName
 from plimsoll.application.scalars import Name
 from plimsoll.decoding import decodable
@@ -27,6 +28,7 @@ class ApplicationSpec(Struct, frozen=True, kw_only=True):
 
     name: str
     environment: Environment = Environment()
+    parameters: Mapping[str, Parameter] = {}
     targets: Mapping[str, TargetName] = {}
     parts: Mapping[str, Mapping[str, Part]] = {}
 
@@ -47,6 +49,7 @@ class PartTypes(Struct, frozen=True):
         return ApplicationSpec(
             name=document.metadata.name,
             environment=spec.environment,
+            parameters=spec.parameters,
             targets=spec.targets,
             parts={key: getattr(spec, key) for key, _ in self.pairs},
         )
@@ -56,6 +59,7 @@ class PartTypes(Struct, frozen=True):
 def _document(pairs: tuple[tuple[str, type[Part]], ...]) -> type[Part]:
     common: list[_Field] = [
         ("environment", Environment, Environment()),
+        ("parameters", dict[ParameterName, Parameter], msgspec.field(default_factory=dict)),
         ("targets", dict[Name, TargetName], msgspec.field(default_factory=dict)),
     ]
     by_kind: list[_Field] = [

@@ -31,9 +31,24 @@ def find_mistakes(document: object, kind: type) -> list[Mistake]:
     return list(_of(document, inspect.type_info(kind), ()))
 
 
+_SYNONYMS = {
+    **dict.fromkeys(("gpu", "gpus", "cuda", "devices", "accelerator", "nvidia.com/gpu"), "accelerators"),
+    **dict.fromkeys(("mem", "ram"), "memory"),
+    **dict.fromkeys(("cpus", "cores"), "cpu"),
+    **dict.fromkeys(("command", "cmd", "script", "entrypoint"), "run"),
+    **dict.fromkeys(("params", "vars", "variables", "hyperparameters"), "parameters"),
+    **dict.fromkeys(("replicas", "nodes", "processes"), "workers"),
+    **dict.fromkeys(("url", "uri", "path", "file"), "source"),
+    **dict.fromkeys(("metrics", "gate", "gates", "thresholds"), "accept"),
+}
+"""Words of other tools, and the key of ours that means the same."""
+
+
 def suggest_name(word: str, known: Iterable[str]) -> str:
-    """A hint for an unknown name: the most similar known name, or all known names."""
+    """A hint for an unknown name: the known name that means the same or is most similar, or all known names."""
     names = list(known)
+    if _SYNONYMS.get(word.lower()) in names:
+        return f"did you mean '{_SYNONYMS[word.lower()]}'?"
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:
         return f"did you mean '{close[0]}'?"
@@ -65,7 +80,7 @@ def _of(value: object, kind: inspect.Type, path: Keys, about: inspect.Metadata |
 
 
 def _of_union(value: object, kind: inspect.UnionType, path: Keys) -> Iterable[Mistake]:
-    """The mistakes against the member whose type is most similar to the value's."""
+    """The mistakes against the first member whose type is similar to the value's; none when one of them fits."""
     members = [member for member in kind.types if not isinstance(_plain(member), inspect.NoneType)]
     if value is None:
         yield Mistake(path=path, message="the value is missing", hint="set a value, or remove the key")
@@ -76,7 +91,8 @@ def _of_union(value: object, kind: inspect.UnionType, path: Keys) -> Iterable[Mi
         message = f"expected {expected}, got {describe_value(value)}"
         yield Mistake(path=path, message=message, hint=_description(members[0]))
         return
-    yield from _of(value, alike[0], path)
+    found = [list(_of(value, member, path)) for member in alike]
+    yield from next((mistakes for mistakes in found if not mistakes), found[0])
 
 
 def _of_struct(value: object, kind: inspect.StructType, path: Keys) -> Iterable[Mistake]:
@@ -133,7 +149,7 @@ def _of_literal(value: object, kind: inspect.LiteralType, path: Keys) -> Iterabl
 
 def _of_text(value: object, kind: inspect.StrType, path: Keys, about: inspect.Metadata | None) -> Iterable[Mistake]:
     if not isinstance(value, str):
-        hint = f'put it in quotes: "{value}"' if isinstance(value, bool | int | float) else ""
+        hint = _as_text(value, kind)
         yield Mistake(path=path, message=f"expected text, got {describe_value(value)}", hint=hint)
     elif kind.pattern and not re.search(kind.pattern, value):
         schema = _schema(about)
@@ -142,6 +158,16 @@ def _of_text(value: object, kind: inspect.StrType, path: Keys, about: inspect.Me
         yield Mistake(path=path, message=f"expected {expected}, got `{shorten(value)}`", hint=hint)
     elif kind.min_length and len(value) < kind.min_length:
         yield Mistake(path=path, message="the text is empty")
+
+
+def _as_text(value: object, kind: inspect.StrType) -> str:
+    """How to write a value that is no text as text that fits; empty when that cannot be told."""
+    if not isinstance(value, bool | int | float):
+        return ""
+    if not kind.pattern or re.search(kind.pattern, str(value)):
+        return f'put it in quotes: "{value}"'
+    is_bound = not isinstance(value, bool) and re.search(kind.pattern, f">= {value}")
+    return f'compare with it: ">= {value}" or "<= {value}"' if is_bound else ""
 
 
 def _of_number(value: object, kind: inspect.IntType | inspect.FloatType, path: Keys) -> Iterable[Mistake]:
@@ -174,6 +200,7 @@ def _has_similar_type(value: object, kind: inspect.Type) -> bool:
         (inspect.VarTupleType, list),
         (inspect.StrType, str),
         (inspect.LiteralType, str),
+        (inspect.BoolType, bool),
         ((inspect.IntType, inspect.FloatType), (int, float)),
     )
     return any(isinstance(kind, sort) and isinstance(value, types) for sort, types in pairs)
@@ -186,6 +213,7 @@ def _kind_words(kind: inspect.Type) -> str:
         ((inspect.StructType, inspect.DictType), "a mapping"),
         (inspect.IntType, "a whole number"),
         (inspect.FloatType, "a number"),
+        (inspect.BoolType, "true or false"),
     )
     return next((name for sort, name in names if isinstance(kind, sort)), "a word")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -12,7 +12,9 @@ from plimsoll.application.code import code_files, files_matching
 from plimsoll.application.digests import Digests
 from plimsoll.application.environment import environment_digest
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parameters import named_in
 from plimsoll.application.places import display_path
+from plimsoll.application.scripts import missing_script, similar_file
 from plimsoll.errors import FileError
 
 
@@ -20,12 +22,14 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """Content digests of everything that the application file refers to.
 
     `sources` maps a dataset name to the digest of its source. `code` maps a step name to (file, digest) pairs.
-    `notes` maps a step name to what of its code was not found. `environment` is the name and the digest of the
+    `parameters` maps a step name to the names of the parameters that it is given. `notes` maps a step name to what of
+    its code was not found. `environment` is the name and the digest of the
     environment of the commands.
     """
 
     sources: Mapping[str, str] = {}
     code: Mapping[str, tuple[tuple[str, str], ...]] = {}
+    parameters: Mapping[str, tuple[str, ...]] = {}
     notes: Mapping[str, str] = {}
     environment: tuple[str, str] = ("python", "")
 
@@ -52,7 +56,7 @@ _READABLE = "make it readable by you"
 
 
 def gather(
-    file: ApplicationFile, sources: Iterable[NamedSource], commands: Iterable[NamedCommand], cache: Path
+    file: ApplicationFile, sources: Iterable[NamedSource], commands: Sequence[NamedCommand], cache: Path
 ) -> Workspace:
     """Compute the digests of everything that a checked file names. `cache` is the file that keeps digests.
 
@@ -63,9 +67,10 @@ def gather(
     found_code = {each.step: _code(file, digests, each) for each in commands}
     code = {step: files for step, (files, _) in found_code.items()}
     notes = {step: note for step, (_, note) in found_code.items() if note}
+    parameters = {each.step: _parameters(file, each, *found_code[each.step]) for each in commands}
     environment = environment_digest(file, digests) if code else ("python", "")
     digests.save()
-    return Workspace(sources=found, code=code, notes=notes, environment=environment)
+    return Workspace(sources=found, code=code, parameters=parameters, notes=notes, environment=environment)
 
 
 def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
@@ -82,6 +87,10 @@ def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:
 
 def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple[tuple[tuple[str, str], ...], str]:
     """The files of a command with their digests, and what was not found."""
+    if missing := missing_script(named.command, file.directory):
+        similar = similar_file(missing, file.directory)
+        hint = f"did you mean '{similar}'?" if similar else "paths are relative to the application file"
+        raise file.error(f"the script '{missing}' is not there", hint, *named.at, "run")
     found = code_files(named.command, file.directory)
     paths = dict.fromkeys(found.files)
     for number, pattern in enumerate(named.code):
@@ -102,6 +111,16 @@ def _code(file: ApplicationFile, digests: Digests, named: NamedCommand) -> tuple
         (os.path.relpath(path, file.directory), _digest(file, digests, path, *named.at, "run")) for path in paths
     )
     return tuple(sorted(digested)), "" if named.code else found.note
+
+
+def _parameters(
+    file: ApplicationFile, named: NamedCommand, files: tuple[tuple[str, str], ...], note: str
+) -> tuple[str, ...]:
+    """The names of the parameters of a command; all of them where its code was not found."""
+    known = file.application.parameters
+    if note:
+        return tuple(known)
+    return named_in(named.command, [file.directory / path for path, _ in files], known)
 
 
 def _digest(file: ApplicationFile, digests: Digests, path: Path, *at: str | int) -> str:

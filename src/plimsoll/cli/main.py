@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "plan": "Print the steps that a run would execute, and why.",
             "run": "Run an application; resume an interrupted run.",
             "status": "Print the current run, or how the last run ended.",
+            "runs": "List runs, show one, or compare two.",
             "logs": "Print the output of steps.",
             "report": "Write an HTML report of a run or an evidence bundle.",
             "down": "Stop the current run and its services.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -70,6 +70,13 @@ def provider_options(function: Command) -> Command:
     return function
 
 
+def settings_option(function: Command) -> Command:
+    """`--set NAME=VALUE`."""
+    return click.option(
+        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a parameter of the file for this run."
+    )(function)
+
+
 def application_file(path: Path) -> Path:
     """The application file of a path that names the file or its directory."""
     return path / FILE if path.is_dir() else path
@@ -112,9 +119,12 @@ def on_target(target: str) -> str:
     return "on this machine" if target == LOCAL else f"on {target}"
 
 
-def run_command(file: Path, target: str) -> str:
+def run_command(file: Path, target: str, settings: Sequence[str] = ()) -> str:
     """The command line that runs an application on a target."""
-    return f"plimsoll run -f {file}{'' if target == LOCAL else f' --target {target}'}"
+    import shlex
+
+    where = "" if target == LOCAL else f" --target {target}"
+    return f"plimsoll run -f {file}{where}" + "".join(f" --set {shlex.quote(each)}" for each in settings)
 
 
 def print_json(value: object) -> None:

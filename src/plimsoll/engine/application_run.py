@@ -70,6 +70,7 @@ class ApplicationRun:
                 file=str(self.prepared.file.path),
                 left_over=left_over,
                 resumes=before[-1] if before else None,
+                parameters=self.prepared.file.application.parameters,
                 number=state.run_number(before[-1]) + 1 if before else 1,
             )
             self._link_results(session)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -90,6 +91,8 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     reason: str = ""
     started: datetime | None = None
     ended: datetime | None = None
+    number: int = 0
+    parameters: Mapping[str, Any] = {}  # Any: JSON values
     steps: tuple[StepHistory, ...] = ()
 
     @property
@@ -138,6 +141,8 @@ def _planned(event: RunPlanned, at: datetime) -> RunHistory:
         application=event.application,
         target=event.target,
         file=event.file,
+        number=event.number,
+        parameters=event.parameters,
         started=at,
         steps=tuple(StepHistory(name=step.name, key=step.key, needs=step.needs) for step in event.steps),
     )

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parameters import with_settings
+from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
 from plimsoll.errors import FileError, PlimsollError
-from plimsoll.evidence.journal import read_journal
-from plimsoll.evidence.run_events import RunPlanned, event_of
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
 from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.selection import select_steps
 from plimsoll.planning.steps import Ingredient, Plan
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.features import CONTAINER_IMAGES
@@ -43,29 +46,40 @@ def prepare(
     target: str | Target = LOCAL,
     options: TargetOptions | None = None,
     kinds: Kinds = KINDS,
+    settings: Sequence[str] = (),
+    steps: Sequence[str] = (),
 ) -> Prepared:
     """Load and plan an application file for a target, given by name or as an object.
 
+    `settings` change parameters, such as `lr=0.1`. `steps` name the steps to plan, with all that they need; without
+    them all are.
+
     Raises FileError for a mistake in the file or a step that requests more than the target has, and TargetError when
-    the target cannot be reached.
+    the target cannot be reached; ParameterError for a setting that does not fit the file.
     """
-    file = kinds.load(path)
+    file = with_parameters(kinds.load(path), settings)
     kinds.check(file, target if isinstance(target, str) else target.name)
     if not isinstance(target, str):
-        return _prepared(kinds, file, target)
+        return _prepared(kinds, file, target, steps)
     made = target_for(file, target, options)
     try:
-        return _prepared(kinds, file, made)
+        return _prepared(kinds, file, made, steps)
     except BaseException:
         # Whoever asked gets no target that could be closed.
         made.close()
         raise
 
 
-def _prepared(kinds: Kinds, file: ApplicationFile, target: Target) -> Prepared:
+def with_parameters(file: ApplicationFile, settings: Sequence[str]) -> ApplicationFile:
+    """The file with parameters as `settings` change them. Raises ParameterError."""
+    values = with_settings(file.application.parameters, settings)
+    return replace(file, application=replace(file.application, parameters=values))
+
+
+def _prepared(kinds: Kinds, file: ApplicationFile, target: Target, steps: Sequence[str]) -> Prepared:
     facts = target.facts()
     _check_features(file, facts)
-    plan = kinds.plan(file, kinds.workspace(file, target.state.digests), facts)
+    plan = select_steps(kinds.plan(file, kinds.workspace(file, target.state.digests), facts), steps)
     lacking = shortfalls(plan, facts)
     if lacking:
         raise _shortfall_error(kinds, file, lacking[0])
@@ -92,16 +106,10 @@ def decide(prepared: Prepared) -> tuple[Decision, ...]:
 def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:
     """The ingredients of each step in the last run; empty without a run."""
     for run in reversed(state.run_ids()):
-        try:
-            planned = next(
-                event for seen in read_journal(state.journal(run)) if isinstance(event := event_of(seen), RunPlanned)
-            )
-        except (PlimsollError, StopIteration):
-            continue
-        return {
-            step.name: [Ingredient(kind=kind, name=name, digest=digest) for kind, name, digest in step.ingredients]
-            for step in planned.steps
-        }
+        with contextlib.suppress(PlimsollError):
+            # A damaged journal says nothing; the run before does.
+            if planned := planned_run(state, run):
+                return ingredients_by_step(planned)
     return {}
 
 

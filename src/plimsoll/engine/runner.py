@@ -6,11 +6,12 @@ import contextlib
 import queue
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
 
+from plimsoll.application.parameters import Parameter
 from plimsoll.engine.capacity import FreeCapacity
 from plimsoll.errors import PlimsollError, not_utf8
 from plimsoll.evidence.journal import Journal
@@ -77,6 +78,7 @@ class Engine:
         left_over: int = 0,
         resumes: str | None = None,
         number: int = 0,
+        parameters: Mapping[str, Parameter] | None = None,
     ) -> str:
         """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal."""
         planned = RunPlanned(
@@ -88,6 +90,7 @@ class Engine:
             left_over=left_over,
             resumes=resumes,
             number=number,
+            parameters=parameters or {},
         )
         self._record("run", planned)
         waiting = list(plan.steps)

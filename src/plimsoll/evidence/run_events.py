@@ -33,7 +33,8 @@ class PlannedStep(Struct, frozen=True, kw_only=True):
 class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     """`left_over` counts processes of an interrupted run that were ended; `resumes` is the id of the run before.
 
-    `number` counts the runs of an application on a target in the order in which they began, from 1.
+    `number` counts the runs of an application on a target in the order in which they began, from 1. `parameters` are
+    the values of the file, or of the command line.
     """
 
     run: str
@@ -44,6 +45,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     left_over: int = 0
     resumes: str | None = None
     number: int = 0
+    parameters: Mapping[str, Any] = {}  # Any: JSON values
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):

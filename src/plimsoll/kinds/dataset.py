@@ -68,7 +68,7 @@ class RunCommand(Work, frozen=True, kw_only=True):
     """Run one command that turns inputs into outputs.
 
     `environment` is the key of the step that creates the environment; `None` means the caller's own python.
-    `timeout` is in seconds; `None` sets no limit.
+    `timeout` is in seconds; `None` sets no limit. `parameters` has the values of variables.
     """
 
     verb: ClassVar[str] = "run"
@@ -78,6 +78,7 @@ class RunCommand(Work, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     environment: str | None = None
     timeout: float | None = None
+    parameters: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
 
 
 class DatasetKind(Kind[Dataset]):
@@ -120,6 +121,7 @@ class DatasetKind(Kind[Dataset]):
             outputs=part.outputs,
             environment=environment.key if environment else None,
             timeout=seconds(part.timeout),
+            parameters=ingredients.parameter_variables(planner, f"{RunCommand.verb}/{name}"),
         )
         made_of = ingredients.of_command(planner, f"{RunCommand.verb}/{name}", work.command, inputs)
         return planner.add(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from plimsoll.application.parameters import as_text, variable
 from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile
@@ -21,14 +22,30 @@ def of_step(step: AnyStep) -> Ingredient:
 
 
 def of_command(planner: Planner, step: str, command: str, inputs: Iterable[InputFile]) -> list[Ingredient]:
-    """A command line, the code that it runs, its environment and its inputs. `step` is the step's name."""
+    """A command line, its code, its environment, its parameters and its inputs. `step` is the step's name."""
     environment, digest = planner.workspace.environment
     return [
         Ingredient(kind="command", name="run", digest=text_digest(command)),
         Ingredient(kind="environment", name=environment, digest=digest),
         *(Ingredient(kind="code", name=file, digest=code) for file, code in planner.workspace.code.get(step, ())),
+        *_of_parameters(planner, step),
         *map(of_input, inputs),
     ]
+
+
+def parameter_variables(planner: Planner, step: str) -> dict[str, str]:
+    """The variables of the parameters that the command of a step is given, with their values."""
+    return {variable(name): value for name, value in _parameters(planner, step).items()}
+
+
+def _of_parameters(planner: Planner, step: str) -> list[Ingredient]:
+    given = _parameters(planner, step)
+    return [Ingredient(kind="parameter", name=name, digest=text_digest(value)) for name, value in given.items()]
+
+
+def _parameters(planner: Planner, step: str) -> dict[str, str]:
+    values = planner.application.parameters
+    return {name: as_text(values[name]) for name in planner.workspace.parameters.get(step, ())}
 
 
 def of_runtime(planner: Planner) -> list[Ingredient]:

@@ -65,7 +65,7 @@ class TrainGang(Work, frozen=True, kw_only=True):
     """Train one model with all workers together.
 
     `environment` is the key of the step that creates the environment; `None` means the caller's own python.
-    `timeout` is in seconds; `None` sets no limit.
+    `timeout` is in seconds; `None` sets no limit. `parameters` has the values of variables.
     """
 
     verb: ClassVar[str] = "train"
@@ -79,6 +79,7 @@ class TrainGang(Work, frozen=True, kw_only=True):
     topology: Topology | None = None
     environment: str | None = None
     timeout: float | None = None
+    parameters: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
 
     @property
     def workers(self) -> int:
@@ -203,6 +204,7 @@ class ModelKind(Kind[Model]):
             topology=part.topology,
             environment=environment.key if environment else None,
             timeout=seconds(part.timeout),
+            parameters=ingredients.parameter_variables(planner, f"{TrainGang.verb}/{name}"),
         )
         made_of = ingredients.of_command(planner, f"{TrainGang.verb}/{name}", part.run, inputs)
         made_of += [setting("framework", part.framework), setting("workers", part.workers)]

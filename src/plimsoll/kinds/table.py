@@ -14,6 +14,7 @@ from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import MakeEnvironment, check_environment
 from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.parameters import check_parameters, require_used
 from plimsoll.kinds.service import SERVICES
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.planner import AnyKind, plan
@@ -63,16 +64,22 @@ class Kinds:
                     raise file.error(text, f"remove the target, or set target: {target}", *kind.place(name), *at)
             kind.check(file)
         check_environment(file)
+        check_parameters(file)
 
     def workspace(self, file: ApplicationFile, cache: Path) -> Workspace:
-        """Compute the digests of everything that a checked file names; see `application.workspace.gather`."""
+        """Compute the digests of everything that a checked file names; see `application.workspace.gather`.
+
+        Raises FileError for a parameter that no command uses too.
+        """
         parts = [(kind, name, part) for kind in self._kinds for name, part in kind.of(file.application).items()]
-        return gather(
+        workspace = gather(
             file,
             [source for kind, name, part in parts for source in kind.sources(name, part)],
             [command for kind, name, part in parts for command in kind.commands(name, part)],
             cache,
         )
+        require_used(file, [name for names in workspace.parameters.values() for name in names])
+        return workspace
 
     def plan(self, file: ApplicationFile, workspace: Workspace, facts: TargetFacts) -> Plan:
         """Plan a checked application. Pure."""

@@ -13,6 +13,7 @@ _REASONS = {
     "code": "code changed",
     "environment": "the environment changed",
     "setting": "setting changed",
+    "parameter": "parameter changed",
 }
 
 
@@ -51,7 +52,7 @@ def _why(step: AnyStep, before: Sequence[Ingredient] | None, running: Collection
     changed = [where for where, digest in new.items() if old.get(where) != digest]
     removed = [where for where in old if where not in new]
     reasons = [_reason(step, kind, name, added=(kind, name) not in old) for kind, name in changed]
-    reasons += [f"{name} is no longer used" for kind, name in removed if kind in {"code", "input"}]
+    reasons += [f"{name} is no longer used" for kind, name in removed if kind in {"code", "input", "parameter"}]
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
     unfinished = [name for name in step.needs if name in running]
@@ -63,6 +64,6 @@ def _reason(step: AnyStep, kind: str, name: str, *, added: bool) -> str:
         if added:
             return f"new input {name}"
         return f"data changed: {name}" if step.verb == "fetch" else f"input changed: {name}"
-    if kind in {"code", "setting"}:
-        return f"new code: {name}" if added and kind == "code" else f"{_REASONS[kind]}: {name}"
+    if kind in {"code", "setting", "parameter"}:
+        return f"new {kind}: {name}" if added and kind != "setting" else f"{_REASONS[kind]}: {name}"
     return _REASONS[kind]

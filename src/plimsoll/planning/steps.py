@@ -29,8 +29,8 @@ class WorkerResources(Struct, frozen=True, kw_only=True):
 class Ingredient(Struct, frozen=True, kw_only=True):
     """One ingredient of a step's key, recorded so that a later plan can name what changed.
 
-    `kind` is one of `command`, `code`, `environment`, `input`, `setting`; `name` identifies it; `digest` is the digest
-    of its content.
+    `kind` is one of `command`, `code`, `environment`, `input`, `setting`, `parameter`; `name` identifies it; `digest`
+    is the digest of its content.
     """
 
     kind: str

@@ -49,8 +49,9 @@ class PodTask(Struct, frozen=True, kw_only=True):
 
     Rank 0 pushes its output to the reference `result` and, from time to time, checkpoints to
     `checkpoint`, which is `None` for steps that do not train. `hosts` has a host name for each rank; it resolves once
-    the pod exists. `model` is the reference of a signed model, for `score` and `reference`. `source` is the URL for
-    `fetch`, with its digest when known. `arguments` are extra words for the commands of our own.
+    the pod exists. `variables` are the values of parameters, for the command. `model` is the reference of a signed
+    model, for `score` and `reference`. `source` is the URL for `fetch`, with its digest when known. `arguments` are
+    extra words for the commands of our own.
     """
 
     action: Literal["run", "train", "score", "fetch", "reference"]
@@ -58,6 +59,7 @@ class PodTask(Struct, frozen=True, kw_only=True):
     key: str
     command: str = ""
     inputs: tuple[PodInput, ...] = ()
+    variables: dict[str, str] = {}
     outputs: tuple[str, ...] = ()
     framework: str = "none"
     hosts: tuple[str, ...] = ("localhost",)

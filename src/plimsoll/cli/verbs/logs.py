@@ -20,7 +20,7 @@ POLL_INTERVAL = 0.2
 @click.argument("step", default="")
 @file_option
 @click.option(
-    "--run", "run_id", default=None, help="Id of a run, as plimsoll status prints it; by default the newest run."
+    "--run", "run_id", default=None, help="Number or id of a run, as plimsoll runs prints it; by default the newest."
 )
 @target_option
 @click.option("-F", "--follow", is_flag=True, help="Keep printing new lines until the run ends.")
@@ -35,11 +35,12 @@ def command(
     as_json: bool,
 ) -> None:
     """Print the output of all steps, or of STEP, for example train/triage."""
+    from plimsoll.engine.run_comparison import find_run
     from plimsoll.engine.run_status import run_status
     from plimsoll.state.logs import log_files
 
     state = application_state(file, target)
-    run = run_status(state, run_id)
+    run = run_status(state, find_run(state, run_id) if run_id else None)
     names = [known.name for known in run.steps]
     wanted = [name for name in names if step in (name, name.partition("/")[2], "")]
     if not wanted:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli.options import application_state, file_option, json_option, print_json
+from plimsoll.cli.rows import number, print_rows
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str
                 ", ".join(f"{name} {value:.4g}" for name, value in figures[:3]),
             )
         )
-    _print_rows(rows)
+    print_rows(rows)
     if verified:
         click.echo(f"{len(versions)} verified: signatures and digests are valid")
 
@@ -176,23 +177,11 @@ def _print_one(version: ModelVersion, *, verified: bool) -> None:
 def _print_comparison(comparison: VersionComparison, first: str, second: str) -> None:
     rows = [("", first, second, "DIFFERENCE")]
     for name, (left, right) in comparison.metrics.items():
-        rows.append((name, _number(left), _number(right), _number(_difference(left, right), sign=True)))
-    _print_rows(rows)
+        rows.append((name, number(left), number(right), number(_difference(left, right), sign=True)))
+    print_rows(rows)
     for kind, names in comparison.changed.items():
         click.echo(f"{kind} changed: {', '.join(names)}" if names else f"{kind}: the same")
 
 
 def _difference(left: float | None, right: float | None) -> float | None:
     return None if left is None or right is None else right - left
-
-
-def _number(value: float | None, *, sign: bool = False) -> str:
-    if value is None:
-        return "–"
-    return f"{value:+.4g}" if sign else f"{value:.6g}"
-
-
-def _print_rows(rows: Sequence[tuple[str, ...]]) -> None:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(f"{cell:<{size}}" for cell, size in zip(row, widths, strict=True)).rstrip())

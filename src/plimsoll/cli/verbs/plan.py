@@ -13,6 +13,7 @@ from plimsoll.cli.options import (
     json_option,
     print_json,
     provider_options,
+    settings_option,
     target_option,
 )
 
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
+@click.argument("steps", metavar="[STEP]…", nargs=-1)
 @file_option
 @target_option
 @provider_options
+@settings_option
 @click.option(
     "--output",
     type=click.Choice(["text", "yaml"]),
@@ -33,28 +36,30 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(
+    steps: tuple[str, ...],
     file: Path,
     target: str,
     namespace: str | None,
     registry: str | None,
     base: str | None,
     prefer: tuple[str, ...],
+    settings: tuple[str, ...],
     output: str,
     as_json: bool,
 ) -> None:
-    """Print for each step whether a run would execute it, and why."""
+    """Print for each step, or for STEP and what it needs, whether a run would execute it, and why."""
     from plimsoll.engine.preparation import decide, prepare
     from plimsoll.targets.options import TargetOptions
 
     options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
-    prepared = prepare(application_file(file), target, options)
+    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps)
     click.get_current_context().call_on_close(prepared.target.close)
     if output == "yaml":
         _print_manifests(prepared)
         return
     made = decide(prepared)
     if as_json:
-        steps = {step.name: step for step in prepared.plan.steps}
+        planned = {step.name: step for step in prepared.plan.steps}
         print_json(
             {
                 "application": prepared.plan.application,
@@ -63,8 +68,8 @@ def command(
                 "steps": [
                     {
                         "name": decision.step,
-                        "key": steps[decision.step].key,
-                        "needs": steps[decision.step].needs,
+                        "key": planned[decision.step].key,
+                        "needs": planned[decision.step].needs,
                         "runs": decision.runs,
                         "why": decision.why,
                         "note": prepared.plan.notes.get(decision.step),

@@ -14,7 +14,7 @@ from plimsoll.errors import FileError
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @file_option
 @target_option
-@click.option("--run", "run_id", default=None, help="Id of a run; by default the newest run.")
+@click.option("--run", "run_id", default=None, help="Number or id of a run; by default the newest.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -64,8 +64,9 @@ def _of_bundle(directory: Path, output: Path | None) -> Path:
 
 
 def _of_run(file: Path, target: str, run_id: str | None) -> Path:
+    from plimsoll.engine.run_comparison import find_run
     from plimsoll.engine.run_status import run_status
     from plimsoll.report.write import write_report
 
     state = application_state(file, target)
-    return write_report(state, run_status(state, run_id).run)
+    return write_report(state, run_status(state, find_run(state, run_id) if run_id else None).run)

@@ -19,6 +19,7 @@ from plimsoll.cli.options import (
     print_json,
     provider_options,
     run_command,
+    settings_option,
     target_option,
     use_colour,
     width,
@@ -32,22 +33,29 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
+@click.argument("steps", metavar="[STEP]…", nargs=-1)
 @file_option
 @target_option
 @provider_options
+@settings_option
 @click.option("--watch", is_flag=True, help="Keep services running until interrupted.")
 @json_option
 def command(
+    steps: tuple[str, ...],
     file: Path,
     target: str,
     namespace: str | None,
     registry: str | None,
     base: str | None,
     prefer: tuple[str, ...],
+    settings: tuple[str, ...],
     watch: bool,
     as_json: bool,
 ) -> int:
-    """Run the application, or resume an interrupted run. Finished steps are not repeated."""
+    """Run the application, or resume an interrupted run. Finished steps are not repeated.
+
+    STEP, such as train/triage or triage, runs only this step and what it needs.
+    """
     from plimsoll.cli.progress import ProgressPrinter
     from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.engine.preparation import prepare
@@ -56,7 +64,7 @@ def command(
     from plimsoll.targets.options import TargetOptions
 
     options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
-    prepared = prepare(application_file(file), target, options)
+    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps)
     click.get_current_context().call_on_close(prepared.target.close)
     run = ApplicationRun(prepared, watch=watch)
     caught = _stop_on_signals(run)
@@ -79,7 +87,7 @@ def command(
         # Nobody reads; the status of the run is still for whoever waits for it.
         discard_output()
     if caught:
-        _to_stderr(f"stopped; `{run_command(file, target)}` resumes from the finished steps and checkpoints")
+        _to_stderr(f"stopped; `{run_command(file, target, settings)}` resumes from the finished steps and checkpoints")
         return 128 + caught[0] if history.state != "done" else 0
     return 0 if history.state == "done" else 1
 

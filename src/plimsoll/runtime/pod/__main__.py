@@ -32,7 +32,7 @@ def run_task(task: PodTask, rank: int) -> int:
     output, checkpoints = work / "output", work / "checkpoints"
     output.mkdir(parents=True, exist_ok=True)
     with PodStore(task) as store:
-        environment = {**command_environment(), **store.inputs(), "PLIMSOLL_OUTPUT": str(output)}
+        environment = {**command_environment(), **store.inputs(), **task.variables, "PLIMSOLL_OUTPUT": str(output)}
         uploader = store.checkpoint_uploader(checkpoints, rank, _log)
         if uploader is not None:
             environment["PLIMSOLL_CHECKPOINT"] = str(checkpoints)

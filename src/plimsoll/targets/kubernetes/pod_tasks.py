@@ -26,6 +26,7 @@ def pod_task_of(
             key=step.key,
             command=work.command,
             inputs=given(work.inputs, results, mount=mount),
+            variables=work.parameters,
             # KubeRay has the nodes of Ray up before the command is handed in.
             framework="none" if provider == "rayjob" else work.framework,
             hosts=host_names(provider, name, work.workers),
@@ -53,6 +54,7 @@ def pod_task_of(
         key=step.key,
         command=work.command,
         inputs=given(work.inputs, results, mount=mount),
+        variables=work.parameters,
         outputs=work.outputs,
         cores=step.resources.cores,
         result=result,

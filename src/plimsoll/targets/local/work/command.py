@@ -22,6 +22,7 @@ def run_command(attempt: LocalAttempt[RunCommand]) -> Progress:
     environment = {
         **base_environment(environment_python(work.environment, state)),
         **input_variables(work.inputs, state),
+        **work.parameters,
         "PLIMSOLL_OUTPUT": str(attempt.output),
     }
     command = Command(argv=argv_of(work.command), environment=environment, resources=attempt.step.resources)

@@ -49,6 +49,7 @@ def train(attempt: LocalAttempt[TrainGang]) -> Progress:
     base = {
         **base_environment(environment_python(work.environment, state)),
         **input_variables(work.inputs, state),
+        **work.parameters,
         "PLIMSOLL_CHECKPOINT": str(attempt.checkpoints),
     }
     contract = contract_of(work.framework)
