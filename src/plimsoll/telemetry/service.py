@@ -123,12 +123,15 @@ class ServiceObserver(Observer):
 
         return explanations(model.path, inputs, model.require_unaltered, still_wanted.get())
 
-    def prepare(self, model: OnnxModel, parameters: Mapping[str, object]) -> None:
-        """Read the trees of a model before its first explanation."""
-        if parameters.get("explain") is True:
-            from plimsoll.runtime.explain.outputs import read_trees
+    def needs(self, parameters: Mapping[str, object]) -> bool:
+        """Explanations need the trees of the model."""
+        return parameters.get("explain") is True
 
-            read_trees(model.path, model.require_unaltered)
+    def prepare(self, model: OnnxModel) -> None:
+        """Read the trees of a model before its first explanation."""
+        from plimsoll.runtime.explain.outputs import read_trees
+
+        read_trees(model.path, model.require_unaltered)
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
         """Answer requests for OpenMetrics, drift and feedback."""

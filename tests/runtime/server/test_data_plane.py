@@ -102,6 +102,14 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 LARGE = {"x": np.ones((64, 1024), dtype=np.float32)}
 
 
+def test_what_a_front_has_spent_of_a_request_is_taken_from_its_time_limit(linear_plane: DataPlane) -> None:
+    call = DirectCall({"x": np.ones((4096, 2), dtype=np.float32)})
+    call.spent = linear_plane.limits.seconds
+
+    with pytest.raises(DeadlinePassed):
+        infer(linear_plane, call)
+
+
 def test_an_inference_gives_every_output_and_is_counted(linear_plane: DataPlane) -> None:
     results = infer(linear_plane, DirectCall({"x": X}))
 
@@ -357,6 +365,51 @@ def test_what_observers_add_is_made_beside_the_event_loop_and_within_the_time_li
     assert set(infer(plane, DirectCall({"x": X}, parameters={"long": False}))) == {"score", "label", "words"}
     assert slow.ended
     assert slow.thread.startswith("adding")
+    plane.observers.close()
+
+
+class Trees(Observer):
+    """An observer that has to read something before its first output, and cannot at first."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self.readings = 0
+
+    def needs(self, parameters: Mapping[str, Any]) -> bool:
+        return "trees" in parameters
+
+    def prepare(self, model: OnnxModel) -> None:
+        self.readings += 1
+        if self.readings == 1:
+            raise BadTensor("the trees cannot be read")
+        self.may_go_on.wait()
+
+    def more_outputs(
+        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> Mapping[str, Array]:
+        return {"trees": np.array([self.readings])} if self.needs(parameters) else {}
+
+
+def test_what_observers_need_once_is_made_in_the_background_and_keeps_no_request_beyond_its_limit(
+    tmp_path: Path,
+) -> None:
+    trees = Trees()
+    plane = plane_of(linear_model(tmp_path / "m.onnx"), limits=Limits(seconds=0.2), observers=Observers([trees]))
+    asking = {"trees": True}
+
+    async def asked() -> dict[str, Array]:
+        with pytest.raises(BadInput, match="the trees cannot be read"):
+            await plane.infer(DirectCall({"x": X}, parameters=asking))
+        for _ in range(2):
+            with pytest.raises(NotReady, match="is being prepared") as refused:
+                await plane.infer(DirectCall({"x": X}, parameters=asking))
+            assert refused.value.retry_after == 5
+        others = await plane.infer(DirectCall({"x": X}, parameters={"other": 1}))
+        assert set(others) == {"score", "label"}
+        trees.may_go_on.set()
+        return await plane.infer(DirectCall({"x": X}, parameters=asking))
+
+    assert asyncio.run(asked())["trees"].tolist() == [2]
     plane.observers.close()
 
 

@@ -116,10 +116,14 @@ class Observer:
         """
         return {}
 
-    def prepare(self, model: OnnxModel, parameters: Mapping[str, Any]) -> None:
-        """Make what `more_outputs` needs once for a model, such as its trees; called before it, in the same thread.
+    def needs(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether `more_outputs` needs what `prepare` makes, for a request with these parameters."""
+        return False
 
-        As with the loading of a model, the time that it takes does not count against the time limit of the request.
+    def prepare(self, model: OnnxModel) -> None:
+        """Make what `more_outputs` needs once for a model, such as its trees; called before it, in a thread of its own.
+
+        A request whose time limit passes meanwhile is told to try again, and the making goes on.
         """
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:

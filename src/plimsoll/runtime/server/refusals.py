@@ -50,8 +50,8 @@ class NotReady(Refusal):
 
     code = 503
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, retry_after=1)
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(reason, retry_after=retry_after)
 
 
 class TooLarge(Refusal):

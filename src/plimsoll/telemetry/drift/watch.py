@@ -18,7 +18,7 @@ import numpy as np
 from msgspec import Struct
 from prometheus_client.core import Metric
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import MissingExtra
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.observers import Answer, Reply
@@ -255,7 +255,7 @@ def answer_feedback(watches: Sequence[DriftWatch], body: bytes) -> Reply:
     """Answer a feedback call with the number of matched labels. Each label goes to the version that predicted."""
     try:
         feedback = msgspec.json.decode(body, type=Feedback)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return _error_reply(400, f"the body is not valid feedback: {error}")
     groups: dict[int, list[LabelOfRequest]] = {}
     for label in feedback.labels:

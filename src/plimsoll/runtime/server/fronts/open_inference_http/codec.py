@@ -5,13 +5,13 @@ Sources: Open Inference Protocol v2 (HTTP/REST), and its binary tensor data exte
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
     PIECE,
@@ -28,6 +28,7 @@ from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import (
     Array,
     BadTensor,
+    count_of,
     datatype_of,
     dtype_of,
 )
@@ -94,7 +95,7 @@ class Codec:
         if json_length is None and self._decoder is not None:
             try:
                 request = self._plain(self._decoder.decode(body))
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError, BadTensor):
+            except (*UNREADABLE, OverflowError, BadTensor):
                 request = None
             if request is not None:
                 return request
@@ -127,11 +128,10 @@ class Codec:
 
     def _learn(self, signature: Signature, name: str, datatype: str, shape: Sequence[int]) -> int:
         self.model.check(name, datatype, shape)
-        if min(shape, default=0) < 0:
-            raise BadTensor("negative")
+        size = count_of(shape)
         if len(self._signatures) >= MOST_KNOWN:
             self._signatures.clear()
-        count = self._signatures[signature] = math.prod(shape)
+        count = self._signatures[signature] = size
         return count
 
     def write(self, request: HttpRequest, results: Mapping[str, Array]) -> tuple[bytes | list[Buffer], int | None]:

@@ -5,7 +5,6 @@ Sources: Open Inference Protocol v2 (HTTP/REST), and its binary tensor data exte
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.runtime.long_lists import array_from
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG, split
@@ -29,6 +28,7 @@ from plimsoll.runtime.tensors import (
     dtype_of,
     from_binary,
     from_json,
+    json_of_python,
     to_binary,
     to_json,
 )
@@ -124,7 +124,7 @@ def _request(head: Buffer) -> InferRequest:
     """Raises BadTensor."""
     try:
         return _DECODER.decode(head)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         plain = bytes(head)
         if b"NaN" in plain or b"Infinity" in plain:
             return _request_of_python(plain)
@@ -134,9 +134,12 @@ def _request(head: Buffer) -> InferRequest:
 def _request_of_python(head: bytes) -> InferRequest:
     """A request with NaN or Infinity in it, as Python's own encoder writes them. Raises BadTensor."""
     try:
-        return msgspec.convert(json.loads(head), InferRequest)
+        request = msgspec.convert(json_of_python(head), InferRequest)
+        # Python reads half of a pair of code units, which no answer can repeat.
+        _ENCODER.encode(request)
     except (ValueError, RecursionError) as error:
         raise BadTensor(f"the request is not an inference request in JSON: {error}") from error
+    return request
 
 
 def encode(
