@@ -152,10 +152,10 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def state(self) -> str:
         """What it waits for: `idle`, `receiving`, `answering`, `stuck` (the client does not read) or `lingering`."""
-        if self._discarding:
-            return "lingering"
         if self.stuck:
             return "stuck"
+        if self._discarding:
+            return "lingering"
         if self.answering:
             return "answering"
         return "idle" if self.head is None and not self._buffer else "receiving"
@@ -248,9 +248,11 @@ class Connection(asyncio.BufferedProtocol):
         return False
 
     def _continue(self) -> None:
-        if not self._ended and not self.stuck and not self._transport.is_closing():
+        if self._transport.is_closing() or self.stuck:
+            return
+        if not self._ended or self._discarding:
             self._transport.resume_reading()
-            self._advance()
+        self._advance()
 
     def _next_head(self) -> bool:
         buffer = self._buffer
@@ -345,15 +347,19 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.writelines(parts)
         if last:
             self._ended = True
-            self._transport.close()
+            self._close_gently()
 
     def _refuse(self, bad: BadHead) -> None:
         """Answer a request after which the stream cannot be read, and close."""
         self._end_with(error(bad.status, str(bad)))
 
     def _end_with(self, response: Response) -> None:
-        """Send a last response and close. Further bytes are read and dropped: a reset would discard the response."""
+        """Send a last response and close."""
         self._transport.writelines(encoded(response, self._listening.date, last=True, bodiless=False))
+        self._close_gently()
+
+    def _close_gently(self) -> None:
+        """Close after the response. Further bytes are read and dropped: a reset would discard the response."""
         self._buffer.clear()
         self._body = None
         self.head = None
@@ -363,3 +369,5 @@ class Connection(asyncio.BufferedProtocol):
             self._transport.close()
         else:
             self._transport.write_eof()
+            if not self.stuck:
+                self._transport.resume_reading()
