@@ -123,6 +123,15 @@ class ServiceObserver(Observer):
 
         return explanations(model.path, inputs, model.require_unaltered, still_wanted.get())
 
+    @property
+    def watches_ids(self) -> bool:
+        """Labels are joined by the ids of requests."""
+        return bool(self._watches)
+
+    def conflict(self, model: OnnxModel, identity: str, inputs: Mapping[str, Array]) -> str:
+        """Why a request may not have its id: it would take the labels of another, or the other way round."""
+        return next(filter(None, (watch.conflict(model.digest, identity, inputs) for watch in self._watches)), "")
+
     def needs(self, parameters: Mapping[str, object]) -> bool:
         """Explanations need the trees of the model."""
         return parameters.get("explain") is True

@@ -28,7 +28,16 @@ from plimsoll.runtime.server.observers import Observers, still_wanted
 from plimsoll.runtime.server.preparing import Preparing
 from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.recording import GONE, OK, Recorder
-from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed, Defect, NotReady, Refusal, Unservable
+from plimsoll.runtime.server.refusals import (
+    BadInput,
+    Busy,
+    Conflict,
+    DeadlinePassed,
+    Defect,
+    NotReady,
+    Refusal,
+    Unservable,
+)
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.shadowing import Shadowing
@@ -109,6 +118,8 @@ class DataPlane:
         served = self._begin(call)
         try:
             request = call.request = call.read(served)
+            if request.id and self.observers.watching_ids:
+                self._require_own_id(served, request)
             if served.quick(request) and not (request.parameters and self.observers.watching):
                 results = served.run_at_once(request)
                 size = 0
@@ -153,6 +164,8 @@ class DataPlane:
                     call.request = await self._beside.run(self._left(call), call.read_long, served, reading)
                 else:
                     call.request = call.read(served)
+                if call.request.id:
+                    self._require_own_id(served, call.request)
                 self._admit(served)
             return await self.infer_later(call)
 
@@ -212,6 +225,12 @@ class DataPlane:
         except Exception:  # a defect of ours is counted as one before the front answers it
             self._recorder.record(call, Defect.code, reason="a defect of the server")
             raise
+
+    def _require_own_id(self, served: Served, request: InferenceRequest) -> None:
+        """Raise Conflict when an observer still needs the id of the request for another one."""
+        for observer in self.observers.watching_ids:
+            if request.id and (reason := observer.conflict(served.model, request.id, request.inputs)):
+                raise Conflict(reason)
 
     def _admit(self, served: Served) -> None:
         """Raise Busy when the model's queue is full."""

@@ -116,6 +116,18 @@ class Observer:
         """
         return {}
 
+    @property
+    def watches_ids(self) -> bool:
+        """Whether `conflict` is to be asked."""
+        return False
+
+    def conflict(self, model: OnnxModel, identity: str, inputs: Mapping[str, Array]) -> str:
+        """Why a request may not have the id that it has; empty when it may.
+
+        Called in the event loop for each request with an id before it is computed, so it may not take long.
+        """
+        return ""
+
     def needs(self, parameters: Mapping[str, Any]) -> bool:
         """Whether `more_outputs` needs what `prepare` makes, for a request with these parameters."""
         return False
@@ -144,6 +156,7 @@ class Observers:
     def __init__(self, watching: Sequence[Observer] = ()) -> None:
         self.watching = list(watching)
         self.headers: frozenset[str] = frozenset().union(*(observer.headers for observer in watching))
+        self.watching_ids = [observer for observer in watching if observer.watches_ids]
         self.lost = 0
         self.blocked = ""
         """Why inferences are refused at present; empty when they are not."""

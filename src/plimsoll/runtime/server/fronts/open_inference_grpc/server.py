@@ -17,6 +17,7 @@ from plimsoll.runtime.server.protocol import SERVICE
 from plimsoll.runtime.server.refusals import (
     BadInput,
     Busy,
+    Conflict,
     DeadlinePassed,
     Defect,
     Forbidden,
@@ -29,6 +30,7 @@ from plimsoll.runtime.server.refusals import (
 
 STATUSES: dict[type[Refusal], grpc.StatusCode] = {
     BadInput: grpc.StatusCode.INVALID_ARGUMENT,
+    Conflict: grpc.StatusCode.ALREADY_EXISTS,
     Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     NotFound: grpc.StatusCode.NOT_FOUND,
     NotReady: grpc.StatusCode.UNAVAILABLE,
