@@ -21,8 +21,10 @@ from benchmarks.hardening.server import Attacked
 from benchmarks.hardening.wire import Client, NotHttp, Silence
 
 AREA = "delays"
-QUIET = 1.0
-"""Seconds that are measured before each request, with no such request."""
+SETTLED = 0.5
+"""Seconds after a request, in which what it has left behind may end."""
+SHORTEST = 0.5
+"""Seconds that are looked at, at least."""
 LONGEST = 5.0
 """Seconds of a request that are looked at; what is slow for longer is found within them."""
 PAUSE = 0.004
@@ -33,8 +35,19 @@ FULL = 60_000_000
 """Bytes of a large body, within what a server takes unless it is told otherwise."""
 
 
+class Window(Struct, frozen=True):
+    """From when to when there was a request, and then none, of `time.monotonic`."""
+
+    busy: tuple[float, float]
+    quiet: tuple[float, float]
+
+
 class Delay(Struct, frozen=True):
-    """Longest waits in seconds: without the request (what three of four quiet times keep), and with it (the median)."""
+    """Longest waits in seconds: in quiet times as long as the request, and with it. Both are medians.
+
+    The quiet times follow each request, so that they have the noise of the same minute. Of all of them three of four
+    keep below `quiet` as well.
+    """
 
     kind: str
     quiet: float
@@ -107,35 +120,36 @@ KINDS: dict[str, Callable[[], bytes]] = {
 
 def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> list[Delay]:
     """Ask for each kind in turn, in rounds that all begin before `end` (of `time.monotonic`)."""
-    windows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in KINDS}
+    windows: dict[str, list[Window]] = {name: [] for name in KINDS}
     requests = {name: make() for name, make in KINDS.items()}
     with neighbour(server.port, PAUSE, "infer") as other:
-        time.sleep(QUIET)
+        time.sleep(SETTLED)
         for turn in range(rounds):
             for name, raw in requests.items():
                 if turn and time.monotonic() > end:
                     break
                 windows[name].append(_asked(server.port, raw))
     delays = []
-    # What a request leaves behind must not hide what the next one does: the noise is that of all quiet times.
-    quiet = _upper_quartile([other.longest_asked(t - QUIET, t) for found in windows.values() for t, _, _ in found])
+    usual = _upper_quartile([other.longest(*each.quiet) for found in windows.values() for each in found])
     for name, found in windows.items():
-        busy = median(other.longest(begin, done) for begin, done, _ in found)
-        delays.append(Delay(name, quiet, busy))
+        quiet = max(usual, median(other.longest(*each.quiet) for each in found))
+        delays.append(Delay(name, quiet, median(other.longest(*each.busy) for each in found)))
         if delays[-1].beyond > LIMIT:
             findings.add(AREA, f"{name}: neighbours wait too long", requests[name])
     server.check(AREA, b"")
     return delays
 
 
-def _asked(port: int, raw: bytes) -> tuple[float, float, float]:
-    """When a request began, until when its neighbours are looked at, and when it ended."""
-    time.sleep(QUIET)
+def _asked(port: int, raw: bytes) -> Window:
+    """Ask, and be quiet for as long."""
     begin = time.monotonic()
     with contextlib.suppress(OSError, Silence, NotHttp):
         Client(port).send_all([raw])
-    done = time.monotonic()
-    return begin, min(done, begin + LONGEST), done
+    length = min(max(time.monotonic() - begin, SHORTEST), LONGEST)
+    time.sleep(SETTLED)
+    quiet = time.monotonic()
+    time.sleep(length)
+    return Window((begin, begin + length), (quiet, quiet + length))
 
 
 def _upper_quartile(values: Sequence[float]) -> float:

@@ -199,7 +199,9 @@ class RegistryArea:
                 found = repository.manifest(digest_of(MANIFEST)).content == MANIFEST
             case "tag":
                 fetched = repository.manifest("newest")
-                found = fetched.digest == digest_of(fetched.content) and isinstance(fetched.decoded().config.digest, str)
+                found = fetched.digest == digest_of(fetched.content) and isinstance(
+                    fetched.decoded().config.digest, str
+                )
             case "has_manifest":
                 found = isinstance(repository.has_manifest("newest"), str)
             case "tags":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -11,6 +12,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.run_events import RunPlanned, event_of
+from plimsoll.evidence.secrets import remember
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
@@ -50,6 +52,7 @@ def prepare(
     the target cannot be reached.
     """
     file = kinds.load(path)
+    remember(msgspec.to_builtins(file.application))
     kinds.check(file, target if isinstance(target, str) else target.name)
     if not isinstance(target, str):
         return _prepared(kinds, file, target)

@@ -49,7 +49,8 @@ class PodTask(Struct, frozen=True, kw_only=True):
 
     Rank 0 pushes its output to the reference `result` and, from time to time, checkpoints to
     `checkpoint`, which is `None` for steps that do not train. `hosts` has a host name for each rank; it resolves once
-    the pod exists. `model` is the reference of a signed model, for `score` and `reference`. `source` is the URL for
+    the pod exists. `model` is the reference of a signed model, for `score` and `reference`; `model_files` are the
+    digests of its files, which `score` checks. `source` is the URL for
     `fetch`, with its digest when known. `arguments` are extra words for the commands of our own.
     """
 
@@ -65,6 +66,7 @@ class PodTask(Struct, frozen=True, kw_only=True):
     result: str
     checkpoint: str | None = None
     model: str | None = None
+    model_files: dict[str, str] = {}
     source: str = ""
     sha256: str | None = None
     arguments: tuple[str, ...] = ()

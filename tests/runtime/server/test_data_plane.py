@@ -314,6 +314,31 @@ def test_headers_choose_the_version_and_a_shadow_computes_a_copy_that_nobody_get
     assert record_of(plane, "3").codes == {}
 
 
+def test_copies_for_a_shadow_are_bounded_by_their_bytes(tmp_path: Path) -> None:
+    models = (
+        ModelFile(name="m", version="1", path=str(scaled_model(tmp_path / "1" / "m.onnx", 1.0))),
+        ModelFile(name="m", version="2", path=str(scaled_model(tmp_path / "2" / "m.onnx", 2.0))),
+    )
+    shares = (Share(version="1", weight=100), Share(version="2", shadow=100))
+    small, large = {"x": np.zeros((10, 2), np.float32)}, {"x": np.zeros((100, 2), np.float32)}
+    plane = plane_of(
+        lambda: ServiceFile(models=models, traffic={"m": shares}), limits=Limits(memory=4 * 800 - 4, body=100)
+    )
+    copies = plane.catalog.records["m", "2"].copies
+
+    async def ask() -> None:
+        await plane.infer(DirectCall(large))
+        assert copies.codes == {503: 1}
+        for answered in range(1, 12):
+            await plane.infer(DirectCall(small))
+            async with asyncio.timeout(30):
+                while copies.codes.get(200) != answered:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+    assert copies.codes == {503: 1, 200: 11}
+
+
 def test_metadata_has_the_tensors_and_the_loaded_versions(linear_plane: DataPlane) -> None:
     metadata = linear_plane.metadata("m", None)
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from plimsoll.runtime.server.data_plane import MOST_TEXTS
+from plimsoll.runtime.server.refusals import BadInput
 from plimsoll.runtime.tensors import LARGEST_EMPTY, BadTensor, count_of, json_of_python
-from tests.runtime.conftest import Server, linear_model
+from tests.runtime.conftest import Server, identity_model, linear_model
+from tests.runtime.server.test_data_plane import DirectCall, plane_of
 
 INFER = "/v2/models/m/infer"
 
@@ -84,3 +90,37 @@ def test_an_empty_tensor_is_none_of_them(linear: Server) -> None:
 def test_python_reads_no_text_in_another_encoding_and_no_number_as_infinite(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"codec|beyond the range"):
         json_of_python(text)
+
+
+def test_more_texts_than_others_can_wait_for_are_refused(tmp_path: Path) -> None:
+    plane = plane_of(identity_model(tmp_path / "m.onnx"))
+    texts = np.full((1, MOST_TEXTS + 1), "a", dtype=np.object_)
+
+    with pytest.raises(BadInput, match=f"has {MOST_TEXTS + 1} texts, at most {MOST_TEXTS}"):
+        asyncio.run(plane.infer_long(DirectCall({"in_BYTES": texts})))
+
+
+@pytest.mark.parametrize("rows", [1, 5000, 300_000])
+@pytest.mark.parametrize("binary", [None, "score", "label"])
+def test_a_response_of_any_length_and_form_is_the_same(linear: Server, rows: int, binary: str | None) -> None:
+    values = np.arange(2 * rows, dtype="<f4").reshape(-1, 2) % 7
+    tensor = {"name": "x", "datatype": "FP32", "shape": [rows, 2], "parameters": {"binary_data_size": 8 * rows}}
+    outputs = [{"name": name, "parameters": {"binary_data": name == binary}} for name in ("score", "label")]
+    head = json.dumps({"id": "7", "inputs": [tensor], "outputs": outputs if binary else None}).encode()
+    headers = {"inference-header-content-length": str(len(head))}
+
+    answer = linear.client.post(INFER, content=head + values.tobytes(), headers=headers)
+
+    length = int(answer.headers.get("inference-header-content-length", len(answer.content)))
+    told, rest = json.loads(answer.content[:length]), answer.content[length:]
+    assert (told["id"], told["model_version"], [each["shape"] for each in told["outputs"]]) == (
+        "7",
+        "3",
+        [[rows, 1]] * 2,
+    )
+    score = values[:, 0] - 2 * values[:, 1]
+    for output, expected in zip(told["outputs"], (score, (score > 0).astype("<i8")), strict=True):
+        if output["name"] == binary:
+            assert rest == expected.tobytes()
+        else:
+            assert output["data"] == expected.tolist()

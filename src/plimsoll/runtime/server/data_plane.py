@@ -45,6 +45,10 @@ from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array, BadTensor
 
 Verb = Literal["load", "unload"]
+SHARE_OF_COPIES = 4
+"""The copies for shadow versions may hold one part in so many of the memory of all requests."""
+MOST_TEXTS = 256 << 10
+"""Texts of a request: ONNX Runtime copies each of them while nothing else in the process goes on."""
 FEW = 8192
 """Values of a response that are written in the event loop."""
 
@@ -97,7 +101,12 @@ class DataPlane:
         """Threads for long requests and responses, and for what observers add: neither keeps the other waiting."""
         self._preparing = Preparing(self.observers)
         self._recorder = Recorder(self.observers)
-        self._shadowing = Shadowing(self._recorder, queue=self.limits.queue, seconds=self.limits.seconds)
+        self._shadowing = Shadowing(
+            self._recorder,
+            queue=self.limits.queue,
+            seconds=self.limits.seconds,
+            memory=self.limits.memory // SHARE_OF_COPIES,
+        )
 
     # Inference.
 
@@ -166,6 +175,7 @@ class DataPlane:
                     call.request = call.read(served)
                 if call.request.id:
                     self._require_own_id(served, call.request)
+                _require_few_texts(call.request)
                 self._admit(served)
             return await self.infer_later(call)
 
@@ -348,3 +358,10 @@ class DataPlane:
 
     async def _own_counts(self) -> Counts:
         return Counts(counts=self.catalog.counts(), lost=self.observers.lost)
+
+
+def _require_few_texts(request: InferenceRequest) -> None:
+    """Raise BadInput for a request with more texts than all others can wait for."""
+    count = sum(array.size for array in request.inputs.values() if array.dtype.kind == "O")
+    if count > MOST_TEXTS:
+        raise BadInput(f"the request has {count} texts, at most {MOST_TEXTS} are computed at once; send it in parts")

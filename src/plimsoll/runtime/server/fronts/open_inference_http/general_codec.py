@@ -146,30 +146,40 @@ def encode(
     request: HttpRequest, model: OnnxModel, version: str, results: Mapping[str, Array]
 ) -> tuple[bytes | list[Buffer], int | None]:
     """The body of the response, and the length of its JSON when binary data follows."""
-    outputs, trailing = [], []
-    for name, array in results.items():
+    about = {"model_name": model.spec.name, "model_version": version}
+    if request.id is not None:
+        about["id"] = request.id
+    parts: list[Buffer] = [_ENCODER.encode(about)[:-1], b',"outputs":[']
+    trailing: list[Buffer] = []
+    for number, (name, array) in enumerate(results.items()):
         described: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
-        if request.binary.get(name, request.all_binary):
+        in_binary = request.binary.get(name, request.all_binary)
+        if in_binary:
             raw = to_binary(array)
             described["parameters"] = {"binary_data_size": len(raw)}
             trailing.append(raw)
-        else:
-            described["data"] = msgspec.Raw(json_list(array))
-        outputs.append(described)
-    answer: dict[str, Any] = {"model_name": model.spec.name, "model_version": version, "outputs": outputs}
-    if request.id is not None:
-        answer["id"] = request.id
-    head = _ENCODER.encode(answer)
-    return ([head, *trailing], len(head)) if trailing else (head, None)
+        parts.append((b"," if number else b"") + _ENCODER.encode(described)[:-1])
+        if not in_binary:
+            parts += (b',"data":', *json_pieces(array))
+        parts.append(b"}")
+    parts.append(b"]}")
+    length = sum(map(len, parts))
+    if trailing:
+        return [*parts, *trailing], length
+    return (parts if length > LONG else b"".join(parts)), None
 
 
-def json_list(array: Array) -> bytes:
-    """The values in JSON, flat. NaN and infinities, which JSON lacks, become null. Long arrays go in pieces."""
+def json_pieces(array: Array) -> list[bytes]:
+    """The values in JSON, flat. NaN and infinities, which JSON lacks, become null.
+
+    A long array is in pieces, which nobody joins: a copy of many megabytes stops all other threads.
+    """
     if array.size <= PIECE:
-        return _encoded(array.ravel())
+        return [_encoded(array.ravel())]
     flat = array.reshape(-1)
-    pieces = [_encoded(flat[start : start + PIECE])[1:-1] for start in range(0, flat.size, PIECE)]
-    return b"[" + b",".join(pieces) + b"]"
+    starts = range(0, flat.size, PIECE)
+    pieces = [b"," + _encoded(flat[start : start + PIECE])[1:-1] for start in starts]
+    return [b"[" + pieces[0][1:], *pieces[1:], b"]"]
 
 
 def _encoded(flat: Array) -> bytes:
