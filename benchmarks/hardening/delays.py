@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from statistics import median
 from typing import Any
@@ -17,8 +20,9 @@ from benchmarks.hardening.findings import Findings
 from benchmarks.hardening.inference_requests import chunked
 from benchmarks.hardening.models import FEATURES
 from benchmarks.hardening.neighbour import neighbour
-from benchmarks.hardening.server import Attacked
+from benchmarks.hardening.server import Attacked, free_port
 from benchmarks.hardening.wire import Client, NotHttp, Silence
+from benchmarks.measuring import ROOT
 
 AREA = "delays"
 SETTLED = 0.5
@@ -43,10 +47,11 @@ class Window(Struct, frozen=True):
 
 
 class Delay(Struct, frozen=True):
-    """Longest waits in seconds: in quiet times as long as the request, and with it. Both are medians.
+    """Longest waits in seconds: without the request, and with it. Both are medians.
 
-    The quiet times follow each request, so that they have the noise of the same minute. Of all of them three of four
-    keep below `quiet` as well.
+    `quiet` is the longest of three: what a client waits in times as long that follow each request; what it waits in
+    three of four such times of all requests; and what a client of an idle server, which does nothing but answer, waits
+    during the request. So all of the machine's noise is in it, and nothing of the server's.
     """
 
     kind: str
@@ -122,7 +127,11 @@ def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> li
     """Ask for each kind in turn, in rounds that all begin before `end` (of `time.monotonic`)."""
     windows: dict[str, list[Window]] = {name: [] for name in KINDS}
     requests = {name: make() for name, make in KINDS.items()}
-    with neighbour(server.port, PAUSE, "infer") as other:
+    with (
+        _idle_server() as port,
+        neighbour(port, PAUSE, "infer") as control,
+        neighbour(server.port, PAUSE, "infer") as other,
+    ):
         time.sleep(SETTLED)
         for turn in range(rounds):
             for name, raw in requests.items():
@@ -132,7 +141,11 @@ def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> li
     delays = []
     usual = _upper_quartile([other.longest(*each.quiet) for found in windows.values() for each in found])
     for name, found in windows.items():
-        quiet = max(usual, median(other.longest(*each.quiet) for each in found))
+        quiet = max(
+            usual,
+            median(other.longest(*each.quiet) for each in found),
+            median(control.longest(*each.busy) for each in found),
+        )
         delays.append(Delay(name, quiet, median(other.longest(*each.busy) for each in found)))
         if delays[-1].beyond > LIMIT:
             findings.add(AREA, f"{name}: neighbours wait too long", requests[name])
@@ -150,6 +163,23 @@ def _asked(port: int, raw: bytes) -> Window:
     quiet = time.monotonic()
     time.sleep(length)
     return Window((begin, begin + length), (quiet, quiet + length))
+
+
+@contextlib.contextmanager
+def _idle_server() -> Iterator[int]:
+    """The port of a server that answers every packet with the same two bytes, for the time of the block."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, str(ROOT / "benchmarks" / "peers" / "bare_echo.py"), str(port)])
+    try:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _upper_quartile(values: Sequence[float]) -> float:
