@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from statistics import median
 from typing import Any
@@ -17,12 +20,15 @@ from benchmarks.hardening.findings import Findings
 from benchmarks.hardening.inference_requests import chunked
 from benchmarks.hardening.models import FEATURES
 from benchmarks.hardening.neighbour import neighbour
-from benchmarks.hardening.server import Attacked
+from benchmarks.hardening.server import Attacked, free_port
 from benchmarks.hardening.wire import Client, NotHttp, Silence
+from benchmarks.measuring import ROOT
 
 AREA = "delays"
-QUIET = 1.0
-"""Seconds that are measured before each request, with no such request."""
+SETTLED = 0.5
+"""Seconds after a request, in which what it has left behind may end."""
+SHORTEST = 0.5
+"""Seconds that are looked at, at least."""
 LONGEST = 5.0
 """Seconds of a request that are looked at; what is slow for longer is found within them."""
 PAUSE = 0.004
@@ -33,8 +39,20 @@ FULL = 60_000_000
 """Bytes of a large body, within what a server takes unless it is told otherwise."""
 
 
+class Window(Struct, frozen=True):
+    """From when to when there was a request, and then none, of `time.monotonic`."""
+
+    busy: tuple[float, float]
+    quiet: tuple[float, float]
+
+
 class Delay(Struct, frozen=True):
-    """Longest waits in seconds: without the request (what three of four quiet times keep), and with it (the median)."""
+    """Longest waits in seconds: without the request, and with it. Both are medians.
+
+    `quiet` is the longest of three: what a client waits in times as long that follow each request; what it waits in
+    three of four such times of all requests; and what a client of an idle server, which does nothing but answer, waits
+    during the request. So all of the machine's noise is in it, and nothing of the server's.
+    """
 
     kind: str
     quiet: float
@@ -107,35 +125,61 @@ KINDS: dict[str, Callable[[], bytes]] = {
 
 def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> list[Delay]:
     """Ask for each kind in turn, in rounds that all begin before `end` (of `time.monotonic`)."""
-    windows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in KINDS}
+    windows: dict[str, list[Window]] = {name: [] for name in KINDS}
     requests = {name: make() for name, make in KINDS.items()}
-    with neighbour(server.port, PAUSE, "infer") as other:
-        time.sleep(QUIET)
+    with (
+        _idle_server() as port,
+        neighbour(port, PAUSE, "infer") as control,
+        neighbour(server.port, PAUSE, "infer") as other,
+    ):
+        time.sleep(SETTLED)
         for turn in range(rounds):
             for name, raw in requests.items():
                 if turn and time.monotonic() > end:
                     break
                 windows[name].append(_asked(server.port, raw))
     delays = []
-    # What a request leaves behind must not hide what the next one does: the noise is that of all quiet times.
-    quiet = _upper_quartile([other.longest_asked(t - QUIET, t) for found in windows.values() for t, _, _ in found])
+    usual = _upper_quartile([other.longest(*each.quiet) for found in windows.values() for each in found])
     for name, found in windows.items():
-        busy = median(other.longest(begin, done) for begin, done, _ in found)
-        delays.append(Delay(name, quiet, busy))
+        quiet = max(
+            usual,
+            median(other.longest(*each.quiet) for each in found),
+            median(control.longest(*each.busy) for each in found),
+        )
+        delays.append(Delay(name, quiet, median(other.longest(*each.busy) for each in found)))
         if delays[-1].beyond > LIMIT:
             findings.add(AREA, f"{name}: neighbours wait too long", requests[name])
     server.check(AREA, b"")
     return delays
 
 
-def _asked(port: int, raw: bytes) -> tuple[float, float, float]:
-    """When a request began, until when its neighbours are looked at, and when it ended."""
-    time.sleep(QUIET)
+def _asked(port: int, raw: bytes) -> Window:
+    """Ask, and be quiet for as long."""
     begin = time.monotonic()
     with contextlib.suppress(OSError, Silence, NotHttp):
         Client(port).send_all([raw])
-    done = time.monotonic()
-    return begin, min(done, begin + LONGEST), done
+    length = min(max(time.monotonic() - begin, SHORTEST), LONGEST)
+    time.sleep(SETTLED)
+    quiet = time.monotonic()
+    time.sleep(length)
+    return Window((begin, begin + length), (quiet, quiet + length))
+
+
+@contextlib.contextmanager
+def _idle_server() -> Iterator[int]:
+    """The port of a server that answers every packet with the same two bytes, for the time of the block."""
+    port = free_port()
+    process = subprocess.Popen([sys.executable, str(ROOT / "benchmarks" / "peers" / "bare_echo.py"), str(port)])
+    try:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            time.sleep(0.05)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _upper_quartile(values: Sequence[float]) -> float:

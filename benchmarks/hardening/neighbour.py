@@ -80,10 +80,6 @@ class Neighbour:
         """Seconds of the longest wait among requests that were under way between two moments; 0 without any."""
         return max((waited for began, ended, waited in self.samples if began < end and ended > begin), default=0.0)
 
-    def longest_asked(self, begin: float, end: float) -> float:
-        """The same among requests that were sent between the two moments."""
-        return max((waited for began, _, waited in self.samples if begin <= began < end), default=0.0)
-
 
 @contextlib.contextmanager
 def neighbour(port: int, pause: float, way: str) -> Iterator[Neighbour]:

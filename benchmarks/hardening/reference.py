@@ -11,7 +11,7 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,9 @@ class Read(Struct, frozen=True):
 def read(body: bytes, json_length: int | None, datatypes: Mapping[str, str]) -> Read:
     """Read a body for a model whose inputs have two open dimensions. Raises Refused, Unclear."""
     end = len(body) if json_length is None else json_length
-    request, rest = _document(body[:end]), body[end:]
     if json_length == 0:
-        raise Unclear("a raw binary request")
+        return Read(_raw(body, datatypes), (), None)
+    request, rest = _document(body[:end]), body[end:]
     tensors = _list(request.get("inputs"), "inputs")
     inputs: dict[str, Array] = {}
     for tensor in tensors:
@@ -70,7 +70,7 @@ def _document(text: bytes) -> dict[str, Any]:
         # Text that is not UTF-8 in a place that nobody reads is nobody's fault; elsewhere `_text` refuses it.
         found = json.loads(
             text.decode(errors="surrogateescape"),
-            parse_float=Decimal,
+            parse_float=decimal,
             parse_constant=_constant,
             object_pairs_hook=_object,
         )
@@ -84,9 +84,26 @@ def _document(text: bytes) -> dict[str, Any]:
 
 
 def _constant(word: str) -> float:
-    if word == "NaN":
-        return math.nan
-    raise Refused(word)
+    """What Python's own encoder writes, and JSON does not have."""
+    return float(word)
+
+
+def decimal(text: str) -> Decimal:
+    """A number as it is written. Decimal has no exponents of twenty digits, which are infinite or nothing."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal(float(text))
+
+
+def _raw(body: bytes, datatypes: Mapping[str, str]) -> dict[str, Array]:
+    """The bytes of the only input: one row, or one text. Raises Refused, Unclear."""
+    if len(datatypes) != 1:
+        raise Refused("a raw binary request for several inputs")
+    ((name, datatype),) = datatypes.items()
+    if datatype == "BYTES":
+        return {name: from_bytes(struct.pack("<I", len(body)) + body, datatype, (1, 1))}
+    return {name: from_bytes(body, datatype, (1, len(body) // np.dtype(KINDS[datatype]).itemsize))}
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -174,9 +191,11 @@ def element(value: Any, datatype: str) -> Any:
     if kind.kind == "f":
         with np.errstate(over="ignore"):
             number = kind.type(math.nan if value is None else _float(value))
-        if np.isinf(number) and value is not None:
+        if np.isinf(number) and not (isinstance(value, float) and math.isinf(value)):
             raise Refused(f"a number beyond the range of {datatype}")
         return number
+    if isinstance(value, Decimal) and value.is_finite() and value and value.adjusted() > 40:
+        raise Refused(f"a number beyond the range of {datatype}")
     if value is None or not math.isfinite(value) or value != int(value):
         raise Refused(f"a number that is not whole is not {datatype}")
     limits = np.iinfo(kind)

@@ -28,6 +28,8 @@ OPERATIONS = {
     "pull_blob": ("blobs",),
     "push_blob": ("blobs", "uploads", "put"),
     "push_manifest": ("put",),
+    "base": ("manifests", "blobs"),
+    "facts": ("manifests", "blobs"),
 }
 """What the client does, and the answers that it needs for that."""
 WAIT = 300.0
@@ -56,6 +58,18 @@ INDEX: dict[str, Any] = {
     "schemaVersion": 2,
     "mediaType": INDEX_TYPE,
     "manifests": [{**_descriptor(MANIFEST, MANIFEST_TYPE), "artifactType": "a/b", "annotations": {"a": "b"}}],
+}
+IMAGE: dict[str, Any] = {
+    "os": "linux",
+    "architecture": "amd64",
+    "config": {"Env": ["PATH=/bin", "A=b"], "Labels": {"dev.plimsoll.facts": '{"a": 1}'}},
+    "rootfs": {"type": "layers", "diff_ids": [digest_of(b"layer")]},
+    "history": [{"created_by": "a"}],
+}
+"""The config of an image with one layer, and with the facts of a result."""
+PLATFORMS: dict[str, Any] = {
+    **INDEX,
+    "manifests": [{**_descriptor(MANIFEST, MANIFEST_TYPE), "platform": {"os": "linux", "architecture": "amd64"}}],
 }
 TAGS = {"name": "team/m", "tags": ["1", "newest"]}
 
@@ -138,6 +152,8 @@ class RegistryArea:
             else:
                 status = random.choice(("200 OK", "404 Not Found", "500 Error", "401 Unauthorized"))
                 answers[name] = f"HTTP/1.1 {status}\r\n\r\n".encode() + ENDLESS
+        if operation in {"base", "facts"} and random.random() < 0.7:
+            answers |= _image(random)
         coded = {name: base64.b64encode(answer).decode() for name, answer in answers.items()}
         return json.dumps({"operation": operation, "answers": coded}).encode()
 
@@ -171,6 +187,7 @@ class RegistryArea:
     def _carried_out(self, operation: str, repository: Any) -> str | None:
         """What is wrong with the result; the digests of all results are known. Raises PlimsollError."""
         from plimsoll.registry.layout import Descriptor
+        from plimsoll.runtime.artifacts import read_facts
 
         blob = Descriptor(media_type="a/b", digest=digest_of(BLOB), size=len(BLOB))
         file = self._directory / "files" / "blob"
@@ -182,7 +199,9 @@ class RegistryArea:
                 found = repository.manifest(digest_of(MANIFEST)).content == MANIFEST
             case "tag":
                 fetched = repository.manifest("newest")
-                found = fetched.digest == digest_of(fetched.content) and isinstance(fetched.decoded(), dict)
+                found = fetched.digest == digest_of(fetched.content) and isinstance(
+                    fetched.decoded().config.digest, str
+                )
             case "has_manifest":
                 found = isinstance(repository.has_manifest("newest"), str)
             case "tags":
@@ -194,12 +213,41 @@ class RegistryArea:
             case "pull_blob":
                 repository.pull_blob(blob, file)
                 found = file.read_bytes() == BLOB
+            case "base":
+                found = _composed(repository, self._directory / "layers")
+            case "facts":
+                facts = read_facts(repository, "newest")
+                found = facts is None or isinstance(facts[1], dict)
             case "push_blob":
                 file.write_bytes(BLOB)
                 found = repository.push_blob(blob, file) in {True, False}
             case _:
                 found = repository.push_manifest(MANIFEST, MANIFEST_TYPE, "newest") == digest_of(MANIFEST)
         return None if found else f"{operation}: another result than the digest says"
+
+
+def _image(random: Random) -> dict[str, bytes]:
+    """The answers for an image, one of whose documents is another; the digests of all of them are right."""
+    config = mutated_json(random, IMAGE) if random.random() < 0.7 else json.dumps(IMAGE).encode()
+    document = {**DOCUMENT, "config": _descriptor(config, "a/b"), "layers": [_descriptor(b"layer", "a/b")]}
+    document = PLATFORMS if random.random() < 0.2 else document
+    manifest = mutated_json(random, document) if random.random() < 0.5 else json.dumps(document).encode()
+    return {
+        "manifests": _answer("200 OK", manifest, f"Content-Type: {MANIFEST_TYPE}"),
+        "blobs": _answer("200 OK", config),
+    }
+
+
+def _composed(repository: Any, directory: Path) -> bool:
+    """Put nothing on the image as a base; whether its parts have digests. Raises PlimsollError."""
+    from plimsoll.images.base import find_base
+    from plimsoll.images.image import compose
+    from plimsoll.images.layers import LayerStore
+
+    name, access = f"docker://{repository.reference.name}", repository.connection.access
+    base = find_base(name, LayerStore(directory), architecture="amd64", access=access)
+    made = compose(base, [], environment={"PATH": "/a"}, labels={"a": "b"})
+    return bool(made.config) and all(layer.descriptor.digest.startswith("sha256:") for layer in base.layers)
 
 
 class _GaveUp(BaseException):

@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from benchmarks.hardening.mutation import mutated
-from benchmarks.hardening.reference import KINDS, Refused, element
+from benchmarks.hardening.reference import KINDS, Refused, decimal, element
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none"})
@@ -111,9 +111,10 @@ def _kind(cell: Any) -> str:
 
 def _csv_cells(content: bytes, datatype: str) -> dict[str, list[Any]]:
     """Texts for tensors of text; for others numbers where the text is one, and `None` where it says that it is none."""
-    rows = list(csv.reader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    names, *rows = [cells for cells in lines if cells]
     read = str if datatype == "BYTES" else _number
-    return {name: [read(row[at]) for row in rows[1:] if row] for at, name in enumerate(rows[0])}
+    return {name: [read(row[at]) for row in rows] for at, name in enumerate(names)}
 
 
 def _number(text: str) -> Any:
@@ -122,7 +123,7 @@ def _number(text: str) -> Any:
         return None
     if plain.lower().lstrip("+-") in {"inf", "infinity"}:
         return math.inf
-    return Decimal(plain) if NUMBER.fullmatch(plain) and plain.isascii() else text
+    return decimal(plain) if NUMBER.fullmatch(plain) and plain.isascii() else text
 
 
 def _parquet_cells(path: Path) -> dict[str, list[Any]]:

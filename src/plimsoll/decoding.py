@@ -8,6 +8,9 @@ import msgspec
 
 Shape = TypeVar("Shape")
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no document of the shape: also for lists in lists a thousand deep."""
+
 
 def decodable(shape: type[Shape]) -> type[Shape]:
     """Return the Struct itself, so that this works as a decorator; also takes a generic Struct with its arguments.

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -74,6 +75,18 @@ def test_a_model_below_its_bounds_is_registered_and_never_served(tmp_path: Path,
     assert "may not be served: accuracy is" in next(s["reason"] for s in told["steps"] if s["name"] == "serve/wear")
 
 
+def reloaded(url: str, authorization: str = "") -> int:
+    """The status of a call that loads the model again."""
+    headers = {"authorization": authorization} if authorization else {}
+    address = f"{url}/v2/repository/models/wear/load"
+    asked = urllib.request.Request(address, b"{}", headers, method="POST")
+    try:
+        with urllib.request.urlopen(asked) as answered:
+            return int(answered.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
 @pytest.mark.slow
 def test_watching_keeps_a_service_up_and_brings_it_back_when_it_dies(tmp_path: Path, starter: Plimsoll) -> None:
     argv = [sys.executable, "-m", "plimsoll", "run", "-f", str(tmp_path / "pumps"), "--watch"]
@@ -93,6 +106,11 @@ def test_watching_keeps_a_service_up_and_brings_it_back_when_it_dies(tmp_path: P
     url = service()
     with urllib.request.urlopen(f"{url}/v2/models/wear/ready") as ready:
         assert ready.status == 200
+    token = tmp_path / "pumps/.plimsoll/services/wear.token"
+    assert token.stat().st_mode & 0o777 == 0o600
+    assert reloaded(url) == 403
+    assert reloaded(url, "Bearer of nothing") == 403
+    assert reloaded(url, f"Bearer {token.read_text().strip()}") == 200
     pid = json.loads((tmp_path / "pumps/.plimsoll/services/wear.json").read_text())["pid"]
     subprocess.run(["kill", "-9", str(pid)], check=True)
     again = service(unlike=url)

@@ -286,8 +286,8 @@ def test_a_model_image_is_verified_at_its_mount(repository: Repository, store: L
     image = model_image(models, version, store)
     assert image.digest == model_image(models, version, LayerStore(tmp_path / "other")).digest
     pushed = push_image(image, repository, store)
-    (layer,) = repository.manifest(pushed.reference.digest).decoded()["layers"]
-    repository.pull_blob(Descriptor(media_type="", digest=layer["digest"], size=layer["size"]), tmp_path / "layer")
+    (layer,) = repository.manifest(pushed.reference.digest).decoded().layers
+    repository.pull_blob(Descriptor(media_type="", digest=layer.digest, size=layer.size), tmp_path / "layer")
     with tarfile.open(tmp_path / "layer") as archive:
         archive.extractall(tmp_path / "mounted", filter="tar")
     assert check_directory(tmp_path / "mounted", models.keys, version.digest).version == version

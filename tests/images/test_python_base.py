@@ -21,7 +21,6 @@ from plimsoll.images.base import find_base
 from plimsoll.images.build import runtime_image, step_image
 from plimsoll.images.image import push_image
 from plimsoll.images.layers import LayerStore
-from plimsoll.registry.layout import Descriptor
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from tests.runtime.conftest import linear_model
@@ -67,13 +66,10 @@ class Container:
     def __init__(self, repository: Repository, digest: str, directory: Path) -> None:
         manifest = repository.manifest(digest).decoded()
         self.directory = directory
-        about = manifest["config"]
-        self.config = json.loads(
-            repository.blob(Descriptor(media_type="", digest=about["digest"], size=about["size"]), "")
-        )
-        for number, layer in enumerate(manifest["layers"]):
+        self.config = json.loads(repository.blob(manifest.config, ""))
+        for number, layer in enumerate(manifest.layers):
             file = directory / f"layer{number}"
-            repository.pull_blob(Descriptor(media_type="", digest=layer["digest"], size=layer["size"]), file)
+            repository.pull_blob(layer, file)
             with tarfile.open(file) as content:
                 content.extractall(directory / "rootfs", filter="fully_trusted")
         subprocess.run(["runc", "spec"], cwd=directory, check=True)

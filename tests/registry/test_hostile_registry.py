@@ -270,8 +270,18 @@ def test_a_realm_that_is_no_address_is_an_error_of_the_registry(
         opened.manifest()
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"tags": 3}', b"\xff"])
+DEEP = b'{"x":' + b"[" * 100_000
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"tags": 3}', b"\xff", DEEP])
 def test_a_list_of_tags_that_is_none_is_an_error(host: Callable[..., Host], tmp_path: Path, body: bytes) -> None:
     registry = host(lambda _, handler: reply(handler, 200, body))
     with repository(registry, tmp_path) as opened, pytest.raises(PlimsollError):
         opened.tags()
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"manifests": 3}', b'{"manifests": [3]}', b"\xff", DEEP])
+def test_a_list_of_referrers_that_is_none_is_an_error(host: Callable[..., Host], tmp_path: Path, body: bytes) -> None:
+    registry = host(lambda _, handler: reply(handler, 200, body))
+    with repository(registry, tmp_path) as opened, pytest.raises(PlimsollError, match="list of referrers"):
+        opened.referrers("sha256:" + "0" * 64, "a/b")

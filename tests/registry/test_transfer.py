@@ -120,8 +120,8 @@ def test_one_flipped_byte_in_the_registry_is_refused(
     digests = {
         "file": version.files["model.onnx"].digest,
         "manifest": pushed.digest,
-        "config": own_server.manifest(pushed.digest).decoded()["config"]["digest"],
-        "signature": own_server.manifest(statement.digest).decoded()["layers"][0]["digest"],
+        "config": own_server.manifest(pushed.digest).decoded().config.digest,
+        "signature": own_server.manifest(statement.digest).decoded().layers[0].digest,
     }
     flip(blob(tmp_path, digests[what]))
     output = tmp_path / "out"

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.errors import ModelRefused
+from plimsoll.registry.layout import MANIFEST, Manifest
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
@@ -72,3 +74,15 @@ def test_another_tool_can_read_it_as_an_image(repository: Repository, tmp_path: 
     )
     assert found.returncode == 0, found.stderr
     assert json.loads(json.loads(found.stdout)["Labels"][artifacts.FACTS_LABEL]) == {"rows": 1}
+
+
+@pytest.mark.parametrize("config", [b"[]", b"{}", b'{"config": {"Labels": {"dev.plimsoll.facts": "7"}}}', b"\xff"])
+def test_facts_that_others_have_written_are_refused_and_not_believed(
+    config: bytes, repository: Repository, tmp_path: Path
+) -> None:
+    described = artifacts._push_bytes(repository, config, "a/b", tmp_path)
+    manifest = Manifest(config=described, layers=(described,))
+    repository.push_manifest(manifest.encoded(), MANIFEST, "foreign")
+
+    with pytest.raises(ModelRefused, match="the facts of foreign cannot be read"):
+        artifacts.read_facts(repository, "foreign")

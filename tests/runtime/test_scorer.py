@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import signal
@@ -19,6 +20,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from plimsoll.errors import PlimsollError
+from plimsoll.runtime import scored_parts
+from plimsoll.runtime.model_digests import digest_options
 from plimsoll.runtime.predict import predict_rows
 from plimsoll.runtime.scorer import score
 from plimsoll.runtime.tables.table import Table
@@ -105,6 +108,36 @@ def test_a_killed_batch_continues_without_scoring_rows_again(tmp_path: Path, mod
     assert {name: after[name] for name in before} == before
     name = f"predictions.{kind}"
     assert (tmp_path / "out" / name).read_bytes() == (whole / "out" / name).read_bytes()
+
+
+def test_a_model_that_was_altered_scores_nothing(tmp_path: Path, model: Path) -> None:
+    path = table(tmp_path / "t.csv", 3)
+    digest = "sha256:" + hashlib.sha256(model.read_bytes()).hexdigest()
+    good = scorer(model, path, tmp_path / "good", *digest_options({model: digest}))
+    assert subprocess.run(good, check=False).returncode == 0
+
+    model.write_bytes(linear_model(tmp_path / "other.onnx").read_bytes() + b"\0")
+    ended = subprocess.run(
+        scorer(model, path, tmp_path / "bad", *digest_options({model: digest})),
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert ended.returncode == 1
+    assert "was altered: its digest differs" in ended.stderr
+    assert str(model) in ended.stderr
+    assert not list((tmp_path / "bad" / "out").iterdir())
+
+
+def test_parts_of_older_code_are_not_used(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = table(tmp_path / "t.csv", 8)
+    scored(tmp_path, model, path)
+    part = next((tmp_path / "checkpoint" / "parts").iterdir())
+    part.write_text("0,row-0,old,0,below\n" * 4)
+    assert any("old" in row.values() for row in scored(tmp_path, model, path))
+
+    monkeypatch.setattr(scored_parts, "digest_of_scorer", lambda: "sha256:newer")
+
+    assert not any("old" in row.values() for row in scored(tmp_path, model, path))
 
 
 def test_parts_of_another_table_are_not_used(tmp_path: Path, model: Path) -> None:

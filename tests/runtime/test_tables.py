@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
+from plimsoll.runtime.tables import csv_file as csv_module
 from plimsoll.runtime.tables.chunk import python_values
+from plimsoll.runtime.tables.csv_file import LARGEST_CELL
 from plimsoll.runtime.tables.layout import input_layout
 from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array
@@ -281,3 +283,34 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
     parquet(directory / "whole.parquet", columns)
     (directory / "whole.csv").write_text("a,b,c\n" + '1,é,"u\nv"\n,x,y\n' * 20)
     return directory
+
+
+def test_a_cell_may_be_longer_than_pythons_reader_takes_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "x" * 200_000 + ",1\n")
+
+    (chunk,) = Table(path).chunks(10)
+
+    assert python_values(chunk.columns["a"]) == ("x" * 200_000,)
+
+
+def test_a_cell_beyond_the_limit_is_refused_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('a,b\n1,2\n"' + "x" * (LARGEST_CELL + 1) + "\n")
+
+    with pytest.raises(PlimsollError, match=f"a cell has more than {LARGEST_CELL} characters") as refused:
+        list(Table(path).chunks(10))
+    assert refused.value.where == f"{path}:3"
+    assert "quote" in refused.value.hint
+
+
+def test_rows_of_long_cells_are_fewer_in_a_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_module, "LARGEST_CHUNK", 100)
+    path = tmp_path / "t.csv"
+    path.write_text("a\n" + "".join(f"{'x' * 60}{row}\n" for row in range(5)))
+
+    chunks = list(Table(path).chunks(10))
+
+    assert [(chunk.first, chunk.start, chunk.rows) for chunk in chunks] == [(0, 0, 2), (2, 2, 2), (4, 4, 1)]
+    assert [str(cell)[-1] for chunk in chunks for cell in python_values(chunk.columns["a"])] == list("01234")
+    assert chunks[-1].place(0) == f"{path}:6"

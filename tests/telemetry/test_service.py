@@ -148,6 +148,18 @@ def test_late_labels_give_accuracy_and_an_alarm_when_it_is_worse_than_promised(w
     assert watched.client.post("/v2/feedback", json={"labels": labels}).json() == {"joined": 0, "unmatched": 120}
 
 
+def test_an_id_that_waits_for_its_label_is_refused_to_another_request(watched: Watched) -> None:
+    assert watched.infer([[1, 2]], id="mine").status_code == 200
+
+    refused = until(lambda: next((one for one in [watched.infer([[2, 1]], id="mine")] if one.status_code != 200), None))
+
+    assert refused is not None
+    assert refused.status_code == 409
+    assert "the id 'mine' is that of another request, which waits for its label" in refused.json()["error"]
+    assert watched.infer([[1, 2]], id="mine").status_code == 200
+    assert watched.infer([[2, 1]], id="").status_code == 200
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"labels": [{"id": 5}]}', b'{"labels": [{"id": "x", "label": []}]}'])
 def test_invalid_feedback_is_refused_with_a_reason(watched: Watched, body: bytes) -> None:
     answer = watched.client.post("/v2/feedback", content=body)

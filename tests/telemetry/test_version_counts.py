@@ -98,6 +98,11 @@ def test_a_code_that_is_new_since_the_first_look_counts_from_nothing() -> None:
     assert (found.requests, found.failures) == (4, 4)
 
 
+def test_a_client_that_leaves_before_its_answer_says_nothing_about_the_version() -> None:
+    found = version_sample(VersionCounts(codes={"200": 10, "499": 90, "500": 1}), VersionCounts(), {})
+    assert (found.requests, found.failures) == (11, 1)
+
+
 def test_counters_that_begin_anew_never_count_below_nothing() -> None:
     before = counts(1000, 100, latencies={0.1: 900, 1.0: 1100}, labels=50, accuracy=1.0)
     found = version_sample(counts(3, 1, latencies={0.1: 2, 1.0: 4}, labels=2, accuracy=0.5), before, {})

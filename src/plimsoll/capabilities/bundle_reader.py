@@ -12,6 +12,7 @@ from plimsoll.capabilities import checking
 from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.records import MalformedRecord
 from plimsoll.capabilities.requirements import PROFILES
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.bundle import MANIFEST, check_seal
 from plimsoll.evidence.journal import read_journal
@@ -53,7 +54,7 @@ def open_bundle(path: Path, keys: KeyRing) -> Bundle:
     try:
         described = checking.read_description(path)
         written = msgspec.json.decode((path / checking.VERDICTS).read_bytes(), type=list[checking.Judged])
-    except (OSError, msgspec.DecodeError) as error:
+    except (*UNREADABLE, OSError) as error:
         raise PlimsollError(f"the bundle cannot be judged: {error}", where=str(path)) from error
     profile = described.profile
     if profile not in PROFILES:

@@ -14,7 +14,7 @@ from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.inventory_records import PrometheusFound
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.capabilities.rights import MAKE, Right
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.kubernetes.api import Manifest
 
 MONITORING = "monitoring.coreos.com/v1"
@@ -117,7 +117,7 @@ def query_prometheus(
     text = run_script(ns, name, f"curl -s -m 10 'http://{host}/api/v1/query?query={quote(expression)}'")
     try:
         found = msgspec.json.decode(text, type=_Answer).data.result
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return []
     return [
         LabelledSample(name=each.metric.get("__name__", ""), labels=each.metric, value=_number(each.value[1]))

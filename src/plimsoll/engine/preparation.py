@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
 from plimsoll.errors import FileError, PlimsollError
+from plimsoll.evidence.secrets import remember
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
@@ -58,6 +60,7 @@ def prepare(
     the target cannot be reached; ParameterError for a setting that does not fit the file.
     """
     file = with_parameters(kinds.load(path), settings)
+    remember(msgspec.to_builtins(file.application))
     kinds.check(file, target if isinstance(target, str) else target.name)
     if not isinstance(target, str):
         return _prepared(kinds, file, target, steps)

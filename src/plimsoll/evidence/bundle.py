@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError
 from plimsoll.files import open_regular, replace_file
 from plimsoll.signing.dsse import (
@@ -85,7 +86,7 @@ def check_seal(directory: Path, keys: KeyRing) -> Seal:
         found_statement = msgspec.json.decode(payload)
         listed = {each["name"]: each["digest"]["sha256"] for each in found_statement["subject"]}
         predicate = dict(found_statement["predicate"])
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+    except (*UNREADABLE, KeyError, TypeError, ValueError) as error:
         return Seal(problems=(*problems, f"{MANIFEST}: it is no list of files: {error!r}"))
     problems += _foreign(directory, listed)
     found = digests(directory)

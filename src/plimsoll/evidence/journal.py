@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.encoding import json_for_people
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.observation import Observation
@@ -67,7 +68,7 @@ def read_journal(path: Path) -> Iterator[Observation]:
             continue
         try:
             yield decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             if number == len(lines):
                 return
             raise PlimsollError(f"this line is not an observation: {error}", where=f"{path}:{number}") from error

@@ -1,14 +1,17 @@
 """Removes credentials from everything that is recorded.
 
-What looks like one goes, and so does the value of each environment variable whose name says that it is one.
+What looks like one goes, and so does the value of each environment variable whose name says that it is one, and what
+stands as one in the application file.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
+
+from plimsoll.evidence.file_secrets import values_in
 
 REMOVED = "[removed]"
 _PATTERNS = (
@@ -33,7 +36,19 @@ SHORTEST = 8
 
 def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The values of variables whose names say that they are credentials, longest first, and each line of them."""
-    values = [value for name, value in environment.items() if _SECRET_NAME.search(name)]
+    return _long_enough(value for name, value in environment.items() if _SECRET_NAME.search(name))
+
+
+_of_files: set[str] = set()
+"""The credentials that stand in the files that this process works for."""
+
+
+def remember(document: Any) -> None:
+    """Remove from now on what stands as a credential in the content of a file."""
+    _of_files.update(_long_enough(values_in(document)))
+
+
+def _long_enough(values: Iterable[str]) -> tuple[str, ...]:
     parts = {part.strip() for value in values for part in (value, *value.splitlines())}
     return tuple(
         sorted((part for part in parts if len(part) >= SHORTEST and not _is_path(part)), key=len, reverse=True)
@@ -47,7 +62,8 @@ def _is_path(value: str) -> bool:
 
 def without_secrets(value: Any) -> Any:
     """The same value, with everything at any depth replaced that looks like a credential or is one of this process."""
-    return _without(value, secret_values(os.environ))
+    known = {*secret_values(os.environ), *_of_files}
+    return _without(value, tuple(sorted(known, key=len, reverse=True)))
 
 
 def _without(value: Any, known: tuple[str, ...]) -> Any:

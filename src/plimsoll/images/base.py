@@ -13,14 +13,22 @@ import os
 import platform as machine
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
 from plimsoll.archives import BadArchive, read_archive
 from plimsoll.errors import FileError, ModelRefused, TargetError
+from plimsoll.images.documents import (
+    ImageManifest,
+    Index,
+    IndexEntry,
+    Platform,
+    checked_digest,
+    document,
+    image_config,
+)
 from plimsoll.images.layers import LAYER_TYPE, LayerEntry, LayerStore
 from plimsoll.registry.connection import RegistryAccess
 from plimsoll.registry.layout import INDEX, REFERENCE_ANNOTATION, Descriptor, JsonObject
@@ -94,30 +102,33 @@ def find_base(
 def _base_in_registry(reference: Reference, architecture: str, access: RegistryAccess | None) -> BaseImage:
     with Repository(reference, access) as repository:
         manifest = repository.manifest()
-        if manifest.media_type in {INDEX, DOCKER_INDEX} or "manifests" in manifest.decoded():
-            chosen = _digest_for_machine(manifest.decoded(), architecture, str(reference))
+        content = document(manifest.content, ImageManifest, str(reference))
+        if manifest.media_type in {INDEX, DOCKER_INDEX} or content.manifests is not None:
+            chosen = _digest_for_machine(content.manifests or (), architecture, str(reference))
             manifest = repository.manifest(chosen)
-        content = manifest.decoded()
-        config = repository.blob(_descriptor(content.get("config"), str(reference)), f"the config of {reference}")
+            content = document(manifest.content, ImageManifest, str(reference))
+        checked_digest(content.config, str(reference))
+        assert content.config is not None  # noqa: S101 - it has a digest
+        config = repository.blob(content.config, f"the config of {reference}")
     return _checked_base(str(reference), manifest.digest, content, config, architecture, reference=reference)
 
 
 def _base_in_layout(root: Path, tag: str, name: str, architecture: str) -> BaseImage:
-    entries = _decode_object(_read(root / "index.json", name), name).get("manifests") or []
-    named = [each for each in entries if not tag or (each.get("annotations") or {}).get(REFERENCE_ANNOTATION) == tag]
-    if len({each["digest"] for each in named}) != 1:
-        names = ", ".join(str((each.get("annotations") or {}).get(REFERENCE_ANNOTATION, "?")) for each in entries)
+    entries = document(_read(root / "index.json", name), Index, name).manifests or ()
+    named = [each for each in entries if not tag or (each.annotations or {}).get(REFERENCE_ANNOTATION) == tag]
+    if len({each.digest for each in named}) != 1:
+        names = ", ".join((each.annotations or {}).get(REFERENCE_ANNOTATION, "?") for each in entries)
         raise FileError(
             "the name matches no image of the layout, or several",
             where=name,
             hint=f"use oci:PATH:NAME; names: {names or 'none'}",
         )
-    digest = str(named[0]["digest"])
-    content = _decode_object(_read_blob(root, digest, name), name)
-    if "manifests" in content:
-        digest = _digest_for_machine(content, architecture, name)
-        content = _decode_object(_read_blob(root, digest, name), name)
-    config = _read_blob(root, _descriptor(content.get("config"), name).digest, name)
+    digest = checked_digest(named[0], name)
+    content = document(_read_blob(root, digest, name), ImageManifest, name)
+    if content.manifests is not None:
+        digest = _digest_for_machine(content.manifests, architecture, name)
+        content = document(_read_blob(root, digest, name), ImageManifest, name)
+    config = _read_blob(root, checked_digest(content.config, name), name)
     return _checked_base(name, digest, content, config, architecture, blobs=root / "blobs" / "sha256")
 
 
@@ -159,40 +170,41 @@ def _folder_entries(root: Path) -> Iterator[LayerEntry]:
 def _checked_base(
     name: str,
     digest: str,
-    manifest: JsonObject,
+    manifest: ImageManifest,
     config: bytes,
     architecture: str,
     *,
     blobs: Path | None = None,
     reference: Reference | None = None,
 ) -> BaseImage:
-    content = _decode_object(config, name)
-    if (content.get("os", "linux"), content.get("architecture", architecture)) != ("linux", architecture):
-        message = f"the image is for {content.get('os')}/{content.get('architecture')}, expected linux/{architecture}"
+    content, whole = image_config(config, name)
+    if (content.os or "linux", content.architecture or architecture) != ("linux", architecture):
+        message = f"the image is for {content.os}/{content.architecture}, expected linux/{architecture}"
         raise TargetError(message, where=name, hint="choose an image for the architecture of the cluster's nodes")
-    diff_ids = list((content.get("rootfs") or {}).get("diff_ids") or [])
-    layers = [_descriptor(each, name) for each in manifest.get("layers") or []]
+    diff_ids = (content.rootfs and content.rootfs.diff_ids) or ()
+    layers = manifest.layers or ()
     if not layers or len(layers) != len(diff_ids):
         raise TargetError(
             "this image has no root file system", where=name, hint="choose a container image that can run"
         )
     found = []
     for layer, diff_id in zip(layers, diff_ids, strict=True):
+        digest_of_layer = checked_digest(layer, name)
         plain = Descriptor(
-            media_type=_OCI_OF_DOCKER.get(layer.media_type, layer.media_type), digest=layer.digest, size=layer.size
+            media_type=_OCI_OF_DOCKER.get(layer.media_type, layer.media_type), digest=digest_of_layer, size=layer.size
         )
-        path = blobs / layer.digest.removeprefix("sha256:") if blobs else None
-        found.append(BaseLayer(descriptor=plain, diff_id=str(diff_id), path=path, reference=reference))
-    return BaseImage(name=name, digest=digest, config=content, layers=tuple(found))
+        path = blobs / digest_of_layer.removeprefix("sha256:") if blobs else None
+        found.append(BaseLayer(descriptor=plain, diff_id=diff_id, path=path, reference=reference))
+    return BaseImage(name=name, digest=digest, config=whole, layers=tuple(found))
 
 
-def _digest_for_machine(index: JsonObject, architecture: str, name: str) -> str:
+def _digest_for_machine(index: Sequence[IndexEntry], architecture: str, name: str) -> str:
     platforms = []
-    for each in index.get("manifests") or []:
-        platform = each.get("platform") or {}
-        if platform.get("os") == "linux" and platform.get("architecture") == architecture:
-            return _descriptor(each, name).digest
-        platforms.append(f"{platform.get('os', '?')}/{platform.get('architecture', '?')}")
+    for each in index:
+        platform = each.platform or Platform()
+        if platform.os == "linux" and platform.architecture == architecture:
+            return checked_digest(each, name)
+        platforms.append(f"{platform.os or '?'}/{platform.architecture or '?'}")
     raise TargetError(
         f"there is no image for linux/{architecture}; platforms: {', '.join(platforms) or 'none'}", where=name
     )
@@ -251,19 +263,3 @@ def _read(path: Path, name: str) -> bytes:
     except OSError as error:
         hint = "oci:PATH is a folder with an OCI image layout"
         raise TargetError(f"cannot read the image: {error.strerror}", where=str(path), hint=hint) from error
-
-
-def _decode_object(content: bytes, name: str) -> JsonObject:
-    try:
-        return msgspec.json.decode(content, type=JsonObject)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise TargetError(f"cannot read the image: {error}", where=name) from error
-
-
-def _descriptor(content: object, name: str) -> Descriptor:
-    try:
-        return msgspec.convert(content, Descriptor)
-    except msgspec.ValidationError as error:
-        raise TargetError(
-            f"this is not an image: {error}", where=name, hint="choose a container image that can run"
-        ) from error

@@ -21,7 +21,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import flush, replace_file
 from plimsoll.home import cache_home
@@ -91,7 +91,7 @@ class LayerStore:
                 return None
             os.utime(path)
             os.utime(self.keys / f"{key}.json")
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (*UNREADABLE, OSError):
             return None
         return Layer(descriptor=kept.descriptor, diff_id=kept.diff_id, path=path)
 

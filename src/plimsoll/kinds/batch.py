@@ -16,7 +16,8 @@ from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.tables import check_table
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
-from plimsoll.planning.steps import AnyStep, InputFile, Work
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
+from plimsoll.runtime.own_code import digest_of_scorer
 from plimsoll.state.results import Result
 
 
@@ -82,7 +83,11 @@ class BatchKind(Kind[Batch]):
         return planner.add(
             name,
             Score(batch=name, model=part.model, input=rows, register_key=key),
-            [*made_of, ingredients.of_input(rows)],
+            [
+                *made_of,
+                ingredients.of_input(rows),
+                Ingredient(kind="code", name="the scorer", digest=digest_of_scorer()),
+            ],
             needs=(*((register.name,) if register else ()), rows.step),
             resources=part.resources,
             retries=1,

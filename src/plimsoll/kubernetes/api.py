@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.kubernetes.kubeconfig import named
 
@@ -273,7 +273,7 @@ def _decoded(method: str, path: str, answer: Any, shape: Any) -> Any:  # Any: of
     """The content of an answer. Raises ApiError for one that is not the JSON that was expected."""
     try:
         return msgspec.json.decode(answer.content or b"{}", type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         message = f"the answer is not the expected JSON: {error}"
         raise ApiError(message, status=answer.status_code, where=f"{method} {path}") from error
 
@@ -282,7 +282,7 @@ def _refused(method: str, path: str, answer: Any) -> ApiError:
     try:
         status = msgspec.json.decode(answer.content)
         message, reason = str(status["message"]), str(status.get("reason", ""))
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (*UNREADABLE, KeyError, TypeError):
         message, reason = answer.text[:300] or "no reason given", ""
     hints = {
         401: "the credentials have run out; log in again",

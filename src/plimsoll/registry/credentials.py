@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.home import home
 from plimsoll.registry.references import HUB
@@ -84,7 +84,7 @@ def _find_in_file(path: Path, registry: str, repository: str) -> Credentials:
         for key in _entry_names(registry, ""):
             if store and (found := _ask_helper(store, key, path)):
                 return found
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, ValueError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, OSError, ValueError, TypeError, AttributeError) as error:
         reason = getattr(error, "strerror", None) or error
         hint = "log in again (docker login, podman login, skopeo login), or correct the file"
         raise TargetError(f"cannot read the registry credentials: {reason}", where=str(path), hint=hint) from error

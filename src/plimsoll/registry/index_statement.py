@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import replace_file
 from plimsoll.signing import dsse as signing
@@ -83,7 +84,7 @@ class IndexStatement:
             return not msgspec.json.decode(self._index.read_bytes()).get("manifests")
         except FileNotFoundError:
             return True
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError, AttributeError):
+        except (*UNREADABLE, OSError, AttributeError):
             return False
 
     def _highest_seen(self) -> int:
@@ -99,7 +100,7 @@ class IndexStatement:
     def _envelopes(self) -> list[bytes]:
         try:
             return [bytes(each) for each in msgspec.json.decode(self._file.read_bytes(), type=list[msgspec.Raw])]
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (*UNREADABLE, OSError):
             return []
 
     def _signed(self, envelope: bytes) -> tuple[str, int] | None:
@@ -115,7 +116,7 @@ class IndexStatement:
             return str(subject["digest"]["sha256"]), int(found["predicate"]["counter"])
         except (signing.NotAnEnvelope, signing.WrongSignature, ModelRefused):
             return None
-        except (msgspec.DecodeError, KeyError, ValueError, TypeError):
+        except (*UNREADABLE, KeyError, ValueError, TypeError):
             return None
 
 

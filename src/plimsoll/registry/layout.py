@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush, open_regular, replace_file
 
@@ -185,7 +185,7 @@ class Layout:
             if any(self.blobs.glob("[0-9a-f]*")):
                 raise ModelRefused("the registry has lost its index", where=str(path), hint=RESTORE_HINT) from None
             return []
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (*UNREADABLE, OSError) as error:
             raise ModelRefused(
                 f"cannot read the registry's index: {error}", where=str(path), hint=RESTORE_HINT
             ) from error

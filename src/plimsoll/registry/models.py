@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
 from plimsoll.registry.index_statement import IndexStatement
 from plimsoll.registry.layout import (
@@ -333,7 +334,7 @@ class ModelRegistry:
     def _read_manifest(self, entry: Descriptor, what: str) -> Manifest:
         try:
             return msgspec.json.decode(self.layout.read(entry, what), type=Manifest)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise ModelRefused(f"{what} is not a manifest: {error}", where=entry.digest, hint=RESTORE_HINT) from error
 
     def _version_of_entry(self, entry: Descriptor) -> ModelVersion:

@@ -6,7 +6,7 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 
 TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
@@ -39,6 +39,6 @@ def error_summary(answer: httpx2.Response, content: bytes) -> str:
     try:
         errors = msgspec.json.decode(content or b"{}", type=_ErrorBody).errors or []
         words = [" ".join(filter(None, [str(each.code), str(each.message)])) for each in errors]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         words = []
     return f"{text} ({'; '.join(words)[:300]})" if any(words) else text

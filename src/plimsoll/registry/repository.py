@@ -25,12 +25,12 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
 from plimsoll.registry.bounds import SLOWEST_RATE, Pace, TooMany, read_body
 from plimsoll.registry.connection import TRIES, RegistryAccess, RegistryConnection
-from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, JsonObject
+from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, Manifest
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.uploads import upload
@@ -53,17 +53,22 @@ class FetchedManifest(Struct, frozen=True, kw_only=True):
     media_type: str
     digest: str
 
-    def decoded(self) -> JsonObject:
-        """The manifest as a JSON object. Raises ModelRefused when it is not one."""
+    def decoded(self) -> Manifest:
+        """The manifest of an artifact. Raises ModelRefused when it is none."""
         try:
-            return msgspec.json.decode(self.content, type=JsonObject)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ModelRefused(f"the manifest is not a JSON object: {error}", where=self.digest) from error
+            return msgspec.json.decode(self.content, type=Manifest)
+        except UNREADABLE as error:
+            raise ModelRefused(f"this is not the manifest of an artifact: {error}", where=self.digest) from error
 
 
 @decodable
 class _TagList(Struct, frozen=True):
     tags: list[str] | None = None
+
+
+@decodable
+class _ReferrerList(Struct, frozen=True):
+    manifests: list[Descriptor] | None = None
 
 
 class Repository:
@@ -202,7 +207,7 @@ class Repository:
             return []
         try:
             return msgspec.json.decode(answer.content, type=_TagList).tags or []
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise RegistryError(f"the list of tags cannot be read: {error}", where=self.reference.name) from error
 
     def referrers(self, digest: str, artifact_type: str) -> list[Descriptor]:
@@ -352,9 +357,8 @@ def _referrers_tag(digest: str) -> str:
 
 def _index_manifests(content: bytes, reference: Reference) -> list[Descriptor]:
     try:
-        index = msgspec.json.decode(content, type=JsonObject)
-        return [msgspec.convert(each, Descriptor) for each in index.get("manifests") or []]
-    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        return msgspec.json.decode(content, type=_ReferrerList).manifests or []
+    except UNREADABLE as error:
         raise ModelRefused(f"cannot read the list of referrers: {error}", where=reference.name) from error
 
 

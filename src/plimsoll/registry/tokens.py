@@ -14,7 +14,7 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.registry.bounds import TOKEN_BYTES, TooMany, read_body, read_error, within
 from plimsoll.registry.credentials import Credentials
 from plimsoll.registry.problems import RegistryError, error_summary
@@ -97,7 +97,7 @@ def _fetch_token(
             content = msgspec.json.decode(read_body(answer, TOKEN_BYTES), type=_TokenResponse)
     except TooMany:
         raise _access_denied(reference, f"its token service sent more than {TOKEN_BYTES} bytes") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         content = _TokenResponse()
     token = content.token or content.access_token
     if not token or not token.isascii() or not token.isprintable():

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import open_regular, replace_file
 from plimsoll.registry.layout import CHUNK, TITLE_ANNOTATION, Descriptor, Manifest
@@ -189,7 +190,7 @@ def _read_proof(path: Path) -> bytes:
 def _decode_manifest(content: bytes, digest: str) -> Manifest:
     try:
         return msgspec.json.decode(content, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ModelRefused(f"this is not the manifest of a model: {error}", where=digest) from error
 
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.application.scalars import bound_holds
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused
 from plimsoll.registry.layout import RESTORE_HINT, TITLE_ANNOTATION, Descriptor, Manifest
 
@@ -93,7 +93,7 @@ def decode_version(manifest: Manifest, config: bytes, digest: str) -> ModelVersi
             layer.annotations[TITLE_ANNOTATION]: FileEntry(digest=layer.digest, size=layer.size)
             for layer in manifest.layers
         }
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise ModelRefused(f"cannot read the model's config: {error}", where=digest, hint=RESTORE_HINT) from error
     return ModelVersion(
         name=decoded.name,

@@ -13,10 +13,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from plimsoll.archives import ArchiveFile, BadArchive, read_archive
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject, Manifest
+from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject
 from plimsoll.registry.repository import Repository
 
 FACTS_LABEL = "dev.plimsoll.facts"
@@ -50,9 +52,13 @@ def read_facts(repository: Repository, tag: str) -> tuple[str, JsonObject] | Non
     if not repository.has_manifest(tag):
         return None
     fetched = repository.manifest(tag)
-    config = msgspec.json.decode(fetched.content, type=Manifest).config
-    label = msgspec.json.decode(repository.blob(config, f"the facts of {tag}"))["config"]["Labels"][FACTS_LABEL]
-    return fetched.digest, dict(msgspec.json.decode(label))
+    try:
+        raw = repository.blob(fetched.decoded().config, f"the facts of {tag}")
+        label = msgspec.json.decode(raw, type=_Config).config.labels[FACTS_LABEL]
+        return fetched.digest, msgspec.json.decode(label, type=JsonObject)
+    except (*UNREADABLE, KeyError) as error:
+        hint = "remove the tag from the registry, so that the step runs again"
+        raise ModelRefused(f"the facts of {tag} cannot be read: {error}", where=fetched.digest, hint=hint) from error
 
 
 def pull(repository: Repository, tag: str, directory: Path, names: Iterable[str] | None = None) -> bool:
@@ -65,7 +71,7 @@ def pull(repository: Repository, tag: str, directory: Path, names: Iterable[str]
     wanted = None if names is None else set(names)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".pull-", dir=directory) as scratch:
-        for described in msgspec.json.decode(repository.manifest(tag).content, type=Manifest).layers:
+        for described in repository.manifest(tag).decoded().layers:
             if wanted is not None and described.annotations.get(_FILE_ANNOTATION) not in wanted:
                 continue
             layer = Path(scratch, "layer.tar")
@@ -73,6 +79,15 @@ def pull(repository: Repository, tag: str, directory: Path, names: Iterable[str]
             repository.pull_blob(described, layer, f"a part of {tag}")
             _extract(layer, directory, tag)
     return True
+
+
+class _Labels(Struct, frozen=True, rename={"labels": "Labels"}):
+    labels: dict[str, str]
+
+
+@decodable
+class _Config(Struct, frozen=True):
+    config: _Labels
 
 
 _FILE_ANNOTATION = "dev.plimsoll.file"

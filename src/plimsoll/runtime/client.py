@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import RequestError
 
 OipMessage = dict[str, Any]
@@ -60,7 +61,7 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
         failure = RequestRefused
     try:
         decoded = msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise failure(
             f"the service answered with status {answer.status} and a body that is not JSON", where=url
         ) from error

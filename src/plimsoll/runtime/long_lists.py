@@ -7,15 +7,15 @@ before the next is looked at.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
 
-from plimsoll.runtime.tensors import Array, BadTensor, count_of, dtype_of, from_values
+from plimsoll.decoding import UNREADABLE
+from plimsoll.runtime.tensors import Array, BadTensor, count_of, dtype_of, from_values, json_of_python
 
 PIECE = 64 << 10
 """Bytes that are decoded at once: about a millisecond."""
@@ -117,7 +117,7 @@ def _values(piece: bytes, kind: str, datatype: str, done: int) -> list[object]:
     whole = b"[" + piece + b"]"
     try:
         return list(_DECODERS[kind].decode(whole))
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         if kind == "f" and (b"N" in piece or b"I" in piece):
             # Python's own encoder writes NaN and Infinity, which JSON does not have.
             return numbers_of_python(whole)
@@ -128,8 +128,8 @@ def _values(piece: bytes, kind: str, datatype: str, done: int) -> list[object]:
 def numbers_of_python(text: bytes) -> list[object]:
     """A list of JSON with Python's NaN and Infinity in it. Raises BadTensor."""
     try:
-        return list(json.loads(text))
-    except (ValueError, RecursionError, UnicodeDecodeError) as error:
+        return list(cast("list[object]", json_of_python(text)))
+    except (ValueError, RecursionError) as error:
         raise BadTensor(f"data is not a list in JSON: {error}") from error
 
 

@@ -50,8 +50,8 @@ class PodTask(Struct, frozen=True, kw_only=True):
     Rank 0 pushes its output to the reference `result` and, from time to time, checkpoints to
     `checkpoint`, which is `None` for steps that do not train. `hosts` has a host name for each rank; it resolves once
     the pod exists. `variables` are the values of parameters, for the command. `model` is the reference of a signed
-    model, for `score` and `reference`. `source` is the URL for `fetch`, with its digest when known. `arguments` are
-    extra words for the commands of our own.
+    model, for `score` and `reference`; `model_files` are the digests of its files, which `score` checks. `source` is
+    the URL for `fetch`, with its digest when known. `arguments` are extra words for the commands of our own.
     """
 
     action: Literal["run", "train", "score", "fetch", "reference"]
@@ -67,6 +67,7 @@ class PodTask(Struct, frozen=True, kw_only=True):
     result: str
     checkpoint: str | None = None
     model: str | None = None
+    model_files: dict[str, str] = {}
     source: str = ""
     sha256: str | None = None
     arguments: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError, RequestError
 from plimsoll.runtime import client
 from plimsoll.runtime.client import OipMessage, RequestTooLarge
@@ -32,7 +33,7 @@ def send_request_file(url: str, model: str, path: Path) -> OipMessage:
         request = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise PlimsollError(f"cannot read the request: {error.strerror}", where=str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise PlimsollError(f"the request is not JSON: {error}", where=str(path)) from error
     if not isinstance(request, dict):
         raise PlimsollError("the request is not a JSON object with `inputs`", where=str(path))

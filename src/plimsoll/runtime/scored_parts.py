@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,12 +12,10 @@ from typing import Any
 import numpy as np
 
 from plimsoll.errors import PlimsollError
+from plimsoll.runtime.own_code import digest_of_scorer
 from plimsoll.runtime.tables.chunk import ArrowColumn, Column
 from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array
-
-FORMAT = 2
-"""Version of the parts. Parts of another version are not used."""
 
 Cells = range | Column | Array
 
@@ -26,8 +23,8 @@ Cells = range | Column | Array
 class ScoredParts:
     """The parts of one model and table, in a directory. `suffix` is their format."""
 
-    def __init__(self, checkpoint: Path, model: Path, table: Table, chunk_rows: int) -> None:
-        """Create the directory. Removes parts of another model, table or chunk size."""
+    def __init__(self, checkpoint: Path, model: str, table: Table, chunk_rows: int) -> None:
+        """Create the directory. Removes parts of another model (its digest), table, chunk size or scorer."""
         self.suffix = table.suffix
         self._directory = checkpoint / "parts"
         mark, about = checkpoint / "parts-of", _identity(model, table, chunk_rows)
@@ -88,12 +85,10 @@ def arrow_schema(table: Table, sample: Mapping[str, Array], *, with_id: bool) ->
     return {name: types[name] for name in names}
 
 
-def _identity(model: Path, table: Table, chunk_rows: int) -> str:
-    with model.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+def _identity(model: str, table: Table, chunk_rows: int) -> str:
     stats = [(str(file.relative_to(table.path)), file.stat()) for file in table.files]
     files = " ".join(f"{name} {stat.st_size} {stat.st_mtime_ns}" for name, stat in stats)
-    return f"{FORMAT} {digest} {table.path} {files} {chunk_rows}"
+    return f"{digest_of_scorer()} {model} {table.path} {files} {chunk_rows}"
 
 
 def _write_parquet(path: Path, columns: Mapping[str, Cells], schema: Mapping[str, Any]) -> None:

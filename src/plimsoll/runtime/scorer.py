@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, PlimsollError
+from plimsoll.runtime.model_digests import digests_in
 
 if TYPE_CHECKING:
     from plimsoll.runtime.model import OnnxModel
@@ -33,19 +34,42 @@ def main() -> None:
     parser.add_argument("--input", type=Path, required=True, help="a .csv or .parquet file, or a directory of them")
     parser.add_argument("--output", type=Path, required=True, help="the directory for predictions and metrics.json")
     parser.add_argument("--checkpoint", type=Path, required=True, help="the directory for finished chunks")
+    parser.add_argument(
+        "--digest",
+        action="append",
+        default=[],
+        metavar="FILE=sha256:…",
+        help="what a file of the model must have; may be given several times",
+    )
     parser.add_argument("--chunk-rows", type=int, help=f"default: {CHUNK_ROWS}, fewer for a wide table")
     arguments = parser.parse_args()
     try:
-        score(arguments.model, arguments.input, arguments.output, arguments.checkpoint, arguments.chunk_rows)
+        score(
+            arguments.model,
+            arguments.input,
+            arguments.output,
+            arguments.checkpoint,
+            arguments.chunk_rows,
+            digests=digests_in(arguments.digest),
+        )
     except PlimsollError as error:
         sys.stderr.write(f"error: {error.on_one_line()}\n")
         sys.exit(1)
 
 
-def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, chunk_rows: int | None = None) -> None:
+def score(
+    model_path: Path,
+    table_path: Path,
+    output: Path,
+    checkpoint: Path,
+    chunk_rows: int | None = None,
+    *,
+    digests: Mapping[str, str] | None = None,
+) -> None:
     """Write `predictions` in the table's own format, and metrics.json. Raises PlimsollError.
 
-    The columns that the model takes and those of the result are decided before the first chunk.
+    The columns that the model takes and those of the result are decided before the first chunk. `digests` are those
+    that the files of the model must have, by path.
     """
     began = time.monotonic()
     try:
@@ -59,12 +83,12 @@ def score(model_path: Path, table_path: Path, output: Path, checkpoint: Path, ch
         raise MissingExtra("serve", "batch scoring") from None
 
     table = Table(table_path)
-    model = OnnxModel(model_path, "model")
+    model = OnnxModel(model_path, "model", files=digests)
     size = chunk_rows or max(1, min(CHUNK_ROWS, CHUNK_CELLS // len(table.names)))
     layout = input_layout(table, model.spec)
     columns_of, sample = _result_layout(model, table, layout)
     schema = arrow_schema(table, sample, with_id="id" in table.names)
-    parts = ScoredParts(checkpoint, model_path, table, size)
+    parts = ScoredParts(checkpoint, model.digest, table, size)
     rows, resumed, scored = 0, 0, False
     for number, chunk in enumerate(table.chunks(size, layout.names | {"id"})):
         rows = chunk.first + chunk.rows

@@ -5,6 +5,7 @@ Source: Open Inference Protocol v2, "Tensor Data" and the binary tensor data ext
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 from collections.abc import Sequence
@@ -32,6 +33,11 @@ DTYPES: dict[str, type[np.generic]] = {
     "BYTES": np.object_,
 }
 """Maps each protocol datatype to numpy's type. BF16 is missing: numpy has no such type."""
+
+LARGEST_SHAPE = 1 << 40
+"""Elements of a shape, dimensions of 0 left out: numpy and models multiply the others all the same."""
+LARGEST_EMPTY = 1 << 20
+"""The same for a shape without elements: a few bytes of request must not become a model's large result."""
 
 _DATATYPES = {(np.dtype(kind).kind, np.dtype(kind).itemsize): name for name, kind in DTYPES.items()}
 
@@ -153,10 +159,26 @@ def to_binary(array: Array) -> bytes | memoryview:
 
 
 def count_of(shape: Sequence[int]) -> int:
-    """The number of elements. Raises BadTensor for a negative dimension."""
+    """The number of elements. Raises BadTensor for a negative dimension, and for one that no tensor has."""
     if any(size < 0 for size in shape):
         raise BadTensor(f"shape {list(shape)} has a negative dimension")
-    return math.prod(shape)
+    count = math.prod(shape)
+    if math.prod(size for size in shape if size) > (LARGEST_SHAPE if count else LARGEST_EMPTY):
+        raise BadTensor(f"shape {list(shape)} is larger than any tensor")
+    return count
+
+
+def json_of_python(text: bytes) -> object:
+    """JSON with NaN and Infinity in it, as Python's own encoder writes them. Raises ValueError, RecursionError."""
+    return json.loads(text.decode(), parse_float=_finite)
+
+
+def _finite(written: str) -> float:
+    """A decimal number, which Python's own decoder would read as infinite where it is too large."""
+    number = float(written)
+    if math.isinf(number):
+        raise ValueError(f"{written[:40]} is beyond the range of numbers")
+    return number
 
 
 def _flat(data: list[Any]) -> list[Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused
 from plimsoll.signing.keys import KeyRing, TrustedKeys
 
@@ -108,7 +109,7 @@ def open_envelope(content: bytes) -> OpenedEnvelope:
 
     try:
         return OpenedEnvelope(Envelope.from_dict(msgspec.json.decode(content)))
-    except (msgspec.DecodeError, Error, KeyError, ValueError, TypeError, AttributeError) as error:
+    except (*UNREADABLE, Error, KeyError, ValueError, TypeError, AttributeError) as error:
         raise NotAnEnvelope from error
 
 
@@ -142,7 +143,7 @@ def _check_statement(payload: bytes, payload_type: str, reference: str, digest: 
         found = msgspec.json.decode(payload)
         (subject,) = found["subject"]
         signed = (payload_type, found["_type"], subject["name"], "sha256:" + subject["digest"]["sha256"])
-    except (msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
+    except (*UNREADABLE, KeyError, ValueError, TypeError) as error:
         raise ModelRefused(f"the signed content of {reference} is not a statement about a model") from error
     if signed != (PAYLOAD_TYPE, STATEMENT, reference, digest):
         raise ModelRefused(f"the signature is for {signed[2]} or for another digest, not for this {reference}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import replace_file
 from plimsoll.home import config_home
@@ -200,7 +201,7 @@ def _read_key(path: Path) -> Key:
             return SSlibKey.from_crypto(load_pem_public_key(content))
         described = msgspec.json.decode(content, type=dict[str, Any])  # Any: as SSlibKey.from_dict takes it
         return SSlibKey.from_dict(described.pop("keyid"), described)
-    except (OSError, msgspec.DecodeError, KeyError, ValueError, TypeError) as error:
+    except (*UNREADABLE, OSError, KeyError, ValueError, TypeError) as error:
         raise ModelRefused(f"the trusted key cannot be read: {error}", where=str(path)) from error
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import flush, make_links_relative
 from plimsoll.state.integrity import DIGESTS, digests_of, drop_foreign, is_unaltered, remember
@@ -91,7 +91,7 @@ class StateDirectory:
         directory = self.results / key
         try:
             result = msgspec.json.decode((directory / "result.json").read_bytes(), type=shape)
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (*UNREADABLE, OSError):
             return None
         for file in result.outputs:
             path = self.application / file.path if file.path else directory / "output" / file.name
@@ -118,7 +118,7 @@ class StateDirectory:
         try:
             with self.journal(run).open("rb") as file:
                 return msgspec.json.decode(file.readline(), type=_FirstLine).fact.number
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+        except (*UNREADABLE, OSError):
             return 0
 
     def logs(self, run: str) -> Path:

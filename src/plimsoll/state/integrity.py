@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.files import digest_of_file, replace_file
 from plimsoll.state.results import Result
 
@@ -83,7 +84,7 @@ def is_unaltered(directory: Path) -> bool:
 def _read(path: Path, shape: type[dict[str, Value]]) -> dict[str, Value]:
     try:
         return msgspec.json.decode(path.read_bytes(), type=shape)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (*UNREADABLE, OSError):
         return {}
 
 

@@ -11,7 +11,7 @@ from typing import IO
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 
 
@@ -62,7 +62,7 @@ def holder(path: Path) -> Holder | None:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
                 return msgspec.json.decode(file.read(), type=Holder)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError):
+    except (*UNREADABLE, OSError):
         return None
     return None
 

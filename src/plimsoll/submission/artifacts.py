@@ -15,7 +15,7 @@ from xml.etree.ElementTree import Element, ParseError, TreeBuilder, XMLParser
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 
 ARTIFACT_NAMES = ("junit.xml", "results.json", "e2e.log")
 MAX_BYTES = 64 << 20
@@ -160,7 +160,7 @@ def _parse_go_json(content: bytes) -> Iterator[tuple[str, SuiteResult]]:
             continue
         try:
             event = decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise ValueError(f"line {number} is not an event of go test -json: {error}") from None
         result = results.get(event.action)
         if result is not None and event.test:

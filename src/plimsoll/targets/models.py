@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
@@ -45,6 +45,13 @@ def registered_version(state: StateDirectory, reference: str, register_key: str)
     if result is None:
         raise TargetError(f"model {reference} has not been registered", hint="run again to register it")
     return result.version
+
+
+def digests_of(version: ModelVersion, model: Path) -> dict[Path, str]:
+    """The digests of a version's files, by their paths. `model` is the path of one of them."""
+    name = next(name for name in version.files if model.match(name))
+    root = model.parents[len(PurePosixPath(name).parts) - 1]
+    return {root / each: entry.digest for each, entry in version.files.items()}
 
 
 def onnx_name(version: ModelVersion) -> str:

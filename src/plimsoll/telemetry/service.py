@@ -123,12 +123,24 @@ class ServiceObserver(Observer):
 
         return explanations(model.path, inputs, model.require_unaltered, still_wanted.get())
 
-    def prepare(self, model: OnnxModel, parameters: Mapping[str, object]) -> None:
-        """Read the trees of a model before its first explanation."""
-        if parameters.get("explain") is True:
-            from plimsoll.runtime.explain.outputs import read_trees
+    @property
+    def watches_ids(self) -> bool:
+        """Labels are joined by the ids of requests."""
+        return bool(self._watches)
 
-            read_trees(model.path, model.require_unaltered)
+    def conflict(self, model: OnnxModel, identity: str, inputs: Mapping[str, Array]) -> str:
+        """Why a request may not have its id: it would take the labels of another, or the other way round."""
+        return next(filter(None, (watch.conflict(model.digest, identity, inputs) for watch in self._watches)), "")
+
+    def needs(self, parameters: Mapping[str, object]) -> bool:
+        """Explanations need the trees of the model."""
+        return parameters.get("explain") is True
+
+    def prepare(self, model: OnnxModel) -> None:
+        """Read the trees of a model before its first explanation."""
+        from plimsoll.runtime.explain.outputs import read_trees
+
+        read_trees(model.path, model.require_unaltered)
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
         """Answer requests for OpenMetrics, drift and feedback."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.errors import TargetError
 from plimsoll.runtime.server.admin_token import make_token_file
 from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.heads import BadHead, read_head
@@ -52,6 +53,31 @@ def test_a_file_without_a_token_lets_nobody_in(tmp_path: Path, content: str | No
     if content is not None:
         (tmp_path / "token").write_bytes(content.encode("latin-1"))
     assert "no token" in asked(tmp_path / "token", {"authorization": f"Bearer {(content or '').strip()}"})
+
+
+@pytest.mark.parametrize("made", ["read by all", "a link", "a directory"])
+def test_a_token_that_is_no_secret_is_refused_with_what_to_do(tmp_path: Path, made: str) -> None:
+    path = tmp_path / "wear.token"
+    if made == "read by all":
+        path.write_text("a token that everybody knows")
+        path.chmod(0o644)
+    elif made == "a link":
+        path.symlink_to(tmp_path / "elsewhere")
+    else:
+        path.mkdir()
+
+    with pytest.raises(TargetError, match="is no secret") as refused:
+        make_token_file(path)
+    assert refused.value.where == str(path)
+    assert f"rm {path}" in refused.value.hint
+
+
+def test_an_empty_file_gets_a_token(tmp_path: Path) -> None:
+    path = tmp_path / "wear.token"
+    path.touch(0o600)
+    make_token_file(path)
+    assert len(path.read_text().strip()) > 40
+    assert [each.name for each in tmp_path.iterdir()] == ["wear.token"]
 
 
 def test_only_the_owner_reads_a_new_token(tmp_path: Path) -> None:

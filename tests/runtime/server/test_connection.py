@@ -80,6 +80,20 @@ def test_a_client_that_sends_no_more_still_gets_its_answers(linear: Server) -> N
     assert got.count(b"HTTP/1.1 200 OK") == 3
 
 
+def test_bytes_after_the_last_request_do_not_cost_the_client_its_answer(linear: Server) -> None:
+    rows = 100_000
+    data = ",".join(["1"] * 2 * rows)
+    body = f'{{"inputs":[{{"name":"x","datatype":"FP32","shape":[{rows},2],"data":[{data}]}}]}}'.encode()
+    with linear.connect() as connection:
+        connection.sendall(request(body))
+        got = connection.recv(1000)
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+        got += b"".join(iter(lambda: connection.recv(65536), b""))
+
+    head, _, content = got.partition(b"\r\n\r\n")
+    assert int(re.findall(rb"content-length: (\d+)", head)[0]) == len(content)
+
+
 def test_a_request_for_another_protocol_is_answered_in_this_one(linear: Server) -> None:
     upgrade = request(BODY, b"Upgrade: h2c", b"HTTP2-Settings: AAMAAABkAAQAAP__", close=False)
     with linear.connect() as connection:

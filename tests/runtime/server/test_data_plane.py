@@ -102,6 +102,14 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 LARGE = {"x": np.ones((64, 1024), dtype=np.float32)}
 
 
+def test_what_a_front_has_spent_of_a_request_is_taken_from_its_time_limit(linear_plane: DataPlane) -> None:
+    call = DirectCall({"x": np.ones((4096, 2), dtype=np.float32)})
+    call.spent = linear_plane.limits.seconds
+
+    with pytest.raises(DeadlinePassed):
+        infer(linear_plane, call)
+
+
 def test_an_inference_gives_every_output_and_is_counted(linear_plane: DataPlane) -> None:
     results = infer(linear_plane, DirectCall({"x": X}))
 
@@ -306,6 +314,31 @@ def test_headers_choose_the_version_and_a_shadow_computes_a_copy_that_nobody_get
     assert record_of(plane, "3").codes == {}
 
 
+def test_copies_for_a_shadow_are_bounded_by_their_bytes(tmp_path: Path) -> None:
+    models = (
+        ModelFile(name="m", version="1", path=str(scaled_model(tmp_path / "1" / "m.onnx", 1.0))),
+        ModelFile(name="m", version="2", path=str(scaled_model(tmp_path / "2" / "m.onnx", 2.0))),
+    )
+    shares = (Share(version="1", weight=100), Share(version="2", shadow=100))
+    small, large = {"x": np.zeros((10, 2), np.float32)}, {"x": np.zeros((100, 2), np.float32)}
+    plane = plane_of(
+        lambda: ServiceFile(models=models, traffic={"m": shares}), limits=Limits(memory=4 * 800 - 4, body=100)
+    )
+    copies = plane.catalog.records["m", "2"].copies
+
+    async def ask() -> None:
+        await plane.infer(DirectCall(large))
+        assert copies.codes == {503: 1}
+        for answered in range(1, 12):
+            await plane.infer(DirectCall(small))
+            async with asyncio.timeout(30):
+                while copies.codes.get(200) != answered:
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(ask())
+    assert copies.codes == {503: 1, 200: 11}
+
+
 def test_metadata_has_the_tensors_and_the_loaded_versions(linear_plane: DataPlane) -> None:
     metadata = linear_plane.metadata("m", None)
 
@@ -318,7 +351,7 @@ def test_metadata_has_the_tensors_and_the_loaded_versions(linear_plane: DataPlan
 def test_every_refusal_is_a_kind_of_its_own_with_a_code_of_an_error() -> None:
     kinds = Refusal.__subclasses__()
 
-    assert len(kinds) == 9
+    assert len(kinds) == 10
     assert all(400 <= kind.code < 600 and kind.__doc__ for kind in kinds)
 
 
@@ -357,6 +390,51 @@ def test_what_observers_add_is_made_beside_the_event_loop_and_within_the_time_li
     assert set(infer(plane, DirectCall({"x": X}, parameters={"long": False}))) == {"score", "label", "words"}
     assert slow.ended
     assert slow.thread.startswith("adding")
+    plane.observers.close()
+
+
+class Trees(Observer):
+    """An observer that has to read something before its first output, and cannot at first."""
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self.readings = 0
+
+    def needs(self, parameters: Mapping[str, Any]) -> bool:
+        return "trees" in parameters
+
+    def prepare(self, model: OnnxModel) -> None:
+        self.readings += 1
+        if self.readings == 1:
+            raise BadTensor("the trees cannot be read")
+        self.may_go_on.wait()
+
+    def more_outputs(
+        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+    ) -> Mapping[str, Array]:
+        return {"trees": np.array([self.readings])} if self.needs(parameters) else {}
+
+
+def test_what_observers_need_once_is_made_in_the_background_and_keeps_no_request_beyond_its_limit(
+    tmp_path: Path,
+) -> None:
+    trees = Trees()
+    plane = plane_of(linear_model(tmp_path / "m.onnx"), limits=Limits(seconds=0.2), observers=Observers([trees]))
+    asking = {"trees": True}
+
+    async def asked() -> dict[str, Array]:
+        with pytest.raises(BadInput, match="the trees cannot be read"):
+            await plane.infer(DirectCall({"x": X}, parameters=asking))
+        for _ in range(2):
+            with pytest.raises(NotReady, match="is being prepared") as refused:
+                await plane.infer(DirectCall({"x": X}, parameters=asking))
+            assert refused.value.retry_after == 5
+        others = await plane.infer(DirectCall({"x": X}, parameters={"other": 1}))
+        assert set(others) == {"score", "label"}
+        trees.may_go_on.set()
+        return await plane.infer(DirectCall({"x": X}, parameters=asking))
+
+    assert asyncio.run(asked())["trees"].tolist() == [2]
     plane.observers.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from pathlib import Path
@@ -18,6 +19,8 @@ from plimsoll.kinds.service import Scale, Telemetry
 from plimsoll.kubernetes.cluster import Cluster, Node
 from plimsoll.planning.steps import Step, WorkerResources
 from plimsoll.runtime.pod_task import TASK_VARIABLE, PodTask, decode_task
+from plimsoll.runtime.server.administration import Administration
+from plimsoll.runtime.server.refusals import Forbidden
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
@@ -220,6 +223,28 @@ def test_a_change_of_what_servers_are_told_replaces_them() -> None:
     )
     told = next(each for each in other if each["kind"] == "ConfigMap")
     assert told["metadata"]["name"] != before["ConfigMap"]["metadata"]["name"]
+
+
+def test_the_token_of_a_secret_lets_in_and_without_the_secret_nobody(tmp_path: Path) -> None:
+    pod = made()["Deployment"]["spec"]["template"]["spec"]
+    command = pod["containers"][0]["command"]
+    path = Path(command[command.index("--admin-token-file") + 1])
+    (volume,) = [each for each in pod["volumes"] if "secret" in each]
+    mount = next(each for each in pod["containers"][0]["volumeMounts"] if each["name"] == volume["name"])
+    assert volume["secret"] == {"secretName": "plimsoll-admin", "optional": True}
+    assert (mount["mountPath"], mount["readOnly"]) == (str(path.parent), True)
+
+    # As the kubelet mounts a Secret, and changes it: by a link to a directory.
+    mounted = Administration(tmp_path / path.name)
+    (tmp_path / path.name).symlink_to(tmp_path / "..data" / path.name)
+    for number, token in enumerate(("the first token of all", "the token that follows")):
+        with pytest.raises(Forbidden):
+            asyncio.run(mounted.check({"authorization": f"Bearer {token}"}))
+        (tmp_path / f"..{number}").mkdir()
+        (tmp_path / f"..{number}" / path.name).write_text(token)
+        (tmp_path / "..data").unlink(missing_ok=True)
+        (tmp_path / "..data").symlink_to(tmp_path / f"..{number}")
+        asyncio.run(mounted.check({"authorization": f"Bearer {token}"}))
 
 
 def versions(*shares: TrafficShare) -> list[dict[str, Any]]:

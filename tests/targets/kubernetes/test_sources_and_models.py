@@ -135,7 +135,7 @@ def layers_of(pod: Pod) -> set[str]:
     """Digests of the layers of a pod's image, as a node would pull it."""
     reference = parse_reference(pod.running.pod["spec"]["containers"][0]["image"])
     with Repository(reference) as repository:
-        return {each["digest"] for each in repository.manifest(reference.target).decoded()["layers"]}
+        return {each.digest for each in repository.manifest(reference.target).decoded().layers}
 
 
 def test_steps_of_the_same_code_have_the_same_image(bench: Bench) -> None:

@@ -4,37 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from plimsoll.telemetry.drift.feedback import AccuracyScores, LabelledPrediction, PendingPredictions
+from plimsoll.telemetry.drift.feedback import AccuracyScores
+from plimsoll.telemetry.drift.pending import LabelledPrediction
 
 BEGIN = datetime(2026, 3, 4, 14, 0, tzinfo=UTC)
-
-
-def test_a_label_finds_its_prediction_once() -> None:
-    memory = PendingPredictions()
-    memory.add("a", "PUMP", 100.0)
-    assert memory.join("a", "HOSE", 160.0) == LabelledPrediction(prediction="PUMP", label="HOSE", late=60.0)
-    assert memory.join("a", "HOSE", 161.0) is None
-    assert memory.unmatched == 1
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.floats(0, 1000)), max_size=60))
-def test_the_number_of_waiting_predictions_is_bounded(seen: list[tuple[int, float]]) -> None:
-    memory = PendingPredictions(most=10, oldest=100.0)
-    now = 0.0
-    for name, after in seen:
-        now += after
-        memory.add(str(name), name, now)
-        assert len(memory) <= 10
-    assert memory.join("none", 1, now) is None
-
-
-def test_old_predictions_are_removed() -> None:
-    memory = PendingPredictions(oldest=100.0)
-    memory.add("a", 1, 0.0)
-    assert memory.join("a", 1, 101.0) is None
 
 
 def test_falling_accuracy_raises_an_alarm_with_scores_and_onset() -> None:

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from plimsoll.cli.options import json_option, print_json, width
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def command(bundle: Path, as_json: bool) -> int:
         written = msgspec.json.decode((bundle / checking.VERDICTS).read_bytes(), type=list[checking.Judged])
         described = checking.read_description(bundle)
         judged = checking.verdicts(bundle, described.profile, described.only)
-    except (OSError, msgspec.DecodeError, KeyError) as error:
+    except (*UNREADABLE, OSError, KeyError) as error:
         problem = f"the bundle cannot be judged: {error}"
         if not problems:
             raise PlimsollError(problem, where=str(bundle)) from error

@@ -17,6 +17,8 @@ from plimsoll.telemetry.version_counts import VersionCounts
 
 LEVEL = 0.01
 """The chance to roll back a good version, for each question and over a whole promotion."""
+GONE = "499"
+"""The code of a request whose client left before the answer: it says nothing about the version."""
 LEAST_EFFECT = 0.56
 """How often the new version must be the slower of two to count as worse: a small effect by Cohen.
 
@@ -27,8 +29,9 @@ With many requests, a difference too small to notice becomes significant; this b
 class VersionSample(Struct, frozen=True, kw_only=True):
     """The requests that one version answered between two looks.
 
-    `failures` counts answers other than 200. `latencies` are counts by bucket, in ascending order. `labelled` counts
-    predictions whose label has arrived, `right` the correct ones among them. `metrics` are the figures from training.
+    `failures` counts answers other than 200; a request whose client left counts in neither. `latencies` are counts by
+    bucket, in ascending order. `labelled` counts predictions whose label has arrived, `right` the correct ones among
+    them. `metrics` are the figures from training.
     """
 
     requests: int
@@ -41,7 +44,7 @@ class VersionSample(Struct, frozen=True, kw_only=True):
 
 def version_sample(now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float]) -> VersionSample:
     """The difference between two looks at a version's counters. A counter that was reset counts from zero."""
-    codes = {code: max(0.0, number - before.codes.get(code, 0)) for code, number in now.codes.items()}
+    codes = {code: max(0.0, number - before.codes.get(code, 0)) for code, number in now.codes.items() if code != GONE}
     cumulative = [max(0.0, number - before.latencies.get(bound, 0)) for bound, number in sorted(now.latencies.items())]
     buckets = [max(0, int(high - low)) for low, high in zip([0, *cumulative], cumulative, strict=False)]
     labelled = max(0, int(now.labels - before.labels))

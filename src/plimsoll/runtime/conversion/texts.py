@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import TypeVar
 
@@ -135,7 +135,7 @@ def _integer(cell: str, index: int, datatype: str) -> int:
         raise missing_value(index, datatype)
     if _NUMBER.fullmatch(cell) is None:
         raise no_value(index, datatype)
-    return whole_number(Decimal(cell), index, datatype)
+    return whole_number(_decimal(cell, index, datatype), index, datatype)
 
 
 def _boolean(cell: str, index: int, datatype: str) -> bool:
@@ -143,9 +143,18 @@ def _boolean(cell: str, index: int, datatype: str) -> bool:
         return _BOOLEANS[cell]
     if cell in MISSING:
         raise missing_value(index, datatype)
-    if _NUMBER.fullmatch(cell) is None or Decimal(cell) not in (0, 1):
+    number = _decimal(cell, index, datatype) if _NUMBER.fullmatch(cell) else None
+    if number not in (0, 1):
         raise no_value(index, datatype)
-    return Decimal(cell) == 1
+    return number == 1
+
+
+def _decimal(cell: str, index: int, datatype: str) -> Decimal:
+    """Raises BadCell for a number whose exponent has more digits than a decimal's may have."""
+    try:
+        return Decimal(cell)
+    except InvalidOperation:
+        raise out_of_range(index, datatype) from None
 
 
 def whole_number(value: Decimal, index: int, datatype: str) -> int:

@@ -59,7 +59,7 @@ def read_trees(path: Path, check: Callable[[], None] = _unchecked) -> tuple[str,
         raise BadTensor(error.on_one_line()) from error
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _load_paths(path: Path, _: int, check: Callable[[], None]) -> tuple[str, TreePaths]:
     """Load the paths of the trees, and the name of the input that they read."""
     check()

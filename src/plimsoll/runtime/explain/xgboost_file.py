@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.runtime.explain.trees import Tree
 from plimsoll.runtime.tensors import BadTensor
 
@@ -34,7 +35,7 @@ def read_xgboost(path: Path) -> tuple[tuple[Tree, ...], tuple[float, ...]]:
             _tree(encoded, output) for encoded, output in zip(model["trees"], model["tree_info"], strict=True)
         )
         base = _base(parameters["base_score"], learner["objective"]["name"], outputs)
-    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+    except (*UNREADABLE, OSError, KeyError, TypeError, ValueError) as error:
         if isinstance(error, BadTensor):
             raise
         raise BadTensor(f"cannot read {path.name} beside the model as XGBoost's JSON: {error}") from error

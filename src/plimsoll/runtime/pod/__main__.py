@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from plimsoll.runtime.contracts import contract_of, script_path
+from plimsoll.runtime.model_digests import digest_options
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join_gang
 from plimsoll.runtime.pod.process import command_environment, read_pod_task, reporting_errors
@@ -83,6 +84,7 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
         *("-m", "plimsoll.runtime.scorer"),
         *options,
         *("--output", str(output), "--checkpoint", str(checkpoint)),
+        *digest_options({store.model().parent / name: digest for name, digest in task.model_files.items()}),
     ]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.pod_task import (
     DEPENDENCIES,
@@ -29,7 +30,7 @@ def read_pod_task() -> PodTask:
     """Read the task of this pod. Raises a lasting TargetError when it cannot be read."""
     try:
         return decode_task(os.environ[TASK_VARIABLE])
-    except (KeyError, msgspec.DecodeError) as error:
+    except (*UNREADABLE, KeyError) as error:
         raise TargetError(f"cannot read the task of the pod in {TASK_VARIABLE}: {error!r}", lasting=True) from error
 
 

@@ -15,6 +15,7 @@ from typing import cast
 from plimsoll.runtime.server.bodies import Body
 from plimsoll.runtime.server.heads import LARGEST_HEAD, BadHead, Chunks, Head
 from plimsoll.runtime.server.listening import Listening
+from plimsoll.runtime.server.outgoing import PIECE, Outgoing
 from plimsoll.runtime.server.refusals import Busy, TooLarge, defect
 from plimsoll.runtime.server.responses import CONTINUE, Response, encoded, error
 
@@ -23,8 +24,6 @@ READ_AHEAD = 256 << 10
 """Bytes of pipelined requests that are read while one is being answered."""
 READ_AT_ONCE = 64 << 10
 """Bytes of a body that are read at once."""
-READ_IN_TURN = 256 << 10
-"""Bytes of a body that are read before other connections have their turn: the loop itself would go on for megabytes."""
 REQUESTS_AT_ONCE = 16
 """Pipelined requests that are handled before other connections have their turn."""
 EMPTY_LINES = 2
@@ -43,19 +42,15 @@ class Connection(asyncio.BufferedProtocol):
         self._known = listening.known
         self._buffer = bytearray()
         self._body: Body | Chunks | None = None
-        self._last = False
-        self._half_closed = False
-        self._discarding = False
-        self._ended = False
+        self._last = self._half_closed = self._discarding = self._ended = False
         self._again = False
         """`_advance` has been scheduled for the loop's next turn."""
         self._empty_lines = 0
-        self._pause_at = READ_IN_TURN
-        """Bytes of a body after which other connections have their turn."""
         self._held = 0
         """Bytes of this connection in the memory of all requests."""
         self._waiting = 0
         """Bytes of the request that is being answered and of a response that the client does not read."""
+        self._outgoing: Outgoing | None = None
         self.head: Head | None = None
         """The request that is under way."""
         self.answering = False
@@ -89,7 +84,7 @@ class Connection(asyncio.BufferedProtocol):
         """The client has disconnected; a computation for it ends by itself."""
         self._ended = True
         self._buffer.clear()
-        self._body = None
+        self._body = self._outgoing = None
         self._waiting = 0
         self._count_held()
         self._listening.remove(self)
@@ -108,23 +103,28 @@ class Connection(asyncio.BufferedProtocol):
                 return
             if body.complete:
                 self._advance()
-            elif body.received >= self._pause_at:
-                self._pause_at = body.received + READ_IN_TURN
-                self._transport.pause_reading()
-                self._listening.loop.call_soon(self._read_on)
+            elif self._listening.took(nbytes):
+                self._hold_up()
             return
         data = bytes(self._listening.scratch[:nbytes])
         if self.head is None and not self._buffer and not self._discarding:
             end = data.find(END) + 4
             head = self._known.get(data[:end]) if end > 3 else None
             if head is not None and len(data) - end == head.length:
-                self.active = True
                 self._handle(head, data[end:])
                 return
         self._receive(data)
+        if self._listening.took(nbytes):
+            self._hold_up()
+
+    def _hold_up(self) -> None:
+        """Read nothing more in this turn of the loop, which has read enough of what is long."""
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._listening.later(self._read_on)
 
     def _read_on(self) -> None:
-        if not self._ended and not self._transport.is_closing():
+        if not self._transport.is_closing() and not self.stuck and len(self._buffer) <= READ_AHEAD:
             self._transport.resume_reading()
 
     def eof_received(self) -> bool:
@@ -136,15 +136,17 @@ class Connection(asyncio.BufferedProtocol):
         """The client reads too slowly: nothing is read from it until it has read its responses."""
         self.stuck = True
         self._transport.pause_reading()
-        self._waiting = self._transport.get_write_buffer_size()
+        self._waiting = self._transport.get_write_buffer_size() + (self._outgoing.left if self._outgoing else 0)
         self._count_held()
 
     def resume_writing(self) -> None:
         """The client has read its responses."""
         self.stuck = False
         self.active = True
-        self._waiting = 0
+        self._waiting = self._outgoing.left if self._outgoing else 0
         self._count_held()
+        if self._outgoing:
+            self._listening.later(self._send_more)
         self._continue()
 
     # Called by `Listening`.
@@ -152,10 +154,10 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def state(self) -> str:
         """What it waits for: `idle`, `receiving`, `answering`, `stuck` (the client does not read) or `lingering`."""
-        if self._discarding:
-            return "lingering"
         if self.stuck:
             return "stuck"
+        if self._discarding:
+            return "lingering"
         if self.answering:
             return "answering"
         return "idle" if self.head is None and not self._buffer else "receiving"
@@ -217,15 +219,14 @@ class Connection(asyncio.BufferedProtocol):
             return False
         self._body = None
         self.turn += 1
-        self.active = True
         self._handle(head, body)
         return True
 
     def _advance_soon(self) -> None:
-        """Go on in the loop's next turn, after the other connections."""
+        """Go on in a later turn of the loop, after the other connections."""
         if not self._again:
             self._again = True
-            self._listening.loop.call_soon(self._continue)
+            self._listening.later(self._continue)
 
     def _count_held(self) -> bool:
         """Count what this connection holds; false when it has been refused because all together hold too much."""
@@ -242,15 +243,16 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.pause_reading()
             return True
         busy = Busy("the requests under way hold all the memory that the server gives them", retry_after=1)
-        head = self.head
         unread = error(busy.code, str(busy), b"retry-after: 1\r\n")
-        self._end_with(self._application.refuse(head, busy) if head else unread)
+        self._end_with(self._application.refuse(self.head, busy) if self.head else unread)
         return False
 
     def _continue(self) -> None:
-        if not self._ended and not self.stuck and not self._transport.is_closing():
+        if self._transport.is_closing() or self.stuck:
+            return
+        if not self._ended or self._discarding:
             self._transport.resume_reading()
-            self._advance()
+        self._advance()
 
     def _next_head(self) -> bool:
         buffer = self._buffer
@@ -276,7 +278,6 @@ class Connection(asyncio.BufferedProtocol):
         elif head.length > len(buffer):
             self._body = Body(head.length, head.json_length)
             self._body.fill(buffer)
-            self._pause_at = READ_IN_TURN
             buffer.clear()
         if head.expects and self._body is not None and not buffer:
             self._transport.write(CONTINUE)
@@ -300,6 +301,7 @@ class Connection(asyncio.BufferedProtocol):
     # From requests to bytes.
 
     def _handle(self, head: Head, body: bytes | memoryview) -> None:
+        self.active = True
         listening = self._listening
         if not listening.in_turn:
             listening.in_turn = True
@@ -339,27 +341,59 @@ class Connection(asyncio.BufferedProtocol):
             or self._listening.closes_after_response()
         )
         parts = encoded(response, self._listening.date, last=last, bodiless=head.method == "HEAD")
-        if len(parts) == 1:
+        if len(parts) == 1 and len(parts[0]) <= PIECE:
             self._transport.write(parts[0])
-        else:
+        elif sum(map(len, parts)) <= PIECE:
             self._transport.writelines(parts)
+        else:
+            self._outgoing = Outgoing(parts)
+            self.head, self.answering = head, True
+            self._last |= last
+            self._send_more()
+            return
         if last:
             self._ended = True
-            self._transport.close()
+            self._close_gently()
+
+    def _send_more(self) -> None:
+        """Write the next piece of a long response, and go on in a later turn or when the client has read it."""
+        outgoing = self._outgoing
+        if outgoing is None or self._ended or self._transport.is_closing():
+            return
+        self.active = True
+        self._transport.writelines(outgoing.take())
+        self._waiting = outgoing.left
+        if outgoing.left:
+            self._count_held()
+            if not self.stuck:
+                self._listening.later(self._send_more)
+            return
+        self._outgoing = self.head = None
+        self.answering = False
+        if self._last:
+            self._ended = True
+            self._close_gently()
+        else:
+            self._continue()
 
     def _refuse(self, bad: BadHead) -> None:
         """Answer a request after which the stream cannot be read, and close."""
         self._end_with(error(bad.status, str(bad)))
 
     def _end_with(self, response: Response) -> None:
-        """Send a last response and close. Further bytes are read and dropped: a reset would discard the response."""
+        """Send a last response and close."""
         self._transport.writelines(encoded(response, self._listening.date, last=True, bodiless=False))
+        self._close_gently()
+
+    def _close_gently(self) -> None:
+        """Close after the response. Further bytes are read and dropped: a reset would discard the response."""
         self._buffer.clear()
-        self._body = None
-        self.head = None
+        self._body = self.head = None
         self._discarding = True
         self._count_held()
         if self._half_closed or not self._transport.can_write_eof():
             self._transport.close()
         else:
             self._transport.write_eof()
+            if not self.stuck:
+                self._transport.resume_reading()

@@ -25,9 +25,19 @@ from plimsoll.runtime.server.counts import Counts
 from plimsoll.runtime.server.inference import InferenceCall, Response
 from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.observers import Observers, still_wanted
+from plimsoll.runtime.server.preparing import Preparing
 from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.recording import GONE, OK, Recorder
-from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed, Defect, NotReady, Refusal, Unservable
+from plimsoll.runtime.server.refusals import (
+    BadInput,
+    Busy,
+    Conflict,
+    DeadlinePassed,
+    Defect,
+    NotReady,
+    Refusal,
+    Unservable,
+)
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.shadowing import Shadowing
@@ -35,16 +45,19 @@ from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array, BadTensor
 
 Verb = Literal["load", "unload"]
+SHARE_OF_COPIES = 4
+"""The copies for shadow versions may hold one part in so many of the memory of all requests."""
+MOST_TEXTS = 256 << 10
+"""Texts of a request: ONNX Runtime copies each of them while nothing else in the process goes on."""
 FEW = 8192
 """Values of a response that are written in the event loop."""
-PREPARING = 120.0
-"""Seconds for what observers make once for a model."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
     """`body` is in bytes of one request, `memory` in bytes of all requests under way together, bodies and tensors.
 
-    `queue` is in requests that wait for a model, `seconds` is for one inference from the request's last byte on.
+    `queue` is in requests that wait for a model, `seconds` is for one inference from the request's last byte on; over
+    gRPC from its first byte on.
     """
 
     body: int = 64 << 20
@@ -86,8 +99,14 @@ class DataPlane:
         self._beside = Beside("beside", self.limits.queue)
         self._adding = Beside("adding", self.limits.queue)
         """Threads for long requests and responses, and for what observers add: neither keeps the other waiting."""
+        self._preparing = Preparing(self.observers)
         self._recorder = Recorder(self.observers)
-        self._shadowing = Shadowing(self._recorder, queue=self.limits.queue, seconds=self.limits.seconds)
+        self._shadowing = Shadowing(
+            self._recorder,
+            queue=self.limits.queue,
+            seconds=self.limits.seconds,
+            memory=self.limits.memory // SHARE_OF_COPIES,
+        )
 
     # Inference.
 
@@ -108,6 +127,8 @@ class DataPlane:
         served = self._begin(call)
         try:
             request = call.request = call.read(served)
+            if request.id and self.observers.watching_ids:
+                self._require_own_id(served, request)
             if served.quick(request) and not (request.parameters and self.observers.watching):
                 results = served.run_at_once(request)
                 size = 0
@@ -146,12 +167,15 @@ class DataPlane:
         Raises BadInput, NotFound, NotReady, Busy, TooLarge, DeadlinePassed.
         """
         served = self._begin(call)
-        with Reading(self.memory, call.began + self.limits.seconds) as reading:
+        with Reading(self.memory, self._deadline(call)) as reading:
             with self._recorded(call):
                 if call.is_long(served):
                     call.request = await self._beside.run(self._left(call), call.read_long, served, reading)
                 else:
                     call.request = call.read(served)
+                if call.request.id:
+                    self._require_own_id(served, call.request)
+                _require_few_texts(call.request)
                 self._admit(served)
             return await self.infer_later(call)
 
@@ -168,20 +192,29 @@ class DataPlane:
             raise
         return served
 
-    def reading(self) -> Reading:
-        """The limits of a request that a front begins to read before it knows the model; a context."""
-        return Reading(self.memory, time.perf_counter() + self.limits.seconds)
+    def reading(self, began: float) -> Reading:
+        """The limits of a request that a front begins to read before it knows the model; a context.
 
-    async def beside(self, step: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs) -> Result:
+        `began` is a time of `time.perf_counter`.
+        """
+        return Reading(self.memory, began + self.limits.seconds)
+
+    async def beside(
+        self, began: float, step: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
+    ) -> Result:
         """The result of a step of a front, in a thread. Raises what it raises, Busy, DeadlinePassed."""
+        left = began + self.limits.seconds - time.perf_counter()
         try:
-            return await self._beside.run(self.limits.seconds, step, *args, **kwargs)
+            return await self._beside.run(left, step, *args, **kwargs)
         except TimeoutError as late:
             raise DeadlinePassed(f"the request was not read within {self.limits.seconds:g} s") from late
 
     def _left(self, call: InferenceCall[Response]) -> float:
         """Seconds that are left for a request: reading, computing and writing have one limit together."""
-        return call.began + self.limits.seconds - time.perf_counter()
+        return self._deadline(call) - time.perf_counter()
+
+    def _deadline(self, call: InferenceCall[Response]) -> float:
+        return call.began - call.spent + self.limits.seconds
 
     @contextlib.contextmanager
     def _recorded(self, call: InferenceCall[Response]) -> Iterator[None]:
@@ -203,6 +236,12 @@ class DataPlane:
             self._recorder.record(call, Defect.code, reason="a defect of the server")
             raise
 
+    def _require_own_id(self, served: Served, request: InferenceRequest) -> None:
+        """Raise Conflict when an observer still needs the id of the request for another one."""
+        for observer in self.observers.watching_ids:
+            if request.id and (reason := observer.conflict(served.model, request.id, request.inputs)):
+                raise Conflict(reason)
+
     def _admit(self, served: Served) -> None:
         """Raise Busy when the model's queue is full."""
         if served.queued >= self.limits.queue:
@@ -215,11 +254,10 @@ class DataPlane:
     ) -> Response:
         """As `_answered`, with what observers add and with long responses, which are made in threads."""
         if request.parameters and self.observers.watching:
-            left = self._left(call)
-            await self._adding.run(PREPARING, self._prepare_observers, call.served, request)
-            still_wanted.set(Reading(self.memory, time.perf_counter() + left).still_wanted)
+            await self._preparing.done(call.served, request.parameters, self._left(call))
+            still_wanted.set(Reading(self.memory, self._deadline(call)).still_wanted)
             more = partial(self._with_observers_outputs, call.served, request, results)
-            results = await self._adding.run(left, copy_context().run, more)
+            results = await self._adding.run(self._left(call), copy_context().run, more)
         if sum(array.size for array in results.values()) <= FEW:
             return self._answered(call, request, results)
         response = await self._beside.run(self._left(call), call.write, results)
@@ -240,11 +278,6 @@ class DataPlane:
     def _copy_to_shadows(self, call: InferenceCall[Response], request: InferenceRequest) -> None:
         for shadow in self.catalog.shadows(call.served):
             self._shadowing.copy(shadow, request, call)
-
-    def _prepare_observers(self, served: Served, request: InferenceRequest) -> None:
-        """Raises BadTensor."""
-        for observer in self.observers.watching:
-            observer.prepare(served.model, request.parameters)
 
     def _with_observers_outputs(
         self, served: Served, request: InferenceRequest, results: dict[str, Array]
@@ -325,3 +358,10 @@ class DataPlane:
 
     async def _own_counts(self) -> Counts:
         return Counts(counts=self.catalog.counts(), lost=self.observers.lost)
+
+
+def _require_few_texts(request: InferenceRequest) -> None:
+    """Raise BadInput for a request with more texts than all others can wait for."""
+    count = sum(array.size for array in request.inputs.values() if array.dtype.kind == "O")
+    if count > MOST_TEXTS:
+        raise BadInput(f"the request has {count} texts, at most {MOST_TEXTS} are computed at once; send it in parts")

@@ -47,6 +47,9 @@ class InferenceCall(Inference, Generic[Response]):
 
     __slots__ = ("model", "version")
 
+    spent: float = 0.0
+    """Seconds of the request's time limit that have passed before the data plane saw it."""
+
     def __init__(self, model: str, version: str | None, headers: Mapping[str, str], client: str) -> None:
         """`version` is `None` when the server chooses it. `headers` have names in small letters."""
         super().__init__(headers, client)

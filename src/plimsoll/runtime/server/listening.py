@@ -14,6 +14,7 @@ from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.options import Patience
 from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.server.responses import Buffer, Reply, Response
+from plimsoll.runtime.server.turns import Turns
 
 MOST_KNOWN_HEADS = 512
 LONGEST_KNOWN_HEAD = 2048
@@ -79,7 +80,6 @@ class Listening:
         self.application = application
         self.memory = application.memory
         self.patience = patience or Patience()
-        self.loop: asyncio.AbstractEventLoop
         self.connections: set[Listened] = set()
         self.known: dict[bytes, Head] = {}
         self.scratch = memoryview(bytearray(SCRATCH))
@@ -95,6 +95,17 @@ class Listening:
         """Connections to close after their next answer, so that their clients may reach another process."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.check_time_limits()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop of all connections."""
+        return self._loop
+
+    @loop.setter
+    def loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        turns = Turns(loop)
+        self.took, self.later = turns.took, turns.later
 
     def end_turn(self) -> None:
         """Called by the event loop when it has handled everything that was ready."""

@@ -116,10 +116,26 @@ class Observer:
         """
         return {}
 
-    def prepare(self, model: OnnxModel, parameters: Mapping[str, Any]) -> None:
-        """Make what `more_outputs` needs once for a model, such as its trees; called before it, in the same thread.
+    @property
+    def watches_ids(self) -> bool:
+        """Whether `conflict` is to be asked."""
+        return False
 
-        As with the loading of a model, the time that it takes does not count against the time limit of the request.
+    def conflict(self, model: OnnxModel, identity: str, inputs: Mapping[str, Array]) -> str:
+        """Why a request may not have the id that it has; empty when it may.
+
+        Called in the event loop for each request with an id before it is computed, so it may not take long.
+        """
+        return ""
+
+    def needs(self, parameters: Mapping[str, Any]) -> bool:
+        """Whether `more_outputs` needs what `prepare` makes, for a request with these parameters."""
+        return False
+
+    def prepare(self, model: OnnxModel) -> None:
+        """Make what `more_outputs` needs once for a model, such as its trees; called before it, in a thread of its own.
+
+        A request whose time limit passes meanwhile is told to try again, and the making goes on.
         """
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
@@ -140,6 +156,7 @@ class Observers:
     def __init__(self, watching: Sequence[Observer] = ()) -> None:
         self.watching = list(watching)
         self.headers: frozenset[str] = frozenset().union(*(observer.headers for observer in watching))
+        self.watching_ids = [observer for observer in watching if observer.watches_ids]
         self.lost = 0
         self.blocked = ""
         """Why inferences are refused at present; empty when they are not."""

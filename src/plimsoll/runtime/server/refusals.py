@@ -6,6 +6,7 @@ Refusal
 ├── NotReady          the server knows the model, but no version of it can answer now: try again later
 ├── TooLarge          the request is larger than the server accepts
 ├── Forbidden         the caller may not do this: it changes the server and needs a token
+├── Conflict          the id of the request is that of another one
 ├── Busy              the model's queue is full: try again after `retry_after` seconds
 ├── DeadlinePassed    the model did not answer within the time limit of one inference
 ├── Unservable        the list of models or a model file cannot be read or loaded: correct the file
@@ -50,8 +51,8 @@ class NotReady(Refusal):
 
     code = 503
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, retry_after=1)
+    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
+        super().__init__(reason, retry_after=retry_after)
 
 
 class TooLarge(Refusal):
@@ -64,6 +65,12 @@ class Forbidden(Refusal):
     """The caller may not do this."""
 
     code = 403
+
+
+class Conflict(Refusal):
+    """The id of the request is that of another one, which is still needed."""
+
+    code = 409
 
 
 class Busy(Refusal):

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.traffic import Share
 
@@ -66,7 +66,7 @@ def read_service_file(path: Path) -> ServiceFile:
         return msgspec.json.decode(path.read_bytes(), type=ServiceFile)
     except OSError as error:
         raise TargetError(f"the service file cannot be read: {error.strerror}", where=str(path)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise TargetError(f"this is no service file: {error}", where=str(path)) from error
 
 

@@ -6,8 +6,9 @@ import asyncio
 import time
 
 from plimsoll.runtime.server.inference import Inference
+from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.recording import OK, Recorder
-from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed
+from plimsoll.runtime.server.refusals import BadInput, Busy, DeadlinePassed, TooLarge
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.tensors import BadTensor
@@ -19,18 +20,27 @@ class _Copy(Inference):
     shadow = True
 
 
-class Shadowing:
-    """Computes copies in the background. `queue` and `seconds` are the limits of the data plane."""
+BYTES_OF_TEXT = 64
+"""Of an element that is a text, about."""
 
-    def __init__(self, recorder: Recorder, *, queue: int, seconds: float) -> None:
+
+class Shadowing:
+    """Computes copies in the background.
+
+    `queue` and `seconds` are the limits of the data plane; `memory` is in bytes of the tensors of all copies together.
+    """
+
+    def __init__(self, recorder: Recorder, *, queue: int, seconds: float, memory: int) -> None:
         self._recorder = recorder
         self._queue = queue
         self._seconds = seconds
+        self._memory = Memory(memory)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def copy(self, served: Served, request: InferenceRequest, of: Inference) -> None:
-        """Let a version compute a copy of a request. A copy beyond the queue's limit is dropped, and counted."""
-        if served.queued >= self._queue:
+        """Let a version compute a copy of a request. A copy beyond the limits is dropped, and counted."""
+        size = _bytes_of(request)
+        if served.queued >= self._queue or not self._fits(size):
             served.shadow_record.add(Busy.code, 0.0)
             return
         copy = _Copy(of.headers, of.client)
@@ -38,6 +48,15 @@ class Shadowing:
         task = asyncio.get_running_loop().create_task(self._compute(copy, request))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._memory.change(-size))
+
+    def _fits(self, size: int) -> bool:
+        """Count the bytes of a copy; false when they are too many, which are then not counted."""
+        try:
+            self._memory.reserve(size)
+        except (Busy, TooLarge):
+            return False
+        return True
 
     async def _compute(self, copy: Inference, request: InferenceRequest) -> None:
         try:
@@ -48,3 +67,10 @@ class Shadowing:
             self._recorder.record(copy, DeadlinePassed.code, reason="the copy was not answered in time")
         else:
             self._recorder.record(copy, OK, results)
+
+
+def _bytes_of(request: InferenceRequest) -> int:
+    return sum(
+        array.nbytes + (BYTES_OF_TEXT * array.size if array.dtype.kind == "O" else 0)
+        for array in request.inputs.values()
+    )

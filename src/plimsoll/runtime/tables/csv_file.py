@@ -10,6 +10,12 @@ from plimsoll.errors import PlimsollError
 from plimsoll.runtime.conversion.texts import Contents
 from plimsoll.runtime.tables.chunk import Chunk
 
+LARGEST_CELL = 8 << 20
+"""Characters of a cell: a quote that is not closed takes no more than these."""
+LARGEST_CHUNK = 64 << 20
+"""Characters of the rows of a chunk, unless one row alone has more."""
+csv.field_size_limit(LARGEST_CELL)
+
 
 class CsvFile:
     """An open description of the file. `names` has the columns in order."""
@@ -34,9 +40,12 @@ class CsvFile:
         return {}
 
     def chunks(self, rows: int, columns: Collection[str]) -> Iterator[Chunk]:
-        """Yield all rows in order, at most `rows` at a time, with these columns. Raises PlimsollError."""
+        """Yield all rows in order, at most `rows` at a time, with these columns. Raises PlimsollError.
+
+        Rows with long cells are fewer at a time.
+        """
         places = [place for place, name in enumerate(self.names) if name in columns]
-        start = 0
+        start = size = 0
         lines: list[int] = []
         collected: list[list[str]] = []
         for line, cells in self._lines():
@@ -47,9 +56,10 @@ class CsvFile:
                 raise PlimsollError(message, where=f"{self.path}:{line}")
             lines.append(line)
             collected.append(cells)
-            if len(collected) == rows:
+            size += sum(map(len, cells))
+            if len(collected) == rows or size > LARGEST_CHUNK:
                 yield self._chunk(start, lines, collected, places)
-                start, lines, collected = start + rows, [], []
+                start, size, lines, collected = start + len(collected), 0, [], []
         if collected:
             yield self._chunk(start, lines, collected, places)
 
@@ -73,5 +83,9 @@ class CsvFile:
         except OSError as error:
             raise PlimsollError(f"cannot read the table: {error.strerror}", where=str(self.path)) from error
         except (UnicodeDecodeError, csv.Error) as error:
+            if "field limit" in str(error):
+                message = f"a cell has more than {LARGEST_CELL} characters"
+                hint = "close the quote before it, or keep what is so long outside of the table"
+                raise PlimsollError(message, where=f"{self.path}:{line}", hint=hint) from error
             message = f"the file is not CSV in UTF-8: {error}"
             raise PlimsollError(message, where=f"{self.path}:{line}") from error

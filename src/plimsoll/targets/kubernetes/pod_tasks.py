@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from plimsoll.errors import TargetError
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
@@ -14,9 +16,19 @@ from plimsoll.targets.kubernetes.results import RegistryResults
 
 
 def pod_task_of(
-    step: AnyStep, name: str, provider: str, results: RegistryResults, model: str | None = None, *, mount: bool = False
+    step: AnyStep,
+    name: str,
+    provider: str,
+    results: RegistryResults,
+    model: str | None = None,
+    model_files: Mapping[str, str] | None = None,
+    *,
+    mount: bool = False,
 ) -> PodTask:
-    """What the pods of a step have to do. `model` is a reference for a batch; `mount` has nodes mount the inputs."""
+    """What the pods of a step have to do. `mount` has nodes mount the inputs.
+
+    `model` is a reference for a batch, and `model_files` are the digests of its files.
+    """
     work = step.work
     result = results.for_pods(result_tag(step))
     if isinstance(work, TrainGang):
@@ -42,6 +54,7 @@ def pod_task_of(
             inputs=given((work.input,), results, mount=mount),
             result=result,
             model=model,
+            model_files=dict(model_files or {}),
         )
     if isinstance(work, Fetch):
         return PodTask(

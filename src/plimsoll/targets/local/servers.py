@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,6 +23,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.warden import Process, ProcessEnd, Warden
+from plimsoll.targets.models import digests_of
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
@@ -151,9 +152,7 @@ def single_model(version: ModelVersion, model: Path) -> ServiceFile:
 
 def model_file(version: ModelVersion, model: Path) -> ModelFile:
     """A verified version and its file, as an entry of a service file."""
-    name = next(name for name in version.files if model.match(name))
-    root = model.parents[len(PurePosixPath(name).parts) - 1]
-    files = {str(root / each): entry.digest for each, entry in version.files.items()}
+    files = {str(path): digest for path, digest in digests_of(version, model).items()}
     return ModelFile(
         name=version.name, version=str(version.version), path=str(model), digest=version.digest, files=files
     )

@@ -1,7 +1,4 @@
-"""Late labels: join them with their predictions, and measure the accuracy of the model.
-
-Memory is bounded: the newest `MAX_PENDING` predictions wait by request id, for at most `MAX_AGE` seconds. A label
-without a prediction is only counted. Of several labels for one prediction the first counts.
+"""The accuracy of a model from its late labels.
 
 River's metrics compute the scores, and its ADWIN (Bifet and Gavaldà 2007) watches the stream of errors. The alarm
 compares the newest labels with the accuracy of acceptance, by an exact binomial test.
@@ -10,7 +7,7 @@ compares the newest labels with the accuracy of acceptance, by an exact binomial
 from __future__ import annotations
 
 import math
-from collections import OrderedDict, deque
+from collections import deque
 from datetime import datetime
 from typing import Protocol
 
@@ -18,16 +15,13 @@ from msgspec import Struct
 
 from plimsoll.errors import MissingExtra
 from plimsoll.telemetry.drift.limits import DriftLimits
+from plimsoll.telemetry.drift.pending import Label, LabelledPrediction
 from plimsoll.telemetry.drift.statistics import scipy_special
 
-MAX_PENDING = 100_000
-MAX_AGE = 7 * 86_400.0
 RECENT_LABELS = 500
 """The number of newest labels that are compared with the promised accuracy."""
 MIN_LABELS = 50
 """Fewest labels for an alarm."""
-
-Label = str | int | float
 
 
 class _Metric(Protocol):
@@ -36,49 +30,6 @@ class _Metric(Protocol):
     def update(self, y_true: str | float, y_pred: str | float) -> object: ...
 
     def get(self) -> float: ...
-
-
-class LabelledPrediction(Struct, frozen=True, kw_only=True):
-    """A prediction with its label. `late` is the delay of the label in seconds."""
-
-    prediction: Label
-    label: Label
-    late: float
-
-
-class PendingPredictions:
-    """Predictions that wait for their labels, by prediction key."""
-
-    def __init__(self, most: int = MAX_PENDING, oldest: float = MAX_AGE) -> None:
-        self.most, self.oldest = most, oldest
-        self.unmatched = 0
-        self.forgotten = 0
-        self._waiting: OrderedDict[str, tuple[float, Label]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def __contains__(self, identity: str) -> bool:
-        return identity in self._waiting
-
-    def add(self, identity: str, prediction: Label, at: float) -> None:
-        """Add a prediction. `at` is in seconds since the epoch. The same key replaces an earlier prediction."""
-        self._waiting.pop(identity, None)
-        self._waiting[identity] = (at, prediction)
-        while len(self._waiting) > self.most or self._oldest_age(at) > self.oldest:
-            self._waiting.popitem(last=False)
-            self.forgotten += 1
-
-    def join(self, identity: str, label: Label, at: float) -> LabelledPrediction | None:
-        """Join a label with its prediction and remove the prediction. `None` without a prediction."""
-        found = self._waiting.pop(identity, None)
-        if found is None or at - found[0] > self.oldest:
-            self.unmatched += 1
-            return None
-        return LabelledPrediction(prediction=found[1], label=label, late=max(0.0, at - found[0]))
-
-    def _oldest_age(self, now: float) -> float:
-        return now - next(iter(self._waiting.values()))[0] if self._waiting else 0.0
 
 
 class AccuracyAlarm(Struct, frozen=True, kw_only=True):

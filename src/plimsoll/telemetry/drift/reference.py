@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.runtime.specs import ModelSpec
 
@@ -120,7 +120,7 @@ def decode_reference(raw: bytes, where: str) -> DriftReference:
         raise TargetError("the drift reference was altered", where=where, hint=REBUILD)
     try:
         reference = msgspec.json.decode(content, type=DriftReference)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise TargetError(f"cannot read the drift reference: {error}", where=where, hint=REBUILD) from error
     if reference.format != FORMAT_VERSION:
         message = f"the drift reference has format {reference.format}, expected {FORMAT_VERSION}"

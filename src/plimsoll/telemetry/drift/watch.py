@@ -18,23 +18,18 @@ import numpy as np
 from msgspec import Struct
 from prometheus_client.core import Metric
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import MissingExtra
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.observers import Answer, Reply
 from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry.drift.build_reference import read_reference
 from plimsoll.telemetry.drift.columns import input_columns, output_columns
-from plimsoll.telemetry.drift.feedback import (
-    AccuracyAlarm,
-    AccuracyScores,
-    Label,
-    LabelledPrediction,
-    PendingPredictions,
-)
+from plimsoll.telemetry.drift.feedback import AccuracyAlarm, AccuracyScores
 from plimsoll.telemetry.drift.limits import DriftLimits
 from plimsoll.telemetry.drift.metrics import AccuracyMetrics, drift_families
 from plimsoll.telemetry.drift.monitor import AlarmChange, DriftMonitor
+from plimsoll.telemetry.drift.pending import Label, LabelledPrediction, PendingPredictions
 from plimsoll.telemetry.drift.state import DriftState
 from plimsoll.telemetry.drift.statistics import scipy_special
 from plimsoll.telemetry.json_lines import JsonLinesFile
@@ -45,22 +40,12 @@ TICK_SECONDS = 1.0
 """Seconds between two ticks."""
 
 
-def prediction_key(request: str, row: int) -> str:
-    """The key of the prediction for one row of a request."""
-    return f"{request}\n{row}"
-
-
 class LabelOfRequest(Struct, frozen=True):
     """A late label for the request `id`. `row` is the row in the request, from 0."""
 
     id: str
     label: Label
     row: int = 0
-
-    @property
-    def prediction_key(self) -> str:
-        """The key of the prediction that the label belongs to."""
-        return prediction_key(self.id, self.row)
 
 
 @decodable
@@ -217,22 +202,29 @@ class DriftWatch:
             rows = request_rows(answer)
             name = answer.id or answer.headers.get(REQUEST_ID)
             if name:
-                for row in range(rows):
-                    self.predictions.add(prediction_key(name, row), values[first + row], answer.began)
+                found = values[first : first + rows]
+                self.predictions.add(name, found, answer.inputs, answer.client, answer.began)
             first += rows
 
     def has_prediction(self, label: LabelOfRequest) -> bool:
         """Whether this version made the prediction of a label."""
-        return label.prediction_key in self.predictions
+        return self.predictions.has(label.id, label.row)
+
+    def conflict(self, digest: str, identity: str, inputs: Mapping[str, Array]) -> str:
+        """Why a request for this model may not have its id; empty when it may."""
+        if digest != self.reference.model or not self.predictions.taken(identity, inputs, time.time()):
+            return ""
+        return (
+            f"the id '{identity[:80]}' is that of another request, which waits for its label: "
+            "give each request an id of its own, or none"
+        )
 
     def add_labels(self, labels: Sequence[LabelOfRequest]) -> int:
         """Add labels. Returns the number with a matching prediction. The next tick updates the scores."""
         with self._lock:
             now = time.time()
             pairs = [
-                pair
-                for one in labels
-                if (pair := self.predictions.join(one.prediction_key, one.label, now)) is not None
+                pair for one in labels if (pair := self.predictions.join(one.id, one.row, one.label, now)) is not None
             ]
             self._pairs += pairs
             return len(pairs)
@@ -255,7 +247,7 @@ def answer_feedback(watches: Sequence[DriftWatch], body: bytes) -> Reply:
     """Answer a feedback call with the number of matched labels. Each label goes to the version that predicted."""
     try:
         feedback = msgspec.json.decode(body, type=Feedback)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         return _error_reply(400, f"the body is not valid feedback: {error}")
     groups: dict[int, list[LabelOfRequest]] = {}
     for label in feedback.labels:

@@ -52,12 +52,14 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
 def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workload:
     """The objects of a step. The same step gives the same objects."""
     work = step.work
-    model = None
+    model, model_files = None, {}
     if isinstance(work, Score):
-        model = pushed(version_of(work.model, work.register_key, context), context)
+        version = version_of(work.model, work.register_key, context)
+        model = pushed(version, context)
+        model_files = {path: entry.digest for path, entry in version.files.items()}
     mount = context.cluster.mounts_images
     provider = gang.provider_of(step, context.chosen)
-    task = pod_task_of(step, name, provider, context.results, model, mount=mount)
+    task = pod_task_of(step, name, provider, context.results, model, model_files, mount=mount)
     labels = names.of_step(context.application, step)
     pod = task_pod(task, step, _image(step, context), context.cluster, labels)
     if isinstance(step.work, Fetch):

@@ -6,12 +6,13 @@ import sys
 
 from plimsoll.kinds.batch import Score, ScoreResult
 from plimsoll.runtime.figures import read_figures
+from plimsoll.runtime.model_digests import digest_options
 from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
-from plimsoll.targets.models import model_for_use
+from plimsoll.targets.models import digests_of, model_for_use
 
 
 def score(attempt: LocalAttempt[Score]) -> Progress:
@@ -22,7 +23,7 @@ def score(attempt: LocalAttempt[Score]) -> Progress:
     attempt.checkpoints.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "plimsoll.runtime.scorer", "--model", str(model)]
     argv += ["--input", str(input_path(work.input, state)), "--output", str(attempt.output)]
-    argv += ["--checkpoint", str(attempt.checkpoints)]
+    argv += ["--checkpoint", str(attempt.checkpoints), *digest_options(digests_of(version, model))]
     environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
     command = Command(argv=argv, environment=environment, resources=attempt.step.resources)
     reason = yield from run_together(attempt, [command])

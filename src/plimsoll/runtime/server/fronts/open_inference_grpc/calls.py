@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Awaitable, Callable
+
 import grpc
 from google.protobuf.message import DecodeError
 
@@ -21,6 +24,8 @@ from plimsoll.runtime.tensors import Array, BadTensor
 CALLS = calls()
 """Name to the classes of the request and of the response."""
 INFER = "ModelInfer"
+Infer = Callable[[bytes, grpc.aio.ServicerContext, float], Awaitable[bytes]]
+"""A call over the bytes of its messages, and when it began, by `time.perf_counter`."""
 LONG = 64 << 10
 """Bytes of a message above which it is read in a thread."""
 
@@ -28,13 +33,14 @@ LONG = 64 << 10
 class GrpcCall(InferenceCall[bytes]):
     """One inference over gRPC."""
 
-    __slots__ = ("_message", "_read")
+    __slots__ = ("_message", "_read", "spent")
 
     _read: InferenceRequest
 
-    def __init__(self, message: Message, context: grpc.aio.ServicerContext) -> None:
+    def __init__(self, message: Message, context: grpc.aio.ServicerContext, began: float) -> None:
         super().__init__(message.model_name, message.model_version or None, _headers(context), context.peer())
         self._message = message
+        self.spent = time.perf_counter() - began
 
     def read(self, served: Served) -> InferenceRequest:
         """The arrays of the message. Raises BadTensor."""
@@ -57,7 +63,7 @@ class GrpcCall(InferenceCall[bytes]):
 
 
 class Calls:
-    """One method for each call, named as in the protocol. All raise the refusals of the data plane."""
+    """One method for each call, named as in the protocol but for `infer`. All raise the refusals of the data plane."""
 
     def __init__(self, plane: DataPlane) -> None:
         self._plane = plane
@@ -112,13 +118,13 @@ class Calls:
         await self._plane.unload(request.model_name, _headers(context), context.peer())
         return _response("RepositoryModelUnload")()
 
-    async def ModelInfer(self, request: bytes, context: grpc.aio.ServicerContext) -> bytes:  # noqa: N802
-        """One inference: the bytes of the request's message to those of the response's."""
-        if len(request) <= LONG:
-            return await self._plane.infer(GrpcCall(_parsed(request), context))
-        with self._plane.reading() as reading:
-            message = await self._plane.beside(_counted, request, reading)
-            return await self._plane.infer_long(GrpcCall(message, context))
+    async def infer(self, raw: bytes, context: grpc.aio.ServicerContext, began: float) -> bytes:
+        """ModelInfer, from bytes to bytes: messages are long, and are read and written where they delay nobody."""
+        if len(raw) <= LONG:
+            return await self._plane.infer(GrpcCall(parsed(CALLS[INFER][0], raw), context, began))
+        with self._plane.reading(began) as reading:
+            message = await self._plane.beside(began, _counted, raw, reading)
+            return await self._plane.infer_long(GrpcCall(message, context, began))
 
 
 def _counted(raw: bytes, reading: Reading) -> Message:
@@ -129,13 +135,13 @@ def _counted(raw: bytes, reading: Reading) -> Message:
         raise BadInput(str(bad)) from bad
     # The message itself, its copy in protobuf, and numbers that are sent in one byte and become eight.
     reading.reserve(2 * len(raw) + 8 * typed)
-    return _parsed(raw)
+    return parsed(CALLS[INFER][0], raw)
 
 
-def _parsed(raw: bytes) -> Message:
-    """Raises BadInput."""
+def parsed(request: Message, raw: bytes) -> Message:
+    """The message of a class in these bytes. Raises BadInput."""
     try:
-        return CALLS[INFER][0].FromString(raw)
+        return request.FromString(raw)
     except DecodeError as error:
         raise BadInput(f"the request is not a message of the protocol: {error}") from error
 

@@ -6,7 +6,6 @@ responses have `raw_output_contents`, as the clients of the protocol's origin ex
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from plimsoll.runtime.long_lists import StillWanted
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.protocol import calls
 from plimsoll.runtime.server.request import InferenceRequest
-from plimsoll.runtime.tensors import Array, BadTensor, datatype_of, dtype_of, from_binary, to_binary
+from plimsoll.runtime.tensors import Array, BadTensor, count_of, datatype_of, dtype_of, from_binary, to_binary
 
 PIECE = 8192
 """Values that are converted at once: a millisecond."""
@@ -75,8 +74,9 @@ def _typed(tensor: Message, shape: tuple[int, ...], still_wanted: StillWanted) -
     if place is None:
         raise BadTensor(f"{tensor.datatype} has no place in contents; send it in raw_input_contents")
     values = getattr(tensor.contents, place)
-    if any(size < 0 for size in shape) or len(values) != math.prod(shape):
-        raise BadTensor(f"contents has {len(values)} elements in {place}, shape {list(shape)} wants {math.prod(shape)}")
+    count = count_of(shape)
+    if len(values) != count:
+        raise BadTensor(f"contents has {len(values)} elements in {place}, shape {list(shape)} wants {count}")
     if tensor.datatype == "BYTES":
         array = np.empty(len(values), dtype=np.object_)
         try:

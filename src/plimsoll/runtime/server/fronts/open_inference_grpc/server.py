@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 import grpc
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.data_plane import DataPlane
-from plimsoll.runtime.server.fronts.open_inference_grpc.calls import CALLS, INFER, Calls
+from plimsoll.runtime.server.fronts.open_inference_grpc.arrivals import Arrivals
+from plimsoll.runtime.server.fronts.open_inference_grpc.calls import CALLS, INFER, Calls, Infer, parsed
 from plimsoll.runtime.server.fronts.open_inference_grpc.messages import Message
 from plimsoll.runtime.server.fronts.open_inference_grpc.standard import Standard
 from plimsoll.runtime.server.protocol import SERVICE
 from plimsoll.runtime.server.refusals import (
     BadInput,
     Busy,
+    Conflict,
     DeadlinePassed,
     Defect,
     Forbidden,
@@ -27,6 +30,7 @@ from plimsoll.runtime.server.refusals import (
 
 STATUSES: dict[type[Refusal], grpc.StatusCode] = {
     BadInput: grpc.StatusCode.INVALID_ARGUMENT,
+    Conflict: grpc.StatusCode.ALREADY_EXISTS,
     Forbidden: grpc.StatusCode.PERMISSION_DENIED,
     NotFound: grpc.StatusCode.NOT_FOUND,
     NotReady: grpc.StatusCode.UNAVAILABLE,
@@ -41,7 +45,11 @@ STATUSES: dict[type[Refusal], grpc.StatusCode] = {
 STREAMS = 256
 """Calls at once on one connection."""
 
+IDLE_MILLISECONDS = 75_000
+"""For a connection without a call."""
+
 Call = Callable[[Message, grpc.aio.ServicerContext], Awaitable[Message]]
+Answering = Callable[[object, grpc.aio.ServicerContext], Awaitable[bytes]]
 
 
 class GrpcServer:
@@ -57,9 +65,9 @@ class GrpcServer:
         """Take the port and answer; port 0 takes a free one. Raises TargetError when the port is taken."""
         largest = plane.limits.body
         options = [("grpc.max_receive_message_length", largest), ("grpc.max_send_message_length", -1)]
-        options += [("grpc.max_concurrent_streams", STREAMS)]
+        options += [("grpc.max_concurrent_streams", STREAMS), ("grpc.max_connection_idle_ms", IDLE_MILLISECONDS)]
         server = grpc.aio.server(options=[*options, ("grpc.so_reuseport", 0)])
-        server.add_generic_rpc_handlers((_handler(Calls(plane)),))
+        server.add_generic_rpc_handlers((_handler(Calls(plane), Arrivals(plane.limits)),))
         standard = Standard(server)
         try:
             taken = server.add_insecure_port(f"{host}:{port}")
@@ -74,27 +82,38 @@ class GrpcServer:
         await self._server.stop(seconds)
 
 
-def _handler(calls: Calls) -> grpc.GenericRpcHandler:
+def _handler(calls: Calls, arrivals: Arrivals) -> grpc.GenericRpcHandler:
+    # To the library every request is a stream, which looks the same to clients: it then leaves the waiting for the
+    # message, and the reading of it, to us.
     handlers = {
-        name: grpc.unary_unary_rpc_method_handler(
-            _with_statuses(getattr(calls, name)),
-            # Inferences are long, so that they are read and written where they delay nobody.
-            request_deserializer=None if name == INFER else request.FromString,
-            response_serializer=None if name == INFER else response.SerializeToString,
+        name: grpc.stream_unary_rpc_method_handler(
+            _with_statuses(calls.infer if name == INFER else _parsed(getattr(calls, name), name), arrivals)
         )
-        for name, (request, response) in CALLS.items()
+        for name in CALLS
     }
     return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-def _with_statuses(call: Call) -> Call:
-    """The call, with the status of the refusal that it raises."""
+def _parsed(call: Call, name: str) -> Infer:
+    """A call whose messages are short, over their bytes."""
+    request = CALLS[name][0]
 
-    async def answered(request: Message, context: grpc.aio.ServicerContext) -> Message:
+    async def over_bytes(raw: bytes, context: grpc.aio.ServicerContext, _: float) -> bytes:
+        answer: bytes = (await call(parsed(request, raw), context)).SerializeToString()
+        return answer
+
+    return over_bytes
+
+
+def _with_statuses(call: Infer, arrivals: Arrivals) -> Answering:
+    """The call from its first byte on, with the status of the refusal that it raises."""
+
+    async def answered(_: object, context: grpc.aio.ServicerContext) -> bytes:
+        began = time.perf_counter()
         try:
-            return await call(request, context)
+            return await call(await arrivals.message(context.read), context, began)
         except Refusal as refusal:
             await context.abort(STATUSES[type(refusal)], str(refusal))
-        return None
+        raise AssertionError("abort raises")
 
     return answered

@@ -5,13 +5,13 @@ Sources: Open Inference Protocol v2 (HTTP/REST), and its binary tensor data exte
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol
 
 import msgspec
 import numpy as np
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
     PIECE,
@@ -19,7 +19,7 @@ from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
     RequestedOutput,
     decode,
     encode,
-    json_list,
+    json_pieces,
 )
 from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG
 from plimsoll.runtime.server.reading import Reading
@@ -28,6 +28,7 @@ from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import (
     Array,
     BadTensor,
+    count_of,
     datatype_of,
     dtype_of,
 )
@@ -37,6 +38,10 @@ Signature = tuple[object, ...]
 _ENCODER = msgspec.json.Encoder()
 _KINDS: dict[str, type] = {"b": bool, "i": int, "u": int, "f": float, "O": str}
 """Kinds of numpy types to JSON's types; floats may be written as whole numbers."""
+LARGE = 4 << 20
+"""Bytes of numbers in binary that may have to be copied to be aligned."""
+FEW = 64
+"""Parts of a response that are joined."""
 MOST_KNOWN = 256
 """Signatures and layouts that are remembered: clients repeat theirs."""
 
@@ -74,16 +79,16 @@ class Codec:
         self._dtypes = {tensor.name: np.dtype(dtype_of(tensor.datatype)) for tensor in model.spec.inputs}
         self._decoder = _plain_decoder(model.spec)
         self._count = len(model.spec.inputs)
-        self._has_texts = any(tensor.datatype == "BYTES" for tensor in model.spec.inputs)
+        self._is_looked_at = any(tensor.datatype in {"BYTES", "BOOL"} for tensor in model.spec.inputs)
         self._signatures: dict[Signature, int] = {}
         self._layouts: dict[tuple[tuple[str, tuple[int, ...]], ...], list[bytes]] = {}
         self._start = b'{"model_name":%b,"model_version":%b,' % tuple(map(_ENCODER.encode, (model.spec.name, version)))
 
     def is_long(self, body: Buffer, json_length: str | None) -> bool:
-        """Whether reading the body takes so long that it is done in a thread: JSON and texts, not numbers in binary."""
+        """Whether reading the body takes so long that it is done in a thread: JSON, and what is looked at or copied."""
         if json_length is None or not json_length.isdigit():
             return len(body) > LONG
-        return int(json_length[:12]) > LONG or (self._has_texts and len(body) > LONG)
+        return int(json_length[:12]) > LONG or len(body) > (LONG if self._is_looked_at else LARGE)
 
     def read_long(self, body: Buffer, json_length: str | None, reading: Reading) -> HttpRequest:
         """The arrays of a long body; called in a thread. Raises BadTensor, Busy, TooLarge, TimeoutError."""
@@ -94,7 +99,7 @@ class Codec:
         if json_length is None and self._decoder is not None:
             try:
                 request = self._plain(self._decoder.decode(body))
-            except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError, BadTensor):
+            except (*UNREADABLE, OverflowError, BadTensor):
                 request = None
             if request is not None:
                 return request
@@ -127,11 +132,10 @@ class Codec:
 
     def _learn(self, signature: Signature, name: str, datatype: str, shape: Sequence[int]) -> int:
         self.model.check(name, datatype, shape)
-        if min(shape, default=0) < 0:
-            raise BadTensor("negative")
+        count = count_of(shape)
         if len(self._signatures) >= MOST_KNOWN:
             self._signatures.clear()
-        count = self._signatures[signature] = math.prod(shape)
+        self._signatures[signature] = count
         return count
 
     def write(self, request: HttpRequest, results: Mapping[str, Array]) -> tuple[bytes | list[Buffer], int | None]:
@@ -148,13 +152,13 @@ class Codec:
         if request.id is not None:
             parts += (b'"id":', _ENCODER.encode(request.id), b",")
         for before, array in zip(layout, results.values(), strict=True):
-            # As `json_list` does, without calling it: this runs for every output.
+            # As `json_pieces` does, without calling it: this runs for every output.
             if array.size > PIECE or array.dtype.kind == "O":
-                parts += (before, json_list(array))
+                parts += (before, *json_pieces(array))
             else:
                 parts += (before, _ENCODER.encode(array.ravel().tolist()))
         parts.append(b"}]}")
-        return b"".join(parts), None
+        return (list(parts) if len(parts) > FEW else b"".join(parts)), None
 
     def _layout(self, results: Mapping[str, Array]) -> list[bytes]:
         """The bytes before the data of each output."""

@@ -14,6 +14,7 @@ from plimsoll.runtime.server.heads import Endpoint, Head
 from plimsoll.runtime.server.refusals import (
     BadInput,
     Busy,
+    Conflict,
     DeadlinePassed,
     Defect,
     Forbidden,
@@ -28,6 +29,7 @@ from plimsoll.runtime.server.served import Served
 
 STATUSES: dict[type[Refusal], int] = {
     BadInput: 400,
+    Conflict: 409,
     Forbidden: 403,
     NotFound: 404,
     NotReady: 503,

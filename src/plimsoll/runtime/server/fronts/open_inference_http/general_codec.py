@@ -5,7 +5,6 @@ Sources: Open Inference Protocol v2 (HTTP/REST), and its binary tensor data exte
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +12,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from plimsoll.decoding import decodable
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.runtime.long_lists import array_from
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG, split
@@ -29,6 +28,7 @@ from plimsoll.runtime.tensors import (
     dtype_of,
     from_binary,
     from_json,
+    json_of_python,
     to_binary,
     to_json,
 )
@@ -124,7 +124,7 @@ def _request(head: Buffer) -> InferRequest:
     """Raises BadTensor."""
     try:
         return _DECODER.decode(head)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         plain = bytes(head)
         if b"NaN" in plain or b"Infinity" in plain:
             return _request_of_python(plain)
@@ -134,39 +134,52 @@ def _request(head: Buffer) -> InferRequest:
 def _request_of_python(head: bytes) -> InferRequest:
     """A request with NaN or Infinity in it, as Python's own encoder writes them. Raises BadTensor."""
     try:
-        return msgspec.convert(json.loads(head), InferRequest)
+        request = msgspec.convert(json_of_python(head), InferRequest)
+        # Python reads half of a pair of code units, which no answer can repeat.
+        _ENCODER.encode(request)
     except (ValueError, RecursionError) as error:
         raise BadTensor(f"the request is not an inference request in JSON: {error}") from error
+    return request
 
 
 def encode(
     request: HttpRequest, model: OnnxModel, version: str, results: Mapping[str, Array]
 ) -> tuple[bytes | list[Buffer], int | None]:
     """The body of the response, and the length of its JSON when binary data follows."""
-    outputs, trailing = [], []
-    for name, array in results.items():
+    about = {"model_name": model.spec.name, "model_version": version}
+    if request.id is not None:
+        about["id"] = request.id
+    parts: list[Buffer] = [_ENCODER.encode(about)[:-1], b',"outputs":[']
+    trailing: list[Buffer] = []
+    for number, (name, array) in enumerate(results.items()):
         described: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
-        if request.binary.get(name, request.all_binary):
+        in_binary = request.binary.get(name, request.all_binary)
+        if in_binary:
             raw = to_binary(array)
             described["parameters"] = {"binary_data_size": len(raw)}
             trailing.append(raw)
-        else:
-            described["data"] = msgspec.Raw(json_list(array))
-        outputs.append(described)
-    answer: dict[str, Any] = {"model_name": model.spec.name, "model_version": version, "outputs": outputs}
-    if request.id is not None:
-        answer["id"] = request.id
-    head = _ENCODER.encode(answer)
-    return ([head, *trailing], len(head)) if trailing else (head, None)
+        parts.append((b"," if number else b"") + _ENCODER.encode(described)[:-1])
+        if not in_binary:
+            parts += (b',"data":', *json_pieces(array))
+        parts.append(b"}")
+    parts.append(b"]}")
+    length = sum(map(len, parts))
+    if trailing:
+        return [*parts, *trailing], length
+    return (parts if length > LONG else b"".join(parts)), None
 
 
-def json_list(array: Array) -> bytes:
-    """The values in JSON, flat. NaN and infinities, which JSON lacks, become null. Long arrays go in pieces."""
+def json_pieces(array: Array) -> list[bytes]:
+    """The values in JSON, flat. NaN and infinities, which JSON lacks, become null.
+
+    A long array is in pieces, which nobody joins: a copy of many megabytes stops all other threads.
+    """
     if array.size <= PIECE:
-        return _encoded(array.ravel())
+        return [_encoded(array.ravel())]
     flat = array.reshape(-1)
-    pieces = [_encoded(flat[start : start + PIECE])[1:-1] for start in range(0, flat.size, PIECE)]
-    return b"[" + b",".join(pieces) + b"]"
+    starts = range(0, flat.size, PIECE)
+    pieces = [b"," + _encoded(flat[start : start + PIECE])[1:-1] for start in starts]
+    return [b"[" + pieces[0][1:], *pieces[1:], b"]"]
 
 
 def _encoded(flat: Array) -> bytes:
