@@ -12,7 +12,7 @@ from plimsoll.application.code import code_files, files_matching
 from plimsoll.application.digests import Digests
 from plimsoll.application.environment import environment_digest
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.places import display_path
+from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
 
 

@@ -15,6 +15,7 @@ from plimsoll.kinds.service import SCALE_TO_ZERO
 from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import look
+from plimsoll.kubernetes.kubeconfig import namespace_of
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse_reference
@@ -52,10 +53,14 @@ class KubernetesTarget:
             )
         self.name = name
         self.state = StateDirectory(directory, name)
-        self.namespace = options.namespace or names.short(application, 63)
         self._directory = directory
         self._application = application
         self._options = options
+
+    @cached_property
+    def namespace(self) -> str:
+        """That of the command line, of the context, or the application's own."""
+        return self._options.namespace or namespace_of(self.name) or names.short(self._application, 63)
 
     @cached_property
     def api(self) -> Api:
