@@ -77,11 +77,11 @@ def _wait(process: subprocess.Popen[bytes], plugin: Plugin, said: _Output, *, in
     try:
         with contextlib.suppress(subprocess.TimeoutExpired):
             return process.wait(NOTICE)
-        sys.stderr.write(f"waiting for the credential plugin '{plugin.command}', for {limit:.0f} s at most\n")
+        sys.stderr.write(f"waiting for the credential plugin '{plugin.command}', for {limit:g} s at most\n")
         return process.wait(max(0.0, limit - NOTICE))
     except subprocess.TimeoutExpired:
         _kill(process, interactive=interactive)
-        raise _failed(plugin, f"gave no credentials within {limit:.0f} s", said.text) from None
+        raise _failed(plugin, f"gave no credentials within {limit:g} s", said.text) from None
     except BaseException:
         # An interrupt, which a plugin of a session of its own does not get.
         _kill(process, interactive=interactive)

@@ -60,7 +60,7 @@ def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str | N
     host, port = (found.hostname or "").lower(), str(found.port or (443 if found.scheme == "https" else 80))
     if _stays_here(host) or _excepted(host, port, _either(environment, "NO_PROXY")):
         return None
-    proxy = given if _split(given) is not None else f"http://{given}"
+    proxy = given if "://" in given else f"http://{given}"
     parsed = _split(proxy)
     if parsed is None or parsed.scheme not in _ENVIRONMENT_PROXIES:
         hint = "write http://, https:// or socks5://HOST:PORT, or name the server in NO_PROXY"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -33,19 +34,20 @@ class Document(Struct, frozen=True, kw_only=True):
     raw: object
     places: Places
 
-    def at(self, keys: Keys) -> object:
-        """The value as written at a path of keys; `None` where there is none."""
-        found = self.raw
-        for key in keys:
-            if isinstance(found, dict) and isinstance(key, str):
-                found = found.get(key)
-            elif isinstance(found, list) and isinstance(key, int):
-                found = found[key]
-            else:
-                return None
-        return found
+
+def value_at(raw: object, keys: Keys) -> object:
+    """The value as written at a path of keys; `None` where there is none."""
+    for key in keys:
+        if isinstance(raw, dict) and isinstance(key, str):
+            raw = raw.get(key)
+        elif isinstance(raw, list) and isinstance(key, int):
+            raw = raw[key]
+        else:
+            return None
+    return raw
 
 
+@lru_cache(maxsize=8)
 def parse(text: str, path: Path) -> Document:
     """Read a kubeconfig's text. Raises FileError at the place of what is wrong."""
     file = str(path)
@@ -66,10 +68,9 @@ def parse(text: str, path: Path) -> Document:
 def _mistake(said: str, raw: object, places: Places) -> FileError:
     """The error for what the converter says, such as 'Expected `str`, got `int` - at `$.users[0].user.token`'."""
     expected, _, where = said.partition(" - at ")
-    keys: Keys = tuple(int(number) if number else name for name, number in _PATH.findall(where.split("[...]")[0]))
-    value = raw
-    for key in keys:
-        value = value[key]  # type: ignore[index]  # the converter has walked there
+    found = _PATH.findall(where.strip("`").split("[...]")[0])
+    keys: Keys = tuple(int(number) if number else name for name, number in found)
+    value = value_at(raw, keys)
     wanted, got = (*re.findall(r"`(\w+)[^`]*`", expected), "", "")[:2]
     what = f"'{keys[-1]}' of this kubeconfig" if keys and isinstance(keys[-1], str) else "this entry of the kubeconfig"
     shown = _WORDS.get(got, got) if "[...]" in where or _secret(keys) else describe_value(value)

@@ -16,6 +16,8 @@ MAX_BYTES = 64 << 20
 """Size limit of a file: a thousand clusters with their certificates have about 10 MB."""
 PIPE_LIMIT = 10.0
 """Seconds for all that a pipe has to say, such as that of `KUBECONFIG=<(command)`."""
+_PIPES: dict[tuple[int, int], bytes] = {}
+"""What was read from pipes, by their device and number: it can be read once only."""
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -63,7 +65,16 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 def _all_of(file: int, path: Path) -> bytes:
-    waits = stat.S_ISFIFO(os.fstat(file).st_mode)
+    found = os.fstat(file)
+    if not stat.S_ISFIFO(found.st_mode):
+        return _to_its_end(file, path, waits=False)
+    known = (found.st_dev, found.st_ino)
+    if known not in _PIPES:
+        _PIPES[known] = _to_its_end(file, path, waits=True)
+    return _PIPES[known]
+
+
+def _to_its_end(file: int, path: Path, *, waits: bool) -> bytes:
     deadline = time.monotonic() + PIPE_LIMIT
     content = bytearray()
     while True:

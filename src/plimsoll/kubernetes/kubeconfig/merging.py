@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from plimsoll.documents.places import Keys
 from plimsoll.errors import FileError
-from plimsoll.kubernetes.kubeconfig.document import Document
+from plimsoll.kubernetes.kubeconfig.document import Document, value_at
 from plimsoll.kubernetes.kubeconfig.fields import Cluster, Context, User
 
 Value = TypeVar("Value")
@@ -33,7 +33,7 @@ class Entry(Struct, Generic[Value], frozen=True, kw_only=True):
 
     def raw(self, *keys: str | int) -> object:
         """What is written there."""
-        return self.document.at((*self.keys, *keys))
+        return value_at(self.document.raw, (*self.keys, *keys))
 
 
 class Merged(Struct, frozen=True, kw_only=True):
