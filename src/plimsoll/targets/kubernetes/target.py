@@ -10,7 +10,6 @@ from pathlib import Path
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
-from plimsoll.kinds.model import MPI
 from plimsoll.kinds.service import SCALE_TO_ZERO
 from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
@@ -98,9 +97,7 @@ class KubernetesTarget:
             )
             for node in cluster.nodes
         )
-        lacks = {MPI: "MPI's launcher has no way to log in to the other workers"}
-        if reason := never_zero(cluster, chosen["serving"].provider):
-            lacks[SCALE_TO_ZERO] = reason
+        reason = never_zero(cluster, chosen["serving"].provider)
         return TargetFacts(
             target=self.name,
             cpu=sum(each.cpu for each in machines) if machines else float("inf"),
@@ -109,7 +106,7 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks=lacks,
+            lacks={SCALE_TO_ZERO: reason} if reason else {},
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
 
