@@ -317,3 +317,58 @@ def test_a_server_can_lie_below_a_path(cluster: MemoryCluster, reach: Reach) -> 
     api = reach({"server": f"{cluster.url}/api", "certificate-authority-data": None})
     assert api.request("GET", "/v1")["kind"] == "APIResourceList"
     assert [each.path for each in cluster.seen()] == ["/api/v1"]
+
+
+def test_a_users_password_is_sent(cluster: MemoryCluster, reach: Reach) -> None:
+    pair = base64.b64encode(b"me:secret").decode()
+    cluster._serving.users[f"Basic {pair}"] = cluster._serving.users[cluster.token]
+    api = reach({"server": cluster.url, "certificate-authority-data": None}, {"username": "me", "password": "secret"})
+    assert api.request("GET", "/apis")["kind"] == "APIGroupList"
+
+
+def test_a_token_in_a_file_is_read_again_when_it_is_refused(
+    cluster: MemoryCluster, reach: Reach, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("old\n")
+    plain = {"server": cluster.url, "certificate-authority-data": None}
+    api = reach(plain, {"tokenFile": "token", "token": "older"})
+    with pytest.raises(ApiError, match="Unauthorized"):
+        api.request("GET", "/version")
+    (tmp_path / "token").write_text(f"{cluster.token}\n")
+    assert api.request("GET", "/version")["gitVersion"]
+    # One that cannot be read for a moment leaves the last one in use.
+    (tmp_path / "token").unlink()
+    assert api.request("GET", "/version")["gitVersion"]
+
+
+def test_a_token_file_without_a_token_is_told(cluster: MemoryCluster, reach: Reach, tmp_path: Path) -> None:
+    plain = {"server": cluster.url, "certificate-authority-data": None}
+    with pytest.raises(ApiError, match="there is no token in this file") as refused:
+        reach(plain, {"tokenFile": "token"}).request("GET", "/version")
+    assert (refused.value.where, refused.value.status) == (str(tmp_path / "token"), 401)
+    assert not cluster.seen()
+
+
+def test_credentials_that_somebody_has_renewed_in_the_kubeconfig_are_used(
+    cluster: MemoryCluster, reach: Reach, tmp_path: Path
+) -> None:
+    api = reach({"server": cluster.url, "certificate-authority-data": None}, {"token": "old"})
+    with pytest.raises(ApiError, match="Unauthorized"):
+        api.request("GET", "/version")
+    text = (tmp_path / "own").read_text()
+    (tmp_path / "own").write_text("{")
+    with pytest.raises(ApiError, match="Unauthorized"):
+        api.request("GET", "/version")
+    (tmp_path / "own").write_text(text.replace('"old"', f'"{cluster.token}"'))
+    assert api.request("GET", "/version")["gitVersion"]
+
+
+def test_renewed_credentials_of_another_cluster_are_not_sent_to_this_one(
+    cluster: MemoryCluster, reach: Reach, tmp_path: Path
+) -> None:
+    api = reach({"server": cluster.url, "certificate-authority-data": None}, {"token": "old"})
+    text = (tmp_path / "own").read_text()
+    other = text.replace('"old"', f'"{cluster.token}"').replace(cluster.url, "http://other.example")
+    (tmp_path / "own").write_text(other)
+    with pytest.raises(ApiError, match="Unauthorized"):
+        api.request("GET", "/version")

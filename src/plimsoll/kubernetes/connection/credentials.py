@@ -10,10 +10,11 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from plimsoll.errors import FileError
+from plimsoll.errors import FileError, PlimsollError
 from plimsoll.kubernetes.connection.plugin_answer import Given
 from plimsoll.kubernetes.connection.plugin_process import CredentialError, ask
 from plimsoll.kubernetes.kubeconfig.access import Access, Certificate, Plugin
+from plimsoll.kubernetes.kubeconfig.choosing import named
 from plimsoll.kubernetes.kubeconfig.files import read_text
 
 REREAD = 30.0
@@ -43,29 +44,50 @@ def source_of(access: Access) -> Source:
     """Where an access's credentials come from; what is written in the kubeconfig comes before a plugin."""
     if access.token_file:
         return TokenFile(access)
-    if access.token:
-        return Fixed(Credential(authorization=f"Bearer {access.token}", certificate=access.certificate))
-    if access.username:
-        pair = base64.b64encode(f"{access.username}:{access.password}".encode()).decode()
-        return Fixed(Credential(authorization=f"Basic {pair}", certificate=access.certificate))
-    if access.plugin is not None:
+    if access.plugin is not None and not _is_written(access):
         return PluginSource(access.plugin, access.certificate)
-    return Fixed(Credential(certificate=access.certificate))
+    return Written(access)
 
 
-class Fixed:
-    """Always the same."""
+def _is_written(access: Access) -> bool:
+    return bool(access.token or access.username)
 
-    def __init__(self, credential: Credential) -> None:
-        self._credential = credential
+
+class Written:
+    """What is written in the kubeconfig and the files that it names; once it is refused, what stands there by then.
+
+    So does a run outlast a token that somebody renews by logging in again, and a certificate that is written anew.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._lock = threading.Lock()
+        self._credential = _as_written(access)
 
     def current(self) -> Credential:
-        """The same."""
-        return self._credential
+        """Those that were read last."""
+        with self._lock:
+            return self._credential
 
     def renewed(self, refused: Credential) -> Credential | None:
-        """There are none."""
-        return None
+        """What stands in the files now, for the same server."""
+        with self._lock:
+            try:
+                found = named(self._access.context)
+            except PlimsollError:
+                # It is being written, or is gone: the refusal of the server says more.
+                return None
+            if found.server == self._access.server and not found.token_file:
+                self._credential = _as_written(found)
+            return self._credential if self._credential != refused else None
+
+
+def _as_written(access: Access) -> Credential:
+    authorization = f"Bearer {access.token}" if access.token else ""
+    if access.username:
+        pair = base64.b64encode(f"{access.username}:{access.password}".encode()).decode()
+        authorization = f"Basic {pair}"
+    return Credential(authorization=authorization, certificate=access.certificate)
 
 
 class TokenFile:
