@@ -13,7 +13,7 @@ from lab.images.python import python_base
 from lab.images.store import find_program
 
 _PLACES = ("/usr/lib/x86_64-linux-gnu/openmpi/lib/openmpi3", "/usr/lib/openmpi/lib/openmpi3")
-_HELP = ("/usr/share/openmpi", "/etc/openmpi")
+_TEXTS = ("/usr/share/openmpi", "/etc/openmpi", "/usr/lib/x86_64-linux-gnu/pmix2")
 # For networks and schedulers that the lab has not; their libraries are larger than all the rest.
 _LEFT_OUT = ("ucx", "ofi", "psm", "openib", "slurm", "gridengine", "flux", "jsm", "monitoring")
 
@@ -32,7 +32,7 @@ def mpi_image(name: str = "") -> Image:
     for component in sorted(components.glob("*.so")):
         if not any(word in component.name for word in _LEFT_OUT):
             files |= _real(with_libraries(component, str(component).lstrip("/")))
-    files |= {each.lstrip("/"): Path(each) for each in _HELP if Path(each).is_dir()}
+    files |= {each.lstrip("/"): Path(each) for each in _TEXTS if Path(each).is_dir()}
     return replace(base, names=(qualified_name(name or "openmpi:latest"),), files=files)
 
 

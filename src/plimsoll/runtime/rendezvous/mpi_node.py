@@ -49,12 +49,8 @@ def main() -> None:
 
 def run_command(command: Sequence[str]) -> int:
     """Run the command while every door is held open, and close them behind it."""
-    hostfile = Path(os.environ["OMPI_MCA_orte_default_hostfile"])  # noqa: SIM112  # as Open MPI spells it
-    others = [line.split()[0] for line in hostfile.read_text(encoding="utf-8").splitlines()[1:]]
-    agent = hostfile.with_name(AGENT)
-    agent.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" {CALL} "$@"\n', encoding="utf-8")
-    agent.chmod(0o700)
-    held = {opened(host, {"do": "hold"}, GANG_LIMIT): host for host in others}
+    agent = write_agent()
+    held = {opened(host, {"do": "hold"}, GANG_LIMIT): host for host in hosts()[1:]}
     # The command gets its signals itself; it is waited for, so that the doors learn of its end.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -72,6 +68,24 @@ def run_command(command: Sequence[str]) -> int:
         sys.stderr.write(f"the worker {lost} is gone\n")
         return status or 1
     return status if status >= 0 else 128 - status
+
+
+def hostfile() -> Path:
+    """The file with the names of the workers."""
+    return Path(os.environ["OMPI_MCA_orte_default_hostfile"])  # noqa: SIM112  # as Open MPI spells it
+
+
+def hosts() -> list[str]:
+    """The names of the workers by rank."""
+    return [line.split()[0] for line in hostfile().read_text(encoding="utf-8").splitlines()]
+
+
+def write_agent() -> Path:
+    """The program that mpirun calls in place of ssh. Its daemons look for it too, and find it at the same path."""
+    agent = hostfile().with_name(AGENT)
+    agent.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).resolve()}" {CALL} "$@"\n', encoding="utf-8")
+    agent.chmod(0o700)
+    return agent
 
 
 def launcher_variables(agent: Path) -> dict[str, str]:
@@ -118,7 +132,9 @@ def call(arguments: Sequence[str]) -> int:
         words.pop(0)
     if len(words) < 2:
         sys.exit(f"usage: {AGENT} HOST COMMAND")
-    connection = opened(words[0], {"do": "run", "command": " ".join(words[1:])}, GREETING_LIMIT)
+    # mpirun leaves out what follows the first dot, without which a pod's name means nothing.
+    host = next((each for each in hosts() if words[0] in (each, each.partition(".")[0])), words[0])
+    connection = opened(host, {"do": "run", "command": " ".join(words[1:])}, GREETING_LIMIT)
     connection.settimeout(None)
     outputs = {OUTPUT: sys.stdout.buffer, ERRORS: sys.stderr.buffer}
     while True:
@@ -170,6 +186,7 @@ class Door:
 
     def run(self) -> int:
         """Serve until the end."""
+        write_agent()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         threading.Thread(target=self.accept, daemon=True).start()
