@@ -103,4 +103,4 @@ def test_planning_for_this_machine_imports_no_network_libraries(tmp_path: Path) 
     )
     imported = set(ended.stderr.split())
     assert "plimsoll.targets.local.target" in imported
-    assert imported & {"ssl", "http.client", "httpx2", "lightkube", "numpy", "onnxruntime", "jinja2"} == set()
+    assert imported & {"ssl", "http.client", "httpx2", "numpy", "onnxruntime", "jinja2"} == set()

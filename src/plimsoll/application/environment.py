@@ -11,8 +11,8 @@ from pathlib import Path
 
 from plimsoll.application.digests import Digests, files_below, is_ignored
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.places import display_path
 from plimsoll.application.requirements import LocalPackage, read_requirements
+from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
 
 _MADE_BY_INSTALLERS = (".egg-info", ".dist-info", ".eggs")

@@ -9,8 +9,8 @@ from msgspec import Struct
 
 from plimsoll.application.application import ApplicationSpec, PartTypes
 from plimsoll.application.documents import read_document
-from plimsoll.application.places import Places
 from plimsoll.application.shape import find_mistakes
+from plimsoll.documents.places import Places
 from plimsoll.encoding import is_utf8, readable
 from plimsoll.errors import FileError
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from plimsoll.application.places import display_path
+from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")

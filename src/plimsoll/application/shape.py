@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct, inspect
 from msgspec.structs import replace
 
-from plimsoll.application.documents import describe_value, shorten
-from plimsoll.application.places import Keys
+from plimsoll.documents.places import Keys
+from plimsoll.documents.reading import describe_value, shorten
 
 
 class Mistake(Struct, frozen=True, kw_only=True):

@@ -13,8 +13,8 @@ from plimsoll.application.digests import Digests
 from plimsoll.application.environment import environment_digest
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import named_in
-from plimsoll.application.places import display_path
 from plimsoll.application.scripts import missing_script, similar_file
+from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
 
 

@@ -43,7 +43,11 @@ def json_option(function: Command) -> Command:
 def target_option(function: Command) -> Command:
     """`--target` and `--namespace`."""
     for decorate in (
-        click.option("--namespace", default=None, help="Namespace on the cluster; by default the application's name."),
+        click.option(
+            "--namespace",
+            default=None,
+            help="Namespace on the cluster; by default the context's, or the application's.",
+        ),
         click.option(
             "--target", default=LOCAL, show_default=True, help="local for this machine, or a kubeconfig context."
         ),

@@ -13,7 +13,8 @@ from urllib.parse import quote
 import msgspec
 
 from plimsoll.decoding import UNREADABLE, decodable
-from plimsoll.errors import TargetError
+from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.kubernetes.connection import problem_of
 from plimsoll.kubernetes.kubeconfig import named
 
 Manifest = dict[str, Any]
@@ -59,12 +60,12 @@ class Api:
     """One cluster. Can be used from several threads."""
 
     def __init__(self, target: str) -> None:
-        from lightkube.config.client_adapter import Client, ConnectionParams
+        from plimsoll.kubernetes.connection import connect
 
-        config = named(target)
+        self._access = named(target)
         self.target = target
-        self.server = str(config.cluster.server)
-        self._client: Any = Client(config, ConnectionParams(timeout=_TIMEOUT))  # type: ignore[arg-type]  # seconds do
+        self.server = self._access.server
+        self._client = connect(self._access, _TIMEOUT)
         self._kinds: dict[str, dict[str, Manifest]] = {}
         self._lock = threading.Lock()
         self._followed: list[Any] = []
@@ -107,8 +108,13 @@ class Api:
                 answer = self._client.request(
                     method, path, content=content, params=parameters, headers={"Content-Type": content_type}
                 )
-            except Exception as error:  # noqa: BLE001  # of two HTTP libraries and of plug-ins that give tokens
-                problem = ApiError(f"{self.server} does not answer: {error!r}", status=0, where=f"{method} {path}")
+            except PlimsollError as error:
+                raise _without_credentials(error) from error
+            except Exception as error:  # of the HTTP library and of those below it
+                told, hint, passing = problem_of(self._access, error)
+                problem = ApiError(told, status=0, where=f"{method} {path}", hint=hint)
+                if not passing:
+                    raise problem from error
             else:
                 self._reached = True
                 if answer.status_code < 400:
@@ -263,6 +269,12 @@ class Api:
         metadata = manifest["metadata"]
         name = metadata["name"] if with_name else None
         return self.path(manifest["apiVersion"], manifest["kind"], metadata.get("namespace"), name)
+
+
+def _without_credentials(error: PlimsollError) -> ApiError:
+    """The error of a source of credentials; one that gave some before may do so again, as a server that is away."""
+    passing = bool(getattr(error, "before", False))
+    return ApiError(error.message, status=0 if passing else 401, where=error.where, hint=error.hint)
 
 
 def _root(api_version: str) -> str:

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from plimsoll.errors import TargetError
+from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api
 
 _PROTOCOL = "v4.channel.k8s.io"
@@ -80,7 +80,7 @@ class Forward:
                         connection.shutdown(socket.SHUT_RDWR)
                     outward.join(_CLOSE_LIMIT)
         except Exception as error:  # noqa: BLE001  # of HTTP and WebSocket libraries: one connection less, and why
-            self.problem = repr(error)
+            self.problem = str(error) if isinstance(error, PlimsollError) else repr(error)
         finally:
             with self._lock:
                 self._under_way.pop(connection, None)

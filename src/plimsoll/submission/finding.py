@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from plimsoll.application.places import Place
+from plimsoll.documents.places import Place
 
 
 class Severity(StrEnum):

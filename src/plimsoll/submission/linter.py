@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from plimsoll.application.places import display_path
+from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
 from plimsoll.submission.finding import LintFinding, Severity
 from plimsoll.submission.questionnaire import Questionnaire, read_questionnaire

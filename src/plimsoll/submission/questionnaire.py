@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from plimsoll.application.documents import Reader, read_text_file, yaml_nodes
-from plimsoll.application.places import Keys, Place, Places, display_path
+from plimsoll.application.documents import read_text_file
+from plimsoll.documents.places import Keys, Place, Places, display_path
+from plimsoll.documents.reading import Reader, yaml_nodes
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from plimsoll.application.documents import read_text_file
-from plimsoll.application.places import display_path
 from plimsoll.capabilities.bundle_reader import Bundle
+from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.files import flush, replace_file
 from plimsoll.submission.answers import (

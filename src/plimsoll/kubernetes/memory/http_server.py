@@ -84,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer any method."""
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         path, _, query = self.path.partition("?")
-        headers = {name.lower(): value for name, value in self.headers.items()}
+        # A header that comes several times is one list (RFC 9110).
+        headers = {name.lower(): ",".join(self.headers.get_all(name, ())) for name in self.headers}
         serving = self.server.serving
         request = Request(method=self.command, path=path, user=_NOBODY)
         try:

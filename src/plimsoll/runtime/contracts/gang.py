@@ -42,7 +42,8 @@ class FrameworkContract(Protocol):
 
     A rendezvous is a script of `runtime.rendezvous` that must run before the workers start. A launcher is one process
     that starts the other workers itself. A node is a script of `runtime.rendezvous` that every worker runs, with the
-    command as its arguments.
+    command as its arguments. An agent is one that every worker runs so where a launcher's workers are on machines of
+    their own: it lets the launcher in.
     """
 
     @property
@@ -58,6 +59,11 @@ class FrameworkContract(Protocol):
     @property
     def node_script(self) -> str | None:
         """The script's file name, if the framework has a node for each worker."""
+        ...
+
+    @property
+    def agent_script(self) -> str | None:
+        """The script's file name, if the framework has an agent."""
         ...
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ class Jax:
     rendezvous_script = None
     launcher = False
     node_script = None
+    agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """The three variables of one process."""

@@ -20,6 +20,7 @@ class LightGBM:
     rendezvous_script = None
     launcher = False
     node_script = None
+    agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """The machine list as value and as file, and the port of this worker."""

@@ -14,6 +14,8 @@ from plimsoll.runtime.contracts.gang import Gang
 
 OPEN_MPI = "hostfile"
 HYDRA = "hydra-hosts"
+SECRET_VARIABLE = "MPI_DOOR_SECRET"  # noqa: S105  # the name of a variable
+"""What the agent's doors know each other by."""
 
 
 class MPI:
@@ -22,12 +24,15 @@ class MPI:
     rendezvous_script = None
     launcher = True
     node_script = None
+    agent_script = "mpi_node.py"
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """The paths of the host files, for Open MPI 4 and 5, MPICH and Intel MPI."""
+        """The paths of the host files, for Open MPI 4 and 5, MPICH and Intel MPI; what the agent needs besides."""
         open_mpi = str(PurePath(gang.directory, OPEN_MPI))
         hydra = str(PurePath(gang.directory, HYDRA))
         return {
+            "MPI_DOOR_RANK": str(rank),
+            "MPI_DOOR_PORT": str(gang.ports[rank]),
             "OMPI_MCA_orte_default_hostfile": open_mpi,
             "PRTE_MCA_prte_default_hostfile": open_mpi,
             "HYDRA_HOST_FILE": hydra,

@@ -13,6 +13,7 @@ class Plain:
     rendezvous_script = None
     launcher = False
     node_script = None
+    agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """RANK and WORLD_SIZE, when there is more than one worker."""

@@ -13,6 +13,7 @@ class Ray:
     rendezvous_script = None
     launcher = False
     node_script = "ray_node.py"
+    agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """The variables of the node script, which adds RAY_ADDRESS for the command."""

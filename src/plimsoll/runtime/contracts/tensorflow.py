@@ -14,6 +14,7 @@ class TensorFlow:
     rendezvous_script = None
     launcher = False
     node_script = None
+    agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """TF_CONFIG with the cluster and the index of this worker."""

@@ -13,6 +13,7 @@ class Torch:
     rendezvous_script = None
     launcher = False
     node_script = None
+    agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """The variables that `torch.distributed.init_process_group()` reads with `env://`, and torchrun's others.

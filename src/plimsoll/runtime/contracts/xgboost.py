@@ -13,6 +13,7 @@ class XGBoost:
     rendezvous_script = "xgboost_tracker.py"
     launcher = False
     node_script = None
+    agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
         """The address of the tracker, and the id of this worker."""

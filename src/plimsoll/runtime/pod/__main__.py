@@ -72,8 +72,8 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
             str(output / REFERENCE_FILE),
         ]
         return [*command, "--model", str(store.model()), "--table", store.only_input(), *task.arguments]
-    if task.action == "train" and (node := contract_of(task.framework).node_script):
-        return [sys.executable, str(script_path(node)), *argv_of(task.command)]
+    if task.action == "train" and (script := _script_around(task)):
+        return [sys.executable, str(script_path(script)), *argv_of(task.command)]
     if task.action != "score":
         return argv_of(task.command)
     checkpoint = work / "score"
@@ -86,6 +86,11 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
         *("--output", str(output), "--checkpoint", str(checkpoint)),
         *digest_options({store.model().parent / name: digest for name, digest in task.model_files.items()}),
     ]
+
+
+def _script_around(task: PodTask) -> str | None:
+    contract = contract_of(task.framework)
+    return contract.node_script or (contract.agent_script if len(task.hosts) > 1 else None)
 
 
 def _fetch_command(task: PodTask, output: Path) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from plimsoll.application.places import Keys
+from plimsoll.documents.places import Keys
 from plimsoll.submission.finding import RuleMatch, Severity
 from plimsoll.submission.questionnaire import Questionnaire, QuestionnaireEntry
 from plimsoll.submission.submission_files import SubmissionFiles

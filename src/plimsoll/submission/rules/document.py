@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 
-from plimsoll.application.documents import describe_value
-from plimsoll.application.places import Keys
+from plimsoll.documents.places import Keys
+from plimsoll.documents.reading import describe_value
 from plimsoll.submission.finding import RuleMatch, Severity
 from plimsoll.submission.questionnaire import METADATA_FIELDS, TEXT_FIELDS, NonText, snake_case
 from plimsoll.submission.rules.context import RuleContext

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from plimsoll.application.places import Keys
+from plimsoll.documents.places import Keys
 from plimsoll.submission.finding import RuleMatch, Severity
 from plimsoll.submission.questionnaire import QuestionnaireEntry
 from plimsoll.submission.rules.context import RuleContext

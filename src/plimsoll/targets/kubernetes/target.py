@@ -10,11 +10,11 @@ from pathlib import Path
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
-from plimsoll.kinds.model import MPI
 from plimsoll.kinds.service import SCALE_TO_ZERO
 from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import look
+from plimsoll.kubernetes.kubeconfig import namespace_of
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse_reference
@@ -52,10 +52,14 @@ class KubernetesTarget:
             )
         self.name = name
         self.state = StateDirectory(directory, name)
-        self.namespace = options.namespace or names.short(application, 63)
         self._directory = directory
         self._application = application
         self._options = options
+
+    @cached_property
+    def namespace(self) -> str:
+        """That of the command line, of the context, or the application's own."""
+        return self._options.namespace or namespace_of(self.name) or names.short(self._application, 63)
 
     @cached_property
     def api(self) -> Api:
@@ -93,9 +97,7 @@ class KubernetesTarget:
             )
             for node in cluster.nodes
         )
-        lacks = {MPI: "MPI's launcher has no way to log in to the other workers"}
-        if reason := never_zero(cluster, chosen["serving"].provider):
-            lacks[SCALE_TO_ZERO] = reason
+        reason = never_zero(cluster, chosen["serving"].provider)
         return TargetFacts(
             target=self.name,
             cpu=sum(each.cpu for each in machines) if machines else float("inf"),
@@ -104,7 +106,7 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks=lacks,
+            lacks={SCALE_TO_ZERO: reason} if reason else {},
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
 

@@ -10,12 +10,13 @@ from plimsoll.evidence.run_events import WorkloadFound
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import AnyStep
 from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
-from plimsoll.targets.kubernetes.manifests import gang
+from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
@@ -36,8 +37,7 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
     """Start the workload, or find it, and watch it to its end; what the attempt comes to when it is not a good one."""
     context = attempt.context
     if not (yield from _is_under_way(attempt, workload)):
-        for manifest in workload.objects:
-            context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
+        _apply(workload, context)
     watch = Watch(attempt, workload)
     state = yield from watch.until_end()
     if state == "stopped":
@@ -47,6 +47,21 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
         gone(attempt, _GONE_LIMIT)
         return failed(watch.reason or "it failed without a reason", lasting=watch.lasting)
     return None
+
+
+def _apply(workload: gang.Workload, context: ClusterContext) -> None:
+    found = [context.api.apply(_placed(each, context)) for each in workload.objects]
+    main = next(each for each in found if each["kind"] == workload.watched[1])
+    owner = {key: main[key] for key in ("apiVersion", "kind")} | {key: main["metadata"][key] for key in ("name", "uid")}
+    for each in workload.objects:
+        if each["kind"] == "Secret":
+            # It goes with the workload: whoever removes an application need not be allowed to read Secrets.
+            owned = {**each, "metadata": {**each["metadata"], "ownerReferences": [owner]}}
+            context.api.apply(_placed(owned, context))
+
+
+def _placed(manifest: Manifest, context: ClusterContext) -> Manifest:
+    return {**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}}
 
 
 def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workload:
@@ -66,7 +81,12 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
         pod = with_credentials(pod)
     if model is not None:
         pod = with_models(pod, {MODEL: model}, context.images.runtime(), context.application)
+    if mpi.is_mpi_gang(step):
+        pod = mpi.with_mpi(pod, name)
     made = gang.workload(provider, name, step, pod, labels, context.cluster)
+    if mpi.is_mpi_gang(step):
+        before = (mpi.secret(name, labels), mpi.policy(name, labels))
+        made = gang.Workload(objects=(*before, *made.objects), watched=made.watched, restarts=made.restarts)
     template = claim_template(context.cluster, step, labels)
     if template is None:
         return made
