@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 REMOVED = "[removed]"
@@ -47,7 +48,13 @@ def _is_path(value: str) -> bool:
 
 def without_secrets(value: Any) -> Any:
     """The same value, with everything at any depth replaced that looks like a credential or is one of this process."""
-    return _without(value, secret_values(os.environ))
+    return _without(value, _known(tuple(os.environb.items()))) if value else value
+
+
+@lru_cache(maxsize=1)
+def _known(environment: tuple[tuple[bytes, bytes], ...]) -> tuple[str, ...]:
+    """The values of the environment's secrets, worked out anew only when the environment has changed."""
+    return secret_values({os.fsdecode(name): os.fsdecode(value) for name, value in environment})
 
 
 def _without(value: Any, known: tuple[str, ...]) -> Any:

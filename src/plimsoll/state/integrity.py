@@ -8,98 +8,104 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from plimsoll.files import digest_of_file, replace_file
-from plimsoll.state.results import Result
+from plimsoll.files import flush, open_descriptor, read_digest, replace_file, write_through
+from plimsoll.state.output_directory import Kind, entries, keep_links_inside
+from plimsoll.state.results import OutputFile
 
 DIGESTS, SEEN = "digests.json", "seen.json"
 Value = TypeVar("Value")
 Identity = tuple[int, int, int, int]
+GRAIN = 20_000_000
+"""Nanoseconds within which two changes of a file may have the same time: a file system counts the kernel's ticks."""
 
 
-def own_files(output: Path) -> Iterator[Path]:
-    """The regular files of an output directory, also by links that lead to one of them.
+def seal(directory: Path, outputs: Iterable[OutputFile]) -> None:
+    """Write the output of a finished step through to the disk with its digests, without what is not its own.
 
-    What a link to elsewhere, a FIFO or a device gives may be another thing tomorrow: it is no part of a result.
+    Raises OSError.
     """
-    root = output.resolve()
-    for path in output.rglob("*"):
-        if _is_own(path, root) and path.is_file():
-            yield path
+    output = directory / "output"
+    wanted = {file.name for file in outputs if file.path is None}
+    digests: dict[str, str] = {}
+    seen: dict[str, Identity] = {}
+    directories = [str(output)]
+    for entry in list(entries(output)):
+        if entry.kind is Kind.FOREIGN:
+            os.unlink(entry.path)
+        elif entry.kind is Kind.DIRECTORY:
+            directories.append(entry.path)
+        elif entry.kind is Kind.LINK:
+            keep_links_inside(output, entry)
+        else:
+            with open_descriptor(entry.path) as descriptor:
+                if entry.name in wanted:
+                    digests[entry.name] = _read(descriptor, entry.name, seen)
+                os.fsync(descriptor)
+    for name in wanted - digests.keys():
+        # A link, or a file that is gone.
+        with contextlib.suppress(OSError), open_descriptor(output / name) as descriptor:
+            digests[name] = _read(descriptor, name, seen)
+    write_through(directory / DIGESTS, msgspec.json.encode(digests))
+    # What was seen is only a reason not to read again: after a crash without it, the files are read.
+    (directory / SEEN).write_bytes(msgspec.json.encode(seen))
+    for path in reversed(directories):
+        flush(path)
 
 
-def drop_foreign(output: Path) -> None:
-    """Delete what is neither a directory nor a file of an output directory's own, nor a link to one."""
-    root = output.resolve()
-    for path in list(output.rglob("*")):
-        if not _is_own(path, root):
-            path.unlink(missing_ok=True)
-
-
-def is_own(path: Path, output: Path) -> bool:
-    """Whether a path is a directory or file of an output directory's own, or a link to one."""
-    return _is_own(path, output.resolve())
-
-
-def digests_of(output: Path, result: Result) -> dict[str, str]:
-    """The digests of the files of a result in its output directory, without those that are used in place."""
-    found = {}
-    for file in result.outputs:
-        if file.path is None:
-            with contextlib.suppress(OSError):
-                found[file.name] = digest_of_file(output / file.name)
-    return found
-
-
-def remember(directory: Path, digests: Mapping[str, str]) -> None:
-    """Write down what the files of the result in `directory` look like to the file system. Raises OSError."""
-    replace_file(directory / SEEN, msgspec.json.encode(_identities(directory, digests)))
-
-
-def is_unaltered(directory: Path) -> bool:
-    """Whether each file of the result in `directory` still has the digest that it was stored with, if it has one."""
-    digests = _read(directory / DIGESTS, dict[str, str])
-    before = _read(directory / SEEN, dict[str, Identity])
+def is_unaltered(directory: Path, outputs: Iterable[OutputFile]) -> bool:
+    """Whether each file of the result in `directory` has its size, and the digest that it was stored with, if any."""
+    digests = _decoded(f"{directory}/{DIGESTS}", _DIGESTS)
+    before = _decoded(f"{directory}/{SEEN}", _SEEN)
+    now: dict[str, Identity] = {}
+    sizes = {file.name: file.size for file in outputs if file.path is None}
     try:
-        found = _identities(directory, digests)
-        for name, digest in digests.items():
-            if found[name] != before.get(name) and digest_of_file(directory / "output" / name) != digest:
+        for name in sizes.keys() | digests.keys():
+            path = f"{directory}/output/{name}"
+            identity = _identity(os.stat(path))
+            if sizes.get(name, identity[1]) != identity[1]:
                 return False
+            if identity == before.get(name):
+                now[name] = identity
+            elif name in digests:
+                with open_descriptor(path) as descriptor:
+                    if _read(descriptor, name, now) != digests[name]:
+                        return False
     except OSError:
         return False
-    if found != before:
+    if now != before:
         # Where it cannot be written, the files are read again the next time.
         with contextlib.suppress(OSError):
-            remember(directory, digests)
+            replace_file(directory / SEEN, msgspec.json.encode(now), durable=False)
     return True
 
 
-def _read(path: Path, shape: type[dict[str, Value]]) -> dict[str, Value]:
+def _read(descriptor: int, name: str, seen: dict[str, Identity]) -> str:
+    """The digest of a file. It is seen only if no later change can leave it with the identity that it has now."""
+    before = _identity(os.fstat(descriptor))
+    digest = read_digest(descriptor)
+    after = _identity(os.fstat(descriptor))
+    if before == after and after[-1] + GRAIN < time.time_ns():
+        seen[name] = after
+    return digest
+
+
+_DIGESTS = msgspec.json.Decoder(dict[str, str])
+_SEEN = msgspec.json.Decoder(dict[str, Identity])
+
+
+def _decoded(path: str, decoder: msgspec.json.Decoder[dict[str, Value]]) -> dict[str, Value]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=shape)
+        with open(path, "rb", buffering=0) as file:
+            return decoder.decode(file.read())
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
-
-
-def _is_own(path: Path, root: Path) -> bool:
-    try:
-        if not path.resolve(strict=True).is_relative_to(root):
-            return False
-        mode = path.stat().st_mode
-    except (OSError, RuntimeError):
-        return False
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-
-
-def _identities(directory: Path, digests: Mapping[str, str]) -> dict[str, Identity]:
-    """Raises OSError when a file with a digest is missing."""
-    return {name: _identity((directory / "output" / name).stat()) for name in digests}
 
 
 def _identity(status: os.stat_result) -> Identity:
