@@ -35,12 +35,19 @@ def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
         flush(path.parent)
 
 
-def write_through(path: Path, content: bytes) -> None:
+def write_through(path: str | Path, content: bytes) -> os.stat_result:
     """Write a file and flush its content to disk; its name is flushed with its directory. Raises OSError."""
-    with path.open("wb") as file:
+    with open(path, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+        return os.fstat(file.fileno())
+
+
+def read_file(path: str | Path) -> bytes:
+    """The content of a file. Raises OSError."""
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
 
 
 def flush(path: str | Path) -> None:
@@ -68,9 +75,12 @@ def open_descriptor(path: str | Path) -> Iterator[int]:
 
 
 def read_digest(descriptor: int) -> str:
-    """`sha256:…` of what an open file has from here on. Raises OSError."""
+    """`sha256:…` of what an open regular file has from here on. Raises OSError."""
     digest = hashlib.sha256()
-    while block := os.read(descriptor, _BLOCK):
+    block = b"_" * _BLOCK
+    while len(block) == _BLOCK:
+        # A regular file gives less than it is asked for only at its end.
+        block = os.read(descriptor, _BLOCK)
         digest.update(block)
     return f"sha256:{digest.hexdigest()}"
 

@@ -104,13 +104,14 @@ class _Search:
             if not candidate.strip("./"):
                 # The application's own directory, or one above: what counts of it is named by other words.
                 continue
-            if Path(candidate).is_absolute() and not Path(candidate).is_relative_to(self.directory):
+            is_absolute = candidate.startswith("/")
+            if is_absolute and not Path(candidate).is_relative_to(self.directory):
                 continue
             for place in places:
-                path = Path(os.path.normpath(place / candidate))
-                if _exists(path) and not self.directory.is_relative_to(path):
+                path = _existing(candidate if is_absolute else f"{place}/{candidate}")
+                if path and not self.directory.is_relative_to(path):
                     yield path
-                elif _GLOB.search(candidate) and not Path(candidate).is_absolute():
+                elif not is_absolute and _GLOB.search(candidate):
                     yield from _matches(place, candidate)
 
     def below(self, directory: Path) -> Iterator[Path]:
@@ -238,8 +239,12 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _exists(path: Path) -> bool:
+def _existing(name: str) -> Path | None:
+    """The path of a file or directory that exists, in its shortest form."""
     try:
-        return path.is_file() or path.is_dir()
+        name = os.path.normpath(name)
+        # Most words are no files: that is found out before a Path is made of them.
+        path = Path(name) if os.access(name, os.F_OK) else None
+        return path if path and (path.is_file() or path.is_dir()) else None
     except (OSError, ValueError):
-        return False
+        return None

@@ -25,7 +25,8 @@ _PATTERNS = (
     re.compile(r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|sk-|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{16,}"),
     re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
 )
-
+_SHORTEST_MATCH = len("://a:b@")
+"""Characters that the shortest of these takes."""
 
 _SECRET_NAME = re.compile(r"(?i)passw|secret|token|credential|api_?key|access_?key|private_?key|_pat$|(^|_)auth$|_key$")
 SHORTEST = 8
@@ -48,27 +49,39 @@ def _is_path(value: str) -> bool:
 
 def without_secrets(value: Any) -> Any:
     """The same value, with everything at any depth replaced that looks like a credential or is one of this process."""
-    return _without(value, _known(tuple(os.environb.items()))) if value else value
+    return _Remover().without(value)
+
+
+class _Remover:
+    """The environment is read at most once for a value, and not at all for one that is too short for a secret."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, ...] | None = None
+
+    def without(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value if len(value) < _SHORTEST_MATCH else self._replaced(value)
+        if isinstance(value, Mapping):
+            return {self.without(key): self.without(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.without(item) for item in value]
+        return value
+
+    def _replaced(self, text: str) -> str:
+        if len(text) >= SHORTEST:
+            if self._known is None:
+                self._known = _known(tuple(os.environb.items()))
+            for secret in self._known:
+                text = text.replace(secret, REMOVED)
+        for pattern in _PATTERNS:
+            text = pattern.sub(_replacement, text)
+        return text
 
 
 @lru_cache(maxsize=1)
 def _known(environment: tuple[tuple[bytes, bytes], ...]) -> tuple[str, ...]:
     """The values of the environment's secrets, worked out anew only when the environment has changed."""
     return secret_values({os.fsdecode(name): os.fsdecode(value) for name, value in environment})
-
-
-def _without(value: Any, known: tuple[str, ...]) -> Any:
-    if isinstance(value, str):
-        for secret in known:
-            value = value.replace(secret, REMOVED)
-        for pattern in _PATTERNS:
-            value = pattern.sub(_replacement, value)
-        return value
-    if isinstance(value, Mapping):
-        return {_without(key, known): _without(item, known) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without(item, known) for item in value]
-    return value
 
 
 def _replacement(found: re.Match[str]) -> str:

@@ -33,8 +33,8 @@ from msgspec import Struct
 
 from plimsoll.decoding import decodable
 from plimsoll.errors import TargetError
-from plimsoll.files import flush, write_through
-from plimsoll.state.integrity import is_unaltered, seal
+from plimsoll.files import flush
+from plimsoll.state.integrity import OUTPUT, StoredResult, read_stored, seal
 from plimsoll.state.results import AnyResult, OutputFile, Result
 
 NAME = ".plimsoll"
@@ -71,6 +71,7 @@ class StateDirectory:
         self.latest = self.root / "latest"
         self.drift = self.root / "drift"
         self.service_logs = self.root / "logs"
+        self._stored: dict[str, StoredResult] = {}
 
     def make(self) -> None:
         """Create the directory. Raises TargetError when it is not writable."""
@@ -89,15 +90,17 @@ class StateDirectory:
 
     def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
         """The result of a key; None unless its step is done and all of its files are as the step wrote them."""
-        directory = self.results / key
         try:
-            result = msgspec.json.decode((directory / "result.json").read_bytes(), type=shape)
+            stored = self._stored.get(key)
+            if stored is None or not stored.is_current():
+                stored = self._stored[key] = read_stored(self.results / key)
+            result = msgspec.json.decode(stored.content, type=shape)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return None
         in_place = [file for file in result.outputs if file.path is not None]
         if not all(self._has_size(file) for file in in_place):
             return None
-        return result if is_unaltered(directory, result.outputs) else None
+        return result if stored.is_unaltered(result.outputs) else None
 
     def journal(self, run: str) -> Path:
         """The path of a run's journal."""
@@ -130,7 +133,7 @@ class StateDirectory:
 
     def output(self, key: str) -> Path:
         """The directory of the files of a finished step."""
-        return self.results / key / "output"
+        return self.results / key / OUTPUT
 
     def fresh_work(self, key: str) -> Path:
         """Create an empty directory for an attempt, with `output/` in it."""
@@ -140,22 +143,21 @@ class StateDirectory:
         except FileExistsError:
             directory.unlink() if directory.is_symlink() else shutil.rmtree(directory)
             directory.mkdir()
-        (directory / "output").mkdir()
+        (directory / OUTPUT).mkdir()
         return directory
 
     def commit(self, key: str, result: Result) -> None:
         """Make the attempt's directory the result of its step, atomically even when the process is killed."""
         directory = self.work / key
-        for part in directory.iterdir():
-            if part.name != "output":
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
-        write_through(directory / "result.json", msgspec.json.encode(result))
-        seal(directory, result.outputs)
-        flush(directory)
+        for path in directory.iterdir():
+            if path.name != OUTPUT:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         final = self.results / key
+        stored = seal(directory, msgspec.json.encode(result), result.outputs, final)
         if final.exists():
             shutil.rmtree(final)
         directory.rename(final)
+        self._stored[key] = stored
         flush(self.results)
         self._link_work(key)
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)
@@ -163,11 +165,18 @@ class StateDirectory:
     def link_latest(self, step: str, key: str) -> None:
         """Link `latest/<verb>/<part>` to the files of a finished step, where users look for them."""
         link = self.latest / step
-        link.parent.mkdir(parents=True, exist_ok=True)
-        temporary = link.with_name(f".{link.name}.{os.getpid()}")
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(os.path.relpath(self.output(key), link.parent))
-        temporary.replace(link)
+        parent = link.parent
+        target = os.path.relpath(self.output(key), parent)
+        try:
+            link.symlink_to(target)
+        except FileNotFoundError:
+            parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)
+        except FileExistsError:
+            temporary = parent / f".{link.name}.{os.getpid()}"
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(target)
+            temporary.replace(link)
 
     def clear_work(self) -> None:
         """Delete the directories of killed attempts, and link those of all results."""

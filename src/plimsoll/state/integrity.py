@@ -15,27 +15,85 @@ from typing import TypeVar
 
 import msgspec
 
-from plimsoll.files import flush, open_descriptor, read_digest, replace_file, write_through
+from plimsoll.files import flush, open_descriptor, read_digest, read_file, replace_file, write_through
 from plimsoll.state.output_directory import Kind, entries, keep_links_inside
 from plimsoll.state.results import OutputFile
 
-DIGESTS, SEEN = "digests.json", "seen.json"
+OUTPUT, RESULT, DIGESTS, SEEN = "output", "result.json", "digests.json", "seen.json"
 Value = TypeVar("Value")
 Identity = tuple[int, int, int, int]
 GRAIN = 20_000_000
 """Nanoseconds within which two changes of a file may have the same time: a file system counts the kernel's ticks."""
 
 
-def seal(directory: Path, outputs: Iterable[OutputFile]) -> None:
-    """Write the output of a finished step through to the disk with its digests, without what is not its own.
+class StoredResult:
+    """A result in its directory: the content of result.json, and the digests and identities of its files.
 
-    Raises OSError.
+    In memory it spares the reading of these, not the look at the files.
     """
-    output = directory / "output"
+
+    def __init__(
+        self, directory: Path, content: bytes, identity: Identity, digests: dict[str, str], seen: dict[str, Identity]
+    ) -> None:
+        self.directory = directory
+        self.content = content
+        self._output = f"{directory}/{OUTPUT}"
+        self._file = f"{directory}/{RESULT}"
+        self._identity = identity
+        self._digests = digests
+        self._seen = seen
+
+    def is_current(self) -> bool:
+        """Whether result.json is still the one that was read. Raises OSError when it is gone."""
+        return _identity(os.stat(self._file)) == self._identity
+
+    def is_unaltered(self, outputs: Iterable[OutputFile]) -> bool:
+        """Whether each of the files has its size, and the digest that it was stored with, if it has one."""
+        before, now = self._seen, dict[str, Identity]()
+        sizes = {file.name: file.size for file in outputs if file.path is None}
+        try:
+            for name in sizes.keys() | self._digests.keys():
+                identity = _identity(os.stat(f"{self._output}/{name}"))
+                if sizes.get(name, identity[1]) != identity[1]:
+                    return False
+                if identity == before.get(name):
+                    now[name] = identity
+                elif name in self._digests and self._read(name, now) != self._digests[name]:
+                    return False
+        except OSError:
+            return False
+        if now != before:
+            self._remember(now)
+        return True
+
+    def _read(self, name: str, seen: dict[str, Identity]) -> str:
+        with open_descriptor(f"{self._output}/{name}") as descriptor:
+            return _digest(descriptor, name, seen)
+
+    def _remember(self, seen: dict[str, Identity]) -> None:
+        self._seen = seen
+        # Where it cannot be written, the files are read again the next time.
+        with contextlib.suppress(OSError):
+            replace_file(self.directory / SEEN, msgspec.json.encode(seen), durable=False)
+
+
+def read_stored(directory: Path) -> StoredResult:
+    """The result that lies in a directory. Raises OSError when there is none."""
+    identity = _identity(os.stat(f"{directory}/{RESULT}"))
+    content = read_file(f"{directory}/{RESULT}")
+    digests = _decoded(f"{directory}/{DIGESTS}", _DIGESTS)
+    return StoredResult(directory, content, identity, digests, _decoded(f"{directory}/{SEEN}", _SEEN))
+
+
+def seal(directory: Path, content: bytes, outputs: Iterable[OutputFile], final: Path) -> StoredResult:
+    """Write a step's files through to the disk with its result and their digests, without what is not its own.
+
+    Returns the result as it is once `directory` has become `final`. Raises OSError.
+    """
+    output = f"{directory}/{OUTPUT}"
     wanted = {file.name for file in outputs if file.path is None}
-    digests: dict[str, str] = {}
-    seen: dict[str, Identity] = {}
-    directories = [str(output)]
+    digests, seen = dict[str, str](), dict[str, Identity]()
+    directories = [output]
     for entry in list(entries(output)):
         if entry.kind is Kind.FOREIGN:
             os.unlink(entry.path)
@@ -46,47 +104,23 @@ def seal(directory: Path, outputs: Iterable[OutputFile]) -> None:
         else:
             with open_descriptor(entry.path) as descriptor:
                 if entry.name in wanted:
-                    digests[entry.name] = _read(descriptor, entry.name, seen)
+                    digests[entry.name] = _digest(descriptor, entry.name, seen)
                 os.fsync(descriptor)
     for name in wanted - digests.keys():
         # A link, or a file that is gone.
-        with contextlib.suppress(OSError), open_descriptor(output / name) as descriptor:
-            digests[name] = _read(descriptor, name, seen)
-    write_through(directory / DIGESTS, msgspec.json.encode(digests))
-    # What was seen is only a reason not to read again: after a crash without it, the files are read.
-    (directory / SEEN).write_bytes(msgspec.json.encode(seen))
-    for path in reversed(directories):
+        with contextlib.suppress(OSError), open_descriptor(f"{output}/{name}") as descriptor:
+            digests[name] = _digest(descriptor, name, seen)
+    if seen:
+        # It is not flushed: after a crash without it, the files are read again.
+        replace_file(directory / SEEN, msgspec.json.encode(seen), durable=False)
+    write_through(f"{directory}/{DIGESTS}", msgspec.json.encode(digests))
+    identity = _identity(write_through(f"{directory}/{RESULT}", content))
+    for path in (*reversed(directories), str(directory)):
         flush(path)
+    return StoredResult(final, content, identity, digests, seen)
 
 
-def is_unaltered(directory: Path, outputs: Iterable[OutputFile]) -> bool:
-    """Whether each file of the result in `directory` has its size, and the digest that it was stored with, if any."""
-    digests = _decoded(f"{directory}/{DIGESTS}", _DIGESTS)
-    before = _decoded(f"{directory}/{SEEN}", _SEEN)
-    now: dict[str, Identity] = {}
-    sizes = {file.name: file.size for file in outputs if file.path is None}
-    try:
-        for name in sizes.keys() | digests.keys():
-            path = f"{directory}/output/{name}"
-            identity = _identity(os.stat(path))
-            if sizes.get(name, identity[1]) != identity[1]:
-                return False
-            if identity == before.get(name):
-                now[name] = identity
-            elif name in digests:
-                with open_descriptor(path) as descriptor:
-                    if _read(descriptor, name, now) != digests[name]:
-                        return False
-    except OSError:
-        return False
-    if now != before:
-        # Where it cannot be written, the files are read again the next time.
-        with contextlib.suppress(OSError):
-            replace_file(directory / SEEN, msgspec.json.encode(now), durable=False)
-    return True
-
-
-def _read(descriptor: int, name: str, seen: dict[str, Identity]) -> str:
+def _digest(descriptor: int, name: str, seen: dict[str, Identity]) -> str:
     """The digest of a file. It is seen only if no later change can leave it with the identity that it has now."""
     before = _identity(os.fstat(descriptor))
     digest = read_digest(descriptor)
@@ -102,8 +136,7 @@ _SEEN = msgspec.json.Decoder(dict[str, Identity])
 
 def _decoded(path: str, decoder: msgspec.json.Decoder[dict[str, Value]]) -> dict[str, Value]:
     try:
-        with open(path, "rb", buffering=0) as file:
-            return decoder.decode(file.read())
+        return decoder.decode(read_file(path))
     except (OSError, msgspec.DecodeError, UnicodeDecodeError):
         return {}
 

@@ -33,16 +33,15 @@ class Entry(Struct, frozen=True):
     kind: Kind
 
 
-def entries(output: Path) -> Iterator[Entry]:
+def entries(output: str | Path) -> Iterator[Entry]:
     """Everything below an output directory, directories before what is in them. Directories are not left by links."""
-    root = os.path.realpath(output)
     directories = [("", os.fspath(output))]
     while directories:
         prefix, directory = directories.pop()
         # A directory that cannot be read has no files that a later step could read.
         with contextlib.suppress(PermissionError), os.scandir(directory) as found:
             for each in found:
-                entry = Entry(prefix + each.name, each.path, _kind(each, root))
+                entry = Entry(prefix + each.name, each.path, _kind(each, output))
                 if entry.kind is Kind.DIRECTORY:
                     directories.append((f"{entry.name}/", entry.path))
                 yield entry
@@ -61,10 +60,14 @@ def own_files(output: Path) -> Iterator[tuple[str, int]]:
 
 def is_own(path: Path, output: Path) -> bool:
     """Whether a path is a directory or file of an output directory's own, or a link to one."""
-    return _leads_into(os.fspath(path), os.path.realpath(output))
+    if path.parent == output:
+        with contextlib.suppress(OSError):
+            if stat.S_ISREG(os.lstat(path).st_mode):
+                return True
+    return _leads_into(path, output)
 
 
-def keep_links_inside(output: Path, entry: Entry) -> None:
+def keep_links_inside(output: str | Path, entry: Entry) -> None:
     """Make an absolute link relative that leads to its own output directory, so that the directory can be moved."""
     target = os.path.normpath(os.readlink(entry.path))
     roots = (os.path.abspath(output), os.path.realpath(output))
@@ -75,16 +78,17 @@ def keep_links_inside(output: Path, entry: Entry) -> None:
         os.symlink(os.path.relpath(target, beside), entry.path)
 
 
-def _kind(entry: os.DirEntry[str], root: str) -> Kind:
-    if entry.is_symlink():
-        return Kind.LINK if _leads_into(entry.path, root) else Kind.FOREIGN
+def _kind(entry: os.DirEntry[str], output: str | Path) -> Kind:
     if entry.is_file(follow_symlinks=False):
         return Kind.FILE
+    if entry.is_symlink():
+        return Kind.LINK if _leads_into(entry.path, output) else Kind.FOREIGN
     return Kind.DIRECTORY if entry.is_dir(follow_symlinks=False) else Kind.FOREIGN
 
 
-def _leads_into(path: str, root: str) -> bool:
-    """Whether a path leads to a file or directory below a root that is free of links, or to the root."""
+def _leads_into(path: str | Path, output: str | Path) -> bool:
+    """Whether a path leads to a file or directory of an output directory, or to the directory itself."""
+    root = os.path.realpath(output)
     try:
         real = os.path.realpath(path, strict=True)
         mode = os.stat(real).st_mode
