@@ -6,7 +6,6 @@ import contextlib
 import errno
 import hashlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from io import BufferedReader
@@ -20,7 +19,7 @@ def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
 
     `durable` is for what a crash of the machine must not take back.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     try:
         with temporary.open("xb") as file:
             file.write(content)

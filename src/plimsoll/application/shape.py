@@ -5,7 +5,6 @@ The rules are derived from the types (`msgspec.inspect`), so a new field needs n
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +32,8 @@ def find_mistakes(document: object, kind: type) -> list[Mistake]:
 
 def suggest_name(word: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: the most similar known name, or all known names."""
+    import difflib
+
     names = list(known)
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     if close:

@@ -8,34 +8,20 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 REMOVED = "[removed]"
-_PATTERNS = (
-    # JSON Web Tokens, of service accounts and of people.
-    re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"),
-    re.compile(
-        r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*)"
-        r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
-    ),
-    re.compile(r"\bA[KS]IA[0-9A-Z]{16}\b"),
-    re.compile(r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|sk-|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{16,}"),
-    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
-)
 _SHORTEST_MATCH = len("://a:b@")
-"""Characters that the shortest of these takes."""
-
-_SECRET_NAME = re.compile(r"(?i)passw|secret|token|credential|api_?key|access_?key|private_?key|_pat$|(^|_)auth$|_key$")
+"""Characters that the shortest of the patterns takes."""
+_NAME_OF_ONE = r"(?i)passw|secret|token|credential|api_?key|access_?key|private_?key|_pat$|(^|_)auth$|_key$"
 SHORTEST = 8
 """Characters of a variable's value from which on it is removed: shorter ones are in too many other words."""
 
 
 def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The values of variables whose names say that they are credentials, longest first, and each line of them."""
-    values = [value for name, value in environment.items() if _SECRET_NAME.search(name)]
+    values = [value for name, value in environment.items() if re.search(_NAME_OF_ONE, name)]
     parts = {part.strip() for value in values for part in (value, *value.splitlines())}
     return tuple(
         sorted((part for part in parts if len(part) >= SHORTEST and not _is_path(part)), key=len, reverse=True)
@@ -73,7 +59,7 @@ class _Remover:
                 self._known = _known(tuple(os.environb.items()))
             for secret in self._known:
                 text = text.replace(secret, REMOVED)
-        for pattern in _PATTERNS:
+        for pattern in _patterns():
             text = pattern.sub(_replacement, text)
         return text
 
@@ -82,6 +68,24 @@ class _Remover:
 def _known(environment: tuple[tuple[bytes, bytes], ...]) -> tuple[str, ...]:
     """The values of the environment's secrets, worked out anew only when the environment has changed."""
     return secret_values({os.fsdecode(name): os.fsdecode(value) for name, value in environment})
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """What credentials look like. Compiled when first needed: most commands of the command line remove nothing."""
+    return (
+        # JSON Web Tokens, of service accounts and of people.
+        re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"),
+        re.compile(
+            r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*)"
+            r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
+        ),
+        re.compile(r"\bA[KS]IA[0-9A-Z]{16}\b"),
+        re.compile(r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|sk-|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{16,}"),
+        re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+    )
 
 
 def _replacement(found: re.Match[str]) -> str:

@@ -7,7 +7,6 @@ upgraded, and caches are cleaned.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
 import subprocess
@@ -121,6 +120,8 @@ def _packages(place: Path) -> dict[str, Path]:
 
 def _has_its_files(package: Path) -> bool:
     """Whether the files in a package's RECORD exist in their size."""
+    import csv
+
     try:
         with (package / "RECORD").open(encoding="utf-8", newline="") as record:
             for name, _, size in csv.reader(record):

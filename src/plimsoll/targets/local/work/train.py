@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import random
 import shutil
 import signal
 import socket
@@ -155,6 +154,8 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 def _bindable(count: int) -> Iterator[int]:
+    import random
+
     found = 0
     for port in random.sample(PORTS, len(PORTS)):
         if found == count:
