@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from plimsoll.errors import TargetError
@@ -11,6 +10,8 @@ from plimsoll.errors import TargetError
 
 def make_token_file(path: Path) -> None:
     """Write a new token that only the owner can read, unless there is one. Raises TargetError."""
+    import secrets
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -6,7 +6,6 @@ import contextlib
 import queue
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -155,6 +154,7 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 def _bindable(count: int) -> Iterator[int]:
     import random
+    import socket
 
     found = 0
     for port in random.sample(PORTS, len(PORTS)):
