@@ -29,6 +29,7 @@ _IMPLICIT = {
 }
 """Files that programs read without being told."""
 _RECIPES = frozenset(itertools.chain(*_IMPLICIT.values()))
+_MODULE_ENDINGS = (".py", *EXTENSION_SUFFIXES, "/__init__.py", "/__main__.py")
 _GLOB = re.compile(r"[*?\[]")
 _DOTTED = re.compile(r"^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+$")
 _SETTINGS = frozenset(
@@ -104,13 +105,14 @@ class _Search:
             if not candidate.strip("./"):
                 # The application's own directory, or one above: what counts of it is named by other words.
                 continue
-            if Path(candidate).is_absolute() and not Path(candidate).is_relative_to(self.directory):
+            is_absolute = candidate.startswith("/")
+            if is_absolute and not Path(candidate).is_relative_to(self.directory):
                 continue
             for place in places:
-                path = Path(os.path.normpath(place / candidate))
-                if _exists(path) and not self.directory.is_relative_to(path):
+                path = _existing(candidate if is_absolute else f"{place}/{candidate}")
+                if path and not self.directory.is_relative_to(path):
                     yield path
-                elif _GLOB.search(candidate) and not Path(candidate).is_absolute():
+                elif not is_absolute and _GLOB.search(candidate):
                     yield from _matches(place, candidate)
 
     def below(self, directory: Path) -> Iterator[Path]:
@@ -174,9 +176,10 @@ class _Search:
         more = (*roots, self.directory / "src", *self._python_path()) if outside else roots
         for root in dict.fromkeys(more):
             for depth in range(1, len(parts) + 1):
-                base = root.joinpath(*parts[:depth])
-                named = [base.with_name(f"{base.name}{suffix}") for suffix in (".py", *EXTENSION_SUFFIXES)]
-                yield from (file for file in (*named, base / "__init__.py", base / "__main__.py") if _is_file(file))
+                base = "/".join((str(root), *parts[:depth]))
+                for ending in _MODULE_ENDINGS:
+                    if _is_there(base + ending) and _is_file(path := Path(base + ending)):
+                        yield path
 
     def _python_path(self) -> Iterator[Path]:
         for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
@@ -238,8 +241,17 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _exists(path: Path) -> bool:
+def _existing(name: str) -> Path | None:
+    """The path of a file or directory that exists, in its shortest form."""
+    name = os.path.normpath(name)
+    path = Path(name) if _is_there(name) else None
+    return path if path and (_is_file(path) or path.is_dir()) else None
+
+
+def _is_there(name: str) -> bool:
+    """Whether something has this name, found out before a Path is made of it: most words and imports are no files."""
     try:
-        return path.is_file() or path.is_dir()
-    except (OSError, ValueError):
+        return os.access(name, os.F_OK)
+    except ValueError:
+        # It contains a NUL, or what no name of a file can be written with.
         return False

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from stat import S_ISREG
@@ -93,7 +92,7 @@ class Digests:
         """Write the cache file if it changed and its directory exists."""
         if not self._changed or not self._path.parent.is_dir():
             return
-        temporary = self._path.with_name(f".{self._path.name}.{secrets.token_hex(8)}")
+        temporary = self._path.with_name(f".{self._path.name}.{os.urandom(8).hex()}")
         try:
             temporary.write_bytes(msgspec.json.encode(dict(filter(_can_be_kept, self._known.items()))))
             temporary.rename(self._path)

@@ -8,12 +8,15 @@ import platform
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from plimsoll.application.digests import Digests, files_below, is_ignored
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.requirements import LocalPackage, read_requirements
 from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
+
+if TYPE_CHECKING:
+    from plimsoll.application.requirements import LocalPackage
 
 _MADE_BY_INSTALLERS = (".egg-info", ".dist-info", ".eggs")
 """Endings of directories that a build leaves in the directory of a package."""
@@ -27,6 +30,8 @@ def environment_digest(file: ApplicationFile, digests: Digests) -> tuple[str, st
     requirements = file.application.environment.requirements
     if requirements is None:
         return "python", _python_digest()
+    from plimsoll.application.requirements import read_requirements
+
     read = read_requirements(file.directory, requirements)
     about = [f"{sys.implementation.name} {platform.python_version()}", platform.machine()]
     try:

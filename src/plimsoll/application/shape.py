@@ -5,7 +5,6 @@ The rules are derived from the types (`msgspec.inspect`), so a new field needs n
 
 from __future__ import annotations
 
-import difflib
 import operator
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,6 +45,8 @@ _SYNONYMS = {
 
 def suggest_name(word: str, known: Iterable[str]) -> str:
     """A hint for an unknown name: the known name that means the same or is most similar, or all known names."""
+    import difflib
+
     names = list(known)
     if _SYNONYMS.get(word.lower()) in names:
         return f"did you mean '{_SYNONYMS[word.lower()]}'?"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-import tempfile
-import traceback
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NoReturn
@@ -15,7 +13,6 @@ import click
 
 from plimsoll import __version__
 from plimsoll.cli.streams import discard_output, open_standard_streams
-from plimsoll.cli.terminal import guard_terminals
 from plimsoll.errors import PlimsollError, not_utf8
 
 SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
@@ -100,7 +97,10 @@ def plimsoll(context: click.Context) -> None:
 def main() -> NoReturn:
     """Run the command line and exit with the verb's status."""
     open_standard_streams()
-    guard_terminals()
+    if sys.stdout.isatty() or sys.stderr.isatty():
+        from plimsoll.cli.terminal import guard_terminals
+
+        guard_terminals()
     as_json = "--json" in sys.argv
     try:
         status = plimsoll.main(prog_name="plimsoll", standalone_mode=False)
@@ -141,6 +141,9 @@ def fail(error: PlimsollError, as_json: bool, status: int) -> NoReturn:
 
 
 def _defect(error: Exception) -> PlimsollError:
+    import tempfile
+    import traceback
+
     with tempfile.NamedTemporaryFile("w", prefix="plimsoll-", suffix=".txt", delete=False, encoding="utf-8") as file:
         file.write("".join(traceback.format_exception(error)))
     return PlimsollError(

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from plimsoll.application.parameters import Parameter
 from plimsoll.engine.capacity import FreeCapacity
+from plimsoll.engine.waiting import WaitingSteps
 from plimsoll.errors import PlimsollError, not_utf8
 from plimsoll.evidence.journal import Journal
 from plimsoll.evidence.observation import Observation
@@ -93,16 +94,19 @@ class Engine:
             parameters=parameters or {},
         )
         self._record("run", planned)
-        waiting = list(plan.steps)
+        waiting = WaitingSteps(plan.steps)
         capacity = FreeCapacity(facts)
         with ThreadPoolExecutor(max_workers=64, thread_name_prefix="step") as pool:
             try:
                 while waiting or capacity.reserved:
-                    waiting = self._start_ready_steps(waiting, capacity, pool)
+                    self._start_ready_steps(waiting, capacity, pool)
                     if capacity.reserved:
                         step, state = self._ended.get()
                         capacity.release(step)
                         self._states[step.name] = state
+                        waiting.settled(step.name, state)
+                    else:
+                        self._settle_unstartable(waiting)
             except BaseException:
                 # For example a journal that cannot be written: do not wait for running steps.
                 self.stop()
@@ -122,27 +126,31 @@ class Engine:
         self._record(step.name, AttemptFailed(attempt=0, reason=reason, again_in=0.0))
         return self._attempts(step)
 
-    def _start_ready_steps(
-        self, waiting: list[AnyStep], capacity: FreeCapacity, pool: ThreadPoolExecutor
-    ) -> list[AnyStep]:
-        """Start or settle every step that is ready; returns the steps that still wait."""
-        left = []
-        for step in waiting:
-            blocker = next((name for name in step.needs if self._states.get(name, "done") != "done"), None)
+    def _start_ready_steps(self, waiting: WaitingSteps, capacity: FreeCapacity, pool: ThreadPoolExecutor) -> None:
+        """Start or settle every step whose turn it is."""
+        for step, blocker in waiting.turns(capacity.reserve):
             if self._stopping.is_set():
+                capacity.release(step)
                 self._settle(step, "stopped", reason="the run was stopped")
-            elif blocker:
-                self._settle(step, "skipped", reason=f"{blocker} {self._states[blocker]}")
-            elif any(name not in self._states for name in step.needs) or not capacity.reserve(step):
-                left.append(step)
+                break
+            if blocker:
+                waiting.settled(step.name, self._settle(step, "skipped", reason=blocker))
+                continue
+            result = self.session.result(step)
+            if result is None:
+                pool.submit(self._run_step, step)
             else:
-                result = self.session.result(step)
-                if result is None:
-                    pool.submit(self._run_step, step)
-                else:
-                    capacity.release(step)
-                    self._settle(step, "done", cached=result)
-        return left if capacity.reserved or len(left) == len(waiting) else self._start_ready_steps(left, capacity, pool)
+                capacity.release(step)
+                waiting.settled(step.name, self._settle(step, "done", cached=result))
+        if self._stopping.is_set():
+            for step, _ in waiting.take_all():
+                self._settle(step, "stopped", reason="the run was stopped")
+
+    def _settle_unstartable(self, waiting: WaitingSteps) -> None:
+        """Settle what is left when nothing runs any more: it would wait for ever. A checked plan has no such steps."""
+        for step, missing in waiting.take_all():
+            reason = f"it needs {missing}, which does not run" if missing else "the target has no capacity for it"
+            self._settle(step, "failed", reason=reason)
 
     def _run_step(self, step: AnyStep) -> None:
         """Make all attempts at one step; runs on its own thread."""
@@ -186,12 +194,12 @@ class Engine:
         if self._stopping.is_set():
             attempt.stop()
         try:
-            last = None
+            seen = None
             for seen in attempt:
                 self._write(seen)
-                last = event_of(seen)
         finally:
             del self._running[step.name]
+        last = event_of(seen) if seen else None
         if not isinstance(last, AttemptEnded):
             raise PlimsollError("the target ended an attempt without an attempt-ended observation", where=step.name)
         return last

@@ -7,7 +7,7 @@ and ends every attempt with attempt-ended.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import Struct
@@ -168,7 +168,12 @@ def run_observed(source: str, subject: str, event: RunEvent) -> Observation:
 
 def event_of(seen: Observation) -> RunEvent | None:
     """The event that an observation records; None for one that this version does not know or cannot read."""
+    shape = _TYPES.get(seen.event)
     try:
-        return msgspec.convert(seen.fact, type=RunEvent)  # type: ignore[no-any-return]  # of a union
+        return msgspec.convert(seen.fact, type=shape) if shape else None
     except msgspec.ValidationError:
         return None
+
+
+# By its name, because msgspec works out what a union accepts anew for each value.
+_TYPES: Mapping[str, type[RunEvent]] = {str(shape.__struct_config__.tag): shape for shape in get_args(RunEvent)}

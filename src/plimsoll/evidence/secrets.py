@@ -9,34 +9,22 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from plimsoll.evidence.file_secrets import values_in
 
 REMOVED = "[removed]"
-_PATTERNS = (
-    # JSON Web Tokens, of service accounts and of people.
-    re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
-    re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
-    re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"),
-    re.compile(
-        r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*)"
-        r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
-    ),
-    re.compile(r"\bA[KS]IA[0-9A-Z]{16}\b"),
-    re.compile(r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|sk-|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{16,}"),
-    re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
-)
-
-
-_SECRET_NAME = re.compile(r"(?i)passw|secret|token|credential|api_?key|access_?key|private_?key|_pat$|(^|_)auth$|_key$")
+_SHORTEST_MATCH = len("://a:b@")
+"""Characters that the shortest of the patterns takes."""
+_NAME_OF_ONE = r"(?i)passw|secret|token|credential|api_?key|access_?key|private_?key|_pat$|(^|_)auth$|_key$"
 SHORTEST = 8
 """Characters of a variable's value from which on it is removed: shorter ones are in too many other words."""
 
 
 def secret_values(environment: Mapping[str, str]) -> tuple[str, ...]:
     """The values of variables whose names say that they are credentials, longest first, and each line of them."""
-    return _long_enough(value for name, value in environment.items() if _SECRET_NAME.search(name))
+    return _long_enough(value for name, value in environment.items() if re.search(_NAME_OF_ONE, name))
 
 
 _of_files: set[str] = set()
@@ -62,22 +50,58 @@ def _is_path(value: str) -> bool:
 
 def without_secrets(value: Any) -> Any:
     """The same value, with everything at any depth replaced that looks like a credential or is one of this process."""
-    known = {*secret_values(os.environ), *_of_files}
-    return _without(value, tuple(sorted(known, key=len, reverse=True)))
+    return _Remover().without(value)
 
 
-def _without(value: Any, known: tuple[str, ...]) -> Any:
-    if isinstance(value, str):
-        for secret in known:
-            value = value.replace(secret, REMOVED)
-        for pattern in _PATTERNS:
-            value = pattern.sub(_replacement, value)
+class _Remover:
+    """The environment is read at most once for a value, and not at all for one that is too short for a secret."""
+
+    def __init__(self) -> None:
+        self._known: tuple[str, ...] | None = None
+
+    def without(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return value if len(value) < _SHORTEST_MATCH else self._replaced(value)
+        if isinstance(value, Mapping):
+            return {self.without(key): self.without(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.without(item) for item in value]
         return value
-    if isinstance(value, Mapping):
-        return {_without(key, known): _without(item, known) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without(item, known) for item in value]
-    return value
+
+    def _replaced(self, text: str) -> str:
+        if len(text) >= SHORTEST:
+            if self._known is None:
+                own = {*_known(tuple(os.environb.items())), *_of_files}
+                self._known = tuple(sorted(own, key=len, reverse=True))
+            for secret in self._known:
+                text = text.replace(secret, REMOVED)
+        for pattern in _patterns():
+            text = pattern.sub(_replacement, text)
+        return text
+
+
+@lru_cache(maxsize=1)
+def _known(environment: tuple[tuple[bytes, bytes], ...]) -> tuple[str, ...]:
+    """The values of the environment's secrets, worked out anew only when the environment has changed."""
+    return secret_values({os.fsdecode(name): os.fsdecode(value) for name, value in environment})
+
+
+@cache
+def _patterns() -> tuple[re.Pattern[str], ...]:
+    """What credentials look like. Compiled when first needed: most commands of the command line remove nothing."""
+    return (
+        # JSON Web Tokens, of service accounts and of people.
+        re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"),
+        re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
+        re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}"),
+        re.compile(
+            r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*)"
+            r"(['\"]?\s*[=:]\s*['\"]?)[^\s'\",;]{4,}"
+        ),
+        re.compile(r"\bA[KS]IA[0-9A-Z]{16}\b"),
+        re.compile(r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|sk-|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{16,}"),
+        re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
+    )
 
 
 def _replacement(found: re.Match[str]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from plimsoll.encoding import is_utf8, readable
 from plimsoll.errors import TargetError
-from plimsoll.state.integrity import is_own, own_files
+from plimsoll.state.output_directory import entries, is_own, own_files
 from plimsoll.state.results import OutputFile
 
 _NEEDS_SHELL = re.compile(r"[|&;<>()$`*?\[\]{}#~!\n]|^\s*\w+=")
@@ -30,13 +30,13 @@ def argv_of(command: str) -> list[str]:
 
 def files_in(output: Path) -> tuple[OutputFile, ...]:
     """Name and size in bytes of every file that a step left, sorted by name; a name that is not UTF-8 is left out."""
-    found = sorted(path for path in own_files(output) if is_utf8(str(path)))
-    return tuple(OutputFile(name=str(path.relative_to(output)), size=path.stat().st_size) for path in found)
+    found = [OutputFile(name=name, size=size) for name, size in own_files(output) if is_utf8(name)]
+    return tuple(sorted(found, key=lambda file: file.name.split("/")))
 
 
 def unnamed_files(output: Path) -> tuple[str, ...]:
     """A sentence for each file whose name cannot be recorded, at most eight."""
-    found = sorted(readable(str(path.relative_to(output))) for path in output.rglob("*") if not is_utf8(str(path)))
+    found = sorted(readable(entry.name) for entry in entries(output) if not is_utf8(entry.name))
     return tuple(f"'{name}' is not part of the result: its name is not UTF-8" for name in found[:8])
 
 

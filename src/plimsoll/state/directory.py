@@ -21,6 +21,7 @@ A result appears by one rename after all of its files are flushed to disk, so an
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -32,9 +33,9 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
-from plimsoll.files import flush, make_links_relative
-from plimsoll.state.integrity import DIGESTS, digests_of, drop_foreign, is_unaltered, remember
-from plimsoll.state.results import AnyResult, Result
+from plimsoll.files import flush
+from plimsoll.state.integrity import OUTPUT, StoredResult, read_stored, seal
+from plimsoll.state.results import AnyResult, OutputFile, Result
 
 NAME = ".plimsoll"
 JOURNAL = "journal.jsonl"
@@ -70,6 +71,7 @@ class StateDirectory:
         self.latest = self.root / "latest"
         self.drift = self.root / "drift"
         self.service_logs = self.root / "logs"
+        self._stored: dict[str, StoredResult] = {}
 
     def make(self) -> None:
         """Create the directory. Raises TargetError when it is not writable."""
@@ -88,19 +90,17 @@ class StateDirectory:
 
     def result(self, key: str, shape: type[AnyResult]) -> AnyResult | None:
         """The result of a key; None unless its step is done and all of its files are as the step wrote them."""
-        directory = self.results / key
         try:
-            result = msgspec.json.decode((directory / "result.json").read_bytes(), type=shape)
+            stored = self._stored.get(key)
+            if stored is None or not stored.is_current():
+                stored = self._stored[key] = read_stored(self.results / key)
+            result = msgspec.json.decode(stored.content, type=shape)
         except (*UNREADABLE, OSError):
             return None
-        for file in result.outputs:
-            path = self.application / file.path if file.path else directory / "output" / file.name
-            try:
-                if path.stat().st_size != file.size:
-                    return None
-            except OSError:
-                return None
-        return result if is_unaltered(directory) else None
+        in_place = [file for file in result.outputs if file.path is not None]
+        if not all(self._has_size(file) for file in in_place):
+            return None
+        return result if stored.is_unaltered(result.outputs) else None
 
     def journal(self, run: str) -> Path:
         """The path of a run's journal."""
@@ -133,35 +133,31 @@ class StateDirectory:
 
     def output(self, key: str) -> Path:
         """The directory of the files of a finished step."""
-        return self.results / key / "output"
+        return self.results / key / OUTPUT
 
     def fresh_work(self, key: str) -> Path:
         """Create an empty directory for an attempt, with `output/` in it."""
         directory = self.work / key
-        if directory.is_symlink():
-            directory.unlink()
-        elif directory.exists():
-            shutil.rmtree(directory)
-        (directory / "output").mkdir(parents=True)
+        try:
+            directory.mkdir(parents=True)
+        except FileExistsError:
+            directory.unlink() if directory.is_symlink() else shutil.rmtree(directory)
+            directory.mkdir()
+        (directory / OUTPUT).mkdir()
         return directory
 
     def commit(self, key: str, result: Result) -> None:
         """Make the attempt's directory the result of its step, atomically even when the process is killed."""
         directory = self.work / key
-        for part in directory.iterdir():
-            if part.name != "output":
-                shutil.rmtree(part) if part.is_dir() else part.unlink()
-        make_links_relative(directory / "output")
-        drop_foreign(directory / "output")
-        digests = digests_of(directory / "output", result)
-        _write_through(directory / DIGESTS, msgspec.json.encode(digests))
-        _write_through(directory / "result.json", msgspec.json.encode(result))
-        _flush_tree(directory)
+        for path in directory.iterdir():
+            if path.name != OUTPUT:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
         final = self.results / key
+        stored = seal(directory, msgspec.json.encode(result), result.outputs, final)
         if final.exists():
             shutil.rmtree(final)
         directory.rename(final)
-        remember(final, digests)
+        self._stored[key] = stored
         flush(self.results)
         self._link_work(key)
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)
@@ -169,11 +165,18 @@ class StateDirectory:
     def link_latest(self, step: str, key: str) -> None:
         """Link `latest/<verb>/<part>` to the files of a finished step, where users look for them."""
         link = self.latest / step
-        link.parent.mkdir(parents=True, exist_ok=True)
-        temporary = link.with_name(f".{link.name}.{os.getpid()}")
-        temporary.unlink(missing_ok=True)
-        temporary.symlink_to(os.path.relpath(self.output(key), link.parent))
-        temporary.replace(link)
+        parent = link.parent
+        target = os.path.relpath(self.output(key), parent)
+        try:
+            link.symlink_to(target)
+        except FileNotFoundError:
+            parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(target)
+        except FileExistsError:
+            temporary = parent / f".{link.name}.{os.getpid()}"
+            temporary.unlink(missing_ok=True)
+            temporary.symlink_to(target)
+            temporary.replace(link)
 
     def clear_work(self) -> None:
         """Delete the directories of killed attempts, and link those of all results."""
@@ -185,30 +188,20 @@ class StateDirectory:
         for result in self.results.iterdir():
             self._link_work(result.name)
 
+    def _has_size(self, file: OutputFile) -> bool:
+        """Whether a file that is used in place has the size that it had."""
+        try:
+            return (self.application / (file.path or "")).stat().st_size == file.size
+        except OSError:
+            return False
+
     def _link_work(self, key: str) -> None:
         """Let the paths that a command saw while it ran lead to its result, because its files may contain them."""
-        link = self.work / key
-        if not os.path.lexists(link):
-            link.symlink_to(os.path.relpath(self.results / key, self.work))
+        with contextlib.suppress(FileExistsError):
+            (self.work / key).symlink_to(f"../{self.results.name}/{key}")
 
 
 def _file_name(target: str) -> str:
     """A directory name for a target: a context may have any name, such as the path of a cloud resource."""
     word = re.sub(r"[^A-Za-z0-9._-]+", "-", target).strip(".-")
     return word if word == target else f"{word[:60]}-{hashlib.sha256(target.encode()).hexdigest()[:8]}"
-
-
-def _write_through(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _flush_tree(directory: Path) -> None:
-    for parent, _, files in os.walk(directory):
-        for name in files:
-            path = Path(parent, name)
-            if path.is_file() and not path.is_symlink():
-                flush(path)
-        flush(Path(parent))

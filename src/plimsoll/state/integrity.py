@@ -8,99 +8,138 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
 from plimsoll.decoding import UNREADABLE
-from plimsoll.files import digest_of_file, replace_file
-from plimsoll.state.results import Result
+from plimsoll.files import flush, open_descriptor, read_digest, read_file, replace_file, write_through
+from plimsoll.state.output_directory import Kind, entries, keep_links_inside
+from plimsoll.state.results import OutputFile
 
-DIGESTS, SEEN = "digests.json", "seen.json"
+OUTPUT, RESULT, DIGESTS, SEEN = "output", "result.json", "digests.json", "seen.json"
 Value = TypeVar("Value")
 Identity = tuple[int, int, int, int]
+GRAIN = 20_000_000
+"""Nanoseconds within which two changes of a file may have the same time: a file system counts the kernel's ticks."""
 
 
-def own_files(output: Path) -> Iterator[Path]:
-    """The regular files of an output directory, also by links that lead to one of them.
+class StoredResult:
+    """A result in its directory: the content of result.json, and the digests and identities of its files.
 
-    What a link to elsewhere, a FIFO or a device gives may be another thing tomorrow: it is no part of a result.
+    In memory it spares the reading of these, not the look at the files.
     """
-    root = output.resolve()
-    for path in output.rglob("*"):
-        if _is_own(path, root) and path.is_file():
-            yield path
 
+    def __init__(
+        self, directory: Path, content: bytes, identity: Identity, digests: dict[str, str], seen: dict[str, Identity]
+    ) -> None:
+        self.directory = directory
+        self.content = content
+        self._output = f"{directory}/{OUTPUT}"
+        self._file = f"{directory}/{RESULT}"
+        self._identity = identity
+        self._digests = digests
+        self._seen = seen
 
-def drop_foreign(output: Path) -> None:
-    """Delete what is neither a directory nor a file of an output directory's own, nor a link to one."""
-    root = output.resolve()
-    for path in list(output.rglob("*")):
-        if not _is_own(path, root):
-            path.unlink(missing_ok=True)
+    def is_current(self) -> bool:
+        """Whether result.json is still the one that was read. Raises OSError when it is gone."""
+        return _identity(os.stat(self._file)) == self._identity
 
+    def is_unaltered(self, outputs: Iterable[OutputFile]) -> bool:
+        """Whether each of the files has its size, and the digest that it was stored with, if it has one."""
+        before, now = self._seen, dict[str, Identity]()
+        sizes = {file.name: file.size for file in outputs if file.path is None}
+        try:
+            for name in sizes.keys() | self._digests.keys():
+                identity = _identity(os.stat(f"{self._output}/{name}"))
+                if sizes.get(name, identity[1]) != identity[1]:
+                    return False
+                if identity == before.get(name):
+                    now[name] = identity
+                elif name in self._digests and self._read(name, now) != self._digests[name]:
+                    return False
+        except OSError:
+            return False
+        if now != before:
+            self._remember(now)
+        return True
 
-def is_own(path: Path, output: Path) -> bool:
-    """Whether a path is a directory or file of an output directory's own, or a link to one."""
-    return _is_own(path, output.resolve())
+    def _read(self, name: str, seen: dict[str, Identity]) -> str:
+        with open_descriptor(f"{self._output}/{name}") as descriptor:
+            return _digest(descriptor, name, seen)
 
-
-def digests_of(output: Path, result: Result) -> dict[str, str]:
-    """The digests of the files of a result in its output directory, without those that are used in place."""
-    found = {}
-    for file in result.outputs:
-        if file.path is None:
-            with contextlib.suppress(OSError):
-                found[file.name] = digest_of_file(output / file.name)
-    return found
-
-
-def remember(directory: Path, digests: Mapping[str, str]) -> None:
-    """Write down what the files of the result in `directory` look like to the file system. Raises OSError."""
-    replace_file(directory / SEEN, msgspec.json.encode(_identities(directory, digests)))
-
-
-def is_unaltered(directory: Path) -> bool:
-    """Whether each file of the result in `directory` still has the digest that it was stored with, if it has one."""
-    digests = _read(directory / DIGESTS, dict[str, str])
-    before = _read(directory / SEEN, dict[str, Identity])
-    try:
-        found = _identities(directory, digests)
-        for name, digest in digests.items():
-            if found[name] != before.get(name) and digest_of_file(directory / "output" / name) != digest:
-                return False
-    except OSError:
-        return False
-    if found != before:
+    def _remember(self, seen: dict[str, Identity]) -> None:
+        self._seen = seen
         # Where it cannot be written, the files are read again the next time.
         with contextlib.suppress(OSError):
-            remember(directory, digests)
-    return True
+            replace_file(self.directory / SEEN, msgspec.json.encode(seen), durable=False)
 
 
-def _read(path: Path, shape: type[dict[str, Value]]) -> dict[str, Value]:
+def read_stored(directory: Path) -> StoredResult:
+    """The result that lies in a directory. Raises OSError when there is none."""
+    identity = _identity(os.stat(f"{directory}/{RESULT}"))
+    content = read_file(f"{directory}/{RESULT}")
+    digests = _decoded(f"{directory}/{DIGESTS}", _DIGESTS)
+    return StoredResult(directory, content, identity, digests, _decoded(f"{directory}/{SEEN}", _SEEN))
+
+
+def seal(directory: Path, content: bytes, outputs: Iterable[OutputFile], final: Path) -> StoredResult:
+    """Write a step's files through to the disk with its result and their digests, without what is not its own.
+
+    Returns the result as it is once `directory` has become `final`. Raises OSError.
+    """
+    output = f"{directory}/{OUTPUT}"
+    wanted = {file.name for file in outputs if file.path is None}
+    digests, seen = dict[str, str](), dict[str, Identity]()
+    directories = [output]
+    for entry in list(entries(output)):
+        if entry.kind is Kind.FOREIGN:
+            os.unlink(entry.path)
+        elif entry.kind is Kind.DIRECTORY:
+            directories.append(entry.path)
+        elif entry.kind is Kind.LINK:
+            keep_links_inside(output, entry)
+        else:
+            with open_descriptor(entry.path) as descriptor:
+                if entry.name in wanted:
+                    digests[entry.name] = _digest(descriptor, entry.name, seen)
+                os.fsync(descriptor)
+    for name in wanted - digests.keys():
+        # A link, or a file that is gone.
+        with contextlib.suppress(OSError), open_descriptor(f"{output}/{name}") as descriptor:
+            digests[name] = _digest(descriptor, name, seen)
+    if seen:
+        # It is not flushed: after a crash without it, the files are read again.
+        replace_file(directory / SEEN, msgspec.json.encode(seen), durable=False)
+    write_through(f"{directory}/{DIGESTS}", msgspec.json.encode(digests))
+    identity = _identity(write_through(f"{directory}/{RESULT}", content))
+    for path in (*reversed(directories), str(directory)):
+        flush(path)
+    return StoredResult(final, content, identity, digests, seen)
+
+
+def _digest(descriptor: int, name: str, seen: dict[str, Identity]) -> str:
+    """The digest of a file. It is seen only if no later change can leave it with the identity that it has now."""
+    before = _identity(os.fstat(descriptor))
+    digest = read_digest(descriptor)
+    after = _identity(os.fstat(descriptor))
+    if before == after and after[-1] + GRAIN < time.time_ns():
+        seen[name] = after
+    return digest
+
+
+_DIGESTS = msgspec.json.Decoder(dict[str, str])
+_SEEN = msgspec.json.Decoder(dict[str, Identity])
+
+
+def _decoded(path: str, decoder: msgspec.json.Decoder[dict[str, Value]]) -> dict[str, Value]:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=shape)
+        return decoder.decode(read_file(path))
     except (*UNREADABLE, OSError):
         return {}
-
-
-def _is_own(path: Path, root: Path) -> bool:
-    try:
-        if not path.resolve(strict=True).is_relative_to(root):
-            return False
-        mode = path.stat().st_mode
-    except (OSError, RuntimeError):
-        return False
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-
-
-def _identities(directory: Path, digests: Mapping[str, str]) -> dict[str, Identity]:
-    """Raises OSError when a file with a digest is missing."""
-    return {name: _identity((directory / "output" / name).stat()) for name in digests}
 
 
 def _identity(status: os.stat_result) -> Identity:

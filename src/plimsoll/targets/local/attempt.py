@@ -32,7 +32,10 @@ class LocalContext(Struct, frozen=True, kw_only=True):
 
 
 class LocalAttempt(Attempt[W]):
-    """An attempt on this machine. `events` has the end of each process by rank, and `None` to stop the attempt."""
+    """An attempt on this machine. `events` has the end of each process by rank, and `None` to stop the attempt.
+
+    `directory` becomes the result; `output` in it is for files of rank 0.
+    """
 
     source = "local"
 
@@ -45,23 +48,15 @@ class LocalAttempt(Attempt[W]):
     ) -> None:
         super().__init__(step, number)
         self.context = context
+        self.directory = context.state.work / step.key
+        self.output = self.directory / "output"
         self.events: queue.Queue[tuple[int, ProcessEnd] | None] = queue.Queue()
         self._execute = execute
-
-    @property
-    def directory(self) -> Path:
-        """The attempt's directory, which becomes the result."""
-        return self.context.state.work / self.step.key
 
     @property
     def where(self) -> str:
         """The attempt's directory."""
         return str(self.directory)
-
-    @property
-    def output(self) -> Path:
-        """The directory for files of rank 0."""
-        return self.directory / "output"
 
     @property
     def checkpoints(self) -> Path:

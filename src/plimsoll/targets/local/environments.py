@@ -7,16 +7,13 @@ upgraded, and caches are cleaned.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
-import subprocess
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
-from plimsoll.application.requirements import read_requirements
 from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.files import replace_file
@@ -55,6 +52,8 @@ def environment_place(step: Step[MakeEnvironment], directory: Path) -> Path:
 
     An environment with editable packages reads them where they are, so that it belongs to their paths.
     """
+    from plimsoll.application.requirements import read_requirements
+
     digest = step.ingredients[0].digest
     try:
         packages = read_requirements(directory, step.work.requirements).packages
@@ -105,6 +104,8 @@ def _interpreter(place: Path) -> _Interpreter:
 
 def _answer(place: Path) -> str | None:
     """The version of an environment's interpreter; None when it does not start, or uses the packages of another."""
+    import subprocess
+
     try:
         ended = subprocess.run(
             [str(python_of(place)), "-I", "-c", _ASK], capture_output=True, text=True, check=False, timeout=ANSWER_LIMIT
@@ -121,6 +122,8 @@ def _packages(place: Path) -> dict[str, Path]:
 
 def _has_its_files(package: Path) -> bool:
     """Whether the files in a package's RECORD exist in their size."""
+    import csv
+
     try:
         with (package / "RECORD").open(encoding="utf-8", newline="") as record:
             for name, _, size in csv.reader(record):

@@ -7,18 +7,20 @@ import itertools
 import json
 import os
 import signal
-import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.start_problem import start_problem
+
+if TYPE_CHECKING:
+    import socket
+    import subprocess
 
 ANSWER_LIMIT = 30.0
 """Seconds that the warden has to start a process."""
@@ -137,6 +139,8 @@ class Warden:
         with self._lock:
             connection, self._connection = self._connection, None
         if connection:
+            import socket
+
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
         if self._process:
@@ -153,6 +157,10 @@ class Warden:
             self._connection.sendall(json.dumps(request).encode() + b"\n")
 
     def _start(self) -> socket.socket:
+        # Whoever only plans pays for neither.
+        import socket
+        import subprocess
+
         ours, theirs = socket.socketpair()
         script = Path(__file__).with_name("warden_process.py")
         with theirs:

@@ -8,9 +8,8 @@ import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from plimsoll.application.requirements import Requirements, read_requirements
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
@@ -21,12 +20,17 @@ from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.environments import environment_place, is_complete, mark_complete, python_of
 from plimsoll.targets.local.workers import Command, run_together
 
+if TYPE_CHECKING:
+    from plimsoll.application.requirements import Requirements
+
 WAIT_LIMIT = 1800.0
 """Seconds to wait for a run that creates the same environment: large frameworks take minutes to install."""
 
 
 def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
     """Find the environment in the cache, or create it."""
+    from plimsoll.application.requirements import read_requirements
+
     work = attempt.work
     place = environment_place(attempt.step, attempt.context.directory)
     python = python_of(place)

@@ -9,9 +9,7 @@ from pathlib import Path
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.dataset import Fetch, FetchResult
-from plimsoll.runtime.download import download, identity_with_retries
 from plimsoll.runtime.outputs import files_in
-from plimsoll.runtime.sources import open_source
 from plimsoll.state.results import OutputFile
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
@@ -48,6 +46,9 @@ def _use_in_place(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
 
 def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
     """Download an address to `path`; returns the SHA-256 of its content."""
+    from plimsoll.runtime.download import download, identity_with_retries
+    from plimsoll.runtime.sources import open_source
+
     where = open_source(work.source)
     try:
         identity = identity_with_retries(where)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import random
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -156,6 +154,9 @@ def free_ports(count: int) -> tuple[int, ...]:
 
 
 def _bindable(count: int) -> Iterator[int]:
+    import random
+    import socket
+
     found = 0
     for port in random.sample(PORTS, len(PORTS)):
         if found == count:
