@@ -51,3 +51,13 @@ def test_the_words_of_a_step_are_recorded_without_credentials(monkeypatch: pytes
     ended = run_observed("engine", "train/m", StepEnded(state="failed", reason=VALUE, result={"notes": [VALUE]}))
     assert VALUE not in str(failed.fact) + str(ended.fact)
     assert failed.fact["reason"] == f"exit 3: {REMOVED}"
+
+
+def test_a_secret_that_the_environment_gets_later_is_removed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert without_secrets(["it said other-5ecret-value"]) == ["it said other-5ecret-value"]
+    monkeypatch.setenv("LATER_TOKEN", "other-5ecret-value")
+    assert without_secrets(["it said other-5ecret-value"]) == [f"it said {REMOVED}"]
+
+
+def test_the_shortest_text_with_a_credential_loses_it() -> None:
+    assert REMOVED in without_secrets("://a:b@")
