@@ -26,12 +26,22 @@ class Timing(Struct, frozen=True, kw_only=True):
     cpu: float
 
 
+def users_environment() -> dict[str, str]:
+    """The environment variables, but the one that has every start compile every module: users keep the bytecode."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def timed(argv: Sequence[str], directory: Path, environment: dict[str, str] | None = None) -> Timing:
     """Run a command to its end. Raises SystemExit with its output when it fails."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     ended = subprocess.run(
-        argv, cwd=directory, env={**os.environ, **(environment or {})}, capture_output=True, text=True, check=False
+        argv,
+        cwd=directory,
+        env={**users_environment(), **(environment or {})},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     wall = time.perf_counter() - began
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct
 
-from benchmarks.measuring import ROOT, peer
+from benchmarks.measuring import ROOT, peer, users_environment
 
 PEERS = {
     "KServe": ["kserve", "onnxruntime"],
@@ -52,7 +52,7 @@ class Running:
             self.process = subprocess.Popen(
                 argv,
                 cwd=directory,
-                env={**os.environ, **environment},
+                env={**users_environment(), **environment},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import serving_models
-from benchmarks.measuring import median, peer, verdict
+from benchmarks.measuring import median, peer, users_environment, verdict
 from benchmarks.servers import (
     PEER_FILES,
     PEERS,
@@ -175,7 +175,13 @@ def starts(directory: Path) -> bool:
     bare, cold, memory = [], [], []
     for _ in range(2 * ROUNDS + 1):
         began = time.perf_counter()
-        subprocess.run(script, check=True, capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, {first}))
+        subprocess.run(
+            script,
+            check=True,
+            capture_output=True,
+            env=users_environment(),
+            preexec_fn=lambda: os.sched_setaffinity(0, {first}),
+        )
         bare.append(time.perf_counter() - began)
         began = time.perf_counter()
         with ours(directory, model) as running:

@@ -103,3 +103,13 @@ def test_what_stands_in_a_file_is_removed_from_what_its_steps_say(monkeypatch: p
     failed = run_observed("target", "train/m", AttemptFailed(attempt=1, reason=f"{VALUE} and short: /etc/a/token"))
 
     assert failed.fact["reason"] == f"{REMOVED} and short: /etc/a/token"
+
+
+def test_a_secret_that_the_environment_gets_later_is_removed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert without_secrets(["it said other-5ecret-value"]) == ["it said other-5ecret-value"]
+    monkeypatch.setenv("LATER_TOKEN", "other-5ecret-value")
+    assert without_secrets(["it said other-5ecret-value"]) == [f"it said {REMOVED}"]
+
+
+def test_the_shortest_text_with_a_credential_loses_it() -> None:
+    assert REMOVED in without_secrets("://a:b@")

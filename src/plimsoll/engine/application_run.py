@@ -73,16 +73,18 @@ class ApplicationRun:
                 parameters=self.prepared.file.application.parameters,
                 number=state.run_number(before[-1]) + 1 if before else 1,
             )
-            self._link_results(session)
+            happened = self._history()
+            self._link_results(session, happened)
             if self.watch and outcome == "done":
-                on_services_up(self._history())
+                on_services_up(happened)
                 self._restart_services(engine, session)
+                happened = self._history()
         finally:
             self._stopping.set()
             session.close()
             journal.close()
             lock.release()
-        return self._history()
+        return happened
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""
@@ -91,9 +93,9 @@ class ApplicationRun:
     def _history(self) -> RunHistory:
         return history(read_journal(self.prepared.state.journal(self.id)), self.prepared.kinds.results)
 
-    def _link_results(self, session: Session) -> None:
+    def _link_results(self, session: Session, happened: RunHistory) -> None:
         """Link the files of finished steps where users look for them."""
-        done = {step.name for step in self._history().steps if step.state == "done" and step.result.outputs}
+        done = {step.name for step in happened.steps if step.state == "done" and step.result.outputs}
         for step in self.prepared.plan.steps:
             if step.name in done:
                 with contextlib.suppress(PlimsollError, OSError):

@@ -33,10 +33,10 @@ class Journal:
         lines = b"".join(json_for_people(each) + b"\n" for each in observations)
         with self._lock:
             try:
-                left = memoryview(lines)
-                while left:
+                written = self._file.write(lines)
+                while written < len(lines):
                     # A disk that is nearly full takes a part, and says so only when it is asked to take the rest.
-                    left = left[self._file.write(left) :]
+                    written += self._file.write(lines[written:])
                 os.fsync(self._file.fileno())
             except OSError as error:
                 raise PlimsollError(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
-from plimsoll.runtime.client import OipMessage
+if TYPE_CHECKING:
+    # It brings Python's HTTP client, which a server does not need.
+    from plimsoll.runtime.client import OipMessage
 
 
 class TensorSpec(Struct, frozen=True, kw_only=True):

@@ -10,12 +10,17 @@ import math
 import struct
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Array = npt.NDArray[Any]
+else:
+    # Only checkers need the type of the elements, and numpy.typing would be loaded at each start of a server.
+    Array = np.ndarray
 
 DTYPES: dict[str, type[np.generic]] = {
     "BOOL": np.bool_,

@@ -4,7 +4,7 @@
       lock                      the process that runs now
       digests.json              cached digests of sources by path, size and time
       runs/<run>/               journal.jsonl, logs/<verb>/<part>/<attempt>-<rank>.log, report.html
-      results/<key>/            result.json, output/ and its digests; exists only when the step is done
+      results/<key>/            result.json with the digests of output/; exists only when the step is done
       work/<key>/               the current attempt; afterwards a link to the result, so that paths in it hold
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
@@ -153,7 +153,7 @@ class StateDirectory:
             if path.name != OUTPUT:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         final = self.results / key
-        stored = seal(directory, msgspec.json.encode(result), result.outputs, final)
+        stored = seal(directory, result, final)
         if final.exists():
             shutil.rmtree(final)
         directory.rename(final)

@@ -1,7 +1,7 @@
 """Whether the files of a stored result are those that its step wrote.
 
-The digest of each file lies beside the result. A file is read again only when the file system says that something was
-done to it since: its inode, size and times lie there too. When an inode changed cannot be set by who alters it.
+The digest of each file lies in result.json. A file is read again only when the file system says that something was
+done to it since: its inode, size and times lie in seen.json. When an inode changed cannot be set by who alters it.
 """
 
 from __future__ import annotations
@@ -11,24 +11,29 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.files import flush, open_descriptor, read_digest, read_file, replace_file, write_through
 from plimsoll.state.output_directory import Kind, entries, keep_links_inside
-from plimsoll.state.results import OutputFile
+from plimsoll.state.results import OutputFile, Result, result_to_json
 
-OUTPUT, RESULT, DIGESTS, SEEN = "output", "result.json", "digests.json", "seen.json"
-Value = TypeVar("Value")
+OUTPUT, RESULT, SEEN = "output", "result.json", "seen.json"
 Identity = tuple[int, int, int, int]
 GRAIN = 20_000_000
 """Nanoseconds within which two changes of a file may have the same time: a file system counts the kernel's ticks."""
 
 
+class _Sealed(Struct, frozen=True):
+    """What result.json has beside the values of the result's own type: the digest of each file that the step wrote."""
+
+    digests: dict[str, str] = {}
+
+
 class StoredResult:
-    """A result in its directory: the content of result.json, and the digests and identities of its files.
+    """A result in its directory: the content of result.json with the digests in it, and the identities of its files.
 
     In memory it spares the reading of these, not the look at the files.
     """
@@ -79,20 +84,20 @@ class StoredResult:
 
 
 def read_stored(directory: Path) -> StoredResult:
-    """The result that lies in a directory. Raises OSError when there is none."""
+    """The result that lies in a directory. Raises OSError when there is none, and msgspec's errors for a broken one."""
     identity = _identity(os.stat(f"{directory}/{RESULT}"))
     content = read_file(f"{directory}/{RESULT}")
-    digests = _decoded(f"{directory}/{DIGESTS}", _DIGESTS)
-    return StoredResult(directory, content, identity, digests, _decoded(f"{directory}/{SEEN}", _SEEN))
+    digests = msgspec.json.decode(content, type=_Sealed).digests
+    return StoredResult(directory, content, identity, digests, _seen(f"{directory}/{SEEN}"))
 
 
-def seal(directory: Path, content: bytes, outputs: Iterable[OutputFile], final: Path) -> StoredResult:
+def seal(directory: Path, result: Result, final: Path) -> StoredResult:
     """Write a step's files through to the disk with its result and their digests, without what is not its own.
 
     Returns the result as it is once `directory` has become `final`. Raises OSError.
     """
     output = f"{directory}/{OUTPUT}"
-    wanted = {file.name for file in outputs if file.path is None}
+    wanted = {file.name for file in result.outputs if file.path is None}
     digests, seen = dict[str, str](), dict[str, Identity]()
     directories = [output]
     for entry in list(entries(output)):
@@ -114,7 +119,7 @@ def seal(directory: Path, content: bytes, outputs: Iterable[OutputFile], final: 
     if seen:
         # It is not flushed: after a crash without it, the files are read again.
         replace_file(directory / SEEN, msgspec.json.encode(seen), durable=False)
-    write_through(f"{directory}/{DIGESTS}", msgspec.json.encode(digests))
+    content = msgspec.json.encode({**result_to_json(result), "digests": digests})
     identity = _identity(write_through(f"{directory}/{RESULT}", content))
     for path in (*reversed(directories), str(directory)):
         flush(path)
@@ -131,13 +136,9 @@ def _digest(descriptor: int, name: str, seen: dict[str, Identity]) -> str:
     return digest
 
 
-_DIGESTS = msgspec.json.Decoder(dict[str, str])
-_SEEN = msgspec.json.Decoder(dict[str, Identity])
-
-
-def _decoded(path: str, decoder: msgspec.json.Decoder[dict[str, Value]]) -> dict[str, Value]:
+def _seen(path: str) -> dict[str, Identity]:
     try:
-        return decoder.decode(read_file(path))
+        return msgspec.json.decode(read_file(path), type=dict[str, Identity])
     except (*UNREADABLE, OSError):
         return {}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from plimsoll.errors import TargetError
 from plimsoll.runtime.outputs import files_in, require_outputs
 from plimsoll.state.directory import StateDirectory
+from plimsoll.state.integrity import GRAIN, RESULT, SEEN
 from plimsoll.state.results import Result
 
 KEY = "k" * 16
@@ -73,6 +75,48 @@ def test_an_altered_result_is_none(state: StateDirectory, alter: object, name: s
     assert callable(alter)
     assert state.result(KEY, Result) is not None
     alter(state.output(KEY) / name)
+    assert state.result(KEY, Result) is None
+
+
+def test_a_change_right_after_the_result_was_stored_is_found(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path)
+    state.make()
+    for number in range(50):
+        key = f"key-{number}"
+        output = state.fresh_work(key) / "output"
+        (output / "a").write_text("GOOD")
+        state.commit(key, Result(outputs=files_in(output)))
+        alter_with_old_times(state.output(key) / "a")
+        assert state.result(key, Result) is None
+
+
+def test_a_file_whose_next_change_could_have_the_same_time_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = StateDirectory(tmp_path)
+    state.make()
+    output = state.fresh_work(KEY) / "output"
+    (output / "a").write_text("GOOD")
+    changed = (output / "a").stat().st_ctime_ns
+    monkeypatch.setattr("time.time_ns", lambda: changed + GRAIN // 2)
+    state.commit(KEY, Result(outputs=files_in(output)))
+    assert not (state.results / KEY / SEEN).exists()
+    monkeypatch.setattr("time.time_ns", lambda: changed + 2 * GRAIN)
+    assert state.result(KEY, Result) is not None
+    assert "a" in json.loads((state.results / KEY / SEEN).read_bytes())
+
+
+def test_another_process_finds_the_same(state: StateDirectory) -> None:
+    assert StateDirectory(state.application).result(KEY, Result) is not None
+    alter_with_old_times(state.output(KEY) / "a")
+    assert StateDirectory(state.application).result(KEY, Result) is None
+
+
+def test_a_result_that_is_removed_or_broken_is_none(state: StateDirectory) -> None:
+    assert state.result(KEY, Result) is not None
+    (state.results / KEY / RESULT).write_text("{")
+    assert state.result(KEY, Result) is None
+    (state.results / KEY / RESULT).unlink()
     assert state.result(KEY, Result) is None
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from plimsoll.errors import MissingExtra, PlimsollError, TargetError
 from plimsoll.files import replace_file
 from plimsoll.runtime.server.options import Options, from_command_line
+
+if TYPE_CHECKING:
+    from plimsoll.runtime.server.worker import Worker
 
 
 def main() -> None:
@@ -30,11 +34,26 @@ def main() -> None:
 
 def serve(options: Options, listener: socket.socket) -> None:
     """Answer requests in this process. Raises PlimsollError when the models cannot be loaded or a port is taken."""
+
+    def ready(grpc_port: int | None) -> None:
+        gc.enable()
+        say_ready(options, listener, grpc_port)
+
+    # All that is loaded here stays: looking through it for garbage, again and again, only delays the first answer.
+    gc.disable()
+    try:
+        worker = _worker(options)
+        worker.run(listener, ready=ready)
+    finally:
+        gc.enable()
+
+
+def _worker(options: Options) -> Worker:
     try:
         from plimsoll.runtime.server.worker import Worker
     except ImportError:
         raise MissingExtra("serve", "the inference server") from None
-    Worker(options).run(listener, ready=lambda grpc_port: say_ready(options, listener, grpc_port))
+    return Worker(options)
 
 
 def listener_at(host: str, port: int) -> socket.socket:

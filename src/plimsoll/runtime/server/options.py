@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, in_directory, read_service_file
+
+HELP_WIDTH = 100
+"""Characters of a line of `--help`."""
 
 
 class Scale(Struct, frozen=True, kw_only=True):
@@ -122,7 +126,11 @@ def _source(arguments: argparse.Namespace) -> Callable[[], ServiceFile]:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m plimsoll.runtime.server", description=__doc__)
+    # The width of the terminal is not asked for: with each option argparse would load what can tell it.
+    formatter = partial(argparse.HelpFormatter, width=HELP_WIDTH)
+    parser = argparse.ArgumentParser(
+        prog="python -m plimsoll.runtime.server", description=__doc__, formatter_class=formatter
+    )
     models = parser.add_argument_group("models (one of the first three)")
     models.add_argument("--model", type=Path, help="an ONNX file")
     models.add_argument("--repository", type=Path, help="a directory of <name>/<version>/model.onnx")
