@@ -20,7 +20,8 @@ from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
 from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
-from plimsoll.targets.kubernetes.watching import Watch, ended, gone, remove
+from plimsoll.targets.kubernetes.reasons.workloads import ended
+from plimsoll.targets.kubernetes.watching import Watch, gone, remove
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 
 _GONE_LIMIT = 60.0
