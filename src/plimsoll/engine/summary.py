@@ -58,6 +58,8 @@ def _step(step: StepHistory) -> dict[str, object]:
     }
     if step.reason:
         described["reason"] = step.reason
+    if step.awaits and step.state == "running":
+        described["awaits"] = step.awaits
     if step.result.notes:
         described["notes"] = step.result.notes
     return described

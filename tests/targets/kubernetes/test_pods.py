@@ -24,7 +24,9 @@ def kept_waiting(reason: str, message: str = "") -> dict[str, Any]:
 
 
 def test_a_gang_that_waits_for_accelerators_says_how_many_workers_wait_and_for_what() -> None:
-    message = "0/3 nodes are available: 1 node(s) had untolerated taint {gpu: yes}, 2 Insufficient x.dev/gpu. preemption: …"
+    message = (
+        "0/3 nodes are available: 1 node(s) had untolerated taint {gpu: yes}, 2 Insufficient x.dev/gpu. preemption: …"
+    )
     standings = [standing(unplaced(message, rank)) for rank in range(3)] + [standing(pod("Running", 3))]
     assert summary(standings, 4) == (
         "3 of 4 workers wait: no node of 3 has enough free: x.dev/gpu on 2; 1 with the taint {gpu: yes}, which the pod "
@@ -40,7 +42,9 @@ def test_a_gang_without_pods_yet_says_so() -> None:
 
 def test_a_single_pod_that_waits_is_named() -> None:
     found = standing(kept_waiting("ImagePullBackOff", "connection refused"))
-    assert summary([found], 1).startswith("the pod gang-0 waits: the image a/b:1 cannot be pulled: its registry does not")
+    assert summary([found], 1).startswith(
+        "the pod gang-0 waits: the image a/b:1 cannot be pulled: its registry does not"
+    )
 
 
 def test_an_image_that_cannot_be_pulled_is_named_and_may_still_come() -> None:
@@ -51,7 +55,9 @@ def test_an_image_that_cannot_be_pulled_is_named_and_may_still_come() -> None:
 
 def test_a_container_that_cannot_be_configured_is_hopeless() -> None:
     found = standing(kept_waiting("CreateContainerConfigError", 'configmap "x-trust" not found'))
-    assert found.problem == 'the container cannot be configured: configmap "x-trust" not found; make the configmap x-trust'
+    assert (
+        found.problem == 'the container cannot be configured: configmap "x-trust" not found; make the configmap x-trust'
+    )
     assert found.hopeless
 
 

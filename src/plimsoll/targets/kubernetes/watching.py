@@ -35,6 +35,8 @@ LOST_LIMIT = 30.0
 """Seconds after which a pod that is to end on a node that does not answer is forgotten."""
 LINGER_LIMIT = 3.0
 """Seconds for containers beside the one that does the work to end by themselves after it, as some meshes have them."""
+SETTLED = 1.5
+"""Seconds for which a refusal of pods is not told: webhooks refuse what they are to hear of in the next moment."""
 NO_POD_YET = 5.0
 """Seconds after which it is told that a workload has no pods although nobody says why."""
 _RAY_FAILURES = 5
@@ -237,8 +239,9 @@ class Watch:
         _, kind, name = self.workload.watched
         after = max((pod["metadata"]["creationTimestamp"] for pod in (found, *seen)), default="")
         cause = of_owner(name, self.namespace, self._observing.events(), after)
-        if cause is not None or time.monotonic() - self._podless_since < NO_POD_YET:
-            return cause
+        lasted = time.monotonic() - self._podless_since
+        if cause is not None or lasted < NO_POD_YET:
+            return cause if lasted >= SETTLED else None
         missing = self._of - len(standings)
         why = "no event says why"
         if self._observing.blind:
@@ -252,6 +255,8 @@ class Watch:
             return f"somebody else deletes the {kind} {name}, which waits for {held_by(found)}"
         if found["spec"].get("suspend"):
             return queued(found, self._observing.queue_objects(found))
+        if any(each.phase == "Terminating" or each.deleted for each in standings) and self._deadline(found):
+            return f"its time limit of {getattr(self.attempt.step.work, 'timeout', 0):g} s has passed, and its pods end"
         return cause.text if cause is not None else pods.summary(standings, self._of)
 
     def _hopeless(self, standings: Sequence[Standing], podless: Cause | None) -> str:

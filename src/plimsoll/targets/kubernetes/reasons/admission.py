@@ -18,20 +18,20 @@ _LIMIT = re.compile(r"(?:minimum|maximum) (\S+) usage per (\w+) is|(\S+) max lim
 _PLIMSOLL = {"cpu": "resources.cpu", "memory": "resources.memory", "ephemeral-storage": "its disk"}
 
 
-def refused(message: str, namespace: str, what: str = "a pod") -> Cause:
+def refused(message: str, namespace: str, what: str = "pods") -> Cause:
     """The cause behind the message of a refusal in a namespace; `what` was to be made."""
     words = _FORBIDDEN.sub("", message.strip(), count=1).strip()
     for pattern, judge in _JUDGES:
         if found := pattern.search(words):
             return judge(found, namespace, what)
-    return Cause(kind="admission", text=f"{what} is not taken: {_short(words)}", patience=STUCK_LIMIT)
+    return Cause(kind="admission", text=f"the API server refuses {what}: {_short(words)}", patience=STUCK_LIMIT)
 
 
 def _exceeded(found: re.Match[str], namespace: str, what: str) -> Cause:
     """A quota that is full may become free; one that is smaller than what is asked for may not."""
     asked, used, limited = (_amounts(found[each]) for each in (2, 3, 4))
     full = [
-        f"{name} {limited[name]}, {used.get(name, '0')} used, {amount} more asked for"
+        f"{name}: {limited[name]} allowed, {used.get(name, '0')} used, {amount} more wanted"
         for name, amount in asked.items()
         if name in limited
     ]
@@ -47,10 +47,10 @@ def _exceeded(found: re.Match[str], namespace: str, what: str) -> Cause:
 
 
 def _unspecified(found: re.Match[str], namespace: str, what: str) -> Cause:
-    names = re.sub(r" for: [^;]*", "", found[2])
+    names = re.sub(r" for: [^;]*", "", found[2]).replace(";", ",")
     keys = [word for key, word in _PLIMSOLL.items() if re.search(rf"\b{key}\b", names)]
     remedy = f"set {' and '.join(keys)} in the file" if keys else "have the namespace give defaults (LimitRange)"
-    text = f'the quota "{found[1]}" of namespace {namespace} forbids {what} that does not say its {names}; {remedy}'
+    text = f'the quota "{found[1]}" of namespace {namespace} forbids {what} without {names}; {remedy}'
     return Cause(kind="quota", text=text, patience=MOMENT, lasting=True)
 
 
@@ -78,17 +78,17 @@ def _silent_webhook(found: re.Match[str], namespace: str, what: str) -> Cause:
 
 
 def _account(found: re.Match[str], namespace: str, what: str) -> Cause:
-    text = f'{what} needs the ServiceAccount "{found[1]}", which namespace {namespace} does not have; make it'
+    text = f'the ServiceAccount "{found[1]}" that {what} name is not in namespace {namespace}; make it'
     return Cause(kind="account", text=text, patience=MOMENT, lasting=True)
 
 
 def _priority(found: re.Match[str], namespace: str, what: str) -> Cause:
-    text = f'{what} names the PriorityClass "{found[1]}", which the cluster does not have; make it, or name another'
+    text = f'the PriorityClass "{found[1]}" that {what} name is not in the cluster; make it, or name another'
     return Cause(kind="priority", text=text, patience=MOMENT, lasting=True)
 
 
 def _runtime(found: re.Match[str], namespace: str, what: str) -> Cause:
-    text = f'{what} names the RuntimeClass "{found[1]}", which the cluster does not have; make it, or name another'
+    text = f'the RuntimeClass "{found[1]}" that {what} name is not in the cluster; make it, or name another'
     return Cause(kind="runtime", text=text, patience=MOMENT, lasting=True)
 
 

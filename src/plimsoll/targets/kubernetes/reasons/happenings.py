@@ -27,6 +27,8 @@ _POD_WORDS = {
     "FailedResourceClaimCreation": "the resource claim of the pod {pod} cannot be made",
 }
 _SLOW = {"Pulling": "the pod {pod} waits for its image: {message}"}
+_ENDS = frozenset({"DeadlineExceeded", "BackoffLimitExceeded", "FailedJobs", "ReachedMaxRestarts"})
+"""What a workload's conditions say better."""
 _QUIET = frozenset({"Scheduled", "Pulled", "Created", "Started", "SuccessfulCreate", "Killing", "AddedInterface"})
 _REMEDIES = (
     (re.compile(r'secret "([^"]+)" not found|secrets? "([^"]+)" is forbidden'), "make the Secret"),
@@ -104,14 +106,14 @@ def lost_node(uid: str, events: Iterable[Event]) -> bool:
     return newest is not None and newest.reason in ("NodeNotReady", "TaintManagerEviction")
 
 
-def of_owner(name: str, namespace: str, events: Iterable[Event], after: str) -> Cause | None:
+def of_owner(name: str, namespace: str, events: Iterable[Event], after: str = "") -> Cause | None:
     """Why what is called so, or was made for it and is called after it, has no pods: by the newest warning since."""
     found = [
         each
         for each in events
         if each.type == "Warning"
-        and each.involved_object.kind != "Pod"
-        and (each.involved_object.name == name or each.involved_object.name.startswith(f"{name}-"))
+        and each.reason not in _ENDS
+        and _is_for(each.involved_object, name)
         and each.at >= after[:19]
     ]
     newest = max(found, key=lambda event: event.at, default=None)
@@ -123,6 +125,14 @@ def of_owner(name: str, namespace: str, events: Iterable[Event], after: str) -> 
         return refused(newest.message, namespace, f"{what} of the {about.kind} {about.name}")
     text = f"the {about.kind} {about.name} says {newest.reason}: {_short(newest.message)}"
     return Cause(kind="owner", text=text)
+
+
+def _is_for(about: About, name: str) -> bool:
+    """Whether an object is the one of that name, or was made for it. A ReplicaSet's own part has no hyphen."""
+    own = about.name.removeprefix(f"{name}-") if about.name.startswith(f"{name}-") else ""
+    if about.kind == "Pod":
+        return False
+    return about.name == name or bool(own and not (about.kind == "ReplicaSet" and "-" in own))
 
 
 def _remedy(message: str) -> str:

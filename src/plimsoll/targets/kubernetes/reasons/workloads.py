@@ -7,6 +7,7 @@ from typing import Any
 
 from plimsoll.targets.kubernetes.reasons.admission import refused
 from plimsoll.targets.kubernetes.reasons.cause import Cause
+from plimsoll.targets.kubernetes.reasons.happenings import Event, of_owner
 
 _DONE = ("Complete", "Completed", "Succeeded")
 DEADLINE = "DeadlineExceeded"
@@ -75,16 +76,19 @@ def _held(workload: Mapping[str, Any], place: str) -> str:
     return ""
 
 
-def unmade(deployment: Mapping[str, Any]) -> Cause | None:
-    """Why a Deployment's servers are not made, by its own conditions."""
+def unmade(deployment: Mapping[str, Any], events: Iterable[Event]) -> Cause | None:
+    """Why a Deployment's servers are not made.
+
+    Its conditions say that it is so, with the words of the first refusal; the newest event has those of the last.
+    """
     metadata = deployment["metadata"]
     for each in deployment.get("status", {}).get("conditions", []):
         failing = each["type"] == "ReplicaFailure" and each["status"] == "True"
         stuck = each["type"] == "Progressing" and each.get("reason") == "ReplicaSetCreateError"
         if failing or stuck:
-            return refused(
-                str(each.get("message", "")), metadata["namespace"], f"pods of the Deployment {metadata['name']}"
-            )
+            what = f"pods of the Deployment {metadata['name']}"
+            said = of_owner(metadata["name"], metadata["namespace"], events)
+            return said or refused(str(each.get("message", "")), metadata["namespace"], what)
     return None
 
 

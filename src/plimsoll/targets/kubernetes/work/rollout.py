@@ -19,7 +19,7 @@ from plimsoll.targets.kubernetes.patience import Patience
 from plimsoll.targets.kubernetes.reasons.cause import Cause
 from plimsoll.targets.kubernetes.reasons.scheduling import leaves_taints_out
 from plimsoll.targets.kubernetes.reasons.workloads import unmade
-from plimsoll.targets.kubernetes.watching import LOOK
+from plimsoll.targets.kubernetes.watching import LOOK, SETTLED
 from plimsoll.targets.kubernetes.work.cutover import LEADING, apply, found, lead
 
 GATEWAY_LIMIT = 60.0
@@ -107,7 +107,8 @@ def _until_ready(context: ClusterContext, key: str, waiting: list[tuple[str, str
     last = ""
     observing = Observing(context.api, context.namespace, reads_nodes=bool(context.cluster.nodes))
     patience = Patience()
-    deadline = time.monotonic() + READY_LIMIT
+    began = time.monotonic()
+    deadline = began + READY_LIMIT
     while waiting:
         name, content = waiting[0]
         deployment = context.api.find("apps/v1", "Deployment", name, context.namespace)
@@ -121,7 +122,8 @@ def _until_ready(context: ClusterContext, key: str, waiting: list[tuple[str, str
             standing = unready(context.api, deployment, observing)
         over = patience.exhausted((name, cause) for cause in standing.causes)
         reason = standing.refusal or (over.text if over is not None else standing.reason)
-        if reason and reason != last:
+        settled = over is not None or time.monotonic() - began >= SETTLED
+        if settled and reason and reason != last:
             yield reason
             last = reason
         if standing.refusal or over is not None:
@@ -160,7 +162,7 @@ def unready(api: Api, deployment: Manifest, observing: Observing) -> Unready:
     ]
     causes = tuple(each.cause for each in states if each.cause is not None)
     refusal = next((reason for pod in newest if (reason := _refusal(pod))), "")
-    if len(newest) < wanted and (cause := unmade(deployment)) is not None:
+    if len(newest) < wanted and (cause := unmade(deployment, observing.events())) is not None:
         return Unready(reason=cause.text, causes=(cause, *causes), refusal=refusal)
     reason = pods.summary(states, wanted) or _unanswered(newest)
     return Unready(reason=reason, causes=causes, refusal=refusal)
