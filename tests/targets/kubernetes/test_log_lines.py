@@ -76,7 +76,8 @@ def test_a_last_line_without_its_end_is_taken_when_the_program_has_ended() -> No
 def test_whatever_breaks_each_line_comes_once_and_in_order(seconds: list[int], cuts: list[int], rotated: int) -> None:
     """Links break after so many lines; a rotation takes away what was read before."""
     printed = [
-        stamped(second, f"{number % 3}").replace(b"123456789", b"%09d" % number) for number, second in enumerate(seconds)
+        stamped(second, f"{number % 3}").replace(b"123456789", b"%09d" % number)
+        for number, second in enumerate(seconds)
     ]
     lines, taken, read = Lines(), b"", 0
     for cut in [*cuts, len(printed)]:

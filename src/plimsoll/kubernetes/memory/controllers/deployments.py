@@ -70,14 +70,15 @@ def _see_to(hand: Hand, whole: Manifest) -> None:
             "readyReplicas": serving,
             "availableReplicas": serving,
             "unavailableReplicas": max(0, wanted - len(ready)),
-            "conditions": with_conditions(whole, available, progressing, _failure(refusal)),
+            "conditions": with_conditions(whole, available, progressing, *_failure(whole, refusal)),
         },
     )
 
 
-def _failure(refusal: str) -> Manifest:
-    """The condition of a Deployment whose pods are not taken, with the words of the refusal."""
-    return condition("ReplicaFailure", true=bool(refusal), reason="FailedCreate", message=refusal)
+def _failure(whole: Manifest, refusal: str) -> Sequence[Manifest]:
+    """The condition of a Deployment whose pods are not taken, with the words of the refusal; false once they are."""
+    failing = condition("ReplicaFailure", true=bool(refusal), reason="FailedCreate", message=refusal)
+    return [failing] if refusal or is_true(whole, "ReplicaFailure") else []
 
 
 def _bring_to(hand: Hand, replica_set: Manifest, wanted: int) -> tuple[Sequence[Manifest], str]:
