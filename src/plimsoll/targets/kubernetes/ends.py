@@ -30,7 +30,9 @@ def await_gone(left: Callable[[], Sequence[tuple[str, Manifest]]], namespace: st
             if time.monotonic() > deadline:
                 named = ", ".join(f"{kind}/{each['metadata']['name']}" for kind, each in found[:_NAMED])
                 told = f"{named} did not end within {limit:g} s: still waiting for {words}"
-                raise TargetError(told, where=namespace, hint="lift what holds it, and run `plimsoll down` again")
+                raise TargetError(
+                    told, where=namespace, hint="have the finalizers lifted, and run `plimsoll down` again"
+                )
             time.sleep(LOOK)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from plimsoll.kubernetes.api import Api, ApiError
-from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.ends import describe_end
 from plimsoll.targets.kubernetes.observing import Observing
 from plimsoll.targets.kubernetes.work.rollout import is_rolled_out, unready
@@ -36,6 +36,17 @@ def why_not_ready(api: Api, application: str, namespace: str, service: str) -> s
     return ""
 
 
+def why_no_pod(api: Api, namespace: str, service: str) -> str:
+    """Why no pod is ready that a Service of anybody leads to; empty when nothing says so."""
+    found = api.get("v1", "Service", service, namespace)
+    observing = Observing(api, namespace)
+    states = [
+        pods.standing(pod, observing.about(pod["metadata"]["uid"]) if pods.needs_events(pod) else ())
+        for pod in api.list("v1", "Pod", namespace, names.selector(found["spec"].get("selector") or {}))
+    ]
+    return pods.summary(states, 1) if states else "it has no pods"
+
+
 def _of_namespace(api: Api, namespace: str) -> Iterator[str]:
     try:
         found = api.find("v1", "Namespace", namespace)
@@ -44,5 +55,5 @@ def _of_namespace(api: Api, namespace: str) -> Iterator[str]:
             raise
         return
     if found is not None and found["metadata"].get("deletionTimestamp"):
-        waits = describe_end(api, found) or "what is in it to end"
-        yield f"the namespace {namespace} is being deleted, and waits for {waits}"
+        waits = describe_end(api, found) or "it waits for what is in it to end"
+        yield f"the namespace {namespace} is being deleted: {waits}"
