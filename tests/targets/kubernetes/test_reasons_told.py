@@ -146,7 +146,14 @@ def test_events_that_may_not_be_read_are_said_to_be_missing(bench: Bench, monkey
 
 
 def test_an_evicted_worker_is_told_as_evicted(bench: Bench) -> None:
-    bench.does("run/clean", Pod.wait)
+    looked = threading.Event()
+
+    def evicted(pod: Pod) -> Ended:
+        ended = pod.wait()
+        assert looked.wait(30)
+        return ended
+
+    bench.does("run/clean", evicted)
     step = bench.command("clean")
     carried = start(bench, step)
     assert bench.cluster.wait_for(lambda: any(isinstance(each, WorkerStarted) for each in events(carried.seen)))
@@ -154,11 +161,18 @@ def test_an_evicted_worker_is_told_as_evicted(bench: Bench) -> None:
     place = f"/api/v1/namespaces/{APPLICATION}/pods/{name}/eviction"
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": APPLICATION}}
     bench.target().api.request("POST", place, body=body)
+    node = bench.find("Node", "node-0", namespace="")
+    assert node is not None
+    bench.cluster.put({**node, "spec": {"unschedulable": True}})
+    # Either of the one that ends or of its successor: both are seen in the same look.
+    told(bench, carried)
+    looked.set()
     assert bench.cluster.wait_for(lambda: bench.find("Pod", name) is None)
     over(bench, step, "BackoffLimitExceeded")
     end = carried.end()
     assert end.outcome == "failed"
     assert end.reason.startswith(f"the pod {name} on node-0 was evicted by the eviction API")
+    assert end.reason.endswith("node-0 is cordoned, as a node that is drained or taken down")
 
 
 def over(bench: Bench, step: AnyStep, reason: str) -> None:

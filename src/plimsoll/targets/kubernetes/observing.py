@@ -18,6 +18,7 @@ EVENTS_AGAIN = 2.0
 """Seconds between two looks at events: a fifth of the time within which a user is to know the reason."""
 _MOST_EVENTS = 5000
 """A namespace that says more is in trouble of its own; the newest of what is read are enough for a reason."""
+_SHARE = 4
 _NODES_AGAIN = 10.0
 _JOBSET_NAME = "jobset.sigs.k8s.io/jobset-name"
 _JOB_UID = "kueue.x-k8s.io/job-uid"
@@ -41,11 +42,14 @@ class Observing:
 
     def events(self) -> Sequence[Event]:
         """The events of the namespace, as of the last seconds."""
-        at, known = self._events
-        if time.monotonic() - at < EVENTS_AGAIN:
+        due, known = self._events
+        began = time.monotonic()
+        if began < due:
             return known
         found = self._read("events", self._list_events)
-        self._events = (time.monotonic(), found)
+        took = time.monotonic() - began
+        # A namespace with thousands of them is not read all the time.
+        self._events = (time.monotonic() + max(EVENTS_AGAIN, _SHARE * took), found)
         self._by_uid = {}
         for each in found:
             self._by_uid.setdefault(each.involved_object.uid, []).append(each)
@@ -70,6 +74,11 @@ class Observing:
         )
         self._taints = (time.monotonic(), tuple(told))
         return self._taints[1]
+
+    def is_cordoned(self, node: str) -> bool:
+        """Whether a node takes no new pods, where nodes may be read."""
+        found = self._read("nodes", lambda: [self._api.get("v1", "Node", node)])
+        return any(not nodes.is_schedulable(each) for each in found)
 
     def queue_objects(self, owner: Manifest) -> Sequence[Manifest]:
         """Kueue's Workload of a job."""
@@ -103,5 +112,6 @@ class Observing:
         except ApiError as error:
             if error.status not in (403, 404):
                 raise
-            self._denied.add(what)
+            if error.status == 403:
+                self._denied.add(what)
             return ()

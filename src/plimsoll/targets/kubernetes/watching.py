@@ -69,6 +69,7 @@ class Watch:
         self._followers: dict[str, Follower] = {}
         self._said = ""
         self._leaving: dict[str, float] = {}
+        self._removed: set[str] = set()
         self._lingering_since: float | None = None
         self._podless_since: float | None = None
 
@@ -173,7 +174,8 @@ class Watch:
             self._followers[name].finish()
             rank = self._rank(pod)
             rank = pods.rank_of(pod) if rank is None else rank
-            self.reason = self.reason or self._of_worker(rank, vanished(pod).text)
+            said = self._with_node(vanished(pod).text, pod["spec"].get("nodeName", ""))
+            self.reason = self.reason or self._of_worker(rank, said)
             yield self.attempt.seen(WorkerEnded(attempt=self.attempt.number, rank=rank, pod=name))
 
     def _words(self, each: Standing) -> str:
@@ -182,7 +184,14 @@ class Watch:
         if each.name in self._followers and ": " not in said and "; " not in said and not each.disrupted:
             last = self._followers[each.name].last_words()
             said = f"{said or 'failed'}{': ' + last if last else ''}"
+        if each.disrupted:
+            said = self._with_node(said, each.node)
         return self._of_worker(each.rank, said)
+
+    def _with_node(self, said: str, node: str) -> str:
+        """The reason of a pod that was ended from outside, with the state of its node where that explains it."""
+        cordoned = bool(node) and self._observing.is_cordoned(node)
+        return f"{said}; {node} is cordoned, as a node that is drained or taken down" if cordoned else said
 
     def _of_worker(self, rank: int, said: str) -> str:
         if self._of == 1:
@@ -223,7 +232,8 @@ class Watch:
         text = f"the container {beside} goes on in the pod {pod}, whose own work has ended; it is ended with the pod"
         yield from self._say(text)
         for each in lingering:
-            if each.phase == "Failed":
+            if each.phase == "Failed" and each.name not in self._removed:
+                self._removed.add(each.name)
                 self.api.delete("v1", "Pod", each.name, self.namespace)
         if len({each.rank for each in standings if each.phase == "Succeeded"}) < self._of:
             return False

@@ -246,7 +246,7 @@ def _deleted(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> Ending | None:
 
 
 def _deleted_text(pod: Mapping[str, Any]) -> str:
-    return f"the pod {_named(pod)} was deleted by somebody else, who is named in the cluster's audit log alone"
+    return f"the pod {_named(pod)} was deleted by somebody else; who it was stands in the cluster's audit log alone"
 
 
 def _exit(ended: Mapping[str, Any]) -> str:

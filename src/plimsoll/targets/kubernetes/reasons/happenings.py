@@ -106,8 +106,11 @@ def lost_node(uid: str, events: Iterable[Event]) -> bool:
     return newest is not None and newest.reason in ("NodeNotReady", "TaintManagerEviction")
 
 
-def of_owner(name: str, namespace: str, events: Iterable[Event], after: str = "") -> Cause | None:
-    """Why what is called so, or was made for it and is called after it, has no pods: by the newest warning since."""
+def of_owner(name: str, namespace: str, events: Iterable[Event], after: str = "", what: str = "") -> Cause | None:
+    """Why what is called so, or was made for it and is called after it, has no pods: by the newest warning since.
+
+    `what` is not made, in words; by default it is told of the object that the warning is about.
+    """
     found = [
         each
         for each in events
@@ -121,8 +124,8 @@ def of_owner(name: str, namespace: str, events: Iterable[Event], after: str = ""
         return None
     about = newest.involved_object
     if _CREATION.search(newest.message):
-        what = "pods" if about.kind in ("Job", "ReplicaSet", "RayCluster") else "objects"
-        return refused(newest.message, namespace, f"{what} of the {about.kind} {about.name}")
+        made = "pods" if about.kind in ("Job", "ReplicaSet", "RayCluster") else "objects"
+        return refused(newest.message, namespace, what or f"{made} of the {about.kind} {about.name}")
     text = f"the {about.kind} {about.name} says {newest.reason}: {_short(newest.message)}"
     return Cause(kind="owner", text=text)
 

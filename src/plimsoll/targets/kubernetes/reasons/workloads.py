@@ -87,7 +87,7 @@ def unmade(deployment: Mapping[str, Any], events: Iterable[Event]) -> Cause | No
         stuck = each["type"] == "Progressing" and each.get("reason") == "ReplicaSetCreateError"
         if failing or stuck:
             what = f"pods of the Deployment {metadata['name']}"
-            said = of_owner(metadata["name"], metadata["namespace"], events)
+            said = of_owner(metadata["name"], metadata["namespace"], events, what=what)
             return said or refused(str(each.get("message", "")), metadata["namespace"], what)
     return None
 
