@@ -126,4 +126,4 @@ def test_a_service_whose_servers_do_not_start_says_why_when_it_is_called_and_in_
             pass
     assert wait.startswith("the service api is not whole: the pod shop-api-")
     for text in (wait, refused.value.message):
-        assert "cannot be pulled: its registry does not answer (connection refused)" in text
+        assert "cannot be pulled: its registry does not answer; have it mended (connection refused)" in text

@@ -174,7 +174,7 @@ class Watch:
             self._followers[name].finish()
             rank = self._rank(pod)
             rank = pods.rank_of(pod) if rank is None else rank
-            said = self._with_node(vanished(pod).text, pod["spec"].get("nodeName", ""))
+            said = self._from_outside(vanished(pod).text, pod["spec"].get("nodeName", ""))
             self.reason = self.reason or self._of_worker(rank, said)
             yield self.attempt.seen(WorkerEnded(attempt=self.attempt.number, rank=rank, pod=name))
 
@@ -185,13 +185,17 @@ class Watch:
             last = self._followers[each.name].last_words()
             said = f"{said or 'failed'}{': ' + last if last else ''}"
         if each.disrupted:
-            said = self._with_node(said, each.node)
+            said = self._from_outside(said, each.node)
         return self._of_worker(each.rank, said)
 
-    def _with_node(self, said: str, node: str) -> str:
-        """The reason of a pod that was ended from outside, with the state of its node where that explains it."""
+    def _from_outside(self, said: str, node: str) -> str:
+        """The reason of a pod that was ended from outside, with the state of its node where that explains it.
+
+        What nobody tries again is the user's to try.
+        """
         cordoned = bool(node) and self._observing.is_cordoned(node)
-        return f"{said}; {node} is cordoned, as a node that is drained or taken down" if cordoned else said
+        said = f"{said}; {node} is cordoned, as a node that is drained or taken down" if cordoned else said
+        return said if self.attempt.step.retries else f"{said}; run again, or give the step `retries`"
 
     def _of_worker(self, rank: int, said: str) -> str:
         if self._of == 1:

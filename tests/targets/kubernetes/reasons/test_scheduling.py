@@ -7,6 +7,7 @@ import pytest
 from plimsoll.targets.kubernetes.reasons.scheduling import leaves_taints_out, unscheduled
 
 ROOM = "ask for less in `resources`, or add nodes"
+FIT = "; have a node that fits, or made to fit"
 PREEMPTION = "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
 
 
@@ -24,6 +25,7 @@ def test_what_is_insufficient_is_told_with_the_taints_beside_it() -> None:
 def test_a_taint_alone_is_named_with_its_value() -> None:
     message = "0/2 nodes are available: 2 node(s) had untolerated taint {dedicated: batch}. preemption: …"
     told = "none of 2 nodes takes it: 2 with the taint {dedicated: batch}, which the pod does not tolerate"
+    told += FIT
     assert unscheduled(message) == told
 
 
@@ -38,7 +40,7 @@ def test_a_taint_that_the_scheduler_does_not_name_is_taken_from_the_nodes() -> N
 
 def test_the_taints_that_kubernetes_sets_say_what_is_wrong_with_the_nodes() -> None:
     message = "0/2 nodes are available: 2 node(s) had untolerated taint {node.kubernetes.io/unreachable: }."
-    assert unscheduled(message) == "none of 2 nodes takes it: 2 not answering"
+    assert unscheduled(message) == "none of 2 nodes takes it: 2 not answering" + FIT
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_the_taints_that_kubernetes_sets_say_what_is_wrong_with_the_nodes() -> N
     ],
 )
 def test_each_part_of_the_message_is_told_shortly(part: str, told: str) -> None:
-    assert unscheduled(f"0/3 nodes are available: {part}. {PREEMPTION}") == f"none of 3 nodes takes it: {told}"
+    assert unscheduled(f"0/3 nodes are available: {part}. {PREEMPTION}") == f"none of 3 nodes takes it: {told}{FIT}"
 
 
 def test_a_claim_that_is_missing_or_has_no_volume_is_told_with_what_to_do() -> None:

@@ -20,16 +20,24 @@ _UNPULLED: tuple[tuple[re.Pattern[str], str, bool], ...] = (
         True,
     ),
     (re.compile(r"not found|manifest unknown|does not exist", re.I), "its registry does not have it; correct it", True),
-    (re.compile(r"no such host|lookup .* on", re.I), "the nodes do not find its registry by name", False),
-    (re.compile(r"x509|certificate|tls:", re.I), "the nodes do not trust the certificate of its registry", False),
+    (re.compile(r"no such host|lookup .* on", re.I), "the nodes do not find its registry by name; correct it", False),
+    (
+        re.compile(r"x509|certificate|tls:", re.I),
+        "the nodes do not trust its registry's certificate; give them its authority",
+        False,
+    ),
     (
         re.compile(r"refused|timeout|deadline|unreachable|reset|EOF|50[0234]", re.I),
-        "its registry does not answer",
+        "its registry does not answer; have it mended",
         False,
     ),
     (re.compile(r"429|too many requests", re.I), "its registry has had too many requests; wait, or log in", False),
-    (re.compile(r"no match for platform|exec format", re.I), "it is not made for the node's processor", True),
-    (re.compile(r"no space left", re.I), "the node has no room for it", False),
+    (
+        re.compile(r"no match for platform|exec format", re.I),
+        "it is not made for the node's processor; make it for that one",
+        True,
+    ),
+    (re.compile(r"no space left", re.I), "the node has no room for it; have some made", False),
 )
 
 

@@ -31,6 +31,7 @@ _WORDS: Mapping[str, str] = {
     "cannot allocate all claims": "{n} without the devices that it claims",
 }
 _REMEDY_ROOM = "ask for less in `resources`, or add nodes"
+_REMEDY_FIT = "have a node that fits, or made to fit"
 _KEPT = {
     "node.kubernetes.io/not-ready": "not ready",
     "node.kubernetes.io/unreachable": "not answering",
@@ -70,7 +71,7 @@ def unscheduled(message: str, taints: Sequence[str] = (), gates: Sequence[str] =
     if lacking:
         rest = f"; {', '.join(other)}" if other else ""
         return f"no node of {total} has enough free: {', '.join(lacking)}{rest}; {_REMEDY_ROOM}"
-    return f"none of {total} nodes takes it: {', '.join(other) or 'the scheduler gives no reason'}"
+    return f"none of {total} nodes takes it: {', '.join(other) or 'the scheduler gives no reason'}; {_REMEDY_FIT}"
 
 
 def leaves_taints_out(pod: Mapping[str, Any]) -> bool:
