@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from plimsoll.engine.history import history
 from plimsoll.engine.summary import summary
 from plimsoll.evidence.observation import Observation
@@ -47,3 +49,9 @@ def test_what_a_step_awaits_is_in_the_json_of_its_run() -> None:
     steps = summary(history(seen(Waiting(attempt=1, reason="a node"))), {}, None)["steps"]
     assert isinstance(steps, list)
     assert [step["awaits"] for step in steps] == ["a node"]
+
+
+def test_a_run_that_was_killed_waits_for_nothing() -> None:
+    run = history(seen(Waiting(attempt=1, reason="a node")))
+    assert run.awaited() == [(STEP, "a node")]
+    assert replace(run, state="killed").awaited() == []

@@ -99,6 +99,11 @@ class RunHistory(Struct, frozen=True, kw_only=True):
         """Seconds from start to end; 0.0 while it runs, and when the clock was set back in between."""
         return _seconds(self.started, self.ended)
 
+    def awaited(self) -> list[tuple[str, str]]:
+        """What steps of a run under way wait for, by their names."""
+        steps = self.steps if self.state == "running" else ()
+        return [(step.name, step.awaits) for step in steps if step.state == "running" and step.awaits]
+
     def step(self, name: str) -> StepHistory:
         """The step of that name. Raises KeyError when the run has none."""
         for step in self.steps:

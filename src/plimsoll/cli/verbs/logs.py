@@ -76,10 +76,10 @@ def command(
 
 def _tell_waits(run: RunHistory, wanted: Sequence[str], told: dict[str, str]) -> None:
     """Say what running steps wait for, when it is new; on the stream that no program reads."""
-    for step in run.steps:
-        if step.name in wanted and step.state == "running" and step.awaits not in ("", told.get(step.name)):
-            told[step.name] = step.awaits
-            click.echo(one_line(f"{step.name} waits: {step.awaits}"), err=True)
+    for name, awaited in run.awaited():
+        if name in wanted and awaited != told.get(name):
+            told[name] = awaited
+            click.echo(one_line(f"{name} waits: {awaited}"), err=True)
 
 
 def _print_from(log: object, position: int) -> int:

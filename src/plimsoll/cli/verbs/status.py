@@ -41,9 +41,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
         return
     for line in terminal_report(state, run.run, width(), use_colour()):
         click.echo(line)
-    for step in run.steps:
-        if step.state == "running" and step.awaits:
-            click.echo(one_line(f"{step.name} waits: {step.awaits}"))
+    for name, awaited in run.awaited():
+        click.echo(one_line(f"{name} waits: {awaited}"))
     for wait in waits:
         click.echo(one_line(wait))
     for name, url in up.items():
