@@ -65,6 +65,17 @@ def test_a_container_that_only_is_being_made_has_no_problem() -> None:
     assert standing(kept_waiting("ContainerCreating")).problem == ""
 
 
+def test_a_server_whose_container_cannot_start_again_says_why_although_its_pod_once_ran() -> None:
+    failing = {"name": "main", "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    failing["lastState"] = {"terminated": {"exitCode": 7}}
+    found = standing(pod("Running", containerStatuses=[failing]))
+    told = "the pod gang-0 waits: the container ended with status 7, 3 times, and is started again"
+    assert summary([found], 1) == told
+    assert not found.hopeless
+    gone = {"name": "main", "image": "a/b:1", "state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
+    assert "the image a/b:1 cannot be pulled" in summary([standing(pod("Running", containerStatuses=[gone]))], 1)
+
+
 def beside(code: int | None, beside_state: dict[str, Any], phase: str = "Running") -> dict[str, Any]:
     """A pod into which somebody has put a container, before the one that does the work."""
     main = {"terminated": {"exitCode": code}} if code is not None else {"running": {}}

@@ -68,7 +68,9 @@ def standing(pod: Pod, events: Sequence[Event] = (), rank: int | None = None, ta
         end = ending(pod)
         problem = end.text
     elif phase in ("Running", "Terminating"):
-        problem = _trouble(pod, events)
+        # A container that is to start again may be kept waiting too.
+        cause = _kept_waiting(pod)
+        problem = _trouble(pod, events) or (cause.text if cause is not None else "")
     return Standing(
         name=pod["metadata"]["name"],
         rank=rank_of(pod) if rank is None else rank,
@@ -113,7 +115,9 @@ def summary(standings: Sequence[Standing], of: int) -> str:
         return reason if waiting[0].name in reason else f"the pod {waiting[0].name} waits: {reason}"
     troubled = next((each for each in standings if each.phase in ("Running", "Terminating") and each.problem), None)
     if troubled is not None:
-        return f"worker {troubled.rank}: {troubled.problem}" if of > 1 else troubled.problem
+        named = troubled.name in troubled.problem
+        said = troubled.problem if named else f"the pod {troubled.name} waits: {troubled.problem}"
+        return f"worker {troubled.rank}: {said}" if of > 1 else said
     missing = of - len(standings)
     return f"{missing} of {of} workers have no pod yet" if missing > 0 and of > 1 else ""
 
@@ -171,10 +175,15 @@ def _why_pending(pod: Pod, events: Sequence[Event], taints: Sequence[str]) -> Ca
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
             gates = [each["name"] for each in pod["spec"].get("schedulingGates") or []]
             return Cause(kind="scheduling", text=unscheduled(condition.get("message", ""), taints, gates))
-    for each in _containers(status):
-        if (cause := containers.waiting(each, name)) is not None:
-            return cause
+    if (cause := _kept_waiting(pod)) is not None:
+        return cause
     return happenings.of_pod(str(pod["metadata"].get("uid", "")), name, events)
+
+
+def _kept_waiting(pod: Pod) -> Cause | None:
+    name = str(pod["metadata"]["name"])
+    found = (containers.waiting(each, name) for each in _containers(pod.get("status", {})))
+    return next((cause for cause in found if cause is not None), None)
 
 
 def _trouble(pod: Pod, events: Iterable[Event]) -> str:

@@ -72,7 +72,7 @@ def waiting(each: Mapping[str, Any], pod: str) -> Cause | None:
         last = each.get("lastState", {}).get("terminated") or {}
         ended = f"ended with status {last['exitCode']}" if "exitCode" in last else "ended"
         times = each.get("restartCount", 0)
-        return Cause(kind="crash", text=f"{whose} {ended} {times} times and is started again")
+        return Cause(kind="crash", text=f"{whose} {ended}, {times} times, and is started again")
     return Cause(kind="container", text=f"{whose} waits: {reason}: {message}".rstrip(": "), patience=STUCK_LIMIT)
 
 
