@@ -70,6 +70,17 @@ class Ending:
         ask(api, "DELETE", f"{pods}/one", {"gracePeriodSeconds": 0})
         assert ask(api, "GET", f"{pods}/one").code == 404
 
+    def test_an_evicted_pod_says_that_it_was_evicted(self, api: Api, pods: str) -> None:
+        ask(api, "POST", pods, pod("one", finalizers=[FINALIZER]))
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "one"}}
+        assert ask(api, "POST", f"{pods}/one/eviction", eviction).code == 201
+        found = ask(api, "GET", f"{pods}/one").body
+        assert found["metadata"]["deletionTimestamp"]
+        conditions = {each["type"]: each for each in found["status"]["conditions"]}
+        assert conditions["DisruptionTarget"]["status"] == "True"
+        assert conditions["DisruptionTarget"]["reason"] == "EvictionByEvictionAPI"
+        ask(api, "PATCH", f"{pods}/one", {"metadata": {"finalizers": None}}, form=MERGE)
+
     def test_what_an_object_owns_goes_after_it(self, api: Api, maps: str) -> None:
         owner = ask(api, "POST", maps, config_map("owner")).body
         ask(api, "POST", maps, config_map("owned", **owned_by(owner)))

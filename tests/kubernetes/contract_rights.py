@@ -98,6 +98,29 @@ class Rights:
         assert (refused.code, refused.reason) == (403, "Forbidden")
         assert 'serviceaccount "none" not found' in refused.body["message"]
 
+    def test_a_pod_needs_a_runtime_class_that_is_there(self, api: Api, pods: str) -> None:
+        made = pod("one")
+        made["spec"]["runtimeClassName"] = "plimsoll-none"
+        refused = ask(api, "POST", pods, made)
+        assert (refused.code, refused.reason) == (403, "Forbidden")
+        assert 'RuntimeClass "plimsoll-none" not found' in refused.body["message"]
+
+    def test_a_limit_range_bounds_what_a_container_asks_for(self, api: Api, pods: str, namespace: str) -> None:
+        limits = [{"type": "Container", "max": {"cpu": "100m"}, "default": {"cpu": "50m"}}]
+        bound = {"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "small"}, "spec": {"limits": limits}}
+        ask(api, "POST", f"/api/v1/namespaces/{namespace}/limitranges", bound)
+        made = pod("one")
+        made["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "2"}, "limits": {"cpu": "2"}}
+
+        def refusal() -> Answer | None:
+            """The server's own copy of the limits may be a moment old; a try keeps nothing."""
+            refused = ask(api, "POST", pods, made, dryRun="All")
+            return refused if refused.code == 403 else None
+
+        refused = until(refusal)
+        assert refused is not None
+        assert "maximum cpu usage per Container is 100m, but " in refused.body["message"]
+
     def test_a_restricted_namespace_takes_restricted_pods_alone(self, api: Api, pods: str, namespace: str) -> None:
         label = {"metadata": {"labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
         assert ask(api, "PATCH", f"/api/v1/namespaces/{namespace}", label, form=MERGE).code == 200

@@ -264,3 +264,27 @@ def test_a_closed_cluster_lets_its_port_go_and_its_watches_end() -> None:
     with pytest.raises(OSError, match=r"(?i)refused"):
         socket.create_connection(("127.0.0.1", port), timeout=5)
     assert not cluster.kubeconfig.exists()
+
+
+def test_a_log_that_is_rotated_gives_what_came_after_and_is_followed_without_a_gap(
+    cluster: MemoryCluster, api: Api
+) -> None:
+    running(cluster)
+    log = cluster.log("here", "one")
+    log.write("old")
+    with api.follow_logs("one", "here", "main") as pieces:
+        assert next(pieces) == b"old\n"
+        log.rotate()
+        log.write("new")
+        assert next(pieces) == b"new\n"
+        assert api.logs("one", "here") == "new\n"
+        log.rotate(remnant="failed to watch file: too many open files")
+        assert list(pieces) == [b"failed to watch file: too many open files"]
+    assert api.logs("one", "here") == ""
+
+
+def test_the_time_from_which_a_log_is_read_counts_to_the_second(cluster: MemoryCluster, api: Api) -> None:
+    running(cluster)
+    cluster.log("here", "one").write("early", at="2026-01-01T00:00:00.100000000Z")
+    answer = ask(api, "GET", f"{PODS}/one/log", sinceTime="2026-01-01T00:00:00.900000Z")
+    assert answer.text == "early\n"

@@ -283,6 +283,37 @@ def test_a_job_that_a_quota_holds_back_says_so_in_an_event(cluster: MemoryCluste
     assert "exceeded quota: none" in event["message"]
 
 
+def test_a_deployment_whose_pods_a_quota_refuses_says_so_in_a_condition(cluster: MemoryCluster, api: Api) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": PLACE}}
+    api.create({**quota, "spec": {"hard": {"pods": "0"}}})
+    cluster.run(*workloads())
+    made = deployment("web", container())
+    made["metadata"]["namespace"] = PLACE
+    made["spec"]["replicas"] = 1
+    found = comes_to(cluster, api, api.create(made), "ReplicaFailure")
+    (failure,) = [each for each in found["status"]["conditions"] if each["type"] == "ReplicaFailure"]
+    assert "exceeded quota: none" in failure["message"]
+
+
+def test_a_container_beside_the_one_that_ends_goes_on_until_the_pod_is_told_to_stop(
+    cluster: MemoryCluster, api: Api
+) -> None:
+    cluster.run(*workloads(lambda _: Ended(code=0, beside=("proxy",))))
+    made = pod("one", namespace=PLACE)
+    made["spec"].pop("schedulerName", None)
+    made["spec"] |= {"restartPolicy": "Never", "containers": [container(), container("proxy")]}
+    api.create(made)
+
+    def states() -> list[str]:
+        statuses = pods(cluster)[0].get("status", {}).get("containerStatuses", [])
+        return [next(iter(each["state"])) for each in statuses]
+
+    assert cluster.wait_for(lambda: states() == ["terminated", "running"])
+    assert pods(cluster)[0]["status"]["phase"] == "Running"
+    api.delete("v1", "Pod", "one", PLACE)
+    assert cluster.wait_for(lambda: not pods(cluster))
+
+
 def test_a_defect_in_a_program_is_the_tests_own() -> None:
     def broken(_: Running) -> Ended:
         raise ZeroDivisionError("in the program")

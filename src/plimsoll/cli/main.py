@@ -14,6 +14,7 @@ import click
 from plimsoll import __version__
 from plimsoll.cli.streams import discard_output, open_standard_streams
 from plimsoll.errors import PlimsollError, not_utf8
+from plimsoll.waits import tell_waits
 
 SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -94,6 +95,14 @@ def plimsoll(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+def _tell_wait(text: str) -> None:
+    """Say what is waited for, where nothing has been said for seconds; on the stream that no program reads."""
+    from plimsoll.cli.terminal import one_line
+
+    with contextlib.suppress(OSError, ValueError):
+        click.echo(one_line(text), err=True)
+
+
 def main() -> NoReturn:
     """Run the command line and exit with the verb's status."""
     open_standard_streams()
@@ -103,7 +112,8 @@ def main() -> NoReturn:
         guard_terminals()
     as_json = "--json" in sys.argv
     try:
-        status = plimsoll.main(prog_name="plimsoll", standalone_mode=False)
+        with tell_waits(_tell_wait):
+            status = plimsoll.main(prog_name="plimsoll", standalone_mode=False)
         sys.stdout.flush()
         sys.exit(status if isinstance(status, int) else 0)
     except PlimsollError as error:

@@ -18,6 +18,7 @@ from plimsoll.evidence.run_events import (
     RunPlanned,
     StepEnded,
     StepStarted,
+    Waiting,
     WorkerEnded,
     WorkerStarted,
     event_of,
@@ -43,7 +44,7 @@ class WorkerHistory(Struct, frozen=True, kw_only=True):
 class StepHistory(Struct, frozen=True, kw_only=True):
     """One step of a run. `state` is `waiting`, `running`, `done`, `failed`, `skipped` or `stopped`.
 
-    `result` has the step's own type; it is empty until the step is done.
+    `result` has the step's own type; it is empty until the step is done. `awaits` is what a running step waits for.
     """
 
     name: str
@@ -54,6 +55,7 @@ class StepHistory(Struct, frozen=True, kw_only=True):
     started: datetime | None = None
     ended: datetime | None = None
     reason: str = ""
+    awaits: str = ""
     attempts: int = 0
     failures: tuple[str, ...] = ()
     workers: tuple[WorkerHistory, ...] = ()
@@ -99,6 +101,11 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     def seconds(self) -> float:
         """Seconds from start to end; 0.0 while it runs, and when the clock was set back in between."""
         return _seconds(self.started, self.ended)
+
+    def awaited(self) -> list[tuple[str, str]]:
+        """What steps of a run under way wait for, by their names."""
+        steps = self.steps if self.state == "running" else ()
+        return [(step.name, step.awaits) for step in steps if step.state == "running" and step.awaits]
 
     def step(self, name: str) -> StepHistory:
         """The step of that name. Raises KeyError when the run has none."""
@@ -156,11 +163,13 @@ def _apply_event(step: StepHistory, event: RunEvent, at: datetime, types: Mappin
             return _apply_end(step, event, at, types)
         case AttemptFailed():
             return replace(step, failures=(*step.failures, event.reason))
+        case Waiting():
+            return replace(step, awaits=event.reason)
         case AttemptEnded():
-            return replace(step, attempts=max(step.attempts, event.attempt))
+            return replace(step, attempts=max(step.attempts, event.attempt), awaits="")
         case WorkerStarted():
             worker = WorkerHistory(rank=event.rank, pid=event.pid, attempt=event.attempt, started=at)
-            return replace(step, workers=(*step.workers, worker))
+            return replace(step, workers=(*step.workers, worker), awaits="")
         case WorkerEnded():
             return replace(step, workers=tuple(_apply_worker_end(worker, event, at) for worker in step.workers))
         case _:

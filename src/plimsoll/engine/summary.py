@@ -24,6 +24,7 @@ def summary(
 
     `services` has the addresses of the running services, `drift` the drift of their versions.
     """
+    awaited = dict(run.awaited())
     sections: dict[str, dict[str, object]] = {key: {} for key in ("models", "services", "batches")}
     for step in run.steps:
         entry = step.result.summary() if step.state == "done" else None
@@ -36,7 +37,7 @@ def summary(
         "target": run.target,
         "state": run.state,
         "seconds": round(run.seconds, 3),
-        "steps": [_step(step) for step in run.steps],
+        "steps": [_step(step, awaited) for step in run.steps],
         **sections,
         "report": str(report) if report else None,
     }
@@ -48,7 +49,7 @@ def _current_state(service: str, up: Mapping[str, str], drift: Mapping[str, Sequ
     return {"url": up.get(service), **({"drift": msgspec.to_builtins(list(watched))} if watched else {})}
 
 
-def _step(step: StepHistory) -> dict[str, object]:
+def _step(step: StepHistory, awaited: Mapping[str, str]) -> dict[str, object]:
     described: dict[str, object] = {
         "name": step.name,
         "state": step.state,
@@ -58,6 +59,8 @@ def _step(step: StepHistory) -> dict[str, object]:
     }
     if step.reason:
         described["reason"] = step.reason
+    if step.name in awaited:
+        described["awaits"] = awaited[step.name]
     if step.result.notes:
         described["notes"] = step.result.notes
     return described

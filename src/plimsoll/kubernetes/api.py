@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 import time
@@ -16,11 +17,13 @@ from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.connection import problem_of
 from plimsoll.kubernetes.kubeconfig import named
+from plimsoll.waits import waiting_for
 
 Manifest = dict[str, Any]
 Item = TypeVar("Item")
 FIELD_MANAGER = "plimsoll"
 _TIMEOUT = 20.0
+_HASTY_TIMEOUT = 8.0
 _FOLLOW_LIMIT = 60.0
 _CLOSE_LIMIT = 2.0
 _LARGEST_MESSAGE = 16 << 20
@@ -71,6 +74,13 @@ class Api:
         self._followed: list[Any] = []
         # A server that was never there is told sooner than one that was and is to come back.
         self._reached = False
+        self._hasty = False
+
+    def hasty(self) -> Api:
+        """The same cluster for a loop of the caller's own, which tells of each failure: a request is tried once."""
+        found = copy.copy(self)
+        found._hasty = True
+        return found
 
     def close(self) -> None:
         """Let go of connections, after those that still follow logs were ended: see `websocket`."""
@@ -100,14 +110,23 @@ class Api:
         What only reads, and what can be repeated (apply, delete), is tried again when the server is out of breath.
         """
         content = msgspec.json.encode(body) if body is not None else None
-        tries = 1 if method == "POST" else _PATIENT_TRIES if method == "GET" and self._reached else _TRIES
+        tries = (
+            1 if method == "POST" or self._hasty else _PATIENT_TRIES if method == "GET" and self._reached else _TRIES
+        )
         attempt = 0
+        awaited = f"the API server {self.server} to answer {method} {path}"
         while True:
             attempt += 1
             try:
-                answer = self._client.request(
-                    method, path, content=content, params=parameters, headers={"Content-Type": content_type}
-                )
+                with waiting_for(awaited):
+                    answer = self._client.request(
+                        method,
+                        path,
+                        content=content,
+                        params=parameters,
+                        headers={"Content-Type": content_type},
+                        timeout=_HASTY_TIMEOUT if self._hasty else _TIMEOUT,
+                    )
             except PlimsollError as error:
                 raise _without_credentials(error) from error
             except Exception as error:  # of the HTTP library and of those below it
@@ -126,7 +145,9 @@ class Api:
                     tries = _PATIENT_TRIES
             if attempt >= tries:
                 raise problem
-            time.sleep(0.3 * 2**attempt)
+            awaited = f"the API server to try {method} {path} again: {problem.message}"
+            with waiting_for(awaited):
+                time.sleep(0.3 * 2**attempt)
 
     def kind(self, api_version: str, kind: str) -> Manifest:
         """What discovery says about a kind: plural name and whether it lies in namespaces. Raises ApiError."""
@@ -233,10 +254,19 @@ class Api:
         return found
 
     @contextmanager
-    def follow_logs(self, pod: str, namespace: str, container: str) -> Iterator[Iterator[bytes]]:
-        """What a container prints, from its first byte, as it prints it; ends with the container, or with the link."""
+    def follow_logs(
+        self, pod: str, namespace: str, container: str, *, since: str = "", times: bool = False, follow: bool = True
+    ) -> Iterator[Iterator[bytes]]:
+        """What a container prints, as it prints it; ends with the container, or with the link.
+
+        `since` is a time to the second; `times` has each line begin with its own; without `follow` it gives what there
+        is, and ends.
+        """
         place = f"{self.path('v1', 'Pod', namespace, pod)}/log"
-        parameters = {"follow": "true", **({"container": container} if container else {})}
+        parameters = {"follow": "true"} if follow else {}
+        parameters |= {"timestamps": "true"} if times else {}
+        parameters |= {"container": container} if container else {}
+        parameters |= {"sinceTime": since} if since else {}
         with self._client.stream("GET", place, params=parameters, timeout=_FOLLOW_LIMIT) as answer:
             if answer.status_code >= 400:
                 answer.read()

@@ -22,6 +22,10 @@ _QUIET = 0.5
 _CLOSE_LIMIT = 3.0
 
 
+class NoPodReady(TargetError):
+    """A service is there, and no pod of it takes requests."""
+
+
 class Forward:
     """Listens until it is closed; each connection is a stream of its own."""
 
@@ -143,7 +147,7 @@ def ready_pod(api: Api, namespace: str, service: str, port: int | None = None) -
     selector = ",".join(f"{key}={value}" for key, value in found["spec"]["selector"].items())
     ready = [pod for pod in api.list("v1", "Pod", namespace, selector) if _is_ready(pod)]
     if not ready:
-        raise TargetError(
+        raise NoPodReady(
             f"no pod of the service {service} is ready", where=f"namespace {namespace}", hint="plimsoll status"
         )
     inner = wanted if isinstance(wanted, int) else _named_port(ready[0], str(wanted))

@@ -19,6 +19,7 @@ from plimsoll.runtime.tables.chunk import Chunk, python_values
 from plimsoll.runtime.tables.layout import InputLayout, input_layout
 from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array, BadTensor, from_json, to_json
+from plimsoll.waits import waiting_for
 
 ROWS_PER_REQUEST = 1000
 """Rows of one request: enough to be fast."""
@@ -37,7 +38,8 @@ def send_request_file(url: str, model: str, path: Path) -> OipMessage:
         raise PlimsollError(f"the request is not JSON: {error}", where=str(path)) from error
     if not isinstance(request, dict):
         raise PlimsollError("the request is not a JSON object with `inputs`", where=str(path))
-    return client.infer(url, model, request)
+    with waiting_for(f"{model} to answer at {url}"):
+        return client.infer(url, model, request)
 
 
 def predict_rows(url: str, model: str, path: Path) -> Iterator[dict[str, object]]:
@@ -103,7 +105,8 @@ class TablePredictions:
         ]
         rows = min((len(array) for array in inputs.values()), default=0)
         try:
-            return _arrays(client.infer(self._url, self._model, {"inputs": described}), self._url)
+            with waiting_for(f"{self._model} to answer at {self._url}"):
+                return _arrays(client.infer(self._url, self._model, {"inputs": described}), self._url)
         except RequestTooLarge:
             if rows < 2:
                 raise
@@ -116,7 +119,8 @@ class TablePredictions:
 
 def _spec(url: str, model: str) -> ModelSpec:
     try:
-        return spec_from_metadata(client.metadata(url, model))
+        with waiting_for(f"{model} to answer at {url}"):
+            return spec_from_metadata(client.metadata(url, model))
     except (KeyError, TypeError, AttributeError) as error:
         message = f"the service describes model '{model}' in another form than the protocol"
         raise RequestError(message, where=url) from error

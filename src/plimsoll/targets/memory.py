@@ -126,6 +126,10 @@ class MemoryTarget:
         """None."""
         return ()
 
+    def waits(self) -> Sequence[str]:
+        """None."""
+        return ()
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """None: services in memory are not watched."""
         return ()

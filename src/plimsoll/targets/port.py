@@ -96,6 +96,10 @@ class Target(Protocol):
         """Notes about a running service, for example a running promotion; one sentence each."""
         ...
 
+    def waits(self) -> Sequence[str]:
+        """What of the application does not go on, apart from a run of this machine, and why; one sentence each."""
+        ...
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions; empty for a service without a drift reference."""
         ...

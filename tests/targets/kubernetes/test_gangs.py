@@ -13,7 +13,8 @@ from plimsoll.kubernetes.cluster import JOBSET, KUEUE, TRAINER
 from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, JobSets, Queues, suspend_queued
 from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.pod_task import TerminationReport
-from plimsoll.targets.kubernetes import names, watching
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.reasons import containers
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Manifest, Pod, events, fail
 from tests.targets.kubernetes.conftest import NewBench
 
@@ -65,7 +66,7 @@ def test_a_gang_waits_whole_until_its_queue_admits_it(queued: tuple[Bench, Queue
     bench, queue = queued
     carried = Carried(bench.session().start(bench.training("triage", workers=2), 1))
     assert bench.cluster.wait_for(carried.reasons)
-    assert carried.reasons() == ["the queue has not admitted it yet"]
+    assert carried.reasons() == ["the queue plimsoll has not admitted it yet"]
     assert bench.objects("Pod") == []
     queue.admit()
 
@@ -172,14 +173,14 @@ def test_a_reason_that_will_last_ends_a_gang_before_it_is_started_anew(gangs: Be
 def test_an_image_that_cannot_be_pulled_is_waited_for_a_while_and_then_the_reason(
     gangs: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watching, "PULL_LIMIT", 0.2)
+    monkeypatch.setattr(containers, "PULL_LIMIT", 0.2)
     gangs.does("train/triage", lambda _: ContainerWaiting(reason="ErrImagePull", message="unauthorized"))
     carried = Carried(gangs.session().start(gangs.training("triage", workers=2), 1))
     end = carried.end()
 
     assert end.outcome == "failed"
     assert end.reason.startswith("the image ")
-    assert end.reason.endswith("cannot be pulled: unauthorized")
+    assert "cannot be pulled: its registry does not let the nodes in" in end.reason
     assert carried.reasons()[-1].startswith("2 of 2 workers wait: the image ")
 
 
@@ -187,7 +188,7 @@ def test_an_image_whose_name_is_wrong_is_not_waited_for(gangs: Bench) -> None:
     waiting = ContainerWaiting(reason="InvalidImageName", message="couldn't parse image name")
     gangs.does("train/triage", lambda _: waiting)
     end = Carried(gangs.session().start(gangs.training("triage", workers=2), 1)).end()
-    assert end.reason == "the image's name is not valid: couldn't parse image name"
+    assert end.reason == "the image's name is not valid: couldn't parse image name; correct it"
 
 
 def test_a_gang_of_the_trainer_ends_as_its_controller_says(new_bench: NewBench) -> None:

@@ -103,8 +103,11 @@ def test_a_namespace_that_does_not_end_is_named(bench: Bench, monkeypatch: pytes
     found = bench.find("Namespace", APPLICATION, namespace="")
     assert found is not None
     bench.cluster.delete(found)
-    with pytest.raises(TargetError, match=r"the namespace did not end within 0\.3 s"):
+    with pytest.raises(
+        TargetError, match=r"the namespace did not end within 0\.3 s: configmaps/theirs waits for"
+    ) as refused:
         bench.session()
+    assert "the finalizer example.com/hold" in refused.value.message
 
 
 def test_removal_takes_everything_of_the_application_and_its_namespace(bench: Bench) -> None:

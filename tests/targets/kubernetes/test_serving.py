@@ -19,6 +19,7 @@ from tests.targets.kubernetes.serving import Server, inference, registered, regi
 pytestmark = pytest.mark.slow
 
 API = names.service(APPLICATION, "api")
+ROOM = "no node of 1 has enough free: cpu on 1; ask for less in `resources`, or add nodes"
 
 
 @pytest.fixture
@@ -72,7 +73,8 @@ def test_servers_bring_the_signed_model_by_an_init_container(bench: Bench, sessi
 def test_nothing_leads_to_servers_before_they_are_ready(bench: Bench, session: KubernetesSession) -> None:
     carried = Carried(session.start(large(bench, registered(bench, session)), 1))
     assert bench.cluster.wait_for(carried.reasons)
-    assert carried.reasons() == ["no node of 1 has enough free: cpu on 1"]
+    (pod,) = serving_pods(bench)
+    assert carried.reasons() == [f"the pod {pod['metadata']['name']} waits: {ROOM}"]
     assert bench.find("Service", API) is None
     assert dict(bench.target().services()) == {}
     bench.cluster.add_node("large", cpu="96")
@@ -169,7 +171,7 @@ def test_servers_that_fail_once_are_given_time(bench: Bench, session: Kubernetes
 def test_an_image_of_servers_that_cannot_be_made_is_not_waited_for(bench: Bench, session: KubernetesSession) -> None:
     bench.serves = lambda _: ContainerWaiting(reason="CreateContainerConfigError", message='secret "x" not found')
     end = Carried(session.start(serve_step(bench, registered(bench, session)), 1)).end()
-    assert end.reason == 'the container cannot be configured: secret "x" not found'
+    assert end.reason == 'the container cannot be configured: secret "x" not found; make the secret x'
 
 
 def test_servers_that_are_not_ready_in_time_end_the_attempt_with_what_they_wait_for(
@@ -178,7 +180,8 @@ def test_servers_that_are_not_ready_in_time_end_the_attempt_with_what_they_wait_
     monkeypatch.setattr(rollout, "READY_LIMIT", 0.3)
     end = Carried(session.start(large(bench, registered(bench, session)), 1)).end()
     assert end.outcome == "failed"
-    assert end.reason == "the service was not ready within 0.3 s: no node of 1 has enough free: cpu on 1"
+    assert end.reason.startswith("the service was not ready within 0.3 s: the pod ")
+    assert end.reason.endswith(ROOM)
 
 
 def test_an_attempt_that_is_stopped_while_servers_start_leads_nobody_to_them(

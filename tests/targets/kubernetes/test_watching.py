@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plimsoll.targets.kubernetes.watching import ended
+from plimsoll.targets.kubernetes.reasons.workloads import ended
 
 
 @pytest.mark.parametrize("kind", ["Complete", "Completed", "Succeeded"])

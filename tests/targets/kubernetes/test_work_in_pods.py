@@ -236,7 +236,9 @@ def test_a_step_that_no_node_has_room_for_says_so_and_runs_once_there_is_room(be
     step = bench.command("large", resources=WorkerResources(cpu=64))
     carried = Carried(bench.session().start(step, 1))
     assert bench.cluster.wait_for(carried.reasons)
-    assert carried.reasons() == ["no node of 1 has enough free: cpu on 1"]
+    (reason,) = carried.reasons()
+    assert reason.startswith("the pod ")
+    assert reason.endswith("no node of 1 has enough free: cpu on 1; ask for less in `resources`, or add nodes")
     bench.cluster.add_node("large", cpu="96")
 
     assert carried.end().outcome == "done"

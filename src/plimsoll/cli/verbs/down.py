@@ -6,11 +6,16 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import application_target, file_option, json_option, on_target, print_json, target_option
 from plimsoll.errors import TargetError
+from plimsoll.waits import waiting_for
+
+if TYPE_CHECKING:
+    from plimsoll.state.lock import Holder
 
 TIMEOUT = 20.0
 """Seconds that a run has to drain its services and end."""
@@ -32,15 +37,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     who = holder(state.lock)
     if who is not None:
         os.kill(who.pid, signal.SIGTERM)
-        deadline = time.monotonic() + TIMEOUT
-        while holder(state.lock) is not None:
-            if time.monotonic() > deadline:
-                raise TargetError(
-                    f"run {who.run} did not end within {TIMEOUT:g} s",
-                    where=f"process {who.pid}",
-                    hint=f"kill -9 {who.pid} ends the run and every process that it started",
-                )
-            time.sleep(0.05)
+        with waiting_for(f"run {who.run} (process {who.pid}) to end"):
+            _await_end(state.lock, who)
     removed = place.remove()
     if as_json:
         print_json({"stopped": who.run if who else None, "removed": removed})
@@ -51,3 +49,17 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
         click.echo(f"nothing is running {on_target(target)}")
     if removed:
         click.echo(f"deleted {len(removed)} objects: {', '.join(removed)}")
+
+
+def _await_end(lock: Path, who: Holder) -> None:
+    from plimsoll.state.lock import holder
+
+    deadline = time.monotonic() + TIMEOUT
+    while holder(lock) is not None:
+        if time.monotonic() > deadline:
+            raise TargetError(
+                f"run {who.run} did not end within {TIMEOUT:g} s",
+                where=f"process {who.pid}",
+                hint=f"kill -9 {who.pid} ends the run and every process that it started",
+            )
+        time.sleep(0.05)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.cli.terminal import one_line
 from plimsoll.errors import PlimsollError
+
+if TYPE_CHECKING:
+    from plimsoll.engine.history import RunHistory
 
 POLL_INTERVAL = 0.2
 """Seconds between two checks for new lines."""
@@ -51,8 +56,11 @@ def command(
         print_json({"run": run.run, "logs": [_as_json(log) for log in logs]})
         return
     positions: dict[Path, int] = {}
+    told: dict[str, str] = {}
     while True:
-        running = follow and run_status(state, run.run).state == "running"
+        run = run_status(state, run.run)
+        running = follow and run.state == "running"
+        _tell_waits(run, wanted, told)
         for log in log_files(directory):
             if log.step in wanted:
                 positions[log.path] = _print_from(log, positions.get(log.path, 0))
@@ -65,6 +73,14 @@ def command(
             f"{', '.join(cached)} did not run again (cached)" if cached else "the steps have not written any output yet"
         )
         click.echo(f"no logs in run {run.run}: {reason}", err=True)
+
+
+def _tell_waits(run: RunHistory, wanted: Sequence[str], told: dict[str, str]) -> None:
+    """Say what running steps wait for, when it is new; on the stream that no program reads."""
+    for name, awaited in run.awaited():
+        if name in wanted and awaited != told.get(name):
+            told[name] = awaited
+            click.echo(one_line(f"{name} waits: {awaited}"), err=True)
 
 
 def _print_from(log: object, position: int) -> int:

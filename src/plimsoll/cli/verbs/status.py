@@ -16,6 +16,7 @@ from plimsoll.cli.options import (
     use_colour,
     width,
 )
+from plimsoll.cli.terminal import one_line
 
 
 @click.command("status")
@@ -33,12 +34,17 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     run = run_status(state)
     up = place.services()
     drift = {name: states for name in up if (states := place.drift(name))}
+    waits = place.waits()
     report = report_path(state, run.run)
     if as_json:
-        print_json(summary(run, up, report if report.exists() else None, drift))
+        print_json({**summary(run, up, report if report.exists() else None, drift), "waits": list(waits)})
         return
     for line in terminal_report(state, run.run, width(), use_colour()):
         click.echo(line)
+    for name, awaited in run.awaited():
+        click.echo(one_line(f"{name} waits: {awaited}"))
+    for wait in waits:
+        click.echo(one_line(wait))
     for name, url in up.items():
         click.echo(f"{name} is running at {url}")
         for note in place.service_notes(name):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from plimsoll.kubernetes.memory.kinds import ServedKind
+from plimsoll.kubernetes.memory.limits import check_limits
 from plimsoll.kubernetes.memory.pod_security import check_level
 from plimsoll.kubernetes.memory.quotas import check_quota
 from plimsoll.kubernetes.memory.refusals import Cause, Manifest, StatusError, forbidden, not_found
@@ -82,7 +83,7 @@ class Admitters:
             check_quota(self._store, asked.kind, asked.namespace, asked.name)
 
     def _check_pod(self, asked: Admission) -> None:
-        """Raises StatusError (403) for a pod whose account or priority is not there, or that its namespace forbids."""
+        """Raises StatusError (403) for a pod that names what is not there, or that its namespace forbids."""
         if asked.kind.resource != ("", "pods") or asked.object is None:
             return
         spec, namespace = asked.object["spec"], asked.namespace
@@ -94,6 +95,10 @@ class Admitters:
         known = self._store.get(Key("scheduling.k8s.io", "priorityclasses", "", priority or "")) is not None
         if priority and not known and not priority.startswith("system-"):
             raise forbidden("pods", asked.name, "", f"no PriorityClass with name {priority} was found")
+        runtime = spec.get("runtimeClassName")
+        if runtime and self._store.get(Key("node.k8s.io", "runtimeclasses", "", runtime)) is None:
+            raise forbidden("pods", asked.name, "", f'pod rejected: RuntimeClass "{runtime}" not found')
+        check_limits(self._store, namespace, asked.object, asked.name)
         found = self._store.get(Key("", "namespaces", "", namespace))
         if found is not None:
             check_level(found, asked.object)

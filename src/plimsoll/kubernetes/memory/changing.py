@@ -15,6 +15,7 @@ from plimsoll.kubernetes.memory.objects import By, Objects
 from plimsoll.kubernetes.memory.reading import listed, selected, shown
 from plimsoll.kubernetes.memory.refusals import Cause, Manifest, StatusError, bad_request, invalid
 from plimsoll.kubernetes.memory.requests import ApiPath, Request
+from plimsoll.kubernetes.memory.values import now
 
 _APPLY = "application/apply-patch+yaml"
 _MERGE, _JSON, _STRATEGIC = (
@@ -60,6 +61,8 @@ class Changing:
     def _create(self, request: Request, place: ApiPath, by: By) -> tuple[int, Manifest]:
         manifest = _manifest(request)
         if place.subresource == "eviction":
+            pod = ApiPath(kind=place.kind, namespace=place.namespace, name=place.name, subresource="status")
+            self._objects.change(pod, lambda live: (_evicted(live), None), by)
             self._objects.delete(place, DeleteOptions(), by)
             return 201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
         if place.subresource == "binding":
@@ -139,6 +142,15 @@ class Changing:
                 if refusal.code != 404:
                     raise
         return 200, found
+
+
+def _evicted(pod: Manifest) -> Manifest:
+    """The pod with the condition by which an eviction tells itself apart from a deletion."""
+    told = {"reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting", "lastTransitionTime": now()}
+    status = pod.get("status") or {}
+    others = [each for each in status.get("conditions") or [] if each["type"] != "DisruptionTarget"]
+    condition = {"type": "DisruptionTarget", "status": "True", **told}
+    return {**pod, "status": {**status, "conditions": [*others, condition]}}
 
 
 def _placed(pod: Manifest, node: str) -> Manifest:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
 from plimsoll.kubernetes.memory.kinds import ServedKind
-from plimsoll.kubernetes.memory.refusals import Manifest, conflict, not_found
+from plimsoll.kubernetes.memory.refusals import Manifest, conflict, not_found, qualified
 from plimsoll.kubernetes.memory.store import Key, Store
 from plimsoll.kubernetes.memory.values import copied
 
@@ -115,8 +116,31 @@ class Deletion:
     def _end_namespace(self, namespace: str) -> None:
         key = Key(*_NAMESPACES, "", namespace)
         found = self._store.get(key) if namespace else None
-        if found is not None and found["metadata"].get("deletionTimestamp") and self._may_go(key, found):
+        if found is None or not found["metadata"].get("deletionTimestamp"):
+            return
+        if self._may_go(key, found):
             self._store.remove(key)
+            return
+        status = {**(found.get("status") or {}), "conditions": self._remaining(namespace)}
+        if status != found.get("status"):
+            self._store.put(key, {**copied(found), "status": status})
+
+    def _remaining(self, namespace: str) -> list[Manifest]:
+        """What a namespace waits for, in the words of its controller."""
+        kinds: Counter[str] = Counter()
+        finalizers: Counter[str] = Counter()
+        for key in self._store.keys_in(namespace):
+            kinds[qualified(key.plural, key.group)] += 1
+            finalizers.update((self._store.get(key) or {"metadata": {}})["metadata"].get("finalizers") or [])
+        counted = ", ".join(f"{name}. has {count} resource instances" for name, count in sorted(kinds.items()))
+        held = ", ".join(f"{name} in {count} resource instances" for name, count in sorted(finalizers.items()))
+        content, blocked = "NamespaceContentRemaining", "NamespaceFinalizersRemaining"
+        told = [(content, "SomeResourcesRemain", f"Some resources are remaining: {counted}")] if counted else []
+        if held:
+            told.append(
+                (blocked, "SomeFinalizersRemain", f"Some content in the namespace has finalizers remaining: {held}")
+            )
+        return [{"type": kind, "status": "True", "reason": why, "message": words} for kind, why, words in told]
 
     def _dependents(self, uid: str, *, blocking: bool = False) -> list[Key]:
         found = []

@@ -18,14 +18,31 @@ class Log:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._lines: list[tuple[str, str]] = []
+        self._written = 0
         self._ended = False
+        self._rotations = 0
+        self._remnant = b""
         self.previous: Log | None = None
 
     def write(self, text: str, at: str = "") -> None:
         """Print whole lines; `at` is their time, by default now."""
         time_of = at or now_exactly()
         with self._changed:
-            self._lines += [(time_of, f"{line}\n") for line in text.splitlines()]
+            fresh = [(time_of, f"{line}\n") for line in text.splitlines()]
+            self._lines += fresh
+            self._written += len(fresh)
+            self._changed.notify_all()
+
+    def rotate(self, remnant: str = "") -> None:
+        """Begin a new file, as a kubelet does with one that is too long: what stood in the old one is not given again.
+
+        Whoever follows goes on without a gap; with a `remnant` the kubelet fails at that, and its words end the stream.
+        """
+        with self._changed:
+            self._lines = []
+            if remnant:
+                self._rotations += 1
+                self._remnant = remnant.encode()
             self._changed.notify_all()
 
     def end(self) -> None:
@@ -37,11 +54,12 @@ class Log:
     def read(self, parameters: Mapping[str, str]) -> Iterator[bytes]:
         """Pieces of it: all that there is, and with `follow` what comes after. Raises StatusError (400)."""
         with self._changed:
-            done = len(self._lines)
             found = _chosen(list(self._lines), parameters)
-        return self._pieces(parameters, found, done)
+            return self._pieces(parameters, found, self._written, self._rotations)
 
-    def _pieces(self, parameters: Mapping[str, str], found: list[tuple[str, str]], done: int) -> Iterator[bytes]:
+    def _pieces(
+        self, parameters: Mapping[str, str], found: list[tuple[str, str]], done: int, rotations: int
+    ) -> Iterator[bytes]:
         stamped = parameters.get("timestamps") == "true"
         text = "".join(f"{at} {line}" if stamped else line for at, line in found).encode()
         limit = parameters.get("limitBytes")
@@ -49,19 +67,26 @@ class Log:
         while parameters.get("follow") == "true":
             with self._changed:
                 end = time.monotonic() + _FOLLOW_LIMIT
-                while len(self._lines) == done and not self._ended and time.monotonic() < end:
+                while self._has_nothing_after(done, rotations) and time.monotonic() < end:
                     self._changed.wait(_FOLLOW_LIMIT)
-                fresh = self._lines[done:]
-                done += len(fresh)
+                if self._rotations != rotations:
+                    yield self._remnant
+                    return
+                fresh = self._lines[max(0, len(self._lines) - (self._written - done)) :]
+                done = self._written
             if not fresh:
                 return
             yield "".join(f"{at} {line}" if stamped else line for at, line in fresh).encode()
+
+    def _has_nothing_after(self, done: int, rotations: int) -> bool:
+        return self._written == done and self._rotations == rotations and not self._ended
 
 
 def _chosen(lines: list[tuple[str, str]], parameters: Mapping[str, str]) -> list[tuple[str, str]]:
     if since := parameters.get("sinceTime"):
         try:
-            first = moment(since)
+            # The API keeps times to the second, whatever it is given.
+            first = moment(since).replace(microsecond=0)
         except ValueError as error:
             raise bad_request(f"sinceTime: Invalid value: {since!r}") from error
         lines = [(at, line) for at, line in lines if moment(at) >= first]

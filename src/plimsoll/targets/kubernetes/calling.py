@@ -9,9 +9,10 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import TargetError
 from plimsoll.kinds.service import SERVICES
 from plimsoll.kubernetes.api import Api, ApiError
-from plimsoll.kubernetes.port_forward import to_service
+from plimsoll.kubernetes.port_forward import NoPodReady, to_service
 from plimsoll.targets.features import CalledService
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.standing_waits import why_not_ready
 
 
 @contextlib.contextmanager
@@ -28,3 +29,8 @@ def called(api: Api, namespace: str, file: ApplicationFile, service: str) -> Ite
         hint = f"plimsoll run -f {file.path} --target {api.target}"
         text = f"the service {service} is not on {api.target}"
         raise TargetError(text, where=f"namespace {namespace}", hint=hint) from error
+    except NoPodReady as error:
+        why = why_not_ready(api, application.name, namespace, service)
+        raise TargetError(
+            f"{error.message}: {why}" if why else error.message, where=error.where, hint=error.hint
+        ) from error

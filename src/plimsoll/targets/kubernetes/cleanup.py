@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Mapping
 
-from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import (
     DRA,
@@ -22,6 +20,7 @@ from plimsoll.kubernetes.cluster import (
 )
 from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import OURS, REMOVAL_LIMIT, await_end
 
@@ -120,18 +119,14 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
     if ours:
         api.delete("v1", "Namespace", namespace)
         removed.append(f"Namespace/{namespace}")
-    deadline = time.monotonic() + REMOVAL_LIMIT
-    while left := [
-        f"{kind}/{each['metadata']['name']}"
-        for api_version, kind in (*kinds, ("v1", "Pod"))
-        for each in api.list(api_version, kind, namespace, selector)
-    ]:
-        if time.monotonic() > deadline:
-            hint = "what it waits for stands in its finalizers; run `plimsoll down` again"
-            raise TargetError(
-                f"{', '.join(left[:3])} did not end within {REMOVAL_LIMIT:g} s", where=namespace, hint=hint
-            )
-        time.sleep(0.5)
+
+    def left() -> list[tuple[str, Manifest]]:
+        listed = (*kinds, ("v1", "Pod"))
+        return [
+            (kind, each) for api_version, kind in listed for each in api.list(api_version, kind, namespace, selector)
+        ]
+
+    await_gone(left, namespace, REMOVAL_LIMIT)
     if ours:
         await_end(api, namespace)
     return removed

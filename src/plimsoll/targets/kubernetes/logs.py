@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from plimsoll.kubernetes.api import ApiError
 from plimsoll.state.logs import last_log_line
+from plimsoll.targets.kubernetes.log_lines import Lines
 
 if TYPE_CHECKING:
     from plimsoll.targets.attempt import W
@@ -20,17 +21,18 @@ FINISH_LIMIT = 5.0
 
 
 class Follower:
-    """Follows one pod's container on a thread. A broken link is taken up where it broke."""
+    """Follows one pod's container on a thread. A broken link is taken up where it broke: see `log_lines`."""
 
-    def __init__(self, attempt: ClusterAttempt[W], pod: str, rank: int, number: int) -> None:
+    def __init__(self, attempt: ClusterAttempt[W], pod: str, container: str, rank: int, number: int) -> None:
         self._api = attempt.context.api
         self._namespace = attempt.context.namespace
         self._pod = pod
+        self._container = container
         workers = attempt.step.workers
         # A gang that was started anew has pods with the same ranks again.
         again = (number - 1) // max(1, workers)
         self.path = attempt.log(f"{rank}" if not again else f"{rank}.{again}")
-        self._written = 0
+        self._lines = Lines()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"logs-{pod}")
         self._thread.start()
@@ -50,7 +52,9 @@ class Follower:
             last = self._over.is_set()
             broken = False
             try:
-                self._read_once()
+                self._read_once(last=last)
+                # The kubelet failed in the middle of a log, and says so in its place.
+                broken = bool(self._lines.remnant)
             except ApiError as error:
                 if error.status == 404:
                     return
@@ -65,13 +69,16 @@ class Follower:
             else:
                 self._over.wait(_AGAIN)
 
-    def _read_once(self) -> None:
-        with self._api.follow_logs(self._pod, self._namespace, "") as pieces, self.path.open("ab") as file:
-            skipped = 0
+    def _read_once(self, *, last: bool) -> None:
+        """What the container prints until the link ends; of one that has ended all that is left, without waiting."""
+        self._lines.begin()
+        link = self._api.follow_logs(
+            self._pod, self._namespace, self._container, since=self._lines.since, times=True, follow=not last
+        )
+        with link as pieces, self.path.open("ab") as file:
             for piece in pieces:
-                fresh = piece[max(0, self._written - skipped) :]
-                skipped += len(piece)
-                if fresh:
+                if fresh := self._lines.fresh(piece):
                     file.write(fresh)
                     file.flush()
-                    self._written += len(fresh)
+            if last:
+                file.write(self._lines.finish())

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
-from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
+from plimsoll.targets.kubernetes.ends import await_namespace
 from plimsoll.targets.kubernetes.manifests.models import trust
 
 REMOVAL_LIMIT = 90.0
@@ -44,11 +42,4 @@ def trust_manifest(application: str, namespace: str) -> Manifest:
 
 def await_end(api: Api, namespace: str, *, leaving_only: bool = False) -> None:
     """Wait for the end of a namespace; with `leaving_only` of one that is ending already."""
-    deadline = time.monotonic() + REMOVAL_LIMIT
-    while (found := api.find("v1", "Namespace", namespace)) is not None:
-        if leaving_only and not found["metadata"].get("deletionTimestamp"):
-            return
-        if time.monotonic() > deadline:
-            hint = "what it waits for stands in its conditions: kubectl describe namespace"
-            raise TargetError(f"the namespace did not end within {REMOVAL_LIMIT:g} s", where=namespace, hint=hint)
-        time.sleep(0.3)
+    await_namespace(api, namespace, REMOVAL_LIMIT, leaving_only=leaving_only)

@@ -10,9 +10,10 @@ from typing import Any
 from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.cluster import RegistryPlace
-from plimsoll.kubernetes.port_forward import Forward, ready_pod
+from plimsoll.kubernetes.port_forward import Forward, NoPodReady, ready_pod
 from plimsoll.registry.connection import RegistryAccess
 from plimsoll.registry.references import parse_reference
+from plimsoll.targets.kubernetes.standing_waits import why_no_pod
 
 
 class RegistryTunnel:
@@ -29,7 +30,13 @@ class RegistryTunnel:
         service, _, namespace = host.removesuffix(".cluster.local").removesuffix(".svc").partition(".")
         if not namespace:
             raise TargetError(f"the registry {place.pods} is no service of the cluster", hint="use --registry")
-        pod, target = ready_pod(api, namespace, service, int(port or 443))
+        try:
+            pod, target = ready_pod(api, namespace, service, int(port or 443))
+        except NoPodReady as error:
+            why = why_no_pod(api, namespace, service)
+            told = f"the cluster's registry does not answer: {error.message}{f' ({why})' if why else ''}"
+            hint = "have its pods mended, or name another with --registry"
+            raise TargetError(told, where=error.where, hint=hint) from error
         self._forward = Forward(api, namespace, pod, target)
         self.host = f"127.0.0.1:{self._forward.port}"
         self._authority = _authority(api)

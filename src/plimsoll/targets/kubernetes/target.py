@@ -33,6 +33,7 @@ from plimsoll.targets.kubernetes.registry_tunnel import RegistryTunnel
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.session import KubernetesSession
+from plimsoll.targets.kubernetes.standing_waits import waits_of
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
@@ -139,6 +140,10 @@ class KubernetesTarget:
         name = names.service(self._application, service)
         note = PromotionLease(self.api, self._application, self.namespace, name).note()
         return (note,) if note else ()
+
+    def waits(self) -> Sequence[str]:
+        """Why the namespace does not end that is being deleted, and why servers are not ready."""
+        return waits_of(self.api, self._application, self.namespace)
 
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions, as all its servers together have seen them."""

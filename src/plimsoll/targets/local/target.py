@@ -112,6 +112,10 @@ class LocalTarget:
 
         return promotion_notes(self.state, service)
 
+    def waits(self) -> Sequence[str]:
+        """None: what runs here is of a run, whose journal says what it waits for."""
+        return ()
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions."""
         return read_drift(self.state, service)

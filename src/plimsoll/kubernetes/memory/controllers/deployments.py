@@ -20,7 +20,7 @@ from plimsoll.kubernetes.memory.controllers.owning import (
     with_conditions,
 )
 from plimsoll.kubernetes.memory.hand import Hand
-from plimsoll.kubernetes.memory.refusals import Manifest
+from plimsoll.kubernetes.memory.refusals import Manifest, StatusError
 from plimsoll.kubernetes.memory.values import copied
 
 _HASH = "pod-template-hash"
@@ -52,12 +52,12 @@ def _see_to(hand: Hand, whole: Manifest) -> None:
     newest = next((each for each in sets if each["metadata"]["labels"].get(_HASH) == digest), None)
     if newest is None:
         newest = hand.create(_replica_set(whole, digest))
-    mine = _bring_to(hand, newest, wanted)
+    mine, refusal = _bring_to(hand, newest, wanted)
     ready = [each for each in mine if is_true(each, "Ready")]
     others: list[Manifest] = []
     for each in sets:
         if each["metadata"]["uid"] != newest["metadata"]["uid"]:
-            others += _bring_to(hand, each, 0 if len(ready) >= wanted else each["spec"]["replicas"])
+            others += _bring_to(hand, each, 0 if len(ready) >= wanted else each["spec"]["replicas"])[0]
     available = condition("Available", true=len(ready) >= wanted, reason="MinimumReplicasAvailable")
     progressing = condition("Progressing", reason="NewReplicaSetAvailable")
     serving = len(ready) + sum(is_true(each, "Ready") for each in others)
@@ -70,21 +70,34 @@ def _see_to(hand: Hand, whole: Manifest) -> None:
             "readyReplicas": serving,
             "availableReplicas": serving,
             "unavailableReplicas": max(0, wanted - len(ready)),
-            "conditions": with_conditions(whole, available, progressing),
+            "conditions": with_conditions(whole, available, progressing, *_failure(whole, refusal)),
         },
     )
 
 
-def _bring_to(hand: Hand, replica_set: Manifest, wanted: int) -> Sequence[Manifest]:
-    """Make or delete pods of a ReplicaSet until there are so many; gives those that stay."""
+def _failure(whole: Manifest, refusal: str) -> Sequence[Manifest]:
+    """The condition of a Deployment whose pods are not taken, with the words of the refusal; false once they are."""
+    failing = condition("ReplicaFailure", true=bool(refusal), reason="FailedCreate", message=refusal)
+    return [failing] if refusal or is_true(whole, "ReplicaFailure") else []
+
+
+def _bring_to(hand: Hand, replica_set: Manifest, wanted: int) -> tuple[Sequence[Manifest], str]:
+    """Make or delete pods of a ReplicaSet until there are so many; gives those that stay, and why one is refused."""
     if replica_set["spec"]["replicas"] != wanted:
         hand.change(replica_set, lambda live: live["spec"].update(replicas=wanted))
     pods = [each for each in owned(hand, "v1", "Pod", replica_set) if not is_leaving(each) and not is_over(each)]
     for each in pods[wanted:]:
         hand.delete(each)
     template, name = replica_set["spec"]["template"], replica_set["metadata"]["name"]
-    made = [hand.create(pod_of(template, name, replica_set)) for _ in range(wanted - len(pods))]
-    return [*pods[:wanted], *made]
+    found = pods[:wanted]
+    try:
+        while len(found) < wanted:
+            found.append(hand.create(pod_of(template, name, replica_set)))
+    except StatusError as refusal:
+        if refusal.code != 403:
+            raise
+        return found, refusal.message
+    return found, ""
 
 
 def _replica_set(whole: Manifest, digest: str) -> Manifest:

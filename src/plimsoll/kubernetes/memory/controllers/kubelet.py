@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import Struct
 
@@ -18,11 +18,15 @@ _RESTARTS = 3
 
 
 class Ended(Struct, frozen=True, kw_only=True):
-    """How a container ended: exit code, termination message, and the reason where it is not the usual one."""
+    """How a container ended: exit code, termination message, and the reason where it is not the usual one.
+
+    `beside` are containers of the pod that go on until the pod is told to stop, as those of a mesh do.
+    """
 
     code: int = 0
     message: str = ""
     reason: str = ""
+    beside: tuple[str, ...] = ()
 
 
 class ContainerWaiting(Struct, frozen=True, kw_only=True):
@@ -133,6 +137,9 @@ class Kubelet:
                 return
             last = {"terminated": _terminated(ended)}
             policy = pod["spec"]["restartPolicy"]
+            if ended.beside:
+                _tell(world, pod, "Running", last, {}, restarts, ended.beside)
+                stop.wait()
             if stop.is_set() or policy == "Never" or (policy == "OnFailure" and ended.code == 0):
                 _tell(world, pod, "Failed" if ended.code else "Succeeded", last, {}, restarts)
                 return
@@ -146,8 +153,16 @@ def _terminated(ended: Ended) -> Manifest:
     return {**found, **({"message": ended.message} if ended.message else {})}
 
 
-def _tell(world: World, pod: Manifest, phase: str, state: Manifest, last: Manifest, restarts: int) -> None:
-    """Write a pod's status. Every container is told of as the first one."""
+def _tell(
+    world: World,
+    pod: Manifest,
+    phase: str,
+    state: Manifest,
+    last: Manifest,
+    restarts: int,
+    running: Sequence[str] = (),
+) -> None:
+    """Write a pod's status. Every container is told of as the first one, but those that go on `running`."""
     found = world.hand.find("v1", "Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
     if found is None or found["metadata"]["uid"] != pod["metadata"]["uid"]:
         return
@@ -160,7 +175,7 @@ def _tell(world: World, pod: Manifest, phase: str, state: Manifest, last: Manife
             "ready": ready,
             "started": ready,
             "restartCount": restarts,
-            "state": state,
+            "state": {"running": {}} if each["name"] in running else state,
             "lastState": last,
         }
         for each in pod["spec"]["containers"]

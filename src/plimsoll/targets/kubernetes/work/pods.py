@@ -21,15 +21,19 @@ from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
 from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
-from plimsoll.targets.kubernetes.watching import Watch, ended, gone, remove
+from plimsoll.targets.kubernetes.reasons.workloads import ended
+from plimsoll.targets.kubernetes.watching import Watch, gone, remove
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
+from plimsoll.waits import waiting_for
 
 _GONE_LIMIT = 60.0
 
 
 def run_in_pods(attempt: ClusterAttempt[W]) -> Progress:
     """Start the workload, or find it; watch it; take its result in."""
-    ended = yield from carry(attempt, workload_of(attempt.step, attempt.name, attempt.context))
+    with waiting_for(f"the image of {attempt.step.name} to be in the registry"):
+        workload = workload_of(attempt.step, attempt.name, attempt.context)
+    ended = yield from carry(attempt, workload)
     return ended or done(_taken(attempt))
 
 

@@ -6,13 +6,20 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 
-from plimsoll.kubernetes.api import Manifest
+from msgspec import Struct
+
+from plimsoll.kubernetes.api import Api, Manifest
 from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, failed
 from plimsoll.targets.kubernetes import names, pods
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of
-from plimsoll.targets.kubernetes.watching import LOOK
+from plimsoll.targets.kubernetes.observing import Observing
+from plimsoll.targets.kubernetes.patience import Patience
+from plimsoll.targets.kubernetes.reasons.cause import Cause
+from plimsoll.targets.kubernetes.reasons.scheduling import leaves_taints_out
+from plimsoll.targets.kubernetes.reasons.workloads import unmade
+from plimsoll.targets.kubernetes.watching import LOOK, SETTLED
 from plimsoll.targets.kubernetes.work.cutover import LEADING, apply, found, lead
 
 GATEWAY_LIMIT = 60.0
@@ -98,7 +105,10 @@ def _until_ready(context: ClusterContext, key: str, waiting: list[tuple[str, str
     `waiting` are names of Deployments with the mark of their pods.
     """
     last = ""
-    deadline = time.monotonic() + READY_LIMIT
+    observing = Observing(context.api, context.namespace, reads_nodes=bool(context.cluster.nodes))
+    patience = Patience()
+    began = time.monotonic()
+    deadline = began + READY_LIMIT
     while waiting:
         name, content = waiting[0]
         deployment = context.api.find("apps/v1", "Deployment", name, context.namespace)
@@ -107,35 +117,64 @@ def _until_ready(context: ClusterContext, key: str, waiting: list[tuple[str, str
             continue
         if stopping.is_set():
             return STOPPED
-        reason, hopeless = "KServe has not made the servers yet", False
+        standing = Unready(reason="KServe has not made the servers yet")
         if deployment:
-            reason, hopeless = _unready(context, deployment)
-        if reason and reason != last:
+            standing = unready(context.api, deployment, observing)
+        over = patience.exhausted((name, cause) for cause in standing.causes)
+        reason = standing.refusal or (over.text if over is not None else standing.reason)
+        settled = over is not None or time.monotonic() - began >= SETTLED
+        if settled and reason and reason != last:
             yield reason
             last = reason
-        if hopeless:
-            return failed(reason)
+        if standing.refusal or over is not None:
+            return failed(reason, lasting=over is not None and over.lasting)
         if time.monotonic() > deadline:
             return failed(f"the service was not ready within {READY_LIMIT:g} s: {reason or 'no reason is given'}")
         stopping.wait(LOOK)
     return None
 
 
-def _unready(context: ClusterContext, deployment: Manifest) -> tuple[str, bool]:
-    """Why the newest pods are not ready, in words, and whether waiting is of no use."""
+class Unready(Struct, frozen=True, kw_only=True):
+    """Why servers are not ready. `refusal` is what one has said that fails again and again as it starts."""
+
+    reason: str
+    causes: tuple[Cause, ...] = ()
+    refusal: str = ""
+
+
+def unready(api: Api, deployment: Manifest, observing: Observing) -> Unready:
+    """Why the newest pods of a Deployment are not ready."""
+    namespace, wanted = deployment["metadata"]["namespace"], deployment["spec"].get("replicas", 1)
     selector = names.selector(deployment["spec"]["selector"]["matchLabels"])
     key = deployment["spec"]["template"]["metadata"]["annotations"][names.CONTENT]
     newest = [
         pod
-        for pod in context.api.list("v1", "Pod", context.namespace, selector)
+        for pod in api.list("v1", "Pod", namespace, selector)
         if pod["metadata"].get("annotations", {}).get(names.CONTENT) == key
     ]
-    refused = next((reason for pod in newest if (reason := _refusal(pod))), "")
-    if refused:
-        return refused, True
-    states = [pods.standing(pod) for pod in newest]
-    hopeless = next((each.problem for each in states if each.hopeless), "")
-    return hopeless or pods.summary(states, deployment["spec"].get("replicas", 1)), bool(hopeless)
+    states = [
+        pods.standing(
+            pod,
+            observing.about(pod["metadata"]["uid"]) if pods.needs_events(pod) else (),
+            taints=observing.taints() if leaves_taints_out(pod) else (),
+        )
+        for pod in newest
+    ]
+    causes = tuple(each.cause for each in states if each.cause is not None)
+    refusal = next((reason for pod in newest if (reason := _refusal(pod))), "")
+    if len(newest) < wanted and (cause := unmade(deployment, observing.events())) is not None:
+        return Unready(reason=cause.text, causes=(cause, *causes), refusal=refusal)
+    reason = pods.summary(states, wanted) or _unanswered(newest)
+    return Unready(reason=reason, causes=causes, refusal=refusal)
+
+
+def _unanswered(newest: Sequence[Manifest]) -> str:
+    """The first server that runs and is not ready, by the container that is not."""
+    for pod in newest:
+        for each in pod.get("status", {}).get("containerStatuses", []):
+            if "running" in each.get("state", {}) and not each.get("ready"):
+                return f"the container {each['name']} of the pod {pod['metadata']['name']} runs and is not ready yet"
+    return ""
 
 
 def _refusal(pod: Manifest) -> str:
