@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
 SWITCH = 0.001
-"""Seconds after which a thread gives the interpreter to another one that waits for it; five times as long by default."""
+"""Seconds after which a thread gives the interpreter to another one that waits; five times as long by default."""
 
 
 class Worker:
