@@ -49,9 +49,10 @@ class Window(Struct, frozen=True):
 class Delay(Struct, frozen=True):
     """Longest waits in seconds: without the request, and with it. Both are medians.
 
-    `quiet` is the longest of three: what a client waits in times as long that follow each request; what it waits in
-    three of four such times of all requests; and what a client of an idle server, which does nothing but answer, waits
-    during the request. So all of the machine's noise is in it, and nothing of the server's.
+    Without it: in times as long, which follow each request, and in which another process of two threads computes, as
+    the server does with a request. `quiet` is what a client of the server waits then, or a client of that process if it
+    is longer, or what three of four such times of all requests keep. So the noise of the machine and of the interpreter
+    is in it, and nothing of the server's.
     """
 
     kind: str
@@ -128,7 +129,7 @@ def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> li
     windows: dict[str, list[Window]] = {name: [] for name in KINDS}
     requests = {name: make() for name, make in KINDS.items()}
     with (
-        _idle_server() as port,
+        _computing() as port,
         neighbour(port, PAUSE, "infer") as control,
         neighbour(server.port, PAUSE, "infer") as other,
     ):
@@ -137,15 +138,15 @@ def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> li
             for name, raw in requests.items():
                 if turn and time.monotonic() > end:
                     break
-                windows[name].append(_asked(server.port, raw))
+                windows[name].append(_asked(server.port, raw, port))
     delays = []
-    usual = _upper_quartile([other.longest(*each.quiet) for found in windows.values() for each in found])
+
+    def noise(each: Window) -> float:
+        return max(other.longest(*each.quiet), control.longest(*each.quiet))
+
+    usual = _upper_quartile([noise(each) for found in windows.values() for each in found])
     for name, found in windows.items():
-        quiet = max(
-            usual,
-            median(other.longest(*each.quiet) for each in found),
-            median(control.longest(*each.busy) for each in found),
-        )
+        quiet = max(usual, median(map(noise, found)))
         delays.append(Delay(name, quiet, median(other.longest(*each.busy) for each in found)))
         if delays[-1].beyond > LIMIT:
             findings.add(AREA, f"{name}: neighbours wait too long", requests[name])
@@ -153,23 +154,26 @@ def measure(server: Attacked, findings: Findings, rounds: int, end: float) -> li
     return delays
 
 
-def _asked(port: int, raw: bytes) -> Window:
-    """Ask, and be quiet for as long."""
+def _asked(port: int, raw: bytes, computing: int) -> Window:
+    """Ask, and then have the other process compute for as long."""
     begin = time.monotonic()
     with contextlib.suppress(OSError, Silence, NotHttp):
         Client(port).send_all([raw])
     length = min(max(time.monotonic() - begin, SHORTEST), LONGEST)
     time.sleep(SETTLED)
+    Client(computing).ask(b"GET /busy HTTP/1.1\r\n\r\n")
     quiet = time.monotonic()
     time.sleep(length)
-    return Window((begin, begin + length), (quiet, quiet + length))
+    end = time.monotonic()
+    Client(computing).ask(b"GET /idle HTTP/1.1\r\n\r\n")
+    return Window((begin, begin + length), (quiet, end))
 
 
 @contextlib.contextmanager
-def _idle_server() -> Iterator[int]:
-    """The port of a server that answers every packet with the same two bytes, for the time of the block."""
+def _computing() -> Iterator[int]:
+    """The port of a process that computes when it is told to, for the time of the block."""
     port = free_port()
-    process = subprocess.Popen([sys.executable, str(ROOT / "benchmarks" / "peers" / "bare_echo.py"), str(port)])
+    process = subprocess.Popen([sys.executable, str(ROOT / "benchmarks" / "peers" / "busy_echo.py"), str(port)])
     try:
         end = time.monotonic() + 20
         while time.monotonic() < end:

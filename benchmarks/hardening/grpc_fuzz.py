@@ -68,8 +68,17 @@ class GrpcFuzz:
             raw = self._calls[call][0]().SerializeToString()
             return call, mutated(self._random, raw or b"\x0a\x01m"), False
         raw = self._inference()
-        valid = self._random.random() < 0.3
-        return "ModelInfer", raw if valid else mutated(self._random, raw), valid
+        way = self._random.random()
+        if way < 0.3:
+            return "ModelInfer", raw, True
+        return "ModelInfer", self._reshaped(raw) if way < 0.45 else mutated(self._random, raw), False
+
+    def _reshaped(self, raw: bytes) -> bytes:
+        """The same message, in which one dimension is another."""
+        message = self._calls["ModelInfer"][0].FromString(raw)
+        shape = self._random.choice(list(message.inputs)).shape
+        shape[self._random.randrange(len(shape))] = self._random.choice((0, 1, -1, 2**31, 2**40, 2**62, 2**63 - 1))
+        return bytes(message.SerializeToString())
 
     def _inference(self) -> bytes:
         model = self._random.choice(list(DATATYPES))

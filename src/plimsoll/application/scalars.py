@@ -13,6 +13,15 @@ from msgspec import Meta
 
 NAME_PATTERN = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 
+# So many digits that every amount is one that files, journals and clocks can hold.
+_PART = r"(\.[0-9]{1,9})?"
+_MEMORY = "|".join(
+    rf"[0-9]{{1,{digits}}}{_PART}{suffix}"
+    for digits, suffix in ((6, "Ti?"), (9, "Gi?"), (12, "Mi?"), (15, "(Ki|k)"), (18, ""))
+)
+_MEMORY = f"^({_MEMORY})$"
+_DURATION = rf"^([0-9]{{1,9}}{_PART}m?s|[0-9]{{1,6}}{_PART}[mh])$"
+
 Name = Annotated[
     str,
     Meta(
@@ -24,7 +33,7 @@ Name = Annotated[
 Memory = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]+(\.[0-9]+)?(Ki|Mi|Gi|Ti|k|M|G|T)?$",
+        pattern=_MEMORY,
         description="a number of bytes, optionally with a Kubernetes suffix such as Mi or Gi",
         examples=["512Mi", "2Gi"],
     ),
@@ -32,7 +41,7 @@ Memory = Annotated[
 Duration = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$",
+        pattern=_DURATION,
         description="a duration: a number with the unit ms, s, m or h",
         examples=["50ms", "60s", "2h"],
     ),
@@ -40,7 +49,7 @@ Duration = Annotated[
 Bound = Annotated[
     str,
     Meta(
-        pattern=r"^(>=|<=|>|<|==)\s*-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]+)?$",
+        pattern=r"^(>=|<=|>|<|==)\s*-?[0-9]+(\.[0-9]+)?([eE]-?[0-9]{1,3})?$",
         description="a comparison (>=, <=, >, < or ==) and a number",
         examples=[">= 0.9", "< 12"],
     ),
@@ -52,7 +61,7 @@ Sha256 = Annotated[
 ModelReference = Annotated[
     str,
     Meta(
-        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(@[1-9][0-9]*)?$",
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(@[1-9][0-9]{0,8})?$",
         description="`name` or `name@version` of a model",
         examples=["triage", "triage@2"],
     ),

@@ -177,7 +177,7 @@ def _metadata_list(properties: Mapping[str, str], key: str, path: Path) -> tuple
     """Read a JSON list of words from the model's metadata."""
     try:
         words = json.loads(properties.get(key, "[]"))
-    except ValueError:
+    except (ValueError, RecursionError):
         words = None
     if not isinstance(words, list):
         raise TargetError(f"the model's metadata '{key}' is not a JSON list", where=str(path))

@@ -63,7 +63,9 @@ def serve(model: Path, directory: Path, activator: Activator, *more: str) -> Ser
 def test_a_request_waits_for_a_server_and_is_answered_by_it(activator: Activator, model: Path, tmp_path: Path) -> None:
     answers: list[httpx.Response] = []
     waiting = [
-        threading.Thread(target=lambda: answers.append(httpx.post(f"{activator.client.base_url}{INFER}", json=ROW)))
+        threading.Thread(
+            target=lambda: answers.append(httpx.post(f"{activator.client.base_url}{INFER}", json=ROW, timeout=40))
+        )
         for _ in range(5)
     ]
     for each in waiting:

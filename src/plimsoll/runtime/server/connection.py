@@ -22,6 +22,8 @@ from plimsoll.runtime.server.responses import CONTINUE, Response, encoded, error
 END = b"\r\n\r\n"
 READ_AHEAD = 256 << 10
 """Bytes of pipelined requests that are read while one is being answered."""
+DROP_AGAIN = 0.2
+"""Seconds between two reads of what a refused client sends on: reading it costs more than sending it."""
 READ_AT_ONCE = 64 << 10
 """Bytes of a body that are read at once."""
 REQUESTS_AT_ONCE = 16
@@ -113,7 +115,13 @@ class Connection(asyncio.BufferedProtocol):
             if head is not None and len(data) - end == head.length:
                 self._handle(head, data[end:])
                 return
-        self._receive(data)
+        if self._discarding:
+            self._transport.pause_reading()
+            self._listening.loop.call_later(DROP_AGAIN, self._read_on)
+            return
+        self._buffer += data
+        if self._count_held():
+            self._advance()
         if self._listening.took(nbytes):
             self._hold_up()
 
@@ -180,13 +188,6 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.abort()
 
     # From bytes to requests.
-
-    def _receive(self, data: bytes) -> None:
-        if self._discarding:
-            return
-        self._buffer += data
-        if self._count_held():
-            self._advance()
 
     def _advance(self) -> None:
         """Handle the requests that are complete."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BACKLOG = 2048
 """Connections that the kernel holds until they are accepted."""
+SWITCH = 0.001
+"""Seconds after which a thread gives the interpreter to another one that waits; five times as long by default."""
 
 
 class Worker:
@@ -71,6 +73,8 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(10_000, 20, 20)
+        # What is read, written and explained in threads gives way to the event loop after so long.
+        sys.setswitchinterval(SWITCH)
         uvloop.run(self._answer(listener, ready, channel, inherited))
         self.plane.observers.close()
 
