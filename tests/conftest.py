@@ -20,10 +20,11 @@ SERIES = os.environ.get("PLIMSOLL_TESTS") == "all"
 """Whether this run has time for repeats and second providers: `make test-all` says so."""
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the tests of the series, by name and with the reason, unless they are asked for."""
-    if SERIES:
-        return
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the series unless it is asked for, and tests of a lab, which may take a running one down, without `-m lab`."""
+    of_labs = "lab" in str(config.getoption("markexpr"))
     for item in items:
-        if item.get_closest_marker("series"):
+        if item.get_closest_marker("series") and not SERIES:
             item.add_marker(pytest.mark.skip(reason="a repeat or a second provider: make test-all runs it"))
+        elif item.get_closest_marker("lab") and not of_labs:
+            item.add_marker(pytest.mark.skip(reason="it uses the lab: ask for it with -m lab"))
