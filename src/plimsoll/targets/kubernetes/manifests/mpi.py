@@ -6,7 +6,7 @@ import base64
 import secrets
 from typing import Any
 
-from plimsoll.kinds.model import MPI, TrainGang
+from plimsoll.kinds.model import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.contracts.mpi import SECRET_VARIABLE
@@ -21,7 +21,7 @@ _KEY = "secret"
 
 def is_mpi_gang(step: AnyStep) -> bool:
     """Whether mpirun has to start daemons in other pods."""
-    return isinstance(step.work, TrainGang) and step.work.framework == MPI and step.workers > 1
+    return isinstance(step.work, TrainGang) and step.work.framework == "mpi" and step.workers > 1
 
 
 def beside(workload: Workload, name: str, labels: dict[str, str]) -> Workload:
