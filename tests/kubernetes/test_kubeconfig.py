@@ -1,4 +1,4 @@
-"""Which context a name means, what is merged of several kubeconfigs, and how a wrong one is told."""
+"""Which context a name means, what is merged of several kubeconfigs, and how one that cannot be read is told."""
 
 from __future__ import annotations
 
@@ -10,61 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from plimsoll.errors import FileError
-from plimsoll.kubernetes.kubeconfig import Access, choosing, files, in_cluster, named, namespace_of
-
-CLUSTER = {"server": "https://one.example:6443"}
-ALL: dict[str, Any] = {
-    "apiVersion": "v1",
-    "kind": "Config",
-    "preferences": {"colors": True},
-    "clusters": [{"name": "c", "cluster": CLUSTER}],
-    "users": [{"name": "u", "user": {"token": "t"}}],
-    "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-}
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("PLIMSOLL_LAB", str(tmp_path / "lab"))
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "KUBERNETES_SERVICE_HOST"):
-        monkeypatch.delenv(name, raising=False)
-
-
-class Files:
-    """Kubeconfigs by their names, all of which KUBECONFIG names in order."""
-
-    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.directory = directory
-        self._monkeypatch = monkeypatch
-
-    def have(self, **content: Any) -> None:
-        for name, each in content.items():
-            path = self.directory / name.replace("__", "/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(each if isinstance(each, str) else json.dumps(each))
-        self.list(*content)
-
-    def list(self, *names: str) -> None:
-        paths = [str(self.directory / name.replace("__", "/")) for name in names]
-        self._monkeypatch.setenv("KUBECONFIG", os.pathsep.join(paths))
-
-    def with_user(self, **user: Any) -> Access:
-        self.have(one={**ALL, "users": [{"name": "u", "user": user}]})
-        return named("x")
-
-    def with_cluster(self, **cluster: Any) -> Access:
-        self.have(one={**ALL, "clusters": [{"name": "c", "cluster": cluster}]})
-        return named("x")
-
-
-@pytest.fixture
-def kubeconfigs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Files:
-    return Files(tmp_path, monkeypatch)
+from plimsoll.kubernetes.kubeconfig import choosing, files, in_cluster, named, namespace_of
+from tests.kubernetes.kubeconfigs import ALL, CLUSTER, Files
 
 
 def only(*kinds: str) -> dict[str, Any]:
@@ -267,101 +216,10 @@ def test_a_context_that_there_is_not_is_told_with_those_that_there_are(kubeconfi
     assert found.value.hint == "set KUBECONFIG, or make ~/.kube/config"
 
 
-@pytest.mark.parametrize(
-    ("context", "told"),
-    [
-        ({"cluster": "d", "user": "u"}, "the context 'x' names the cluster 'd', which no kubeconfig has"),
-        ({"cluster": "c", "user": "v"}, "the context 'x' names the user 'v', which no kubeconfig has"),
-        ({"user": "u"}, "the context 'x' names no cluster"),
-        (None, "the context 'x' names no cluster"),
-        (
-            {"cluster": "c", "namespace": "Not_One"},
-            "the namespace 'Not_One' of the context 'x' is no name of a namespace",
-        ),
-        ({"cluster": "c", "namspace": "one"}, "a kubeconfig has no field 'namspace' here"),
-    ],
-)
-def test_a_context_that_leads_nowhere_is_told(kubeconfigs: Files, tmp_path: Path, context: Any, told: str) -> None:
-    kubeconfigs.have(one={**ALL, "contexts": [{"name": "x", "context": context}]})
-    with pytest.raises(FileError) as found:
-        named("x")
-    assert found.value.message == told
-    assert found.value.where.startswith(f"{tmp_path / 'one'}:1:")
-
-
 def test_a_context_without_a_user_shows_nothing(kubeconfigs: Files) -> None:
     kubeconfigs.have(one={**ALL, "contexts": [{"name": "x", "context": {"cluster": "c"}}]})
     found = named("x")
     assert (found.token, found.certificate, found.plugin, found.impersonation) == ("", None, None, None)
-
-
-@pytest.mark.parametrize(
-    ("cluster", "told"),
-    [
-        ({}, "the cluster 'c' names no server"),
-        ({"server": ""}, "the cluster 'c' names no server"),
-        ({"server": "ftp://one"}, "the server 'ftp://one' of the cluster 'c' is no address"),
-        ({"server": "https://one:port"}, "the server 'https://one:port' of the cluster 'c' is no address"),
-        ({"server": "https://"}, "the server 'https://' of the cluster 'c' is no address"),
-        ({"server": "one/path"}, "the server 'one/path' of the cluster 'c' has a path and no scheme"),
-        ({"server": "https://o", "proxy-url": "ftp://p"}, "the proxy-url 'ftp://p' of the cluster 'c' cannot be used"),
-        ({"server": "https://o", "proxy-url": "p:80"}, "the proxy-url 'p:80' of the cluster 'c' cannot be used"),
-        (
-            {"server": "https://o", "insecure-skip-tls-verify": True, "certificate-authority": "f"},
-            "the cluster 'c' has certificate-authority and insecure-skip-tls-verify",
-        ),
-        ({"server": "https://o", "certificate-authority-data": "?"}, "certificate-authority-data is not PEM in base64"),
-        (
-            {"server": "https://o", "certificate-authority-data": "-----BEGIN CERTIFICATE-----"},
-            "certificate-authority-data is PEM itself, and must be PEM in base64",
-        ),
-        ({"server": "https://o", "proxyUrl": "http://p"}, "a kubeconfig has no field 'proxyUrl' here"),
-    ],
-)
-def test_a_cluster_that_cannot_be_reached_so_is_told(
-    kubeconfigs: Files, tmp_path: Path, cluster: dict[str, Any], told: str
-) -> None:
-    with pytest.raises(FileError) as found:
-        kubeconfigs.with_cluster(**cluster)
-    assert found.value.message == told
-    assert found.value.where.startswith(f"{tmp_path / 'one'}:1:")
-    assert found.value.hint
-
-
-@pytest.mark.parametrize(
-    ("user", "told"),
-    [
-        ({"auth-provider": {"name": "gcp"}}, "the user 'u' has the auth-provider 'gcp', which is not supported"),
-        ({"token": "t", "username": "me"}, "the user 'u' has a token and a password; only one of them can be sent"),
-        ({"password": "p"}, "the user 'u' has a password and no username"),
-        ({"username": "a:b"}, "the username of the user 'u' has a colon, which basic authentication cannot send"),
-        ({"token": "t\n"}, "the token of the user 'u' has a line break or another control character"),
-        ({"client-key-data": "aGk="}, "the user 'u' has a client-key and no certificate"),
-        ({"client-certificate-data": "aGk="}, "the user 'u' has a client-certificate and no key"),
-        ({"as-groups": ["g"]}, "the user 'u' has as-groups without 'as'"),
-        ({"as-uid": "7"}, "the user 'u' has as-uid without 'as'"),
-        ({"as-user-extra": {"a": ["b"]}}, "the user 'u' has as-user-extra without 'as'"),
-        ({"as": "a\r\nX: y"}, "the as of the user 'u' has a line break or another control character"),
-        (
-            {"as": "a", "as-groups": ["b\n"]},
-            "the as-groups of the user 'u' has a line break or another control character",
-        ),
-        ({"As": "a"}, "a kubeconfig has no field 'As' here"),
-        ({"impersonate": "a"}, "a kubeconfig has no field 'impersonate' here"),
-        ({"token-file": "a"}, "a kubeconfig has no field 'token-file' here"),
-    ],
-)
-def test_a_user_that_cannot_be_one_is_told(kubeconfigs: Files, tmp_path: Path, user: dict[str, Any], told: str) -> None:
-    with pytest.raises(FileError) as found:
-        kubeconfigs.with_user(**user)
-    assert found.value.message == told
-    assert found.value.where.startswith(f"{tmp_path / 'one'}:1:")
-    assert found.value.hint
-
-
-def test_a_file_that_a_kubeconfig_names_and_that_is_not_there_is_told(kubeconfigs: Files, tmp_path: Path) -> None:
-    with pytest.raises(FileError, match=f"certificate-authority names a file that is not there: {tmp_path}/ca"):
-        kubeconfigs.with_cluster(server="https://o", **{"certificate-authority": "ca"})
 
 
 def test_fields_of_contexts_that_are_not_asked_for_are_not_checked(kubeconfigs: Files) -> None:
@@ -421,60 +279,3 @@ def test_the_lab_is_a_context_unless_another_has_its_name(kubeconfigs: Files, tm
 def test_the_current_context_is_that_of_the_first_file_that_says_one(kubeconfigs: Files) -> None:
     kubeconfigs.have(a={**ALL, "current-context": ""}, b={"current-context": "x"}, c={"current-context": "y"})
     assert choosing._merged(files.kubeconfigs()).current == "x"
-
-
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.just("c"),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-KEYS = ("server", "token", "as", "as-groups", "as-user-extra", "exec", "proxy-url", "certificate-authority-data")
-
-
-def field_or_not(*fields: str) -> st.SearchStrategy[Any]:
-    return st.dictionaries(st.sampled_from(fields) | st.text(max_size=4), VALUES, max_size=4) | VALUES
-
-
-DOCUMENTS = st.fixed_dictionaries(
-    {
-        "clusters": st.just(ALL["clusters"])
-        | st.lists(st.fixed_dictionaries({"name": st.just("c"), "cluster": field_or_not(*KEYS)}), max_size=2)
-        | VALUES,
-        "users": st.just(ALL["users"])
-        | st.lists(st.fixed_dictionaries({"name": st.just("u"), "user": field_or_not(*KEYS)}), max_size=2)
-        | VALUES,
-        "contexts": st.just(ALL["contexts"])
-        | st.lists(
-            st.fixed_dictionaries({"name": st.just("x"), "context": field_or_not("cluster", "user", "namespace")}),
-            max_size=2,
-        )
-        | VALUES,
-    }
-)
-GENTLE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@GENTLE
-@given(document=DOCUMENTS)
-def test_a_kubeconfig_of_any_content_is_understood_or_refused_in_its_place(
-    kubeconfigs: Files, tmp_path: Path, document: Any
-) -> None:
-    kubeconfigs.have(any=json.dumps(document))
-    try:
-        assert isinstance(named("x"), Access)
-    except FileError as error:
-        assert str(tmp_path / "any") in str(error)
-
-
-@GENTLE
-@given(cut=st.integers(0, 300), put=st.text(max_size=6), more=st.binary(max_size=4))
-def test_a_kubeconfig_that_was_cut_or_overwritten_is_understood_or_refused_in_its_place(
-    kubeconfigs: Files, tmp_path: Path, cut: int, put: str, more: bytes
-) -> None:
-    text = yaml.safe_dump(ALL)
-    (tmp_path / "any").write_bytes((text[:cut] + put).encode(errors="replace") + more + text[cut + 2 :].encode())
-    kubeconfigs.list("any")
-    try:
-        assert isinstance(named("x"), Access)
-    except FileError as error:
-        assert str(tmp_path / "any") in str(error)

@@ -78,6 +78,12 @@ def test_the_status_of_the_command_is_that_of_worker_0_and_the_other_ends_well(
     assert worker.wait(20) == 0
 
 
+def test_a_single_worker_needs_no_secret_and_has_the_agent_too(variables: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "hostfile").write_text("localhost slots=1\n")
+    alone = {name: value for name, value in variables.items() if name != mpi_node.SECRET_VARIABLE}
+    assert launched(alone, 'test -x "$AGENT"; exit $?').returncode == 0
+
+
 def test_much_output_comes_whole(variables: dict[str, str], worker: subprocess.Popen[str]) -> None:
     done = launched(variables, f'"$AGENT" {WORKER} "seq 200000" | md5sum; seq 200000 | md5sum')
     first, second = done.stdout.splitlines()

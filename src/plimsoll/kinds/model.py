@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
@@ -18,12 +18,10 @@ from plimsoll.kinds.environment import environment_step
 from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
-from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Step, Work
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Work
 from plimsoll.state.results import Result
 
 Framework = Literal["torch", "jax", "tensorflow", "xgboost", "lightgbm", "ray", "mpi", "none"]
-MPI = "mpi"
-"""The feature of targets that can start workers with MPI's launcher."""
 
 
 class Topology(Part, frozen=True, kw_only=True):
@@ -85,12 +83,6 @@ class TrainGang(Work, frozen=True, kw_only=True):
     def workers(self) -> int:
         """The number of workers in the gang."""
         return self.size
-
-    def needed_features(self) -> Iterator[FeatureRequest]:
-        """MPI needs a launcher that starts the workers."""
-        if self.framework == "mpi":
-            remedy = "use framework torch, jax or none, or train on this machine"
-            yield FeatureRequest(feature=MPI, setting=("framework",), asks="trains with framework mpi", remedy=remedy)
 
 
 class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):

@@ -41,7 +41,8 @@ def problem_of(access: Access, error: Exception) -> tuple[str, str, bool]:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            hint = f"see certificate-authority and tls-server-name of the cluster '{access.cluster}' ({access.where})"
+            where = access.authorities_where or access.where
+            hint = f"see certificate-authority and tls-server-name of the cluster '{access.cluster}', {where}"
             return f"the certificate of {access.server} is not accepted: {cause.verify_message}", hint, False
         cause = cause.__cause__ or cause.__context__
     if access.proxy is not None:

@@ -42,8 +42,7 @@ class FrameworkContract(Protocol):
 
     A rendezvous is a script of `runtime.rendezvous` that must run before the workers start. A launcher is one process
     that starts the other workers itself. A node is a script of `runtime.rendezvous` that every worker runs, with the
-    command as its arguments. An agent is one that every worker runs so where a launcher's workers are on machines of
-    their own: it lets the launcher in.
+    command as its arguments. An agent is one that every worker runs so where workers are pods: it lets a launcher in.
     """
 
     @property

@@ -90,7 +90,8 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
 
 def _script_around(task: PodTask) -> str | None:
     contract = contract_of(task.framework)
-    return contract.node_script or (contract.agent_script if len(task.hosts) > 1 else None)
+    # A single worker too: without an agent mpirun starts nothing at all.
+    return contract.node_script or contract.agent_script
 
 
 def _fetch_command(task: PodTask, output: Path) -> list[str]:

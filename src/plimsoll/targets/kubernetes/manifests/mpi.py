@@ -6,11 +6,12 @@ import base64
 import secrets
 from typing import Any
 
-from plimsoll.kinds.model import MPI, TrainGang
+from plimsoll.kinds.model import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.contracts.mpi import SECRET_VARIABLE
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.gang import Workload
 from plimsoll.targets.kubernetes.manifests.pod import USER
 
 _ANNOTATION = "plimsoll.dev/passwd"
@@ -20,10 +21,16 @@ _KEY = "secret"
 
 def is_mpi_gang(step: AnyStep) -> bool:
     """Whether mpirun has to start daemons in other pods."""
-    return isinstance(step.work, TrainGang) and step.work.framework == MPI and step.workers > 1
+    return isinstance(step.work, TrainGang) and step.work.framework == "mpi" and step.workers > 1
 
 
-def secret(name: str, labels: dict[str, str]) -> Manifest:
+def beside(workload: Workload, name: str, labels: dict[str, str]) -> Workload:
+    """The workload, and before it what its pods need."""
+    before = (_secret(name, labels), _policy(name, labels))
+    return Workload(objects=(*before, *workload.objects), watched=workload.watched, restarts=workload.restarts)
+
+
+def _secret(name: str, labels: dict[str, str]) -> Manifest:
     """A fresh secret, by which a door knows who may ask. It is applied once, with the workload."""
     return {
         "apiVersion": "v1",
@@ -34,7 +41,7 @@ def secret(name: str, labels: dict[str, str]) -> Manifest:
     }
 
 
-def policy(name: str, labels: dict[str, str]) -> Manifest:
+def _policy(name: str, labels: dict[str, str]) -> Manifest:
     """Only the gang's own pods reach each other."""
     own = {"matchLabels": {names.KEY: labels[names.KEY]}}
     return {

@@ -10,7 +10,6 @@ from plimsoll.evidence.run_events import WorkloadFound
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
-from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import AnyStep
 from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
@@ -41,7 +40,9 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
     """Start the workload, or find it, and watch it to its end; what the attempt comes to when it is not a good one."""
     context = attempt.context
     if not (yield from _is_under_way(attempt, workload)):
-        _apply(workload, context)
+        for manifest in workload.objects:
+            context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
+        _tie_secrets(workload, context)
     watch = Watch(attempt, workload)
     state = yield from watch.until_end()
     if state == "stopped":
@@ -53,19 +54,17 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
     return None
 
 
-def _apply(workload: gang.Workload, context: ClusterContext) -> None:
-    found = [context.api.apply(_placed(each, context)) for each in workload.objects]
-    main = next(each for each in found if each["kind"] == workload.watched[1])
-    owner = {key: main[key] for key in ("apiVersion", "kind")} | {key: main["metadata"][key] for key in ("name", "uid")}
-    for each in workload.objects:
-        if each["kind"] == "Secret":
-            # It goes with the workload: whoever removes an application need not be allowed to read Secrets.
-            owned = {**each, "metadata": {**each["metadata"], "ownerReferences": [owner]}}
-            context.api.apply(_placed(owned, context))
-
-
-def _placed(manifest: Manifest, context: ClusterContext) -> Manifest:
-    return {**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}}
+def _tie_secrets(workload: gang.Workload, context: ClusterContext) -> None:
+    """Have Secrets go with their workload: whoever removes an application need not be allowed to read Secrets."""
+    tied = [each for each in workload.objects if each["kind"] == "Secret"]
+    if not tied:
+        return
+    api_version, kind, name = workload.watched
+    uid = context.api.get(api_version, kind, name, context.namespace)["metadata"]["uid"]
+    owner = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
+    for each in tied:
+        metadata = {**each["metadata"], "namespace": context.namespace, "ownerReferences": [owner]}
+        context.api.apply({**each, "metadata": metadata})
 
 
 def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workload:
@@ -89,8 +88,7 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
         pod = mpi.with_mpi(pod, name)
     made = gang.workload(provider, name, step, pod, labels, context.cluster)
     if mpi.is_mpi_gang(step):
-        before = (mpi.secret(name, labels), mpi.policy(name, labels))
-        made = gang.Workload(objects=(*before, *made.objects), watched=made.watched, restarts=made.restarts)
+        made = mpi.beside(made, name, labels)
     template = claim_template(context.cluster, step, labels)
     if template is None:
         return made
