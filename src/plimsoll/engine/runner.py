@@ -77,6 +77,7 @@ class Engine:
         left_over: int = 0,
         resumes: str | None = None,
         number: int = 0,
+        joins: str = "",
     ) -> str:
         """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal."""
         planned = RunPlanned(
@@ -88,6 +89,7 @@ class Engine:
             left_over=left_over,
             resumes=resumes,
             number=number,
+            joins=joins,
         )
         self._record("run", planned)
         waiting = list(plan.steps)

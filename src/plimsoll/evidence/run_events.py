@@ -33,7 +33,8 @@ class PlannedStep(Struct, frozen=True, kw_only=True):
 class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     """`left_over` counts processes of an interrupted run that were ended; `resumes` is the id of the run before.
 
-    `number` counts the runs of an application on a target in the order in which they began, from 1.
+    `number` counts the runs of an application on a target in the order in which they began, from 1. `joins` is whose
+    run of the same content goes on already, which this one watches.
     """
 
     run: str
@@ -44,6 +45,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     left_over: int = 0
     resumes: str | None = None
     number: int = 0
+    joins: str = ""
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -119,6 +121,12 @@ class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
     reason: str
 
 
+class Told(_Event, frozen=True, kw_only=True, tag="told"):
+    """What a target tells of the run as a whole, before the run has a plan in its journal."""
+
+    text: str
+
+
 class WorkloadFound(_Event, frozen=True, kw_only=True, tag="found"):
     """The workload of this step is under way already; it is watched and not started again."""
 
@@ -147,6 +155,7 @@ RunEvent = (
     | WorkerEnded
     | RendezvousReady
     | Waiting
+    | Told
     | WorkloadFound
     | AttemptEnded
 )

@@ -19,11 +19,13 @@ TIMEOUT = 20.0
 @click.command("down")
 @file_option
 @target_option
+@click.option("--force", is_flag=True, help="Take the application from somebody else's run, which then lets go.")
 @json_option
-def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
+def command(file: Path, target: str, namespace: str | None, force: bool, as_json: bool) -> None:
     """Stop the current run and its services. Finished steps are kept.
 
-    On a cluster, all objects of the application are deleted, and no others.
+    On a cluster, all objects of the application are deleted, and no others. While somebody else's run of the
+    application is under way there, nothing is.
     """
     from plimsoll.state.lock import holder
 
@@ -41,7 +43,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
                     hint=f"kill -9 {who.pid} ends the run and every process that it started",
                 )
             time.sleep(0.05)
-    removed = place.remove()
+    removed = place.remove(force=force, say=lambda text: click.echo(text, err=True))
     if as_json:
         print_json({"stopped": who.run if who else None, "removed": removed})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -15,11 +16,15 @@ from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress,
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.run_lease import RunLease
 from plimsoll.targets.local.session import LocalSession
 
 
 class ClusterContext(Struct, frozen=True, kw_only=True):
-    """`local` does on this machine what needs the user's own key; `chosen` is the provider of each need."""
+    """`local` does on this machine what needs the user's own key; `chosen` is the provider of each need.
+
+    `lease` says whose run goes on: this one, or another of the same content that it watches.
+    """
 
     api: Api
     cluster: Cluster
@@ -31,6 +36,7 @@ class ClusterContext(Struct, frozen=True, kw_only=True):
     images: Images
     run: str
     chosen: Mapping[str, str]
+    lease: RunLease
 
     @property
     def namespace(self) -> str:
@@ -39,9 +45,10 @@ class ClusterContext(Struct, frozen=True, kw_only=True):
 
 
 class ClusterAttempt(Attempt[W]):
-    """One attempt at one step on a cluster."""
+    """One attempt at one step on a cluster. One that `only_watches` is about a workload of somebody else's run."""
 
     source = "kubernetes"
+    only_watches = False
 
     def __init__(
         self,
@@ -71,6 +78,11 @@ class ClusterAttempt(Attempt[W]):
         return names.selector({key: labels[key] for key in (names.APPLICATION, names.KEY)})
 
     @property
+    def may_end(self) -> bool:
+        """Whether its workload is this run's to end, at this moment."""
+        return not self.only_watches and self.context.lease.holds()
+
+    @property
     def where(self) -> str:
         """What the run keeps on this machine."""
         return str(self.context.state.root)
@@ -78,6 +90,13 @@ class ClusterAttempt(Attempt[W]):
     def log(self, process: str | int) -> Path:
         """The file that a pod's output is written to."""
         return self.context.state.log(self.context.run, self.step.name, self.number, process)
+
+    def watching(self, stopping: threading.Event) -> ClusterAttempt[W]:
+        """The same attempt as a mere look at what another run does, until it is stopped by itself."""
+        made = ClusterAttempt(self.step, self.number, self.context, self._execute)
+        made.only_watches = True
+        made.stopping = stopping
+        return made
 
     def part(self, step: Step[W]) -> ClusterAttempt[W]:
         """An attempt at a piece of this one's work, with a key of its own; both are stopped together."""

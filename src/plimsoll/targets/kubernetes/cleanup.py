@@ -103,8 +103,10 @@ def obsolete_objects(
     ]
 
 
-def remove(api: Api, application: str, namespace: str) -> list[str]:
+def remove(api: Api, application: str, namespace: str, kept: str = "") -> list[str]:
     """Delete all that carries the application's label, and nothing else; gives what was found, as kind/name.
+
+    `kept` is an object, as kind/name, that whoever removes the rest has made for that time.
 
     A namespace that was made for the application goes too, unless somebody else has something in it. Raises
     TargetError that names what does not go.
@@ -114,17 +116,20 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
     kinds = [(api_version, kind) for api_version, kind in KINDS if api.serves(api_version, kind)]
     for api_version, kind in kinds:
         for each in api.list(api_version, kind, namespace, selector):
-            api.delete(api_version, kind, each["metadata"]["name"], namespace)
-            removed.append(f"{kind}/{each['metadata']['name']}")
+            reference = f"{kind}/{each['metadata']['name']}"
+            if reference != kept:
+                api.delete(api_version, kind, each["metadata"]["name"], namespace)
+                removed.append(reference)
     ours = _is_ours(api, application, namespace) and not _is_shared(api, application, namespace)
     if ours:
         api.delete("v1", "Namespace", namespace)
         removed.append(f"Namespace/{namespace}")
     deadline = time.monotonic() + REMOVAL_LIMIT
     while left := [
-        f"{kind}/{each['metadata']['name']}"
+        reference
         for api_version, kind in (*kinds, ("v1", "Pod"))
         for each in api.list(api_version, kind, namespace, selector)
+        if (reference := f"{kind}/{each['metadata']['name']}") != kept
     ]:
         if time.monotonic() > deadline:
             hint = "what it waits for stands in its finalizers; run `plimsoll down` again"

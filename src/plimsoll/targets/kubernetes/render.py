@@ -11,7 +11,8 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Plan, Step
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.manifests.serving import objects
-from plimsoll.targets.kubernetes.namespace import namespace_manifest, trust_manifest
+from plimsoll.targets.kubernetes.namespace import namespace_manifest
+from plimsoll.targets.kubernetes.trust import trust_manifest
 from plimsoll.targets.kubernetes.work.serve import served_of
 
 

@@ -12,7 +12,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.model import MPI
 from plimsoll.kinds.service import SCALE_TO_ZERO
-from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import look
 from plimsoll.planning.facts import Machine, TargetFacts
@@ -32,11 +32,13 @@ from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, 
 from plimsoll.targets.kubernetes.registry_tunnel import RegistryTunnel
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.options import TargetOptions
+from plimsoll.targets.port import RunRequest
 from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
@@ -142,9 +144,18 @@ class KubernetesTarget:
         """The drift of a service's versions, as all its servers together have seen them."""
         return drift_of(self.api, self._application, self.namespace, service)
 
-    def remove(self) -> list[str]:
-        """Delete all of the application from the cluster. What is in the registry stays."""
-        return remove(self.api, self._application, self.namespace)
+    def remove(self, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> list[str]:
+        """Delete all of the application from the cluster. What is in the registry stays.
+
+        Nobody's run begins meanwhile: the application's lease is held until the end.
+        """
+        lease = self._lease("down", RunRequest(content="", say=say))
+        try:
+            if self.api.find("v1", "Namespace", self.namespace) is not None:
+                _take_for_removal(lease, force=force)
+            return remove(self.api, self._application, self.namespace, kept=lease.reference)
+        finally:
+            lease.end()
 
     def close(self) -> None:
         """Close the tunnel to the registry, if it was opened, and connections."""
@@ -168,7 +179,11 @@ class KubernetesTarget:
             images=Images(self.cluster, place, self._tunnel.host, self._tunnel.access, self._path, self._directory),
             run=run,
             chosen={need: each.provider for need, each in self._chosen().items()},
+            lease=self._lease(run, RunRequest(content="")),
         )
+
+    def _lease(self, run: str, request: RunRequest) -> RunLease:
+        return run_lease(self.api, self._application, self.namespace, self.state, run, request)
 
     def _chosen(self) -> dict[str, Choice]:
         prefer = self._options.prefer
@@ -194,3 +209,15 @@ class KubernetesTarget:
             )
             raise TargetError("no registry for images, models and results is known", where=self.name, hint=hint)
         return place
+
+
+def _take_for_removal(lease: RunLease, *, force: bool) -> None:
+    """Take an application's lease; where its namespace is at its end already, nobody can."""
+    try:
+        if force:
+            lease.seize()
+        else:
+            lease.begin()
+    except ApiError as error:
+        if "being terminated" not in error.message:
+            raise

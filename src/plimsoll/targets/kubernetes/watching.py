@@ -59,6 +59,7 @@ class Watch:
         silent_since: float | None = None
         try:
             while True:
+                self.attempt.context.lease.require()
                 if self.attempt.stopping.is_set():
                     # Before logs are read to their end: they have none while their pods run.
                     remove(self.attempt, self.workload)
@@ -159,7 +160,7 @@ class Watch:
             if not pod["metadata"].get("deletionTimestamp"):
                 continue
             since = self._leaving.setdefault(name, time.monotonic())
-            if time.monotonic() - since > LOST_LIMIT:
+            if time.monotonic() - since > LOST_LIMIT and self.attempt.may_end:
                 self.api.delete("v1", "Pod", name, self.namespace, grace=0)
 
     def _say(self, text: str) -> Generator[Observation, None, None]:
@@ -192,7 +193,9 @@ def queued(found: Mapping[str, Any]) -> str:
 
 
 def remove(attempt: ClusterAttempt[Any], workload: Workload) -> None:
-    """Take a workload away with its pods."""
+    """Take a workload away with its pods, unless it is another run's."""
+    if not attempt.may_end:
+        return
     for each in reversed(workload.objects):
         if each["kind"] != "LocalQueue":
             attempt.context.api.delete(

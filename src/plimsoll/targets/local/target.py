@@ -116,7 +116,7 @@ class LocalTarget:
         """The drift of a service's versions."""
         return read_drift(self.state, service)
 
-    def remove(self) -> list[str]:
+    def remove(self, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> list[str]:
         """Delete nothing: no local service outlives its run."""
         return []
 

@@ -209,6 +209,15 @@ def provider_of(step: AnyStep, chosen: Mapping[str, str]) -> str:
     return chosen["gang"]
 
 
+def followed(provider: str, name: str, step: AnyStep, cluster: Cluster) -> Workload:
+    """A workload that another run has made, for whoever only watches it: none of its objects, and what tells of it."""
+    made = workload(provider, name, step, _NO_POD, {}, cluster)
+    return Workload(objects=(), watched=made.watched, restarts=made.restarts)
+
+
+_NO_POD: Manifest = {"metadata": {}, "spec": {"containers": [{"env": []}], "volumes": []}}
+
+
 def workload(
     provider: str, name: str, step: AnyStep, pod: Manifest, labels: dict[str, str], cluster: Cluster
 ) -> Workload:

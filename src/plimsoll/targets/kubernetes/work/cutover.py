@@ -88,7 +88,8 @@ def remove_obsolete(context: ClusterContext, service: str, kept: Sequence[Manife
 
 
 def apply(context: ClusterContext, manifest: Manifest) -> None:
-    """Apply an object in the application's namespace."""
+    """Apply an object in the application's namespace. Raises PlimsollError when another run has taken over."""
+    context.lease.require()
     context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
 
 

@@ -35,6 +35,7 @@ def run_in_pods(attempt: ClusterAttempt[W]) -> Progress:
 def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Observation, None, AttemptOutcome | None]:
     """Start the workload, or find it, and watch it to its end; what the attempt comes to when it is not a good one."""
     context = attempt.context
+    context.lease.require()
     if not (yield from _is_under_way(attempt, workload)):
         for manifest in workload.objects:
             context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})

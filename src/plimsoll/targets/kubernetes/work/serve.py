@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import to_builtins
 
-from plimsoll.errors import MissingExtra
+from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
 from plimsoll.kinds.service import Scale, Serve, ServeResult
@@ -24,6 +24,7 @@ from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.served_records import served_records
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
 from plimsoll.targets.kubernetes.work.references import make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
@@ -66,6 +67,32 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     context.state.fresh_work(step.key)
     context.state.commit(step.key, result)
     return done(result)
+
+
+def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
+    """The result of a service that another run of the same content has brought up; None while it is not up."""
+    work = step.work
+    if not is_up(context.api, context.application, context.namespace, step.key, work.service):
+        return None
+    record = next((each for each in served_records(context) if each.service == work.service), None)
+    if record is None or record.key != step.key:
+        return None
+    name = names.service(context.application, work.service)
+    try:
+        with to_service(context.api, context.namespace, name) as address:
+            latency = check_inference(f"http://{address}", record.file.models[0].name, to_builtins(work.sample))
+    except PlimsollError:
+        # The other run has its servers up, and is still at what leads to them.
+        return None
+    result = ServeResult(
+        model=", ".join(f"{each.name}@{each.version}" for each in record.file.models),
+        digest=record.file.models[0].digest,
+        latency_ms=round(latency * 1000, 3),
+        url=f"http://{name}.{context.namespace}.svc",
+    )
+    context.state.fresh_work(step.key)
+    context.state.commit(step.key, result)
+    return result
 
 
 def _recorded(attempt: ClusterAttempt[Serve], waits: Waits) -> Generator[Observation, None, AttemptOutcome | None]:
