@@ -130,7 +130,11 @@ class MemoryTarget:
         """None: services in memory are not watched."""
         return ()
 
-    def remove(self) -> list[str]:
+    def problems(self) -> Mapping[str, str]:
+        """None: nobody else changes what is in memory."""
+        return {}
+
+    def remove(self, say: Callable[[str], None] = lambda _: None) -> list[str]:
         """Delete nothing: no service outlives a run."""
         return []
 

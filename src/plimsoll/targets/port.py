@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.evidence.observation import Observation
@@ -100,8 +100,15 @@ class Target(Protocol):
         """The drift of a service's versions; empty for a service without a drift reference."""
         ...
 
-    def remove(self) -> list[str]:
-        """Delete the services that outlive a run; returns the names of the deleted objects."""
+    def problems(self) -> Mapping[str, str]:
+        """Services that should run and cannot be reached, by name, with the reason in one sentence."""
+        ...
+
+    def remove(self, say: Callable[[str], None] = lambda _: None) -> list[str]:
+        """Delete the services that outlive a run; returns the names of the deleted objects.
+
+        `say` gets a sentence for everything that could be thought to go and stays.
+        """
         ...
 
     def close(self) -> None:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
 from plimsoll.errors import PlimsollError, RequestError, TargetError
@@ -21,9 +20,10 @@ from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
-from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, SERVED, objects
+from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.work.cutover import apply, lead_back, remove_obsolete
+from plimsoll.targets.kubernetes.standing import records
+from plimsoll.targets.kubernetes.work.cutover import lead_back, remove_obsolete
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import roll_out
 from plimsoll.targets.local.servers import model_file
@@ -65,13 +65,7 @@ def _models_of(served: ServedVersions) -> set[str]:
 
 def served_records(context: ClusterContext) -> list[ServedVersions]:
     """What the application's services serve, as their records on the cluster say."""
-    selector = names.selector(names.of_application(context.application))
-    found = []
-    for each in context.api.list("v1", "ConfigMap", context.namespace, selector):
-        if each["metadata"]["name"].endswith(RECORD) and SERVED in each.get("data", {}):
-            with contextlib.suppress(msgspec.DecodeError):
-                found.append(msgspec.json.decode(each["data"][SERVED], type=ServedVersions))
-    return found
+    return [each.served for each in records(context.api, context.application, context.namespace)]
 
 
 class ClusterTraffic:
@@ -164,7 +158,7 @@ class ClusterTraffic:
             return
         for manifest in self._manifests():
             if manifest["kind"] == "HTTPRoute" or _is_record(manifest):
-                apply(self._context, manifest)
+                self._context.own.apply(manifest)
         self._stopping.wait(SPREAD)
 
     def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:

@@ -116,7 +116,11 @@ class LocalTarget:
         """The drift of a service's versions."""
         return read_drift(self.state, service)
 
-    def remove(self) -> list[str]:
+    def problems(self) -> Mapping[str, str]:
+        """None: the warden tells of every server that ends."""
+        return {}
+
+    def remove(self, say: Callable[[str], None] = lambda _: None) -> list[str]:
         """Delete nothing: no local service outlives its run."""
         return []
 
