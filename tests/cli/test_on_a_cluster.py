@@ -128,10 +128,8 @@ def one_object(ended: Ended) -> Any:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("status",),
         ("logs",),
         ("report",),
-        ("down",),
         ("promote", "triage@2"),
         ("rollback", "triage"),
         ("report", "--run", RUN),
@@ -147,6 +145,15 @@ def test_where_nothing_has_been_run_every_verb_says_so_and_how_to_run(
     told = one_object(plimsoll(*arguments, "--json"))
     assert set(told["error"]) == {"message", "where", "hint"}
     assert not cluster.seen()
+
+
+def test_where_nothing_has_been_run_nothing_is_up_and_nothing_is_to_be_removed(
+    cluster: MemoryCluster, plimsoll: Plimsoll
+) -> None:
+    assert "the application has not run on memory yet" in plimsoll("status").error
+    ended = plimsoll("down")
+    assert (ended.status, ended.out) == (0, "nothing is running on memory\n")
+    assert one_object(plimsoll("down", "--json")) == {"stopped": None, "removed": [], "kept": []}
 
 
 @pytest.mark.parametrize(
@@ -309,7 +316,7 @@ def test_down_removes_the_application_with_its_lease_and_nothing_of_others(bench
         assert bench.cluster.find(*place) == each
     assert bench.cluster.find("v1", "Namespace", "app") is not None, "it was there before the application"
     again = plimsoll("down", "--json")
-    assert one_object(again) == {"stopped": None, "removed": []}
+    assert one_object(again) == {"stopped": None, "removed": [], "kept": []}
 
 
 def test_predict_asks_the_service_through_the_api_server(bench: Bench, plimsoll: Plimsoll, tmp_path: Path) -> None:

@@ -138,7 +138,17 @@ class MemoryTarget:
         """None: services in memory are not watched."""
         return ()
 
-    def remove(self, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> list[str]:
+    def problems(self) -> Mapping[str, str]:
+        """None: nobody else changes what is in memory."""
+        return {}
+
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
         """Delete nothing: no service outlives a run."""
         return []
 

@@ -124,11 +124,23 @@ class Target(Protocol):
         """The drift of a service's versions; empty for a service without a drift reference."""
         ...
 
-    def remove(self, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> list[str]:
+    def problems(self) -> Mapping[str, str]:
+        """Services that should run and cannot be reached, by name, with the reason in one sentence."""
+        ...
+
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
         """Delete the services that outlive a run; returns the names of the deleted objects.
 
-        Raises TargetError while somebody else's run goes on, unless `force` takes the application from it. `say` tells
-        what is waited for.
+        `say` gets a sentence for everything that could be thought to go and stays.
+
+        Raises TargetError while somebody else's run goes on, unless `force` takes the application from it; `waiting`
+        gets what is waited for.
         """
         ...
 

@@ -85,7 +85,7 @@ def test_a_joiner_has_the_result_of_the_other_run_and_starts_nothing(bench: Benc
 
 def test_what_fails_in_the_other_run_fails_in_the_joiner_s(bench: Bench) -> None:
     def failing(pod: Pod) -> Ended:
-        assert bench.cluster.wait_for(lambda: started_mine(), 30)
+        assert bench.cluster.wait_for(started_mine, 30)
         return fail("no such column")(pod)  # type: ignore[return-value]  # it ends
 
     ada, step = run_of(bench, "ada"), bench.command("clean")
@@ -193,12 +193,12 @@ def test_a_run_that_others_have_taken_over_ends_nothing_of_theirs(bench: Bench) 
 def test_removal_waits_for_nobody_s_run_and_is_refused_by_name(bench: Bench) -> None:
     ada, step = run_of(bench, "ada"), bench.command("long")
     theirs = under_way(bench, ada, step)
-    with pytest.raises(TargetError, match="run 1 of .* is under way since"):
+    with pytest.raises(TargetError, match=r"run 1 of .* is under way since"):
         target_of(bench, "bob").remove()
     assert bench.job(step) is not None
 
     said: list[str] = []
-    removed = target_of(bench, "bob").remove(force=True, say=said.append)
+    removed = target_of(bench, "bob").remove(force=True, waiting=said.append)
     assert f"Job/{names.workload(APPLICATION, step)}" in removed
     assert said[0].startswith("taking the application from run 1 of ")
     end = theirs.end()

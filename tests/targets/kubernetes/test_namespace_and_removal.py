@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from plimsoll.errors import TargetError
+from plimsoll.kubernetes.content import content
 from plimsoll.kubernetes.memory import Fault
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes import cleanup, names, namespace
@@ -38,12 +39,11 @@ def foreign_namespace(bench: Bench) -> None:
 def all_in(bench: Bench, place: str = APPLICATION) -> set[str]:
     """Everything in a namespace as kind/name, without what every namespace has and what controllers have made."""
     return {
-        f"{kind}/{each['metadata']['name']}"
-        for api_version, kind in cleanup.OTHERS
-        if bench.target().api.serves(api_version, kind)
-        for each in bench.cluster.list(api_version, kind, place)
+        f"{each['kind']}/{each['metadata']['name']}"
+        for each in content(bench.target().api, place).found
         if not each["metadata"].get("ownerReferences")
-        and f"{kind}/{each['metadata']['name']}" not in ("ConfigMap/kube-root-ca.crt", "ServiceAccount/default")
+        and (each["kind"], each["metadata"]["name"])
+        not in (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"))
     }
 
 
@@ -179,10 +179,12 @@ def test_an_application_that_shares_the_namespace_goes_on(bench: Bench) -> None:
     assert list(other.services()) == ["api"]
 
 
-def test_who_may_not_read_secrets_removes_what_they_may(bench: Bench) -> None:
+def test_a_namespace_that_may_hold_what_may_not_be_listed_stays_and_the_user_is_told(bench: Bench) -> None:
     bench.session()
     bench.cluster.deny(verb="list", resource="secrets")
-    assert bench.target().remove() == [f"ConfigMap/{APPLICATION}-trust", f"Namespace/{APPLICATION}"]
+    said: list[str] = []
+    assert bench.target().remove(said.append) == [f"ConfigMap/{APPLICATION}-trust"]
+    assert said == [f"the namespace {APPLICATION} stays: it may hold secrets, which may not be listed"]
 
 
 def test_what_does_not_go_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

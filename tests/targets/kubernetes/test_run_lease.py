@@ -111,6 +111,12 @@ def eventually(cluster: MemoryCluster, question: Callable[[], object]) -> bool:
     return cluster.wait_for(question)
 
 
+def asked_more(cluster: MemoryCluster, times: int) -> bool:
+    """Whether the cluster is asked so many times more."""
+    asked = len(cluster.seen())
+    return eventually(cluster, lambda: len(cluster.seen()) >= asked + times)
+
+
 def test_a_run_says_whose_it_is_as_long_as_it_goes_on(cluster: MemoryCluster, runs: Runs) -> None:
     mine = runs.new("ada")
     mine.begin()
@@ -181,8 +187,7 @@ def test_a_run_that_is_alive_is_never_taken_over_by_its_joiner(
     for number in range(12):
         # Renewed, by a clock that stands still.
         cluster.put({**lease(cluster), "metadata": {**lease(cluster)["metadata"], "labels": {"look": str(number)}}})
-        asked = len(cluster.seen())
-        assert eventually(cluster, lambda asked=asked: len(cluster.seen()) > asked + 2)
+        assert asked_more(cluster, 3)
     assert mine.joined == "run 3 of ada@laptop"
 
 
@@ -191,8 +196,7 @@ def test_the_silence_of_a_server_says_nothing_of_the_other_run(cluster: MemoryCl
     mine = runs.new("bob")
     mine.begin()
     cluster.fail(Fault(times=10**6, when=lambda request: "leases" in request.path, status=400))
-    asked = len(cluster.seen())
-    assert eventually(cluster, lambda: len(cluster.seen()) > asked + 20)
+    assert asked_more(cluster, 20)
     assert mine.joined == "run 3 of ada@laptop"
     mine.require()
 
@@ -293,7 +297,7 @@ def test_removal_is_refused_while_a_run_goes_on_and_forced_by_taking_its_lease(
 ) -> None:
     first = runs.new("ada")
     first.begin()
-    with pytest.raises(TargetError, match="is under way since .* would make again what is taken down") as refused:
+    with pytest.raises(TargetError, match=r"is under way since .* would make again what is taken down") as refused:
         runs.new("bob", "").begin()
     assert "plimsoll down --force" in refused.value.hint
     removal = runs.new("bob", "")

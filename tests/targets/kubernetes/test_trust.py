@@ -164,7 +164,7 @@ def test_a_config_map_of_somebody_else_stays_as_it_is(
     metadata = {"name": "shop-trust", "namespace": "default", "labels": labels}
     cluster.put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}})
     before = config_map(cluster)
-    with pytest.raises(TargetError, match="stays as it is"):
+    with pytest.raises(TargetError, match="is somebody else's"):
         ada.add()
     assert config_map(cluster) == before
 

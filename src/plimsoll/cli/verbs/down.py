@@ -24,12 +24,12 @@ TIMEOUT = 20.0
 def command(file: Path, target: str, namespace: str | None, force: bool, as_json: bool) -> None:
     """Stop the current run and its services. Finished steps are kept.
 
-    On a cluster, all objects of the application are deleted, and no others. While somebody else's run of the
-    application is under way there, nothing is.
+    On a cluster, all objects of the application are deleted, whoever has made them, and no others. While somebody
+    else's run of the application is under way there, nothing is.
     """
     from plimsoll.state.lock import holder
 
-    place = application_target(file, target, namespace)
+    place = application_target(file, target, namespace, elsewhere=True)
     state = place.state
     who = holder(state.lock)
     if who is not None:
@@ -43,9 +43,10 @@ def command(file: Path, target: str, namespace: str | None, force: bool, as_json
                     hint=f"kill -9 {who.pid} ends the run and every process that it started",
                 )
             time.sleep(0.05)
-    removed = place.remove(force=force, say=lambda text: click.echo(text, err=True))
+    kept: list[str] = []
+    removed = place.remove(kept.append, force=force, waiting=lambda text: click.echo(text, err=True))
     if as_json:
-        print_json({"stopped": who.run if who else None, "removed": removed})
+        print_json({"stopped": who.run if who else None, "removed": removed, "kept": kept})
         return
     if who:
         click.echo(f"stopped run {who.run} of {who.application}")
@@ -53,3 +54,5 @@ def command(file: Path, target: str, namespace: str | None, force: bool, as_json
         click.echo(f"nothing is running {on_target(target)}")
     if removed:
         click.echo(f"deleted {len(removed)} objects: {', '.join(removed)}")
+    for each in kept:
+        click.echo(each)

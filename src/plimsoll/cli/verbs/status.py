@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import (
+    LOCAL,
+    application_state,
     application_target,
     file_option,
     json_option,
+    on_target,
     print_json,
     run_command,
     target_option,
     use_colour,
     width,
 )
+
+if TYPE_CHECKING:
+    from plimsoll.engine.history import RunHistory
+    from plimsoll.targets.port import Target
+    from plimsoll.telemetry.drift.state import DriftState
 
 
 @click.command("status")
@@ -25,20 +35,24 @@ from plimsoll.cli.options import (
 def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
     """Print the current run, or how the last run ended, and the services that are running."""
     from plimsoll.engine.run_status import run_status
-    from plimsoll.engine.summary import summary
-    from plimsoll.report.write import report_path, terminal_report
+    from plimsoll.report.write import terminal_report
 
-    place = application_target(file, target, namespace)
+    place = application_target(file, target, namespace, elsewhere=True)
     state = place.state
-    run = run_status(state)
-    up = place.services()
+    # What runs on a cluster may have been started elsewhere.
+    run = run_status(state) if target == LOCAL or state.run_ids() else None
+    up, problems = place.services(), place.problems()
+    if run is None and not up and not problems:
+        application_state(file, target)
     drift = {name: states for name in up if (states := place.drift(name))}
-    report = report_path(state, run.run)
     if as_json:
-        print_json(summary(run, up, report if report.exists() else None, drift))
+        print_json({**_summary(run, place, up, drift), "problems": dict(problems)})
         return
-    for line in terminal_report(state, run.run, width(), use_colour()):
-        click.echo(line)
+    if run is not None:
+        for line in terminal_report(state, run.run, width(), use_colour()):
+            click.echo(line)
+    else:
+        click.echo(f"no run {on_target(target)} was started from this directory")
     for name, url in up.items():
         click.echo(f"{name} is running at {url}")
         for note in place.service_notes(name):
@@ -46,5 +60,20 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
         for version in drift.get(name, ()):
             for line in version.lines():
                 click.echo(f"  version {version.version}: {line}")
-    if run.state == "killed":
+    for name, reason in problems.items():
+        click.echo(f"{name} cannot be reached: {reason}; `{run_command(file, target)}` makes it again")
+    if run is not None and run.state == "killed":
         click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")
+
+
+def _summary(
+    run: RunHistory | None, place: Target, up: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]
+) -> dict[str, object]:
+    """The object for other programs; of a cluster that this directory has not run on, its services alone."""
+    from plimsoll.engine.summary import summary
+    from plimsoll.report.write import report_path
+
+    if run is None:
+        return {"run": None, "target": place.name, "services": {name: {"url": url} for name, url in up.items()}}
+    report = report_path(place.state, run.run)
+    return summary(run, up, report if report.exists() else None, drift)

@@ -15,6 +15,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, W
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.own_objects import OwnObjects
 from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.run_lease import RunLease
 from plimsoll.targets.local.session import LocalSession
@@ -42,6 +43,14 @@ class ClusterContext(Struct, frozen=True, kw_only=True):
     def namespace(self) -> str:
         """Where everything is made."""
         return self.cluster.namespace
+
+    @property
+    def own(self) -> OwnObjects:
+        """The application's objects, by which alone the cluster is written to. Raises PlimsollError for a run that
+        another has taken over from.
+        """
+        self.lease.require()
+        return OwnObjects(self.api, self.application, self.namespace)
 
 
 class ClusterAttempt(Attempt[W]):

@@ -6,6 +6,7 @@ import time
 
 from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.field_managers import others
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 
@@ -21,7 +22,20 @@ def prepare_namespace(context: ClusterContext) -> None:
     """
     await_end(context.api, context.namespace, leaving_only=True)
     if context.api.find("v1", "Namespace", context.namespace) is None:
-        context.api.apply(namespace_manifest(context.application, context.namespace))
+        _make(context.api, namespace_manifest(context.application, context.namespace))
+
+
+def _make(api: Api, namespace: Manifest) -> None:
+    """Make the namespace. One that somebody else has made at the same moment is theirs, and is left as they made it."""
+    if others(api.apply(namespace, force=False)):
+        name = {"name": namespace["metadata"]["name"]}
+        api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": name}, force=False)
+
+
+def is_made(application: str, namespace: Manifest) -> bool:
+    """Whether a namespace was made for an application, or for one that has left it to others."""
+    labels = namespace["metadata"].get("labels") or {}
+    return labels.get(OURS) == "namespace" and labels.get(names.APPLICATION, application) == application
 
 
 def namespace_manifest(application: str, namespace: str) -> Manifest:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -130,12 +131,21 @@ class RunLease(KubernetesLease):
 
     def seize(self) -> None:
         """Take the lease from whoever has it. They are told at their next renewal, for which this waits."""
-        found = self.find()
-        if found is None or self._is_over(found, claim_of(found)):
-            self.begin()
-            return
-        self._say(f"taking the application from {claim_of(found) or holder_of(found)}, which is told so")
-        self.take_over(found)
+        for _ in range(_TRIES):
+            found = self.find()
+            if found is None or self._is_over(found, claim_of(found)):
+                self.begin()
+                return
+            whose = claim_of(found) or holder_of(found)
+            try:
+                self._or_quicker(partial(self.take_over, found))
+            except _Quicker:
+                # It was renewed meanwhile.
+                continue
+            break
+        else:
+            raise self.busy(self.find())
+        self._say(f"taking the application from {whose}, which is told so")
         self._thread = threading.Thread(target=self._attend, daemon=True, name=self._name)
         self._thread.start()
         self._on_taken()

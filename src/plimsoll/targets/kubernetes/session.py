@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from msgspec.structs import replace
 
@@ -10,7 +11,7 @@ from plimsoll.errors import TargetError
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.service import Serve
-from plimsoll.planning.steps import AnyStep, Work
+from plimsoll.planning.steps import AnyStep, Step, Work
 from plimsoll.state.results import Result
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.holders import user_at_host
@@ -64,8 +65,7 @@ class KubernetesSession:
             return here if isinstance(here, RegisterResult) and here.reference else None
         if isinstance(work, Serve):
             known = context.state.result(step.key, work.result)
-            up = known and is_up(context.api, context.application, context.namespace, step.key, work.service)
-            return known if up else None
+            return known if known and is_up(cast("Step[Serve]", step), context) else None
         return context.results.result(step.key, work.result)
 
     def fetch(self, step: AnyStep) -> None:

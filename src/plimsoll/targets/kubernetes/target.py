@@ -34,6 +34,7 @@ from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
 from plimsoll.targets.kubernetes.session import KubernetesSession
+from plimsoll.targets.kubernetes.standing import notes, unreachable
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
@@ -67,7 +68,14 @@ class KubernetesTarget:
     @cached_property
     def cluster(self) -> Cluster:
         """What the cluster has."""
-        return look(self.api, self.namespace, self._options.registry, self._options.base or self._options.image)
+        base = self._options.base or self._options.image
+        return look(self.api, self.namespace, self._options.registry, base, is_foreign=self._is_anothers)
+
+    def _is_anothers(self, found: Manifest) -> bool:
+        """Whether something of the namespace is another application's: its queue goes when that one goes."""
+        return bool(
+            (found["metadata"].get("labels") or {}).get(names.APPLICATION, self._application) != self._application
+        )
 
     @cached_property
     def _tunnel(self) -> RegistryTunnel:
@@ -131,29 +139,41 @@ class KubernetesTarget:
         return rendered(self._context("render"), plan)
 
     def services(self) -> Mapping[str, str]:
-        """Services that are up."""
-        return services(self.api, self._application, self.namespace)
+        """Services that are up: that have servers, and all that leads requests to them."""
+        found = services(self.api, self._application, self.namespace)
+        lost = self.problems() if found else {}
+        return {service: address for service, address in found.items() if service not in lost}
+
+    def problems(self) -> Mapping[str, str]:
+        """Services to which no request leads, for something of them is gone."""
+        return unreachable(self.api, self._application, self.cluster, self._providers())
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Whether a promotion goes on, or was cut off."""
+        """Whether a promotion goes on or was cut off, and what of the service is not as it should be."""
         name = names.service(self._application, service)
-        note = PromotionLease(self.api, self._application, self.namespace, name).note()
-        return (note,) if note else ()
+        if note := PromotionLease(self.api, self._application, self.namespace, name).note():
+            return (note,)
+        return notes(self.api, self._application, service, self.cluster, self._providers())
 
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions, as all its servers together have seen them."""
         return drift_of(self.api, self._application, self.namespace, service)
 
-    def remove(self, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> list[str]:
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
         """Delete all of the application from the cluster. What is in the registry stays.
 
         Nobody's run begins meanwhile: the application's lease is held until the end.
         """
-        lease = self._lease("down", RunRequest(content="", say=say))
+        lease = self._lease("down", RunRequest(content="", say=waiting))
         try:
-            if self.api.find("v1", "Namespace", self.namespace) is not None:
-                _take_for_removal(lease, force=force)
-            return remove(self.api, self._application, self.namespace, kept=lease.reference)
+            _take_for_removal(lease, self.api, self.namespace, force=force)
+            return remove(self.api, self._application, self.namespace, say, lease.reference)
         finally:
             lease.end()
 
@@ -178,12 +198,15 @@ class KubernetesTarget:
             results=self._results,
             images=Images(self.cluster, place, self._tunnel.host, self._tunnel.access, self._path, self._directory),
             run=run,
-            chosen={need: each.provider for need, each in self._chosen().items()},
+            chosen=self._providers(),
             lease=self._lease(run, RunRequest(content="")),
         )
 
     def _lease(self, run: str, request: RunRequest) -> RunLease:
         return run_lease(self.api, self._application, self.namespace, self.state, run, request)
+
+    def _providers(self) -> dict[str, str]:
+        return {need: each.provider for need, each in self._chosen().items()}
 
     def _chosen(self) -> dict[str, Choice]:
         prefer = self._options.prefer
@@ -211,8 +234,14 @@ class KubernetesTarget:
         return place
 
 
-def _take_for_removal(lease: RunLease, *, force: bool) -> None:
-    """Take an application's lease; where its namespace is at its end already, nobody can."""
+def _take_for_removal(lease: RunLease, api: Api, namespace: str, *, force: bool) -> None:
+    """Take an application's lease. Where its namespace is gone or at its end, nobody can and nobody need."""
+    try:
+        if api.find("v1", "Namespace", namespace) is None:
+            return
+    except ApiError as error:
+        if error.status != 403:
+            raise
     try:
         if force:
             lease.seize()

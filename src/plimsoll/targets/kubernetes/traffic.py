@@ -20,8 +20,8 @@ from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
 from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.served_records import served_records
-from plimsoll.targets.kubernetes.work.cutover import apply, lead_back, remove_obsolete
+from plimsoll.targets.kubernetes.standing import records
+from plimsoll.targets.kubernetes.work.cutover import lead_back, remove_obsolete
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import roll_out
 from plimsoll.targets.local.servers import model_file
@@ -58,6 +58,11 @@ def traffic_of(
 
 def _models_of(served: ServedVersions) -> set[str]:
     return {file.name for file in served.file.models}
+
+
+def served_records(context: ClusterContext) -> list[ServedVersions]:
+    """What the application's services serve, as their records on the cluster say."""
+    return [each.served for each in records(context.api, context.application, context.namespace)]
 
 
 class ClusterTraffic:
@@ -150,7 +155,7 @@ class ClusterTraffic:
             return
         for manifest in self._manifests():
             if manifest["kind"] == "HTTPRoute" or _is_record(manifest):
-                apply(self._context, manifest)
+                self._context.own.apply(manifest)
         self._stopping.wait(SPREAD)
 
     def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:

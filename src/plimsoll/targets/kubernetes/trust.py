@@ -15,6 +15,7 @@ from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.models import trust, trust_name
+from plimsoll.targets.kubernetes.ownership import is_of, refusal
 
 WHOSE = "plimsoll.dev/key-"
 """Begins the annotation that says who has added a key, and when."""
@@ -38,7 +39,8 @@ def unite(api: Api, application: str, namespace: str, who: str) -> list[str]:
     place = ("v1", "ConfigMap", trust_name(application), namespace)
     for _ in range(_TRIES):
         found = api.find(*place)
-        _require_ours(found, application, ours)
+        if found is not None and not is_of(application, found):
+            raise refusal(application, ours, found, namespace)
         fresh = _missing(found, ours)
         if not fresh:
             return []
@@ -59,17 +61,6 @@ def unite(api: Api, application: str, namespace: str, who: str) -> list[str]:
         where=_where(ours),
         hint="run again",
     )
-
-
-def _require_ours(found: Manifest | None, application: str, ours: Manifest) -> None:
-    labels = found["metadata"].get("labels") or {} if found is not None else ours["metadata"]["labels"]
-    if labels.get(names.APPLICATION) != application:
-        whose = labels.get(names.APPLICATION)
-        raise TargetError(
-            f"the object is {f'of the application {whose}' if whose else 'not of Plimsoll'}, and stays as it is",
-            where=_where(ours),
-            hint=f"the application {application} needs its name: rename the object, or use another --namespace",
-        )
 
 
 def _missing(found: Manifest | None, ours: Manifest) -> dict[str, str]:

@@ -13,7 +13,7 @@ from plimsoll.kubernetes.api import ApiError, Manifest
 from plimsoll.targets.kubernetes import pods
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.logs import FINISH_LIMIT, Follower
-from plimsoll.targets.kubernetes.manifests.gang import Workload
+from plimsoll.targets.kubernetes.manifests.gang import SHARED, Workload
 from plimsoll.targets.kubernetes.pods import Standing
 
 LOOK = 0.5
@@ -197,10 +197,8 @@ def remove(attempt: ClusterAttempt[Any], workload: Workload) -> None:
     if not attempt.may_end:
         return
     for each in reversed(workload.objects):
-        if each["kind"] != "LocalQueue":
-            attempt.context.api.delete(
-                each["apiVersion"], each["kind"], each["metadata"]["name"], attempt.context.namespace
-            )
+        if each["kind"] not in SHARED:
+            attempt.context.own.delete(each)
 
 
 def gone(attempt: ClusterAttempt[Any], limit: float, over: threading.Event | None = None) -> bool:

@@ -116,7 +116,17 @@ class LocalTarget:
         """The drift of a service's versions."""
         return read_drift(self.state, service)
 
-    def remove(self, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> list[str]:
+    def problems(self) -> Mapping[str, str]:
+        """None: the warden tells of every server that ends."""
+        return {}
+
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
         """Delete nothing: no local service outlives its run."""
         return []
 

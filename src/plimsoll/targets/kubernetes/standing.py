@@ -1,0 +1,104 @@
+"""Whether a service's objects stand on the cluster as they should, by the record that is kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.errors import FileError
+from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.cluster import Cluster
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
+from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
+from plimsoll.targets.kubernetes.own_objects import OwnObjects
+
+NEEDED = frozenset({"Service", "Deployment", "InferenceService", "HTTPRoute", "Gateway"})
+"""Kinds without which no request arrives."""
+_PROVIDERS = msgspec.json.Decoder(dict[str, str])
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What a service serves as its ConfigMap says, and by which providers; none are known of an older version."""
+
+    served: ServedVersions
+    providers: Mapping[str, str]
+
+
+class Flaw(Struct, frozen=True, kw_only=True):
+    """An object that is not as it should be. `fatal` says that no request arrives without it."""
+
+    sentence: str
+    fatal: bool
+
+
+def records(api: Api, application: str, namespace: str) -> list[Record]:
+    """The records of an application's services. One that cannot be read is none."""
+    selector = names.selector(names.of_application(application))
+    found = []
+    for each in api.list("v1", "ConfigMap", namespace, selector):
+        data = each.get("data", {})
+        if not each["metadata"]["name"].endswith(RECORD) or SERVED not in data:
+            continue
+        try:
+            served = msgspec.json.decode(data[SERVED], type=ServedVersions)
+            providers = _PROVIDERS.decode(data.get(PROVIDERS, "{}"))
+        except msgspec.DecodeError:
+            continue
+        found.append(Record(served=served, providers=providers))
+    return found
+
+
+def flaws(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str, str]) -> list[Flaw]:
+    """What of a service is gone or was changed. `chosen` are the providers that it should be by."""
+    manifests = objects(record.served, cluster, chosen)
+    return [
+        Flaw(sentence=problem.sentence, fatal=problem.gone and problem.manifest["kind"] in NEEDED)
+        for problem in own.problems(manifests)
+    ]
+
+
+def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Services to which no request leads, by name, with the reason; by their records, and by servers without one."""
+    own = OwnObjects(api, application, cluster.namespace)
+    found: dict[str, str] = {}
+    recorded = set()
+    for record in records(api, application, cluster.namespace):
+        recorded.add(record.served.service)
+        fatal = [each.sentence for each in _flaws_now(own, record, cluster, chosen) if each.fatal]
+        if fatal:
+            found[record.served.service] = "; ".join(fatal)
+    for service in _with_servers(api, application, cluster.namespace) - recorded:
+        name = names.service(application, service)
+        if own.find(_plain("Service", name)) is None:
+            found[service] = f"Service {name} is gone"
+    return found
+
+
+def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Mapping[str, str]) -> list[str]:
+    """What of a running service is not as it should be."""
+    own = OwnObjects(api, application, cluster.namespace)
+    found = [each for each in records(api, application, cluster.namespace) if each.served.service == service]
+    if not found and service in _with_servers(api, application, cluster.namespace):
+        return [f"ConfigMap {names.service(application, service)}{RECORD} is gone"]
+    return [each.sentence for record in found for each in _flaws_now(own, record, cluster, chosen)]
+
+
+def _flaws_now(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str, str]) -> list[Flaw]:
+    try:
+        return flaws(own, record, cluster, record.providers or chosen)
+    except (FileError, KeyError, IndexError):
+        # Of providers that the cluster no longer has: the manifests cannot be made.
+        return []
+
+
+def _with_servers(api: Api, application: str, namespace: str) -> set[str]:
+    selector = names.selector(names.of_application(application))
+    found = api.list("apps/v1", "Deployment", namespace, selector)
+    return {service for each in found if (service := each["metadata"]["labels"].get(names.SERVICE))}
+
+
+def _plain(kind: str, name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
