@@ -15,8 +15,9 @@ from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.memory import Fault, MemoryCluster
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock
-from plimsoll.targets.kubernetes import leases, run_lease
-from plimsoll.targets.kubernetes.run_lease import Claim, RunLease, claim_of
+from plimsoll.targets.kubernetes import claims, leases, run_lease
+from plimsoll.targets.kubernetes.claims import Claim, claim_of
+from plimsoll.targets.kubernetes.run_lease import RunLease
 from plimsoll.targets.port import RunRequest
 
 LEASE = ("coordination.k8s.io/v1", "Lease", "shop-run", "default")
@@ -75,7 +76,7 @@ class Runs:
 
 @pytest.fixture
 def runs(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    for module in (leases, run_lease):
+    for module in (leases, claims):
         monkeypatch.setattr(module, "user_at_host", lambda _: "somebody@laptop")
     found = Runs(api, tmp_path / "homes")
     yield found
@@ -94,7 +95,7 @@ def left_behind(cluster: MemoryCluster, *, seconds: float, duration: int = 30, *
     given = {"who": "ada@laptop", "process": 4711, "run": "r3", "directory": "", "number": 3, "content": "c1", **claim}
     made = Claim(**given)
     api_version, kind, name, namespace = LEASE
-    annotations = {run_lease.CLAIM: msgspec.json.encode(made).decode()}
+    annotations = {claims.CLAIM: msgspec.json.encode(made).decode()}
     labels = {"plimsoll.dev/application": "shop"}
     metadata = {"name": name, "namespace": namespace, "annotations": annotations, "labels": labels}
     spec = {
@@ -316,7 +317,7 @@ def test_nobody_begins_while_the_application_is_taken_down(cluster: MemoryCluste
 @pytest.mark.parametrize("claim", ["", "{}", "[]", '{"who": 7}'])
 def test_a_lease_that_says_nothing_readable_is_not_joined(cluster: MemoryCluster, runs: Runs, claim: str) -> None:
     left_behind(cluster, seconds=0)
-    annotations = {run_lease.CLAIM: claim}
+    annotations = {claims.CLAIM: claim}
     cluster.put({**lease(cluster), "metadata": {**lease(cluster)["metadata"], "annotations": annotations}})
     with pytest.raises(PlimsollError, match="ada@laptop/4711/r3"):
         runs.new("bob").begin()

@@ -6,28 +6,22 @@ itself once that has ended or gives no sign any more. One of other content is re
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
-from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.state.directory import StateDirectory
-from plimsoll.state.lock import holder
 from plimsoll.targets.kubernetes import leases
-from plimsoll.targets.kubernetes.holders import user_at_host
+from plimsoll.targets.kubernetes.claims import CLAIM, Claim, claim_here, claim_of, is_dead
+from plimsoll.targets.kubernetes.claims import since as claimed_since
 from plimsoll.targets.kubernetes.leases import (
     KubernetesLease,
-    annotations_of,
     duration_of,
     holder_of,
     is_left_behind,
@@ -36,35 +30,8 @@ from plimsoll.targets.kubernetes.leases import (
 )
 from plimsoll.targets.port import RunRequest
 
-CLAIM = "plimsoll.dev/claim"
-"""The annotation with what the holder does."""
 _TRIES = 5
 """Others take and leave a lease while one looks at it: each time it is looked at anew."""
-
-_LONGEST = 120
-"""Characters of a name that are told: whoever may change leases may write anything into them."""
-
-
-@decodable
-class Claim(Struct, frozen=True, kw_only=True):
-    """What the holder of a lease does. `number` counts the runs of their directory, `content` is that of their plan.
-
-    `directory` is the place of the run's lock: whoever has that lock knows that the run has ended. Without `content`
-    the application is being taken down.
-    """
-
-    who: str
-    process: int
-    run: str
-    directory: str
-    number: int = 0
-    content: str = ""
-
-    def __str__(self) -> str:
-        who = self.who[:_LONGEST]
-        if not self.content:
-            return f"`plimsoll down` of {who}"
-        return f"run {self.number} of {who}" if self.number else f"run {self.run[:_LONGEST]} of {who}"
 
 
 class RunLease(KubernetesLease):
@@ -104,7 +71,7 @@ class RunLease(KubernetesLease):
     @property
     def since(self) -> str:
         """Since when that run goes on, in words."""
-        return _since(self._watched_lease)
+        return claimed_since(self._watched_lease)
 
     def begin(self, stopped: Callable[[], bool] = lambda: False, on_taken: Callable[[], None] = lambda: None) -> None:
         """Take the lease, or join the run of the same content that has it; either way it is kept in sight from then on.
@@ -117,7 +84,9 @@ class RunLease(KubernetesLease):
             claim = claim_of(found) if found is not None else None
             if found is not None and claim is not None and self._may_join(claim) and not self._is_over(found, claim):
                 self._watched_lease = found
-                self._say(f"{claim} carries this out already{_since(found)}: watching it; Ctrl-C only lets go of it")
+                self._say(
+                    f"{claim} carries this out already{claimed_since(found)}: watching it; Ctrl-C only lets go of it"
+                )
                 break
             try:
                 self._take(found, claim, stopped)
@@ -205,15 +174,15 @@ class RunLease(KubernetesLease):
         place = f", in process {claim.process}" if claim is not None else ""
         if claim is not None and not claim.content:
             return TargetError(
-                f"{who} takes '{self._application}' down{_since(found)}{place}",
+                f"{who} takes '{self._application}' down{claimed_since(found)}{place}",
                 where=self.where,
                 hint="wait for its end",
             )
         if not self._claim.content:
-            message = f"{who} is under way{_since(found)}{place}, and would make again what is taken down"
+            message = f"{who} is under way{claimed_since(found)}{place}, and would make again what is taken down"
             hint = "have it end there with Ctrl-C, or take the application from it: plimsoll down --force"
         else:
-            message = f"{who} carries out other content of '{self._application}'{_since(found)}{place}"
+            message = f"{who} carries out other content of '{self._application}'{claimed_since(found)}{place}"
             hint = f"wait for it, or have it end there with Ctrl-C; if it is dead, run again in {leases.DURATION} s"
         return TargetError(message, where=self.where, hint=hint, lasting=True)
 
@@ -349,53 +318,12 @@ def lease_name(application: str) -> str:
     return f"{application}-run"
 
 
-def claim_of(lease: Manifest) -> Claim | None:
-    """What the holder of a lease does, as the lease says; None when that cannot be read."""
-    try:
-        return msgspec.json.decode(annotations_of(lease).get(CLAIM, ""), type=Claim)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
 def run_lease(
     api: Api, application: str, namespace: str, state: StateDirectory, run: str, request: RunRequest
 ) -> RunLease:
     """The lease of an application for a run of this directory; without content in the request, for its removal."""
-    claim = Claim(
-        who=user_at_host(api.target),
-        process=os.getpid(),
-        run=run,
-        directory=_directory_of(state.lock),
-        number=request.number,
-        content=request.content,
-    )
-
-    def is_dead(other: Claim) -> bool:
-        """Whether it was a run of this very directory, whose lock it has no more."""
-        if not claim.directory or other.directory != claim.directory or not state.journal(other.run).exists():
-            return False
-        alive = holder(state.lock)
-        return alive is None or alive.run != other.run
-
-    return RunLease(api, application, namespace, claim, is_dead, request.say)
-
-
-def _directory_of(lock: Path) -> str:
-    """A directory's lock as one place of all machines. A copy of the directory has another one."""
-    try:
-        found = lock.stat()
-    except OSError:
-        return ""
-    return f"{socket.gethostname()}:{found.st_dev}:{found.st_ino}"
-
-
-def _since(lease: Manifest | None) -> str:
-    try:
-        began = datetime.fromisoformat((lease or {})["spec"]["acquireTime"])
-    except (KeyError, TypeError, ValueError):
-        return ""
-    same_day = began.date() == datetime.now(UTC).date()
-    return f" since {began:{'%H:%M:%S' if same_day else '%Y-%m-%d %H:%M:%S'}} UTC"
+    claim = claim_here(api.target, state, run, request)
+    return RunLease(api, application, namespace, claim, lambda other: is_dead(other, claim, state), request.say)
 
 
 def _version(lease: Manifest | None) -> str:
