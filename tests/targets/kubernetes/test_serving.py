@@ -258,3 +258,25 @@ class TestDrift:
         end = Carried(session.start(step, 1)).end()
         assert end.reason == "the drift reference of triage@1: ended with status 3: no column x"
         assert bench.objects("Deployment", "apps/v1") == []
+
+
+def test_applications_whose_names_meet_have_objects_of_their_own(bench: Bench) -> None:
+    """`shop-eu` with service `api`, and `shop` with service `eu-api`, in one namespace."""
+    first = bench.target("shop-eu", directory=bench.directory / "one", namespace=APPLICATION)
+    second = bench.target(namespace=APPLICATION)
+    up, steps = [], []
+    with inference(bench):
+        for target, service in ((first, "api"), (second, "eu-api")):
+            session = bench.session(target)
+            step = serve_step(bench, registered(bench, session), service)
+            done(session, step)
+            up.append(session)
+            steps.append(step)
+    marked = names.service_apart(APPLICATION, "eu-api")
+    assert bench.objects("Service") == sorted(["shop-eu-api", marked])
+    assert dict(first.services()) == {"api": f"http://shop-eu-api.{APPLICATION}.svc"}
+    assert dict(second.services()) == {"eu-api": f"http://{marked}.{APPLICATION}.svc"}
+    first.remove()
+    assert bench.objects("Service") == [marked]
+    assert up[1].result(steps[1]) is not None
+    assert dict(second.services()) == {"eu-api": f"http://{marked}.{APPLICATION}.svc"}
