@@ -25,6 +25,7 @@ from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.namespace import namespace_manifest
 from tests.targets.kubernetes.test_manifests import pod_of, training
 
+pytestmark = pytest.mark.slow
 Manifest = dict[str, Any]
 ADDONS = ("jobset", "kueue", "podgroup", "trainer", "ray", "gateway", "envoy", "kserve", "keda", "prometheus")
 CLUSTER = Cluster(

@@ -148,7 +148,10 @@ def _autoscaler(manifest: Manifest) -> None:
         return
     up = [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]
     down = [{"type": "Percent", "value": 100, "periodSeconds": 15}]
-    rules = {"scaleUp": {"stabilizationWindowSeconds": 0, "policies": up}, "scaleDown": {"policies": down}}
+    rules: dict[str, Manifest] = {
+        "scaleUp": {"stabilizationWindowSeconds": 0, "policies": up},
+        "scaleDown": {"policies": down},
+    }
     for name, values in rules.items():
         _defaults(spec["behavior"].setdefault(name, {}), {"selectPolicy": "Max", **values})
 
