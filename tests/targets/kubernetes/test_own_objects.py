@@ -162,6 +162,13 @@ def test_a_second_manager_that_says_the_same_is_none_to_tell_of(api: Api, own: O
     api.request("PATCH", place, body=service(), parameters=parameters, content_type="application/apply-patch+yaml")
     assert own.apply(service()) == ""
     assert own.problems([service()]) == []
+    assert own.require([service()]) == ["argocd-controller"]
+
+
+def test_who_has_only_labelled_an_object_is_no_second_manager(api: Api, own: OwnObjects) -> None:
+    own.apply(service())
+    edited(api, {"metadata": {"labels": {"team": "ml"}}}, manager="kubectl-label")
+    assert own.require([service()]) == []
 
 
 def test_an_object_that_was_replaced_meanwhile_is_looked_at_anew(

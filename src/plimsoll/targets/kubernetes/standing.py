@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import FileError
-from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
@@ -56,11 +56,17 @@ def service_name(api: Api, application: str, namespace: str, service: str) -> st
 
     Where another application, or another service, has the name that goes without saying, it is one with a mark.
     """
-    for each in records(api, application, namespace):
-        if each.served.service == service:
-            return each.served.objects_name
     plain = names.service(application, service)
-    found = api.find("v1", "Service", plain, namespace)
+    try:
+        for each in records(api, application, namespace):
+            if each.served.service == service:
+                return each.served.objects_name
+        found = api.find("v1", "Service", plain, namespace)
+    except ApiError as error:
+        # Whoever may only call a service need not have the right to read what it was made from.
+        if error.status != 403:
+            raise
+        return plain
     labels = (found or {"metadata": {}})["metadata"].get("labels") or {}
     free = names.APPLICATION not in labels
     ours = labels.get(names.APPLICATION) == application and labels.get(names.SERVICE) in (None, service)
