@@ -28,12 +28,11 @@ def clone(tmp_path: Path, bench: Bench, plimsoll: Plimsoll, monkeypatch: pytest.
 def test_what_is_up_is_seen_and_taken_down_from_a_fresh_clone(clone: Path, bench: Bench, plimsoll: Plimsoll) -> None:
     seen = plimsoll("status")
     assert seen.status == 0, seen.err
-    assert seen.out.splitlines()[:2] == [
-        "no run on memory was started from this directory",
-        "triage is running at http://127.0.0.1/triage",
-    ]
+    first, second = seen.out.splitlines()[:2]
+    assert first == "no run on memory was started from this directory"
+    assert second.startswith("triage is running at http://")
     told = json.loads(plimsoll("status", "--json").out)
-    assert told["services"] == {"triage": {"url": "http://127.0.0.1/triage"}}
+    assert list(told["services"]) == ["triage"]
     ended = plimsoll("down")
     assert (ended.status, ended.err) == (0, "")
     assert "Deployment/app-triage" in ended.out

@@ -26,6 +26,13 @@ def others(found: Mapping[str, Any]) -> list[str]:
     return [name for name in managers(found) if not _is_known(name)]
 
 
+def sharers(found: Mapping[str, Any]) -> list[str]:
+    """The others who say what an object is to be, and have not only labelled it or told its state."""
+    entries = [each for each in found["metadata"].get("managedFields") or [] if not _part(each)]
+    saying = {each.get("manager") for each in entries if {*_fields(each)} - _NOT_WISHED}
+    return [name for name in others(found) if name in saying]
+
+
 def conflicts(error: ApiError) -> dict[str, list[str]] | None:
     """The fields of a refused apply by who owns them; None when it was refused for another reason."""
     told = [(match[1], field) for field, words in error.causes if (match := _CONFLICT.search(words))]
@@ -44,11 +51,16 @@ def added(found: Mapping[str, Any], wanted: Manifest) -> dict[str, list[str]]:
         name = each.get("manager", "")
         if not name or _is_known(name) or _part(each):
             continue
-        owned = {key: value for key, value in (each.get("fieldsV1") or {}).items() if key[2:] not in _NOT_WISHED}
+        owned = {f"f:{name}": below for name, below in _fields(each).items() if name not in _NOT_WISHED}
         beside = list(_beside(owned, wanted, ""))
         if beside:
             told[name] = beside
     return told
+
+
+def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that an entry has at the top, by their names, with what it has below them."""
+    return {key[2:]: below for key, below in (entry.get("fieldsV1") or {}).items() if key.startswith("f:")}
 
 
 def _part(entry: Mapping[str, Any]) -> str:

@@ -137,3 +137,9 @@ def test_the_feature_is_the_targets_own(bench: Bench) -> None:
     target = bench.target()
     render = target.features.require(MANIFESTS)
     assert [each["kind"] for each in render(plan_of())] == ["Namespace", "ConfigMap"]
+
+
+def test_a_namespace_of_others_is_not_rendered(bench: Bench) -> None:
+    """Whoever applies the manifests would put our label onto it, and `down` would take it for ours."""
+    bench.target().api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APPLICATION}})
+    assert [each["kind"] for each in bench.target().manifests(plan_of())] == ["ConfigMap"]

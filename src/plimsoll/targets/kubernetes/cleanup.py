@@ -28,6 +28,7 @@ from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
+from plimsoll.targets.kubernetes.standing import service_name
 
 Found = TypeVar("Found")
 KINDS = (
@@ -74,7 +75,7 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     for each in api.list("apps/v1", "Deployment", namespace, selector):
         service = each["metadata"]["labels"].get(names.SERVICE)
         if service and each.get("status", {}).get("availableReplicas", 0):
-            inside = f"http://{names.service(application, service)}.{namespace}.svc"
+            inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
     return found
 

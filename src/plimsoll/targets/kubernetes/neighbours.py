@@ -36,9 +36,8 @@ def remnants(application: str, found: Sequence[Manifest]) -> list[Manifest]:
 def told(found: Sequence[Manifest], hidden: Sequence[str]) -> str:
     """What keeps a namespace, in words."""
     named = [f"{each['kind']}/{each['metadata']['name']} ({owner(each)})" for each in found[:_TOLD]]
-    if len(found) > _TOLD:
-        named.append(f"{len(found) - _TOLD} more")
-    words = [f"it holds {', '.join(named)}"] if named else []
+    more = f" and {len(found) - _TOLD} more" if len(found) > _TOLD else ""
+    words = [f"it holds {', '.join(named)}{more}"] if named else []
     if hidden:
         kinds = ", ".join(hidden[:_TOLD]) + (" and others" if len(hidden) > _TOLD else "")
         words.append(f"it may hold {kinds}, which may not be listed")

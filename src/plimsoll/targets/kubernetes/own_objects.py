@@ -12,7 +12,7 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import FIELD_MANAGER, Api, ApiError, Manifest
 from plimsoll.kubernetes.comparing import differences
-from plimsoll.kubernetes.field_managers import added, conflicts, others
+from plimsoll.kubernetes.field_managers import added, conflicts, others, sharers
 from plimsoll.targets.kubernetes.ownership import is_same, owner, refusal
 
 LEAVING_LIMIT = 60.0
@@ -45,12 +45,18 @@ class OwnObjects:
         found = self._api.find(*place, self._namespace)
         return None if found is None else {**found, "apiVersion": place[0], "kind": place[1]}
 
-    def require(self, manifests: Sequence[Manifest]) -> None:
-        """Look whether all of them may be written, before any is. Raises TargetError for one that is another's."""
+    def require(self, manifests: Sequence[Manifest]) -> list[str]:
+        """Look whether all of them may be written, before any is; gives the names of others who manage them too.
+
+        Raises TargetError for one that is another's.
+        """
+        known: dict[str, None] = {}
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             for wanted, found in zip(manifests, pool.map(self.find, manifests), strict=True):
                 if found is not None:
                     self._check(wanted, found)
+                    known |= dict.fromkeys(sharers(found))
+        return list(known)
 
     def problems(self, manifests: Sequence[Manifest]) -> list[Problem]:
         """What is not as the manifests say, one for each object. What the user may not read is taken for good."""

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import FileError
-from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
@@ -51,6 +51,28 @@ def records(api: Api, application: str, namespace: str) -> list[Record]:
     return found
 
 
+def service_name(api: Api, application: str, namespace: str, service: str) -> str:
+    """What a service's objects are called in a namespace: as its record says once it has one.
+
+    Where another application, or another service, has the name that goes without saying, it is one with a mark.
+    """
+    plain = names.service(application, service)
+    try:
+        for each in records(api, application, namespace):
+            if each.served.service == service:
+                return each.served.objects_name
+        found = api.find("v1", "Service", plain, namespace)
+    except ApiError as error:
+        # Whoever may only call a service need not have the right to read what it was made from.
+        if error.status != 403:
+            raise
+        return plain
+    labels = (found or {"metadata": {}})["metadata"].get("labels") or {}
+    free = names.APPLICATION not in labels
+    ours = labels.get(names.APPLICATION) == application and labels.get(names.SERVICE) in (None, service)
+    return plain if free or ours else names.service_apart(application, service)
+
+
 def flaws(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str, str]) -> list[Flaw]:
     """What of a service is gone or was changed. `chosen` are the providers that it should be by."""
     manifests = objects(record.served, cluster, chosen)
@@ -71,7 +93,7 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
         if fatal:
             found[record.served.service] = "; ".join(fatal)
     for service in _with_servers(api, application, cluster.namespace) - recorded:
-        name = names.service(application, service)
+        name = service_name(api, application, cluster.namespace, service)
         if own.find(_plain("Service", name)) is None:
             found[service] = f"Service {name} is gone"
     return found
@@ -82,7 +104,8 @@ def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Ma
     own = OwnObjects(api, application, cluster.namespace)
     found = [each for each in records(api, application, cluster.namespace) if each.served.service == service]
     if not found and service in _with_servers(api, application, cluster.namespace):
-        return [f"ConfigMap {names.service(application, service)}{RECORD} is gone"]
+        name = service_name(api, application, cluster.namespace, service)
+        return [f"ConfigMap {name}{RECORD} is gone"]
     return [each.sentence for record in found for each in _flaws_now(own, record, cluster, chosen)]
 
 

@@ -34,7 +34,7 @@ from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
 from plimsoll.targets.kubernetes.session import KubernetesSession
-from plimsoll.targets.kubernetes.standing import notes, unreachable
+from plimsoll.targets.kubernetes.standing import notes, service_name, unreachable
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
@@ -150,7 +150,7 @@ class KubernetesTarget:
 
     def service_notes(self, service: str) -> Sequence[str]:
         """Whether a promotion goes on or was cut off, and what of the service is not as it should be."""
-        name = names.service(self._application, service)
+        name = service_name(self.api, self._application, self.namespace, service)
         if note := PromotionLease(self.api, self._application, self.namespace, name).note():
             return (note,)
         return notes(self.api, self._application, service, self.cluster, self._providers())

@@ -84,7 +84,7 @@ class ClusterTraffic:
         self.model = model
         self._say = say
         self._stopping = StoppedWhen(stopped)
-        self._name = names.service(context.application, served.service)
+        self._name = served.objects_name
         self._lease = PromotionLease(context.api, context.application, context.namespace, self._name, say)
         self._changed = False
         self._pages: dict[str, Mapping[str, VersionCounts]] = {}

@@ -161,7 +161,7 @@ class Watch:
                 continue
             since = self._leaving.setdefault(name, time.monotonic())
             if time.monotonic() - since > LOST_LIMIT and self.attempt.may_end:
-                self.api.delete("v1", "Pod", name, self.namespace, grace=0)
+                self.attempt.context.own.delete({**pod, "apiVersion": "v1", "kind": "Pod"}, grace=0)
 
     def _say(self, text: str) -> Generator[Observation, None, None]:
         if text and text != self._said:

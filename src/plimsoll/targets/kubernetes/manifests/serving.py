@@ -54,7 +54,7 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     Behind a gateway each version has servers of its own, among which the route shares; elsewhere every server has all
     versions and shares the requests itself.
     """
-    name = names.service(served.application, served.service)
+    name = served.objects_name
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
     groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
     found = [service_account(served.application), _policy(name, labels), _budget(name, labels)]

@@ -32,7 +32,9 @@ def roll_out(context: ClusterContext, key: str, manifests: Sequence[Manifest], s
     `key` is of the step whose servers these are. Routes are applied once their servers are ready.
     """
     held = [each for each in manifests if each["kind"] in LEADING]
-    context.own.require(manifests)
+    if sharers := context.own.require(manifests):
+        who = ", ".join(sharers)
+        yield f"{who} manages objects of the service too: have it say the same (plimsoll plan --output yaml)"
     yield from applied(context, (each for each in manifests if each not in held))
     servers = [(name, _content(each)) for each in manifests if (name := _deployment(each))]
     unready = yield from _until_ready(context, key, servers, stopping)

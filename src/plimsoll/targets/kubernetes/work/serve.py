@@ -24,7 +24,7 @@ from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.standing import flaws, records
+from plimsoll.targets.kubernetes.standing import flaws, records, service_name
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
 from plimsoll.targets.kubernetes.work.references import make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
@@ -54,7 +54,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     if unready is not None:
         return unready
     ready = time.monotonic() - began
-    name = names.service(context.application, served.service)
+    name = served.objects_name
     with to_service(context.api, context.namespace, name) as address:
         latency = check_inference(f"http://{address}", served.file.models[0].name, to_builtins(work.sample))
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
@@ -80,7 +80,7 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
     record = next((each for each in known if each.service == work.service and each.key == step.key), None)
     if record is None:
         return None
-    name = names.service(context.application, work.service)
+    name = record.objects_name
     try:
         with to_service(context.api, context.namespace, name) as address:
             latency = check_inference(f"http://{address}", record.file.models[0].name, to_builtins(work.sample))
@@ -120,8 +120,13 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         place = f"{MODEL}s/{version.version}"
         models[place] = pushed(version, context)
         found.append((share, model_file(version, Path(place, onnx_name(version)))))
+    plain, name = (
+        names.service(context.application, work.service),
+        service_name(context.api, context.application, context.namespace, work.service),
+    )
     return ServedVersions(
         application=context.application,
+        name="" if name == plain else name,
         service=work.service,
         file=service_file(work, found),
         models=models,
@@ -160,7 +165,7 @@ def is_up(step: Step[Serve], context: ClusterContext) -> bool:
     found = context.api.list("apps/v1", "Deployment", context.namespace, selector)
     if not found or not all(is_of(each, step.key) and is_rolled_out(each) for each in found):
         return False
-    name = names.service(context.application, service)
+    name = service_name(context.api, context.application, context.namespace, service)
     promotion = PromotionLease(context.api, context.application, context.namespace, name)
     return bool(promotion.note()) or repairs(step, context) == []
 
