@@ -10,6 +10,7 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,13 @@ class Histories(RuleBasedStateMachine):
         user, application = data.draw(st.sampled_from([each for each in places if each not in self.runs]))
         self._start(user, application, content)
 
+    @precondition(lambda self: self.alone())
+    @rule(data=st.data(), content=st.sampled_from("112"))
+    def meet(self, data: st.DataObject, content: str) -> None:
+        """Somebody runs what somebody else runs already, as it is or as they have changed it."""
+        user, application = data.draw(st.sampled_from(self.alone()))
+        self._start(next(each for each in USERS if each != user), application, content)
+
     def _start(self, user: str, application: str, content: str) -> None:
         others = [run for (_, of), run in self.runs.items() if of == application]
         held = self._holder(application)
@@ -343,9 +351,8 @@ class Histories(RuleBasedStateMachine):
         for run in self.runs.values():
             if run.step.key[:16] in self.gone_by_hand:
                 continue
-            job = self._job(run)
-            assert job is not None, f"the workload of {run.id} is gone"
-            assert not is_leaving(job), f"the workload of {run.id} is being deleted"
+            # Whoever has joined a run that was stopped begins anew what that one has ended.
+            assert self.cluster.wait_for(partial(self._goes_on, run)), f"the workload of {run.id} is gone"
 
     def teardown(self) -> None:
         try:
@@ -364,6 +371,10 @@ class Histories(RuleBasedStateMachine):
     def holding(self) -> list[tuple[str, str]]:
         """Places of the runs that hold their application."""
         return sorted(place for place, run in self.runs.items() if run.session.context.lease.holds())
+
+    def alone(self) -> list[tuple[str, str]]:
+        """Places of the runs whose application nobody else runs."""
+        return sorted(place for place in self.runs if len(self._live(place[1])) == 1)
 
     def left_behind(self) -> list[str]:
         """Applications whose lease is of a run that was killed."""
@@ -400,6 +411,10 @@ class Histories(RuleBasedStateMachine):
 
     def _job(self, run: Run) -> Manifest | None:
         return self.cluster.find("batch/v1", "Job", names.workload(run.application, run.step), NAMESPACE)
+
+    def _goes_on(self, run: Run) -> bool:
+        job = self._job(run)
+        return job is not None and not is_leaving(job)
 
     def _ousted(self, run: Run) -> None:
         """A run from which the application was taken ends by itself, and says so."""
