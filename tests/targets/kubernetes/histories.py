@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -35,7 +36,6 @@ from plimsoll.targets.port import RunRequest
 from tests.targets.kubernetes.bench import Bench, Carried, Manifest, Pod
 from tests.targets.kubernetes.serving import inference
 
-NAMESPACE = "shared"
 USERS = ("ada", "bob")
 SERVICES = {"x": ("api", "b-c"), "x-b": ("api", "c")}
 """Services by application. Two of them would have the same names if names were all."""
@@ -86,7 +86,9 @@ class PersonsSession(KubernetesSession):
 class Run:
     """A run of a person, with a step that goes on until it is stopped."""
 
-    def __init__(self, person: Person, target: KubernetesTarget, application: str, content: str, number: int) -> None:
+    def __init__(
+        self, person: Person, target: KubernetesTarget, application: str, content: str, number: int, step: AnyStep
+    ) -> None:
         self.person, self.application, self.content = person, application, content
         self.id = f"{person.name}-{number}"
         self.state = target.state
@@ -97,7 +99,7 @@ class Run:
         opened = target.open(self.id, watch=False)
         self.session = PersonsSession(opened.context)
         self.session.person = person
-        self.step = endless(application, content)
+        self.step = step
         self.carried: Carried | None = None
         self._number = number
 
@@ -135,46 +137,100 @@ class Run:
         self.lock.release()
 
 
-def endless(application: str, content: str) -> AnyStep:
-    """The step of a content, which has the same key for whoever runs it."""
-    key = hashlib.sha256(f"{application} {content}".encode()).hexdigest()
-    return Step(part="long", key=key, work=RunCommand(command=f"python long.py {content}"))
+class Standing(Protocol):
+    """A cluster as somebody else than Plimsoll sees and changes it."""
+
+    def find(self, api_version: str, kind: str, name: str, namespace: str = "") -> Manifest | None: ...
+
+    def list(self, api_version: str, kind: str, namespace: str = "", selector: str = "") -> list[Manifest]: ...
+
+    def put(self, manifest: Manifest) -> Manifest: ...
+
+    def delete(self, manifest: Manifest, grace: int | None = None) -> None: ...
+
+    def wait_for(self, question: Callable[[], object], seconds: float = 10.0) -> bool: ...
+
+
+class Stage(ABC):
+    """Where histories happen: a cluster, what runs in its pods, and a namespace that somebody else has made."""
+
+    cluster: Standing
+    namespace: str
+    endless = "python long.py"
+    """A command that runs until it is stopped."""
+    patience = 10.0
+    """Seconds for a pod to be up."""
+
+    @abstractmethod
+    def target(self, application: str, directory: Path) -> KubernetesTarget:
+        """An application on the cluster."""
+
+    @abstractmethod
+    def model(self, path: Path, person: str) -> None:
+        """A model that a person has trained."""
+
+    @abstractmethod
+    def signed(self, digest: str, key: str) -> None:
+        """Know who has signed a model."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """The history is over."""
+
+
+class MemoryStage(Stage):
+    """A cluster in memory. A server begins as its model's signer is trusted at that moment."""
+
+    namespace = "shared"
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench, self.cluster = bench, bench.cluster
+        self._signers: dict[str, str] = {}
+        self._leading = ExitStack()
+        self._leading.enter_context(inference(bench, self.namespace))
+        bench.does("run/long", Pod.wait)
+        bench.serves = self._serving
+
+    def target(self, application: str, directory: Path) -> KubernetesTarget:
+        return self.bench.target(application, directory, namespace=self.namespace)
+
+    def model(self, path: Path, person: str) -> None:
+        path.write_text(f"weights of {person}")
+
+    def signed(self, digest: str, key: str) -> None:
+        self._signers[digest] = key
+
+    def close(self) -> None:
+        self._leading.close()
+
+    def _serving(self, running: Running) -> Ended | ContainerWaiting | None:
+        labels = running.pod["metadata"]["labels"]
+        trusted = self.cluster.find("v1", "ConfigMap", f"{labels[names.APPLICATION]}-trust", self.namespace) or {}
+        commands = str(running.pod["spec"].get("initContainers"))
+        signers = [key for digest, key in self._signers.items() if digest in commands]
+        if any(f"{key}.json" not in (trusted.get("data") or {}) for key in signers):
+            return Ended(code=1, message="it is signed by a key that is not trusted here")
+        running.stopped.wait()
+        return None
 
 
 class Histories(RuleBasedStateMachine):
     """Rules are what people do; invariants are what nobody may find."""
 
-    def __init__(self, bench: Bench, place: Path) -> None:
+    def __init__(self, stage: Stage, place: Path) -> None:
         super().__init__()
-        self.bench, self.cluster = bench, bench.cluster
+        self.stage, self.cluster = stage, stage.cluster
         self.people = {name: Person(name, place) for name in USERS}
         self.runs: dict[tuple[str, str], Run] = {}
         self.served: dict[tuple[str, str], str] = {}
-        self.signers: dict[str, str] = {}
         self.gone_by_hand: set[str] = set()
         self._numbers = 0
-        self._leading = ExitStack()
-        self._leading.enter_context(inference(bench, NAMESPACE))
-        bench.does("run/long", Pod.wait)
-        bench.serves = self._serving
         self.theirs: dict[tuple[str, str], Manifest] = {}
-        for each in strangers():
+        for each in strangers(stage.namespace):
             self._put(each)
 
     def _put(self, manifest: Manifest) -> None:
         self.theirs[manifest["kind"], manifest["metadata"]["name"]] = self.cluster.put(manifest)
-
-    def _serving(self, running: Running) -> Ended | ContainerWaiting | None:
-        """A server, which begins as its model's signer is trusted at that moment."""
-        labels = running.pod["metadata"]["labels"]
-        if names.APPLICATION in labels:
-            trusted = self.cluster.find("v1", "ConfigMap", f"{labels[names.APPLICATION]}-trust", NAMESPACE) or {}
-            commands = str(running.pod["spec"].get("initContainers"))
-            signers = [key for digest, key in self.signers.items() if digest in commands]
-            if any(f"{key}.json" not in (trusted.get("data") or {}) for key in signers):
-                return Ended(code=1, message="it is signed by a key that is not trusted here")
-        running.stopped.wait()
-        return None
 
     # What people do.
 
@@ -218,7 +274,7 @@ class Histories(RuleBasedStateMachine):
         if not made.session.joined():
             self.gone_by_hand.discard(made.step.key[:16])
         if made.step.key[:16] not in self.gone_by_hand:
-            assert self.cluster.wait_for(lambda: self._job(made)), f"{made.id} has no workload"
+            assert self.cluster.wait_for(lambda: self._job(made), self.stage.patience), f"{made.id} has no workload"
 
     @precondition(lambda self: self.holding())
     @rule(data=st.data(), which=st.integers(0, 1))
@@ -259,7 +315,7 @@ class Histories(RuleBasedStateMachine):
         old = {**lease["spec"], "leaseDurationSeconds": 0, "renewTime": "2026-01-01T00:00:00.000000Z"}
         self.cluster.put({**lease, "spec": old})
         live = self._live(application)
-        assert not live or self.cluster.wait_for(lambda: any(run.session.context.lease.holds() for run in live))
+        assert not live or self.cluster.wait_for(partial(self._is_held, live), self.stage.patience)
 
     @rule(user=st.sampled_from(USERS), application=st.sampled_from(sorted(SERVICES)), force=st.booleans())
     def down(self, user: str, application: str, force: bool) -> None:
@@ -289,7 +345,7 @@ class Histories(RuleBasedStateMachine):
         """A server's pod is moved to another node, as by a drain."""
         application, service = data.draw(st.sampled_from(sorted(self.served)))
         labels = {names.APPLICATION: application, names.SERVICE: service}
-        for pod in self.cluster.list("v1", "Pod", NAMESPACE, names.selector(labels)):
+        for pod in self.cluster.list("v1", "Pod", self.stage.namespace, names.selector(labels)):
             self.cluster.delete(pod, grace=0)
 
     @rule(data=st.data())
@@ -308,7 +364,7 @@ class Histories(RuleBasedStateMachine):
     @rule(number=st.integers(0, 2), text=st.text("ab", max_size=2))
     def edit(self, number: int, text: str) -> None:
         """The stranger changes what is theirs."""
-        metadata = {"name": f"mine-{number}", "namespace": NAMESPACE, "labels": {"app": "mine"}}
+        metadata = {"name": f"mine-{number}", "namespace": self.stage.namespace, "labels": {"app": "mine"}}
         self._put({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"text": text}})
 
     # What nobody may find.
@@ -316,7 +372,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def what_is_the_strangers_is_as_they_left_it(self) -> None:
         for (kind, name), left in self.theirs.items():
-            found = self.cluster.find(left["apiVersion"], kind, name, NAMESPACE)
+            found = self.cluster.find(left["apiVersion"], kind, name, self.stage.namespace)
             assert found is not None, f"{kind} {name} of the stranger is gone"
             for part in ("data", "stringData", "spec"):
                 assert found.get(part) == left.get(part), f"{kind} {name} of the stranger was changed"
@@ -329,15 +385,15 @@ class Histories(RuleBasedStateMachine):
             labels = names.selector({names.APPLICATION: application, names.SERVICE: service})
 
             def up(labels: str = labels, key: str = key) -> bool:
-                found = self.cluster.list("apps/v1", "Deployment", NAMESPACE, labels)
+                found = self.cluster.list("apps/v1", "Deployment", self.stage.namespace, labels)
                 return bool(found) and all(
                     each["metadata"].get("annotations", {}).get(names.KEY) == key
                     and each.get("status", {}).get("availableReplicas") == each["spec"].get("replicas", 1)
                     for each in found
                 )
 
-            assert self.cluster.wait_for(up), f"service {service} of {application} is down"
-            fronts = self.cluster.list("v1", "Service", NAMESPACE, labels)
+            assert self.cluster.wait_for(up, self.stage.patience), f"service {service} of {application} is down"
+            fronts = self.cluster.list("v1", "Service", self.stage.namespace, labels)
             assert fronts, f"service {service} of {application} has no Service"
 
     @invariant()
@@ -352,7 +408,9 @@ class Histories(RuleBasedStateMachine):
             if run.step.key[:16] in self.gone_by_hand:
                 continue
             # Whoever has joined a run that was stopped begins anew what that one has ended.
-            assert self.cluster.wait_for(partial(self._goes_on, run)), f"the workload of {run.id} is gone"
+            assert self.cluster.wait_for(partial(self._goes_on, run), self.stage.patience), (
+                f"the workload of {run.id} is gone"
+            )
 
     def teardown(self) -> None:
         try:
@@ -364,7 +422,7 @@ class Histories(RuleBasedStateMachine):
             assert not left, f"left in the end: {left}"
             self.what_is_the_strangers_is_as_they_left_it()
         finally:
-            self._leading.close()
+            self.stage.close()
 
     # What the rules are made of.
 
@@ -382,12 +440,15 @@ class Histories(RuleBasedStateMachine):
         return sorted(each for each in SERVICES if each not in held and self._holder(each) is not None)
 
     def _target(self, person: Person, application: str) -> KubernetesTarget:
-        return self.bench.target(application, person.place / application, namespace=NAMESPACE)
+        return self.stage.target(application, person.place / application)
 
     def _run(self, user: str, application: str, content: str) -> Run:
         self._numbers += 1
         person = self.people[user]
-        return Run(person, self._target(person, application), application, content, self._numbers)
+        key = hashlib.sha256(f"{self.stage.namespace} {application} {content}".encode()).hexdigest()
+        # The same key for whoever runs the same content.
+        step = Step(part="long", key=key, work=RunCommand(command=self.stage.endless))
+        return Run(person, self._target(person, application), application, content, self._numbers, step)
 
     def _service_step(self, run: Run, service: str) -> AnyStep:
         """A service of a model that the person has signed with their own key."""
@@ -395,11 +456,11 @@ class Histories(RuleBasedStateMachine):
         registry = ModelRegistry(run.state.registry, ring)
         if not registry.versions("triage"):
             source = run.person.place / "model.onnx"
-            source.write_text(f"weights of {run.person.name}")
+            self.stage.model(source, run.person.name)
             lineage = Lineage(run=run.id, step="train/triage", key="k")
             registry.add("triage", {"model.onnx": source}, lineage=lineage, metrics={}, accept={})
         version = registry.find("triage@1")
-        self.signers[version.digest] = str(ring.signer().public_key.keyid)
+        self.stage.signed(version.digest, str(ring.signer().public_key.keyid))
         key = hashlib.sha256(f"{run.application} {service} {run.content} {version.digest}".encode()).hexdigest()
         return Step(part=service, key=key, work=Serve(service=service, model="triage@1"))
 
@@ -407,10 +468,14 @@ class Histories(RuleBasedStateMachine):
         return [run for (_, of), run in self.runs.items() if of == application]
 
     def _holder(self, application: str) -> Manifest | None:
-        return self.cluster.find(names.LEASES, "Lease", f"{application}-run", NAMESPACE)
+        return self.cluster.find(names.LEASES, "Lease", f"{application}-run", self.stage.namespace)
 
     def _job(self, run: Run) -> Manifest | None:
-        return self.cluster.find("batch/v1", "Job", names.workload(run.application, run.step), NAMESPACE)
+        return self.cluster.find("batch/v1", "Job", names.workload(run.application, run.step), self.stage.namespace)
+
+    @staticmethod
+    def _is_held(live: list[Run]) -> bool:
+        return any(run.session.context.lease.holds() for run in live)
 
     def _goes_on(self, run: Run) -> bool:
         job = self._job(run)
@@ -429,7 +494,7 @@ class Histories(RuleBasedStateMachine):
         return {
             (kind, each["metadata"]["name"]): {**each, "apiVersion": api_version, "kind": kind}
             for api_version, kind in KINDS
-            for each in self.cluster.list(api_version, kind, NAMESPACE)
+            for each in self.cluster.list(api_version, kind, self.stage.namespace)
         }
 
     def _application(self, key: tuple[str, str]) -> str:
@@ -452,7 +517,7 @@ class Histories(RuleBasedStateMachine):
         }
 
 
-def strangers() -> Iterator[Manifest]:
+def strangers(namespace: str) -> Iterator[Manifest]:
     """What lies in the namespace before anybody runs anything."""
     for api_version, kind, more in (
         ("v1", "Secret", {"stringData": {"password": "x"}}),
@@ -462,5 +527,5 @@ def strangers() -> Iterator[Manifest]:
         ("policy/v1", "PodDisruptionBudget", {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}}),
         (names.LEASES, "Lease", {"spec": {"holderIdentity": "their controller"}}),
     ):
-        metadata = {"name": "theirs", "namespace": NAMESPACE, "labels": {"app": "theirs"}}
+        metadata = {"name": "theirs", "namespace": namespace, "labels": {"app": "theirs"}}
         yield {"apiVersion": api_version, "kind": kind, "metadata": metadata, **more}

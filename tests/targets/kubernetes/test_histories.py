@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from plimsoll.targets.kubernetes import cleanup, own_objects
 from tests.targets.kubernetes.bench import Bench
 from tests.targets.kubernetes.conftest import NewBench
-from tests.targets.kubernetes.histories import Histories
+from tests.targets.kubernetes.histories import Histories, MemoryStage
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def histories(
 
         def __init__(self) -> None:
             begun.append(new_bench())
-            super().__init__(begun[-1], place / str(len(begun)))
+            super().__init__(MemoryStage(begun[-1]), place / str(len(begun)))
 
     run_state_machine_as_test(
         OnABench,
