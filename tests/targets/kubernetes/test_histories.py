@@ -50,7 +50,7 @@ def histories(
 def test_whatever_people_do_nobody_s_things_are_touched_by_another(
     new_bench: NewBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    histories(new_bench, tmp_path, monkeypatch, count=3, steps=10, repeatable=True)
+    histories(new_bench, tmp_path, monkeypatch, count=3, steps=8, repeatable=True)
 
 
 @pytest.mark.series
