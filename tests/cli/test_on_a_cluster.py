@@ -343,6 +343,15 @@ def test_run_of_other_content_is_refused_with_whose_run_goes_on(bench: Bench, pl
     assert {place: each for place, each in after.items() if place in before} == before
 
 
+def test_status_tells_whose_run_goes_on_elsewhere(bench: Bench, plimsoll: Plimsoll) -> None:
+    assert "under way" not in plimsoll("status").out
+    lease = somebodys_run(bench.cluster, "c2")
+    assert "run 3 of ada@desk is under way since " in plimsoll("status").out
+    old = {**lease["spec"], "renewTime": "2026-01-01T00:00:00.000000Z"}
+    bench.cluster.put({**lease, "spec": old})
+    assert "under way" not in plimsoll("status").out
+
+
 def test_down_is_refused_with_whose_run_goes_on_and_forced_on_demand(
     bench: Bench, plimsoll: Plimsoll, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,6 +134,10 @@ class MemoryTarget:
         """None."""
         return ()
 
+    def run_note(self) -> str:
+        """Nobody else's: the lock of the directory admits one run."""
+        return ""
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """None: services in memory are not watched."""
         return ()

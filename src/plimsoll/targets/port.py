@@ -120,6 +120,10 @@ class Target(Protocol):
         """Notes about a running service, for example a running promotion; one sentence each."""
         ...
 
+    def run_note(self) -> str:
+        """Whose run of the application goes on that this directory has not started, in a sentence; empty without."""
+        ...
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions; empty for a service without a drift reference."""
         ...

@@ -287,6 +287,10 @@ class Histories(RuleBasedStateMachine):
         with self._spares(application), run.person.acting():
             step = self._service_step(run, service)
             end = Carried(run.session.start(step, 1)).end()
+        if any(name == f"{application}-{service}" for _, name in self.theirs):
+            assert end.outcome == "failed"
+            assert "somebody else's" in end.reason
+            return
         assert end.outcome == "done", end.reason
         self.served[application, service] = step.key
 
@@ -360,6 +364,15 @@ class Histories(RuleBasedStateMachine):
         labels = found["metadata"]["labels"]
         self.gone_by_hand.add(labels.get(names.KEY, ""))
         self.served.pop((labels[names.APPLICATION], labels.get(names.SERVICE, "")), None)
+
+    @rule(application=st.sampled_from(sorted(SERVICES)), kind=st.sampled_from(["Service", "ServiceAccount"]))
+    def squat(self, application: str, kind: str) -> None:
+        """The stranger has an object of the name that one of ours would have."""
+        name = f"{application}-api"
+        if self.cluster.find("v1", kind, name, self.stage.namespace) is None:
+            metadata = {"name": name, "namespace": self.stage.namespace, "labels": {"app": "mine"}}
+            more = {"spec": {"ports": [{"port": 80}], "selector": {"app": "mine"}}} if kind == "Service" else {}
+            self._put({"apiVersion": "v1", "kind": kind, "metadata": metadata, **more})
 
     @rule(number=st.integers(0, 2), text=st.text("ab", max_size=2))
     def edit(self, number: int, text: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from plimsoll.errors import TargetError
@@ -226,3 +228,21 @@ def test_what_tells_of_a_workload_is_the_same_for_whoever_made_it_and_whoever_wa
     if provider == gang.provider_of(step, session.context.chosen):
         assert (followed.watched, followed.restarts) == (made.watched, made.restarts)
     assert followed.watched[2] == "name"
+
+
+def test_a_service_that_somebody_promotes_is_left_to_them(bench: Bench) -> None:
+    session = run_of(bench, "ada")
+    step = serve_step(bench, registered(bench, session))
+    now = datetime.now(UTC).isoformat()
+    spec = {"holderIdentity": "carol@desk/7", "leaseDurationSeconds": 30, "renewTime": now}
+    metadata = {"name": f"{APPLICATION}-api-promotion", "namespace": APPLICATION}
+    lease = {"apiVersion": names.LEASES, "kind": "Lease", "metadata": metadata, "spec": spec}
+    bench.cluster.put(lease)
+    with inference(bench):
+        end = Carried(session.start(step, 1)).end()
+        assert end.outcome == "failed"
+        assert "another promotion into this service is running, by carol@desk/7" in end.reason
+        assert bench.objects("Deployment", "apps/v1") == []
+        # It was killed: nobody renews its lease any more.
+        bench.cluster.put({**lease, "spec": {**spec, "renewTime": "2026-01-01T00:00:00+00:00"}})
+        done(session, step)

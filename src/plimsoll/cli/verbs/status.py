@@ -41,8 +41,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     state = place.state
     # What runs on a cluster may have been started elsewhere.
     run = run_status(state) if target == LOCAL or state.run_ids() else None
-    up, problems = place.services(), place.problems()
-    if run is None and not up and not problems:
+    up, problems, elsewhere = place.services(), place.problems(), place.run_note()
+    if run is None and not up and not problems and not elsewhere:
         application_state(file, target)
     drift = {name: states for name in up if (states := place.drift(name))}
     if as_json:
@@ -53,6 +53,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
             click.echo(line)
     else:
         click.echo(f"no run {on_target(target)} was started from this directory")
+    if elsewhere:
+        click.echo(elsewhere)
     for name, url in up.items():
         click.echo(f"{name} is running at {url}")
         for note in place.service_notes(name):

@@ -53,6 +53,17 @@ class PromotionLease(KubernetesLease):
         """Nothing is to be undone any more. Raises PlimsollError when the lease is lost."""
         self.annotate(BEFORE, None)
 
+    def require_none(self) -> None:
+        """Raise the refusal of `busy` while a promotion goes on: a service is changed by one at a time."""
+        try:
+            found = self.find()
+        except ApiError as error:
+            if error.status == 403:
+                return
+            raise
+        if found is not None and not is_left_behind(found, datetime.now(UTC)):
+            raise self.busy(found)
+
     def note(self) -> str:
         """Whether a promotion goes on or was cut off, in words; empty without one."""
         try:

@@ -167,6 +167,21 @@ class RunLease(KubernetesLease):
         super().take_over(found)
         self._hold()
 
+    def note(self) -> str:
+        """Whose run of another directory goes on; empty without one, and for whoever may not read leases."""
+        try:
+            found = self.find()
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            return ""
+        claim = claim_of(found) if found is not None else None
+        if found is None or claim is None or is_left_behind(found, datetime.now(UTC)):
+            return ""
+        if claim.directory == self._claim.directory:
+            return ""
+        return f"{claim} is under way{claimed_since(found)}, in process {claim.process}"
+
     def busy(self, found: Manifest | None) -> PlimsollError:
         """Whose run goes on, since when, and what to do."""
         claim = claim_of(found) if found is not None else None

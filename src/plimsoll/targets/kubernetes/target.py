@@ -155,6 +155,10 @@ class KubernetesTarget:
             return (note,)
         return notes(self.api, self._application, service, self.cluster, self._providers())
 
+    def run_note(self) -> str:
+        """Whose run goes on, from its lease."""
+        return self._lease("status", RunRequest(content="")).note()
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions, as all its servers together have seen them."""
         return drift_of(self.api, self._application, self.namespace, service)

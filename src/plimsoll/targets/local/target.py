@@ -112,6 +112,10 @@ class LocalTarget:
 
         return promotion_notes(self.state, service)
 
+    def run_note(self) -> str:
+        """Nobody else's: the lock of the directory admits one run."""
+        return ""
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions."""
         return read_drift(self.state, service)

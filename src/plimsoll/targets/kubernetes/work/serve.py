@@ -48,6 +48,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     served = served_of(step, context)
     for flaw in repairs(step, context) or ():
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{flaw}: made as the application says again"))
+    PromotionLease(context.api, context.application, context.namespace, served.objects_name).require_none()
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen)
     unready = yield from _recorded(attempt, roll_out(context, step.key, manifests, attempt.stopping))
