@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.kubernetes.comparing import differences
@@ -20,7 +20,7 @@ values = st.recursive(
         st.lists(inner, min_size=1, max_size=3),
         st.dictionaries(st.text("xyz", min_size=1, max_size=2), inner, min_size=1),
     ),
-    max_leaves=8,
+    max_leaves=5,
 )
 specs = st.dictionaries(st.text("xyz", min_size=1, max_size=2), values, min_size=1, max_size=4)
 
@@ -41,6 +41,7 @@ def parent(found: Any, place: tuple[Any, ...]) -> Any:
     return found
 
 
+@settings(max_examples=25)
 @given(specs)
 def test_what_stands_as_wanted_has_no_difference(spec: Manifest) -> None:
     stands = manifest(copy.deepcopy(spec))
@@ -49,6 +50,7 @@ def test_what_stands_as_wanted_has_no_difference(spec: Manifest) -> None:
     assert differences(manifest(spec), stands) == []
 
 
+@settings(max_examples=25)
 @given(specs, st.data())
 def test_every_field_that_is_taken_away_or_changed_is_found(spec: Manifest, data: st.DataObject) -> None:
     stands = manifest(copy.deepcopy(spec))
@@ -61,6 +63,7 @@ def test_every_field_that_is_taken_away_or_changed_is_found(spec: Manifest, data
     assert differences(manifest(spec), stands) != []
 
 
+@settings(max_examples=25)
 @given(specs, st.data())
 def test_an_item_more_in_a_list_is_a_difference_and_a_field_more_is_none(spec: Manifest, data: st.DataObject) -> None:
     stands = manifest(copy.deepcopy(spec))
@@ -109,4 +112,7 @@ def test_what_others_have_added_is_told_by_their_names() -> None:
     ]
     assert added(stands, wanted) == {"kubectl-edit": [".spec.ports[port=443,protocol=TCP]", ".spec.externalName"]}
     assert managers(stands) == ["plimsoll", "kubectl-edit", "team-labeller", "kube-controller-manager"]
-    assert sharers(stands) == ["kubectl-edit"]
+    assert sharers(stands) == []
+    applied = {**managed("flux", {"f:spec": {"f:ports": ports}}), "operation": "Apply"}
+    stands["metadata"]["managedFields"] += [applied, managed("helm", {"f:spec": {"f:ports": ports}})]
+    assert sharers(stands) == ["flux", "helm"]

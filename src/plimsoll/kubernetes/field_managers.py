@@ -12,6 +12,8 @@ from plimsoll.kubernetes.api import FIELD_MANAGER, ApiError, Manifest
 _CONFLICT = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 _CLUSTERS_OWN = ("kube-controller-manager", "kube-apiserver", "kube-scheduler", "kubelet")
 """Managers that are Kubernetes itself: what they set is filled in, and not somebody's wish."""
+_APPLYING = ("argocd", "helm", "kubectl-client-side-apply", "fleet", "pulumi", "Terraform")
+"""Programs that apply manifests without saying so: theirs are changes like those that are made once."""
 _NOT_WISHED = frozenset({"metadata", "status", "kind", "apiVersion"})
 
 
@@ -27,9 +29,14 @@ def others(found: Mapping[str, Any]) -> list[str]:
 
 
 def sharers(found: Mapping[str, Any]) -> list[str]:
-    """The others who say what an object is to be, and have not only labelled it or told its state."""
+    """The others who apply an object again and again, and have not only changed or labelled it once."""
     entries = [each for each in found["metadata"].get("managedFields") or [] if not _part(each)]
-    saying = {each.get("manager") for each in entries if {*_fields(each)} - _NOT_WISHED}
+    saying = {
+        each.get("manager", "")
+        for each in entries
+        if set(_fields(each)) - _NOT_WISHED
+        and (each.get("operation") == "Apply" or each.get("manager", "").startswith(_APPLYING))
+    }
     return [name for name in others(found) if name in saying]
 
 

@@ -63,7 +63,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
             for line in version.lines():
                 click.echo(f"  version {version.version}: {line}")
     for name, reason in problems.items():
-        click.echo(f"{name} cannot be reached: {reason}; `{run_command(file, target)}` makes it again")
+        click.echo(f"{name} cannot be reached: {reason}; `{run_command(file, target)}` makes it as the file says")
     if run is not None and run.state == "killed":
         click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")
 

@@ -57,6 +57,8 @@ KINDS = (
     ("v1", "ServiceAccount"),
 )
 """Every kind that an application may have made, what uses others before what is used."""
+_EVERYBODYS = frozenset({"v1", "apps/v1", "batch/v1"})
+"""Groups of kinds without which there is no application: one that may not list them sees nothing of it."""
 COLLECTED_LIMIT = 15.0
 """Seconds for the cluster to collect what it has made for objects that are gone."""
 _LOOK = 0.5
@@ -124,11 +126,17 @@ def remove(
 
 
 def _own(api: Api, application: str, namespace: str, kinds: Iterable[tuple[str, str]]) -> list[Manifest]:
-    """The application's objects of these kinds that the user may list, in the order of the kinds."""
+    """The application's objects of these kinds, in the order of the kinds.
+
+    Of kinds that not everybody uses, those that the user may list. Raises ApiError for others that may not be listed.
+    """
     selector = names.selector({names.APPLICATION: application})
 
     def listed(api_version: str, kind: str) -> list[Manifest]:
-        found = _readable(lambda: api.list(api_version, kind, namespace, selector)) or []
+        def ask() -> list[Manifest]:
+            return api.list(api_version, kind, namespace, selector)
+
+        found = ask() if api_version in _EVERYBODYS else _readable(ask) or []
         return [{**each, "apiVersion": api_version, "kind": kind} for each in found]
 
     return [each for place in kinds if api.serves(*place) for each in listed(*place)]

@@ -85,14 +85,17 @@ def flaws(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str
 def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[str, str]) -> dict[str, str]:
     """Services to which no request leads, by name, with the reason; by their records, and by servers without one."""
     own = OwnObjects(api, application, cluster.namespace)
+    servers = _servers(api, application, cluster.namespace)
     found: dict[str, str] = {}
     recorded = set()
     for record in records(api, application, cluster.namespace):
-        recorded.add(record.served.service)
-        fatal = [each.sentence for each in _flaws_now(own, record, cluster, chosen) if each.fatal]
-        if fatal:
-            found[record.served.service] = "; ".join(fatal)
-    for service in _with_servers(api, application, cluster.namespace) - recorded:
+        service = record.served.service
+        recorded.add(service)
+        wrong = _flaws_now(own, record, cluster, chosen)
+        told = [each.sentence for each in wrong if each.fatal or not servers.get(service)]
+        if told or not servers.get(service):
+            found[service] = "; ".join(told) or "none of its servers is ready"
+    for service in servers.keys() - recorded:
         name = service_name(api, application, cluster.namespace, service)
         if own.find(_plain("Service", name)) is None:
             found[service] = f"Service {name} is gone"
@@ -103,7 +106,7 @@ def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Ma
     """What of a running service is not as it should be."""
     own = OwnObjects(api, application, cluster.namespace)
     found = [each for each in records(api, application, cluster.namespace) if each.served.service == service]
-    if not found and service in _with_servers(api, application, cluster.namespace):
+    if not found and service in _servers(api, application, cluster.namespace):
         name = service_name(api, application, cluster.namespace, service)
         return [f"ConfigMap {name}{RECORD} is gone"]
     return [each.sentence for record in found for each in _flaws_now(own, record, cluster, chosen)]
@@ -117,10 +120,15 @@ def _flaws_now(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mappin
         return []
 
 
-def _with_servers(api: Api, application: str, namespace: str) -> set[str]:
+def _servers(api: Api, application: str, namespace: str) -> dict[str, int]:
+    """How many servers of each service are ready."""
     selector = names.selector(names.of_application(application))
-    found = api.list("apps/v1", "Deployment", namespace, selector)
-    return {service for each in found if (service := each["metadata"]["labels"].get(names.SERVICE))}
+    found: dict[str, int] = {}
+    for each in api.list("apps/v1", "Deployment", namespace, selector):
+        if service := each["metadata"]["labels"].get(names.SERVICE):
+            ready = each.get("status", {}).get("availableReplicas", 0)
+            found[service] = found.get(service, 0) + ready
+    return found
 
 
 def _plain(kind: str, name: str) -> Manifest:

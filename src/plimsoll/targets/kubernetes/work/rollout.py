@@ -33,8 +33,8 @@ def roll_out(context: ClusterContext, key: str, manifests: Sequence[Manifest], s
     """
     held = [each for each in manifests if each["kind"] in LEADING]
     if sharers := context.own.require(manifests):
-        who = ", ".join(sharers)
-        yield f"{who} manages objects of the service too: have it say the same (plimsoll plan --output yaml)"
+        who = " and ".join(sharers)
+        yield f"{who} applies objects of the service too: give it the same (plimsoll plan --output yaml)"
     yield from applied(context, (each for each in manifests if each not in held))
     servers = [(name, _content(each)) for each in manifests if (name := _deployment(each))]
     unready = yield from _until_ready(context, key, servers, stopping)
