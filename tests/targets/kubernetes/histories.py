@@ -37,8 +37,8 @@ from tests.targets.kubernetes.bench import Bench, Carried, Manifest, Pod
 from tests.targets.kubernetes.serving import inference
 
 USERS = ("ada", "bob")
-SERVICES = {"x": ("api", "b-c"), "x-b": ("api", "c")}
-"""Services by application. Two of them would have the same names if names were all."""
+SERVICES = {"x": ("api", "b-c", "taken"), "x-b": ("api", "c", "taken")}
+"""Services by application. Two of them would have the same names if names were all; the last one's are a stranger's."""
 KINDS = (
     ("v1", "ConfigMap"),
     ("v1", "Service"),
@@ -277,7 +277,7 @@ class Histories(RuleBasedStateMachine):
             assert self.cluster.wait_for(lambda: self._job(made), self.stage.patience), f"{made.id} has no workload"
 
     @precondition(lambda self: self.holding())
-    @rule(data=st.data(), which=st.integers(0, 1))
+    @rule(data=st.data(), which=st.integers(0, 2))
     def serve(self, data: st.DataObject, which: int) -> None:
         run = self.runs[data.draw(st.sampled_from(self.holding()))]
         self._serve(run, SERVICES[run.application][which])
@@ -364,15 +364,6 @@ class Histories(RuleBasedStateMachine):
         labels = found["metadata"]["labels"]
         self.gone_by_hand.add(labels.get(names.KEY, ""))
         self.served.pop((labels[names.APPLICATION], labels.get(names.SERVICE, "")), None)
-
-    @rule(application=st.sampled_from(sorted(SERVICES)), kind=st.sampled_from(["Service", "ServiceAccount"]))
-    def squat(self, application: str, kind: str) -> None:
-        """The stranger has an object of the name that one of ours would have."""
-        name = f"{application}-api"
-        if self.cluster.find("v1", kind, name, self.stage.namespace) is None:
-            metadata = {"name": name, "namespace": self.stage.namespace, "labels": {"app": "mine"}}
-            more = {"spec": {"ports": [{"port": 80}], "selector": {"app": "mine"}}} if kind == "Service" else {}
-            self._put({"apiVersion": "v1", "kind": kind, "metadata": metadata, **more})
 
     @rule(number=st.integers(0, 2), text=st.text("ab", max_size=2))
     def edit(self, number: int, text: str) -> None:
@@ -545,5 +536,6 @@ def strangers(namespace: str) -> Iterator[Manifest]:
         ("policy/v1", "PodDisruptionBudget", {"spec": {"minAvailable": 1, "selector": {"matchLabels": {"a": "b"}}}}),
         (names.LEASES, "Lease", {"spec": {"holderIdentity": "their controller"}}),
     ):
-        metadata = {"name": "theirs", "namespace": namespace, "labels": {"app": "theirs"}}
-        yield {"apiVersion": api_version, "kind": kind, "metadata": metadata, **more}
+        for name in ("theirs", *(f"{application}-taken" for application in SERVICES)):
+            metadata = {"name": name, "namespace": namespace, "labels": {"app": "theirs"}}
+            yield {"apiVersion": api_version, "kind": kind, "metadata": metadata, **more}
