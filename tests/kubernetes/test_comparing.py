@@ -102,7 +102,10 @@ def managed(manager: str, fields: Manifest, **more: str) -> Manifest:
 def test_what_others_have_added_is_told_by_their_names() -> None:
     wanted = manifest({"ports": [{"port": 80, "name": "http"}], "selector": {"a": "b"}})
     stands = copy.deepcopy(wanted)
-    ports = {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:name": {}}, 'k:{"port":443,"protocol":"TCP"}': {".": {}}}
+    ports: Manifest = {
+        'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:name": {}},
+        'k:{"port":443,"protocol":"TCP"}': {".": {}},
+    }
     stands["metadata"]["managedFields"] = [
         managed("plimsoll", {"f:spec": {"f:ports": {}, "f:selector": {}}}),
         managed("kubectl-edit", {"f:spec": {"f:ports": ports, "f:externalName": {}}}),

@@ -255,3 +255,10 @@ def test_what_a_stranger_has_under_our_names_stays_theirs(bench: Bench) -> None:
     assert bench.objects("NetworkPolicy", "networking.k8s.io/v1") == []
     bench.target().remove()
     assert bench.find("ServiceAccount", APPLICATION) == account
+
+
+def test_who_looks_for_the_application_in_the_wrong_namespace_is_told_the_right_one(bench: Bench) -> None:
+    bench.session(bench.target(namespace="team"))
+    said: list[str] = []
+    assert bench.target().remove(said.append) == []
+    assert said == ["the application has objects in team: name the namespace with --namespace"]

@@ -282,30 +282,27 @@ def test_applications_whose_names_meet_have_objects_of_their_own(bench: Bench) -
     assert dict(second.services()) == {"eu-api": f"http://{marked}.{APPLICATION}.svc"}
 
 
-@pytest.mark.parametrize(
-    ("api_version", "kind", "name"),
-    [
-        ("v1", "Service", API),
-        ("networking.k8s.io/v1", "NetworkPolicy", API),
-        ("policy/v1", "PodDisruptionBudget", API),
-        ("v1", "ServiceAccount", APPLICATION),
-        ("v1", "ConfigMap", f"{API}-served"),
-    ],
-)
 def test_what_somebody_has_deleted_of_a_service_is_made_again_by_the_next_run(
-    bench: Bench, session: KubernetesSession, api_version: str, kind: str, name: str
+    bench: Bench, session: KubernetesSession
 ) -> None:
     step = serve_step(bench, registered(bench, session))
     done(session, step)
-    bench.cluster.delete(
-        {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": APPLICATION}}
-    )
-    assert session.result(step) is None
-    carried = done(session, step)
-    assert session.result(step) is not None
-    assert bench.find(kind, name, api_version) is not None
-    if kind != "ConfigMap":
-        assert carried.reasons()[0] == f"{kind} {name} is gone: made as the application says again"
+    for api_version, kind, name in (
+        ("v1", "ServiceAccount", APPLICATION),
+        ("networking.k8s.io/v1", "NetworkPolicy", API),
+        ("policy/v1", "PodDisruptionBudget", API),
+        ("v1", "Service", API),
+        ("v1", "ConfigMap", f"{API}-served"),
+    ):
+        bench.cluster.delete(
+            {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": APPLICATION}}
+        )
+        assert session.result(step) is None
+        carried = done(session, step)
+        assert session.result(step) is not None
+        assert bench.find(kind, name, api_version) is not None
+        if kind != "ConfigMap":
+            assert carried.reasons()[0] == f"{kind} {name} is gone: made as the application says again"
 
 
 def test_what_somebody_has_changed_of_a_service_is_set_again_and_told_with_who_it_was(

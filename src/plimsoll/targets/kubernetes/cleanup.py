@@ -110,6 +110,8 @@ def remove(
     own = OwnObjects(api, application, namespace)
     found = [each for each in _own(api, application, namespace, KINDS) if _reference(each) != lease]
     removed = [_reference(each) for each in found if own.delete(each)]
+    if not found and (places := _elsewhere(api, application, namespace)):
+        say(f"the application has objects in {', '.join(places)}: name the namespace with --namespace")
     _await_gone(api, application, namespace, lease)
     place = _readable(lambda: api.find("v1", "Namespace", namespace))
     if place is None or not is_made(application, place):
@@ -140,6 +142,13 @@ def _own(api: Api, application: str, namespace: str, kinds: Iterable[tuple[str, 
         return [{**each, "apiVersion": api_version, "kind": kind} for each in found]
 
     return [each for place in kinds if api.serves(*place) for each in listed(*place)]
+
+
+def _elsewhere(api: Api, application: str, namespace: str) -> list[str]:
+    """Other namespaces with a run of the application, as far as the user may look into them."""
+    selector = names.selector(names.of_application(application))
+    found = _readable(lambda: api.list("v1", "ConfigMap", None, selector)) or []
+    return sorted({each["metadata"]["namespace"] for each in found} - {namespace})
 
 
 def _reference(found: Manifest) -> str:

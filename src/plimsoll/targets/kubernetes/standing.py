@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import msgspec
 from msgspec import Struct
 
-from plimsoll.errors import FileError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes import names
@@ -74,8 +73,15 @@ def service_name(api: Api, application: str, namespace: str, service: str) -> st
 
 
 def flaws(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str, str]) -> list[Flaw]:
-    """What of a service is gone or was changed. `chosen` are the providers that it should be by."""
-    manifests = objects(record.served, cluster, chosen)
+    """What of a service is gone or was changed since it was made.
+
+    It is held against the providers that it was made by; `chosen` are those of a record of before, which names none.
+    """
+    try:
+        manifests = objects(record.served, cluster, record.providers or chosen)
+    except (KeyError, IndexError):
+        # Such as a gateway of a class that is gone.
+        return [Flaw(sentence="the cluster no longer has what the service was made with", fatal=False)]
     return [
         Flaw(sentence=problem.sentence, fatal=problem.gone and problem.manifest["kind"] in NEEDED)
         for problem in own.problems(manifests)
@@ -91,7 +97,7 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
     for record in records(api, application, cluster.namespace):
         service = record.served.service
         recorded.add(service)
-        wrong = _flaws_now(own, record, cluster, chosen)
+        wrong = flaws(own, record, cluster, chosen)
         told = [each.sentence for each in wrong if each.fatal or not servers.get(service)]
         if told or not servers.get(service):
             found[service] = "; ".join(told) or "none of its servers is ready"
@@ -109,15 +115,7 @@ def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Ma
     if not found and service in _servers(api, application, cluster.namespace):
         name = service_name(api, application, cluster.namespace, service)
         return [f"ConfigMap {name}{RECORD} is gone"]
-    return [each.sentence for record in found for each in _flaws_now(own, record, cluster, chosen)]
-
-
-def _flaws_now(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str, str]) -> list[Flaw]:
-    try:
-        return flaws(own, record, cluster, record.providers or chosen)
-    except (FileError, KeyError, IndexError):
-        # Of providers that the cluster no longer has: the manifests cannot be made.
-        return []
+    return [each.sentence for record in found for each in flaws(own, record, cluster, chosen)]
 
 
 def _servers(api: Api, application: str, namespace: str) -> dict[str, int]:
