@@ -13,7 +13,8 @@ ELSEWHERE = {
     "own_objects.py": "the one place",
     "namespace.py": "makes a namespace, and takes its word back when somebody else has made it",
     "cleanup.py": "deletes or leaves the namespace that a run has made, as it was read",
-    "promotion_lease.py": "takes and gives back leases by their version",
+    "leases.py": "takes and gives back the application's leases by their version",
+    "trust.py": "adds keys to those that are there, in the application's object and by the version that was read",
 }
 
 

@@ -57,7 +57,9 @@ def left_behind(cluster: MemoryCluster, before: ServedVersions | None, *, second
     renewed = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     api_version, kind, name, namespace = LEASE
     text = msgspec.json.encode(before).decode() if before is not None else ""
-    metadata = {"name": name, "namespace": namespace, "annotations": {BEFORE: text} if before is not None else {}}
+    annotations = {BEFORE: text} if before is not None else {}
+    labels = {"plimsoll.dev/application": "app"}
+    metadata = {"name": name, "namespace": namespace, "annotations": annotations, "labels": labels}
     spec = {"holderIdentity": "killed-1", "leaseDurationSeconds": DURATION, "renewTime": renewed}
     cluster.put({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})
 

@@ -185,9 +185,12 @@ def test_a_run_that_is_alive_is_never_taken_over_by_its_joiner(
     left_behind(cluster, seconds=0, duration=1)
     mine = runs.new("bob")
     mine.begin()
+    ours = lease(cluster)["metadata"]["labels"]
     for number in range(12):
         # Renewed, by a clock that stands still.
-        cluster.put({**lease(cluster), "metadata": {**lease(cluster)["metadata"], "labels": {"look": str(number)}}})
+        cluster.put(
+            {**lease(cluster), "metadata": {**lease(cluster)["metadata"], "labels": {**ours, "look": str(number)}}}
+        )
         assert asked_more(cluster, 3)
     assert mine.joined == "run 3 of ada@laptop"
 
@@ -321,6 +324,16 @@ def test_a_lease_that_says_nothing_readable_is_not_joined(cluster: MemoryCluster
     cluster.put({**lease(cluster), "metadata": {**lease(cluster)["metadata"], "annotations": annotations}})
     with pytest.raises(PlimsollError, match="ada@laptop/4711/r3"):
         runs.new("bob").begin()
+
+
+@pytest.mark.parametrize("content", ["c1", ""], ids=["run", "down"])
+def test_a_lease_that_is_somebody_else_s_is_never_taken(cluster: MemoryCluster, runs: Runs, content: str) -> None:
+    left_behind(cluster, seconds=3600)
+    before = cluster.put({**lease(cluster), "metadata": {"name": "shop-run", "namespace": "default"}})
+    for take in (runs.new("bob", content).begin, runs.new("bob", content).seize):
+        with pytest.raises(TargetError, match="Lease shop-run, which the application shop would have, is somebody el"):
+            take()
+    assert lease(cluster) == before
 
 
 def test_who_may_not_use_leases_is_told_the_right(cluster: MemoryCluster, runs: Runs) -> None:

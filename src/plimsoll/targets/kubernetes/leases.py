@@ -20,6 +20,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.holders import user_at_host
+from plimsoll.targets.kubernetes.ownership import is_of, refusal
 
 DURATION = 30
 """Seconds after its last renewal at which a lease counts as left behind."""
@@ -83,12 +84,19 @@ class KubernetesLease(ABC):
         """The lease as it stands."""
         return self._api.find(names.LEASES, "Lease", self._name, self._namespace)
 
+    def require_ours(self, found: Manifest | None) -> None:
+        """Raise TargetError for a lease of somebody else that has the name by chance."""
+        if found is not None and not is_of(self._application, found):
+            wanted = {"kind": "Lease", "metadata": {"name": self._name}}
+            raise refusal(self._application, wanted, found, self._namespace)
+
     def acquire(self) -> Manifest | None:
         """Take the lease; gives the one that a process has left behind, if there was one.
 
         Raises the refusal of `busy` while another holds it.
         """
         found = self.find()
+        self.require_ours(found)
         if found is not None and not is_left_behind(found, datetime.now(UTC)):
             raise self.busy(found)
         if found is not None:

@@ -81,6 +81,7 @@ class RunLease(KubernetesLease):
         self._on_taken = on_taken
         for _ in range(_TRIES):
             found = self.find()
+            self.require_ours(found)
             claim = claim_of(found) if found is not None else None
             if found is not None and claim is not None and self._may_join(claim) and not self._is_over(found, claim):
                 self._watched_lease = found
@@ -102,6 +103,7 @@ class RunLease(KubernetesLease):
         """Take the lease from whoever has it. They are told at their next renewal, for which this waits."""
         for _ in range(_TRIES):
             found = self.find()
+            self.require_ours(found)
             if found is None or self._is_over(found, claim_of(found)):
                 self.begin()
                 return
@@ -294,6 +296,7 @@ class RunLease(KubernetesLease):
                     self._stay()
                     continue
                 found = self.find()
+                self.require_ours(found)
                 if found is None or _version(found) != _version(seen):
                     seen, since = found, time.monotonic()
                 self._follow(found, time.monotonic() - since)
