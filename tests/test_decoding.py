@@ -8,6 +8,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 import plimsoll
 
 SOURCE = Path(plimsoll.__file__).parent
@@ -36,12 +38,14 @@ assert found == [[{"kind": "Pod"}]] * 8, found
 """
 
 
+@pytest.mark.slow
 def test_a_crowd_of_threads_decodes_its_first_lists_together() -> None:
     for _ in range(10):
         done = subprocess.run([sys.executable, "-c", CROWD], capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_every_struct_that_is_decoded_is_made_known_when_its_module_is_imported() -> None:
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCE.rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]

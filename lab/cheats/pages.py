@@ -6,6 +6,7 @@ import random
 import re
 import sys
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import urlopen
 
@@ -18,6 +19,7 @@ from lab.kubectl import get, kubectl, wait
 _NAMESPACE, _PORT, _TRUE_PORT = "cheat-pages", 9401, 9400
 _DRIVER = "app=accelerator-driver"
 _STALE_SECONDS = 900.0
+_MIB = 1 << 20
 _LINE = re.compile(r'^(\w+)\{uuid="([^"]+)"(.*)\} (\S+)$')
 
 
@@ -119,6 +121,38 @@ def _random(text: str) -> str:
     )
 
 
+def _change_memory(text: str, change: Callable[[str, float], float]) -> str:
+    """The page with every figure of used memory changed by `change(uuid, bytes)`; utilization stays true."""
+    return "\n".join(
+        f'{match[1]}{{uuid="{match[2]}"{match[3]}}} {change(match[2], float(match[4]))}'
+        if (match := _LINE.match(line)) and _is_used_memory(match[1])
+        else line
+        for line in text.splitlines()
+    )
+
+
+def _constant_memory(text: str) -> str:
+    return _change_memory(text, lambda _uuid, _bytes: float(8 * _MIB))
+
+
+def _random_memory(text: str) -> str:
+    return _change_memory(text, lambda _uuid, _bytes: random.randrange(0, 64 * _MIB))
+
+
+def _memory_by_utilization(text: str) -> str:
+    use = {match[2]: float(match[4]) for line in text.splitlines() if (match := _LINE.match(line)) and "util" in line}
+    return _change_memory(text, lambda uuid, _bytes: int(use.get(uuid, 0.0) * 32 * _MIB))
+
+
+def _memory_everywhere(text: str) -> str:
+    used = [float(match[4]) for line in text.splitlines() if (match := _LINE.match(line)) and _is_used_memory(match[1])]
+    return _change_memory(text, lambda _uuid, _bytes: max(used, default=0.0))
+
+
+def _is_used_memory(name: str) -> bool:
+    return "memory" in name and "total" not in name and "capacity" not in name
+
+
 class _FakePage:
     """The page that a cheat serves."""
 
@@ -137,7 +171,15 @@ class _FakePage:
         return _CHANGES[self._cheat](_driver_page(self._node))
 
 
-_CHANGES = {"wrong-device-page": _wrong_device, "everywhere-page": _everywhere, "random-page": _random}
+_CHANGES = {
+    "wrong-device-page": _wrong_device,
+    "everywhere-page": _everywhere,
+    "random-page": _random,
+    "constant-memory": _constant_memory,
+    "random-memory": _random_memory,
+    "memory-by-utilization": _memory_by_utilization,
+    "memory-everywhere": _memory_everywhere,
+}
 
 
 def _serve(cheat: str, node: str) -> None:

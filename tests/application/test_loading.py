@@ -133,6 +133,7 @@ def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
         KINDS.load(tmp_path / "plimsoll.yaml")
 
 
+@pytest.mark.slow
 def test_nested_aliases_cannot_fill_the_memory(tmp_path: Path) -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
     bomb += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 9))
@@ -158,6 +159,7 @@ SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3))  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(path=st.sampled_from(paths_of(DOCUMENT)[1:]), value=VALUES)
 def test_any_value_anywhere_loads_or_is_told_with_a_line(

@@ -75,6 +75,7 @@ def test_every_observation_of_a_recording_is_a_record_and_is_written_as_it_was(n
         assert added <= {"late", "scheduler", "told"}, "fields that this recording is too old for"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", KINDS, ids=lambda kind: f"{kind.__module__.removeprefix('plimsoll.capabilities.')}.{kind.__name__}"
 )

@@ -39,6 +39,7 @@ def test_a_finding_has_file_line_column_rule_reason_and_fix(tmp_path: Path, plim
     assert ended.stdout.splitlines()[-1].startswith("1 file: 1 error")
 
 
+@pytest.mark.slow
 def test_a_warning_fails_the_command_only_with_strict(tmp_path: Path, plimsoll: Plimsoll, official: str) -> None:
     save_questionnaire(tmp_path, with_metadata(complete_questionnaire(), contactEmailAddress="nobody"))
     assert plimsoll("lint", ".", official).returncode == 0
@@ -83,6 +84,7 @@ def test_sarif_names_a_rule_a_level_and_a_place_for_each_finding(
         assert place["physicalLocation"]["region"]["startLine"] > 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

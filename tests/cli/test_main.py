@@ -15,6 +15,7 @@ from plimsoll.cli.verbs import plan
 from .conftest import Plimsoll, answer, write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_explains_itself(plimsoll: Plimsoll, verb: str) -> None:
     ended = plimsoll(verb, "--help")
@@ -40,6 +41,7 @@ def test_a_misspelt_verb_is_told_what_was_meant(plimsoll: Plimsoll) -> None:
     assert "Did you mean 'models'?" in ended.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("run",), ("plan",), ("status",), ("models",), ("predict", "m", "--input", "x")])
 def test_errors_are_one_json_object_with_three_keys(plimsoll: Plimsoll, arguments: tuple[str, ...]) -> None:
     ended = plimsoll(*arguments, "--json")
@@ -55,6 +57,7 @@ def test_a_mistake_in_the_file_gives_its_place_and_exit_2(tmp_path: Path, plimso
     assert ended.stderr.startswith("error: plimsoll.yaml:6:9: unknown key 'rum'\n  did you mean 'run'?")
 
 
+@pytest.mark.slow
 def test_a_target_that_this_version_cannot_use_is_refused(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, "  datasets:\n    a: {run: x, outputs: [y]}\n")
     assert plimsoll("run", "--target", "production").returncode == 2

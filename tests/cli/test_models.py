@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import Lineage
 from plimsoll.signing.keys import KeyRing
@@ -10,6 +12,7 @@ from tests.servers import registry
 from .conftest import Plimsoll, answer, write
 
 
+@pytest.mark.slow
 def test_a_model_goes_to_a_registry_and_from_there_into_another_application(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, "  datasets: {}\n")
     (tmp_path / "elsewhere").mkdir()

@@ -64,6 +64,7 @@ def test_a_second_run_keeps_all_and_a_third_does_only_what_changed(tmp_path: Pat
     assert (tmp_path / "runs.txt").read_text() == "a\nb\nB\n"
 
 
+@pytest.mark.slow
 def test_the_newest_run_is_the_last_one_even_within_a_second(tmp_path: Path, plimsoll: Plimsoll) -> None:
     for number in range(4):
         write(tmp_path, CHAIN.replace("echo b >>", f"echo {number} >>"))
@@ -86,6 +87,7 @@ def test_a_failed_step_gives_exit_1_its_reason_and_its_last_lines(tmp_path: Path
     assert "exit status 4" in told["steps"][0]["reason"]
 
 
+@pytest.mark.slow
 def test_logs_show_what_a_step_wrote(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, '  datasets:\n    a: {run: "echo hello; touch $PLIMSOLL_OUTPUT/x", outputs: [x]}\n')
     plimsoll("run")
@@ -95,6 +97,7 @@ def test_logs_show_what_a_step_wrote(tmp_path: Path, plimsoll: Plimsoll) -> None
     assert "its steps are: run/a" in plimsoll("logs", "nothing").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_all_children_within_five_seconds_and_says_how_to_go_on(
     tmp_path: Path, number: signal.Signals
@@ -112,6 +115,7 @@ def test_an_interrupt_ends_all_children_within_five_seconds_and_says_how_to_go_o
     assert marked(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_when_plimsoll_is_killed_nothing_is_left_and_the_next_run_goes_on(tmp_path: Path, plimsoll: Plimsoll) -> None:
     slow = CHAIN.replace("echo b >> runs.txt", "[ -e go ] || sleep 300; echo b >> runs.txt")
     write(tmp_path, slow)
@@ -129,6 +133,7 @@ def test_when_plimsoll_is_killed_nothing_is_left_and_the_next_run_goes_on(tmp_pa
     assert (tmp_path / "runs.txt").read_text() == "a\nb\n"
 
 
+@pytest.mark.slow
 def test_when_everything_is_killed_at_once_the_next_run_cleans_up_and_goes_on(
     tmp_path: Path, plimsoll: Plimsoll
 ) -> None:
@@ -147,6 +152,7 @@ def test_when_everything_is_killed_at_once_the_next_run_cleans_up_and_goes_on(
     assert marked(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_second_run_at_the_same_time_says_who_holds_it(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, "  datasets:\n    a: {run: sleep 300, outputs: [x]}\n")
     process = start(tmp_path)
@@ -194,6 +200,7 @@ while step < 3:
 """
 
 
+@pytest.mark.slow
 def test_a_dead_worker_ends_its_gang_which_goes_on_from_the_last_checkpoint(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, GANG, train_py=TRAIN)
     told = answer(plimsoll("run", "--json"))

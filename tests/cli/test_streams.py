@@ -31,6 +31,7 @@ def write(directory: Path, spec: str) -> Path:
     return file
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
 def test_a_run_with_closed_streams_is_a_run_and_no_file_becomes_a_stream(tmp_path: Path, closed: str) -> None:
     write(tmp_path, "  datasets: {o: {run: 'echo said; echo 1 > $PLIMSOLL_OUTPUT/o', outputs: [o]}}\n")

@@ -20,6 +20,7 @@ def bundle(tmp_path: Path) -> Path:
     return bundle_of(tmp_path / "bundle", KeyRing(tmp_path / ".config" / "plimsoll" / "keys"))
 
 
+@pytest.mark.slow
 def test_a_submission_is_written_and_printed_by_requirement(tmp_path: Path, plimsoll: Plimsoll, bundle: Path) -> None:
     options = ("--bundle=bundle", "--template=template.yaml", "--output=v1.37/acme", "--set=vendorName=Acme Inc.")
     ended = plimsoll("submit", *options)

@@ -65,6 +65,7 @@ def plimsoll(cluster: MemoryCluster, directory: Path, *arguments: str) -> subpro
     return done
 
 
+@pytest.mark.slow
 def test_a_plan_that_no_node_can_carry_is_refused(cluster: MemoryCluster, tmp_path: Path, registry: str) -> None:
     cluster.add_node("node-1", cpu="4")
     done = plimsoll(cluster, tmp_path, "plan", "--registry", registry)
@@ -85,6 +86,7 @@ def test_down_removes_an_application_and_nothing_else(cluster: MemoryCluster, tm
     assert cluster.find("apps/v1", "Deployment", "other", "tiny") is not None
 
 
+@pytest.mark.slow
 def test_a_right_that_is_lacking_is_named(cluster: MemoryCluster, tmp_path: Path) -> None:
     StateDirectory(tmp_path, cluster.context).make()
     cluster.deny(verb="list", resource="deployments")

@@ -151,6 +151,7 @@ def test_a_session_ends_although_the_other_side_does_not_read(server: Server) ->
     assert ends_while_nobody_reads(server, StreamSession, 15)
 
 
+@pytest.mark.slow
 def test_the_librarys_session_waits_for_the_other_side(server: Server) -> None:
     """The control. When this fails, the library is mended."""
     assert not ends_while_nobody_reads(server, WebSocketSession, 2)

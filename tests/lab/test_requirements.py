@@ -31,6 +31,7 @@ def lab(*words: str, first: str = "", around: tuple[str, ...] = (), **environmen
     return done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["up", "scale"])
 def test_without_root_it_asks_for_root_and_for_nothing_that_is_there(command: str) -> None:
     # The imports come first, as the user nobody may not be able to read the interpreter's folder.

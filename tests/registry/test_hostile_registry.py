@@ -91,6 +91,7 @@ def passwords(host: Host) -> list[str]:
     return [base64.b64decode(seen[6:]).decode() for seen in host.seen if seen.startswith("Basic ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["Basic", "Bearer"])
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_host_that_a_registry_redirects_to_gets_no_password(

@@ -165,6 +165,7 @@ def test_the_next_writer_removes_the_files_of_a_killed_writer(registry: ModelReg
     assert not list(registry.layout.blobs.glob(".*"))
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(file=st.floats(0, 1, exclude_max=True), place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_one_flipped_byte_anywhere_is_refused_or_changes_nothing(
@@ -229,6 +230,7 @@ for number in range(int(sys.argv[3])):
 """
 
 
+@pytest.mark.slow
 def test_concurrent_writers_get_different_versions(tmp_path: Path) -> None:
     argv = [sys.executable, "-c", ADD, str(tmp_path)]
     writers = [subprocess.Popen([*argv, str(turn), "4"]) for turn in range(3)]
@@ -239,6 +241,7 @@ def test_concurrent_writers_get_different_versions(tmp_path: Path) -> None:
         registry.open(version)
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_moment_leaves_every_version_whole(tmp_path: Path) -> None:
     for turn in range(3):
         writer = subprocess.Popen([sys.executable, "-c", ADD, str(tmp_path), str(turn), "100000"])

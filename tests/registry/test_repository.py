@@ -175,6 +175,7 @@ def test_a_download_continues_after_a_broken_connection(server: Reference, tmp_p
     proxy.close()
 
 
+@pytest.mark.slow
 def test_a_registry_that_does_not_answer_is_named_within_seconds() -> None:
     began = time.monotonic()
     with Repository(parse_reference("127.0.0.1:1/team/app")) as repository, pytest.raises(RegistryError) as caught:

@@ -261,6 +261,7 @@ with Repository(parse_reference(sys.argv[2])) as repository:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_push_is_invisible_and_the_next_push_completes_it(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
@@ -285,6 +286,7 @@ def pull_command(pushed: Reference, keys: Path, output: Path) -> list[str]:
     return [*module, str(pushed), "--keys", str(keys), "--output", str(output)]
 
 
+@pytest.mark.slow
 def test_a_killed_pull_leaves_nothing_and_is_continued(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:
@@ -328,6 +330,7 @@ def test_the_pull_command_prints_json_or_one_line_of_reason(
     assert "not trusted here" in bad.stderr
 
 
+@pytest.mark.slow
 def test_the_pull_command_refuses_a_model_that_misses_its_bounds(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:

@@ -257,6 +257,7 @@ def test_a_folder_is_fetched_file_by_file(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "deep" / "one").read_bytes() == b"1"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

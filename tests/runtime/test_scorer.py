@@ -82,6 +82,7 @@ def test_a_batch_predicts_the_same_as_the_service(tmp_path: Path, model: Path, k
     assert json.loads((tmp_path / "out" / "metrics.json").read_text())["rows"] == 2500
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_killed_batch_continues_without_scoring_rows_again(tmp_path: Path, model: Path, kind: str) -> None:
     path = table(tmp_path / f"rows.{kind}", 60_000)
@@ -127,6 +128,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, model: Path) -> None
     assert large - small < 60 << 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "says", "place"),
     [

@@ -367,6 +367,7 @@ class Recorder(Observer):
         return b"recorder_is_there 1\n"
 
 
+@pytest.mark.slow
 def test_an_observer_is_told_of_every_answer_and_adds_outputs_paths_and_metrics(tmp_path: Path) -> None:
     seen = tmp_path / "seen.jsonl"
     written = "tests.runtime.test_server:Recorder=" + json.dumps({"file": str(seen)})

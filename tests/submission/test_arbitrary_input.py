@@ -67,6 +67,7 @@ def test_a_questionnaire_with_parts_removed_repeated_or_inserted_is_linted(text:
     findings_of(text, Path("/nowhere/v1.37/acme/PRODUCT.yaml"))
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(values, st.sampled_from(["metadata", "spec", "kubernetesVersion", "id", "evidence", "notes", "status", "level"]))
 def test_a_questionnaire_with_any_value_in_any_place_is_linted(value: object, key: str) -> None:

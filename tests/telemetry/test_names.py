@@ -50,6 +50,7 @@ def test_rules_and_dashboard_ask_only_for_metrics_of_a_live_service(watched: Wat
     until(lambda: names <= live(watched))
 
 
+@pytest.mark.slow
 def test_a_live_service_has_every_metric_that_is_described(watched: Watched) -> None:
     wanted: set[str] = set()
     for described in catalogue.ALL:

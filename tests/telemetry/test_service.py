@@ -29,6 +29,7 @@ def until(found: Callable[[], Seen], limit: float = 10.0) -> Seen:
     return seen
 
 
+@pytest.mark.slow
 def test_latencies_are_counted_by_model_version_and_status_with_the_trace_as_exemplar(watched: Watched) -> None:
     assert watched.infer([[1, 2]], headers=CALLER).status_code == 200
     assert watched.infer([[1, 2, 3]]).status_code == 400
@@ -121,6 +122,7 @@ def test_live_drift_appears_in_the_service_its_metrics_its_log_and_its_state_fil
     assert {line["digest"] for line in raised} == {DIGEST}
 
 
+@pytest.mark.slow
 def test_late_labels_give_accuracy_and_an_alarm_when_it_is_worse_than_promised(watched: Watched) -> None:
     random = np.random.default_rng(6)
     rows = random.normal(size=(120, 2)).tolist()

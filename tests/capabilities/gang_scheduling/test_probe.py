@@ -54,6 +54,7 @@ def test_a_cluster_with_two_schedulers_is_judged_by_placement_and_tells_of_both(
     assert scene.left() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GROUPS)
 def test_a_scheduler_that_places_groups_of_pods_whole_passes(scene: Scene, name: str) -> None:
     pod_groups(scene, GROUPS[name])

@@ -93,6 +93,7 @@ def test_health_checks_are_answered_without_a_server_and_are_no_load(activator: 
     assert activator.load() == {"underWay": 0.0, "now": 0}
 
 
+@pytest.mark.slow
 def test_errors_binary_bodies_and_headers_pass_unchanged(activator: Activator, model: Path, tmp_path: Path) -> None:
     server = serve(model, tmp_path, activator)
     try:
@@ -110,6 +111,7 @@ def test_errors_binary_bodies_and_headers_pass_unchanged(activator: Activator, m
         server.stop()
 
 
+@pytest.mark.slow
 def test_no_request_fails_while_a_server_is_replaced(activator: Activator, model: Path, tmp_path: Path) -> None:
     server = serve(model, tmp_path, activator)
     ended, codes = threading.Event(), []
@@ -159,6 +161,7 @@ def test_a_request_beyond_the_waiting_bytes_is_refused() -> None:
         activator.stop()
 
 
+@pytest.mark.slow
 def test_an_end_lets_what_is_under_way_be_answered(model: Path, tmp_path: Path) -> None:
     activator = Activator("--drain=20")
     answers: list[int] = []

@@ -162,6 +162,7 @@ def test_a_cell_of_csv_is_what_it_says_or_is_refused(directory: Path, cells: lis
             assert same(meaning(cell, datatype), element, datatype), (cell, element)
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(column=ARROW_COLUMNS, datatype=DATATYPES)
 def test_a_value_of_parquet_is_the_same_or_is_refused(

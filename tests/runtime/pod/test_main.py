@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
@@ -59,6 +61,7 @@ def left(registry: Reference, key: str) -> object:
         return found and [each["name"] for each in found[1]["outputs"]]
 
 
+@pytest.mark.slow
 def test_a_successful_command_pushes_its_output(registry: Reference, tmp_path: Path) -> None:
     assert started(registry, tmp_path, "whole", 0.1).wait(30) == 0
     assert left(registry, "whole") == ["half", "whole"]

@@ -196,6 +196,7 @@ def test_large_bodies_and_promises_of_them_leave_no_memory_behind(linear: Server
     assert resident() - before < 20_000
 
 
+@pytest.mark.slow
 def test_clients_that_send_nothing_hold_nobody_up_and_are_let_go(tmp_path: Path) -> None:
     from tests.runtime.conftest import linear_model
 
@@ -239,6 +240,7 @@ def test_beyond_the_queue_requests_are_refused_at_once_and_told_when_to_come_aga
         assert server.stop() == 0
 
 
+@pytest.mark.slow
 def test_an_inference_that_takes_too_long_is_ended_and_frees_its_thread(tmp_path: Path) -> None:
     server = Server(slow_model(tmp_path / "m.onnx"), tmp_path, "--seconds", "1")
 

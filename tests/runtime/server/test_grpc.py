@@ -108,6 +108,7 @@ def test_a_long_message_is_read_beside_the_loop_with_the_same_result(call: Calle
     assert np.frombuffer(raw.raw_output_contents[0], "<f4").tolist() == (rows[:, 0] - 2 * rows[:, 1]).tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("raw", "says"),
     [
@@ -157,6 +158,7 @@ def test_probes_and_tools_of_grpc_are_answered(call: Caller) -> None:
         assert b"ModelInfer" in described.file_descriptor_response.file_descriptor_proto[0]
 
 
+@pytest.mark.slow
 def test_who_watches_the_health_is_told_that_the_server_ends_and_does_not_hold_it_up(tmp_path: Path) -> None:
     server = Server(linear_model(tmp_path / "m.onnx"), tmp_path, "--grpc-port", "0", "--drain", "40")
     with grpc.insecure_channel(server.grpc) as channel:
@@ -180,6 +182,7 @@ def test_health_metadata_and_index_are_as_over_http(call: Caller, served: Server
     assert [line.state for line in call("RepositoryIndex").models] == ["READY"]
 
 
+@pytest.mark.slow
 def test_every_datatype_comes_back_bit_for_bit(tmp_path: Path) -> None:
     server = Server(identity_model(tmp_path / "m.onnx"), tmp_path, "--grpc-port", "0")
     caller = Caller(server.grpc)

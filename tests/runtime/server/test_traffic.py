@@ -94,6 +94,7 @@ def test_requests_are_shared_by_weight_led_by_header_and_by_version(service: Ser
     assert explicit["outputs"][0]["data"] == [1.0, 1.0]
 
 
+@pytest.mark.slow
 def test_a_shadow_gets_copies_and_the_caller_gets_the_answer_of_the_other(service: Service) -> None:
     service.change(v1={"weight": 100}, v2={"shadow": 100})
     copies = 'plimsoll_shadow_requests_total{code="200",model="m",version="2"}'
@@ -133,6 +134,7 @@ def test_weights_and_versions_change_under_load_without_a_failed_request(service
     assert set(statuses) == {200}
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_served_leaves_everything_as_it_was(service: Service) -> None:
     service.file.write_text("rubbish")
     service.server.process.send_signal(signal.SIGHUP)

@@ -53,6 +53,7 @@ def new_words(random: np.random.Generator, columns: Columns) -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("shift", "feature", "says"),
     [
@@ -108,6 +109,7 @@ def test_few_rows_wait_until_they_are_enough_to_judge() -> None:
     assert monitor.judged >= 1
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_stream() -> None:
     monitor = DriftMonitor(reference(), BEGIN)
     random = np.random.default_rng(3)
