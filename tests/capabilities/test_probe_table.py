@@ -110,7 +110,13 @@ class Answers(Api):
         return [{"metadata": {"name": f"a-{kind.lower()}"}}]
 
     def delete(
-        self, api_version: str, kind: str, name: str, namespace: str | None = None, grace: int | None = None
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        grace: int | None = None,
+        exactly: typing.Mapping[str, str] | None = None,
     ) -> None:
         self.deleted.append(f"{api_version}/{kind}/{name}")
 

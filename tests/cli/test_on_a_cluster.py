@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from plimsoll.kinds.dataset import RunCommand
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.planning.steps import Plan, Step
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.kubernetes import leases
 from plimsoll.targets.memory import MemoryTarget
 from tests.servers import registry
 from tests.targets.kubernetes.promotion_bench import Bench, bench_on, quicken, weights_of
@@ -128,10 +130,8 @@ def one_object(ended: Ended) -> Any:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("status",),
         ("logs",),
         ("report",),
-        ("down",),
         ("promote", "triage@2"),
         ("rollback", "triage"),
         ("report", "--run", RUN),
@@ -147,6 +147,15 @@ def test_where_nothing_has_been_run_every_verb_says_so_and_how_to_run(
     told = one_object(plimsoll(*arguments, "--json"))
     assert set(told["error"]) == {"message", "where", "hint"}
     assert not cluster.seen()
+
+
+def test_where_nothing_has_been_run_nothing_is_up_and_nothing_is_to_be_removed(
+    cluster: MemoryCluster, plimsoll: Plimsoll
+) -> None:
+    assert "the application has not run on memory yet" in plimsoll("status").error
+    ended = plimsoll("down")
+    assert (ended.status, ended.out) == (0, "nothing is running on memory\n")
+    assert one_object(plimsoll("down", "--json")) == {"stopped": None, "removed": [], "kept": []}
 
 
 @pytest.mark.parametrize(
@@ -309,7 +318,55 @@ def test_down_removes_the_application_with_its_lease_and_nothing_of_others(bench
         assert bench.cluster.find(*place) == each
     assert bench.cluster.find("v1", "Namespace", "app") is not None, "it was there before the application"
     again = plimsoll("down", "--json")
-    assert one_object(again) == {"stopped": None, "removed": []}
+    assert one_object(again) == {"stopped": None, "removed": [], "kept": []}
+
+
+def somebodys_run(cluster: MemoryCluster, content: str) -> dict[str, Any]:
+    """The lease of a run on another machine, renewed a moment ago."""
+    claim = {"who": "ada@desk", "process": 4711, "run": "r3", "directory": "desk:1:2", "number": 3, "content": content}
+    metadata = {"name": "app-run", "namespace": "app", "labels": {"plimsoll.dev/application": "app"}}
+    metadata["annotations"] = {"plimsoll.dev/claim": json.dumps(claim)}
+    now = datetime.now(UTC).isoformat()
+    spec = {"holderIdentity": "ada@desk/4711", "leaseDurationSeconds": 30, "acquireTime": now, "renewTime": now}
+    return cluster.put({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec})
+
+
+def test_run_of_other_content_is_refused_with_whose_run_goes_on(bench: Bench, plimsoll: Plimsoll) -> None:
+    somebodys_run(bench.cluster, "c2")
+    before = bench.specs()
+    ended = plimsoll("run", "--base", "rootfs:/nowhere")
+    assert ended.status == 1
+    assert "run 3 of ada@desk carries out other content of 'app' since " in ended.error
+    assert "in process 4711" in ended.error
+    assert "wait for it, or have it end there with Ctrl-C" in ended.error
+    after = bench.specs()
+    assert {place: each for place, each in after.items() if place in before} == before
+
+
+def test_status_tells_whose_run_goes_on_elsewhere(bench: Bench, plimsoll: Plimsoll) -> None:
+    assert "under way" not in plimsoll("status").out
+    lease = somebodys_run(bench.cluster, "c2")
+    assert "run 3 of ada@desk is under way since " in plimsoll("status").out
+    old = {**lease["spec"], "renewTime": "2026-01-01T00:00:00.000000Z"}
+    bench.cluster.put({**lease, "spec": old})
+    assert "under way" not in plimsoll("status").out
+
+
+def test_down_is_refused_with_whose_run_goes_on_and_forced_on_demand(
+    bench: Bench, plimsoll: Plimsoll, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "RENEWAL", 0.05)
+    somebodys_run(bench.cluster, "c2")
+    before = bench.specs()
+    ended = plimsoll("down")
+    assert ended.status == 1
+    assert "run 3 of ada@desk is under way since " in ended.error
+    assert "plimsoll down --force" in ended.error
+    assert bench.specs() == before
+    forced = plimsoll("down", "--force")
+    assert forced.status == 0, forced.err
+    assert "taking the application from run 3 of ada@desk, which is told so" in forced.err
+    assert bench.specs() == {}
 
 
 def test_predict_asks_the_service_through_the_api_server(bench: Bench, plimsoll: Plimsoll, tmp_path: Path) -> None:

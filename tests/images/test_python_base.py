@@ -164,7 +164,7 @@ def test_a_model_is_pulled_in_a_container_of_the_runtime(runtime: Container, ser
     mounted = tmp_path / "mounted"
     mounted.mkdir()
     for name, content in models.keys.files().items():
-        (mounted / name).write_bytes(content)
+        (mounted / name).write_text(content, encoding="utf-8")
     command = (
         f"python -m plimsoll.runtime.pull {model} --keys /keys --output /tmp/models/triage && cat /tmp/models/*/*.onnx"
     )

@@ -106,13 +106,17 @@ def application_state(path: Path, target: str = LOCAL, *, make: bool = False) ->
     return state
 
 
-def application_target(path: Path, name: str, namespace: str | None = None) -> Target:
-    """The target that an application has run on. Raises FileError when it has never run there."""
+def application_target(path: Path, name: str, namespace: str | None = None, *, elsewhere: bool = False) -> Target:
+    """The target that an application has run on. Raises FileError when it has never run there.
+
+    With `elsewhere`, runs of other directories and machines count too, which a cluster alone knows of.
+    """
     from plimsoll.engine.preparation import target_for
     from plimsoll.kinds.table import KINDS
     from plimsoll.targets.options import TargetOptions
 
-    application_state(path, name)
+    if not elsewhere or name == LOCAL:
+        application_state(path, name)
     target = target_for(KINDS.load(application_file(path)), name, TargetOptions(namespace=namespace))
     click.get_current_context().call_on_close(target.close)
     return target

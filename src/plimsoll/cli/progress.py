@@ -16,6 +16,7 @@ from plimsoll.evidence.run_events import (
     RunPlanned,
     StepEnded,
     StepStarted,
+    Told,
     Waiting,
     event_of,
 )
@@ -54,6 +55,8 @@ class ProgressPrinter:
         match event:
             case RunPlanned():
                 self._planned(event)
+            case Told():
+                self._write(one_line(event.text))
             case StepStarted():
                 self._running[step] = time.monotonic()
                 self._line("▸", step, "started")

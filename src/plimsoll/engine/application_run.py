@@ -14,11 +14,13 @@ from plimsoll.engine.runner import Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.run_events import Told, run_observed
 from plimsoll.kinds.model import Register
+from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan
 from plimsoll.signing.keys import KeyRing
 from plimsoll.state.lock import RunLock
-from plimsoll.targets.port import Session
+from plimsoll.targets.port import RunRequest, Session
 
 POLL_INTERVAL = 0.2
 """Seconds between two checks whether services are running."""
@@ -39,6 +41,8 @@ class ApplicationRun:
         self.prepared = prepared
         self.watch = watch
         self.id = new_run_id()
+        self.goes_on = ""
+        """Whose run of the same content goes on after this one, which has only watched it."""
         self._stopping = threading.Event()
 
     def carry_out(
@@ -61,8 +65,9 @@ class ApplicationRun:
         stopper = threading.Thread(target=self._stop_when_asked, args=(engine,), daemon=True)
         stopper.start()
         try:
-            left_over = session.begin()
             before = [run for run in state.run_ids() if run != self.id]
+            number = state.run_number(before[-1]) + 1 if before else 1
+            left_over = session.begin(self._request(number, listener))
             outcome = engine.run(
                 self.prepared.plan,
                 self.prepared.facts,
@@ -71,8 +76,11 @@ class ApplicationRun:
                 left_over=left_over,
                 resumes=before[-1] if before else None,
                 parameters=self.prepared.file.application.parameters,
-                number=state.run_number(before[-1]) + 1 if before else 1,
+                number=number,
+                joins=session.joined(),
             )
+            self.goes_on = session.joined()
+            session.steps_ended()
             happened = self._history()
             self._link_results(session, happened)
             if self.watch and outcome == "done":
@@ -85,6 +93,16 @@ class ApplicationRun:
             journal.close()
             lock.release()
         return happened
+
+    def _request(self, number: int, listener: Callable[[Observation], None]) -> RunRequest:
+        """What those who use the same target may know of this run."""
+
+        def say(text: str) -> None:
+            # Not in the journal, whose first line is the plan.
+            listener(run_observed("target", "run", Told(text=text)))
+
+        content = plan_content(self.prepared.plan)
+        return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set)
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""

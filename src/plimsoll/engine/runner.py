@@ -80,6 +80,7 @@ class Engine:
         resumes: str | None = None,
         number: int = 0,
         parameters: Mapping[str, Parameter] | None = None,
+        joins: str = "",
     ) -> str:
         """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal."""
         planned = RunPlanned(
@@ -92,6 +93,7 @@ class Engine:
             resumes=resumes,
             number=number,
             parameters=parameters or {},
+            joins=joins,
         )
         self._record("run", planned)
         waiting = WaitingSteps(plan.steps)

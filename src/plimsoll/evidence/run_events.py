@@ -34,7 +34,8 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     """`left_over` counts processes of an interrupted run that were ended; `resumes` is the id of the run before.
 
     `number` counts the runs of an application on a target in the order in which they began, from 1. `parameters` are
-    the values of the file, or of the command line.
+    the values of the file, or of the command line. `joins` is whose run of the same content goes on already, which this
+    one watches.
     """
 
     run: str
@@ -46,6 +47,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     resumes: str | None = None
     number: int = 0
     parameters: Mapping[str, Any] = {}  # Any: JSON values
+    joins: str = ""
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -121,6 +123,12 @@ class Waiting(_Event, frozen=True, kw_only=True, tag="waiting"):
     reason: str
 
 
+class Told(_Event, frozen=True, kw_only=True, tag="told"):
+    """What a target tells of the run as a whole, before the run has a plan in its journal."""
+
+    text: str
+
+
 class WorkloadFound(_Event, frozen=True, kw_only=True, tag="found"):
     """The workload of this step is under way already; it is watched and not started again."""
 
@@ -149,6 +157,7 @@ RunEvent = (
     | WorkerEnded
     | RendezvousReady
     | Waiting
+    | Told
     | WorkloadFound
     | AttemptEnded
 )

@@ -35,12 +35,25 @@ _WEBHOOK_STARTS = re.compile(r"failed calling webhook .*(connection refused|no e
 
 
 class ApiError(TargetError):
-    """The API server refused or could not be reached. `status` is HTTP's, 0 when there was no answer."""
+    """The API server refused or could not be reached. `status` is HTTP's, 0 when there was no answer.
 
-    def __init__(self, message: str, *, status: int, reason: str = "", where: str = "", hint: str = "") -> None:
+    `causes` are the server's own: pairs of a field and what is said about it.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        reason: str = "",
+        where: str = "",
+        hint: str = "",
+        causes: Sequence[tuple[str, str]] = (),
+    ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.status = status
         self.reason = reason
+        self.causes = tuple(causes)
 
 
 class PageMetadata(msgspec.Struct, rename={"following": "continue"}):
@@ -183,10 +196,10 @@ class Api:
             parts.append(quote(name))
         return "/".join(parts)
 
-    def apply(self, manifest: Manifest, *, dry_run: bool = False) -> Manifest:
-        """Server-side apply under our field manager (KEP-555)."""
+    def apply(self, manifest: Manifest, *, force: bool = True) -> Manifest:
+        """Server-side apply under our field manager (KEP-555). Without `force`, others' fields are a conflict (409)."""
         place = self._place(manifest, with_name=True)
-        parameters = {"fieldManager": FIELD_MANAGER, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        parameters = {"fieldManager": FIELD_MANAGER, "force": "true" if force else "false"}
         found: Manifest = self.request(
             "PATCH", place, body=manifest, parameters=parameters, content_type="application/apply-patch+yaml"
         )
@@ -234,12 +247,23 @@ class Api:
                 return
 
     def delete(
-        self, api_version: str, kind: str, name: str, namespace: str | None = None, grace: int | None = None
+        self,
+        api_version: str,
+        kind: str,
+        name: str,
+        namespace: str | None = None,
+        grace: int | None = None,
+        exactly: Mapping[str, str] | None = None,
     ) -> None:
-        """Ask for an object's end; one that is gone already is none of our worry."""
+        """Ask for an object's end; one that is gone already is none of our worry.
+
+        `exactly` has the uid and the resourceVersion that it must have; another object, or state, is a conflict (409).
+        """
         body: Manifest = {"propagationPolicy": "Background"}
         if grace is not None:
             body["gracePeriodSeconds"] = grace
+        if exactly:
+            body["preconditions"] = dict(exactly)
         try:
             self.request("DELETE", self.path(api_version, kind, namespace, name), body=body)
         except ApiError as error:
@@ -292,7 +316,13 @@ class Api:
     def patch(self, manifest: Manifest, change: Manifest) -> Manifest:
         """Merge a change into an object that is there (RFC 7386)."""
         place = self._place(manifest, with_name=True)
-        found: Manifest = self.request("PATCH", place, body=change, content_type="application/merge-patch+json")
+        found: Manifest = self.request(
+            "PATCH",
+            place,
+            body=change,
+            parameters={"fieldManager": FIELD_MANAGER},
+            content_type="application/merge-patch+json",
+        )
         return found
 
     def _place(self, manifest: Manifest, *, with_name: bool) -> str:
@@ -324,11 +354,18 @@ def _refused(method: str, path: str, answer: Any) -> ApiError:
     try:
         status = msgspec.json.decode(answer.content)
         message, reason = str(status["message"]), str(status.get("reason", ""))
-    except (*UNREADABLE, KeyError, TypeError):
-        message, reason = answer.text[:300] or "no reason given", ""
+        causes = [(each.get("field", ""), each.get("message", "")) for each in _causes_in(status)]
+    except (*UNREADABLE, KeyError, TypeError, AttributeError):
+        message, reason, causes = answer.text[:300] or "no reason given", "", []
     hints = {
         401: "the credentials have run out; log in again",
         403: "'plimsoll check --print-rbac' prints the rights it needs",
     }
     code = answer.status_code
-    return ApiError(message, status=code, reason=reason, where=f"{method} {path}", hint=hints.get(code, ""))
+    where, hint = f"{method} {path}", hints.get(code, "")
+    return ApiError(message, status=code, reason=reason, where=where, hint=hint, causes=causes)
+
+
+def _causes_in(status: Manifest) -> list[Manifest]:
+    causes = (status.get("details") or {}).get("causes") or []
+    return [each for each in causes if isinstance(each, dict)]

@@ -23,21 +23,27 @@ _PLAIN = frozenset({"cpu", "memory", "pods", "ephemeral-storage"})
 BASE = "docker.io/library/python:3.11-slim"
 
 
-def look(api: Api, namespace: str, registry: str | None = None, base: str | None = None) -> Cluster:
+def look(
+    api: Api,
+    namespace: str,
+    registry: str | None = None,
+    base: str | None = None,
+    is_foreign: Callable[[dict[str, Any]], bool] = lambda _: False,
+) -> Cluster:
     """What can be seen with the caller's rights; what may not be read counts as not there.
 
-    `registry` and `base` are what the caller says, before what the cluster publishes. Raises ApiError when the cluster
-    does not answer.
+    `registry` and `base` are what the caller says, before what the cluster publishes; `is_foreign` says of a queue
+    that it is not for the caller. Raises ApiError when the cluster does not answer.
     """
     version = api.request("GET", "/version")["gitVersion"]
     with ThreadPoolExecutor(8) as pool:
         kinds = pool.map(lambda kind: _serves(api, kind), KINDS)
         served = frozenset(kind for kind, there in zip(KINDS, kinds, strict=True) if there)
         machines = pool.submit(_nodes, api)
-        queues = pool.submit(_names, api, served, KUEUE, "LocalQueue", namespace)
+        queues = pool.submit(_names, api, served, KUEUE, "LocalQueue", namespace, is_foreign)
         admitting = pool.submit(_admitting, api, served)
         gateways = pool.submit(_gateways, api, served)
-        classes = pool.submit(_names, api, served, DRA, "DeviceClass", None)
+        classes = pool.submit(_names, api, served, DRA, "DeviceClass", None, is_foreign)
         published = pool.submit(_published, api)
         custom_metrics = pool.submit(_has_group, api, "custom.metrics.k8s.io")
     hosting, ours = published.result()
@@ -105,10 +111,18 @@ def _is_extended(name: str) -> bool:
     return name not in _PLAIN and "/" in name and not name.startswith("hugepages")
 
 
-def _names(api: Api, served: frozenset[str], api_version: str, kind: str, namespace: str | None) -> list[str]:
+def _names(
+    api: Api,
+    served: frozenset[str],
+    api_version: str,
+    kind: str,
+    namespace: str | None,
+    is_foreign: Callable[[dict[str, Any]], bool],
+) -> list[str]:
     if f"{api_version}/{kind}" not in served:
         return []
-    return sorted(each["metadata"]["name"] for each in _readable(lambda: api.list(api_version, kind, namespace)))
+    found = _readable(lambda: api.list(api_version, kind, namespace))
+    return sorted(each["metadata"]["name"] for each in found if not is_foreign(each))
 
 
 def _admitting(api: Api, served: frozenset[str]) -> tuple[str, ...]:

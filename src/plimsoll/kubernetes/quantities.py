@@ -25,3 +25,8 @@ def number(quantity: str | float) -> Fraction:
 def thousandths(quantity: str | float) -> int:
     """A quantity in thousandths, rounded up, as the scheduler counts processors."""
     return -int(-number(quantity) * 1000 // 1)
+
+
+def written(thousandths: int) -> str:
+    """Thousandths as an API server writes them: `1500m`, and `2` for 2000."""
+    return str(thousandths // 1000) if thousandths % 1000 == 0 else f"{thousandths}m"

@@ -56,7 +56,8 @@ def _why(step: AnyStep, before: Sequence[Ingredient] | None, running: Collection
     if reasons:
         return "; ".join(dict.fromkeys(reasons))
     unfinished = [name for name in step.needs if name in running]
-    return f"not finished last time; after {unfinished[0]}" if unfinished else "not finished last time"
+    words = "not finished last time, or no longer as it was"
+    return f"{words}; after {unfinished[0]}" if unfinished else words
 
 
 def _reason(step: AnyStep, kind: str, name: str, *, added: bool) -> str:

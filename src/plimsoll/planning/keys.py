@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable
 
-from plimsoll.planning.steps import Ingredient
+from plimsoll.planning.steps import Ingredient, Plan
 
 
 def text_digest(text: str) -> str:
@@ -28,3 +28,8 @@ def step_key(name: str, ingredients: Iterable[Ingredient]) -> str:
     """The key of a step: SHA-256 over its name and its sorted ingredients, in hexadecimal."""
     parts = sorted((part.kind, part.name, part.digest) for part in ingredients)
     return text_digest(json.dumps([name, parts]))
+
+
+def plan_content(plan: Plan) -> str:
+    """A digest of all steps of a plan: equal for plans that come to the same results, whoever has made them."""
+    return text_digest(json.dumps(sorted((step.name, step.key) for step in plan.steps)))

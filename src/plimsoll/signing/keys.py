@@ -44,10 +44,17 @@ class KeyFiles:
         if not files:
             hint = "mount a file of the signer's directory keys/trusted, or the signer's public key in PEM"
             raise TargetError("there are no trusted keys", where=str(self.path), hint=hint)
-        for key in map(_read_key, files):
+        unreadable: ModelRefused | None = None
+        for file in files:
+            try:
+                key = _read_key(file)
+            except ModelRefused as error:
+                # Several people add keys here: what one of them has spoilt takes nobody else's trust away.
+                unreadable = unreadable or error
+                continue
             if key.keyid == key_id:
                 return key
-        raise _untrusted_error(key_id, self.path)
+        raise unreadable or _untrusted_error(key_id, self.path)
 
 
 class KeyRing:
@@ -153,10 +160,19 @@ class KeyRing:
             raise _untrusted_error(key_id, self.trusted)
         return _read_key(path)
 
-    def files(self) -> dict[str, bytes]:
-        """The trusted keys with the own one, as files by name, for the ConfigMap of `runtime.pull --keys`."""
+    def files(self) -> dict[str, str]:
+        """The trusted keys with the own one, by the name `<id>.json`, for the ConfigMap of `runtime.pull --keys`.
+
+        Raises ModelRefused for a file that is no key: whoever is given it could verify nothing.
+        """
         self.signer()
-        return {path.name: path.read_bytes() for path in sorted(self.trusted.glob("*.json"))}
+        found = {}
+        for path in sorted(self.trusted.glob("*.json")):
+            key_id = str(_read_key(path).keyid)
+            if not (key_id.isascii() and key_id.isalnum()):
+                raise ModelRefused(f"the trusted key has an id that is none: {key_id[:64]}", where=str(path))
+            found[f"{key_id}.json"] = path.read_text(encoding="utf-8")
+        return found
 
     def _make(self) -> None:
         from securesystemslib.signer import CryptoSigner

@@ -97,7 +97,7 @@ class Attempt(ABC, Generic[W]):
             outcome = yield from self.perform()
             return self.keep(outcome)
         except PlimsollError as error:
-            outcome = failed(str(error), lasting=error.lasting)
+            outcome = failed(error.on_one_line(), lasting=error.lasting)
         except OSError as error:
             outcome = failed(f"{error.filename or self.where}: {error.strerror or error}")
         return self.keep(outcome)

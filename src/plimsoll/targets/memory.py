@@ -13,6 +13,7 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, done, failed
 from plimsoll.targets.features import Features
+from plimsoll.targets.port import RunRequest
 
 if TYPE_CHECKING:
     from plimsoll.telemetry.drift.state import DriftState
@@ -97,9 +98,16 @@ class MemoryTarget:
         """The target itself."""
         return self
 
-    def begin(self) -> int:
+    def begin(self, request: RunRequest | None = None) -> int:
         """Zero: no earlier run leaves processes."""
         return 0
+
+    def joined(self) -> str:
+        """Nobody else's."""
+        return ""
+
+    def steps_ended(self) -> None:
+        """Do nothing: nobody else uses it."""
 
     def result(self, step: AnyStep) -> Result | None:
         """The result of a finished step with this key."""
@@ -130,11 +138,25 @@ class MemoryTarget:
         """None."""
         return ()
 
+    def run_note(self) -> str:
+        """Nobody else's: the lock of the directory admits one run."""
+        return ""
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """None: services in memory are not watched."""
         return ()
 
-    def remove(self) -> list[str]:
+    def problems(self) -> Mapping[str, str]:
+        """None: nobody else changes what is in memory."""
+        return {}
+
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
         """Delete nothing: no service outlives a run."""
         return []
 

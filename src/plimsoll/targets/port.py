@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
+
+from msgspec import Struct
 
 from plimsoll.evidence.observation import Observation
 from plimsoll.planning.facts import TargetFacts
@@ -28,14 +30,36 @@ class RunningAttempt(Protocol):
         ...
 
 
+class RunRequest(Struct, frozen=True, kw_only=True):
+    """What a run is to those who use the same target: the digest of its plan, and its number in its directory.
+
+    `say` tells its user something about the run as a whole; `stopped` says whether they have given up meanwhile.
+    """
+
+    content: str
+    number: int = 0
+    say: Callable[[str], None] = lambda _: None
+    stopped: Callable[[], bool] = lambda: False
+
+
 class Session(Protocol):
     """A target during one run. Every method may be called from any thread."""
 
-    def begin(self) -> int:
+    def begin(self, request: RunRequest | None = None) -> int:
         """Prepare the session and clean up after a killed run; returns the number of processes that were ended.
 
-        Only the holder of the run's lock may call it.
+        Only the holder of the run's lock may call it. Where others use the target too, a run with a request excludes
+        runs of other content, and watches one of the same content that goes on already. Raises TargetError while
+        another goes on.
         """
+        ...
+
+    def joined(self) -> str:
+        """Whose run of the same content this one watches and lets go of at its end; empty for none."""
+        ...
+
+    def steps_ended(self) -> None:
+        """The steps have ended: what the session does from here on is in nobody's way."""
         ...
 
     def result(self, step: AnyStep) -> Result | None:
@@ -100,12 +124,32 @@ class Target(Protocol):
         """What of the application does not go on, apart from a run of this machine, and why; one sentence each."""
         ...
 
+    def run_note(self) -> str:
+        """Whose run of the application goes on that this directory has not started, in a sentence; empty without."""
+        ...
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions; empty for a service without a drift reference."""
         ...
 
-    def remove(self) -> list[str]:
-        """Delete the services that outlive a run; returns the names of the deleted objects."""
+    def problems(self) -> Mapping[str, str]:
+        """Services that should run and cannot be reached, by name, with the reason in one sentence."""
+        ...
+
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
+        """Delete the services that outlive a run; returns the names of the deleted objects.
+
+        `say` gets a sentence for everything that could be thought to go and stays.
+
+        Raises TargetError while somebody else's run goes on, unless `force` takes the application from it; `waiting`
+        gets what is waited for.
+        """
         ...
 
     def close(self) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 
 import pytest
 import yaml
 
-from lab.kubectl import apply, get, kubectl
+from lab.kubectl import get, kubectl
+from plimsoll.kubernetes.comparing import differences
 from tests.lab.cluster import Namespace, until
 from tests.lab.conftest import Up
 from tests.lab.kubernetes.asking import Asking, server_pods
@@ -40,7 +42,11 @@ def test_the_same_file_gives_the_same_predictions_on_the_laptop_and_on_the_clust
     assert "train/toy 1-0 │ worker 0 of 2: from step 0" in logs.stdout
     assert "train/toy 1-1 │ worker 1 of 2: from step 0" in logs.stdout
     _check_rendering(application)
-    removed = application.plimsoll("down", "--target", "lab")
+    # From a fresh clone, in which nothing has ever run.
+    clone = application.directory / "clone"
+    clone.mkdir()
+    shutil.copy(application.directory / "plimsoll.yaml", clone)
+    removed = application.plimsoll("down", "--target", "lab", "-f", "clone/plimsoll.yaml")
     assert removed.returncode == 0, removed.stderr
     until(lambda: not application.left(), limit=60, what="the end of all that was made")
 
@@ -51,14 +57,19 @@ def _first_run(application: Application) -> str:
 
 
 def _check_rendering(application: Application) -> None:
-    """`plan --output yaml` prints the running objects: applying them changes nothing, and the output is stable."""
+    """`plan --output yaml` prints the running objects: a GitOps controller sees no difference and meets no conflict."""
     first = application.plimsoll("plan", "--target", "lab", "--output", "yaml")
     assert first.returncode == 0, first.stderr
     assert application.plimsoll("plan", "--target", "lab", "--output", "yaml").stdout == first.stdout
-    kinds = {each["kind"] for each in yaml.safe_load_all(first.stdout)}
-    assert {"Deployment", "Service", "HTTPRoute", "NetworkPolicy", "ServiceAccount"} <= kinds
+    manifests = list(yaml.safe_load_all(first.stdout))
+    assert {"Deployment", "Service", "HTTPRoute", "NetworkPolicy", "ServiceAccount"} <= {
+        each["kind"] for each in manifests
+    }
     before = get("deployment", f"{application.name}-toy", namespace=application.name)
-    apply(first.stdout)
+    kubectl("apply", "--server-side", "--field-manager=argocd-controller", "-f", "-", stdin=first.stdout)
+    stands = json.loads(kubectl("get", "-f", "-", "--output=json", stdin=first.stdout))["items"]
+    wrong = [(each["kind"], differences(each, found)) for each, found in zip(manifests, stands, strict=True)]
+    assert not any(paths for _, paths in wrong), wrong
     after = get("deployment", f"{application.name}-toy", namespace=application.name)
     assert after["metadata"]["generation"] == before["metadata"]["generation"]
 

@@ -25,7 +25,7 @@ from plimsoll.targets.kubernetes.pods import INDEX
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.target import KubernetesTarget
 from plimsoll.targets.options import TargetOptions
-from plimsoll.targets.port import RunningAttempt
+from plimsoll.targets.port import RunningAttempt, RunRequest
 
 APPLICATION = "shop"
 Manifest = dict[str, Any]
@@ -129,11 +129,13 @@ class Bench:
         self._targets.append(made)
         return made
 
-    def session(self, target: KubernetesTarget | None = None) -> KubernetesSession:
-        """A session that has begun, of this target or of a new one."""
-        made = (target or self.target()).open("run-1", watch=False)
-        made.begin()
+    def session(
+        self, target: KubernetesTarget | None = None, request: RunRequest | None = None, run: str = "run-1"
+    ) -> KubernetesSession:
+        """A session that has begun, of this target or of a new one; with a request it excludes and joins others."""
+        made = (target or self.target()).open(run, watch=False)
         self._open.append(made)
+        made.begin(request)
         return made
 
     def close(self) -> None:

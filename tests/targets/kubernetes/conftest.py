@@ -14,8 +14,8 @@ from plimsoll.images.dependencies import PythonTarget
 from plimsoll.images.layers import Layer, LayerEntry, LayerStore
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.registry.references import Reference
-from plimsoll.targets.kubernetes import images, traffic, watching
-from plimsoll.targets.kubernetes.work import cutover, rollout
+from plimsoll.targets.kubernetes import images, leases, traffic, watching
+from plimsoll.targets.kubernetes.work import cutover, joining, rollout
 from tests.servers import registry as registry_process
 from tests.targets.kubernetes.bench import Bench
 
@@ -53,6 +53,10 @@ def quick(monkeypatch: pytest.MonkeyPatch, layers: Path, tmp_path: Path) -> None
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "no-authorities"))
     monkeypatch.setattr(images, "runtime_layers", _no_runtime)
     monkeypatch.setattr(watching, "LOOK", 0.05)
+    monkeypatch.setattr(joining, "LOOK", 0.05)
+    monkeypatch.setattr(leases, "LOOK", 0.05)
+    monkeypatch.setattr(leases, "WATCHED", 0.2)
+    monkeypatch.setattr(leases, "RENEWAL", 0.1)
     monkeypatch.setattr(rollout, "LOOK", 0.05)
     monkeypatch.setattr(cutover, "FOLLOWED", 0.0)
     monkeypatch.setattr(traffic, "SPREAD", 0.0)

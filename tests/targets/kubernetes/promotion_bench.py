@@ -34,7 +34,7 @@ from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.features import TRAFFIC
-from plimsoll.targets.kubernetes import names, promotion_lease, traffic
+from plimsoll.targets.kubernetes import leases, names, traffic
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import PORT, SERVED, objects
@@ -386,5 +386,5 @@ def quicken(monkeypatch: pytest.MonkeyPatch, cluster: MemoryCluster, directory: 
     monkeypatch.setattr(cutover, "FOLLOWED", 0.0)
     monkeypatch.setattr(rollout, "LOOK", 0.02)
     monkeypatch.setattr(promoting, "POLL_INTERVAL", 0.02)
-    monkeypatch.setattr(promotion_lease, "LOOK", 0.02)
-    monkeypatch.setattr(promotion_lease, "WATCHED", 0.1)
+    monkeypatch.setattr(leases, "LOOK", 0.02)
+    monkeypatch.setattr(leases, "WATCHED", 0.1)

@@ -207,3 +207,14 @@ def test_a_gang_of_the_trainer_ends_as_its_controller_says(new_bench: NewBench) 
     assert (end.outcome, end.reason, end.lasting) == ("failed", "JobsFailed: a worker did not start", True)
     assert bench.find("TrainJob", name, TRAINER) is None
     assert bench.find("TrainingRuntime", name, TRAINER) is None
+
+
+def test_a_queue_of_another_application_is_not_used_for_it_goes_with_that_one(new_bench: NewBench) -> None:
+    bench = new_bench("jobset", "kueue")
+    for name in ("other", None):
+        labels = names.of_application(name) if name else {}
+        metadata = {"name": f"of-{name}", "namespace": APPLICATION, "labels": labels}
+        bench.cluster.put(
+            {"apiVersion": KUEUE, "kind": "LocalQueue", "metadata": metadata, "spec": {"clusterQueue": "all"}}
+        )
+    assert bench.target().cluster.queues == ("of-None",)

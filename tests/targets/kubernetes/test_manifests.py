@@ -128,8 +128,7 @@ def test_accelerators_are_counted_where_a_plugin_counts_them_and_claimed_where_a
     where = cluster(classes=("gpu.nvidia.com",))
     claimed = pod_of(step, where)["spec"]
     assert claimed["containers"][0]["resources"]["claims"] == [{"name": "accelerators"}]
-    template = claim_template(where, step, names.of_step("app", step))
-    assert template is not None
+    (template,) = claim_template("app", step.resources, where)
     assert template["metadata"]["name"] == claimed["resourceClaims"][0]["resourceClaimTemplateName"]
     assert template["spec"]["spec"]["devices"]["requests"][0]["exactly"]["count"] == 2
 
@@ -285,9 +284,10 @@ def test_versions_have_servers_of_their_own_among_which_the_route_shares() -> No
         "app-triage-v2": 10,
         "app-triage-v3": 0,
     }
-    assert last["filters"][1]["requestMirror"] == {"backendRef": {"name": "app-triage-v3", "port": 80}, "percent": 25}
+    shadow = {"group": "", "kind": "Service", "name": "app-triage-v3", "port": 80}
+    assert last["filters"][1]["requestMirror"] == {"backendRef": shadow, "percent": 25}
     (beta,) = routes["app-triage-v2-header"]["spec"]["rules"]
-    assert beta["matches"][0]["headers"] == [{"name": "cohort", "value": "beta"}]
+    assert beta["matches"][0]["headers"] == [{"type": "Exact", "name": "cohort", "value": "beta"}]
     assert [each["name"] for each in beta["backendRefs"]] == ["app-triage-v2"]
     monitor = of_kind(found, "ServiceMonitor")["app-triage"]["spec"]["selector"]
     assert monitor["matchExpressions"] == [{"key": "plimsoll.dev/version", "operator": "Exists"}]

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from plimsoll.errors import TargetError
+from plimsoll.kubernetes.content import content
 from plimsoll.kubernetes.memory import Fault
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes import cleanup, names, namespace
 from plimsoll.targets.kubernetes.session import KubernetesSession
-from tests.targets.kubernetes.bench import APPLICATION, Bench, Manifest, done
+from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Manifest, done
 from tests.targets.kubernetes.serving import inference, registered, serve_step
 
 pytestmark = pytest.mark.slow
@@ -38,12 +39,11 @@ def foreign_namespace(bench: Bench) -> None:
 def all_in(bench: Bench, place: str = APPLICATION) -> set[str]:
     """Everything in a namespace as kind/name, without what every namespace has and what controllers have made."""
     return {
-        f"{kind}/{each['metadata']['name']}"
-        for api_version, kind in cleanup.OTHERS
-        if bench.target().api.serves(api_version, kind)
-        for each in bench.cluster.list(api_version, kind, place)
+        f"{each['kind']}/{each['metadata']['name']}"
+        for each in content(bench.target().api, place).found
         if not each["metadata"].get("ownerReferences")
-        and f"{kind}/{each['metadata']['name']}" not in ("ConfigMap/kube-root-ca.crt", "ServiceAccount/default")
+        and (each["kind"], each["metadata"]["name"])
+        not in (("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default"))
     }
 
 
@@ -182,10 +182,12 @@ def test_an_application_that_shares_the_namespace_goes_on(bench: Bench) -> None:
     assert list(other.services()) == ["api"]
 
 
-def test_who_may_not_read_secrets_removes_what_they_may(bench: Bench) -> None:
+def test_a_namespace_that_may_hold_what_may_not_be_listed_stays_and_the_user_is_told(bench: Bench) -> None:
     bench.session()
     bench.cluster.deny(verb="list", resource="secrets")
-    assert bench.target().remove() == [f"ConfigMap/{APPLICATION}-trust", f"Namespace/{APPLICATION}"]
+    said: list[str] = []
+    assert bench.target().remove(said.append) == [f"ConfigMap/{APPLICATION}-trust"]
+    assert said == [f"the namespace {APPLICATION} stays: it may hold secrets, which may not be listed"]
 
 
 def test_what_does_not_go_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,3 +208,60 @@ def test_a_deletion_that_the_server_has_no_breath_for_is_tried_again(bench: Benc
     bench.cluster.fail(Fault(when=lambda request: request.method == "DELETE", status=503))
     assert f"ConfigMap/{APPLICATION}-trust" in bench.target().remove()
     assert bench.find("Namespace", APPLICATION, namespace="") is None
+
+
+def test_a_custom_object_that_nobody_told_us_of_keeps_the_namespace_and_is_named(bench: Bench) -> None:
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Namespaced",
+            "names": {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"},
+            "versions": [
+                {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}}
+            ],
+        },
+    }
+    bench.target().api.create(definition)
+    bench.session()
+    bench.cluster.put(foreign("Widget", "example.com/v1"))
+    said: list[str] = []
+    assert bench.target().remove(said.append) == [f"ConfigMap/{APPLICATION}-trust"]
+    (told,) = said
+    assert told.startswith(f"the namespace {APPLICATION} stays: it holds Widget/theirs (")
+    assert all_in(bench) == {"Widget/theirs"}
+
+
+def test_whoever_goes_last_takes_the_namespace_away_that_a_run_has_made(bench: Bench) -> None:
+    first = bench.target(namespace="team")
+    second = bench.target("other", directory=bench.directory / "other", namespace="team")
+    for each in (first, second):
+        bench.session(each)
+    assert "Namespace/team" not in first.remove()
+    assert names.APPLICATION not in labels_of(bench, "team")
+    assert second.remove() == ["ConfigMap/other-trust", "Namespace/team"]
+
+
+def test_what_a_stranger_has_under_our_names_stays_theirs(bench: Bench) -> None:
+    foreign_namespace(bench)
+    account = bench.cluster.put(foreign("ServiceAccount", name=APPLICATION))
+    session = bench.session()
+    with inference(bench):
+        step = serve_step(bench, registered(bench, session))
+        end = Carried(session.start(step, 1)).end()
+    assert end.outcome == "failed"
+    assert f"ServiceAccount {APPLICATION}, which the application {APPLICATION} would have, is somebody" in end.reason
+    assert "rename the application" in end.reason
+    assert bench.objects("Deployment", "apps/v1") == []
+    assert bench.objects("NetworkPolicy", "networking.k8s.io/v1") == []
+    bench.target().remove()
+    assert bench.find("ServiceAccount", APPLICATION) == account
+
+
+def test_who_looks_for_the_application_in_the_wrong_namespace_is_told_the_right_one(bench: Bench) -> None:
+    bench.session(bench.target(namespace="team"))
+    said: list[str] = []
+    assert bench.target().remove(said.append) == []
+    assert said == ["the application has objects in team: name the namespace with --namespace"]

@@ -14,9 +14,10 @@ import pytest
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.memory import Fault, MemoryCluster
-from plimsoll.targets.kubernetes import promotion_lease
+from plimsoll.targets.kubernetes import leases
+from plimsoll.targets.kubernetes.leases import DURATION, is_left_behind
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
-from plimsoll.targets.kubernetes.promotion_lease import BEFORE, DURATION, PromotionLease, before_of, is_left_behind
+from plimsoll.targets.kubernetes.promotion_lease import BEFORE, PromotionLease, before_of
 
 from .promotion_bench import served_of
 
@@ -26,8 +27,8 @@ NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryCluster]:
-    monkeypatch.setattr(promotion_lease, "LOOK", 0.01)
-    monkeypatch.setattr(promotion_lease, "WATCHED", 0.05)
+    monkeypatch.setattr(leases, "LOOK", 0.01)
+    monkeypatch.setattr(leases, "WATCHED", 0.05)
     with MemoryCluster(directory=tmp_path) as found:
         monkeypatch.setenv("KUBECONFIG", str(found.kubeconfig))
         yield found
@@ -56,7 +57,9 @@ def left_behind(cluster: MemoryCluster, before: ServedVersions | None, *, second
     renewed = (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     api_version, kind, name, namespace = LEASE
     text = msgspec.json.encode(before).decode() if before is not None else ""
-    metadata = {"name": name, "namespace": namespace, "annotations": {BEFORE: text} if before is not None else {}}
+    annotations = {BEFORE: text} if before is not None else {}
+    labels = {"plimsoll.dev/application": "app"}
+    metadata = {"name": name, "namespace": namespace, "annotations": annotations, "labels": labels}
     spec = {"holderIdentity": "killed-1", "leaseDurationSeconds": DURATION, "renewTime": renewed}
     cluster.put({"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec})
 
@@ -120,14 +123,14 @@ def test_of_two_that_take_over_at_once_one_wins(
 ) -> None:
     left_behind(cluster, served_of())
     first, second = lease_of(api), lease_of(api)
-    taking = first._take_over
+    taking = first.take_over
 
     def both(lease: dict[str, Any]) -> None:
         # The other one has seen the same lease, and is a moment quicker.
-        second._take_over(lease)
+        second.take_over(lease)
         taking(lease)
 
-    monkeypatch.setattr(first, "_take_over", both)
+    monkeypatch.setattr(first, "take_over", both)
     with pytest.raises(PlimsollError, match="another promotion") as caught:
         first.take()
     assert second._holder in caught.value.message
@@ -163,7 +166,7 @@ def test_a_lease_that_cannot_be_read_is_refused_and_stays(cluster: MemoryCluster
 def test_a_promotion_on_a_machine_with_another_clock_is_not_taken_over(
     cluster: MemoryCluster, api: Api, monkeypatch: pytest.MonkeyPatch, hours: int
 ) -> None:
-    monkeypatch.setattr(promotion_lease, "WATCHED", 5.0)
+    monkeypatch.setattr(leases, "WATCHED", 5.0)
     left_behind(cluster, served_of(), seconds=3600 * hours)
     looks = []
     look = Api.find
@@ -197,7 +200,7 @@ def test_a_lease_is_renewed_now_and_then_and_not_at_every_look(
     before = found(cluster)
     mine.renew()
     assert found(cluster) == before
-    monkeypatch.setattr(promotion_lease, "RENEWAL", 0.0)
+    monkeypatch.setattr(leases, "RENEWAL", 0.0)
     mine.renew()
     assert found(cluster)["spec"]["renewTime"] > before["spec"]["renewTime"]
 
@@ -205,7 +208,7 @@ def test_a_lease_is_renewed_now_and_then_and_not_at_every_look(
 def test_a_lease_is_kept_while_its_holder_waits_for_something_long(
     cluster: MemoryCluster, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(promotion_lease, "RENEWAL", 0.02)
+    monkeypatch.setattr(leases, "RENEWAL", 0.02)
     mine = lease_of(api)
     mine.take()
     before = found(cluster)["spec"]["renewTime"]
@@ -218,7 +221,7 @@ def test_a_lease_is_kept_while_its_holder_waits_for_something_long(
 def test_a_server_that_does_not_answer_for_a_while_costs_no_lease(
     cluster: MemoryCluster, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(promotion_lease, "RENEWAL", 0.02)
+    monkeypatch.setattr(leases, "RENEWAL", 0.02)
     mine = lease_of(api)
     mine.take()
     before = found(cluster)["spec"]["renewTime"]
@@ -275,7 +278,7 @@ def test_a_lease_that_is_given_up_is_taken_over_at_once(
     first.take()
     first.remember(served_of())
     first.give_up()
-    monkeypatch.setattr(promotion_lease, "WATCHED", 1e9)
+    monkeypatch.setattr(leases, "WATCHED", 1e9)
     assert lease_of(api).take() == served_of()
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.service import Scale
+from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.memory.controllers import JobSets
 from plimsoll.planning.steps import AnyStep, InputFile, Plan
 from plimsoll.targets.features import MANIFESTS
@@ -63,17 +64,23 @@ def test_rendering_changes_nothing_on_the_cluster(bench: Bench) -> None:
     assert bench.objects("Deployment", "apps/v1") == []
 
 
+def standing(api: Api, manifest: Manifest) -> object:
+    """What may not change of an object: its version, and of the keys, which nobody owns alone, their content."""
+    found = api.get(*place(manifest))
+    return found["data"] if found["metadata"]["name"].endswith("-trust") else found["metadata"]["resourceVersion"]
+
+
 def test_applying_what_is_rendered_changes_nothing_of_what_is_up(bench: Bench) -> None:
     session = bench.session()
     step = serve_step(bench, registered(bench, session), latency=0.2, scale=Scale(min=1, max=4))
     done(session, step)
     target = bench.target()
     manifests = target.manifests(plan_of(step))
-    before = {place(each): target.api.get(*place(each))["metadata"]["resourceVersion"] for each in manifests}
+    before = {place(each): standing(target.api, each) for each in manifests}
     for each in manifests:
         target.api.apply(each)
 
-    after = {place(each): target.api.get(*place(each))["metadata"]["resourceVersion"] for each in manifests}
+    after = {place(each): standing(target.api, each) for each in manifests}
     assert after == before
     assert len(before) == len(manifests) > 8
 
@@ -130,3 +137,9 @@ def test_the_feature_is_the_targets_own(bench: Bench) -> None:
     target = bench.target()
     render = target.features.require(MANIFESTS)
     assert [each["kind"] for each in render(plan_of())] == ["Namespace", "ConfigMap"]
+
+
+def test_a_namespace_of_others_is_not_rendered(bench: Bench) -> None:
+    """Whoever applies the manifests would put our label onto it, and `down` would take it for ours."""
+    bench.target().api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APPLICATION}})
+    assert [each["kind"] for each in bench.target().manifests(plan_of())] == ["ConfigMap"]

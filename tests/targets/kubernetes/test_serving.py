@@ -261,3 +261,66 @@ class TestDrift:
         end = Carried(session.start(step, 1)).end()
         assert end.reason == "the drift reference of triage@1: ended with status 3: no column x"
         assert bench.objects("Deployment", "apps/v1") == []
+
+
+def test_applications_whose_names_meet_have_objects_of_their_own(bench: Bench) -> None:
+    """`shop-eu` with service `api`, and `shop` with service `eu-api`, in one namespace."""
+    first = bench.target("shop-eu", directory=bench.directory / "one", namespace=APPLICATION)
+    second = bench.target(namespace=APPLICATION)
+    up, steps = [], []
+    with inference(bench):
+        for target, service in ((first, "api"), (second, "eu-api")):
+            session = bench.session(target)
+            step = serve_step(bench, registered(bench, session), service)
+            done(session, step)
+            up.append(session)
+            steps.append(step)
+    marked = names.service_apart(APPLICATION, "eu-api")
+    assert bench.objects("Service") == sorted(["shop-eu-api", marked])
+    assert dict(first.services()) == {"api": f"http://shop-eu-api.{APPLICATION}.svc"}
+    assert dict(second.services()) == {"eu-api": f"http://{marked}.{APPLICATION}.svc"}
+    first.remove()
+    assert bench.objects("Service") == [marked]
+    assert up[1].result(steps[1]) is not None
+    assert dict(second.services()) == {"eu-api": f"http://{marked}.{APPLICATION}.svc"}
+
+
+def test_what_somebody_has_deleted_of_a_service_is_made_again_by_the_next_run(
+    bench: Bench, session: KubernetesSession
+) -> None:
+    step = serve_step(bench, registered(bench, session))
+    done(session, step)
+    for api_version, kind, name in (
+        ("v1", "ServiceAccount", APPLICATION),
+        ("networking.k8s.io/v1", "NetworkPolicy", API),
+        ("policy/v1", "PodDisruptionBudget", API),
+        ("v1", "Service", API),
+        ("v1", "ConfigMap", f"{API}-served"),
+    ):
+        bench.cluster.delete(
+            {"apiVersion": api_version, "kind": kind, "metadata": {"name": name, "namespace": APPLICATION}}
+        )
+        assert session.result(step) is None
+        carried = done(session, step)
+        assert session.result(step) is not None
+        assert bench.find(kind, name, api_version) is not None
+        if kind != "ConfigMap":
+            assert carried.reasons()[0] == f"{kind} {name} is gone: made as the application says again"
+
+
+def test_what_somebody_has_changed_of_a_service_is_set_again_and_told_with_who_it_was(
+    bench: Bench, session: KubernetesSession
+) -> None:
+    step = serve_step(bench, registered(bench, session))
+    done(session, step)
+    api = bench.target().api
+    change = {"spec": {"selector": {"app": "elsewhere"}}}
+    place = api.path("v1", "Service", APPLICATION, API)
+    asked = {"fieldManager": "kubectl-edit"}
+    api.request("PATCH", place, body=change, parameters=asked, content_type="application/merge-patch+json")
+    assert session.result(step) is None
+    reasons = done(session, step).reasons()
+    assert reasons[0] == f"Service {API} is not as it should be in .spec.selector: made as the application says again"
+    assert "others had set fields of it: .spec.selector" in reasons[1]
+    assert reasons[1].endswith("by kubectl-edit")
+    assert session.result(step) is not None

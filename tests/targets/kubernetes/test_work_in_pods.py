@@ -101,7 +101,8 @@ def test_a_workload_that_failed_while_nobody_watched_is_removed_and_begun_anew(b
     session, step = bench.session(), bench.command("clean")
     name = names.workload(APPLICATION, step)
     condition = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
-    old = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": name, "namespace": APPLICATION}}
+    metadata = {"name": name, "namespace": APPLICATION, "labels": names.of_step(APPLICATION, step)}
+    old = {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata}
     template = {"spec": {"restartPolicy": "Never", "containers": [{"name": "main", "image": "old"}]}}
     bench.cluster.put({**old, "spec": {"template": template}, "status": {"conditions": [condition]}})
     before = bench.job(step)

@@ -24,24 +24,27 @@ TIMEOUT = 20.0
 @click.command("down")
 @file_option
 @target_option
+@click.option("--force", is_flag=True, help="Take the application from somebody else's run, which then lets go.")
 @json_option
-def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
+def command(file: Path, target: str, namespace: str | None, force: bool, as_json: bool) -> None:
     """Stop the current run and its services. Finished steps are kept.
 
-    On a cluster, all objects of the application are deleted, and no others.
+    On a cluster, all objects of the application are deleted, whoever has made them, and no others. While somebody
+    else's run of the application is under way there, nothing is.
     """
     from plimsoll.state.lock import holder
 
-    place = application_target(file, target, namespace)
+    place = application_target(file, target, namespace, elsewhere=True)
     state = place.state
     who = holder(state.lock)
     if who is not None:
         os.kill(who.pid, signal.SIGTERM)
         with waiting_for(f"run {who.run} (process {who.pid}) to end"):
             _await_end(state.lock, who)
-    removed = place.remove()
+    kept: list[str] = []
+    removed = place.remove(kept.append, force=force, waiting=lambda text: click.echo(text, err=True))
     if as_json:
-        print_json({"stopped": who.run if who else None, "removed": removed})
+        print_json({"stopped": who.run if who else None, "removed": removed, "kept": kept})
         return
     if who:
         click.echo(f"stopped run {who.run} of {who.application}")
@@ -49,6 +52,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
         click.echo(f"nothing is running {on_target(target)}")
     if removed:
         click.echo(f"deleted {len(removed)} objects: {', '.join(removed)}")
+    for each in kept:
+        click.echo(each)
 
 
 def _await_end(lock: Path, who: Holder) -> None:

@@ -86,6 +86,9 @@ def command(
     except OSError:
         # Nobody reads; the status of the run is still for whoever waits for it.
         discard_output()
+    if caught and run.goes_on:
+        _to_stderr(f"let go; {run.goes_on} goes on")
+        return 128 + caught[0] if history.state != "done" else 0
     if caught:
         _to_stderr(f"stopped; `{run_command(file, target, settings)}` resumes from the finished steps and checkpoints")
         return 128 + caught[0] if history.state != "done" else 0

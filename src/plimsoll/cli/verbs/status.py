@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import (
+    LOCAL,
+    application_state,
     application_target,
     file_option,
     json_option,
+    on_target,
     print_json,
     run_command,
     target_option,
@@ -17,6 +22,11 @@ from plimsoll.cli.options import (
     width,
 )
 from plimsoll.cli.terminal import one_line
+
+if TYPE_CHECKING:
+    from plimsoll.engine.history import RunHistory
+    from plimsoll.targets.port import Target
+    from plimsoll.telemetry.drift.state import DriftState
 
 
 @click.command("status")
@@ -26,25 +36,30 @@ from plimsoll.cli.terminal import one_line
 def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
     """Print the current run, or how the last run ended, and the services that are running."""
     from plimsoll.engine.run_status import run_status
-    from plimsoll.engine.summary import summary
-    from plimsoll.report.write import report_path, terminal_report
+    from plimsoll.report.write import terminal_report
 
-    place = application_target(file, target, namespace)
+    place = application_target(file, target, namespace, elsewhere=True)
     state = place.state
-    run = run_status(state)
-    up = place.services()
+    # What runs on a cluster may have been started elsewhere.
+    run = run_status(state) if target == LOCAL or state.run_ids() else None
+    up, problems, elsewhere = place.services(), place.problems(), place.run_note()
+    if run is None and not up and not problems and not elsewhere:
+        application_state(file, target)
     drift = {name: states for name in up if (states := place.drift(name))}
     waits = place.waits()
-    report = report_path(state, run.run)
     if as_json:
-        print_json({**summary(run, up, report if report.exists() else None, drift), "waits": list(waits)})
+        print_json({**_summary(run, place, up, drift), "problems": dict(problems), "waits": list(waits)})
         return
-    for line in terminal_report(state, run.run, width(), use_colour()):
+    lines = (
+        terminal_report(state, run.run, width(), use_colour())
+        if run is not None
+        else [f"no run {on_target(target)} was started from this directory"]
+    )
+    for line in lines:
         click.echo(line)
-    for name, awaited in run.awaited():
-        click.echo(one_line(f"{name} waits: {awaited}"))
-    for wait in waits:
-        click.echo(one_line(wait))
+    for line in (*_awaited(run), elsewhere, *waits):
+        if line:
+            click.echo(one_line(line))
     for name, url in up.items():
         click.echo(f"{name} is running at {url}")
         for note in place.service_notes(name):
@@ -52,5 +67,25 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
         for version in drift.get(name, ()):
             for line in version.lines():
                 click.echo(f"  version {version.version}: {line}")
-    if run.state == "killed":
+    for name, reason in problems.items():
+        click.echo(f"{name} cannot be reached: {reason}; `{run_command(file, target)}` makes it as the file says")
+    if run is not None and run.state == "killed":
         click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")
+
+
+def _awaited(run: RunHistory | None) -> list[str]:
+    """What each step waits for that goes on, in words."""
+    return [f"{name} waits: {awaited}" for name, awaited in run.awaited()] if run is not None else []
+
+
+def _summary(
+    run: RunHistory | None, place: Target, up: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]
+) -> dict[str, object]:
+    """The object for other programs; of a cluster that this directory has not run on, its services alone."""
+    from plimsoll.engine.summary import summary
+    from plimsoll.report.write import report_path
+
+    if run is None:
+        return {"run": None, "target": place.name, "services": {name: {"url": url} for name, url in up.items()}}
+    report = report_path(place.state, run.run)
+    return summary(run, up, report if report.exists() else None, drift)

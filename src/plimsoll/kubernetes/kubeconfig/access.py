@@ -50,6 +50,7 @@ class Access(Struct, frozen=True, kw_only=True):
 
     context: str
     cluster: str
+    user: str = ""
     server: str
     namespace: str = ""
     tls_server_name: str = ""

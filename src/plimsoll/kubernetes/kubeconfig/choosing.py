@@ -87,6 +87,7 @@ def _access(merged: Merged, name: str) -> Access:
     return Access(
         context=name,
         cluster=cluster.name,
+        user=user.name,
         server=server,
         namespace=context.value.namespace or "",
         tls_server_name=cluster.value.tls_server_name or "",

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from plimsoll.kubernetes.memory.gateway_defaults import gateway, route
 from plimsoll.kubernetes.memory.kinds import ServedKind
 from plimsoll.kubernetes.memory.refusals import Manifest
 from plimsoll.kubernetes.memory.values import copied
@@ -132,6 +133,43 @@ def _service(manifest: Manifest) -> None:
     _defaults(manifest.setdefault("status", {}), {"loadBalancer": {}})
 
 
+def _network_policy(manifest: Manifest) -> None:
+    spec = manifest.setdefault("spec", {})
+    _defaults(spec, {"policyTypes": ["Ingress", *(["Egress"] if spec.get("egress") else [])]})
+    for rule in _dictionaries([*(spec.get("ingress") or []), *(spec.get("egress") or [])]):
+        for port in _dictionaries(rule.get("ports") or []):
+            _defaults(port, {"protocol": "TCP"})
+
+
+def _autoscaler(manifest: Manifest) -> None:
+    spec = manifest.setdefault("spec", {})
+    _defaults(spec, {"minReplicas": 1})
+    if "behavior" not in spec:
+        return
+    up = [{"type": "Pods", "value": 4, "periodSeconds": 15}, {"type": "Percent", "value": 100, "periodSeconds": 15}]
+    down = [{"type": "Percent", "value": 100, "periodSeconds": 15}]
+    rules: dict[str, Manifest] = {
+        "scaleUp": {"stabilizationWindowSeconds": 0, "policies": up},
+        "scaleDown": {"policies": down},
+    }
+    for name, values in rules.items():
+        _defaults(spec["behavior"].setdefault(name, {}), {"selectPolicy": "Max", **values})
+
+
+def _claims(devices: Manifest) -> None:
+    for request in _dictionaries(devices.get("requests") or []):
+        if isinstance(request.get("exactly"), dict):
+            _defaults(request["exactly"], {"allocationMode": "ExactCount", "count": 1})
+
+
+def _claim(manifest: Manifest) -> None:
+    _claims(manifest.setdefault("spec", {}).setdefault("devices", {}))
+
+
+def _claim_template(manifest: Manifest) -> None:
+    _claims(manifest.setdefault("spec", {}).setdefault("spec", {}).setdefault("devices", {}))
+
+
 def _secret(manifest: Manifest) -> None:
     import base64
 
@@ -157,4 +195,10 @@ _FILLERS: Mapping[tuple[str, str], Callable[[Manifest], None]] = {
     ("apps", "replicasets"): _replicated,
     ("apps", "statefulsets"): _replicated,
     ("batch", "jobs"): _job,
+    ("autoscaling", "horizontalpodautoscalers"): _autoscaler,
+    ("networking.k8s.io", "networkpolicies"): _network_policy,
+    ("resource.k8s.io", "resourceclaims"): _claim,
+    ("resource.k8s.io", "resourceclaimtemplates"): _claim_template,
+    ("gateway.networking.k8s.io", "gateways"): gateway,
+    ("gateway.networking.k8s.io", "httproutes"): route,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -14,12 +15,17 @@ from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, W
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.own_objects import OwnObjects
 from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.run_lease import RunLease
 from plimsoll.targets.local.session import LocalSession
 
 
 class ClusterContext(Struct, frozen=True, kw_only=True):
-    """`local` does on this machine what needs the user's own key; `chosen` is the provider of each need."""
+    """`local` does on this machine what needs the user's own key; `chosen` is the provider of each need.
+
+    `lease` says whose run goes on: this one, or another of the same content that it watches.
+    """
 
     api: Api
     cluster: Cluster
@@ -31,17 +37,27 @@ class ClusterContext(Struct, frozen=True, kw_only=True):
     images: Images
     run: str
     chosen: Mapping[str, str]
+    lease: RunLease
 
     @property
     def namespace(self) -> str:
         """Where everything is made."""
         return self.cluster.namespace
 
+    @property
+    def own(self) -> OwnObjects:
+        """The application's objects, by which alone the cluster is written to. Raises PlimsollError for a run that
+        another has taken over from.
+        """
+        self.lease.require()
+        return OwnObjects(self.api, self.application, self.namespace)
+
 
 class ClusterAttempt(Attempt[W]):
-    """One attempt at one step on a cluster."""
+    """One attempt at one step on a cluster. One that `only_watches` is about a workload of somebody else's run."""
 
     source = "kubernetes"
+    only_watches = False
 
     def __init__(
         self,
@@ -71,6 +87,11 @@ class ClusterAttempt(Attempt[W]):
         return names.selector({key: labels[key] for key in (names.APPLICATION, names.KEY)})
 
     @property
+    def may_end(self) -> bool:
+        """Whether its workload is this run's to end, at this moment."""
+        return not self.only_watches and self.context.lease.holds()
+
+    @property
     def where(self) -> str:
         """What the run keeps on this machine."""
         return str(self.context.state.root)
@@ -78,6 +99,13 @@ class ClusterAttempt(Attempt[W]):
     def log(self, process: str | int) -> Path:
         """The file that a pod's output is written to."""
         return self.context.state.log(self.context.run, self.step.name, self.number, process)
+
+    def watching(self, stopping: threading.Event) -> ClusterAttempt[W]:
+        """The same attempt as a mere look at what another run does, until it is stopped by itself."""
+        made = ClusterAttempt(self.step, self.number, self.context, self._execute)
+        made.only_watches = True
+        made.stopping = stopping
+        return made
 
     def part(self, step: Step[W]) -> ClusterAttempt[W]:
         """An attempt at a piece of this one's work, with a key of its own; both are stopped together."""

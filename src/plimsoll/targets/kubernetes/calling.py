@@ -11,7 +11,7 @@ from plimsoll.kinds.service import SERVICES
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.port_forward import NoPodReady, to_service
 from plimsoll.targets.features import CalledService
-from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.standing import service_name
 from plimsoll.targets.kubernetes.standing_waits import why_not_ready
 
 
@@ -21,7 +21,7 @@ def called(api: Api, namespace: str, file: ApplicationFile, service: str) -> Ite
     application = file.application
     model = SERVICES.of(application)[service].leading.partition("@")[0]
     try:
-        with to_service(api, namespace, names.service(application.name, service)) as address:
+        with to_service(api, namespace, service_name(api, application.name, namespace, service)) as address:
             yield CalledService(url=f"http://{address}", model=model)
     except ApiError as error:
         if error.status != 404:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import (
@@ -18,12 +20,17 @@ from plimsoll.kubernetes.cluster import (
     RAY,
     TRAINER,
 )
+from plimsoll.kubernetes.content import content
 from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.names import LEASES
-from plimsoll.targets.kubernetes.namespace import OURS, REMOVAL_LIMIT, await_end
+from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
+from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
+from plimsoll.targets.kubernetes.own_objects import OwnObjects
+from plimsoll.targets.kubernetes.standing import service_name
 
+Found = TypeVar("Found")
 KINDS = (
     (ENVOY, "BackendTrafficPolicy"),
     (GATEWAY, "HTTPRoute"),
@@ -50,22 +57,11 @@ KINDS = (
     ("v1", "ServiceAccount"),
 )
 """Every kind that an application may have made, what uses others before what is used."""
-OTHERS = (
-    *KINDS,
-    ("v1", "Pod"),
-    ("v1", "Secret"),
-    ("v1", "PersistentVolumeClaim"),
-    ("apps/v1", "StatefulSet"),
-    ("apps/v1", "DaemonSet"),
-    ("apps/v1", "ReplicaSet"),
-    ("batch/v1", "CronJob"),
-    ("networking.k8s.io/v1", "Ingress"),
-    ("rbac.authorization.k8s.io/v1", "Role"),
-    ("rbac.authorization.k8s.io/v1", "RoleBinding"),
-)
-"""Kinds by which a namespace is known to be used by somebody else."""
-_FURNISHED = frozenset({("ConfigMap", "kube-root-ca.crt"), ("ServiceAccount", "default")})
-"""What every namespace has."""
+_EVERYBODYS = frozenset({"v1", "apps/v1", "batch/v1"})
+"""Groups of kinds without which there is no application: one that may not list them sees nothing of it."""
+COLLECTED_LIMIT = 15.0
+"""Seconds for the cluster to collect what it has made for objects that are gone."""
+_LOOK = 0.5
 
 
 def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
@@ -81,7 +77,7 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     for each in api.list("apps/v1", "Deployment", namespace, selector):
         service = each["metadata"]["labels"].get(names.SERVICE)
         if service and each.get("status", {}).get("availableReplicas", 0):
-            inside = f"http://{names.service(application, service)}.{namespace}.svc"
+            inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside
     return found
 
@@ -102,57 +98,95 @@ def obsolete_objects(
     ]
 
 
-def remove(api: Api, application: str, namespace: str) -> list[str]:
+def remove(
+    api: Api, application: str, namespace: str, say: Callable[[str], None] = lambda _: None, lease: str = ""
+) -> list[str]:
     """Delete all that carries the application's label, and nothing else; gives what was found, as kind/name.
 
-    A namespace that was made for the application goes too, unless somebody else has something in it. Raises
-    TargetError that names what does not go.
+    A namespace that was made for the application goes too, unless it holds, or may hold, anything else; then `say` is
+    told what. `lease` is an object, as kind/name, that whoever removes the rest holds until the end. Raises TargetError
+    that names what does not go.
     """
+    own = OwnObjects(api, application, namespace)
+    found = [each for each in _own(api, application, namespace, KINDS) if _reference(each) != lease]
+    removed = [_reference(each) for each in found if own.delete(each)]
+    if not found and (places := _elsewhere(api, application, namespace)):
+        say(f"the application has objects in {', '.join(places)}: name the namespace with --namespace")
+    _await_gone(api, application, namespace, lease)
+    place = _readable(lambda: api.find("v1", "Namespace", namespace))
+    if place is None or not is_made(application, place):
+        return removed
+    if kept := _kept_by(api, application, namespace):
+        say(f"the namespace {namespace} stays: {kept}")
+        _leave(api, place)
+        return removed
+    metadata = place["metadata"]
+    exactly = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    api.delete("v1", "Namespace", namespace, exactly=exactly)
+    await_end(api, namespace)
+    return [*removed, f"Namespace/{namespace}"]
+
+
+def _own(api: Api, application: str, namespace: str, kinds: Iterable[tuple[str, str]]) -> list[Manifest]:
+    """The application's objects of these kinds, in the order of the kinds.
+
+    Of kinds that not everybody uses, those that the user may list. Raises ApiError for others that may not be listed.
+    """
+    selector = names.selector({names.APPLICATION: application})
+
+    def listed(api_version: str, kind: str) -> list[Manifest]:
+        def ask() -> list[Manifest]:
+            return api.list(api_version, kind, namespace, selector)
+
+        found = ask() if api_version in _EVERYBODYS else _readable(ask) or []
+        return [{**each, "apiVersion": api_version, "kind": kind} for each in found]
+
+    return [each for place in kinds if api.serves(*place) for each in listed(*place)]
+
+
+def _elsewhere(api: Api, application: str, namespace: str) -> list[str]:
+    """Other namespaces with a run of the application, as far as the user may look into them."""
     selector = names.selector(names.of_application(application))
-    removed: list[str] = []
-    kinds = [(api_version, kind) for api_version, kind in KINDS if api.serves(api_version, kind)]
-    for api_version, kind in kinds:
-        for each in api.list(api_version, kind, namespace, selector):
-            api.delete(api_version, kind, each["metadata"]["name"], namespace)
-            removed.append(f"{kind}/{each['metadata']['name']}")
-    ours = _is_ours(api, application, namespace) and not _is_shared(api, application, namespace)
-    if ours:
-        api.delete("v1", "Namespace", namespace)
-        removed.append(f"Namespace/{namespace}")
+    found = _readable(lambda: api.list("v1", "ConfigMap", None, selector)) or []
+    return sorted({each["metadata"]["namespace"] for each in found} - {namespace})
+
+
+def _reference(found: Manifest) -> str:
+    return f"{found['kind']}/{found['metadata']['name']}"
+
+
+def _await_gone(api: Api, application: str, namespace: str, lease: str) -> None:
+    kinds = (*KINDS, ("v1", "Pod"))
 
     def left() -> list[tuple[str, Manifest]]:
-        listed = (*kinds, ("v1", "Pod"))
-        return [
-            (kind, each) for api_version, kind in listed for each in api.list(api_version, kind, namespace, selector)
-        ]
+        found = _own(api, application, namespace, kinds)
+        return [(each["kind"], each) for each in found if _reference(each) != lease]
 
     await_gone(left, namespace, REMOVAL_LIMIT)
-    if ours:
-        await_end(api, namespace)
-    return removed
 
 
-def _is_shared(api: Api, application: str, namespace: str) -> bool:
-    """Whether something lies in a namespace that is not the application's. What may not be read is not looked at."""
-    selector = f"{names.APPLICATION}!={application}"
-    for api_version, kind in OTHERS:
-        try:
-            found = api.list(api_version, kind, namespace, selector) if api.serves(api_version, kind) else []
-        except ApiError as error:
-            if error.status != 403:
-                raise
-            continue
-        for each in found:
-            metadata = each["metadata"]
-            # What a controller has made for something is counted with that.
-            if not metadata.get("ownerReferences") and (kind, metadata["name"]) not in _FURNISHED:
-                return True
-    return False
+def _kept_by(api: Api, application: str, namespace: str) -> str:
+    """What of others lies in the namespace, or may lie there, in words; empty without any."""
+    deadline = time.monotonic() + COLLECTED_LIMIT
+    while True:
+        there = content(api, namespace)
+        theirs, left = neighbours(application, there.found), remnants(application, there.found)
+        if theirs or there.hidden or not left or time.monotonic() > deadline:
+            return told([*theirs, *left], there.hidden)
+        time.sleep(_LOOK)
 
 
-def _is_ours(api: Api, application: str, namespace: str) -> bool:
+def _leave(api: Api, place: Manifest) -> None:
+    """Leave a namespace to those who are in it: whoever of ours goes last takes it away."""
+    change = {"metadata": {"uid": place["metadata"]["uid"], "labels": {names.APPLICATION: None}}}
+    _readable(lambda: api.patch({**place, "apiVersion": "v1", "kind": "Namespace"}, change))
+
+
+def _readable(ask: Callable[[], Found]) -> Found | None:
+    """An answer; None where the user has no right to it."""
     try:
-        labels = api.get("v1", "Namespace", namespace)["metadata"].get("labels", {})
-    except ApiError:
-        return False
-    return bool(labels.get(OURS) == "namespace" and labels.get(names.APPLICATION) == application)
+        return ask()
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return None

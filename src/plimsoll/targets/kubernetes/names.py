@@ -38,8 +38,14 @@ def workload(application: str, step: AnyStep) -> str:
 
 
 def service(application: str, name: str) -> str:
-    """The name of a service's objects."""
+    """The name of a service's objects, where no other application has objects of that name."""
     return short(f"{application}-{name}", _LONGEST)
+
+
+def service_apart(application: str, name: str) -> str:
+    """The name of a service's objects where another application has theirs: `x-b` and `c` meet `x` and `b-c`."""
+    mark = hashlib.sha256(f"{application}/{name}".encode()).hexdigest()[:6]
+    return f"{short(f'{application}-{name}', _LONGEST - 7)}-{mark}"
 
 
 def short(text: str, longest: int) -> str:

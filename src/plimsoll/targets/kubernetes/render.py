@@ -11,14 +11,22 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Plan, Step
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.manifests.serving import objects
-from plimsoll.targets.kubernetes.namespace import namespace_manifest, trust_manifest
+from plimsoll.targets.kubernetes.namespace import is_made, namespace_manifest
+from plimsoll.targets.kubernetes.trust import trust_manifest
 from plimsoll.targets.kubernetes.work.serve import served_of
 
 
 def rendered(context: ClusterContext, plan: Plan) -> list[Manifest]:
-    """Namespace, keys, and every service's objects, each once. Raises TargetError for a model that is not there yet."""
+    """Namespace (unless it is others'), keys, and every service's objects, each once.
+
+    Raises TargetError for a model that is not there yet.
+    """
     application, namespace = context.application, context.namespace
-    found = [namespace_manifest(application, namespace), trust_manifest(application, namespace)]
+    there = context.api.find("v1", "Namespace", namespace)
+    # A namespace of others stays theirs: whoever applies this is not to become its owner.
+    ours = there is None or is_made(application, there)
+    found = [namespace_manifest(application, namespace)] if ours else []
+    found.append(trust_manifest(application, namespace))
     for step in plan.steps:
         work = step.work
         if not isinstance(work, Serve):

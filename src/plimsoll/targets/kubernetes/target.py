@@ -11,7 +11,7 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.service import SCALE_TO_ZERO
-from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import look
 from plimsoll.kubernetes.kubeconfig import namespace_of
@@ -32,12 +32,15 @@ from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, 
 from plimsoll.targets.kubernetes.registry_tunnel import RegistryTunnel
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
 from plimsoll.targets.kubernetes.session import KubernetesSession
+from plimsoll.targets.kubernetes.standing import notes, service_name, unreachable
 from plimsoll.targets.kubernetes.standing_waits import waits_of
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.options import TargetOptions
+from plimsoll.targets.port import RunRequest
 from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
@@ -70,7 +73,14 @@ class KubernetesTarget:
     @cached_property
     def cluster(self) -> Cluster:
         """What the cluster has."""
-        return look(self.api, self.namespace, self._options.registry, self._options.base or self._options.image)
+        base = self._options.base or self._options.image
+        return look(self.api, self.namespace, self._options.registry, base, is_foreign=self._is_anothers)
+
+    def _is_anothers(self, found: Manifest) -> bool:
+        """Whether something of the namespace is another application's: its queue goes when that one goes."""
+        return bool(
+            (found["metadata"].get("labels") or {}).get(names.APPLICATION, self._application) != self._application
+        )
 
     @cached_property
     def _tunnel(self) -> RegistryTunnel:
@@ -132,14 +142,25 @@ class KubernetesTarget:
         return rendered(self._context("render"), plan)
 
     def services(self) -> Mapping[str, str]:
-        """Services that are up."""
-        return services(self.api, self._application, self.namespace)
+        """Services that are up: that have servers, and all that leads requests to them."""
+        found = services(self.api, self._application, self.namespace)
+        lost = self.problems() if found else {}
+        return {service: address for service, address in found.items() if service not in lost}
+
+    def problems(self) -> Mapping[str, str]:
+        """Services to which no request leads, for something of them is gone."""
+        return unreachable(self.api, self._application, self.cluster, self._providers())
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Whether a promotion goes on, or was cut off."""
-        name = names.service(self._application, service)
-        note = PromotionLease(self.api, self._application, self.namespace, name).note()
-        return (note,) if note else ()
+        """Whether a promotion goes on or was cut off, and what of the service is not as it should be."""
+        name = service_name(self.api, self._application, self.namespace, service)
+        if note := PromotionLease(self.api, self._application, self.namespace, name).note():
+            return (note,)
+        return notes(self.api, self._application, service, self.cluster, self._providers())
+
+    def run_note(self) -> str:
+        """Whose run goes on, from its lease."""
+        return self._lease("status", RunRequest(content="")).note()
 
     def waits(self) -> Sequence[str]:
         """Why the namespace does not end that is being deleted, and why servers are not ready."""
@@ -149,9 +170,23 @@ class KubernetesTarget:
         """The drift of a service's versions, as all its servers together have seen them."""
         return drift_of(self.api, self._application, self.namespace, service)
 
-    def remove(self) -> list[str]:
-        """Delete all of the application from the cluster. What is in the registry stays."""
-        return remove(self.api, self._application, self.namespace)
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
+        """Delete all of the application from the cluster. What is in the registry stays.
+
+        Nobody's run begins meanwhile: the application's lease is held until the end.
+        """
+        lease = self._lease("down", RunRequest(content="", say=waiting))
+        try:
+            _take_for_removal(lease, self.api, self.namespace, force=force)
+            return remove(self.api, self._application, self.namespace, say, lease.reference)
+        finally:
+            lease.end()
 
     def close(self) -> None:
         """Close the tunnel to the registry, if it was opened, and connections."""
@@ -174,8 +209,15 @@ class KubernetesTarget:
             results=self._results,
             images=Images(self.cluster, place, self._tunnel.host, self._tunnel.access, self._path, self._directory),
             run=run,
-            chosen={need: each.provider for need, each in self._chosen().items()},
+            chosen=self._providers(),
+            lease=self._lease(run, RunRequest(content="")),
         )
+
+    def _lease(self, run: str, request: RunRequest) -> RunLease:
+        return run_lease(self.api, self._application, self.namespace, self.state, run, request)
+
+    def _providers(self) -> dict[str, str]:
+        return {need: each.provider for need, each in self._chosen().items()}
 
     def _chosen(self) -> dict[str, Choice]:
         prefer = self._options.prefer
@@ -201,3 +243,21 @@ class KubernetesTarget:
             )
             raise TargetError("no registry for images, models and results is known", where=self.name, hint=hint)
         return place
+
+
+def _take_for_removal(lease: RunLease, api: Api, namespace: str, *, force: bool) -> None:
+    """Take an application's lease. Where its namespace is gone or at its end, nobody can and nobody need."""
+    try:
+        if api.find("v1", "Namespace", namespace) is None:
+            return
+    except ApiError as error:
+        if error.status != 403:
+            raise
+    try:
+        if force:
+            lease.seize()
+        else:
+            lease.begin()
+    except ApiError as error:
+        if "being terminated" not in error.message:
+            raise

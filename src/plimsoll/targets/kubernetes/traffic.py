@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-import msgspec
 from msgspec.structs import replace
 
 from plimsoll.errors import PlimsollError, RequestError, TargetError
@@ -21,19 +18,19 @@ from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
-from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, SERVED, objects
+from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.work.cutover import apply, lead_back, remove_obsolete
+from plimsoll.targets.kubernetes.standing import records
+from plimsoll.targets.kubernetes.work.cutover import lead_back, remove_obsolete
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import roll_out
 from plimsoll.targets.local.servers import model_file
 from plimsoll.targets.models import onnx_name
+from plimsoll.targets.stopping import StoppedWhen
 from plimsoll.telemetry.version_counts import VersionCounts, added, counts_in
 
 SPREAD = 5.0
 """Seconds within which proxies follow a change of weights; requests before that are counted to the former weights."""
-_TICK = 0.1
-"""Seconds between two looks at whether the promotion is stopped."""
 
 
 def traffic_of(
@@ -65,13 +62,7 @@ def _models_of(served: ServedVersions) -> set[str]:
 
 def served_records(context: ClusterContext) -> list[ServedVersions]:
     """What the application's services serve, as their records on the cluster say."""
-    selector = names.selector(names.of_application(context.application))
-    found = []
-    for each in context.api.list("v1", "ConfigMap", context.namespace, selector):
-        if each["metadata"]["name"].endswith(RECORD) and SERVED in each.get("data", {}):
-            with contextlib.suppress(msgspec.DecodeError):
-                found.append(msgspec.json.decode(each["data"][SERVED], type=ServedVersions))
-    return found
+    return [each.served for each in records(context.api, context.application, context.namespace)]
 
 
 class ClusterTraffic:
@@ -92,8 +83,8 @@ class ClusterTraffic:
         self._served = self._before = served
         self.model = model
         self._say = say
-        self._stopping = _Stopping(stopped)
-        self._name = names.service(context.application, served.service)
+        self._stopping = StoppedWhen(stopped)
+        self._name = served.objects_name
         self._lease = PromotionLease(context.api, context.application, context.namespace, self._name, say)
         self._changed = False
         self._pages: dict[str, Mapping[str, VersionCounts]] = {}
@@ -164,7 +155,7 @@ class ClusterTraffic:
             return
         for manifest in self._manifests():
             if manifest["kind"] == "HTTPRoute" or _is_record(manifest):
-                apply(self._context, manifest)
+                self._context.own.apply(manifest)
         self._stopping.wait(SPREAD)
 
     def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
@@ -186,7 +177,7 @@ class ClusterTraffic:
         It is decided by then, so that it goes on to its end when it is stopped.
         """
         self._lease.renew()
-        self._stopping = _Stopping(lambda: False)
+        self._stopping = StoppedWhen(lambda: False)
         models = tuple(each for each in self._served.file.models if each.version == new)
         places = {str(Path(each.path).parent) for each in models}
         self._served = replace(
@@ -208,7 +199,7 @@ class ClusterTraffic:
             return
         self._lease.renew()
         self._served = self._before
-        self._stopping = _Stopping(lambda: False)
+        self._stopping = StoppedWhen(lambda: False)
         if self._context.chosen["traffic"] == "gateway":
             shares = self._before.file.traffic.get(self.model, ())
             weights = {share.version: share.weight for share in shares} or {self.leading(): 100}
@@ -290,20 +281,3 @@ def _is_record(manifest: Manifest) -> bool:
 def _answered(page: Mapping[str, VersionCounts]) -> float:
     """The requests that a server has answered, of all versions together."""
     return sum(sum(counts.codes.values()) for counts in page.values())
-
-
-class _Stopping(threading.Event):
-    """An event that is set when a function says so."""
-
-    def __init__(self, stopped: Callable[[], bool]) -> None:
-        super().__init__()
-        self._stopped = stopped
-
-    def is_set(self) -> bool:
-        return self._stopped()
-
-    def wait(self, timeout: float | None = None) -> bool:
-        deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
-        while not self._stopped() and (left := deadline - time.monotonic()) > 0:
-            time.sleep(min(left, _TICK))
-        return self._stopped()

@@ -15,7 +15,7 @@ from plimsoll.kubernetes.cluster import JOBSET, TRAINER
 from plimsoll.targets.kubernetes import pods
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.logs import FINISH_LIMIT, Follower
-from plimsoll.targets.kubernetes.manifests.gang import Workload
+from plimsoll.targets.kubernetes.manifests.gang import SHARED, Workload
 from plimsoll.targets.kubernetes.observing import Observing
 from plimsoll.targets.kubernetes.patience import Patience
 from plimsoll.targets.kubernetes.pods import Standing
@@ -78,6 +78,7 @@ class Watch:
         silent_since: float | None = None
         try:
             while True:
+                self.attempt.context.lease.require()
                 if self.attempt.stopping.is_set():
                     # Before logs are read to their end: they have none while their pods run.
                     remove(self.attempt, self.workload)
@@ -297,8 +298,8 @@ class Watch:
             if not pod["metadata"].get("deletionTimestamp"):
                 continue
             since = self._leaving.setdefault(name, time.monotonic())
-            if time.monotonic() - since > LOST_LIMIT:
-                self.api.delete("v1", "Pod", name, self.namespace, grace=0)
+            if time.monotonic() - since > LOST_LIMIT and self.attempt.may_end:
+                self.attempt.context.own.delete({**pod, "apiVersion": "v1", "kind": "Pod"}, grace=0)
 
     def _say(self, text: str) -> Generator[Observation, None, None]:
         if text and text != self._said:
@@ -307,12 +308,12 @@ class Watch:
 
 
 def remove(attempt: ClusterAttempt[Any], workload: Workload) -> None:
-    """Take a workload away with its pods."""
+    """Take a workload away with its pods, unless it is another run's."""
+    if not attempt.may_end:
+        return
     for each in reversed(workload.objects):
-        if each["kind"] != "LocalQueue":
-            attempt.context.api.delete(
-                each["apiVersion"], each["kind"], each["metadata"]["name"], attempt.context.namespace
-            )
+        if each["kind"] not in SHARED:
+            attempt.context.own.delete(each)
 
 
 def gone(attempt: ClusterAttempt[Any], limit: float, over: threading.Event | None = None) -> bool:

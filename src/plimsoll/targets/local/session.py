@@ -24,6 +24,7 @@ from plimsoll.targets.local.servers import withdraw
 from plimsoll.targets.local.warden import Warden
 from plimsoll.targets.local.work import EXECUTORS
 from plimsoll.targets.models import model_registry
+from plimsoll.targets.port import RunRequest
 
 
 class LocalSession:
@@ -40,10 +41,17 @@ class LocalSession:
             watch=watch,
         )
 
-    def begin(self) -> int:
+    def begin(self, request: RunRequest | None = None) -> int:
         """Start the warden, and clean up after a killed run. Only the holder of the lock may call it."""
         self.context.warden.start()
         return self.clean_up()
+
+    def joined(self) -> str:
+        """Nobody else's: the lock of the directory admits one run."""
+        return ""
+
+    def steps_ended(self) -> None:
+        """Do nothing: services that are watched need the lock."""
 
     def clean_up(self) -> int:
         """Kill the processes and delete the files of a killed run; returns the number of processes.

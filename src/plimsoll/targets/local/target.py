@@ -116,11 +116,25 @@ class LocalTarget:
         """None: what runs here is of a run, whose journal says what it waits for."""
         return ()
 
+    def run_note(self) -> str:
+        """Nobody else's: the lock of the directory admits one run."""
+        return ""
+
     def drift(self, service: str) -> Sequence[DriftState]:
         """The drift of a service's versions."""
         return read_drift(self.state, service)
 
-    def remove(self) -> list[str]:
+    def problems(self) -> Mapping[str, str]:
+        """None: the warden tells of every server that ends."""
+        return {}
+
+    def remove(
+        self,
+        say: Callable[[str], None] = lambda _: None,
+        *,
+        force: bool = False,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> list[str]:
         """Delete nothing: no local service outlives its run."""
         return []
 

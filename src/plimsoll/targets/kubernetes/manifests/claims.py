@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import DRA, Cluster
-from plimsoll.planning.steps import AnyStep
-from plimsoll.targets.kubernetes.manifests.pod import CLAIM
+from plimsoll.planning.steps import WorkerResources
+from plimsoll.targets.kubernetes import names
 
 
-def claim_template(cluster: Cluster, step: AnyStep, labels: dict[str, str]) -> Manifest | None:
-    """The template that each pod's claim is made from; `None` where devices are counted or none are asked for."""
-    if not step.resources.accelerators or cluster.accelerator or not cluster.classes:
-        return None
-    exactly = {"deviceClassName": cluster.classes[0], "count": step.resources.accelerators}
+def claims(worker: WorkerResources, cluster: Cluster) -> bool:
+    """Whether a worker's accelerators are claimed; elsewhere devices are counted, or none are asked for."""
+    return bool(worker.accelerators and not cluster.accelerator and cluster.classes)
+
+
+def claim_name(application: str, worker: WorkerResources, cluster: Cluster) -> str:
+    """The name of a template: what it asks for cannot be changed, so that who asks for something else has another."""
+    asked = f"{application} {cluster.classes[0]} {worker.accelerators}"
+    return f"plimsoll-accelerators-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+
+
+def claim_template(application: str, worker: WorkerResources, cluster: Cluster) -> list[Manifest]:
+    """The template that each pod's claim is made from; nothing where no pod claims any."""
+    if not claims(worker, cluster):
+        return []
+    exactly = {
+        "deviceClassName": cluster.classes[0],
+        "allocationMode": "ExactCount",
+        "count": worker.accelerators,
+    }
     request = {"name": "accelerator", "exactly": exactly}
-    return {
+    template = {
         "apiVersion": DRA,
         "kind": "ResourceClaimTemplate",
-        "metadata": {"name": CLAIM, "labels": {key: value for key, value in labels.items() if "/step" not in key}},
+        "metadata": {
+            "name": claim_name(application, worker, cluster),
+            "labels": names.of_application(application),
+        },
         "spec": {"spec": {"devices": {"requests": [request]}}},
     }
+    return [template]

@@ -12,6 +12,7 @@ from plimsoll.kinds.model import TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import JOBSET, KUEUE, POD_GROUP, RAY, TRAINER, Cluster
 from plimsoll.planning.steps import AnyStep
+from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.ray_job import ray_job
 
 SUBDOMAIN_LONGEST = 60
@@ -86,23 +87,26 @@ def _queued(labels: dict[str, str], cluster: Cluster) -> tuple[tuple[Manifest, .
     if cluster.queues:
         return (), {**labels, _IN_QUEUE: cluster.queues[0]}
     if cluster.admitting:
-        return (local_queue(cluster.admitting[0], labels),), {**labels, _IN_QUEUE: QUEUE}
+        queue = local_queue(cluster.admitting[0], labels)
+        return (queue,), {**labels, _IN_QUEUE: queue["metadata"]["name"]}
     return (), labels
 
 
 _IN_QUEUE = "kueue.x-k8s.io/queue-name"
 
 
-QUEUE = "plimsoll"
+SHARED = frozenset({"LocalQueue", "ResourceClaimTemplate"})
+"""Kinds of objects that other steps of the application use too: they do not go with one step."""
 
 
 def local_queue(cluster_queue: str, labels: dict[str, str]) -> Manifest:
-    """Our namespace's way into a cluster queue, made where the namespace has none."""
+    """The application's way into a cluster queue, made where the namespace has none."""
     owned = {key: value for key, value in labels.items() if not key.endswith(("/step", "/key"))}
+    name = names.short(f"plimsoll-{labels[names.APPLICATION]}", 63)
     return {
         "apiVersion": KUEUE,
         "kind": "LocalQueue",
-        "metadata": {"name": QUEUE, "labels": owned},
+        "metadata": {"name": name, "labels": owned},
         "spec": {"clusterQueue": cluster_queue},
     }
 
@@ -207,6 +211,15 @@ def provider_of(step: AnyStep, chosen: Mapping[str, str]) -> str:
     if isinstance(step.work, TrainGang) and step.work.framework == "ray" and chosen.get("ray") == "rayjob":
         return "rayjob"
     return chosen["gang"]
+
+
+def followed(provider: str, name: str, step: AnyStep, cluster: Cluster) -> Workload:
+    """A workload that another run has made, for whoever only watches it: none of its objects, and what tells of it."""
+    made = workload(provider, name, step, _NO_POD, {}, cluster)
+    return Workload(objects=(), watched=made.watched, restarts=made.restarts)
+
+
+_NO_POD: Manifest = {"metadata": {}, "spec": {"containers": [{"env": []}], "volumes": []}}
 
 
 def workload(

@@ -29,7 +29,8 @@ class Watched(Struct, frozen=True, kw_only=True):
 class ServedVersions(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
 
-    `latency` is the promised 99th percentile in seconds. `watched` are versions by their number.
+    `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
+    objects are called, empty for the name that goes without saying.
     """
 
     application: str
@@ -43,6 +44,12 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     latency: float | None = None
     telemetry: Telemetry = Telemetry()
     watched: Mapping[str, Watched] = {}
+    name: str = ""
+
+    @property
+    def objects_name(self) -> str:
+        """What the service's objects are called."""
+        return self.name or names.service(self.application, self.service)
 
 
 class Group(Struct, frozen=True, kw_only=True):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from plimsoll.kinds.model import Topology, TrainGang
+from plimsoll.kubernetes import quantities
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, WorkerResources
 from plimsoll.runtime.pod_task import CA_DIRECTORY, INPUTS, STOP_SECONDS, TASK_VARIABLE, UPLOAD_SECONDS, WORK, PodTask
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.claims import claim_name, claims
 
 USER = 65532
 LOST_AFTER = 15
@@ -27,7 +29,7 @@ RESTRICTED_POD: Manifest = {
 
 def task_pod(task: PodTask, step: AnyStep, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
     """A pod template whose one container does the task."""
-    claims, resources = wanted(step.resources, cluster)
+    claimed, resources = wanted(step.resources, cluster, labels[names.APPLICATION])
     mounted = [given for given in task.inputs if given.mounted]
     container: Manifest = {
         "name": "main",
@@ -62,7 +64,7 @@ def task_pod(task: PodTask, step: AnyStep, image: str, cluster: Cluster, labels:
         "containers": [container],
         "volumes": volumes,
         "tolerations": _patience(),
-        **claims,
+        **claimed,
         **_placed(step, cluster, labels),
     }
     return {"metadata": {"labels": labels}, "spec": spec}
@@ -78,30 +80,25 @@ def with_credentials(pod: Manifest) -> Manifest:
     return {**pod, "spec": {**pod["spec"], "containers": containers}}
 
 
-def wanted(worker: WorkerResources, cluster: Cluster) -> tuple[Manifest, Manifest]:
+def wanted(worker: WorkerResources, cluster: Cluster, application: str) -> tuple[Manifest, Manifest]:
     """What a worker requests: the pod's resource claims, and its container's resources.
 
     Accelerators are claimed by attribute where the cluster has a device class (DRA, KEP-4381), else counted.
     """
-    requests: Manifest = {"cpu": f"{int(worker.cores * 1000)}m"}
+    requests: Manifest = {"cpu": quantities.written(int(worker.cores * 1000))}
     limits: Manifest = {}
     if worker.cpu is not None:
         limits["cpu"] = requests["cpu"]
     if worker.memory is not None:
         requests["memory"] = limits["memory"] = str(worker.memory)
-    resources: Manifest = {"requests": requests, "limits": limits}
-    if not worker.accelerators:
-        return {}, resources
-    if cluster.accelerator:
+    if worker.accelerators and cluster.accelerator:
         limits[cluster.accelerator] = str(worker.accelerators)
+    resources: Manifest = {"requests": requests, **({"limits": limits} if limits else {})}
+    if not claims(worker, cluster):
         return {}, resources
-    if cluster.classes:
-        resources["claims"] = [{"name": "accelerators"}]
-        return {"resourceClaims": [{"name": "accelerators", "resourceClaimTemplateName": CLAIM}]}, resources
-    return {}, resources
-
-
-CLAIM = "plimsoll-accelerators"
+    template = claim_name(application, worker, cluster)
+    resources["claims"] = [{"name": "accelerators"}]
+    return {"resourceClaims": [{"name": "accelerators", "resourceClaimTemplateName": template}]}, resources
 
 
 def authorities_volume() -> Manifest:

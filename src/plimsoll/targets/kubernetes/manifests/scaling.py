@@ -119,7 +119,7 @@ def activator(group: Group) -> Manifest:
             *("python", "-m", "plimsoll.runtime.activator", "--to", f"{servers_of(group.name)}:80"),
             *("--host", "0.0.0.0", "--port", str(port), "--patience", str(PATIENCE)),  # noqa: S104
         ],
-        "ports": [{"name": "http", "containerPort": port}],
+        "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
         "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, **look},

@@ -11,6 +11,7 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import Group, ServedVersions, grouped
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
@@ -34,7 +35,7 @@ from plimsoll.targets.kubernetes.manifests.traffic import ways_in
 PORT = 8080
 RECORD = "-served"
 """What the name of a service's record ends with."""
-SERVED = "served.json"
+SERVED, PROVIDERS = "served.json", "providers.json"
 TOLD = "/plimsoll/service"
 ADMIN = "/plimsoll/admin"
 ADMIN_SECRET = "plimsoll-admin"  # noqa: S105  # the name of a Secret
@@ -53,11 +54,12 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     Behind a gateway each version has servers of its own, among which the route shares; elsewhere every server has all
     versions and shares the requests itself.
     """
-    name = names.service(served.application, served.service)
+    name = served.objects_name
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
     groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
     found = [service_account(served.application), _policy(name, labels), _budget(name, labels)]
-    found.append(served_record(name, labels, served))
+    found += claim_template(served.application, served.resources, cluster)
+    found.append(served_record(name, labels, served, chosen))
     for each in groups:
         found += _servers(each, cluster, chosen)
     if chosen["metrics"] == "operator":
@@ -69,13 +71,19 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     return found
 
 
-def served_record(name: str, labels: dict[str, str], served: ServedVersions) -> Manifest:
-    """What the service serves, as one value: a promotion from any machine starts from it and not from the file."""
+def served_record(name: str, labels: dict[str, str], served: ServedVersions, chosen: Mapping[str, str]) -> Manifest:
+    """What the service serves, as one value, and by which providers.
+
+    A promotion from any machine starts from it and not from the file, and whether all of it is there is told by it.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": f"{name}{RECORD}", "labels": labels},
-        "data": {SERVED: msgspec.json.encode(served, order="deterministic").decode()},
+        "data": {
+            SERVED: msgspec.json.encode(served, order="deterministic").decode(),
+            PROVIDERS: msgspec.json.encode(dict(chosen), order="deterministic").decode(),
+        },
     }
 
 
@@ -137,7 +145,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
     The step's key stands on the deployment alone: a change that is none to its pods, such as of weights, leaves them.
     """
     name, served, labels = group.name, group.served, group.labels
-    claims, resources = wanted(served.resources, cluster)
+    claimed, resources = wanted(served.resources, cluster, served.application)
     scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT)} if annotated else {}
     pod: Manifest = {
         "metadata": {"labels": labels, "annotations": scraped},
@@ -156,7 +164,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
                 authorities_volume(),
             ],
             "topologySpreadConstraints": [_spread(labels)],
-            **claims,
+            **claimed,
         },
     }
     template = with_references(with_models(pod, served.models, served.image, served.application), served)
@@ -188,7 +196,7 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
             *("--admin-token-file", f"{ADMIN}/token"),
             *watching(served),
         ],
-        "ports": [{"name": "http", "containerPort": PORT}],
+        "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         **variables(served),
         "resources": resources,
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
@@ -223,7 +231,10 @@ def _service(name: str, labels: dict[str, str], to: dict[str, str] | None = None
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": {"name": name, "labels": labels},
-        "spec": {"selector": to or labels, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+        "spec": {
+            "selector": to or labels,
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}],
+        },
     }
 
 

@@ -64,24 +64,24 @@ def routes(
     prefix = f"/{service}"
     apart = [(group, group.traffic) for group in groups if group.traffic is not None]
     if not apart:
-        return [_route(name, application, labels, [_rule(prefix, "/", [{"name": name, "port": 80}])])]
+        return [_route(name, application, labels, [_rule(prefix, "/", [_backend(name, weight=1)])])]
     found = []
     for group, share in apart:
-        own = [{"name": group.name, "port": 80}]
+        own = [_backend(group.name, weight=1)]
         paths = [f"/v2/models/{model.name}/versions/{group.version}" for model in group.served.file.models]
         found.append(_route(group.name, application, labels, [_rule(f"{prefix}{path}", path, own) for path in paths]))
         if share.headers:
-            headers = [{"name": word, "value": value} for word, value in sorted(share.headers.items())]
+            headers = [_header(word, value) for word, value in sorted(share.headers.items())]
             rule = _rule(prefix, "/", own, headers=headers, mirrors=_mirrors(groups, group))
             found.append(_route(f"{group.name}-header", application, labels, [rule]))
-    weighted = [{"name": group.name, "port": 80, "weight": share.weight} for group, share in apart]
+    weighted = [_backend(group.name, weight=share.weight) for group, share in apart]
     return [*found, _route(name, application, labels, [_rule(prefix, "/", weighted, mirrors=_mirrors(groups, None))])]
 
 
 def unmatched(rules: Sequence[Manifest]) -> list[Manifest]:
     """Rules as they are, for requests that nobody sends: their servers are known to the gateway before they are led to,
     and are still known when they no longer are."""
-    header = {"name": NO_REQUEST, "value": secrets.token_hex(16)}
+    header = _header(NO_REQUEST, secrets.token_hex(16))
     return [
         {**rule, "matches": [{**match, "headers": [*match.get("headers", []), header]} for match in rule["matches"]]}
         for rule in rules
@@ -93,8 +93,23 @@ def _route(name: str, application: str, labels: dict[str, str], rules: list[Mani
         "apiVersion": GATEWAY,
         "kind": "HTTPRoute",
         "metadata": {"name": name, "labels": labels},
-        "spec": {"parentRefs": [{"name": f"{application}-{GATEWAY_NAME}"}], "rules": rules},
+        "spec": {"parentRefs": [_parent(f"{application}-{GATEWAY_NAME}")], "rules": rules},
     }
+
+
+# A route's lists are one value each: an item that leaves to the server what it fills in is not the one that stands.
+
+
+def _parent(gateway: str) -> Manifest:
+    return {"group": GATEWAY.partition("/")[0], "kind": "Gateway", "name": gateway}
+
+
+def _backend(service: str, **beside: int) -> Manifest:
+    return {"group": "", "kind": "Service", "name": service, "port": 80, **beside}
+
+
+def _header(name: str, value: str) -> Manifest:
+    return {"type": "Exact", "name": name, "value": value}
 
 
 def _mirrors(groups: Sequence[Group], answering: Group | None) -> list[Manifest]:
@@ -102,7 +117,7 @@ def _mirrors(groups: Sequence[Group], answering: Group | None) -> list[Manifest]
     return [
         {
             "type": "RequestMirror",
-            "requestMirror": {"backendRef": {"name": group.name, "port": 80}, "percent": group.traffic.shadow},
+            "requestMirror": {"backendRef": _backend(group.name), "percent": group.traffic.shadow},
         }
         for group in groups
         if group.traffic is not None and group.traffic.shadow and group is not answering

@@ -8,7 +8,7 @@ put under such a header before it is deleted.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import GATEWAY
@@ -16,6 +16,7 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.cleanup import obsolete_objects
 from plimsoll.targets.kubernetes.manifests.traffic import unmatched
+from plimsoll.targets.kubernetes.ownership import is_of
 
 LEADING = ("Service", "HTTPRoute", "BackendTrafficPolicy")
 """What is applied once servers are ready. A gateway that finds one not ready may not look again for a minute, and leads
@@ -24,24 +25,29 @@ FOLLOWED = 4.0
 """Seconds within which proxies follow a change."""
 
 
-def lead(context: ClusterContext, held: Sequence[Manifest], stopping: threading.Event) -> bool:
-    """Apply the objects that lead requests to servers, in their order.
+def lead(context: ClusterContext, held: Sequence[Manifest], stopping: threading.Event) -> Generator[str, None, bool]:
+    """Apply the objects that lead requests to servers, in their order; says what others had made of them.
 
     Gives whether it has done so: once `stopping` is set, requests are led where they were led before.
     """
-    known = [each for each in held if found(context, each) is not None]
+    own = context.own
+    known = [each for each in held if own.find(each) is not None]
     fresh = [each for each in held if each["kind"] == "HTTPRoute" and each not in known]
     if fresh and any(each["kind"] == "HTTPRoute" for each in known):
-        for each in held:
-            if each["kind"] != "HTTPRoute":
-                apply(context, each)
+        yield from applied(context, [each for each in held if each["kind"] != "HTTPRoute"])
         for each in fresh:
-            apply(context, {**each, "spec": {**each["spec"], "rules": unmatched(each["spec"]["rules"])}})
+            own.apply({**each, "spec": {**each["spec"], "rules": unmatched(each["spec"]["rules"])}})
         if stopping.wait(FOLLOWED):
             return False
-    for each in held:
-        apply(context, each)
+    yield from applied(context, held)
     return True
+
+
+def applied(context: ClusterContext, manifests: Iterable[Manifest]) -> Iterator[str]:
+    """Apply objects in their order; says what others had made of them."""
+    for each in manifests:
+        if told := context.own.apply(each):
+            yield told
 
 
 def lead_back(context: ClusterContext, service: str, route: str, weights: Mapping[str, int]) -> None:
@@ -50,7 +56,7 @@ def lead_back(context: ClusterContext, service: str, route: str, weights: Mappin
     `weights` are by version; others have none. A route that knows no server of these versions stays as it is.
     """
     live = context.api.find(GATEWAY, "HTTPRoute", route, context.namespace)
-    if live is None:
+    if live is None or not is_of(context.application, live):
         return
     selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
     fronts = context.api.list("v1", "Service", context.namespace, selector)
@@ -66,7 +72,7 @@ def lead_back(context: ClusterContext, service: str, route: str, weights: Mappin
         for rule in live["spec"]["rules"]
     ]
     if all(any(each["weight"] for each in rule["backendRefs"]) for rule in rules):
-        context.api.patch(live, {"spec": {"rules": rules}})
+        context.own.patch({**live, "apiVersion": GATEWAY, "kind": "HTTPRoute"}, {"spec": {"rules": rules}})
 
 
 def remove_obsolete(context: ClusterContext, service: str, kept: Sequence[Manifest], stopping: threading.Event) -> int:
@@ -79,20 +85,9 @@ def remove_obsolete(context: ClusterContext, service: str, kept: Sequence[Manife
         return 0
     for each in obsolete:
         if each["kind"] == "HTTPRoute":
-            context.api.patch(each, {"spec": {"rules": unmatched(each["spec"]["rules"])}})
+            context.own.patch(each, {"spec": {"rules": unmatched(each["spec"]["rules"])}})
     if stopping.wait(FOLLOWED):
         return 0
     for each in obsolete:
-        context.api.delete(each["apiVersion"], each["kind"], each["metadata"]["name"], context.namespace)
+        context.own.delete(each)
     return len(obsolete)
-
-
-def apply(context: ClusterContext, manifest: Manifest) -> None:
-    """Apply an object in the application's namespace."""
-    context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
-
-
-def found(context: ClusterContext, manifest: Manifest) -> Manifest | None:
-    """The object as the cluster has it; None when it has none of that name."""
-    place = (manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"])
-    return context.api.find(*place, context.namespace)

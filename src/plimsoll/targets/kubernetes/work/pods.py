@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.evidence.observation import Observation
-from plimsoll.evidence.run_events import WorkloadFound
+from plimsoll.evidence.run_events import Waiting, WorkloadFound
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
@@ -40,8 +40,10 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
     """Start the workload, or find it, and watch it to its end; what the attempt comes to when it is not a good one."""
     context = attempt.context
     if not (yield from _is_under_way(attempt, workload)):
+        context.own.require(workload.objects)
         for manifest in workload.objects:
-            context.api.apply({**manifest, "metadata": {**manifest["metadata"], "namespace": context.namespace}})
+            if told := context.own.apply(manifest):
+                yield attempt.seen(Waiting(attempt=attempt.number, reason=told))
         _tie_secrets(workload, context)
     watch = Watch(attempt, workload)
     state = yield from watch.until_end()
@@ -63,8 +65,7 @@ def _tie_secrets(workload: gang.Workload, context: ClusterContext) -> None:
     uid = context.api.get(api_version, kind, name, context.namespace)["metadata"]["uid"]
     owner = {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}
     for each in tied:
-        metadata = {**each["metadata"], "namespace": context.namespace, "ownerReferences": [owner]}
-        context.api.apply({**each, "metadata": metadata})
+        context.own.apply({**each, "metadata": {**each["metadata"], "ownerReferences": [owner]}})
 
 
 def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workload:
@@ -89,10 +90,8 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     made = gang.workload(provider, name, step, pod, labels, context.cluster)
     if mpi.is_mpi_gang(step):
         made = mpi.beside(made, name, labels)
-    template = claim_template(context.cluster, step, labels)
-    if template is None:
-        return made
-    return gang.Workload(objects=(template, *made.objects), watched=made.watched, restarts=made.restarts)
+    before = claim_template(context.application, step.resources, context.cluster)
+    return gang.Workload(objects=(*before, *made.objects), watched=made.watched, restarts=made.restarts)
 
 
 _EXTRAS = {"s3": ("s3",), "gs": ("gcs",)}
@@ -126,7 +125,10 @@ def _is_under_way(attempt: ClusterAttempt[W], workload: gang.Workload) -> Genera
     What is under way must not be applied again: queues hand workloads in suspended, so that an admitted gang would be
     suspended anew, and lose what it has done since its last checkpoint.
     """
-    found = attempt.context.api.find(*workload.watched, attempt.context.namespace)
+    own = attempt.context.own
+    watched = next(each for each in workload.objects if each["kind"] == workload.watched[1])
+    own.require([watched])
+    found = own.find(watched)
     if found is None:
         return False
     if ended(found)[0] == "failed" or found["metadata"].get("deletionTimestamp"):

@@ -20,7 +20,7 @@ from plimsoll.targets.kubernetes.reasons.cause import Cause
 from plimsoll.targets.kubernetes.reasons.scheduling import leaves_taints_out
 from plimsoll.targets.kubernetes.reasons.workloads import unmade
 from plimsoll.targets.kubernetes.watching import LOOK, SETTLED
-from plimsoll.targets.kubernetes.work.cutover import LEADING, apply, found, lead
+from plimsoll.targets.kubernetes.work.cutover import LEADING, applied, lead
 
 GATEWAY_LIMIT = 60.0
 """Seconds for a new gateway to take requests."""
@@ -39,14 +39,15 @@ def roll_out(context: ClusterContext, key: str, manifests: Sequence[Manifest], s
     `key` is of the step whose servers these are. Routes are applied once their servers are ready.
     """
     held = [each for each in manifests if each["kind"] in LEADING]
-    for manifest in manifests:
-        if manifest not in held:
-            apply(context, manifest)
+    if sharers := context.own.require(manifests):
+        who = " and ".join(sharers)
+        yield f"{who} applies objects of the service too: give it the same (plimsoll plan --output yaml)"
+    yield from applied(context, (each for each in manifests if each not in held))
     servers = [(name, _content(each)) for each in manifests if (name := _deployment(each))]
     unready = yield from _until_ready(context, key, servers, stopping)
     if unready is not None:
         return unready
-    if not lead(context, held, stopping):
+    if not (yield from lead(context, held, stopping)):
         return STOPPED
     yield from _until_programmed(context, manifests, stopping)
     return None
@@ -71,7 +72,7 @@ def _until_programmed(context: ClusterContext, manifests: Sequence[Manifest], st
     """Wait until the gateway takes requests. Without it the service is still reached from inside."""
     deadline = time.monotonic() + GATEWAY_LIMIT
     for gateway in (each for each in manifests if each["kind"] == "Gateway"):
-        while not has_condition(found(context, gateway) or {}, "Programmed"):
+        while not has_condition(context.own.find(gateway) or {}, "Programmed"):
             if stopping.is_set():
                 return None
             if time.monotonic() > deadline:

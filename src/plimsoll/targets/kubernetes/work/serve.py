@@ -9,11 +9,10 @@ from pathlib import Path
 
 from msgspec import to_builtins
 
-from plimsoll.errors import MissingExtra
+from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
 from plimsoll.kinds.service import Scale, Serve, ServeResult
-from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
@@ -24,6 +23,8 @@ from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
+from plimsoll.targets.kubernetes.standing import flaws, records, service_name
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
 from plimsoll.targets.kubernetes.work.references import make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
@@ -45,13 +46,16 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
         if problem is not None:
             return problem
     served = served_of(step, context)
+    for flaw in repairs(step, context) or ():
+        yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{flaw}: made as the application says again"))
+    PromotionLease(context.api, context.application, context.namespace, served.objects_name).require_none()
     began = time.monotonic()
     manifests = objects(served, context.cluster, context.chosen)
     unready = yield from _recorded(attempt, roll_out(context, step.key, manifests, attempt.stopping))
     if unready is not None:
         return unready
     ready = time.monotonic() - began
-    name = names.service(context.application, served.service)
+    name = served.objects_name
     with to_service(context.api, context.namespace, name) as address:
         latency = check_inference(f"http://{address}", served.file.models[0].name, to_builtins(work.sample))
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
@@ -66,6 +70,33 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     context.state.fresh_work(step.key)
     context.state.commit(step.key, result)
     return done(result)
+
+
+def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
+    """The result of a service that another run of the same content has brought up; None while it is not up."""
+    work = step.work
+    if not is_up(step, context):
+        return None
+    known = [each.served for each in records(context.api, context.application, context.namespace)]
+    record = next((each for each in known if each.service == work.service and each.key == step.key), None)
+    if record is None:
+        return None
+    name = record.objects_name
+    try:
+        with to_service(context.api, context.namespace, name) as address:
+            latency = check_inference(f"http://{address}", record.file.models[0].name, to_builtins(work.sample))
+    except PlimsollError:
+        # The other run has its servers up, and is still at what leads to them.
+        return None
+    result = ServeResult(
+        model=", ".join(f"{each.name}@{each.version}" for each in record.file.models),
+        digest=record.file.models[0].digest,
+        latency_ms=round(latency * 1000, 3),
+        url=f"http://{name}.{context.namespace}.svc",
+    )
+    context.state.fresh_work(step.key)
+    context.state.commit(step.key, result)
+    return result
 
 
 def _recorded(attempt: ClusterAttempt[Serve], waits: Waits) -> Generator[Observation, None, AttemptOutcome | None]:
@@ -90,8 +121,13 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         place = f"{MODEL}s/{version.version}"
         models[place] = pushed(version, context)
         found.append((share, model_file(version, Path(place, onnx_name(version)))))
+    plain, name = (
+        names.service(context.application, work.service),
+        service_name(context.api, context.application, context.namespace, work.service),
+    )
     return ServedVersions(
         application=context.application,
+        name="" if name == plain else name,
         service=work.service,
         file=service_file(work, found),
         models=models,
@@ -120,8 +156,24 @@ def _image(work: Serve, versions: Iterable[ModelVersion], context: ClusterContex
     return context.images.runtime(*extras)
 
 
-def is_up(api: Api, application: str, namespace: str, step_key: str, service: str) -> bool:
-    """Whether the service of exactly this key is there and whole."""
-    selector = names.selector({**names.of_application(application), names.SERVICE: service})
-    found = api.list("apps/v1", "Deployment", namespace, selector)
-    return bool(found) and all(is_of(each, step_key) and is_rolled_out(each) for each in found)
+def is_up(step: Step[Serve], context: ClusterContext) -> bool:
+    """Whether the service of exactly this key is there and whole.
+
+    What a promotion moves, or has left behind, is neither gone nor changed by somebody else.
+    """
+    service = step.work.service
+    selector = names.selector({**names.of_application(context.application), names.SERVICE: service})
+    found = context.api.list("apps/v1", "Deployment", context.namespace, selector)
+    if not found or not all(is_of(each, step.key) and is_rolled_out(each) for each in found):
+        return False
+    name = service_name(context.api, context.application, context.namespace, service)
+    promotion = PromotionLease(context.api, context.application, context.namespace, name)
+    return bool(promotion.note()) or repairs(step, context) == []
+
+
+def repairs(step: Step[Serve], context: ClusterContext) -> list[str] | None:
+    """What of the service of exactly this key is gone or was changed; None when no record says that it was up."""
+    for record in records(context.api, context.application, context.namespace):
+        if record.served.service == step.work.service and record.served.key == step.key:
+            return [each.sentence for each in flaws(context.own, record, context.cluster, context.chosen)]
+    return None

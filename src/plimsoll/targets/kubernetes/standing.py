@@ -1,0 +1,133 @@
+"""Whether a service's objects stand on the cluster as they should, by the record that is kept beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.kubernetes.cluster import Cluster
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
+from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
+from plimsoll.targets.kubernetes.own_objects import OwnObjects
+
+NEEDED = frozenset({"Service", "Deployment", "InferenceService", "HTTPRoute", "Gateway"})
+"""Kinds without which no request arrives."""
+_PROVIDERS = msgspec.json.Decoder(dict[str, str])
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """What a service serves as its ConfigMap says, and by which providers; none are known of an older version."""
+
+    served: ServedVersions
+    providers: Mapping[str, str]
+
+
+class Flaw(Struct, frozen=True, kw_only=True):
+    """An object that is not as it should be. `fatal` says that no request arrives without it."""
+
+    sentence: str
+    fatal: bool
+
+
+def records(api: Api, application: str, namespace: str) -> list[Record]:
+    """The records of an application's services. One that cannot be read is none."""
+    selector = names.selector(names.of_application(application))
+    found = []
+    for each in api.list("v1", "ConfigMap", namespace, selector):
+        data = each.get("data", {})
+        if not each["metadata"]["name"].endswith(RECORD) or SERVED not in data:
+            continue
+        try:
+            served = msgspec.json.decode(data[SERVED], type=ServedVersions)
+            providers = _PROVIDERS.decode(data.get(PROVIDERS, "{}"))
+        except msgspec.DecodeError:
+            continue
+        found.append(Record(served=served, providers=providers))
+    return found
+
+
+def service_name(api: Api, application: str, namespace: str, service: str) -> str:
+    """What a service's objects are called in a namespace: as its record says once it has one.
+
+    Where another application, or another service, has the name that goes without saying, it is one with a mark.
+    """
+    plain = names.service(application, service)
+    try:
+        for each in records(api, application, namespace):
+            if each.served.service == service:
+                return each.served.objects_name
+        found = api.find("v1", "Service", plain, namespace)
+    except ApiError as error:
+        # Whoever may only call a service need not have the right to read what it was made from.
+        if error.status != 403:
+            raise
+        return plain
+    labels = (found or {"metadata": {}})["metadata"].get("labels") or {}
+    free = names.APPLICATION not in labels
+    ours = labels.get(names.APPLICATION) == application and labels.get(names.SERVICE) in (None, service)
+    return plain if free or ours else names.service_apart(application, service)
+
+
+def flaws(own: OwnObjects, record: Record, cluster: Cluster, chosen: Mapping[str, str]) -> list[Flaw]:
+    """What of a service is gone or was changed since it was made.
+
+    It is held against the providers that it was made by; `chosen` are those of a record of before, which names none.
+    """
+    try:
+        manifests = objects(record.served, cluster, record.providers or chosen)
+    except (KeyError, IndexError):
+        # Such as a gateway of a class that is gone.
+        return [Flaw(sentence="the cluster no longer has what the service was made with", fatal=False)]
+    return [
+        Flaw(sentence=problem.sentence, fatal=problem.gone and problem.manifest["kind"] in NEEDED)
+        for problem in own.problems(manifests)
+    ]
+
+
+def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[str, str]) -> dict[str, str]:
+    """Services to which no request leads, by name, with the reason; by their records, and by servers without one."""
+    own = OwnObjects(api, application, cluster.namespace)
+    servers = _servers(api, application, cluster.namespace)
+    found: dict[str, str] = {}
+    recorded = set()
+    for record in records(api, application, cluster.namespace):
+        service = record.served.service
+        recorded.add(service)
+        wrong = flaws(own, record, cluster, chosen)
+        told = [each.sentence for each in wrong if each.fatal or not servers.get(service)]
+        if told or not servers.get(service):
+            found[service] = "; ".join(told) or "none of its servers is ready"
+    for service in servers.keys() - recorded:
+        name = service_name(api, application, cluster.namespace, service)
+        if own.find(_plain("Service", name)) is None:
+            found[service] = f"Service {name} is gone"
+    return found
+
+
+def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Mapping[str, str]) -> list[str]:
+    """What of a running service is not as it should be."""
+    own = OwnObjects(api, application, cluster.namespace)
+    found = [each for each in records(api, application, cluster.namespace) if each.served.service == service]
+    if not found and service in _servers(api, application, cluster.namespace):
+        name = service_name(api, application, cluster.namespace, service)
+        return [f"ConfigMap {name}{RECORD} is gone"]
+    return [each.sentence for record in found for each in flaws(own, record, cluster, chosen)]
+
+
+def _servers(api: Api, application: str, namespace: str) -> dict[str, int]:
+    """How many servers of each service are ready."""
+    selector = names.selector(names.of_application(application))
+    found: dict[str, int] = {}
+    for each in api.list("apps/v1", "Deployment", namespace, selector):
+        if service := each["metadata"]["labels"].get(names.SERVICE):
+            ready = each.get("status", {}).get("availableReplicas", 0)
+            found[service] = found.get(service, 0) + ready
+    return found
+
+
+def _plain(kind: str, name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}}
