@@ -19,7 +19,8 @@ from plimsoll.targets.kubernetes.target import KubernetesTarget
 from plimsoll.targets.options import TargetOptions
 from tests.lab.conftest import Up
 from tests.runtime.conftest import linear_model
-from tests.targets.kubernetes.histories import Histories, Stage
+from tests.targets.kubernetes.histories import Histories
+from tests.targets.kubernetes.scene import Stage
 
 pytestmark = [pytest.mark.lab, pytest.mark.series]
 

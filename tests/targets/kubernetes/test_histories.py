@@ -11,7 +11,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from plimsoll.targets.kubernetes import cleanup, own_objects
 from tests.targets.kubernetes.bench import Bench
 from tests.targets.kubernetes.conftest import NewBench
-from tests.targets.kubernetes.histories import Histories, MemoryStage
+from tests.targets.kubernetes.histories import Histories
+from tests.targets.kubernetes.scene import MemoryStage
 
 pytestmark = pytest.mark.slow
 
