@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.errors import FileError, PlimsollError
+from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.run_events import RunPlanned, event_of
 from plimsoll.kinds.table import KINDS, Kinds
@@ -17,7 +18,7 @@ from plimsoll.planning.changes import Decision, decisions
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import Ingredient, Plan
 from plimsoll.state.directory import LOCAL, StateDirectory
-from plimsoll.targets.features import CONTAINER_IMAGES
+from plimsoll.targets.features import CONTAINER_IMAGES, PLAN_CHECK, RIGHTS
 from plimsoll.targets.options import TargetOptions
 from plimsoll.targets.port import Target
 from plimsoll.targets.table import target_of
@@ -43,8 +44,12 @@ def prepare(
     target: str | Target = LOCAL,
     options: TargetOptions | None = None,
     kinds: Kinds = KINDS,
+    *,
+    must_fit: bool = True,
 ) -> Prepared:
     """Load and plan an application file for a target, given by name or as an object.
+
+    Without `must_fit`, a plan is given that could not run on the target.
 
     Raises FileError for a mistake in the file or a step that requests more than the target has, and TargetError when
     the target cannot be reached.
@@ -52,21 +57,23 @@ def prepare(
     file = kinds.load(path)
     kinds.check(file, target if isinstance(target, str) else target.name)
     if not isinstance(target, str):
-        return _prepared(kinds, file, target)
+        return _prepared(kinds, file, target, must_fit=must_fit)
     made = target_for(file, target, options)
     try:
-        return _prepared(kinds, file, made)
+        return _prepared(kinds, file, made, must_fit=must_fit)
     except BaseException:
         # Whoever asked gets no target that could be closed.
         made.close()
         raise
 
 
-def _prepared(kinds: Kinds, file: ApplicationFile, target: Target) -> Prepared:
+def _prepared(kinds: Kinds, file: ApplicationFile, target: Target, *, must_fit: bool) -> Prepared:
     facts = target.facts()
     _check_features(file, facts)
     plan = kinds.plan(file, kinds.workspace(file, target.state.digests), facts)
-    lacking = shortfalls(plan, facts)
+    lacking = shortfalls(plan, facts) if must_fit else ()
+    if must_fit and not lacking and PLAN_CHECK in target.features:
+        lacking = tuple(target.features.require(PLAN_CHECK)(plan))
     if lacking:
         raise _shortfall_error(kinds, file, lacking[0])
     return Prepared(file=file, plan=plan, facts=facts, target=target, kinds=kinds)
@@ -77,6 +84,25 @@ def target_for(file: ApplicationFile, name: str, options: TargetOptions | None =
     application = file.application
     options = replace(options or TargetOptions(), image=application.environment.image)
     return target_of(name, file.directory, application.name, options)
+
+
+def missing_rights(prepared: Prepared) -> Sequence[str]:
+    """The rights that a run would lack, one sentence each."""
+    features = prepared.target.features
+    return features.require(RIGHTS).missing(prepared.plan) if RIGHTS in features else ()
+
+
+def require_rights(prepared: Prepared) -> None:
+    """Raise TargetError for rights that a run lacks, all of them at once and before anything is made."""
+    lacking = missing_rights(prepared)
+    if not lacking:
+        return
+    named = "\n  ".join(lacking)
+    raise TargetError(
+        f"the run lacks {len(lacking)} {'rights' if len(lacking) > 1 else 'right'} on {prepared.target.name}:\n  {named}",
+        hint="'plimsoll run --print-rbac' prints what gives them",
+        lasting=True,
+    )
 
 
 def decide(prepared: Prepared) -> tuple[Decision, ...]:

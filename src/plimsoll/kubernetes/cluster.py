@@ -23,15 +23,20 @@ KINDS = (
     f"{KUEUE}/LocalQueue",
     f"{POD_GROUP}/PodGroup",
     f"{TRAINER}/TrainJob",
+    f"{TRAINER}/TrainingRuntime",
     f"{RAY}/RayJob",
     f"{GATEWAY}/HTTPRoute",
+    f"{GATEWAY}/Gateway",
     f"{ENVOY}/BackendTrafficPolicy",
     f"{KSERVE}/InferenceService",
     f"{KEDA}/ScaledObject",
     f"{MONITORING}/ServiceMonitor",
+    f"{MONITORING}/PrometheusRule",
     f"{DRA}/DeviceClass",
 )
 """Kinds whose presence decides what carries a need."""
+READ_ONLY = frozenset({f"{DRA}/DeviceClass"})
+"""Of these, those of which nothing is made."""
 RACKS = ("topology.kubernetes.io/rack", "plimsoll.dev/rack", "topology-rack", "cloud.provider.com/topology-rack")
 """Labels by which platforms say where in a rack a node stands; there is no standard one."""
 ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
@@ -76,6 +81,9 @@ class Cluster(Struct, frozen=True, kw_only=True):
 
     `admitting` are ClusterQueues that take from every namespace; `classes` are device classes of DRA; `base` is the
     image that code is laid upon; `custom_metrics` says that autoscalers can ask for pods' own figures.
+
+    `barred` are served kinds of which the caller may not make objects in the namespace, each with the verb that is
+    missing; `unseen` are resources, such as `nodes`, that the caller may not list, so that nothing is known of them.
     """
 
     target: str
@@ -90,10 +98,16 @@ class Cluster(Struct, frozen=True, kw_only=True):
     custom_metrics: bool = False
     registry: RegistryPlace | None = None
     base: str = ""
+    barred: Mapping[str, str] = {}
+    unseen: frozenset[str] = frozenset()
 
     def serves(self, kind: str) -> bool:
         """Whether a kind, as group/version/Kind, is served."""
         return kind in self.served
+
+    def takes(self, kind: str) -> bool:
+        """Whether a kind is served and the caller may make objects of it."""
+        return kind in self.served and kind not in self.barred
 
     @property
     def mounts_images(self) -> bool:
@@ -114,6 +128,26 @@ class Cluster(Struct, frozen=True, kw_only=True):
                 if name in ACCELERATORS or name.endswith(("/accelerator", "/gpu")):
                     counts[name] = counts.get(name, 0) + count
         return max(counts, key=lambda name: counts[name]) if counts else None
+
+
+def resource_of(kind: str) -> str:
+    """The plural under which objects of a kind lie: `networkpolicies` of NetworkPolicy, `gateways` of Gateway."""
+    word = kind.lower()
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"
+
+
+def group_of(api_version: str) -> str:
+    """The API group of a version; empty for the core."""
+    return api_version.rpartition("/")[0]
+
+
+def resource_named(kind: str) -> str:
+    """The resource of a kind, as group/version/Kind, with its group, as RBAC and kubectl name it."""
+    api_version, _, name = kind.rpartition("/")
+    group = group_of(api_version)
+    return f"{resource_of(name)}{f'.{group}' if group else ''}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -51,6 +51,7 @@ admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy+ validatingadmissionpo
 admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding+ validatingadmissionpolicybindings C - -
 apiextensions.k8s.io/v1 CustomResourceDefinition+ customresourcedefinitions C - status
 apiregistration.k8s.io/v1 APIService apiservices C - status
+authentication.k8s.io/v1 SelfSubjectReview selfsubjectreviews C - -
 authorization.k8s.io/v1 SelfSubjectAccessReview selfsubjectaccessreviews C - -
 authorization.k8s.io/v1 SelfSubjectRulesReview selfsubjectrulesreviews C - -
 authorization.k8s.io/v1 SubjectAccessReview subjectaccessreviews C - -

@@ -22,6 +22,7 @@ from plimsoll.kubernetes.cluster import (
 )
 from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.listing import listed
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import OURS, REMOVAL_LIMIT, await_end
 
@@ -73,13 +74,12 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     """Addresses of the services that are up, by name: at the gateway where there is one, else inside the cluster."""
     selector = names.selector(names.of_application(application))
     ways = {}
-    if api.serves(GATEWAY, "Gateway"):
-        for each in api.list(GATEWAY, "Gateway", namespace, selector):
-            addresses = each.get("status", {}).get("addresses", [])
-            if addresses and has_condition(each, "Programmed"):
-                ways["gateway"] = f"http://{addresses[0]['value']}"
+    for _, _, each in listed(api, [(GATEWAY, "Gateway")], namespace, selector):
+        addresses = each.get("status", {}).get("addresses", [])
+        if addresses and has_condition(each, "Programmed"):
+            ways["gateway"] = f"http://{addresses[0]['value']}"
     found = {}
-    for each in api.list("apps/v1", "Deployment", namespace, selector):
+    for _, _, each in listed(api, [("apps/v1", "Deployment")], namespace, selector):
         service = each["metadata"]["labels"].get(names.SERVICE)
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{names.service(application, service)}.{namespace}.svc"
@@ -95,9 +95,7 @@ def obsolete_objects(
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
     return [
         {**each, "apiVersion": api_version, "kind": kind}
-        for api_version, kind in KINDS
-        if api.serves(api_version, kind)
-        for each in api.list(api_version, kind, namespace, selector)
+        for api_version, kind, each in listed(api, KINDS, namespace, selector)
         # What a controller has made for one of ours goes with it.
         if (kind, each["metadata"]["name"]) not in wanted and not each["metadata"].get("ownerReferences")
     ]
@@ -111,11 +109,9 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
     """
     selector = names.selector(names.of_application(application))
     removed: list[str] = []
-    kinds = [(api_version, kind) for api_version, kind in KINDS if api.serves(api_version, kind)]
-    for api_version, kind in kinds:
-        for each in api.list(api_version, kind, namespace, selector):
-            api.delete(api_version, kind, each["metadata"]["name"], namespace)
-            removed.append(f"{kind}/{each['metadata']['name']}")
+    for api_version, kind, each in listed(api, KINDS, namespace, selector):
+        api.delete(api_version, kind, each["metadata"]["name"], namespace)
+        removed.append(f"{kind}/{each['metadata']['name']}")
     ours = _is_ours(api, application, namespace) and not _is_shared(api, application, namespace)
     if ours:
         api.delete("v1", "Namespace", namespace)
@@ -123,8 +119,7 @@ def remove(api: Api, application: str, namespace: str) -> list[str]:
     deadline = time.monotonic() + REMOVAL_LIMIT
     while left := [
         f"{kind}/{each['metadata']['name']}"
-        for api_version, kind in (*kinds, ("v1", "Pod"))
-        for each in api.list(api_version, kind, namespace, selector)
+        for _, kind, each in listed(api, (*KINDS, ("v1", "Pod")), namespace, selector)
     ]:
         if time.monotonic() > deadline:
             hint = "what it waits for stands in its finalizers; run `plimsoll down` again"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from plimsoll.errors import TargetError
-from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
@@ -21,10 +21,26 @@ def prepare_namespace(context: ClusterContext) -> None:
 
     Raises TargetError when the namespace of before does not end.
     """
-    await_end(context.api, context.namespace, leaving_only=True)
-    if context.api.find("v1", "Namespace", context.namespace) is None:
-        context.api.apply(namespace_manifest(context.application, context.namespace))
+    try:
+        await_end(context.api, context.namespace, leaving_only=True)
+        if context.api.find("v1", "Namespace", context.namespace) is None:
+            _make(context)
+    except ApiError as error:
+        if error.lacks is None or error.lacks.verb != "get":
+            raise
+        # Who may not look at the namespace was given one: what is wrong with it is said by what is made in it.
     context.api.apply(trust_manifest(context.application, context.namespace))
+
+
+def _make(context: ClusterContext) -> None:
+    try:
+        context.api.apply(namespace_manifest(context.application, context.namespace))
+    except ApiError as error:
+        if error.lacks is None:
+            raise
+        hint = f"have it made (kubectl create namespace {context.namespace}), or name one of yours with --namespace"
+        text = f"there is no namespace {context.namespace}, and you may not {error.lacks.verb} namespaces"
+        raise TargetError(text, where=context.cluster.target, hint=hint, lasting=True) from error
 
 
 def namespace_manifest(application: str, namespace: str) -> Manifest:

@@ -7,20 +7,34 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.model import MPI
 from plimsoll.kinds.service import SCALE_TO_ZERO
-from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.access import Access
+from plimsoll.kubernetes.api import Api, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import look
+from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.features import CALL, MANIFESTS, TRAFFIC, CalledService, Features, feature_table, offers
+from plimsoll.targets.features import (
+    CALL,
+    MANIFESTS,
+    PLAN_CHECK,
+    RIGHTS,
+    TRAFFIC,
+    CalledService,
+    Features,
+    feature_table,
+    offers,
+)
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.calling import called
@@ -28,10 +42,21 @@ from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, never_zero, unknown_preferences
+from plimsoll.targets.kubernetes.plan_check import problems
+from plimsoll.targets.kubernetes.providers import (
+    NEEDS,
+    PRINT_RIGHTS,
+    Choice,
+    choose,
+    needs,
+    never_zero,
+    unknown_preferences,
+)
 from plimsoll.targets.kubernetes.registry_tunnel import RegistryTunnel
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.rights import Need, needs_of, why
+from plimsoll.targets.kubernetes.roles import Subjects, roles
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
@@ -60,22 +85,34 @@ class KubernetesTarget:
     @cached_property
     def api(self) -> Api:
         """The cluster's API."""
-        return Api(self.name)
+        api = Api(self.name)
+        api.advice = RightsAdvice(why=why, command=PRINT_RIGHTS)
+        return api
+
+    @cached_property
+    def _access(self) -> Access:
+        return Access(self.api)
 
     @cached_property
     def cluster(self) -> Cluster:
         """What the cluster has."""
-        return look(self.api, self.namespace, self._options.registry, self._options.base or self._options.image)
+        base = self._options.base or self._options.image
+        found = look(self.api, self.namespace, self._options.registry, base, self._access)
+        return replace(found, barred={}) if self._options.unbarred else found
 
     @cached_property
     def _tunnel(self) -> RegistryTunnel:
-        return RegistryTunnel(self.api, self._registry())
+        return RegistryTunnel(self.api, self._registry(), self.namespace)
 
     @property
     def features(self) -> Features:
         """Services can be called, their traffic moved, and manifests rendered."""
         carriers = feature_table(
-            offers(CALL, self._call), offers(TRAFFIC, self._traffic), offers(MANIFESTS, self.manifests)
+            offers(CALL, self._call),
+            offers(TRAFFIC, self._traffic),
+            offers(MANIFESTS, self.manifests),
+            offers(RIGHTS, self),
+            offers(PLAN_CHECK, self._problems),
         )
         return Features(self.name, carriers, {})
 
@@ -100,7 +137,7 @@ class KubernetesTarget:
             target=self.name,
             cpu=sum(each.cpu for each in machines) if machines else float("inf"),
             memory=sum(each.memory for each in machines) if machines else 2**62,
-            accelerators=sum(each.accelerators for each in machines),
+            accelerators=2**31 if "nodes" in cluster.unseen else sum(each.accelerators for each in machines),
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
@@ -115,6 +152,29 @@ class KubernetesTarget:
         self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> ClusterTraffic:
         return traffic_of(self._context("promote"), model, service, say, stopped)
+
+    def _problems(self, plan: Plan) -> Sequence[Shortfall]:
+        return problems(plan, self.cluster)
+
+    def missing(self, plan: Plan) -> Sequence[str]:
+        """The rights that a run of the plan would lack, each with what it is for."""
+        needed = [need for need in self._needs(plan) if not need.later]
+        lacking = self._access.lacking(need.act for need in needed)
+        whys = {need.act: need.why for need in needed}
+        return [f"{act}{f': {whys[act]}' if whys[act] else ''}" for act in lacking]
+
+    def roles(self, plan: Plan, users: Sequence[str], groups: Sequence[str]) -> Sequence[Manifest]:
+        """RBAC objects with exactly the rights of a plan. Who asks need not have any of them."""
+        subjects = Subjects(users=tuple(users), groups=tuple(groups))
+        if not users and not groups and (own := self._access.user()):
+            subjects = Subjects(users=(own,))
+        name = f"plimsoll-{names.short(self.namespace, 63)}"
+        return roles(self._needs(plan), subjects, name)
+
+    def _needs(self, plan: Plan) -> Sequence[Need]:
+        chosen = {need: each.provider for need, each in self._chosen().items()}
+        published = not (self._options.registry and (self._options.base or self._options.image))
+        return needs_of(plan, self.cluster, chosen, published=published)
 
     def open(self, run: str, *, watch: bool) -> KubernetesSession:
         """A session for one run. Services stay up whether it watches or not."""

@@ -35,7 +35,7 @@ def ways_in(
         for way in ways:
             for rule in way["spec"]["rules"]:
                 rule["timeouts"] = {"request": f"{PATIENCE + 10}s"}
-    if cluster.serves(f"{ENVOY}/BackendTrafficPolicy"):
+    if cluster.takes(f"{ENVOY}/BackendTrafficPolicy"):
         latency = None if wakes else groups[0].served.latency
         found.append(patience(name, [each["metadata"]["name"] for each in ways], labels, latency))
     return [*found, *ways]
