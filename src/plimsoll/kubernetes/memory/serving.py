@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from plimsoll.kubernetes.memory import access, served
 from plimsoll.kubernetes.memory.access import Access, Act
-from plimsoll.kubernetes.memory.changing import Changing
+from plimsoll.kubernetes.memory.changing import Changing, is_apply
 from plimsoll.kubernetes.memory.faults import Faults
 from plimsoll.kubernetes.memory.frames import Frames
 from plimsoll.kubernetes.memory.objects import Objects
@@ -126,6 +126,9 @@ class Serving:
         if place.kind.plural == "selfsubjectreviews":
             user = {"username": request.user.name, "groups": list(request.user.groups)}
             return ApiResponse(code=201, body={**_decoded(request.body), "status": {"userInfo": user}})
+        if request.verb == "patch" and is_apply(request) and self.objects.store.get(place.key) is None:
+            # What is applied and not there is created, for which the right to patch is not enough.
+            self.access.check(request.user, replace(_act(request, place), verb="create"))
         code, body = self._changing.answer(request, place)
         return ApiResponse(code=code, body=body)
 
