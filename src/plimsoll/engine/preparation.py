@@ -140,5 +140,10 @@ def _check_features(file: ApplicationFile, facts: TargetFacts) -> None:
 
 
 def _shortfall_error(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:
+    if not lacking.step:
+        return file.error(lacking.message, lacking.remedy, *lacking.setting)
     verb, _, part = lacking.step.partition("/")
+    if lacking.at_key:
+        place = kinds.part_place(verb, part)
+        return file.error(lacking.message, lacking.remedy, *place, at_key=True)
     return file.error(lacking.message, lacking.remedy, *kinds.place(verb, part), *lacking.setting)

@@ -42,7 +42,7 @@ from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.plan_check import problems
+from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.providers import (
     NEEDS,
     PRINT_RIGHTS,
@@ -75,6 +75,8 @@ class KubernetesTarget:
             raise FileError(
                 f"there is no provider '{wrong[0]}'", where="--prefer", hint=f"there are: {', '.join(known)}"
             )
+        if options.namespace is not None:
+            require_namespace(options.namespace)
         self.name = name
         self.state = StateDirectory(directory, name)
         self.namespace = options.namespace or names.short(application, 63)
@@ -154,7 +156,7 @@ class KubernetesTarget:
         return traffic_of(self._context("promote"), model, service, say, stopped)
 
     def _problems(self, plan: Plan) -> Sequence[Shortfall]:
-        return problems(plan, self.cluster)
+        return problems(plan, self.cluster, {need: each.provider for need, each in self._chosen().items()})
 
     def missing(self, plan: Plan) -> Sequence[str]:
         """The rights that a run of the plan would lack, each with what it is for."""
