@@ -62,6 +62,7 @@ def look(
         gateways = pool.submit(_gateways, api, served, unseen)
         classes = pool.submit(_names, api, served, DRA, "DeviceClass", None, unseen)
         published = pool.submit(_published, api, unseen, wanted=not (registry and base))
+        pull_secrets = pool.submit(_pull_secrets, api, namespace, unseen)
         custom_metrics = pool.submit(_has_group, api, "custom.metrics.k8s.io")
     hosting, ours = published.result()
     return Cluster(
@@ -79,6 +80,7 @@ def look(
         base=base or ours.get("base", "") or BASE,
         barred=barred.result(),
         unseen=frozenset(unseen),
+        pull_secrets=pull_secrets.result(),
     )
 
 
@@ -179,6 +181,17 @@ def _gateways(api: Api, served: frozenset[str], unseen: set[str]) -> tuple[str, 
         return ()
     found = _readable(lambda: api.list(GATEWAY, "GatewayClass"), resource_named(f"{GATEWAY}/GatewayClass"), unseen)
     return tuple(sorted(each["metadata"]["name"] for each in found if is_accepted(each)))
+
+
+def _pull_secrets(api: Api, namespace: str, unseen: set[str]) -> tuple[str, ...]:
+    """How pods under the namespace's own account pull images: those under another account are to pull them alike."""
+    account: Callable[[], list[dict[str, Any]]] = lambda: [api.get("v1", "ServiceAccount", "default", namespace)]
+    return tuple(
+        each["name"]
+        for found in _readable(account, f"serviceaccounts in {namespace}", unseen)
+        for each in found.get("imagePullSecrets") or []
+        if each.get("name")
+    )
 
 
 def _published(api: Api, unseen: set[str], *, wanted: bool) -> tuple[RegistryPlace | None, dict[str, str]]:

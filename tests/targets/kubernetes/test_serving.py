@@ -258,3 +258,17 @@ class TestDrift:
         end = Carried(session.start(step, 1)).end()
         assert end.reason == "the drift reference of triage@1: ended with status 3: no column x"
         assert bench.objects("Deployment", "apps/v1") == []
+
+
+def test_every_pod_pulls_images_with_the_secrets_of_the_namespace_s_own_account(bench: Bench) -> None:
+    bench.target().api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APPLICATION}})
+    account = bench.find("ServiceAccount", "default")
+    assert account is not None
+    bench.cluster.put({**account, "imagePullSecrets": [{"name": "pull"}, {"name": "mirror"}]})
+    session = bench.session()
+    with inference(bench):
+        done(session, serve_step(bench, registered(bench, session)))
+    pods = bench.cluster.list("v1", "Pod", APPLICATION)
+    assert {each["spec"].get("serviceAccountName", "default") for each in pods} == {"default", APPLICATION}
+    for each in pods:
+        assert [secret["name"] for secret in each["spec"]["imagePullSecrets"]] == ["pull", "mirror"]

@@ -56,7 +56,7 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     name = names.service(served.application, served.service)
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
     groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
-    found = [service_account(served.application), _policy(name, labels), _budget(name, labels)]
+    found = [service_account(served.application, cluster.pull_secrets), _policy(name, labels), _budget(name, labels)]
     found.append(served_record(name, labels, served))
     for each in groups:
         found += _servers(each, cluster, chosen)
@@ -106,13 +106,15 @@ def _fronts(
     yield _service(name, labels, to=to[0])
 
 
-def service_account(application: str) -> Manifest:
-    """An account without any right, and without a token in its pods."""
+def service_account(application: str, pull_secrets: Sequence[str] = ()) -> Manifest:
+    """An account without any right, and without a token in its pods. They pull images as others of the namespace do."""
+    secrets = {"imagePullSecrets": [{"name": each} for each in pull_secrets]} if pull_secrets else {}
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {"name": application, "labels": names.of_application(application)},
         "automountServiceAccountToken": False,
+        **secrets,
     }
 
 
