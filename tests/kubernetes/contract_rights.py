@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -78,13 +79,16 @@ class Rights:
         until(lambda: ask(api, "GET", f"/api/v1/namespaces/{namespace}", headers=SOMEBODY).code == 200)
         assert ask(api, "GET", "/api/v1/namespaces/default", headers=SOMEBODY).code == 403
 
-    def test_what_is_applied_and_not_there_takes_the_right_to_create(
-        self, api: Api, maps: str, namespace: str
-    ) -> None:
+    def test_what_is_applied_and_not_there_takes_the_right_to_create(self, api: Api, maps: str, namespace: str) -> None:
         there, absent = config_map("there", {"a": "1"}), config_map("absent", {"a": "1"})
         apply(api, maps, there)
         bind(api, namespace, "patcher", {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]})
-        form = {"form": APPLY, "headers": SOMEBODY, "fieldManager": "plimsoll-contract", "force": "true"}
+        form: dict[str, Any] = {
+            "form": APPLY,
+            "headers": SOMEBODY,
+            "fieldManager": "plimsoll-contract",
+            "force": "true",
+        }
         until(lambda: ask(api, "PATCH", f"{maps}/there", there, **form).code == 200)
         refused = ask(api, "PATCH", f"{maps}/absent", absent, **form)
         assert refused.code == 403

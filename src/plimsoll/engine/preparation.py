@@ -97,9 +97,10 @@ def require_rights(prepared: Prepared) -> None:
     lacking = missing_rights(prepared)
     if not lacking:
         return
-    named = "\n  ".join(lacking)
+    named = "".join(f"\n  {each}" for each in lacking)
+    count = f"{len(lacking)} {'rights' if len(lacking) > 1 else 'right'}"
     raise TargetError(
-        f"the run lacks {len(lacking)} {'rights' if len(lacking) > 1 else 'right'} on {prepared.target.name}:\n  {named}",
+        f"the run lacks {count} on {prepared.target.name}:{named}",
         hint="'plimsoll run --print-rbac' prints what gives them",
         lasting=True,
     )

@@ -27,13 +27,21 @@ class Journal:
         """Write one observation through to the disk. Raises PlimsollError when the disk does not take it."""
         self.extend((observation,))
 
+    def note(self, observation: Observation) -> None:
+        """Write one observation that comes to the disk with the next that is appended. Raises as `append` does."""
+        self._write((observation,), through=False)
+
     def extend(self, observations: Iterable[Observation]) -> None:
         """Write several observations through to the disk at once."""
+        self._write(observations, through=True)
+
+    def _write(self, observations: Iterable[Observation], *, through: bool) -> None:
         lines = b"".join(json_for_people(each) + b"\n" for each in observations)
         with self._lock:
             try:
                 self._file.write(lines)
-                os.fsync(self._file.fileno())
+                if through:
+                    os.fsync(self._file.fileno())
             except OSError as error:
                 raise PlimsollError(
                     f"the journal cannot be written: {error.strerror}",

@@ -37,6 +37,10 @@ _OCI_OF_DOCKER = {
 """Docker's media types of layers, mapped to OCI's for the same bytes."""
 
 
+class OtherArchitecture(TargetError):
+    """An image that is there, and not for the architecture that was asked for."""
+
+
 class BaseLayer(Struct, frozen=True, kw_only=True):
     """An existing layer: a file on this disk (`path`), or a blob in a repository (`reference`, by tag or digest)."""
 
@@ -169,7 +173,7 @@ def _checked_base(
     content = _decode_object(config, name)
     if (content.get("os", "linux"), content.get("architecture", architecture)) != ("linux", architecture):
         message = f"the image is for {content.get('os')}/{content.get('architecture')}, expected linux/{architecture}"
-        raise TargetError(message, where=name, hint="choose an image for the architecture of the cluster's nodes")
+        raise OtherArchitecture(message, where=name, hint="choose an image for the architecture of the cluster's nodes")
     diff_ids = list((content.get("rootfs") or {}).get("diff_ids") or [])
     layers = [_descriptor(each, name) for each in manifest.get("layers") or []]
     if not layers or len(layers) != len(diff_ids):
@@ -193,7 +197,7 @@ def _digest_for_machine(index: JsonObject, architecture: str, name: str) -> str:
         if platform.get("os") == "linux" and platform.get("architecture") == architecture:
             return _descriptor(each, name).digest
         platforms.append(f"{platform.get('os', '?')}/{platform.get('architecture', '?')}")
-    raise TargetError(
+    raise OtherArchitecture(
         f"there is no image for linux/{architecture}; platforms: {', '.join(platforms) or 'none'}", where=name
     )
 

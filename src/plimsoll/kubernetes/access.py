@@ -49,9 +49,7 @@ def refused_act(message: str) -> tuple[str, Act] | None:
     found = _REFUSED.search(message)
     if found is None:
         return None
-    act = Act(
-        verb=found["verb"], group=found["group"], resource=found["resource"], namespace=found["namespace"] or ""
-    )
+    act = Act(verb=found["verb"], group=found["group"], resource=found["resource"], namespace=found["namespace"] or "")
     return found["user"], act
 
 

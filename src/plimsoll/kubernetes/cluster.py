@@ -45,7 +45,8 @@ ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.a
 class Node(Struct, frozen=True, kw_only=True):
     """A node that takes pods. `cpu` is in cores and `memory` in bytes, as allocatable; `extended` counts devices.
 
-    `kubelet` and `runtime` are versions as the node tells them, such as `v1.37.2` and `containerd://2.4.2`.
+    `kubelet` and `runtime` are versions as the node tells them, such as `v1.37.2` and `containerd://2.4.2`;
+    `architecture` is as images name it, such as `amd64`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Node(Struct, frozen=True, kw_only=True):
     taints: tuple[str, ...] = ()
     kubelet: str = ""
     runtime: str = ""
+    architecture: str = ""
 
     @property
     def mounts_images(self) -> bool:
@@ -115,6 +117,11 @@ class Cluster(Struct, frozen=True, kw_only=True):
     def mounts_images(self) -> bool:
         """Whether every node mounts images: what several pods of a node read is then on it once."""
         return bool(self.nodes) and all(node.mounts_images for node in self.nodes)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Architectures of the nodes; empty where none is known."""
+        return tuple(sorted({node.architecture for node in self.nodes if node.architecture}))
 
     @property
     def rack_label(self) -> str | None:

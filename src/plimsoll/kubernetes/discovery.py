@@ -12,7 +12,7 @@ import yaml
 from plimsoll.decoding import decodable
 from plimsoll.kubernetes import nodes
 from plimsoll.kubernetes.access import Access, Act
-from plimsoll.kubernetes.api import Api, ApiError
+from plimsoll.kubernetes.api import MANIFESTS, Api, ApiError
 from plimsoll.kubernetes.cluster import (
     DRA,
     GATEWAY,
@@ -111,7 +111,10 @@ def _serves(api: Api, kind: str) -> bool:
 
 
 def _has_group(api: Api, group: str) -> bool:
-    groups: Callable[[], list[dict[str, Any]]] = lambda: api.request("GET", "/apis")["groups"]
+    def groups() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = api.request("GET", "/apis")["groups"]
+        return found
+
     return any(each["name"] == group for each in _readable(groups, "", set()))
 
 
@@ -128,24 +131,33 @@ def _readable(read: Callable[[], list[dict[str, Any]]], resource: str, unseen: s
 
 
 def _nodes(api: Api, unseen: set[str]) -> tuple[Node, ...]:
-    found = []
-    for each in _readable(lambda: api.list("v1", "Node"), "nodes", unseen):
-        if not nodes.is_schedulable(each) or not nodes.is_ready(each):
-            continue
-        resources = nodes.allocatable(each)
-        found.append(
-            Node(
-                name=each["metadata"]["name"],
-                cpu=float(number(resources.get("cpu", "0"))),
-                memory=int(number(resources.get("memory", "0"))),
-                extended={name: int(number(count)) for name, count in resources.items() if _is_extended(name)},
-                labels=each["metadata"].get("labels", {}),
-                taints=tuple(taint.key for taint in nodes.taints(each) if taint.keeps_pods_off),
-                kubelet=nodes.kubelet_version(each),
-                runtime=nodes.container_runtime(each),
-            )
-        )
+    """Page by page: thousands of nodes, each with all the images that it has, are not held at once."""
+    found: list[Node] = []
+    try:
+        for page in api.pages("v1", "Node", MANIFESTS):
+            found += [_node(each) for each in page if nodes.is_schedulable(each) and nodes.is_ready(each)]
+    except ApiError as error:
+        if error.status in (401, 0):
+            raise
+        if error.status == 403:
+            unseen.add("nodes")
+        return ()
     return tuple(found)
+
+
+def _node(manifest: dict[str, Any]) -> Node:
+    resources = nodes.allocatable(manifest)
+    return Node(
+        name=manifest["metadata"]["name"],
+        cpu=float(number(resources.get("cpu", "0"))),
+        memory=int(number(resources.get("memory", "0"))),
+        extended={name: int(number(count)) for name, count in resources.items() if _is_extended(name)},
+        labels=manifest["metadata"].get("labels", {}),
+        taints=tuple(taint.key for taint in nodes.taints(manifest) if taint.keeps_pods_off),
+        kubelet=nodes.kubelet_version(manifest),
+        runtime=nodes.container_runtime(manifest),
+        architecture=nodes.architecture(manifest),
+    )
 
 
 def _is_extended(name: str) -> bool:
@@ -185,7 +197,10 @@ def _gateways(api: Api, served: frozenset[str], unseen: set[str]) -> tuple[str, 
 
 def _pull_secrets(api: Api, namespace: str, unseen: set[str]) -> tuple[str, ...]:
     """How pods under the namespace's own account pull images: those under another account are to pull them alike."""
-    account: Callable[[], list[dict[str, Any]]] = lambda: [api.get("v1", "ServiceAccount", "default", namespace)]
+
+    def account() -> list[dict[str, Any]]:
+        return [api.get("v1", "ServiceAccount", "default", namespace)]
+
     return tuple(
         each["name"]
         for found in _readable(account, f"serviceaccounts in {namespace}", unseen)

@@ -54,7 +54,7 @@ class CountedServer(Server):
 class _Counted(Inference):
     server: CountedServer
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # of the standard library
         if self.path.endswith("/drift"):
             self._answer({"versions": []})
         elif self.path.endswith("/metrics"):
@@ -98,9 +98,7 @@ def furnish(bench: Bench, *addons: str) -> None:
         bench.cluster.run(JobSets())
     if "gateway" in addons:
         spec = {"controllerName": "plimsoll.dev/memory"}
-        bench.cluster.put(
-            {"apiVersion": GATEWAY, "kind": "GatewayClass", "metadata": {"name": "lab"}, "spec": spec}
-        )
+        bench.cluster.put({"apiVersion": GATEWAY, "kind": "GatewayClass", "metadata": {"name": "lab"}, "spec": spec})
         bench.cluster.run(Gateways())
         accepted = lambda: "True" in str(bench.cluster.list(GATEWAY, "GatewayClass")[0].get("status"))  # noqa: E731
         assert bench.cluster.wait_for(accepted)
@@ -146,7 +144,7 @@ class Life:
         """Train and serve."""
         with self._application() as application:
             history = application.run()
-            assert history.state == "done", [each.reason for step in history.steps for each in step.attempts]
+            assert history.state == "done", history
 
     def status(self) -> None:
         """What is up, and how it is."""
@@ -212,9 +210,15 @@ def asked(bench: Bench, user: str) -> set[Act]:
 
 
 def given(manifests: list[Manifest]) -> set[Act]:
-    """What roles let somebody do, name by name left out."""
+    """What roles let somebody do."""
     return {
-        Act(verb=verb, group=group, resource=resource, namespace=each["metadata"].get("namespace", ""))
+        Act(
+            verb=verb,
+            group=group,
+            resource=resource,
+            namespace=each["metadata"].get("namespace", ""),
+            name=next(iter(rule.get("resourceNames", [])), ""),
+        )
         for each in manifests
         for rule in each.get("rules", [])
         for verb in rule["verbs"]

@@ -60,7 +60,12 @@ def plan_of(application: str, model: str, service: str, dataset: str, workers: i
 
 @settings(max_examples=40, deadline=None)
 @given(
-    application=NAME, model=NAME, service=NAME, dataset=NAME, chosen=CHOSEN, scale=st.sampled_from([(1, 1), (0, 3), (1, 4)])
+    application=NAME,
+    model=NAME,
+    service=NAME,
+    dataset=NAME,
+    chosen=CHOSEN,
+    scale=st.sampled_from([(1, 1), (0, 3), (1, 4)]),
 )
 def test_every_name_that_a_plan_accepts_is_accepted_by_the_api_server_for_every_object(
     application: str, model: str, service: str, dataset: str, chosen: dict[str, str], scale: tuple[int, int]
@@ -95,7 +100,10 @@ def test_a_leading_digit_gets_a_letter_and_other_names_stay_as_they_are() -> Non
 def test_every_kind_that_a_name_is_too_long_for_is_told_with_its_limit() -> None:
     plan = plan_of("shop", "m", "s" * 50, "d")
     (long_class,) = problems(plan, cluster("shop", "g" * 60), _chosen(traffic="gateway"))
-    assert "the Gateway 'shop-plimsoll' would give the Service of its proxies a name of 74 characters" in long_class.message
+    assert (
+        "the Gateway 'shop-plimsoll' would give the Service of its proxies a name of 74 characters"
+        in long_class.message
+    )
     assert "clusters take 63" in long_class.message
     (long_host, *_) = problems(plan, cluster("n" * 63), _chosen(serving="kserve"))
     assert "the InferenceService" in long_host.message
@@ -128,7 +136,7 @@ def test_a_plan_refuses_reserved_names_at_their_place_in_the_file(bench: Bench, 
     }
     (tmp_path / "train.py").write_text("", encoding="utf-8")
 
-    def refused(application: str, **options: str) -> FileError:
+    def refused(application: str, **options: Any) -> FileError:
         document = {"apiVersion": "plimsoll.dev/v1alpha1", "kind": "Application", "metadata": {"name": application}}
         file.write_text(yaml.safe_dump({**document, "spec": spec}, sort_keys=False), encoding="utf-8")
         with pytest.raises(FileError) as caught:

@@ -39,7 +39,9 @@ if TYPE_CHECKING:
 @provider_options
 @click.option("--watch", is_flag=True, help="Keep services running until interrupted.")
 @click.option(
-    "--print-rbac", is_flag=True, help="Print the least rights that this file needs on the cluster, and do nothing else."
+    "--print-rbac",
+    is_flag=True,
+    help="Print the least rights that this file needs on the cluster, and do nothing else.",
 )
 @click.option("--user", "users", multiple=True, metavar="NAME", help="With --print-rbac: who gets them; repeatable.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="With --print-rbac: a group; repeatable.")
@@ -68,9 +70,7 @@ def command(
     if (users or groups) and not print_rbac:
         named = "--user" if users else "--group"
         raise FileError(f"{named} is only for --print-rbac", where=named, hint="leave it out, or add --print-rbac")
-    options = TargetOptions(
-        namespace=namespace, registry=registry, base=base, prefer=prefer, unbarred=print_rbac
-    )
+    options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer, unbarred=print_rbac)
     prepared = prepare(application_file(file), target, options, must_fit=not print_rbac)
     click.get_current_context().call_on_close(prepared.target.close)
     if print_rbac:

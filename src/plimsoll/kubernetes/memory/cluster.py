@@ -162,17 +162,21 @@ class MemoryCluster:
         labels: Mapping[str, str] | None = None,
         taints: Iterable[Manifest] = (),
         ready: bool = True,
+        architecture: str = "",
     ) -> Manifest:
         """A node with that much to give; `extended` counts devices by resource, such as `nvidia.com/gpu`."""
         devices = {resource: str(count) for resource, count in (extended or {}).items()}
         room = {"cpu": cpu, "memory": memory, "pods": "110", **devices}
         condition = {"type": "Ready", "status": str(ready), "reason": "KubeletReady" if ready else "NodeStatusUnknown"}
         info = {"kubeletVersion": self._serving.version, "containerRuntimeVersion": "containerd://2.1.4"}
+        known = {"kubernetes.io/hostname": name}
+        if architecture:
+            info["architecture"] = known["kubernetes.io/arch"] = architecture
         return self.put(
             {
                 "apiVersion": "v1",
                 "kind": "Node",
-                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
+                "metadata": {"name": name, "labels": {**known, **(labels or {})}},
                 "spec": {"taints": list(taints)} if taints else {},
                 "status": {"capacity": room, "allocatable": room, "conditions": [condition], "nodeInfo": info},
             }

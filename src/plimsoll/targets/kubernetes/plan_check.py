@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from plimsoll.errors import FileError
+from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.service import Serve
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.steps import Plan
+from plimsoll.runtime.contracts import contract_of
+from plimsoll.runtime.contracts.gang import LONGEST_VARIABLE, Gang
+from plimsoll.runtime.pod_task import WORKER_PORT
+from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.grammar import LABEL, naming_problem, word_problem
+from plimsoll.targets.kubernetes.manifests.gang import host_names, provider_of
 from plimsoll.targets.kubernetes.preview import Previewed, during_promotion, preview
 from plimsoll.targets.kubernetes.providers import PRINT_RIGHTS
 
@@ -29,6 +35,7 @@ def problems(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> tuple[S
     ]
     found = (
         *_uncounted(plan, cluster),
+        *_too_many(plan, chosen),
         *_reserved(plan, cluster, made),
         *_unnameable([*made, *later], cluster),
         *_meeting([*made, *later]),
@@ -44,6 +51,26 @@ def require_namespace(name: str) -> None:
     if name.startswith(RESERVED):
         text = f"namespaces such as '{name}' belong to Kubernetes itself"
         raise FileError(text, where="--namespace", hint="name one of your own")
+
+
+def _too_many(plan: Plan, chosen: Mapping[str, str]) -> Iterator[Shortfall]:
+    """Gangs so large that a variable of their framework is longer than Linux hands to a process."""
+    for step in plan.steps:
+        if not isinstance(step.work, TrainGang) or step.workers == 1:
+            continue
+        hosts = host_names(provider_of(step, chosen), names.workload(plan.application, step), step.workers)
+        gang = Gang(hosts=hosts, ports=(WORKER_PORT,) * len(hosts), directory="/")
+        environment = contract_of(step.work.framework).environment(len(hosts) - 1, gang)
+        for name, value in environment.items():
+            size = len(name) + 1 + len(value)
+            if size > LONGEST_VARIABLE:
+                most = step.workers * LONGEST_VARIABLE // size
+                message = (
+                    f"{name} of {step.workers} workers would have {size} bytes; Linux takes {LONGEST_VARIABLE} in one "
+                    "variable"
+                )
+                remedy = f"use about {most} workers, or another framework"
+                yield Shortfall(step=step.name, setting=("workers",), message=message, remedy=remedy)
 
 
 def _reserved(plan: Plan, cluster: Cluster, made: list[Previewed]) -> Iterator[Shortfall]:

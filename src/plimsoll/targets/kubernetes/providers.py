@@ -21,7 +21,6 @@ from plimsoll.kubernetes.cluster import (
     resource_named,
 )
 
-
 PRINT_RIGHTS = "plimsoll run --print-rbac"
 
 
@@ -90,6 +89,12 @@ def _gateway(cluster: Cluster) -> str:
     return f"GatewayClass {cluster.gateways[0]} is accepted" if cluster.gateways else ""
 
 
+def _inside(cluster: Cluster) -> str:
+    """Whether there is no gateway, or one that may not be used: the reason for that is told beside."""
+    why = "" if cluster.gateways or cluster.unseen else "no accepted GatewayClass: "
+    return f"{why}reached inside the cluster only"
+
+
 def _hpa(cluster: Cluster) -> str:
     by = "requests under way" if cluster.custom_metrics else "processor time, for the cluster has no custom metrics"
     zero = "; to zero by KEDA" if cluster.takes(f"{KEDA}/ScaledObject") else ""
@@ -123,9 +128,7 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
     ),
     "ray": (
         _Offer(name="pods", ready=_always("a Ray node in each pod of the gang")),
-        _Offer(
-            name="rayjob", ready=_always("KubeRay keeps a Ray cluster for the training"), kinds=(f"{RAY}/RayJob",)
-        ),
+        _Offer(name="rayjob", ready=_always("KubeRay keeps a Ray cluster for the training"), kinds=(f"{RAY}/RayJob",)),
     ),
     "serving": (
         _Offer(name="deployment", ready=_always("a Deployment and a Service")),
@@ -138,7 +141,7 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
             kinds=(f"{GATEWAY}/HTTPRoute", f"{GATEWAY}/Gateway"),
             lists=(resource_named(f"{GATEWAY}/GatewayClass"),),
         ),
-        _Offer(name="service", ready=lambda cluster: _inside(cluster)),
+        _Offer(name="service", ready=_inside),
     ),
     "scale": (
         _Offer(name="hpa", ready=_hpa),
@@ -157,12 +160,6 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         _Offer(name="annotations", ready=_always("prometheus.io annotations on pods")),
     ),
 }
-
-
-def _inside(cluster: Cluster) -> str:
-    """Whether there is no gateway, or one that may not be used: the reason for that is told beside."""
-    why = "" if cluster.gateways or cluster.unseen else "no accepted GatewayClass: "
-    return f"{why}reached inside the cluster only"
 
 
 def needs(cluster: Cluster, preferred: Iterable[str] = ()) -> tuple[str, ...]:

@@ -73,9 +73,7 @@ def why(act: Act) -> str:
     return WHY.get(f"{act.resource} in {act.namespace}") or WHY.get(act.resource, "")
 
 
-def needs_of(
-    plan: Plan, cluster: Cluster, chosen: Mapping[str, str], *, published: bool = True
-) -> tuple[Need, ...]:
+def needs_of(plan: Plan, cluster: Cluster, chosen: Mapping[str, str], *, published: bool = True) -> tuple[Need, ...]:
     """Every right that running, watching, calling, promoting and removing an application needs, each once.
 
     `published` says that the registry or the base image is read from what the cluster publishes.
@@ -160,4 +158,3 @@ def _of_cluster(plan: Plan, cluster: Cluster, chosen: Mapping[str, str], *, serv
         yield from _needs(("list",), "nodes", "")
     if counted and not cluster.accelerator and cluster.serves(f"{DRA}/DeviceClass"):
         yield from _needs(("list",), resource_named(f"{DRA}/DeviceClass").partition(".")[0], "", group_of(DRA))
-

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
+from plimsoll.images.base import own_architecture
 from plimsoll.kinds.model import MPI
 from plimsoll.kinds.service import SCALE_TO_ZERO
 from plimsoll.kubernetes.access import Access
@@ -41,8 +42,8 @@ from plimsoll.targets.kubernetes.calling import called
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.images import Images
-from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
+from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.providers import (
     NEEDS,
     PRINT_RIGHTS,
@@ -141,11 +142,24 @@ class KubernetesTarget:
             memory=sum(each.memory for each in machines) if machines else 2**62,
             accelerators=2**31 if "nodes" in cluster.unseen else sum(each.accelerators for each in machines),
             machines=machines,
-            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
+            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks=lacks,
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
+
+    def _architectures(self) -> dict[str, str]:
+        """What images are made for, where nodes differ from each other or from this machine."""
+        of_nodes = self.cluster.architectures
+        if of_nodes in ((), (own_architecture(),)):
+            return {}
+        try:
+            found = self._images.architectures()
+        except TargetError as error:
+            return {"images": f"for {' or '.join(of_nodes)}, as nodes are: {error.message}"}
+        left = [each for each in of_nodes if each not in found]
+        why = f"; the base image is not for {', '.join(left)}, whose nodes are left out" if left else ", as nodes are"
+        return {"images": f"for {' and '.join(found)}{why}"}
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         return called(self.api, self.namespace, file, service)
@@ -218,7 +232,6 @@ class KubernetesTarget:
             self.api.close()
 
     def _context(self, run: str) -> ClusterContext:
-        place = self._registry()
         return ClusterContext(
             api=self.api,
             cluster=self.cluster,
@@ -227,7 +240,7 @@ class KubernetesTarget:
             state=self.state,
             local=LocalSession(self._directory, run, state=self.state),
             results=self._results,
-            images=Images(self.cluster, place, self._tunnel.host, self._tunnel.access, self._path, self._directory),
+            images=self._images,
             run=run,
             chosen={need: each.provider for need, each in self._chosen().items()},
         )
@@ -239,6 +252,11 @@ class KubernetesTarget:
     @property
     def _path(self) -> str:
         return names.short(self._application, 63)
+
+    @cached_property
+    def _images(self) -> Images:
+        place, tunnel = self._registry(), self._tunnel
+        return Images(self.cluster, place, tunnel.host, tunnel.access, self._path, self._directory)
 
     @cached_property
     def _results(self) -> RegistryResults:

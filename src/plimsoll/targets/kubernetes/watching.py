@@ -15,9 +15,12 @@ from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.logs import FINISH_LIMIT, Follower
 from plimsoll.targets.kubernetes.manifests.gang import Workload
 from plimsoll.targets.kubernetes.pods import Standing
+from plimsoll.targets.kubernetes.watched_pods import watched_pods
 
 LOOK = 0.5
 """Seconds between two looks: what a user notices as at once, and a cluster does not notice."""
+REST = 2.0
+"""Looks are so many times as far apart as one takes: thousands of pods are not asked for without a pause."""
 SILENCE_LIMIT = 300.0
 """Seconds for which the API server may be away: an upgrade of a control plane takes minutes."""
 PULL_LIMIT = 120.0
@@ -53,6 +56,7 @@ class Watch:
         self._said = ""
         self._pulling: dict[str, float] = {}
         self._leaving: dict[str, float] = {}
+        self._took = 0.0
 
     def until_end(self) -> Generator[Observation, None, str]:
         """Gives `done`, `failed` (then `reason` says why) or `stopped`; a stopped workload is taken away."""
@@ -76,7 +80,7 @@ class Watch:
                     state = ""
                 if state:
                     return state
-                self.attempt.stopping.wait(LOOK)
+                self.attempt.stopping.wait(max(LOOK, REST * self._took))
         finally:
             deadline = time.monotonic() + FINISH_LIMIT
             for follower in self._followers.values():
@@ -84,7 +88,9 @@ class Watch:
 
     def _look(self) -> Generator[Observation, None, str]:
         found = self.api.get(*self.workload.watched, self.namespace)
-        seen = self.api.list("v1", "Pod", self.namespace, self.attempt.pods)
+        began = time.monotonic()
+        seen = watched_pods(self.api, self.namespace, self.attempt.pods)
+        self._took = time.monotonic() - began
         standings = [pods.standing(pod, rank=self._rank(pod)) for pod in seen]
         for pod, each in zip(seen, standings, strict=True):
             yield from self._take(pod, each)

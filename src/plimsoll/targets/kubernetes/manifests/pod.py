@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from plimsoll.kinds.model import Topology, TrainGang
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
@@ -25,8 +27,15 @@ RESTRICTED_POD: Manifest = {
 }
 
 
-def task_pod(task: PodTask, step: AnyStep, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
-    """A pod template whose one container does the task."""
+def task_pod(
+    task: PodTask,
+    step: AnyStep,
+    image: str,
+    cluster: Cluster,
+    labels: dict[str, str],
+    architectures: Sequence[str] = (),
+) -> Manifest:
+    """A pod template whose one container does the task, on nodes of the image's architectures."""
     claims, resources = wanted(step.resources, cluster)
     mounted = [given for given in task.inputs if given.mounted]
     container: Manifest = {
@@ -65,7 +74,22 @@ def task_pod(task: PodTask, step: AnyStep, image: str, cluster: Cluster, labels:
         **claims,
         **_placed(step, cluster, labels),
     }
-    return {"metadata": {"labels": labels}, "spec": spec}
+    return {"metadata": {"labels": labels}, "spec": on_architectures(spec, architectures)}
+
+
+ARCHITECTURE = "kubernetes.io/arch"
+"""The label that every kubelet gives its node."""
+
+
+def on_architectures(spec: Manifest, architectures: Sequence[str]) -> Manifest:
+    """A pod's spec that asks for nodes on which its image runs; of unknown architectures it asks for none."""
+    if not architectures:
+        return spec
+    if len(architectures) == 1:
+        return {**spec, "nodeSelector": {ARCHITECTURE: architectures[0]}}
+    term = {"matchExpressions": [{"key": ARCHITECTURE, "operator": "In", "values": list(architectures)}]}
+    node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {**spec, "affinity": {**spec.get("affinity", {}), "nodeAffinity": node}}
 
 
 CREDENTIALS = "plimsoll-data"

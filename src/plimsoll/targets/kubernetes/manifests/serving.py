@@ -20,6 +20,7 @@ from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
     authorities_volume,
+    on_architectures,
     wanted,
 )
 from plimsoll.targets.kubernetes.manifests.scaling import (
@@ -161,6 +162,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             **claims,
         },
     }
+    pod["spec"] = on_architectures(pod["spec"], served.architectures)
     template = with_references(with_models(pod, served.models, served.image, served.application), served)
     template["metadata"]["annotations"][names.CONTENT] = _mark(msgspec.json.encode(template, order="sorted").decode())
     return {
