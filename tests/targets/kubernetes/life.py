@@ -217,13 +217,14 @@ def given(manifests: list[Manifest]) -> set[Act]:
             group=group,
             resource=resource,
             namespace=each["metadata"].get("namespace", ""),
-            name=next(iter(rule.get("resourceNames", [])), ""),
+            name=name,
         )
         for each in manifests
         for rule in each.get("rules", [])
         for verb in rule["verbs"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
+        for name in rule.get("resourceNames", [""])
     }
 
 

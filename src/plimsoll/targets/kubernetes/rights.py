@@ -59,12 +59,10 @@ WHY: Mapping[str, str] = {
 
 
 class Need(Struct, frozen=True, kw_only=True):
-    """One right. With `names` it is needed for objects of these names alone; `later` is one that no run needs itself,
-    but a promotion."""
+    """One right, for one object alone where its act has a name. `later` is one that no run needs, but a promotion."""
 
     act: Act
     why: str
-    names: tuple[str, ...] = ()
     later: bool = False
 
 
@@ -93,14 +91,14 @@ def _needs(
     resource: str,
     namespace: str,
     group: str = "",
-    names: tuple[str, ...] = (),
+    names: tuple[str, ...] = ("",),
     *,
     later: bool = False,
 ) -> Iterator[Need]:
     for verb in verbs:
-        name = names[0] if len(names) == 1 else ""
-        act = Act(verb=verb, group=group, resource=resource, namespace=namespace, name=name)
-        yield Need(act=act, why=why(act), names=names, later=later)
+        for name in names:
+            act = Act(verb=verb, group=group, resource=resource, namespace=namespace, name=name)
+            yield Need(act=act, why=why(act), later=later)
 
 
 def _in_namespace(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.targets.kubernetes.rights import Need
@@ -47,22 +48,28 @@ def roles(needs: Iterable[Need], subjects: Subjects, name: str) -> list[Manifest
 
 def rules(needs: Sequence[Need]) -> list[Manifest]:
     """Rules of a role: one for the resources of a group that need the same verbs for the same objects."""
-    verbs: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for need in needs:
-        of_resource = verbs.setdefault((need.act.group, need.act.resource, need.names), [])
-        if need.act.verb not in of_resource:
-            of_resource.append(need.act.verb)
+    anywhere = {replace(need.act, name="") for need in needs if not need.act.name}
+    verbs: dict[tuple[str, str, str], set[str]] = {}
+    for act in (need.act for need in needs):
+        # Whoever may do it to all objects need not be let do it to one.
+        if not act.name or replace(act, name="") not in anywhere:
+            verbs.setdefault((act.group, act.resource, act.name), set()).add(act.verb)
+    names: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for (group, resource, name), allowed in verbs.items():
+        names.setdefault((group, resource, tuple(sorted(allowed))), []).append(name)
     resources: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
-    for (group, resource, names), allowed in verbs.items():
-        resources.setdefault((group, tuple(sorted(allowed)), names), []).append(resource)
+    for (group, resource, allowed), named in names.items():
+        # One rule for objects with names, and another for all of them.
+        for of_rule in filter(None, ([each for each in named if not each], sorted(each for each in named if each))):
+            resources.setdefault((group, allowed, tuple(filter(None, of_rule))), []).append(resource)
     return [
         {
             "apiGroups": [group],
             "resources": sorted(of_group),
-            **({"resourceNames": list(names)} if names else {}),
+            **({"resourceNames": list(of_objects)} if of_objects else {}),
             "verbs": list(allowed),
         }
-        for (group, allowed, names), of_group in sorted(resources.items())
+        for (group, allowed, of_objects), of_group in sorted(resources.items())
     ]
 
 
