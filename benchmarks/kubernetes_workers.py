@@ -106,6 +106,7 @@ def _watched(cluster: MemoryCluster, options: list[str], directory: Path) -> boo
     began = time.perf_counter()
     _, usage = _waited(running)
     kept &= verdict("from Ctrl-C to the end of the run", time.perf_counter() - began, SECONDS, "s")
+    kept &= verdict("processor time of the run, all of its looks", usage.ru_utime + usage.ru_stime, SECONDS, "s")
     return verdict("memory of the run", usage.ru_maxrss / 1024, MEMORY, "MB") and kept and seen == WORKERS
 
 
