@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from plimsoll.images.base import own_architecture
 from plimsoll.images.dependencies import PythonTarget
 from plimsoll.images.layers import Layer, LayerEntry, LayerStore
 from plimsoll.kubernetes.memory import MemoryCluster
@@ -70,7 +69,7 @@ def new_bench(
             cluster = stack.enter_context(MemoryCluster(addons))
             monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
             for number in range(nodes):
-                cluster.add_node(f"node-{number}", architecture=own_architecture())
+                cluster.add_node(f"node-{number}")
             bench = Bench(cluster, f"{registry.registry}/t{next(_numbers)}", base, tmp_path)
             bench.start()
             stack.callback(bench.close)

@@ -55,13 +55,15 @@ def rules(needs: Sequence[Need]) -> list[Manifest]:
         if not act.name or replace(act, name="") not in anywhere:
             verbs.setdefault((act.group, act.resource, act.name), set()).add(act.verb)
     names: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
-    for (group, resource, name), allowed in verbs.items():
-        names.setdefault((group, resource, tuple(sorted(allowed))), []).append(name)
+    for (group, resource, name), of_object in verbs.items():
+        names.setdefault((group, resource, tuple(sorted(of_object))), []).append(name)
     resources: dict[tuple[str, tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for (group, resource, allowed), named in names.items():
         # One rule for objects with names, and another for all of them.
-        for of_rule in filter(None, ([each for each in named if not each], sorted(each for each in named if each))):
-            resources.setdefault((group, allowed, tuple(filter(None, of_rule))), []).append(resource)
+        if "" in named:
+            resources.setdefault((group, allowed, ()), []).append(resource)
+        if of_some := tuple(sorted(each for each in named if each)):
+            resources.setdefault((group, allowed, of_some), []).append(resource)
     return [
         {
             "apiGroups": [group],
