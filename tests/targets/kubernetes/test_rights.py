@@ -114,6 +114,17 @@ def test_who_has_no_right_at_all_is_told_every_one_of_them(bench: Bench, ada: st
         assert short in later or f"{act}" in told, act
 
 
+def test_a_registry_that_may_not_be_looked_up_is_told_as_a_missing_right(
+    bench: Bench, ada: str, tmp_path: Path
+) -> None:
+    with Life(bench, ada, tmp_path, registry=None) as life, pytest.raises(TargetError) as refused:
+        life.target().open("plan", watch=False)
+    assert "no registry for images, models and results is known: you may not get configmaps in kube-public" in str(
+        refused.value
+    )
+    assert "--registry HOST/PATH" in refused.value.hint
+
+
 def test_a_service_account_is_named_as_one(bench: Bench, ada: str, tmp_path: Path) -> None:
     with Life(bench, ada, tmp_path) as life:
         bound = [each for each in life.printed("system:serviceaccount:team:bot") if each["kind"] == "RoleBinding"]

@@ -18,7 +18,7 @@ from plimsoll.kinds.service import SCALE_TO_ZERO
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
-from plimsoll.kubernetes.discovery import look
+from plimsoll.kubernetes.discovery import PUBLISHED, look
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import Plan
@@ -272,5 +272,7 @@ class KubernetesTarget:
                 "name one that nodes, pods and this machine reach with --registry HOST/PATH, or publish it in the "
                 "cluster (ConfigMap local-registry-hosting in kube-public, KEP-1755)"
             )
-            raise TargetError("no registry for images, models and results is known", where=self.name, hint=hint)
+            unseen = f": you may not get {PUBLISHED}" if PUBLISHED in self.cluster.unseen else ""
+            text = f"no registry for images, models and results is known{unseen}"
+            raise TargetError(text, where=self.name, hint=hint)
         return place
