@@ -1,7 +1,7 @@
 """The same file on Kubernetes, in the lab: the same predictions, what it costs beyond its JobSet, chaos, updates.
 
 `python -m benchmarks kubernetes` runs all, with few chaos runs; `python -m benchmarks.kubernetes chaos --chaos 50` runs
-fifty of them and nothing else; likewise same, overhead, changed, update, topology and reasons.
+fifty of them and nothing else; likewise same, overhead, changed, update, topology, reasons and workers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from benchmarks import kubernetes_reasons, kubernetes_topology
+from benchmarks import kubernetes_reasons, kubernetes_topology, kubernetes_workers
 from benchmarks.kubernetes_runs import plimsoll, pods, steps_of, toy
 from benchmarks.measuring import PLIMSOLL, ROOT, median, verdict
 from lab import layout, lifecycle, machines, nodes, requirements
@@ -56,10 +56,12 @@ def main(arguments: list[str]) -> bool:
         "topology": lambda directory: kubernetes_topology.measure(directory, ADDONS),
         "reasons": kubernetes_reasons.measure,
         "chaos": lambda directory: _chaos(directory, chaos),
+        "workers": kubernetes_workers.measure,
     }
     wanted = [name for name in parts if name in arguments] or list(parts)
-    # With a third one can be lost that has neither the gateway nor the client.
-    lifecycle.up(3, 0, ADDONS, lambda _: None)
+    if wanted != ["workers"]:
+        # With a third one can be lost that has neither the gateway nor the client.
+        lifecycle.up(3, 0, ADDONS, lambda _: None)
     with tempfile.TemporaryDirectory(prefix="plimsoll-bench-") as folder:
         os.environ["XDG_CONFIG_HOME"] = folder
         kept = [parts[name](Path(folder) / name) for name in wanted]

@@ -20,6 +20,7 @@ from tests.kubernetes.asking import (
     job,
     pod,
     service,
+    until,
 )
 
 
@@ -33,6 +34,15 @@ class Creation:
         assert metadata["resourceVersion"]
         assert not metadata["creationTimestamp"].startswith("2001")
         assert made.body["data"] == {"k": "v"}
+
+    def test_a_pod_pulls_images_with_the_secrets_of_its_account(self, api: Api, namespace: str) -> None:
+        place = f"/api/v1/namespaces/{namespace}"
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "puller"}}
+        ask(api, "POST", f"{place}/serviceaccounts", {**account, "imagePullSecrets": [{"name": "pull"}]})
+        given = pod("one")
+        given["spec"]["serviceAccountName"] = "puller"
+        made = until(lambda: _made(api, f"{place}/pods", given))
+        assert made["spec"]["imagePullSecrets"] == [{"name": "pull"}]
 
     def test_a_second_object_of_a_name_is_a_conflict(self, api: Api, maps: str) -> None:
         ask(api, "POST", maps, config_map("one"))
@@ -358,3 +368,9 @@ class Patching:
 
 def _containers(*containers: dict[str, Any]) -> dict[str, Any]:
     return {"spec": {"template": {"spec": {"containers": list(containers)}}}}
+
+
+def _made(api: Api, place: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    """A new object, as soon as what it refers to is known."""
+    answer = ask(api, "POST", place, manifest)
+    return answer.body if answer.code == 201 else {}

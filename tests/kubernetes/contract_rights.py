@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from plimsoll.kubernetes.api import Api
-from tests.kubernetes.asking import MERGE, STRATEGIC, Answer, Manifest, ask, config_map, pod, service, until
+from tests.kubernetes.asking import APPLY, MERGE, STRATEGIC, Answer, Manifest, ask, config_map, pod, service, until
 from tests.kubernetes.contract_applying import apply
 
 REVIEWS = "/apis/authorization.k8s.io/v1"
@@ -71,6 +72,33 @@ class Rights:
         }
         told = ask(api, "POST", f"{REVIEWS}/selfsubjectrulesreviews", review, headers=SOMEBODY).body["status"]
         assert rules[0] in [{key: each.get(key) for key in rules[0]} for each in told["resourceRules"]]
+
+    def test_rights_in_a_namespace_are_rights_on_it(self, api: Api, namespace: str) -> None:
+        assert ask(api, "GET", f"/api/v1/namespaces/{namespace}", headers=SOMEBODY).code == 403
+        bind(api, namespace, "looker", {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]})
+        until(lambda: ask(api, "GET", f"/api/v1/namespaces/{namespace}", headers=SOMEBODY).code == 200)
+        assert ask(api, "GET", "/api/v1/namespaces/default", headers=SOMEBODY).code == 403
+
+    def test_what_is_applied_and_not_there_takes_the_right_to_create(self, api: Api, maps: str, namespace: str) -> None:
+        there, absent = config_map("there", {"a": "1"}), config_map("absent", {"a": "1"})
+        apply(api, maps, there)
+        bind(api, namespace, "patcher", {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]})
+        form: dict[str, Any] = {
+            "form": APPLY,
+            "headers": SOMEBODY,
+            "fieldManager": "plimsoll-contract",
+            "force": "true",
+        }
+        until(lambda: ask(api, "PATCH", f"{maps}/there", there, **form).code == 200)
+        refused = ask(api, "PATCH", f"{maps}/absent", absent, **form)
+        assert refused.code == 403
+        assert 'cannot create resource "configmaps"' in refused.body["message"]
+
+    def test_who_asks_who_they_are_is_told(self, api: Api) -> None:
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        place = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        told = ask(api, "POST", place, review, headers=SOMEBODY).body
+        assert told["status"]["userInfo"]["username"] == SOMEBODY["Impersonate-User"]
 
     def test_a_quota_refuses_one_too_many(self, api: Api, namespace: str) -> None:
         quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}}
@@ -232,6 +260,21 @@ class Definitions:
         assert {each["name"] for each in found["spec"]["parts"]} == {"a", "b"}
         left = apply(api, widgets, _widget(widgets, size=1)).body
         assert left["spec"]["parts"] == [{"name": "b", "weight": 2}]
+
+
+def bind(api: Api, namespace: str, name: str, *rules: Manifest) -> None:
+    """Give somebody rights in a namespace."""
+    role = {"apiVersion": f"{RBAC}/v1", "kind": "Role", "metadata": {"name": name}, "rules": list(rules)}
+    place = f"/apis/{RBAC}/v1/namespaces/{namespace}"
+    assert ask(api, "POST", f"{place}/roles", role).code == 201
+    binding = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC, "kind": "Role", "name": name},
+        "subjects": [{"apiGroup": RBAC, "kind": "User", "name": SOMEBODY["Impersonate-User"]}],
+    }
+    assert ask(api, "POST", f"{place}/rolebindings", binding).code == 201
 
 
 def _applied(api: Api, widgets: str, manifest: Manifest) -> Manifest:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from plimsoll.kubernetes.api import Api, ApiError, Page
+from plimsoll.kubernetes.access import Act
+from plimsoll.kubernetes.api import Api, ApiError, Page, RightsAdvice
 from plimsoll.kubernetes.memory import Fault, MemoryCluster, Request
 from tests.kubernetes.asking import config_map, pod
 
@@ -158,7 +159,7 @@ def test_a_list_whose_moment_is_forgotten_says_so(cluster: MemoryCluster, api: A
     ("status", "hint"),
     [
         (401, "the credentials have run out; log in again"),
-        (403, "'plimsoll check --print-rbac' prints the rights it needs"),
+        (403, ""),
         (404, ""),
     ],
 )
@@ -169,6 +170,21 @@ def test_a_refusal_says_where_and_what_to_do(cluster: MemoryCluster, api: Api, s
         api.get("v1", "ConfigMap", "first", "here")
     assert refused.value.message == "the server's own words"
     assert (refused.value.where, refused.value.hint) == (f"GET {MAPS}/first", hint)
+
+
+def test_a_missing_right_is_told_with_its_use_and_the_command_that_prints_rights(
+    cluster: MemoryCluster, api: Api
+) -> None:
+    cluster.deny(verb="get", resource="configmaps")
+    api.advice = RightsAdvice(why=lambda act: f"{act.resource} are read", command="tool --print-rbac")
+    with pytest.raises(ApiError) as refused:
+        api.get("v1", "ConfigMap", "first", "here")
+    words = 'User "admin" cannot get resource "configmaps" in API group "" in the namespace "here"'
+    assert words in refused.value.message
+    assert refused.value.message.endswith(": configmaps are read")
+    assert refused.value.hint == "'tool --print-rbac' prints the rights that are needed"
+    assert refused.value.lacks == Act(verb="get", resource="configmaps", namespace="here")
+    assert refused.value.lasting
 
 
 def test_an_answer_that_is_no_status_is_told_as_it_is(cluster: MemoryCluster, api: Api) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from plimsoll.capabilities import checking, preconditions
+from plimsoll.capabilities.access import ADVICE
 from plimsoll.capabilities.bundle_reader import Bundle, open_bundle
 from plimsoll.capabilities.checking import CheckPlan, Judged
 from plimsoll.kubernetes.api import Api
@@ -31,6 +32,7 @@ def check(
     preconditions.require_known(profile_name, only)
     preconditions.require_empty(directory)
     api = Api(target)
+    api.advice = ADVICE
     try:
         facts = checking.take_inventory(api, directory)
         preconditions.require_rights(api, facts.served)

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from plimsoll.capabilities import inventory, probe_namespace
 from plimsoll.capabilities.probe import all_probes
 from plimsoll.capabilities.rights import Right
-from plimsoll.kubernetes.api import Api, Manifest
+from plimsoll.kubernetes.api import Api, Manifest, RightsAdvice
 
 NAME = "plimsoll-check"
 """The name of the ClusterRole."""
+ADVICE = RightsAdvice(why=lambda _: "", command="plimsoll check --print-rbac")
 
 
 def all_rights() -> tuple[Right, ...]:

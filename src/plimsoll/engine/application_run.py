@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from plimsoll.engine.history import RunHistory, history
-from plimsoll.engine.preparation import Prepared
+from plimsoll.engine.preparation import Prepared, require_rights
 from plimsoll.engine.runner import Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
@@ -55,6 +55,7 @@ class ApplicationRun:
         Raises TargetError when another run of this application is running, or when models cannot be signed.
         """
         _require_signing(self.prepared.plan)
+        require_rights(self.prepared)
         state = self.prepared.state
         state.make()
         lock = RunLock(state.lock)

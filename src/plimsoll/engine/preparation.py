@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
-from plimsoll.errors import FileError, PlimsollError
+from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.evidence.secrets import remember
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
@@ -22,7 +22,7 @@ from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.selection import select_steps
 from plimsoll.planning.steps import Ingredient, Plan
 from plimsoll.state.directory import LOCAL, StateDirectory
-from plimsoll.targets.features import CONTAINER_IMAGES
+from plimsoll.targets.features import CONTAINER_IMAGES, PLAN_CHECK, RIGHTS
 from plimsoll.targets.options import TargetOptions
 from plimsoll.targets.port import Target
 from plimsoll.targets.table import target_of
@@ -48,13 +48,15 @@ def prepare(
     target: str | Target = LOCAL,
     options: TargetOptions | None = None,
     kinds: Kinds = KINDS,
+    *,
     settings: Sequence[str] = (),
     steps: Sequence[str] = (),
+    must_fit: bool = True,
 ) -> Prepared:
     """Load and plan an application file for a target, given by name or as an object.
 
     `settings` change parameters, such as `lr=0.1`. `steps` name the steps to plan, with all that they need; without
-    them all are.
+    them all are. Without `must_fit`, a plan is given that could not run on the target.
 
     Raises FileError for a mistake in the file or a step that requests more than the target has, and TargetError when
     the target cannot be reached; ParameterError for a setting that does not fit the file.
@@ -63,10 +65,10 @@ def prepare(
     remember(msgspec.to_builtins(file.application))
     kinds.check(file, target if isinstance(target, str) else target.name)
     if not isinstance(target, str):
-        return _prepared(kinds, file, target, steps)
+        return _prepared(kinds, file, target, steps, must_fit=must_fit)
     made = target_for(file, target, options)
     try:
-        return _prepared(kinds, file, made, steps)
+        return _prepared(kinds, file, made, steps, must_fit=must_fit)
     except BaseException:
         # Whoever asked gets no target that could be closed.
         made.close()
@@ -79,11 +81,13 @@ def with_parameters(file: ApplicationFile, settings: Sequence[str]) -> Applicati
     return replace(file, application=replace(file.application, parameters=values))
 
 
-def _prepared(kinds: Kinds, file: ApplicationFile, target: Target, steps: Sequence[str]) -> Prepared:
+def _prepared(kinds: Kinds, file: ApplicationFile, target: Target, steps: Sequence[str], *, must_fit: bool) -> Prepared:
     facts = target.facts()
     _check_features(file, facts)
     plan = select_steps(kinds.plan(file, kinds.workspace(file, target.state.digests), facts), steps)
-    lacking = shortfalls(plan, facts)
+    lacking = shortfalls(plan, facts) if must_fit else ()
+    if must_fit and not lacking and PLAN_CHECK in target.features:
+        lacking = tuple(target.features.require(PLAN_CHECK)(plan))
     if lacking:
         raise _shortfall_error(kinds, file, lacking[0])
     return Prepared(file=file, plan=plan, facts=facts, target=target, kinds=kinds)
@@ -94,6 +98,26 @@ def target_for(file: ApplicationFile, name: str, options: TargetOptions | None =
     application = file.application
     options = replace(options or TargetOptions(), image=application.environment.image)
     return target_of(name, file.directory, application.name, options)
+
+
+def missing_rights(prepared: Prepared) -> Sequence[str]:
+    """The rights that a run would lack, one sentence each."""
+    features = prepared.target.features
+    return features.require(RIGHTS).missing(prepared.plan) if RIGHTS in features else ()
+
+
+def require_rights(prepared: Prepared) -> None:
+    """Raise TargetError for rights that a run lacks, all of them at once and before anything is made."""
+    lacking = missing_rights(prepared)
+    if not lacking:
+        return
+    named = "".join(f"\n  {each}" for each in lacking)
+    count = f"{len(lacking)} {'rights' if len(lacking) > 1 else 'right'}"
+    raise TargetError(
+        f"the run lacks {count} on {prepared.target.name}:{named}",
+        hint="'plimsoll run --print-rbac' prints what gives them",
+        lasting=True,
+    )
 
 
 def decide(prepared: Prepared) -> tuple[Decision, ...]:
@@ -125,5 +149,10 @@ def _check_features(file: ApplicationFile, facts: TargetFacts) -> None:
 
 
 def _shortfall_error(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:
+    if not lacking.step:
+        return file.error(lacking.message, lacking.remedy, *lacking.setting)
     verb, _, part = lacking.step.partition("/")
+    if lacking.at_key:
+        place = kinds.part_place(verb, part)
+        return file.error(lacking.message, lacking.remedy, *place, at_key=True)
     return file.error(lacking.message, lacking.remedy, *kinds.place(verb, part), *lacking.setting)

@@ -27,6 +27,8 @@ from plimsoll.evidence.run_events import (
     RunPlanned,
     StepEnded,
     StepStarted,
+    WorkerEnded,
+    WorkerStarted,
     event_of,
     run_observed,
 )
@@ -234,7 +236,11 @@ class Engine:
         self._write(run_observed(SOURCE, subject, event))
 
     def _write(self, observation: Observation) -> None:
-        self.journal.append(observation)
+        # Nothing is decided by these, and of a large gang there are thousands within seconds.
+        if isinstance(event_of(observation), WorkerStarted | WorkerEnded):
+            self.journal.note(observation)
+        else:
+            self.journal.append(observation)
         self.listener(observation)
 
 

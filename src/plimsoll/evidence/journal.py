@@ -28,8 +28,15 @@ class Journal:
         """Write one observation through to the disk. Raises PlimsollError when the disk does not take it."""
         self.extend((observation,))
 
+    def note(self, observation: Observation) -> None:
+        """Write one observation that comes to the disk with the next that is appended. Raises as `append` does."""
+        self._write((observation,), through=False)
+
     def extend(self, observations: Iterable[Observation]) -> None:
         """Write several observations through to the disk at once."""
+        self._write(observations, through=True)
+
+    def _write(self, observations: Iterable[Observation], *, through: bool) -> None:
         lines = b"".join(json_for_people(each) + b"\n" for each in observations)
         with self._lock:
             try:
@@ -37,7 +44,8 @@ class Journal:
                 while written < len(lines):
                     # A disk that is nearly full takes a part, and says so only when it is asked to take the rest.
                     written += self._file.write(lines[written:])
-                os.fsync(self._file.fileno())
+                if through:
+                    os.fsync(self._file.fileno())
             except OSError as error:
                 raise PlimsollError(
                     f"the journal cannot be written: {error.strerror}",

@@ -45,6 +45,10 @@ _OCI_OF_DOCKER = {
 """Docker's media types of layers, mapped to OCI's for the same bytes."""
 
 
+class OtherArchitecture(TargetError):
+    """An image that is there, and not for the architecture that was asked for."""
+
+
 class BaseLayer(Struct, frozen=True, kw_only=True):
     """An existing layer: a file on this disk (`path`), or a blob in a repository (`reference`, by tag or digest)."""
 
@@ -180,7 +184,7 @@ def _checked_base(
     content, whole = image_config(config, name)
     if (content.os or "linux", content.architecture or architecture) != ("linux", architecture):
         message = f"the image is for {content.os}/{content.architecture}, expected linux/{architecture}"
-        raise TargetError(message, where=name, hint="choose an image for the architecture of the cluster's nodes")
+        raise OtherArchitecture(message, where=name, hint="choose an image for the architecture of the cluster's nodes")
     diff_ids = (content.rootfs and content.rootfs.diff_ids) or ()
     layers = manifest.layers or ()
     if not layers or len(layers) != len(diff_ids):
@@ -205,7 +209,7 @@ def _digest_for_machine(index: Sequence[IndexEntry], architecture: str, name: st
         if platform.os == "linux" and platform.architecture == architecture:
             return checked_digest(each, name)
         platforms.append(f"{platform.os or '?'}/{platform.architecture or '?'}")
-    raise TargetError(
+    raise OtherArchitecture(
         f"there is no image for linux/{architecture}; platforms: {', '.join(platforms) or 'none'}", where=name
     )
 

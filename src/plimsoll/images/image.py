@@ -19,7 +19,7 @@ from msgspec import Struct
 from plimsoll.errors import TargetError
 from plimsoll.images.base import BaseImage, BaseLayer
 from plimsoll.images.layers import NOBODY, Layer, LayerStore
-from plimsoll.registry.layout import MANIFEST, Descriptor, JsonObject
+from plimsoll.registry.layout import INDEX, MANIFEST, Descriptor, JsonObject
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 
@@ -127,6 +127,23 @@ def push_image(
         blobs_sent=sent,
         blobs_mounted=mounted,
     )
+
+
+def push_index(images: Mapping[str, Image], repository: Repository) -> str:
+    """Push an index of images that are pushed already, by their architecture; a node pulls the one that it can run.
+
+    Gives the index's digest. The same images give the same index.
+    """
+    manifests = [
+        {
+            "mediaType": MANIFEST,
+            "digest": image.digest,
+            "size": len(image.manifest),
+            "platform": {"architecture": architecture, "os": "linux"},
+        }
+        for architecture, image in sorted(images.items())
+    ]
+    return repository.push_manifest(_encode({"schemaVersion": 2, "mediaType": INDEX, "manifests": manifests}), INDEX)
 
 
 def _push_config(image: Image, repository: Repository, store: LayerStore) -> bool:

@@ -22,6 +22,8 @@ from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Work
 from plimsoll.state.results import Result
 
 Framework = Literal["torch", "jax", "tensorflow", "xgboost", "lightgbm", "ray", "mpi", "none"]
+MOST_WORKERS = 100_000
+"""Pods that an Indexed Job runs at once. Source: the validation of batch/v1."""
 
 
 class Topology(Part, frozen=True, kw_only=True):
@@ -37,7 +39,9 @@ class Train(Part, frozen=True, kw_only=True):
     run: Command
     inputs: Inputs = ()
     framework: Framework = "none"
-    workers: Annotated[int, Meta(ge=1, le=1024, description="number of processes that train the model together")] = 1
+    workers: Annotated[
+        int, Meta(ge=1, le=MOST_WORKERS, description="number of processes that train the model together")
+    ] = 1
     resources: Resources = Resources()
     retries: Annotated[int, Meta(ge=0, le=100, description="restarts after a failure, from the last checkpoint")] = 0
     topology: Topology | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar
 
@@ -21,6 +22,10 @@ from plimsoll.planning.planner import Planner, seconds
 from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
 from plimsoll.state.results import Result
 
+MOST_VERSIONS = MOST_HEADERS = 16
+"""What one rule of an HTTPRoute leads to, and what it matches. Source: Gateway API v1."""
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
+HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
 
@@ -225,6 +230,10 @@ class ServiceKind(Kind[Service]):
     def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
         for number, share in enumerate(shares):
             MODELS.check_reference(file, share.model, *at, number, "model")
+            _check_headers(file, share.headers, *at, number, "headers")
+        if len(shares) > MOST_VERSIONS:
+            text = f"{len(shares)} versions share the traffic; a gateway's route takes {MOST_VERSIONS}"
+            raise file.error(text, "keep fewer versions", *at)
         total = sum(share.weight for share in shares)
         if total != 100:
             hint = "weights are percentages of the traffic and must sum to 100"
@@ -236,6 +245,25 @@ class ServiceKind(Kind[Service]):
                 raise file.error(f"'{share.model}' is not a version of '{first}'", hint, *at, number, "model")
             if share.model in [other.model for other in shares[:number]]:
                 raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
+
+
+def _check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:
+    """Raise FileError for a header that no request can have, or that no gateway matches."""
+    if len(headers) > MOST_HEADERS:
+        text = f"{len(headers)} headers lead to one version; a gateway's route matches {MOST_HEADERS}"
+        raise file.error(text, "name fewer headers", *at)
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name):
+            hint = "letters, digits and !#$%&'*+-.^_`|~, 256 at most"
+            raise file.error(f"'{name}' is no name of a header", hint, *at, name, at_key=True)
+        if not HEADER_VALUE.fullmatch(value):
+            hint = "1 to 4096 printable characters, no blank first or last"
+            raise file.error(f"no request can have this value of the header {name}", hint, *at, name)
+    lowered = [name.lower() for name in headers]
+    for name in headers:
+        if lowered.count(name.lower()) > 1:
+            hint = "names of headers are the same in small and capital letters: keep one"
+            raise file.error(f"the header '{name}' is named twice", hint, *at, name, at_key=True)
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:

@@ -110,5 +110,12 @@ class Kinds:
                     return (*kind.place(part), *work.settings)
         return ("spec",)
 
+    def part_place(self, verb: str, part: str) -> tuple[str, ...]:
+        """The path of keys of a step's part in the file, which ends with the part's name."""
+        for kind in self._kinds:
+            if any(work.verb == verb for work in kind.works):
+                return kind.place(part)
+        return ("spec",)
+
 
 KINDS = Kinds(DATASETS, MODELS, SERVICES, BATCHES, *ANNOUNCED)

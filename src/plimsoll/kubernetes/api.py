@@ -6,7 +6,7 @@ import copy
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
@@ -15,6 +15,7 @@ import msgspec
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.kubernetes.access import Act, refused_act
 from plimsoll.kubernetes.connection import problem_of
 from plimsoll.kubernetes.kubeconfig import named
 from plimsoll.waits import waiting_for
@@ -37,7 +38,8 @@ _WEBHOOK_STARTS = re.compile(r"failed calling webhook .*(connection refused|no e
 class ApiError(TargetError):
     """The API server refused or could not be reached. `status` is HTTP's, 0 when there was no answer.
 
-    `causes` are the server's own: pairs of a field and what is said about it.
+    `causes` are the server's own: pairs of a field and what is said about it. `lacks` is the right that was missing,
+    where that was the reason.
     """
 
     def __init__(
@@ -49,11 +51,23 @@ class ApiError(TargetError):
         where: str = "",
         hint: str = "",
         causes: Sequence[tuple[str, str]] = (),
+        lacks: Act | None = None,
     ) -> None:
-        super().__init__(message, where=where, hint=hint)
+        super().__init__(message, where=where, hint=hint, lasting=True if lacks is not None else None)
         self.status = status
         self.reason = reason
         self.causes = tuple(causes)
+        self.lacks = lacks
+
+
+class RightsAdvice(msgspec.Struct, frozen=True):
+    """What is said of a right that is missing: what it is for, and the command that prints the rights."""
+
+    why: Callable[[Act], str]
+    command: str
+
+
+_NO_ADVICE = RightsAdvice(why=lambda _: "", command="")
 
 
 class PageMetadata(msgspec.Struct, rename={"following": "continue"}):
@@ -81,6 +95,7 @@ class Api:
         self._access = named(target)
         self.target = target
         self.server = self._access.server
+        self.advice = _NO_ADVICE
         self._client = connect(self._access, _TIMEOUT)
         self._kinds: dict[str, dict[str, Manifest]] = {}
         self._lock = threading.Lock()
@@ -151,7 +166,7 @@ class Api:
                 self._reached = True
                 if answer.status_code < 400:
                     return answer.text if raw else _decoded(method, path, answer, shape)
-                problem = _refused(method, path, answer)
+                problem = _refused(method, path, answer, self.advice)
                 if answer.status_code not in _TRANSIENT:
                     raise problem
                 if tries > 1 and _WEBHOOK_STARTS.search(problem.message):
@@ -294,7 +309,7 @@ class Api:
         with self._client.stream("GET", place, params=parameters, timeout=_FOLLOW_LIMIT) as answer:
             if answer.status_code >= 400:
                 answer.read()
-                raise _refused("GET", place, answer)
+                raise _refused("GET", place, answer, self.advice)
             stream = answer.extensions["network_stream"]
             with self._lock:
                 self._followed.append(stream)
@@ -350,20 +365,24 @@ def _decoded(method: str, path: str, answer: Any, shape: Any) -> Any:  # Any: of
         raise ApiError(message, status=answer.status_code, where=f"{method} {path}") from error
 
 
-def _refused(method: str, path: str, answer: Any) -> ApiError:
+def _refused(method: str, path: str, answer: Any, advice: RightsAdvice) -> ApiError:  # Any: of the HTTP library
     try:
         status = msgspec.json.decode(answer.content)
         message, reason = str(status["message"]), str(status.get("reason", ""))
         causes = [(each.get("field", ""), each.get("message", "")) for each in _causes_in(status)]
     except (*UNREADABLE, KeyError, TypeError, AttributeError):
         message, reason, causes = answer.text[:300] or "no reason given", "", []
-    hints = {
-        401: "the credentials have run out; log in again",
-        403: "'plimsoll check --print-rbac' prints the rights it needs",
-    }
-    code = answer.status_code
-    where, hint = f"{method} {path}", hints.get(code, "")
-    return ApiError(message, status=code, reason=reason, where=where, hint=hint, causes=causes)
+    code, where = answer.status_code, f"{method} {path}"
+    hint = "the credentials have run out; log in again" if code == 401 else ""
+    # A quota, a webhook and a namespace that is ending answer 403 too: no right would help against those.
+    refused = refused_act(message) if code == 403 else None
+    if refused is None:
+        return ApiError(message, status=code, reason=reason, where=where, hint=hint, causes=causes)
+    _, act = refused
+    purpose = advice.why(act)
+    hint = f"'{advice.command}' prints the rights that are needed" if advice.command else f"ask for the right to {act}"
+    text = f"{message}{f': {purpose}' if purpose else ''}"
+    return ApiError(text, status=code, reason=reason, where=where, hint=hint, causes=causes, lacks=act)
 
 
 def _causes_in(status: Manifest) -> list[Manifest]:

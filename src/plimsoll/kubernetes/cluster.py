@@ -23,15 +23,20 @@ KINDS = (
     f"{KUEUE}/LocalQueue",
     f"{POD_GROUP}/PodGroup",
     f"{TRAINER}/TrainJob",
+    f"{TRAINER}/TrainingRuntime",
     f"{RAY}/RayJob",
     f"{GATEWAY}/HTTPRoute",
+    f"{GATEWAY}/Gateway",
     f"{ENVOY}/BackendTrafficPolicy",
     f"{KSERVE}/InferenceService",
     f"{KEDA}/ScaledObject",
     f"{MONITORING}/ServiceMonitor",
+    f"{MONITORING}/PrometheusRule",
     f"{DRA}/DeviceClass",
 )
 """Kinds whose presence decides what carries a need."""
+READ_ONLY = frozenset({f"{DRA}/DeviceClass"})
+"""Of these, those of which nothing is made."""
 RACKS = ("topology.kubernetes.io/rack", "plimsoll.dev/rack", "topology-rack", "cloud.provider.com/topology-rack")
 """Labels by which platforms say where in a rack a node stands; there is no standard one."""
 ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.ai/gaudi", "google.com/tpu")
@@ -40,7 +45,8 @@ ACCELERATORS = ("nvidia.com/gpu", "amd.com/gpu", "gpu.intel.com/i915", "habana.a
 class Node(Struct, frozen=True, kw_only=True):
     """A node that takes pods. `cpu` is in cores and `memory` in bytes, as allocatable; `extended` counts devices.
 
-    `kubelet` and `runtime` are versions as the node tells them, such as `v1.37.2` and `containerd://2.4.2`.
+    `kubelet` and `runtime` are versions as the node tells them, such as `v1.37.2` and `containerd://2.4.2`;
+    `architecture` is as images name it, such as `amd64`.
     """
 
     name: str
@@ -51,6 +57,7 @@ class Node(Struct, frozen=True, kw_only=True):
     taints: tuple[str, ...] = ()
     kubelet: str = ""
     runtime: str = ""
+    architecture: str = ""
 
     @property
     def mounts_images(self) -> bool:
@@ -76,6 +83,10 @@ class Cluster(Struct, frozen=True, kw_only=True):
 
     `admitting` are ClusterQueues that take from every namespace; `classes` are device classes of DRA; `base` is the
     image that code is laid upon; `custom_metrics` says that autoscalers can ask for pods' own figures.
+
+    `barred` are served kinds of which the caller may not make objects in the namespace, each with the verb that is
+    missing; `unseen` are resources, such as `nodes`, that the caller may not list, so that nothing is known of them.
+    `pull_secrets` are names of Secrets with which the namespace's own account pulls images.
     """
 
     target: str
@@ -90,15 +101,27 @@ class Cluster(Struct, frozen=True, kw_only=True):
     custom_metrics: bool = False
     registry: RegistryPlace | None = None
     base: str = ""
+    barred: Mapping[str, str] = {}
+    unseen: frozenset[str] = frozenset()
+    pull_secrets: tuple[str, ...] = ()
 
     def serves(self, kind: str) -> bool:
         """Whether a kind, as group/version/Kind, is served."""
         return kind in self.served
 
+    def takes(self, kind: str) -> bool:
+        """Whether a kind is served and the caller may make objects of it."""
+        return kind in self.served and kind not in self.barred
+
     @property
     def mounts_images(self) -> bool:
         """Whether every node mounts images: what several pods of a node read is then on it once."""
         return bool(self.nodes) and all(node.mounts_images for node in self.nodes)
+
+    @property
+    def architectures(self) -> tuple[str, ...]:
+        """Architectures of the nodes; empty where none is known."""
+        return tuple(sorted({node.architecture for node in self.nodes if node.architecture}))
 
     @property
     def rack_label(self) -> str | None:
@@ -114,6 +137,26 @@ class Cluster(Struct, frozen=True, kw_only=True):
                 if name in ACCELERATORS or name.endswith(("/accelerator", "/gpu")):
                     counts[name] = counts.get(name, 0) + count
         return max(counts, key=lambda name: counts[name]) if counts else None
+
+
+def resource_of(kind: str) -> str:
+    """The plural under which objects of a kind lie: `networkpolicies` of NetworkPolicy, `gateways` of Gateway."""
+    word = kind.lower()
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith(("s", "x", "ch")) else f"{word}s"
+
+
+def group_of(api_version: str) -> str:
+    """The API group of a version; empty for the core."""
+    return api_version.rpartition("/")[0]
+
+
+def resource_named(kind: str) -> str:
+    """The resource of a kind, as group/version/Kind, with its group, as RBAC and kubectl name it."""
+    api_version, _, name = kind.rpartition("/")
+    group = group_of(api_version)
+    return f"{resource_of(name)}{f'.{group}' if group else ''}"
 
 
 def _numbers(version: str) -> tuple[int, ...]:

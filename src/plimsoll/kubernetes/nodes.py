@@ -51,6 +51,11 @@ def kubelet_version(node: Mapping[str, Any]) -> str:
     return str(node["status"].get("nodeInfo", {}).get("kubeletVersion", ""))
 
 
+def architecture(node: Mapping[str, Any]) -> str:
+    """The architecture, such as amd64; empty when the node does not report one."""
+    return str(node["status"].get("nodeInfo", {}).get("architecture", ""))
+
+
 def container_runtime(node: Mapping[str, Any]) -> str:
     """The container runtime and its version, such as containerd://2.1.0; empty when the node does not report one."""
     return str(node["status"].get("nodeInfo", {}).get("containerRuntimeVersion", ""))

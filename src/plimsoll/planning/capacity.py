@@ -11,10 +11,15 @@ from plimsoll.planning.steps import AnyStep, Plan
 
 
 class Shortfall(Struct, frozen=True, kw_only=True):
-    """A request of one step that the target cannot satisfy; `setting` is its path of keys in the part of the file."""
+    """A request of one step that the target cannot satisfy; `setting` is its path of keys in the part of the file.
+
+    Without a step it is of the application as a whole, and `setting` is a path in the file. With `at_key` the name of
+    the part is what is wrong.
+    """
 
     step: str
     setting: tuple[str, ...]
+    at_key: bool = False
     message: str
     remedy: str
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.decoding import decodable
 
@@ -44,14 +46,42 @@ class PodInput(Struct, frozen=True, kw_only=True):
 
 
 @decodable
+class NumberedHosts(Struct, frozen=True, kw_only=True):
+    """Host names that differ in their rank alone: `before`, the rank, `after`.
+
+    All names of 4,096 workers are a quarter of a megabyte, and Linux takes half of that in one variable.
+    """
+
+    before: str
+    after: str
+    count: int
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by rank."""
+        return tuple(f"{self.before}{rank}{self.after}" for rank in range(self.count))
+
+
+def numbered(hosts: tuple[str, ...]) -> NumberedHosts | None:
+    """Names as numbered ones; None for names that are not."""
+    if len(hosts) < 2:
+        return None
+    # Those of ranks 0 and 1 differ in one character.
+    before = "".join(a for a, _ in itertools.takewhile(lambda both: both[0] == both[1], zip(*hosts[:2], strict=False)))
+    found = NumberedHosts(before=before, after=hosts[0][len(before) + 1 :], count=len(hosts))
+    return found if found.hosts == hosts else None
+
+
+@decodable
 class PodTask(Struct, frozen=True, kw_only=True):
     """One step for the pods of one workload.
 
     Rank 0 pushes its output to the reference `result` and, from time to time, checkpoints to
     `checkpoint`, which is `None` for steps that do not train. `hosts` has a host name for each rank; it resolves once
-    the pod exists. `variables` are the values of parameters, for the command. `model` is the reference of a signed
-    model, for `score` and `reference`; `model_files` are the digests of its files, which `score` checks. `source` is
-    the URL for `fetch`, with its digest when known. `arguments` are extra words for the commands of our own.
+    the pod exists. `numbered` is how they are written. `variables` are the values of parameters, for the command.
+    `model` is the reference of a signed model, for `score` and `reference`; `model_files` are the digests of its files,
+    which `score` checks. `source` is the URL for `fetch`, with its digest when known. `arguments` are extra words for
+    the commands of our own.
     """
 
     action: Literal["run", "train", "score", "fetch", "reference"]
@@ -63,6 +93,7 @@ class PodTask(Struct, frozen=True, kw_only=True):
     outputs: tuple[str, ...] = ()
     framework: str = "none"
     hosts: tuple[str, ...] = ("localhost",)
+    numbered: NumberedHosts | None = None
     cores: float = 1.0
     result: str
     checkpoint: str | None = None
@@ -73,13 +104,16 @@ class PodTask(Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
 
     def encoded(self) -> str:
-        """The task as the value of an environment variable."""
-        return msgspec.json.encode(self).decode()
+        """The task as the value of an environment variable: names of hosts that can be counted are not spelled out."""
+        short = numbered(self.hosts)
+        written = self if short is None else replace(self, hosts=(), numbered=short)
+        return msgspec.json.encode(written).decode()
 
 
 def decode_task(text: str) -> PodTask:
     """Decode the value of the environment variable. Raises msgspec.DecodeError."""
-    return msgspec.json.decode(text, type=PodTask)
+    found = msgspec.json.decode(text, type=PodTask)
+    return found if found.numbered is None else replace(found, hosts=found.numbered.hosts, numbered=None)
 
 
 @decodable

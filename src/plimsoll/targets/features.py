@@ -12,6 +12,7 @@ from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
     from plimsoll.application.loading import ApplicationFile
+    from plimsoll.planning.capacity import Shortfall
     from plimsoll.planning.steps import Plan
     from plimsoll.targets.traffic import TrafficMover
 
@@ -63,9 +64,31 @@ class MovesTraffic(Protocol):
         ...
 
 
+class KnowsRights(Protocol):
+    """Knows which rights an application needs on the target, and which of them are missing."""
+
+    def missing(self, plan: Plan) -> Sequence[str]:
+        """The rights that a run of the plan would lack, one sentence each."""
+        ...
+
+    def roles(self, plan: Plan, users: Sequence[str], groups: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+        """Kubernetes objects that give exactly the needed rights to these users and groups, or to who asks."""
+        ...
+
+
+class ChecksPlans(Protocol):
+    """Finds what of a plan the target will refuse, beyond the capacity that its facts tell."""
+
+    def __call__(self, plan: Plan) -> Sequence[Shortfall]:
+        """What is wrong, each with its place in the file."""
+        ...
+
+
 CALL: Feature[CallsServices] = Feature("call", "call a service from this machine")
 TRAFFIC: Feature[MovesTraffic] = Feature("traffic", "move a service's traffic to a version")
 MANIFESTS: Feature[RendersManifests] = Feature("manifests", "render Kubernetes manifests")
+RIGHTS: Feature[KnowsRights] = Feature("rights", "say which rights a run needs")
+PLAN_CHECK: Feature[ChecksPlans] = Feature("plan-check", "check a plan")
 CONTAINER_IMAGES = "container-images"
 """The feature of targets that run commands in a container image."""
 

@@ -10,7 +10,8 @@ class TargetOptions(Struct, frozen=True, kw_only=True):
 
     `namespace` is the namespace of its objects, `registry` a host and path that nodes, pods and this machine all reach,
     `base` the base image for the layers of the user's code, `prefer` names of preferred providers. `image` is
-    `spec.environment.image` of the application file; `base` overrides it.
+    `spec.environment.image` of the application file; `base` overrides it. `unbarred` plans as if the caller had every
+    right, to tell which ones that takes.
     """
 
     namespace: str | None = None
@@ -18,6 +19,7 @@ class TargetOptions(Struct, frozen=True, kw_only=True):
     base: str | None = None
     prefer: tuple[str, ...] = ()
     image: str | None = None
+    unbarred: bool = False
 
 
 CLUSTER_ONLY = ("namespace", "registry", "base", "prefer")

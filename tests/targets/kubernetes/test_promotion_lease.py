@@ -322,5 +322,5 @@ def test_whoever_may_not_use_leases_is_refused_before_anything_changes(
     with pytest.raises(ApiError) as caught:
         lease_of(api).take()
     assert caught.value.status == 403
-    assert "rights" in caught.value.hint
+    assert "right" in caught.value.hint
     assert cluster.find(*LEASE) is None

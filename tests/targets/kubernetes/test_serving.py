@@ -324,3 +324,17 @@ def test_what_somebody_has_changed_of_a_service_is_set_again_and_told_with_who_i
     assert "others had set fields of it: .spec.selector" in reasons[1]
     assert reasons[1].endswith("by kubectl-edit")
     assert session.result(step) is not None
+
+
+def test_every_pod_pulls_images_with_the_secrets_of_the_namespace_s_own_account(bench: Bench) -> None:
+    bench.target().api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APPLICATION}})
+    account = bench.find("ServiceAccount", "default")
+    assert account is not None
+    bench.cluster.put({**account, "imagePullSecrets": [{"name": "pull"}, {"name": "mirror"}]})
+    session = bench.session()
+    with inference(bench):
+        done(session, serve_step(bench, registered(bench, session)))
+    pods = bench.cluster.list("v1", "Pod", APPLICATION)
+    assert {each["spec"].get("serviceAccountName", "default") for each in pods} == {"default", APPLICATION}
+    for each in pods:
+        assert [secret["name"] for secret in each["spec"]["imagePullSecrets"]] == ["pull", "mirror"]

@@ -65,6 +65,7 @@ def command(
     The exit status is 0 when every MUST is shown, 1 when one fails, 3 when one could not be shown.
     """
     from plimsoll.capabilities import checking, preconditions
+    from plimsoll.capabilities.access import ADVICE
     from plimsoll.capabilities.cleaning import clean
     from plimsoll.kubernetes.api import Api
     from plimsoll.report.load_line import inventory_lines, load_line
@@ -76,6 +77,7 @@ def command(
         raise FileError("--target is missing", hint="name a kubeconfig context, or lab")
     preconditions.require_known(profile_name, only)
     api = Api(target)
+    api.advice = ADVICE
     if only_clean:
         removed = clean(api)
         print_json({"removed": removed}) if as_json else click.echo("\n".join(removed) or "no leftovers")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli.options import (
+    LOCAL,
     application_file,
     file_option,
     json_option,
@@ -48,7 +49,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Print for each step, or for STEP and what it needs, whether a run would execute it, and why."""
-    from plimsoll.engine.preparation import decide, prepare
+    from plimsoll.engine.preparation import decide, missing_rights, prepare
     from plimsoll.targets.options import TargetOptions
 
     options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
@@ -58,6 +59,7 @@ def command(
         _print_manifests(prepared)
         return
     made = decide(prepared)
+    lacking = missing_rights(prepared)
     if as_json:
         planned = {step.name: step for step in prepared.plan.steps}
         print_json(
@@ -65,6 +67,7 @@ def command(
                 "application": prepared.plan.application,
                 "target": prepared.plan.target,
                 "providers": dict(prepared.facts.providers),
+                "missing_rights": list(lacking),
                 "steps": [
                     {
                         "name": decision.step,
@@ -87,9 +90,13 @@ def command(
     click.echo(f"{running} of {len(made)} steps would run")
     for step, note in prepared.plan.notes.items():
         click.echo(f"  note    {step}: {note}; name more files under `code`")
-    if prepared.facts.machines:
+    if prepared.plan.target != LOCAL:
         for need, choice in prepared.facts.providers.items():
             click.echo(f"  {need:<8} {choice}")
+    for each in lacking:
+        click.echo(f"  missing  the right to {each}")
+    if lacking:
+        click.echo("a run would be refused; `plimsoll run --print-rbac` prints what gives these rights")
 
 
 def _print_manifests(prepared: Prepared) -> None:

@@ -25,9 +25,11 @@ from plimsoll.cli.options import (
     width,
 )
 from plimsoll.cli.streams import discard_output
+from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
     from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.engine.preparation import Prepared
     from plimsoll.state.directory import StateDirectory
     from plimsoll.targets.port import Target
 
@@ -39,6 +41,13 @@ if TYPE_CHECKING:
 @provider_options
 @settings_option
 @click.option("--watch", is_flag=True, help="Keep services running until interrupted.")
+@click.option(
+    "--print-rbac",
+    is_flag=True,
+    help="Print the least rights that this file needs on the cluster, and do nothing else.",
+)
+@click.option("--user", "users", multiple=True, metavar="NAME", help="With --print-rbac: who gets them; repeatable.")
+@click.option("--group", "groups", multiple=True, metavar="NAME", help="With --print-rbac: a group; repeatable.")
 @json_option
 def command(
     steps: tuple[str, ...],
@@ -50,6 +59,9 @@ def command(
     prefer: tuple[str, ...],
     settings: tuple[str, ...],
     watch: bool,
+    print_rbac: bool,
+    users: tuple[str, ...],
+    groups: tuple[str, ...],
     as_json: bool,
 ) -> int:
     """Run the application, or resume an interrupted run. Finished steps are not repeated.
@@ -63,9 +75,15 @@ def command(
     from plimsoll.report.write import preload_template, terminal_report, write_report
     from plimsoll.targets.options import TargetOptions
 
-    options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
-    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps)
+    if (users or groups) and not print_rbac:
+        named = "--user" if users else "--group"
+        raise FileError(f"{named} is only for --print-rbac", where=named, hint="leave it out, or add --print-rbac")
+    options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer, unbarred=print_rbac)
+    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps, must_fit=not print_rbac)
     click.get_current_context().call_on_close(prepared.target.close)
+    if print_rbac:
+        _print_roles(prepared, users, groups)
+        return 0
     run = ApplicationRun(prepared, watch=watch)
     caught = _stop_on_signals(run)
     progress = ProgressPrinter(_to_stderr if as_json else click.echo, prepared.state.logs(run.id))
@@ -93,6 +111,15 @@ def command(
         _to_stderr(f"stopped; `{run_command(file, target, settings)}` resumes from the finished steps and checkpoints")
         return 128 + caught[0] if history.state != "done" else 0
     return 0 if history.state == "done" else 1
+
+
+def _print_roles(prepared: Prepared, users: tuple[str, ...], groups: tuple[str, ...]) -> None:
+    import yaml
+
+    from plimsoll.targets.features import RIGHTS
+
+    found = prepared.target.features.require(RIGHTS).roles(prepared.plan, users, groups)
+    click.echo(yaml.safe_dump_all(found, sort_keys=False, width=120), nl=False)
 
 
 def _stop_on_signals(run: ApplicationRun) -> list[int]:

@@ -12,7 +12,11 @@ from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, User
 from plimsoll.kubernetes.memory.store import Store
 
 _RBAC = "rbac.authorization.k8s.io"
-_EVERYBODY = ("selfsubjectaccessreviews", "selfsubjectrulesreviews")
+_EVERYBODY = (
+    ("authorization.k8s.io", "selfsubjectaccessreviews"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews"),
+    ("authentication.k8s.io", "selfsubjectreviews"),
+)
 """What the ClusterRole system:basic-user gives to everybody who is known."""
 
 
@@ -65,6 +69,11 @@ class Access:
         with self._lock:
             self._denials.remove(denial)
 
+    def denies(self) -> bool:
+        """Whether rights are taken away that RBAC may give."""
+        with self._lock:
+            return bool(self._denials)
+
     def may(self, user: User, act: Act) -> bool:
         """Whether a user may do something."""
         with self._lock:
@@ -73,7 +82,7 @@ class Access:
             return False
         if ADMINISTRATORS in user.groups:
             return True
-        if act.group == "authorization.k8s.io" and act.resource in _EVERYBODY:
+        if (act.group, act.resource) in _EVERYBODY:
             return "system:authenticated" in user.groups
         return any(_covers(rule, act) for rule in self.rules(user, act.namespace))
 
@@ -154,7 +163,9 @@ def listed(access: Access, user: User, review: Manifest) -> Manifest:
     """A SelfSubjectRulesReview with its answer."""
     namespace = (review.get("spec") or {}).get("namespace", "")
     everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
-    basic = {"verbs": ["create"], "apiGroups": ["authorization.k8s.io"], "resources": list(_EVERYBODY)}
-    rules = [everything] if ADMINISTRATORS in user.groups else [*access.rules(user, namespace), basic]
-    found = {"resourceRules": rules, "nonResourceRules": [], "incomplete": False}
+    basic = [{"verbs": ["create"], "apiGroups": [group], "resources": [each]} for group, each in _EVERYBODY]
+    rules = [everything] if ADMINISTRATORS in user.groups else [*access.rules(user, namespace), *basic]
+    # A right that nobody has is none of RBAC's: rules do not tell of it, and every act has to be asked for.
+    partly = access.denies()
+    found = {"resourceRules": [] if partly else rules, "nonResourceRules": [], "incomplete": partly}
     return {**review, "status": found}

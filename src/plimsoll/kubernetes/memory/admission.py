@@ -65,10 +65,20 @@ class Admitters:
         """The object after all mutating hooks."""
         with self._lock:
             hooks = list(self._mutating)
-        found: Manifest = asked.object or {}
+        found: Manifest = self._with_account(asked)
         for hook in hooks:
             found = hook(_with(asked, found)) or found
         return found
+
+    def _with_account(self, asked: Admission) -> Manifest:
+        """A new pod pulls images as its account does, unless it says how itself."""
+        found: Manifest = asked.object or {}
+        if asked.verb != "create" or asked.kind.resource != ("", "pods") or found["spec"].get("imagePullSecrets"):
+            return found
+        name = found["spec"].get("serviceAccountName", "default")
+        account = self._store.get(Key("", "serviceaccounts", asked.namespace, name)) or {}
+        secrets = account.get("imagePullSecrets")
+        return {**found, "spec": {**found["spec"], "imagePullSecrets": secrets}} if secrets else found
 
     def check(self, asked: Admission) -> None:
         """Raises StatusError for an object that a hook or a quota does not take."""

@@ -29,6 +29,11 @@ _RETURNED = frozenset({"pods", "services", "serviceaccounts", "persistentvolumec
 """Kinds whose deletion is answered with the object; others are with a Status."""
 
 
+def is_apply(request: Request) -> bool:
+    """Whether a patch is a server-side apply."""
+    return request.headers.get("content-type", "").partition(";")[0].strip() == _APPLY
+
+
 class Changing:
     """Answers requests that change objects."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import secrets
 import shutil
 import tempfile
@@ -28,6 +29,7 @@ from plimsoll.kubernetes.memory.store import Store
 from plimsoll.kubernetes.memory.streams import Execute
 
 CONTEXT = "memory"
+_ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 VERSION = "v1.34.2"
 _FIRST_NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 
@@ -162,17 +164,20 @@ class MemoryCluster:
         labels: Mapping[str, str] | None = None,
         taints: Iterable[Manifest] = (),
         ready: bool = True,
+        architecture: str = _ARCHITECTURE,
     ) -> Manifest:
         """A node with that much to give; `extended` counts devices by resource, such as `nvidia.com/gpu`."""
         devices = {resource: str(count) for resource, count in (extended or {}).items()}
         room = {"cpu": cpu, "memory": memory, "pods": "110", **devices}
         condition = {"type": "Ready", "status": str(ready), "reason": "KubeletReady" if ready else "NodeStatusUnknown"}
         info = {"kubeletVersion": self._serving.version, "containerRuntimeVersion": "containerd://2.1.4"}
+        known = {"kubernetes.io/hostname": name, "kubernetes.io/arch": architecture}
+        info["architecture"] = architecture
         return self.put(
             {
                 "apiVersion": "v1",
                 "kind": "Node",
-                "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
+                "metadata": {"name": name, "labels": {**known, **(labels or {})}},
                 "spec": {"taints": list(taints)} if taints else {},
                 "status": {"capacity": room, "allocatable": room, "conditions": [condition], "nodeInfo": info},
             }

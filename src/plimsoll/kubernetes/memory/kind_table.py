@@ -1,6 +1,6 @@
 """Kinds as text: version, kind (with + when generations are counted), plural, Namespaced or Cluster, names, parts.
 
-Source: `kubectl api-resources` of Kubernetes 1.34, and the definitions of the add-ons.
+Source: `kubectl api-resources` of Kubernetes 1.34, and the definitions and webhooks of the add-ons.
 """
 
 from __future__ import annotations
@@ -51,12 +51,13 @@ admissionregistration.k8s.io/v1 ValidatingAdmissionPolicy+ validatingadmissionpo
 admissionregistration.k8s.io/v1 ValidatingAdmissionPolicyBinding+ validatingadmissionpolicybindings C - -
 apiextensions.k8s.io/v1 CustomResourceDefinition+ customresourcedefinitions C - status
 apiregistration.k8s.io/v1 APIService apiservices C - status
+authentication.k8s.io/v1 SelfSubjectReview selfsubjectreviews C - -
 authorization.k8s.io/v1 SelfSubjectAccessReview selfsubjectaccessreviews C - -
 authorization.k8s.io/v1 SelfSubjectRulesReview selfsubjectrulesreviews C - -
 authorization.k8s.io/v1 SubjectAccessReview subjectaccessreviews C - -
 """
 ADDONS = {
-    "jobset": "jobset.x-k8s.io/v1alpha2 JobSet jobsets N - status",
+    "jobset": "jobset.x-k8s.io/v1alpha2 JobSet jobsets N label1035 status",
     "kueue": """
         kueue.x-k8s.io/v1beta1 LocalQueue localqueues N - status
         kueue.x-k8s.io/v1beta1 ClusterQueue clusterqueues C - status
@@ -65,12 +66,12 @@ ADDONS = {
     """,
     "podgroup": "scheduling.k8s.io/v1beta1 PodGroup podgroups N - status",
     "trainer": """
-        trainer.kubeflow.org/v1alpha1 TrainJob trainjobs N - status
-        trainer.kubeflow.org/v1alpha1 TrainingRuntime trainingruntimes N - -
+        trainer.kubeflow.org/v1alpha1 TrainJob trainjobs N label1035 status
+        trainer.kubeflow.org/v1alpha1 TrainingRuntime trainingruntimes N label1035 -
         trainer.kubeflow.org/v1alpha1 ClusterTrainingRuntime clustertrainingruntimes C - -
     """,
     "ray": """
-        ray.io/v1 RayJob rayjobs N - status
+        ray.io/v1 RayJob rayjobs N label1035 status
         ray.io/v1 RayCluster rayclusters N - status
     """,
     "gateway": """
@@ -79,7 +80,7 @@ ADDONS = {
         gateway.networking.k8s.io/v1 HTTPRoute httproutes N - status
     """,
     "envoy": "gateway.envoyproxy.io/v1alpha1 BackendTrafficPolicy backendtrafficpolicies N - status",
-    "kserve": "serving.kserve.io/v1beta1 InferenceService inferenceservices N - status",
+    "kserve": "serving.kserve.io/v1beta1 InferenceService inferenceservices N label1035 status",
     "keda": "keda.sh/v1alpha1 ScaledObject scaledobjects N - status",
     "prometheus": """
         monitoring.coreos.com/v1 Prometheus prometheuses N - status

@@ -10,10 +10,11 @@ from typing import NamedTuple
 from urllib.parse import parse_qs
 
 import msgspec
+from msgspec.structs import replace
 
 from plimsoll.kubernetes.memory import access, served
 from plimsoll.kubernetes.memory.access import Access, Act
-from plimsoll.kubernetes.memory.changing import Changing
+from plimsoll.kubernetes.memory.changing import Changing, is_apply
 from plimsoll.kubernetes.memory.faults import Faults
 from plimsoll.kubernetes.memory.frames import Frames
 from plimsoll.kubernetes.memory.objects import Objects
@@ -37,6 +38,11 @@ class Seen(NamedTuple):
     parameters: Mapping[str, str]
     user: str
     code: int
+
+    @property
+    def changes(self) -> bool:
+        """Whether it asked for a change; who asks for their own rights changes nothing."""
+        return self.method != "GET" and "/selfsubject" not in self.path
 
 
 class Serving:
@@ -117,6 +123,12 @@ class Serving:
             return ApiResponse(code=201, body=access.reviewed(self.access, request.user, _decoded(request.body)))
         if place.kind.plural == "selfsubjectrulesreviews":
             return ApiResponse(code=201, body=access.listed(self.access, request.user, _decoded(request.body)))
+        if place.kind.plural == "selfsubjectreviews":
+            user = {"username": request.user.name, "groups": list(request.user.groups)}
+            return ApiResponse(code=201, body={**_decoded(request.body), "status": {"userInfo": user}})
+        if request.verb == "patch" and is_apply(request) and self.objects.store.get(place.key) is None:
+            # What is applied and not there is created, for which the right to patch is not enough.
+            self.access.check(request.user, replace(_act(request, place), verb="create"))
         code, body = self._changing.answer(request, place)
         return ApiResponse(code=code, body=body)
 
@@ -153,6 +165,8 @@ class Serving:
                 return ApiResponse(code=204)
             return ApiResponse(stream=self.logs.answer(pod, parameters), content_type="text/plain")
         check_placed(pod)
+        # Who opens a WebSocket by GET needs the right to create it too (from 1.35 on).
+        self.access.check(request.user, replace(_act(request, place), verb="create"))
         if place.subresource == "exec":
             container, script = container_of(pod, parameters.get("container", "")), self.script
 
@@ -172,11 +186,13 @@ class Serving:
 
 def _act(request: Request, place: ApiPath) -> Act:
     part = f"/{place.subresource}" if place.subresource else ""
+    # A namespace by its name counts as lying in itself: rights in it are rights on it.
+    itself = place.name if (place.kind.group, place.kind.plural) == ("", "namespaces") else ""
     return Act(
         verb=request.verb,
         group=place.kind.group,
         resource=f"{place.kind.plural}{part}",
-        namespace=place.namespace,
+        namespace=place.namespace or itself,
         name=place.name,
     )
 

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+LONGEST_VARIABLE = (128 << 10) - 1
+"""Bytes of one variable, name and `=` included, that Linux hands to a process (MAX_ARG_STRLEN)."""
+
 
 class Gang(Struct, frozen=True, kw_only=True):
     """The addresses of the workers.

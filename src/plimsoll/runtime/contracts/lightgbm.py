@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import PurePath
 
-from plimsoll.runtime.contracts.gang import Gang
+from plimsoll.runtime.contracts.gang import LONGEST_VARIABLE, Gang
 
 LIST = "machines.txt"
 
@@ -23,9 +23,11 @@ class LightGBM:
     agent_script = None
 
     def environment(self, rank: int, gang: Gang) -> Mapping[str, str]:
-        """The machine list as value and as file, and the port of this worker."""
+        """The machine list as file, as value too where it fits in a variable, and the port of this worker."""
+        machines = ",".join(gang.addresses)
+        fits = len(machines) < LONGEST_VARIABLE - len("LIGHTGBM_MACHINES=")
         return {
-            "LIGHTGBM_MACHINES": ",".join(gang.addresses),
+            **({"LIGHTGBM_MACHINES": machines} if fits else {}),
             "LIGHTGBM_MACHINE_LIST_FILENAME": str(PurePath(gang.directory, LIST)),
             "LIGHTGBM_NUM_MACHINES": str(gang.size),
             "LIGHTGBM_LOCAL_LISTEN_PORT": str(gang.ports[rank]),

@@ -17,6 +17,8 @@ from plimsoll.runtime.pod_task import TRACKER_PORT, WORKER_PORT, PodTask
 GANG_LIMIT = 600.0
 """Seconds to wait for all workers of a gang: some nodes may have to pull images first."""
 TRACKER_LIMIT = 60.0
+MANY = 256
+"""Workers of a gang up to which each waits for all; of a larger one the first waits for all, the others for it."""
 _POLL_INTERVAL = 0.2
 Log = Callable[[str], None]
 
@@ -34,7 +36,7 @@ def join_gang(
     tracker = None
     hosts = task.hosts
     if len(hosts) > 1:
-        _wait_for_hosts(hosts, log)
+        _wait_for_hosts(_awaited(hosts, rank), log)
     address = None
     if contract.rendezvous_script:
         if rank == 0:
@@ -52,6 +54,11 @@ def join_gang(
     for name, content in contract.files(gang).items():
         (directory / name).write_text(content, encoding="utf-8")
     return dict(contract.environment(rank, gang)), tracker
+
+
+def _awaited(hosts: Sequence[str], rank: int) -> Sequence[str]:
+    """The workers whose names a worker waits for: all of them, unless that were millions of questions together."""
+    return hosts if rank == 0 or len(hosts) <= MANY else hosts[:1]
 
 
 def _wait_for_hosts(hosts: Sequence[str], log: Log) -> None:

@@ -24,6 +24,7 @@ from plimsoll.kubernetes.content import content
 from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.ends import await_gone
+from plimsoll.targets.kubernetes.listing import listed
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
@@ -68,13 +69,12 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
     """Addresses of the services that are up, by name: at the gateway where there is one, else inside the cluster."""
     selector = names.selector(names.of_application(application))
     ways = {}
-    if api.serves(GATEWAY, "Gateway"):
-        for each in api.list(GATEWAY, "Gateway", namespace, selector):
-            addresses = each.get("status", {}).get("addresses", [])
-            if addresses and has_condition(each, "Programmed"):
-                ways["gateway"] = f"http://{addresses[0]['value']}"
+    for _, _, each in listed(api, [(GATEWAY, "Gateway")], namespace, selector):
+        addresses = each.get("status", {}).get("addresses", [])
+        if addresses and has_condition(each, "Programmed"):
+            ways["gateway"] = f"http://{addresses[0]['value']}"
     found = {}
-    for each in api.list("apps/v1", "Deployment", namespace, selector):
+    for _, _, each in listed(api, [("apps/v1", "Deployment")], namespace, selector):
         service = each["metadata"]["labels"].get(names.SERVICE)
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
@@ -90,9 +90,7 @@ def obsolete_objects(
     selector = names.selector({**names.of_application(application), names.SERVICE: service})
     return [
         {**each, "apiVersion": api_version, "kind": kind}
-        for api_version, kind in KINDS
-        if api.serves(api_version, kind)
-        for each in api.list(api_version, kind, namespace, selector)
+        for api_version, kind, each in listed(api, KINDS, namespace, selector)
         # What a controller has made for one of ours goes with it.
         if (kind, each["metadata"]["name"]) not in wanted and not each["metadata"].get("ownerReferences")
     ]
@@ -130,18 +128,11 @@ def remove(
 def _own(api: Api, application: str, namespace: str, kinds: Iterable[tuple[str, str]]) -> list[Manifest]:
     """The application's objects of these kinds, in the order of the kinds.
 
-    Of kinds that not everybody uses, those that the user may list. Raises ApiError for others that may not be listed.
+    Raises ApiError for a kind that the user may make and not list: objects of theirs would be overlooked.
     """
     selector = names.selector({names.APPLICATION: application})
-
-    def listed(api_version: str, kind: str) -> list[Manifest]:
-        def ask() -> list[Manifest]:
-            return api.list(api_version, kind, namespace, selector)
-
-        found = ask() if api_version in _EVERYBODYS else _readable(ask) or []
-        return [{**each, "apiVersion": api_version, "kind": kind} for each in found]
-
-    return [each for place in kinds if api.serves(*place) for each in listed(*place)]
+    found = listed(api, kinds, namespace, selector)
+    return [{**each, "apiVersion": api_version, "kind": kind} for api_version, kind, each in found]
 
 
 def _elsewhere(api: Api, application: str, namespace: str) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-
 from msgspec import Struct
 
 from plimsoll.decoding import decodable
@@ -26,6 +24,9 @@ def drift_of(api: Api, application: str, namespace: str, service: str) -> list[D
     states: list[DriftState] = []
     for pod in api.list("v1", "Pod", namespace, selector):
         place = f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}:{PORT}/proxy/v2/drift"
-        with contextlib.suppress(ApiError):
+        try:
             states += api.request("GET", place, shape=_DriftPage).versions
+        except ApiError as error:
+            if error.lacks is not None:
+                raise
     return merge_states(states)

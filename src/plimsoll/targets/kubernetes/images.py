@@ -6,10 +6,11 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from plimsoll.images.base import BaseImage, find_base
+from plimsoll.errors import TargetError
+from plimsoll.images.base import BaseImage, OtherArchitecture, find_base, own_architecture
 from plimsoll.images.code import code_layer
 from plimsoll.images.dependencies import PythonTarget, dependencies_layer
-from plimsoll.images.image import compose, push_image
+from plimsoll.images.image import Image, compose, push_image, push_index
 from plimsoll.images.layers import Layer, LayerStore
 from plimsoll.images.runtime import RUNTIME_DIRECTORY as RUNTIME
 from plimsoll.images.runtime import runtime_layers
@@ -37,7 +38,8 @@ class Images:
         self._directory = directory
         self._store = LayerStore.default()
         self._lock = threading.Lock()
-        self._base: BaseImage | None = None
+        self._bases: dict[str, BaseImage] = {}
+        self._architectures: tuple[str, ...] | None = None
         self._known: dict[str, str] = {}
 
     def repository(self, name: str) -> Repository:
@@ -51,20 +53,27 @@ class Images:
     def of_environment(self, requirements: str, digest: str) -> str:
         """Have the layer of a requirements file made; gives its digest. It travels with the first step that uses it."""
         with self._lock:
-            return self._dependencies(requirements, digest).diff_id
+            bases = [self._base_of(each) for each in self._found_architectures()]
+            made = [self._dependencies(requirements, digest, base) for base in bases]
+        return made[0].diff_id
 
     def of_step(self, code: Sequence[tuple[str, str]], environment: tuple[str, str] | None) -> str:
         """The image of a step's code (pairs of path and digest) and requirements (file and digest), as nodes pull."""
         key = repr((sorted(code), environment))
 
         def make() -> str:
-            layers = runtime_layers(self._store, self._python(), ())
-            if environment:
-                layers.append(self._dependencies(*environment))
             own = code_layer(self._store, self._directory, code)
+
+            def common(base: BaseImage) -> list[Layer]:
+                return runtime_layers(self._store, PythonTarget.of(base), ())
+
+            def everything(base: BaseImage) -> list[Layer]:
+                added = [self._dependencies(*environment, base)] if environment else []
+                return [*common(base), *added, own.layer]
+
             # What all applications have in common is sent once for all of them, and taken over from there.
-            self._pushed(COMMON, layers[: len(layers) - bool(environment)], "")
-            return self._pushed(f"{self._path}/steps", [*layers, own.layer], own.workdir, mount_from=COMMON)
+            self._pushed(COMMON, common, "")
+            return self._pushed(f"{self._path}/steps", everything, own.workdir, mount_from=COMMON)
 
         return self._once(key, make)
 
@@ -75,7 +84,21 @@ class Images:
         """
         wanted = ("serve", *extras)
         name = "-".join([COMMON, *extras])
-        return self._once(name, lambda: self._pushed(name, runtime_layers(self._store, self._python(), wanted), ""))
+
+        def layers(base: BaseImage) -> list[Layer]:
+            return runtime_layers(self._store, PythonTarget.of(base), wanted)
+
+        return self._once(name, lambda: self._pushed(name, layers, ""))
+
+    def architectures(self) -> tuple[str, ...]:
+        """The architectures of all images: those of the nodes that the base has too; empty where nodes have none.
+
+        Raises TargetError for a base that runs on no node.
+        """
+        if self._cluster.nodes and not self._cluster.architectures:
+            return ()
+        with self._lock:
+            return self._found_architectures()
 
     def _once(self, key: str, make: Callable[[], str]) -> str:
         # Steps ask from several threads; a layer that two make at once would be made twice.
@@ -84,28 +107,57 @@ class Images:
                 self._known[key] = make()
             return self._known[key]
 
-    def _pushed(self, path: str, layers: Sequence[Layer], workdir: str, mount_from: str = "") -> str:
+    def _pushed(
+        self, path: str, layers: Callable[[BaseImage], Sequence[Layer]], workdir: str, mount_from: str = ""
+    ) -> str:
         # Commands that come with requirements, such as `ray`, are for those who start a step's pods otherwise.
         variables = {"PYTHONPATH": f"/{RUNTIME}", **({"PATH": f"{DEPENDENCIES}/bin"} if workdir else {})}
-        image = compose(self._found_base(), layers, environment=variables, workdir=workdir, command=("python",))
         sources = [parse_reference(f"{self._us}/{mount_from}").repository] if mount_from else []
+        made: dict[str, Image] = {}
         with Repository(parse_reference(f"{self._us}/{path}"), self._access) as repository:
-            pushed = push_image(image, repository, self._store, mount_from=sources)
-        return f"{self._place.nodes}/{path}@{pushed.reference.digest}"
+            for architecture in self._found_architectures():
+                base = self._base_of(architecture)
+                image = compose(base, layers(base), environment=variables, workdir=workdir, command=("python",))
+                push_image(image, repository, self._store, mount_from=sources)
+                made[architecture] = image
+            digest = push_index(made, repository) if len(made) > 1 else next(iter(made.values())).digest
+        return f"{self._place.nodes}/{path}@{digest}"
 
-    def _dependencies(self, requirements: str, digest: str) -> Layer:
-        return dependencies_layer(self._store, self._directory / requirements, digest, self._python(), self._directory)
+    def _dependencies(self, requirements: str, digest: str, base: BaseImage) -> Layer:
+        python = PythonTarget.of(base)
+        return dependencies_layer(self._store, self._directory / requirements, digest, python, self._directory)
 
-    def _python(self) -> PythonTarget:
-        return PythonTarget.of(self._found_base())
+    def _found_architectures(self) -> tuple[str, ...]:
+        """Where nodes have several, those of them that the base is for, in their order."""
+        if self._architectures is None:
+            wanted = self._cluster.architectures or (own_architecture(),)
+            found = [each for each in wanted if len(wanted) == 1 or self._has_base(each)]
+            if not found:
+                raise TargetError(
+                    f"the base image is for none of the nodes' architectures: {', '.join(wanted)}",
+                    where=self._cluster.base,
+                    hint="name another with --base",
+                )
+            self._architectures = tuple(found)
+        return self._architectures
 
-    def _found_base(self) -> BaseImage:
+    def _has_base(self, architecture: str) -> bool:
+        # A folder does not say what its programs run on: it is taken for this machine's.
+        if self._cluster.base.startswith("rootfs:"):
+            return architecture == own_architecture()
+        try:
+            self._base_of(architecture)
+        except OtherArchitecture:
+            return False
+        return True
+
+    def _base_of(self, architecture: str) -> BaseImage:
         """The base, read where this machine reaches it: in the cluster's own registry by the way that leads there."""
-        if self._base is None:
+        if architecture not in self._bases:
             name = self._cluster.base
             inside = f"{self._place.nodes}/"
             if name.startswith(inside):
                 name = f"{self._us}/{name.removeprefix(inside)}"
-            own = name.startswith(f"{self._us}/")
-            self._base = find_base(name, self._store, access=self._access if own else None)
-        return self._base
+            access = self._access if name.startswith(f"{self._us}/") else None
+            self._bases[architecture] = find_base(name, self._store, architecture=architecture, access=access)
+        return self._bases[architecture]

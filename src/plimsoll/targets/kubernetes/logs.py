@@ -20,8 +20,15 @@ FINISH_LIMIT = 5.0
 """Seconds for the end of a log to come, once its container has ended or is to end."""
 
 
+FOLLOWED = 64
+"""Workers of a gang whose output is followed as it comes; of the others it is read when they have failed."""
+
+
 class Follower:
-    """Follows one pod's container on a thread. A broken link is taken up where it broke: see `log_lines`."""
+    """Follows one pod's container on a thread. A broken link is taken up where it broke: see `log_lines`.
+
+    A thread and a connection for each of thousands of workers would be too many: see `FOLLOWED`.
+    """
 
     def __init__(self, attempt: ClusterAttempt[W], pod: str, container: str, rank: int, number: int) -> None:
         self._api = attempt.context.api
@@ -35,15 +42,22 @@ class Follower:
         self._lines = Lines()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True, name=f"logs-{pod}")
-        self._thread.start()
+        self._late = rank >= FOLLOWED
+        if not self._late:
+            self._thread.start()
 
     def finish(self, limit: float = FINISH_LIMIT) -> None:
         """Have all that the container printed, once it has ended; no longer than `limit` seconds are waited for it."""
         self._over.set()
-        self._thread.join(limit)
+        if not self._late:
+            self._thread.join(limit)
 
     def last_words(self) -> str:
         """The last line that it printed."""
+        if self._late:
+            self._late = False
+            self._thread.start()
+            self._thread.join(FINISH_LIMIT)
         return last_log_line(self.path)
 
     def _follow(self) -> None:

@@ -19,7 +19,8 @@ MANAGER = "app.kubernetes.io/managed-by"
 LEASES = "coordination.k8s.io/v1"
 """The API group of the leases by which promotions exclude each other."""
 _LONGEST = 40
-"""Characters of a workload's name: JobSet adds up to twenty for a pod's, and a host name has 63 at most."""
+"""Characters of a name that others are made of: JobSet adds up to 22 for a pod's, and a host name has 63 at most."""
+_MARK = 6
 
 
 def of_application(application: str) -> dict[str, str]:
@@ -34,18 +35,23 @@ def of_step(application: str, step: AnyStep) -> dict[str, str]:
 
 def workload(application: str, step: AnyStep) -> str:
     """The name of a step's workload. The same key gives the same name, so that a second start finds the first."""
-    return f"{short(f'{application}-{step.verb}-{step.part}', _LONGEST - 9)}-{step.key[:8]}"
+    return f"{lettered(f'{application}-{step.verb}-{step.part}', _LONGEST - 9)}-{step.key[:8]}"
 
 
 def service(application: str, name: str) -> str:
     """The name of a service's objects, where no other application has objects of that name."""
-    return short(f"{application}-{name}", _LONGEST)
+    return lettered(f"{application}-{name}", _LONGEST)
+
+
+def gateway(application: str) -> str:
+    """The name of an application's way in."""
+    return lettered(f"{application}-plimsoll", _LONGEST)
 
 
 def service_apart(application: str, name: str) -> str:
     """The name of a service's objects where another application has theirs: `x-b` and `c` meet `x` and `b-c`."""
     mark = hashlib.sha256(f"{application}/{name}".encode()).hexdigest()[:6]
-    return f"{short(f'{application}-{name}', _LONGEST - 7)}-{mark}"
+    return f"{lettered(f'{application}-{name}', _LONGEST - 7)}-{mark}"
 
 
 def short(text: str, longest: int) -> str:
@@ -53,8 +59,22 @@ def short(text: str, longest: int) -> str:
     word = re.sub(r"[^a-z0-9-]+", "-", text.lower()).strip("-")
     if len(word) <= longest:
         return word
-    mark = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return f"{word[: longest - 7].rstrip('-')}-{mark}"
+    return f"{word[: longest - _MARK - 1].rstrip('-')}-{_mark(text)}"
+
+
+def lettered(text: str, longest: int) -> str:
+    """As `short`, with a letter first, as Services and JobSets have to have it.
+
+    A name that would begin with a digit gets a letter and its digest, so that it is that of no other text.
+    """
+    word = short(text, longest)
+    if not word[:1].isdigit():
+        return word
+    return f"n-{word[: longest - _MARK - 3].rstrip('-')}-{_mark(text)}"
+
+
+def _mark(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_MARK]
 
 
 def selector(labels: dict[str, str]) -> str:

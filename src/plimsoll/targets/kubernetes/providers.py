@@ -18,7 +18,10 @@ from plimsoll.kubernetes.cluster import (
     RAY,
     TRAINER,
     Cluster,
+    resource_named,
 )
+
+PRINT_RIGHTS = "plimsoll run --print-rbac"
 
 
 class Choice(Struct, frozen=True, kw_only=True):
@@ -31,76 +34,130 @@ class Choice(Struct, frozen=True, kw_only=True):
 
 
 class _Offer(Struct, frozen=True, kw_only=True):
-    """A provider. `ready` gives the reason why it can carry the need on a cluster, empty when it cannot."""
+    """A provider. `ready` gives the reason why it can carry the need on a cluster, empty when it cannot.
+
+    It makes objects of `kinds`, the first of which says whether a cluster has it; `lists` are resources that have to be
+    seen to know whether it can carry the need.
+    """
 
     name: str
     ready: Callable[[Cluster], str]
+    kinds: tuple[str, ...] = ()
+    lists: tuple[str, ...] = ()
+
+    def barred(self, cluster: Cluster) -> str:
+        """Which right is missing for it on a cluster that has it; empty where none is, or where it is not there."""
+        if not self._is_served(cluster):
+            return ""
+        for kind in self.kinds:
+            if verb := cluster.barred.get(kind):
+                return f"you may not {verb} {resource_named(kind)} in namespace {cluster.namespace}"
+        unseen = [each for each in self.lists if each in cluster.unseen]
+        return f"you may not list {unseen[0]}" if unseen and not self.ready(cluster) else ""
+
+    def able(self, cluster: Cluster) -> str:
+        """Why it can carry the need with the caller's rights; empty when it cannot."""
+        return self.ready(cluster) if self._is_served(cluster) and not self.barred(cluster) else ""
+
+    def _is_served(self, cluster: Cluster) -> bool:
+        return all(cluster.serves(kind) for kind in self.kinds[:1])
+
+
+_LOCAL_QUEUE = f"{KUEUE}/LocalQueue"
 
 
 def _kueue(cluster: Cluster) -> str:
-    if not (cluster.serves(f"{JOBSET}/JobSet") and cluster.serves(f"{KUEUE}/LocalQueue")):
+    if not cluster.serves(_LOCAL_QUEUE):
         return ""
     if cluster.queues:
         return f"Kueue's queue {cluster.queues[0]} of namespace {cluster.namespace} admits a gang whole"
-    if cluster.admitting:
+    if cluster.admitting and cluster.takes(_LOCAL_QUEUE):
         return f"Kueue's cluster queue {cluster.admitting[0]} admits a gang whole"
     return ""
 
 
-def _served(kind: str, words: str) -> Callable[[Cluster], str]:
-    return lambda cluster: words if cluster.serves(kind) else ""
+def _always(words: str) -> Callable[[Cluster], str]:
+    return lambda _: words
 
 
 def _trainer(cluster: Cluster) -> str:
-    both = cluster.serves(f"{TRAINER}/TrainJob") and cluster.serves(f"{JOBSET}/JobSet")
-    return "Kubeflow Trainer starts workers together; a part of them may start alone" if both else ""
+    words = "Kubeflow Trainer starts workers together; a part of them may start alone"
+    return words if cluster.serves(f"{JOBSET}/JobSet") else ""
 
 
 def _gateway(cluster: Cluster) -> str:
-    if not cluster.gateways or not cluster.serves(f"{GATEWAY}/HTTPRoute"):
-        return ""
-    return f"GatewayClass {cluster.gateways[0]} is accepted"
+    return f"GatewayClass {cluster.gateways[0]} is accepted" if cluster.gateways else ""
+
+
+def _inside(cluster: Cluster) -> str:
+    """Whether there is no gateway, or one that may not be used: the reason for that is told beside."""
+    why = "" if cluster.gateways or cluster.unseen else "no accepted GatewayClass: "
+    return f"{why}reached inside the cluster only"
 
 
 def _hpa(cluster: Cluster) -> str:
     by = "requests under way" if cluster.custom_metrics else "processor time, for the cluster has no custom metrics"
-    zero = "; to zero by KEDA" if cluster.serves(f"{KEDA}/ScaledObject") else ""
+    zero = "; to zero by KEDA" if cluster.takes(f"{KEDA}/ScaledObject") else ""
     return f"a HorizontalPodAutoscaler by {by}{zero}"
 
 
 NEEDS: Mapping[str, tuple[_Offer, ...]] = {
     "gang": (
-        _Offer(name="kueue", ready=_kueue),
+        _Offer(
+            name="kueue",
+            ready=_kueue,
+            kinds=(f"{JOBSET}/JobSet",),
+            lists=(resource_named(f"{KUEUE}/ClusterQueue"), resource_named(_LOCAL_QUEUE)),
+        ),
         _Offer(
             name="podgroup",
-            ready=_served(f"{POD_GROUP}/PodGroup", "Kubernetes' own PodGroup binds all pods of a gang or none"),
+            ready=_always("Kubernetes' own PodGroup binds all pods of a gang or none"),
+            kinds=(f"{POD_GROUP}/PodGroup",),
         ),
-        _Offer(name="trainjob", ready=_trainer),
+        _Offer(
+            name="trainjob",
+            ready=_trainer,
+            kinds=(f"{TRAINER}/TrainJob", f"{TRAINER}/TrainingRuntime"),
+        ),
         _Offer(
             name="jobset",
-            ready=_served(f"{JOBSET}/JobSet", "JobSet restarts workers together; a part of them may start alone"),
+            ready=_always("JobSet restarts workers together; a part of them may start alone"),
+            kinds=(f"{JOBSET}/JobSet",),
         ),
-        _Offer(name="job", ready=lambda _: "an Indexed Job; a part of the workers may start alone"),
+        _Offer(name="job", ready=_always("an Indexed Job; a part of the workers may start alone")),
     ),
     "ray": (
-        _Offer(name="pods", ready=lambda _: "a Ray node in each pod of the gang"),
-        _Offer(name="rayjob", ready=_served(f"{RAY}/RayJob", "KubeRay keeps a Ray cluster for the training")),
+        _Offer(name="pods", ready=_always("a Ray node in each pod of the gang")),
+        _Offer(name="rayjob", ready=_always("KubeRay keeps a Ray cluster for the training"), kinds=(f"{RAY}/RayJob",)),
     ),
     "serving": (
-        _Offer(name="deployment", ready=lambda _: "a Deployment and a Service"),
-        _Offer(name="kserve", ready=_served(f"{KSERVE}/InferenceService", "KServe keeps the servers")),
+        _Offer(name="deployment", ready=_always("a Deployment and a Service")),
+        _Offer(name="kserve", ready=_always("KServe keeps the servers"), kinds=(f"{KSERVE}/InferenceService",)),
     ),
     "traffic": (
-        _Offer(name="gateway", ready=_gateway),
-        _Offer(name="service", ready=lambda _: "no accepted GatewayClass: reached inside the cluster only"),
+        _Offer(
+            name="gateway",
+            ready=_gateway,
+            kinds=(f"{GATEWAY}/HTTPRoute", f"{GATEWAY}/Gateway"),
+            lists=(resource_named(f"{GATEWAY}/GatewayClass"),),
+        ),
+        _Offer(name="service", ready=_inside),
     ),
     "scale": (
         _Offer(name="hpa", ready=_hpa),
-        _Offer(name="keda", ready=_served(f"{KEDA}/ScaledObject", "KEDA by requests under way, to zero too")),
+        _Offer(
+            name="keda",
+            ready=_always("KEDA by requests under way, to zero too"),
+            kinds=(f"{KEDA}/ScaledObject",),
+        ),
     ),
     "metrics": (
-        _Offer(name="operator", ready=_served(f"{MONITORING}/ServiceMonitor", "the Prometheus operator is there")),
-        _Offer(name="annotations", ready=lambda _: "prometheus.io annotations on pods"),
+        _Offer(
+            name="operator",
+            ready=_always("the Prometheus operator is there"),
+            kinds=(f"{MONITORING}/ServiceMonitor", f"{MONITORING}/PrometheusRule"),
+        ),
+        _Offer(name="annotations", ready=_always("prometheus.io annotations on pods")),
     ),
 }
 
@@ -113,9 +170,13 @@ def needs(cluster: Cluster, preferred: Iterable[str] = ()) -> tuple[str, ...]:
 
 def choose(cluster: Cluster, need: str, preferred: Iterable[str] = ()) -> Choice:
     """What carries a need on this cluster. Raises FileError for a preference that cannot carry it."""
-    able = {offer.name: why for offer in NEEDS[need] if (why := offer.ready(cluster))}
+    able = {offer.name: why for offer in NEEDS[need] if (why := offer.able(cluster))}
+    barred = {offer.name: why for offer in NEEDS[need] if (why := offer.barred(cluster))}
     wanted = [name for name in preferred if name in {offer.name for offer in NEEDS[need]}]
     for name in wanted:
+        if name in barred:
+            text = f"{name} cannot carry {need} on {cluster.target}: {barred[name]}"
+            raise FileError(text, where="--prefer", hint=f"{PRINT_RIGHTS} prints the rights that it needs")
         if name not in able:
             there = f"there: {', '.join(able)}" if able else "nothing there can"
             raise FileError(
@@ -127,14 +188,23 @@ def choose(cluster: Cluster, need: str, preferred: Iterable[str] = ()) -> Choice
         names = ", ".join(offer.name for offer in NEEDS[need])
         raise FileError(f"nothing on {cluster.target} can carry {need}", where="--target", hint=f"install {names}")
     name = next(iter(wanted or able))
-    why = able[name] if not wanted else f"{able[name]} (as preferred)"
+    if wanted:
+        why = f"{able[name]} (as preferred)"
+    else:
+        order = [offer.name for offer in NEEDS[need]]
+        # What would have come first is named with the right that it lacks.
+        passed = [f"not {other}: {barred[other]}" for other in order[: order.index(name)] if other in barred]
+        why = "; ".join([able[name], *passed])
     return Choice(need=need, provider=name, why=why, others=tuple(other for other in able if other != name))
 
 
 def never_zero(cluster: Cluster, serving: str) -> str:
     """Why a service cannot be without any server on this cluster; empty where it can."""
-    if not cluster.serves(f"{KEDA}/ScaledObject"):
+    scaled = f"{KEDA}/ScaledObject"
+    if not cluster.serves(scaled):
         return "KEDA is not installed"
+    if verb := cluster.barred.get(scaled):
+        return f"you may not {verb} {resource_named(scaled)} in namespace {cluster.namespace}"
     return "KServe keeps the servers (--prefer deployment does not)" if serving == "kserve" else ""
 
 

@@ -7,31 +7,57 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
+from plimsoll.images.base import own_architecture
 from plimsoll.kinds.service import SCALE_TO_ZERO
-from plimsoll.kubernetes.api import Api, ApiError, Manifest
+from plimsoll.kubernetes.access import Access
+from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
-from plimsoll.kubernetes.discovery import look
+from plimsoll.kubernetes.discovery import PUBLISHED, look
 from plimsoll.kubernetes.kubeconfig import namespace_of
+from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.features import CALL, MANIFESTS, TRAFFIC, CalledService, Features, feature_table, offers
+from plimsoll.targets.features import (
+    CALL,
+    MANIFESTS,
+    PLAN_CHECK,
+    RIGHTS,
+    TRAFFIC,
+    CalledService,
+    Features,
+    feature_table,
+    offers,
+)
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.calling import called
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
-from plimsoll.targets.kubernetes.providers import NEEDS, Choice, choose, needs, never_zero, unknown_preferences
+from plimsoll.targets.kubernetes.providers import (
+    NEEDS,
+    PRINT_RIGHTS,
+    Choice,
+    choose,
+    needs,
+    never_zero,
+    unknown_preferences,
+)
 from plimsoll.targets.kubernetes.registry_tunnel import RegistryTunnel
 from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.rights import Need, needs_of, why
+from plimsoll.targets.kubernetes.roles import Subjects, roles
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.standing import notes, service_name, unreachable
@@ -54,6 +80,8 @@ class KubernetesTarget:
             raise FileError(
                 f"there is no provider '{wrong[0]}'", where="--prefer", hint=f"there are: {', '.join(known)}"
             )
+        if options.namespace is not None:
+            require_namespace(options.namespace)
         self.name = name
         self.state = StateDirectory(directory, name)
         self._directory = directory
@@ -68,13 +96,21 @@ class KubernetesTarget:
     @cached_property
     def api(self) -> Api:
         """The cluster's API."""
-        return Api(self.name)
+        api = Api(self.name)
+        api.advice = RightsAdvice(why=why, command=PRINT_RIGHTS)
+        return api
+
+    @cached_property
+    def _access(self) -> Access:
+        return Access(self.api)
 
     @cached_property
     def cluster(self) -> Cluster:
         """What the cluster has."""
         base = self._options.base or self._options.image
-        return look(self.api, self.namespace, self._options.registry, base, is_foreign=self._is_anothers)
+        registry, options = self._options.registry, self._options
+        found = look(self.api, self.namespace, registry, base, self._access, is_foreign=self._is_anothers)
+        return replace(found, barred={}) if options.unbarred else found
 
     def _is_anothers(self, found: Manifest) -> bool:
         """Whether something of the namespace is another application's: its queue goes when that one goes."""
@@ -84,13 +120,17 @@ class KubernetesTarget:
 
     @cached_property
     def _tunnel(self) -> RegistryTunnel:
-        return RegistryTunnel(self.api, self._registry())
+        return RegistryTunnel(self.api, self._registry(), self.namespace)
 
     @property
     def features(self) -> Features:
         """Services can be called, their traffic moved, and manifests rendered."""
         carriers = feature_table(
-            offers(CALL, self._call), offers(TRAFFIC, self._traffic), offers(MANIFESTS, self.manifests)
+            offers(CALL, self._call),
+            offers(TRAFFIC, self._traffic),
+            offers(MANIFESTS, self.manifests),
+            offers(RIGHTS, self),
+            offers(PLAN_CHECK, self._problems),
         )
         return Features(self.name, carriers, {})
 
@@ -113,13 +153,26 @@ class KubernetesTarget:
             target=self.name,
             cpu=sum(each.cpu for each in machines) if machines else float("inf"),
             memory=sum(each.memory for each in machines) if machines else 2**62,
-            accelerators=sum(each.accelerators for each in machines),
+            accelerators=2**31 if "nodes" in cluster.unseen else sum(each.accelerators for each in machines),
             machines=machines,
-            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()},
+            providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks={SCALE_TO_ZERO: reason} if reason else {},
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
+
+    def _architectures(self) -> dict[str, str]:
+        """What images are made for, where nodes differ from each other or from this machine."""
+        of_nodes = self.cluster.architectures
+        if of_nodes in ((), (own_architecture(),)):
+            return {}
+        try:
+            found = self._images.architectures()
+        except TargetError as error:
+            return {"images": f"for {' or '.join(of_nodes)}, as nodes are: {error.message}"}
+        left = [each for each in of_nodes if each not in found]
+        why = f"; the base image is not for {', '.join(left)}, whose nodes are left out" if left else ", as nodes are"
+        return {"images": f"for {' and '.join(found)}{why}"}
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         return called(self.api, self.namespace, file, service)
@@ -128,6 +181,29 @@ class KubernetesTarget:
         self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> ClusterTraffic:
         return traffic_of(self._context("promote"), model, service, say, stopped)
+
+    def _problems(self, plan: Plan) -> Sequence[Shortfall]:
+        return problems(plan, self.cluster, {need: each.provider for need, each in self._chosen().items()})
+
+    def missing(self, plan: Plan) -> Sequence[str]:
+        """The rights that a run of the plan would lack, each with what it is for."""
+        needed = [need for need in self._needs(plan) if not need.later]
+        lacking = self._access.lacking(need.act for need in needed)
+        whys = {need.act: need.why for need in needed}
+        return [f"{act}{f': {whys[act]}' if whys[act] else ''}" for act in lacking]
+
+    def roles(self, plan: Plan, users: Sequence[str], groups: Sequence[str]) -> Sequence[Manifest]:
+        """RBAC objects with exactly the rights of a plan. Who asks need not have any of them."""
+        subjects = Subjects(users=tuple(users), groups=tuple(groups))
+        if not users and not groups and (own := self._access.user()):
+            subjects = Subjects(users=(own,))
+        name = f"plimsoll-{names.short(self.namespace, 63)}"
+        return roles(self._needs(plan), subjects, name)
+
+    def _needs(self, plan: Plan) -> Sequence[Need]:
+        chosen = {need: each.provider for need, each in self._chosen().items()}
+        published = not (self._options.registry and (self._options.base or self._options.image))
+        return needs_of(plan, self.cluster, chosen, published=published)
 
     def open(self, run: str, *, watch: bool) -> KubernetesSession:
         """A session for one run. Services stay up whether it watches or not."""
@@ -198,7 +274,6 @@ class KubernetesTarget:
             self.api.close()
 
     def _context(self, run: str) -> ClusterContext:
-        place = self._registry()
         return ClusterContext(
             api=self.api,
             cluster=self.cluster,
@@ -207,7 +282,7 @@ class KubernetesTarget:
             state=self.state,
             local=LocalSession(self._directory, run, state=self.state),
             results=self._results,
-            images=Images(self.cluster, place, self._tunnel.host, self._tunnel.access, self._path, self._directory),
+            images=self._images,
             run=run,
             chosen=self._providers(),
             lease=self._lease(run, RunRequest(content="")),
@@ -228,6 +303,11 @@ class KubernetesTarget:
         return names.short(self._application, 63)
 
     @cached_property
+    def _images(self) -> Images:
+        place, tunnel = self._registry(), self._tunnel
+        return Images(self.cluster, place, tunnel.host, tunnel.access, self._path, self._directory)
+
+    @cached_property
     def _results(self) -> RegistryResults:
         """The application's results, by connections that all sessions share."""
         place = self._registry()
@@ -241,7 +321,9 @@ class KubernetesTarget:
                 "name one that nodes, pods and this machine reach with --registry HOST/PATH, or publish it in the "
                 "cluster (ConfigMap local-registry-hosting in kube-public, KEP-1755)"
             )
-            raise TargetError("no registry for images, models and results is known", where=self.name, hint=hint)
+            unseen = f": you may not get {PUBLISHED}" if PUBLISHED in self.cluster.unseen else ""
+            text = f"no registry for images, models and results is known{unseen}"
+            raise TargetError(text, where=self.name, hint=hint)
         return place
 
 

@@ -261,8 +261,11 @@ def pages_of(api: Api, context: ClusterContext, service: str, model: str) -> Map
             continue
         name = pod["metadata"]["name"]
         place = f"/api/v1/namespaces/{context.namespace}/pods/{name}:{PORT}/proxy/metrics"
-        with contextlib.suppress(ApiError, RequestError):
+        try:
             found[name] = counts_in(api.request("GET", place, raw=True), model)
+        except (ApiError, RequestError) as error:
+            if isinstance(error, ApiError) and error.lacks is not None:
+                raise
     return found
 
 

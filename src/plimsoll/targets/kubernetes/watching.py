@@ -26,9 +26,12 @@ from plimsoll.targets.kubernetes.reasons.happenings import of_owner
 from plimsoll.targets.kubernetes.reasons.removal import held_by
 from plimsoll.targets.kubernetes.reasons.scheduling import leaves_taints_out
 from plimsoll.targets.kubernetes.reasons.workloads import ended, overran, past_deadline, queued
+from plimsoll.targets.kubernetes.watched_pods import watched_pods
 
 LOOK = 0.5
 """Seconds between two looks: what a user notices as at once, and a cluster does not notice."""
+REST = 2.0
+"""Looks are so many times as far apart as one takes: thousands of pods are not asked for without a pause."""
 SILENCE_LIMIT = 300.0
 """Seconds for which the API server may be away: an upgrade of a control plane takes minutes."""
 LOST_LIMIT = 30.0
@@ -72,6 +75,7 @@ class Watch:
         self._removed: set[str] = set()
         self._lingering_since: float | None = None
         self._podless_since: float | None = None
+        self._took = 0.0
 
     def until_end(self) -> Generator[Observation, None, str]:
         """Gives `done`, `failed` (then `reason` says why) or `stopped`; a stopped workload is taken away."""
@@ -96,7 +100,7 @@ class Watch:
                     state = ""
                 if state:
                     return state
-                self.attempt.stopping.wait(LOOK)
+                self.attempt.stopping.wait(max(LOOK, REST * self._took))
         finally:
             deadline = time.monotonic() + FINISH_LIMIT
             for follower in self._followers.values():
@@ -104,7 +108,9 @@ class Watch:
 
     def _look(self) -> Generator[Observation, None, str]:
         found = self._found()
-        seen = self.api.list("v1", "Pod", self.namespace, self.attempt.pods)
+        began = time.monotonic()
+        seen = watched_pods(self.api, self.namespace, self.attempt.pods)
+        self._took = time.monotonic() - began
         standings = [self._standing(pod) for pod in seen]
         # Those that went down with another are looked at after it: its reason is the one to tell.
         for pod, each in sorted(zip(seen, standings, strict=True), key=lambda both: both[1].deleted):

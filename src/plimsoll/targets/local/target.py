@@ -18,6 +18,7 @@ from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
     MANIFESTS,
+    RIGHTS,
     TRAFFIC,
     CalledService,
     Features,
@@ -44,6 +45,7 @@ PROVIDERS = {
 LACKS = {
     CONTAINER_IMAGES: "it runs commands as processes, without containers",
     MANIFESTS.name: "it has no Kubernetes objects",
+    RIGHTS.name: "there are none to grant",
 }
 
 

@@ -65,6 +65,8 @@ def _problems(node: Manifest, pod: Manifest, pods: list[Manifest]) -> list[str]:
     labels = node["metadata"].get("labels") or {}
     if any(labels.get(key) != value for key, value in (pod["spec"].get("nodeSelector") or {}).items()):
         return ["node(s) didn't match Pod's node affinity/selector"]
+    if not _is_in_affinity(labels, pod):
+        return ["node(s) didn't match Pod's node affinity/selector"]
     if any(not _tolerated(taint, pod) for taint in node["spec"].get("taints") or []):
         return ["node(s) had untolerated taint(s)"]
     name = node["metadata"]["name"]
@@ -74,6 +76,17 @@ def _problems(node: Manifest, pod: Manifest, pods: list[Manifest]) -> list[str]:
             for key, value in _asked(other).items():
                 free[key] = free.get(key, Fraction()) - value
     return [f"Insufficient {key}" for key, value in _asked(pod).items() if value > free.get(key, Fraction())]
+
+
+def _is_in_affinity(labels: Manifest, pod: Manifest) -> bool:
+    """Whether a node has one of the values that a pod requires: of the operators, In alone is known here."""
+    node = ((pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    terms = (node or {}).get("nodeSelectorTerms") or []
+    return not terms or any(
+        all(labels.get(each["key"]) in each["values"] for each in term.get("matchExpressions") or []) for term in terms
+    )
 
 
 def _tolerated(taint: Manifest, pod: Manifest) -> bool:

@@ -30,7 +30,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
 
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
-    objects are called, empty for the name that goes without saying.
+    objects are called, empty for the name that goes without saying. `architectures` are those of the image.
     """
 
     application: str
@@ -44,6 +44,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     latency: float | None = None
     telemetry: Telemetry = Telemetry()
     watched: Mapping[str, Watched] = {}
+    architectures: tuple[str, ...] = ()
     name: str = ""
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from plimsoll.kinds.model import Topology, TrainGang
 from plimsoll.kubernetes import quantities
 from plimsoll.kubernetes.api import Manifest
@@ -27,8 +29,15 @@ RESTRICTED_POD: Manifest = {
 }
 
 
-def task_pod(task: PodTask, step: AnyStep, image: str, cluster: Cluster, labels: dict[str, str]) -> Manifest:
-    """A pod template whose one container does the task."""
+def task_pod(
+    task: PodTask,
+    step: AnyStep,
+    image: str,
+    cluster: Cluster,
+    labels: dict[str, str],
+    architectures: Sequence[str] = (),
+) -> Manifest:
+    """A pod template whose one container does the task, on nodes of the image's architectures."""
     claimed, resources = wanted(step.resources, cluster, labels[names.APPLICATION])
     mounted = [given for given in task.inputs if given.mounted]
     container: Manifest = {
@@ -67,7 +76,22 @@ def task_pod(task: PodTask, step: AnyStep, image: str, cluster: Cluster, labels:
         **claimed,
         **_placed(step, cluster, labels),
     }
-    return {"metadata": {"labels": labels}, "spec": spec}
+    return {"metadata": {"labels": labels}, "spec": on_architectures(spec, architectures)}
+
+
+ARCHITECTURE = "kubernetes.io/arch"
+"""The label that every kubelet gives its node."""
+
+
+def on_architectures(spec: Manifest, architectures: Sequence[str]) -> Manifest:
+    """A pod's spec that asks for nodes on which its image runs; of unknown architectures it asks for none."""
+    if not architectures:
+        return spec
+    if len(architectures) == 1:
+        return {**spec, "nodeSelector": {ARCHITECTURE: architectures[0]}}
+    term = {"matchExpressions": [{"key": ARCHITECTURE, "operator": "In", "values": list(architectures)}]}
+    node = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {**spec, "affinity": {**spec.get("affinity", {}), "nodeAffinity": node}}
 
 
 CREDENTIALS = "plimsoll-data"

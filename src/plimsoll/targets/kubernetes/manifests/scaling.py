@@ -12,7 +12,7 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KEDA, Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group
-from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD
+from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD, on_architectures
 
 UNDER_WAY = "plimsoll_requests_under_way"
 """The server's own count of requests that are not answered yet, per pod."""
@@ -126,15 +126,16 @@ def activator(group: Group) -> Manifest:
         "livenessProbe": {"httpGet": {"path": "/v2/health/live", "port": "http"}, **look, "failureThreshold": 6},
         "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
     }
+    spec: Manifest = {
+        "serviceAccountName": group.served.application,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": RESTRICTED_POD,
+        "containers": [container],
+    }
     template = {
         "metadata": {"labels": labels, "annotations": annotations},
-        "spec": {
-            "serviceAccountName": group.served.application,
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
-            "securityContext": RESTRICTED_POD,
-            "containers": [container],
-        },
+        "spec": on_architectures(spec, group.served.architectures),
     }
     return {
         "apiVersion": "apps/v1",

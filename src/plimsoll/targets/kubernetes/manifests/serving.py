@@ -21,6 +21,7 @@ from plimsoll.targets.kubernetes.manifests.pod import (
     RESTRICTED,
     RESTRICTED_POD,
     authorities_volume,
+    on_architectures,
     wanted,
 )
 from plimsoll.targets.kubernetes.manifests.scaling import (
@@ -57,7 +58,7 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     name = served.objects_name
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
     groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
-    found = [service_account(served.application), _policy(name, labels), _budget(name, labels)]
+    found = [service_account(served.application, cluster.pull_secrets), _policy(name, labels), _budget(name, labels)]
     found += claim_template(served.application, served.resources, cluster)
     found.append(served_record(name, labels, served, chosen))
     for each in groups:
@@ -114,13 +115,15 @@ def _fronts(
     yield _service(name, labels, to=to[0])
 
 
-def service_account(application: str) -> Manifest:
-    """An account without any right, and without a token in its pods."""
+def service_account(application: str, pull_secrets: Sequence[str] = ()) -> Manifest:
+    """An account without any right, and without a token in its pods. They pull images as others of the namespace do."""
+    secrets = {"imagePullSecrets": [{"name": each} for each in pull_secrets]} if pull_secrets else {}
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": {"name": application, "labels": names.of_application(application)},
         "automountServiceAccountToken": False,
+        **secrets,
     }
 
 
@@ -167,6 +170,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             **claimed,
         },
     }
+    pod["spec"] = on_architectures(pod["spec"], served.architectures)
     template = with_references(with_models(pod, served.models, served.image, served.application), served)
     template["metadata"]["annotations"][names.CONTENT] = _mark(msgspec.json.encode(template, order="sorted").decode())
     return {

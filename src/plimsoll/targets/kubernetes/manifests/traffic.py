@@ -11,7 +11,6 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group
 from plimsoll.targets.kubernetes.manifests.scaling import PATIENCE
 
-GATEWAY_NAME = "plimsoll"
 NO_REQUEST = "plimsoll-not-led"
 """A header that no request has."""
 ATTEMPTS = 3
@@ -35,7 +34,7 @@ def ways_in(
         for way in ways:
             for rule in way["spec"]["rules"]:
                 rule["timeouts"] = {"request": f"{PATIENCE + 10}s"}
-    if cluster.serves(f"{ENVOY}/BackendTrafficPolicy"):
+    if cluster.takes(f"{ENVOY}/BackendTrafficPolicy"):
         latency = None if wakes else groups[0].served.latency
         found.append(patience(name, [each["metadata"]["name"] for each in ways], labels, latency))
     return [*found, *ways]
@@ -47,7 +46,7 @@ def gateway(application: str, class_name: str) -> Manifest:
     return {
         "apiVersion": GATEWAY,
         "kind": "Gateway",
-        "metadata": {"name": f"{application}-{GATEWAY_NAME}", "labels": names.of_application(application)},
+        "metadata": {"name": names.gateway(application), "labels": names.of_application(application)},
         "spec": {"gatewayClassName": class_name, "listeners": [listener]},
     }
 
@@ -93,7 +92,7 @@ def _route(name: str, application: str, labels: dict[str, str], rules: list[Mani
         "apiVersion": GATEWAY,
         "kind": "HTTPRoute",
         "metadata": {"name": name, "labels": labels},
-        "spec": {"parentRefs": [_parent(f"{application}-{GATEWAY_NAME}")], "rules": rules},
+        "spec": {"parentRefs": [_parent(names.gateway(application))], "rules": rules},
     }
 
 

@@ -80,7 +80,7 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     provider = gang.provider_of(step, context.chosen)
     task = pod_task_of(step, name, provider, context.results, model, model_files, mount=mount)
     labels = names.of_step(context.application, step)
-    pod = task_pod(task, step, _image(step, context), context.cluster, labels)
+    pod = task_pod(task, step, _image(step, context), context.cluster, labels, context.images.architectures())
     if isinstance(step.work, Fetch):
         pod = with_credentials(pod)
     if model is not None:

@@ -77,6 +77,6 @@ def _workload(attempt: ClusterAttempt[Serve], table: InputFile, version: ModelVe
     )
     labels = names.of_step(context.application, step)
     image = image_that_reads(table.file, context, "drift")
-    pod = task_pod(task, step, image, context.cluster, labels)
+    pod = task_pod(task, step, image, context.cluster, labels, context.images.architectures())
     pod = with_models(pod, {MODEL: pushed(version, context)}, image, context.application)
     return gang.workload(context.chosen["gang"], attempt.name, step, pod, labels, context.cluster)

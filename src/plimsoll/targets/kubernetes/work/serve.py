@@ -121,6 +121,7 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         place = f"{MODEL}s/{version.version}"
         models[place] = pushed(version, context)
         found.append((share, model_file(version, Path(place, onnx_name(version)))))
+    image = _image(work, versions.values(), context)
     plain, name = (
         names.service(context.application, work.service),
         service_name(context.api, context.application, context.namespace, work.service),
@@ -133,7 +134,8 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         models=models,
         key=step.key,
         resources=step.resources,
-        image=_image(work, versions.values(), context),
+        image=image,
+        architectures=context.images.architectures(),
         scale=work.scale or Scale(),
         latency=work.latency,
         telemetry=work.telemetry,

@@ -1,0 +1,138 @@
+"""The objects that a plan would make, before there are images, models and results: their kinds and names are final.
+
+Made by the same functions as the real ones, so that no list of kinds beside them can be wrong. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from plimsoll.kinds.batch import Score
+from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.model import TrainGang
+from plimsoll.kinds.service import Scale, Serve
+from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.cluster import Cluster
+from plimsoll.planning.steps import AnyStep, InputFile, Plan, Step
+from plimsoll.runtime.pod_task import PodInput, PodTask
+from plimsoll.runtime.server.service_file import ModelFile
+from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests import gang, mpi
+from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
+from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
+from plimsoll.targets.kubernetes.manifests.pod import mounted_at, task_pod
+from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.services import service_file, shares_of
+
+PLACEHOLDER = "plimsoll.invalid/preview@sha256:" + 64 * "0"
+"""Where a reference will stand that is not known yet."""
+_LATER = "999999999"
+"""A version's number as long as any that a promotion will ever bring."""
+
+
+class Previewed(Struct, frozen=True, kw_only=True):
+    """What one step makes. `watched` are (apiVersion, kind) of the objects that say how its pods go."""
+
+    step: AnyStep
+    objects: tuple[Manifest, ...]
+    watched: tuple[tuple[str, str], ...] = ()
+
+
+def preview(plan: Plan, cluster: Cluster, chosen: Mapping[str, str]) -> list[Previewed]:
+    """What each step of a plan makes on a cluster; steps that make nothing there are left out."""
+    found = []
+    for step in plan.steps:
+        if isinstance(step.work, Serve):
+            found.append(_service(plan.application, cast("Step[Serve]", step), cluster, chosen))
+        elif _runs_in_pods(step):
+            found.append(_workload(plan.application, step, cluster, chosen))
+    return found
+
+
+def during_promotion(previewed: Previewed, application: str, cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
+    """What a service's step makes while a promotion goes on: a second version has servers of its own."""
+    step = cast("Step[Serve]", previewed.step)
+    served = _served(application, step)
+    file = served.file
+    first, name = file.models[0], file.models[0].name
+    later = replace(first, version=_LATER, path=f"{MODEL}s/{_LATER}/model.onnx")
+    share = replace(file.traffic[name][0], weight=0, version=_LATER, headers={}, shadow=0)
+    shares = (*(replace(each, weight=1) for each in file.traffic[name]), share)
+    models = {**served.models, f"{MODEL}s/{_LATER}": PLACEHOLDER}
+    two = replace(file, models=(*file.models, later), traffic={name: shares})
+    made = objects(replace(served, file=two, models=models), cluster, chosen)
+    return replace(previewed, objects=tuple(made))
+
+
+def _runs_in_pods(step: AnyStep) -> bool:
+    work = step.work
+    return isinstance(work, RunCommand | TrainGang | Score) or (isinstance(work, Fetch) and "://" in work.source)
+
+
+def _inputs(step: AnyStep) -> Iterator[InputFile]:
+    work = step.work
+    if isinstance(work, RunCommand | TrainGang):
+        yield from work.inputs
+    elif isinstance(work, Score):
+        yield work.input
+
+
+def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
+    name, labels = names.workload(application, step), names.of_step(application, step)
+    provider = gang.provider_of(step, chosen)
+    at = mounted_at if cluster.mounts_images else lambda _: None
+    inputs = tuple(PodInput(name=each.name, reference=PLACEHOLDER, mounted=at(each.name)) for each in _inputs(step))
+    task = PodTask(action="run", step=step.name, key=step.key, inputs=inputs, result=PLACEHOLDER)
+    pod = task_pod(task, step, PLACEHOLDER, cluster, labels)
+    if isinstance(step.work, Score):
+        pod = with_models(pod, {MODEL: PLACEHOLDER}, PLACEHOLDER, application)
+    made = gang.workload(provider, name, step, pod, labels, cluster)
+    if mpi.is_mpi_gang(step):
+        made = mpi.beside(made, name, labels)
+    before = claim_template(application, step.resources, cluster)
+    return Previewed(step=step, objects=(*before, *made.objects), watched=(made.watched[:2],))
+
+
+def _service(application: str, step: Step[Serve], cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
+    made = tuple(objects(_served(application, step), cluster, chosen))
+    if step.work.reference is None:
+        return Previewed(step=step, objects=made)
+    # What drift is judged against is made by a workload of its own.
+    reference = replace(step, retries=0)
+    labels = names.of_step(application, reference)
+    task = PodTask(action="reference", step=step.name, key=step.key, result=PLACEHOLDER)
+    pod = task_pod(task, reference, PLACEHOLDER, cluster, labels)
+    job = gang.workload(chosen["gang"], names.workload(application, reference), reference, pod, labels, cluster)
+    return Previewed(step=step, objects=(*job.objects, *made), watched=(job.watched[:2],))
+
+
+def _served(application: str, step: Step[Serve]) -> ServedVersions:
+    """What the service will serve; versions that nobody has registered yet have a number all the same."""
+    work = step.work
+    found, models, watched = [], {}, {}
+    for number, share in enumerate(shares_of(work), 1):
+        name, _, version = share.model.partition("@")
+        place = f"{MODEL}s/{version or number}"
+        models[place] = PLACEHOLDER
+        file = ModelFile(name=name, version=version or str(number), path=f"{place}/model.onnx", digest="")
+        found.append((share, file))
+        if work.reference is not None:
+            watched[file.version] = Watched(reference=PLACEHOLDER)
+    return ServedVersions(
+        application=application,
+        service=work.service,
+        file=service_file(work, found),
+        models=models,
+        key=step.key,
+        resources=step.resources,
+        image=PLACEHOLDER,
+        scale=work.scale or Scale(),
+        latency=work.latency,
+        telemetry=work.telemetry,
+        watched=watched,
+    )
