@@ -62,7 +62,7 @@ def _in_text(text: str) -> Iterator[str]:
         words = shlex.split(text, comments=False)
     except ValueError:
         words = [re.sub(r"[\"']", "", word) for word in text.split()]
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in itertools.zip_longest(words, words[1:], fillvalue=""):
         name, given, value = word.partition("=")
         if given and is_secret_name(name.lstrip("-")):
             yield value

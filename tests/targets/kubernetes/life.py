@@ -150,7 +150,7 @@ class Life:
         """What is up, and how it is."""
         target = self.target()
         assert list(target.services()) == ["api"]
-        assert target.service_notes("api") == ()
+        assert tuple(target.service_notes("api")) == ()
         assert target.drift("api") == []
 
     def predict(self) -> None:

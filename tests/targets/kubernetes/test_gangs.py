@@ -66,7 +66,7 @@ def test_a_gang_waits_whole_until_its_queue_admits_it(queued: tuple[Bench, Queue
     bench, queue = queued
     carried = Carried(bench.session().start(bench.training("triage", workers=2), 1))
     assert bench.cluster.wait_for(carried.reasons)
-    assert carried.reasons() == ["the queue plimsoll has not admitted it yet"]
+    assert carried.reasons() == ["the queue plimsoll-shop has not admitted it yet"]
     assert bench.objects("Pod") == []
     queue.admit()
 

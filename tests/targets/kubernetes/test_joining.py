@@ -80,7 +80,8 @@ def test_a_joiner_has_the_result_of_the_other_run_and_starts_nothing(bench: Benc
     mine = Carried(bob.start(step, 1))
     assert bench.cluster.wait_for(mine.reasons)
     done(ada, step)
-    assert mine.end().outcome == "done"
+    ended = mine.end()
+    assert ended.outcome == "done", (ended, mine.reasons())
     assert bob.result(step) == ada.result(step)
     assert len(bench.begun) == 1
 
@@ -144,7 +145,8 @@ def test_a_joiner_carries_out_what_a_run_that_was_stopped_has_left(bench: Bench)
     theirs.attempt.stop()
     assert theirs.end().outcome == "stopped"
     ada.close()
-    assert mine.end().outcome == "done"
+    ended = mine.end()
+    assert ended.outcome == "done", (ended, mine.reasons())
     assert any(each.endswith("has ended: this run goes on") for each in mine.reasons())
     assert len(bench.begun) == 2
 

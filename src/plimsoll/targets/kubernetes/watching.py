@@ -46,6 +46,10 @@ _RAY_FAILURES = 5
 """Pods that may fail under KubeRay, for each worker: nodes die, and an image that lacks something does not mend."""
 
 
+class Deleted(TargetError):
+    """A workload that is watched is gone, and this run has not taken it away."""
+
+
 class Watch:
     """The state of watching one workload.
 
@@ -134,12 +138,12 @@ class Watch:
         return ""
 
     def _found(self) -> Manifest:
-        """The object that tells how it goes. Raises TargetError when somebody has deleted it."""
+        """The object that tells how it goes. Raises Deleted when somebody has deleted it."""
         found = self.api.find(*self.workload.watched, self.namespace)
         if found is None:
             _, kind, name = self.workload.watched
             told = f"the {kind} {name} is no longer there: somebody else, or a controller, has deleted it"
-            raise TargetError(told, where=f"namespace {self.namespace}", hint="run again to start it anew")
+            raise Deleted(told, where=f"namespace {self.namespace}", hint="run again to start it anew")
         return found
 
     def _standing(self, pod: Manifest) -> Standing:
@@ -243,9 +247,10 @@ class Watch:
         text = f"the container {beside} goes on in the pod {pod}, whose own work has ended; it is ended with the pod"
         yield from self._say(text)
         for each in lingering:
-            if each.phase == "Failed" and each.name not in self._removed:
+            if each.phase == "Failed" and each.name not in self._removed and self.attempt.may_end:
                 self._removed.add(each.name)
-                self.api.delete("v1", "Pod", each.name, self.namespace)
+                failed = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": each.name}}
+                self.attempt.context.own.delete(failed)
         if len({each.rank for each in standings if each.phase == "Succeeded"}) < self._of:
             return False
         remove(self.attempt, self.workload)

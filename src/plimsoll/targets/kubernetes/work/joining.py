@@ -11,13 +11,13 @@ from plimsoll.kinds.dataset import Fetch
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register
 from plimsoll.kinds.service import Serve
-from plimsoll.kubernetes.api import ApiError
+from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Step, Work
 from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.manifests import gang
-from plimsoll.targets.kubernetes.watching import Watch
+from plimsoll.targets.kubernetes.watching import Deleted, Watch
 from plimsoll.targets.kubernetes.work.serve import standing
 from plimsoll.targets.stopping import StoppedWhen
 
@@ -81,12 +81,17 @@ def _watched(attempt: ClusterAttempt[W]) -> Generator[Observation, None, str]:
     watch = Watch(attempt.watching(StoppedWhen(lambda: attempt.stopped or not lease.joined)), workload)
     try:
         state = yield from watch.until_end()
-    except ApiError as error:
-        if error.status != 404:
-            raise
+    except Deleted:
         # The other run has taken it away.
         return ""
-    return (watch.reason or "it failed without a reason") if state == "failed" else ""
+    if state != "failed" or _is_leaving(context.api.find(*workload.watched, context.namespace)):
+        # Pods that go with their workload are no failure of the work.
+        return ""
+    return watch.reason or "it failed without a reason"
+
+
+def _is_leaving(found: Manifest | None) -> bool:
+    return found is None or bool(found["metadata"].get("deletionTimestamp"))
 
 
 def _found(attempt: ClusterAttempt[W]) -> Result | None:
