@@ -27,7 +27,8 @@ class Answer:
         "resources": [{"kind": "Pod", "name": "pods", "namespaced": True}],
     }).encode()
 api = object.__new__(Api)
-api._client, api._kinds, api._lock, api._reached = Client(), {}, threading.Lock(), True
+api._client, api._kinds, api._lock, api._reached, api._hasty = Client(), {}, threading.Lock(), True, False
+api.server = "https://example"
 together, found = threading.Barrier(8), []
 def look():
     together.wait()

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.runtime.content_encoding import UnfinishedEncoding, decoded, encoding_of, is_known
 
@@ -32,6 +33,7 @@ _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII | re.
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 
 
+@decodable
 class Identity(Struct, frozen=True, kw_only=True):
     """Identifies the content. `validator` changes with it and is empty when the source has none; `size` is in bytes."""
 

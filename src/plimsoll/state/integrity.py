@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.files import flush, open_descriptor, read_digest, read_file, replace_file, write_through
 from plimsoll.state.output_directory import Kind, entries, keep_links_inside
 from plimsoll.state.results import OutputFile, Result, result_to_json
@@ -26,6 +26,7 @@ GRAIN = 20_000_000
 """Nanoseconds within which two changes of a file may have the same time: a file system counts the kernel's ticks."""
 
 
+@decodable
 class _Sealed(Struct, frozen=True):
     """What result.json has beside the values of the result's own type: the digest of each file that the step wrote."""
 

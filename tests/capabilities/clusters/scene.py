@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll.capabilities import inventory
+from plimsoll.capabilities.access import ADVICE
 from plimsoll.capabilities.check_settings import CheckSettings
 from plimsoll.capabilities.facts import ClusterFacts, cluster_facts
 from plimsoll.capabilities.inventory import take_inventory
@@ -47,6 +48,7 @@ class Scene:
             monkeypatch.setattr(f"plimsoll.capabilities.{name}.time", self.clock)
         monkeypatch.setattr("plimsoll.kubernetes.api.time", self.clock)
         self.api = Api(self.cluster.context)
+        self.api.advice = ADVICE
         self.settings = CheckSettings(run=RUN)
         self.told: list[tuple[str, str]] = []
         self.created: list[Manifest] = []

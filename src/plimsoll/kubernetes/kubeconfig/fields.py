@@ -9,6 +9,8 @@ from collections.abc import Mapping
 
 from msgspec import Struct, field
 
+from plimsoll.decoding import decodable
+
 
 class Extension(Struct, frozen=True):
     """Something under a name that other programs keep in the file."""
@@ -106,6 +108,7 @@ class NamedContext(Struct, frozen=True):
     context: Context | None = None
 
 
+@decodable
 class Kubeconfig(Struct, frozen=True):
     """A file. Fields that say nothing about a connection, such as `preferences`, are left out."""
 

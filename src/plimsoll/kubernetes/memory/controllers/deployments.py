@@ -73,15 +73,27 @@ def _see_to(hand: Hand, whole: Manifest) -> None:
             "conditions": with_conditions(whole, available, progressing, *_failure(whole, refusal)),
         },
     )
+    if refusal is not None and not is_true(whole, "ReplicaFailure"):
+        # An Event tells of the first one.
+        raise refusal
 
 
-def _failure(whole: Manifest, refusal: str) -> Sequence[Manifest]:
-    """The condition of a Deployment whose pods are not taken, with the words of the refusal; false once they are."""
-    failing = condition("ReplicaFailure", true=bool(refusal), reason="FailedCreate", message=refusal)
-    return [failing] if refusal or is_true(whole, "ReplicaFailure") else []
+def _failure(whole: Manifest, refusal: StatusError | None) -> Sequence[Manifest]:
+    """The condition of a Deployment whose pods are not taken, with the words of the first refusal; false once they are.
+
+    Each refusal names another pod: to tell of every one would be a change, which is looked at again, without an end.
+    """
+    told = next(
+        (each for each in whole.get("status", {}).get("conditions", []) if each["type"] == "ReplicaFailure"), None
+    )
+    is_failing = told is not None and told["status"] == "True"
+    if refusal is not None:
+        message = told["message"] if told is not None and is_failing else refusal.message
+        return [condition("ReplicaFailure", reason="FailedCreate", message=message)]
+    return [condition("ReplicaFailure", true=False, reason="FailedCreate", message="")] if is_failing else []
 
 
-def _bring_to(hand: Hand, replica_set: Manifest, wanted: int) -> tuple[Sequence[Manifest], str]:
+def _bring_to(hand: Hand, replica_set: Manifest, wanted: int) -> tuple[Sequence[Manifest], StatusError | None]:
     """Make or delete pods of a ReplicaSet until there are so many; gives those that stay, and why one is refused."""
     if replica_set["spec"]["replicas"] != wanted:
         hand.change(replica_set, lambda live: live["spec"].update(replicas=wanted))
@@ -96,8 +108,8 @@ def _bring_to(hand: Hand, replica_set: Manifest, wanted: int) -> tuple[Sequence[
     except StatusError as refusal:
         if refusal.code != 403:
             raise
-        return found, refusal.message
-    return found, ""
+        return found, refusal
+    return found, None
 
 
 def _replica_set(whole: Manifest, digest: str) -> Manifest:
