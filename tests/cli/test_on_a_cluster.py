@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from plimsoll.cli.main import main
@@ -23,6 +22,7 @@ from plimsoll.planning.steps import Plan, Step
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.kubernetes import leases
 from plimsoll.targets.memory import MemoryTarget
+from tests.cli.ended import Ended, one_object
 from tests.servers import registry
 from tests.targets.kubernetes.promotion_bench import Bench, bench_on, quicken, weights_of
 
@@ -41,22 +41,6 @@ spec:
   services:
     triage: {model: %s}
 """
-
-
-class Ended(msgspec.Struct, frozen=True):
-    status: int
-    out: str
-    err: str
-
-    @property
-    def error(self) -> str:
-        """The sentence of a refusal. There is one, and no defect."""
-        assert self.out == ""
-        first, *others = self.err.splitlines()
-        assert first.startswith("error: ")
-        assert all(each.startswith("  ") for each in others), self.err
-        assert "defect" not in self.err
-        return self.err
 
 
 Plimsoll = Callable[..., Ended]
@@ -120,11 +104,6 @@ def ran(state: StateDirectory) -> None:
             Plan(application="app", target="memory", steps=(step,)), place.facts(), run=RUN
         )
     state.log(RUN, "run/numbers", 1, 0).write_text("ten rows\n")
-
-
-def one_object(ended: Ended) -> Any:
-    (line,) = ended.out.splitlines()
-    return json.loads(line)
 
 
 @pytest.mark.parametrize(

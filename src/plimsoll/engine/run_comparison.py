@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import TypeVar
 
 from msgspec import Struct
 
@@ -18,8 +18,7 @@ from plimsoll.state.directory import StateDirectory
 _CHANGES = {"code": "code", "command": "command", "environment": "environment", "setting": "settings"}
 """The word for ingredients of a kind that differ. Inputs that are made by steps differ when one of these does."""
 
-Pair = tuple[Any, Any]
-"""A value in each run; None where one has none (`Any`: figures and parameters are JSON values)."""
+Value = TypeVar("Value")
 
 
 class RunComparison(Struct, frozen=True, kw_only=True):
@@ -30,7 +29,7 @@ class RunComparison(Struct, frozen=True, kw_only=True):
 
     first: str
     second: str
-    parameters: Mapping[str, Pair] = {}
+    parameters: Mapping[str, tuple[object, object]] = {}
     figures: Mapping[str, tuple[float | None, float | None]] = {}
     seconds: Mapping[str, tuple[float | None, float | None]] = {}
     changed: Mapping[str, tuple[str, ...]] = {}
@@ -83,7 +82,8 @@ def compare_runs(runs: tuple[RunHistory, RunHistory], plans: tuple[RunPlanned, R
     )
 
 
-def _paired(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Pair]:
+def _paired(first: Mapping[str, Value], second: Mapping[str, Value]) -> dict[str, tuple[Value | None, Value | None]]:
+    """A value in each run; None where one has none."""
     names = dict.fromkeys(chain(first, second))
     return {name: (first.get(name), second.get(name)) for name in names}
 

@@ -81,9 +81,9 @@ def _words(event: str, fact: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     return value if isinstance(value, str) else shortened(_json(value), _LONG)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return msgspec.json.encode(value).decode()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from plimsoll.kubernetes.api import Manifest
+from plimsoll.kubernetes.objects import Object
 from plimsoll.kubernetes.quantities import number
 
 _WHOLE = frozenset({"selector", "podSelector", "labelSelector", "matchLabels", "namespaceSelector", "nodeSelector"})
@@ -16,7 +17,7 @@ _COMPARED = ("labels", "annotations")
 _NOTHING: tuple[object, ...] = (None, {}, [], "")
 
 
-def differences(wanted: Manifest, found: Mapping[str, Any]) -> list[str]:
+def differences(wanted: Manifest, found: Object) -> list[str]:
     """Paths of the fields that are not as wanted, such as `.spec.selector`; what stands may have more fields."""
     paths: list[str] = []
     for key, value in wanted.items():

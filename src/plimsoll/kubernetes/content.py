@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from msgspec import Struct
 
@@ -72,9 +71,9 @@ def _versions(group: Manifest) -> Iterator[str]:
     yield from sorted(all_versions, key=lambda version: version != preferred)
 
 
-def _resources(api: Api, version: str) -> list[dict[str, Any]] | None:
+def _resources(api: Api, version: str) -> list[Manifest] | None:
     try:
-        found: list[dict[str, Any]] = api.request("GET", f"/apis/{version}" if "/" in version else f"/api/{version}")[
+        found: list[Manifest] = api.request("GET", f"/apis/{version}" if "/" in version else f"/api/{version}")[
             "resources"
         ]
     except ApiError as error:
@@ -86,7 +85,7 @@ def _resources(api: Api, version: str) -> list[dict[str, Any]] | None:
     return found
 
 
-def _is_kept(resource: dict[str, Any]) -> bool:
+def _is_kept(resource: Manifest) -> bool:
     """Whether objects of a kind lie in namespaces, and are no mere view of others."""
     return bool(resource["namespaced"] and "/" not in resource["name"] and {"list", "delete"} <= set(resource["verbs"]))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import msgspec
 import yaml
@@ -12,7 +11,7 @@ import yaml
 from plimsoll.decoding import decodable
 from plimsoll.kubernetes import nodes
 from plimsoll.kubernetes.access import Access, Act
-from plimsoll.kubernetes.api import MANIFESTS, Api, ApiError
+from plimsoll.kubernetes.api import MANIFESTS, Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import (
     DRA,
     GATEWAY,
@@ -48,7 +47,7 @@ def look(
     registry: str | None = None,
     base: str | None = None,
     access: Access | None = None,
-    is_foreign: Callable[[dict[str, Any]], bool] = lambda _: False,
+    is_foreign: Callable[[Manifest], bool] = lambda _: False,
 ) -> Cluster:
     """What can be seen with the caller's rights; what may not be read counts as not there, and is named in `unseen`.
 
@@ -116,14 +115,14 @@ def _serves(api: Api, kind: str) -> bool:
 
 
 def _has_group(api: Api, group: str) -> bool:
-    def groups() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = api.request("GET", "/apis")["groups"]
+    def groups() -> list[Manifest]:
+        found: list[Manifest] = api.request("GET", "/apis")["groups"]
         return found
 
     return any(each["name"] == group for each in _readable(groups, "", set()))
 
 
-def _readable(read: Callable[[], list[dict[str, Any]]], resource: str, unseen: set[str]) -> list[dict[str, Any]]:
+def _readable(read: Callable[[], list[Manifest]], resource: str, unseen: set[str]) -> list[Manifest]:
     """What is listed, nothing for what may not be; the resource is then `unseen`."""
     try:
         return read()
@@ -150,7 +149,7 @@ def _nodes(api: Api, unseen: set[str]) -> tuple[Node, ...]:
     return tuple(found)
 
 
-def _node(manifest: dict[str, Any]) -> Node:
+def _node(manifest: Manifest) -> Node:
     resources = nodes.allocatable(manifest)
     return Node(
         name=manifest["metadata"]["name"],
@@ -176,7 +175,7 @@ def _names(
     kind: str,
     namespace: str | None,
     unseen: set[str],
-    is_foreign: Callable[[dict[str, Any]], bool],
+    is_foreign: Callable[[Manifest], bool],
 ) -> list[str]:
     if f"{api_version}/{kind}" not in served:
         return []
@@ -209,7 +208,7 @@ def _gateways(api: Api, served: frozenset[str], unseen: set[str]) -> tuple[str, 
 def _pull_secrets(api: Api, namespace: str, unseen: set[str]) -> tuple[str, ...]:
     """How pods under the namespace's own account pull images: those under another account are to pull them alike."""
 
-    def account() -> list[dict[str, Any]]:
+    def account() -> list[Manifest]:
         return [api.get("v1", "ServiceAccount", "default", namespace)]
 
     return tuple(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from plimsoll.kubernetes.api import FIELD_MANAGER, ApiError, Manifest
+from plimsoll.kubernetes.objects import Object
 
 _CONFLICT = re.compile(r'conflict with "((?:[^"\\]|\\.)*)"')
 _CLUSTERS_OWN = ("kube-controller-manager", "kube-apiserver", "kube-scheduler", "kubelet")
@@ -17,18 +18,18 @@ _APPLYING = ("argocd", "helm", "kubectl-client-side-apply", "fleet", "pulumi", "
 _NOT_WISHED = frozenset({"metadata", "status", "kind", "apiVersion"})
 
 
-def managers(found: Mapping[str, Any]) -> list[str]:
+def managers(found: Object) -> list[str]:
     """Names of those who have set fields of an object, but for its status and its scale."""
     entries = found["metadata"].get("managedFields") or []
     return list(dict.fromkeys(each["manager"] for each in entries if each.get("manager") and not _part(each)))
 
 
-def others(found: Mapping[str, Any]) -> list[str]:
+def others(found: Object) -> list[str]:
     """The managers that are neither we nor the cluster itself."""
     return [name for name in managers(found) if not _is_known(name)]
 
 
-def sharers(found: Mapping[str, Any]) -> list[str]:
+def sharers(found: Object) -> list[str]:
     """The others who apply an object again and again, and have not only changed or labelled it once."""
     entries = [each for each in found["metadata"].get("managedFields") or [] if not _part(each)]
     saying = {
@@ -51,7 +52,7 @@ def conflicts(error: ApiError) -> dict[str, list[str]] | None:
     return found
 
 
-def added(found: Mapping[str, Any], wanted: Manifest) -> dict[str, list[str]]:
+def added(found: Object, wanted: Manifest) -> dict[str, list[str]]:
     """Fields beside those of `wanted` by whoever has set them: an apply of ours leaves them as they are."""
     told: dict[str, list[str]] = {}
     for each in found["metadata"].get("managedFields") or []:
@@ -65,12 +66,12 @@ def added(found: Mapping[str, Any], wanted: Manifest) -> dict[str, list[str]]:
     return told
 
 
-def _fields(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(entry: Object) -> dict[str, Any]:
     """The fields that an entry has at the top, by their names, with what it has below them."""
     return {key[2:]: below for key, below in (entry.get("fieldsV1") or {}).items() if key.startswith("f:")}
 
 
-def _part(entry: Mapping[str, Any]) -> str:
+def _part(entry: Object) -> str:
     return str(entry.get("subresource") or "")
 
 
@@ -78,7 +79,7 @@ def _is_known(manager: str) -> bool:
     return manager == FIELD_MANAGER or manager.startswith(_CLUSTERS_OWN)
 
 
-def _beside(owned: Mapping[str, Any], wanted: Any, path: str) -> Iterator[str]:
+def _beside(owned: Object, wanted: Any, path: str) -> Iterator[str]:
     for key, below in owned.items():
         kind, _, name = key.partition(":")
         if kind == "f":
@@ -96,7 +97,7 @@ def _beside(owned: Mapping[str, Any], wanted: Any, path: str) -> Iterator[str]:
             yield from _beside(below, part, there)
 
 
-def _item(wanted: Any, keys: Mapping[str, Any]) -> Any:
+def _item(wanted: Any, keys: Object) -> Any:
     """The item of a list that has these keys; one that leaves a key out means its default."""
     items: Iterable[Any] = wanted if isinstance(wanted, list) else ()
     fitting = (each for each in items if all(each.get(key, value) == value for key, value in keys.items()))

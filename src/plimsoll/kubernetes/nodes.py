@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec import Struct
 
-from plimsoll.kubernetes.objects import has_condition
+from plimsoll.kubernetes.objects import Object, has_condition
 
 
 class Taint(Struct, frozen=True, kw_only=True):
@@ -23,17 +20,17 @@ class Taint(Struct, frozen=True, kw_only=True):
         return self.effect != "PreferNoSchedule"
 
 
-def is_ready(node: Mapping[str, Any]) -> bool:
+def is_ready(node: Object) -> bool:
     """Whether the kubelet reports the node as ready."""
     return has_condition(node, "Ready")
 
 
-def is_schedulable(node: Mapping[str, Any]) -> bool:
+def is_schedulable(node: Object) -> bool:
     """Whether the node is not cordoned."""
     return not node["spec"].get("unschedulable", False)
 
 
-def taints(node: Mapping[str, Any]) -> tuple[Taint, ...]:
+def taints(node: Object) -> tuple[Taint, ...]:
     """All taints of the node."""
     return tuple(
         Taint(key=each.get("key", ""), value=each.get("value", ""), effect=each.get("effect", ""))
@@ -41,21 +38,21 @@ def taints(node: Mapping[str, Any]) -> tuple[Taint, ...]:
     )
 
 
-def allocatable(node: Mapping[str, Any]) -> dict[str, str]:
+def allocatable(node: Object) -> dict[str, str]:
     """Quantities by resource that pods may request on the node."""
     return dict(node["status"].get("allocatable", {}))
 
 
-def kubelet_version(node: Mapping[str, Any]) -> str:
+def kubelet_version(node: Object) -> str:
     """The version of the kubelet, such as v1.37.0; empty when the node does not report one."""
     return str(node["status"].get("nodeInfo", {}).get("kubeletVersion", ""))
 
 
-def architecture(node: Mapping[str, Any]) -> str:
+def architecture(node: Object) -> str:
     """The architecture, such as amd64; empty when the node does not report one."""
     return str(node["status"].get("nodeInfo", {}).get("architecture", ""))
 
 
-def container_runtime(node: Mapping[str, Any]) -> str:
+def container_runtime(node: Object) -> str:
     """The container runtime and its version, such as containerd://2.1.0; empty when the node does not report one."""
     return str(node["status"].get("nodeInfo", {}).get("containerRuntimeVersion", ""))

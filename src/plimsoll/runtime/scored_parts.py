@@ -18,6 +18,8 @@ from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array
 
 Cells = range | Column | Array
+Schema = Mapping[str, Any]
+"""The type of each column (`Any`: PyArrow is imported where it is used)."""
 
 
 class ScoredParts:
@@ -40,7 +42,7 @@ class ScoredParts:
         """Whether a chunk is finished."""
         return self._path(number).exists()
 
-    def write(self, number: int, columns: Mapping[str, Cells], schema: Mapping[str, Any]) -> None:
+    def write(self, number: int, columns: Mapping[str, Cells], schema: Schema) -> None:
         """Write a chunk: the part is there as a whole, or not at all. `schema` has the type of each column in Arrow."""
         path = self._path(number)
         temporary = path.with_name(f".{path.name}")
@@ -53,7 +55,7 @@ class ScoredParts:
             os.fsync(written.fileno())
         temporary.replace(path)
 
-    def join(self, final: Path, schema: Mapping[str, Any]) -> None:
+    def join(self, final: Path, schema: Schema) -> None:
         """Concatenate all parts, with one part in memory at a time."""
         temporary = final.with_name(f".{final.name}")
         parts = sorted(self._directory.glob(f"part-*{self.suffix}"))
@@ -72,7 +74,7 @@ class ScoredParts:
         return self._directory / f"part-{number:08d}{self.suffix}"
 
 
-def arrow_schema(table: Table, sample: Mapping[str, Array], *, with_id: bool) -> dict[str, Any]:
+def arrow_schema(table: Table, sample: Mapping[str, Array], *, with_id: bool) -> Schema:
     """The columns of the result in order, with their types in Arrow; without types for CSV."""
     names = ["row", *(["id"] if with_id else []), *sample]
     if table.suffix != ".parquet":
@@ -91,7 +93,7 @@ def _identity(model: str, table: Table, chunk_rows: int) -> str:
     return f"{digest_of_scorer()} {model} {table.path} {files} {chunk_rows}"
 
 
-def _write_parquet(path: Path, columns: Mapping[str, Cells], schema: Mapping[str, Any]) -> None:
+def _write_parquet(path: Path, columns: Mapping[str, Cells], schema: Schema) -> None:
     import pyarrow
     import pyarrow.parquet
 
@@ -120,7 +122,7 @@ def _shortest_text(values: Cells) -> Iterable[object]:
     return np.asarray(values).astype(str) if is_float else values
 
 
-def _join_parquet(parts: Sequence[Path], final: Path, schema: Mapping[str, Any]) -> None:
+def _join_parquet(parts: Sequence[Path], final: Path, schema: Schema) -> None:
     import pyarrow
     import pyarrow.parquet
 

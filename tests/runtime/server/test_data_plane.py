@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,8 @@ import numpy as np
 import pytest
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.model import OnnxModel
-from plimsoll.runtime.server.administration import Administration
-from plimsoll.runtime.server.catalog import Catalog
-from plimsoll.runtime.server.counts import Record
 from plimsoll.runtime.server.data_plane import DataPlane, Limits
-from plimsoll.runtime.server.inference import InferenceCall
-from plimsoll.runtime.server.observers import Answer, Observer, Observers, still_wanted
+from plimsoll.runtime.server.observers import Answer, Observer, Observers
 from plimsoll.runtime.server.refusals import (
     BadInput,
     Busy,
@@ -28,65 +22,11 @@ from plimsoll.runtime.server.refusals import (
     Refusal,
     Unservable,
 )
-from plimsoll.runtime.server.request import InferenceRequest
-from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
-from plimsoll.runtime.tensors import Array, BadTensor, datatype_of
-from tests.runtime.conftest import ADMIN, TOKEN, linear_model, scaled_model, slow_model
-
-X = np.array([[3, 1], [1, 1]], dtype=np.float32)
-
-
-class DirectCall(InferenceCall[dict[str, Array]]):
-    """A front without a wire format: arrays in, arrays out."""
-
-    def __init__(
-        self,
-        inputs: Mapping[str, Array],
-        *,
-        model: str = "m",
-        version: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        parameters: Mapping[str, object] | None = None,
-        outputs: Sequence[str] = (),
-    ) -> None:
-        super().__init__(model, version, headers or {}, "here")
-        self._asked = InferenceRequest(inputs=dict(inputs), parameters=parameters or {}, outputs=outputs)
-
-    def read(self, served: Served) -> InferenceRequest:
-        for name, array in self._asked.inputs.items():
-            served.model.check(name, datatype_of(array), array.shape)
-        return self._asked
-
-    def write(self, results: dict[str, Array]) -> dict[str, Array]:
-        return {name: array.copy() for name, array in results.items()}
-
-
-class BrokenCall(DirectCall):
-    def write(self, results: dict[str, Array]) -> dict[str, Array]:
-        raise RuntimeError("a defect of a front")
-
-
-def plane_of(
-    source: Callable[[], ServiceFile] | Path, *, limits: Limits | None = None, observers: Observers | None = None
-) -> DataPlane:
-    """A data plane with one model file as version 3 of `m`, or with what a source names."""
-    if isinstance(source, Path):
-        file = ServiceFile(models=(ModelFile(name="m", version="3", path=str(source)),))
-        catalog = Catalog(lambda: file)
-    else:
-        catalog = Catalog(source)
-    catalog.load_first()
-    return DataPlane(catalog, observers, limits, Administration(TOKEN))
-
-
-def infer(plane: DataPlane, call: DirectCall) -> dict[str, Array]:
-    return asyncio.run(plane.infer(call))
-
-
-def record_of(plane: DataPlane, version: str = "3") -> Record:
-    return plane.catalog.records["m", version].answers
+from plimsoll.runtime.tensors import Array, BadTensor
+from tests.runtime.conftest import ADMIN, linear_model, scaled_model, slow_model
+from tests.runtime.server.direct_call import BrokenCall, DirectCall, X, infer, plane_of, record_of
 
 
 @pytest.fixture
@@ -353,103 +293,3 @@ def test_every_refusal_is_a_kind_of_its_own_with_a_code_of_an_error() -> None:
 
     assert len(kinds) == 10
     assert all(400 <= kind.code < 600 and kind.__doc__ for kind in kinds)
-
-
-class SlowWords(Observer):
-    """An observer whose outputs take until nobody waits for them, in a thread whose name it keeps."""
-
-    thread = ""
-    ended = False
-
-    def more_outputs(
-        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
-    ) -> Mapping[str, Array]:
-        self.thread = threading.current_thread().name
-        try:
-            while parameters["long"]:
-                still_wanted.get()()
-        except TimeoutError:
-            self.ended = True
-            raise
-        return {"words": np.array([b"few"], dtype=np.object_)}
-
-
-def test_what_observers_add_is_made_beside_the_event_loop_and_within_the_time_limit(tmp_path: Path) -> None:
-    slow = SlowWords()
-    plane = plane_of(linear_model(tmp_path / "m.onnx"), limits=Limits(seconds=0.2), observers=Observers([slow]))
-
-    async def both() -> dict[str, Array]:
-        long = asyncio.ensure_future(plane.infer(DirectCall({"x": X}, parameters={"long": True})))
-        await asyncio.sleep(0.05)
-        meanwhile = await plane.infer(DirectCall({"x": X}))
-        with pytest.raises(DeadlinePassed, match=r"did not answer within 0\.2 s"):
-            await long
-        return meanwhile
-
-    assert set(asyncio.run(both())) == {"score", "label"}
-    assert set(infer(plane, DirectCall({"x": X}, parameters={"long": False}))) == {"score", "label", "words"}
-    assert slow.ended
-    assert slow.thread.startswith("adding")
-    plane.observers.close()
-
-
-class Trees(Observer):
-    """An observer that has to read something before its first output, and cannot at first."""
-
-    def __init__(self) -> None:
-        self.may_go_on = threading.Event()
-        self.readings = 0
-
-    def needs(self, parameters: Mapping[str, Any]) -> bool:
-        return "trees" in parameters
-
-    def prepare(self, model: OnnxModel) -> None:
-        self.readings += 1
-        if self.readings == 1:
-            raise BadTensor("the trees cannot be read")
-        self.may_go_on.wait()
-
-    def more_outputs(
-        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
-    ) -> Mapping[str, Array]:
-        return {"trees": np.array([self.readings])} if self.needs(parameters) else {}
-
-
-def test_what_observers_need_once_is_made_in_the_background_and_keeps_no_request_beyond_its_limit(
-    tmp_path: Path,
-) -> None:
-    trees = Trees()
-    plane = plane_of(linear_model(tmp_path / "m.onnx"), limits=Limits(seconds=0.2), observers=Observers([trees]))
-    asking = {"trees": True}
-
-    async def asked() -> dict[str, Array]:
-        with pytest.raises(BadInput, match="the trees cannot be read"):
-            await plane.infer(DirectCall({"x": X}, parameters=asking))
-        for _ in range(2):
-            with pytest.raises(NotReady, match="is being prepared") as refused:
-                await plane.infer(DirectCall({"x": X}, parameters=asking))
-            assert refused.value.retry_after == 5
-        others = await plane.infer(DirectCall({"x": X}, parameters={"other": 1}))
-        assert set(others) == {"score", "label"}
-        trees.may_go_on.set()
-        return await plane.infer(DirectCall({"x": X}, parameters=asking))
-
-    assert asyncio.run(asked())["trees"].tolist() == [2]
-    plane.observers.close()
-
-
-def test_a_long_response_is_written_beside_the_event_loop(tmp_path: Path) -> None:
-    threads: list[str] = []
-
-    class Call(DirectCall):
-        def write(self, results: dict[str, Array]) -> dict[str, Array]:
-            threads.append(threading.current_thread().name)
-            return super().write(results)
-
-    plane = plane_of(linear_model(tmp_path / "m.onnx"))
-
-    infer(plane, Call({"x": X}))
-    infer(plane, Call({"x": np.zeros((5000, 2), np.float32)}))
-
-    assert threads[0] == threading.main_thread().name
-    assert threads[1].startswith("beside")

@@ -42,7 +42,7 @@ from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.tensors import Array, BadTensor
 from tests.runtime.conftest import linear_model
-from tests.runtime.server.test_data_plane import plane_of
+from tests.runtime.server.direct_call import plane_of
 
 TEXT = b"text/plain"
 

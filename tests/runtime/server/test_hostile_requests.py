@@ -15,7 +15,7 @@ from plimsoll.runtime.server.data_plane import MOST_TEXTS
 from plimsoll.runtime.server.refusals import BadInput
 from plimsoll.runtime.tensors import LARGEST_EMPTY, BadTensor, count_of, json_of_python
 from tests.runtime.conftest import Server, identity_model, linear_model
-from tests.runtime.server.test_data_plane import DirectCall, plane_of
+from tests.runtime.server.direct_call import DirectCall, plane_of
 
 INFER = "/v2/models/m/infer"
 

@@ -22,7 +22,7 @@ from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.options import Patience
 from plimsoll.runtime.server.refusals import Busy, TooLarge
 from tests.runtime.conftest import linear_model
-from tests.runtime.server.test_data_plane import plane_of
+from tests.runtime.server.direct_call import plane_of
 
 LIVE = b"GET /v2/health/live HTTP/1.1\r\nHost: h\r\n\r\n"
 LARGE = b"POST /v2/models/m/infer HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\n\r\n"

@@ -18,7 +18,7 @@ from plimsoll.runtime.server.observers import Answer, Observer, Observers
 from plimsoll.runtime.server.refusals import Forbidden, NotFound, NotReady, Unservable
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from tests.runtime.conftest import ADMIN, TOKEN, linear_model, scaled_model, until
-from tests.runtime.server.test_data_plane import DirectCall, infer
+from tests.runtime.server.direct_call import DirectCall, infer
 
 X = {"x": np.array([[1, 2]], dtype=np.float32)}
 

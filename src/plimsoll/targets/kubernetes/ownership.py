@@ -6,24 +6,22 @@ nothing: application `x-b` with service `c` and application `x` with service `b-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from plimsoll.errors import TargetError
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.field_managers import managers
+from plimsoll.kubernetes.objects import Object
 from plimsoll.targets.kubernetes import names
 
 _RELEASE = "meta.helm.sh/release-name"
 _BY_LABEL = ("app.kubernetes.io/managed-by", "argocd.argoproj.io/instance", "app.kubernetes.io/instance")
 
 
-def is_of(application: str, found: Mapping[str, Any]) -> bool:
+def is_of(application: str, found: Object) -> bool:
     """Whether an object is an application's."""
     return bool(_labels(found).get(names.APPLICATION) == application)
 
 
-def is_same(application: str, wanted: Manifest, found: Mapping[str, Any]) -> bool:
+def is_same(application: str, wanted: Manifest, found: Object) -> bool:
     """Whether what stands under a name is what is wanted under it: the application's, and of the same part of it."""
     mine, theirs = _labels(wanted), _labels(found)
     parts = (names.SERVICE, names.STEP)
@@ -32,7 +30,7 @@ def is_same(application: str, wanted: Manifest, found: Mapping[str, Any]) -> boo
     )
 
 
-def refusal(application: str, wanted: Manifest, found: Mapping[str, Any], namespace: str) -> TargetError:
+def refusal(application: str, wanted: Manifest, found: Object, namespace: str) -> TargetError:
     """That a name is taken, by whom, and what to do about it."""
     service = _labels(wanted).get(names.SERVICE)
     ours = f"the service {service} of {application}" if service else f"the application {application}"
@@ -48,7 +46,7 @@ def refusal(application: str, wanted: Manifest, found: Mapping[str, Any], namesp
     )
 
 
-def owner(found: Mapping[str, Any]) -> str:
+def owner(found: Object) -> str:
     """Whose an object is, as far as it says."""
     labels, metadata = _labels(found), found["metadata"]
     if application := labels.get(names.APPLICATION):
@@ -63,5 +61,5 @@ def owner(found: Mapping[str, Any]) -> str:
     return f"{belongs}; set by {', '.join(writers)}" if writers else belongs
 
 
-def _labels(found: Mapping[str, Any]) -> Mapping[str, Any]:
+def _labels(found: Object) -> Object:
     return found["metadata"].get("labels") or {}

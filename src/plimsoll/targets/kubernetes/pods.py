@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Struct
 
+from plimsoll.kubernetes.objects import Object
 from plimsoll.runtime.pod_task import TerminationReport
 from plimsoll.targets.kubernetes.reasons import containers, happenings
 from plimsoll.targets.kubernetes.reasons.cause import AT_ONCE, Cause
@@ -16,7 +16,7 @@ from plimsoll.targets.kubernetes.reasons.endings import Ending, disruption, endi
 from plimsoll.targets.kubernetes.reasons.happenings import Event
 from plimsoll.targets.kubernetes.reasons.scheduling import unscheduled
 
-Pod = Mapping[str, Any]
+Pod = Object
 INDEX = "batch.kubernetes.io/job-completion-index"
 """The annotation of a pod that says its rank (KEP-2214)."""
 
@@ -130,19 +130,19 @@ def needs_events(pod: Pod) -> bool:
     return status.get("phase") == "Running" and _is_in_doubt(status)
 
 
-def _is_in_doubt(status: Mapping[str, Any]) -> bool:
+def _is_in_doubt(status: Object) -> bool:
     """Whether a pod is not ready although its containers run: its node's controller says so of a node that is lost."""
     ready = {each["type"]: each["status"] for each in status.get("conditions", [])}
     running = all("running" in each.get("state", {}) for each in status.get("containerStatuses", []))
     return running and ready.get("Ready") != "True"
 
 
-def _finished(pod: Pod) -> Mapping[str, Any] | None:
+def _finished(pod: Pod) -> Object | None:
     """How the container that does the work ended; None while it has not."""
     main = containers.main_of(pod)
     for each in pod.get("status", {}).get("containerStatuses", []):
         if each.get("name", main) == main:
-            found: Mapping[str, Any] | None = each.get("state", {}).get("terminated")
+            found: Object | None = each.get("state", {}).get("terminated")
             return found
     return None
 
@@ -157,7 +157,7 @@ def _lingering(pod: Pod) -> tuple[str, ...]:
     )
 
 
-def _code(status: Mapping[str, Any], finished: Mapping[str, Any] | None) -> int | None:
+def _code(status: Object, finished: Object | None) -> int | None:
     """The exit status of the container that does the work; of another one where that one never began."""
     if finished is not None:
         return int(finished["exitCode"])
@@ -165,7 +165,7 @@ def _code(status: Mapping[str, Any], finished: Mapping[str, Any] | None) -> int 
     return int(ended[0]["exitCode"]) if ended else None
 
 
-def _containers(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _containers(status: Object) -> list[Object]:
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
 

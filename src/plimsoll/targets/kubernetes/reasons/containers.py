@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
+from plimsoll.kubernetes.objects import Object
 from plimsoll.targets.kubernetes.reasons.cause import AT_ONCE, PULL_LIMIT, STUCK_LIMIT, Cause
 
 MAIN = ("main", "node", "server")
@@ -41,14 +40,14 @@ _UNPULLED: tuple[tuple[re.Pattern[str], str, bool], ...] = (
 )
 
 
-def main_of(pod: Mapping[str, Any]) -> str:
+def main_of(pod: Object) -> str:
     """The name of the container that does a pod's work."""
     told = pod["spec"].get("containers") or pod.get("status", {}).get("containerStatuses") or []
     names = [str(each["name"]) for each in told]
     return next((name for name in names if name in MAIN), names[0] if names else "")
 
 
-def waiting(each: Mapping[str, Any], pod: str) -> Cause | None:
+def waiting(each: Object, pod: str) -> Cause | None:
     """Why a container of a pod is kept waiting, from its status; None when it only is being started."""
     state = each.get("state", {}).get("waiting") or {}
     reason, message = str(state.get("reason", "")), " ".join(str(state.get("message", "")).split())

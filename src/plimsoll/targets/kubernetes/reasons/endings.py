@@ -13,13 +13,12 @@ What a workload says of itself, such as a passed deadline, comes before all of t
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from plimsoll.kubernetes.objects import Object
 from plimsoll.runtime.pod_task import TerminationReport
 from plimsoll.targets.kubernetes.reasons.containers import main_of
 
@@ -50,7 +49,7 @@ class Ending(Struct, frozen=True, kw_only=True):
     lasting: bool = False
 
 
-def ending(pod: Mapping[str, Any]) -> Ending:
+def ending(pod: Object) -> Ending:
     """Why a failed or vanished pod ended; the words of a container are those of its last message."""
     status = pod.get("status", {})
     ended = _main(pod)
@@ -68,12 +67,12 @@ def ending(pod: Mapping[str, Any]) -> Ending:
     return Ending(text=f"{reason}: {message}".strip(": ") or "it failed without a reason")
 
 
-def vanished(pod: Mapping[str, Any]) -> Ending:
+def vanished(pod: Object) -> Ending:
     """Why a pod is no longer there, by the last that was seen of it."""
     return _disrupted(pod) or _by_kubelet(pod) or Ending(text=_deleted_text(pod), disrupted=True, deleted=True)
 
 
-def disruption(pod: Mapping[str, Any]) -> str:
+def disruption(pod: Object) -> str:
     """That a pod which still runs is being ended, and by whom; empty when it is not."""
     if found := _disrupted(pod):
         return found.text
@@ -82,34 +81,34 @@ def disruption(pod: Mapping[str, Any]) -> str:
     return ""
 
 
-def _named(pod: Mapping[str, Any]) -> str:
+def _named(pod: Object) -> str:
     node = pod["spec"].get("nodeName", "")
     return f"{pod['metadata']['name']} on {node}" if node else str(pod["metadata"]["name"])
 
 
-def _main(pod: Mapping[str, Any]) -> Mapping[str, Any]:
+def _main(pod: Object) -> Object:
     """How the container that does the work ended; empty while it has not, or never began."""
     name = main_of(pod)
     for each in pod.get("status", {}).get("containerStatuses", []):
         if each.get("name", name) == name:
-            found: Mapping[str, Any] = each.get("state", {}).get("terminated") or {}
+            found: Object = each.get("state", {}).get("terminated") or {}
             return found
     return {}
 
 
-def _others(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _others(status: Object) -> list[Object]:
     found = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
     return [each.get("state", {}).get("terminated") or {} for each in found]
 
 
-def _report(ended: Mapping[str, Any]) -> TerminationReport | None:
+def _report(ended: Object) -> TerminationReport | None:
     try:
         return msgspec.json.decode(str(ended.get("message", "")), type=TerminationReport)
     except msgspec.DecodeError:
         return None
 
 
-def _was_asked(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> bool:
+def _was_asked(pod: Object, ended: Object) -> bool:
     """Whether the container ended because its pod was to end, and not by itself before that."""
     if _condition(pod) is None and not pod["metadata"].get("deletionTimestamp"):
         return False
@@ -120,7 +119,7 @@ def _was_asked(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> bool:
     return asked is None or finished is None or finished > asked
 
 
-def _asked_at(pod: Mapping[str, Any]) -> datetime | None:
+def _asked_at(pod: Object) -> datetime | None:
     metadata = pod["metadata"]
     until = _moment(metadata.get("deletionTimestamp"))
     if until is None:
@@ -136,15 +135,15 @@ def _moment(text: object) -> datetime | None:
         return None
 
 
-def _condition(pod: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _condition(pod: Object) -> Object | None:
     for each in pod.get("status", {}).get("conditions", []):
         if each.get("type") == "DisruptionTarget" and each.get("status") == "True":
-            found: Mapping[str, Any] = each
+            found: Object = each
             return found
     return None
 
 
-def _disrupted(pod: Mapping[str, Any]) -> Ending | None:
+def _disrupted(pod: Object) -> Ending | None:
     condition = _condition(pod)
     if condition is None:
         return None
@@ -169,7 +168,7 @@ def _disrupted(pod: Mapping[str, Any]) -> Ending | None:
     return Ending(text=f"{who} {words}", disrupted=True)
 
 
-def _by_kubelet(pod: Mapping[str, Any]) -> Ending | None:
+def _by_kubelet(pod: Object) -> Ending | None:
     """What a kubelet has written into the status of a pod that it ended or refused, or the node's controller for it."""
     status = pod.get("status", {})
     reason, message = str(status.get("reason", "")), " ".join(str(status.get("message", "")).split()).rstrip(".")
@@ -197,7 +196,7 @@ def _by_kubelet(pod: Mapping[str, Any]) -> Ending | None:
     return None
 
 
-def _by_reason(pod: Mapping[str, Any]) -> Ending | None:
+def _by_reason(pod: Object) -> Ending | None:
     """What the runtime says of the container: that the kernel ended it, or that nobody knows how it ended."""
     ended = _main(pod)
     named = main_of(pod)
@@ -217,12 +216,12 @@ def _by_reason(pod: Mapping[str, Any]) -> Ending | None:
     return None
 
 
-def _terminated(each: Mapping[str, Any]) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = each.get("state", {}).get("terminated") or {}
+def _terminated(each: Object) -> Object:
+    found: Object = each.get("state", {}).get("terminated") or {}
     return found
 
 
-def _limit(pod: Mapping[str, Any], container: str) -> str:
+def _limit(pod: Object, container: str) -> str:
     for each in pod["spec"].get("containers") or []:
         if each.get("name") == container:
             return _readable(str((each.get("resources") or {}).get("limits", {}).get("memory", "")))
@@ -239,17 +238,17 @@ def _readable(amount: str) -> str:
     return f"{amount} bytes"
 
 
-def _deleted(pod: Mapping[str, Any], ended: Mapping[str, Any]) -> Ending | None:
+def _deleted(pod: Object, ended: Object) -> Ending | None:
     if not pod["metadata"].get("deletionTimestamp") or not _was_asked(pod, ended):
         return None
     return Ending(text=_deleted_text(pod), disrupted=True, deleted=True)
 
 
-def _deleted_text(pod: Mapping[str, Any]) -> str:
+def _deleted_text(pod: Object) -> str:
     return f"the pod {_named(pod)} was deleted by somebody else; who it was stands in the cluster's audit log alone"
 
 
-def _exit(ended: Mapping[str, Any]) -> str:
+def _exit(ended: Object) -> str:
     number = ended.get("signal")
     how = f"was ended by signal {number}" if number else f"ended with status {ended.get('exitCode')}"
     lines = str(ended.get("message", "")).strip().splitlines()

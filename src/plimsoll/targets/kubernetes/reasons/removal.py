@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from plimsoll.kubernetes.objects import Object
 
 _FINALIZER = re.compile(r"([\w./-]+) in (\d+) resource instances")
 
 
-def held_by(manifest: Mapping[str, Any]) -> str:
+def held_by(manifest: Object) -> str:
     """What an object that is being deleted waits for: its finalizers, or its own time to end."""
     metadata = manifest["metadata"]
     finalizers: Sequence[str] = metadata.get("finalizers") or []
@@ -24,7 +25,7 @@ def held_by(manifest: Mapping[str, Any]) -> str:
     return "what depends on it"
 
 
-def namespace_waits(namespace: Mapping[str, Any]) -> str:
+def namespace_waits(namespace: Object) -> str:
     """What a namespace that is being deleted waits for, by its conditions; empty when it says nothing."""
     said = {
         each["type"]: " ".join(str(each.get("message", "")).split()).rstrip(".")

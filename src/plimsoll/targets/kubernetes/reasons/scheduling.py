@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from plimsoll.kubernetes.objects import Object
 
 _NODES = re.compile(r"^(\d+)/(\d+) nodes are available: ?(.*)$", re.DOTALL)
 _SENTENCE = re.compile(r"\.(?:\s|$)")
@@ -74,7 +75,7 @@ def unscheduled(message: str, taints: Sequence[str] = (), gates: Sequence[str] =
     return f"none of {total} nodes takes it: {', '.join(other) or 'the scheduler gives no reason'}; {_REMEDY_FIT}"
 
 
-def leaves_taints_out(pod: Mapping[str, Any]) -> bool:
+def leaves_taints_out(pod: Object) -> bool:
     """Whether the scheduler says of a pod that taints keep it off, and not which: from 1.35 on it names none."""
     conditions = pod.get("status", {}).get("conditions", [])
     said = [each.get("message", "") for each in conditions if each["type"] == "PodScheduled"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
+from plimsoll.kubernetes.objects import Object
 from plimsoll.targets.kubernetes.reasons.admission import refused
 from plimsoll.targets.kubernetes.reasons.cause import Cause
 from plimsoll.targets.kubernetes.reasons.happenings import Event, of_owner
@@ -13,7 +13,7 @@ _DONE = ("Complete", "Completed", "Succeeded")
 DEADLINE = "DeadlineExceeded"
 
 
-def ended(found: Mapping[str, Any]) -> tuple[str, str]:
+def ended(found: Object) -> tuple[str, str]:
     """How a workload has ended: `done` or `failed` with its controller's words; empty while it has not."""
     for condition in found.get("status", {}).get("conditions", []):
         if condition["status"] != "True":
@@ -31,7 +31,7 @@ def ended(found: Mapping[str, Any]) -> tuple[str, str]:
     return "", ""
 
 
-def past_deadline(objects: Iterable[Mapping[str, Any]]) -> bool:
+def past_deadline(objects: Iterable[Object]) -> bool:
     """Whether one of a workload's objects says that it ran for longer than it may."""
     return any(
         condition.get("reason") == DEADLINE and condition.get("status") == "True"
@@ -45,7 +45,7 @@ def overran(seconds: float) -> str:
     return f"did not end within its time limit of {seconds:g} s, and was ended; raise its `timeout`"
 
 
-def queued(found: Mapping[str, Any], workloads: Iterable[Mapping[str, Any]] = ()) -> str:
+def queued(found: Object, workloads: Iterable[Object] = ()) -> str:
     """That a queue holds the whole workload back, and why as far as is said; empty when none does."""
     if not found.get("spec", {}).get("suspend"):
         return ""
@@ -59,7 +59,7 @@ def queued(found: Mapping[str, Any], workloads: Iterable[Mapping[str, Any]] = ()
     return f"{place} has not admitted it yet"
 
 
-def _held(workload: Mapping[str, Any], place: str) -> str:
+def _held(workload: Object, place: str) -> str:
     status = workload.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions", [])}
     evicted = conditions.get("Evicted", {})
@@ -76,7 +76,7 @@ def _held(workload: Mapping[str, Any], place: str) -> str:
     return ""
 
 
-def unmade(deployment: Mapping[str, Any], events: Iterable[Event]) -> Cause | None:
+def unmade(deployment: Object, events: Iterable[Event]) -> Cause | None:
     """Why a Deployment's servers are not made.
 
     Its conditions say that it is so, with the words of the first refusal; the newest event has those of the last.
