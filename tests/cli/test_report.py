@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from plimsoll.signing.keys import KeyRing
 from tests.capabilities.bundled import bundle_of
 
 from .conftest import Plimsoll, answer
 
 
+@pytest.mark.slow
 def test_a_bundle_s_page_lies_beside_it_and_leaves_it_as_it_was_signed(tmp_path: Path, plimsoll: Plimsoll) -> None:
     bundle_of(tmp_path / "bundle", KeyRing(tmp_path / ".config" / "plimsoll" / "keys"))
     path = Path(answer(plimsoll("report", "bundle", "--json"))["report"])
@@ -20,6 +23,7 @@ def test_a_bundle_s_page_lies_beside_it_and_leaves_it_as_it_was_signed(tmp_path:
     assert (tmp_path / "pages" / "x.html").is_file()
 
 
+@pytest.mark.slow
 def test_verify_says_why_a_bundle_cannot_be_relied_on(tmp_path: Path, plimsoll: Plimsoll) -> None:
     keys = KeyRing(tmp_path / ".config" / "plimsoll" / "keys")
     folder = bundle_of(tmp_path / "bundle", keys)

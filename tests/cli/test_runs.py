@@ -31,6 +31,7 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("directory")
 def test_runs_are_listed_shown_and_compared_by_number(plimsoll: Plimsoll) -> None:
     assert plimsoll("run", "other").returncode == 0

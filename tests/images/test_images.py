@@ -210,6 +210,7 @@ with Repository(parse_reference(sys.argv[3])) as repository:
 """
 
 
+@pytest.mark.slow
 def test_a_push_that_is_killed_leaves_nothing_to_pull(
     repository: Repository, store: LayerStore, tmp_path: Path, root: Path
 ) -> None:

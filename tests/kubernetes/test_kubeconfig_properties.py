@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,7 @@ DOCUMENTS = st.fixed_dictionaries(
 GENTLE = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @GENTLE
 @given(document=DOCUMENTS)
 def test_a_kubeconfig_of_any_content_is_understood_or_refused_in_its_place(

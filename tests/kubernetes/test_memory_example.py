@@ -11,6 +11,7 @@ import pytest
 DOCUMENT = Path(__file__).parents[2] / "docs" / "testing.md"
 
 
+@pytest.mark.slow
 def test_the_example_of_the_document_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
     monkeypatch.setenv("KUBECONFIG", "none")

@@ -147,6 +147,7 @@ def ends_while_nobody_reads(server: Server, session: type[WebSocketSession], lim
         return ended
 
 
+@pytest.mark.slow
 def test_a_session_ends_although_the_other_side_does_not_read(server: Server) -> None:
     assert ends_while_nobody_reads(server, StreamSession, 15)
 

@@ -310,6 +310,7 @@ def test_a_killed_pull_leaves_nothing_and_is_continued(
     assert (output / "model.onnx").stat().st_size == size
 
 
+@pytest.mark.slow
 def test_the_pull_command_prints_json_or_one_line_of_reason(
     registry: ModelRegistry, repository: Repository, tmp_path: Path
 ) -> None:

@@ -133,6 +133,7 @@ def test_a_source_without_a_validator_is_downloaded_each_time(site: Site, tmp_pa
         assert (tmp_path / "a").read_bytes() == content
 
 
+@pytest.mark.slow
 def test_workers_of_a_node_share_one_download(site: Site, tmp_path: Path) -> None:
     digest = site.put("data", os.urandom(2_000_000))
     site.seconds_a_piece = 0.01

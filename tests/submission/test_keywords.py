@@ -34,6 +34,7 @@ NEUTRAL_PAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FITTING_PAGES)
 def test_a_page_that_fits_the_requirement_is_not_reported(tmp_path: Path, name: str) -> None:
     for page in FITTING_PAGES[name] + NEUTRAL_PAGES:

@@ -82,6 +82,7 @@ def test_the_access_log_has_a_line_for_each_request(watched: Watched) -> None:
     assert 0 < float(str(line["seconds"])) < 10
 
 
+@pytest.mark.slow
 def test_a_rotated_log_is_reopened(watched: Watched) -> None:
     path = watched.directory / "access.jsonl"
     watched.infer([[1, 2]])
@@ -91,6 +92,7 @@ def test_a_rotated_log_is_reopened(watched: Watched) -> None:
     until(lambda: path.exists() and "after" in path.read_text())
 
 
+@pytest.mark.slow
 def test_live_drift_appears_in_the_service_its_metrics_its_log_and_its_state_file(watched: Watched) -> None:
     random = np.random.default_rng(5)
 

@@ -46,6 +46,7 @@ def collector() -> Iterator[tuple[str, list[Span]]]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_request_is_a_span_under_its_callers(
     tmp_path: Path, collector: tuple[str, list[Span]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_scheduler_that_places_groups_of_pods_whole_passes(scene: Scene, name:
     assert "by placement: 0 of 2 bound" in verdict.figure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GROUPS)
 def test_a_scheduler_that_ignores_groups_starts_a_part_and_fails(scene: Scene, name: str) -> None:
     pod_groups(scene, GROUPS[name], whole=False)
@@ -110,6 +111,7 @@ def test_a_pod_that_ran_between_two_looks_is_known_by_its_event(scene: Scene) ->
     assert (verdict.outcome, verdict.figure) == (Outcome.FAIL, "Kueue: 1 of 2 bound")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("admits", "cause"),
     [

@@ -60,6 +60,7 @@ def serve(model: Path, directory: Path, activator: Activator, *more: str) -> Ser
     return Server(model, directory, "--port", str(activator.to), *more)
 
 
+@pytest.mark.slow
 def test_a_request_waits_for_a_server_and_is_answered_by_it(activator: Activator, model: Path, tmp_path: Path) -> None:
     answers: list[httpx.Response] = []
     waiting = [
@@ -143,6 +144,7 @@ def test_no_request_fails_while_a_server_is_replaced(activator: Activator, model
     assert set(codes) == {200}
 
 
+@pytest.mark.slow
 def test_a_request_that_waits_too_long_gets_a_503() -> None:
     activator = Activator("--patience=0.5")
     try:

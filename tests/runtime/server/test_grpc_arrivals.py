@@ -57,6 +57,7 @@ def until_the_stream_ends(connection: socket.socket) -> None:
     raise AssertionError("the connection ended without an answer")
 
 
+@pytest.mark.slow
 def test_a_message_that_stops_arriving_is_answered_at_the_time_limit_of_a_request(tmp_path: Path) -> None:
     server = Server(linear_model(tmp_path / "m.onnx"), tmp_path, "--grpc-port", "0", "--seconds", "1")
     with begun_call(server.grpc) as connection:

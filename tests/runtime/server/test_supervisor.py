@@ -61,6 +61,7 @@ def workers(server: Server) -> list[int]:
     return [int(each) for each in children.split()]
 
 
+@pytest.mark.slow
 def test_a_service_at_rest_has_no_worker_and_answers_the_next_request(elastic: Server) -> None:
     until(lambda: workers(elastic) == [])
     answers: list[int] = []
@@ -77,6 +78,7 @@ def test_a_service_at_rest_has_no_worker_and_answers_the_next_request(elastic: S
     assert answers == [200] * 5
 
 
+@pytest.mark.slow
 def test_health_and_metrics_wake_nobody_and_know_what_was(elastic: Server) -> None:
     assert elastic.client.post(INFER, json=asks(1)).status_code == 200
     count = elastic.metric('plimsoll_requests_total{code="200",model="m",version="3"}')
@@ -89,6 +91,7 @@ def test_health_and_metrics_wake_nobody_and_know_what_was(elastic: Server) -> No
     assert workers(elastic) == []
 
 
+@pytest.mark.slow
 def test_load_brings_workers_whose_counts_are_one_and_no_request_fails_when_they_go(elastic: Server) -> None:
     ending = threading.Event()
     statuses: Counter[int] = Counter()
@@ -116,6 +119,7 @@ def test_load_brings_workers_whose_counts_are_one_and_no_request_fails_when_they
     assert now - before == sum(statuses.values())
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced(elastic: Server) -> None:
     assert httpx.post(elastic.url + INFER, json=asks(1), timeout=50).status_code == 200
     for pid in workers(elastic):
@@ -123,6 +127,7 @@ def test_a_worker_that_is_killed_is_replaced(elastic: Server) -> None:
     assert httpx.post(elastic.url + INFER, json=asks(1), timeout=50).status_code == 200
 
 
+@pytest.mark.slow
 def test_an_unloaded_model_stays_away_from_new_workers(elastic: Server) -> None:
     assert httpx.post(elastic.url + "/v2/repository/models/m/unload", headers=ADMIN, timeout=50).status_code == 200
     until(lambda: workers(elastic) == [])

@@ -106,6 +106,7 @@ def test_a_shadow_gets_copies_and_the_caller_gets_the_answer_of_the_other(servic
     until(copied)
 
 
+@pytest.mark.slow
 def test_weights_and_versions_change_under_load_without_a_failed_request(service: Service) -> None:
     ending = threading.Event()
     statuses: Counter[int] = Counter()

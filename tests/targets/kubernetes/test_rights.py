@@ -39,6 +39,7 @@ def ada(bench: Bench) -> str:
     return bench.cluster.user(ADA)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("addons", [(), OPERATORS], ids=["plain", "operators"])
 def test_a_whole_life_takes_exactly_the_printed_rights(
     new_bench: NewBench, tmp_path: Path, addons: tuple[str, ...]
@@ -71,6 +72,7 @@ def test_one_right_less_is_named_before_anything_is_made(bench: Bench, ada: str,
     assert not [each for each in bench.cluster.seen() if each.changes and each.user == ADA]
 
 
+@pytest.mark.slow
 def test_a_promotion_that_lacks_a_right_names_it_and_a_service_stays_as_it_was(
     bench: Bench, ada: str, tmp_path: Path
 ) -> None:
