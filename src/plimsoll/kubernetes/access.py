@@ -99,7 +99,7 @@ class Access:
                 return True
             if act.namespace not in self._rules:
                 return False
-            allowed = any(_covers(rule, act) for rule in self._rules[act.namespace])
+            allowed = any(covers(rule, act) for rule in self._rules[act.namespace])
             if not allowed and act.namespace in self._incomplete:
                 return False
             self._known[act] = allowed
@@ -143,7 +143,8 @@ class Access:
             return self._known[act]
 
 
-def _covers(rule: Mapping[str, Any], act: Act) -> bool:  # Any: JSON
+def covers(rule: Mapping[str, Any], act: Act) -> bool:  # Any: JSON
+    """Whether a rule of RBAC gives the right to an act."""
     plain, _, part = act.resource.partition("/")
     resources = {"*", act.resource} | ({f"*/{part}"} if part else set())
     names = rule.get("resourceNames") or []

@@ -12,6 +12,7 @@ import pytest
 
 from plimsoll.images.dependencies import PythonTarget
 from plimsoll.images.layers import Layer, LayerEntry, LayerStore
+from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.registry.references import Reference
 from plimsoll.targets.kubernetes import images, leases, traffic, watching
@@ -91,3 +92,18 @@ def bench(new_bench: NewBench) -> Bench:
 def _no_runtime(store: LayerStore, python: PythonTarget, extras: object = ()) -> list[Layer]:
     """A small layer in place of our runtime and its dependencies: what runs in these pods is not in their images."""
     return [store.find("no-runtime") or store.add("no-runtime", [LayerEntry(path="opt/none", content=b"none")])]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryCluster]:
+    """A cluster that the kubeconfig leads to, with nothing in it."""
+    with MemoryCluster(directory=tmp_path) as found:
+        monkeypatch.setenv("KUBECONFIG", str(found.kubeconfig))
+        yield found
+
+
+@pytest.fixture
+def api(cluster: MemoryCluster) -> Iterator[Api]:
+    found = Api(cluster.context)
+    yield found
+    found.close()

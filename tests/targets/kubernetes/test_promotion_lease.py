@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,20 +23,10 @@ LEASE = ("coordination.k8s.io/v1", "Lease", "app-triage-promotion", "default")
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryCluster]:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LOOK", 0.01)
     monkeypatch.setattr(leases, "WATCHED", 0.05)
-    with MemoryCluster(directory=tmp_path) as found:
-        monkeypatch.setenv("KUBECONFIG", str(found.kubeconfig))
-        yield found
-
-
-@pytest.fixture
-def api(cluster: MemoryCluster) -> Iterator[Api]:
-    found = Api(cluster.context)
-    yield found
-    found.close()
 
 
 def lease_of(api: Api, said: list[str] | None = None) -> PromotionLease:

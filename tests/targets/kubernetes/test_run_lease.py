@@ -23,21 +23,11 @@ from plimsoll.targets.port import RunRequest
 LEASE = ("coordination.k8s.io/v1", "Lease", "shop-run", "default")
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryCluster]:
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LOOK", 0.01)
     monkeypatch.setattr(leases, "WATCHED", 0.05)
     monkeypatch.setattr(leases, "RENEWAL", 0.02)
-    with MemoryCluster(directory=tmp_path) as found:
-        monkeypatch.setenv("KUBECONFIG", str(found.kubeconfig))
-        yield found
-
-
-@pytest.fixture
-def api(cluster: MemoryCluster) -> Iterator[Api]:
-    found = Api(cluster.context)
-    yield found
-    found.close()
 
 
 class Runs:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,6 @@ from plimsoll.signing.keys import KeyFiles, KeyRing
 from plimsoll.targets.kubernetes.trust import unite
 
 PLACE = ("v1", "ConfigMap", "shop-trust", "default")
-
-
-@pytest.fixture
-def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemoryCluster]:
-    with MemoryCluster(directory=tmp_path) as found:
-        monkeypatch.setenv("KUBECONFIG", str(found.kubeconfig))
-        yield found
-
-
-@pytest.fixture
-def api(cluster: MemoryCluster) -> Iterator[Api]:
-    found = Api(cluster.context)
-    yield found
-    found.close()
 
 
 class User:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from plimsoll.cli.options import (
 
 if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
+    from plimsoll.planning.changes import Decision
 
 
 @click.command("plan")
@@ -60,28 +62,31 @@ def command(
         return
     made = decide(prepared)
     lacking = missing_rights(prepared)
-    if as_json:
-        planned = {step.name: step for step in prepared.plan.steps}
-        print_json(
+    print_json(_summary(prepared, made, lacking)) if as_json else _print_steps(prepared, made, lacking)
+
+
+def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str]) -> dict[str, object]:
+    planned = {step.name: step for step in prepared.plan.steps}
+    return {
+        "application": prepared.plan.application,
+        "target": prepared.plan.target,
+        "providers": dict(prepared.facts.providers),
+        "missing_rights": list(lacking),
+        "steps": [
             {
-                "application": prepared.plan.application,
-                "target": prepared.plan.target,
-                "providers": dict(prepared.facts.providers),
-                "missing_rights": list(lacking),
-                "steps": [
-                    {
-                        "name": decision.step,
-                        "key": planned[decision.step].key,
-                        "needs": planned[decision.step].needs,
-                        "runs": decision.runs,
-                        "why": decision.why,
-                        "note": prepared.plan.notes.get(decision.step),
-                    }
-                    for decision in made
-                ],
+                "name": decision.step,
+                "key": planned[decision.step].key,
+                "needs": planned[decision.step].needs,
+                "runs": decision.runs,
+                "why": decision.why,
+                "note": prepared.plan.notes.get(decision.step),
             }
-        )
-        return
+            for decision in made
+        ],
+    }
+
+
+def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str]) -> None:
     width = max((len(decision.step) for decision in made), default=0)
     click.echo(f"{prepared.plan.application} on {prepared.plan.target}")
     for decision in made:

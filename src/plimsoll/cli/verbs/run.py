@@ -104,13 +104,12 @@ def command(
     except OSError:
         # Nobody reads; the status of the run is still for whoever waits for it.
         discard_output()
-    if caught and run.goes_on:
-        _to_stderr(f"let go; {run.goes_on} goes on")
-        return 128 + caught[0] if history.state != "done" else 0
     if caught:
-        _to_stderr(f"stopped; `{run_command(file, target, settings)}` resumes from the finished steps and checkpoints")
-        return 128 + caught[0] if history.state != "done" else 0
-    return 0 if history.state == "done" else 1
+        resumed = f"stopped; `{run_command(file, target, settings)}` resumes from the finished steps and checkpoints"
+        _to_stderr(f"let go; {run.goes_on} goes on" if run.goes_on else resumed)
+    if history.state == "done":
+        return 0
+    return 128 + caught[0] if caught else 1
 
 
 def _print_roles(prepared: Prepared, users: tuple[str, ...], groups: tuple[str, ...]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
+from plimsoll.kubernetes.access import Act, covers
 from plimsoll.kubernetes.memory.refusals import Manifest, StatusError, forbidden, qualified
 from plimsoll.kubernetes.memory.requests import ADMINISTRATORS, User
 from plimsoll.kubernetes.memory.store import Store
@@ -18,16 +19,6 @@ _EVERYBODY = (
     ("authentication.k8s.io", "selfsubjectreviews"),
 )
 """What the ClusterRole system:basic-user gives to everybody who is known."""
-
-
-class Act(Struct, frozen=True, kw_only=True):
-    """What somebody wants to do; `resource` is a plural name with its subresource, such as `pods/log`."""
-
-    verb: str
-    group: str = ""
-    resource: str
-    namespace: str = ""
-    name: str = ""
 
 
 class Denial(Struct, frozen=True, kw_only=True):
@@ -84,7 +75,7 @@ class Access:
             return True
         if (act.group, act.resource) in _EVERYBODY:
             return "system:authenticated" in user.groups
-        return any(_covers(rule, act) for rule in self.rules(user, act.namespace))
+        return any(covers(rule, act) for rule in self.rules(user, act.namespace))
 
     def check(self, user: User, act: Act) -> None:
         """Raises StatusError (403) for what a user may not do."""
@@ -128,19 +119,6 @@ def _binds(binding: Manifest, user: User) -> bool:
         if subject["kind"] == "ServiceAccount" and account == user.name:
             return True
     return False
-
-
-def _covers(rule: Manifest, act: Act) -> bool:
-    plain, _, part = act.resource.partition("/")
-    resources = {"*", act.resource} | ({f"*/{part}"} if part else set())
-    names = rule.get("resourceNames") or []
-    return (
-        bool({"*", act.verb} & set(rule.get("verbs") or []))
-        and bool({"*", act.group} & set(rule.get("apiGroups") or []))
-        and bool(resources & set(rule.get("resources") or []))
-        and (not names or act.name in names)
-        and bool(plain)
-    )
 
 
 def reviewed(access: Access, user: User, review: Manifest) -> Manifest:

@@ -12,8 +12,9 @@ from urllib.parse import parse_qs
 import msgspec
 from msgspec.structs import replace
 
+from plimsoll.kubernetes.access import Act
 from plimsoll.kubernetes.memory import access, served
-from plimsoll.kubernetes.memory.access import Access, Act
+from plimsoll.kubernetes.memory.access import Access
 from plimsoll.kubernetes.memory.changing import Changing, is_apply
 from plimsoll.kubernetes.memory.faults import Faults
 from plimsoll.kubernetes.memory.frames import Frames

@@ -58,8 +58,6 @@ KINDS = (
     ("v1", "ServiceAccount"),
 )
 """Every kind that an application may have made, what uses others before what is used."""
-_EVERYBODYS = frozenset({"v1", "apps/v1", "batch/v1"})
-"""Groups of kinds without which there is no application: one that may not list them sees nothing of it."""
 COLLECTED_LIMIT = 15.0
 """Seconds for the cluster to collect what it has made for objects that are gone."""
 _LOOK = 0.5

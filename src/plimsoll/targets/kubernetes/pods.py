@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-import msgspec
 from msgspec import Struct
 
 from plimsoll.kubernetes.objects import Object
-from plimsoll.runtime.pod_task import TerminationReport
 from plimsoll.targets.kubernetes.reasons import containers, happenings
 from plimsoll.targets.kubernetes.reasons.cause import AT_ONCE, Cause
 from plimsoll.targets.kubernetes.reasons.endings import Ending, disruption, ending
@@ -92,17 +90,6 @@ def rank_of(pod: Pod) -> int:
     metadata = pod["metadata"]
     found = metadata.get("annotations", {}).get(INDEX) or metadata.get("labels", {}).get(INDEX) or "0"
     return int(found)
-
-
-def report_of(pod: Pod) -> TerminationReport | None:
-    """What the pod's own last message says, when it is one of ours."""
-    for each in _containers(pod.get("status", {})):
-        message = each.get("state", {}).get("terminated", {}).get("message", "")
-        try:
-            return msgspec.json.decode(message, type=TerminationReport)
-        except msgspec.DecodeError:
-            continue
-    return None
 
 
 def summary(standings: Sequence[Standing], of: int) -> str:

@@ -15,7 +15,6 @@ from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.ray_job import ray_job
 
-SUBDOMAIN_LONGEST = 60
 _LINGER = 24 * 3600
 """Seconds for which a finished workload stays to be looked at."""
 
