@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.cli.options import run_command
+
 from .conftest import Plimsoll, answer, write
 
 DATASETS = """\
@@ -61,6 +63,12 @@ def test_what_is_not_there_is_named_with_what_is(plimsoll: Plimsoll) -> None:
     assert missing.returncode != 0
     assert "there is no run '7'" in missing.stderr
     assert "size" in plimsoll("plan", "--set", "sise=1").stderr
+
+
+def test_the_command_that_resumes_has_the_steps_and_the_parameters() -> None:
+    resumed = run_command(Path("plimsoll.yaml"), "lab", ("lr=0.1",), ("train/m",))
+    assert resumed == "plimsoll run train/m -f plimsoll.yaml --target lab --set lr=0.1"
+    assert run_command(Path("a.yaml"), "local") == "plimsoll run -f a.yaml"
 
 
 def test_a_script_that_is_not_there_is_told_before_anything_runs(directory: Path, plimsoll: Plimsoll) -> None:

@@ -127,12 +127,13 @@ def on_target(target: str) -> str:
     return "on this machine" if target == LOCAL else f"on {target}"
 
 
-def run_command(file: Path, target: str, settings: Sequence[str] = ()) -> str:
+def run_command(file: Path, target: str, settings: Sequence[str] = (), steps: Sequence[str] = ()) -> str:
     """The command line that runs an application on a target."""
     import shlex
 
     where = "" if target == LOCAL else f" --target {target}"
-    return f"plimsoll run -f {file}{where}" + "".join(f" --set {shlex.quote(each)}" for each in settings)
+    words = [*steps, "-f", f"{file}{where}", *(f"--set {shlex.quote(each)}" for each in settings)]
+    return " ".join(["plimsoll run", *words])
 
 
 def print_json(value: object) -> None:

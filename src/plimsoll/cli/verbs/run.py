@@ -105,7 +105,9 @@ def command(
         # Nobody reads; the status of the run is still for whoever waits for it.
         discard_output()
     if caught:
-        resumed = f"stopped; `{run_command(file, target, settings)}` resumes from the finished steps and checkpoints"
+        resumed = (
+            f"stopped; `{run_command(file, target, settings, steps)}` resumes from the finished steps and checkpoints"
+        )
         _to_stderr(f"let go; {run.goes_on} goes on" if run.goes_on else resumed)
     if history.state == "done":
         return 0
