@@ -87,22 +87,24 @@ class Application:
         """The name of the target."""
         return self._target.name
 
-    def plan(self) -> PlannedRun:
-        """What a run would do with each step, and why.
+    def plan(self, force: Sequence[str] = ()) -> PlannedRun:
+        """What a run would do with each step, and why. `force` names steps to carry out again, as `run` does.
 
         Raises FileError for a mistake in the file, or a step that requests more than the target has; TargetError when
         the target cannot be reached.
         """
-        prepared = self._prepared()
+        prepared = self._prepared(force)
         return PlannedRun(plan=prepared.plan, decisions=decide(prepared), providers=prepared.facts.providers)
 
-    def run(self, on_event: Callable[[Observation], None] = lambda _: None) -> RunHistory:
+    def run(self, on_event: Callable[[Observation], None] = lambda _: None, *, force: Sequence[str] = ()) -> RunHistory:
         """Run the application to its end: finished steps are not repeated, an interrupted run resumes.
+
+        `force` names steps, such as `train/triage`, or parts, to carry out again although they have results.
 
         `on_event` is called with every observation, after it is in the journal. A failed step is not an exception:
         see the `state` of the history. Raises as `plan` does, and TargetError while another run is under way.
         """
-        return ApplicationRun(self._prepared()).carry_out(on_event)
+        return ApplicationRun(self._prepared(force)).carry_out(on_event)
 
     def status(self, run: str | None = None) -> RunHistory:
         """The newest run, or the one with that id; `killed` is the state of one that nobody carries out any longer.
@@ -146,8 +148,8 @@ class Application:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _prepared(self) -> Prepared:
-        return prepare(self._file.path, self._target)
+    def _prepared(self, force: Sequence[str]) -> Prepared:
+        return prepare(self._file.path, self._target, force=force)
 
 
 def load(path: Path | str, target: str = LOCAL, options: TargetOptions | None = None) -> Application:

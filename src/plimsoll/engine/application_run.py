@@ -79,6 +79,7 @@ class ApplicationRun:
                 parameters=self.prepared.file.application.parameters,
                 number=number,
                 joins=session.joined(),
+                forced=self.prepared.forced,
             )
             self.goes_on = session.joined()
             session.steps_ended()
@@ -102,8 +103,9 @@ class ApplicationRun:
             # Not in the journal, whose first line is the plan.
             listener(run_observed("target", "run", Told(text=text)))
 
-        content = plan_content(self.prepared.plan)
-        return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set)
+        forced = self.prepared.forced
+        content = plan_content(self.prepared.plan, forced)
+        return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set, forced=forced)
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""

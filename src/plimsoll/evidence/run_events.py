@@ -35,7 +35,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
 
     `number` counts the runs of an application on a target in the order in which they began, from 1. `parameters` are
     the values of the file, or of the command line. `joins` is whose run of the same content goes on already, which this
-    one watches.
+    one watches. `forced` are the steps that are carried out again although their results are there.
     """
 
     run: str
@@ -48,6 +48,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     number: int = 0
     parameters: Mapping[str, Any] = {}  # Any: JSON values
     joins: str = ""
+    forced: tuple[str, ...] = ()
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory, StepHistory
-
-Point = tuple[float, float]
+from plimsoll.state.curves import Series
 
 
 class ModelReport(Struct, frozen=True, kw_only=True):
@@ -57,7 +56,7 @@ class RunReport(Struct, frozen=True, kw_only=True):
 
     history: RunHistory
     models: tuple[ModelReport, ...] = ()
-    curves: Mapping[str, Mapping[str, tuple[Point, ...]]] = {}
+    curves: Mapping[str, Series] = {}
     versions: Mapping[str, str] = {}
 
 

@@ -43,6 +43,8 @@ class LocalSession:
 
     def begin(self, request: RunRequest | None = None) -> int:
         """Start the warden, and clean up after a killed run. Only the holder of the lock may call it."""
+        if request is not None:
+            self.context = replace(self.context, forced=request.forced)
         self.context.warden.start()
         return self.clean_up()
 
@@ -83,6 +85,8 @@ class LocalSession:
             message = f"this machine does not support '{step.verb}' steps"
             raise TargetError(message, where=step.name, hint="use another target", lasting=True)
         self.state.fresh_work(step.key)
+        if step.name in self.context.forced and attempt == 1:
+            self.state.forget_attempts(step.key)
         return LocalAttempt(step, attempt, self.context, execute)
 
     def fallen(self) -> Iterator[tuple[str, str]]:

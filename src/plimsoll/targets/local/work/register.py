@@ -20,7 +20,10 @@ FIGURES = {"metrics.json", "metrics.jsonl"}
 
 
 def register(attempt: LocalAttempt[Register]) -> Progress:
-    """Register the files of rank 0. Registering the same training again gives the same version."""
+    """Register the files of rank 0. Registering the same training again gives the same version.
+
+    A training that was forced may have come to other files: its version is a new one when it is registered anew.
+    """
     yield from ()
     work = attempt.work
     state = attempt.context.state
@@ -35,7 +38,12 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
             hint="write model.onnx there; only the files of rank 0 count",
         )
     version = model_registry(state).add(
-        work.model, files, lineage=_lineage(attempt, work), metrics=trained.metrics, accept=work.accept
+        work.model,
+        files,
+        lineage=_lineage(attempt, work),
+        metrics=trained.metrics,
+        accept=work.accept,
+        anew=attempt.step.name in attempt.context.forced,
     )
     return done(
         RegisterResult(
