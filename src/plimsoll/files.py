@@ -1,21 +1,17 @@
-"""Atomic replacement of files, flushing to disk, locks, and reading of what must be a regular file."""
+"""Atomic replacement of files, flushing to disk, and reading of what must be a regular file."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import stat
-import time
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 
 _BLOCK = 1 << 16
-_LOOK = 0.02
-"""Seconds between two tries to lock a file."""
 
 
 def replace_file(path: Path, content: bytes, *, durable: bool = True) -> None:
@@ -100,24 +96,3 @@ def _regular(path: str | Path) -> int:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return descriptor
-
-
-@contextlib.contextmanager
-def locked_file(path: Path, *, shared: bool = False, limit: float = 0.0) -> Iterator[bool]:
-    """Lock a file for the block; yields whether it is locked, which it is not when another kept it past the limit.
-
-    The kernel releases the lock of a process that dies. Raises OSError when the file cannot be made.
-    """
-    with path.open("ab") as file:
-        deadline = time.monotonic() + limit
-        while not (locked := _try_lock(file.fileno(), shared=shared)) and time.monotonic() < deadline:
-            time.sleep(_LOOK)
-        yield locked
-
-
-def _try_lock(descriptor: int, *, shared: bool) -> bool:
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -20,7 +20,8 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused, TargetError
-from plimsoll.files import flush, locked_file, open_regular, replace_file
+from plimsoll.files import flush, open_regular, replace_file
+from plimsoll.locks import locked_file
 
 JsonObject = dict[str, Any]
 """A JSON document of others, such as a manifest or an image config: fields that we do not know must be kept."""
