@@ -14,11 +14,12 @@ from plimsoll.engine.runner import Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
-from plimsoll.evidence.run_events import Told, run_observed
+from plimsoll.evidence.run_events import PLANNED, Told, run_observed
 from plimsoll.kinds.model import Register
 from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan
 from plimsoll.signing.keys import KeyRing
+from plimsoll.state.beginning import beginning
 from plimsoll.state.lock import RunLock
 from plimsoll.targets.port import RunRequest, Session
 
@@ -59,10 +60,17 @@ class ApplicationRun:
         state = self.prepared.state
         state.make()
         lock = RunLock(state.lock)
-        lock.acquire(self.id, self.prepared.plan.application)
+        until_planned = self._take(lock)
         session = self.prepared.target.open(self.id, watch=self.watch)
         journal = Journal(state.journal(self.id))
-        engine = Engine(session, journal, listener=listener)
+
+        def heard(seen: Observation) -> None:
+            if seen.event == PLANNED:
+                # What this run needs is in its journal.
+                until_planned.close()
+            listener(seen)
+
+        engine = Engine(session, journal, listener=heard)
         stopper = threading.Thread(target=self._stop_when_asked, args=(engine,), daemon=True)
         stopper.start()
         try:
@@ -90,11 +98,19 @@ class ApplicationRun:
                 self._restart_services(engine, session)
                 happened = self._history()
         finally:
+            until_planned.close()
             self._stopping.set()
             session.close()
             journal.close()
             lock.release()
         return happened
+
+    def _take(self, lock: RunLock) -> contextlib.ExitStack:
+        """Take the lock of runs; no clean goes on until what is given back is closed."""
+        with contextlib.ExitStack() as held:
+            held.enter_context(beginning(self.prepared.state.gate))
+            lock.acquire(self.id, self.prepared.plan.application)
+            return held.pop_all()
 
     def _request(self, number: int, listener: Callable[[Observation], None]) -> RunRequest:
         """What those who use the same target may know of this run."""

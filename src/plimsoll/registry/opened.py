@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import shutil
@@ -57,6 +58,7 @@ def link_files(layout: Layout, manifest: Manifest) -> dict[str, Path]:
             # POSIX: a rename onto another link of the same file does nothing, so the temporary name is still there.
             temporary.unlink(missing_ok=True)
         paths[str(name)] = path
-    if paths:
+    with contextlib.suppress(OSError):
+        # Where nobody may write, nothing is swept either.
         os.utime(directory)
     return paths

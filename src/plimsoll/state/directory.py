@@ -13,9 +13,12 @@
       services/<name>/          service.json: served versions and their weights; promote changes it
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
+      code/<digest>             files of the code that runs were given, until their models are registered
+      beginning.lock            held by runs that begin and by `plimsoll clean`
+      removed/                  what is about to be deleted
       latest/<verb>/<part>      link to the files of a step's newest result
 
-Another target has the same layout below targets/<target>/; models and digests are shared by all targets.
+Another target has the same layout below targets/<target>/; models, code and digests are shared by all targets.
 
 A result appears by one rename after all of its files are flushed to disk, so an existing result is complete.
 """
@@ -75,6 +78,9 @@ class StateDirectory:
         self.latest = self.root / "latest"
         self.drift = self.root / "drift"
         self.service_logs = self.root / "logs"
+        self.removed = self.root / "removed"
+        self.code = common / "code"
+        self.gate = common / "beginning.lock"
         self._stored: dict[str, StoredResult] = {}
 
     def make(self) -> None:
