@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from plimsoll.engine.code_keeping import keep_code
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
 from plimsoll.engine.runner import Engine
@@ -77,6 +78,7 @@ class ApplicationRun:
             before = [run for run in state.run_ids() if run != self.id]
             number = state.run_number(before[-1]) + 1 if before else 1
             left_over = session.begin(self._request(number, listener))
+            keep_code(self.prepared.plan, state, self.prepared.file.directory)
             outcome = engine.run(
                 self.prepared.plan,
                 self.prepared.facts,

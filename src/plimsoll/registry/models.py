@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.code import CODE_ARTIFACT, add_code
 from plimsoll.registry.deleted import (
     DATE_ANNOTATION,
     DIGEST_ANNOTATION,
@@ -77,11 +78,12 @@ class ModelRegistry:
         lineage: Lineage,
         metrics: Mapping[str, float],
         accept: Mapping[str, str],
+        code: Mapping[str, Path] | None = None,
         anew: bool = False,
     ) -> ModelVersion:
         """Register files as the next version. The same training with the same bounds returns the existing version.
 
-        `anew` returns it only when it has the same files too.
+        `anew` returns it only when it has the same files too. `code` are files of the lineage's code, stored with it.
 
         Raises TargetError when the disk cannot be written. Existing versions are then unharmed.
         """
@@ -103,7 +105,7 @@ class ModelRegistry:
                 refusals=missed_bounds(metrics, accept),
                 lineage=lineage,
             )
-            return self._store_version(config, files)
+            return self._store_version(config, files, code or {})
 
     def versions(self, name: str | None = None, number: str = "") -> tuple[ModelVersion, ...]:
         """All versions of one model or of all models, oldest first. `open` checks the digests of the files.
@@ -320,7 +322,7 @@ class ModelRegistry:
                 message = f"a version of '{name}' is signed and no longer listed"
                 raise ModelRefused(message, where=str(self.layout.root / "index.json"), hint=RESTORE_HINT)
 
-    def _store_version(self, config: ModelConfig, files: Mapping[str, Path]) -> ModelVersion:
+    def _store_version(self, config: ModelConfig, files: Mapping[str, Path], code: Mapping[str, Path]) -> ModelVersion:
         reference = f"{config.name}@{config.version}"
         manifest = Manifest(
             artifact_type=MODEL_ARTIFACT,
@@ -337,7 +339,9 @@ class ModelRegistry:
             annotations={REFERENCE_ANNOTATION: f"{config.name}:{config.version}"},
         )
         signed = self._sign(config.name, reference, entry, msgspec.to_builtins(config.lineage))
-        self._write([*self.layout.entries(), entry, signed])
+        annotations = {SUBJECT_ANNOTATION: entry.digest, MODEL_ANNOTATION: config.name}
+        stored = add_code(self.layout, entry, self.layout.add_bytes(b"{}", EMPTY_CONFIG), code, annotations)
+        self._write([*self.layout.entries(), entry, signed, *([stored] if stored else [])])
         return self._version_of_entry(entry)
 
     def _sign(self, name: str, reference: str, entry: Descriptor, lineage: object) -> Descriptor:
@@ -369,8 +373,8 @@ class ModelRegistry:
     def _signatures_of(self, version: ModelVersion) -> list[Descriptor]:
         """The index entries of a version's signatures, at most `MAX_SIGNATURES`: each costs reads."""
         entries = self.layout.entries()
-        found = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
-        return found[:MAX_SIGNATURES]
+        about = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
+        return [entry for entry in about if entry.artifact_type != CODE_ARTIFACT][:MAX_SIGNATURES]
 
     def _read_manifest(self, entry: Descriptor, what: str) -> Manifest:
         try:

@@ -26,7 +26,7 @@ BUSY_LIMIT = 5.0
 """Seconds to wait for those who read or pull models."""
 
 
-def sweepable(registry: ModelRegistry, without: Collection[str] = (), used: Collection[Path] = ()) -> list[Path]:
+def sweepable(registry: ModelRegistry, without: Collection[str] = (), used: Collection[str | Path] = ()) -> list[Path]:
     """Files and directories of a registry that nothing leads to.
 
     `without` has digests of versions that are about to be deleted, `used` paths that services read models from. Raises
@@ -75,11 +75,12 @@ def _manifest(layout: Layout, entry: Descriptor) -> Manifest:
         raise ModelRefused(text, where=entry.digest, hint=RESTORE_HINT) from error
 
 
-def _opened(layout: Layout, configs: set[str], used: Collection[Path]) -> list[Path]:
+def _opened(layout: Layout, configs: set[str], used: Collection[str | Path]) -> list[Path]:
     directory = layout.root / DIRECTORY
     if not directory.is_dir():
         return []
-    needed = configs | {path.relative_to(directory).parts[0] for path in used if path.is_relative_to(directory)}
+    paths = [Path(path) for path in used]
+    needed = configs | {path.relative_to(directory).parts[0] for path in paths if path.is_relative_to(directory)}
     return [path for path in sorted(directory.iterdir()) if path.name not in needed and _is_old(path)]
 
 

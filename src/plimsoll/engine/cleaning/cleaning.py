@@ -102,7 +102,7 @@ class Cleaning:
         return [own, *(kept_of(other, self._keep) for other in states_beside(self._state))], uses
 
     def _removals(self, kept: Sequence[Kept], uses: Sequence[VersionUse], waste: RegistryWaste | None) -> list[Removal]:
-        code = frozenset[str]().union(*(each.code for each in kept))
+        code = frozenset[str]().union(*(each.code | each.keys for each in kept))
         own = replace(kept[0], services=kept[0].services | {use.service for use in uses})
         return removals(self._state, own, code, waste.stay if waste is not None else None)
 

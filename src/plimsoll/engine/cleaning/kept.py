@@ -36,7 +36,7 @@ def kept_of(state: StateDirectory, keep: int, used: Collection[str] = ()) -> Kep
     keep that cannot be read: nobody knows then what it needs.
     """
     known = state.run_ids()
-    runs = {*known[-keep:], *(run for run in used if run in known)}
+    runs = {*known[len(known) - min(keep, len(known)) :], *(run for run in used if run in known)}
     who = holder(state.lock)
     if who is not None:
         runs.add(who.run)
@@ -66,12 +66,12 @@ def states_beside(state: StateDirectory) -> Iterator[StateDirectory]:
             yield other
 
 
-def planned_targets(state: StateDirectory) -> Iterator[tuple[RunPlanned, str]]:
-    """The plan of each run of a target that can be read, newest first, with the run's id."""
+def planned_runs(state: StateDirectory) -> Iterator[RunPlanned]:
+    """What each run of a target began with that can be read, newest first."""
     for run in reversed(state.run_ids()):
         with contextlib.suppress(PlimsollError):
             if planned := planned_run(state, run):
-                yield planned, run
+                yield planned
 
 
 def _versions(state: StateDirectory, steps: Collection[PlannedStep]) -> Iterator[str]:

@@ -1,15 +1,14 @@
-"""Versions that nobody needs: who needs one, and which of a registry go with a clean."""
+"""Versions and files of a registry that go with a clean, and their removal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from msgspec import Struct
 
 from plimsoll.engine.cleaning.kept import Kept
 from plimsoll.engine.cleaning.removals import REGISTRY, VERSIONS, Removal
-from plimsoll.errors import PlimsollError
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.sweeping import alone_in, sweepable
 from plimsoll.registry.versions import ModelVersion
@@ -53,7 +52,7 @@ def registry_waste(registry: ModelRegistry, kept: Collection[Kept], uses: Collec
         and version.reference not in used
     )
     gone = {version.digest for version in going}
-    files = [Path(file) for use in uses for file in use.files]
+    files = [file for use in uses for file in use.files]
     return RegistryWaste(
         versions=going,
         files=tuple(sweepable(registry, without=gone, used=files)),
@@ -76,22 +75,3 @@ def remove_waste(registry: ModelRegistry, find: Callable[[], RegistryWaste], asi
         for path in waste.files:
             remove_whole(path, aside)
     return gone
-
-
-def needed_by(
-    registry: ModelRegistry, version: ModelVersion, uses: Sequence[VersionUse], pinned: Sequence[VersionUse]
-) -> list[str]:
-    """Who needs a version: services, rollbacks and the parts of the file that name it, and its tags."""
-    found = [use.who for use in (*uses, *pinned) if use.reference == version.reference]
-    found += [f"the tag {version.name}:{tag}" for tag in registry.tags().get(version.digest, ())]
-    return list(dict.fromkeys(found))
-
-
-def require_unneeded(registry: ModelRegistry, version: ModelVersion, needs: Sequence[str]) -> None:
-    """Raise PlimsollError that says who needs a version."""
-    if needs:
-        raise PlimsollError(
-            f"{version.reference} is needed by {', '.join(needs)}",
-            where=str(registry.layout.root),
-            hint="have them use another version first, or leave it",
-        )

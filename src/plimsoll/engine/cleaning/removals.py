@@ -41,8 +41,8 @@ class Removal(Struct, frozen=True, kw_only=True):
 def removals(state: StateDirectory, kept: Kept, code: Collection[str], models: Collection[str] | None) -> list[Removal]:
     """Files and directories that are not needed, what leads to others before the others.
 
-    `code` has the digests of the code that any target needs, `models` those of the versions that stay; `None` when they
-    are not known, so that whatever belongs to a version stays.
+    `code` has the digests of the code that any target needs, and the keys of its steps. `models` has the digests of the
+    versions that stay; `None` when they are not known, so that whatever belongs to a version stays.
     """
     seen: Inodes = set()
     found = [
@@ -53,7 +53,7 @@ def removals(state: StateDirectory, kept: Kept, code: Collection[str], models: C
         *((LEFTOVERS, path) for path in _work(state, kept)),
         *((LOGS, path) for path in _others(state.service_logs, kept.services)),
         *((DRIFT, path) for path in _drift(state, kept, models)),
-        *((CODE, path) for path in _others(state.code, code)),
+        *((CODE, path) for path in _others(state.code, ()) if path.name.partition(".")[0] not in code),
         *((LEFTOVERS, path) for path in _others(state.removed, ())),
     ]
     return [Removal(kind=kind, name=path.name, size=size_of(path, seen), path=str(path)) for kind, path in found]
