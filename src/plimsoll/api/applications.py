@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.engine.application_run import ApplicationRun
+from plimsoll.engine.cleaning.cleaning import KEEP, Cleaned, Cleaning
+from plimsoll.engine.curves import curves_of
 from plimsoll.engine.history import RunHistory
 from plimsoll.engine.preparation import Prepared, decide, prepare, target_for
 from plimsoll.engine.run_status import run_status
@@ -20,6 +22,7 @@ from plimsoll.planning.changes import Decision
 from plimsoll.planning.steps import Plan
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.report.write import write_report
+from plimsoll.state.curves import Series
 from plimsoll.state.directory import LOCAL
 from plimsoll.targets.features import CALL
 from plimsoll.targets.models import model_registry
@@ -116,6 +119,21 @@ class Application:
     def runs(self) -> Sequence[str]:
         """The ids of all runs on this target, oldest first."""
         return self._target.state.run_ids()
+
+    def curves(self, run: str | None = None) -> Mapping[str, Series]:
+        """The curves of the newest run's trainings, or of another run's, over all of their attempts.
+
+        They map a model to its figures, and each figure to its points (step and value). Raises as `status` does.
+        """
+        return curves_of(self._target.state, self.status(run))
+
+    def clean(self, keep: int = KEEP, *, dry_run: bool = False) -> Cleaned:
+        """Remove what neither the newest `keep` runs need, nor services, tags or accepted versions; or only find it.
+
+        Raises TargetError while another clean goes on, and PlimsollError when it is not known what a run needs.
+        """
+        cleaning = Cleaning(self._target, keep)
+        return cleaning.find() if dry_run else cleaning.carry_out()
 
     def report(self, run: str | None = None) -> Path:
         """Write a run's page, and give its path. Raises PlimsollError when there is no such run."""

@@ -134,12 +134,13 @@ def _require_nothing_else(directory: Path, wanted: Mapping[PurePosixPath, bytes]
         waiting = [PurePosixPath()] if directory.exists() else []
         while waiting:
             below = waiting.pop()
-            for entry in os.scandir(directory / below):
-                place = below / entry.name
-                if entry.is_dir(follow_symlinks=False) and place in parents:
-                    waiting.append(place)
-                elif not _is_same(entry, wanted.get(place)):
-                    raise FileError(f"it has other content: {place}", where=str(directory), hint=hint)
+            with os.scandir(directory / below) as entries:
+                for entry in entries:
+                    place = below / entry.name
+                    if entry.is_dir(follow_symlinks=False) and place in parents:
+                        waiting.append(place)
+                    elif not _is_same(entry, wanted.get(place)):
+                        raise FileError(f"it has other content: {place}", where=str(directory), hint=hint)
     except OSError as error:
         raise FileError(f"it cannot be read: {error.strerror}", where=str(error.filename), hint=hint) from error
 

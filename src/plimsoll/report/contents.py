@@ -12,7 +12,10 @@ from plimsoll.state.curves import Series
 
 
 class ModelReport(Struct, frozen=True, kw_only=True):
-    """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses."""
+    """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses.
+
+    `commit` is that of the application's repository when the training began, with what is to be said of it.
+    """
 
     name: str
     version: int
@@ -27,6 +30,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     refusals: tuple[str, ...] = ()
     data: Mapping[str, str] = {}
     code: Mapping[str, str] = {}
+    commit: str = ""
     signed_by: str = ""
 
 

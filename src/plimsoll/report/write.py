@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from plimsoll import __version__
+from plimsoll.engine.curves import curves_of
 from plimsoll.engine.history import RunHistory, StepHistory
 from plimsoll.engine.run_status import run_status
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
-from plimsoll.kinds.model import RegisterResult, TrainGang
+from plimsoll.kinds.model import RegisterResult
 from plimsoll.report.contents import ModelReport, RunReport
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
@@ -53,9 +54,7 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     """Collect models, curves and versions for the history of a run."""
     versions = {"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")}
     models = tuple(model for step in run.steps if (model := _model(state, step)))
-    trained = [step for step in run.steps if step.verb == TrainGang.verb]
-    curves = {step.part: state.curve(step.key) for step in trained}
-    return RunReport(history=run, models=models, curves={k: v for k, v in curves.items() if v}, versions=versions)
+    return RunReport(history=run, models=models, curves=curves_of(state, run), versions=versions)
 
 
 def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
@@ -82,5 +81,6 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         refusals=version.refusals,
         data=version.lineage.data,
         code=version.lineage.code,
+        commit=f"{version.lineage.commit}{', with changes' if version.lineage.dirty else ''}",
         signed_by=opened.signed_by,
     )
