@@ -50,10 +50,10 @@ def sizes_of_entries(directory: Path, cache: Path) -> int:
     """
     known = _read(cache)
     entries = sorted(_entries(directory), key=lambda entry: entry[1], reverse=True)
-    counted = {
-        name: known[name] if number >= _NEWEST and known.get(name, (0, 0))[0] == time else (time, size_of(path))
-        for number, (name, time, path) in enumerate(entries)
-    }
+    counted = {}
+    for number, (name, time, path) in enumerate(entries):
+        before = known.get(name) if number >= _NEWEST else None
+        counted[name] = before if before is not None and before[0] == time else (time, size_of(path))
     if len(entries) > _NEWEST and counted != known:
         # Where it cannot be written, everything is counted again the next time.
         with contextlib.suppress(OSError):
