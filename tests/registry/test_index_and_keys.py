@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.index_entries import SUBJECT_ANNOTATION
 from plimsoll.registry.layout import REFERENCE_ANNOTATION
-from plimsoll.registry.models import SUBJECT_ANNOTATION, ModelRegistry
+from plimsoll.registry.models import ModelRegistry
 from plimsoll.signing.keys import KeyRing
 from tests.registry.conftest import register
 

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.engine.application_run import ApplicationRun
+from plimsoll.engine.cleaning.cleaning import KEEP, Cleaned, Cleaning
+from plimsoll.engine.curves import curves_of
 from plimsoll.engine.history import RunHistory
 from plimsoll.engine.preparation import Prepared, decide, prepare, target_for
 from plimsoll.engine.run_status import run_status
@@ -20,6 +22,7 @@ from plimsoll.planning.changes import Decision
 from plimsoll.planning.steps import Plan
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.report.write import write_report
+from plimsoll.state.curves import Series
 from plimsoll.state.directory import LOCAL
 from plimsoll.targets.features import CALL
 from plimsoll.targets.models import model_registry
@@ -87,22 +90,24 @@ class Application:
         """The name of the target."""
         return self._target.name
 
-    def plan(self) -> PlannedRun:
-        """What a run would do with each step, and why.
+    def plan(self, force: Sequence[str] = ()) -> PlannedRun:
+        """What a run would do with each step, and why. `force` names steps to carry out again, as `run` does.
 
         Raises FileError for a mistake in the file, or a step that requests more than the target has; TargetError when
         the target cannot be reached.
         """
-        prepared = self._prepared()
+        prepared = self._prepared(force)
         return PlannedRun(plan=prepared.plan, decisions=decide(prepared), providers=prepared.facts.providers)
 
-    def run(self, on_event: Callable[[Observation], None] = lambda _: None) -> RunHistory:
+    def run(self, on_event: Callable[[Observation], None] = lambda _: None, *, force: Sequence[str] = ()) -> RunHistory:
         """Run the application to its end: finished steps are not repeated, an interrupted run resumes.
+
+        `force` names steps, such as `train/triage`, or parts, to carry out again although they have results.
 
         `on_event` is called with every observation, after it is in the journal. A failed step is not an exception:
         see the `state` of the history. Raises as `plan` does, and TargetError while another run is under way.
         """
-        return ApplicationRun(self._prepared()).carry_out(on_event)
+        return ApplicationRun(self._prepared(force)).carry_out(on_event)
 
     def status(self, run: str | None = None) -> RunHistory:
         """The newest run, or the one with that id; `killed` is the state of one that nobody carries out any longer.
@@ -114,6 +119,21 @@ class Application:
     def runs(self) -> Sequence[str]:
         """The ids of all runs on this target, oldest first."""
         return self._target.state.run_ids()
+
+    def curves(self, run: str | None = None) -> Mapping[str, Series]:
+        """The curves of the newest run's trainings, or of another run's, over all of their attempts.
+
+        They map a model to its figures, and each figure to its points (step and value). Raises as `status` does.
+        """
+        return curves_of(self._target.state, self.status(run))
+
+    def clean(self, keep: int = KEEP, *, dry_run: bool = False) -> Cleaned:
+        """Remove what neither the newest `keep` runs need, nor services, tags or accepted versions; or only find it.
+
+        Raises TargetError while another clean goes on, and PlimsollError when it is not known what a run needs.
+        """
+        cleaning = Cleaning(self._target, keep)
+        return cleaning.find() if dry_run else cleaning.carry_out()
 
     def report(self, run: str | None = None) -> Path:
         """Write a run's page, and give its path. Raises PlimsollError when there is no such run."""
@@ -146,8 +166,8 @@ class Application:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _prepared(self) -> Prepared:
-        return prepare(self._file.path, self._target)
+    def _prepared(self, force: Sequence[str]) -> Prepared:
+        return prepare(self._file.path, self._target, force=force)
 
 
 def load(path: Path | str, target: str = LOCAL, options: TargetOptions | None = None) -> Application:

@@ -81,6 +81,17 @@ def settings_option(function: Command) -> Command:
     )(function)
 
 
+def force_option(function: Command) -> Command:
+    """`--force STEP`."""
+    return click.option(
+        "--force",
+        "force",
+        multiple=True,
+        metavar="STEP",
+        help="Carry this step out again although its result is there; repeatable.",
+    )(function)
+
+
 def application_file(path: Path) -> Path:
     """The application file of a path that names the file or its directory."""
     return path / FILE if path.is_dir() else path
@@ -127,12 +138,15 @@ def on_target(target: str) -> str:
     return "on this machine" if target == LOCAL else f"on {target}"
 
 
-def run_command(file: Path, target: str, settings: Sequence[str] = (), steps: Sequence[str] = ()) -> str:
+def run_command(
+    file: Path, target: str, settings: Sequence[str] = (), steps: Sequence[str] = (), force: Sequence[str] = ()
+) -> str:
     """The command line that runs an application on a target."""
     import shlex
 
     where = "" if target == LOCAL else f" --target {target}"
     words = [*steps, "-f", f"{file}{where}", *(f"--set {shlex.quote(each)}" for each in settings)]
+    words += [f"--force {shlex.quote(each)}" for each in force]
     return " ".join(["plimsoll run", *words])
 
 

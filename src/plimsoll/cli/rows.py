@@ -19,3 +19,12 @@ def number(value: float | None, *, sign: bool = False) -> str:
     if value is None:
         return "–"
     return f"{value:+.4g}" if sign else f"{value:.6g}"
+
+
+def amount(size: float) -> str:
+    """A number of bytes."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    raise AssertionError

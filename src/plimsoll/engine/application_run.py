@@ -8,17 +8,19 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from plimsoll.engine.code_keeping import keep_code
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
 from plimsoll.engine.runner import Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
-from plimsoll.evidence.run_events import Told, run_observed
+from plimsoll.evidence.run_events import PLANNED, Told, run_observed
 from plimsoll.kinds.model import Register
 from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan
 from plimsoll.signing.keys import KeyRing
+from plimsoll.state.beginning import beginning
 from plimsoll.state.lock import RunLock
 from plimsoll.targets.port import RunRequest, Session
 
@@ -59,16 +61,24 @@ class ApplicationRun:
         state = self.prepared.state
         state.make()
         lock = RunLock(state.lock)
-        lock.acquire(self.id, self.prepared.plan.application)
+        until_planned = self._take(lock)
         session = self.prepared.target.open(self.id, watch=self.watch)
         journal = Journal(state.journal(self.id))
-        engine = Engine(session, journal, listener=listener)
+
+        def heard(seen: Observation) -> None:
+            if seen.event == PLANNED:
+                # What this run needs is in its journal.
+                until_planned.close()
+            listener(seen)
+
+        engine = Engine(session, journal, listener=heard)
         stopper = threading.Thread(target=self._stop_when_asked, args=(engine,), daemon=True)
         stopper.start()
         try:
             before = [run for run in state.run_ids() if run != self.id]
             number = state.run_number(before[-1]) + 1 if before else 1
             left_over = session.begin(self._request(number, listener))
+            keep_code(self.prepared.plan, state, self.prepared.file.directory)
             outcome = engine.run(
                 self.prepared.plan,
                 self.prepared.facts,
@@ -79,6 +89,7 @@ class ApplicationRun:
                 parameters=self.prepared.file.application.parameters,
                 number=number,
                 joins=session.joined(),
+                forced=self.prepared.forced,
             )
             self.goes_on = session.joined()
             session.steps_ended()
@@ -89,11 +100,19 @@ class ApplicationRun:
                 self._restart_services(engine, session)
                 happened = self._history()
         finally:
+            until_planned.close()
             self._stopping.set()
             session.close()
             journal.close()
             lock.release()
         return happened
+
+    def _take(self, lock: RunLock) -> contextlib.ExitStack:
+        """Take the lock of runs; no clean goes on until what is given back is closed."""
+        with contextlib.ExitStack() as held:
+            held.enter_context(beginning(self.prepared.state.gate))
+            lock.acquire(self.id, self.prepared.plan.application)
+            return held.pop_all()
 
     def _request(self, number: int, listener: Callable[[Observation], None]) -> RunRequest:
         """What those who use the same target may know of this run."""
@@ -102,8 +121,9 @@ class ApplicationRun:
             # Not in the journal, whose first line is the plan.
             listener(run_observed("target", "run", Told(text=text)))
 
-        content = plan_content(self.prepared.plan)
-        return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set)
+        forced = self.prepared.forced
+        content = plan_content(self.prepared.plan, forced)
+        return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set, forced=forced)
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""

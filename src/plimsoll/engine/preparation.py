@@ -15,11 +15,12 @@ from plimsoll.application.parameters import with_settings
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
 from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.evidence.secrets import remember
+from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
 from plimsoll.planning.facts import TargetFacts
-from plimsoll.planning.selection import select_steps
+from plimsoll.planning.selection import named_steps, select_steps
 from plimsoll.planning.steps import Ingredient, Plan
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.features import CONTAINER_IMAGES, PLAN_CHECK, RIGHTS
@@ -29,13 +30,17 @@ from plimsoll.targets.table import target_of
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
-    """An application that is ready to run: file, plan, facts and target."""
+    """An application that is ready to run: file, plan, facts and target.
+
+    `forced` are the names of the steps that are carried out again although their results are there.
+    """
 
     file: ApplicationFile
     plan: Plan
     facts: TargetFacts
     target: Target
     kinds: Kinds = KINDS
+    forced: frozenset[str] = frozenset()
 
     @property
     def state(self) -> StateDirectory:
@@ -51,12 +56,14 @@ def prepare(
     *,
     settings: Sequence[str] = (),
     steps: Sequence[str] = (),
+    force: Sequence[str] = (),
     must_fit: bool = True,
 ) -> Prepared:
     """Load and plan an application file for a target, given by name or as an object.
 
     `settings` change parameters, such as `lr=0.1`. `steps` name the steps to plan, with all that they need; without
-    them all are. Without `must_fit`, a plan is given that could not run on the target.
+    them all are. `force` names steps that run again although their results are there. Without `must_fit`, a plan is
+    given that could not run on the target.
 
     Raises FileError for a mistake in the file or a step that requests more than the target has, and TargetError when
     the target cannot be reached; ParameterError for a setting that does not fit the file.
@@ -65,10 +72,10 @@ def prepare(
     remember(msgspec.to_builtins(file.application))
     kinds.check(file, target if isinstance(target, str) else target.name)
     if not isinstance(target, str):
-        return _prepared(kinds, file, target, steps, must_fit=must_fit)
+        return _forcing(_prepared(kinds, file, target, steps, must_fit=must_fit), force)
     made = target_for(file, target, options)
     try:
-        return _prepared(kinds, file, made, steps, must_fit=must_fit)
+        return _forcing(_prepared(kinds, file, made, steps, must_fit=must_fit), force)
     except BaseException:
         # Whoever asked gets no target that could be closed.
         made.close()
@@ -91,6 +98,19 @@ def _prepared(kinds: Kinds, file: ApplicationFile, target: Target, steps: Sequen
     if lacking:
         raise _shortfall_error(kinds, file, lacking[0])
     return Prepared(file=file, plan=plan, facts=facts, target=target, kinds=kinds)
+
+
+def _forcing(prepared: Prepared, words: Sequence[str]) -> Prepared:
+    """The same with steps to be carried out again. Raises FileError for a word that names none, and for environments.
+
+    Other applications with the same requirements use the same environment, perhaps at this moment.
+    """
+    forced = named_steps(prepared.plan, words, "--force")
+    for step in prepared.plan.steps:
+        if step.name in forced and isinstance(step.work, MakeEnvironment):
+            text = f"{step.name} is shared by all applications with the same requirements, and is not made anew for one"
+            raise FileError(text, where="--force", hint="change the requirements, or delete the environment by hand")
+    return replace(prepared, forced=frozenset(forced))
 
 
 def target_for(file: ApplicationFile, name: str, options: TargetOptions | None = None) -> Target:
@@ -127,7 +147,7 @@ def decide(prepared: Prepared) -> tuple[Decision, ...]:
         done = [step.name for step in prepared.plan.steps if session.result(step) is not None]
     finally:
         session.close()
-    return decisions(prepared.plan, last_ingredients(prepared.state), done)
+    return decisions(prepared.plan, last_ingredients(prepared.state), done, prepared.forced)
 
 
 def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:

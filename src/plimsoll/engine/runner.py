@@ -6,7 +6,7 @@ import contextlib
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from msgspec import Struct
@@ -70,6 +70,7 @@ class Engine:
         self._running: dict[str, RunningAttempt] = {}
         self._ended: queue.SimpleQueue[tuple[AnyStep, str]] = queue.SimpleQueue()
         self._states: dict[str, str] = {}
+        self._forced: frozenset[str] = frozenset()
 
     def run(
         self,
@@ -83,8 +84,13 @@ class Engine:
         number: int = 0,
         parameters: Mapping[str, Parameter] | None = None,
         joins: str = "",
+        forced: Collection[str] = (),
     ) -> str:
-        """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal."""
+        """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal.
+
+        Steps that are `forced` are carried out although they have results.
+        """
+        self._forced = frozenset(forced)
         planned = RunPlanned(
             run=run,
             application=plan.application,
@@ -96,6 +102,7 @@ class Engine:
             number=number,
             parameters=parameters or {},
             joins=joins,
+            forced=tuple(sorted(forced)),
         )
         self._record("run", planned)
         waiting = WaitingSteps(plan.steps)
@@ -140,7 +147,7 @@ class Engine:
             if blocker:
                 waiting.settled(step.name, self._settle(step, "skipped", reason=blocker))
                 continue
-            result = self.session.result(step)
+            result = None if step.name in self._forced else self.session.result(step)
             if result is None:
                 pool.submit(self._run_step, step)
             else:

@@ -15,6 +15,9 @@ from msgspec import Struct
 from plimsoll.evidence.observation import Observation, observed
 from plimsoll.evidence.secrets import without_secrets
 
+PLANNED = "run-planned"
+"""The event with the plan, which a journal begins with."""
+
 
 class _Event(Struct, frozen=True, kw_only=True, tag_field="event"):
     """The tag is the name of the event in the journal."""
@@ -30,12 +33,12 @@ class PlannedStep(Struct, frozen=True, kw_only=True):
     ingredients: tuple[tuple[str, str, str], ...] = ()
 
 
-class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
+class RunPlanned(_Event, frozen=True, kw_only=True, tag=PLANNED):
     """`left_over` counts processes of an interrupted run that were ended; `resumes` is the id of the run before.
 
     `number` counts the runs of an application on a target in the order in which they began, from 1. `parameters` are
     the values of the file, or of the command line. `joins` is whose run of the same content goes on already, which this
-    one watches.
+    one watches. `forced` are the steps that are carried out again although their results are there.
     """
 
     run: str
@@ -48,6 +51,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag="run-planned"):
     number: int = 0
     parameters: Mapping[str, Any] = {}  # Any: JSON values
     joins: str = ""
+    forced: tuple[str, ...] = ()
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):

@@ -53,6 +53,15 @@ def without_secrets(value: Any) -> Any:
     return _Remover().without(value)
 
 
+def holds_secret(text: str) -> bool:
+    """Whether a file, such as a script, holds what is a credential beyond doubt, or one that is known here.
+
+    Words such as `token` alone are too common in code: they count only before a value that is written out.
+    """
+    known = (*_known(tuple(os.environb.items())), *_of_files)
+    return any(secret in text for secret in known) or any(pattern.search(text) for pattern in _certain())
+
+
 class _Remover:
     """The environment is read at most once for a value, and not at all for one that is too short for a secret."""
 
@@ -102,6 +111,20 @@ def _patterns() -> tuple[re.Pattern[str], ...]:
         re.compile(r"\b(?:gh[opsur]_|github_pat_|glpat-|xox[abeprs]-|sk-|hf_|npm_|pypi-|AIza)[A-Za-z0-9_-]{16,}"),
         re.compile(r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"),
     )
+
+
+@cache
+def _certain() -> tuple[re.Pattern[str], ...]:
+    """What is a credential in code too."""
+    named = r"(?:password|passwd|passphrase|secret|api_?key|access_?key|secret_?key|auth_?token|access_?token)"
+    return (
+        *(pattern for number, pattern in enumerate(_patterns()) if number not in _LIKE_CODE),
+        re.compile(rf"(?i)\b\w*{named}['\"]?\]?\s*[=:]\s*['\"][^\s'\"{{}}$<>]{{8,}}['\"]"),
+    )
+
+
+_LIKE_CODE = frozenset({2, 3})
+"""The positions of the patterns that words of code match too: `basic statistics`, `token = next(words)`."""
 
 
 def _replacement(found: re.Match[str]) -> str:

@@ -26,16 +26,23 @@ class Decision(Struct, frozen=True, kw_only=True):
 
 
 def decisions(
-    plan: Plan, before: Mapping[str, Sequence[Ingredient]], finished: Collection[str]
+    plan: Plan,
+    before: Mapping[str, Sequence[Ingredient]],
+    finished: Collection[str],
+    forced: Collection[str] = (),
 ) -> tuple[Decision, ...]:
     """One decision for each step, in order.
 
     `before` has the ingredients of each step in the last run; `finished` has the names of the steps that have a result
-    under the current key.
+    under the current key, `forced` those of the steps to be carried out again all the same.
     """
     made = []
     running: set[str] = set()
     for step in plan.steps:
+        if step.name in finished and step.name in forced:
+            # What needs it has its results by the same keys as before.
+            made.append(Decision(step=step.name, runs=True, why="forced"))
+            continue
         if step.name in finished:
             made.append(Decision(step=step.name, runs=False, why="cached"))
             continue

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from plimsoll.planning.steps import Ingredient, Plan
 
@@ -30,6 +30,10 @@ def step_key(name: str, ingredients: Iterable[Ingredient]) -> str:
     return text_digest(json.dumps([name, parts]))
 
 
-def plan_content(plan: Plan) -> str:
-    """A digest of all steps of a plan: equal for plans that come to the same results, whoever has made them."""
-    return text_digest(json.dumps(sorted((step.name, step.key) for step in plan.steps)))
+def plan_content(plan: Plan, forced: Collection[str] = ()) -> str:
+    """A digest of all steps of a plan: equal for plans that come to the same results, whoever has made them.
+
+    Results of steps that are forced are not those that others have.
+    """
+    steps = sorted((step.name, step.key) for step in plan.steps)
+    return text_digest(json.dumps([*steps, sorted(forced)] if forced else steps))

@@ -21,6 +21,7 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush, open_regular, replace_file
+from plimsoll.locks import locked_file
 
 JsonObject = dict[str, Any]
 """A JSON document of others, such as a manifest or an image config: fields that we do not know must be kept."""
@@ -224,6 +225,18 @@ class Layout:
                 # A killed writer left these files: nobody else writes while this lock is held.
                 left.unlink(missing_ok=True)
             yield
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep blobs from being swept for as long as the block runs. Without effect where nobody may write."""
+        with contextlib.ExitStack() as held:
+            with contextlib.suppress(OSError):
+                held.enter_context(locked_file(self.root / ".sweep", shared=True, limit=LOCK_LIMIT))
+            yield
+
+    def unused(self, limit: float) -> contextlib.AbstractContextManager[bool]:
+        """Keep others from reading for as long as the block runs; yields whether that came about within the limit."""
+        return locked_file(self.root / ".sweep", limit=limit)
 
 
 def encoded_index(entries: list[Descriptor]) -> bytes:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import difflib
 import getpass
-import os
 import re
-import secrets
-import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +15,22 @@ from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.code import CODE_ARTIFACT, add_code
+from plimsoll.registry.deleted import (
+    DATE_ANNOTATION,
+    DIGEST_ANNOTATION,
+    deleted_version,
+    highest_deleted,
+    without_versions,
+)
+from plimsoll.registry.index_entries import (
+    MODEL_ARTIFACT,
+    SUBJECT_ANNOTATION,
+    is_entry_of,
+    is_numbered,
+    is_tag,
+    tags_of,
+)
 from plimsoll.registry.index_statement import IndexStatement
 from plimsoll.registry.layout import (
     MANIFEST,
@@ -29,6 +42,7 @@ from plimsoll.registry.layout import (
     Manifest,
     encoded_index,
 )
+from plimsoll.registry.opened import has_files, link_files
 from plimsoll.registry.versions import (
     Lineage,
     ModelConfig,
@@ -36,18 +50,14 @@ from plimsoll.registry.versions import (
     OpenedModel,
     decode_version,
     missed_bounds,
-    safe_file_path,
 )
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import KeyRing
 
-MODEL_ARTIFACT = "application/vnd.plimsoll.model.v1"
 MODEL_CONFIG = "application/vnd.plimsoll.model.config.v1+json"
 MODEL_FILE = "application/vnd.plimsoll.model.file.v1"
 EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
 MAX_SIGNATURES = 64
-SUBJECT_ANNOTATION = "dev.plimsoll.subject"
-"""On the index entry of an attestation: the digest of the version that it describes."""
 MODEL_ANNOTATION = "dev.plimsoll.model"
 """On the index entry of an attestation: the name of the model that it describes."""
 
@@ -68,8 +78,12 @@ class ModelRegistry:
         lineage: Lineage,
         metrics: Mapping[str, float],
         accept: Mapping[str, str],
+        code: Mapping[str, Path] | None = None,
+        anew: bool = False,
     ) -> ModelVersion:
         """Register files as the next version. The same training with the same bounds returns the existing version.
+
+        `anew` returns it only when it has the same files too. `code` are files of the lineage's code, stored with it.
 
         Raises TargetError when the disk cannot be written. Existing versions are then unharmed.
         """
@@ -78,11 +92,12 @@ class ModelRegistry:
             self._statement.require()
             existing = self.versions(name)
             for version in existing:
-                if version.lineage.key == lineage.key and dict(version.accept) == dict(accept):
+                same = version.lineage.key == lineage.key and dict(version.accept) == dict(accept)
+                if same and (not anew or has_files(version, files)):
                     return version
             config = ModelConfig(
                 name=name,
-                version=max((version.version for version in existing), default=0) + 1,
+                version=max((*(each.version for each in existing), highest_deleted(self.layout.entries(), name))) + 1,
                 created=datetime.now(UTC),
                 author=_current_author(),
                 metrics=metrics,
@@ -90,14 +105,14 @@ class ModelRegistry:
                 refusals=missed_bounds(metrics, accept),
                 lineage=lineage,
             )
-            return self._store_version(config, files)
+            return self._store_version(config, files, code or {})
 
     def versions(self, name: str | None = None, number: str = "") -> tuple[ModelVersion, ...]:
         """All versions of one model or of all models, oldest first. `open` checks the digests of the files.
 
         `number` selects one version. The other versions of the model may then be damaged.
         """
-        entries = [entry for entry in self.layout.entries() if _is_numbered(entry)]
+        entries = [entry for entry in self.layout.entries() if is_numbered(entry)]
         if name is not None:
             start = f"{name}:{number}"
             names = [(entry.annotations.get(REFERENCE_ANNOTATION, ""), entry) for entry in entries]
@@ -121,6 +136,9 @@ class ModelRegistry:
         if found:
             return found[-1]
         known = sorted({version.name for version in self.versions()})
+        if gone := deleted_version(self.layout.entries(), name, number):
+            message = f"{reference} was deleted on {gone.annotations.get(DATE_ANNOTATION, 'an unknown day')}"
+            raise PlimsollError(message, where=str(self.layout.root), hint="name another version: plimsoll models")
         if name in known:
             listed = ", ".join(version.reference for version in self.versions(name))
             message = f"there is no model {reference}"
@@ -142,8 +160,27 @@ class ModelRegistry:
         with self.layout.locked():
             self._statement.require()
             entries = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE_ANNOTATION) != name]
-            (listed,) = [entry for entry in entries if _is_entry_of(entry, version)]
+            (listed,) = [entry for entry in entries if is_entry_of(entry, version)]
             self._write([*entries, replace(listed, annotations={REFERENCE_ANNOTATION: name})])
+
+    def delete(self, versions: Collection[ModelVersion]) -> None:
+        """Take versions off the index, with their signatures; their numbers are not given again.
+
+        Their blobs stay until they are swept. Raises PlimsollError for a version with a tag, and ModelRefused when the
+        index is not the newest that was signed.
+        """
+        with self.layout.locked():
+            self._statement.require()
+            entries = self.layout.entries()
+            for version in versions:
+                self._manifest_of(version)
+                if tags := tags_of(entries, version):
+                    message = f"{version.reference} has the tag {', '.join(tags)}"
+                    hint = f"give it to another version first: plimsoll models {version.name}@VERSION --tag {tags[0]}"
+                    raise PlimsollError(message, where=str(self.layout.root), hint=hint)
+            if versions:
+                empty = self.layout.add_bytes(b"{}", EMPTY_CONFIG)
+                self._write(without_versions(entries, versions, empty, datetime.now(UTC)))
 
     def require_index(self) -> None:
         """Raise ModelRefused unless the index is the newest that was signed: tags and bare names lead where it says."""
@@ -183,7 +220,7 @@ class ModelRegistry:
         """Map the digest of each tagged version to its tags."""
         found: dict[str, list[str]] = {}
         for entry in self.layout.entries():
-            if entry.artifact_type == MODEL_ARTIFACT and _is_tag(entry):
+            if entry.artifact_type == MODEL_ARTIFACT and is_tag(entry):
                 found.setdefault(entry.digest, []).append(entry.annotations[REFERENCE_ANNOTATION].partition(":")[2])
         return found
 
@@ -192,6 +229,10 @@ class ModelRegistry:
 
         Raises ModelRefused that names the altered or missing part.
         """
+        with self.layout.reading():
+            return self._open(version)
+
+    def _open(self, version: ModelVersion) -> OpenedModel:
         manifest_entry = self._manifest_of(version)
         _, signed_by = self._trusted_envelope(version)
         manifest = self._read_manifest(manifest_entry, f"the manifest of {version.reference}")
@@ -199,7 +240,7 @@ class ModelRegistry:
             raise ModelRefused(f"{version.reference} changed while it was opened", where=str(self.layout.root))
         for layer in manifest.layers:
             self.layout.check(layer, f"{layer.annotations.get(TITLE_ANNOTATION, 'a file')} of {version.reference}")
-        return OpenedModel(version=version, signed_by=signed_by, files=self._link_files(manifest))
+        return OpenedModel(version=version, signed_by=signed_by, files=link_files(self.layout, manifest))
 
     def envelope(self, version: ModelVersion) -> bytes:
         """The first signature of a version by a trusted key: a DSSE envelope. Raises ModelRefused without one."""
@@ -241,7 +282,9 @@ class ModelRegistry:
             self._statement.require()
             entries = self.layout.entries()
             same_number = [entry for entry in entries if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
-            if any(entry.digest != version.digest for entry in same_number):
+            gone = deleted_version(entries, version.name, str(version.version))
+            was = gone.annotations.get(DIGEST_ANNOTATION) if gone else version.digest
+            if was != version.digest or any(entry.digest != version.digest for entry in same_number):
                 hint = "pull it into an empty registry: the registry that trains a model numbers its versions"
                 message = f"this registry has another {version.reference}"
                 raise ModelRefused(message, where=str(self.layout.root), hint=hint)
@@ -270,7 +313,7 @@ class ModelRegistry:
         """Raise ModelRefused when a signed version is not listed: `find` must not return an older one in its place."""
         entries = self.layout.entries()
         names = {
-            entry.digest: entry.annotations.get(REFERENCE_ANNOTATION, "") for entry in entries if _is_numbered(entry)
+            entry.digest: entry.annotations.get(REFERENCE_ANNOTATION, "") for entry in entries if is_numbered(entry)
         }
         listed = {digest for digest, found in names.items() if found.startswith(f"{name}:")}
         for entry in entries:
@@ -279,7 +322,7 @@ class ModelRegistry:
                 message = f"a version of '{name}' is signed and no longer listed"
                 raise ModelRefused(message, where=str(self.layout.root / "index.json"), hint=RESTORE_HINT)
 
-    def _store_version(self, config: ModelConfig, files: Mapping[str, Path]) -> ModelVersion:
+    def _store_version(self, config: ModelConfig, files: Mapping[str, Path], code: Mapping[str, Path]) -> ModelVersion:
         reference = f"{config.name}@{config.version}"
         manifest = Manifest(
             artifact_type=MODEL_ARTIFACT,
@@ -296,7 +339,9 @@ class ModelRegistry:
             annotations={REFERENCE_ANNOTATION: f"{config.name}:{config.version}"},
         )
         signed = self._sign(config.name, reference, entry, msgspec.to_builtins(config.lineage))
-        self._write([*self.layout.entries(), entry, signed])
+        annotations = {SUBJECT_ANNOTATION: entry.digest, MODEL_ANNOTATION: config.name}
+        stored = add_code(self.layout, entry, self.layout.add_bytes(b"{}", EMPTY_CONFIG), code, annotations)
+        self._write([*self.layout.entries(), entry, signed, *([stored] if stored else [])])
         return self._version_of_entry(entry)
 
     def _sign(self, name: str, reference: str, entry: Descriptor, lineage: object) -> Descriptor:
@@ -328,8 +373,8 @@ class ModelRegistry:
     def _signatures_of(self, version: ModelVersion) -> list[Descriptor]:
         """The index entries of a version's signatures, at most `MAX_SIGNATURES`: each costs reads."""
         entries = self.layout.entries()
-        found = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
-        return found[:MAX_SIGNATURES]
+        about = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
+        return [entry for entry in about if entry.artifact_type != CODE_ARTIFACT][:MAX_SIGNATURES]
 
     def _read_manifest(self, entry: Descriptor, what: str) -> Manifest:
         try:
@@ -347,42 +392,6 @@ class ModelRegistry:
             message = f"the index lists {version.name}:{version.version} as {reference}"
             raise ModelRefused(message, where=str(self.layout.root), hint=RESTORE_HINT)
         return version
-
-    def _link_files(self, manifest: Manifest) -> dict[str, Path]:
-        """Give the verified blobs their own names: hard links to the same bytes, copies where links do not work."""
-        directory = self.layout.root / "opened" / manifest.config.digest.removeprefix("sha256:")[:32]
-        paths = {}
-        for layer in manifest.layers:
-            name = safe_file_path(layer)
-            path, blob = directory / name, self.layout.path(layer.digest)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists() or not path.samefile(blob):
-                # Services and batches open the same model at the same time, from threads and processes.
-                temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-                try:
-                    os.link(blob, temporary)
-                except OSError:
-                    # The file system has no hard links.
-                    shutil.copyfile(blob, temporary)
-                temporary.replace(path)
-                # POSIX: a rename onto another link of the same file does nothing, so the temporary name is still there.
-                temporary.unlink(missing_ok=True)
-            paths[str(name)] = path
-        return paths
-
-
-def _is_tag(entry: Descriptor) -> bool:
-    """Whether an index entry is named by a tag and not by a version number."""
-    return not entry.annotations.get(REFERENCE_ANNOTATION, "").rpartition(":")[2].isdigit()
-
-
-def _is_numbered(entry: Descriptor) -> bool:
-    """Whether an index entry is a model named by a version number."""
-    return entry.artifact_type == MODEL_ARTIFACT and not _is_tag(entry)
-
-
-def _is_entry_of(entry: Descriptor, version: ModelVersion) -> bool:
-    return entry.annotations.get(REFERENCE_ANNOTATION) == f"{version.name}:{version.version}"
 
 
 def _current_author() -> str:

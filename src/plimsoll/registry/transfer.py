@@ -28,7 +28,7 @@ from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import LOCK_LIMIT, Repository
-from plimsoll.registry.verification import check_directory, fetch_signed_model, write_proof
+from plimsoll.registry.verification import SignedModel, check_directory, fetch_signed_model, write_proof
 from plimsoll.registry.versions import ModelVersion, safe_file_path
 from plimsoll.signing.keys import TrustedKeys
 
@@ -79,8 +79,14 @@ def pull_model(repository: Repository, digest: str, models: ModelRegistry) -> Mo
         if version.digest == digest:
             return models.open(version).version
     signed = fetch_signed_model(repository, digest, models.keys)
+    models.layout.create()
+    with models.layout.reading():
+        _pull_signed(repository, signed, models)
+    return models.open(signed.version).version
+
+
+def _pull_signed(repository: Repository, signed: SignedModel, models: ModelRegistry) -> None:
     layout = models.layout
-    layout.create()
     incoming = layout.root / "incoming"
     blobs = {each.digest: each for each in (*signed.manifest.layers, signed.manifest.config)}
     missing = [each for each in blobs.values() if not layout.path(each.digest).exists()]
@@ -102,7 +108,6 @@ def pull_model(repository: Repository, digest: str, models: ModelRegistry) -> Mo
         attestations.append(layout.add_bytes(attestation.content, MANIFEST, artifact_type=artifact_type))
     entry = layout.add_bytes(signed.content, MANIFEST)
     models.add_pulled(signed.version, entry, tuple(attestations))
-    return models.open(signed.version).version
 
 
 def pull_files(repository: Repository, digest: str, keys: TrustedKeys, output: Path) -> PulledModel:

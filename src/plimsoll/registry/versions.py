@@ -18,7 +18,9 @@ from plimsoll.registry.layout import RESTORE_HINT, TITLE_ANNOTATION, Descriptor,
 class Lineage(Struct, frozen=True, kw_only=True):
     """The origin of a model: digests of data and code by name, the digest of the environment, and the training run.
 
-    `run` and `step` name the run that trained the model. `key` is the content key of that step.
+    `run` and `step` name the run that trained the model. `key` is the content key of that step. `commit` is that of the
+    application's repository when the training began, empty outside of one, and `dirty` says that the code differed from
+    it. `left_out` says of the files of the code that are not stored with the version why.
     """
 
     run: str
@@ -29,6 +31,9 @@ class Lineage(Struct, frozen=True, kw_only=True):
     environment: str = ""
     command: str = ""
     framework: str = "none"
+    commit: str = ""
+    dirty: bool = False
+    left_out: Mapping[str, str] = {}
 
 
 class FileEntry(Struct, frozen=True, kw_only=True):

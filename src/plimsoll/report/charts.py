@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from plimsoll.engine.history import RunHistory, StepHistory
-from plimsoll.report.contents import BaselineComparison, Point, duration, layers, number
+from plimsoll.report.contents import BaselineComparison, duration, layers, number
 from plimsoll.report.terminal import SIGNS
+from plimsoll.state.curves import Point
 
 MAX_STEPS = 60
 """Limit of steps that are drawn: a picture of more would be large and unclear."""

@@ -8,12 +8,14 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory, StepHistory
-
-Point = tuple[float, float]
+from plimsoll.state.curves import Series
 
 
 class ModelReport(Struct, frozen=True, kw_only=True):
-    """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses."""
+    """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses.
+
+    `commit` is that of the application's repository when the training began, with what is to be said of it.
+    """
 
     name: str
     version: int
@@ -28,6 +30,7 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     refusals: tuple[str, ...] = ()
     data: Mapping[str, str] = {}
     code: Mapping[str, str] = {}
+    commit: str = ""
     signed_by: str = ""
 
 
@@ -57,7 +60,7 @@ class RunReport(Struct, frozen=True, kw_only=True):
 
     history: RunHistory
     models: tuple[ModelReport, ...] = ()
-    curves: Mapping[str, Mapping[str, tuple[Point, ...]]] = {}
+    curves: Mapping[str, Series] = {}
     versions: Mapping[str, str] = {}
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import math
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from plimsoll import __version__
+from plimsoll.engine.curves import curves_of
 from plimsoll.engine.history import RunHistory, StepHistory
 from plimsoll.engine.run_status import run_status
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
-from plimsoll.kinds.model import RegisterResult, TrainGang
-from plimsoll.report.contents import ModelReport, Point, RunReport
+from plimsoll.kinds.model import RegisterResult
+from plimsoll.report.contents import ModelReport, RunReport
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.versions import installed_version
-
-CURVE = "metrics.jsonl"
 
 
 def report_path(state: StateDirectory, run: str) -> Path:
@@ -57,9 +54,7 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     """Collect models, curves and versions for the history of a run."""
     versions = {"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")}
     models = tuple(model for step in run.steps if (model := _model(state, step)))
-    trained = [step for step in run.steps if step.verb == TrainGang.verb]
-    curves = {step.part: _curve(state.output(step.key) / CURVE) for step in trained}
-    return RunReport(history=run, models=models, curves={k: v for k, v in curves.items() if v}, versions=versions)
+    return RunReport(history=run, models=models, curves=curves_of(state, run), versions=versions)
 
 
 def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
@@ -86,33 +81,6 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         refusals=version.refusals,
         data=version.lineage.data,
         code=version.lineage.code,
+        commit=f"{version.lineage.commit}{', with changes' if version.lineage.dirty else ''}",
         signed_by=opened.signed_by,
     )
-
-
-def _curve(path: Path) -> dict[str, tuple[Point, ...]]:
-    """Read series by name from lines of `{"step": n, name: number, …}`; what is no finite number is skipped."""
-    series: dict[str, list[Point]] = {}
-    if not path.is_file():
-        return {}
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    for line in lines:
-        numbers = dict(_numbers(line))
-        step = numbers.pop("step", None)
-        if step is not None:
-            for name, value in numbers.items():
-                series.setdefault(name, []).append((step, value))
-    return {name: tuple(points) for name, points in series.items()}
-
-
-def _numbers(line: str) -> Iterator[tuple[str, float]]:
-    try:
-        values = json.loads(line, parse_int=float)
-    except (ValueError, RecursionError):
-        return
-    for name, value in values.items() if isinstance(values, dict) else ():
-        if isinstance(value, float) and math.isfinite(value):
-            yield name, value

@@ -7,14 +7,18 @@
       results/<key>/            result.json with the digests of output/; exists only when the step is done
       work/<key>/               the current attempt; afterwards a link to the result, so that paths in it hold
       checkpoints/<key>/        survives restarts; removed when the step is done
+      curves/<key>.jsonl        points of the attempts of a training before its last one
       registry/                 models, an OCI image layout
       services/<name>.json      address and pid of a running service
       services/<name>/          service.json: served versions and their weights; promote changes it
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
+      code/<digest>             files of the code that runs were given, until their models are registered
+      beginning.lock            held by runs that begin and by `plimsoll clean`
+      removed/                  what is about to be deleted
       latest/<verb>/<part>      link to the files of a step's newest result
 
-Another target has the same layout below targets/<target>/; models and digests are shared by all targets.
+Another target has the same layout below targets/<target>/; models, code and digests are shared by all targets.
 
 A result appears by one rename after all of its files are flushed to disk, so an existing result is complete.
 """
@@ -34,6 +38,8 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.files import flush
+from plimsoll.state.curves import FILE as CURVE
+from plimsoll.state.curves import Series, add_attempt, joined, read_rows, series_of
 from plimsoll.state.integrity import OUTPUT, StoredResult, read_stored, seal
 from plimsoll.state.results import AnyResult, OutputFile, Result
 
@@ -66,11 +72,15 @@ class StateDirectory:
         self.results = self.root / "results"
         self.work = self.root / "work"
         self.checkpoints = self.root / "checkpoints"
+        self.curves = self.root / "curves"
         self.registry = common / "registry"
         self.services = self.root / "services"
         self.latest = self.root / "latest"
         self.drift = self.root / "drift"
         self.service_logs = self.root / "logs"
+        self.removed = self.root / "removed"
+        self.code = common / "code"
+        self.gate = common / "beginning.lock"
         self._stored: dict[str, StoredResult] = {}
 
     def make(self) -> None:
@@ -141,10 +151,31 @@ class StateDirectory:
         try:
             directory.mkdir(parents=True)
         except FileExistsError:
-            directory.unlink() if directory.is_symlink() else shutil.rmtree(directory)
+            directory.unlink() if directory.is_symlink() else self._discard(directory)
             directory.mkdir()
         (directory / OUTPUT).mkdir()
         return directory
+
+    def discard_work(self, key: str) -> None:
+        """Delete the directory of an attempt that has failed. Raises OSError."""
+        self._discard(self.work / key)
+
+    def curve(self, key: str) -> Series:
+        """The curve of a training over all of its attempts, also of the one that goes on."""
+        work = self.work / key
+        present = self.results / key if work.is_symlink() or not work.exists() else work
+        return series_of(joined(read_rows(self._earlier_points(key)), read_rows(present / OUTPUT / CURVE)))
+
+    def forget(self, key: str) -> None:
+        """Delete a result on this machine, and the points of the attempts that led to it. Raises OSError."""
+        self._stored.pop(key, None)
+        if (self.results / key).exists():
+            shutil.rmtree(self.results / key)
+        self.forget_attempts(key)
+
+    def forget_attempts(self, key: str) -> None:
+        """Begin the curve of a training anew."""
+        self._earlier_points(key).unlink(missing_ok=True)
 
     def commit(self, key: str, result: Result) -> None:
         """Make the attempt's directory the result of its step, atomically even when the process is killed."""
@@ -182,11 +213,22 @@ class StateDirectory:
         """Delete the directories of killed attempts, and link those of all results."""
         for directory in self.work.iterdir():
             if not directory.is_symlink():
-                shutil.rmtree(directory, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    self._discard(directory)
             elif not directory.exists():
                 directory.unlink()
         for result in self.results.iterdir():
             self._link_work(result.name)
+
+    def _discard(self, directory: Path) -> None:
+        """Delete the directory of an attempt that is over, and keep the points of its curve."""
+        with contextlib.suppress(OSError):
+            # A disk that is full keeps no curve, and no attempt from its end.
+            add_attempt(self._earlier_points(directory.name), directory / OUTPUT / CURVE)
+        shutil.rmtree(directory)
+
+    def _earlier_points(self, key: str) -> Path:
+        return self.curves / f"{key}.jsonl"
 
     def _has_size(self, file: OutputFile) -> bool:
         """Whether a file that is used in place has the size that it had."""

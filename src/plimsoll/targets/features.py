@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 
 from msgspec import Struct
@@ -84,11 +84,61 @@ class ChecksPlans(Protocol):
         ...
 
 
+class VersionUse(Struct, frozen=True, kw_only=True):
+    """A version, as `triage@2`, that a service needs. `who` names what of it for a sentence.
+
+    `files` are paths of this machine that it is read from; `run` is the id of the run that started it, if one did.
+    """
+
+    reference: str
+    service: str
+    who: str
+    files: tuple[str, ...] = ()
+    run: str = ""
+
+
+class KnowsUses(Protocol):
+    """Knows which versions services of the target need."""
+
+    def __call__(self) -> Sequence[VersionUse]:
+        """The versions of all services that are up: those that answer, and those that a rollback leads back to."""
+        ...
+
+
+class Leaving(Struct, frozen=True, kw_only=True):
+    """Something outside of the state directory that finished runs have left. `size` is in bytes, 0 when not known."""
+
+    kind: str
+    name: str
+    size: int = 0
+
+
+class HasLeavings(Protocol):
+    """Finds and removes what finished runs have left outside of the state directory."""
+
+    def find(self, keys: Collection[str], say: Callable[[str], None]) -> Sequence[Leaving]:
+        """What nothing needs any more; `keys` are those of the steps of kept runs.
+
+        `say` is told what stays, and why.
+        """
+        ...
+
+    def remove(self, keys: Collection[str], say: Callable[[str], None]) -> Sequence[Leaving]:
+        """Remove what is not needed at this moment; returns what has gone. Raises TargetError while others use it."""
+        ...
+
+    def sizes(self) -> Mapping[str, int]:
+        """Bytes that this application takes there, by kind."""
+        ...
+
+
 CALL: Feature[CallsServices] = Feature("call", "call a service from this machine")
 TRAFFIC: Feature[MovesTraffic] = Feature("traffic", "move a service's traffic to a version")
 MANIFESTS: Feature[RendersManifests] = Feature("manifests", "render Kubernetes manifests")
 RIGHTS: Feature[KnowsRights] = Feature("rights", "say which rights a run needs")
 PLAN_CHECK: Feature[ChecksPlans] = Feature("plan-check", "check a plan")
+USES: Feature[KnowsUses] = Feature("uses", "say which versions its services use")
+LEAVINGS: Feature[HasLeavings] = Feature("leavings", "remove what finished runs have left")
 CONTAINER_IMAGES = "container-images"
 """The feature of targets that run commands in a container image."""
 

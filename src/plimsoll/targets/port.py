@@ -34,12 +34,14 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """What a run is to those who use the same target: the digest of its plan, and its number in its directory.
 
     `say` tells its user something about the run as a whole; `stopped` says whether they have given up meanwhile.
+    `forced` are the steps that are carried out although they have results.
     """
 
     content: str
     number: int = 0
     say: Callable[[str], None] = lambda _: None
     stopped: Callable[[], bool] = lambda: False
+    forced: frozenset[str] = frozenset()
 
 
 class Session(Protocol):

@@ -22,6 +22,7 @@ from plimsoll.planning.steps import AnyStep, Step
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import Lineage
 from plimsoll.signing.keys import KeyRing
+from plimsoll.targets.features import LEAVINGS
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.target import KubernetesTarget
 from tests.targets.kubernetes.bench import Carried, Manifest
@@ -171,6 +172,23 @@ class Histories(RuleBasedStateMachine):
         self.served = {place: key for place, key in self.served.items() if place[0] != application}
         left = [key for key in self._objects() if self._application(key) == application]
         assert not left, f"left after down: {left}"
+
+    @rule(user=st.sampled_from(USERS), application=st.sampled_from(sorted(SERVICES)))
+    def clean(self, user: str, application: str) -> None:
+        """Somebody removes what finished runs have left: what goes on or serves stays, and what is others'."""
+        held, live = self._holder(application), self._live(application)
+        before = {key for key in self._objects() if self._application(key) == application}
+        person = self.people[user]
+        with self._spares(application), person.acting():
+            try:
+                gone = self._target(person, application).features.require(LEAVINGS).remove((), lambda _: None)
+            except TargetError as refused:
+                assert "is under way" in refused.message, refused
+                assert live or held is not None, f"refused while nobody runs: {refused}"
+                return
+        assert not live, "removed under a run"
+        after = {key for key in self._objects() if self._application(key) == application}
+        assert {f"{kind}/{name}" for kind, name in before - after if kind != "Lease"} <= {each.name for each in gone}
 
     @precondition(lambda self: self.served)
     @rule(data=st.data())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli.model_actions import delete, require_one, require_two_at_most, write_version_code
 from plimsoll.cli.options import application_state, file_option, json_option, print_json
 from plimsoll.cli.rows import number, print_rows
 from plimsoll.errors import FileError
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 )
 @click.option("--pull", default=None, metavar="REFERENCE", help="Pull a model from a registry, by its digest.")
 @click.option("--new-key", is_flag=True, help="Sign with a new key from now on, and sign all versions here with it.")
+@click.option(
+    "--code", default=None, type=click.Path(path_type=Path), metavar="DIR", help="Write a version's code there."
+)
+@click.option("--delete", "deletes", is_flag=True, help="Delete the version NAME@NUMBER, unless something needs it.")
+@click.option("--target", "targets", multiple=True, metavar="CONTEXT", help="With --delete: a cluster to ask too.")
 @click.option("--accept-index", is_flag=True, help="Sign the registry's index as it is, after something changed it.")
 @json_option
 def command(
@@ -38,11 +44,13 @@ def command(
     push: str | None,
     pull: str | None,
     new_key: bool,
+    code: Path | None,
+    deletes: bool,
+    targets: Sequence[str],
     accept_index: bool,
     as_json: bool,
 ) -> None:
     """List models, show one (triage, triage@2 or triage:TAG), or compare two."""
-    from plimsoll.registry.comparison import compare_versions
     from plimsoll.targets.models import model_registry
 
     registry = model_registry(application_state(file, make=pull is not None))
@@ -51,35 +59,55 @@ def command(
         return
     if accept_index:
         registry.accept_index()
+    if deletes or targets:
+        delete(references, file, targets, asked=deletes, as_json=as_json)
+        return
+    if code is not None:
+        write_version_code(registry, references, code, as_json=as_json)
+        return
     if pull is not None:
         references = [*references, _pull(registry, pull).reference]
     if push is not None:
         _push(registry, references, push, as_json=as_json)
         return
-    if len(references) > 2:
-        raise FileError(
-            "expected at most two models, got " + str(len(references)),
-            where=" ".join(references),
-            hint="name one model to show it, or two to compare them",
-        )
+    require_two_at_most(references)
     versions = [registry.find(reference) for reference in references] or list(registry.versions())
     if tag is not None:
-        if len(references) != 1:
-            raise FileError(
-                "a tag needs exactly one version", where="--tag", hint="plimsoll models NAME@VERSION --tag TAG"
-            )
+        require_one(references, "a tag", "--tag", "plimsoll models NAME@VERSION --tag TAG")
         registry.tag(versions[0], tag)
     for version in versions if verify else ():
         registry.open(version)
+    _print(registry, references, versions, verified=verify, as_json=as_json)
+
+
+def _print(
+    registry: ModelRegistry,
+    references: Sequence[str],
+    versions: Sequence[ModelVersion],
+    *,
+    verified: bool,
+    as_json: bool,
+) -> None:
+    from plimsoll.registry.code import code_of
+    from plimsoll.registry.comparison import compare_versions
+
     if len(references) == 2:
         comparison = compare_versions(*versions)
         print_json(comparison) if as_json else _print_comparison(comparison, *references)
     elif references:
-        print_json(versions[0]) if as_json else _print_one(versions[0], verified=verify)
+        stored = list(code_of(registry.layout, versions[0]))
+        print_json(_entry(versions[0], stored)) if as_json else _print_one(versions[0], stored, verified=verified)
     elif as_json:
         print_json({"models": versions})
     else:
-        _print_all(versions, registry.tags(), verified=verify)
+        _print_all(versions, registry.tags(), verified=verified)
+
+
+def _entry(version: ModelVersion, stored: Sequence[str]) -> dict[str, object]:
+    """A version for other programs, with the names of the files of its code that are stored with it."""
+    import msgspec
+
+    return {**msgspec.to_builtins(version), "code_stored": stored}
 
 
 def _renew_key(registry: ModelRegistry, *, accept_index: bool, as_json: bool) -> None:
@@ -118,10 +146,7 @@ def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_j
     from plimsoll.registry.repository import Repository
     from plimsoll.registry.transfer import push_model
 
-    if len(references) != 1:
-        raise FileError(
-            "a push needs exactly one version", where="--push", hint="plimsoll models NAME@VERSION --push REPOSITORY"
-        )
+    require_one(references, "a push", "--push", "plimsoll models NAME@VERSION --push REPOSITORY")
     with Repository(parse_reference(text)) as repository:
         pushed = push_model(registry, registry.find(references[0]), repository)
     print_json({"reference": str(pushed)}) if as_json else click.echo(str(pushed))
@@ -149,7 +174,7 @@ def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str
         click.echo(f"{len(versions)} verified: signatures and digests are valid")
 
 
-def _print_one(version: ModelVersion, *, verified: bool) -> None:
+def _print_one(version: ModelVersion, stored: Sequence[str], *, verified: bool) -> None:
     click.echo(f"{version.reference}  {version.digest}")
     verdict = "accepted" if version.accepted else "not accepted: " + "; ".join(version.refusals)
     lineage = version.lineage
@@ -160,9 +185,11 @@ def _print_one(version: ModelVersion, *, verified: bool) -> None:
         ("framework", version.framework),
         ("command", lineage.command),
         ("run", lineage.run),
+        *([("commit", f"{lineage.commit}{', with changes' if lineage.dirty else ''}")] if lineage.commit else []),
         ("environment", lineage.environment[:12]),
         *(("data", f"{name}  {digest[:12]}") for name, digest in lineage.data.items()),
-        *(("code", f"{name}  {digest[:12]}") for name, digest in lineage.code.items()),
+        *(("code", f"{name}  {digest[:12]}{_unstored(version, name)}") for name, digest in lineage.code.items()),
+        *([("stored code", _stored(version, stored))] if lineage.code else []),
         *(("metric", f"{name}  {value:.6g}") for name, value in version.metrics.items()),
         *(("file", f"{name}  {entry.size} bytes  {entry.digest[7:19]}") for name, entry in version.files.items()),
     ]
@@ -172,6 +199,17 @@ def _print_one(version: ModelVersion, *, verified: bool) -> None:
         before = kind
     if verified:
         click.echo("  verified: signature, manifest, lineage and every file are valid")
+
+
+def _unstored(version: ModelVersion, name: str) -> str:
+    reason = version.lineage.left_out.get(name)
+    return f"  (not stored: {reason})" if reason else ""
+
+
+def _stored(version: ModelVersion, stored: Sequence[str]) -> str:
+    if not stored:
+        return "none: it was registered, or pulled, without its code"
+    return f"{len(stored)} files; `plimsoll models {version.reference} --code DIR` writes them"
 
 
 def _print_comparison(comparison: VersionComparison, first: str, second: str) -> None:

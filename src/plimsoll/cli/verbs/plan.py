@@ -12,6 +12,7 @@ from plimsoll.cli.options import (
     LOCAL,
     application_file,
     file_option,
+    force_option,
     json_option,
     print_json,
     provider_options,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 @target_option
 @provider_options
 @settings_option
+@force_option
 @click.option(
     "--output",
     type=click.Choice(["text", "yaml"]),
@@ -47,6 +49,7 @@ def command(
     base: str | None,
     prefer: tuple[str, ...],
     settings: tuple[str, ...],
+    force: tuple[str, ...],
     output: str,
     as_json: bool,
 ) -> None:
@@ -55,7 +58,7 @@ def command(
     from plimsoll.targets.options import TargetOptions
 
     options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
-    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps)
+    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps, force=force)
     click.get_current_context().call_on_close(prepared.target.close)
     if output == "yaml":
         _print_manifests(prepared)

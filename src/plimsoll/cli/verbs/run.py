@@ -15,6 +15,7 @@ import click
 from plimsoll.cli.options import (
     application_file,
     file_option,
+    force_option,
     json_option,
     print_json,
     provider_options,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @target_option
 @provider_options
 @settings_option
+@force_option
 @click.option("--watch", is_flag=True, help="Keep services running until interrupted.")
 @click.option(
     "--print-rbac",
@@ -58,6 +60,7 @@ def command(
     base: str | None,
     prefer: tuple[str, ...],
     settings: tuple[str, ...],
+    force: tuple[str, ...],
     watch: bool,
     print_rbac: bool,
     users: tuple[str, ...],
@@ -66,7 +69,8 @@ def command(
 ) -> int:
     """Run the application, or resume an interrupted run. Finished steps are not repeated.
 
-    STEP, such as train/triage or triage, runs only this step and what it needs.
+    STEP, such as train/triage or triage, runs only this step and what it needs. A step that is forced keeps its key, so
+    that steps that need it keep their results: force them too, or the part by its name.
     """
     from plimsoll.cli.progress import ProgressPrinter
     from plimsoll.engine.application_run import ApplicationRun
@@ -79,7 +83,8 @@ def command(
         named = "--user" if users else "--group"
         raise FileError(f"{named} is only for --print-rbac", where=named, hint="leave it out, or add --print-rbac")
     options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer, unbarred=print_rbac)
-    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps, must_fit=not print_rbac)
+    place, must_fit = application_file(file), not print_rbac
+    prepared = prepare(place, target, options, settings=settings, steps=steps, force=force, must_fit=must_fit)
     click.get_current_context().call_on_close(prepared.target.close)
     if print_rbac:
         _print_roles(prepared, users, groups)
@@ -105,9 +110,8 @@ def command(
         # Nobody reads; the status of the run is still for whoever waits for it.
         discard_output()
     if caught:
-        resumed = (
-            f"stopped; `{run_command(file, target, settings, steps)}` resumes from the finished steps and checkpoints"
-        )
+        again = run_command(file, target, settings, steps, force)
+        resumed = f"stopped; `{again}` resumes from the finished steps and checkpoints"
         _to_stderr(f"let go; {run.goes_on} goes on" if run.goes_on else resumed)
     if history.state == "done":
         return 0

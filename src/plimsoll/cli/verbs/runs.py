@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from plimsoll.errors import FileError, PlimsollError
 if TYPE_CHECKING:
     from plimsoll.engine.history import RunHistory
     from plimsoll.engine.run_comparison import RunComparison
+    from plimsoll.state.curves import Series
     from plimsoll.state.directory import StateDirectory
 
 MOST = 20
@@ -33,6 +34,7 @@ def command(names: Sequence[str], file: Path, target: str, namespace: str | None
 
     For example `plimsoll runs`, `plimsoll runs 3`, `plimsoll runs 3 5`.
     """
+    from plimsoll.engine.curves import curves_of
     from plimsoll.engine.run_comparison import find_run
     from plimsoll.engine.run_status import run_status
 
@@ -49,7 +51,8 @@ def command(names: Sequence[str], file: Path, target: str, namespace: str | None
         print_json(comparison) if as_json else _print_comparison(comparison, *names)
         return
     if runs:
-        print_json(_entry(runs[0])) if as_json else _print_one(runs[0])
+        curves = curves_of(state, runs[0])
+        print_json({**_entry(runs[0]), "curves": curves}) if as_json else _print_one(runs[0], curves)
         return
     listed = _newest(state, limit)
     print_json({"runs": [_entry(run) for run in listed]}) if as_json else _print_all(listed)
@@ -107,7 +110,7 @@ def _print_all(runs: Sequence[RunHistory]) -> None:
     print_rows(rows)
 
 
-def _print_one(run: RunHistory) -> None:
+def _print_one(run: RunHistory, curves: Mapping[str, Series]) -> None:
     click.echo(f"run {run.number}  {run.run}  {run.application} on {run.target}")
     click.echo(f"  {run.state}{f': {run.reason}' if run.reason else ''}")
     if run.started:
@@ -128,6 +131,13 @@ def _print_one(run: RunHistory) -> None:
             )
         )
     print_rows(rows)
+    for model, series in curves.items():
+        for name, points in series.items():
+            first, last = points[0], points[-1]
+            click.echo(
+                f"  curve {model} {name}: {len(points)} points, {number(first[1])} at step {number(first[0])} "
+                f"to {number(last[1])} at step {number(last[0])}"
+            )
 
 
 def _print_comparison(comparison: RunComparison, first: str, second: str) -> None:

@@ -21,6 +21,7 @@ from plimsoll.cli.options import (
     use_colour,
     width,
 )
+from plimsoll.cli.rows import amount
 from plimsoll.cli.terminal import one_line
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 def command(file: Path, target: str, namespace: str | None, as_json: bool) -> None:
     """Print the current run, or how the last run ended, and the services that are running."""
     from plimsoll.engine.run_status import run_status
+    from plimsoll.engine.sizes import sizes
     from plimsoll.report.write import terminal_report
 
     place = application_target(file, target, namespace, elsewhere=True)
@@ -46,9 +48,10 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
     if run is None and not up and not problems and not elsewhere:
         application_state(file, target)
     drift = {name: states for name in up if (states := place.drift(name))}
-    waits = place.waits()
+    waits, kept = place.waits(), sizes(place)
     if as_json:
-        print_json({**_summary(run, place, up, drift), "problems": dict(problems), "waits": list(waits)})
+        told = {"problems": dict(problems), "waits": list(waits), "sizes": dict(kept)}
+        print_json({**_summary(run, place, up, drift), **told})
         return
     lines = (
         terminal_report(state, run.run, width(), use_colour())
@@ -69,6 +72,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> No
                 click.echo(f"  version {version.version}: {line}")
     for name, reason in problems.items():
         click.echo(f"{name} cannot be reached: {reason}; `{run_command(file, target)}` makes it as the file says")
+    if any(kept.values()):
+        click.echo("on disk: " + ", ".join(f"{kind} {amount(size)}" for kind, size in kept.items() if size))
     if run is not None and run.state == "killed":
         click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")
 

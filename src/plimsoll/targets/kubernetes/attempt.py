@@ -24,7 +24,8 @@ from plimsoll.targets.local.session import LocalSession
 class ClusterContext(Struct, frozen=True, kw_only=True):
     """`local` does on this machine what needs the user's own key; `chosen` is the provider of each need.
 
-    `lease` says whose run goes on: this one, or another of the same content that it watches.
+    `lease` says whose run goes on: this one, or another of the same content that it watches. `forced` are the names of
+    steps that are carried out again although they have results.
     """
 
     api: Api
@@ -38,6 +39,7 @@ class ClusterContext(Struct, frozen=True, kw_only=True):
     run: str
     chosen: Mapping[str, str]
     lease: RunLease
+    forced: frozenset[str] = frozenset()
 
     @property
     def namespace(self) -> str:

@@ -18,6 +18,8 @@ from plimsoll.targets.kubernetes.holders import user_at_host
 from plimsoll.targets.kubernetes.leases import annotations_of
 from plimsoll.targets.port import RunRequest
 
+CLEAN = "clean"
+"""What stands in place of a run's id while leavings are removed."""
 CLAIM = "plimsoll.dev/claim"
 """The annotation with what the holder does."""
 _LONGEST = 120
@@ -29,7 +31,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     """What the holder of a lease does. `number` counts the runs of their directory, `content` is that of their plan.
 
     `directory` is the place of the run's lock: whoever has that lock knows that the run has ended. Without `content`
-    the application is being taken down.
+    the application is being taken down, or cleaned.
     """
 
     who: str
@@ -42,7 +44,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         who = self.who[:_LONGEST]
         if not self.content:
-            return f"`plimsoll down` of {who}"
+            return f"`plimsoll {CLEAN if self.run == CLEAN else 'down'}` of {who}"
         return f"run {self.number} of {who}" if self.number else f"run {self.run[:_LONGEST]} of {who}"
 
 

@@ -18,7 +18,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.kubernetes import leases
-from plimsoll.targets.kubernetes.claims import CLAIM, Claim, claim_here, claim_of, is_dead
+from plimsoll.targets.kubernetes.claims import CLAIM, CLEAN, Claim, claim_here, claim_of, is_dead
 from plimsoll.targets.kubernetes.claims import since as claimed_since
 from plimsoll.targets.kubernetes.leases import (
     KubernetesLease,
@@ -190,12 +190,18 @@ class RunLease(KubernetesLease):
         who = str(claim) if claim is not None else holder_of(found)
         place = f", in process {claim.process}" if claim is not None else ""
         if claim is not None and not claim.content:
+            does = f"removes what finished runs of '{self._application}' have left"
+            if claim.run != CLEAN:
+                does = f"takes '{self._application}' down"
             return TargetError(
-                f"{who} takes '{self._application}' down{claimed_since(found)}{place}",
+                f"{who} {does}{claimed_since(found)}{place}",
                 where=self.where,
                 hint="wait for its end",
             )
-        if not self._claim.content:
+        if not self._claim.content and self._claim.run == CLEAN:
+            message = f"{who} is under way{claimed_since(found)}{place}, and may need what would be removed"
+            hint = "wait for its end, and clean then"
+        elif not self._claim.content:
             message = f"{who} is under way{claimed_since(found)}{place}, and would make again what is taken down"
             hint = "have it end there with Ctrl-C, or take the application from it: plimsoll down --force"
         else:

@@ -42,9 +42,9 @@ class KubernetesSession:
         else:
             lease = run_lease(context.api, context.application, context.namespace, context.state, context.run, request)
             # Attempts and those of their parts look at the context's.
-            self.context = replace(context, lease=lease)
+            self.context = replace(context, lease=lease, forced=request.forced)
             lease.begin(request.stopped, self._unite)
-        return context.local.begin()
+        return context.local.begin(request)
 
     def joined(self) -> str:
         """Whose run of the same content this one watches."""
@@ -78,6 +78,9 @@ class KubernetesSession:
         execute = EXECUTORS.get(type(step.work))
         if execute is None:
             raise TargetError(f"clusters do not carry out '{step.verb}' steps", where=step.name, lasting=True)
+        if step.name in self.context.forced and attempt == 1:
+            # The files of before would be taken for those that come.
+            self.context.state.forget(step.key)
         return ClusterAttempt(step, attempt, self.context, joining(execute))
 
     def fallen(self) -> Iterator[tuple[str, str]]:

@@ -27,21 +27,26 @@ from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import (
     CALL,
+    LEAVINGS,
     MANIFESTS,
     PLAN_CHECK,
     RIGHTS,
     TRAFFIC,
+    USES,
     CalledService,
     Features,
+    VersionUse,
     feature_table,
     offers,
 )
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.calling import called
+from plimsoll.targets.kubernetes.claims import CLEAN
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.leavings import ClusterLeavings
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.providers import (
@@ -63,6 +68,7 @@ from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.standing import notes, service_name, unreachable
 from plimsoll.targets.kubernetes.standing_waits import waits_of
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
+from plimsoll.targets.kubernetes.uses import version_uses
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.options import TargetOptions
@@ -131,6 +137,8 @@ class KubernetesTarget:
             offers(MANIFESTS, self.manifests),
             offers(RIGHTS, self),
             offers(PLAN_CHECK, self._problems),
+            offers(USES, self._uses),
+            offers(LEAVINGS, self._leavings),
         )
         return Features(self.name, carriers, {})
 
@@ -181,6 +189,19 @@ class KubernetesTarget:
         self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
     ) -> ClusterTraffic:
         return traffic_of(self._context("promote"), model, service, say, stopped)
+
+    def _uses(self) -> Sequence[VersionUse]:
+        return version_uses(self.api, self._application, self.namespace)
+
+    @property
+    def _leavings(self) -> ClusterLeavings:
+        return ClusterLeavings(
+            lambda: self.api,
+            self._application,
+            lambda: self.namespace,
+            lambda: self._results,
+            lambda say: self._lease(CLEAN, RunRequest(content="", say=say)),
+        )
 
     def _problems(self, plan: Plan) -> Sequence[Shortfall]:
         return problems(plan, self.cluster, {need: each.provider for need, each in self._chosen().items()})

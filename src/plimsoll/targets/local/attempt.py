@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +19,8 @@ from plimsoll.targets.local.warden import ProcessEnd, Warden
 class LocalContext(Struct, frozen=True, kw_only=True):
     """The context that all attempts of a run share. `directory` holds the application file, `logs` belongs to the run.
 
-    `kept` maps a service to the server that runs as long as the run watches.
+    `kept` maps a service to the server that runs as long as the run watches. `forced` are the names of steps that are
+    carried out again although they have results.
     """
 
     directory: Path
@@ -29,6 +30,7 @@ class LocalContext(Struct, frozen=True, kw_only=True):
     logs: Path
     watch: bool = False
     kept: dict[str, Server] = field(default_factory=dict)
+    forced: frozenset[str] = frozenset()
 
 
 class LocalAttempt(Attempt[W]):
@@ -81,12 +83,13 @@ class LocalAttempt(Attempt[W]):
         return self._execute(self)
 
     def keep(self, outcome: AttemptOutcome) -> AttemptOutcome:
-        """Store the directory of a finished attempt as the result; delete that of a failed one, but not its logs."""
+        """Store the directory of a finished attempt as the result; of a failed one, keep its logs and curve alone."""
         if self.stopped:
             # A command that was stopped may have written incomplete files.
             return STOPPED
         if outcome.state == "done":
             self.context.state.commit(self.step.key, outcome.result)
         elif outcome.state == "failed":
-            shutil.rmtree(self.directory, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.context.state.discard_work(self.step.key)
         return outcome

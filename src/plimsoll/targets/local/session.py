@@ -17,6 +17,7 @@ from plimsoll.planning.steps import AnyStep, Step, Work
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.local.attempt import LocalAttempt, LocalContext
+from plimsoll.targets.local.environment_uses import is_kept_for
 from plimsoll.targets.local.environments import environment_place, is_complete, python_of
 from plimsoll.targets.local.leftover_processes import kill_leftover_processes
 from plimsoll.targets.local.limits import remove_leftover_groups
@@ -43,6 +44,8 @@ class LocalSession:
 
     def begin(self, request: RunRequest | None = None) -> int:
         """Start the warden, and clean up after a killed run. Only the holder of the lock may call it."""
+        if request is not None:
+            self.context = replace(self.context, forced=request.forced)
         self.context.warden.start()
         return self.clean_up()
 
@@ -83,6 +86,8 @@ class LocalSession:
             message = f"this machine does not support '{step.verb}' steps"
             raise TargetError(message, where=step.name, hint="use another target", lasting=True)
         self.state.fresh_work(step.key)
+        if step.name in self.context.forced and attempt == 1:
+            self.state.forget_attempts(step.key)
         return LocalAttempt(step, attempt, self.context, execute)
 
     def fallen(self) -> Iterator[tuple[str, str]]:
@@ -111,7 +116,8 @@ def stored_result(state: StateDirectory, step: AnyStep, directory: Path) -> Resu
     match result:
         case EnvironmentResult() if isinstance(step.work, MakeEnvironment):
             place = environment_place(cast("Step[MakeEnvironment]", step), directory)
-            return result if result.python == str(python_of(place)) and is_complete(place) else None
+            named = result.python == str(python_of(place))
+            return result if named and is_kept_for(place, state, step.key, is_complete) else None
         case FetchResult() if isinstance(step.work, Fetch):
             in_place = None if "://" in step.work.source else step.work.source
             return result if result.source == in_place else None

@@ -17,16 +17,21 @@ from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
+    LEAVINGS,
     MANIFESTS,
     RIGHTS,
     TRAFFIC,
+    USES,
     CalledService,
     Features,
+    VersionUse,
     feature_table,
     offers,
 )
+from plimsoll.targets.local.environment_uses import Environments
 from plimsoll.targets.local.servers import running_services
 from plimsoll.targets.local.session import LocalSession
+from plimsoll.targets.local.uses import version_uses
 from plimsoll.targets.local.watching import read_drift
 from plimsoll.targets.local.work import EXECUTORS
 from plimsoll.targets.options import CLUSTER_ONLY, TargetOptions
@@ -71,8 +76,14 @@ class LocalTarget:
 
     @property
     def features(self) -> Features:
-        """Calls of services, and moves of their traffic."""
-        return Features("this machine", feature_table(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
+        """Calls of services, moves of their traffic, what they use, and environments."""
+        carriers = feature_table(
+            offers(CALL, self._call),
+            offers(TRAFFIC, self._traffic),
+            offers(USES, self._uses),
+            offers(LEAVINGS, Environments(self.state)),
+        )
+        return Features("this machine", carriers, LACKS)
 
     def facts(self) -> TargetFacts:
         """Processors that this process may use, memory in bytes, accelerators by device file."""
@@ -99,6 +110,9 @@ class LocalTarget:
         from plimsoll.targets.local.traffic import find_local_traffic
 
         return find_local_traffic(self.state, model, service, stopped)
+
+    def _uses(self) -> Sequence[VersionUse]:
+        return version_uses(self.state)
 
     def open(self, run: str, *, watch: bool) -> LocalSession:
         """A session for one run."""

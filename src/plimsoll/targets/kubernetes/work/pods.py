@@ -122,6 +122,8 @@ def image_that_reads(file: str | None, context: ClusterContext, *extras: str) ->
 def _is_under_way(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Observation, None, bool]:
     """Whether the workload is there already; one of this key that failed before is removed first.
 
+    So is one that ended well, for a step that is to be carried out again.
+
     What is under way must not be applied again: queues hand workloads in suspended, so that an admitted gang would be
     suspended anew, and lose what it has done since its last checkpoint.
     """
@@ -131,7 +133,8 @@ def _is_under_way(attempt: ClusterAttempt[W], workload: gang.Workload) -> Genera
     found = own.find(watched)
     if found is None:
         return False
-    if ended(found)[0] == "failed" or found["metadata"].get("deletionTimestamp"):
+    over = ("done", "failed") if attempt.step.name in attempt.context.forced else ("failed",)
+    if ended(found)[0] in over or found["metadata"].get("deletionTimestamp"):
         remove(attempt, workload)
         gone(attempt, _GONE_LIMIT)
         return False

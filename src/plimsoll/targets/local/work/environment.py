@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import shutil
 import sys
@@ -17,6 +18,7 @@ from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
 from plimsoll.targets.attempt import STOPPED, Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment
+from plimsoll.targets.local.environment_uses import lock_of, record_use
 from plimsoll.targets.local.environments import environment_place, is_complete, mark_complete, python_of
 from plimsoll.targets.local.workers import Command, run_together
 
@@ -35,21 +37,28 @@ def make_environment(attempt: LocalAttempt[MakeEnvironment]) -> Progress:
     place = environment_place(attempt.step, attempt.context.directory)
     python = python_of(place)
     found = done(EnvironmentResult(python=str(python)))
-    if is_complete(place):
-        return found
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        lock = place.with_suffix(".lock").open("wb")
+        lock = lock_of(place).open("wb")
     except OSError as error:
+        if is_complete(place):
+            # Nobody removes anything from a cache that cannot be written.
+            return found
         raise TargetError(
             f"cannot write the cache of environments: {error.strerror}",
             where=str(place.parent),
             hint="make it writable, or set XDG_CACHE_HOME to a directory that is",
         ) from error
     with lock:
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            record_use(place, attempt.context.state, attempt.step.key)
+            if is_complete(place):
+                return found
         yield from _wait_for(lock, attempt, place)
         if attempt.stopped:
             return STOPPED
+        record_use(place, attempt.context.state, attempt.step.key)
         if is_complete(place):
             return found
         shutil.rmtree(place, ignore_errors=True)

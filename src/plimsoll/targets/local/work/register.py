@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.planning.steps import Ingredient
+from plimsoll.state.code_files import CodeFiles, Revision
 from plimsoll.targets.attempt import Progress, done
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.models import model_registry
@@ -20,7 +21,10 @@ FIGURES = {"metrics.json", "metrics.jsonl"}
 
 
 def register(attempt: LocalAttempt[Register]) -> Progress:
-    """Register the files of rank 0. Registering the same training again gives the same version."""
+    """Register the files of rank 0. Registering the same training again gives the same version.
+
+    A training that was forced may have come to other files: its version is a new one when it is registered anew.
+    """
     yield from ()
     work = attempt.work
     state = attempt.context.state
@@ -34,8 +38,16 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
             f"{work.train} wrote no model to $PLIMSOLL_OUTPUT",
             hint="write model.onnx there; only the files of rank 0 count",
         )
+    kept = CodeFiles(state.code)
+    code = kept.found(_digests(work.lineage, "code"))
     version = model_registry(state).add(
-        work.model, files, lineage=_lineage(attempt, work), metrics=trained.metrics, accept=work.accept
+        work.model,
+        files,
+        lineage=_lineage(work, attempt.context.run, kept, code),
+        metrics=trained.metrics,
+        accept=work.accept,
+        code=code,
+        anew=attempt.step.name in attempt.context.forced,
     )
     return done(
         RegisterResult(
@@ -48,18 +60,24 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
     )
 
 
-def _lineage(attempt: LocalAttempt[Register], work: Register) -> Lineage:
+def _lineage(work: Register, run: str, kept: CodeFiles, stored: Collection[str]) -> Lineage:
+    """The lineage of a training; `stored` are the names of the files of its code that go with the version."""
     from plimsoll.registry.versions import Lineage
 
+    code = _digests(work.lineage, "code")
+    revision = kept.revision(work.train_key) or Revision()
     return Lineage(
-        run=attempt.context.run,
+        run=run,
         step=work.train,
         key=work.train_key,
         data=_digests(work.lineage, "source", "input"),
-        code=_digests(work.lineage, "code"),
+        code=code,
         environment=next((part.digest for part in work.lineage if part.kind == "environment"), ""),
         command=work.command,
         framework=work.framework,
+        commit=revision.commit,
+        dirty=revision.dirty,
+        left_out={name: kept.reason(digest) for name, digest in code.items() if name not in stored},
     )
 
 

@@ -1,0 +1,1 @@
+"""Removes what no run, service or version needs any more: what is needed, what is there, and the removal."""

@@ -1,0 +1,33 @@
+"""What the entries of a registry's index are: numbered versions, tags, and attestations. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from plimsoll.registry.layout import REFERENCE_ANNOTATION, Descriptor
+from plimsoll.registry.versions import ModelVersion
+
+MODEL_ARTIFACT = "application/vnd.plimsoll.model.v1"
+SUBJECT_ANNOTATION = "dev.plimsoll.subject"
+"""On the index entry of an attestation: the digest of the version that it describes."""
+
+
+def is_tag(entry: Descriptor) -> bool:
+    """Whether an index entry is named by a tag and not by a version number."""
+    return not entry.annotations.get(REFERENCE_ANNOTATION, "").rpartition(":")[2].isdigit()
+
+
+def is_numbered(entry: Descriptor) -> bool:
+    """Whether an index entry is a model named by a version number."""
+    return entry.artifact_type == MODEL_ARTIFACT and not is_tag(entry)
+
+
+def is_entry_of(entry: Descriptor, version: ModelVersion) -> bool:
+    """Whether an index entry names a version by its number."""
+    return entry.annotations.get(REFERENCE_ANNOTATION) == f"{version.name}:{version.version}"
+
+
+def tags_of(entries: Iterable[Descriptor], version: ModelVersion) -> list[str]:
+    """The tags of a version."""
+    tagged = (entry for entry in entries if entry.digest == version.digest and is_tag(entry))
+    return [name.rpartition(":")[2] for entry in tagged if (name := entry.annotations.get(REFERENCE_ANNOTATION))]
