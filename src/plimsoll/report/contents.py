@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from plimsoll.engine.history import RunHistory, StepHistory
+from plimsoll.engine.history import RunHistory, StepHistory, WorkerHistory
 
 Point = tuple[float, float]
 
@@ -50,15 +50,6 @@ class BaselineComparison(Struct, frozen=True, kw_only=True):
         if self.better is None:
             return f"{self.value - self.baseline_value:+.3g} against {name}"
         return f"{difference:.3g} {'better' if self.better else 'worse'} than {name}"
-
-
-class RunReport(Struct, frozen=True, kw_only=True):
-    """A run and its results. `curves` maps model to series to points, `versions` maps package to version."""
-
-    history: RunHistory
-    models: tuple[ModelReport, ...] = ()
-    curves: Mapping[str, Mapping[str, tuple[Point, ...]]] = {}
-    versions: Mapping[str, str] = {}
 
 
 LESS_IS_BETTER = ("loss", "error", "rmse", "mae", "mse", "perplexity", "seconds", "latency")
@@ -147,6 +138,18 @@ def outcome(step: StepHistory) -> str:
     if not outputs:
         return ""
     return f"{len(outputs)} file{'s' if len(outputs) != 1 else ''}, {amount(sum(file.size for file in outputs))}"
+
+
+def worker_end(worker: WorkerHistory, run: RunHistory, live: frozenset[int]) -> str:
+    """How a process ended. `live` are the process ids of the services that run now."""
+    if worker.signal:
+        return f"signal {worker.signal}"
+    if worker.code is not None:
+        return f"status {worker.code}"
+    if worker.ended:
+        return "not seen"
+    # The servers of a run end with it, and nobody waits to record how.
+    return "still running" if run.state == "running" or worker.pid in live else "stopped with the run"
 
 
 def layers(run: RunHistory) -> list[list[StepHistory]]:

@@ -14,7 +14,10 @@ from plimsoll.engine.run_status import run_status
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
 from plimsoll.kinds.model import RegisterResult, TrainGang
-from plimsoll.report.contents import ModelReport, Point, RunReport
+from plimsoll.report.contents import ModelReport, Point
+from plimsoll.report.evaluation_file import read_evaluation
+from plimsoll.report.run_report import RunReport
+from plimsoll.report.service_records import running_processes, service_reports
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.models import model_registry
@@ -59,7 +62,16 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     models = tuple(model for step in run.steps if (model := _model(state, step)))
     trained = [step for step in run.steps if step.verb == TrainGang.verb]
     curves = {step.part: _curve(state.output(step.key) / CURVE) for step in trained}
-    return RunReport(history=run, models=models, curves={k: v for k, v in curves.items() if v}, versions=versions)
+    judged = {step.part: read_evaluation(state.output(step.key)) for step in trained}
+    return RunReport(
+        history=run,
+        models=models,
+        curves={name: series for name, series in curves.items() if series},
+        evaluations={name: evaluation for name, evaluation in judged.items() if evaluation},
+        services=service_reports(state, run),
+        live=running_processes(state),
+        versions=versions,
+    )
 
 
 def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:

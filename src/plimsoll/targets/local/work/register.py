@@ -15,7 +15,7 @@ from plimsoll.targets.models import model_registry
 if TYPE_CHECKING:
     from plimsoll.registry.versions import Lineage
 
-FIGURES = {"metrics.json", "metrics.jsonl"}
+FIGURES = {"metrics.json", "metrics.jsonl", "predictions.csv"}
 """Figures of the training; they stay in the training's result and are not part of the model."""
 
 
