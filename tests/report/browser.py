@@ -18,7 +18,7 @@ NEEDS_CHROMIUM = pytest.mark.skipif(
 
 
 class Measured(Struct, frozen=True, kw_only=True):
-    """`wide` is that of the page's content. `outside` names elements that are wider than what they are in, `texts`
+    """`wide` is that of the page's content. `outside` names elements that are wider than what they are in, or that squeeze their text, `texts`
     those of drawings outside of their box, `crossed` the boxes that a line crosses, `drawn` what is shown."""
 
     wide: int
@@ -36,6 +36,8 @@ for (const each of document.querySelectorAll('main *')) {
   if (!shown(each) || each.closest('svg') !== null && each.tagName !== 'svg') continue;
   const name = each.tagName + '.' + each.className + ' ' + each.textContent.slice(0, 40);
   if (box(each).right > innerWidth + 0.5) outside.push(name);
+  const own = [...each.childNodes].filter(node => node.nodeType === 3).map(node => node.data.trim()).join('');
+  if (own.length > 6 && each.clientWidth > 0 && each.clientWidth < 24) outside.push('squeezed ' + name);
   if (each.scrollWidth > each.clientWidth + 1 && each.clientWidth > 0) outside.push('scrolls ' + name);
 }
 const boxes = [...document.querySelectorAll('.step')].filter(shown);

@@ -157,7 +157,15 @@ def test_a_run_without_anything_is_a_page_too() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.0004, "0 ms"), (0.25, "250 ms"), (59.94, "59.9 s"), (60, "1 min 0 s"), (3700, "1 h 1 min")],
+    [
+        (0, "0 ms"),
+        (0.0004, "0.4 ms"),
+        (0.0099, "9.9 ms"),
+        (0.25, "250 ms"),
+        (59.94, "59.9 s"),
+        (60, "1 min 0 s"),
+        (3700, "1 h 1 min"),
+    ],
 )
 def test_lengths_of_time_are_for_people(seconds: float, words: str) -> None:
     assert duration(seconds) == words

@@ -51,6 +51,10 @@ def request(second: float, **values: object) -> dict[str, object]:
     return {"at": at, "event": "request", "model": "triage", "version": "1", "status": 200, "seconds": 0.01} | values
 
 
+def test_a_kept_server_that_was_stopped_later_is_not_said_to_run(tmp_path: Path) -> None:
+    assert "serve/triage 0 1 stopped after the run – –" in words(StateDirectory(tmp_path), a_run("done"))
+
+
 def test_the_server_of_a_run_that_has_ended_was_stopped_with_it_and_has_no_invented_figures(tmp_path: Path) -> None:
     state = StateDirectory(tmp_path)
     text = words(state, a_run("stopped"))
@@ -80,7 +84,10 @@ def test_requests_of_the_run_are_counted_by_outcome_and_version_and_those_of_oth
         7,
         {"at": "x"},
     ]
-    logs(state, "access.jsonl", [*lines, request(601), request(104, event="load")])
+    logs(state, "access.jsonl", [*lines, request(901), request(104, event="load")])
+    for name, second in (("r1", 0), ("r2", 900)):
+        state.journal(name).parent.mkdir(parents=True)
+        state.journal(name).write_bytes(msgspec.json.encode(seen(second, "run", "run-planned")) + b"\n")
     report = gather_report(state, a_run())
     text = words(state, a_run())
     assert "102 requests, 1 refused, 1 failed; latency p50 49 ms" in text

@@ -103,6 +103,8 @@ def duration(seconds: float) -> str:
     """Format a duration."""
     if not math.isfinite(seconds):
         return "–"
+    if 0 < seconds < 0.00995:
+        return f"{seconds * 1000:.2g} ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
@@ -148,8 +150,10 @@ def worker_end(worker: WorkerHistory, run: RunHistory, live: frozenset[int]) -> 
         return f"status {worker.code}"
     if worker.ended:
         return "not seen"
-    # The servers of a run end with it, and nobody waits to record how.
-    return "still running" if run.state == "running" or worker.pid in live else "stopped with the run"
+    if run.state == "running" or worker.pid in live:
+        return "still running"
+    # A server that a run keeps ends when it is told to, and nobody waits to record how.
+    return "stopped after the run" if run.state == "done" else "stopped with the run"
 
 
 def layers(run: RunHistory) -> list[list[StepHistory]]:

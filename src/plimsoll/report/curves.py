@@ -20,7 +20,7 @@ SEEN = 0.2
 LOGARITHMIC_FROM = 1000.0
 """Ratio of the largest to the smallest value from which positive values have a logarithmic axis."""
 _PARTS = re.compile(
-    r"(?:^|(?<=[_./\- ]))(?:train|training|val|valid|validation|eval|evaluation|test|dev|holdout)(?:$|(?=[_./\- ]))"
+    r"(?:^|(?<=[_./\- ]))(?:train|training|val|valid|validation|eval|evaluation|test|dev|holdout|p\d\d)(?:$|(?=[_./\- ]))"
 )
 
 
@@ -74,7 +74,7 @@ def _groups(drawn: Mapping[str, Sequence[Point]]) -> list[list[str]]:
 
 
 def _figure(name: str) -> str:
-    """What a series measures: its name without the part of the data on which it was measured."""
+    """What a series measures: its name without the part of the data, or the percentile, that tells it from its like."""
     return re.sub(r"[_./\- ]+", " ", _PARTS.sub("", name.lower())).strip()
 
 
@@ -134,7 +134,7 @@ def _panel(series: Mapping[str, Sequence[Point]], unit: str) -> Panel:
         title=title,
         lines=tuple(lines),
         ticks=(number(up.low), "" if up.low == up.high else number(up.at(0.5)), number(up.high)),
-        ends=(number(across.low), number(across.high)),
+        ends=(number(across.low), number(across.high) if across.high > across.low else ""),
         unit=unit,
         logarithmic=up.logarithmic,
     )

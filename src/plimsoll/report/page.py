@@ -74,9 +74,9 @@ def page(report: RunReport) -> str:
     )
 
 
-def _service_charts(service: ServiceReport) -> tuple[list[Curves], Chart | None, dict[str, str]]:
+def _service_charts(service: ServiceReport) -> tuple[Curves, Chart | None, dict[str, str]]:
     """The curves of a service's requests, its alarms over time, and percentiles of its latency in words."""
-    drawn = [curves(series, "minute") for series in over_time(service.requests).values()]
+    drawn = curves(over_time(service.requests), "minute")
     seconds = sorted(request.seconds for request in service.requests)
     told = {f"p{share * 100:g}": duration(quantile(seconds, share)) for share in (0.5, 0.9, 0.99)} if seconds else {}
     alarms = service.alarms[-MOST_ALARMS:]

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.engine.history import RunHistory, StepHistory
+from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import read_journal
 from plimsoll.kinds.service import ServeResult
 from plimsoll.report.traffic import AlarmLine, Request, ServiceReport, alarm_spans
 from plimsoll.state.directory import StateDirectory
@@ -37,7 +39,7 @@ Line = TypeVar("Line", Request, AlarmLine)
 
 
 def service_reports(state: StateDirectory, run: RunHistory) -> tuple[ServiceReport, ...]:
-    """All services that a run has started, with what they did from its begin to its end."""
+    """All services that a run has started, with what they did until the next run began: they may outlive their run."""
     return tuple(_service(state, run, step) for step in run.steps if isinstance(step.result, ServeResult))
 
 
@@ -51,7 +53,7 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
     result = step.result
     assert isinstance(result, ServeResult)  # noqa: S101 - chosen above
     up = _running(state.services / f"{step.part}.json")
-    until = datetime.now(UTC) if up or run.ended is None else run.ended
+    until = _next_begin(state, run.run) or datetime.now(UTC)
     logs = state.service_logs / step.part
     access, alarms = logs / "access.jsonl", logs / "drift.jsonl"
     begin = run.started or datetime.min.replace(tzinfo=UTC)
@@ -73,6 +75,16 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
         drift=tuple(_drift(state, step.part)),
         alarms=alarm_spans(each for each in changes if begin <= each.at <= until),
     )
+
+
+def _next_begin(state: StateDirectory, run: str) -> datetime | None:
+    """When the run after this one began; None when there is none."""
+    known = state.run_ids()
+    for later in known[known.index(run) + 1 :] if run in known else ():
+        with contextlib.suppress(PlimsollError):
+            for first in read_journal(state.journal(later)):
+                return first.at
+    return None
 
 
 def _running(path: Path) -> _Announced | None:

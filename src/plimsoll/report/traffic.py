@@ -88,7 +88,7 @@ def quantile(values: Sequence[float], share: float) -> float:
     return values[max(math.ceil(share * len(values)) - 1, 0)]
 
 
-def over_time(requests: Sequence[Request]) -> dict[str, dict[str, tuple[Point, ...]]]:
+def over_time(requests: Sequence[Request]) -> dict[str, tuple[Point, ...]]:
     """Curves over minutes since the first request: requests per second, and percentiles of the latency."""
     if not requests:
         return {}
@@ -99,12 +99,12 @@ def over_time(requests: Sequence[Request]) -> dict[str, dict[str, tuple[Point, .
     for each in requests:
         bins.setdefault(int((each.at - begin).total_seconds() / wide), []).append(each.seconds * 1000)
     last = max(bins)
-    middle = {place: (place + 0.5) * wide / 60 for place in range(last + 1)}
+    middle = {place: round((place + 0.5) * wide / 60, 3) for place in range(last + 1)}
     traffic = tuple((middle[place], len(bins.get(place, ())) / wide) for place in range(last + 1))
     latency: dict[str, tuple[Point, ...]] = {}
-    for name, share in (("p50", 0.5), ("p99", 0.99)):
+    for name, share in (("p50 latency in ms", 0.5), ("p99 latency in ms", 0.99)):
         latency[name] = tuple((middle[place], quantile(sorted(bins[place]), share)) for place in sorted(bins))
-    return {"requests per second": {"requests per second": traffic}, "latency in ms": latency}
+    return {"requests per second": traffic, **latency}
 
 
 def alarm_spans(lines: Iterable[AlarmLine]) -> tuple[AlarmSpan, ...]:
