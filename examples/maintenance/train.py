@@ -129,7 +129,8 @@ def report(booster: xgb.Booster, features: Path, about: dict, output: Path, chec
     with (output / "predictions.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["label", "prediction"])
-        rows.writerows((about["classes"][truth], about["classes"][guess]) for truth, guess in zip(y, predicted, strict=True))
+        names = about["classes"]
+        rows.writerows((names[truth], names[guess]) for truth, guess in zip(y, predicted, strict=True))
     curve = "\n".join(path.read_text() for path in sorted(checkpoints.glob("*.jsonl")))
     (output / "metrics.jsonl").write_text(curve + "\n")
     print(json.dumps(metrics), flush=True)

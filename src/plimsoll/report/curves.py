@@ -20,7 +20,9 @@ SEEN = 0.2
 LOGARITHMIC_FROM = 1000.0
 """Ratio of the largest to the smallest value from which positive values have a logarithmic axis."""
 _PARTS = re.compile(
-    r"(?:^|(?<=[_./\- ]))(?:train|training|val|valid|validation|eval|evaluation|test|dev|holdout|p\d\d)(?:$|(?=[_./\- ]))"
+    r"(?:^|(?<=[_./\- ]))"
+    r"(?:train|training|val|valid|validation|eval|evaluation|test|dev|holdout|p\d\d)"
+    r"(?:$|(?=[_./\- ]))"
 )
 
 
