@@ -36,6 +36,7 @@ from plimsoll.registry.versions import (
     OpenedModel,
     decode_version,
     missed_bounds,
+    missed_licence,
     safe_file_path,
 )
 from plimsoll.signing import dsse as signing
@@ -78,7 +79,8 @@ class ModelRegistry:
             self._statement.require()
             existing = self.versions(name)
             for version in existing:
-                if version.lineage.key == lineage.key and dict(version.accept) == dict(accept):
+                same = (version.lineage.key, version.lineage.origin) == (lineage.key, lineage.origin)
+                if same and dict(version.accept) == dict(accept):
                     return version
             config = ModelConfig(
                 name=name,
@@ -87,7 +89,7 @@ class ModelRegistry:
                 author=_current_author(),
                 metrics=metrics,
                 accept=accept,
-                refusals=missed_bounds(metrics, accept),
+                refusals=(*missed_bounds(metrics, accept), *missed_licence(lineage.origin)),
                 lineage=lineage,
             )
             return self._store_version(config, files)

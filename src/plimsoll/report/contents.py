@@ -13,7 +13,10 @@ Point = tuple[float, float]
 
 
 class ModelReport(Struct, frozen=True, kw_only=True):
-    """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses."""
+    """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses.
+
+    `source` is where a model that was not trained here is from; `licence_from` says who says its licence.
+    """
 
     name: str
     version: int
@@ -29,6 +32,10 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     data: Mapping[str, str] = {}
     code: Mapping[str, str] = {}
     signed_by: str = ""
+    source: str = ""
+    format: str = ""
+    licence: str = ""
+    licence_from: str = ""
 
 
 class BaselineComparison(Struct, frozen=True, kw_only=True):

@@ -84,6 +84,7 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         opened = registry.open(version)
     except PlimsollError:
         return None
+    origin = version.lineage.origin
     return ModelReport(
         name=version.name,
         version=version.version,
@@ -99,6 +100,10 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         data=version.lineage.data,
         code=version.lineage.code,
         signed_by=opened.signed_by,
+        source=origin.source if origin else "",
+        format=origin.format if origin else "",
+        licence=origin.licence if origin else "",
+        licence_from=origin.licence_from if origin else "",
     )
 
 

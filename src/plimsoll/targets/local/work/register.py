@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
+from plimsoll.evidence.secrets import without_secrets
+from plimsoll.kinds.brought import BringResult
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.planning.steps import Ingredient
 from plimsoll.targets.attempt import Progress, done
@@ -13,7 +15,7 @@ from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.models import model_registry
 
 if TYPE_CHECKING:
-    from plimsoll.registry.versions import Lineage
+    from plimsoll.registry.versions import Lineage, Origin
 
 FIGURES = {"metrics.json", "metrics.jsonl", "predictions.csv"}
 """Figures of the training; they stay in the training's result and are not part of the model."""
@@ -52,6 +54,7 @@ def _lineage(attempt: LocalAttempt[Register], work: Register) -> Lineage:
     from plimsoll.registry.versions import Lineage
 
     return Lineage(
+        origin=_origin(attempt, work) if work.source else None,
         run=attempt.context.run,
         step=work.train,
         key=work.train_key,
@@ -60,6 +63,21 @@ def _lineage(attempt: LocalAttempt[Register], work: Register) -> Lineage:
         environment=next((part.digest for part in work.lineage if part.kind == "environment"), ""),
         command=work.command,
         framework=work.framework,
+    )
+
+
+def _origin(attempt: LocalAttempt[Register], work: Register) -> Origin:
+    from plimsoll.registry.versions import Origin
+
+    brought = attempt.context.state.result(work.train_key, BringResult) or BringResult()
+    return Origin(
+        source=without_secrets(work.source),
+        sha256=brought.sha256,
+        format=brought.format,
+        about=brought.about,
+        licence=brought.licence,
+        licence_from=brought.licence_from,
+        licences=work.licences,
     )
 
 
