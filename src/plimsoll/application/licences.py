@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-_LICENCE, _VERSION = r"( licen[cs]e)?", r",?( version| v\.?)? ?v?"
+_LICENCE, _VERSION = r"( licen[cs]e)?", r"[,-]?( version| v\.?)? ?v?"
 _KNOWN = tuple(
     (re.compile(form), name)
     for form, name in (

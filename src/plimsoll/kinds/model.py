@@ -134,8 +134,8 @@ class Register(Work, frozen=True, kw_only=True):
     """Register a model with its lineage, sign it, and judge its acceptance.
 
     `train` is the step that trained or brought it. `source` is where it was brought from, `licences` are those that are
-    accepted; both are empty for a trained one. `lineage` has the ingredients of that step, and of a training the
-    sources of its inputs (kind `source`).
+    accepted; both are empty for a trained one. `lineage` has the ingredients of the training, and the sources
+    of its inputs (kind `source`).
     """
 
     verb: ClassVar[str] = "register"
@@ -213,7 +213,6 @@ class ModelKind(Kind[Model]):
             source=source,
             licences=part.licences,
             accept=part.accept,
-            lineage=tuple(each for each in step.ingredients if each.kind == "input"),
         )
         made_of = [ingredients.of_step(step), setting("accept", part.accept), setting("licences", list(part.licences))]
         return planner.add(name, work, made_of, needs=(step.name,))

@@ -53,12 +53,13 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
 def _lineage(attempt: LocalAttempt[Register], work: Register) -> Lineage:
     from plimsoll.registry.versions import Lineage
 
+    origin = _origin(attempt, work) if work.source else None
     return Lineage(
-        origin=_origin(attempt, work) if work.source else None,
+        origin=origin,
         run=attempt.context.run,
         step=work.train,
         key=work.train_key,
-        data=_digests(work.lineage, "source", "input"),
+        data={"source": origin.sha256} if origin else _digests(work.lineage, "source", "input"),
         code=_digests(work.lineage, "code"),
         environment=next((part.digest for part in work.lineage if part.kind == "environment"), ""),
         command=work.command,
