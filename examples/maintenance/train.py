@@ -4,6 +4,7 @@ Every worker runs this script. The tracker's address and the worker's number com
 launcher of XGBoost; checkpoints make a new start go on where the last one ended, with the same result.
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -125,6 +126,11 @@ def report(booster: xgb.Booster, features: Path, about: dict, output: Path, chec
         **{f"baseline_{name}_accuracy": value for name, value in about["baselines"].items()},
     }
     (output / "metrics.json").write_text(json.dumps(metrics))
+    with (output / "predictions.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["label", "prediction"])
+        names = about["classes"]
+        rows.writerows((names[truth], names[guess]) for truth, guess in zip(y, predicted, strict=True))
     curve = "\n".join(path.read_text() for path in sorted(checkpoints.glob("*.jsonl")))
     (output / "metrics.jsonl").write_text(curve + "\n")
     print(json.dumps(metrics), flush=True)

@@ -60,7 +60,9 @@ def mistake(directory: Path, text: str) -> FileError:
 def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
     file = loaded(tmp_path, GOOD)
     assert file.application.name == "maintenance"
-    assert MODELS.of(file.application)["triage"].train.workers == 2
+    train = MODELS.of(file.application)["triage"].train
+    assert train
+    assert train.workers == 2
     assert MODELS.of(file.application)["triage"].accept == {"accuracy": ">= 0.9"}
 
 

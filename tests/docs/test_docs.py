@@ -20,7 +20,8 @@ from plimsoll.kinds.model import Train
 from plimsoll.kinds.table import KINDS
 from plimsoll.submission.rules import NOT_YAML, RULES
 
-ROOT = Path(__file__).parents[2]
+from .anchors import ROOT, anchors
+
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 
@@ -78,9 +79,12 @@ def test_every_command_of_a_document_does_what_it_shows(document: Path, tmp_path
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document: Path) -> None:
-    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+    for link in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
         if not link.startswith("http"):
-            assert (document.parent / link).exists(), link
+            path, _, anchor = link.partition("#")
+            page = document.parent / path if path else document
+            assert page.exists(), link
+            assert not anchor or anchor in anchors(page), link
 
 
 def test_every_key_of_the_file_is_explained() -> None:

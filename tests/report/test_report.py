@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plimsoll.engine.history import history
-from plimsoll.evidence.observation import Observation
-from plimsoll.report.contents import ModelReport, RunReport, comparisons, duration
+from plimsoll.report.contents import ModelReport, comparisons, duration
 from plimsoll.report.page import page
+from plimsoll.report.run_report import RunReport
 from plimsoll.report.terminal import terminal_lines
 
-START = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+from .runs import seen
+
 METRICS = {
     "accuracy": 0.56,
     "log_loss": 1.4,
@@ -26,11 +23,6 @@ METRICS = {
     "baseline_linear_model_accuracy": 0.61,
     "baseline_majority_log_loss": 2.2,
 }
-
-
-def seen(second: float, subject: str, event: str, **values: Any) -> Observation:
-    at = START + timedelta(seconds=second)
-    return Observation(at=at, source="engine", subject=subject, fact={"event": event, **values})
 
 
 def a_report(
@@ -165,30 +157,15 @@ def test_a_run_without_anything_is_a_page_too() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.0004, "0 ms"), (0.25, "250 ms"), (59.94, "59.9 s"), (60, "1 min 0 s"), (3700, "1 h 1 min")],
+    [
+        (0, "0 ms"),
+        (0.0004, "0.4 ms"),
+        (0.0099, "9.9 ms"),
+        (0.25, "250 ms"),
+        (59.94, "59.9 s"),
+        (60, "1 min 0 s"),
+        (3700, "1 h 1 min"),
+    ],
 )
 def test_lengths_of_time_are_for_people(seconds: float, words: str) -> None:
     assert duration(seconds) == words
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a browser (apt-get install chromium)")
-@pytest.mark.parametrize("width", [1280, 390])
-def test_a_browser_shows_the_page_without_overflow(tmp_path: Path, width: int) -> None:
-    inner, outer = measured(tmp_path, page(a_report()), width)
-    assert inner <= outer == width
-
-
-def measured(folder: Path, html: str, width: int) -> tuple[int, int]:
-    """How wide a page is in a frame, and the frame: a browser's own window cannot be as narrow as a telephone."""
-    tell = "<script>parent.postMessage(document.documentElement.scrollWidth + ' of ' + innerWidth, '*')</script></body>"
-    (folder / "page.html").write_text(html.replace("</body>", tell))
-    frame = f'<iframe src="page.html" style="width:{width}px;height:900px;border:0"></iframe>'
-    (folder / "frame.html").write_text(f"<body><script>onmessage = m => document.title = m.data</script>{frame}</body>")
-    dumped = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder}/profile", "--window-size=1400,900", "--virtual-time-budget=4000", "--dump-dom", f"file://{folder}/frame.html"],
-        capture_output=True, text=True, timeout=50, check=True,
-    ).stdout  # fmt: skip
-    found = re.search(r"<title>(\d+) of (\d+)</title>", dumped)
-    assert found, dumped[:500]
-    return int(found[1]), int(found[2])

@@ -17,6 +17,7 @@ from lab.build.components import BY_NAME
 from plimsoll.telemetry import catalogue
 from plimsoll.telemetry.alerts import rule_groups
 from plimsoll.telemetry.dashboard import dashboard
+from tests.docs.anchors import ROOT, anchors
 from tests.runtime.conftest import until
 
 from .conftest import Watched
@@ -48,6 +49,15 @@ def test_rules_and_dashboard_ask_only_for_metrics_of_a_live_service(watched: Wat
     assert len(names) >= 10
     # A request is counted when its answer is out.
     until(lambda: names <= live(watched))
+
+
+def test_the_runbook_has_a_section_for_each_rule_and_for_no_other() -> None:
+    rules = rule_groups("triage", "m", p99=0.05)["groups"][0]["rules"]
+    pages = {rule["annotations"]["runbook"].partition("#")[0] for rule in rules}
+    linked = {rule["annotations"]["runbook"].partition("#")[2] for rule in rules}
+    (page,) = pages
+    sections = anchors(ROOT / page)
+    assert sections - {"runbook"} == linked
 
 
 @pytest.mark.slow

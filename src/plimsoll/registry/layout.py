@@ -55,6 +55,7 @@ class Manifest(Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=
     config: Descriptor
     layers: tuple[Descriptor, ...]
     subject: Descriptor | None = None
+    annotations: dict[str, str] = {}
 
     def encoded(self) -> bytes:
         """The JSON of the manifest, always with the two keys that the specification requires."""

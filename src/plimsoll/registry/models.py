@@ -50,6 +50,7 @@ from plimsoll.registry.versions import (
     OpenedModel,
     decode_version,
     missed_bounds,
+    missed_licence,
 )
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import KeyRing
@@ -92,7 +93,8 @@ class ModelRegistry:
             self._statement.require()
             existing = self.versions(name)
             for version in existing:
-                same = version.lineage.key == lineage.key and dict(version.accept) == dict(accept)
+                same = (version.lineage.key, version.lineage.origin) == (lineage.key, lineage.origin)
+                same = same and dict(version.accept) == dict(accept)
                 if same and (not anew or has_files(version, files)):
                     return version
             config = ModelConfig(
@@ -102,7 +104,7 @@ class ModelRegistry:
                 author=_current_author(),
                 metrics=metrics,
                 accept=accept,
-                refusals=missed_bounds(metrics, accept),
+                refusals=(*missed_bounds(metrics, accept), *missed_licence(lineage.origin)),
                 lineage=lineage,
             )
             return self._store_version(config, files, code or {})

@@ -9,10 +9,26 @@ from pathlib import Path, PurePosixPath
 import msgspec
 from msgspec import Struct
 
+from plimsoll.application.licences import is_allowed
 from plimsoll.application.scalars import bound_holds
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import ModelRefused
 from plimsoll.registry.layout import RESTORE_HINT, TITLE_ANNOTATION, Descriptor, Manifest
+
+
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where a model that was not trained here is from, what it is by its bytes, and its licence with who says so.
+
+    `sha256` is that of the model file. `licences` are those that were accepted; empty when any was.
+    """
+
+    source: str
+    sha256: str = ""
+    format: str = ""
+    about: str = ""
+    licence: str = ""
+    licence_from: str = ""
+    licences: tuple[str, ...] = ()
 
 
 class Lineage(Struct, frozen=True, kw_only=True):
@@ -20,7 +36,8 @@ class Lineage(Struct, frozen=True, kw_only=True):
 
     `run` and `step` name the run that trained the model. `key` is the content key of that step. `commit` is that of the
     application's repository when the training began, empty outside of one, and `dirty` says that the code differed from
-    it. `left_out` says of the files of the code that are not stored with the version why.
+    it. `left_out` says of the files of the code that are not stored with the version why. `origin` is set for a model
+    that was brought.
     """
 
     run: str
@@ -34,6 +51,7 @@ class Lineage(Struct, frozen=True, kw_only=True):
     commit: str = ""
     dirty: bool = False
     left_out: Mapping[str, str] = {}
+    origin: Origin | None = None
 
 
 class FileEntry(Struct, frozen=True, kw_only=True):
@@ -133,6 +151,14 @@ def missed_bounds(metrics: Mapping[str, float], accept: Mapping[str, str]) -> tu
         elif not bound_holds(bound, metrics[name]):
             refusals.append(f"{name} is {metrics[name]:.6g}, expected {bound}")
     return tuple(refusals)
+
+
+def missed_licence(origin: Origin | None) -> tuple[str, ...]:
+    """A sentence when the licence of a brought model is not among those that are accepted."""
+    if origin is None or not origin.licences or is_allowed(origin.licence, origin.licences):
+        return ()
+    allowed = ", ".join(origin.licences)
+    return (f"its licence is {origin.licence or 'not known'}, expected {allowed}",)
 
 
 def require_accepted(version: ModelVersion) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from plimsoll.engine.history import RunHistory, StepHistory
-from plimsoll.state.curves import Series
+from plimsoll.engine.history import RunHistory, StepHistory, WorkerHistory
 
 
 class ModelReport(Struct, frozen=True, kw_only=True):
     """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses.
 
     `commit` is that of the application's repository when the training began, with what is to be said of it.
+    `source` is where a model that was not trained here is from; `licence_from` says who says its licence.
     """
 
     name: str
@@ -32,6 +32,10 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     code: Mapping[str, str] = {}
     commit: str = ""
     signed_by: str = ""
+    source: str = ""
+    format: str = ""
+    licence: str = ""
+    licence_from: str = ""
 
 
 class BaselineComparison(Struct, frozen=True, kw_only=True):
@@ -53,15 +57,6 @@ class BaselineComparison(Struct, frozen=True, kw_only=True):
         if self.better is None:
             return f"{self.value - self.baseline_value:+.3g} against {name}"
         return f"{difference:.3g} {'better' if self.better else 'worse'} than {name}"
-
-
-class RunReport(Struct, frozen=True, kw_only=True):
-    """A run and its results. `curves` maps model to series to points, `versions` maps package to version."""
-
-    history: RunHistory
-    models: tuple[ModelReport, ...] = ()
-    curves: Mapping[str, Series] = {}
-    versions: Mapping[str, str] = {}
 
 
 LESS_IS_BETTER = ("loss", "error", "rmse", "mae", "mse", "perplexity", "seconds", "latency")
@@ -115,6 +110,8 @@ def duration(seconds: float) -> str:
     """Format a duration."""
     if not math.isfinite(seconds):
         return "–"
+    if 0 < seconds < 0.00995:
+        return f"{seconds * 1000:.2g} ms"
     if seconds < 0.9995:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 59.95:
@@ -150,6 +147,20 @@ def outcome(step: StepHistory) -> str:
     if not outputs:
         return ""
     return f"{len(outputs)} file{'s' if len(outputs) != 1 else ''}, {amount(sum(file.size for file in outputs))}"
+
+
+def worker_end(worker: WorkerHistory, run: RunHistory, live: frozenset[int]) -> str:
+    """How a process ended. `live` are the process ids of the services that run now."""
+    if worker.signal:
+        return f"signal {worker.signal}"
+    if worker.code is not None:
+        return f"status {worker.code}"
+    if worker.ended:
+        return "not seen"
+    if run.state == "running" or worker.pid in live:
+        return "still running"
+    # A server that a run keeps ends when it is told to, and nobody waits to record how.
+    return "stopped after the run" if run.state == "done" else "stopped with the run"
 
 
 def layers(run: RunHistory) -> list[list[StepHistory]]:

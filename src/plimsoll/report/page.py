@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.engine.history import StepHistory
-from plimsoll.report.charts import MAX_STEPS, bars, curve, flow, timings
+from plimsoll.report.charts import Chart, bars, spans, timings
 from plimsoll.report.contents import (
-    RunReport,
     amount,
     comparisons,
     duration,
@@ -17,14 +16,21 @@ from plimsoll.report.contents import (
     number,
     outcome,
     plain_metrics,
+    worker_end,
 )
+from plimsoll.report.curves import Curves, curves
+from plimsoll.report.flow import MAX_STEPS, flow
+from plimsoll.report.run_report import RunReport
 from plimsoll.report.terminal import SIGNS
+from plimsoll.report.traffic import ServiceReport, over_time, quantile
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 MAX_WORKERS = 64
 """Limit of listed processes."""
+MOST_ALARMS = 40
+"""Alarms of drift of a service that are drawn, the newest."""
 
 
 @functools.cache
@@ -41,7 +47,8 @@ def template() -> Template:
 def page(report: RunReport) -> str:
     """The page; every text from the run is escaped."""
     run = report.history
-    workers = [(step, worker) for step in run.steps for worker in step.workers][:MAX_WORKERS]
+    workers = [(step, worker) for step in run.steps for worker in step.workers]
+    steps = _most_relevant(run.steps)
     return template().render(
         run=run,
         load_line=load_line(run),
@@ -49,15 +56,14 @@ def page(report: RunReport) -> str:
         compared=[comparisons(model.metrics) for model in report.models],
         flow=flow(run),
         failures=[step for step in run.steps if step.state == "failed"],
-        timings=timings(run),
-        steps=_most_relevant(run.steps),
-        curves=[
-            (name, drawing)
-            for name, series in report.curves.items()
-            if (drawing := curve(series, f"Training of {name}"))
-        ],
+        timings=timings(run, steps),
+        steps=steps,
+        curves={name: curves(series) for name, series in report.curves.items()},
         bars=[bars(comparisons(model.metrics)) for model in report.models],
-        workers=workers,
+        evaluations=report.evaluations,
+        services=[(service, *_service_charts(service)) for service in report.services],
+        workers=[(step, worker, worker_end(worker, run, report.live)) for step, worker in workers[:MAX_WORKERS]],
+        more_workers=max(len(workers) - MAX_WORKERS, 0),
         versions=report.versions,
         signs=SIGNS,
         duration=duration,
@@ -66,6 +72,23 @@ def page(report: RunReport) -> str:
         outcome=outcome,
         plain=plain_metrics,
     )
+
+
+def _service_charts(service: ServiceReport) -> tuple[Curves, Chart | None, dict[str, str]]:
+    """The curves of a service's requests, its alarms over time, and percentiles of its latency in words."""
+    drawn = curves(over_time(service.requests), "minute")
+    seconds = sorted(request.seconds for request in service.requests)
+    told = {f"p{share * 100:g}": duration(quantile(seconds, share)) for share in (0.5, 0.9, 0.99)} if seconds else {}
+    alarms = service.alarms[-MOST_ALARMS:]
+    until = service.until
+    if not alarms or until is None:
+        return drawn, None, told
+    begin = min(service.began or alarms[0].raised, alarms[0].raised)
+    rows = [
+        (each.words, each.raised, each.cleared or until, f"{each.cleared:%H:%M}" if each.cleared else "still")
+        for each in alarms
+    ]
+    return drawn, spans("Alarms, and until when", rows, begin, until), told
 
 
 def _most_relevant(steps: tuple[StepHistory, ...]) -> list[StepHistory]:

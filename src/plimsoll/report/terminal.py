@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from plimsoll.engine.history import StepHistory
 from plimsoll.report.contents import (
     ModelReport,
-    RunReport,
     comparisons,
     duration,
     load_line,
@@ -15,6 +14,7 @@ from plimsoll.report.contents import (
     outcome,
     plain_metrics,
 )
+from plimsoll.report.run_report import RunReport
 
 SIGNS = {"done": "✓", "failed": "✗", "skipped": "-", "stopped": "■", "running": "▸", "waiting": "·"}
 COLOURS = {"done": "32", "failed": "31", "stopped": "33", "skipped": "33"}

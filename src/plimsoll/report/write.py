@@ -12,8 +12,11 @@ from plimsoll.engine.history import RunHistory, StepHistory
 from plimsoll.engine.run_status import run_status
 from plimsoll.errors import PlimsollError
 from plimsoll.files import replace_file
-from plimsoll.kinds.model import RegisterResult
-from plimsoll.report.contents import ModelReport, RunReport
+from plimsoll.kinds.model import RegisterResult, TrainGang
+from plimsoll.report.contents import ModelReport
+from plimsoll.report.evaluation_file import read_evaluation
+from plimsoll.report.run_report import RunReport
+from plimsoll.report.service_records import running_processes, service_reports
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import Result
 from plimsoll.targets.models import model_registry
@@ -54,7 +57,17 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     """Collect models, curves and versions for the history of a run."""
     versions = {"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")}
     models = tuple(model for step in run.steps if (model := _model(state, step)))
-    return RunReport(history=run, models=models, curves=curves_of(state, run), versions=versions)
+    trained = [step for step in run.steps if step.verb == TrainGang.verb]
+    judged = {step.part: read_evaluation(state.output(step.key)) for step in trained}
+    return RunReport(
+        history=run,
+        models=models,
+        curves=curves_of(state, run),
+        evaluations={name: evaluation for name, evaluation in judged.items() if evaluation},
+        services=service_reports(state, run),
+        live=running_processes(state),
+        versions=versions,
+    )
 
 
 def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
@@ -67,6 +80,7 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         opened = registry.open(version)
     except PlimsollError:
         return None
+    origin = version.lineage.origin
     return ModelReport(
         name=version.name,
         version=version.version,
@@ -83,4 +97,8 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         code=version.lineage.code,
         commit=f"{version.lineage.commit}{', with changes' if version.lineage.dirty else ''}",
         signed_by=opened.signed_by,
+        source=origin.source if origin else "",
+        format=origin.format if origin else "",
+        licence=origin.licence if origin else "",
+        licence_from=origin.licence_from if origin else "",
     )

@@ -9,7 +9,7 @@ import contextlib
 import functools
 import re
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 
@@ -70,11 +70,11 @@ class Source(Protocol):
         """Read from `offset`, or from an earlier offset."""
 
 
-def open_source(url: str) -> Source:
-    """Open a URL or a path. Raises MissingExtra when the scheme needs an extra that is not installed."""
+def open_source(url: str, headers: Mapping[str, str] | None = None) -> Source:
+    """Open a URL or a path; `headers` are for HTTP. Raises MissingExtra for a scheme whose extra is not installed."""
     scheme = urllib.parse.urlsplit(url).scheme if "://" in url else "file"
     if scheme in {"http", "https"}:
-        return _HttpSource(url)
+        return _HttpSource(url, headers or {})
     if scheme == "file":
         return _LocalSource(url)
     return _ObjectStoreSource(url)
@@ -121,14 +121,15 @@ class _LocalSource:
 
 
 class _HttpSource:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         import httpx2
 
         self.url = url
+        self._headers = dict(headers)
         self._path = urllib.parse.urlsplit(url).path
         self._ranges = True
         self._errors = (httpx2.HTTPError, httpx2.InvalidURL)
-        self._client = _http_client()
+        self._client = http_client()
 
     def identity(self) -> Identity:
         with self._response("HEAD", {}) as answer:
@@ -195,7 +196,7 @@ class _HttpSource:
 
     @contextlib.contextmanager
     def _response(self, method: str, headers: dict[str, str]) -> Iterator[httpx2.Response]:
-        request = self._client.build_request(method, self.url, headers=headers)
+        request = self._client.build_request(method, self.url, headers=self._headers | headers)
         try:
             answer = self._client.send(request, stream=True)
         except self._errors as error:
@@ -262,7 +263,8 @@ class _ObjectStoreSource:
 
 
 @functools.cache
-def _http_client() -> httpx2.Client:
+def http_client() -> httpx2.Client:
+    """The client of this process. It follows redirects, and leaves credentials behind where they lead elsewhere."""
     import httpx2
 
     return httpx2.Client(

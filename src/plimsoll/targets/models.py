@@ -60,6 +60,6 @@ def onnx_name(version: ModelVersion) -> str:
     if not onnx:
         raise TargetError(
             f"model {version.reference} has no ONNX file among {', '.join(sorted(version.files))}",
-            hint="write model.onnx to $PLIMSOLL_OUTPUT in training",
+            hint="bring an ONNX file, or write model.onnx to $PLIMSOLL_OUTPUT in training",
         )
     return next((name for name in onnx if name.rpartition("/")[2] == "model.onnx"), onnx[0])

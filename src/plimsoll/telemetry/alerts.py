@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from plimsoll.telemetry.catalogue import ACCURACY_ALARM, DRIFT_ALARM, DRIFT_SKIPPED, REQUESTS
 
-RUNBOOK = "docs/telemetry.md"
+RUNBOOK = "docs/runbook.md"
+"""The page with a section for each rule, under the rule's name."""
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -120,5 +121,9 @@ def _prometheus_rule(alert: Alert) -> Rule:
         "expr": alert.expression,
         "for": alert.for_,
         "labels": {"severity": alert.severity},
-        "annotations": {"summary": alert.summary, "description": alert.description, "runbook": RUNBOOK},
+        "annotations": {
+            "summary": alert.summary,
+            "description": alert.description,
+            "runbook": f"{RUNBOOK}#{alert.name.lower()}",
+        },
     }

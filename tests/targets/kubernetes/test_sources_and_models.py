@@ -13,16 +13,19 @@ from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.images.dependencies import PythonTarget
 from plimsoll.images.layers import Layer, LayerEntry, LayerStore
 from plimsoll.kinds.batch import Score, ScoreResult
+from plimsoll.kinds.brought import Bring, BringResult
 from plimsoll.kinds.dataset import CommandResult, Fetch, FetchResult, RunCommand
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
+from plimsoll.registry.layout import TITLE_ANNOTATION
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.registry.transfer import pull_files
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import images
+from tests.runtime.model_files import onnx
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Pod
 from tests.targets.kubernetes.serving import register_step, registered, registration, trained
 
@@ -290,3 +293,23 @@ def test_work_that_clusters_do_not_carry_out_is_refused(bench: Bench) -> None:
     with pytest.raises(TargetError, match="clusters do not carry out 'dance' steps") as refused:
         bench.session().start(bench.step("x", Dance()), 1)
     assert refused.value.lasting
+
+
+def test_a_model_that_is_brought_is_fetched_here_and_pulled_by_pods(bench: Bench) -> None:
+    (bench.directory / "weights.bin").write_bytes(onnx())
+    session = bench.session()
+    bring = bench.step("scorer", Bring(source="weights.bin", licence="MIT"))
+    assert Carried(session.start(bring, 1)).end().outcome == "done"
+    brought = session.result(bring)
+    assert isinstance(brought, BringResult)
+    work = Register(model="scorer", train=bring.name, train_key=bring.key, source="weights.bin", licences=("MIT",))
+    step = bench.step("scorer", work)
+    assert Carried(session.start(step, 1)).end().outcome == "done"
+
+    made = registration(session, step)
+    assert bench.begun == []
+    assert made.accepted
+    assert made.reference
+    with Repository(parse_reference(made.reference)) as repository:
+        titles = [layer.annotations[TITLE_ANNOTATION] for layer in repository.manifest().decoded().layers]
+    assert titles == ["model.onnx"]

@@ -156,7 +156,9 @@ def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str
     if not versions:
         click.echo("no models are registered yet")
         return
-    rows = [("MODEL", "TAGS", "CREATED", "ACCEPTED", "DIGEST", "FIGURES")]
+    brought = any(version.lineage.origin for version in versions)
+    licence = ("LICENCE",) if brought else ()
+    rows = [("MODEL", "TAGS", "CREATED", "ACCEPTED", *licence, "DIGEST", "FIGURES")]
     for version in versions:
         figures = [(name, value) for name, value in version.metrics.items() if not name.startswith("baseline_")]
         rows.append(
@@ -165,6 +167,7 @@ def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str
                 ", ".join(tags.get(version.digest, ())),
                 f"{version.created:%Y-%m-%d %H:%M}",
                 "yes" if version.accepted else "no",
+                *((_licence(version),) if brought else ()),
                 version.digest[7:19],
                 ", ".join(f"{name} {value:.4g}" for name, value in figures[:3]),
             )
@@ -174,19 +177,32 @@ def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str
         click.echo(f"{len(versions)} verified: signatures and digests are valid")
 
 
+def _licence(version: ModelVersion) -> str:
+    """The licence of a model that was brought; nothing is known of one that was trained."""
+    return (version.lineage.origin.licence or "not known") if version.lineage.origin else ""
+
+
 def _print_one(version: ModelVersion, stored: Sequence[str], *, verified: bool) -> None:
     click.echo(f"{version.reference}  {version.digest}")
     verdict = "accepted" if version.accepted else "not accepted: " + "; ".join(version.refusals)
     lineage = version.lineage
+    origin = lineage.origin
     facts: list[tuple[str, str]] = [
         ("created", f"{version.created:%Y-%m-%d %H:%M:%S} UTC by {version.author}"),
         ("verdict", verdict),
         *(("accept", f"{name} {bound}") for name, bound in version.accept.items()),
-        ("framework", version.framework),
-        ("command", lineage.command),
+        *(
+            [
+                ("source", origin.source),
+                ("format", " ".join(filter(None, (origin.format, f"({origin.about})" if origin.about else "")))),
+                ("licence", f"{_licence(version)}{', says ' + origin.licence_from if origin.licence_from else ''}"),
+            ]
+            if origin
+            else [("framework", version.framework), ("command", lineage.command)]
+        ),
         ("run", lineage.run),
         *([("commit", f"{lineage.commit}{', with changes' if lineage.dirty else ''}")] if lineage.commit else []),
-        ("environment", lineage.environment[:12]),
+        *([("environment", lineage.environment[:12])] if lineage.environment else []),
         *(("data", f"{name}  {digest[:12]}") for name, digest in lineage.data.items()),
         *(("code", f"{name}  {digest[:12]}{_unstored(version, name)}") for name, digest in lineage.code.items()),
         *([("stored code", _stored(version, stored))] if lineage.code else []),

@@ -8,6 +8,7 @@ from typing import cast
 from msgspec.structs import replace
 
 from plimsoll.errors import TargetError
+from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.service import Serve
@@ -57,7 +58,7 @@ class KubernetesSession:
     def result(self, step: AnyStep) -> Result | None:
         """The result of a step, if it is there and still what it was."""
         context, work = self.context, step.work
-        if isinstance(work, MakeEnvironment):
+        if isinstance(work, (MakeEnvironment, Bring)):
             return context.state.result(step.key, work.result)
         if isinstance(work, Register):
             here = context.local.result(step)

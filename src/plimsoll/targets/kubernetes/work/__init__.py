@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from plimsoll.kinds.batch import Score
+from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register, TrainGang
@@ -16,6 +17,7 @@ from plimsoll.targets.attempt import Progress, W
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
 from plimsoll.targets.kubernetes.work.environment import make_environment
 from plimsoll.targets.kubernetes.work.fetch import fetch
+from plimsoll.targets.kubernetes.work.local import done_here
 from plimsoll.targets.kubernetes.work.pods import run_in_pods
 from plimsoll.targets.kubernetes.work.register import register
 from plimsoll.targets.kubernetes.work.serve import serve
@@ -36,6 +38,7 @@ EXECUTORS: Mapping[type[Work], Executor] = MappingProxyType(
             executes(Fetch, fetch),
             executes(RunCommand, run_in_pods),
             executes(TrainGang, run_in_pods),
+            executes(Bring, done_here),
             executes(Register, register),
             executes(Serve, serve),
             executes(Score, run_in_pods),

@@ -7,6 +7,7 @@ from typing import cast
 
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
+from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register
@@ -43,7 +44,9 @@ def joining(execute: Executor[W]) -> Executor[W]:
 
 def _is_done_here(work: Work) -> bool:
     """Whether work is done on this machine, and leaves nothing on the cluster but content in the registry."""
-    return isinstance(work, (MakeEnvironment, Register)) or (isinstance(work, Fetch) and "://" not in work.source)
+    return isinstance(work, (MakeEnvironment, Bring, Register)) or (
+        isinstance(work, Fetch) and "://" not in work.source
+    )
 
 
 def _followed(attempt: ClusterAttempt[W]) -> Generator[Observation, None, AttemptOutcome | None]:

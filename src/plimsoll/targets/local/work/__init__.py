@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from plimsoll.kinds.batch import Score
+from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register, TrainGang
@@ -13,7 +14,7 @@ from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import Work
 from plimsoll.targets.attempt import Progress, W
 from plimsoll.targets.local.attempt import LocalAttempt
-from plimsoll.targets.local.work import command, environment, fetch, register, score, serve, train
+from plimsoll.targets.local.work import bring, command, environment, fetch, register, score, serve, train
 
 Executor = Callable[[LocalAttempt[Any]], Progress]
 """Runs one type of work (`Any`: the table holds executors of different types, which `executes` has checked)."""
@@ -30,6 +31,7 @@ EXECUTORS: Mapping[type[Work], Executor] = dict(
         executes(Fetch, fetch.fetch),
         executes(RunCommand, command.run_command),
         executes(TrainGang, train.train),
+        executes(Bring, bring.bring),
         executes(Register, register.register),
         executes(Serve, serve.serve),
         executes(Score, score.score),

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import TargetError
+from plimsoll.evidence.secrets import without_secrets
+from plimsoll.kinds.brought import BringResult
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.planning.steps import Ingredient
 from plimsoll.state.code_files import CodeFiles, Revision
@@ -14,9 +16,9 @@ from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.models import model_registry
 
 if TYPE_CHECKING:
-    from plimsoll.registry.versions import Lineage
+    from plimsoll.registry.versions import Lineage, Origin
 
-FIGURES = {"metrics.json", "metrics.jsonl"}
+FIGURES = {"metrics.json", "metrics.jsonl", "predictions.csv"}
 """Figures of the training; they stay in the training's result and are not part of the model."""
 
 
@@ -43,7 +45,7 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
     version = model_registry(state).add(
         work.model,
         files,
-        lineage=_lineage(work, attempt.context.run, kept, code),
+        lineage=_lineage(attempt, kept, code),
         metrics=trained.metrics,
         accept=work.accept,
         code=code,
@@ -60,17 +62,20 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
     )
 
 
-def _lineage(work: Register, run: str, kept: CodeFiles, stored: Collection[str]) -> Lineage:
+def _lineage(attempt: LocalAttempt[Register], kept: CodeFiles, stored: Collection[str]) -> Lineage:
     """The lineage of a training; `stored` are the names of the files of its code that go with the version."""
     from plimsoll.registry.versions import Lineage
 
-    code = _digests(work.lineage, "code")
+    work = attempt.work
+    origin = _origin(attempt, work) if work.source else None
     revision = kept.revision(work.train_key) or Revision()
+    code = _digests(work.lineage, "code")
     return Lineage(
-        run=run,
+        origin=origin,
+        run=attempt.context.run,
         step=work.train,
         key=work.train_key,
-        data=_digests(work.lineage, "source", "input"),
+        data={"source": origin.sha256} if origin else _digests(work.lineage, "source", "input"),
         code=code,
         environment=next((part.digest for part in work.lineage if part.kind == "environment"), ""),
         command=work.command,
@@ -78,6 +83,21 @@ def _lineage(work: Register, run: str, kept: CodeFiles, stored: Collection[str])
         commit=revision.commit,
         dirty=revision.dirty,
         left_out={name: kept.reason(digest) for name, digest in code.items() if name not in stored},
+    )
+
+
+def _origin(attempt: LocalAttempt[Register], work: Register) -> Origin:
+    from plimsoll.registry.versions import Origin
+
+    brought = attempt.context.state.result(work.train_key, BringResult) or BringResult()
+    return Origin(
+        source=without_secrets(work.source),
+        sha256=brought.sha256,
+        format=brought.format,
+        about=brought.about,
+        licence=brought.licence,
+        licence_from=brought.licence_from,
+        licences=work.licences,
     )
 
 
