@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "init": "Create a small working application.",
             "plan": "Print the steps that a run would execute, and why.",
             "run": "Run an application; resume an interrupted run.",
+            "sweep": "Train with many values of parameters, and register the best.",
             "status": "Print the current run, or how the last run ended.",
             "runs": "List runs, show one, or compare two.",
             "logs": "Print the output of steps.",

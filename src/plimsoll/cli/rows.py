@@ -19,3 +19,10 @@ def number(value: float | None, *, sign: bool = False) -> str:
     if value is None:
         return "–"
     return f"{value:+.4g}" if sign else f"{value:.6g}"
+
+
+def value_text(value: object) -> str:
+    """The value of a parameter as `--set` takes it; a dash for none."""
+    if value is None:
+        return "–"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
-from plimsoll.engine.runner import Engine
+from plimsoll.engine.runner import Driver, Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
@@ -70,7 +70,7 @@ class ApplicationRun:
             number = state.run_number(before[-1]) + 1 if before else 1
             left_over = session.begin(self._request(number, listener))
             outcome = engine.run(
-                self.prepared.plan,
+                self._begin(),
                 self.prepared.facts,
                 run=self.id,
                 file=str(self.prepared.file.path),
@@ -79,6 +79,7 @@ class ApplicationRun:
                 parameters=self.prepared.file.application.parameters,
                 number=number,
                 joins=session.joined(),
+                driver=self._driver(engine, session),
             )
             self.goes_on = session.joined()
             session.steps_ended()
@@ -95,6 +96,14 @@ class ApplicationRun:
             lock.release()
         return happened
 
+    def _driver(self, engine: Engine, session: Session) -> Driver | None:
+        """What decides on more steps as others end; None where the plan is all there is."""
+        return None
+
+    def _begin(self) -> Plan:
+        """The steps that the run begins with."""
+        return self.prepared.plan
+
     def _request(self, number: int, listener: Callable[[Observation], None]) -> RunRequest:
         """What those who use the same target may know of this run."""
 
@@ -102,8 +111,11 @@ class ApplicationRun:
             # Not in the journal, whose first line is the plan.
             listener(run_observed("target", "run", Told(text=text)))
 
-        content = plan_content(self.prepared.plan)
-        return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set)
+        return RunRequest(content=self._content(), number=number, say=say, stopped=self._stopping.is_set)
+
+    def _content(self) -> str:
+        """A digest that is equal for runs that come to the same results."""
+        return plan_content(self.prepared.plan)
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""

@@ -135,9 +135,7 @@ class ModelRegistry:
 
         A tag is an entry of the index, which is signed as a whole. Raises ModelRefused when the index is not.
         """
-        if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
-            hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
-            raise FileError(f"'{tag}' cannot be a tag", hint=hint)
+        require_tag(tag)
         name = f"{version.name}:{tag}"
         with self.layout.locked():
             self._statement.require()
@@ -383,6 +381,13 @@ def _is_numbered(entry: Descriptor) -> bool:
 
 def _is_entry_of(entry: Descriptor, version: ModelVersion) -> bool:
     return entry.annotations.get(REFERENCE_ANNOTATION) == f"{version.name}:{version.version}"
+
+
+def require_tag(tag: str) -> None:
+    """Raise FileError for text that cannot be a tag."""
+    if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
+        hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
+        raise FileError(f"'{tag}' cannot be a tag", where="--tag", hint=hint)
 
 
 def _current_author() -> str:

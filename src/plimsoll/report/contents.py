@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory, StepHistory
+from plimsoll.engine.sweep.trials import Sweep
 
 Point = tuple[float, float]
 
@@ -53,12 +54,16 @@ class BaselineComparison(Struct, frozen=True, kw_only=True):
 
 
 class RunReport(Struct, frozen=True, kw_only=True):
-    """A run and its results. `curves` maps model to series to points, `versions` maps package to version."""
+    """A run and its results, with its trials where it is a sweep.
+
+    `curves` maps model to series to points, `versions` maps package to version.
+    """
 
     history: RunHistory
     models: tuple[ModelReport, ...] = ()
     curves: Mapping[str, Mapping[str, tuple[Point, ...]]] = {}
     versions: Mapping[str, str] = {}
+    sweep: Sweep | None = None
 
 
 LESS_IS_BETTER = ("loss", "error", "rmse", "mae", "mse", "perplexity", "seconds", "latency")

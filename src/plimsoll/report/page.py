@@ -18,6 +18,7 @@ from plimsoll.report.contents import (
     outcome,
     plain_metrics,
 )
+from plimsoll.report.sweeps import listed, plot
 from plimsoll.report.terminal import SIGNS
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ def page(report: RunReport) -> str:
         bars=[bars(comparisons(model.metrics)) for model in report.models],
         workers=workers,
         versions=report.versions,
+        sweep=report.sweep,
+        sweep_plot=plot(report.sweep) if report.sweep else "",
+        sweep_rows=listed(report.sweep) if report.sweep else [],
         signs=SIGNS,
         duration=duration,
         number=number,

@@ -27,6 +27,7 @@ from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import (
     CALL,
+    CURVES,
     MANIFESTS,
     PLAN_CHECK,
     RIGHTS,
@@ -132,7 +133,7 @@ class KubernetesTarget:
             offers(RIGHTS, self),
             offers(PLAN_CHECK, self._problems),
         )
-        return Features(self.name, carriers, {})
+        return Features(self.name, carriers, {CURVES.name: "the files of a pod are read when it has ended"})
 
     def facts(self) -> TargetFacts:
         """All nodes together, each by itself, and what carries which need."""

@@ -17,6 +17,7 @@ from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
+    CURVES,
     MANIFESTS,
     RIGHTS,
     TRAFFIC,
@@ -34,7 +35,9 @@ from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
 if TYPE_CHECKING:
+    from plimsoll.planning.steps import AnyStep
     from plimsoll.targets.local.traffic import LocalTraffic
+    from plimsoll.targets.port import Session
 
 PROVIDERS = {
     "gang": "a process group started together",
@@ -71,8 +74,9 @@ class LocalTarget:
 
     @property
     def features(self) -> Features:
-        """Calls of services, and moves of their traffic."""
-        return Features("this machine", feature_table(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
+        """Calls of services, moves of their traffic, and curves of trainings."""
+        table = feature_table(offers(CALL, self._call), offers(TRAFFIC, self._traffic), offers(CURVES, self._curve))
+        return Features("this machine", table, LACKS)
 
     def facts(self) -> TargetFacts:
         """Processors that this process may use, memory in bytes, accelerators by device file."""
@@ -92,6 +96,11 @@ class LocalTarget:
         from plimsoll.targets.local.calling import open_local_service
 
         return open_local_service(self.state, file, service)
+
+    def _curve(self, session: Session, step: AnyStep, series: str) -> Sequence[tuple[float, float]]:
+        from plimsoll.targets.local.curves import read_series
+
+        return read_series(self.state, step.key, series)
 
     def _traffic(
         self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]
