@@ -137,16 +137,20 @@ class SweepDriver:
             self._next = None
             return None
         self._next = number + 1
+        if known is not None and known.state in ("failed", "stopped"):
+            # What came to nothing comes to nothing again: none of its steps is done, not even those that others share.
+            self._begin(number, values, known.train)
+            self._end(number, known)
+            return []
         steps, names = self._steps.of_trial(self._plans.training(values), number)
         train = names[self._plans.train]
         self.trainings |= {step.name: step for step in steps if step.name == train}
+        self._begin(number, values, train)
+        return steps
+
+    def _begin(self, number: int, values: Values, train: str) -> None:
         self._trials[number] = Trial(number=number, parameters=values, train=train)
         self._record(SUBJECT, TrialBegun(number=number, parameters=values, train=train))
-        if known is not None and known.state in ("failed", "stopped"):
-            # What came to nothing comes to nothing again: its steps are not begun.
-            self._end(number, replace(known, train=train))
-            return []
-        return steps
 
     def _end_trials(self) -> None:
         for trial in self.running():
