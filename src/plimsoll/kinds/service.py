@@ -115,6 +115,7 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     """The test of a service with a real request: the model that answered, the time to ready and the latency.
 
     `digest` is that of the version with the largest share; `url` is the address while the service is running.
+    `example` is the request that it was tested with, as JSON; empty for a long one.
     """
 
     model: str = ""
@@ -122,6 +123,7 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     seconds_to_ready: float = 0.0
     latency_ms: float = 0.0
     url: str | None = None
+    example: str = ""
 
     def figure(self) -> str:
         """The latency, and the address or the time to ready."""

@@ -18,6 +18,7 @@ from plimsoll.report.contents import (
     outcome,
     plain_metrics,
 )
+from plimsoll.report.service_examples import service_examples
 from plimsoll.report.sweeps import listed, plot
 from plimsoll.report.terminal import SIGNS
 
@@ -60,6 +61,7 @@ def page(report: RunReport) -> str:
         bars=[bars(comparisons(model.metrics)) for model in report.models],
         workers=workers,
         versions=report.versions,
+        examples=list(service_examples(run)),
         sweep=report.sweep,
         sweep_plot=plot(report.sweep) if report.sweep else "",
         sweep_rows=listed(report.sweep) if report.sweep else [],

@@ -11,6 +11,7 @@ from plimsoll.runtime.client import OipMessage
 from plimsoll.runtime.tables.layout import AnyTable
 from plimsoll.runtime.tables.records import RecordTable, decoded, from_lines, from_list
 from plimsoll.runtime.tables.table import Table
+from plimsoll.waits import waiting_for
 
 STANDARD_INPUT = Path("standard input")
 LARGEST = 256 << 20
@@ -36,7 +37,8 @@ def read_input(path: Path) -> OipMessage | AnyTable:
 
 def read_standard_input(stream: IO[bytes]) -> OipMessage | AnyTable:
     """What standard input has, by how it begins: `[` and `{` are JSON, everything else is CSV. Raises PlimsollError."""
-    content = _whole(STANDARD_INPUT, stream)
+    with waiting_for("rows on standard input"):
+        content = _whole(STANDARD_INPUT, stream)
     start = content.lstrip()[:1]
     if not start:
         raise PlimsollError(
