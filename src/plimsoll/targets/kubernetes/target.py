@@ -25,6 +25,7 @@ from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
     CALL,
     CURVES,
@@ -159,6 +160,7 @@ class KubernetesTarget:
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks={SCALE_TO_ZERO: reason} if reason else {},
+            missing_extras=missing_extras(),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
 

@@ -14,6 +14,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory
+from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
@@ -90,6 +91,7 @@ class LocalTarget:
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks=LACKS,
             verbs=frozenset(work.verb for work in EXECUTORS),
+            missing_extras=missing_extras(),
         )
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
