@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ MAX_COLUMNS = 8
 
 
 @click.command("predict")
-@click.argument("service")
+@click.argument("service", shell_complete=completion.services)
 @click.option(
     "--input",
     "input_path",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.cli.rows import number, print_rows, value_text
 from plimsoll.errors import FileError, PlimsollError
@@ -23,7 +24,7 @@ FIGURES = 3
 
 
 @click.command("runs")
-@click.argument("names", metavar="[RUN [OTHER]]", nargs=-1)
+@click.argument("names", metavar="[RUN [OTHER]]", nargs=-1, shell_complete=completion.runs)
 @file_option
 @target_option
 @click.option("-n", "--limit", type=click.IntRange(1), default=MOST, show_default=True, help="The newest runs to list.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.interrupts import catch_stop_signals
 from plimsoll.cli.options import (
     application_file,
@@ -32,12 +33,28 @@ if TYPE_CHECKING:
 
 
 @click.command("sweep")
-@click.argument("model", required=False)
-@click.option("--grid", multiple=True, metavar="NAME=A,B,…", help="Try each of these values; repeatable.")
+@click.argument("model", required=False, shell_complete=completion.models)
 @click.option(
-    "--random", multiple=True, metavar="NAME=LOW:HIGH", help="Draw values: LOW:HIGH, log:LOW:HIGH or A,B,…; repeatable."
+    "--grid",
+    multiple=True,
+    shell_complete=completion.parameters,
+    metavar="NAME=A,B,…",
+    help="Try each of these values; repeatable.",
 )
-@click.option("--optuna", multiple=True, metavar="NAME=LOW:HIGH", help="As --random, with values that Optuna asks for.")
+@click.option(
+    "--random",
+    multiple=True,
+    shell_complete=completion.parameters,
+    metavar="NAME=LOW:HIGH",
+    help="Draw values: LOW:HIGH, log:LOW:HIGH or A,B,…; repeatable.",
+)
+@click.option(
+    "--optuna",
+    multiple=True,
+    shell_complete=completion.parameters,
+    metavar="NAME=LOW:HIGH",
+    help="As --random, with values that Optuna asks for.",
+)
 @click.option("--trials", type=click.IntRange(1, 100_000), help="Number of trials; by default the grid, or 20.")
 @click.option("--objective", metavar="FIGURE", help="Figure of metrics.json; by default the first one of `accept`.")
 @click.option("--maximize/--minimize", "maximize", default=None, help="Which way is better; by default as in `accept`.")
