@@ -13,6 +13,8 @@ user's own commands are values (see `engine.history`), not exceptions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class PlimsollError(Exception):
     """An error that the user can act on.
@@ -70,9 +72,30 @@ class MissingExtra(PlimsollError):
     def __init__(self, extra: str, purpose: str) -> None:
         super().__init__(
             f"{purpose} needs the extra '{extra}', which is not installed",
-            hint=f"pip install 'plimsoll[{extra}]'",
+            hint=install_command((extra,)),
         )
         self.extra = extra
+
+
+def install_command(extras: Sequence[str]) -> str:
+    """The command that adds extras to plimsoll as it is installed here: from an index, a checkout or an address."""
+    import json
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    named = f"plimsoll[{','.join(extras)}]"
+    try:
+        direct = json.loads(distribution("plimsoll").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, OSError, ValueError):
+        direct = {}
+    url = str(direct.get("url", ""))
+    if url.startswith("file://") and "dir_info" in direct:
+        from urllib.parse import unquote, urlsplit
+
+        editable = "-e " if direct["dir_info"].get("editable") else ""
+        return f"pip install {editable}'{unquote(urlsplit(url).path)}[{','.join(extras)}]'"
+    if url and "vcs_info" in direct:
+        return f"pip install '{named} @ {direct['vcs_info'].get('vcs', 'git')}+{url}'"
+    return f"pip install '{named}'"
 
 
 class RequestError(PlimsollError):

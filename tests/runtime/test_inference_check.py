@@ -40,7 +40,9 @@ def checked(monkeypatch: pytest.MonkeyPatch, service: Service, sample: Sample | 
     """The shapes that the service was tested with in the end."""
     monkeypatch.setattr(client, "metadata", service.metadata)
     monkeypatch.setattr(client, "infer", service.infer)
-    assert check_inference("http://here", "m", sample) >= 0
+    answered = check_inference("http://here", "m", sample)
+    assert answered.seconds >= 0
+    assert {tensor["name"]: tensor["shape"] for tensor in answered.request["inputs"]} == service.shapes[-1]
     return service.shapes[-1]
 
 

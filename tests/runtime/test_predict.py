@@ -17,6 +17,7 @@ import pytest
 from plimsoll.errors import RequestError
 from plimsoll.runtime.client import RequestTooLarge
 from plimsoll.runtime.predict import TablePredictions, predict_rows
+from plimsoll.runtime.tables.table import Table
 
 
 class Summing(BaseHTTPRequestHandler):
@@ -136,7 +137,7 @@ def test_a_model_with_a_fixed_batch_is_asked_in_its_batches(tmp_path: Path) -> N
 
 def test_a_table_without_rows_has_the_columns_of_the_model(tmp_path: Path) -> None:
     with served() as (url, asked):
-        rows = TablePredictions(url, "m", table(tmp_path / "t.csv", 0))
+        rows = TablePredictions(url, "m", Table(table(tmp_path / "t.csv", 0)))
         assert list(rows) == []
     assert rows.names == ["row", "sum"]
     assert asked == []

@@ -125,7 +125,7 @@ class Application:
 
         They map a model to its figures, and each figure to its points (step and value). Raises as `status` does.
         """
-        return curves_of(self._target.state, self.status(run))
+        return curves_of(self._target.state, self.status(run).steps)
 
     def clean(self, keep: int = KEEP, *, dry_run: bool = False) -> Cleaned:
         """Remove what neither the newest `keep` runs need, nor services, tags or accepted versions; or only find it.

@@ -12,6 +12,8 @@ from plimsoll.errors import FileError
 
 FILES = ("plimsoll.yaml", "requirements.txt", "prepare.py", "train.py")
 DATA = "measurements.csv"
+EXTRAS = ("serve",)
+"""What the starter's service and batch need."""
 ROWS = 600
 
 

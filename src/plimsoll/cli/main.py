@@ -7,14 +7,18 @@ import importlib
 import sys
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from plimsoll import __version__
+from plimsoll.cli.examples import EXAMPLES
 from plimsoll.cli.streams import discard_output, open_standard_streams
 from plimsoll.errors import PlimsollError, not_utf8
 from plimsoll.waits import tell_waits
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -22,6 +26,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "init": "Create a small working application.",
             "plan": "Print the steps that a run would execute, and why.",
             "run": "Run an application; resume an interrupted run.",
+            "sweep": "Train with many values of parameters, and register the best.",
             "status": "Print the current run, or how the last run ended.",
             "runs": "List runs, show one, or compare two.",
             "logs": "Print the output of steps.",
@@ -31,7 +36,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Models and services": {
             "models": "List models, show the lineage of one, or compare two.",
-            "predict": "Send a file to a service and print its predictions.",
+            "predict": "Send rows to a service and print its predictions.",
             "promote": "Move the traffic of a service to another model version, step by step.",
             "rollback": "Move a service back to the version before its last promotion.",
         },
@@ -65,7 +70,17 @@ class Verbs(click.Group):
             return None
         module = importlib.import_module(f"plimsoll.cli.verbs.{cmd_name}")
         command: click.Command = module.command
+        if cmd_name in EXAMPLES:
+            command.epilog = f"Example:  {EXAMPLES[cmd_name]}"
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs with their summaries, without importing any."""
+        from click.shell_completion import CompletionItem
+
+        verbs = [CompletionItem(name, help=text) for name, text in VERBS.items() if name.startswith(incomplete)]
+        # The options of the command itself, as any command completes them.
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -84,7 +99,8 @@ class Verbs(click.Group):
         """Write the list of verbs by section, without importing any."""
         for title, verbs in SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl(list(verbs.items()))
+                rows = [[(name, text), ("", EXAMPLES.get(name, ""))] for name, text in verbs.items()]
+                formatter.write_dl([row for pair in rows for row in pair if any(row)])
 
 
 @click.command(cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})

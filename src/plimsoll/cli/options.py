@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -49,7 +50,11 @@ def target_option(function: Command) -> Command:
             help="Namespace on the cluster; by default the context's, or the application's.",
         ),
         click.option(
-            "--target", default=LOCAL, show_default=True, help="local for this machine, or a kubeconfig context."
+            "--target",
+            default=LOCAL,
+            show_default=True,
+            shell_complete=completion.targets,
+            help="local for this machine, or a kubeconfig context.",
         ),
     ):
         function = decorate(function)
@@ -77,7 +82,12 @@ def provider_options(function: Command) -> Command:
 def settings_option(function: Command) -> Command:
     """`--set NAME=VALUE`."""
     return click.option(
-        "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Change a parameter of the file for this run."
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="NAME=VALUE",
+        shell_complete=completion.parameters,
+        help="Change a parameter of the file for this run.",
     )(function)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from plimsoll.cli.rows import value_text
 from plimsoll.cli.terminal import one_line
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import (
@@ -15,8 +16,11 @@ from plimsoll.evidence.run_events import (
     RunEvent,
     RunPlanned,
     StepEnded,
+    StepsAdded,
     StepStarted,
     Told,
+    TrialBegun,
+    TrialEnded,
     Waiting,
     event_of,
 )
@@ -55,6 +59,15 @@ class ProgressPrinter:
         match event:
             case RunPlanned():
                 self._planned(event)
+            case StepsAdded():
+                self._name_width = max([self._name_width, *(len(step.name) for step in event.steps)])
+            case TrialBegun():
+                values = "  ".join(f"{name}={value_text(value)}" for name, value in event.parameters.items())
+                self._write(one_line(f"trial {event.number}  {values}"))
+            case TrialEnded():
+                how = f"{event.value:.6g}" if event.value is not None else event.state
+                words = filter(None, [f"trial {event.number}", how, *event.refusals, event.reason])
+                self._write(one_line("  ".join(words)))
             case Told():
                 self._write(one_line(event.text))
             case StepStarted():

@@ -28,3 +28,10 @@ def amount(size: float) -> str:
             return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
         size /= 1000
     raise AssertionError
+
+
+def value_text(value: object) -> str:
+    """The value of a parameter as `--set` takes it; a dash for none."""
+    if value is None:
+        return "–"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from plimsoll.engine.code_keeping import keep_code
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
-from plimsoll.engine.runner import Engine
+from plimsoll.engine.runner import Driver, Engine
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
@@ -80,7 +80,7 @@ class ApplicationRun:
             left_over = session.begin(self._request(number, listener))
             keep_code(self.prepared.plan, state, self.prepared.file.directory)
             outcome = engine.run(
-                self.prepared.plan,
+                self._begin(),
                 self.prepared.facts,
                 run=self.id,
                 file=str(self.prepared.file.path),
@@ -90,6 +90,7 @@ class ApplicationRun:
                 number=number,
                 joins=session.joined(),
                 forced=self.prepared.forced,
+                driver=self._driver(engine, session),
             )
             self.goes_on = session.joined()
             session.steps_ended()
@@ -114,6 +115,14 @@ class ApplicationRun:
             lock.acquire(self.id, self.prepared.plan.application)
             return held.pop_all()
 
+    def _driver(self, engine: Engine, session: Session) -> Driver | None:
+        """What decides on more steps as others end; None where the plan is all there is."""
+        return None
+
+    def _begin(self) -> Plan:
+        """The steps that the run begins with."""
+        return self.prepared.plan
+
     def _request(self, number: int, listener: Callable[[Observation], None]) -> RunRequest:
         """What those who use the same target may know of this run."""
 
@@ -122,8 +131,11 @@ class ApplicationRun:
             listener(run_observed("target", "run", Told(text=text)))
 
         forced = self.prepared.forced
-        content = plan_content(self.prepared.plan, forced)
-        return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set, forced=forced)
+        return RunRequest(content=self._content(), number=number, say=say, stopped=self._stopping.is_set, forced=forced)
+
+    def _content(self) -> str:
+        """A digest that is equal for runs that come to the same results."""
+        return plan_content(self.prepared.plan, self.prepared.forced)
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""

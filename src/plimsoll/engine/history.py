@@ -13,11 +13,14 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import (
     AttemptEnded,
     AttemptFailed,
+    PlannedStep,
     RunEnded,
     RunEvent,
     RunPlanned,
     StepEnded,
+    StepsAdded,
     StepStarted,
+    SweepPlanned,
     Waiting,
     WorkerEnded,
     WorkerStarted,
@@ -83,7 +86,10 @@ class StepHistory(Struct, frozen=True, kw_only=True):
 
 
 class RunHistory(Struct, frozen=True, kw_only=True):
-    """One run. `state` is `running`, `done`, `failed` or `stopped`; a killed run stays `running` (see `run_status`)."""
+    """One run. `state` is `running`, `done`, `failed` or `stopped`; a killed run stays `running` (see `run_status`).
+
+    `sweep` has the searched values of each parameter, where the run is a sweep.
+    """
 
     run: str
     application: str
@@ -95,6 +101,7 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     ended: datetime | None = None
     number: int = 0
     parameters: Mapping[str, Any] = {}  # Any: JSON values
+    sweep: Mapping[str, str] = {}
     steps: tuple[StepHistory, ...] = ()
 
     @property
@@ -129,6 +136,10 @@ def history(observations: Iterable[Observation], results: Mapping[str, type[Resu
         if isinstance(event, RunPlanned):
             run = _planned(event, seen.at)
             steps = {step.name: step for step in run.steps}
+        elif isinstance(event, StepsAdded):
+            steps |= {step.name: _waiting(step) for step in event.steps if step.name not in steps}
+        elif run and isinstance(event, SweepPlanned):
+            run = replace(run, sweep=event.searched)
         elif run and isinstance(event, RunEnded):
             run = replace(run, state=event.state, reason=event.reason, ended=seen.at)
         elif event is not None and seen.subject in steps:
@@ -151,8 +162,12 @@ def _planned(event: RunPlanned, at: datetime) -> RunHistory:
         number=event.number,
         parameters=event.parameters,
         started=at,
-        steps=tuple(StepHistory(name=step.name, key=step.key, needs=step.needs) for step in event.steps),
+        steps=tuple(map(_waiting, event.steps)),
     )
+
+
+def _waiting(step: PlannedStep) -> StepHistory:
+    return StepHistory(name=step.name, key=step.key, needs=step.needs)
 
 
 def _apply_event(step: StepHistory, event: RunEvent, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:

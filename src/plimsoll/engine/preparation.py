@@ -155,7 +155,8 @@ def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:
     for run in reversed(state.run_ids()):
         with contextlib.suppress(PlimsollError):
             # A damaged journal says nothing; the run before does.
-            if planned := planned_run(state, run):
+            # A sweep begins without steps.
+            if (planned := planned_run(state, run)) and planned.steps:
                 return ingredients_by_step(planned)
     return {}
 

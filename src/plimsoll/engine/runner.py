@@ -6,8 +6,9 @@ import contextlib
 import queue
 import threading
 import traceback
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -26,6 +27,7 @@ from plimsoll.evidence.run_events import (
     RunEvent,
     RunPlanned,
     StepEnded,
+    StepsAdded,
     StepStarted,
     WorkerEnded,
     WorkerStarted,
@@ -51,6 +53,18 @@ class Backoff(Struct, frozen=True, kw_only=True):
         return float(min(self.most, self.first * 2 ** (attempt - 1)))
 
 
+class Driver(Protocol):
+    """Decides while a run goes on what it goes on with. Both methods are called by the thread of the run."""
+
+    def more(self) -> Sequence[AnyStep]:
+        """Steps to add now; called at the beginning, and whenever steps have ended. None any more ends the run."""
+        ...
+
+    def ended(self, states: Mapping[str, str]) -> tuple[str, str]:
+        """How the run has ended, `done`, `failed` or `stopped`, and why; by the states of its steps."""
+        ...
+
+
 class Engine:
     """Executes one run. `listener` gets every observation after it is in the journal."""
 
@@ -71,6 +85,7 @@ class Engine:
         self._ended: queue.SimpleQueue[tuple[AnyStep, str]] = queue.SimpleQueue()
         self._states: dict[str, str] = {}
         self._forced: frozenset[str] = frozenset()
+        self._given_up: dict[str, str] = {}
 
     def run(
         self,
@@ -85,10 +100,12 @@ class Engine:
         parameters: Mapping[str, Parameter] | None = None,
         joins: str = "",
         forced: Collection[str] = (),
+        driver: Driver | None = None,
     ) -> str:
-        """Run the plan; returns `done`, `failed` or `stopped`. The keywords go into the first line of the journal.
+        """Run the plan, and what a `driver` adds to it; returns `done`, `failed` or `stopped`.
 
-        Steps that are `forced` are carried out although they have results.
+        Steps that are `forced` are carried out although they have results. The other keywords go into the first line
+        of the journal.
         """
         self._forced = frozenset(forced)
         planned = RunPlanned(
@@ -104,13 +121,16 @@ class Engine:
             joins=joins,
             forced=tuple(sorted(forced)),
         )
-        self._record("run", planned)
+        self.record("run", planned)
         waiting = WaitingSteps(plan.steps)
         capacity = FreeCapacity(facts)
         with ThreadPoolExecutor(max_workers=64, thread_name_prefix="step") as pool:
             try:
-                while waiting or capacity.reserved:
+                while self._add_steps(driver, waiting) or waiting or capacity.reserved:
                     self._start_ready_steps(waiting, capacity, pool)
+                    while self._add_steps(driver, waiting):
+                        # Those that have ended at once, because their results were there.
+                        self._start_ready_steps(waiting, capacity, pool)
                     if capacity.reserved:
                         step, state = self._ended.get()
                         capacity.release(step)
@@ -122,8 +142,8 @@ class Engine:
                 # For example a journal that cannot be written: do not wait for running steps.
                 self.stop()
                 raise
-        state = self._state()
-        self._record("run", RunEnded(state=state))
+        state, reason = driver.ended(self._states) if driver else (self._state(), "")
+        self.record("run", RunEnded(state=state, reason=reason))
         return state
 
     def stop(self) -> None:
@@ -132,10 +152,25 @@ class Engine:
         for attempt in list(self._running.values()):
             attempt.stop()
 
+    def give_up(self, step: str, reason: str) -> None:
+        """Stop one running step, which ends as `stopped` for this reason; the run goes on. Safe from any thread."""
+        if step not in self._given_up:
+            self._given_up[step] = reason
+            if attempt := self._running.get(step):
+                attempt.stop()
+
     def restart(self, step: AnyStep, reason: str) -> str:
         """Run a finished step again, for example a service that died; returns its state."""
-        self._record(step.name, AttemptFailed(attempt=0, reason=reason, again_in=0.0))
+        self.record(step.name, AttemptFailed(attempt=0, reason=reason, again_in=0.0))
         return self._attempts(step)
+
+    def _add_steps(self, driver: Driver | None, waiting: WaitingSteps) -> bool:
+        """Add what the driver goes on with; returns whether there was something."""
+        steps = driver.more() if driver is not None and not self._stopping.is_set() else ()
+        if steps:
+            self.record("run", StepsAdded(steps=tuple(map(_planned, steps))))
+            waiting.add(steps, self._states)
+        return bool(steps)
 
     def _start_ready_steps(self, waiting: WaitingSteps, capacity: FreeCapacity, pool: ThreadPoolExecutor) -> None:
         """Start or settle every step whose turn it is."""
@@ -174,7 +209,7 @@ class Engine:
             self._settle_quietly(step, str(not_utf8(error)))
         except Exception as error:  # noqa: BLE001 - a defect of plimsoll must end the step, not hang the run
             with contextlib.suppress(PlimsollError):
-                self._record(step.name, Defect(trace=traceback.format_exc()))
+                self.record(step.name, Defect(trace=traceback.format_exc()))
             self._settle_quietly(
                 step, f"this is a defect of plimsoll ({error!r}): please report it with the journal of the run"
             )
@@ -182,27 +217,27 @@ class Engine:
             self._ended.put((step, state))
 
     def _attempts(self, step: AnyStep) -> str:
-        self._record(step.name, StepStarted(key=step.key))
+        self.record(step.name, StepStarted(key=step.key))
         for number in range(1, step.retries + 2):
             last = self._attempt(step, number)
-            if self._stopping.is_set() and last.outcome != "done":
-                return self._settle(step, "stopped", reason="the run was stopped")
             if last.outcome == "done":
                 return self._settle_done(step, last)
+            if stopped := self._given_up.get(step.name) or (self._stopping.is_set() and "the run was stopped"):
+                return self._settle(step, "stopped", reason=stopped)
             if number > step.retries or last.lasting:
                 break
             pause = self.backoff.after(number)
-            self._record(step.name, AttemptFailed(attempt=number, reason=last.reason, again_in=pause))
+            self.record(step.name, AttemptFailed(attempt=number, reason=last.reason, again_in=pause))
             if self._stopping.wait(pause):
                 return self._settle(step, "stopped", reason="the run was stopped")
-        self._record(step.name, AttemptFailed(attempt=number, reason=last.reason))
+        self.record(step.name, AttemptFailed(attempt=number, reason=last.reason))
         return self._settle(step, "failed", reason=last.reason)
 
     def _attempt(self, step: AnyStep, number: int) -> AttemptEnded:
         """Make one attempt; returns how it ended."""
         attempt = self.session.start(step, number)
         self._running[step.name] = attempt
-        if self._stopping.is_set():
+        if self._stopping.is_set() or step.name in self._given_up:
             attempt.stop()
         try:
             seen = None
@@ -216,13 +251,13 @@ class Engine:
         return last
 
     def _settle_done(self, step: AnyStep, last: AttemptEnded) -> str:
-        self._record(step.name, StepEnded(state="done", result=last.result))
+        self.record(step.name, StepEnded(state="done", result=last.result))
         self._states[step.name] = "done"
         return "done"
 
     def _settle(self, step: AnyStep, state: str, *, reason: str = "", cached: Result | None = None) -> str:
         result = {} if cached is None else result_to_json(cached)
-        self._record(step.name, StepEnded(state=state, cached=cached is not None, reason=reason, result=result))
+        self.record(step.name, StepEnded(state=state, cached=cached is not None, reason=reason, result=result))
         self._states[step.name] = state
         return state
 
@@ -239,7 +274,8 @@ class Engine:
             return "failed"
         return "stopped" if "stopped" in states else "done"
 
-    def _record(self, subject: str, event: RunEvent) -> None:
+    def record(self, subject: str, event: RunEvent) -> None:
+        """Write an event to the journal, and tell the listener. Raises PlimsollError when the disk does not take it."""
         self._write(run_observed(SOURCE, subject, event))
 
     def _write(self, observation: Observation) -> None:

@@ -6,7 +6,7 @@ of those that ask for the same: the cost of an end does not grow with the number
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from heapq import heappop, heappush
 
 from plimsoll.engine.capacity import Demand, demand_of
@@ -17,19 +17,32 @@ class WaitingSteps:
     """Waiting steps, by their positions in the plan. False when none is left."""
 
     def __init__(self, steps: Iterable[AnyStep]) -> None:
-        self._steps = tuple(steps)
-        self._left = dict(enumerate(self._steps))
-        self._missing = [set(step.needs) for step in self._steps]
+        self._steps: list[AnyStep] = []
+        self._left: dict[int, AnyStep] = {}
+        self._missing: list[set[str]] = []
         self._dependents: dict[str, list[int]] = {}
         self._blockers: dict[int, str] = {}
-        self._turns = [position for position, missing in enumerate(self._missing) if not missing]
+        self._turns: list[int] = []
         self._parked: dict[Demand, list[int]] = {}
-        for position, missing in enumerate(self._missing):
-            for name in missing:
-                self._dependents.setdefault(name, []).append(position)
+        self.add(steps, {})
 
     def __bool__(self) -> bool:
         return bool(self._left)
+
+    def add(self, steps: Iterable[AnyStep], ended: Mapping[str, str]) -> None:
+        """More steps, behind those that are there. `ended` has the states of the steps that have ended already."""
+        for step in steps:
+            position = len(self._steps)
+            missing = {name for name in step.needs if ended.get(name) != "done"}
+            self._steps.append(step)
+            self._left[position] = step
+            self._missing.append(missing)
+            for name in missing:
+                self._dependents.setdefault(name, []).append(position)
+            if not missing:
+                heappush(self._turns, position)
+            for name in missing & ended.keys():
+                self.settled(name, ended[name])
 
     def settled(self, name: str, state: str) -> None:
         """Take note that a step has ended: those that need it are nearer to their turn, or are not to run."""

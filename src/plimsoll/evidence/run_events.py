@@ -1,7 +1,7 @@
 """What is observed in a run: one type for each event, by who writes it. The journal's lines are made of these.
 
-The engine writes run-planned, step-started, attempt-failed, step-ended, defect and run-ended; a target writes the rest,
-and ends every attempt with attempt-ended.
+The engine writes run-planned, steps-added, the events of sweeps, step-started, attempt-failed, step-ended, defect and
+run-ended; a target writes the rest, and ends every attempt with attempt-ended.
 """
 
 from __future__ import annotations
@@ -52,6 +52,47 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag=PLANNED):
     parameters: Mapping[str, Any] = {}  # Any: JSON values
     joins: str = ""
     forced: tuple[str, ...] = ()
+
+
+class StepsAdded(_Event, frozen=True, kw_only=True, tag="steps-added"):
+    """Steps that a run goes on with, decided on while it goes on."""
+
+    steps: tuple[PlannedStep, ...]
+
+
+class SweepPlanned(_Event, frozen=True, kw_only=True, tag="sweep-planned"):
+    """The run is a sweep. `id` is a digest of what is searched, how, and over which code and data.
+
+    `objective` is a figure of the training of `model`; `searched` has the values of each parameter as they were asked
+    for.
+    """
+
+    id: str
+    model: str
+    objective: str
+    maximize: bool
+    searched: Mapping[str, str]
+    trials: int
+
+
+class TrialBegun(_Event, frozen=True, kw_only=True, tag="trial-begun"):
+    """A trial has its parameters; `train` is the step of its training, which another trial may have too."""
+
+    number: int
+    parameters: Mapping[str, Any]  # Any: JSON values
+    train: str
+
+
+class TrialEnded(_Event, frozen=True, kw_only=True, tag="trial-ended"):
+    """`state` is done, failed or stopped, which is early. `value` is the objective, `refusals` name missed bounds."""
+
+    number: int
+    state: str
+    value: float | None = None
+    figures: Mapping[str, float] = {}
+    refusals: tuple[str, ...] = ()
+    reason: str = ""
+    seconds: float = 0.0
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -152,6 +193,10 @@ class AttemptEnded(_Event, frozen=True, kw_only=True, tag="attempt-ended"):
 
 RunEvent = (
     RunPlanned
+    | StepsAdded
+    | SweepPlanned
+    | TrialBegun
+    | TrialEnded
     | StepStarted
     | AttemptFailed
     | StepEnded

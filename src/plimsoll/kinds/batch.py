@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -13,7 +13,7 @@ from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.model import MODELS
-from plimsoll.kinds.tables import check_table
+from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
@@ -60,6 +60,11 @@ class Score(Work, frozen=True, kw_only=True):
     model: str
     input: InputFile
     register_key: str | None = None
+
+    def needed_extras(self) -> Iterator[str]:
+        """The scorer's."""
+        yield "serve"
+        yield from extras_of_table(self.input)
 
 
 class BatchKind(Kind[Batch]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar
 
 from msgspec import Meta
@@ -23,6 +23,8 @@ from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
 from plimsoll.state.results import Result
 
 REMOTE = ("https://", "http://", "s3://", "gs://")
+EXTRAS = {"s3": "s3", "gs": "gcs"}
+"""The extra that reads addresses of a scheme."""
 REMOTE_RETRIES = 3
 """Retries of a download, because networks fail temporarily."""
 
@@ -58,6 +60,12 @@ class Fetch(Work, frozen=True, kw_only=True):
     result: ClassVar[type[Result]] = FetchResult
     source: str
     sha256: str | None = None
+
+    def needed_extras(self) -> Iterator[str]:
+        """Those of stores of objects."""
+        scheme, _, address = self.source.partition("://")
+        if address and scheme in EXTRAS:
+            yield EXTRAS[scheme]
 
 
 class CommandResult(Result, frozen=True, kw_only=True, omit_defaults=True):

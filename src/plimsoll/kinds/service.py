@@ -15,7 +15,7 @@ from plimsoll.application.scalars import Duration, ModelReference, Name
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.model import MODELS
-from plimsoll.kinds.tables import check_table
+from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
@@ -115,6 +115,7 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     """The test of a service with a real request: the model that answered, the time to ready and the latency.
 
     `digest` is that of the version with the largest share; `url` is the address while the service is running.
+    `example` is the request that it was tested with, as JSON; empty for a long one.
     """
 
     model: str = ""
@@ -122,6 +123,7 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     seconds_to_ready: float = 0.0
     latency_ms: float = 0.0
     url: str | None = None
+    example: str = ""
 
     def figure(self) -> str:
         """The latency, and the address or the time to ready."""
@@ -173,6 +175,15 @@ class Serve(Work, frozen=True, kw_only=True):
             yield FeatureRequest(
                 feature=SCALE_TO_ZERO, setting=("scale", "min"), asks="scales to zero servers", remedy="set min: 1"
             )
+
+    def needed_extras(self) -> Iterator[str]:
+        """The server's, and those of what it watches."""
+        yield "serve"
+        if self.reference is not None:
+            yield "drift"
+            yield from extras_of_table(self.reference)
+        if self.telemetry.traces:
+            yield "otel"
 
 
 class ServiceKind(Kind[Service]):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from plimsoll.errors import install_command
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import AnyStep, Plan
 
@@ -26,7 +27,24 @@ class Shortfall(Struct, frozen=True, kw_only=True):
 
 def shortfalls(plan: Plan, facts: TargetFacts) -> tuple[Shortfall, ...]:
     """The shortfalls of every step that could not start on an otherwise idle target."""
-    return tuple(shortfall for step in plan.steps for shortfall in _of_step(step, facts))
+    return (
+        *_missing_extras(plan, facts),
+        *(shortfall for step in plan.steps for shortfall in _of_step(step, facts)),
+    )
+
+
+def _missing_extras(plan: Plan, facts: TargetFacts) -> Iterator[Shortfall]:
+    """One shortfall for all extras that are missing, so that one command adds them."""
+    lacking = [(step.name, each) for step in plan.steps for each in step.work.needed_extras()]
+    lacking = [(step, extra) for step, extra in lacking if extra in facts.missing_extras]
+    if lacking:
+        extras = tuple(dict.fromkeys(extra for _, extra in lacking))
+        steps = list(dict.fromkeys(step for step, _ in lacking))
+        named = " and ".join(f"'{extra}'" for extra in extras)
+        who = f"{', '.join(steps)} {'need' if len(steps) > 1 else 'needs'}"
+        what = "extras {}, which are" if len(extras) > 1 else "extra {}, which is"
+        message = f"{who} the {what.format(named)} not installed"
+        yield Shortfall(step=steps[0], setting=(), at_key=True, message=message, remedy=install_command(extras))
 
 
 def _of_step(step: AnyStep, facts: TargetFacts) -> list[Shortfall]:

@@ -20,7 +20,8 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     """The capacity and features of a target. `memory` is in bytes; `providers` maps a need to its provider and why.
 
     `machines` are the nodes of a target that has several; a worker must fit on one of them. `lacks` maps each missing
-    feature to the reason. `verbs` are the kinds of steps that the target supports; None means all.
+    feature to the reason. `verbs` are the kinds of steps that the target supports; None means all. `missing_extras` are
+    extras of plimsoll that are not installed on this machine.
     """
 
     target: str
@@ -32,3 +33,4 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     versions: Mapping[str, str] = {}
     lacks: Mapping[str, str] = {}
     verbs: frozenset[str] | None = None
+    missing_extras: frozenset[str] = frozenset()

@@ -82,6 +82,10 @@ class Work(Struct, frozen=True, kw_only=True):
         """The features of the target that the work needs."""
         yield from ()
 
+    def needed_extras(self) -> Iterator[str]:
+        """The extras of plimsoll that have to be installed on this machine for the work, wherever it is done."""
+        yield from ()
+
 
 W_co = TypeVar("W_co", bound=Work, covariant=True)
 

@@ -155,9 +155,7 @@ class ModelRegistry:
 
         A tag is an entry of the index, which is signed as a whole. Raises ModelRefused when the index is not.
         """
-        if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
-            hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
-            raise FileError(f"'{tag}' cannot be a tag", hint=hint)
+        require_tag(tag)
         name = f"{version.name}:{tag}"
         with self.layout.locked():
             self._statement.require()
@@ -394,6 +392,13 @@ class ModelRegistry:
             message = f"the index lists {version.name}:{version.version} as {reference}"
             raise ModelRefused(message, where=str(self.layout.root), hint=RESTORE_HINT)
         return version
+
+
+def require_tag(tag: str) -> None:
+    """Raise FileError for text that cannot be a tag."""
+    if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
+        hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
+        raise FileError(f"'{tag}' cannot be a tag", where="--tag", hint=hint)
 
 
 def _current_author() -> str:

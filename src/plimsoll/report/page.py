@@ -21,6 +21,8 @@ from plimsoll.report.contents import (
 from plimsoll.report.curves import Curves, curves
 from plimsoll.report.flow import MAX_STEPS, flow
 from plimsoll.report.run_report import RunReport
+from plimsoll.report.service_examples import service_examples
+from plimsoll.report.sweeps import listed, plot
 from plimsoll.report.terminal import SIGNS
 from plimsoll.report.traffic import ServiceReport, over_time, quantile
 
@@ -65,6 +67,10 @@ def page(report: RunReport) -> str:
         workers=[(step, worker, worker_end(worker, run, report.live)) for step, worker in workers[:MAX_WORKERS]],
         more_workers=max(len(workers) - MAX_WORKERS, 0),
         versions=report.versions,
+        examples=list(service_examples(run)),
+        sweep=report.sweep,
+        sweep_plot=plot(report.sweep) if report.sweep else "",
+        sweep_rows=listed(report.sweep) if report.sweep else [],
         signs=SIGNS,
         duration=duration,
         number=number,

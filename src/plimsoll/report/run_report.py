@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory
+from plimsoll.engine.sweep.trials import Sweep
 from plimsoll.report.contents import ModelReport
 from plimsoll.report.evaluation import Evaluation
 from plimsoll.report.traffic import ServiceReport
@@ -14,7 +15,9 @@ from plimsoll.state.curves import Point
 
 
 class RunReport(Struct, frozen=True, kw_only=True):
-    """A run and its results. `curves` maps model to series to points, `versions` maps package to version.
+    """A run and its results, with its trials where it is a sweep.
+
+    `curves` maps model to series to points, `versions` maps package to version.
 
     `evaluations` has, by model, what was predicted of labelled rows. `live` has the process ids of services that run.
     """
@@ -26,3 +29,4 @@ class RunReport(Struct, frozen=True, kw_only=True):
     services: tuple[ServiceReport, ...] = ()
     live: frozenset[int] = frozenset()
     versions: Mapping[str, str] = {}
+    sweep: Sweep | None = None

@@ -10,7 +10,9 @@ from plimsoll import __version__
 from plimsoll.engine.curves import curves_of
 from plimsoll.engine.history import RunHistory, StepHistory
 from plimsoll.engine.run_status import run_status
+from plimsoll.engine.sweep.trials import sweep_of
 from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import read_journal
 from plimsoll.files import replace_file
 from plimsoll.kinds.model import RegisterResult, TrainGang
 from plimsoll.report.contents import ModelReport
@@ -57,16 +59,20 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     """Collect models, curves and versions for the history of a run."""
     versions = {"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")}
     models = tuple(model for step in run.steps if (model := _model(state, step)))
-    trained = [step for step in run.steps if step.verb == TrainGang.verb]
+    sweep = sweep_of(read_journal(state.journal(run.run))) if run.sweep else None
+    # Of a sweep only the winner's: hundreds of curves are no report.
+    winner = sweep.best.train if sweep and sweep.best else ""
+    trained = [step for step in run.steps if step.verb == TrainGang.verb and (sweep is None or step.name == winner)]
     judged = {step.part: read_evaluation(state.output(step.key)) for step in trained}
     return RunReport(
         history=run,
         models=models,
-        curves=curves_of(state, run),
+        curves=curves_of(state, trained),
         evaluations={name: evaluation for name, evaluation in judged.items() if evaluation},
         services=service_reports(state, run),
         live=running_processes(state),
         versions=versions,
+        sweep=sweep,
     )
 
 

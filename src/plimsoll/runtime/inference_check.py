@@ -7,12 +7,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypedDict
 
+import msgspec
+from msgspec import Struct
+
 from plimsoll.errors import RequestError, TargetError
 from plimsoll.runtime import client
 from plimsoll.runtime.client import OipMessage, RequestRefused
 
 SIZES = (1, 4, 16, 64, 224, 512)
 """Sizes for open dimensions, in the order in which they are tried: convolutions refuse images below some size."""
+LONGEST_EXAMPLE = 2000
+"""Characters of a request that is shown to people."""
 MOST_ELEMENTS = 4 << 20
 """Zeros of one request: as JSON, 8 MiB."""
 
@@ -28,8 +33,21 @@ Sample = Mapping[str, SampleInput]
 """Inputs by name. An input that is left out is made from the model's metadata."""
 
 
-def check_inference(url: str, model: str, sample: Sample | None = None) -> float:
-    """Send two requests. Returns the seconds of the second, warm one.
+class Checked(Struct, frozen=True, kw_only=True):
+    """A service that has answered: the seconds of a warm request, and the request."""
+
+    seconds: float
+    request: OipMessage
+
+    @property
+    def example(self) -> str:
+        """The request as JSON; empty where it is longer than anybody reads."""
+        text = msgspec.json.encode(self.request).decode()
+        return text if len(text) <= LONGEST_EXAMPLE else ""
+
+
+def check_inference(url: str, model: str, sample: Sample | None = None) -> Checked:
+    """Send two requests, and give the second, warm one.
 
     Raises RequestError with the server's reason, TargetError when the outputs are not those of the metadata or when the
     sample names an input that the model does not have.
@@ -45,7 +63,7 @@ def check_inference(url: str, model: str, sample: Sample | None = None) -> float
         raise TargetError(
             f"the server returned the outputs {sorted(returned)}, its metadata lists {sorted(listed)}", where=url
         )
-    return seconds
+    return Checked(seconds=seconds, request=request)
 
 
 def _accepted_request(url: str, model: str, metadata: OipMessage, sample: Sample) -> OipMessage:

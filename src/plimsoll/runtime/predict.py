@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from plimsoll.decoding import UNREADABLE
-from plimsoll.errors import PlimsollError, RequestError
+from plimsoll.errors import RequestError
 from plimsoll.runtime import client
 from plimsoll.runtime.client import OipMessage, RequestTooLarge
 from plimsoll.runtime.fixed_batch import run_rows
 from plimsoll.runtime.predictions import OutputLayout, declared_outputs, output_layout, rows_outputs
 from plimsoll.runtime.specs import ModelSpec, spec_from_metadata
 from plimsoll.runtime.tables.chunk import Chunk, python_values
-from plimsoll.runtime.tables.layout import InputLayout, input_layout
+from plimsoll.runtime.tables.layout import AnyTable, InputLayout, input_layout
 from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array, BadTensor, from_json, to_json
 from plimsoll.waits import waiting_for
@@ -28,23 +26,15 @@ VALUES_PER_REQUEST = 250_000
 OWN_COLUMNS = ("row", "id")
 
 
-def send_request_file(url: str, model: str, path: Path) -> OipMessage:
-    """Send the OIP request in a JSON file and return the response. Raises PlimsollError."""
-    try:
-        request = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise PlimsollError(f"cannot read the request: {error.strerror}", where=str(path)) from error
-    except UNREADABLE as error:
-        raise PlimsollError(f"the request is not JSON: {error}", where=str(path)) from error
-    if not isinstance(request, dict):
-        raise PlimsollError("the request is not a JSON object with `inputs`", where=str(path))
+def send_request(url: str, model: str, request: OipMessage) -> OipMessage:
+    """Send a request of the protocol and return the response. Raises PlimsollError."""
     with waiting_for(f"{model} to answer at {url}"):
         return client.infer(url, model, request)
 
 
 def predict_rows(url: str, model: str, path: Path) -> Iterator[dict[str, object]]:
     """Yield one mapping for each row of a table: its number, its `id` if the table has ids, and the model's outputs."""
-    return iter(TablePredictions(url, model, path))
+    return iter(TablePredictions(url, model, Table(path)))
 
 
 class TablePredictions:
@@ -53,11 +43,11 @@ class TablePredictions:
     Raises PlimsollError for a table that does not fit the model, RequestError with the service's reason.
     """
 
-    def __init__(self, url: str, model: str, path: Path) -> None:
+    def __init__(self, url: str, model: str, table: AnyTable) -> None:
         """Ask for the model's inputs, and decide on the columns of the table."""
         self._url = url
         self._model = model
-        self._table = Table(path)
+        self._table = table
         self._spec = _spec(url, model)
         self._layout: InputLayout = input_layout(self._table, self._spec)
         self._outputs: OutputLayout | None = None

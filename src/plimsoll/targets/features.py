@@ -13,7 +13,8 @@ from plimsoll.errors import FileError
 if TYPE_CHECKING:
     from plimsoll.application.loading import ApplicationFile
     from plimsoll.planning.capacity import Shortfall
-    from plimsoll.planning.steps import Plan
+    from plimsoll.planning.steps import AnyStep, Plan
+    from plimsoll.targets.port import Session
     from plimsoll.targets.traffic import TrafficMover
 
 Ability = TypeVar("Ability")
@@ -132,6 +133,14 @@ class HasLeavings(Protocol):
         ...
 
 
+class ReadsCurves(Protocol):
+    """Reads the curve of a training while it runs."""
+
+    def __call__(self, session: Session, step: AnyStep, series: str) -> Sequence[tuple[float, float]]:
+        """The points of a series of metrics.jsonl so far: step and value. Empty before the first."""
+        ...
+
+
 CALL: Feature[CallsServices] = Feature("call", "call a service from this machine")
 TRAFFIC: Feature[MovesTraffic] = Feature("traffic", "move a service's traffic to a version")
 MANIFESTS: Feature[RendersManifests] = Feature("manifests", "render Kubernetes manifests")
@@ -139,6 +148,7 @@ RIGHTS: Feature[KnowsRights] = Feature("rights", "say which rights a run needs")
 PLAN_CHECK: Feature[ChecksPlans] = Feature("plan-check", "check a plan")
 USES: Feature[KnowsUses] = Feature("uses", "say which versions its services use")
 LEAVINGS: Feature[HasLeavings] = Feature("leavings", "remove what finished runs have left")
+CURVES: Feature[ReadsCurves] = Feature("curves", "tell the curve of a training while it runs")
 CONTAINER_IMAGES = "container-images"
 """The feature of targets that run commands in a container image."""
 

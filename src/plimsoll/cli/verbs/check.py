@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import json_option, print_json, width
 from plimsoll.errors import FileError
 
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 
 @click.command("check")
-@click.option("--target", default="", metavar="CONTEXT", help="Kubeconfig context, or lab.")
+@click.option(
+    "--target", default="", metavar="CONTEXT", shell_complete=completion.targets, help="Kubeconfig context, or lab."
+)
 @click.option(
     "--profile", "profile_name", default="cncf-1.37", show_default=True, help="Profile: cncf-1.33 to cncf-1.37."
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.cli.terminal import one_line
 from plimsoll.errors import PlimsollError
@@ -22,10 +23,14 @@ POLL_INTERVAL = 0.2
 
 
 @click.command("logs")
-@click.argument("step", default="")
+@click.argument("step", default="", shell_complete=completion.steps)
 @file_option
 @click.option(
-    "--run", "run_id", default=None, help="Number or id of a run, as plimsoll runs prints it; by default the newest."
+    "--run",
+    "run_id",
+    default=None,
+    shell_complete=completion.runs,
+    help="Number or id of a run, as plimsoll runs prints it; by default the newest.",
 )
 @target_option
 @click.option("-F", "--follow", is_flag=True, help="Keep printing new lines until the run ends.")

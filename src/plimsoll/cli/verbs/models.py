@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.model_actions import delete, require_one, require_two_at_most, write_version_code
 from plimsoll.cli.options import application_state, file_option, json_option, print_json
 from plimsoll.cli.rows import number, print_rows
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command("models")
-@click.argument("references", nargs=-1)
+@click.argument("references", nargs=-1, shell_complete=completion.versions)
 @file_option
 @click.option("--tag", default=None, help="Tag the shown version as NAME:TAG.")
 @click.option("--verify", is_flag=True, help="Verify the signature and every digest of the shown models.")

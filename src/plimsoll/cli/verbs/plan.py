@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import (
     LOCAL,
     application_file,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @click.command("plan")
-@click.argument("steps", metavar="[STEP]…", nargs=-1)
+@click.argument("steps", metavar="[STEP]…", nargs=-1, shell_complete=completion.steps)
 @file_option
 @target_option
 @provider_options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
 
 if TYPE_CHECKING:
@@ -19,38 +21,45 @@ MAX_COLUMNS = 8
 
 
 @click.command("predict")
-@click.argument("service")
+@click.argument("service", shell_complete=completion.services)
 @click.option(
     "--input",
     "input_path",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Request as .json, or rows as .csv or .parquet, also a directory of parts.",
+    type=click.Path(path_type=Path, allow_dash=True),
+    help="Rows as .json, .jsonl, .csv or .parquet, a directory of parts, or a request as .json; - for standard input.",
 )
 @file_option
 @target_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with all columns.")
 @json_option
 def command(
-    service: str, input_path: Path, file: Path, target: str, namespace: str | None, as_csv: bool, as_json: bool
+    service: str, input_path: Path | None, file: Path, target: str, namespace: str | None, as_csv: bool, as_json: bool
 ) -> None:
-    """Send a file to SERVICE and print its predictions. A service that is not running is started for the call."""
+    """Send rows to SERVICE and print its predictions. A service that is not running is started for the call.
+
+    Without --input they are read from standard input: `echo '[{"bmi": 1.2}]' | plimsoll predict risk`.
+    """
     from plimsoll.engine.service_call import open_service
     from plimsoll.errors import FileError, MissingExtra
     from plimsoll.targets.options import TargetOptions
 
-    if not (input_path.is_file() or input_path.is_dir()):
+    piped = input_path is None or str(input_path) == "-"
+    if piped and sys.stdin.isatty():
+        raise FileError("nothing to predict from", where="--input", hint="name a file, or pipe rows into this command")
+    if input_path is not None and not piped and not (input_path.is_file() or input_path.is_dir()):
         raise FileError("no such file", where=str(input_path), hint="name a .json, .csv or .parquet file with --input")
     try:
-        from plimsoll.runtime.predict import TablePredictions, send_request_file
+        from plimsoll.runtime.predict import TablePredictions, send_request
+        from plimsoll.runtime.prediction_input import read_input, read_standard_input
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
+    given = read_standard_input(sys.stdin.buffer) if input_path is None or piped else read_input(input_path)
     options = TargetOptions(namespace=namespace)
     with open_service(application_file(file), service, target, options) as up:
-        if input_path.suffix == ".json":
-            print_json(send_request_file(up.url, up.model, input_path))
+        if isinstance(given, dict):
+            print_json(send_request(up.url, up.model, given))
             return
-        rows = TablePredictions(up.url, up.model, input_path)
+        rows = TablePredictions(up.url, up.model, given)
         if as_json:
             print_json({"predictions": list(rows)})
         elif as_csv:
@@ -61,7 +70,6 @@ def command(
 
 def _print_csv(rows: TablePredictions) -> None:
     import csv
-    import sys
 
     writer = csv.writer(sys.stdout)
     empty = True
@@ -79,7 +87,7 @@ def _print_table(rows: Iterable[Mapping[str, object]]) -> None:
     remaining = iter(rows)
     head = list(islice(remaining, 100))
     if not head:
-        click.echo("the file has no rows", err=True)
+        click.echo("there are no rows", err=True)
         return
     names = list(head[0])
     columns = (

@@ -6,16 +6,22 @@ from pathlib import Path
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.interrupts import catch_stop_signals
 from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
 from plimsoll.errors import FileError
 
 
 @click.command("promote")
-@click.argument("reference")
+@click.argument("reference", shell_complete=completion.versions)
 @file_option
 @target_option
-@click.option("--service", default=None, help="Service to promote in, when several use the model.")
+@click.option(
+    "--service",
+    default=None,
+    shell_complete=completion.services,
+    help="Service to promote in, when several use the model.",
+)
 @click.option(
     "--steps", default="5,25,50,100", show_default=True, help="Percentages of the requests, one for each step."
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
 from plimsoll.errors import FileError
 
@@ -14,7 +15,13 @@ from plimsoll.errors import FileError
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @file_option
 @target_option
-@click.option("--run", "run_id", default=None, help="Number or id of a run; by default the newest.")
+@click.option(
+    "--run",
+    "run_id",
+    default=None,
+    shell_complete=completion.runs,
+    help="Number or id of a run; by default the newest.",
+)
 @click.option(
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.interrupts import catch_stop_signals
 from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
 
 
 @click.command("rollback")
-@click.argument("service")
+@click.argument("service", shell_complete=completion.services)
 @file_option
 @target_option
 @click.option(
     "--to",
     "reference",
+    shell_complete=completion.versions,
     default=None,
     metavar="REFERENCE",
     help="Version to lead the requests to (triage@1); by default the one before the last promotion.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import (
     application_file,
     file_option,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.argument("steps", metavar="[STEP]…", nargs=-1)
+@click.argument("steps", metavar="[STEP]…", nargs=-1, shell_complete=completion.steps)
 @file_option
 @target_option
 @provider_options

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from plimsoll.cli import completion
 from plimsoll.cli.options import application_state, file_option, json_option, print_json, target_option
-from plimsoll.cli.rows import number, print_rows
+from plimsoll.cli.rows import number, print_rows, value_text
 from plimsoll.errors import FileError, PlimsollError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ FIGURES = 3
 
 
 @click.command("runs")
-@click.argument("names", metavar="[RUN [OTHER]]", nargs=-1)
+@click.argument("names", metavar="[RUN [OTHER]]", nargs=-1, shell_complete=completion.runs)
 @file_option
 @target_option
 @click.option("-n", "--limit", type=click.IntRange(1), default=MOST, show_default=True, help="The newest runs to list.")
@@ -51,7 +52,7 @@ def command(names: Sequence[str], file: Path, target: str, namespace: str | None
         print_json(comparison) if as_json else _print_comparison(comparison, *names)
         return
     if runs:
-        curves = curves_of(state, runs[0])
+        curves = curves_of(state, runs[0].steps)
         print_json({**_entry(runs[0]), "curves": curves}) if as_json else _print_one(runs[0], curves)
         return
     listed = _newest(state, limit)
@@ -103,7 +104,7 @@ def _print_all(runs: Sequence[RunHistory]) -> None:
                 run.state,
                 f"{run.seconds:.1f} s" if run.ended else "",
                 f"{ran} of {len(run.steps)}",
-                ", ".join(f"{name}={_shown(value)}" for name, value in run.parameters.items()),
+                _parameters(run),
                 ", ".join(f"{name} {value:.4g}" for name, value in _figures(run)[:FIGURES]),
             )
         )
@@ -117,7 +118,7 @@ def _print_one(run: RunHistory, curves: Mapping[str, Series]) -> None:
         ended = f", {run.seconds:.1f} s" if run.ended else ""
         click.echo(f"  started {run.started:%Y-%m-%d %H:%M:%S} UTC{ended}")
     for name, value in run.parameters.items():
-        click.echo(f"  parameter {name} = {_shown(value)}")
+        click.echo(f"  parameter {name} = {run.sweep.get(name) or value_text(value)}")
     rows = [("  STEP", "STATE", "TIME", "FIGURES")]
     for step in run.steps:
         state = "cached" if step.cached else step.state
@@ -143,7 +144,7 @@ def _print_one(run: RunHistory, curves: Mapping[str, Series]) -> None:
 def _print_comparison(comparison: RunComparison, first: str, second: str) -> None:
     rows = [("", f"run {first}", f"run {second}", "DIFFERENCE")]
     for name, (left, right) in comparison.parameters.items():
-        rows.append((name, _shown(left), _shown(right), ""))
+        rows.append((name, value_text(left), value_text(right), ""))
     for name, (left, right) in comparison.figures.items():
         difference = None if left is None or right is None else right - left
         rows.append((name, number(left), number(right), number(difference, sign=True)))
@@ -154,13 +155,14 @@ def _print_comparison(comparison: RunComparison, first: str, second: str) -> Non
         click.echo(f"{kind} changed: {', '.join(names)}" if names else f"{kind}: the same")
 
 
+def _parameters(run: RunHistory) -> str:
+    if run.sweep:
+        return "sweep of " + ", ".join(f"{name}={values}" for name, values in run.sweep.items())
+    return ", ".join(f"{name}={value_text(value)}" for name, value in run.parameters.items())
+
+
 def _figures(run: RunHistory) -> list[tuple[str, float]]:
-    """The figures of what was trained, or else of any step."""
-    steps = [step for step in run.steps if step.verb == "train"] or list(run.steps)
+    """The figures of what was trained, or else of any step; of a sweep those of its winner."""
+    verb = "register" if run.sweep else "train"
+    steps = [step for step in run.steps if step.verb == verb] or list(run.steps)
     return [figure for step in steps for figure in step.metrics.items() if not figure[0].startswith("baseline_")]
-
-
-def _shown(value: object) -> str:
-    if value is None:
-        return "–"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from plimsoll.runtime.conversion.json_cells import JsonCells
 from plimsoll.runtime.conversion.texts import Cells
 
 
@@ -30,14 +31,15 @@ class ArrowColumn(Protocol):
         ...
 
 
-Column = Cells | ArrowColumn
-"""A column of a table: texts of CSV, or an array of Parquet."""
+Column = Cells | JsonCells | ArrowColumn
+"""A column of a table: texts of CSV, values of JSON, or an array of Parquet."""
 
 
 class Chunk(Struct, frozen=True, kw_only=True):
     """`rows` rows of one file. `first` is the number of the first row in the table, `start` in `file`, from 0.
 
-    All `columns` have one value for each row. `lines` has the line of each row, from 1; it is empty for Parquet.
+    All `columns` have one value for each row. `lines` has the line of each row, from 1; where it is empty, rows are
+    numbered, and called by their `unit`.
     """
 
     first: int
@@ -46,10 +48,11 @@ class Chunk(Struct, frozen=True, kw_only=True):
     file: str
     columns: Mapping[str, Column]
     lines: Sequence[int] = ()
+    unit: str = "row"
 
     def place(self, index: int) -> str:
         """Where a row is, for a message."""
-        return f"{self.file}:{self.lines[index]}" if self.lines else f"{self.file}, row {self.start + index}"
+        return f"{self.file}:{self.lines[index]}" if self.lines else f"{self.file}, {self.unit} {self.start + index}"
 
 
 def cell_value(values: Column, index: int) -> object:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import IO
 
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.conversion.texts import Contents
@@ -20,9 +22,10 @@ csv.field_size_limit(LARGEST_CELL)
 class CsvFile:
     """An open description of the file. `names` has the columns in order."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the names. Raises PlimsollError for a file that is no table."""
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        """Read the names. `text` is the content of what is no file. Raises PlimsollError for what is no table."""
         self.path = path
+        self._text = text
         self.names: list[str] = []
         for line, cells in self._lines():
             self.names = cells
@@ -70,11 +73,16 @@ class CsvFile:
             first=start, start=start, rows=len(collected), file=str(self.path), columns=columns, lines=tuple(lines)
         )
 
+    def _open(self) -> IO[str]:
+        if self._text is not None:
+            return io.StringIO(self._text, newline="")
+        return self.path.open(newline="", encoding="utf-8-sig")
+
     def _lines(self) -> Iterator[tuple[int, list[str]]]:
         """Each line that is not empty, with its number. A cell in quotes may continue on the next lines."""
         line = 1
         try:
-            with self.path.open(newline="", encoding="utf-8-sig") as file:
+            with self._open() as file:
                 reader = csv.reader(file)
                 for cells in reader:
                     if cells:

@@ -11,6 +11,7 @@ The first rule that applies decides:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 from msgspec import Struct
@@ -18,12 +19,15 @@ from msgspec import Struct
 from plimsoll.errors import PlimsollError
 from plimsoll.runtime.conversion.arrow import from_arrow
 from plimsoll.runtime.conversion.cells import BadCell, WrongType
-from plimsoll.runtime.conversion.texts import Contents, from_texts
+from plimsoll.runtime.conversion.json_cells import JsonCells, from_json_cells
+from plimsoll.runtime.conversion.texts import Cells, Contents, from_texts
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tables.chunk import Chunk, Column, cell_value
+from plimsoll.runtime.tables.records import RecordTable
 from plimsoll.runtime.tables.table import Table
 from plimsoll.runtime.tensors import Array, BadTensor, dtype_of
 
+AnyTable = Table | RecordTable
 MOST_SHOWN = 80
 """Characters of a cell in a message."""
 
@@ -44,7 +48,7 @@ class InputLayout(Struct, frozen=True, kw_only=True):
         return {tensor.name: _tensor(chunk, self.columns[tensor.name], tensor) for tensor in self.inputs}
 
 
-def input_layout(table: Table, spec: ModelSpec) -> InputLayout:
+def input_layout(table: AnyTable, spec: ModelSpec) -> InputLayout:
     """Decide on the columns. Raises PlimsollError for a missing column, or the reason why no rule applies."""
     for tensor in spec.inputs:
         _require_datatype(tensor, table)
@@ -53,7 +57,7 @@ def input_layout(table: Table, spec: ModelSpec) -> InputLayout:
     return layout
 
 
-def _columns(table: Table, spec: ModelSpec) -> dict[str, tuple[str, ...]]:
+def _columns(table: AnyTable, spec: ModelSpec) -> dict[str, tuple[str, ...]]:
     matrix = spec.inputs[0] if len(spec.inputs) == 1 and len(spec.inputs[0].shape) == 2 else None
     if matrix and spec.features:
         _require_columns(table, spec.features, spec)
@@ -78,24 +82,24 @@ def _takes_one_value(tensor: TensorSpec) -> bool:
     return all(size in (-1, 1) for size in tensor.shape[1:])
 
 
-def _require_datatype(tensor: TensorSpec, table: Table) -> None:
+def _require_datatype(tensor: TensorSpec, table: AnyTable) -> None:
     try:
         dtype_of(tensor.datatype)
     except BadTensor as error:
         raise PlimsollError(f"input '{tensor.name}' of the model: {error}", where=str(table.path)) from error
 
 
-def _require_columns(table: Table, names: Sequence[str], spec: ModelSpec) -> None:
+def _require_columns(table: AnyTable, names: Sequence[str], spec: ModelSpec) -> None:
     missing = [name for name in names if name not in table.names]
     if missing:
         raise PlimsollError(
             f"the table lacks the columns {_listed(missing)}",
             where=str(table.path),
-            hint=f"model {spec.name} takes {len(names)} columns; the table has {_listed(table.names)}",
+            hint=f"model {spec.name} takes {_listed(names)}; the table has {_listed(table.names)}",
         )
 
 
-def _require_types(layout: InputLayout, table: Table) -> None:
+def _require_types(layout: InputLayout, table: AnyTable) -> None:
     """Raise for types of Parquet without a conversion, also when the table has no rows."""
     columns: dict[str, Column] = {}
     for name in layout.names:
@@ -127,8 +131,10 @@ def _tensor(chunk: Chunk, names: Sequence[str], tensor: TensorSpec) -> Array:
 def _column(chunk: Chunk, name: str, datatype: str, dtype: np.dtype[np.generic]) -> Array:
     values = chunk.columns[name]
     try:
+        if isinstance(values, JsonCells):
+            return from_json_cells(values, datatype, dtype)
         if isinstance(values, Sequence):
-            return from_texts(values, datatype, dtype)
+            return from_texts(cast("Cells", values), datatype, dtype)
         return from_arrow(values, datatype, dtype)
     except WrongType as error:
         hint = "write it in a type that fits, for example dates as a number in a unit of your choice"

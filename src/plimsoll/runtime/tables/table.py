@@ -5,10 +5,10 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from plimsoll.errors import PlimsollError
-from plimsoll.runtime.conversion.texts import Contents, contents
+from plimsoll.runtime.conversion.texts import Cells, Contents, contents
 from plimsoll.runtime.tables.chunk import Chunk, Column
 from plimsoll.runtime.tables.csv_file import CsvFile
 from plimsoll.runtime.tables.parquet_file import ParquetFile
@@ -26,12 +26,14 @@ class Table:
     Parts are read in the order of their paths; names that begin with `_` or `.` are no parts.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open a table. Raises PlimsollError for an invalid table, MissingExtra without pyarrow for Parquet."""
+    def __init__(self, path: Path, text: str | None = None) -> None:
+        """Open a table; `text` is CSV that is in no file. Raises PlimsollError, MissingExtra without pyarrow."""
         self.path = path
-        self.files = _files_of(path)
-        self.suffix = self.files[0].suffix
-        self._parts = [FORMATS[self.suffix](file) for file in self.files]
+        self.files = [path] if text is not None else _files_of(path)
+        self.suffix = ".csv" if text is not None else self.files[0].suffix
+        self._parts: list[CsvFile | ParquetFile] = (
+            [CsvFile(path, text)] if text is not None else [FORMATS[self.suffix](file) for file in self.files]
+        )
         self._folders = [_folder_values(path, file) for file in self.files]
         self.names = [*self._parts[0].names, *self._folders[0]]
         for part, folders in zip(self._parts, self._folders, strict=True):
@@ -88,7 +90,7 @@ def _merge(found: dict[str, Contents], more: Mapping[str, Contents]) -> None:
 
 
 def _texts(column: Column) -> tuple[str | None, ...]:
-    return tuple(column) if isinstance(column, tuple | list) else ()
+    return tuple(cast("Cells", column)) if isinstance(column, tuple | list) else ()
 
 
 def _files_of(path: Path) -> list[Path]:

@@ -25,8 +25,10 @@ from plimsoll.planning.steps import Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
     CALL,
+    CURVES,
     LEAVINGS,
     MANIFESTS,
     PLAN_CHECK,
@@ -140,7 +142,7 @@ class KubernetesTarget:
             offers(USES, self._uses),
             offers(LEAVINGS, self._leavings),
         )
-        return Features(self.name, carriers, {})
+        return Features(self.name, carriers, {CURVES.name: "the files of a pod are read when it has ended"})
 
     def facts(self) -> TargetFacts:
         """All nodes together, each by itself, and what carries which need."""
@@ -166,6 +168,7 @@ class KubernetesTarget:
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks={SCALE_TO_ZERO: reason} if reason else {},
+            missing_extras=missing_extras(),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
 

@@ -27,7 +27,7 @@ from plimsoll.targets.models import digests_of
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
-    from plimsoll.runtime.inference_check import Sample
+    from plimsoll.runtime.inference_check import Checked, Sample
 
 READY_LIMIT = 60.0
 """Seconds that a server has to become ready: large models load slowly."""
@@ -77,8 +77,8 @@ class Server:
         self.url = str(msgspec.json.decode(self.ready_file.read_bytes())["url"])
         return ""
 
-    def prove(self, model: str, sample: Sample) -> float:
-        """Request an inference of the sample, or of zeros; returns the seconds of the second, warm request.
+    def prove(self, model: str, sample: Sample) -> Checked:
+        """Request an inference of the sample, or of zeros, twice; gives the second, warm request.
 
         Raises RequestError with the server's reason when the answer does not follow the protocol.
         """

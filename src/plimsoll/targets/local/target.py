@@ -14,9 +14,11 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory
+from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
+    CURVES,
     LEAVINGS,
     MANIFESTS,
     RIGHTS,
@@ -39,7 +41,9 @@ from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
 if TYPE_CHECKING:
+    from plimsoll.planning.steps import AnyStep
     from plimsoll.targets.local.traffic import LocalTraffic
+    from plimsoll.targets.port import Session
 
 PROVIDERS = {
     "gang": "a process group started together",
@@ -76,12 +80,13 @@ class LocalTarget:
 
     @property
     def features(self) -> Features:
-        """Calls of services, moves of their traffic, what they use, and environments."""
+        """Calls of services, moves of their traffic, what they use, environments, and curves of trainings."""
         carriers = feature_table(
             offers(CALL, self._call),
             offers(TRAFFIC, self._traffic),
             offers(USES, self._uses),
             offers(LEAVINGS, Environments(self.state)),
+            offers(CURVES, self._curve),
         )
         return Features("this machine", carriers, LACKS)
 
@@ -97,12 +102,18 @@ class LocalTarget:
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks=LACKS,
             verbs=frozenset(work.verb for work in EXECUTORS),
+            missing_extras=missing_extras(),
         )
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         from plimsoll.targets.local.calling import open_local_service
 
         return open_local_service(self.state, file, service)
+
+    def _curve(self, session: Session, step: AnyStep, series: str) -> Sequence[tuple[float, float]]:
+        from plimsoll.targets.local.curves import read_series
+
+        return read_series(self.state, step.key, series)
 
     def _traffic(
         self, model: str | None, service: str | None, say: Callable[[str], None], stopped: Callable[[], bool]

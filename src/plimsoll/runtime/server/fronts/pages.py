@@ -1,4 +1,4 @@
-"""Paths that belong to the server and not to a front: the metrics page, and the paths of observers."""
+"""Paths that belong to the server and not to a front: its home page, the metrics page, and the paths of observers."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import partial
 from plimsoll.runtime.server.counts import total
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import constant, wrong_method
+from plimsoll.runtime.server.fronts.home import Described, home
 from plimsoll.runtime.server.heads import Endpoint, ErrorShape, Head
 from plimsoll.runtime.server.observers import Observer
-from plimsoll.runtime.server.refusals import Forbidden
+from plimsoll.runtime.server.refusals import Forbidden, Refusal
 from plimsoll.runtime.server.responses import Buffer, Response
 
 
@@ -26,11 +27,27 @@ class Pages:
         observer = self._plane.observers.at(head.path)
         if observer is not None:
             return Endpoint(partial(self._ask, observer), self._errors, private=True)
-        if head.path.strip("/") != "metrics":
+        if head.path != "/" and head.path.strip("/") != "metrics":
             return None
         if head.method not in {"GET", "HEAD"}:
             return constant(wrong_method(head, "GET"), self._errors)
+        if head.path == "/":
+            return Endpoint(self._home, self._errors)
         return Endpoint(self._metrics, self._errors, private=True)
+
+    def _home(self, head: Head, body: Buffer, client: str) -> Response:
+        try:
+            names = list(dict.fromkeys(each.name for each in self._plane.index()))
+        except Refusal as refusal:
+            return self._errors.refused(refusal)
+        return home(map(self._described, names), head.headers)
+
+    def _described(self, name: str) -> Described:
+        try:
+            metadata = self._plane.metadata(name, None)
+        except Refusal as refusal:
+            return Described(name=name, reason=str(refusal))
+        return Described(name=name, versions=tuple(metadata.versions), spec=metadata.spec)
 
     async def _metrics(self, head: Head, body: Buffer, client: str) -> Response:
         from plimsoll.runtime.server.metrics import CONTENT_TYPE, page

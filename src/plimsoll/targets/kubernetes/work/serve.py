@@ -57,14 +57,15 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     ready = time.monotonic() - began
     name = served.objects_name
     with to_service(context.api, context.namespace, name) as address:
-        latency = check_inference(f"http://{address}", served.file.models[0].name, to_builtins(work.sample))
+        answered = check_inference(f"http://{address}", served.file.models[0].name, to_builtins(work.sample))
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
     result = ServeResult(
         model=", ".join(f"{each.name}@{each.version}" for each in served.file.models),
         digest=served.file.models[0].digest,
         seconds_to_ready=round(ready, 3),
-        latency_ms=round(latency * 1000, 3),
+        latency_ms=round(answered.seconds * 1000, 3),
+        example=answered.example,
         url=f"http://{name}.{context.namespace}.svc",
     )
     context.state.fresh_work(step.key)
@@ -84,14 +85,15 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
     name = record.objects_name
     try:
         with to_service(context.api, context.namespace, name) as address:
-            latency = check_inference(f"http://{address}", record.file.models[0].name, to_builtins(work.sample))
+            answered = check_inference(f"http://{address}", record.file.models[0].name, to_builtins(work.sample))
     except PlimsollError:
         # The other run has its servers up, and is still at what leads to them.
         return None
     result = ServeResult(
         model=", ".join(f"{each.name}@{each.version}" for each in record.file.models),
         digest=record.file.models[0].digest,
-        latency_ms=round(latency * 1000, 3),
+        latency_ms=round(answered.seconds * 1000, 3),
+        example=answered.example,
         url=f"http://{name}.{context.namespace}.svc",
     )
     context.state.fresh_work(step.key)

@@ -56,7 +56,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         if problem:
             return failed(problem)
         ready = time.monotonic() - began
-        latency = server.prove(version.name, to_builtins(work.sample))
+        answered = server.prove(version.name, to_builtins(work.sample))
         keep = context.watch
     finally:
         if not keep:
@@ -66,7 +66,8 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         model=", ".join(dict.fromkeys(each.reference for each in versions)),
         digest=version.digest,
         seconds_to_ready=round(ready, 3),
-        latency_ms=round(latency * 1000, 3),
+        latency_ms=round(answered.seconds * 1000, 3),
+        example=answered.example,
         url=server.url if keep else None,
         outputs=files_in(attempt.output),
     )

@@ -1,0 +1,29 @@
+"""An example of each verb, for its help and for that of the command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+EXAMPLES: Mapping[str, str] = MappingProxyType(
+    {
+        "init": "plimsoll init pumps",
+        "plan": "plimsoll plan --target production",
+        "run": "plimsoll run --set learning_rate=0.1",
+        "sweep": "plimsoll sweep --grid learning_rate=0.01,0.1",
+        "status": "plimsoll status --target production",
+        "runs": "plimsoll runs 3 5",
+        "logs": "plimsoll logs train/triage",
+        "report": "plimsoll report --run 3",
+        "down": "plimsoll down",
+        "models": "plimsoll models triage@1 triage@2",
+        "predict": "plimsoll predict triage --input live.csv",
+        "promote": "plimsoll promote triage@2",
+        "rollback": "plimsoll rollback triage",
+        "check": "plimsoll check --target production --output evidence",
+        "verify": "plimsoll verify evidence",
+        "submit": "plimsoll submit --bundle evidence --output v1.37/platform",
+        "lint": "plimsoll lint PRODUCT.yaml",
+        "schema": "plimsoll schema > plimsoll.schema.json",
+    }
+)
