@@ -27,6 +27,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "logs": "Print the output of steps.",
             "report": "Write an HTML report of a run or an evidence bundle.",
             "down": "Stop the current run and its services.",
+            "ui": "Serve a live page of runs, models, services and checks.",
         },
         "Models and services": {
             "models": "List models, show the lineage of one, or compare two.",
