@@ -23,7 +23,9 @@ PATIENCE = 30.0
 AXE = Path.home() / ".cache/plimsoll/axe-core/package/axe.min.js"
 """What `scripts/test-packages` fetches from the registry of npm."""
 
-_ON_3_AND_4 = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+_ON_3_AND_4 = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
 class Tab:

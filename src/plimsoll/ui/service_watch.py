@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -81,28 +82,25 @@ class ServiceWatch:
 
     def look(self) -> None:
         """Ask the target and its services once. What cannot be asked is told in the place of its answer."""
-        self.has_looked = True
         try:
-            target = self._make()
-        except (PlimsollError, OSError) as error:
-            self.problem = _said(error)
-            return
-        try:
-            self._look(target)
+            with contextlib.closing(self._make()) as target:
+                self._look(target)
             self.problem = ""
         except (PlimsollError, OSError) as error:
             self.problem = _said(error)
-        finally:
-            target.close()
+        self.has_looked = True
 
     def page(self) -> dict[str, object]:
         """All services, without their samples."""
         services = [_page(each) for each in list(self.services.values())]
-        return {"services": services, "problem": self.problem, "waits": list(self.waits), "run_note": self.run_note}
+        told = {"problem": self.problem, "waits": list(self.waits), "run_note": self.run_note}
+        return {"services": services, "looked": self.has_looked, **told}
 
     def service_page(self, name: str) -> dict[str, object]:
-        """One service with its samples. Raises PlimsollError when it is not running."""
+        """One service with its samples, empty before the first look. Raises PlimsollError when it is not running."""
         found = self.services.get(name)
+        if found is None and not self.has_looked:
+            found = WatchedService(name=name)
         if found is None:
             hint = f"running now: {', '.join(self.services) or 'none'}"
             raise PlimsollError(f"no service '{name}' is running", hint=hint)

@@ -127,6 +127,12 @@ def _runs(asked: Asked) -> object:
     return {"total": page.total, "rows": page.rows, "unread": len(room.follower.unread)}
 
 
+def _run(asked: Asked) -> object:
+    page = run_pages.run_page(asked.room.place.state, asked.word("run"))
+    # A run whose steps are done may go on to keep its services up.
+    return {**page, "live": page["run"] == asked.room.follower.live}
+
+
 def _columns(asked: Asked) -> object:
     names, total = asked.room.index.columns(asked.text("text"), asked.number("limit", 50, MOST_ROWS))
     return {"names": names, "total": total}
@@ -153,7 +159,7 @@ ANSWERS: Mapping[str, Answer] = {
     "/api/places": _places,
     "/api/{place}/runs": _runs,
     "/api/{place}/columns": _columns,
-    "/api/{place}/runs/{run}": lambda asked: run_pages.run_page(asked.room.place.state, asked.word("run")),
+    "/api/{place}/runs/{run}": _run,
     "/api/{place}/runs/{run}/figures": lambda asked: run_pages.figures_page(
         asked.room.place.state, asked.word("run"), text=asked.text("text"), **asked.cut
     ),

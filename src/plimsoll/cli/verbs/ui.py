@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -42,5 +41,4 @@ def command(directories: Sequence[Path], contexts: Sequence[str], port: int, ope
 
             webbrowser.open(url)
 
-    with contextlib.suppress(KeyboardInterrupt):
-        serve(directories or (Path(),), contexts=contexts, port=port, ready=ready)
+    serve(directories or (Path(),), contexts=contexts, port=port, ready=ready)

@@ -22,6 +22,12 @@ export function confirmAct(view, asked, title, text, verb) {
   dialog.showModal();
 }
 
+export function stopButton(view) {
+  return h("button", { type: "button", class: "danger", onclick: () => confirmAct(view, { act: "stop", confirmed: view.place }, "Stop the application?",
+    view.target === "local" ? "The processes of its run and its services end. Finished steps are kept, and the next run goes on from them."
+      : `Everything of the application on ${view.target} is deleted, its services too. Finished steps are kept.`, "Stop") }, "Stop …");
+}
+
 export function actTold(act) {
   if (closed.has(act.id)) return;
   const card = h("article", { class: "act", "data-act": act.id },

@@ -20,7 +20,8 @@ export function lines(title, series, axis, unit) {
       lowX = Math.min(lowX, x); highX = Math.max(highX, x); lowY = Math.min(lowY, y); highY = Math.max(highY, y);
     }
   }
-  if (lowY === highY) { lowY -= Math.abs(lowY) * 0.05 || 0.5; highY += Math.abs(highY) * 0.05 || 0.5; }
+  if (lowY === highY && lowY === 0) highY = 1;
+  else if (lowY === highY) { lowY -= Math.abs(lowY) * 0.05; highY += Math.abs(highY) * 0.05; }
   const x = scale(lowX, highX, LEFT, WIDE - RIGHT), y = scale(lowY, highY, HIGH - BOTTOM, TOP);
   const shown = unit || number;
   const grid = [lowY, (lowY + highY) / 2, highY].map((value) => [
@@ -30,7 +31,7 @@ export function lines(title, series, axis, unit) {
   const paths = drawn.map(([, points], place) => points.length > 1
     ? s("polyline", { class: `series l${place % LINES}`, points: points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(" ") })
     : s("circle", { class: `dot l${place % LINES}`, cx: x(points[0][0]), cy: y(points[0][1]), r: 3 }));
-  const last = drawn.map(([name, points]) => `${name} ${shown(points[points.length - 1][1])}`);
+  const last = drawn.map(([name, points]) => `${name}: ${shown(points[points.length - 1][1])}`);
   const drawing = s("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": `${title}: ${last.slice(0, 6).join(", ")}` },
     grid, paths,
     s("text", { class: "quiet", x: LEFT, y: HIGH - 5 }, axis(lowX)),
@@ -76,7 +77,8 @@ function bound(key) {
 }
 
 export function latency(key) {
-  return key === "+Inf" ? "more" : duration(Number(key));
+  if (key === "+Inf") return "more";
+  return Number(key) < 0.01 ? `${Number((Number(key) * 1000).toPrecision(2))} ms` : duration(Number(key));
 }
 
 const BOX = 176, GAP = 48, ROW = 14, TALL = 48;

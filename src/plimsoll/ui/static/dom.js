@@ -34,9 +34,9 @@ export function replace(node, ...children) {
 }
 
 // A table of rows: on a narrow screen each row becomes a block whose cells carry the name of their column.
-export function table(caption, columns, rows, wide) {
+export function table(caption, columns, rows, narrow = columns.length < 4) {
   return h("div", { class: "wide", tabindex: 0, role: "region", "aria-label": caption },
-    h("table", { class: columns.length < 4 && !wide ? "rows narrow" : "rows" },
+    h("table", { class: narrow ? "rows narrow" : "rows" },
       h("caption", { class: "hidden" }, caption),
       h("thead", null, h("tr", null, columns.map((column) =>
         h("th", { scope: "col", class: column.class, "aria-sort": column.sorted }, column.title)))),

@@ -58,7 +58,7 @@ export async function modelView(view) {
         ["run", model.run ? h("a", { href: view.link("runs", model.run) }, model.run) : "not of this directory"], ["digest", h("code", null, model.digest)], ["environment", h("code", null, model.environment.slice(0, 12))]]),
       h("h2", null, "Gates"), model.gates.length ? table("Bounds of acceptance", [{ title: "figure" }, { title: "value", class: "figure" }, { title: "bound" }, { title: "" }],
         model.gates.map((gate) => h("tr", null, cell("", null, gate.name), cell("value", { class: "figure" }, number(gate.value)), cell("bound", { class: "whole" }, gate.bound),
-          cell("", { class: `state ${gate.holds ? "holds" : "misses"}` }, gate.holds ? "✓ holds" : gate.value === null ? "✗ not measured" : "✗ missed")))) : h("p", { class: "quiet" }, "The file names no bounds: every version is accepted."),
+          cell("", { class: `state ${gate.holds ? "holds" : "misses"}` }, gate.holds ? "✓ holds" : gate.value === null ? "✗ not measured" : "✗ missed"))), true) : h("p", { class: "quiet" }, "The file names no bounds: every version is accepted."),
       h("h2", null, "Figures"), others.length ? h("div", { class: "tools" }, h("select", { "aria-label": "Compare with a version", onchange: (event) => compare(event.target.value).catch(() => {}) },
         h("option", { value: "" }, "compare with …"), others.map((each) => h("option", { value: `${model.name}@${each}` }, `${model.name}@${each}`)))) : null, compared,
       table("Figures", [{ title: "figure" }, { title: "value", class: "figure" }], Object.entries(model.metrics).map(([name, value]) => h("tr", null, cell("", null, name), cell("", { class: "figure" }, number(value))))),

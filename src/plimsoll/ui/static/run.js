@@ -1,5 +1,5 @@
 // One run: its flow, its steps with their workers, its curves, figures and logs, as they come.
-import { confirmAct } from "./acts.js";
+import { stopButton } from "./acts.js";
 import { graph, lines } from "./charts.js";
 import { amount, cell, duration, facts, h, number, pager, replace, searchBox, state, table, throttled, when } from "./dom.js";
 
@@ -68,10 +68,8 @@ function head(view, run) {
   const took = run.ended ? duration(run.ended - run.started) : h("span", { "data-elapsed": true }, duration(Date.now() / 1000 - run.started));
   return [h("div", { class: "head" },
     h("div", null, h("h1", { tabindex: -1 }, `${run.application}, run ${run.number || run.run}`),
-      h("p", null, state(run.state), " – ", run.state === "killed" ? "" : [took, ", "], `${run.steps.filter((step) => step.state === "done" || step.state === "cached").length} of ${run.count} steps`)),
-    run.state === "running" ? h("button", { type: "button", class: "danger", onclick: () => confirmAct(view, { act: "stop", confirmed: view.place }, "Stop this run?",
-      view.target === "local" ? "Its processes and services end. Finished steps are kept, and the next run goes on from them."
-        : `Everything of the application on ${view.target} is deleted, services too. Finished steps are kept.`, "Stop") }, "Stop …") : null),
+      h("p", null, state(run.state), run.live && run.state === "done" ? " and keeps its services up" : "", " – ", run.state === "killed" ? "" : [took, ", "], `${run.steps.filter((step) => step.state === "done" || step.state === "cached").length} of ${run.count} steps`)),
+    run.live ? stopButton(view) : null),
     run.reason ? h("p", { class: "note" }, run.reason) : null,
     facts([["started", when(run.started)], ["id", h("code", null, run.run)], ["target", run.target], ["file", h("code", null, run.file)],
       ...Object.entries(run.parameters).map(([name, value]) => [name, String(value)])])];
