@@ -7,10 +7,11 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.capabilities.bundle_reader import Bundle, open_bundle
-from plimsoll.capabilities.checking import VERDICTS, Judged, read_description
+from plimsoll.capabilities.checking import PROBES, VERDICTS, Judged, read_description
 from plimsoll.capabilities.requirements import MUST, REQUIREMENTS
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.timeline import span, timeline
 from plimsoll.report.hull import AREAS, is_met
 from plimsoll.signing.keys import KeyRing
@@ -37,11 +38,10 @@ def check_page(directory: Path, name: str) -> dict[str, object]:
 
 def evidence_page(directory: Path, name: str, requirement: str, *, offset: int, limit: int) -> dict[str, object]:
     """A page of the observations of one requirement. Raises PlimsollError when there are none of that name."""
-    bundle = open_bundle(_path(directory, name), KeyRing.default())
-    record = bundle.records.get(requirement)
-    if record is None:
-        raise PlimsollError(f"the bundle has no requirement '{requirement}'", where=name)
-    lines = timeline(record)
+    path = _path(directory, name) / PROBES / f"{requirement}.jsonl"
+    if requirement not in REQUIREMENTS or not path.is_file():
+        raise PlimsollError(f"the bundle has no record of '{requirement}'", where=name)
+    lines = timeline(tuple(read_journal(path)))
     shown = [[line.after, line.event, line.words, line.detail] for line in lines[offset : offset + limit]]
     return {"total": len(lines), "lines": shown}
 

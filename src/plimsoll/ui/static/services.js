@@ -5,8 +5,13 @@ import { duration, facts, h, number, replace } from "./dom.js";
 
 const FEATURES = 6;
 
+// A version has the same colour in every chart, whatever its share.
+function byVersion(one, other) {
+  return one[0].localeCompare(other[0], "en", { numeric: true });
+}
+
 function share(shares) {
-  const parts = Object.entries(shares).sort((one, other) => other[1] - one[1]);
+  const parts = Object.entries(shares).sort(byVersion);
   if (!parts.length) return h("p", { class: "quiet" }, "no requests yet");
   return [h("div", { class: "share", "aria-hidden": "true" }, parts.map(([, value], place) => { const part = h("span", { class: `l${place % 6}` }); part.style.width = `${value * 100}%`; return part; })),
     h("ul", { class: "shares" }, parts.map(([version, value], place) => h("li", { class: `l${place % 6}` }, `version ${version}: ${(value * 100).toFixed(1)} % of the requests`)))];
@@ -52,7 +57,7 @@ export async function serviceView(view) {
         }
       }
     }
-    return [...found];
+    return [...found].sort(byVersion);
   }
 
   function render() {
@@ -69,7 +74,7 @@ export async function serviceView(view) {
         lines("Requests a second", series((version, each) => [[`version ${version}`, each.rate]]), clock),
         lines("Failed requests a second", series((version, each) => [[`version ${version}`, each.failed]]), clock),
         lines("Latency", series((version, each) => [[`p50, version ${version}`, each.p50], [`p99, version ${version}`, each.p99]]), clock, duration),
-        histogram("Latency of all requests", Object.entries(service.buckets).map(([version, buckets]) => [`version ${version}`, buckets]), latency)),
+        histogram("Latency of all requests", Object.entries(service.buckets).sort(byVersion).map(([version, buckets]) => [`version ${version}`, buckets]), latency)),
       h("h2", null, "Drift and late labels"), service.drift.length ? drift(service) : h("p", { class: "quiet" }, "No version has been compared with its training yet: that needs `drift` in the file, and some requests."),
       far.length || labels.length ? h("div", { class: "charts" },
         far.length ? lines("Distance from training", far, clock) : null,
