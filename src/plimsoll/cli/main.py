@@ -32,6 +32,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "logs": "Print the output of steps.",
             "report": "Write an HTML report of a run or an evidence bundle.",
             "down": "Stop the current run and its services.",
+            "ui": "Serve a live page of runs, models, services and checks.",
             "clean": "Remove what no run, service or version needs any more.",
         },
         "Models and services": {

@@ -67,6 +67,22 @@ def holder(path: Path) -> Holder | None:
     return None
 
 
+def noted_holder(path: Path) -> Holder | None:
+    """The run that a lock file names and whose process is there, without touching the lock.
+
+    For those who look often: `holder` takes the lock for a moment, in which a run that starts would be refused. A
+    process that was killed leaves its name, and another may have its number since.
+    """
+    try:
+        who = msgspec.json.decode(path.read_bytes(), type=Holder)
+        os.kill(who.pid, 0)
+    except PermissionError:
+        return who
+    except (*UNREADABLE, OSError):
+        return None
+    return who
+
+
 def _held_error(path: Path, who: Holder | None) -> TargetError:
     if who is None:
         return TargetError("another run of this application has just started", where=str(path), hint="try again")

@@ -17,13 +17,15 @@ LIMIT = 30.0
 class VersionCounts(Struct):
     """Counters of one version since its server started; `latencies` are cumulative, by upper bound in seconds.
 
-    `loaded` says that a server has the version ready. `accuracy` is of the `labels` labels that have come.
+    `loaded` says that a server has the version ready. `accuracy` is of the `labels` labels that have come. `distances`
+    are of features from training in the newest window, the largest of each feature's statistics.
     """
 
     codes: dict[str, float] = field(default_factory=dict)
     latencies: dict[float, float] = field(default_factory=dict)
     labels: float = 0.0
     accuracy: float = 0.0
+    distances: dict[str, float] = field(default_factory=dict)
     loaded: bool = False
 
 
@@ -62,6 +64,8 @@ def added(several: Iterable[VersionCounts]) -> VersionCounts:
         for bound, number in each.latencies.items():
             total.latencies[bound] = total.latencies.get(bound, 0.0) + number
         total.labels += each.labels
+        for feature, distance in each.distances.items():
+            total.distances[feature] = max(total.distances.get(feature, 0.0), distance)
         right += each.accuracy * each.labels
         loaded.append(each.loaded)
     total.accuracy = right / total.labels if total.labels else 0.0
@@ -81,6 +85,9 @@ def _take(counts: VersionCounts, name: str, labels: Mapping[str, str], value: fl
             counts.labels = value
         case "plimsoll_feedback_score" if labels.get("score") == "accuracy":
             counts.accuracy = value
+        case "plimsoll_drift_distance":
+            feature = labels.get("feature", "")
+            counts.distances[feature] = max(counts.distances.get(feature, 0.0), value)
 
 
 def _page(url: str) -> str:

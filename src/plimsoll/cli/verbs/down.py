@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli.options import application_target, file_option, json_option, on_target, print_json, target_option
-from plimsoll.errors import TargetError
-from plimsoll.waits import waiting_for
-
-if TYPE_CHECKING:
-    from plimsoll.state.lock import Holder
-
-TIMEOUT = 20.0
-"""Seconds that a run has to drain its services and end."""
 
 
 @click.command("down")
@@ -32,39 +20,19 @@ def command(file: Path, target: str, namespace: str | None, force: bool, as_json
     On a cluster, all objects of the application are deleted, whoever has made them, and no others. While somebody
     else's run of the application is under way there, nothing is.
     """
-    from plimsoll.state.lock import holder
+    from plimsoll.engine.stopping import stop_application
 
     place = application_target(file, target, namespace, elsewhere=True)
-    state = place.state
-    who = holder(state.lock)
-    if who is not None:
-        os.kill(who.pid, signal.SIGTERM)
-        with waiting_for(f"run {who.run} (process {who.pid}) to end"):
-            _await_end(state.lock, who)
-    kept: list[str] = []
-    removed = place.remove(kept.append, force=force, waiting=lambda text: click.echo(text, err=True))
+    stopped = stop_application(place, force=force, waiting=lambda text: click.echo(text, err=True))
+    who = stopped.run
     if as_json:
-        print_json({"stopped": who.run if who else None, "removed": removed, "kept": kept})
+        print_json({"stopped": who.run if who else None, "removed": stopped.removed, "kept": stopped.kept})
         return
     if who:
         click.echo(f"stopped run {who.run} of {who.application}")
-    elif not removed:
+    elif not stopped.removed:
         click.echo(f"nothing is running {on_target(target)}")
-    if removed:
-        click.echo(f"deleted {len(removed)} objects: {', '.join(removed)}")
-    for each in kept:
+    if stopped.removed:
+        click.echo(f"deleted {len(stopped.removed)} objects: {', '.join(stopped.removed)}")
+    for each in stopped.kept:
         click.echo(each)
-
-
-def _await_end(lock: Path, who: Holder) -> None:
-    from plimsoll.state.lock import holder
-
-    deadline = time.monotonic() + TIMEOUT
-    while holder(lock) is not None:
-        if time.monotonic() > deadline:
-            raise TargetError(
-                f"run {who.run} did not end within {TIMEOUT:g} s",
-                where=f"process {who.pid}",
-                hint=f"kill -9 {who.pid} ends the run and every process that it started",
-            )
-        time.sleep(0.05)

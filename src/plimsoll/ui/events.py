@@ -1,0 +1,127 @@
+"""What the server tells open pages: server-sent events, the newest of each kind, however slow a page reads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+from msgspec import Struct
+
+from plimsoll.encoding import json_for_people
+
+HEARTBEAT = 15.0
+"""Seconds after which a quiet stream gets a comment, so that a page that is gone is noticed."""
+MOST_WAITING = 512
+"""Events that wait for one page; a page that reads slower is told to load everything anew."""
+MOST_STREAMS = 64
+
+Key = tuple[str, str, str]
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """Something has changed: `kind` says what, of what subject in which place. `data` is what a page shows at once."""
+
+    kind: str
+    place: str = ""
+    subject: str = ""
+    data: Any = None  # Any: JSON values
+
+
+class Stream:
+    """One open page. An event replaces one of the same kind, place and subject that has not been sent yet."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, watched: frozenset[tuple[str, str]]) -> None:
+        self.watched = watched
+        self._loop = loop
+        self._waiting: dict[Key, Event] = {}
+        self._ready = asyncio.Event()
+        self._closed = False
+
+    def give(self, event: Event) -> None:
+        """Send an event; safe from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._take, event)
+        except RuntimeError:
+            # The server's loop has ended: nobody reads any more.
+            self._closed = True
+
+    def close(self) -> None:
+        """End the stream; safe from any thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._end)
+        except RuntimeError:
+            self._closed = True
+
+    def _take(self, event: Event) -> None:
+        if len(self._waiting) >= MOST_WAITING:
+            self._waiting.clear()
+            event = Event(kind="anew")
+        self._waiting.pop((event.kind, event.place, event.subject), None)
+        self._waiting[event.kind, event.place, event.subject] = event
+        self._ready.set()
+
+    def _end(self) -> None:
+        self._closed = True
+        self._ready.set()
+
+    async def lines(self) -> AsyncIterator[bytes]:
+        """The stream as text/event-stream."""
+        yield b"retry: 1000\n\n"
+        while not self._closed:
+            try:
+                await asyncio.wait_for(self._ready.wait(), HEARTBEAT)
+            except TimeoutError:
+                yield b": still here\n\n"
+                continue
+            self._ready.clear()
+            waiting, self._waiting = list(self._waiting.values()), {}
+            for event in waiting:
+                yield b"data: " + json_for_people(event) + b"\n\n"
+
+
+class Hub:
+    """All open pages."""
+
+    def __init__(self) -> None:
+        self._streams: set[Stream] = set()
+        self._lock = threading.Lock()
+
+    def open(self, watched: frozenset[tuple[str, str]]) -> Stream | None:
+        """A stream for a page, which watches runs by place and id; `None` when there are too many."""
+        with self._lock:
+            if len(self._streams) >= MOST_STREAMS:
+                return None
+            stream = Stream(asyncio.get_running_loop(), watched)
+            self._streams.add(stream)
+            return stream
+
+    def leave(self, stream: Stream) -> None:
+        """Forget a page that is gone."""
+        with self._lock:
+            self._streams.discard(stream)
+
+    def tell(self, event: Event) -> None:
+        """Send an event to every page."""
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.give(event)
+
+    def watched(self) -> set[tuple[str, str]]:
+        """The runs that some page shows, by place and id."""
+        with self._lock:
+            return {each for stream in self._streams for each in stream.watched}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no page is open."""
+        return not self._streams
+
+    def close(self) -> None:
+        """End all streams."""
+        with self._lock:
+            streams = list(self._streams)
+        for stream in streams:
+            stream.close()

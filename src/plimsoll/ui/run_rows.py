@@ -1,0 +1,140 @@
+"""Runs as rows of a table, read from journals as they grow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from plimsoll.decoding import UNREADABLE, decodable
+from plimsoll.kinds.model import Register
+
+CHUNK = 4 << 20
+"""Bytes of a journal that are read at once."""
+
+
+class _Step(Struct, frozen=True):
+    name: str
+    key: str = ""
+
+
+class _Result(Struct, frozen=True):
+    metrics: dict[str, float] = {}
+
+
+class _Planned(Struct, frozen=True, tag_field="event", tag="run-planned"):
+    application: str
+    target: str
+    steps: tuple[_Step, ...]
+    number: int = 0
+    parameters: dict[str, Any] = {}  # Any: JSON values
+
+
+class _StepStarted(Struct, frozen=True, tag_field="event", tag="step-started"):
+    pass
+
+
+class _StepEnded(Struct, frozen=True, tag_field="event", tag="step-ended"):
+    state: str
+    cached: bool = False
+    result: _Result = _Result()
+
+
+class _RunEnded(Struct, frozen=True, tag_field="event", tag="run-ended"):
+    state: str
+    reason: str = ""
+
+
+@decodable
+class _Line(Struct, frozen=True):
+    """What a row takes from a line; the other events, such as each attempt's end with its result, are passed over."""
+
+    at: datetime
+    subject: str
+    fact: _Planned | _StepStarted | _StepEnded | _RunEnded
+
+
+class RunRow(Struct, kw_only=True):
+    """One run in the table. Times are in seconds since 1970; `figures` are by part and name."""
+
+    run: str
+    number: int = 0
+    application: str = ""
+    target: str = ""
+    state: str = "running"
+    reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    steps: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON values
+    states: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the run has a plan; without one it is no run yet."""
+        return self.started is not None
+
+    def count(self, state: str) -> int:
+        """How many steps are in a state."""
+        return sum(each == state for each in self.states.values())
+
+    def doing(self) -> str:
+        """The steps that run now."""
+        return ", ".join(name for name, state in self.states.items() if state == "running")
+
+
+class JournalReader:
+    """One run's journal: `read` takes what has been appended since the last call."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.row = RunRow(run=path.parent.name)
+        self.size = 0
+        """Bytes that were read, to the end of the last whole line."""
+        self._decoder = msgspec.json.Decoder(_Line)
+
+    def read(self) -> bool:
+        """Whether there was anything new. A line that cannot be read is passed over. Raises OSError."""
+        before = self.size
+        with self.path.open("rb") as file:
+            file.seek(self.size)
+            rest = b""
+            while chunk := file.read(CHUNK):
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    self.size += len(line) + 1
+                    self._take(line)
+        return self.size != before
+
+    def _take(self, line: bytes) -> None:
+        try:
+            seen = self._decoder.decode(line)
+        except UNREADABLE:
+            return
+        row, fact, at = self.row, seen.fact, seen.at.timestamp()
+        match fact:
+            case _Planned():
+                row.application, row.target, row.number = fact.application, fact.target, fact.number
+                row.parameters, row.started, row.steps = fact.parameters, at, len(fact.steps)
+                row.states = {step.name: "waiting" for step in fact.steps}
+                row.keys = {step.name: step.key for step in fact.steps}
+            case _StepStarted():
+                self._set(seen.subject, "running")
+            case _StepEnded():
+                self._set(seen.subject, "cached" if fact.cached and fact.state == "done" else fact.state)
+                verb, _, part = seen.subject.partition("/")
+                if fact.state == "done" and verb != Register.verb:
+                    # A registration repeats the figures of its training.
+                    row.figures.update({f"{part} {name}": value for name, value in fact.result.metrics.items()})
+            case _RunEnded():
+                row.state, row.reason, row.ended = fact.state, fact.reason, at
+
+    def _set(self, step: str, state: str) -> None:
+        if step in self.row.states:
+            self.row.states[step] = state

@@ -1,0 +1,85 @@
+"""Starts the server of the page on 127.0.0.1, and ends it in good order."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import uvicorn
+
+from plimsoll.errors import TargetError
+from plimsoll.ui.places import directories
+from plimsoll.ui.rooms import Rooms
+from plimsoll.ui.web import application
+
+HOST = "127.0.0.1"
+CLOSE_SECONDS = 2
+"""Seconds that answers under way have when the server ends."""
+
+
+class _Server(uvicorn.Server):
+    """Ends the streams of open pages first: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, rooms: Rooms) -> None:
+        super().__init__(config)
+        self._rooms = rooms
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Let Ctrl-C and SIGTERM end the server, and nothing else: what is under way is put back afterwards."""
+        before = {each: signal.signal(each, self.handle_exit) for each in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for each, handler in before.items():
+                signal.signal(each, handler)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._rooms.hub.close()
+        await super().shutdown(sockets)
+
+
+def serve(given: Sequence[Path], *, contexts: Sequence[str] = (), port: int = 0, ready: Callable[[str], None]) -> None:
+    """Serve the applications of these directories until Ctrl-C or SIGTERM. `ready` gets the address with its token.
+
+    Raises FileError for a directory without an application, TargetError when the port is taken.
+    """
+    rooms = Rooms(directories(given), contexts)
+    try:
+        listener = _listener(port)
+        token = secrets.token_urlsafe(32)
+        own_port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            application(rooms, token=token, port=own_port),
+            log_level="critical",
+            access_log=False,
+            lifespan="on",
+            server_header=False,
+            timeout_graceful_shutdown=CLOSE_SECONDS,
+            http="h11",
+            loop="asyncio",
+        )
+        ready(f"http://{HOST}:{own_port}/#token={token}")
+        _Server(config, rooms).run(sockets=[listener])
+    finally:
+        rooms.close()
+
+
+def _listener(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+    except OSError as error:
+        listener.close()
+        raise TargetError(
+            f"the port cannot be used: {error.strerror}",
+            where=f"{HOST}:{port}",
+            hint="name another with --port, or leave it out",
+        ) from error
+    listener.listen(128)
+    return listener
