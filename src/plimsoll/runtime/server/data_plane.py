@@ -300,8 +300,9 @@ class DataPlane:
 
     @property
     def accepting(self) -> bool:
-        """Whether inferences are answered at all: the server is not ending, and what must be recorded can be."""
-        return self.ready and not self.observers.blocked
+        """Whether inferences are answered at all: the server is not ending, what must be recorded can be, and a version
+        is up."""
+        return self.ready and not self.observers.blocked and self.catalog.answering
 
     def metadata(self, model: str, version: str | None) -> ModelMetadata:
         """What a model takes and gives. Raises NotFound, NotReady."""
@@ -311,10 +312,10 @@ class DataPlane:
     def model_ready(self, model: str, version: str | None) -> bool:
         """Whether a model, or one version of it, answers requests. Raises NotFound."""
         try:
-            self.catalog.choose(model, version, {})
+            served = self.catalog.choose(model, version, {})
         except NotReady:
             return False
-        return self.accepting
+        return self.accepting and not served.problem
 
     def index(self) -> list[Indexed]:
         """Every version that the server is configured to serve, with its state. Raises Unservable."""

@@ -17,6 +17,7 @@ from plimsoll.runtime.server.refusals import (
     Conflict,
     DeadlinePassed,
     Defect,
+    Failed,
     Forbidden,
     NotFound,
     NotReady,
@@ -37,6 +38,7 @@ STATUSES: dict[type[Refusal], int] = {
     Busy: 503,
     DeadlinePassed: 504,
     Unservable: 400,
+    Failed: 500,
     Defect: 500,
 }
 
