@@ -42,6 +42,17 @@ def similar_file(script: str, directory: Path) -> str:
     return str(Path(script).with_name(close[0])) if close else ""
 
 
+def starts_script(command: str) -> str | None:
+    """The script that a command hands to Python, where Python is its first word and no shell is needed."""
+    if _SHELL_SYNTAX.search(command):
+        return None
+    try:
+        first, *rest = shlex.split(command)
+    except ValueError:
+        return None
+    return _first_argument(iter(rest)) if _PYTHON.match(Path(first).name) else None
+
+
 def _script_of(command: str) -> str | None:
     if _SHELL_SYNTAX.search(command):
         return None

@@ -54,9 +54,7 @@ class Model(Protocol):
         """Raise BadTensor unless the model has an input with this name, datatype and shape."""
 
 
-def check_input(
-    inputs: Mapping[str, TensorSpec], name: str, datatype: str, shape: Sequence[int]
-) -> None:
+def check_input(inputs: Mapping[str, TensorSpec], name: str, datatype: str, shape: Sequence[int]) -> None:
     """Raise BadTensor unless there is an input with this name, datatype and shape."""
     wanted = inputs.get(name)
     if wanted is None:

@@ -188,9 +188,7 @@ class Catalog:
         served = self._predictor(file, records, batching) if file.code or file.steps else None
         if served is None:
             model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
-            served = ServedOnnx(
-                model, file.version, records, pool=self._pool, threads=self._threads, batching=batching
-            )
+            served = ServedOnnx(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
         self.prepare(served)
         return served
 

@@ -67,10 +67,14 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class ModelMetadata(Struct, frozen=True, kw_only=True):
-    """The tensors of a model version, and all versions of the model that are loaded."""
+    """The tensors of a model version, and all versions of the model that are loaded.
+
+    `own_code` is set for what the user's own code answers.
+    """
 
     spec: ModelSpec
     versions: list[str]
+    own_code: bool = False
 
 
 class DataPlane:
@@ -307,7 +311,8 @@ class DataPlane:
     def metadata(self, model: str, version: str | None) -> ModelMetadata:
         """What a model takes and gives. Raises NotFound, NotReady."""
         served = self.catalog.choose(model, version, {})
-        return ModelMetadata(spec=served.model.spec, versions=self.catalog.versions(model))
+        versions = self.catalog.versions(model)
+        return ModelMetadata(spec=served.model.spec, versions=versions, own_code=served.file is not None)
 
     def model_ready(self, model: str, version: str | None) -> bool:
         """Whether a model, or one version of it, answers requests. Raises NotFound."""

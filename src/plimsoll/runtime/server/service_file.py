@@ -5,7 +5,8 @@ The local target writes it, and `plimsoll promote` changes the weights in it; ea
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import msgspec
 from msgspec import Struct
@@ -26,10 +27,11 @@ class Example(Struct, frozen=True, kw_only=True):
 class OwnCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The user's own code, which answers in a process of its own.
 
-    `argv` is its command, which runs in `directory` with `environment` added to the server's own variables; `None`
-    takes one away. `script` is the word of `argv` that names a file with `predict(inputs)`; without it the command is
-    an HTTP server on $PORT. `inputs` and `outputs` are declared tensors, `sample` inputs to try it with. `memory` is a limit in bytes for its processes
-    together. `files` are digests of the code's files by path: what is started again later must be the same code.
+    `argv` is its command. It runs in `directory` with `environment` added to the server's own variables; `None` takes
+    one away. `script` is the word of `argv` that names a file with `predict(inputs)`; without it the command is
+    an HTTP server on $PORT. `inputs` and `outputs` are declared tensors, `sample` inputs to try it with. `memory` is a
+    limit in bytes for its processes together. `files` are digests of the code's files by path: what is started again
+    later must be the same code.
     """
 
     argv: tuple[str, ...]
@@ -60,6 +62,21 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: dict[str, str] = {}
     code: OwnCode | None = None
     steps: tuple[ModelFile, ...] = ()
+
+    def places(self) -> frozenset[str]:
+        """The directories of the models that it needs."""
+        if self.steps:
+            return frozenset().union(*(step.places() for step in self.steps))
+        if self.code is not None:
+            return frozenset({self.path} if self.path else ())
+        return frozenset({str(PurePosixPath(self.path).parent)})
+
+    def commands(self) -> Iterator[OwnCode]:
+        """The user's own code in it."""
+        if self.code is not None:
+            yield self.code
+        for step in self.steps:
+            yield from step.commands()
 
 
 class Batching(Struct, frozen=True, kw_only=True):

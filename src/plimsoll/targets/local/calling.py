@@ -27,8 +27,12 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
     if up is not None:
         yield CalledService(url=up.url, model=up.model)
         return
+    part = SERVICES.of(file.application)[service]
+    if part.run is not None or part.pipeline:
+        hint = "start it: plimsoll run --watch"
+        raise TargetError("it is your own code and is not running", where=f"service {service}", hint=hint)
     # One call has one answer, so the version with the largest share gives it.
-    version, model = model_for_use(state, SERVICES.of(file.application)[service].leading, None)
+    version, model = model_for_use(state, part.leading, None)
     with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.closing(Warden()) as warden:
         log = Path(scratch, "server.log")
         server = start_server(warden, single_model(version, model), directory=Path(scratch), log=log)

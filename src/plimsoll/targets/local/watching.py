@@ -80,7 +80,7 @@ def write_monitoring(output: Path, work: Serve) -> None:
     from plimsoll.telemetry.alerts import rule_groups
     from plimsoll.telemetry.dashboard import dashboard
 
-    model = work.model.partition("@")[0]
+    model = work.served_name
     rules = rule_groups(work.service, model, p99=work.latency)
     (output / "alerts.yaml").write_text(yaml.safe_dump(rules, sort_keys=False, width=120), encoding="utf-8")
     text = json.dumps(dashboard(work.service, model), indent=1)

@@ -17,7 +17,7 @@ from plimsoll.runtime.tensors import Array, BadTensor, from_values
 
 FIRST_CALL = 30.0
 """Seconds for each of the calls by which a function is tried."""
-ZEROS: dict[str, object] = {"BOOL": False, "BYTES": ""}
+ZEROS: dict[str, bool | int | float | str] = {"BOOL": False, "BYTES": ""}
 Arrays = dict[str, Array]
 
 
@@ -47,7 +47,10 @@ class Function:
         self._pool.attach(loop)
 
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[Arrays, int]:
-        """All outputs, and how many calls were computed together. Raises BadTensor, Failed, NotReady, DeadlinePassed."""
+        """All outputs, and how many calls were computed together.
+
+        Raises BadTensor, Failed, NotReady, DeadlinePassed.
+        """
         return await self._pool.infer(dict(inputs), limit)
 
     def close(self) -> None:
@@ -97,6 +100,7 @@ class Function:
         for spec in self.inputs:
             given = self._code.sample.get(spec.name)
             if given is not None:
-                values = list(given.data) or [ZEROS.get(spec.datatype, 0)] * math.prod(given.shape)
+                zeros = [ZEROS.get(spec.datatype, 0)] * math.prod(given.shape)
+                values: list[bool | int | float | str] = list(given.data) or zeros
                 drawn[spec.name] = from_values(values, spec.datatype).reshape(given.shape)
         return drawn

@@ -50,7 +50,8 @@ class Unusable(Exception):
 
 def packed(header: Header, tensors: Mapping[str, Array]) -> bytes:
     """A message with its tensors. Raises Unusable for an array that the protocol has no type for."""
-    about, pieces = [], []
+    about: list[tuple[str, str, tuple[int, ...], int]] = []
+    pieces: list[bytes] = []
     for name, array in tensors.items():
         datatype, raw = _raw(name, array)
         about.append((name, datatype, array.shape, len(raw)))
@@ -131,8 +132,6 @@ def main() -> None:
     sys.argv = sys.argv[2:]
     sys.path[0] = os.path.dirname(os.path.abspath(script))  # noqa: PTH100, PTH120 - pathlib need not be loaded for it
     try:
-        if np is None:
-            raise Unusable(f"numpy is not installed for {sys.executable}: add it to the requirements of the environment")
         predict = loaded(script)
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything; all of it keeps it from serving
         traceback.print_exc()
@@ -144,13 +143,14 @@ def main() -> None:
         while start := stream.read(START.size):
             written, size = START.unpack(start)
             header = json.loads(stream.read(written))
-            body = bytearray(size)
-            stream.readinto(body)
-            channel.sendall(answered(predict, header, memoryview(body)))
+            body = memoryview(bytearray(stream.read(size)))
+            channel.sendall(answered(predict, header, body))
 
 
 def loaded(script: str) -> Callable[[dict[str, Array]], object]:
     """The script's `predict`, after its `load` where it has one."""
+    if np is None:
+        raise Unusable(f"numpy is not installed for {sys.executable}: add it to the requirements of the environment")
     name = os.path.splitext(os.path.basename(script))[0]  # noqa: PTH119, PTH122 - as above
     spec = importlib.util.spec_from_file_location(name, script)
     assert spec is not None  # noqa: S101 - for checkers: the name ends with .py
@@ -171,10 +171,12 @@ def answered(predict: Callable[[dict[str, Array]], object], header: Header, body
         return packed({}, arrays_of(predict(unpacked(header, body))))
     except Unusable as error:
         return packed({"error": str(error)[:REASON], "whose": "code"}, {})
+    except ValueError as error:
+        # What callers send must not fill the log.
+        return packed({"error": told(error)[:REASON], "whose": "request"}, {})
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything, and goes on to the next call
         traceback.print_exc()
-        whose = "request" if isinstance(error, ValueError) else "code"
-        return packed({"error": told(error)[:REASON], "whose": whose}, {})
+        return packed({"error": told(error)[:REASON], "whose": "code"}, {})
 
 
 def told(error: BaseException) -> str:

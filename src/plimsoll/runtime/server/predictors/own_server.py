@@ -142,6 +142,7 @@ class OwnServer:
                 ends, misses = ends + 1, 0
                 self._again(reason, PAUSES[min(ends, len(PAUSES)) - 1])
         self._end()
+        self._pool.shutdown(wait=False)
 
     def _again(self, reason: str, pause: float) -> None:
         self.problem = f"{self._what} is not up: {reason}"
@@ -161,6 +162,7 @@ class OwnServer:
         self.problem = ""
 
     def _end(self) -> None:
+        self._caller.close()
         self._process.terminate()
         try:
             self._process.wait(STOP_LIMIT)

@@ -12,7 +12,7 @@ import selectors
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 
 import numpy as np
@@ -245,12 +245,12 @@ class FunctionPool:
             job.timer.cancel()
         self.usual += 0.2 * (_now(self._loop) - job.began - self.usual)
         if "error" in header:
-            self._failed(job, lambda: _failure(header, self._name))
+            self._failed(job, _failure(header, self._name))
             return
         try:
             answers = split(outputs, self.outputs, [call.rows for call in job.calls])
         except WrongAnswer as wrong:
-            self._failed(job, lambda: wrong)
+            self._failed(job, wrong)
             return
         for call, answer in zip(job.calls, answers, strict=True):
             if isinstance(answer, WrongAnswer):
@@ -258,10 +258,10 @@ class FunctionPool:
             elif not call.future.done():
                 call.future.set_result((answer, len(job.calls)))
 
-    def _failed(self, job: Job, reason: Callable[[], Exception]) -> None:
+    def _failed(self, job: Job, reason: Exception) -> None:
         """Refuse a call that has failed alone; have those that failed together computed one by one."""
         if len(job.calls) == 1:
-            self._refuse(job.calls[0], reason())
+            self._refuse(job.calls[0], reason)
         else:
             self._again(job.calls)
 

@@ -151,6 +151,8 @@ def start(
             stdout=sys.stderr.fileno(),
             stderr=sys.stderr.fileno(),
             pass_fds=sockets,
+            # Ctrl-C in a terminal is for the server, which first answers what has begun.
+            process_group=0,
         )
     except OSError as error:
         hint = "correct services.….run: the program is looked for on PATH"

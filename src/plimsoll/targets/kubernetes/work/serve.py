@@ -12,7 +12,8 @@ from msgspec import to_builtins
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
-from plimsoll.kinds.service import Scale, Serve, ServeResult
+from plimsoll.kinds.predictors import ServedStep
+from plimsoll.kinds.service import ModelShare, Scale, Serve, ServeResult
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
@@ -23,14 +24,15 @@ from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.own_code import alone, commands_of, in_pods, pipeline_models
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.standing import flaws, records, service_name
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
 from plimsoll.targets.kubernetes.work.references import make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import Waits, is_of, is_rolled_out, roll_out
-from plimsoll.targets.local.servers import model_file
-from plimsoll.targets.models import onnx_name
+from plimsoll.targets.local.own_code import version_file
+from plimsoll.targets.predictors import own_code
 from plimsoll.targets.services import service_file, shares_of
 
 
@@ -116,12 +118,17 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
     models: dict[str, str] = {}
     found = []
     versions = _versions(work, context)
+    code = own_code(work.own, in_pods(work), work.sample) if work.own is not None else None
     for share in shares_of(work):
+        if not share.model:
+            found.append((share, alone(step, lambda each: versions[each.model])))
+            continue
         version = versions[share.model]
         place = f"{MODEL}s/{version.version}"
         models[place] = pushed(version, context)
-        found.append((share, model_file(version, Path(place, onnx_name(version)))))
-    image = _image(work, versions.values(), context)
+        found.append((share, version_file(version, {name: Path(place, name) for name in version.files}, code)))
+    models |= {place: pushed(versions[each.model], context) for each, place in pipeline_models(work)}
+    image = _image(step, versions.values(), context)
     plain, name = (
         names.service(context.application, work.service),
         service_name(context.api, context.application, context.namespace, work.service),
@@ -145,13 +152,24 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
 
 def _versions(work: Serve, context: ClusterContext) -> dict[str, ModelVersion]:
     """Versions of a service by what its shares call them."""
-    return {share.model: version_of(share.model, share.register_key, context) for share in shares_of(work)}
+    wanted: list[ModelShare | ServedStep] = [*shares_of(work), *work.pipeline]
+    return {each.model: version_of(each.model, each.register_key, context) for each in wanted if each.model}
 
 
-def _image(work: Serve, versions: Iterable[ModelVersion], context: ClusterContext) -> str:
-    """The image with what the servers need; with what explains XGBoost's models where this machine has that."""
+def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: ClusterContext) -> str:
+    """The image with what the servers need; with what explains XGBoost's models where this machine has that.
+
+    The user's own code is in it as it is in the image of a step that runs it.
+    """
+    work = step.work
     wanted = {"drift": work.reference is not None, "otel": work.telemetry.traces}
     extras = [extra for extra, is_wanted in wanted.items() if is_wanted]
+    if any(commands_of(work)):
+        code = {pair for each in commands_of(work) for pair in each.files}
+        environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]
+        return context.images.of_step(
+            sorted(code), environments[0] if work.environment is not None else None, "serve", *extras
+        )
     if any(version.framework == "xgboost" for version in versions):
         with contextlib.suppress(MissingExtra):
             return context.images.runtime(*extras, "explain")
