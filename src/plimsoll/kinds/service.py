@@ -138,6 +138,14 @@ class Service(Part, frozen=True, kw_only=True):
         return self.model if isinstance(self.model, str) else max(self.model, key=lambda each: each.weight).model
 
     @property
+    def models_of_code(self) -> frozenset[str]:
+        """The names of the models that the user's own code is given."""
+        steps = (each for each in self.pipeline if isinstance(each, PipelineStep))
+        found = {each.model for each in steps if each.model is not None}
+        references = found | ({self.leading} if self.run is not None and self.leading else set())
+        return frozenset(each.partition("@")[0] for each in references)
+
+    @property
     def own(self) -> PipelineStep | None:
         """The user's own code, when it is what answers."""
         if self.run is None:

@@ -66,7 +66,7 @@ class Function:
         except (BadTensor, Failed) as failure:
             if self._code.outputs:
                 return self._code.outputs
-            hint = "give the service a `sample` that it takes, or declare its `outputs`"
+            hint = "correct it, or give the service a `sample` that it takes"
             raise TargetError(f"it cannot be tried: {failure}", where=self._name, hint=hint, lasting=True) from None
         try:
             if self._code.outputs:
