@@ -87,7 +87,6 @@ def test_code_of_ones_own_is_taken(directory: Path, service: str) -> None:
         ("{pipeline: [n]}", "there is no model 'n'"),
         ("{pipeline: [{run: python s.py, model: n}]}", "there is no model 'n'"),
         ("{pipeline: [{run: python f.py}]}", "the inputs of predict() in f.py are not declared"),
-        (f"{{run: python f.py, {INPUTS}, drift: {{reference: t.csv}}}}", "drift is judged for ONNX models"),
     ],
 )
 def test_what_cannot_answer_is_refused_with_its_place(directory: Path, service: str, message: str) -> None:

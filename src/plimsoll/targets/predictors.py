@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import shlex
 from collections.abc import Mapping, Sequence
 
+import msgspec
 from msgspec import Struct
 
 from plimsoll.kinds.predictors import ServedStep, Tensor
 from plimsoll.kinds.service import SampleInput, Serve
-from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.server.service_file import Example, ModelFile, OwnCode
 from plimsoll.runtime.specs import TensorSpec
@@ -26,12 +27,20 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     memory: int | None = None
 
 
-def served_alone(step: Step[Serve], steps: Sequence[ModelFile], where: Surroundings) -> ModelFile:
+def served_alone(work: Serve, steps: Sequence[ModelFile], where: Surroundings) -> ModelFile:
     """The entry of a service without a model of its own: a command, or a pipeline of `steps`."""
-    work = step.work
-    # The key of the step covers all that makes the answers what they are.
     code = own_code(work.own, where, work.sample) if work.own is not None else None
-    return ModelFile(name=work.served_name, version=ALONE, digest=f"sha256:{step.key}", code=code, steps=tuple(steps))
+    return ModelFile(
+        name=work.served_name, version=ALONE, digest=f"sha256:{identity(work)}", code=code, steps=tuple(steps)
+    )
+
+
+def identity(work: Serve) -> str:
+    """SHA-256 of everything of the user's own code that makes its answers what they are; empty without any."""
+    if work.own is None and not work.pipeline:
+        return ""
+    content = msgspec.json.encode([work.own, work.pipeline, work.environment], order="sorted")
+    return hashlib.sha256(content).hexdigest()
 
 
 def own_code(step: ServedStep, where: Surroundings, sample: Mapping[str, SampleInput]) -> OwnCode:

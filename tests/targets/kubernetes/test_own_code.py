@@ -10,9 +10,10 @@ import pytest
 
 from plimsoll.kinds.predictors import ServedStep, Tensor
 from plimsoll.kinds.service import Serve
-from plimsoll.planning.steps import AnyStep
+from plimsoll.planning.steps import AnyStep, InputFile
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.session import KubernetesSession
+from plimsoll.targets.predictors import identity
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Manifest, done
 from tests.targets.kubernetes.serving import Server, inference, registered, registration
 
@@ -69,7 +70,7 @@ def test_a_function_without_a_model_is_served_by_an_image_with_its_code(
     assert "/steps@sha256:" in server["image"]
     assert server["startupProbe"]["httpGet"]["path"] == "/v2/health/live"
     assert server["pulled"] == []
-    assert (model["name"], model["version"], model["digest"]) == ("api", "1", f"sha256:{step.key}")
+    assert (model["name"], model["version"], model["digest"]) == ("api", "1", f"sha256:{identity(step.work)}")
     assert (model["code"]["argv"], model["code"]["script"]) == (["python", "serve.py"], "serve.py")
     assert model["code"]["environment"]["PLIMSOLL_PARAM_TOP"] == "3"
     assert model["code"]["files"] == {"serve.py": hashlib.sha256(SCRIPT.encode()).hexdigest()}
@@ -96,3 +97,22 @@ def test_a_pipeline_brings_the_models_of_its_steps(bench: Bench, session: Kubern
     (puller,) = server["pulled"]
     assert [each["name"] for each in model["steps"]] == ["clean", "triage"]
     assert model["steps"][1]["path"] == f"{puller[-1]}/model.onnx"
+
+
+def test_drift_of_code_is_judged_by_a_reference_that_a_pod_with_the_code_makes(
+    bench: Bench, session: KubernetesSession
+) -> None:
+    (bench.directory / "table.csv").write_text("x\n1\n")
+    bench.does("run/table", lambda pod: pod.leave(table_csv="x\n1\n"))
+    table = bench.command("table", "table.csv")
+    done(session, table)
+    reference = InputFile(step=table.name, key=table.key, name="table", file="table.csv")
+    register = registered(bench, session)
+    settings = {"model": "triage", "register_key": register.key, "own": function(bench), "reference": reference}
+    done(session, serve(bench, **settings))
+    (pod,) = [each for each in bench.begun if each.task.action == "reference"]
+    code = json.loads(pod.task.arguments[pod.task.arguments.index("--code") + 1])
+    assert code["path"] == told(bench)["path"]
+    assert pod.running.pod["spec"]["initContainers"][0]["command"][-1] == code["path"]
+    assert "/steps@sha256:" in pod.running.pod["spec"]["containers"][0]["image"]
+    assert '"drift":[{' in container(bench)["command"][-1]

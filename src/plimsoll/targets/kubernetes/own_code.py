@@ -49,11 +49,11 @@ def alone(step: Step[Serve], version_of: Callable[[ServedStep], ModelVersion]) -
     where = in_pods(step.work)
     steps = []
     for number, each in enumerate(step.work.pipeline, 1):
-        code = own_code(each, where, {}) if each.command else None
+        code = own_code(each, where, step.work.sample if number == 1 else {}) if each.command else None
         if not each.model:
             steps.append(ModelFile(name=each.name, version=ALONE, code=code))
             continue
         version = version_of(each)
         files = {name: Path(place_of(number), name) for name in version.files}
         steps.append(replace(version_file(version, files, code), name=each.name))
-    return served_alone(step, steps, where)
+    return served_alone(step.work, steps, where)

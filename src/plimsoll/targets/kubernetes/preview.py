@@ -123,7 +123,7 @@ def _served(application: str, step: Step[Serve]) -> ServedVersions:
     code = own_code(work.own, in_pods(work), work.sample) if work.own is not None else None
     for number, share in enumerate(shares_of(work), 1):
         if not share.model:
-            found.append((share, served_alone(step, (), in_pods(work))))
+            found.append((share, served_alone(step.work, (), in_pods(work))))
             models |= {place: PLACEHOLDER for _, place in pipeline_models(work)}
             continue
         name, _, version = share.model.partition("@")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from plimsoll.kinds.predictors import ServedStep
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.service import SampleInput, Serve
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.server.service_file import ModelFile, OwnCode
 from plimsoll.state.directory import StateDirectory
@@ -51,11 +51,13 @@ def version_file(version: ModelVersion, files: Mapping[str, Path], code: OwnCode
 
 def service_alone(step: Step[Serve], state: StateDirectory, where: Surroundings) -> ModelFile:
     """The entry of a service without a model of its own. Raises ModelRefused for a model of a step of its pipeline."""
-    return served_alone(step, [_step(each, state, where) for each in step.work.pipeline], where)
+    samples = [step.work.sample, *({} for _ in step.work.pipeline[1:])]
+    steps = [_step(*each, state, where) for each in zip(step.work.pipeline, samples, strict=False)]
+    return served_alone(step.work, steps, where)
 
 
-def _step(step: ServedStep, state: StateDirectory, where: Surroundings) -> ModelFile:
-    code = own_code(step, where, {}) if step.command else None
+def _step(step: ServedStep, sample: Mapping[str, SampleInput], state: StateDirectory, where: Surroundings) -> ModelFile:
+    code = own_code(step, where, sample) if step.command else None
     if not step.model:
         return ModelFile(name=step.name, version=ALONE, code=code)
     version, files = version_for_use(state, step.model, step.register_key)

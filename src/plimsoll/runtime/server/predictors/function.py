@@ -30,6 +30,7 @@ class Function:
         self._code = code
         self._pool = FunctionPool(self._name, code, model, processes)
         self.inputs = code.inputs
+        self.example: Mapping[str, Array] = {}
         self._pool.start()
         try:
             self.outputs = self._pool.outputs = self._tried()
@@ -63,6 +64,7 @@ class Function:
         """The outputs, declared or seen. Rows that are the same alone and together are computed together later."""
         try:
             one = self._try(self._example())
+            self.example = one
         except (BadTensor, Failed) as failure:
             if self._code.outputs:
                 return self._code.outputs

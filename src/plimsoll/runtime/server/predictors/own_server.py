@@ -46,6 +46,7 @@ class OwnServer:
         self._closing = threading.Event()
         self._process, self._caller = self._started()
         self.problem = ""
+        self.example: Mapping[str, Array] = {}
         try:
             self.inputs, self.outputs = self._specs(time.monotonic() + START_LIMIT)
             self._live = self._caller.says("/v2/health/live", LIVE_LIMIT)

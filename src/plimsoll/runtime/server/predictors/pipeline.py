@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from plimsoll.errors import TargetError
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.predictors.runner import Runner
 from plimsoll.runtime.server.refusals import DeadlinePassed, Failed, NotReady, Refusal
-from plimsoll.runtime.server.service_file import ModelFile
+from plimsoll.runtime.server.served import example_inputs
+from plimsoll.runtime.server.service_file import Example, ModelFile
 from plimsoll.runtime.specs import TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor
 
@@ -27,15 +31,20 @@ class Pipeline:
         self._names = [f"step {number} ({each.name})" for number, each in enumerate(file.steps, 1)]
         self._steps: list[Runner] = []
         try:
+            before: Mapping[str, Array] = {}
             for each in file.steps:
                 plain = each.code is None and not each.steps
-                self._steps.append(OnnxStep(each, threads) if plain else runner_of(each, threads))
+                self._steps.append(
+                    OnnxStep(each, threads, before) if plain else runner_of(tried_with(each, before), threads)
+                )
+                before = self._steps[-1].example
             self._require_chain()
         except BaseException:
             self.close()
             raise
         self.inputs = self._steps[0].inputs
         self.outputs = self._steps[-1].outputs
+        self.example = self._steps[-1].example
 
     def _require_chain(self) -> None:
         for number in range(1, len(self._steps)):
@@ -94,6 +103,22 @@ def fitted(values: Mapping[str, Array], wanted: Sequence[TensorSpec]) -> Arrays:
     return {spec.name: values[spec.name] for spec in wanted if spec.name in values}
 
 
+def tried_with(file: ModelFile, before: Mapping[str, Array]) -> ModelFile:
+    """A step that is tried with what the step before has given, unless it has a sample of its own."""
+    if file.code is None or file.code.sample or not before:
+        return file
+    given = fitted(before, file.code.inputs)
+    sample = {
+        name: Example(shape=array.shape, data=tuple(map(_plain, array.ravel().tolist())))
+        for name, array in given.items()
+    }
+    return replace(file, code=replace(file.code, sample=sample))
+
+
+def _plain(value: bool | int | float | str | bytes) -> bool | int | float | str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
 def misfit(given: Sequence[TensorSpec], wanted: Sequence[TensorSpec]) -> str:
     """Why a step cannot take what the one before it gives; empty when it can."""
     by_name = {spec.name: spec for spec in given}
@@ -115,13 +140,16 @@ def misfit(given: Sequence[TensorSpec], wanted: Sequence[TensorSpec]) -> str:
 class OnnxStep:
     """An ONNX model as a step."""
 
-    def __init__(self, file: ModelFile, threads: int) -> None:
-        """Load it. Raises PlimsollError."""
+    def __init__(self, file: ModelFile, threads: int, before: Mapping[str, Array]) -> None:
+        """Load it, and run it once on what the step before has given. Raises PlimsollError."""
         self._model = OnnxModel(Path(file.path), file.name, threads=threads, digest=file.digest, files=file.files)
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="step")
         self.inputs = self._model.spec.inputs
         self.outputs = self._model.spec.outputs
         self.problem = ""
+        self.example: Mapping[str, Array] = {}
+        with contextlib.suppress(BadTensor):
+            self.example = self._model.run(fitted(before, self.inputs) or example_inputs(self.inputs, 1))
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing has to be watched."""

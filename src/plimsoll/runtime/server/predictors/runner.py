@@ -15,6 +15,8 @@ class Runner(Protocol):
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    example: Mapping[str, Array]
+    """Outputs that it has given once, for what comes after it in a pipeline; empty without any."""
 
     @property
     def problem(self) -> str:

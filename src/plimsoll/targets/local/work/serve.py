@@ -32,7 +32,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     context = attempt.context
     versions, service = _service(attempt)
     first = service.models[0]
-    references, problem = yield from drift_references(attempt, work, versions, service)
+    references, problem = yield from drift_references(attempt, work, service)
     if problem:
         return failed(f"drift: {problem}")
     write_monitoring(attempt.output, work)
@@ -48,7 +48,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         # Not in the attempt's directory: the server reads the file again after that directory has moved.
         service_file=context.state.services / work.service / "service.json",
         token_file=context.state.services / f"{work.service}.token",
-        observers=observer_options(context.state, work, versions, references),
+        observers=observer_options(context.state, work, versions, service, references),
     )
     keep = False
     try:
