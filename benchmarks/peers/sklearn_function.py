@@ -4,7 +4,7 @@ import joblib
 
 
 def load(directory):
-    global model
+    global model  # noqa: PLW0603 - as a user writes it
     model = joblib.load(f"{directory}/model.joblib")
 
 
