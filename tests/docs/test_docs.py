@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,8 @@ def test_every_command_of_a_document_does_what_it_shows(document: Path, tmp_path
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
         "COLUMNS": "110",
     }
+    if "$ cd examples/" in document.read_text():
+        shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".plimsoll"))
     for command, expected in commands(document.read_text()):
         if command.startswith("cd "):
             directory = directory / command[3:]

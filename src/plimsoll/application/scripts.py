@@ -11,8 +11,11 @@ from pathlib import Path
 _PYTHON = re.compile(r"^python[0-9.]*$")
 _SHELLS = frozenset({"sh", "bash", "dash", "ksh", "zsh"})
 _BEFORE = frozenset({"env", "exec", "nohup", "time"})
-_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs", "-o", "-O"})
-"""Options of interpreters whose value is the next word."""
+_WITH_VALUE = {
+    True: frozenset({"-W", "-X", "--check-hash-based-pycs"}),
+    False: frozenset({"-o", "-O"}),
+}
+"""Options whose value is the next word: of Python (True), and of shells."""
 _INSTEAD = frozenset({"-m", "-c", "-s"})
 """Options of interpreters with which there is no script."""
 _SHELL_SYNTAX = re.compile(r"[|&;<>()$`*?\[\]{}~\n]")
@@ -42,6 +45,17 @@ def similar_file(script: str, directory: Path) -> str:
     return str(Path(script).with_name(close[0])) if close else ""
 
 
+def starts_script(command: str) -> str | None:
+    """The script that a command hands to Python, where Python is its first word and no shell is needed."""
+    if _SHELL_SYNTAX.search(command):
+        return None
+    try:
+        first, *rest = shlex.split(command)
+    except ValueError:
+        return None
+    return _first_argument(iter(rest), python=True) if _PYTHON.match(Path(first).name) else None
+
+
 def _script_of(command: str) -> str | None:
     if _SHELL_SYNTAX.search(command):
         return None
@@ -53,16 +67,16 @@ def _script_of(command: str) -> str | None:
         if word in _BEFORE or re.match(r"^\w+=", word):
             continue
         if _PYTHON.match(word) or word in _SHELLS:
-            return _first_argument(words)
+            return _first_argument(words, python=word not in _SHELLS)
         return word if word.startswith("./") else None
     return None
 
 
-def _first_argument(words: Iterator[str]) -> str | None:
+def _first_argument(words: Iterator[str], *, python: bool) -> str | None:
     for word in words:
         if not word.startswith("-"):
             return word
-        if word in _WITH_VALUE:
+        if word in _WITH_VALUE[python]:
             next(words, None)
         elif word[:2] in _INSTEAD or word == "-":
             return None

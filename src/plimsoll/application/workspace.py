@@ -13,6 +13,7 @@ from plimsoll.application.digests import Digests
 from plimsoll.application.environment import environment_digest
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import named_in
+from plimsoll.application.predictors import function_script
 from plimsoll.application.scripts import missing_script, similar_file
 from plimsoll.documents.places import display_path
 from plimsoll.errors import FileError
@@ -22,7 +23,8 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """Content digests of everything that the application file refers to.
 
     `sources` maps a dataset name to the digest of its source. `code` maps a step name to (file, digest) pairs.
-    `parameters` maps a step name to the names of the parameters that it is given. `notes` maps a step name to what of
+    `parameters` maps a step name to the names of the parameters that it is given. `functions` maps a step name to the
+    script with the function that it serves, for one that serves a function. `notes` maps a step name to what of
     its code was not found. `environment` is the name and the digest of the
     environment of the commands.
     """
@@ -30,6 +32,7 @@ class Workspace(Struct, frozen=True, kw_only=True):
     sources: Mapping[str, str] = {}
     code: Mapping[str, tuple[tuple[str, str], ...]] = {}
     parameters: Mapping[str, tuple[str, ...]] = {}
+    functions: Mapping[str, str] = {}
     notes: Mapping[str, str] = {}
     environment: tuple[str, str] = ("python", "")
 
@@ -44,12 +47,16 @@ class NamedSource(Struct, frozen=True, kw_only=True):
 
 
 class NamedCommand(Struct, frozen=True, kw_only=True):
-    """A command line of a step with its `code` patterns; `at` is the path of keys of the mapping that holds both."""
+    """A command line of a step with its `code` patterns; `at` is the path of keys of the mapping that holds both.
+
+    `serves` is set for one that answers requests, by a function in its script or as a server.
+    """
 
     step: str
     command: str
     code: tuple[str, ...]
     at: tuple[str | int, ...]
+    serves: bool = False
 
 
 _READABLE = "make it readable by you"
@@ -68,9 +75,12 @@ def gather(
     code = {step: files for step, (files, _) in found_code.items()}
     notes = {step: note for step, (_, note) in found_code.items() if note}
     parameters = {each.step: _parameters(file, each, *found_code[each.step]) for each in commands}
+    functions = {each.step: function_script(each.command, file.directory) for each in commands if each.serves}
     environment = environment_digest(file, digests) if code else ("python", "")
     digests.save()
-    return Workspace(sources=found, code=code, parameters=parameters, notes=notes, environment=environment)
+    return Workspace(
+        sources=found, code=code, parameters=parameters, functions=functions, notes=notes, environment=environment
+    )
 
 
 def _source(file: ApplicationFile, named: NamedSource, digests: Digests) -> str:

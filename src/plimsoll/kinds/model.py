@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from msgspec import Meta
 
@@ -135,7 +135,8 @@ class Register(Work, frozen=True, kw_only=True):
 
     `train` is the step that trained or brought it. `source` is where it was brought from, `licences` are those that are
     accepted; both are empty for a trained one. `lineage` has the ingredients of the training, and the sources
-    of its inputs (kind `source`).
+    of its inputs (kind `source`). `served_by_code` is set for a model that the user's own code serves, which may be of
+    any format.
     """
 
     verb: ClassVar[str] = "register"
@@ -149,6 +150,7 @@ class Register(Work, frozen=True, kw_only=True):
     framework: Framework = "none"
     accept: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     lineage: tuple[Ingredient, ...] = ()
+    served_by_code: bool = False
 
 
 class ModelKind(Kind[Model]):
@@ -198,6 +200,7 @@ class ModelKind(Kind[Model]):
             command=part.train.run,
             framework=part.train.framework,
             lineage=(*train.ingredients, *_upstream(planner, train)),
+            served_by_code=name in _served_by_code(planner),
         )
         made_of = [ingredients.of_step(train), setting("accept", part.accept)]
         return planner.add(name, work, made_of, needs=(train.name,))
@@ -268,6 +271,20 @@ class ModelKind(Kind[Model]):
             resources=part.resources,
             retries=part.retries,
         )
+
+
+@runtime_checkable
+class ServesByCode(Protocol):
+    """A part in which the user's own code is given models."""
+
+    @property
+    def models_of_code(self) -> frozenset[str]:
+        """The names of these models."""
+
+
+def _served_by_code(planner: Planner) -> frozenset[str]:
+    parts = [part for kind in planner.application.parts.values() for part in kind.values()]
+    return frozenset[str]().union(*(part.models_of_code for part in parts if isinstance(part, ServesByCode)))
 
 
 def _upstream(planner: Planner, step: AnyStep) -> tuple[Ingredient, ...]:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar
 
 from msgspec import Meta, to_builtins
 
 from plimsoll.application.loading import ApplicationFile
-from plimsoll.application.parts import Part, Resources
+from plimsoll.application.parts import Code, Command, Part, Resources
 from plimsoll.application.scalars import Duration, ModelReference, Name
+from plimsoll.application.workspace import NamedCommand
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.environment import environment_step
 from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.predictors import (
+    PipelineStep,
+    ServedStep,
+    Tensors,
+    check_own,
+    commands,
+    planned,
+    planned_pipeline,
+)
 from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
@@ -89,9 +100,23 @@ class SampleInput(Part, frozen=True, kw_only=True):
 
 
 class Service(Part, frozen=True, kw_only=True):
-    """A model served at an address with the Open Inference Protocol v2."""
+    """A model, the user's own code, or both, served at an address with the Open Inference Protocol v2."""
 
-    model: ModelReference | Annotated[tuple[WeightedModel, ...], Meta(min_length=1)]
+    model: ModelReference | Annotated[tuple[WeightedModel, ...], Meta(min_length=1)] | None = None
+    run: (
+        Annotated[
+            Command,
+            Meta(description="your own code that answers: a script with predict(inputs), or an HTTP server on $PORT"),
+        ]
+        | None
+    ) = None
+    code: Code = ()
+    inputs: Tensors = {}  # noqa: RUF012 - msgspec copies it
+    outputs: Tensors = {}  # noqa: RUF012 - msgspec copies it
+    pipeline: Annotated[
+        tuple[ModelReference | PipelineStep, ...],
+        Meta(description="models and commands one after another; each takes what the one before it gives"),
+    ] = ()
     scale: Scale | None = None
     latency: Latency | None = None
     drift: Drift | None = None
@@ -107,8 +132,32 @@ class Service(Part, frozen=True, kw_only=True):
 
     @property
     def leading(self) -> str:
-        """The reference of the version with the largest share."""
+        """The reference of the version with the largest share; empty without a model."""
+        if self.model is None:
+            return ""
         return self.model if isinstance(self.model, str) else max(self.model, key=lambda each: each.weight).model
+
+    @property
+    def references(self) -> frozenset[str]:
+        """The references of all models that it names, also as steps of its pipeline."""
+        models = (self.model,) if isinstance(self.model, str) else [each.model for each in self.model or ()]
+        steps = [each.model if isinstance(each, PipelineStep) else each for each in self.pipeline]
+        return frozenset(filter(None, (*models, *steps)))
+
+    @property
+    def models_of_code(self) -> frozenset[str]:
+        """The names of the models that the user's own code is given."""
+        steps = (each for each in self.pipeline if isinstance(each, PipelineStep))
+        found = {each.model for each in steps if each.model is not None}
+        references = found | ({self.leading} if self.run is not None and self.leading else set())
+        return frozenset(each.partition("@")[0] for each in references)
+
+    @property
+    def own(self) -> PipelineStep | None:
+        """The user's own code, when it is what answers."""
+        if self.run is None:
+            return None
+        return PipelineStep(run=self.run, code=self.code, inputs=self.inputs, outputs=self.outputs)
 
 
 class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,6 +204,8 @@ class Serve(Work, frozen=True, kw_only=True):
     `register_key` is the key of the step that registers the model in this plan; `None` when the file pins a version.
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
+    `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
+    another. Without a model `model` is empty. `environment` is the key of the step that creates their environment.
     """
 
     verb: ClassVar[str] = "serve"
@@ -168,6 +219,14 @@ class Serve(Work, frozen=True, kw_only=True):
     telemetry: Telemetry = Telemetry()
     latency: float | None = None
     sample: dict[str, SampleInput] = {}  # noqa: RUF012 - msgspec copies it
+    own: ServedStep | None = None
+    pipeline: tuple[ServedStep, ...] = ()
+    environment: str | None = None
+
+    @property
+    def served_name(self) -> str:
+        """What the model is called in the protocol's paths: by its own name, or that of the service without one."""
+        return self.model.partition("@")[0] or self.service
 
     def needed_features(self) -> Iterator[FeatureRequest]:
         """A minimum of zero servers needs a target that starts a server for a request."""
@@ -197,6 +256,7 @@ class ServiceKind(Kind[Service]):
         """Check that models exist, weights sum to 100, and the drift reference is a table."""
         for name, service in self.of(file.application).items():
             at = self.place(name)
+            _check_what_answers(file, service, *at)
             if service.scale is not None and service.scale.min > service.scale.max:
                 raise file.error("scale.min is more than scale.max", "lower min or raise max", *at, "scale", "min")
             if service.drift is not None:
@@ -208,13 +268,27 @@ class ServiceKind(Kind[Service]):
                     raise file.error(message, "leave data out for zeros", *at, "sample", each, "data")
             if isinstance(service.model, str):
                 MODELS.check_reference(file, service.model, *at, "model")
-            else:
+            elif service.model is not None:
                 self._check_shares(file, service.model, *at, "model")
+
+    def commands(self, name: str, part: Service) -> Iterable[NamedCommand]:
+        """The command lines of the user's own code."""
+        return commands(name, self.place(name), part.own, part.pipeline)
 
     def plan(self, name: str, part: Service, planner: Planner) -> AnyStep:
         """Add a step that serves, after the models are registered and the drift reference exists."""
         shares, made_of = _shares(part, planner)
-        leading = max(shares, key=lambda share: share.weight)
+        leading = max(shares, key=lambda share: share.weight, default=ModelShare(model=""))
+        own: ServedStep | None = None
+        needed: list[str] = []
+        if part.own is not None:
+            own, found, needed = planned(planner, name, name, part.own)
+            made_of += [each for each in found if each not in made_of]
+        steps, found, more = planned_pipeline(planner, name, part.pipeline) if part.pipeline else ((), [], [])
+        made_of += [each for each in found if each not in made_of]
+        if not shares:
+            made_of += [each for each in ingredients.of_runtime(planner) if each not in made_of]
+        environment = environment_step(planner) if own or any(step.command for step in steps) else None
         for word in ("scale", "latency"):
             if getattr(part, word) is not None:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
@@ -227,15 +301,19 @@ class ServiceKind(Kind[Service]):
             service=name,
             model=leading.model,
             register_key=leading.register_key,
-            shares=() if isinstance(part.model, str) else shares,
+            shares=() if part.model is None or isinstance(part.model, str) else shares,
             reference=next(iter(references), None),
             telemetry=part.telemetry,
             scale=part.scale,
             latency=seconds(part.latency.p99) if part.latency else None,
             sample=part.sample,
+            own=own,
+            pipeline=steps,
+            environment=environment.key if environment else None,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
         needs += [file.step for file in references]
+        needs += [*needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
 
     def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
@@ -256,6 +334,25 @@ class ServiceKind(Kind[Service]):
                 raise file.error(f"'{share.model}' is not a version of '{first}'", hint, *at, number, "model")
             if share.model in [other.model for other in shares[:number]]:
                 raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
+
+
+def _check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
+    """Raise FileError unless the service says in one way what answers."""
+    if service.model is None and service.run is None and not service.pipeline:
+        raise file.error("the service has nothing that answers", "add `model`, `run` or `pipeline`", *at)
+    for word in ("model", "run"):
+        if service.pipeline and getattr(service, word) is not None:
+            raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)
+    for word in ("code", "inputs", "outputs"):
+        if service.run is None and getattr(service, word):
+            raise file.error(f"`{word}` is for the command in `run`, which is missing", "add `run`", *at, word)
+    if service.own is not None:
+        check_own(file, service.own, *at)
+    for number, step in enumerate(service.pipeline):
+        if isinstance(step, str):
+            MODELS.check_reference(file, step, *at, "pipeline", number)
+        else:
+            check_own(file, step, *at, "pipeline", number)
 
 
 def _check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:
@@ -279,6 +376,8 @@ def _check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str |
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
     """The versions of a service, and their ingredients of its key."""
+    if part.model is None:
+        return (), []
     weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
     shares: list[ModelShare] = []
     made_of: list[Ingredient] = []

@@ -43,6 +43,45 @@ class RunOptions(Protocol):
     terminate: bool
 
 
+class Model(Protocol):
+    """What is known of a version that a server has, whatever computes it."""
+
+    path: Path
+    digest: str
+    spec: ModelSpec
+
+    def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
+        """Raise BadTensor unless the model has an input with this name, datatype and shape."""
+
+
+def check_input(inputs: Mapping[str, TensorSpec], name: str, datatype: str, shape: Sequence[int]) -> None:
+    """Raise BadTensor unless there is an input with this name, datatype and shape."""
+    wanted = inputs.get(name)
+    if wanted is None:
+        raise BadTensor(f"there is no input '{name[:80]}'; the model has {', '.join(inputs)}")
+    if datatype != wanted.datatype:
+        raise BadTensor(f"input '{name}' is {wanted.datatype}, not {datatype[:20]}")
+    fits = len(shape) == len(wanted.shape) and all(
+        want in (-1, have) for want, have in zip(wanted.shape, shape, strict=True)
+    )
+    if not fits:
+        raise BadTensor(f"input '{name}' has the shape {list(wanted.shape)}, not {list(shape)}")
+
+
+def require_inputs(inputs: Mapping[str, TensorSpec], given: Mapping[str, Array]) -> None:
+    """Raise BadTensor when an input is missing; those that are there were checked before."""
+    if len(given) != len(inputs):
+        missing = [name for name in inputs if name not in given]
+        raise BadTensor(f"the input {', '.join(missing)} is missing")
+
+
+def require_outputs(known: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise BadTensor for an output that the model does not have."""
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise BadTensor(f"there is no output '{unknown[0][:80]}'; the model has {', '.join(known)}")
+
+
 class OnnxModel:
     """An ONNX Runtime session with its inputs and outputs. Several threads may run it at the same time."""
 
@@ -114,16 +153,7 @@ class OnnxModel:
 
     def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
         """Raise BadTensor unless the model has an input with this name, datatype and shape."""
-        wanted = self._inputs.get(name)
-        if wanted is None:
-            raise BadTensor(f"there is no input '{name[:80]}'; the model has {', '.join(self._inputs)}")
-        if datatype != wanted.datatype:
-            raise BadTensor(f"input '{name}' is {wanted.datatype}, not {datatype[:20]}")
-        fits = len(shape) == len(wanted.shape) and all(
-            want in (-1, have) for want, have in zip(wanted.shape, shape, strict=True)
-        )
-        if not fits:
-            raise BadTensor(f"input '{name}' has the shape {list(wanted.shape)}, not {list(shape)}")
+        check_input(self._inputs, name, datatype, shape)
 
     def run(
         self, inputs: Mapping[str, Array], outputs: Sequence[str] = (), options: RunOptions | None = None
@@ -133,12 +163,9 @@ class OnnxModel:
         `options` come from `run_options`. Setting their `terminate` ends the run early, with BadTensor.
         """
         if len(inputs) != len(self._inputs):
-            missing = [name for name in self._inputs if name not in inputs]
-            raise BadTensor(f"the input {', '.join(missing)} is missing")
+            require_inputs(self._inputs, inputs)
         if outputs:
-            unknown = [name for name in outputs if name not in self._outputs]
-            if unknown:
-                raise BadTensor(f"there is no output '{unknown[0][:80]}'; the model has {', '.join(self._outputs)}")
+            require_outputs(self._outputs, outputs)
         wanted = outputs or self._outputs
         try:
             return dict(zip(wanted, self._run(wanted, inputs, options), strict=True))

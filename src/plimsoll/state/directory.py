@@ -162,9 +162,14 @@ class StateDirectory:
 
     def curve(self, key: str) -> Series:
         """The curve of a training over all of its attempts, also of the one that goes on."""
+        earlier, present = self.curve_files(key)
+        return series_of(joined(read_rows(earlier), read_rows(present)))
+
+    def curve_files(self, key: str) -> tuple[Path, Path]:
+        """The files with the points of earlier attempts at a training, and of the present or last one."""
         work = self.work / key
         present = self.results / key if work.is_symlink() or not work.exists() else work
-        return series_of(joined(read_rows(self._earlier_points(key)), read_rows(present / OUTPUT / CURVE)))
+        return self._earlier_points(key), present / OUTPUT / CURVE
 
     def forget(self, key: str) -> None:
         """Delete a result on this machine, and the points of the attempts that led to it. Raises OSError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,17 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
     `register_key` is the key of the step that registered the model in this plan; without it the reference decides.
     Raises ModelRefused when the model was altered or misses its bounds, TargetError when it has no ONNX file.
     """
+    version, files = version_for_use(state, reference, register_key)
+    return version, files[onnx_name(version)]
+
+
+def version_for_use(
+    state: StateDirectory, reference: str, register_key: str | None
+) -> tuple[ModelVersion, Mapping[str, Path]]:
+    """The version that a service or batch uses, and its verified files by their names.
+
+    Raises ModelRefused when the model was altered or misses its bounds.
+    """
     from plimsoll.registry.versions import require_accepted
 
     registry = model_registry(state)
@@ -36,7 +48,13 @@ def model_for_use(state: StateDirectory, reference: str, register_key: str | Non
     version = registry.find(reference)
     opened = registry.open(version)
     require_accepted(version)
-    return version, opened.files[onnx_name(version)]
+    return version, opened.files
+
+
+def directory_of(files: Mapping[str, Path]) -> Path:
+    """The directory in which a version's files lie by their names."""
+    name, path = next(iter(files.items()))
+    return path.parents[len(PurePosixPath(name).parts) - 1]
 
 
 def registered_version(state: StateDirectory, reference: str, register_key: str) -> int:
@@ -60,6 +78,7 @@ def onnx_name(version: ModelVersion) -> str:
     if not onnx:
         raise TargetError(
             f"model {version.reference} has no ONNX file among {', '.join(sorted(version.files))}",
-            hint="bring an ONNX file, or write model.onnx to $PLIMSOLL_OUTPUT in training",
+            hint="bring an ONNX file, write model.onnx to $PLIMSOLL_OUTPUT in training, or serve it by code of your own"
+            " (`run` of the service; docs/predictors.md)",
         )
     return next((name for name in onnx if name.rpartition("/")[2] == "model.onnx"), onnx[0])

@@ -48,9 +48,12 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
 
 
-def table_id(table: InputFile) -> str:
-    """The identifier of a drift reference's table: the key of its step and its file."""
-    return f"{table.key}/{table.file or ''}"
+def table_id(table: InputFile, code: str = "") -> str:
+    """The identifier of a drift reference's table: the key of its step and its file.
+
+    `code` is the identity of the user's own code that answers: another code gives other outputs for the same table.
+    """
+    return f"{table.key}/{table.file or ''}" + (f"/{code}" if code else "")
 
 
 def observer_option(

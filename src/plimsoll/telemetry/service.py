@@ -26,7 +26,7 @@ from plimsoll.telemetry.logs import REQUEST_ID, USER_HEADERS, RequestLogs
 from plimsoll.telemetry.requests import RequestMetrics
 
 if TYPE_CHECKING:
-    from plimsoll.runtime.model import OnnxModel
+    from plimsoll.runtime.model import Model, OnnxModel
     from plimsoll.telemetry.drift.watch import DriftWatch
 
 Settings = Mapping[str, Any]
@@ -111,7 +111,7 @@ class ServiceObserver(Observer):
 
     def more_outputs(
         self,
-        model: OnnxModel,
+        model: Model,
         parameters: Mapping[str, object],
         inputs: Mapping[str, Array],
         outputs: Mapping[str, Array],
@@ -121,6 +121,7 @@ class ServiceObserver(Observer):
             return {}
         from plimsoll.runtime.explain.outputs import explanations
 
+        model = _of_trees(model)
         return explanations(model.path, inputs, model.require_unaltered, still_wanted.get())
 
     @property
@@ -128,7 +129,7 @@ class ServiceObserver(Observer):
         """Labels are joined by the ids of requests."""
         return bool(self._watches)
 
-    def conflict(self, model: OnnxModel, identity: str, inputs: Mapping[str, Array]) -> str:
+    def conflict(self, model: Model, identity: str, inputs: Mapping[str, Array]) -> str:
         """Why a request may not have its id: it would take the labels of another, or the other way round."""
         return next(filter(None, (watch.conflict(model.digest, identity, inputs) for watch in self._watches)), "")
 
@@ -136,10 +137,11 @@ class ServiceObserver(Observer):
         """Explanations need the trees of the model."""
         return parameters.get("explain") is True
 
-    def prepare(self, model: OnnxModel) -> None:
+    def prepare(self, model: Model) -> None:
         """Read the trees of a model before its first explanation."""
         from plimsoll.runtime.explain.outputs import read_trees
 
+        model = _of_trees(model)
         read_trees(model.path, model.require_unaltered)
 
     def respond(self, method: str, path: str, body: bytes) -> Reply:
@@ -209,3 +211,13 @@ def _drift_watch(settings: Settings) -> DriftWatch:
 
 def _error_reply(status: int, reason: str) -> Reply:
     return Reply(status=status, body=msgspec.json.encode({"error": reason}))
+
+
+def _of_trees(model: Model) -> OnnxModel:
+    """The model, when it has a file that can be explained. Raises BadTensor for the user's own code."""
+    from plimsoll.runtime.model import OnnxModel
+    from plimsoll.runtime.tensors import BadTensor
+
+    if not isinstance(model, OnnxModel):
+        raise BadTensor(f"'{model.spec.name}' is the user's own code: only models of trees can be explained")
+    return model

@@ -16,7 +16,7 @@ SERIES = 400
 """Series of a training that are kept."""
 MOST_BYTES = 64 << 20
 """Bytes of a file that are read in one call; the next call goes on."""
-FILES = 16
+FILES = 32
 """Files whose points stay in memory."""
 
 Point = tuple[float, float]
@@ -95,15 +95,23 @@ class Curves:
         self._files: OrderedDict[Path, CurveFile] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, path: Path) -> dict[str, list[Point]]:
-        """The series of a file by name, as of now."""
+    def of(self, earlier: Path, present: Path) -> dict[str, list[Point]]:
+        """The series of a training by name, as of now: those of earlier attempts up to where the present one begins."""
         with self._lock:
-            found = self._files.setdefault(path, CurveFile(path))
-            self._files.move_to_end(path)
-            while len(self._files) > FILES:
-                self._files.popitem(last=False)
-            found.update()
-            return {name: series.shown() for name, series in found.series.items()}
+            before, now = self._series(earlier), self._series(present)
+        first = min((points[0][0] for points in now.values()), default=math.inf)
+        joined = {name: [point for point in points if point[0] < first] for name, points in before.items()}
+        for name, points in now.items():
+            joined[name] = [*joined.get(name, ()), *points]
+        return {name: points for name, points in joined.items() if points}
+
+    def _series(self, path: Path) -> dict[str, list[Point]]:
+        found = self._files.setdefault(path, CurveFile(path))
+        self._files.move_to_end(path)
+        while len(self._files) > FILES:
+            self._files.popitem(last=False)
+        found.update()
+        return {name: series.shown() for name, series in found.series.items()}
 
 
 def _numbers(line: bytes) -> Iterator[tuple[str, float]]:

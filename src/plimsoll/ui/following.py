@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from plimsoll.kinds.model import TrainGang
-from plimsoll.report.write import CURVE
+from plimsoll.state.curves import FILE as CURVE
 from plimsoll.state.directory import JOURNAL
 from plimsoll.state.integrity import OUTPUT
 from plimsoll.state.lock import holder, noted_holder

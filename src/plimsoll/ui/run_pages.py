@@ -11,9 +11,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.timeline import shortened
 from plimsoll.kinds.model import RegisterResult, TrainGang
 from plimsoll.report.contents import outcome
-from plimsoll.report.write import CURVE
 from plimsoll.state.directory import StateDirectory
-from plimsoll.state.integrity import OUTPUT
 from plimsoll.state.logs import log_files
 from plimsoll.ui.curves import Curves
 
@@ -68,7 +66,7 @@ def curves_page(state: StateDirectory, word: str, curves: Curves) -> dict[str, o
     run = run_status(state, find_run(state, word))
     found = {}
     for step in run.steps:
-        if step.verb == TrainGang.verb and (series := curves.of(_curve_path(state, step))):
+        if step.verb == TrainGang.verb and (series := curves.of(*state.curve_files(step.key))):
             found[step.name] = series
     return {"curves": found}
 
@@ -118,11 +116,6 @@ def _difference(compared: RunComparison, name: str) -> float:
         return 2.0
     most = max(abs(first), abs(second))
     return abs(first - second) / most if most else 0.0
-
-
-def _curve_path(state: StateDirectory, step: StepHistory) -> Path:
-    finished = state.output(step.key) / CURVE
-    return finished if finished.exists() else state.work / step.key / OUTPUT / CURVE
 
 
 def _logs(root: Path) -> list[dict[str, object]]:

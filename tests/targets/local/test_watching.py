@@ -10,6 +10,7 @@ import yaml
 
 from plimsoll.kinds.service import Serve, Telemetry
 from plimsoll.registry.versions import Lineage, ModelVersion
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.watching import observer_options, read_drift, write_monitoring
 from plimsoll.telemetry.drift.state import DriftState
@@ -31,7 +32,9 @@ def test_every_version_is_watched_against_its_own_reference(tmp_path: Path) -> N
     stale.write_text("{}")
     work = Serve(service="triage", model="triage@1", telemetry=Telemetry(audit=True))
     references = {"sha256:1": tmp_path / "one.json", "sha256:2": tmp_path / "two.json"}
-    (observer,) = observer_options(state, work, [version(1), version(2)], references)
+    files = tuple(ModelFile(name="triage", version=number, digest=f"sha256:{number}") for number in ("1", "2"))
+    served = ServiceFile(models=files)
+    (observer,) = observer_options(state, work, [version(1), version(2)], served, references)
     place, _, settings = observer.partition("=")
     told = json.loads(settings)
     assert place == "plimsoll.telemetry.service:watch"

@@ -94,8 +94,7 @@ def _files(target: Target) -> list[str]:
 def _pinned(version: ModelVersion, application: ApplicationSpec) -> Iterator[str]:
     """Services and batches of the file that name the version by its number."""
     for name, service in SERVICES.of(application).items():
-        models = [service.model] if isinstance(service.model, str) else [each.model for each in service.model]
-        if version.reference in models:
+        if version.reference in service.references:
             yield f"services.{name} of the file"
     for name, batch in BATCHES.of(application).items():
         if batch.model == version.reference:

@@ -71,7 +71,9 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
             "--output",
             str(output / REFERENCE_FILE),
         ]
-        return [*command, "--model", str(store.model()), "--table", store.only_input(), *task.arguments]
+        # The user's own code is among the arguments; a model by itself is what the init container has pulled.
+        model = () if "--code" in task.arguments else ("--model", str(store.model()))
+        return [*command, *model, "--table", store.only_input(), *task.arguments]
     if task.action == "train" and (script := _script_around(task)):
         return [sys.executable, str(script_path(script)), *argv_of(task.command)]
     if task.action != "score":

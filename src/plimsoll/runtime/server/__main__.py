@@ -21,13 +21,13 @@ def main() -> None:
     """Serve; exit 0 after a drained shutdown, 1 with a one-line reason when it cannot start."""
     try:
         options = from_command_line()
-        listener = listener_at(options.host, options.port)
-        if options.scale.supervised:
-            from plimsoll.runtime.server.supervisor import Supervisor
+        with listener_at(options.host, options.port) as listener:
+            if options.scale.supervised:
+                from plimsoll.runtime.server.supervisor import Supervisor
 
-            Supervisor(options, listener, lambda grpc_port: say_ready(options, listener, grpc_port)).run()
-        else:
-            serve(options, listener)
+                Supervisor(options, listener, lambda grpc_port: say_ready(options, listener, grpc_port)).run()
+            else:
+                serve(options, listener)
     except PlimsollError as error:
         _end(error.on_one_line())
 

@@ -18,7 +18,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.counts import Count, Records
 from plimsoll.runtime.server.refusals import NotFound, NotReady
-from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.server.served import Served, ServedOnnx
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, newest
 from plimsoll.runtime.server.traffic import Route
 
@@ -93,6 +93,12 @@ class Catalog:
         """Everything that is loaded."""
         return [served for versions in self._served.values() for served in versions.values()]
 
+    @property
+    def answering(self) -> bool:
+        """Whether any version can answer, of those that are loaded; true without any."""
+        served = self.all()
+        return not served or any(not each.problem for each in served)
+
     def counts(self) -> list[Count]:
         """The counts of every version, also of those that are no longer loaded."""
         return [
@@ -104,8 +110,9 @@ class Catalog:
         """Every version that the source names, with its state. Raises PlimsollError when the source cannot be read."""
         lines = {}
         for name, version in [*((f.name, f.version) for f in self._source().models), *self._reasons]:
-            ready = version in self._served.get(name, {})
-            reason = "" if ready else self._reasons.get((name, version), "unloaded")
+            served = self._served.get(name, {}).get(version)
+            reason = served.problem if served else self._reasons.get((name, version), "unloaded")
+            ready = served is not None and not reason
             lines[name, version] = Indexed(
                 name=name, version=version, state="READY" if ready else "UNAVAILABLE", reason=reason
             )
@@ -155,6 +162,17 @@ class Catalog:
                     if present is not None:
                         loaded[key] = present
             self._replace(content, loaded, reasons)
+            self.attach()
+
+    def attach(self) -> None:
+        """Have the versions watch over their processes; called in the event loop."""
+        for served in self.all():
+            served.attach()
+
+    def close(self) -> None:
+        """End the processes of all versions."""
+        for served in self.all():
+            served.close()
 
     def load_first(self) -> None:
         """Load everything before the first request. Raises PlimsollError for the first that cannot be served."""
@@ -166,11 +184,20 @@ class Catalog:
 
     def _load_version(self, file: ModelFile, batching: Batching) -> Served:
         """Raises PlimsollError."""
-        model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
         records = self.records.setdefault((file.name, file.version), Records())
-        served = Served(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
+        served = self._predictor(file, records, batching) if file.code or file.steps else None
+        if served is None:
+            model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
+            served = ServedOnnx(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
         self.prepare(served)
         return served
+
+    def _predictor(self, file: ModelFile, records: Records, batching: Batching) -> Served:
+        # What starts and watches the user's code is loaded only where there is some.
+        from plimsoll.runtime.server.predictors.served import ServedPredictor
+        from plimsoll.runtime.server.predictors.start import runner_of
+
+        return ServedPredictor(file, runner_of(file, self._threads), records, batching)
 
     def _replace(
         self,
@@ -193,7 +220,7 @@ class Catalog:
 
 
 def _same(served: Served, file: ModelFile, batching: Batching) -> bool:
-    if served.batching != batching or str(served.model.path) != file.path:
+    if served.batching != batching or (served.file or file) != file or str(served.model.path) != str(Path(file.path)):
         return False
     return not file.digest or served.model.digest == file.digest
 

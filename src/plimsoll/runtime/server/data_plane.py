@@ -67,10 +67,14 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class ModelMetadata(Struct, frozen=True, kw_only=True):
-    """The tensors of a model version, and all versions of the model that are loaded."""
+    """The tensors of a model version, and all versions of the model that are loaded.
+
+    `own_code` is set for what the user's own code answers.
+    """
 
     spec: ModelSpec
     versions: list[str]
+    own_code: bool = False
 
 
 class DataPlane:
@@ -300,21 +304,23 @@ class DataPlane:
 
     @property
     def accepting(self) -> bool:
-        """Whether inferences are answered at all: the server is not ending, and what must be recorded can be."""
-        return self.ready and not self.observers.blocked
+        """Whether inferences are answered at all: the server is not ending, what must be recorded can be, and a version
+        is up."""
+        return self.ready and not self.observers.blocked and self.catalog.answering
 
     def metadata(self, model: str, version: str | None) -> ModelMetadata:
         """What a model takes and gives. Raises NotFound, NotReady."""
         served = self.catalog.choose(model, version, {})
-        return ModelMetadata(spec=served.model.spec, versions=self.catalog.versions(model))
+        versions = self.catalog.versions(model)
+        return ModelMetadata(spec=served.model.spec, versions=versions, own_code=served.file is not None)
 
     def model_ready(self, model: str, version: str | None) -> bool:
         """Whether a model, or one version of it, answers requests. Raises NotFound."""
         try:
-            self.catalog.choose(model, version, {})
+            served = self.catalog.choose(model, version, {})
         except NotReady:
             return False
-        return self.accepting
+        return self.accepting and not served.problem
 
     def index(self) -> list[Indexed]:
         """Every version that the server is configured to serve, with its state. Raises Unservable."""

@@ -28,7 +28,7 @@ from typing import Any
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
-from plimsoll.runtime.model import OnnxModel
+from plimsoll.runtime.model import Model
 from plimsoll.runtime.tensors import Array
 
 BACKLOG = 20_000
@@ -106,7 +106,7 @@ class Observer:
         """Observe answers; called in the observers' thread."""
 
     def more_outputs(
-        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self, model: Model, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> Mapping[str, Array]:
         """Further outputs for a request with `parameters`, such as explanations.
 
@@ -121,7 +121,7 @@ class Observer:
         """Whether `conflict` is to be asked."""
         return False
 
-    def conflict(self, model: OnnxModel, identity: str, inputs: Mapping[str, Array]) -> str:
+    def conflict(self, model: Model, identity: str, inputs: Mapping[str, Array]) -> str:
         """Why a request may not have the id that it has; empty when it may.
 
         Called in the event loop for each request with an id before it is computed, so it may not take long.
@@ -132,7 +132,7 @@ class Observer:
         """Whether `more_outputs` needs what `prepare` makes, for a request with these parameters."""
         return False
 
-    def prepare(self, model: OnnxModel) -> None:
+    def prepare(self, model: Model) -> None:
         """Make what `more_outputs` needs once for a model, such as its trees; called before it, in a thread of its own.
 
         A request whose time limit passes meanwhile is told to try again, and the making goes on.

@@ -9,6 +9,7 @@ Refusal
 ├── Conflict          the id of the request is that of another one
 ├── Busy              the model's queue is full: try again after `retry_after` seconds
 ├── DeadlinePassed    the model did not answer within the time limit of one inference
+├── Failed            the user's own code, which serves as the model, failed: correct the code
 ├── Unservable        the list of models or a model file cannot be read or loaded: correct the file
 └── Defect            an error in the server itself: its log has the traceback
 """
@@ -83,6 +84,12 @@ class DeadlinePassed(Refusal):
     """The model did not answer within `Limits.seconds`."""
 
     code = 504
+
+
+class Failed(Refusal):
+    """The user's own code, which serves as the model, ended, failed or gave what it may not."""
+
+    code = 500
 
 
 class Unservable(Refusal):

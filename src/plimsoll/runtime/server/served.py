@@ -6,16 +6,18 @@ import asyncio
 import math
 import random
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from plimsoll.runtime.model import OnnxModel, RunOptions
+from plimsoll.runtime.model import Model, OnnxModel, RunOptions
 from plimsoll.runtime.server.batching import Batcher
 from plimsoll.runtime.server.counts import Records
 from plimsoll.runtime.server.request import InferenceRequest
-from plimsoll.runtime.server.service_file import Batching
+from plimsoll.runtime.server.service_file import Batching, ModelFile
+from plimsoll.runtime.specs import TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor, dtype_of
 
 SMALL = 4096
@@ -27,18 +29,11 @@ MEASURE_EVERY = 16
 
 
 class Served:
-    """A model version with its threads, its batcher and its counts."""
+    """A model version and its counts; a subclass says how its requests are computed."""
 
-    def __init__(
-        self,
-        model: OnnxModel,
-        version: str,
-        records: Records,
-        *,
-        pool: ThreadPoolExecutor,
-        threads: int,
-        batching: Batching,
-    ) -> None:
+    model: Model
+
+    def __init__(self, model: Model, version: str, records: Records, batching: Batching) -> None:
         self.model = model
         self.name = model.spec.name
         self.version = version
@@ -50,9 +45,60 @@ class Served:
         self.record = records.answers
         self.shadow_record = records.copies
         self.batching = batching
-        self.pool = pool
+        self.file: ModelFile | None = None
+        """What the service file says of it, where a change of any of that is another version."""
         self.queued = 0
         """Requests that wait for a thread or run in one."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot answer at present; empty when it can."""
+        return ""
+
+    @property
+    def typical_seconds(self) -> float:
+        """Average seconds of a request, over all that were answered."""
+        return self.record.seconds / max(1, sum(self.record.latencies))
+
+    def attach(self) -> None:
+        """Called in the event loop before the first request; may be called again."""
+
+    def close(self) -> None:
+        """End what it has running outside of this process."""
+
+    def quick(self, request: InferenceRequest) -> bool:
+        """Whether the request is best computed in the event loop, by `run_at_once`."""
+        return False
+
+    def run_at_once(self, request: InferenceRequest) -> dict[str, Array]:
+        """Outputs by name, computed in the caller's thread. Raises BadTensor."""
+        raise NotImplementedError
+
+    async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
+        """Outputs by name, computed elsewhere, and the number of requests that were computed together.
+
+        Raises BadTensor, TimeoutError after `limit` seconds, and refusals.
+        """
+        raise NotImplementedError
+
+
+class ServedOnnx(Served):
+    """A version that ONNX Runtime computes in this process, with its threads and its batcher."""
+
+    model: OnnxModel
+
+    def __init__(
+        self,
+        model: OnnxModel,
+        version: str,
+        records: Records,
+        *,
+        pool: ThreadPoolExecutor,
+        threads: int,
+        batching: Batching,
+    ) -> None:
+        super().__init__(model, version, records, batching)
+        self.pool = pool
         self._usual_seconds = 0.0
         self._runs = 0
         self.batcher = None
@@ -69,11 +115,6 @@ class Served:
         for array in request.inputs.values():
             size += array.size
         return size <= SMALL
-
-    @property
-    def typical_seconds(self) -> float:
-        """Average seconds of a request, over all that were answered."""
-        return self.record.seconds / max(1, sum(self.record.latencies))
 
     def run_at_once(self, request: InferenceRequest) -> dict[str, Array]:
         """Outputs by name, computed in the caller's thread. Raises BadTensor."""
@@ -129,7 +170,7 @@ class Served:
         return len(rows) == 1 and rows.pop() > 0 and known.issuperset(request.outputs)
 
     def _warm_up(self) -> None:
-        inputs = example_inputs(self.model, 1)
+        inputs = example_inputs(self.model.spec.inputs, 1)
         seconds = []
         for _ in range(4):
             began = time.thread_time()
@@ -144,25 +185,25 @@ class Served:
         self._usual_seconds = min(seconds)
 
 
-def example_inputs(model: OnnxModel, rows: int, seed: int = 0) -> dict[str, Array]:
+def example_inputs(inputs: Sequence[TensorSpec], rows: int, seed: int = 0) -> dict[str, Array]:
     """Drawn inputs in the model's own shape: an open first dimension gets `rows`, other open dimensions get 1."""
     # Python's generator is there already; numpy.random would be loaded for these few numbers at each start.
     draw = random.Random(seed)  # noqa: S311 - example values, no secrets
-    inputs = {}
-    for tensor in model.spec.inputs:
+    drawn: dict[str, Array] = {}
+    for tensor in inputs:
         sizes = [size if size >= 0 else (rows if place == 0 else 1) for place, size in enumerate(tensor.shape)]
         count = math.prod(sizes)
         kind = np.dtype(dtype_of(tensor.datatype))
         if kind.kind == "O":
-            inputs[tensor.name] = np.full(sizes, "a", dtype=np.object_)
+            drawn[tensor.name] = np.full(sizes, "a", dtype=np.object_)
         elif kind.kind == "f":
             # With mean 0 and variance 1.
-            drawn = np.frombuffer(draw.randbytes(2 * count), dtype=np.uint16) / 65535 - 0.5
-            inputs[tensor.name] = (drawn * math.sqrt(12)).astype(kind).reshape(sizes)
+            values = np.frombuffer(draw.randbytes(2 * count), dtype=np.uint16) / 65535 - 0.5
+            drawn[tensor.name] = (values * math.sqrt(12)).astype(kind).reshape(sizes)
         else:
             bits = np.frombuffer(draw.randbytes(count), dtype=np.uint8) & 1
-            inputs[tensor.name] = bits.astype(kind).reshape(sizes)
-    return inputs
+            drawn[tensor.name] = bits.astype(kind).reshape(sizes)
+    return drawn
 
 
 def rows_are_independent(model: OnnxModel) -> bool:
@@ -170,15 +211,19 @@ def rows_are_independent(model: OnnxModel) -> bool:
     tensors = (*model.spec.inputs, *model.spec.outputs)
     if any(not tensor.shape or tensor.shape[0] != -1 for tensor in tensors):
         return False
-    together = example_inputs(model, 3)
     try:
-        whole = model.run(together)
-        for row in range(3):
-            alone = model.run({name: array[row : row + 1] for name, array in together.items()})
-            if not all(_close(alone[name], whole[name][row : row + 1]) for name in whole):
-                return False
+        return same_alone_and_together(example_inputs(model.spec.inputs, 3), model.run)
     except BadTensor:
         return False
+
+
+def same_alone_and_together(together: Mapping[str, Array], run: Callable[[dict[str, Array]], dict[str, Array]]) -> bool:
+    """Whether each of three rows has the same outputs alone. Raises what `run` raises."""
+    whole = run(dict(together))
+    for row in range(3):
+        alone = run({name: array[row : row + 1] for name, array in together.items()})
+        if not all(len(whole[name]) == 3 and _close(alone[name], whole[name][row : row + 1]) for name in whole):
+            return False
     return True
 
 

@@ -5,7 +5,8 @@ The local target writes it, and `plimsoll promote` changes the weights in it; ea
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 import msgspec
 from msgspec import Struct
@@ -13,20 +14,69 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.traffic import Share
+from plimsoll.runtime.specs import TensorSpec
 
 
-class ModelFile(Struct, frozen=True, kw_only=True):
+class Example(Struct, frozen=True, kw_only=True):
+    """An input that code takes: its shape, and its values in row-major order; without values, zeros."""
+
+    shape: tuple[int, ...]
+    data: tuple[bool | int | float | str, ...] = ()
+
+
+class OwnCode(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The user's own code, which answers in a process of its own.
+
+    `argv` is its command. It runs in `directory` with `environment` added to the server's own variables; `None` takes
+    one away. `script` is the word of `argv` that names a file with `predict(inputs)`; without it the command is
+    an HTTP server on $PORT. `inputs` and `outputs` are declared tensors, `sample` inputs to try it with. `memory` is a
+    limit in bytes for its processes together. `files` are digests of the code's files by path: what is started again
+    later must be the same code.
+    """
+
+    argv: tuple[str, ...]
+    script: str = ""
+    directory: str = ""
+    environment: dict[str, str | None] = {}
+    inputs: tuple[TensorSpec, ...] = ()
+    outputs: tuple[TensorSpec, ...] = ()
+    sample: dict[str, Example] = {}
+    memory: int | None = None
+    files: dict[str, str] = {}
+
+
+class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One version of a model: an ONNX file, and its digest in the registry.
 
     `files` are the digests (`sha256:…`) of this file and of those that belong to it, by path. They are checked each
     time that the version is loaded: files on a disk can change after their signature was verified.
+
+    With `code` it is the user's own code that answers; `path` is then the directory of the model's files that the code
+    is given, empty without a model. With `steps` it is a pipeline of these, in order.
     """
 
     name: str
     version: str
-    path: str
+    path: str = ""
     digest: str = ""
     files: dict[str, str] = {}
+    code: OwnCode | None = None
+    steps: tuple[ModelFile, ...] = ()
+
+    def places(self) -> frozenset[str]:
+        """The directories of the models that it needs."""
+        if self.steps:
+            return frozenset().union(*(step.places() for step in self.steps))
+        if self.code is not None:
+            return frozenset({self.path} if self.path else ())
+        return frozenset({str(PurePosixPath(self.path).parent)})
+
+    def commands(self) -> Iterator[OwnCode]:
+        """The user's own code in it."""
+        if self.code is not None:
+            yield self.code
+        for step in self.steps:
+            yield from step.commands()
 
 
 class Batching(Struct, frozen=True, kw_only=True):

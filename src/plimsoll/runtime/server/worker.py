@@ -75,7 +75,10 @@ class Worker:
         gc.set_threshold(10_000, 20, 20)
         # What is read, written and explained in threads gives way to the event loop after so long.
         sys.setswitchinterval(SWITCH)
-        uvloop.run(self._answer(listener, ready, channel, inherited))
+        try:
+            uvloop.run(self._answer(listener, ready, channel, inherited))
+        finally:
+            self.plane.catalog.close()
         self.plane.observers.close()
 
     async def _answer(
@@ -98,6 +101,7 @@ class Worker:
         server = await loop.create_server(lambda: Connection(self.listening), sock=listener, backlog=BACKLOG)
         for connection in inherited:
             await loop.connect_accepted_socket(lambda: Connection(self.listening), connection)
+        self.plane.catalog.attach()
         ready(grpc.port if grpc else None)
         checking = loop.create_task(self._check_time_limits())
         await ending.wait()

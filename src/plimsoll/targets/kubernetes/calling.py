@@ -19,7 +19,7 @@ from plimsoll.targets.kubernetes.standing_waits import why_not_ready
 def called(api: Api, namespace: str, file: ApplicationFile, service: str) -> Iterator[CalledService]:
     """The service for as long as the block runs. Raises TargetError when it is not up."""
     application = file.application
-    model = SERVICES.of(application)[service].leading.partition("@")[0]
+    model = SERVICES.of(application)[service].leading.partition("@")[0] or service
     try:
         with to_service(api, namespace, service_name(api, application.name, namespace, service)) as address:
             yield CalledService(url=f"http://{address}", model=model)

@@ -57,23 +57,27 @@ class Images:
             made = [self._dependencies(requirements, digest, base) for base in bases]
         return made[0].diff_id
 
-    def of_step(self, code: Sequence[tuple[str, str]], environment: tuple[str, str] | None) -> str:
-        """The image of a step's code (pairs of path and digest) and requirements (file and digest), as nodes pull."""
-        key = repr((sorted(code), environment))
+    def of_step(self, code: Sequence[tuple[str, str]], environment: tuple[str, str] | None, *extras: str) -> str:
+        """The image of a step's code (pairs of path and digest) and requirements (file and digest), as nodes pull.
+
+        `extras` are for code that our server runs. Raises MissingExtra for one that is not installed here.
+        """
+        key = repr((sorted(code), environment, extras))
 
         def make() -> str:
             own = code_layer(self._store, self._directory, code)
 
             def common(base: BaseImage) -> list[Layer]:
-                return runtime_layers(self._store, PythonTarget.of(base), ())
+                return runtime_layers(self._store, PythonTarget.of(base), extras)
 
             def everything(base: BaseImage) -> list[Layer]:
                 added = [self._dependencies(*environment, base)] if environment else []
                 return [*common(base), *added, own.layer]
 
             # What all applications have in common is sent once for all of them, and taken over from there.
-            self._pushed(COMMON, common, "")
-            return self._pushed(f"{self._path}/steps", everything, own.workdir, mount_from=COMMON)
+            repository = "-".join([COMMON, *(each for each in extras if each != "serve")])
+            self._pushed(repository, common, "")
+            return self._pushed(f"{self._path}/steps", everything, own.workdir, mount_from=repository)
 
         return self._once(key, make)
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
-from plimsoll.kinds.service import Scale, Serve
+from plimsoll.kinds.service import ModelShare, Scale, Serve
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, InputFile, Plan, Step
@@ -27,6 +27,8 @@ from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at, task_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.own_code import in_pods, pipeline_models
+from plimsoll.targets.predictors import own_code, served_alone
 from plimsoll.targets.services import service_file, shares_of
 
 PLACEHOLDER = "plimsoll.invalid/preview@sha256:" + 64 * "0"
@@ -60,7 +62,8 @@ def during_promotion(previewed: Previewed, application: str, cluster: Cluster, c
     served = _served(application, step)
     file = served.file
     first, name = file.models[0], file.models[0].name
-    later = replace(first, version=_LATER, path=f"{MODEL}s/{_LATER}/model.onnx")
+    place = f"{MODEL}s/{_LATER}"
+    later = replace(first, version=_LATER, path=place if first.code is not None else f"{place}/model.onnx")
     share = replace(file.traffic[name][0], weight=0, version=_LATER, headers={}, shadow=0)
     shares = (*(replace(each, weight=1) for each in file.traffic[name]), share)
     models = {**served.models, f"{MODEL}s/{_LATER}": PLACEHOLDER}
@@ -114,12 +117,20 @@ def _service(application: str, step: Step[Serve], cluster: Cluster, chosen: Mapp
 def _served(application: str, step: Step[Serve]) -> ServedVersions:
     """What the service will serve; versions that nobody has registered yet have a number all the same."""
     work = step.work
-    found, models, watched = [], {}, {}
+    found: list[tuple[ModelShare, ModelFile]] = []
+    models: dict[str, str] = {}
+    watched: dict[str, Watched] = {}
+    code = own_code(work.own, in_pods(work), work.sample) if work.own is not None else None
     for number, share in enumerate(shares_of(work), 1):
+        if not share.model:
+            found.append((share, served_alone(step.work, (), in_pods(work))))
+            models |= {place: PLACEHOLDER for _, place in pipeline_models(work)}
+            continue
         name, _, version = share.model.partition("@")
         place = f"{MODEL}s/{version or number}"
         models[place] = PLACEHOLDER
-        file = ModelFile(name=name, version=version or str(number), path=f"{place}/model.onnx", digest="")
+        path = place if code is not None else f"{place}/model.onnx"
+        file = ModelFile(name=name, version=version or str(number), path=path, code=code)
         found.append((share, file))
         if work.reference is not None:
             watched[file.version] = Watched(reference=PLACEHOLDER)

@@ -24,8 +24,7 @@ from plimsoll.targets.kubernetes.standing import records
 from plimsoll.targets.kubernetes.work.cutover import lead_back, remove_obsolete
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import roll_out
-from plimsoll.targets.local.servers import model_file
-from plimsoll.targets.models import onnx_name
+from plimsoll.targets.local.own_code import version_file
 from plimsoll.targets.stopping import StoppedWhen
 from plimsoll.telemetry.version_counts import VersionCounts, added, counts_in
 
@@ -135,7 +134,9 @@ class ClusterTraffic:
         self._changed = True
         place = f"{MODEL}s/{new}"
         known = [each for each in self._served.file.models if each.version != new]
-        file = model_file(version, Path(place, onnx_name(version)))
+        # What answers for a version now answers for the next one: an ONNX model by itself, or the user's code.
+        code = next((each.code for each in self._served.file.models if each.version == old), None)
+        file = version_file(version, {name: Path(place, name) for name in version.files}, code)
         self._served = replace(
             self._served,
             models={**self._served.models, place: reference},
@@ -179,7 +180,7 @@ class ClusterTraffic:
         self._lease.renew()
         self._stopping = StoppedWhen(lambda: False)
         models = tuple(each for each in self._served.file.models if each.version == new)
-        places = {str(Path(each.path).parent) for each in models}
+        places = frozenset[str]().union(*(each.places() for each in models))
         self._served = replace(
             self._served,
             file=replace(self._served.file, models=models, traffic={}, former={self.model: old}),

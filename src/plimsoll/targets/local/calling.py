@@ -9,10 +9,11 @@ from pathlib import Path
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import TargetError
-from plimsoll.kinds.service import SERVICES
+from plimsoll.kinds.service import SERVICES, Service
+from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import CalledService
-from plimsoll.targets.local.servers import running_services, single_model, start_server
+from plimsoll.targets.local.servers import OWN_CODE_LIMIT, running_services, single_model, start_server
 from plimsoll.targets.local.warden import Warden
 from plimsoll.targets.models import model_for_use
 
@@ -27,13 +28,32 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
     if up is not None:
         yield CalledService(url=up.url, model=up.model)
         return
-    # One call has one answer, so the version with the largest share gives it.
-    version, model = model_for_use(state, SERVICES.of(file.application)[service].leading, None)
+    part = SERVICES.of(file.application)[service]
+    is_own = part.run is not None or bool(part.pipeline)
+    content = _as_last_served(state, service) if is_own else _of_leading(state, part)
     with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.closing(Warden()) as warden:
         log = Path(scratch, "server.log")
-        server = start_server(warden, single_model(version, model), directory=Path(scratch), log=log)
-        problem = server.wait_until_ready()
+        server = start_server(warden, content, directory=Path(scratch), log=log)
+        problem = server.wait_until_ready(limit=OWN_CODE_LIMIT)
         if problem:
             raise TargetError(problem, where=f"service {service}", hint="check its model with plimsoll models")
-        yield CalledService(url=server.url, model=version.name)
+        yield CalledService(url=server.url, model=content.models[0].name)
         server.stop()
+
+
+def _of_leading(state: StateDirectory, part: Service) -> ServiceFile:
+    # One call has one answer, so the version with the largest share gives it.
+    version, model = model_for_use(state, part.leading, None)
+    return single_model(version, model)
+
+
+def _as_last_served(state: StateDirectory, service: str) -> ServiceFile:
+    """The service as a run has tested it: the user's own code in its environment, with its models.
+
+    Code that was changed since is refused by the server.
+    """
+    path = state.services / service / "service.json"
+    if not path.exists():
+        hint = "plimsoll run tests it, and then it can be called"
+        raise TargetError("it has not been started yet", where=f"service {service}", hint=hint)
+    return read_service_file(path)

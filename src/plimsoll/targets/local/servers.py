@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 READY_LIMIT = 60.0
 """Seconds that a server has to become ready: large models load slowly."""
+OWN_CODE_LIMIT = 180.0
+"""The same for one that starts the user's own code, and tries it: the code has a limit of its own, with a reason."""
 DRAIN_LIMIT = 5.0
 """Seconds that a stopping server has to answer its pending requests."""
 
@@ -61,9 +63,9 @@ class Server:
         self.log = log
         self.url = ""
 
-    def wait_until_ready(self, stopped: Callable[[], bool] = lambda: False) -> str:
+    def wait_until_ready(self, stopped: Callable[[], bool] = lambda: False, limit: float = READY_LIMIT) -> str:
         """Wait until the server writes its address; returns the reason when it does not, else an empty text."""
-        deadline = time.monotonic() + READY_LIMIT
+        deadline = time.monotonic() + limit
         while not self.ready_file.exists():
             try:
                 end = self.ends.get(timeout=0.01)
@@ -71,7 +73,7 @@ class Server:
                 if stopped():
                     return "stopped"
                 if time.monotonic() > deadline:
-                    return f"the server was not ready within {READY_LIMIT:g} s: {last_log_line(self.log)}"
+                    return f"the server was not ready within {limit:g} s: {last_log_line(self.log)}"
                 continue
             return f"the server {end.description()}: {last_log_line(self.log)}"
         self.url = str(msgspec.json.decode(self.ready_file.read_bytes())["url"])

@@ -16,9 +16,10 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.local.own_code import version_file
 from plimsoll.targets.local.promotion_record import PromotionRecord
-from plimsoll.targets.local.servers import RunningService, announce, model_file, running_services
-from plimsoll.targets.models import model_for_use
+from plimsoll.targets.local.servers import RunningService, announce, running_services
+from plimsoll.targets.models import version_for_use
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 
 POLL_INTERVAL = 0.5
@@ -112,11 +113,13 @@ class LocalTraffic:
 
     def add(self, old: str, new: str) -> None:
         """Add the new version to the service file, and wait until the server has loaded it."""
-        version, path = model_for_use(self._state, f"{self._up.model}@{new}", None)
+        version, files = version_for_use(self._state, f"{self._up.model}@{new}", None)
+        # What answers for a version now answers for the next one: an ONNX model by itself, or the user's code.
+        code = next((each.code for each in self._content.models if each.name == self._up.model), None)
         known = [each for each in self._content.models if (each.name, each.version) != (self._up.model, new)]
         self._record.begin()
         self._changed = True
-        self._content = replace(self._content, models=(*known, model_file(version, path)))
+        self._content = replace(self._content, models=(*known, version_file(version, files, code)))
         self.weigh(old, new, 0)
         deadline = time.monotonic() + LOAD_LIMIT
         while not self.counts((old, new))[new].loaded and not self._stopped():

@@ -13,11 +13,12 @@ import msgspec
 
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.service import Serve
-from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
+from plimsoll.targets.predictors import identity
 from plimsoll.targets.services import PROMISED, drift_watch, observer_option, table_id
 from plimsoll.telemetry.drift.reference_file import reference_file
 from plimsoll.telemetry.drift.state import DriftState
@@ -31,7 +32,7 @@ STATE = ".state.json"
 
 
 def drift_references(
-    attempt: LocalAttempt[Serve], work: Serve, versions: Sequence[ModelVersion], service: ServiceFile
+    attempt: LocalAttempt[Serve], work: Serve, service: ServiceFile
 ) -> Generator[Observation, None, tuple[dict[str, Path], str]]:
     """The drift reference file of each version, by digest; and the reason when one could not be created.
 
@@ -43,15 +44,14 @@ def drift_references(
         return references, ""
     state = attempt.context.state
     state.drift.mkdir(parents=True, exist_ok=True)
-    data = table_id(work.reference)
-    models = {file.digest: file.path for file in service.models}
-    for version in versions:
-        path = references[version.digest] = reference_file(state.drift, version.digest, data)
+    data = table_id(work.reference, identity(work))
+    for file in service.models:
+        path = references[file.digest] = reference_file(state.drift, file.digest, data)
         if path.exists():
             continue
-        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", "--model", models[version.digest]]
-        argv += ["--name", version.name, "--table", str(input_path(work.reference, state))]
-        argv += ["--digest", version.digest, "--data", data, "--output", str(path)]
+        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", *_computed_by(file)]
+        argv += ["--name", file.name, "--table", str(input_path(work.reference, state))]
+        argv += ["--digest", file.digest, "--data", data, "--output", str(path)]
         environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
         reason = yield from run_together(attempt, [Command(argv=argv, environment=environment)], REFERENCE_TIMEOUT)
         if reason:
@@ -59,8 +59,19 @@ def drift_references(
     return references, ""
 
 
+def _computed_by(file: ModelFile) -> list[str]:
+    """What the rows of the table are computed with: the ONNX file, or the user's own code."""
+    if file.code is None and not file.steps:
+        return ["--model", file.path]
+    return ["--code", msgspec.json.encode(file).decode()]
+
+
 def observer_options(
-    state: StateDirectory, work: Serve, versions: Sequence[ModelVersion], references: Mapping[str, Path]
+    state: StateDirectory,
+    work: Serve,
+    versions: Sequence[ModelVersion],
+    service: ServiceFile,
+    references: Mapping[str, Path],
 ) -> list[str]:
     """The values of the server's `--observer` options for a service; `references` maps a digest to its file."""
     logs = state.service_logs / work.service
@@ -68,8 +79,11 @@ def observer_options(
     # The drift state of an earlier server does not apply to this one.
     for path in _state_files(state, work.service):
         path.unlink(missing_ok=True)
-    watched = {version.digest: version for version in versions if version.digest in references}
-    drift = [_drift(state, work, version, references[digest]) for digest, version in watched.items()]
+    promised = {version.digest: version.metrics.get(PROMISED) for version in versions}
+    watched = {file.digest: file for file in service.models if file.digest in references}
+    drift = [
+        _drift(state, work, file.version, references[digest], promised.get(digest)) for digest, file in watched.items()
+    ]
     return [observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift)]
 
 
@@ -80,7 +94,7 @@ def write_monitoring(output: Path, work: Serve) -> None:
     from plimsoll.telemetry.alerts import rule_groups
     from plimsoll.telemetry.dashboard import dashboard
 
-    model = work.model.partition("@")[0]
+    model = work.served_name
     rules = rule_groups(work.service, model, p99=work.latency)
     (output / "alerts.yaml").write_text(yaml.safe_dump(rules, sort_keys=False, width=120), encoding="utf-8")
     text = json.dumps(dashboard(work.service, model), indent=1)
@@ -96,10 +110,11 @@ def read_drift(state: StateDirectory, service: str) -> list[DriftState]:
     return found
 
 
-def _drift(state: StateDirectory, work: Serve, version: ModelVersion, reference: Path) -> dict[str, object]:
-    number, logs = str(version.version), state.service_logs / work.service
-    settings = drift_watch(number, str(reference), str(logs / "drift.jsonl"), version.metrics.get(PROMISED))
-    return {**settings, "state": str(state.drift / f"{work.service}.{number}{STATE}")}
+def _drift(
+    state: StateDirectory, work: Serve, version: str, reference: Path, promised: float | None
+) -> dict[str, object]:
+    settings = drift_watch(version, str(reference), str(state.service_logs / work.service / "drift.jsonl"), promised)
+    return {**settings, "state": str(state.drift / f"{work.service}.{version}{STATE}")}
 
 
 def _state_files(state: StateDirectory, service: str) -> list[Path]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+import msgspec
 import numpy as np
 
 from plimsoll.errors import MissingExtra, PlimsollError
@@ -17,7 +19,7 @@ from plimsoll.telemetry.drift.reference import DriftReference, decode_reference,
 from plimsoll.telemetry.drift.statistics import scipy_special
 
 if TYPE_CHECKING:
-    from plimsoll.runtime.model import OnnxModel
+    from plimsoll.runtime.specs import ModelSpec
     from plimsoll.runtime.tables.chunk import Column
     from plimsoll.runtime.tensors import Array
 
@@ -32,7 +34,9 @@ HELD_OUT_VALUES = {"test", "validation", "valid", "holdout", "held_out", "eval"}
 def main() -> None:
     """Build a reference; exit 1 with a one-line reason on failure."""
     parser = argparse.ArgumentParser(prog="python -m plimsoll.telemetry.drift.build_reference", description=__doc__)
-    parser.add_argument("--model", type=Path, required=True, help="an ONNX file")
+    model = parser.add_mutually_exclusive_group(required=True)
+    model.add_argument("--model", type=Path, help="an ONNX file")
+    model.add_argument("--code", help="the user's own code: a model of a service file, in JSON")
     parser.add_argument("--name", required=True, help="the model's name in the protocol's paths")
     parser.add_argument("--digest", required=True, help="digest of the model")
     parser.add_argument(
@@ -42,17 +46,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="the file to write")
     arguments = parser.parse_args()
     try:
-        try:
-            from plimsoll.runtime.model import OnnxModel
-        except ImportError:
-            raise MissingExtra("serve", "a drift reference") from None
         scipy_special()
-        reference = build_reference(
-            OnnxModel(arguments.model, arguments.name),
-            arguments.table,
-            digest=arguments.digest,
-            data=arguments.data or _digest(arguments.table),
-        )
+        data = arguments.data or _digest(arguments.table)
+        with _model(arguments.model, arguments.code, arguments.name) as found:
+            reference = build_reference(found, arguments.table, digest=arguments.digest, data=data)
         replace_file(arguments.output, encode_reference(reference))
         print(
             f"{len(reference.inputs.features)} features and {len(reference.outputs.features)} outputs"
@@ -63,6 +60,33 @@ def main() -> None:
         sys.exit(1)
 
 
+class Computing(Protocol):
+    """What the rows of the table are computed with."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Its inputs and outputs."""
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name. Raises BadTensor."""
+
+
+@contextlib.contextmanager
+def _model(path: Path | None, code: str | None, name: str) -> Iterator[Computing]:
+    """The ONNX file, or the user's own code in processes of its own. Raises PlimsollError."""
+    try:
+        from plimsoll.runtime.model import OnnxModel
+        from plimsoll.runtime.server.predictors.direct import DirectCalls
+        from plimsoll.runtime.server.service_file import ModelFile
+    except ImportError:
+        raise MissingExtra("serve", "a drift reference") from None
+    if path is not None:
+        yield OnnxModel(path, name)
+        return
+    with DirectCalls(msgspec.json.decode(code or "", type=ModelFile)) as calls:
+        yield calls
+
+
 def read_reference(path: Path) -> DriftReference:
     """Read a reference file. Raises PlimsollError when it is missing or altered."""
     try:
@@ -71,7 +95,7 @@ def read_reference(path: Path) -> DriftReference:
         raise PlimsollError(f"cannot read the drift reference: {error.strerror}", where=str(path)) from error
 
 
-def build_reference(model: OnnxModel, table: Path, *, digest: str, data: str) -> DriftReference:
+def build_reference(model: Computing, table: Path, *, digest: str, data: str) -> DriftReference:
     """Build the reference of the inputs in the table, and of the model's outputs for them.
 
     When a column `part` or `split` marks held-out rows (`test`, `validation`), the outputs' reference uses only those
@@ -91,7 +115,7 @@ def build_reference(model: OnnxModel, table: Path, *, digest: str, data: str) ->
     )
 
 
-def _columns(model: OnnxModel, table: Path) -> tuple[list[Mapping[str, Array]], list[Mapping[str, Array]]]:
+def _columns(model: Computing, table: Path) -> tuple[list[Mapping[str, Array]], list[Mapping[str, Array]]]:
     from plimsoll.runtime.fixed_batch import run_rows
     from plimsoll.runtime.tables.layout import input_layout
     from plimsoll.runtime.tables.table import Table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import PurePosixPath
 
 import msgspec
 from msgspec import Struct
@@ -87,7 +86,7 @@ def grouped(name: str, served: ServedVersions, labels: dict[str, str], *, apart:
 def _of_version(served: ServedVersions, version: str) -> ServedVersions:
     """The service with this version alone, and without shares: its servers answer whatever reaches them."""
     models = tuple(each for each in served.file.models if each.version == version)
-    kept = {str(PurePosixPath(each.path).parent) for each in models}
+    kept = frozenset[str]().union(*(each.places() for each in models))
     return msgspec.structs.replace(
         served,
         file=msgspec.structs.replace(served.file, models=models, traffic={}),

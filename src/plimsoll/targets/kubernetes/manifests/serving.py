@@ -195,13 +195,14 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
         "name": "server",
         "image": served.image,
         "command": [
-            *("python", "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
+            *("python", *_isolated(served), "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
             *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
             *("--admin-token-file", f"{ADMIN}/token"),
             *watching(served),
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         **variables(served),
+        **_patient(served),
         "resources": resources,
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
         "readinessProbe": {"httpGet": {"path": "/v2/health/ready", "port": "http"}, "periodSeconds": 2},
@@ -219,6 +220,23 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
             {"name": "admin", "mountPath": ADMIN, "readOnly": True},
         ],
     }
+
+
+def _isolated(served: ServedVersions) -> tuple[str, ...]:
+    """The option by which the server does not import from where it starts, which is where the user's code is."""
+    return ("-P",) if _has_own_code(served) else ()
+
+
+def _patient(served: ServedVersions) -> Manifest:
+    """The user's own code may take its time to load: until then nobody asks whether the server lives."""
+    if not _has_own_code(served):
+        return {}
+    live = {"httpGet": {"path": "/v2/health/live", "port": "http"}, "periodSeconds": 2, "failureThreshold": 100}
+    return {"startupProbe": live}
+
+
+def _has_own_code(served: ServedVersions) -> bool:
+    return any(True for model in served.file.models for _ in model.commands())
 
 
 def _spread(labels: dict[str, str]) -> Manifest:

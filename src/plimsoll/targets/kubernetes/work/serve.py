@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 from msgspec import to_builtins
@@ -12,26 +12,29 @@ from msgspec import to_builtins
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
-from plimsoll.kinds.service import Scale, Serve, ServeResult
+from plimsoll.kinds.predictors import ServedStep
+from plimsoll.kinds.service import ModelShare, Scale, Serve, ServeResult
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.runtime.inference_check import check_inference
+from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.targets.attempt import AttemptOutcome, Progress, done
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
+from plimsoll.targets.kubernetes.own_code import alone, commands_of, in_pods, pipeline_models
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.standing import flaws, records, service_name
 from plimsoll.targets.kubernetes.work.cutover import remove_obsolete
-from plimsoll.targets.kubernetes.work.references import make_references, watched
+from plimsoll.targets.kubernetes.work.references import Referenced, make_references, watched
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.kubernetes.work.rollout import Waits, is_of, is_rolled_out, roll_out
-from plimsoll.targets.local.servers import model_file
-from plimsoll.targets.models import onnx_name
-from plimsoll.targets.services import service_file, shares_of
+from plimsoll.targets.local.own_code import version_file
+from plimsoll.targets.predictors import identity, own_code
+from plimsoll.targets.services import PROMISED, service_file, shares_of
 
 
 def serve(attempt: ClusterAttempt[Serve]) -> Progress:
@@ -42,7 +45,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     """
     context, step, work = attempt.context, attempt.step, attempt.work
     if work.reference is not None:
-        problem = yield from make_references(attempt, work.reference, _versions(work, context).values())
+        problem = yield from make_references(attempt, work.reference, _referenced(step, context))
         if problem is not None:
             return problem
     served = served_of(step, context)
@@ -115,15 +118,8 @@ def _recorded(attempt: ClusterAttempt[Serve], waits: Waits) -> Generator[Observa
 def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
     """What a service's step comes to, with its model where pods find it."""
     work = step.work
-    models: dict[str, str] = {}
-    found = []
-    versions = _versions(work, context)
-    for share in shares_of(work):
-        version = versions[share.model]
-        place = f"{MODEL}s/{version.version}"
-        models[place] = pushed(version, context)
-        found.append((share, model_file(version, Path(place, onnx_name(version)))))
-    image = _image(work, versions.values(), context)
+    found, models = _files(step, context)
+    image = _image(step, _versions(work, context).values(), context)
     plain, name = (
         names.service(context.application, work.service),
         service_name(context.api, context.application, context.namespace, work.service),
@@ -141,19 +137,73 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         scale=work.scale or Scale(),
         latency=work.latency,
         telemetry=work.telemetry,
-        watched=watched(step, work.reference, versions.values(), context) if work.reference is not None else {},
+        watched=watched(step, work.reference, _referenced(step, context), context) if work.reference else {},
     )
+
+
+def _files(step: Step[Serve], context: ClusterContext) -> tuple[list[tuple[ModelShare, ModelFile]], dict[str, str]]:
+    """The shares of a service with what answers for them, and its models' references by where their files are to be."""
+    work = step.work
+    models: dict[str, str] = {}
+    found = []
+    versions = _versions(work, context)
+    code = own_code(work.own, in_pods(work), work.sample) if work.own is not None else None
+    for share in shares_of(work):
+        if not share.model:
+            found.append((share, alone(step, lambda each: versions[each.model])))
+            continue
+        version = versions[share.model]
+        place = f"{MODEL}s/{version.version}"
+        models[place] = pushed(version, context)
+        found.append((share, version_file(version, {name: Path(place, name) for name in version.files}, code)))
+    models |= {place: pushed(versions[each.model], context) for each, place in pipeline_models(work)}
+    return found, models
+
+
+def _referenced(step: Step[Serve], context: ClusterContext) -> Iterator[Referenced]:
+    """The versions whose drift is watched."""
+    work = step.work
+    found, models = _files(step, context)
+    promised = {each.digest: each.metrics.get(PROMISED) for each in _versions(work, context).values()}
+    table = work.reference.file if work.reference is not None else None
+    extras = ("drift", *(("parquet",) if table is None or table.endswith(".parquet") else ()))
+    for _, file in found:
+        own = file.code is not None or bool(file.steps)
+        places = file.places()
+        needed = {place: reference for place, reference in models.items() if place in places}
+        yield Referenced(
+            name=file.name,
+            version=file.version,
+            digest=file.digest,
+            models=needed if own else {MODEL: next(iter(needed.values()))},
+            promised=promised.get(file.digest),
+            code=file if own else None,
+            identity=identity(work),
+            image=_image_of_code(step, context, *extras) if own else "",
+        )
+
+
+def _image_of_code(step: Step[Serve], context: ClusterContext, *extras: str) -> str:
+    """The image with our server and the user's own code, as it is in the image of a step that runs it."""
+    code = {pair for each in commands_of(step.work) for pair in each.files}
+    environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]
+    environment = environments[0] if step.work.environment is not None else None
+    return context.images.of_step(sorted(code), environment, "serve", *extras)
 
 
 def _versions(work: Serve, context: ClusterContext) -> dict[str, ModelVersion]:
     """Versions of a service by what its shares call them."""
-    return {share.model: version_of(share.model, share.register_key, context) for share in shares_of(work)}
+    wanted: list[ModelShare | ServedStep] = [*shares_of(work), *work.pipeline]
+    return {each.model: version_of(each.model, each.register_key, context) for each in wanted if each.model}
 
 
-def _image(work: Serve, versions: Iterable[ModelVersion], context: ClusterContext) -> str:
+def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: ClusterContext) -> str:
     """The image with what the servers need; with what explains XGBoost's models where this machine has that."""
+    work = step.work
     wanted = {"drift": work.reference is not None, "otel": work.telemetry.traces}
     extras = [extra for extra, is_wanted in wanted.items() if is_wanted]
+    if any(commands_of(work)):
+        return _image_of_code(step, context, *extras)
     if any(version.framework == "xgboost" for version in versions):
         with contextlib.suppress(MissingExtra):
             return context.images.runtime(*extras, "explain")

@@ -14,6 +14,7 @@ from plimsoll.state.code_files import CodeFiles, Revision
 from plimsoll.targets.attempt import Progress, done
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.models import model_registry
+from plimsoll.targets.serving_hints import without_server
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import Lineage, Origin
@@ -58,6 +59,7 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
             metrics=version.metrics,
             accepted=version.accepted,
             refusals=tuple(version.refusals),
+            notes=(told,) if (told := "" if work.served_by_code else without_server(work.model, files)) else (),
         )
     )
 

@@ -12,13 +12,14 @@ from plimsoll.evidence.run_events import WorkerStarted
 from plimsoll.kinds.service import Serve, ServeResult
 from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import ServiceFile
-from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
-from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
+from plimsoll.targets.local.own_code import service_alone, surroundings, version_file
+from plimsoll.targets.local.servers import OWN_CODE_LIMIT, READY_LIMIT, RunningService, announce, start_server
 from plimsoll.targets.local.watching import drift_references, observer_options, write_monitoring
 from plimsoll.targets.local.workers import worker_ended
-from plimsoll.targets.models import model_for_use
+from plimsoll.targets.models import version_for_use
+from plimsoll.targets.predictors import own_code
 from plimsoll.targets.services import service_file, shares_of
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     """Start and test the service; keep it running when the run watches."""
     work = attempt.work
     context = attempt.context
-    versions, service = _service(context.state, work)
-    version = versions[0]
-    references, problem = yield from drift_references(attempt, work, versions, service)
+    versions, service = _service(attempt)
+    first = service.models[0]
+    references, problem = yield from drift_references(attempt, work, service)
     if problem:
         return failed(f"drift: {problem}")
     write_monitoring(attempt.output, work)
@@ -47,24 +48,25 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         # Not in the attempt's directory: the server reads the file again after that directory has moved.
         service_file=context.state.services / work.service / "service.json",
         token_file=context.state.services / f"{work.service}.token",
-        observers=observer_options(context.state, work, versions, references),
+        observers=observer_options(context.state, work, versions, service, references),
     )
     keep = False
     try:
         yield attempt.seen(WorkerStarted(attempt=attempt.number, rank=0, pid=server.process.pid))
-        problem = server.wait_until_ready(lambda: attempt.stopped)
+        limit = OWN_CODE_LIMIT if work.own or work.pipeline else READY_LIMIT
+        problem = server.wait_until_ready(lambda: attempt.stopped, limit)
         if problem:
             return failed(problem)
         ready = time.monotonic() - began
-        answered = server.prove(version.name, to_builtins(work.sample))
+        answered = server.prove(first.name, to_builtins(work.sample))
         keep = context.watch
     finally:
         if not keep:
             end = server.stop() if server.url else None
             server.process.send(signal.SIGKILL)
     result = ServeResult(
-        model=", ".join(dict.fromkeys(each.reference for each in versions)),
-        digest=version.digest,
+        model=", ".join(dict.fromkeys(f"{each.name}@{each.version}" for each in service.models)),
+        digest=first.digest,
         seconds_to_ready=round(ready, 3),
         latency_ms=round(answered.seconds * 1000, 3),
         example=answered.example,
@@ -76,8 +78,8 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
             name=work.service,
             url=server.url,
             pid=server.process.pid,
-            model=version.name,
-            version=version.version,
+            model=first.name,
+            version=int(first.version),
             run=context.run,
             service_file=str(server.service_file),
         )
@@ -88,11 +90,17 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     return done(result)
 
 
-def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:
+def _service(attempt: LocalAttempt[Serve]) -> tuple[list[ModelVersion], ServiceFile]:
     """The verified versions, the one with the largest share first, and the service file."""
+    state, work = attempt.context.state, attempt.work
+    where = surroundings(attempt.step, state, attempt.context.directory)
+    if not work.model:
+        alone = service_alone(attempt.step, state, where)
+        return [], service_file(work, [(share, alone) for share in shares_of(work)])
+    code = own_code(work.own, where, work.sample) if work.own else None
     versions, found = [], []
     for share in shares_of(work):
-        version, path = model_for_use(state, share.model, share.register_key)
+        version, files = version_for_use(state, share.model, share.register_key)
         versions.append(version)
-        found.append((share, model_file(version, path)))
+        found.append((share, version_file(version, files, code)))
     return versions, service_file(work, found)

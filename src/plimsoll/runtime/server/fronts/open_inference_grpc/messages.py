@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from plimsoll.runtime.long_lists import StillWanted
-from plimsoll.runtime.model import OnnxModel
+from plimsoll.runtime.model import Model
 from plimsoll.runtime.server.protocol import calls
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.tensors import Array, BadTensor, count_of, datatype_of, dtype_of, from_binary, to_binary
@@ -39,7 +39,7 @@ CONTENTS = {
 """The field of `contents` for each datatype. FP16 has none: it is sent in `raw_input_contents`."""
 
 
-def request_of(request: Message, model: OnnxModel, still_wanted: StillWanted = lambda: None) -> InferenceRequest:
+def request_of(request: Message, model: Model, still_wanted: StillWanted = lambda: None) -> InferenceRequest:
     """The arrays of a `ModelInferRequest`. Raises BadTensor, and what `still_wanted` raises."""
     raw = list(request.raw_input_contents)
     if raw and len(raw) != len(request.inputs):

@@ -20,6 +20,7 @@ from plimsoll.runtime.server.refusals import (
     Conflict,
     DeadlinePassed,
     Defect,
+    Failed,
     Forbidden,
     NotFound,
     NotReady,
@@ -38,6 +39,7 @@ STATUSES: dict[type[Refusal], grpc.StatusCode] = {
     Busy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
     Unservable: grpc.StatusCode.FAILED_PRECONDITION,
+    Failed: grpc.StatusCode.INTERNAL,
     # As the library answers for exceptions of its own accord.
     Defect: grpc.StatusCode.UNKNOWN,
 }

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from plimsoll.decoding import UNREADABLE
-from plimsoll.runtime.model import OnnxModel
+from plimsoll.runtime.model import Model
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import (
     PIECE,
     HttpRequest,
@@ -73,7 +73,7 @@ class Codec:
     same results.
     """
 
-    def __init__(self, model: OnnxModel, version: str) -> None:
+    def __init__(self, model: Model, version: str) -> None:
         self.model = model
         self.version = version
         self._dtypes = {tensor.name: np.dtype(dtype_of(tensor.datatype)) for tensor in model.spec.inputs}

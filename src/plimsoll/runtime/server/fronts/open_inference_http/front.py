@@ -17,6 +17,7 @@ from plimsoll.runtime.server.refusals import (
     Conflict,
     DeadlinePassed,
     Defect,
+    Failed,
     Forbidden,
     NotFound,
     NotReady,
@@ -37,6 +38,7 @@ STATUSES: dict[type[Refusal], int] = {
     Busy: 503,
     DeadlinePassed: 504,
     Unservable: 400,
+    Failed: 500,
     Defect: 500,
 }
 
@@ -140,7 +142,7 @@ def _metadata(metadata: ModelMetadata) -> dict[str, object]:
     described: dict[str, object] = {
         "name": spec.name,
         "versions": metadata.versions,
-        "platform": open_inference.PLATFORM,
+        "platform": open_inference.platform(metadata.own_code),
         "inputs": spec.inputs,
         "outputs": spec.outputs,
     }

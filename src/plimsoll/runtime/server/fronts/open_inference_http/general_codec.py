@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.runtime.long_lists import array_from
-from plimsoll.runtime.model import OnnxModel
+from plimsoll.runtime.model import Model
 from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG, split
 from plimsoll.runtime.server.fronts.open_inference_http.raw_binary import read_raw
 from plimsoll.runtime.server.reading import Reading
@@ -76,7 +76,7 @@ BYTES_OF_TEXT = 64
 """Of an element that is a short text, beside its own length."""
 
 
-def decode(body: Buffer, json_length: int | None, model: OnnxModel, reading: Reading | None = None) -> HttpRequest:
+def decode(body: Buffer, json_length: int | None, model: Model, reading: Reading | None = None) -> HttpRequest:
     """The arrays of a body in any form. `json_length` is the length of its JSON. Raises BadTensor.
 
     A long body has a `reading`: its lists are then counted before they are converted piece by piece, and Busy, TooLarge
@@ -143,7 +143,7 @@ def _request_of_python(head: bytes) -> InferRequest:
 
 
 def encode(
-    request: HttpRequest, model: OnnxModel, version: str, results: Mapping[str, Array]
+    request: HttpRequest, model: Model, version: str, results: Mapping[str, Array]
 ) -> tuple[bytes | list[Buffer], int | None]:
     """The body of the response, and the length of its JSON when binary data follows."""
     about = {"model_name": model.spec.name, "model_version": version}

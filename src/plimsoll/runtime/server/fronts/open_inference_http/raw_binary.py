@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from plimsoll.runtime.model import OnnxModel
+from plimsoll.runtime.model import Model
 from plimsoll.runtime.tensors import Array, BadTensor, dtype_of, from_binary, from_values
 
 
-def read_raw(body: memoryview, model: OnnxModel) -> dict[str, Array]:
+def read_raw(body: memoryview, model: Model) -> dict[str, Array]:
     """The model's only input. Text is one element, without its length before it. Raises BadTensor."""
     inputs = model.spec.inputs
     if len(inputs) != 1:

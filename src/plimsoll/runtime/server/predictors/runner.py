@@ -1,0 +1,35 @@
+"""What computes the answers of a version that is not an ONNX model by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Protocol
+
+from plimsoll.runtime.specs import TensorSpec
+from plimsoll.runtime.tensors import Array
+
+
+class Runner(Protocol):
+    """A function, a server or a pipeline, which is up when it is made and starts again by itself what has ended."""
+
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    example: Mapping[str, Array]
+    """Outputs that it has given once, for what comes after it in a pipeline; empty without any."""
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot answer at present; empty when it can."""
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Called in the event loop before the first call."""
+
+    async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[dict[str, Array], int]:
+        """All outputs for inputs of the right names and types, and how many calls were computed together.
+
+        Raises BadTensor, Failed, NotReady, DeadlinePassed or TimeoutError after `limit` seconds.
+        """
+
+    def close(self) -> None:
+        """End all processes; in any thread."""

@@ -1,0 +1,64 @@
+"""Services of the user's own code on this machine: the environment that their commands run in, and their models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from plimsoll.kinds.predictors import ServedStep
+from plimsoll.kinds.service import SampleInput, Serve
+from plimsoll.planning.steps import Step
+from plimsoll.runtime.server.service_file import ModelFile, OwnCode
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.local.commands import base_environment, environment_python
+from plimsoll.targets.local.servers import model_file
+from plimsoll.targets.models import directory_of, onnx_name, version_for_use
+from plimsoll.targets.predictors import ALONE, Surroundings, own_code, served_alone
+
+if TYPE_CHECKING:
+    from plimsoll.registry.versions import ModelVersion
+
+_OF_ENVIRONMENT = ("PATH", "VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH")
+
+
+def surroundings(step: Step[Serve], state: StateDirectory, directory: Path) -> Surroundings:
+    """Where the code of a service runs: in the application's directory, with the Python of its environment."""
+    base = base_environment(environment_python(step.work.environment, state))
+    return Surroundings(
+        directory=str(directory),
+        environment={name: base.get(name) for name in _OF_ENVIRONMENT},
+        memory=step.resources.memory,
+    )
+
+
+def version_file(version: ModelVersion, files: Mapping[str, Path], code: OwnCode | None) -> ModelFile:
+    """A version as an entry of a service file: its ONNX file, or all its files as what the user's code is given."""
+    if code is None:
+        return model_file(version, files[onnx_name(version)])
+    digests = {str(path): version.files[name].digest for name, path in files.items()}
+    return ModelFile(
+        name=version.name,
+        version=str(version.version),
+        path=str(directory_of(files)),
+        digest=version.digest,
+        files=digests,
+        code=code,
+    )
+
+
+def service_alone(step: Step[Serve], state: StateDirectory, where: Surroundings) -> ModelFile:
+    """The entry of a service without a model of its own. Raises ModelRefused for a model of a step of its pipeline."""
+    samples = [step.work.sample, *({} for _ in step.work.pipeline[1:])]
+    steps = [_step(*each, state, where) for each in zip(step.work.pipeline, samples, strict=False)]
+    return served_alone(step.work, steps, where)
+
+
+def _step(step: ServedStep, sample: Mapping[str, SampleInput], state: StateDirectory, where: Surroundings) -> ModelFile:
+    code = own_code(step, where, sample) if step.command else None
+    if not step.model:
+        return ModelFile(name=step.name, version=ALONE, code=code)
+    version, files = version_for_use(state, step.model, step.register_key)
+    return replace(version_file(version, files, code), name=step.name)
