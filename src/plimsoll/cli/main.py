@@ -28,8 +28,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "report": "Write an HTML report of a run or an evidence bundle.",
             "down": "Stop the current run and its services.",
         },
-        "Models and services": {
+        "Models, services and indexes": {
             "models": "List models, show the lineage of one, or compare two.",
+            "search": "Search an index for passages that answer a question.",
             "predict": "Send a file to a service and print its predictions.",
             "promote": "Move the traffic of a service to another model version, step by step.",
             "rollback": "Move a service back to the version before its last promotion.",
