@@ -40,9 +40,12 @@ class Records(Generic[Record]):
     """Records as JSON lines with the position of each, of which only those that are asked for are decoded."""
 
     def __init__(self, directory: Path, name: str, shape: type[Record]) -> None:
+        """Map the files. Raises ValueError when they do not belong together."""
         self._starts = map_array(directory, f"{name}.starts")
         self._bytes = _map_bytes(directory / f"{name}.jsonl")
         self._decoder = msgspec.json.Decoder(shape)
+        if len(self._bytes) != self._starts[-1]:
+            raise ValueError(f"{name}.jsonl has {len(self._bytes)} bytes, not {self._starts[-1]}")
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -69,6 +72,9 @@ class Texts:
 
     def __init__(self, path: Path) -> None:
         self._bytes = _map_bytes(path)
+
+    def __len__(self) -> int:
+        return len(self._bytes)
 
     def between(self, start: int, end: int) -> str:
         """The text from byte `start` to byte `end`."""

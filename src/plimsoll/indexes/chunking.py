@@ -1,7 +1,7 @@
 """Cuts documents into chunks along their structure. Pure.
 
 A chunk never crosses a heading. Tables and code stay whole where a chunk has room for them; what is longer is cut at
-sentences, lines or, at last, words.
+sentences, lines, words or, at last, anywhere.
 """
 
 from __future__ import annotations
@@ -93,10 +93,14 @@ def _cut(
     sizes = count([text[first:last] for first, last in parts])
     found: list[Span] = []
     for (first, last), tokens in zip(parts, sizes, strict=True):
-        if tokens <= most or not finer:
+        if tokens <= most or last - first == 1:
             found.append(Span(first, last, min(tokens, most)))
-        else:
+        elif finer:
             found += _cut(text, first, last, count, most, finer)
+        else:
+            # A script without spaces, or a line of base64.
+            half = (first + last) // 2
+            found += _cut(text, first, half, count, most, cutters) + _cut(text, half, last, count, most, cutters)
     return found
 
 

@@ -29,8 +29,9 @@ class Embedder:
 
     def __init__(self, model: Path, threads: int = 0) -> None:
         """Open the model, with `tokenizer.json` beside it. Raises PlimsollError for files that are no such model."""
+        from plimsoll.indexes.native import onnxruntime
+
         try:
-            import onnxruntime
             from tokenizers import Tokenizer
         except ImportError:
             raise MissingExtra("retrieval", "an index with `embed`") from None

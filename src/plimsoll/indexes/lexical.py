@@ -80,6 +80,8 @@ class LexicalIndex:
         self._rows = map_array(directory, "lexical.rows")
         self._scores = map_array(directory, "lexical.scores")
         self._chunks = chunks
+        if len(self._starts) != len(self._words) + 1 or not self._starts[-1] == len(self._rows) == len(self._scores):
+            raise ValueError("the files of the words do not belong together")
 
     def scores(self, query: str) -> Array:
         """The score of each row, 0 for one that has no word of the query."""

@@ -11,7 +11,7 @@ from msgspec import Struct
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes import layout
 from plimsoll.indexes.arrays import Records, Texts, map_array
-from plimsoll.indexes.layout import ChunkColumn, Heading, StoredDocument, read_facts
+from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, StoredDocument, read_facts
 from plimsoll.indexes.lexical import LexicalIndex, best
 from plimsoll.indexes.vectors import VectorIndex
 
@@ -59,6 +59,7 @@ class SearchIndex:
             self._documents = Records(directory, layout.DOCUMENTS, StoredDocument)
             self._headings = Records(directory, layout.HEADINGS, Heading)
             self._texts = Texts(directory / layout.TEXTS)
+            _require_whole(facts, self._chunks, len(self._documents), len(self._texts))
             self._lexical = LexicalIndex(directory, facts.chunks) if facts.search != "dense" else None
             dense = facts.search != "lexical"
             self._vectors = VectorIndex(directory, facts.dimension, len(facts.groups)) if dense else None
@@ -134,3 +135,11 @@ class SearchIndex:
             heading=self._headings[int(chunk[ChunkColumn.HEADING])].text,
             metadata=document.metadata,
         )
+
+
+def _require_whole(facts: IndexFacts, chunks: Array, documents: int, texts: int) -> None:
+    """Raise ValueError for files of different lengths than they were written with."""
+    if len(chunks) != facts.chunks or documents != facts.documents:
+        raise ValueError(f"it has {len(chunks)} chunks and {documents} documents, not as many as index.json says")
+    if len(chunks) and int(chunks[:, ChunkColumn.LAST_BYTE].max()) > texts:
+        raise ValueError(f"{layout.TEXTS} ends before the last chunk")

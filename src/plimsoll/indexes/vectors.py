@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plimsoll.errors import MissingExtra
 from plimsoll.indexes.arrays import map_array, write_array
 
 if TYPE_CHECKING:
@@ -24,10 +23,8 @@ _ASKED_AT_MOST = 50_000
 
 
 def _empty(dimension: int) -> Index:
-    try:
-        from usearch.index import Index
-    except ImportError:
-        raise MissingExtra("retrieval", "an index with `embed`") from None
+    from plimsoll.indexes.native import Index
+
     return Index(
         ndim=dimension,
         metric="cos",
@@ -67,19 +64,29 @@ class VectorWriter:
 
 
 def _not_found(graph: Index, positions: Array, rows: Array, vectors: Array, threads: int) -> Array:
-    """The positions of those vectors that a search for themselves does not bring, nor an equal one in their place."""
+    """The positions of those vectors that a search for themselves does not bring, nor an equal one in their place.
+
+    `rows` are in order.
+    """
     import numpy as np
 
     lost: list[int] = []
     for start in range(0, len(positions), 4096):
         asked = positions[start : start + 4096]
         found = graph.search(vectors[asked], 10, threads=threads)
-        keys, distances = np.atleast_2d(found.keys), np.atleast_2d(found.distances)
-        is_there = (keys == rows[asked][:, None].astype(np.uint64)).any(axis=1)
-        # Of many equal texts only ten come; they are as near as the one that was asked for.
-        is_equal = (distances <= 2e-3).all(axis=1) & (distances.shape[1] == 10)
-        lost += [int(at) for at in asked[~(is_there | is_equal)]]
+        keys = np.atleast_2d(found.keys)
+        for at, near in zip(asked, keys, strict=True):
+            if rows[at] not in near and not _has_equal(vectors[at], near, rows, vectors):
+                lost.append(int(at))
     return np.asarray(lost, dtype=np.int64)
+
+
+def _has_equal(vector: Array, keys: Array, rows: Array, vectors: Array) -> bool:
+    """Whether what was found are other chunks with the same vector: of many equal texts, some come."""
+    import numpy as np
+
+    places = np.searchsorted(rows, keys.astype(np.int64))
+    return bool(len(keys)) and bool((vectors[places] == vector).all(axis=1).any())
 
 
 class VectorIndex:

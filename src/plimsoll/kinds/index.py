@@ -63,7 +63,7 @@ class IndexResult(Result, frozen=True, kw_only=True, omit_defaults=True):
 
     def figure(self) -> str:
         """The numbers of documents and chunks."""
-        parts = [f"{self.documents} documents", f"{self.chunks} chunks"]
+        parts = [_counted(self.documents, "document"), _counted(self.chunks, "chunk")]
         if self.model:
             parts.append(f"{self.embedded} embedded")
         if self.left_out:
@@ -79,6 +79,10 @@ class IndexResult(Result, frozen=True, kw_only=True, omit_defaults=True):
             "model": self.model,
             "left_out": self.left_out,
         }
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 class BuildIndex(Work, frozen=True, kw_only=True):

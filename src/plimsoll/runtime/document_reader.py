@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes.documents import Document, Unreadable
 from plimsoll.indexes.parsing import PARSERS
 from plimsoll.indexes.parsing.text import paragraphs
 from plimsoll.runtime.document_parser import Parsed
+from plimsoll.runtime.index_order import Columns
 from plimsoll.runtime.tables.chunk import Chunk, cell_value
 from plimsoll.runtime.tables.table import Table
 
@@ -28,19 +28,6 @@ MOST_BYTES = 256 * 2**20
 MOST_ANSWER = 512 * 2**20
 """Bytes of one answer of the parser."""
 _ROWS = 1000
-
-
-class Columns(Struct, frozen=True, kw_only=True):
-    """The columns of a table of documents. Without `id` a document has the number of its row, from 1.
-
-    `access` names the column of labels, which commas divide.
-    """
-
-    text: str
-    id: str | None = None
-    title: str | None = None
-    access: str | None = None
-    metadata: tuple[str, ...] = ()
 
 
 def read_files(root: Path) -> Iterator[Document | Unreadable]:

@@ -8,28 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
 
 from plimsoll.errors import MissingExtra, PlimsollError
-from plimsoll.indexes.layout import SearchMode
-from plimsoll.runtime.document_reader import Columns
+from plimsoll.runtime.index_order import IndexOrder
 
 if TYPE_CHECKING:
     from plimsoll.indexes.earlier import Earlier
-
-
-class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to build: paths, settings, and the columns of a table. `threads` 0 takes all processors."""
-
-    documents: str
-    output: str
-    search: SearchMode
-    tokens: int
-    overlap: int
-    model: str | None = None
-    earlier: str | None = None
-    columns: Columns | None = None
-    threads: int = 0
 
 
 def main() -> None:

@@ -57,6 +57,8 @@ def _walk(element: HtmlElement, builder: TextBuilder, depth: int) -> None:
     for child in element:
         if _is_left_out(child):
             pass
+        elif child.tag == "br":
+            loose.append(" ")
         elif child.tag in _HEADINGS:
             _flush(loose, builder)
             builder.add("heading", _words(child), _HEADINGS[child.tag])

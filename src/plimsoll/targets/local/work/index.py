@@ -9,8 +9,7 @@ import msgspec
 
 from plimsoll.indexes.layout import read_facts
 from plimsoll.kinds.index import BuildIndex, IndexResult
-from plimsoll.runtime.document_reader import Columns
-from plimsoll.runtime.indexer import IndexOrder
+from plimsoll.runtime.index_order import Columns, IndexOrder
 from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
