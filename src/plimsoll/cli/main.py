@@ -35,8 +35,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ui": "Serve a live page of runs, models, services and checks.",
             "clean": "Remove what no run, service or version needs any more.",
         },
-        "Models and services": {
+        "Models, services and indexes": {
             "models": "List models, show the lineage of one, or compare two.",
+            "search": "Search an index for passages that answer a question.",
             "predict": "Send rows to a service and print its predictions.",
             "promote": "Move the traffic of a service to another model version, step by step.",
             "rollback": "Move a service back to the version before its last promotion.",

@@ -12,14 +12,6 @@ from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep
 
 
-class Index(Part, frozen=True, kw_only=True):
-    """A search index of documents."""
-
-    documents: str
-    text: str
-    embed: str
-
-
 class Assistant(Part, frozen=True, kw_only=True):
     """A language model that answers from an index."""
 
@@ -48,13 +40,6 @@ class AnnouncedKind(Kind[P]):
         _raise_unchecked(self.key, name)
 
 
-class IndexKind(AnnouncedKind[Index]):
-    """`spec.indexes`."""
-
-    key = "indexes"
-    part = Index
-
-
 class AssistantKind(AnnouncedKind[Assistant]):
     """`spec.assistants`."""
 
@@ -73,4 +58,4 @@ def _raise_unchecked(key: str, name: str) -> NoReturn:
     raise KeyError(f"{key}.{name} was not checked before it was planned")
 
 
-ANNOUNCED = (IndexKind(), AssistantKind(), EdgeKind())
+ANNOUNCED = (AssistantKind(), EdgeKind())

@@ -13,6 +13,7 @@ from plimsoll.kinds.announced import ANNOUNCED
 from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import MakeEnvironment, check_environment
+from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.parameters import check_parameters, require_used
 from plimsoll.kinds.service import SERVICES
@@ -118,4 +119,4 @@ class Kinds:
         return ("spec",)
 
 
-KINDS = Kinds(DATASETS, MODELS, SERVICES, BATCHES, *ANNOUNCED)
+KINDS = Kinds(DATASETS, MODELS, SERVICES, BATCHES, INDEXES, *ANNOUNCED)

@@ -1,0 +1,106 @@
+"""What the directory of an index has.
+
+index.json                  settings, counts, and what could not be read: `IndexFacts`
+texts.txt                   the texts of all documents, one after the other
+documents.jsonl             the other fields of each document: `StoredDocument`
+headings.jsonl              each heading once: `Heading`
+chunks.npy                  a row for each chunk: see `ChunkColumn`
+lexical.*.npy               the inverted index
+vectors-<group>.usearch     the graph of a group, and `vectors-<group>.listed*.npy` of those it cannot find
+embedded.npy                the digest of what was embedded for each chunk, for the next version
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.decoding import UNREADABLE
+from plimsoll.errors import PlimsollError
+from plimsoll.indexes.documents import Unreadable
+
+FORMAT = 1
+FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
+    "index.json",
+    "texts.txt",
+    "documents",
+    "headings",
+    "chunks",
+    "embedded",
+)
+
+SearchMode = Literal["dense", "lexical", "hybrid"]
+
+
+class ChunkColumn(IntEnum):
+    """The columns of `chunks.npy`: offsets in characters of the document, and in bytes of `texts.txt`."""
+
+    DOCUMENT = 0
+    START = 1
+    END = 2
+    FIRST_BYTE = 3
+    LAST_BYTE = 4
+    HEADING = 5
+    GROUP = 6
+
+
+class StoredDocument(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A document without its text; `digest` is the SHA-256 of what was read of it."""
+
+    id: str
+    source: str
+    digest: str
+    title: str = ""
+    metadata: Mapping[str, str] = {}
+    access: tuple[str, ...] = ()
+
+
+class Heading(Struct, frozen=True, array_like=True):
+    """The path of headings above a chunk."""
+
+    text: str
+
+
+class IndexFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What is known of an index.
+
+    `groups` has the access labels of each group of chunks; the empty list is for everybody. `dimension` is 0 and
+    `embedder` empty without vectors. `embedded` counts the chunks that this version embedded, `listed` those that the
+    graphs cannot find and that are compared one by one.
+    """
+
+    format: int
+    search: SearchMode
+    documents: int
+    chunks: int
+    tokens: int
+    overlap: int
+    groups: tuple[tuple[str, ...], ...]
+    dimension: int = 0
+    embedder: str = ""
+    embedded: int = 0
+    listed: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+def write_facts(directory: Path, facts: IndexFacts) -> None:
+    """Write `index.json`, the last file of an index."""
+    (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
+
+
+def read_facts(directory: Path) -> IndexFacts:
+    """Read `index.json`. Raises PlimsollError for a directory that is no index of this format."""
+    path = directory / FACTS
+    hint = "run again, to build the index anew"
+    try:
+        facts = msgspec.json.decode(path.read_bytes(), type=IndexFacts)
+    except (*UNREADABLE, OSError) as error:
+        raise PlimsollError(f"this is no index: {error}", where=str(path), hint=hint) from error
+    if facts.format != FORMAT:
+        raise PlimsollError(f"the index has the format {facts.format}, not {FORMAT}", where=str(path), hint=hint)
+    return facts

@@ -1,0 +1,121 @@
+"""Search by words: an inverted index whose postings hold the BM25 score of a word in a chunk.
+
+Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the inverse
+document frequency of Lucene, which is never negative.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plimsoll.indexes.arrays import map_array, write_array
+from plimsoll.indexes.words import words
+
+if TYPE_CHECKING:
+    from plimsoll.indexes.arrays import Array
+
+K1, B = 1.2, 0.75
+MOST_QUERY_WORDS = 256
+"""Words of a query that count, so that a long one costs no more than this many lists."""
+
+
+class LexicalWriter:
+    """Collects the words of chunks in the order of their rows."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._terms, self._rows, self._counts = array("I"), array("I"), array("I")
+        self._lengths = array("I")
+
+    def add(self, text: str) -> None:
+        """Add the next chunk."""
+        row = len(self._lengths)
+        counted = Counter(words(text))
+        for word, times in counted.items():
+            self._terms.append(self._numbers.setdefault(word, len(self._numbers)))
+            self._rows.append(row)
+            self._counts.append(times)
+        self._lengths.append(sum(counted.values()))
+
+    def write(self, directory: Path) -> None:
+        """Write the postings, by the hash of their word."""
+        import numpy as np
+
+        hashes = np.fromiter((_hash(word) for word in self._numbers), dtype=np.uint64, count=len(self._numbers))
+        by_hash = np.argsort(hashes)
+        place = np.empty(len(hashes), dtype=np.int64)
+        place[by_hash] = np.arange(len(hashes))
+        terms = place[np.frombuffer(self._terms, dtype=np.uint32)] if self._terms else np.empty(0, dtype=np.int64)
+        # A stable sort keeps the rows of a word in order.
+        order = np.argsort(terms, kind="stable")
+        rows = np.frombuffer(self._rows, dtype=np.uint32)[order] if self._rows else np.empty(0, dtype=np.uint32)
+        counts = np.frombuffer(self._counts, dtype=np.uint32)[order] if self._counts else np.empty(0, dtype=np.uint32)
+        in_chunks = np.bincount(terms, minlength=len(hashes))
+        write_array(directory, "lexical.words", hashes[by_hash])
+        write_array(directory, "lexical.starts", np.concatenate([[0], np.cumsum(in_chunks)]).astype(np.int64))
+        write_array(directory, "lexical.rows", rows.astype(np.int32))
+        write_array(directory, "lexical.scores", self._scores(terms[order], rows, counts, in_chunks))
+
+    def _scores(self, terms: Array, rows: Array, counts: Array, in_chunks: Array) -> Array:
+        import numpy as np
+
+        lengths = np.asarray(self._lengths, dtype=np.float64)
+        mean = lengths.mean() if len(lengths) and lengths.any() else 1.0
+        inverse = np.log1p((len(lengths) - in_chunks + 0.5) / (in_chunks + 0.5))
+        often = counts.astype(np.float64)
+        length = K1 * (1 - B + B * lengths[rows] / mean)
+        return (inverse[terms] * often * (K1 + 1) / (often + length)).astype(np.float32)
+
+
+class LexicalIndex:
+    """The mapped postings. `chunks` is the number of rows."""
+
+    def __init__(self, directory: Path, chunks: int) -> None:
+        self._words = map_array(directory, "lexical.words")
+        self._starts = map_array(directory, "lexical.starts")
+        self._rows = map_array(directory, "lexical.rows")
+        self._scores = map_array(directory, "lexical.scores")
+        self._chunks = chunks
+        if len(self._starts) != len(self._words) + 1 or not self._starts[-1] == len(self._rows) == len(self._scores):
+            raise ValueError("the files of the words do not belong together")
+
+    def scores(self, query: str) -> Array:
+        """The score of each row, 0 for one that has no word of the query."""
+        import numpy as np
+
+        total = np.zeros(self._chunks, dtype=np.float32)
+        for word in list(dict.fromkeys(words(query)))[:MOST_QUERY_WORDS]:
+            found = self._postings(word)
+            if found is not None:
+                rows, scores = found
+                total[rows] += scores
+        return total
+
+    def _postings(self, word: str) -> tuple[Array, Array] | None:
+        import numpy as np
+
+        wanted = np.uint64(_hash(word))
+        at = int(np.searchsorted(self._words, wanted))
+        if at == len(self._words) or self._words[at] != wanted:
+            return None
+        start, end = int(self._starts[at]), int(self._starts[at + 1])
+        return self._rows[start:end], self._scores[start:end]
+
+
+def best(scores: Array, most: int, allowed: Array | None = None) -> list[int]:
+    """The rows with the highest scores above 0, best first; `allowed` (bool, one for each row) bounds the search."""
+    import numpy as np
+
+    candidates = np.flatnonzero(scores if allowed is None else np.where(allowed, scores, 0))
+    if len(candidates) > most:
+        candidates = candidates[np.argpartition(-scores[candidates], most - 1)[:most]]
+    # Equal scores are told apart by the row, so that an answer is the same each time.
+    return [int(row) for row in candidates[np.lexsort((candidates, -scores[candidates]))]]
+
+
+def _hash(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little")

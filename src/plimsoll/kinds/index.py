@@ -1,0 +1,171 @@
+"""Indexes: documents that are found by their words, by their meaning, or by both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import Meta
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parts import Part, Resources
+from plimsoll.application.scalars import ModelReference, Name
+from plimsoll.kinds import ingredients
+from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.tables import TABLES, extras_of_table
+from plimsoll.planning.keys import setting
+from plimsoll.planning.kind import Kind
+from plimsoll.planning.planner import Planner
+from plimsoll.planning.steps import AnyStep, InputFile, Work
+from plimsoll.state.results import Result
+
+SearchMode = Literal["dense", "lexical", "hybrid"]
+FORMAT = "1"
+"""Part of the keys: a change of how indexes are built builds them anew."""
+
+
+class Chunking(Part, frozen=True, kw_only=True):
+    """The size of chunks, in tokens of the embedding model, or in words without one."""
+
+    tokens: Annotated[int, Meta(ge=16, le=4096, description="tokens of a chunk at most")] = 128
+    overlap: Annotated[int, Meta(ge=0, le=2048, description="tokens that neighbours share at most")] = 32
+
+
+class Index(Part, frozen=True, kw_only=True):
+    """Documents that are searched: files, or with `text` the rows of a table."""
+
+    documents: Annotated[str, Meta(description="a dataset, or a file of one as name/file")]
+    text: Annotated[str, Meta(min_length=1, description="the column of a table with the text")] | None = None
+    id: Annotated[str, Meta(min_length=1, description="the column with the id of a document")] | None = None
+    title: Annotated[str, Meta(min_length=1, description="the column with the title")] | None = None
+    metadata: Annotated[tuple[str, ...], Meta(description="columns that are shown with what is found")] = ()
+    access: (
+        Annotated[str, Meta(min_length=1, description="the column with the labels of who may see a document")] | None
+    ) = None
+    embed: (
+        Annotated[ModelReference, Meta(description="the model that embeds texts, with its tokenizer.json")] | None
+    ) = None
+    search: Annotated[SearchMode, Meta(description="hybrid with `embed`, lexical without")] | None = None
+    chunk: Chunking = Chunking()
+    resources: Resources = Resources()
+    target: Name | None = None
+
+
+class IndexResult(Result, frozen=True, kw_only=True, omit_defaults=True):
+    """The numbers of documents and chunks, those embedded for this version, and the version of the embedding model."""
+
+    documents: int
+    chunks: int
+    embedded: int = 0
+    model: str | None = None
+    left_out: int = 0
+
+    def figure(self) -> str:
+        """The numbers of documents and chunks."""
+        parts = [_counted(self.documents, "document"), _counted(self.chunks, "chunk")]
+        if self.model:
+            parts.append(f"{self.embedded} embedded")
+        if self.left_out:
+            parts.append(f"{self.left_out} left out")
+        return ", ".join(parts)
+
+    def summary(self) -> Mapping[str, object]:
+        """The entry in `--json`."""
+        return {
+            "documents": self.documents,
+            "chunks": self.chunks,
+            "embedded": self.embedded,
+            "model": self.model,
+            "left_out": self.left_out,
+        }
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+class BuildIndex(Work, frozen=True, kw_only=True):
+    """Build an index.
+
+    `model` is the reference of the embedding model; `register_key` is the key of the step that registers it in this
+    plan, None when the file pins a version.
+    """
+
+    verb: ClassVar[str] = "index"
+    result: ClassVar[type[Result]] = IndexResult
+    kept_here: ClassVar[bool] = True
+    index: str
+    documents: InputFile
+    part: Index
+    search: SearchMode
+    model: str | None = None
+    register_key: str | None = None
+
+    def needed_extras(self) -> Iterator[str]:
+        """What builds indexes, and what the table needs."""
+        yield "retrieval"
+        if self.part.text is not None:
+            yield from extras_of_table(self.documents)
+
+
+class IndexKind(Kind[Index]):
+    """`spec.indexes`."""
+
+    key = "indexes"
+    part = Index
+    works = (BuildIndex,)
+
+    def check(self, file: ApplicationFile) -> None:
+        """Check that documents and model exist, and that the settings fit each other."""
+        for name, index in self.of(file.application).items():
+            at = self.place(name)
+            DATASETS.check_reference(file, index.documents, *at, "documents")
+            self._check_columns(file, index, *at)
+            if index.embed is not None:
+                MODELS.check_reference(file, index.embed, *at, "embed")
+            elif index.search not in {None, "lexical"}:
+                text = f"`search: {index.search}` needs vectors, and the index has no `embed`"
+                raise file.error(text, "name an embedding model with `embed`, or use `search: lexical`", *at, "search")
+            if index.chunk.overlap * 2 > index.chunk.tokens:
+                text = (
+                    f"an overlap of {index.chunk.overlap} is more than half of a chunk of {index.chunk.tokens} tokens"
+                )
+                raise file.error(text, f"use at most {index.chunk.tokens // 2}", *at, "chunk", "overlap")
+
+    def _check_columns(self, file: ApplicationFile, index: Index, *at: str) -> None:
+        source = DATASETS.source_of(file.application, index.documents).rstrip("/")
+        if source.endswith(TABLES) and index.text is None:
+            text = f"'{index.documents}' is a table, and the index does not say which column has the text"
+            raise file.error(text, "add `text: COLUMN`", *at, "documents")
+        for column in ("id", "title", "metadata", "access"):
+            if getattr(index, column) and index.text is None:
+                hint = "add `text: COLUMN`, or remove it: files have their path for an id"
+                raise file.error(f"`{column}` is for the rows of a table", hint, *at, column, at_key=True)
+
+    def plan(self, name: str, part: Index, planner: Planner) -> AnyStep:
+        """Add a step that builds the index, after its documents exist and its model is registered."""
+        (documents,) = DATASETS.inputs(planner, (part.documents,))
+        needs, made_of = [documents.step], [ingredients.of_input(documents)]
+        register_key = None
+        if part.embed is not None:
+            register, model_is = MODELS.registered(planner, part.embed)
+            made_of += model_is
+            if register is not None:
+                needs.append(register.name)
+                register_key = register.key
+        search = part.search or ("hybrid" if part.embed else "lexical")
+        settings = {each: getattr(part, each) for each in ("text", "id", "title", "access")}
+        made_of += [
+            setting("format", FORMAT),
+            setting("search", search),
+            setting("chunk", [part.chunk.tokens, part.chunk.overlap]),
+            setting("columns", {**settings, "metadata": list(part.metadata)}),
+        ]
+        work = BuildIndex(
+            index=name, documents=documents, part=part, search=search, model=part.embed, register_key=register_key
+        )
+        return planner.add(name, work, made_of, needs=needs, resources=part.resources)
+
+
+INDEXES = IndexKind()

@@ -1,0 +1,34 @@
+"""What `plimsoll.runtime.indexer` is told to build."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from plimsoll.indexes.layout import SearchMode
+
+
+class Columns(Struct, frozen=True, kw_only=True):
+    """The columns of a table of documents. Without `id` a document has the number of its row, from 1.
+
+    `access` names the column of labels, which commas divide.
+    """
+
+    text: str
+    id: str | None = None
+    title: str | None = None
+    access: str | None = None
+    metadata: tuple[str, ...] = ()
+
+
+class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What to build: paths, settings, and the columns of a table. `threads` 0 takes all processors."""
+
+    documents: str
+    output: str
+    search: SearchMode
+    tokens: int
+    overlap: int
+    model: str | None = None
+    earlier: str | None = None
+    columns: Columns | None = None
+    threads: int = 0

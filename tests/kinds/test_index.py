@@ -1,0 +1,83 @@
+"""Indexes in the file: what is refused with its place, and what decides whether one is built again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plimsoll.errors import FileError
+from plimsoll.kinds.index import BuildIndex
+from plimsoll.kinds.table import KINDS
+from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.steps import Step
+
+FILE = """\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Application
+metadata: {name: t}
+spec:
+  datasets: {pages: {source: pages}, orders: {source: orders.csv}}
+  models: {minilm: {train: {run: python train.py}}}
+  indexes:
+    faq: {INDEX}
+"""
+
+
+def load(directory: Path, index: str) -> Step[BuildIndex]:
+    (directory / "pages").mkdir(exist_ok=True)
+    (directory / "pages" / "a.md").write_text("# A\n\nb")
+    (directory / "orders.csv").write_text("id,text\n1,a\n")
+    (directory / "train.py").write_text("")
+    path = directory / "plimsoll.yaml"
+    path.write_text(FILE.replace("INDEX", index))
+    file = KINDS.load(path)
+    KINDS.check(file)
+    facts = TargetFacts(target="local", cpu=2.0, memory=2**30)
+    plan = KINDS.plan(file, KINDS.workspace(file, directory / "digests.json"), facts)
+    step = plan.step("index/faq")
+    assert isinstance(step.work, BuildIndex)
+    return step  # type: ignore[return-value]  # the line above is what mypy cannot take for all of the step
+
+
+@pytest.mark.parametrize(
+    ("index", "place", "message"),
+    [
+        ("documents: page", "8:22", "there is no dataset 'page'"),
+        ("documents: orders", "8:22", "does not say which column has the text"),
+        ("documents: pages, id: nr", "8:29", "`id` is for the rows of a table"),
+        ("documents: pages, embed: minlm", "8:36", "there is no model 'minlm'"),
+        ("documents: pages, search: dense", "8:37", "needs vectors, and the index has no `embed`"),
+        ("documents: pages, search: fuzzy", "8:37", "fuzzy"),
+        ("documents: pages, chunk: {tokens: 20, overlap: 11}", "8:58", "more than half of a chunk"),
+        ("documents: pages, chunk: {tokens: 8}", "8:45", "16"),
+    ],
+)
+def test_a_mistake_in_an_index_is_named_with_its_place(tmp_path: Path, index: str, place: str, message: str) -> None:
+    with pytest.raises(FileError) as raised:
+        load(tmp_path, index)
+    assert message in str(raised.value)
+    assert f"plimsoll.yaml:{place}" in raised.value.where
+
+
+def test_an_index_waits_for_its_documents_and_its_model_and_is_hybrid_with_one(tmp_path: Path) -> None:
+    step = load(tmp_path, "documents: pages, embed: minilm")
+    assert step.needs == ("fetch/pages", "register/minilm")
+    assert step.work.search == "hybrid"
+    assert load(tmp_path, "documents: pages").work.search == "lexical"
+
+
+def test_other_settings_build_another_index_and_other_resources_do_not(tmp_path: Path) -> None:
+    keys = [
+        load(tmp_path, index).key
+        for index in (
+            "documents: pages",
+            "documents: pages, chunk: {tokens: 64}",
+            "documents: pages, embed: minilm",
+            "documents: pages, embed: minilm, search: dense",
+            "documents: orders, text: text",
+            "documents: orders, text: text, access: id",
+        )
+    ]
+    assert len(set(keys)) == len(keys)
+    assert load(tmp_path, "documents: pages, resources: {cpu: 2}").key == keys[0]
