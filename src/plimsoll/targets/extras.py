@@ -13,7 +13,7 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "parquet": ("pyarrow",),
         "drift": ("numpy", "scipy", "river"),
         "otel": ("opentelemetry",),
-        "retrieval": ("onnxruntime", "numpy", "usearch", "tokenizers", "markdown_it", "lxml", "pypdf", "docx"),
+        "retrieval": ("onnxruntime", "numpy", "usearch", "tokenizers", "markdown_it", "lxml", "pypdf"),
         "s3": ("fsspec", "s3fs"),
         "gcs": ("fsspec", "gcsfs"),
     }
