@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
 from plimsoll.engine.runner import Engine
+from plimsoll.engine.taking_over import TakeOver, take_over
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
@@ -37,12 +38,14 @@ def new_run_id() -> str:
 class ApplicationRun:
     """Runs a prepared application. `stop` may be called from any thread or a signal handler."""
 
-    def __init__(self, prepared: Prepared, *, watch: bool = False) -> None:
+    def __init__(self, prepared: Prepared, *, watch: bool = False, run_id: str | None = None) -> None:
         self.prepared = prepared
         self.watch = watch
-        self.id = new_run_id()
+        self.id = run_id or new_run_id()
         self.goes_on = ""
         """Whose run of the same content goes on after this one, which has only watched it."""
+        self.taken_over: tuple[TakeOver, ...] = ()
+        """What became of the services that are kept up apart from runs."""
         self._stopping = threading.Event()
 
     def carry_out(
@@ -84,6 +87,8 @@ class ApplicationRun:
             session.steps_ended()
             happened = self._history()
             self._link_results(session, happened)
+            if outcome != "stopped" and not self.watch:
+                self.taken_over = tuple(self._take_over(journal, listener, happened))
             if self.watch and outcome == "done":
                 on_services_up(happened)
                 self._restart_services(engine, session)
@@ -104,6 +109,20 @@ class ApplicationRun:
 
         content = plan_content(self.prepared.plan)
         return RunRequest(content=content, number=number, say=say, stopped=self._stopping.is_set)
+
+    def _take_over(
+        self, journal: Journal, listener: Callable[[Observation], None], happened: RunHistory
+    ) -> Iterator[TakeOver]:
+        """Hand accepted versions over to the services that are up, and tell of each."""
+
+        def say(text: str) -> None:
+            told = run_observed("engine", "run", Told(text=text))
+            journal.append(told)
+            listener(told)
+
+        for each in take_over(self.prepared, happened, say, self._stopping.is_set):
+            say(each.text)
+            yield each
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, to_builtins
 
@@ -28,6 +28,10 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
 HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
+WAITING_ROLLOUT = "waiting-rollout"
+"""The feature of targets on which a new version may wait for its promotion while the one before goes on."""
+LOOPBACK = "127.0.0.1"
+Rollout = Literal["accepted", "promote"]
 
 
 class WeightedModel(Part, frozen=True, kw_only=True):
@@ -102,6 +106,22 @@ class Service(Part, frozen=True, kw_only=True):
             description="inputs by name for the request that the service is tested with, for a model that refuses zeros"
         ),
     ] = {}  # noqa: RUF012 - msgspec copies it
+    host: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9.:-]{1,253}$",
+            description="an address of this machine, or its name, to listen on",
+            examples=["127.0.0.1", "0.0.0.0"],  # noqa: S104 - an example of what a user may choose
+        ),
+    ] = LOOPBACK
+    port: Annotated[int, Meta(ge=1, le=65535, description="port to listen on; a free one when left out")] | None = None
+    rollout: Annotated[
+        Rollout,
+        Meta(
+            description="accepted: a running service moves to each newly accepted version; promote: it waits for "
+            "plimsoll promote"
+        ),
+    ] = "accepted"
     resources: Resources = Resources()
     target: Name | None = None
 
@@ -153,6 +173,7 @@ class Serve(Work, frozen=True, kw_only=True):
     `register_key` is the key of the step that registers the model in this plan; `None` when the file pins a version.
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
+    `host` and `port` are for a service that stays up on this machine; a port of 0 stands for a free one.
     """
 
     verb: ClassVar[str] = "serve"
@@ -166,12 +187,27 @@ class Serve(Work, frozen=True, kw_only=True):
     telemetry: Telemetry = Telemetry()
     latency: float | None = None
     sample: dict[str, SampleInput] = {}  # noqa: RUF012 - msgspec copies it
+    host: str = LOOPBACK
+    port: int = 0
+    rollout: Rollout = "accepted"
+
+    @property
+    def follows(self) -> str:
+        """The model whose newly accepted versions the service is for; empty where the file names versions."""
+        return "" if self.shares or "@" in self.model else self.model
 
     def needed_features(self) -> Iterator[FeatureRequest]:
-        """A minimum of zero servers needs a target that starts a server for a request."""
+        """Zero servers need a target that starts one for a request; a rollout that waits, one that can let it wait."""
         if self.scale is not None and self.scale.min == 0:
             yield FeatureRequest(
                 feature=SCALE_TO_ZERO, setting=("scale", "min"), asks="scales to zero servers", remedy="set min: 1"
+            )
+        if self.rollout == "promote":
+            yield FeatureRequest(
+                feature=WAITING_ROLLOUT,
+                setting=("rollout",),
+                asks="lets new versions wait for their promotion",
+                remedy="leave rollout out, or name the served version, such as model: NAME@1",
             )
 
 
@@ -183,9 +219,13 @@ class ServiceKind(Kind[Service]):
     works = (Serve,)
 
     def check(self, file: ApplicationFile) -> None:
-        """Check that models exist, weights sum to 100, and the drift reference is a table."""
+        """Check that models exist, weights sum to 100, ports differ, and the drift reference is a table."""
+        self._check_ports(file)
         for name, service in self.of(file.application).items():
             at = self.place(name)
+            if service.rollout == "promote" and (not isinstance(service.model, str) or "@" in service.model):
+                hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
+                raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
             if service.scale is not None and service.scale.min > service.scale.max:
                 raise file.error("scale.min is more than scale.max", "lower min or raise max", *at, "scale", "min")
             if service.drift is not None:
@@ -199,6 +239,17 @@ class ServiceKind(Kind[Service]):
                 MODELS.check_reference(file, service.model, *at, "model")
             else:
                 self._check_shares(file, service.model, *at, "model")
+
+    def _check_ports(self, file: ApplicationFile) -> None:
+        """Raise FileError for a port that two services ask for."""
+        taken: dict[int, str] = {}
+        for name, service in self.of(file.application).items():
+            if service.port is None:
+                continue
+            if service.port in taken:
+                message = f"services '{taken[service.port]}' and '{name}' have the same port {service.port}"
+                raise file.error(message, "give one of them another port", *self.place(name), "port")
+            taken[service.port] = name
 
     def plan(self, name: str, part: Service, planner: Planner) -> AnyStep:
         """Add a step that serves, after the models are registered and the drift reference exists."""
@@ -222,6 +273,9 @@ class ServiceKind(Kind[Service]):
             scale=part.scale,
             latency=seconds(part.latency.p99) if part.latency else None,
             sample=part.sample,
+            host=part.host,
+            port=part.port or 0,
+            rollout=part.rollout,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
         needs += [file.step for file in references]

@@ -8,6 +8,8 @@
       work/<key>/               the current attempt; afterwards a link to the result, so that paths in it hold
       checkpoints/<key>/        survives restarts; removed when the step is done
       registry/                 models, an OCI image layout
+      keeper/                   what keeps services up apart from runs; see targets.local.keeper.records
+      moves.jsonl               which version each service moved to, when and why
       services/<name>.json      address and pid of a running service
       services/<name>/          service.json: served versions and their weights; promote changes it
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
@@ -71,6 +73,7 @@ class StateDirectory:
         self.latest = self.root / "latest"
         self.drift = self.root / "drift"
         self.service_logs = self.root / "logs"
+        self.moves = self.root / "moves.jsonl"
         self._stored: dict[str, StoredResult] = {}
 
     def make(self) -> None:

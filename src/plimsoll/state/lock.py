@@ -54,6 +54,12 @@ class RunLock:
             self._file = None
 
 
+def require_free(path: Path) -> None:
+    """Raise TargetError, which names the holder, when a run has the lock now."""
+    if (who := holder(path)) is not None:
+        raise _held_error(path, who)
+
+
 def holder(path: Path) -> Holder | None:
     """The current holder of the lock; `None` when it is free."""
     try:

@@ -13,7 +13,7 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
-from plimsoll.kinds.service import SCALE_TO_ZERO
+from plimsoll.kinds.service import SCALE_TO_ZERO, WAITING_ROLLOUT
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
@@ -27,6 +27,7 @@ from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import (
     CALL,
+    KEEP,
     MANIFESTS,
     PLAN_CHECK,
     RIGHTS,
@@ -69,6 +70,9 @@ from plimsoll.targets.options import TargetOptions
 from plimsoll.targets.port import RunRequest
 from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
+
+STAYS_UP = "services stay up there after plimsoll run"
+ROLLS_ON = "a run there moves a service to the version that it has registered"
 
 
 class KubernetesTarget:
@@ -132,7 +136,7 @@ class KubernetesTarget:
             offers(RIGHTS, self),
             offers(PLAN_CHECK, self._problems),
         )
-        return Features(self.name, carriers, {})
+        return Features(self.name, carriers, {KEEP.name: STAYS_UP})
 
     def facts(self) -> TargetFacts:
         """All nodes together, each by itself, and what carries which need."""
@@ -157,7 +161,7 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks={SCALE_TO_ZERO: reason} if reason else {},
+            lacks={WAITING_ROLLOUT: ROLLS_ON, **({SCALE_TO_ZERO: reason} if reason else {})},
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
 

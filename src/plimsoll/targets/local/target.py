@@ -17,6 +17,7 @@ from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
+    KEEP,
     MANIFESTS,
     RIGHTS,
     TRAFFIC,
@@ -71,8 +72,13 @@ class LocalTarget:
 
     @property
     def features(self) -> Features:
-        """Calls of services, and moves of their traffic."""
-        return Features("this machine", feature_table(offers(CALL, self._call), offers(TRAFFIC, self._traffic)), LACKS)
+        """Calls of services, moves of their traffic, and a keeper."""
+        from plimsoll.targets.local.keeper.control import LocalKeeper
+
+        carriers = feature_table(
+            offers(CALL, self._call), offers(TRAFFIC, self._traffic), offers(KEEP, LocalKeeper(self.state))
+        )
+        return Features("this machine", carriers, LACKS)
 
     def facts(self) -> TargetFacts:
         """Processors that this process may use, memory in bytes, accelerators by device file."""
@@ -109,10 +115,10 @@ class LocalTarget:
         return {name: service.url for name, service in running_services(self.state).items()}
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """A note about a running or interrupted promotion."""
-        from plimsoll.targets.local.traffic import promotion_notes
+        """The versions that share its requests, and a note about a running or interrupted promotion."""
+        from plimsoll.targets.local.traffic import promotion_notes, share_notes
 
-        return promotion_notes(self.state, service)
+        return (*share_notes(self.state, service), *promotion_notes(self.state, service))
 
     def waits(self) -> Sequence[str]:
         """None: what runs here is of a run, whose journal says what it waits for."""
@@ -127,8 +133,11 @@ class LocalTarget:
         return read_drift(self.state, service)
 
     def problems(self) -> Mapping[str, str]:
-        """None: the warden tells of every server that ends."""
-        return {}
+        """Services that the keeper should keep up and does not; of those of a run the warden tells."""
+        from plimsoll.targets.local.keeper.control import LocalKeeper
+
+        kept = LocalKeeper(self.state).kept()
+        return {name: each.reason or "it is being started" for name, each in kept.items() if each.state != "up"}
 
     def remove(
         self,
@@ -137,7 +146,7 @@ class LocalTarget:
         force: bool = False,
         waiting: Callable[[str], None] = lambda _: None,
     ) -> list[str]:
-        """Delete nothing: no local service outlives its run."""
+        """Delete nothing: a local service ends with its run or with its keeper."""
         return []
 
     def close(self) -> None:

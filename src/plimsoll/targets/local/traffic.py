@@ -12,7 +12,8 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.errors import PlimsollError, RequestError, TargetError
+from plimsoll.runtime import client
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.state.directory import StateDirectory
@@ -38,12 +39,36 @@ def find_local_traffic(
     if not candidates:
         of_model = f" of model {model}" if model else ""
         named = f" by the name {service}" if service else ""
-        raise PlimsollError(f"no service{of_model} is running{named}", hint="start it with plimsoll run --watch")
+        raise PlimsollError(f"no service{of_model} is running{named}", hint="start it with plimsoll up")
     if len(candidates) > 1:
         raise PlimsollError(
             f"several services use model {model}", hint=f"choose one with --service: {', '.join(candidates)}"
         )
     return LocalTraffic(state, next(iter(candidates.values())), stopped)
+
+
+def share_notes(state: StateDirectory, service: str) -> Sequence[str]:
+    """The versions that a running service's requests go to, in one sentence; none where only one version is loaded."""
+    up = running_services(state).get(service)
+    if up is None or not up.service_file:
+        return ()
+    try:
+        content = read_service_file(Path(up.service_file))
+    except TargetError:
+        return ()
+    shares = content.traffic.get(up.model) or (Share(version=str(up.version), weight=100),)
+    told = [
+        f"{share.weight} % to {up.model}@{share.version}{_beside(share)}"
+        for share in sorted(shares, key=lambda share: -share.weight)
+        if share.weight or share.headers or share.shadow
+    ]
+    return (f"requests: {', '.join(told)}",)
+
+
+def _beside(share: Share) -> str:
+    words = [f"{name}: {value}" for name, value in share.headers.items()]
+    copies = [f"a copy of {share.shadow} %"] if share.shadow else []
+    return f" ({', '.join([*words, *copies])})" if words or copies else ""
 
 
 def promotion_notes(state: StateDirectory, service: str) -> Sequence[str]:
@@ -119,6 +144,7 @@ class LocalTraffic:
         self._content = replace(self._content, models=(*known, model_file(version, path)))
         self.weigh(old, new, 0)
         deadline = time.monotonic() + LOAD_LIMIT
+        self._wake()
         while not self.counts((old, new))[new].loaded and not self._stopped():
             if time.monotonic() > deadline:
                 raise TargetError(
@@ -127,6 +153,11 @@ class LocalTraffic:
                     hint=f"read its log with plimsoll logs {self._up.name}",
                 )
             time.sleep(POLL_INTERVAL)
+
+    def _wake(self) -> None:
+        """Have a service that scales to zero start a server, which alone can load a version."""
+        with contextlib.suppress(RequestError):
+            client.metadata(self._up.url, self._up.model)
 
     def weigh(self, old: str, new: str, weight: int) -> None:
         """Write the weights; other versions keep their headers and shadows but get no weight."""
@@ -143,7 +174,11 @@ class LocalTraffic:
 
     def settle(self, old: str, new: str) -> None:
         """Announce the new version as the service's."""
-        self._write(replace(self._content, former={**self._content.former, self._up.model: old}))
+        # What is neither in service nor the way back, nor has requests by header or copy, need not stay in memory.
+        kept = {old, new, *(share.version for share in self._content.traffic.get(self._up.model, ()))}
+        models = tuple(file for file in self._content.models if file.name != self._up.model or file.version in kept)
+        former = {**self._content.former, self._up.model: old}
+        self._write(replace(self._content, models=models, former=former))
         announce(self._state, replace(self._up, version=int(new)))
         self._changed = False
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.service import Serve
 from plimsoll.runtime.server.service_file import ServiceFile
@@ -38,20 +39,13 @@ def drift_references(
     A reference describes a version's features in training. It is created once for a version and a table, in a separate
     process, because the model runs on every row of the table.
     """
-    references: dict[str, Path] = {}
-    if work.reference is None:
-        return references, ""
     state = attempt.context.state
-    state.drift.mkdir(parents=True, exist_ok=True)
-    data = table_id(work.reference)
-    models = {file.digest: file.path for file in service.models}
+    references = reference_files(state, work, versions)
     for version in versions:
-        path = references[version.digest] = reference_file(state.drift, version.digest, data)
-        if path.exists():
+        path = references.get(version.digest)
+        if path is None or path.exists():
             continue
-        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", "--model", models[version.digest]]
-        argv += ["--name", version.name, "--table", str(input_path(work.reference, state))]
-        argv += ["--digest", version.digest, "--data", data, "--output", str(path)]
+        argv = reference_command(state, work, version, service, path)
         environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
         reason = yield from run_together(attempt, [Command(argv=argv, environment=environment)], REFERENCE_TIMEOUT)
         if reason:
@@ -59,17 +53,47 @@ def drift_references(
     return references, ""
 
 
-def observer_options(
-    state: StateDirectory, work: Serve, versions: Sequence[ModelVersion], references: Mapping[str, Path]
+def reference_files(state: StateDirectory, work: Serve, versions: Sequence[ModelVersion]) -> dict[str, Path]:
+    """Where the drift references of versions belong, by digest, whether they exist or not; none without a table."""
+    if work.reference is None:
+        return {}
+    state.drift.mkdir(parents=True, exist_ok=True)
+    data = table_id(work.reference)
+    return {version.digest: reference_file(state.drift, version.digest, data) for version in versions}
+
+
+def reference_command(
+    state: StateDirectory, work: Serve, version: ModelVersion, service: ServiceFile, path: Path
 ) -> list[str]:
-    """The values of the server's `--observer` options for a service; `references` maps a digest to its file."""
-    logs = state.service_logs / work.service
+    """The command that writes a version's drift reference. Raises TargetError when the table is missing."""
+    if work.reference is None:
+        raise TargetError(f"service {work.service} has no drift reference")
+    model = next(file.path for file in service.models if file.digest == version.digest)
+    argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", "--model", model]
+    argv += ["--name", version.name, "--table", str(input_path(work.reference, state))]
+    return [*argv, "--digest", version.digest, "--data", table_id(work.reference), "--output", str(path)]
+
+
+def observer_options(
+    state: StateDirectory,
+    work: Serve,
+    versions: Sequence[ModelVersion],
+    references: Mapping[str, Path],
+    scratch: Path | None = None,
+) -> list[str]:
+    """The values of the server's `--observer` options for a service; `references` maps a digest to its file.
+
+    With `scratch`, a server that is only tested writes there: the service itself is up beside it.
+    """
+    logs = scratch or state.service_logs / work.service
     logs.mkdir(parents=True, exist_ok=True)
-    # The drift state of an earlier server does not apply to this one.
-    for path in _state_files(state, work.service):
-        path.unlink(missing_ok=True)
+    if scratch is None:
+        # The drift state of an earlier server does not apply to this one.
+        for path in _state_files(state, work.service):
+            path.unlink(missing_ok=True)
     watched = {version.digest: version for version in versions if version.digest in references}
-    drift = [_drift(state, work, version, references[digest]) for digest, version in watched.items()]
+    places = logs, scratch or state.drift
+    drift = [_drift(work, version, references[digest], places) for digest, version in watched.items()]
     return [observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift)]
 
 
@@ -96,10 +120,10 @@ def read_drift(state: StateDirectory, service: str) -> list[DriftState]:
     return found
 
 
-def _drift(state: StateDirectory, work: Serve, version: ModelVersion, reference: Path) -> dict[str, object]:
-    number, logs = str(version.version), state.service_logs / work.service
+def _drift(work: Serve, version: ModelVersion, reference: Path, places: tuple[Path, Path]) -> dict[str, object]:
+    number, (logs, states) = str(version.version), places
     settings = drift_watch(number, str(reference), str(logs / "drift.jsonl"), version.metrics.get(PROMISED))
-    return {**settings, "state": str(state.drift / f"{work.service}.{number}{STATE}")}
+    return {**settings, "state": str(states / f"{work.service}.{number}{STATE}")}
 
 
 def _state_files(state: StateDirectory, service: str) -> list[Path]:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import to_builtins
 
+from plimsoll.errors import TargetError
 from plimsoll.evidence.run_events import WorkerStarted
-from plimsoll.kinds.service import Serve, ServeResult
+from plimsoll.kinds.service import LOOPBACK, Serve, ServeResult
 from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
-from plimsoll.targets.local.servers import RunningService, announce, model_file, start_server
+from plimsoll.targets.local.ports import PORT_HINT, address_problem
+from plimsoll.targets.local.process_identity import identity
+from plimsoll.targets.local.servers import RunningService, announce, model_file, running_services, start_server
 from plimsoll.targets.local.watching import drift_references, observer_options, write_monitoring
 from plimsoll.targets.local.workers import worker_ended
 from plimsoll.targets.models import model_for_use
@@ -29,7 +32,16 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     """Start and test the service; keep it running when the run watches."""
     work = attempt.work
     context = attempt.context
-    versions, service = _service(context.state, work)
+    up = running_services(context.state).get(work.service)
+    if context.watch and up is not None:
+        raise TargetError(
+            f"service {work.service} is up already at {up.url}, kept by plimsoll up",
+            hint="run without --watch: an accepted version is handed over; or end it with plimsoll down first",
+            lasting=True,
+        )
+    if context.watch and work.port and (taken := address_problem(work.host, work.port)):
+        raise TargetError(taken, where=f"service {work.service}", hint=PORT_HINT, lasting=True)
+    versions, service = pinned_service(context.state, work)
     version = versions[0]
     references, problem = yield from drift_references(attempt, work, versions, service)
     if problem:
@@ -44,10 +56,15 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         log=attempt.log(0),
         threads=threads,
         scale=work.scale if context.watch else None,
-        # Not in the attempt's directory: the server reads the file again after that directory has moved.
-        service_file=context.state.services / work.service / "service.json",
+        # Not in the attempt's directory: the server reads the file again after that directory has moved. A server that
+        # is only tested must leave alone what a service that is up reads.
+        service_file=context.state.services / work.service / "service.json" if context.watch else None,
         token_file=context.state.services / f"{work.service}.token",
-        observers=observer_options(context.state, work, versions, references),
+        observers=observer_options(
+            context.state, work, versions, references, attempt.directory if up is not None else None
+        ),
+        host=work.host if context.watch else LOOPBACK,
+        port=work.port if context.watch else 0,
     )
     keep = False
     try:
@@ -79,6 +96,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
             version=version.version,
             run=context.run,
             service_file=str(server.service_file),
+            identity=identity(server.process.pid),
         )
         announce(context.state, up)
         context.kept[work.service] = server
@@ -87,7 +105,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     return done(result)
 
 
-def _service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:
+def pinned_service(state: StateDirectory, work: Serve) -> tuple[list[ModelVersion], ServiceFile]:
     """The verified versions, the one with the largest share first, and the service file."""
     versions, found = [], []
     for share in shares_of(work):

@@ -1,0 +1,61 @@
+"""Starts this command again as a process of its own, which outlives the terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from plimsoll.cli.options import print_json
+from plimsoll.errors import TargetError
+from plimsoll.waits import waiting_for
+
+if TYPE_CHECKING:
+    from plimsoll.state.directory import StateDirectory
+
+OPTION = "--detach"
+RUN_OPTION = "--run-id"
+BEGIN_LIMIT = 60.0
+"""Seconds that a detached run has to write its plan."""
+TICK = 0.05
+
+
+def output_of(state: StateDirectory, run: str) -> Path:
+    """What the process of a detached run prints."""
+    return state.runs / run / "output.log"
+
+
+def detach(state: StateDirectory, run: str, *, as_json: bool, then: str = "") -> int:
+    """Start the command without `--detach` in a session of its own; returns the exit status when its run has begun.
+
+    Raises TargetError when it does not begin. A command that ends at once is told as if it had run here.
+    """
+    state.make()
+    log = output_of(state, run)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    words = [word for word in sys.argv[1:] if word != OPTION]
+    # Without -P the modules of the present directory would come before Python's own.
+    argv = [sys.executable, "-P", "-m", "plimsoll", *words, RUN_OPTION, run]
+    with log.open("wb") as output:
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    deadline = time.monotonic() + BEGIN_LIMIT
+    with waiting_for(f"run {run} to begin"):
+        while not state.journal(run).exists():
+            if process.poll() is not None:
+                break
+            if time.monotonic() > deadline:
+                raise TargetError(f"run {run} did not begin within {BEGIN_LIMIT:g} s", where=str(log))
+            time.sleep(TICK)
+    if process.poll() is not None:
+        sys.stdout.write(log.read_text(encoding="utf-8", errors="replace"))
+        return process.returncode
+    if as_json:
+        print_json({"run": run, "pid": process.pid, "output": str(log)})
+    else:
+        click.echo(f"run {run} goes on in process {process.pid}{then}")
+        click.echo("  `plimsoll attach` follows it, `plimsoll down` stops it")
+    return 0
