@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from plimsoll.cli.options import print_json
 from plimsoll.errors import TargetError
+from plimsoll.targets.detached import DetachedProcess
 from plimsoll.waits import waiting_for
 
 if TYPE_CHECKING:
@@ -40,19 +40,19 @@ def detach(state: StateDirectory, run: str, *, as_json: bool, then: str = "") ->
     words = [word for word in sys.argv[1:] if word != OPTION]
     # Without -P the modules of the present directory would come before Python's own.
     argv = [sys.executable, "-P", "-m", "plimsoll", *words, RUN_OPTION, run]
-    with log.open("wb") as output:
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    process = DetachedProcess(argv, log)
     deadline = time.monotonic() + BEGIN_LIMIT
     with waiting_for(f"run {run} to begin"):
         while not state.journal(run).exists():
-            if process.poll() is not None:
+            if process.ended() is not None:
                 break
             if time.monotonic() > deadline:
                 raise TargetError(f"run {run} did not begin within {BEGIN_LIMIT:g} s", where=str(log))
             time.sleep(TICK)
-    if process.poll() is not None:
+    if (status := process.ended()) is not None:
         sys.stdout.write(log.read_text(encoding="utf-8", errors="replace"))
-        return process.returncode
+        return status
+    process.let_go()
     if as_json:
         print_json({"run": run, "pid": process.pid, "output": str(log)})
     else:

@@ -136,11 +136,6 @@ def run_command(file: Path, target: str, settings: Sequence[str] = (), steps: Se
     return " ".join(["plimsoll run", *words])
 
 
-def up_command(file: Path, services: Sequence[str] = ()) -> str:
-    """The command line that has services kept up on this machine."""
-    return " ".join(["plimsoll up", *services, "-f", str(file)])
-
-
 def print_json(value: object) -> None:
     """Print one JSON object on standard output."""
     from plimsoll.encoding import json_for_people

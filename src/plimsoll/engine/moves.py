@@ -39,7 +39,9 @@ class VersionMoved(Struct, frozen=True, kw_only=True):
 
     def line(self) -> str:
         """The move as a predicate of the service."""
-        way = f"from {self.model}@{self.old} to {self.model}@{self.new}" if self.old else f"to {self.model}@{self.new}"
+        if not self.old:
+            return f"began with {self.model}@{self.new} by plimsoll {self.cause}"
+        way = f"from {self.model}@{self.old} to {self.model}@{self.new}"
         verb = "moved" if self.moved else "was not moved"
         forced = ", whatever the comparison said (--force)" if self.forced else ""
         against = f"; it said: {'; '.join(self.worse)}" if self.forced and self.worse else ""

@@ -125,6 +125,10 @@ def intended(
     own test of the service.
     """
     goes_on = f"service {service} goes on with {serving}"
+    if kept.state != "up":
+        goes_on = (
+            f"service {service} is not up ({kept.reason or kept.state}); `plimsoll up` brings it back with {serving}"
+        )
     if not registered.accepted:
         return Intent(
             takes_over=False, text=f"{goes_on}: {reference} is not accepted: {'; '.join(registered.refusals)}"
@@ -138,7 +142,7 @@ def intended(
         text = f"{goes_on}: the test of {reference} is {tested}"
         return Intent(takes_over=False, text=text, problem=True)
     if kept.state != "up":
-        text = f"service {service} is not up: {kept.reason or kept.state}; `plimsoll up` brings it up with {reference}"
+        text = f"{goes_on.rpartition(' with ')[0]} with {reference}"
         return Intent(takes_over=False, text=text, problem=True)
     return Intent(takes_over=True)
 

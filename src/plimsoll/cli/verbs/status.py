@@ -18,7 +18,6 @@ from plimsoll.cli.options import (
     print_json,
     run_command,
     target_option,
-    up_command,
     use_colour,
     width,
 )
@@ -78,12 +77,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
             for line in version.lines():
                 click.echo(f"  version {version.version}: {line}")
     for name, reason in problems.items():
-        again = (
-            f"`{up_command(file)}` brings it back"
-            if target == LOCAL
-            else (f"`{run_command(file, target)}` makes it as the file says")
-        )
-        click.echo(one_line(f"{name} cannot be reached: {reason}; {again}"))
+        again = "" if target == LOCAL else f"; `{run_command(file, target)}` makes it as the file says"
+        click.echo(one_line(f"{name} cannot be reached: {reason}{again}"))
         for note in notes[name]:
             click.echo(f"  {one_line(note)}")
     if run is not None and run.state == "killed":

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
     from plimsoll.kinds.service import Serve
     from plimsoll.planning.steps import Step
-    from plimsoll.targets.features import KeptService
+    from plimsoll.targets.features import KeepsServices, KeptService
 
 
 @click.command("up")
@@ -108,7 +108,7 @@ def _bring_up(
                 click.echo(line)
 
     if not wait:
-        _print_kept(keeper.keeper(), keeper.kept(), trained) if as_json else click.echo(
+        _print_kept(keeper, keeper.kept(), trained) if as_json else click.echo(
             f"{', '.join(names)} will be up, kept by {keeper.keeper()}; `plimsoll status` tells how they are"
         )
         return DONE
@@ -125,7 +125,7 @@ def _bring_up(
         # What did not come up at its first try is told here, and is not tried for ever behind the user's back.
         keeper.release(new)
     if as_json:
-        _print_kept(keeper.keeper(), kept, trained)
+        _print_kept(keeper, kept, trained)
     elif not fallen:
         click.echo(
             "  kept after this terminal is closed; `plimsoll status` tells how they are, `plimsoll down` ends them"
@@ -141,12 +141,13 @@ def _lines(name: str, kept: KeptService, *, already: bool, keeper: str) -> list[
     return [*lines, f"  {one_line(kept.reason)}"] if kept.reason else lines
 
 
-def _print_kept(keeper: str, kept: Mapping[str, KeptService], trained: str | None) -> None:
+def _print_kept(keeper: KeepsServices, kept: Mapping[str, KeptService], trained: str | None) -> None:
+    versions = {name: f"{each.work.model.partition('@')[0]}@{keeper.leading(name)}" for name, each in kept.items()}
     services = {
-        name: {"state": each.state, "url": each.url or None, "model": each.work.model, "reason": each.reason}
+        name: {"state": each.state, "url": each.url or None, "model": versions[name], "reason": each.reason}
         for name, each in kept.items()
     }
-    print_json({"keeper": keeper, "run": trained, "services": services})
+    print_json({"keeper": keeper.keeper(), "run": trained, "services": services})
 
 
 def _require_not_watched(prepared: Prepared, names: Sequence[str]) -> None:

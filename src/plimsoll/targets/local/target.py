@@ -136,8 +136,7 @@ class LocalTarget:
         """Services that the keeper should keep up and does not; of those of a run the warden tells."""
         from plimsoll.targets.local.keeper.control import LocalKeeper
 
-        kept = LocalKeeper(self.state).kept()
-        return {name: each.reason or "it is being started" for name, each in kept.items() if each.state != "up"}
+        return LocalKeeper(self.state).problems()
 
     def remove(
         self,

@@ -19,9 +19,10 @@ from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.detached import DetachedProcess
 from plimsoll.targets.features import KeptService
 from plimsoll.targets.local.keeper.process import keeper_argv
-from plimsoll.targets.local.keeper.records import FAILED, STARTING, KeeperPlace, KeeperRecord, WantedService
+from plimsoll.targets.local.keeper.records import FAILED, STARTING, UP, KeeperPlace, KeeperRecord, WantedService
 from plimsoll.targets.local.ports import address_problem
 from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import model_file, running_services
@@ -54,6 +55,16 @@ class LocalKeeper:
             else:
                 found[name] = _kept(wanted, FAILED if death else STARTING, reason=death)
         return found
+
+    def problems(self) -> Mapping[str, str]:
+        """Why services are not up, and what brings them back, by name."""
+        lives = self._place.living() is not None
+        again = "the keeper starts it again" if lives else "`plimsoll up` brings it back at the same address"
+        return {
+            name: f"{each.reason or 'it is being started'}; {again}"
+            for name, each in self.kept().items()
+            if each.state != UP
+        }
 
     def keeper(self) -> str:
         """Who keeps them now."""
@@ -183,25 +194,17 @@ class LocalKeeper:
         """Start the keeper unless one lives. Raises TargetError when it ends at once."""
         if self._verified() is not None:
             return
-        import subprocess
-
-        with self._place.log.open("ab") as log:
-            process = subprocess.Popen(
-                keeper_argv(self._state.application.absolute()),
-                # Not the application's directory, whose modules would come before Python's own.
-                cwd=self._place.root,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+        # Not the application's directory, whose modules would come before Python's own.
+        argv = keeper_argv(self._state.application.absolute())
+        process = DetachedProcess(argv, self._place.log, self._place.root)
         deadline = time.monotonic() + BEGIN_LIMIT
         while self._place.living() is None:
-            if (status := process.poll()) is not None and not self._place.is_held():
+            if (status := process.ended()) is not None and not self._place.is_held():
                 raise TargetError(f"the keeper ended with exit status {status}", where=str(self._place.log))
             if time.monotonic() > deadline:
                 raise TargetError(f"the keeper did not begin within {BEGIN_LIMIT:g} s", where=str(self._place.log))
             time.sleep(TICK)
+        process.let_go()
 
 
 def _kept(wanted: WantedService, state: str, url: str = "", reason: str = "") -> KeptService:

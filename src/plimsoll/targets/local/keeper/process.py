@@ -66,6 +66,7 @@ class Keeper:
         finally:
             self._end_all()
             self._write(ended)
+            lock.release()
         return 0
 
     def _look(self) -> bool:

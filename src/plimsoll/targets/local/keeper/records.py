@@ -179,6 +179,12 @@ class KeeperLock:
         self._file = file
         return True
 
+    def release(self) -> None:
+        """Release the lock."""
+        if self._file:
+            self._file.close()
+            self._file = None
+
 
 def own_record(services: Mapping[str, ServiceState], since: datetime | None = None, ended: str = "") -> KeeperRecord:
     """The record of this process as a keeper."""

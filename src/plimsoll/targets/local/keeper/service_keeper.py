@@ -104,7 +104,8 @@ class ServiceKeeper:
         if end is None:
             server.stop()
             return ""
-        return f"its server {end.description()}: {last_log_line(server.log)}".rstrip(": ")
+        said = last_log_line(server.log) if end.signal is None and not end.lost else ""
+        return f"its server {end.description()}{': ' + said if said else ''}"
 
     def _start(self) -> tuple[Server, ServiceFile]:
         """A server that has answered a request. Raises PlimsollError, OSError."""
