@@ -54,14 +54,23 @@ def table_id(table: InputFile) -> str:
 
 
 def observer_option(
-    service: str, telemetry: Telemetry, log: Callable[[str], str], drift: Sequence[dict[str, object]]
+    service: str,
+    telemetry: Telemetry,
+    log: Callable[[str], str],
+    drift: Sequence[dict[str, object]],
+    drift_file: str = "",
 ) -> str:
-    """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path."""
+    """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path.
+
+    `drift_file` names the versions to watch as `drift` does, and is followed as it changes.
+    """
     settings: dict[str, object] = {"service": service}
     for name, enabled in (("access", telemetry.access), ("audit", telemetry.audit)):
         if enabled:
             settings[f"{name}_log"] = log(name)
     settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
+    if drift_file:
+        settings["drift_file"] = drift_file
     return f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"
 
 

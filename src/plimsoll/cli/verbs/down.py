@@ -54,7 +54,8 @@ def command(
     kept: list[str] = []
     removed = place.remove(kept.append, force=force, waiting=lambda text: click.echo(text, err=True))
     if as_json:
-        print_json({"stopped": who.run if who else None, "services": ended, "removed": removed, "kept": kept})
+        services_ended = {"services": ended} if KEEP in place.features else {}
+        print_json({"stopped": who.run if who else None, **services_ended, "removed": removed, "kept": kept})
         return
     if who:
         click.echo(f"stopped run {who.run} of {who.application}")

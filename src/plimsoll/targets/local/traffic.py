@@ -19,6 +19,7 @@ from plimsoll.runtime.server.traffic import Share
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, announce, model_file, running_services
+from plimsoll.targets.local.watching import watch_versions
 from plimsoll.targets.models import model_for_use
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 
@@ -196,6 +197,9 @@ class LocalTraffic:
 
     def _write_bytes(self, content: bytes) -> None:
         self._record.write(content)
+        with contextlib.suppress(PlimsollError):
+            # Drift that is not watched is no reason to leave the requests where they are.
+            watch_versions(self._state, self._up.name, read_service_file(self._record.file).models)
         try:
             os.kill(self._up.pid, signal.SIGHUP)
         except ProcessLookupError as error:

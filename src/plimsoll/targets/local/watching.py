@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -11,14 +12,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
+from plimsoll.files import replace_file
 from plimsoll.kinds.service import Serve
-from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
+from plimsoll.targets.models import model_registry
 from plimsoll.targets.services import PROMISED, drift_watch, observer_option, table_id
 from plimsoll.telemetry.drift.reference_file import reference_file
 from plimsoll.telemetry.drift.state import DriftState
@@ -50,6 +54,7 @@ def drift_references(
         reason = yield from run_together(attempt, [Command(argv=argv, environment=environment)], REFERENCE_TIMEOUT)
         if reason:
             return {}, reason
+    remember_references(state, references)
     return references, ""
 
 
@@ -93,8 +98,55 @@ def observer_options(
             path.unlink(missing_ok=True)
     watched = {version.digest: version for version in versions if version.digest in references}
     places = logs, scratch or state.drift
-    drift = [_drift(work, version, references[digest], places) for digest, version in watched.items()]
-    return [observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift)]
+    drift = [_drift(work.service, version, references[digest], places) for digest, version in watched.items()]
+    followed = ""
+    if scratch is None and work.reference is not None:
+        followed = str(_drift_file(state, work.service))
+        replace_file(Path(followed), msgspec.json.encode(drift))
+    option = observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift, followed)
+    return [option]
+
+
+def watch_versions(state: StateDirectory, service: str, files: Sequence[ModelFile]) -> None:
+    """Have a running server watch the drift of the versions that it has now, as far as they have a reference."""
+    path = _drift_file(state, service)
+    try:
+        before = msgspec.json.decode(path.read_bytes(), type=list[dict[str, object]])
+    except (*UNREADABLE, OSError):
+        # The service is not watched for drift.
+        return
+    known = {entry["version"]: entry for entry in before}
+    places = state.service_logs / service, state.drift
+    now = []
+    for file in files:
+        entry = known.get(file.version)
+        reference = newest_reference(state, file.digest)
+        if entry is None and reference.exists():
+            version = model_registry(state).find(f"{file.name}@{file.version}")
+            entry = _drift(service, version, reference.resolve(), places)
+        if entry is not None:
+            now.append(entry)
+    if now != before:
+        replace_file(path, msgspec.json.encode(now))
+
+
+def newest_reference(state: StateDirectory, digest: str) -> Path:
+    """The link to the newest drift reference of a model's digest, whatever table that is of."""
+    return state.drift / f"newest-{digest.removeprefix('sha256:')}"
+
+
+def remember_references(state: StateDirectory, references: Mapping[str, Path]) -> None:
+    """Let `newest_reference` find these."""
+    for digest, path in references.items():
+        link = newest_reference(state, digest)
+        temporary = link.with_name(f".{link.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(path.name)
+        temporary.replace(link)
+
+
+def _drift_file(state: StateDirectory, service: str) -> Path:
+    return state.services / service / "drift.json"
 
 
 def write_monitoring(output: Path, work: Serve) -> None:
@@ -120,10 +172,10 @@ def read_drift(state: StateDirectory, service: str) -> list[DriftState]:
     return found
 
 
-def _drift(work: Serve, version: ModelVersion, reference: Path, places: tuple[Path, Path]) -> dict[str, object]:
+def _drift(service: str, version: ModelVersion, reference: Path, places: tuple[Path, Path]) -> dict[str, object]:
     number, (logs, states) = str(version.version), places
     settings = drift_watch(number, str(reference), str(logs / "drift.jsonl"), version.metrics.get(PROMISED))
-    return {**settings, "state": str(states / f"{work.service}.{number}{STATE}")}
+    return {**settings, "state": str(states / f"{service}.{number}{STATE}")}
 
 
 def _state_files(state: StateDirectory, service: str) -> list[Path]:

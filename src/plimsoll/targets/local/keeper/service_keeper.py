@@ -25,6 +25,7 @@ from plimsoll.targets.local.servers import KEEPER, RunningService, Server, annou
 from plimsoll.targets.local.warden import ProcessEnd, Warden
 from plimsoll.targets.local.watching import (
     REFERENCE_TIMEOUT,
+    newest_reference,
     observer_options,
     reference_command,
     reference_files,
@@ -165,7 +166,7 @@ class ServiceKeeper:
         self._note = ""
         for version in versions:
             path = wanted.get(version.digest)
-            if path is None or path.exists():
+            if path is None or path.exists() or newest_reference(state, version.digest).exists():
                 continue
             try:
                 problem = self._run(reference_command(state, work, version, service, path))
@@ -173,7 +174,10 @@ class ServiceKeeper:
                 problem = error.on_one_line()
             if problem:
                 self._note = f"the drift of {version.reference} is not watched: {problem}"
-        return {digest: path for digest, path in wanted.items() if path.exists()}
+        # One of an earlier table is better than none.
+        newest = {version.digest: newest_reference(state, version.digest) for version in versions if wanted}
+        found = {digest: path if path.exists() else newest[digest].resolve() for digest, path in wanted.items()}
+        return {digest: path for digest, path in found.items() if path.exists()}
 
     def _run(self, argv: Sequence[str]) -> str:
         """Run a command to its end; returns why it failed, or an empty text."""
