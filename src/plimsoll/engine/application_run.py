@@ -12,15 +12,17 @@ from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
 from plimsoll.engine.runner import Engine
 from plimsoll.engine.taking_over import TakeOver, take_over
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Told, run_observed
 from plimsoll.kinds.model import Register
+from plimsoll.kinds.service import Serve
 from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan
 from plimsoll.signing.keys import KeyRing
 from plimsoll.state.lock import RunLock
+from plimsoll.targets.features import KEEP
 from plimsoll.targets.port import RunRequest, Session
 
 POLL_INTERVAL = 0.2
@@ -59,10 +61,12 @@ class ApplicationRun:
         """
         _require_signing(self.prepared.plan)
         require_rights(self.prepared)
+        if self.watch:
+            _require_unkept(self.prepared)
         state = self.prepared.state
         state.make()
         lock = RunLock(state.lock)
-        lock.acquire(self.id, self.prepared.plan.application)
+        lock.acquire(self.id, self.prepared.plan.application, watches=self.watch)
         session = self.prepared.target.open(self.id, watch=self.watch)
         journal = Journal(state.journal(self.id))
         engine = Engine(session, journal, listener=listener)
@@ -153,6 +157,20 @@ class ApplicationRun:
             for name, reason in session.fallen():
                 engine.restart(self.prepared.plan.step(f"serve/{name}"), reason)
             time.sleep(POLL_INTERVAL)
+
+
+def _require_unkept(prepared: Prepared) -> None:
+    """Raise TargetError for a service that is kept up already: it has its address, and moves to what is registered."""
+    if KEEP not in prepared.target.features:
+        return
+    kept = prepared.target.features.require(KEEP).kept()
+    names = [step.part for step in prepared.plan.steps if isinstance(step.work, Serve) and step.part in kept]
+    if names:
+        raise TargetError(
+            f"plimsoll up keeps {', '.join(names)} up already",
+            where="--watch",
+            hint="run without --watch: the services move to what is registered; or end them with `plimsoll down`",
+        )
 
 
 def _require_signing(plan: Plan) -> None:

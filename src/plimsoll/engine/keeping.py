@@ -132,6 +132,15 @@ def await_services(
             time.sleep(TICK)
 
 
+def same_server(first: Serve, second: Serve) -> bool:
+    """Whether one server can do for both: they differ in the versions that it serves at most."""
+    return _without_versions(first) == _without_versions(second)
+
+
+def _without_versions(work: Serve) -> Serve:
+    return replace(work, model="", register_key=None, shares=(), rollout="accepted")
+
+
 def _pinned(work: Serve, chosen: Mapping[str, str]) -> Serve:
     """The work with every version by its number."""
     shares = tuple(replace(share, model=chosen[share.model], register_key=None) for share in work.shares)

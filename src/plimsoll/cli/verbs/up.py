@@ -76,7 +76,7 @@ def command(
         if status:
             return status
         begun = beginning(prepared, asked)
-    before = {name for name, each in keeper.kept().items() if each.state == "up"}
+    before = {name: each for name, each in keeper.kept().items() if each.state == "up"}
     return _bring_up(prepared, begun.ready, asked, before, trained, wait=not detach, as_json=as_json)
 
 
@@ -84,7 +84,7 @@ def _bring_up(
     prepared: Prepared,
     ready: Sequence[Step[Serve]],
     asked: Sequence[Step[Serve]],
-    before: set[str],
+    before: Mapping[str, KeptService],
     trained: str | None,
     *,
     wait: bool,
@@ -92,7 +92,7 @@ def _bring_up(
 ) -> int:
     """Have the services kept up, wait for them, and tell how they are."""
     from plimsoll.cli.exit_statuses import DONE, SERVICE_DOWN
-    from plimsoll.engine.keeping import await_services, keep_up
+    from plimsoll.engine.keeping import await_services, keep_up, same_server
     from plimsoll.engine.taking_over import catch_up
     from plimsoll.targets.features import KEEP
 
@@ -104,7 +104,8 @@ def _bring_up(
 
     def tell(name: str, kept: KeptService) -> None:
         if not as_json:
-            for line in _lines(name, kept, already=name in before, keeper=keeper.keeper()):
+            already = name in before and before[name].url == kept.url and same_server(before[name].work, kept.work)
+            for line in _lines(name, kept, already=already, keeper=keeper.keeper()):
                 click.echo(line)
 
     if not wait:

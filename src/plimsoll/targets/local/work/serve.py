@@ -34,11 +34,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     context = attempt.context
     up = running_services(context.state).get(work.service)
     if context.watch and up is not None:
-        raise TargetError(
-            f"service {work.service} is up already at {up.url}, kept by plimsoll up",
-            hint="run without --watch: an accepted version is handed over; or end it with plimsoll down first",
-            lasting=True,
-        )
+        raise TargetError(f"plimsoll up keeps service {work.service} up already", where=up.url, lasting=True)
     if context.watch and work.port and (taken := address_problem(work.host, work.port)):
         raise TargetError(taken, where=f"service {work.service}", hint=PORT_HINT, lasting=True)
     versions, service = pinned_service(context.state, work)
