@@ -48,6 +48,25 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
 
 
+def shares_sentence(content: ServiceFile, model: str) -> str:
+    """Which versions the requests of a service go to: "requests: 90 % to triage@1, 10 % to triage@2"."""
+    newest_alone = max((file.version for file in content.models if file.name == model), key=int, default="")
+    shares = content.traffic.get(model) or (Share(version=newest_alone, weight=100),)
+    told = [
+        f"{share.weight} % to {model}@{share.version}{_beside(share)}"
+        for share in sorted(shares, key=lambda share: -share.weight)
+        if share.weight or share.headers or share.shadow
+    ]
+    return f"requests: {', '.join(told)}"
+
+
+def _beside(share: Share) -> str:
+    """What a version gets beside its weight."""
+    words = [f"{name}: {value}" for name, value in share.headers.items()]
+    copies = [f"a copy of {share.shadow} %"] if share.shadow else []
+    return f" ({', '.join([*words, *copies])})" if words or copies else ""
+
+
 def table_id(table: InputFile) -> str:
     """The identifier of a drift reference's table: the key of its step and its file."""
     return f"{table.key}/{table.file or ''}"

@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 @target_option
 @provider_options
 @settings_option
-@click.option("--watch", is_flag=True, help="Keep services running until interrupted.")
+@click.option(
+    "--watch", is_flag=True, help="Keep services running until interrupted; plimsoll up keeps them up without a run."
+)
 @click.option("--detach", is_flag=True, help="Run in the background; plimsoll attach follows it.")
 @click.option("--run-id", default=None, hidden=True)
 @click.option(

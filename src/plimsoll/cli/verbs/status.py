@@ -46,10 +46,13 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
     place = application_target(file, target, namespace, elsewhere=True)
     state = place.state
     # What runs on a cluster may have been started elsewhere.
-    run = run_status(state) if target == LOCAL or state.run_ids() else None
+    run = run_status(state) if state.run_ids() else None
     up, problems, elsewhere = place.services(), place.problems(), place.run_note()
     if run is None and not up and not problems and not elsewhere:
-        application_state(file, target)
+        known = application_state(file, target)
+        if target == LOCAL:
+            # It says that there is none.
+            run = run_status(known)
     drift = {name: states for name in up if (states := place.drift(name))}
     waits = place.waits()
     notes = {name: [*place.service_notes(name), *kept_notes(place, name)] for name in (*up, *problems)}

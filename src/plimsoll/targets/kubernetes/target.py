@@ -61,7 +61,7 @@ from plimsoll.targets.kubernetes.rights import Need, needs_of, why
 from plimsoll.targets.kubernetes.roles import Subjects, roles
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
 from plimsoll.targets.kubernetes.session import KubernetesSession
-from plimsoll.targets.kubernetes.standing import notes, service_name, unreachable
+from plimsoll.targets.kubernetes.standing import notes, service_name, shares_of_service, unreachable
 from plimsoll.targets.kubernetes.standing_waits import waits_of
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.work import EXECUTORS
@@ -232,11 +232,12 @@ class KubernetesTarget:
         return unreachable(self.api, self._application, self.cluster, self._providers())
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Whether a promotion goes on or was cut off, and what of the service is not as it should be."""
+        """The shares of its versions; whether a promotion goes on or was cut off, or what is not as it should be."""
         name = service_name(self.api, self._application, self.namespace, service)
+        shares = shares_of_service(self.api, self._application, self.namespace, service)
         if note := PromotionLease(self.api, self._application, self.namespace, name).note():
-            return (note,)
-        return notes(self.api, self._application, service, self.cluster, self._providers())
+            return (note, *shares)
+        return (*notes(self.api, self._application, service, self.cluster, self._providers()), *shares)
 
     def run_note(self) -> str:
         """Whose run goes on, from its lease."""

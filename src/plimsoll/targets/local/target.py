@@ -118,7 +118,7 @@ class LocalTarget:
         """The versions that share its requests, and a note about a running or interrupted promotion."""
         from plimsoll.targets.local.traffic import promotion_notes, share_notes
 
-        return (*share_notes(self.state, service), *promotion_notes(self.state, service))
+        return (*promotion_notes(self.state, service), *share_notes(self.state, service))
 
     def waits(self) -> Sequence[str]:
         """None: what runs here is of a run, whose journal says what it waits for."""

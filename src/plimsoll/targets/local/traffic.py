@@ -21,6 +21,7 @@ from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, announce, model_file, running_services
 from plimsoll.targets.local.watching import watch_versions
 from plimsoll.targets.models import model_for_use
+from plimsoll.targets.services import shares_sentence
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 
 POLL_INTERVAL = 0.5
@@ -49,7 +50,7 @@ def find_local_traffic(
 
 
 def share_notes(state: StateDirectory, service: str) -> Sequence[str]:
-    """The versions that a running service's requests go to, in one sentence; none where only one version is loaded."""
+    """The versions that a running service's requests go to, in one sentence; none for one that is not running."""
     up = running_services(state).get(service)
     if up is None or not up.service_file:
         return ()
@@ -57,19 +58,7 @@ def share_notes(state: StateDirectory, service: str) -> Sequence[str]:
         content = read_service_file(Path(up.service_file))
     except TargetError:
         return ()
-    shares = content.traffic.get(up.model) or (Share(version=str(up.version), weight=100),)
-    told = [
-        f"{share.weight} % to {up.model}@{share.version}{_beside(share)}"
-        for share in sorted(shares, key=lambda share: -share.weight)
-        if share.weight or share.headers or share.shadow
-    ]
-    return (f"requests: {', '.join(told)}",)
-
-
-def _beside(share: Share) -> str:
-    words = [f"{name}: {value}" for name, value in share.headers.items()]
-    copies = [f"a copy of {share.shadow} %"] if share.shadow else []
-    return f" ({', '.join([*words, *copies])})" if words or copies else ""
+    return (shares_sentence(content, up.model),)
 
 
 def promotion_notes(state: StateDirectory, service: str) -> Sequence[str]:
