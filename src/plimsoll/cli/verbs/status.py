@@ -49,10 +49,10 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
     run = run_status(state) if state.run_ids() else None
     up, problems, elsewhere = place.services(), place.problems(), place.run_note()
     if run is None and not up and not problems and not elsewhere:
-        known = application_state(file, target)
+        found = application_state(file, target)
         if target == LOCAL:
             # It says that there is none.
-            run = run_status(known)
+            run = run_status(found)
     drift = {name: states for name in up if (states := place.drift(name))}
     waits = place.waits()
     notes = {name: [*place.service_notes(name), *kept_notes(place, name)] for name in (*up, *problems)}
@@ -72,6 +72,16 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
     for line in (*_going_on(run, points), *_awaited(run), elsewhere, *waits):
         if line:
             click.echo(one_line(line))
+    _print_services(up, notes, drift)
+    _print_problems(problems, notes, file, target)
+    if run is not None and run.state == "killed":
+        click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")
+    return status
+
+
+def _print_services(
+    up: Mapping[str, str], notes: Mapping[str, Sequence[str]], drift: Mapping[str, Sequence[DriftState]]
+) -> None:
     for name, url in up.items():
         click.echo(f"{name} is running at {url}")
         for note in notes[name]:
@@ -79,14 +89,14 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
         for version in drift.get(name, ()):
             for line in version.lines():
                 click.echo(f"  version {version.version}: {line}")
+
+
+def _print_problems(problems: Mapping[str, str], notes: Mapping[str, Sequence[str]], file: Path, target: str) -> None:
     for name, reason in problems.items():
         again = "" if target == LOCAL else f"; `{run_command(file, target)}` makes it as the file says"
         click.echo(one_line(f"{name} cannot be reached: {reason}{again}"))
         for note in notes[name]:
             click.echo(f"  {one_line(note)}")
-    if run is not None and run.state == "killed":
-        click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")
-    return status
 
 
 def kept_notes(place: Target, service: str) -> list[str]:
