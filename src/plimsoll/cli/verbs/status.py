@@ -42,6 +42,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
     from plimsoll.engine.run_status import run_status
     from plimsoll.report.newest_point import newest_points
     from plimsoll.report.write import terminal_report
+    from plimsoll.targets.features import KEEP
 
     place = application_target(file, target, namespace, elsewhere=True)
     state = place.state
@@ -56,10 +57,11 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
     drift = {name: states for name in up if (states := place.drift(name))}
     waits = place.waits()
     notes = {name: [*place.service_notes(name), *kept_notes(place, name)] for name in (*up, *problems)}
+    keeper = place.features.require(KEEP).keeper() if KEEP in place.features else ""
     points = newest_points(state, run) if run is not None and run.state == "running" else {}
     status = exit_status(run.state if run is not None else None, services_down=bool(problems))
     if as_json:
-        known = {"problems": dict(problems), "waits": list(waits), "notes": notes, "curves": points}
+        known = {"problems": dict(problems), "waits": list(waits), "notes": notes, "curves": points, "keeper": keeper}
         print_json({**_summary(run, place, up, drift), **known, "exit_status": status})
         return status
     lines = (
@@ -73,6 +75,8 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
         if line:
             click.echo(one_line(line))
     _print_services(up, notes, drift)
+    if keeper:
+        click.echo(f"services are kept up by {keeper}; `plimsoll down` ends them")
     _print_problems(problems, notes, file, target)
     if run is not None and run.state == "killed":
         click.echo(f"the run was killed; `{run_command(file, target)}` resumes from the finished steps")

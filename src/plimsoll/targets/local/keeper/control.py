@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,15 +22,15 @@ from plimsoll.runtime.server.service_file import ModelFile, ServiceFile, read_se
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.detached import DetachedProcess
 from plimsoll.targets.features import KeptService
-from plimsoll.targets.local.keeper.process import keeper_argv
 from plimsoll.targets.local.keeper.records import FAILED, STARTING, UP, KeeperPlace, KeeperRecord, WantedService
 from plimsoll.targets.local.ports import address_problem
 from plimsoll.targets.local.promotion_record import PromotionRecord
-from plimsoll.targets.local.servers import model_file, running_services
+from plimsoll.targets.local.servers import announce, model_file, running_services
 from plimsoll.targets.local.work.serve import pinned_service
 from plimsoll.targets.models import model_for_use
 from plimsoll.waits import waiting_for
 
+MODULE = "plimsoll.targets.local.keeper"
 BEGIN_LIMIT = 20.0
 """Seconds that a keeper has to say that it lives."""
 END_LIMIT = 25.0
@@ -181,6 +182,7 @@ class LocalKeeper:
             replace_file(record.file, msgspec.json.encode(content))
             up = running_services(self._state).get(service)
             if up is not None:
+                announce(self._state, replace(up, version=int(leading_version(content))))
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(up.pid, signal.SIGHUP)
 
@@ -195,7 +197,7 @@ class LocalKeeper:
         if self._verified() is not None:
             return
         # Not the application's directory, whose modules would come before Python's own.
-        argv = keeper_argv(self._state.application.absolute())
+        argv = [sys.executable, "-m", MODULE, str(self._state.application.absolute())]
         process = DetachedProcess(argv, self._place.log, self._place.root)
         deadline = time.monotonic() + BEGIN_LIMIT
         while self._place.living() is None:

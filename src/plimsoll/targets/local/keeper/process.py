@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -110,8 +109,3 @@ class Keeper:
         with self._writing:
             record = own_record(self._states, self._since, ended)
             replace_file(self._place.record, msgspec.json.encode(record), durable=False)
-
-
-def keeper_argv(directory: Path) -> list[str]:
-    """The command line of a keeper."""
-    return [sys.executable, "-m", "plimsoll.targets.local.keeper", os.fspath(directory)]
