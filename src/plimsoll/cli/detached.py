@@ -29,6 +29,14 @@ def output_of(state: StateDirectory, run: str) -> Path:
     return state.runs / run / "output.log"
 
 
+def _has_plan(state: StateDirectory, run: str) -> bool:
+    """Whether the first line of the run's journal is there: without it nobody can tell of the run."""
+    try:
+        return state.journal(run).stat().st_size > 0
+    except OSError:
+        return False
+
+
 def detach(state: StateDirectory, run: str, *, as_json: bool, then: str = "") -> int:
     """Start the command without `--detach` in a session of its own; returns the exit status when its run has begun.
 
@@ -43,7 +51,7 @@ def detach(state: StateDirectory, run: str, *, as_json: bool, then: str = "") ->
     process = DetachedProcess(argv, log)
     deadline = time.monotonic() + BEGIN_LIMIT
     with waiting_for(f"run {run} to begin"):
-        while not state.journal(run).exists():
+        while not _has_plan(state, run):
             if process.ended() is not None:
                 break
             if time.monotonic() > deadline:

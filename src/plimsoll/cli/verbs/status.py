@@ -145,4 +145,9 @@ def _summary(
         return {"run": None, "target": place.name, "services": {name: {"url": url} for name, url in up.items()}}
     report = report_path(place.state, run.run)
     told = summary(run, up, report if report.exists() else None, drift)
+    services = told["services"]
+    assert isinstance(services, dict)  # noqa: S101 - a section for each kind of part
+    # A service may be up although the run has failed to test its newest version.
+    for name, url in up.items():
+        services.setdefault(name, {"url": url})
     return {**told, "seconds": round(run.elapsed(), 3)} if run.state == "running" else told

@@ -182,6 +182,8 @@ def _train(
         to_stderr(line) if as_json else click.echo(line)
     if history.state == "done":
         return 0, run.id
-    if not caught:
-        to_stderr(f"{', '.join(names)} did not come up: the run {history.state}; `plimsoll run` tries it again")
+    if caught:
+        to_stderr("stopped; `plimsoll up` goes on from the finished steps and checkpoints")
+    else:
+        to_stderr(f"{', '.join(names)} did not come up: the run {history.state}; `plimsoll up` tries it again")
     return (128 + caught[0] if caught else 1), run.id

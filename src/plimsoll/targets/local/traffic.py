@@ -23,6 +23,7 @@ from plimsoll.targets.local.watching import watch_versions
 from plimsoll.targets.models import model_for_use
 from plimsoll.targets.services import shares_sentence
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
+from plimsoll.waits import waiting_for
 
 POLL_INTERVAL = 0.5
 """Seconds between two checks whether a version is loaded."""
@@ -134,15 +135,16 @@ class LocalTraffic:
         self._content = replace(self._content, models=(*known, model_file(version, path)))
         self.weigh(old, new, 0)
         deadline = time.monotonic() + LOAD_LIMIT
-        self._wake()
-        while not self.counts((old, new))[new].loaded and not self._stopped():
-            if time.monotonic() > deadline:
-                raise TargetError(
-                    f"the service did not load {self._up.model}@{new} within {LOAD_LIMIT:g} s",
-                    where=self._up.url,
-                    hint=f"read its log with plimsoll logs {self._up.name}",
-                )
-            time.sleep(POLL_INTERVAL)
+        with waiting_for(f"service {self._up.name} to load {self._up.model}@{new}"):
+            self._wake()
+            while not self.counts((old, new))[new].loaded and not self._stopped():
+                if time.monotonic() > deadline:
+                    raise TargetError(
+                        f"the service did not load {self._up.model}@{new} within {LOAD_LIMIT:g} s",
+                        where=self._up.url,
+                        hint=f"read its log with plimsoll logs {self._up.name}",
+                    )
+                time.sleep(POLL_INTERVAL)
 
     def _wake(self) -> None:
         """Have a service that scales to zero start a server, which alone can load a version."""
