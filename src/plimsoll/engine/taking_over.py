@@ -104,7 +104,8 @@ def notes(state: StateDirectory, service: str, kept: KeptService, leading: str |
             told.append(f"{newest.reference} is not accepted: {'; '.join(newest.refusals)}")
         if waiting := [each for each in newer if each.accepted]:
             reference = waiting[-1].reference
-            told.append(f"{reference} is accepted and not in service; `plimsoll promote {reference}` moves it there")
+            command = _promotion(service, reference)
+            told.append(f"{reference} is accepted and not in service; `{command}` moves it there")
     return told
 
 
@@ -134,10 +135,10 @@ def intended(
             takes_over=False, text=f"{goes_on}: {reference} is not accepted: {'; '.join(registered.refusals)}"
         )
     if registered.version <= offered:
-        text = f"{goes_on}: {reference} had its turn before; `plimsoll promote {reference}` moves it there"
+        text = f"{goes_on}: {reference} had its turn before; `{_promotion(service, reference)}` moves it there"
         return Intent(takes_over=False, text=text)
     if waits:
-        return Intent(takes_over=False, text=f"{goes_on}: {reference} waits for `plimsoll promote {reference}`")
+        return Intent(takes_over=False, text=f"{goes_on}: {reference} waits for `{_promotion(service, reference)}`")
     if tested != "done":
         text = f"{goes_on}: the test of {reference} is {tested}"
         return Intent(takes_over=False, text=text, problem=True)
@@ -145,6 +146,12 @@ def intended(
         text = f"{goes_on.rpartition(' with ')[0]} with {reference}"
         return Intent(takes_over=False, text=text, problem=True)
     return Intent(takes_over=True)
+
+
+def _promotion(service: str, reference: str) -> str:
+    """The command that moves the service; a service that is not called like its model need not be the only one."""
+    named = "" if service == reference.partition("@")[0] else f" --service {service}"
+    return f"plimsoll promote {reference}{named}"
 
 
 def _carried_out(

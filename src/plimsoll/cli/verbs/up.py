@@ -53,6 +53,7 @@ def command(
     A service whose model has no accepted version yet is trained first. Otherwise nothing is trained: `plimsoll run`
     does that at any time, and the services move to the version that it registers.
     """
+    from plimsoll.cli.exit_statuses import DONE, FAILED
     from plimsoll.engine.keeping import beginning, services_of
     from plimsoll.engine.preparation import prepare
     from plimsoll.targets.features import KEEP
@@ -64,7 +65,7 @@ def command(
     asked = services_of(prepared, services)
     _require_not_watched(prepared, [step.part for step in asked])
     begun = beginning(prepared, asked)
-    trained = None
+    failed, trained = DONE, None
     if begun.untrained:
         if detach:
             from plimsoll.cli.detached import detach as detached
@@ -72,12 +73,12 @@ def command(
 
             then = f"; {', '.join(begun.untrained)} will be up after it"
             return detached(prepared.state, new_run_id(), as_json=as_json, then=then)
-        status, trained = _train(prepared, begun.untrained, settings, run_id, as_json)
-        if status:
-            return status
+        failed, trained = _train(prepared, begun.untrained, settings, run_id, as_json)
+        if failed and (failed > FAILED or not begun.ready):
+            return failed
         begun = beginning(prepared, asked)
     before = {name: each for name, each in keeper.kept().items() if each.state == "up"}
-    return _bring_up(prepared, begun.ready, asked, before, trained, wait=not detach, as_json=as_json)
+    return _bring_up(prepared, begun.ready, asked, before, trained, wait=not detach, as_json=as_json) or failed
 
 
 def _bring_up(

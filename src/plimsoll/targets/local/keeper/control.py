@@ -88,8 +88,9 @@ class LocalKeeper:
         """Write what is wanted, and start the keeper unless it lives."""
         self._state.make()
         self._place.make()
-        for step in steps:
-            self._keep(step, asked[step.part])
+        # All are verified before any is changed.
+        for step, made in [(step, pinned_service(self._state, step.work)[1]) for step in steps]:
+            self._keep(step, asked[step.part], made)
         self._ensure()
 
     def release(self, services: Sequence[str]) -> list[str]:
@@ -137,7 +138,7 @@ class LocalKeeper:
             time.sleep(TICK)
         return record
 
-    def _keep(self, step: Step[Serve], asked: Serve) -> None:
+    def _keep(self, step: Step[Serve], asked: Serve, made: ServiceFile) -> None:
         work = step.work
         before = self._place.wanted().get(work.service)
         wanted = WantedService(
@@ -150,7 +151,6 @@ class LocalKeeper:
         )
         self._place.service_file(work.service).parent.mkdir(parents=True, exist_ok=True)
         content = self._content(work.service)
-        _, made = pinned_service(self._state, work)
         unchanged = before is not None and before.asked == wanted.asked
         if content is not None and unchanged and leading_version(content) == leading_version(made):
             made = self._verified_content(content, made)
