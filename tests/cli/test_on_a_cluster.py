@@ -384,3 +384,9 @@ def test_this_machine_renders_no_manifests_and_says_so(cluster: MemoryCluster, p
     assert ended.status == 2
     assert "this machine cannot render Kubernetes manifests: it has no Kubernetes objects" in ended.error
     assert "name a target that can" in ended.error
+
+
+def test_up_is_refused_on_a_cluster_whose_services_stay_up_after_a_run(bench: Bench, plimsoll: Plimsoll) -> None:
+    refused = plimsoll("up")
+    assert refused.status == 2
+    assert "services stay up there after plimsoll run" in refused.error

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.engine.moves import moves_of
 from plimsoll.engine.promotion import promoting
 from plimsoll.engine.promotion.promoting import Pace, Promotion, promote
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
@@ -100,6 +101,37 @@ def test_a_version_whose_figures_from_training_are_worse_goes_back(place: Place)
     register(place.state, metrics={"accuracy": 0.6})
     assert "accuracy: 0.6 against 0.9" in carried_out(place, "triage@3").reason
     assert place.mover.done[-2:] == ["restore", "released"]
+
+
+def test_a_forced_promotion_is_told_what_is_worse_and_goes_on_without_waiting_for_requests(place: Place) -> None:
+    place.mover.failing = {"2": 0.5}
+    said: list[str] = []
+    pace = Pace(steps=(10, 100), requests=10**9, hold=0.0, limit=30.0, forced=True)
+    result = carried_out(place, pace=pace, said=said)
+
+    assert place.mover.done == ["taken", "add", "weigh 10", "weigh 100", "settle", "released"]
+    assert result.promoted
+    assert result.reason.startswith(
+        "forced, whatever the comparison says, although it is worse: failed requests: 50 of"
+    )
+    assert any(line.endswith("— worse") for line in said)
+    ((_, move),) = moves_of(place.state, "triage")
+    assert (move.cause, move.moved, move.forced, move.old, move.new) == ("promote", True, True, "1", "2")
+    assert len(move.worse) == 1
+
+
+def test_a_promotion_that_goes_back_is_remembered_with_its_reason(place: Place) -> None:
+    place.mover.failing = {"2": 0.5}
+    carried_out(place)
+    ((_, move),) = moves_of(place.state, "triage")
+    assert (move.moved, move.forced) == (False, False)
+    assert "failed requests" in move.line()
+
+
+def test_a_forced_version_must_still_be_accepted(place: Place) -> None:
+    register(place.state, metrics={"accuracy": 0.4})
+    with pytest.raises(ModelRefused):
+        carried_out(place, "triage@3", pace=Pace(forced=True))
 
 
 def test_too_few_requests_within_the_limit_are_no_proof(place: Place) -> None:

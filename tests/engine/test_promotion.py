@@ -97,6 +97,20 @@ def test_what_is_better_or_differs_by_nothing_that_anybody_feels_is_not_worse(
     assert not judged(old, new).worse
 
 
+def test_figures_of_different_data_are_not_compared_and_that_is_said() -> None:
+    def measured(accuracy: float, **data: str) -> VersionSample:
+        return VersionSample(requests=500, failures=0, latencies=(), metrics={"accuracy": accuracy}, data=data)
+
+    same = judged(measured(0.95, orders="a"), measured(0.91, orders="a"))
+    assert [finding.question for finding in same.worse] == ["accuracy"]
+    assert not same.not_compared
+    other = judged(measured(0.95, orders="a", labels="c"), measured(0.91, orders="b", labels="c"))
+    assert not other.worse
+    (finding,) = other.not_compared
+    assert finding.line() == "accuracy: not compared: the versions were measured on different data (orders)"
+    assert judged(measured(0.95, orders="a"), measured(0.91)).not_compared
+
+
 def test_few_requests_are_not_enough_however_good_they_are() -> None:
     assert not judged(seen(10_000), seen(99)).enough
     assert not judged(seen(99), seen(10_000)).enough

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
 from plimsoll.registry.comparison import compare_versions
@@ -101,6 +102,15 @@ def test_two_versions_are_compared_in_metrics_and_lineage(registry: ModelRegistr
     assert compared.changed["code"] == ("train.py",)
     assert compared.changed["data"] == ()
     assert compared.changed["files"] == ("model.onnx",)
+    assert compared.comparable
+
+
+def test_figures_of_versions_are_comparable_only_on_the_same_data(registry: ModelRegistry) -> None:
+    first = register(registry, "k1")
+    other = replace(first.lineage, data={"orders": "another digest"})
+    compared = compare_versions(first, replace(first, version=2, lineage=other))
+    assert "orders" in compared.changed["data"]
+    assert not compared.comparable
 
 
 def test_a_model_of_an_unknown_signer_is_refused_and_trusted_once_the_key_is(

@@ -13,6 +13,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families as classic
 
+from plimsoll.files import replace_file
+from plimsoll.telemetry.service import watch
+
 from .conftest import DIGEST, Watched
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -177,3 +180,25 @@ def test_an_altered_reference_is_refused(tmp_path: Path, watched: Watched) -> No
     (tmp_path / "altered.json").write_bytes(content.replace(b'"rows":3000', b'"rows":9000'))
     with pytest.raises(TargetError, match="altered"):
         read_reference(tmp_path / "altered.json")
+
+
+def test_versions_that_come_and_go_are_watched_as_the_followed_file_says(watched: Watched, tmp_path: Path) -> None:
+    file = tmp_path / "drift.json"
+    file.write_text("[]")
+    observer = watch(drift_file=str(file))
+
+    def versions() -> list[str]:
+        observer.answered([])
+        return [one["version"] for one in json.loads(observer.respond("GET", "/v2/drift", b"").body)["versions"]]
+
+    try:
+        assert versions() == []
+        entries = [{"reference": str(watched.directory / "reference.json"), "version": number} for number in ("1", "2")]
+        replace_file(file, json.dumps(entries).encode())
+        assert versions() == ["1", "2"]
+        replace_file(file, json.dumps([entries[1], {"reference": "nowhere", "version": "3"}]).encode())
+        assert versions() == ["2"]
+        replace_file(file, b"no list")
+        assert versions() == ["2"]
+    finally:
+        observer.close()

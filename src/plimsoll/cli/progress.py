@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from plimsoll.cli.rows import value_text
@@ -43,7 +43,7 @@ class ProgressPrinter:
         self._logs = logs
         self._results = KINDS.results if results is None else results
         self._lock = threading.Lock()
-        self._running: dict[str, float] = {}
+        self._running: dict[str, datetime] = {}
         self._name_width = 0
         self._closed = threading.Event()
         threading.Thread(target=self._print_heartbeats, daemon=True, name="progress").start()
@@ -53,9 +53,9 @@ class ProgressPrinter:
         event = event_of(seen)
         if event is not None:
             with self._lock:
-                self._print(seen.subject, event)
+                self._print(seen.subject, event, seen.at)
 
-    def _print(self, step: str, event: RunEvent) -> None:
+    def _print(self, step: str, event: RunEvent, at: datetime) -> None:
         match event:
             case RunPlanned():
                 self._planned(event)
@@ -71,7 +71,7 @@ class ProgressPrinter:
             case Told():
                 self._write(one_line(event.text))
             case StepStarted():
-                self._running[step] = time.monotonic()
+                self._running[step] = at
                 self._line("▸", step, "started")
             case RendezvousReady():
                 self._line("·", step, f"rendezvous at {event.address}")
@@ -80,7 +80,7 @@ class ProgressPrinter:
             case AttemptFailed(again_in=float() as pause):
                 self._line("!", step, f"{event.reason}; retry in {pause:g} s")
             case StepEnded():
-                self._ended(step, event)
+                self._ended(step, event, at)
 
     def close(self) -> None:
         """Stop the heartbeat lines."""
@@ -103,9 +103,10 @@ class ProgressPrinter:
         if event.left_over:
             self._write(f"  ended {event.left_over} processes that an interrupted run left behind")
 
-    def _ended(self, step: str, event: StepEnded) -> None:
+    def _ended(self, step: str, event: StepEnded, at: datetime) -> None:
         began = self._running.pop(step, None)
-        took = f"{time.monotonic() - began:.1f} s" if began is not None else ""
+        # By the times of the observations: whoever attaches later is told of what has happened before.
+        took = f"{max(0.0, (at - began).total_seconds()):.1f} s" if began is not None else ""
         if event.state == "done":
             shape = self._results.get(step.partition("/")[0], Result)
             result = result_from_json(event.result, shape) or Result()
@@ -125,7 +126,8 @@ class ProgressPrinter:
                 for step, began in self._running.items():
                     newest = _newest(self._logs / step)
                     last_line = last_log_line(newest, 80) if newest else ""
-                    self._line("…", step, f"{time.monotonic() - began:.0f} s  {last_line}")
+                    passed = max(0.0, (datetime.now(UTC) - began).total_seconds())
+                    self._line("…", step, f"{passed:.0f} s  {last_line}")
 
 
 def _tail(directory: Path, count: int = 5) -> list[str]:

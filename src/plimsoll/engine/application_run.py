@@ -5,23 +5,26 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from plimsoll.engine.code_keeping import keep_code
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
 from plimsoll.engine.runner import Driver, Engine
-from plimsoll.errors import PlimsollError
+from plimsoll.engine.taking_over import TakeOver, take_over
+from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import PLANNED, Told, run_observed
 from plimsoll.kinds.model import Register
+from plimsoll.kinds.service import Serve
 from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan
 from plimsoll.signing.keys import KeyRing
 from plimsoll.state.beginning import beginning
 from plimsoll.state.lock import RunLock
+from plimsoll.targets.features import KEEP
 from plimsoll.targets.port import RunRequest, Session
 
 POLL_INTERVAL = 0.2
@@ -39,12 +42,14 @@ def new_run_id() -> str:
 class ApplicationRun:
     """Runs a prepared application. `stop` may be called from any thread or a signal handler."""
 
-    def __init__(self, prepared: Prepared, *, watch: bool = False) -> None:
+    def __init__(self, prepared: Prepared, *, watch: bool = False, run_id: str | None = None) -> None:
         self.prepared = prepared
         self.watch = watch
-        self.id = new_run_id()
+        self.id = run_id or new_run_id()
         self.goes_on = ""
         """Whose run of the same content goes on after this one, which has only watched it."""
+        self.taken_over: tuple[TakeOver, ...] = ()
+        """What became of the services that are kept up apart from runs."""
         self._stopping = threading.Event()
 
     def carry_out(
@@ -58,6 +63,8 @@ class ApplicationRun:
         """
         _require_signing(self.prepared.plan)
         require_rights(self.prepared)
+        if self.watch:
+            _require_unkept(self.prepared)
         state = self.prepared.state
         state.make()
         lock = RunLock(state.lock)
@@ -96,6 +103,8 @@ class ApplicationRun:
             session.steps_ended()
             happened = self._history()
             self._link_results(session, happened)
+            if outcome != "stopped" and not self.watch:
+                self.taken_over = tuple(self._take_over(journal, listener, happened))
             if self.watch and outcome == "done":
                 on_services_up(happened)
                 self._restart_services(engine, session)
@@ -112,7 +121,7 @@ class ApplicationRun:
         """Take the lock of runs; no clean goes on until what is given back is closed."""
         with contextlib.ExitStack() as held:
             held.enter_context(beginning(self.prepared.state.gate))
-            lock.acquire(self.id, self.prepared.plan.application)
+            lock.acquire(self.id, self.prepared.plan.application, watches=self.watch)
             return held.pop_all()
 
     def _driver(self, engine: Engine, session: Session) -> Driver | None:
@@ -136,6 +145,20 @@ class ApplicationRun:
     def _content(self) -> str:
         """A digest that is equal for runs that come to the same results."""
         return plan_content(self.prepared.plan, self.prepared.forced)
+
+    def _take_over(
+        self, journal: Journal, listener: Callable[[Observation], None], happened: RunHistory
+    ) -> Iterator[TakeOver]:
+        """Hand accepted versions over to the services that are up, and tell of each."""
+
+        def say(text: str) -> None:
+            told = run_observed("engine", "run", Told(text=text))
+            journal.append(told)
+            listener(told)
+
+        for each in take_over(self.prepared, happened, say, self._stopping.is_set):
+            say(each.text)
+            yield each
 
     def stop(self) -> None:
         """Stop the run; it ends within seconds."""
@@ -166,6 +189,20 @@ class ApplicationRun:
             for name, reason in session.fallen():
                 engine.restart(self.prepared.plan.step(f"serve/{name}"), reason)
             time.sleep(POLL_INTERVAL)
+
+
+def _require_unkept(prepared: Prepared) -> None:
+    """Raise TargetError for a service that is kept up already: it has its address, and moves to what is registered."""
+    if KEEP not in prepared.target.features:
+        return
+    kept = prepared.target.features.require(KEEP).kept()
+    names = [step.part for step in prepared.plan.steps if isinstance(step.work, Serve) and step.part in kept]
+    if names:
+        raise TargetError(
+            f"plimsoll up keeps {', '.join(names)} up already",
+            where="--watch",
+            hint="run without --watch: the services move to what is registered; or end them with `plimsoll down`",
+        )
 
 
 def _require_signing(plan: Plan) -> None:

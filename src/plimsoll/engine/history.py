@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -108,6 +108,10 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     def seconds(self) -> float:
         """Seconds from start to end; 0.0 while it runs, and when the clock was set back in between."""
         return _seconds(self.started, self.ended)
+
+    def elapsed(self) -> float:
+        """Seconds from the start to the end, or to now while it runs."""
+        return self.seconds if self.ended else _seconds(self.started, datetime.now(UTC))
 
     def awaited(self) -> list[tuple[str, str]]:
         """What steps of a run under way wait for, by their names."""

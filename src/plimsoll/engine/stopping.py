@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.state.lock import Holder, holder
+from plimsoll.targets.features import KEEP
 from plimsoll.targets.port import Target
 from plimsoll.waits import waiting_for
 
@@ -20,15 +21,19 @@ TIMEOUT = 20.0
 
 
 class Stopped(Struct, frozen=True, kw_only=True):
-    """What was stopped: the run of this machine, the deleted objects, and a sentence for each thing that stays."""
+    """What was stopped: the run of this machine, the services that were kept up apart from runs, the deleted objects.
+
+    `kept` has a sentence for each thing that stays.
+    """
 
     run: Holder | None = None
+    services: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
 
 
 def stop_application(place: Target, *, force: bool = False, waiting: Callable[[str], None] = lambda _: None) -> Stopped:
-    """End the run that holds the lock, and delete what of the application outlives its run on the target.
+    """End the run that holds the lock and what is kept up apart from it; delete what outlives its run on the target.
 
     `waiting` gets what is waited for. Raises TargetError when the run does not end, and while somebody else's goes on
     unless `force` takes the application from it.
@@ -38,9 +43,10 @@ def stop_application(place: Target, *, force: bool = False, waiting: Callable[[s
         os.kill(who.pid, signal.SIGTERM)
         with waiting_for(f"run {who.run} (process {who.pid}) to end"):
             _await_end(place.state.lock, who)
+    ended = place.features.require(KEEP).release(()) if KEEP in place.features else []
     kept: list[str] = []
     removed = place.remove(kept.append, force=force, waiting=waiting)
-    return Stopped(run=who, removed=tuple(removed), kept=tuple(kept))
+    return Stopped(run=who, services=tuple(ended), removed=tuple(removed), kept=tuple(kept))
 
 
 def _await_end(lock: Path, who: Holder) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, to_builtins
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
-from plimsoll.application.scalars import Duration, ModelReference, Name
+from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.application.workspace import NamedCommand
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
@@ -26,6 +26,7 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
+from plimsoll.kinds.service_settings import Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
 from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
@@ -39,64 +40,10 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
 HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
-
-
-class WeightedModel(Part, frozen=True, kw_only=True):
-    """One version of a model and its share of the traffic."""
-
-    model: ModelReference
-    weight: Annotated[int, Meta(ge=0, le=100, description="percentage of the requests")]
-    headers: Annotated[
-        dict[str, str],
-        Meta(description="a request with all of these headers goes to this version, regardless of the weights"),
-    ] = {}  # noqa: RUF012 - msgspec copies it
-    shadow: Annotated[
-        int,
-        Meta(
-            ge=0,
-            le=100,
-            description="percentage of the requests that are copied to this version; its answers are discarded",
-        ),
-    ] = 0
-
-
-class Scale(Part, frozen=True, kw_only=True):
-    """The number of replicas of a service."""
-
-    min: Annotated[int, Meta(ge=0)] = 1
-    max: Annotated[int, Meta(ge=1)] = 1
-    concurrency: Annotated[int, Meta(ge=1, description="concurrent requests for each replica")] = 32
-
-
-class Latency(Part, frozen=True, kw_only=True):
-    """The latency that a service promises."""
-
-    p99: Duration
-
-
-class Drift(Part, frozen=True, kw_only=True):
-    """The reference for drift of live inputs and outputs."""
-
-    reference: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
-
-
-class Telemetry(Part, frozen=True, kw_only=True):
-    """Logs and traces of requests, in addition to metrics."""
-
-    access: Annotated[bool, Meta(description="a line of JSON for each request")] = False
-    audit: Annotated[bool, Meta(description="a line for each request: caller, digest of the model, verdict")] = False
-    payloads: Annotated[bool, Meta(description="include the values of tensors in the audit log")] = False
-    traces: Annotated[bool, Meta(description="OpenTelemetry spans, configured by the OTEL_* variables")] = False
-
-
-class SampleInput(Part, frozen=True, kw_only=True):
-    """One input of the request that a service is tested with."""
-
-    shape: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(description="sizes of all dimensions")]
-    data: Annotated[
-        tuple[bool | int | float | str, ...],
-        Meta(description="the values in row-major order; zeros, or empty texts, when left out"),
-    ] = ()
+WAITING_ROLLOUT = "waiting-rollout"
+"""The feature of targets on which a new version may wait for its promotion while the one before goes on."""
+LOOPBACK = "127.0.0.1"
+Rollout = Literal["accepted", "promote"]
 
 
 class Service(Part, frozen=True, kw_only=True):
@@ -127,6 +74,22 @@ class Service(Part, frozen=True, kw_only=True):
             description="inputs by name for the request that the service is tested with, for a model that refuses zeros"
         ),
     ] = {}  # noqa: RUF012 - msgspec copies it
+    host: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9.:-]{1,253}$",
+            description="an address of this machine, or its name, to listen on",
+            examples=["127.0.0.1", "0.0.0.0"],  # noqa: S104 - an example of what a user may choose
+        ),
+    ] = LOOPBACK
+    port: Annotated[int, Meta(ge=1, le=65535, description="port to listen on; a free one when left out")] | None = None
+    rollout: Annotated[
+        Rollout,
+        Meta(
+            description="accepted: a running service moves to each newly accepted version; promote: it waits for "
+            "plimsoll promote"
+        ),
+    ] = "accepted"
     resources: Resources = Resources()
     target: Name | None = None
 
@@ -206,6 +169,7 @@ class Serve(Work, frozen=True, kw_only=True):
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
     another. Without a model `model` is empty. `environment` is the key of the step that creates their environment.
+    `host` and `port` are for a service that stays up on this machine; a port of 0 stands for a free one.
     """
 
     verb: ClassVar[str] = "serve"
@@ -228,11 +192,27 @@ class Serve(Work, frozen=True, kw_only=True):
         """What the model is called in the protocol's paths: by its own name, or that of the service without one."""
         return self.model.partition("@")[0] or self.service
 
+    host: str = LOOPBACK
+    port: int = 0
+    rollout: Rollout = "accepted"
+
+    @property
+    def follows(self) -> str:
+        """The model whose newly accepted versions the service is for; empty where the file names versions."""
+        return "" if self.shares or "@" in self.model else self.model
+
     def needed_features(self) -> Iterator[FeatureRequest]:
-        """A minimum of zero servers needs a target that starts a server for a request."""
+        """Zero servers need a target that starts one for a request; a rollout that waits, one that can let it wait."""
         if self.scale is not None and self.scale.min == 0:
             yield FeatureRequest(
                 feature=SCALE_TO_ZERO, setting=("scale", "min"), asks="scales to zero servers", remedy="set min: 1"
+            )
+        if self.rollout == "promote":
+            yield FeatureRequest(
+                feature=WAITING_ROLLOUT,
+                setting=("rollout",),
+                asks="lets new versions wait for their promotion",
+                remedy="leave rollout out, or name the served version, such as model: NAME@1",
             )
 
     def needed_extras(self) -> Iterator[str]:
@@ -253,10 +233,14 @@ class ServiceKind(Kind[Service]):
     works = (Serve,)
 
     def check(self, file: ApplicationFile) -> None:
-        """Check that models exist, weights sum to 100, and the drift reference is a table."""
+        """Check that models exist, weights sum to 100, ports differ, and the drift reference is a table."""
+        self._check_ports(file)
         for name, service in self.of(file.application).items():
             at = self.place(name)
             _check_what_answers(file, service, *at)
+            if service.rollout == "promote" and (not isinstance(service.model, str) or "@" in service.model):
+                hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
+                raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
             if service.scale is not None and service.scale.min > service.scale.max:
                 raise file.error("scale.min is more than scale.max", "lower min or raise max", *at, "scale", "min")
             if service.drift is not None:
@@ -274,6 +258,17 @@ class ServiceKind(Kind[Service]):
     def commands(self, name: str, part: Service) -> Iterable[NamedCommand]:
         """The command lines of the user's own code."""
         return commands(name, self.place(name), part.own, part.pipeline)
+
+    def _check_ports(self, file: ApplicationFile) -> None:
+        """Raise FileError for a port that two services ask for."""
+        taken: dict[int, str] = {}
+        for name, service in self.of(file.application).items():
+            if service.port is None:
+                continue
+            if service.port in taken:
+                message = f"services '{taken[service.port]}' and '{name}' have the same port {service.port}"
+                raise file.error(message, "give one of them another port", *self.place(name), "port")
+            taken[service.port] = name
 
     def plan(self, name: str, part: Service, planner: Planner) -> AnyStep:
         """Add a step that serves, after the models are registered and the drift reference exists."""
@@ -310,6 +305,9 @@ class ServiceKind(Kind[Service]):
             own=own,
             pipeline=steps,
             environment=environment.key if environment else None,
+            host=part.host,
+            port=part.port or 0,
+            rollout=part.rollout,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
         needs += [file.step for file in references]

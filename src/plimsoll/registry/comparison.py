@@ -10,12 +10,16 @@ from plimsoll.registry.versions import ModelVersion
 
 
 class VersionComparison(Struct, frozen=True, kw_only=True):
-    """`metrics` has both values; `None` means not measured. `changed` lists the differences by kind, such as `code`."""
+    """`metrics` has both values; `None` means not measured. `changed` lists the differences by kind, such as `code`.
+
+    `comparable`: the metrics were measured on the same data.
+    """
 
     first: str
     second: str
     metrics: Mapping[str, tuple[float | None, float | None]]
     changed: Mapping[str, tuple[str, ...]]
+    comparable: bool = True
 
 
 def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionComparison:
@@ -29,9 +33,10 @@ def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionCompar
     return VersionComparison(
         first=first.reference,
         second=second.reference,
+        comparable=not other_data(first.lineage.data, second.lineage.data),
         metrics={name: (first.metrics.get(name), second.metrics.get(name)) for name in names},
         changed={
-            "data": _changed_names(first.lineage.data, second.lineage.data),
+            "data": other_data(first.lineage.data, second.lineage.data),
             "code": _changed_names(first.lineage.code, second.lineage.code),
             **{kind: (f"{left} → {right}",) if left != right else () for kind, (left, right) in single.items()},
             "files": _changed_names(
@@ -40,6 +45,11 @@ def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionCompar
             ),
         },
     )
+
+
+def other_data(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of data, by their digests in two lineages, that are not the same in both."""
+    return _changed_names(first, second)
 
 
 def _changed_names(left: Mapping[str, str], right: Mapping[str, str]) -> tuple[str, ...]:

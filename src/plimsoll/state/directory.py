@@ -9,6 +9,8 @@
       checkpoints/<key>/        survives restarts; removed when the step is done
       curves/<key>.jsonl        points of the attempts of a training before its last one
       registry/                 models, an OCI image layout
+      keeper/                   what keeps services up apart from runs; see targets.local.keeper.records
+      moves.jsonl               which version each service moved to, when and why
       services/<name>.json      address and pid of a running service
       services/<name>/          service.json: served versions and their weights; promote changes it
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
@@ -81,6 +83,7 @@ class StateDirectory:
         self.removed = self.root / "removed"
         self.code = common / "code"
         self.gate = common / "beginning.lock"
+        self.moves = self.root / "moves.jsonl"
         self._stored: dict[str, StoredResult] = {}
 
     def make(self) -> None:

@@ -17,12 +17,13 @@ from plimsoll.errors import TargetError
 
 @decodable
 class Holder(Struct, frozen=True, kw_only=True):
-    """The run that holds the lock."""
+    """The run that holds the lock. `watches`: it keeps services up until it is ended."""
 
     pid: int
     run: str
     application: str
     since: datetime
+    watches: bool = False
 
 
 class RunLock:
@@ -32,7 +33,7 @@ class RunLock:
         self.path = path
         self._file: IO[bytes] | None = None
 
-    def acquire(self, run: str, application: str) -> None:
+    def acquire(self, run: str, application: str, *, watches: bool = False) -> None:
         """Take the lock. Raises TargetError, which names the holder, when another run has it."""
         file = self.path.open("a+b")
         try:
@@ -40,7 +41,7 @@ class RunLock:
         except BlockingIOError:
             file.close()
             raise _held_error(self.path, holder(self.path)) from None
-        me = Holder(pid=os.getpid(), run=run, application=application, since=datetime.now(UTC))
+        me = Holder(pid=os.getpid(), run=run, application=application, since=datetime.now(UTC), watches=watches)
         file.truncate(0)
         file.write(msgspec.json.encode(me))
         file.flush()
@@ -52,6 +53,12 @@ class RunLock:
             self._file.truncate(0)
             self._file.close()
             self._file = None
+
+
+def require_free(path: Path) -> None:
+    """Raise TargetError, which names the holder, when a run has the lock now."""
+    if (who := holder(path)) is not None:
+        raise _held_error(path, who)
 
 
 def holder(path: Path) -> Holder | None:
@@ -86,8 +93,11 @@ def noted_holder(path: Path) -> Holder | None:
 def _held_error(path: Path, who: Holder | None) -> TargetError:
     if who is None:
         return TargetError("another run of this application has just started", where=str(path), hint="try again")
+    hint = "wait for it, watch it with `plimsoll status`, or stop it with `plimsoll down`"
+    if who.watches:
+        hint = "stop it with `plimsoll down`; `plimsoll up` keeps services up while you train"
     return TargetError(
         f"run {who.run} of '{who.application}' has been running since {who.since:%H:%M:%S} UTC, in process {who.pid}",
         where=str(path),
-        hint="wait for it, watch it with `plimsoll status`, or stop it with `plimsoll down`",
+        hint=hint,
     )

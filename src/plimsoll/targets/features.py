@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from msgspec import Struct
 
 from plimsoll.errors import FileError
+from plimsoll.kinds.service import Rollout, Serve
 
 if TYPE_CHECKING:
     from plimsoll.application.loading import ApplicationFile
     from plimsoll.planning.capacity import Shortfall
-    from plimsoll.planning.steps import AnyStep, Plan
+    from plimsoll.planning.steps import AnyStep, Plan, Step
     from plimsoll.targets.port import Session
     from plimsoll.targets.traffic import TrafficMover
 
@@ -141,6 +142,52 @@ class ReadsCurves(Protocol):
         ...
 
 
+class KeptService(Struct, frozen=True, kw_only=True):
+    """A service that is kept up apart from runs. `work` names versions; `state` is `starting`, `up` or `failed`.
+
+    `reason` says why it is not up, or what is missing though it is. `follows` is the model whose newly accepted
+    versions it is for; empty where the file names versions.
+    """
+
+    work: Serve
+    state: str
+    follows: str = ""
+    rollout: Rollout = "accepted"
+    url: str = ""
+    reason: str = ""
+
+
+class KeepsServices(Protocol):
+    """Keeps services up apart from runs, also after the terminal is closed."""
+
+    def kept(self) -> Mapping[str, KeptService]:
+        """The services that are to be kept up, by name, and how they are."""
+        ...
+
+    def keeper(self) -> str:
+        """Who keeps them now, for a sentence; empty when nobody does."""
+        ...
+
+    def leading(self, service: str) -> str | None:
+        """The version that had most of a service's requests, also when it is not up; `None` when it never was."""
+        ...
+
+    def address_problem(self, work: Serve) -> str:
+        """Why the service cannot have its address now; empty when it can."""
+        ...
+
+    def keep(self, steps: Sequence[Step[Serve]], asked: Mapping[str, Serve]) -> None:
+        """Have services kept up; their work names versions by number, and `asked` is each as the file has it.
+
+        Raises PlimsollError when a version may not be served.
+        """
+        ...
+
+    def release(self, services: Sequence[str]) -> list[str]:
+        """End services, by default all of them; returns those that were kept. Raises TargetError for one that stays."""
+        ...
+
+
 CALL: Feature[CallsServices] = Feature("call", "call a service from this machine")
 TRAFFIC: Feature[MovesTraffic] = Feature("traffic", "move a service's traffic to a version")
 MANIFESTS: Feature[RendersManifests] = Feature("manifests", "render Kubernetes manifests")
@@ -149,6 +196,7 @@ PLAN_CHECK: Feature[ChecksPlans] = Feature("plan-check", "check a plan")
 USES: Feature[KnowsUses] = Feature("uses", "say which versions its services use")
 LEAVINGS: Feature[HasLeavings] = Feature("leavings", "remove what finished runs have left")
 CURVES: Feature[ReadsCurves] = Feature("curves", "tell the curve of a training while it runs")
+KEEP: Feature[KeepsServices] = Feature("keep", "keep services up apart from a run")
 CONTAINER_IMAGES = "container-images"
 """The feature of targets that run commands in a container image."""
 

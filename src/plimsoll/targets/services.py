@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from plimsoll.kinds.service import ModelShare, Serve, Telemetry
+from plimsoll.kinds.service import ModelShare, Serve
+from plimsoll.kinds.service_settings import Telemetry
 from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
@@ -48,6 +49,25 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
 
 
+def shares_sentence(content: ServiceFile, model: str) -> str:
+    """Which versions the requests of a service go to: "requests: 90 % to triage@1, 10 % to triage@2"."""
+    newest_alone = max((file.version for file in content.models if file.name == model), key=int, default="")
+    shares = content.traffic.get(model) or (Share(version=newest_alone, weight=100),)
+    told = [
+        f"{share.weight} % to {model}@{share.version}{_beside(share)}"
+        for share in sorted(shares, key=lambda share: -share.weight)
+        if share.weight or share.headers or share.shadow
+    ]
+    return f"requests: {', '.join(told)}"
+
+
+def _beside(share: Share) -> str:
+    """What a version gets beside its weight."""
+    words = [f"{name}: {value}" for name, value in share.headers.items()]
+    copies = [f"a copy of {share.shadow} %"] if share.shadow else []
+    return f" ({', '.join([*words, *copies])})" if words or copies else ""
+
+
 def table_id(table: InputFile, code: str = "") -> str:
     """The identifier of a drift reference's table: the key of its step and its file.
 
@@ -57,14 +77,23 @@ def table_id(table: InputFile, code: str = "") -> str:
 
 
 def observer_option(
-    service: str, telemetry: Telemetry, log: Callable[[str], str], drift: Sequence[dict[str, object]]
+    service: str,
+    telemetry: Telemetry,
+    log: Callable[[str], str],
+    drift: Sequence[dict[str, object]],
+    drift_file: str = "",
 ) -> str:
-    """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path."""
+    """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path.
+
+    `drift_file` names the versions to watch as `drift` does, and is followed as it changes.
+    """
     settings: dict[str, object] = {"service": service}
     for name, enabled in (("access", telemetry.access), ("audit", telemetry.audit)):
         if enabled:
             settings[f"{name}_log"] = log(name)
     settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
+    if drift_file:
+        settings["drift_file"] = drift_file
     return f"plimsoll.telemetry.service:watch={msgspec.json.encode(settings).decode()}"
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +19,8 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from plimsoll.errors import TargetError
+from plimsoll.decoding import UNREADABLE
+from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.observers import INFERENCE, Answer, Observer, Reply, still_wanted
 from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry.context import parse_traceparent
@@ -73,8 +75,12 @@ class ServiceObserver(Observer):
         payloads: bool = False,
         traces: bool = False,
         drift: Sequence[Settings] = (),
+        drift_file: str = "",
     ) -> None:
-        """Set up telemetry. Raises PlimsollError when a log, a drift reference or an extra is missing."""
+        """Set up telemetry. Raises PlimsollError when a log, a drift reference or an extra is missing.
+
+        `drift_file` is a list such as `drift` in JSON. It is read again when it changes: versions come and go.
+        """
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._requests = RequestMetrics(trace_of)
@@ -87,16 +93,45 @@ class ServiceObserver(Observer):
             from plimsoll.telemetry.traces import TraceExporter
 
             self._parts.append(TraceExporter(service))
-        self._watches = [_drift_watch(settings) for settings in drift]
-        self._parts += self._watches
+        self._watched = [(settings, _drift_watch(settings)) for settings in drift]
+        self._drift_file = Path(drift_file) if drift_file else None
+        self._drift_read = _changed_at(self._drift_file)
+
+    @property
+    def _watches(self) -> list[DriftWatch]:
+        return [watched for _, watched in self._watched]
+
+    def _follow_drift_file(self) -> None:
+        """Watch the versions that the file names now, and no others."""
+        changed = _changed_at(self._drift_file)
+        if self._drift_file is None or changed == self._drift_read:
+            return
+        self._drift_read = changed
+        try:
+            wanted = msgspec.json.decode(self._drift_file.read_bytes(), type=list[dict[str, Any]])
+        except (*UNREADABLE, OSError) as error:
+            sys.stderr.write(f"{self._drift_file}: the drift settings cannot be read: {error}\n")
+            return
+        before, watched = self._watched, []
+        for settings in wanted:
+            known = next((pair for pair in before if pair[0] == settings), None)
+            try:
+                watched.append(known or (settings, _drift_watch(settings)))
+            except PlimsollError as error:
+                sys.stderr.write(f"drift is not watched: {error.on_one_line()}\n")
+        self._watched = watched
+        for pair in before:
+            if pair not in watched:
+                pair[1].close()
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Log answers, and pass those to inferences to every part. One part's failure is not another's."""
+        self._follow_drift_file()
         if self._logs is not None:
             self._logs.answered(answers)
         inferences = [answer for answer in answers if answer.event == INFERENCE]
         failure: Exception | None = None
-        for part in self._parts:
+        for part in (*self._parts, *self._watches):
             try:
                 part.answered(inferences)
             except Exception as error:  # noqa: BLE001 - it is raised again when the other parts have had their turn
@@ -168,7 +203,7 @@ class ServiceObserver(Observer):
         """Close every part."""
         if self._logs is not None:
             self._logs.close()
-        for part in self._parts:
+        for part in (*self._parts, *self._watches):
             part.close()
 
     def _merged_families(self) -> list[Metric]:
@@ -207,6 +242,14 @@ def _drift_watch(settings: Settings) -> DriftWatch:
         if arguments.get(name):
             arguments[name] = Path(arguments[name])
     return DriftWatch(arguments.pop("reference"), **arguments)
+
+
+def _changed_at(path: Path | None) -> int:
+    """When a file was last changed; 0 without one."""
+    try:
+        return path.stat().st_mtime_ns if path is not None else 0
+    except OSError:
+        return 0
 
 
 def _error_reply(status: int, reason: str) -> Reply:

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from plimsoll.engine.promotion import promoting
 from plimsoll.engine.promotion.promoting import Pace, Promotion, promote
-from plimsoll.kinds.service import Scale
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.cluster import GATEWAY
 from plimsoll.kubernetes.memory import MemoryCluster

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from plimsoll.kinds.service import Scale, Telemetry
+from plimsoll.kinds.service_settings import Scale, Telemetry
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.kubernetes.cluster import ENVOY, KEDA, KSERVE, Cluster
 from plimsoll.kubernetes.comparing import differences

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from plimsoll.errors import TargetError
-from plimsoll.kinds.service import Scale
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.api import Api
 from plimsoll.kubernetes.memory.controllers import JobSets
 from plimsoll.planning.steps import AnyStep, InputFile, Plan

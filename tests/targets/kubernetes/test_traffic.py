@@ -9,7 +9,7 @@ import pytest
 
 from plimsoll.engine.promotion.promoting import Pace
 from plimsoll.errors import PlimsollError, TargetError
-from plimsoll.kinds.service import Scale
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.memory import Fault, MemoryCluster
 from plimsoll.kubernetes.memory.requests import Request
 from plimsoll.runtime.server.traffic import Share

@@ -6,14 +6,26 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import yaml
 
-from plimsoll.kinds.service import Serve, Telemetry
+from plimsoll.kinds.service import Serve
+from plimsoll.kinds.service_settings import Telemetry
+from plimsoll.planning.steps import InputFile
 from plimsoll.registry.versions import Lineage, ModelVersion
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
-from plimsoll.targets.local.watching import observer_options, read_drift, write_monitoring
+from plimsoll.targets.local.watching import (
+    observer_options,
+    read_drift,
+    remember_references,
+    watch_versions,
+    write_monitoring,
+)
+from plimsoll.targets.models import model_registry
 from plimsoll.telemetry.drift.state import DriftState
+
+ONE = ServiceFile(models=(ModelFile(name="triage", version="1", path="m", digest="sha256:1"),))
 
 
 def version(number: int) -> ModelVersion:
@@ -54,6 +66,58 @@ def test_every_version_is_watched_against_its_own_reference(tmp_path: Path) -> N
     (seen,) = read_drift(state, "triage")
     assert isinstance(seen, DriftState)
     assert seen.lines() == ["feature a: KS 0.3"]
+
+
+def test_a_version_that_takes_over_is_watched_against_the_reference_that_a_run_has_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    state = StateDirectory(tmp_path)
+    state.make()
+    (state.services / "triage").mkdir()
+    state.drift.mkdir()
+    table = InputFile(name="features", step="run/features", key="k", file="train.csv")
+    work = Serve(service="triage", model="triage@1", reference=table)
+    (observer,) = observer_options(state, work, [version(1)], ONE, {"sha256:1": tmp_path / "one.json"})
+    followed = Path(json.loads(observer.partition("=")[2])["drift_file"])
+    assert [entry["version"] for entry in json.loads(followed.read_text())] == ["1"]
+
+    source = tmp_path / "trained"
+    source.mkdir()
+    (source / "model.onnx").write_bytes(b"weights")
+    files = {"model.onnx": source / "model.onnx"}
+    registry = model_registry(state)
+    for key in ("k1", "k2"):
+        lineage = Lineage(run="r", step="train/triage", key=key)
+        made = registry.add("triage", files, lineage=lineage, metrics={"accuracy": 0.7}, accept={})
+    one = ModelFile(name="triage", version="1", path="m", digest="sha256:1")
+    new = ModelFile(name="triage", version="2", path="m", digest=made.digest)
+    watch_versions(state, "triage", [one, new])
+    assert [entry["version"] for entry in json.loads(followed.read_text())] == ["1"], "there is no reference yet"
+    reference = state.drift / "new.json"
+    reference.write_text("{}")
+    remember_references(state, {made.digest: reference})
+    watch_versions(state, "triage", [one, new])
+    _, entry = json.loads(followed.read_text())
+    assert (entry["version"], entry["promised"]) == ("2", 0.7)
+    assert Path(entry["reference"]) == reference
+    watch_versions(state, "triage", [new])
+    assert json.loads(followed.read_text()) == [entry]
+
+
+def test_a_service_that_is_only_tested_leaves_alone_what_is_of_the_one_that_is_up(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path)
+    state.make()
+    state.drift.mkdir()
+    live = state.drift / "triage.1.state.json"
+    live.write_text("{}")
+    work = Serve(service="triage", model="triage@1", telemetry=Telemetry(access=True))
+    references = {"sha256:1": tmp_path / "one.json"}
+    (observer,) = observer_options(state, work, [version(1)], ONE, references, tmp_path / "scratch")
+    told = json.loads(observer.partition("=")[2])
+    assert live.exists()
+    assert Path(told["access_log"]).parent == Path(told["drift"][0]["state"]).parent == tmp_path / "scratch"
+    assert "drift_file" not in told
 
 
 def test_rules_and_dashboard_are_of_the_model_without_its_version(tmp_path: Path) -> None:

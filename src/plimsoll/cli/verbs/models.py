@@ -232,8 +232,11 @@ def _stored(version: ModelVersion, stored: Sequence[str]) -> str:
 def _print_comparison(comparison: VersionComparison, first: str, second: str) -> None:
     rows = [("", first, second, "DIFFERENCE")]
     for name, (left, right) in comparison.metrics.items():
-        rows.append((name, number(left), number(right), number(_difference(left, right), sign=True)))
+        difference = _difference(left, right) if comparison.comparable else None
+        rows.append((name, number(left), number(right), number(difference, sign=True)))
     print_rows(rows)
+    if comparison.metrics and not comparison.comparable:
+        click.echo("the figures are not compared: they were measured on different data")
     for kind, names in comparison.changed.items():
         click.echo(f"{kind} changed: {', '.join(names)}" if names else f"{kind}: the same")
 

@@ -24,6 +24,7 @@ from plimsoll.cli.options import (
 if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
     from plimsoll.planning.changes import Decision
+    from plimsoll.planning.steps import Work
 
 
 @click.command("plan")
@@ -84,10 +85,20 @@ def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str
                 "runs": decision.runs,
                 "why": decision.why,
                 "note": prepared.plan.notes.get(decision.step),
+                **_address(planned[decision.step].work),
             }
             for decision in made
         ],
     }
+
+
+def _address(work: Work) -> dict[str, str]:
+    """Where a service of this machine is to be, when the file says so."""
+    from plimsoll.kinds.service import Serve
+
+    if not isinstance(work, Serve) or not work.port:
+        return {}
+    return {"address": f"http://[{work.host}]:{work.port}" if ":" in work.host else f"http://{work.host}:{work.port}"}
 
 
 def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str]) -> None:
@@ -99,6 +110,9 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
     click.echo(f"{running} of {len(made)} steps would run")
     for step, note in prepared.plan.notes.items():
         click.echo(f"  note    {step}: {note}; name more files under `code`")
+    for planned in prepared.plan.steps if prepared.plan.target == LOCAL else ():
+        if address := _address(planned.work):
+            click.echo(f"  address {planned.part}: {address['address']} while it is up")
     if prepared.plan.target != LOCAL:
         for need, choice in prepared.facts.providers.items():
             click.echo(f"  {need:<8} {choice}")

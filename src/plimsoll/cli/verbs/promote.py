@@ -26,13 +26,16 @@ from plimsoll.errors import FileError
     "--steps", default="5,25,50,100", show_default=True, help="Percentages of the requests, one for each step."
 )
 @click.option("--requests", default=200, show_default=True, help="Requests that each version must answer in a step.")
-@click.option("--hold", default=10.0, show_default=True, help="Minimum duration of a step in seconds.")
+@click.option(
+    "--hold", type=float, default=None, help="Minimum duration of a step in seconds.  [default: 10; 0 with --force]"
+)
 @click.option(
     "--limit",
     default=600.0,
     show_default=True,
     help="Maximum duration of a step in seconds; then the promotion is rolled back.",
 )
+@click.option("--force", is_flag=True, help="Promote whatever the comparison says, and without waiting for requests.")
 @json_option
 def command(
     reference: str,
@@ -42,14 +45,16 @@ def command(
     service: str | None,
     steps: str,
     requests: int,
-    hold: float,
+    hold: float | None,
     limit: float,
+    force: bool,
     as_json: bool,
 ) -> int:
     """Move the traffic of a running service to REFERENCE (triage@2) step by step; roll back when it is worse."""
     from plimsoll.engine.promotion.promoting import Pace, promote
 
-    pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=hold, limit=limit)
+    held = hold if hold is not None else 0.0 if force else 10.0
+    pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=held, limit=limit, forced=force)
     caught = catch_stop_signals()
     done = promote(
         application_target(file, target, namespace),

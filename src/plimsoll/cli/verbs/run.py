@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli import completion
+from plimsoll.cli.attached_run import carry_out, to_stderr
 from plimsoll.cli.options import (
     application_file,
     file_option,
@@ -30,7 +27,6 @@ from plimsoll.cli.streams import discard_output
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
-    from plimsoll.engine.application_run import ApplicationRun
     from plimsoll.engine.preparation import Prepared
     from plimsoll.state.directory import StateDirectory
     from plimsoll.targets.port import Target
@@ -43,7 +39,11 @@ if TYPE_CHECKING:
 @provider_options
 @settings_option
 @force_option
-@click.option("--watch", is_flag=True, help="Keep services running until interrupted.")
+@click.option(
+    "--watch", is_flag=True, help="Keep services running until interrupted; plimsoll up keeps them up without a run."
+)
+@click.option("--detach", is_flag=True, help="Run in the background; plimsoll attach follows it.")
+@click.option("--run-id", default=None, hidden=True)
 @click.option(
     "--print-rbac",
     is_flag=True,
@@ -63,6 +63,8 @@ def command(
     settings: tuple[str, ...],
     force: tuple[str, ...],
     watch: bool,
+    detach: bool,
+    run_id: str | None,
     print_rbac: bool,
     users: tuple[str, ...],
     groups: tuple[str, ...],
@@ -73,11 +75,11 @@ def command(
     STEP, such as train/triage or triage, runs only this step and what it needs. A step that is forced keeps its key, so
     that steps that need it keep their results: force them too, or the part by its name.
     """
-    from plimsoll.cli.progress import ProgressPrinter
-    from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.engine.application_run import ApplicationRun, new_run_id
     from plimsoll.engine.preparation import prepare
     from plimsoll.engine.summary import summary
-    from plimsoll.report.write import preload_template, terminal_report, write_report
+    from plimsoll.report.write import terminal_report, write_report
+    from plimsoll.state.lock import require_free
     from plimsoll.targets.options import TargetOptions
 
     if (users or groups) and not print_rbac:
@@ -90,19 +92,20 @@ def command(
     if print_rbac:
         _print_roles(prepared, users, groups)
         return 0
-    run = ApplicationRun(prepared, watch=watch)
-    caught = _stop_on_signals(run)
-    progress = ProgressPrinter(_to_stderr if as_json else click.echo, prepared.state.logs(run.id))
-    preload_template()
-    try:
-        history = run.carry_out(progress, on_services_up=lambda _: _print_services(prepared.target, as_json))
-    finally:
-        progress.close()
+    if detach:
+        from plimsoll.cli.detached import detach as detached
+
+        require_free(prepared.state.lock)
+        return detached(prepared.state, new_run_id(), as_json=as_json)
+    run = ApplicationRun(prepared, watch=watch, run_id=run_id)
+    history, caught = carry_out(
+        run, as_json=as_json, on_services_up=lambda _: _print_services(prepared.target, as_json)
+    )
     report = write_report(prepared.state, run.id)
     _log_to_tracker(prepared.state, run.id)
     try:
         if as_json:
-            print_json(summary(history, {}, report))
+            print_json({**summary(history, {}, report), "taken_over": run.taken_over})
         else:
             for line in terminal_report(prepared.state, run.id, width(), use_colour()):
                 click.echo(line)
@@ -113,9 +116,9 @@ def command(
     if caught:
         again = run_command(file, target, settings, steps, force)
         resumed = f"stopped; `{again}` resumes from the finished steps and checkpoints"
-        _to_stderr(f"let go; {run.goes_on} goes on" if run.goes_on else resumed)
+        to_stderr(f"let go; {run.goes_on} goes on" if run.goes_on else resumed)
     if history.state == "done":
-        return 0
+        return 1 if any(each.problem for each in run.taken_over) else 0
     return 128 + caught[0] if caught else 1
 
 
@@ -128,21 +131,6 @@ def _print_roles(prepared: Prepared, users: tuple[str, ...], groups: tuple[str, 
     click.echo(yaml.safe_dump_all(found, sort_keys=False, width=120), nl=False)
 
 
-def _stop_on_signals(run: ApplicationRun) -> list[int]:
-    """Stop the run on SIGINT and SIGTERM; returns a list that receives the number of the signal."""
-    caught: list[int] = []
-
-    def stop(number: int, _: FrameType | None) -> None:
-        if not caught:
-            _to_stderr("stopping …")
-        caught.append(number)
-        run.stop()
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
-    return caught
-
-
 def _log_to_tracker(state: StateDirectory, run: str) -> None:
     """Log the run to the experiment tracker, if one is configured; an error is only a warning."""
     uri = os.environ.get("MLFLOW_TRACKING_URI")
@@ -152,19 +140,13 @@ def _log_to_tracker(state: StateDirectory, run: str) -> None:
     from plimsoll.report.experiments import log_to_mlflow
 
     try:
-        _to_stderr(f"logged to MLflow as run {log_to_mlflow(state, run, uri)}")
+        to_stderr(f"logged to MLflow as run {log_to_mlflow(state, run, uri)}")
     except PlimsollError as error:
-        _to_stderr(f"warning: {error}")
+        to_stderr(f"warning: {error}")
 
 
 def _print_services(target: Target, as_json: bool) -> None:
-    write = _to_stderr if as_json else click.echo
+    write = to_stderr if as_json else click.echo
     for name, url in target.services().items():
         write(f"  {name} is running at {url}  (plimsoll predict {name} --input FILE)")
     write("  Ctrl-C stops the run")
-
-
-def _to_stderr(text: str) -> None:
-    with contextlib.suppress(OSError):
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()

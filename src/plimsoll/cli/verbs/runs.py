@@ -142,15 +142,18 @@ def _print_one(run: RunHistory, curves: Mapping[str, Series]) -> None:
 
 
 def _print_comparison(comparison: RunComparison, first: str, second: str) -> None:
+    other_data = comparison.changed.get("data", ())
     rows = [("", f"run {first}", f"run {second}", "DIFFERENCE")]
     for name, (left, right) in comparison.parameters.items():
         rows.append((name, value_text(left), value_text(right), ""))
     for name, (left, right) in comparison.figures.items():
-        difference = None if left is None or right is None else right - left
+        difference = None if left is None or right is None or other_data else right - left
         rows.append((name, number(left), number(right), number(difference, sign=True)))
     for name, (left, right) in comparison.seconds.items():
         rows.append((f"{name} seconds", number(left), number(right), ""))
     print_rows(rows)
+    if comparison.figures and other_data:
+        click.echo("the figures are not compared: the data of the two runs differ")
     for kind, names in comparison.changed.items():
         click.echo(f"{kind} changed: {', '.join(names)}" if names else f"{kind}: the same")
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
+from plimsoll.registry.comparison import other_data
 from plimsoll.telemetry.version_counts import VersionCounts
 
 LEVEL = 0.01
@@ -31,7 +32,7 @@ class VersionSample(Struct, frozen=True, kw_only=True):
 
     `failures` counts answers other than 200; a request whose client left counts in neither. `latencies` are counts by
     bucket, in ascending order. `labelled` counts predictions whose label has arrived, `right` the correct ones among
-    them. `metrics` are the figures from training.
+    them. `metrics` are the figures from training, `data` the digests of what they were measured on, by name.
     """
 
     requests: int
@@ -40,9 +41,12 @@ class VersionSample(Struct, frozen=True, kw_only=True):
     right: int = 0
     labelled: int = 0
     metrics: Mapping[str, float] = {}
+    data: Mapping[str, str] = {}
 
 
-def version_sample(now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float]) -> VersionSample:
+def version_sample(
+    now: VersionCounts, before: VersionCounts, metrics: Mapping[str, float], data: Mapping[str, str] | None = None
+) -> VersionSample:
     """The difference between two looks at a version's counters. A counter that was reset counts from zero."""
     codes = {code: max(0.0, number - before.codes.get(code, 0)) for code, number in now.codes.items() if code != GONE}
     cumulative = [max(0.0, number - before.latencies.get(bound, 0)) for bound, number in sorted(now.latencies.items())]
@@ -56,16 +60,21 @@ def version_sample(now: VersionCounts, before: VersionCounts, metrics: Mapping[s
         right=max(0, min(labelled, right)),
         labelled=labelled,
         metrics=metrics,
+        data=data or {},
     )
 
 
 class Finding(Struct, frozen=True, kw_only=True):
-    """The answer to one question. `chance` is the probability of such counts if the new version is no worse."""
+    """The answer to one question. `chance` is the probability of such counts if the new version is no worse.
+
+    What is not `compared` has no answer, and `numbers` says why.
+    """
 
     question: str
     worse: bool
     numbers: str
     chance: float | None = None
+    compared: bool = True
 
     def line(self) -> str:
         """The finding as one line."""
@@ -78,6 +87,11 @@ class Judgement(Struct, frozen=True, kw_only=True):
 
     findings: tuple[Finding, ...]
     enough: bool
+
+    @property
+    def not_compared(self) -> tuple[Finding, ...]:
+        """What could not be compared."""
+        return tuple(finding for finding in self.findings if not finding.compared)
 
     @property
     def worse(self) -> tuple[Finding, ...]:
@@ -121,10 +135,13 @@ def _metric(name: str, bound: str, old: VersionSample, new: VersionSample) -> Fi
     """Compare a figure from training, which has no spread to test with.
 
     It is worse when it misses the old figure by more than a twentieth of the old figure's distance to the bound, so
-    that the last digits do not decide.
+    that the last digits do not decide. Figures that were measured on different data are not compared.
     """
     if name not in old.metrics or name not in new.metrics:
         return None
+    if differing := other_data(old.data, new.data):
+        numbers = f"not compared: the versions were measured on different data ({', '.join(differing)})"
+        return Finding(question=name, worse=False, numbers=numbers, compared=False)
     more_is_better = bound.lstrip().startswith(">")
     limit = float(bound.lstrip("<>= "))
     change = (new.metrics[name] - old.metrics[name]) * (1 if more_is_better else -1)

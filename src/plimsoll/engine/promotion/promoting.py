@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from plimsoll.engine.promotion.judging import Judgement, judge, version_sample
+from plimsoll.engine.moves import VersionMoved, record_move
+from plimsoll.engine.promotion.judging import Finding, Judgement, judge, version_sample
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion, require_accepted
@@ -26,13 +27,18 @@ class Pace(Struct, frozen=True, kw_only=True):
     """The pace of a promotion.
 
     `steps` are ascending percentages of the requests; the last is 100. `requests` is the number that each version must
-    answer in a step. `hold` is the minimum and `limit` the maximum of a step in seconds.
+    answer in a step. `hold` is the minimum and `limit` the maximum of a step in seconds. With `forced`, what a
+    comparison says is told and decides nothing, and no requests are waited for.
     """
 
     steps: Sequence[int] = (5, 25, 50, 100)
     requests: int = 200
     hold: float = 10.0
     limit: float = 600.0
+    forced: bool = False
+
+
+AT_ONCE = Pace(steps=(100,))
 
 
 class Promotion(Struct, frozen=True, kw_only=True):
@@ -74,7 +80,28 @@ def promote(
     with mover.exclusive() as undone:
         if undone:
             say(f"an earlier promotion into service {mover.service} was interrupted: the weights are restored")
-        return move(mover, registry, version, pace, say, stopped)
+        done = move(mover, registry, version, pace, say, stopped)
+    record_move(
+        target.state,
+        VersionMoved(
+            service=done.service,
+            model=version.name,
+            old=done.old,
+            new=done.new,
+            cause="promote",
+            moved=done.promoted,
+            forced=pace.forced,
+            reason=done.reason,
+            worse=_lines(finding for judgement in done.judgements for finding in judgement.worse),
+            not_compared=_lines(finding for judgement in done.judgements for finding in judgement.not_compared),
+        ),
+    )
+    return done
+
+
+def _lines(findings: Iterable[Finding]) -> tuple[str, ...]:
+    """Each finding once, although every step finds it."""
+    return tuple(dict.fromkeys(finding.line() for finding in findings))
 
 
 def move(
@@ -139,7 +166,7 @@ class _Steps:
         self.old = str(before.version)
         self.new = str(version.version)
         self._version = version
-        self._metrics: Mapping[str, Mapping[str, float]] = {self.old: before.metrics, self.new: version.metrics}
+        self._versions = {self.old: before, self.new: version}
         self._pace = pace
         self._say = say
         self._stopped = stopped
@@ -157,7 +184,15 @@ class _Steps:
         if not self._stopped():
             self._weigh(100)
         # A change that was stopped half way is none.
-        return self._ended(0, INTERRUPTED) if self._stopped() else self._ended(100, "no worse at any step")
+        return self._ended(0, INTERRUPTED) if self._stopped() else self._ended(100, self._outcome())
+
+    def _outcome(self) -> str:
+        """Why the new version keeps all requests."""
+        worse = _lines(finding for judgement in self._judgements for finding in judgement.worse)
+        if not self._pace.forced:
+            return "no worse at any step"
+        said = f"although it is worse: {'; '.join(worse)}" if worse else "and nothing was found to be worse"
+        return f"forced, whatever the comparison says, {said}"
 
     def _step(self, weight: int) -> str:
         """One weight, held until both versions have answered enough; gives why the promotion ends, or nothing."""
@@ -171,12 +206,12 @@ class _Steps:
             time.sleep(POLL_INTERVAL)
             judgement = self._judge_now(base)
             passed = time.monotonic() - began
-            if judgement.worse:
+            if judgement.worse and not self._pace.forced:
                 self._judgements.append(judgement)
                 return "; ".join(finding.line() for finding in judgement.worse)
             if self._stopped():
                 return INTERRUPTED
-            if judgement.enough and passed >= self._pace.hold:
+            if (judgement.enough or self._pace.forced) and passed >= self._pace.hold:
                 self._judgements.append(judgement)
                 return ""
             if passed >= self._pace.limit:
@@ -192,7 +227,10 @@ class _Steps:
 
     def _judge_now(self, base: Mapping[str, VersionCounts]) -> Judgement:
         now = self._counts()
-        old, new = (version_sample(now[each], base[each], self._metrics[each]) for each in (self.old, self.new))
+        old, new = (
+            version_sample(now[each], base[each], known.metrics, known.lineage.data)
+            for each, known in self._versions.items()
+        )
         # Successive looks within a step see nearly the same counts, so each step counts as four looks.
         looks = 4 * len(self._pace.steps)
         return judge(old, new, accept=self._version.accept, least=self._pace.requests, looks=looks)

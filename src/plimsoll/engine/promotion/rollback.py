@@ -6,14 +6,13 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from plimsoll.engine.promotion.promoting import Pace, Promotion, move
+from plimsoll.engine.moves import VersionMoved, record_move
+from plimsoll.engine.promotion.promoting import AT_ONCE, Promotion, move
 from plimsoll.errors import PlimsollError
 from plimsoll.registry.versions import require_accepted
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.port import Target
-
-_AT_ONCE = Pace(steps=(100,))
 
 
 def rollback(
@@ -42,7 +41,19 @@ def rollback(
         version = registry.find(wanted)
         registry.open(version)
         require_accepted(version)
-        done = move(mover, registry, version, _AT_ONCE, say, stopped)
+        done = move(mover, registry, version, AT_ONCE, say, stopped)
+    record_move(
+        target.state,
+        VersionMoved(
+            service=done.service,
+            model=version.name,
+            old=done.old,
+            new=done.new,
+            cause="rollback",
+            moved=done.promoted,
+            reason=done.reason,
+        ),
+    )
     return replace(done, reason=f"rolled back from version {old}") if done.promoted else done
 
 

@@ -13,6 +13,7 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
+from plimsoll.targets.services import shares_sentence
 
 NEEDED = frozenset({"Service", "Deployment", "InferenceService", "HTTPRoute", "Gateway"})
 """Kinds without which no request arrives."""
@@ -106,6 +107,12 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
         if own.find(_plain("Service", name)) is None:
             found[service] = f"Service {name} is gone"
     return found
+
+
+def shares_of_service(api: Api, application: str, namespace: str, service: str) -> list[str]:
+    """Which versions the requests of a service go to, as its record says; none where one version has them all."""
+    served = [each.served for each in records(api, application, namespace) if each.served.service == service]
+    return [shares_sentence(each.file, each.file.models[0].name) for each in served if len(each.file.models) > 1]
 
 
 def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Mapping[str, str]) -> list[str]:

@@ -13,7 +13,7 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
-from plimsoll.kinds.service import SCALE_TO_ZERO
+from plimsoll.kinds.service import SCALE_TO_ZERO, WAITING_ROLLOUT
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
@@ -29,6 +29,7 @@ from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
     CALL,
     CURVES,
+    KEEP,
     LEAVINGS,
     MANIFESTS,
     PLAN_CHECK,
@@ -67,7 +68,7 @@ from plimsoll.targets.kubernetes.rights import Need, needs_of, why
 from plimsoll.targets.kubernetes.roles import Subjects, roles
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
 from plimsoll.targets.kubernetes.session import KubernetesSession
-from plimsoll.targets.kubernetes.standing import notes, service_name, unreachable
+from plimsoll.targets.kubernetes.standing import notes, service_name, shares_of_service, unreachable
 from plimsoll.targets.kubernetes.standing_waits import waits_of
 from plimsoll.targets.kubernetes.traffic import ClusterTraffic, traffic_of
 from plimsoll.targets.kubernetes.uses import version_uses
@@ -77,6 +78,9 @@ from plimsoll.targets.options import TargetOptions
 from plimsoll.targets.port import RunRequest
 from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
+
+STAYS_UP = "services stay up there after plimsoll run"
+ROLLS_ON = "a run there moves a service to the version that it has registered"
 
 
 class KubernetesTarget:
@@ -142,7 +146,9 @@ class KubernetesTarget:
             offers(USES, self._uses),
             offers(LEAVINGS, self._leavings),
         )
-        return Features(self.name, carriers, {CURVES.name: "the files of a pod are read when it has ended"})
+        return Features(
+            self.name, carriers, {CURVES.name: "the files of a pod are read when it has ended", KEEP.name: STAYS_UP}
+        )
 
     def facts(self) -> TargetFacts:
         """All nodes together, each by itself, and what carries which need."""
@@ -167,7 +173,7 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks={SCALE_TO_ZERO: reason} if reason else {},
+            lacks={WAITING_ROLLOUT: ROLLS_ON, **({SCALE_TO_ZERO: reason} if reason else {})},
             missing_extras=missing_extras(),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )
@@ -252,11 +258,12 @@ class KubernetesTarget:
         return unreachable(self.api, self._application, self.cluster, self._providers())
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """Whether a promotion goes on or was cut off, and what of the service is not as it should be."""
+        """The shares of its versions; whether a promotion goes on or was cut off, or what is not as it should be."""
         name = service_name(self.api, self._application, self.namespace, service)
+        shares = shares_of_service(self.api, self._application, self.namespace, service)
         if note := PromotionLease(self.api, self._application, self.namespace, name).note():
-            return (note,)
-        return notes(self.api, self._application, service, self.cluster, self._providers())
+            return (note, *shares)
+        return (*notes(self.api, self._application, service, self.cluster, self._providers()), *shares)
 
     def run_note(self) -> str:
         """Whose run goes on, from its lease."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from plimsoll.kinds.predictors import ServedStep
-from plimsoll.kinds.service import SampleInput, Serve
+from plimsoll.kinds.service import Serve
+from plimsoll.kinds.service_settings import SampleInput
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.server.service_file import ModelFile, OwnCode
 from plimsoll.state.directory import StateDirectory

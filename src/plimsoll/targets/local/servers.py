@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import queue
 import signal
 import sys
@@ -16,12 +15,14 @@ from msgspec import Struct
 
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
-from plimsoll.kinds.service import Scale
+from plimsoll.kinds.service import LOOPBACK
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.runtime.server.admin_token import make_token_file
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
+from plimsoll.targets.local.process_identity import lives
 from plimsoll.targets.local.warden import Process, ProcessEnd, Warden
 from plimsoll.targets.models import digests_of
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
     from plimsoll.runtime.inference_check import Checked, Sample
 
+KEEPER = "keeper"
+"""What stands in place of a run's id in the announcement of a service that is kept up apart from runs."""
 READY_LIMIT = 60.0
 """Seconds that a server has to become ready: large models load slowly."""
 OWN_CODE_LIMIT = 180.0
@@ -39,7 +42,7 @@ DRAIN_LIMIT = 5.0
 
 @decodable
 class RunningService(Struct, frozen=True, kw_only=True):
-    """A running service, as `predict`, `promote` and `status` read it."""
+    """A running service, as `predict`, `promote` and `status` read it. `identity` tells its process from later ones."""
 
     name: str
     url: str
@@ -48,6 +51,7 @@ class RunningService(Struct, frozen=True, kw_only=True):
     version: int
     run: str
     service_file: str = ""
+    identity: str = ""
 
 
 class Server:
@@ -76,7 +80,7 @@ class Server:
                     return f"the server was not ready within {limit:g} s: {last_log_line(self.log)}"
                 continue
             return f"the server {end.description()}: {last_log_line(self.log)}"
-        self.url = str(msgspec.json.decode(self.ready_file.read_bytes())["url"])
+        self.url = _reachable(str(msgspec.json.decode(self.ready_file.read_bytes())["url"]))
         return ""
 
     def prove(self, model: str, sample: Sample) -> Checked:
@@ -103,7 +107,7 @@ class Server:
 
 def start_server(
     warden: Warden,
-    service: ServiceFile,
+    service: ServiceFile | None,
     *,
     directory: Path,
     log: Path,
@@ -112,20 +116,24 @@ def start_server(
     observers: Sequence[str] = (),
     service_file: Path | None = None,
     token_file: Path | None = None,
+    host: str = LOOPBACK,
+    port: int = 0,
 ) -> Server:
-    """Start a server for verified model files on a free port.
+    """Start a server for verified model files, by default on a free port.
 
-    `directory` is for its ready file, and for its service file unless `service_file` is given. `observers` have the
-    format of `runtime.server.observers`. `token_file` gets the token for calls that change the server; without it they
-    are refused.
+    `directory` is for its ready file, and for its service file unless `service_file` is given; without a `service` that
+    file is there already. `observers` have the format of `runtime.server.observers`. `token_file` gets the token for
+    calls that change the server; without it they are refused.
     """
     ready_file = directory / "ready.json"
     ready_file.unlink(missing_ok=True)
     service_file = service_file or directory / "service.json"
     service_file.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(service_file, msgspec.json.encode(service))
+    if service is not None:
+        replace_file(service_file, msgspec.json.encode(service))
     ends: queue.Queue[ProcessEnd] = queue.Queue()
-    argv = [sys.executable, "-m", "plimsoll.runtime.server", "--service", str(service_file), "--port", "0"]
+    argv = [sys.executable, "-m", "plimsoll.runtime.server", "--service", str(service_file)]
+    argv += ["--host", host, "--port", str(port)]
     argv += ["--threads", str(threads), "--ready-file", str(ready_file), "--drain", f"{DRAIN_LIMIT - 1:g}"]
     if scale is not None:
         argv += ["--scale-min", str(scale.min), "--scale-max", str(scale.max)]
@@ -176,8 +184,13 @@ def running_services(state: StateDirectory) -> dict[str, RunningService]:
     for path in sorted(state.services.glob("*.json")):
         try:
             service = msgspec.json.decode(path.read_bytes(), type=RunningService)
-            os.kill(service.pid, 0)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             continue
-        found[service.name] = service
+        if lives(service.pid, service.identity):
+            found[service.name] = service
     return found
+
+
+def _reachable(url: str) -> str:
+    """The address by which this machine reaches a server that listens on all of its addresses."""
+    return url.replace("//0.0.0.0:", f"//{LOOPBACK}:").replace("//[::]:", "//[::1]:")

@@ -21,7 +21,7 @@ from plimsoll.targets.local.environment_uses import is_kept_for
 from plimsoll.targets.local.environments import environment_place, is_complete, python_of
 from plimsoll.targets.local.leftover_processes import kill_leftover_processes
 from plimsoll.targets.local.limits import remove_leftover_groups
-from plimsoll.targets.local.servers import withdraw
+from plimsoll.targets.local.servers import KEEPER, running_services, withdraw
 from plimsoll.targets.local.warden import Warden
 from plimsoll.targets.local.work import EXECUTORS
 from plimsoll.targets.models import model_registry
@@ -66,8 +66,10 @@ class LocalSession:
             if not path.is_symlink():
                 remove_leftover_groups(path.name[:16])
         self.state.clear_work()
+        kept = {name for name, up in running_services(self.state).items() if up.run == KEEPER}
         for path in self.state.services.glob("*.json"):
-            withdraw(self.state, path.stem)
+            if path.stem not in kept:
+                withdraw(self.state, path.stem)
         return killed
 
     def result(self, step: AnyStep) -> Result | None:

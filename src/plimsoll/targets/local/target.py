@@ -19,6 +19,7 @@ from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
     CURVES,
+    KEEP,
     LEAVINGS,
     MANIFESTS,
     RIGHTS,
@@ -80,10 +81,13 @@ class LocalTarget:
 
     @property
     def features(self) -> Features:
-        """Calls of services, moves of their traffic, what they use, environments, and curves of trainings."""
+        """Calls of services, moves of their traffic, a keeper, what they use, environments, curves of trainings."""
+        from plimsoll.targets.local.keeper.control import LocalKeeper
+
         carriers = feature_table(
             offers(CALL, self._call),
             offers(TRAFFIC, self._traffic),
+            offers(KEEP, LocalKeeper(self.state)),
             offers(USES, self._uses),
             offers(LEAVINGS, Environments(self.state)),
             offers(CURVES, self._curve),
@@ -134,10 +138,10 @@ class LocalTarget:
         return {name: service.url for name, service in running_services(self.state).items()}
 
     def service_notes(self, service: str) -> Sequence[str]:
-        """A note about a running or interrupted promotion."""
-        from plimsoll.targets.local.traffic import promotion_notes
+        """The versions that share its requests, and a note about a running or interrupted promotion."""
+        from plimsoll.targets.local.traffic import promotion_notes, share_notes
 
-        return promotion_notes(self.state, service)
+        return (*promotion_notes(self.state, service), *share_notes(self.state, service))
 
     def waits(self) -> Sequence[str]:
         """None: what runs here is of a run, whose journal says what it waits for."""
@@ -152,8 +156,10 @@ class LocalTarget:
         return read_drift(self.state, service)
 
     def problems(self) -> Mapping[str, str]:
-        """None: the warden tells of every server that ends."""
-        return {}
+        """Services that the keeper should keep up and does not; of those of a run the warden tells."""
+        from plimsoll.targets.local.keeper.control import LocalKeeper
+
+        return LocalKeeper(self.state).problems()
 
     def remove(
         self,
@@ -162,7 +168,7 @@ class LocalTarget:
         force: bool = False,
         waiting: Callable[[str], None] = lambda _: None,
     ) -> list[str]:
-        """Delete nothing: no local service outlives its run."""
+        """Delete nothing: a local service ends with its run or with its keeper."""
         return []
 
     def close(self) -> None:

@@ -12,15 +12,19 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.errors import PlimsollError, RequestError, TargetError
+from plimsoll.runtime import client
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.own_code import version_file
 from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, announce, running_services
+from plimsoll.targets.local.watching import watch_versions
 from plimsoll.targets.models import version_for_use
+from plimsoll.targets.services import shares_sentence
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
+from plimsoll.waits import waiting_for
 
 POLL_INTERVAL = 0.5
 """Seconds between two checks whether a version is loaded."""
@@ -39,12 +43,24 @@ def find_local_traffic(
     if not candidates:
         of_model = f" of model {model}" if model else ""
         named = f" by the name {service}" if service else ""
-        raise PlimsollError(f"no service{of_model} is running{named}", hint="start it with plimsoll run --watch")
+        raise PlimsollError(f"no service{of_model} is running{named}", hint="start it with plimsoll up")
     if len(candidates) > 1:
         raise PlimsollError(
             f"several services use model {model}", hint=f"choose one with --service: {', '.join(candidates)}"
         )
     return LocalTraffic(state, next(iter(candidates.values())), stopped)
+
+
+def share_notes(state: StateDirectory, service: str) -> Sequence[str]:
+    """The versions that a running service's requests go to, in one sentence; none for one that is not running."""
+    up = running_services(state).get(service)
+    if up is None or not up.service_file:
+        return ()
+    try:
+        content = read_service_file(Path(up.service_file))
+    except TargetError:
+        return ()
+    return (shares_sentence(content, up.model),)
 
 
 def promotion_notes(state: StateDirectory, service: str) -> Sequence[str]:
@@ -122,14 +138,21 @@ class LocalTraffic:
         self._content = replace(self._content, models=(*known, version_file(version, files, code)))
         self.weigh(old, new, 0)
         deadline = time.monotonic() + LOAD_LIMIT
-        while not self.counts((old, new))[new].loaded and not self._stopped():
-            if time.monotonic() > deadline:
-                raise TargetError(
-                    f"the service did not load {self._up.model}@{new} within {LOAD_LIMIT:g} s",
-                    where=self._up.url,
-                    hint=f"read its log with plimsoll logs {self._up.name}",
-                )
-            time.sleep(POLL_INTERVAL)
+        with waiting_for(f"service {self._up.name} to load {self._up.model}@{new}"):
+            self._wake()
+            while not self.counts((old, new))[new].loaded and not self._stopped():
+                if time.monotonic() > deadline:
+                    raise TargetError(
+                        f"the service did not load {self._up.model}@{new} within {LOAD_LIMIT:g} s",
+                        where=self._up.url,
+                        hint=f"read its log with plimsoll logs {self._up.name}",
+                    )
+                time.sleep(POLL_INTERVAL)
+
+    def _wake(self) -> None:
+        """Have a service that scales to zero start a server, which alone can load a version."""
+        with contextlib.suppress(RequestError):
+            client.metadata(self._up.url, self._up.model)
 
     def weigh(self, old: str, new: str, weight: int) -> None:
         """Write the weights; other versions keep their headers and shadows but get no weight."""
@@ -146,7 +169,11 @@ class LocalTraffic:
 
     def settle(self, old: str, new: str) -> None:
         """Announce the new version as the service's."""
-        self._write(replace(self._content, former={**self._content.former, self._up.model: old}))
+        # What is neither in service nor the way back, nor has requests by header or copy, need not stay in memory.
+        kept = {old, new, *(share.version for share in self._content.traffic.get(self._up.model, ()))}
+        models = tuple(file for file in self._content.models if file.name != self._up.model or file.version in kept)
+        former = {**self._content.former, self._up.model: old}
+        self._write(replace(self._content, models=models, former=former))
         announce(self._state, replace(self._up, version=int(new)))
         self._changed = False
 
@@ -164,6 +191,9 @@ class LocalTraffic:
 
     def _write_bytes(self, content: bytes) -> None:
         self._record.write(content)
+        with contextlib.suppress(PlimsollError):
+            # Drift that is not watched is no reason to leave the requests where they are.
+            watch_versions(self._state, self._up.name, read_service_file(self._record.file).models)
         try:
             os.kill(self._up.pid, signal.SIGHUP)
         except ProcessLookupError as error:

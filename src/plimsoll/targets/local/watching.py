@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
+from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
+from plimsoll.files import replace_file
 from plimsoll.kinds.service import Serve
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
+from plimsoll.targets.models import model_registry
 from plimsoll.targets.predictors import identity
 from plimsoll.targets.services import PROMISED, drift_watch, observer_option, table_id
 from plimsoll.telemetry.drift.reference_file import reference_file
@@ -39,24 +44,37 @@ def drift_references(
     A reference describes a version's features in training. It is created once for a version and a table, in a separate
     process, because the model runs on every row of the table.
     """
-    references: dict[str, Path] = {}
-    if work.reference is None:
-        return references, ""
     state = attempt.context.state
-    state.drift.mkdir(parents=True, exist_ok=True)
-    data = table_id(work.reference, identity(work))
+    references = reference_files(state, work, service)
     for file in service.models:
-        path = references[file.digest] = reference_file(state.drift, file.digest, data)
-        if path.exists():
+        path = references.get(file.digest)
+        if path is None or path.exists():
             continue
-        argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", *_computed_by(file)]
-        argv += ["--name", file.name, "--table", str(input_path(work.reference, state))]
-        argv += ["--digest", file.digest, "--data", data, "--output", str(path)]
+        argv = reference_command(state, work, file, path)
         environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
         reason = yield from run_together(attempt, [Command(argv=argv, environment=environment)], REFERENCE_TIMEOUT)
         if reason:
             return {}, reason
+    remember_references(state, references)
     return references, ""
+
+
+def reference_files(state: StateDirectory, work: Serve, service: ServiceFile) -> dict[str, Path]:
+    """Where the drift references of versions belong, by digest, whether they exist or not; none without a table."""
+    if work.reference is None:
+        return {}
+    state.drift.mkdir(parents=True, exist_ok=True)
+    data = table_id(work.reference, identity(work))
+    return {file.digest: reference_file(state.drift, file.digest, data) for file in service.models}
+
+
+def reference_command(state: StateDirectory, work: Serve, file: ModelFile, path: Path) -> list[str]:
+    """The command that writes a version's drift reference. Raises TargetError when the table is missing."""
+    if work.reference is None:
+        raise TargetError(f"service {work.service} has no drift reference")
+    argv = [sys.executable, "-m", "plimsoll.telemetry.drift.build_reference", *_computed_by(file)]
+    argv += ["--name", file.name, "--table", str(input_path(work.reference, state)), "--digest", file.digest]
+    return [*argv, "--data", table_id(work.reference, identity(work)), "--output", str(path)]
 
 
 def _computed_by(file: ModelFile) -> list[str]:
@@ -72,19 +90,73 @@ def observer_options(
     versions: Sequence[ModelVersion],
     service: ServiceFile,
     references: Mapping[str, Path],
+    scratch: Path | None = None,
 ) -> list[str]:
-    """The values of the server's `--observer` options for a service; `references` maps a digest to its file."""
-    logs = state.service_logs / work.service
+    """The values of the server's `--observer` options for a service; `references` maps a digest to its file.
+
+    With `scratch`, a server that is only tested writes there: the service itself is up beside it.
+    """
+    logs = scratch or state.service_logs / work.service
     logs.mkdir(parents=True, exist_ok=True)
-    # The drift state of an earlier server does not apply to this one.
-    for path in _state_files(state, work.service):
-        path.unlink(missing_ok=True)
+    if scratch is None:
+        # The drift state of an earlier server does not apply to this one.
+        for path in _state_files(state, work.service):
+            path.unlink(missing_ok=True)
     promised = {version.digest: version.metrics.get(PROMISED) for version in versions}
     watched = {file.digest: file for file in service.models if file.digest in references}
+    places = logs, scratch or state.drift
     drift = [
-        _drift(state, work, file.version, references[digest], promised.get(digest)) for digest, file in watched.items()
+        _drift(work.service, file.version, references[digest], promised.get(digest), places)
+        for digest, file in watched.items()
     ]
-    return [observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift)]
+    followed = ""
+    if scratch is None and work.reference is not None:
+        followed = str(_drift_file(state, work.service))
+        replace_file(Path(followed), msgspec.json.encode(drift))
+    option = observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift, followed)
+    return [option]
+
+
+def watch_versions(state: StateDirectory, service: str, files: Sequence[ModelFile]) -> None:
+    """Have a running server watch the drift of the versions that it has now, as far as they have a reference."""
+    path = _drift_file(state, service)
+    try:
+        before = msgspec.json.decode(path.read_bytes(), type=list[dict[str, object]])
+    except (*UNREADABLE, OSError):
+        # The service is not watched for drift.
+        return
+    known = {entry["version"]: entry for entry in before}
+    places = state.service_logs / service, state.drift
+    now = []
+    for file in files:
+        entry = known.get(file.version)
+        reference = newest_reference(state, file.digest)
+        if entry is None and reference.exists():
+            promised = model_registry(state).find(f"{file.name}@{file.version}").metrics.get(PROMISED)
+            entry = _drift(service, file.version, reference.resolve(), promised, places)
+        if entry is not None:
+            now.append(entry)
+    if now != before:
+        replace_file(path, msgspec.json.encode(now))
+
+
+def newest_reference(state: StateDirectory, digest: str) -> Path:
+    """The link to the newest drift reference of a model's digest, whatever table that is of."""
+    return state.drift / f"newest-{digest.removeprefix('sha256:')}"
+
+
+def remember_references(state: StateDirectory, references: Mapping[str, Path]) -> None:
+    """Let `newest_reference` find these."""
+    for digest, path in references.items():
+        link = newest_reference(state, digest)
+        temporary = link.with_name(f".{link.name}.{os.getpid()}")
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(path.name)
+        temporary.replace(link)
+
+
+def _drift_file(state: StateDirectory, service: str) -> Path:
+    return state.services / service / "drift.json"
 
 
 def write_monitoring(output: Path, work: Serve) -> None:
@@ -111,10 +183,11 @@ def read_drift(state: StateDirectory, service: str) -> list[DriftState]:
 
 
 def _drift(
-    state: StateDirectory, work: Serve, version: str, reference: Path, promised: float | None
+    service: str, version: str, reference: Path, promised: float | None, places: tuple[Path, Path]
 ) -> dict[str, object]:
-    settings = drift_watch(version, str(reference), str(state.service_logs / work.service / "drift.jsonl"), promised)
-    return {**settings, "state": str(state.drift / f"{work.service}.{version}{STATE}")}
+    logs, states = places
+    settings = drift_watch(version, str(reference), str(logs / "drift.jsonl"), promised)
+    return {**settings, "state": str(states / f"{service}.{version}{STATE}")}
 
 
 def _state_files(state: StateDirectory, service: str) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from plimsoll.kinds.service import Scale
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import WorkerResources
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.decoding import decodable
-from plimsoll.kinds.service import Scale, Telemetry
+from plimsoll.kinds.service_settings import Scale, Telemetry
 from plimsoll.planning.steps import WorkerResources
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from plimsoll.kinds.service import Scale
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KSERVE
 

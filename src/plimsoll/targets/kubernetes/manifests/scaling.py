@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plimsoll.kinds.service import Scale
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import KEDA, Cluster
 from plimsoll.targets.kubernetes import names

@@ -13,7 +13,8 @@ from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
 from plimsoll.kinds.predictors import ServedStep
-from plimsoll.kinds.service import ModelShare, Scale, Serve, ServeResult
+from plimsoll.kinds.service import ModelShare, Serve, ServeResult
+from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import to_builtins
 
+from plimsoll.errors import TargetError
 from plimsoll.evidence.run_events import WorkerStarted
-from plimsoll.kinds.service import Serve, ServeResult
+from plimsoll.kinds.service import LOOPBACK, Serve, ServeResult
+from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.own_code import service_alone, surroundings, version_file
-from plimsoll.targets.local.servers import OWN_CODE_LIMIT, READY_LIMIT, RunningService, announce, start_server
+from plimsoll.targets.local.ports import PORT_HINT, address_problem
+from plimsoll.targets.local.process_identity import identity
+from plimsoll.targets.local.servers import (
+    OWN_CODE_LIMIT,
+    READY_LIMIT,
+    RunningService,
+    announce,
+    running_services,
+    start_server,
+)
 from plimsoll.targets.local.watching import drift_references, observer_options, write_monitoring
 from plimsoll.targets.local.workers import worker_ended
 from plimsoll.targets.models import version_for_use
@@ -30,7 +43,12 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     """Start and test the service; keep it running when the run watches."""
     work = attempt.work
     context = attempt.context
-    versions, service = _service(attempt)
+    up = running_services(context.state).get(work.service)
+    if context.watch and up is not None:
+        raise TargetError(f"plimsoll up keeps service {work.service} up already", where=up.url, lasting=True)
+    if context.watch and work.port and (taken := address_problem(work.host, work.port)):
+        raise TargetError(taken, where=f"service {work.service}", hint=PORT_HINT, lasting=True)
+    versions, service = pinned_service(attempt.step, context.state, context.directory)
     first = service.models[0]
     references, problem = yield from drift_references(attempt, work, service)
     if problem:
@@ -45,10 +63,15 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         log=attempt.log(0),
         threads=threads,
         scale=work.scale if context.watch else None,
-        # Not in the attempt's directory: the server reads the file again after that directory has moved.
-        service_file=context.state.services / work.service / "service.json",
+        # Not in the attempt's directory: the server reads the file again after that directory has moved. A server that
+        # is only tested must leave alone what a service that is up reads.
+        service_file=context.state.services / work.service / "service.json" if context.watch else None,
         token_file=context.state.services / f"{work.service}.token",
-        observers=observer_options(context.state, work, versions, service, references),
+        observers=observer_options(
+            context.state, work, versions, service, references, attempt.directory if up is not None else None
+        ),
+        host=work.host if context.watch else LOOPBACK,
+        port=work.port if context.watch else 0,
     )
     keep = False
     try:
@@ -82,6 +105,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
             version=int(first.version),
             run=context.run,
             service_file=str(server.service_file),
+            identity=identity(server.process.pid),
         )
         announce(context.state, up)
         context.kept[work.service] = server
@@ -90,12 +114,15 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     return done(result)
 
 
-def _service(attempt: LocalAttempt[Serve]) -> tuple[list[ModelVersion], ServiceFile]:
-    """The verified versions, the one with the largest share first, and the service file."""
-    state, work = attempt.context.state, attempt.work
-    where = surroundings(attempt.step, state, attempt.context.directory)
+def pinned_service(step: Step[Serve], state: StateDirectory, directory: Path) -> tuple[list[ModelVersion], ServiceFile]:
+    """The verified versions, the one with the largest share first, and the service file.
+
+    `directory` is the application's. Without a model there is no version.
+    """
+    work = step.work
+    where = surroundings(step, state, directory)
     if not work.model:
-        alone = service_alone(attempt.step, state, where)
+        alone = service_alone(step, state, where)
         return [], service_file(work, [(share, alone) for share in shares_of(work)])
     code = own_code(work.own, where, work.sample) if work.own else None
     versions, found = [], []

@@ -1,0 +1,54 @@
+"""A run that is carried out in this process while its progress is printed; Ctrl-C and SIGTERM stop it."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.engine.history import RunHistory
+
+
+def carry_out(
+    run: ApplicationRun, *, as_json: bool, on_services_up: Callable[[RunHistory], None] = lambda _: None
+) -> tuple[RunHistory, list[int]]:
+    """Carry a run out; returns its history and the numbers of the signals that came meanwhile."""
+    from plimsoll.cli.progress import ProgressPrinter
+    from plimsoll.report.write import preload_template
+
+    caught = _stop_on_signals(run)
+    progress = ProgressPrinter(to_stderr if as_json else click.echo, run.prepared.state.logs(run.id))
+    preload_template()
+    try:
+        return run.carry_out(progress, on_services_up=on_services_up), caught
+    finally:
+        progress.close()
+
+
+def to_stderr(text: str) -> None:
+    """Print a line where no program reads, as long as somebody can read it."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def _stop_on_signals(run: ApplicationRun) -> list[int]:
+    """Stop the run on SIGINT and SIGTERM; returns a list that receives the number of the signal."""
+    caught: list[int] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        if not caught:
+            to_stderr("stopping …")
+        caught.append(number)
+        run.stop()
+
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    return caught

@@ -1,0 +1,68 @@
+"""Settings of a service in the file: shares of the traffic, replicas, latency, drift, logs, test request."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from plimsoll.application.parts import Part
+from plimsoll.application.scalars import Duration, ModelReference
+
+
+class WeightedModel(Part, frozen=True, kw_only=True):
+    """One version of a model and its share of the traffic."""
+
+    model: ModelReference
+    weight: Annotated[int, Meta(ge=0, le=100, description="percentage of the requests")]
+    headers: Annotated[
+        dict[str, str],
+        Meta(description="a request with all of these headers goes to this version, regardless of the weights"),
+    ] = {}  # noqa: RUF012 - msgspec copies it
+    shadow: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100,
+            description="percentage of the requests that are copied to this version; its answers are discarded",
+        ),
+    ] = 0
+
+
+class Scale(Part, frozen=True, kw_only=True):
+    """The number of replicas of a service."""
+
+    min: Annotated[int, Meta(ge=0)] = 1
+    max: Annotated[int, Meta(ge=1)] = 1
+    concurrency: Annotated[int, Meta(ge=1, description="concurrent requests for each replica")] = 32
+
+
+class Latency(Part, frozen=True, kw_only=True):
+    """The latency that a service promises."""
+
+    p99: Duration
+
+
+class Drift(Part, frozen=True, kw_only=True):
+    """The reference for drift of live inputs and outputs."""
+
+    reference: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
+
+
+class Telemetry(Part, frozen=True, kw_only=True):
+    """Logs and traces of requests, in addition to metrics."""
+
+    access: Annotated[bool, Meta(description="a line of JSON for each request")] = False
+    audit: Annotated[bool, Meta(description="a line for each request: caller, digest of the model, verdict")] = False
+    payloads: Annotated[bool, Meta(description="include the values of tensors in the audit log")] = False
+    traces: Annotated[bool, Meta(description="OpenTelemetry spans, configured by the OTEL_* variables")] = False
+
+
+class SampleInput(Part, frozen=True, kw_only=True):
+    """One input of the request that a service is tested with."""
+
+    shape: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(description="sizes of all dimensions")]
+    data: Annotated[
+        tuple[bool | int | float | str, ...],
+        Meta(description="the values in row-major order; zeros, or empty texts, when left out"),
+    ] = ()
