@@ -14,6 +14,7 @@ from plimsoll.report.page import page
 from plimsoll.report.write import gather_report
 from plimsoll.state.directory import StateDirectory
 from plimsoll.telemetry.drift.state import DriftState
+from tests.runtime.packages.stand_in import stand_in
 
 from .runs import START, planned, seen
 from .test_report import read
@@ -99,6 +100,25 @@ def test_requests_of_the_run_are_counted_by_outcome_and_version_and_those_of_oth
 
 def test_a_service_without_an_access_log_says_how_to_get_one(tmp_path: Path) -> None:
     assert "telemetry: {access: true}" in words(StateDirectory(tmp_path), a_run())
+
+
+def test_of_a_running_service_without_an_access_log_the_counts_of_its_server_are_told(tmp_path: Path) -> None:
+    page = "".join(
+        f'plimsoll_requests_total{{model="triage",version="1",code="{code}"}} {count}\n'
+        for code, count in (("200", 95), ("400", 5))
+    ) + "".join(
+        f'plimsoll_request_seconds_bucket{{model="triage",version="1",le="{bound}"}} {count}\n'
+        for bound, count in (("0.005", 60), ("0.025", 99), ("+Inf", 100))
+    )
+    state = StateDirectory(tmp_path)
+    state.services.mkdir(parents=True)
+    with stand_in() as server:
+        server.pages["/metrics"] = page.encode()
+        up = {"name": "triage", "url": server.url, "pid": os.getpid(), "model": "triage"}
+        (state.services / "triage.json").write_text(json.dumps(up))
+        text = words(state, a_run("done"))
+    assert "triage@1 has answered 100 requests since its server started, of these 5 with 400" in text
+    assert "50 % within 5 ms, 99 % within 25 ms" in text
 
 
 def test_alarms_of_drift_have_their_time_and_their_end(tmp_path: Path) -> None:
