@@ -22,13 +22,13 @@ from .test_report import read
 LATER = START + timedelta(minutes=10)
 
 
-def a_run(state: str = "stopped", pid: int = 2**22 + 5) -> RunHistory:
+def a_run(state: str = "stopped", pid: int = 2**22 + 5, target: str = "local") -> RunHistory:
     """A service that was started and kept; its end was not recorded."""
     result = {"model": "triage@1", "seconds_to_ready": 1.2, "latency_ms": 2.5}
     ended = [seen(600, "run", "run-ended", state=state)] if state != "running" else []
     return history(
         [
-            planned({"serve/triage": []}),
+            planned({"serve/triage": []}, target),
             seen(1, "serve/triage", "step-started", key="k"),
             seen(1, "serve/triage", "worker-started", rank=0, pid=pid, attempt=1),
             seen(3, "serve/triage", "step-ended", state="done", cached=False, reason="", result=result),
@@ -63,6 +63,13 @@ def test_the_server_of_a_run_that_has_ended_was_stopped_with_it_and_has_no_inven
     assert "still running" not in text
     assert "not running now" in text
     assert "serve/triage 0 1 still running – –" in words(state, a_run("running"))
+
+
+def test_of_a_service_on_a_cluster_nothing_is_said_that_this_machine_cannot_know(tmp_path: Path) -> None:
+    text = words(StateDirectory(tmp_path, "onprem"), a_run("done", pid=0, target="onprem"))
+    assert "on onprem; plimsoll status --target onprem says whether it runs" in text
+    assert "serve/triage 0 1 not seen – –" in text
+    assert "not running now" not in text
 
 
 def test_a_service_that_runs_on_after_its_run_is_said_to_run(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.kinds.service import ServeResult
 from plimsoll.report.traffic import AlarmLine, Request, ServiceReport, alarm_spans
-from plimsoll.state.directory import StateDirectory
+from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.telemetry.drift.state import DriftState
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 
@@ -71,6 +71,7 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
         began=step.ended,
         until=until,
         running=up.url if up else "",
+        elsewhere="" if run.target == LOCAL else run.target,
         logged=access.is_file(),
         shortened=shortened,
         counts=_counts(up) if up and not access.is_file() else {},

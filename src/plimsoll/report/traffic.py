@@ -47,7 +47,8 @@ class AlarmLine(Struct, frozen=True):
 
 
 class ServiceReport(Struct, frozen=True, kw_only=True):
-    """One service. `running` is its address while it runs. `requests` are those in its access log, oldest first.
+    """One service. `elsewhere` names the target of one that is not on this machine; `running` is its address while it
+    runs here. `requests` are those in its access log, oldest first.
 
     `logged` is false when the service keeps no access log on this machine: then only `counts` of its server, by
     version, are known, and only while it runs.
@@ -60,6 +61,7 @@ class ServiceReport(Struct, frozen=True, kw_only=True):
     began: datetime | None = None
     until: datetime | None = None
     running: str = ""
+    elsewhere: str = ""
     logged: bool = False
     shortened: bool = False
     requests: tuple[Request, ...] = ()

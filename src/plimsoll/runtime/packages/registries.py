@@ -17,19 +17,14 @@ from plimsoll.errors import TargetError
 from plimsoll.runtime.packages.answers import document
 from plimsoll.runtime.packages.located import Located
 from plimsoll.runtime.packages.settings import maven_repository, npm_registry, pypi_index
+from plimsoll.runtime.packages.simple_index import IndexFile, links_of
 
 SIMPLE = "application/vnd.pypi.simple.v1+json"
 Shape = TypeVar("Shape")
 
 
-class _PythonFile(Struct, frozen=True):
-    filename: str
-    url: str
-    hashes: dict[str, str] = {}
-
-
 class _PythonProject(Struct, frozen=True):
-    files: list[_PythonFile]
+    files: list[IndexFile]
 
 
 class _Dist(Struct, frozen=True):
@@ -49,11 +44,13 @@ def locate(package: Package) -> Located:
 
 
 def _pypi(package: Package) -> Located:
-    """A wheel, else the source archive. Source: PEP 691; names are normalised as PEP 503 says."""
+    """A wheel, else the source archive. Source: PEP 691, and PEP 503 for an index that has only HTML."""
     index = f"{pypi_index()}/"
     url = urllib.parse.urljoin(index, f"{_normalised(package.name)}/")
-    project = _decoded(document(url, {"Accept": SIMPLE}), _PythonProject, url)
-    found = [each for each in project.files if _is_version(each.filename, package)]
+    content = document(url, {"Accept": f"{SIMPLE}, text/html;q=0.5"})
+    is_json = content.lstrip()[:1] == b"{"
+    files = _decoded(content, _PythonProject, url).files if is_json else links_of(content)
+    found = [each for each in files if _is_version(each.filename, package)]
     wheels = [each for each in found if each.filename.endswith(".whl")]
     sources = [each for each in found if each.filename.endswith((".tar.gz", ".zip"))]
     # A wheel for any machine has what the others have, and nothing that is built.
