@@ -1,0 +1,20 @@
+"""What of a training's files is the model, and what only tells of it."""
+
+from __future__ import annotations
+
+from plimsoll.kinds.model import Register, TrainResult
+from plimsoll.planning.steps import Step
+from plimsoll.runtime.outputs import files_in
+from plimsoll.targets.local.session import LocalSession
+from plimsoll.targets.models import model_registry
+
+
+def test_figures_curves_and_predictions_are_no_part_of_the_model(target: LocalSession) -> None:
+    output = target.state.fresh_work("trained") / "output"
+    for name in ("model.onnx", "words.txt", "metrics.json", "metrics.jsonl", "predictions.csv"):
+        (output / name).write_text("{}")
+    target.state.commit("trained", TrainResult(outputs=files_in(output)))
+    work = Register(model="triage", train="train/triage", train_key="trained", command="python train.py")
+    end = list(target.start(Step(part="triage", key="registered", work=work), 1))[-1]
+    assert end.fact["outcome"] == "done"
+    assert sorted(model_registry(target.state).find("triage").files) == ["model.onnx", "words.txt"]
