@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from plimsoll.kinds.model import Register, TrainResult
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import files_in
@@ -9,7 +13,10 @@ from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.models import model_registry
 
 
-def test_figures_curves_and_predictions_are_no_part_of_the_model(target: LocalSession) -> None:
+def test_figures_curves_and_predictions_are_no_part_of_the_model(
+    tmp_path: Path, target: LocalSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     output = target.state.fresh_work("trained") / "output"
     for name in ("model.onnx", "words.txt", "metrics.json", "metrics.jsonl", "predictions.csv"):
         (output / name).write_text("{}")
