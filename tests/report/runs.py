@@ -19,9 +19,9 @@ def seen(second: float, subject: str, event: str, **values: Any) -> Observation:
     return Observation(at=at, source="engine", subject=subject, fact={"event": event, **values})
 
 
-def planned(steps: Mapping[str, Sequence[str]]) -> Observation:
+def planned(steps: Mapping[str, Sequence[str]], target: str = "local") -> Observation:
     told = [{"name": name, "key": "k", "needs": needs} for name, needs in steps.items()]
-    return seen(0, "run", "run-planned", run="r1", application="a", target="local", steps=told, file="plimsoll.yaml")
+    return seen(0, "run", "run-planned", run="r1", application="a", target=target, steps=told, file="plimsoll.yaml")
 
 
 def run_of(steps: Mapping[str, Sequence[str]], more: Iterable[Observation] = (), state: str = "done") -> RunHistory:

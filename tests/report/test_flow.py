@@ -21,7 +21,7 @@ def graphs(draw: st.DrawFn) -> dict[str, list[str]]:
     }
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(graph=graphs())
 def test_every_need_is_a_chain_of_links_from_column_to_column(graph: dict[str, list[str]]) -> None:
     run = run_of(graph)
@@ -34,7 +34,7 @@ def test_every_need_is_a_chain_of_links_from_column_to_column(graph: dict[str, l
     assert reached == {(name, needed) for name, needs in graph.items() for needed in needs}
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(graph=graphs())
 def test_nothing_in_a_column_is_over_anything_else(graph: dict[str, list[str]]) -> None:
     layout = flow_layout(run_of(graph), dict.fromkeys(graph, 40.0))
@@ -46,7 +46,7 @@ def test_nothing_in_a_column_is_over_anything_else(graph: dict[str, list[str]]) 
         assert below <= layout.height
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(graph=graphs())
 def test_no_two_lines_share_a_lane_at_the_same_height(graph: dict[str, list[str]]) -> None:
     run = run_of(graph)

@@ -14,6 +14,7 @@ from plimsoll.report.page import page
 from plimsoll.report.write import gather_report
 from plimsoll.state.directory import StateDirectory
 from plimsoll.telemetry.drift.state import DriftState
+from tests.runtime.packages.stand_in import stand_in
 
 from .runs import START, planned, seen
 from .test_report import read
@@ -21,13 +22,13 @@ from .test_report import read
 LATER = START + timedelta(minutes=10)
 
 
-def a_run(state: str = "stopped", pid: int = 2**22 + 5) -> RunHistory:
+def a_run(state: str = "stopped", pid: int = 2**22 + 5, target: str = "local") -> RunHistory:
     """A service that was started and kept; its end was not recorded."""
     result = {"model": "triage@1", "seconds_to_ready": 1.2, "latency_ms": 2.5}
     ended = [seen(600, "run", "run-ended", state=state)] if state != "running" else []
     return history(
         [
-            planned({"serve/triage": []}),
+            planned({"serve/triage": []}, target),
             seen(1, "serve/triage", "step-started", key="k"),
             seen(1, "serve/triage", "worker-started", rank=0, pid=pid, attempt=1),
             seen(3, "serve/triage", "step-ended", state="done", cached=False, reason="", result=result),
@@ -62,6 +63,13 @@ def test_the_server_of_a_run_that_has_ended_was_stopped_with_it_and_has_no_inven
     assert "still running" not in text
     assert "not running now" in text
     assert "serve/triage 0 1 still running – –" in words(state, a_run("running"))
+
+
+def test_of_a_service_on_a_cluster_nothing_is_said_that_this_machine_cannot_know(tmp_path: Path) -> None:
+    text = words(StateDirectory(tmp_path, "onprem"), a_run("done", pid=0, target="onprem"))
+    assert "on onprem; plimsoll status --target onprem says whether it runs" in text
+    assert "serve/triage 0 1 not seen – –" in text
+    assert "not running now" not in text
 
 
 def test_a_service_that_runs_on_after_its_run_is_said_to_run(tmp_path: Path) -> None:
@@ -99,6 +107,25 @@ def test_requests_of_the_run_are_counted_by_outcome_and_version_and_those_of_oth
 
 def test_a_service_without_an_access_log_says_how_to_get_one(tmp_path: Path) -> None:
     assert "telemetry: {access: true}" in words(StateDirectory(tmp_path), a_run())
+
+
+def test_of_a_running_service_without_an_access_log_the_counts_of_its_server_are_told(tmp_path: Path) -> None:
+    page = "".join(
+        f'plimsoll_requests_total{{model="triage",version="1",code="{code}"}} {count}\n'
+        for code, count in (("200", 95), ("400", 5))
+    ) + "".join(
+        f'plimsoll_request_seconds_bucket{{model="triage",version="1",le="{bound}"}} {count}\n'
+        for bound, count in (("0.005", 60), ("0.025", 99), ("+Inf", 100))
+    )
+    state = StateDirectory(tmp_path)
+    state.services.mkdir(parents=True)
+    with stand_in() as server:
+        server.pages["/metrics"] = page.encode()
+        up = {"name": "triage", "url": server.url, "pid": os.getpid(), "model": "triage"}
+        (state.services / "triage.json").write_text(json.dumps(up))
+        text = words(state, a_run("done"))
+    assert "triage@1 has answered 100 requests since its server started, of these 5 with 400" in text
+    assert "50 % within 5 ms, 99 % within 25 ms" in text
 
 
 def test_alarms_of_drift_have_their_time_and_their_end(tmp_path: Path) -> None:

@@ -10,17 +10,18 @@ def text(word: str) -> bytes:
     return struct.pack("<Q", len(word)) + word.encode()
 
 
-def gguf(licence: str = "apache-2.0", weights: int = 64, kind: int = 0, alignment: int = 32) -> bytes:
+def gguf(licence: str = "apache-2.0", weights: int = 64, alignment: int = 32, parts: int = 1) -> bytes:
     """A GGUF file with a licence, a vocabulary and one tensor of F32."""
     values = [
         text("general.architecture") + struct.pack("<I", 8) + text("llama"),
         text("general.license") + struct.pack("<I", 8) + text(licence),
         text("general.alignment") + struct.pack("<II", 4, alignment),
+        text("split.count") + struct.pack("<IH", 2, parts),
         text("tokenizer.tokens") + struct.pack("<IIQ", 9, 8, 3) + text("a") + text("b") + text("c"),
         text("tokenizer.scores") + struct.pack("<IIQ", 9, 6, 3) + struct.pack("<fff", 0, 1, 2),
         text("rope.scale") + struct.pack("<If", 6, 1.5),
     ]
-    tensor = text("weight") + struct.pack("<IQIQ", 1, weights, kind, 0)
+    tensor = text("weight") + struct.pack("<IQIQ", 1, weights, 0, 0)
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, len(values)) + b"".join(values) + tensor
     return head + b"\0" * (-len(head) % alignment) + b"\1" * (weights * 4)
 

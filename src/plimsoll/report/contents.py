@@ -159,6 +159,9 @@ def worker_end(worker: WorkerHistory, run: RunHistory, live: frozenset[int]) -> 
         return "not seen"
     if run.state == "running" or worker.pid in live:
         return "still running"
+    if not worker.pid:
+        # A pod may go on when nobody watches it any more.
+        return "not seen"
     # A server that a run keeps ends when it is told to, and nobody waits to record how.
     return "stopped after the run" if run.state == "done" else "stopped with the run"
 

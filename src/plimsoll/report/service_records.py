@@ -18,11 +18,14 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.kinds.service import ServeResult
 from plimsoll.report.traffic import AlarmLine, Request, ServiceReport, alarm_spans
-from plimsoll.state.directory import StateDirectory
+from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.telemetry.drift.state import DriftState
+from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 
 MOST_BYTES = 48 << 20
 """Bytes of a log that are read, from its end: a page is written while somebody waits."""
+ANSWER_LIMIT = 2.0
+"""Seconds that a server has to tell what it has counted."""
 
 
 @decodable
@@ -31,6 +34,7 @@ class _Announced(Struct, frozen=True):
 
     url: str
     pid: int
+    model: str = ""
 
 
 _REQUESTS = msgspec.json.Decoder(Request)
@@ -67,14 +71,25 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
         began=step.ended,
         until=until,
         running=up.url if up else "",
+        elsewhere="" if run.target == LOCAL else run.target,
         logged=access.is_file(),
         shortened=shortened,
+        counts=_counts(up) if up and not access.is_file() else {},
         requests=tuple(
             each for each in requests if begin <= each.at <= until and each.event == "request" and not each.shadow
         ),
         drift=tuple(_drift(state, step.part)),
         alarms=alarm_spans(each for each in changes if begin <= each.at <= until),
     )
+
+
+def _counts(up: _Announced) -> dict[str, VersionCounts]:
+    """What the server of a service has counted, by version; nothing when it does not answer at once."""
+    try:
+        found = counts_at(up.url, up.model, ANSWER_LIMIT)
+    except PlimsollError:
+        return {}
+    return {f"{up.model}@{version}": counts for version, counts in found.items()}
 
 
 def _next_begin(state: StateDirectory, run: str) -> datetime | None:

@@ -8,8 +8,10 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from plimsoll.report.contents import duration
 from plimsoll.state.curves import Point
 from plimsoll.telemetry.drift.state import DriftState
+from plimsoll.telemetry.version_counts import VersionCounts, latency_bound
 
 MOST_BINS = 60
 """Points of a curve over the time of a service."""
@@ -46,9 +48,11 @@ class AlarmLine(Struct, frozen=True):
 
 
 class ServiceReport(Struct, frozen=True, kw_only=True):
-    """One service. `running` is its address while it runs. `requests` are those in its access log, oldest first.
+    """One service. `elsewhere` names the target of one that is not on this machine; `running` is its address while it
+    runs here. `requests` are those in its access log, oldest first.
 
-    `logged` is false when the service keeps no access log on this machine: then nothing is known of its requests.
+    `logged` is false when the service keeps no access log on this machine: then only `counts` of its server, by
+    version, are known, and only while it runs.
     """
 
     name: str
@@ -58,9 +62,11 @@ class ServiceReport(Struct, frozen=True, kw_only=True):
     began: datetime | None = None
     until: datetime | None = None
     running: str = ""
+    elsewhere: str = ""
     logged: bool = False
     shortened: bool = False
     requests: tuple[Request, ...] = ()
+    counts: Mapping[str, VersionCounts] = {}
     drift: tuple[DriftState, ...] = ()
     alarms: tuple[AlarmSpan, ...] = ()
 
@@ -74,6 +80,15 @@ class ServiceReport(Struct, frozen=True, kw_only=True):
         """Requests that were wrong."""
         return sum(400 <= each.status < 500 for each in self.requests)
 
+    def counted(self) -> list[str]:
+        """A sentence for each version that the server has counted answers of."""
+        return [
+            f"{name} has answered {sum(counts.codes.values()):.0f} requests since its server started"
+            f"{_errors(counts.codes)}{_latency(counts.latencies)}."
+            for name, counts in self.counts.items()
+            if sum(counts.codes.values())
+        ]
+
     def shares(self) -> dict[str, int]:
         """The number of requests by version, most first."""
         found: dict[str, int] = {}
@@ -81,6 +96,21 @@ class ServiceReport(Struct, frozen=True, kw_only=True):
             name = f"{each.model}@{each.version}" if each.version else each.model or "no model"
             found[name] = found.get(name, 0) + 1
         return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _errors(codes: Mapping[str, float]) -> str:
+    """The answers that were none, by status; empty when there are none."""
+    found = [f"{count:.0f} with {code}" for code, count in sorted(codes.items()) if code != "200" and count]
+    return f", of these {', '.join(found)}" if found else ""
+
+
+def _latency(latencies: Mapping[float, float]) -> str:
+    told = [
+        f"{share * 100:g} % within {duration(bound)}"
+        for share in (0.5, 0.99)
+        if (bound := latency_bound(latencies, share)) is not None and math.isfinite(bound)
+    ]
+    return f"; {', '.join(told)}" if told else ""
 
 
 def quantile(values: Sequence[float], share: float) -> float:

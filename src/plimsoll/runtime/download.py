@@ -60,14 +60,14 @@ def download(
     return fetched
 
 
-def identity_with_retries(where: Source) -> Identity:
-    """The identity of a source's content. Raises TargetError when the source does not answer."""
+def identity_with_retries(where: Source, stopped: Callable[[], bool] = lambda: False) -> Identity:
+    """The identity of a source's content. Raises TargetError when it does not answer, after one try when `stopped`."""
     attempt = 1
     while True:
         try:
             return where.identity()
         except TransientSourceError as error:
-            if attempt == TRIES:
+            if attempt == TRIES or stopped():
                 raise fetch_error(where.url, str(error)) from error
             time.sleep(2 * PAUSE * 2**attempt)
             attempt += 1

@@ -29,9 +29,9 @@ class VersionCounts(Struct):
     loaded: bool = False
 
 
-def counts_at(url: str, model: str) -> dict[str, VersionCounts]:
-    """The counts of every version of a model. Raises RequestError when the service does not answer."""
-    return counts_in(_page(url), model)
+def counts_at(url: str, model: str, limit: float = LIMIT) -> dict[str, VersionCounts]:
+    """The counts of every version of a model. Raises RequestError when the service does not answer within the limit."""
+    return counts_in(_page(url, limit), model)
 
 
 def counts_in(page: str, model: str) -> dict[str, VersionCounts]:
@@ -73,6 +73,15 @@ def added(several: Iterable[VersionCounts]) -> VersionCounts:
     return total
 
 
+def latency_bound(latencies: Mapping[float, float], share: float) -> float | None:
+    """The bound in seconds within which this share of the answers came; None without answers, infinite above the last.
+
+    `latencies` are cumulative, by upper bound.
+    """
+    total = max(latencies.values(), default=0.0)
+    return next((bound for bound, count in sorted(latencies.items()) if total and count >= share * total), None)
+
+
 def _take(counts: VersionCounts, name: str, labels: Mapping[str, str], value: float) -> None:
     match name:
         case "plimsoll_requests_total":
@@ -90,9 +99,9 @@ def _take(counts: VersionCounts, name: str, labels: Mapping[str, str], value: fl
             counts.distances[feature] = max(counts.distances.get(feature, 0.0), value)
 
 
-def _page(url: str) -> str:
+def _page(url: str, limit: float) -> str:
     address = urllib.parse.urlsplit(url)
-    connection = http.client.HTTPConnection(address.netloc, timeout=LIMIT)
+    connection = http.client.HTTPConnection(address.netloc, timeout=limit)
     try:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()

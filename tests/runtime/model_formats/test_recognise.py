@@ -6,6 +6,7 @@ import pickle
 import struct
 from pathlib import Path
 
+import onnx as onnx_library
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -45,6 +46,15 @@ def test_formats_are_known_by_their_bytes_with_licence_and_size(tmp_path: Path) 
 def test_a_real_onnx_model_is_one(tmp_path: Path) -> None:
     path = linear_model(tmp_path / "m.bin")
     assert recognise(path, "m").format == "onnx"
+
+
+def test_a_model_in_several_files_is_told_how_to_become_one(tmp_path: Path) -> None:
+    assert "one of 3 parts of a GGUF model" in refused(tmp_path, gguf(parts=3))
+    model = onnx_library.load(linear_model(tmp_path / "whole.onnx"))
+    onnx_library.save_model(
+        model, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    assert "its weights in other files" in refused(tmp_path, (tmp_path / "m.onnx").read_bytes())
 
 
 @pytest.mark.parametrize("kind", list(WHOLE))

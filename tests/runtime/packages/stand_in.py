@@ -97,6 +97,6 @@ def stand_in() -> Iterator[StandIn]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         found.append(StandIn(f"http://127.0.0.1:{server.server_port}"))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield found[0]
         server.shutdown()

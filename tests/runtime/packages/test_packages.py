@@ -66,6 +66,14 @@ def test_a_source_archive_of_python_is_only_unpacked(tmp_path: Path, site: Stand
     assert (found.model.read_bytes(), found.licence) == (MODEL, "MIT License")
 
 
+def test_an_index_that_has_only_html_does_too(tmp_path: Path, site: StandIn) -> None:
+    wheel = zipped(WHEEL)
+    site.pages["/files/my_model-1.0-py3-none-any.whl"] = wheel
+    link = f"../../files/my_model-1.0-py3-none-any.whl#sha256={sha256(wheel)}"
+    site.pages["/simple/my-model/"] = f'<!DOCTYPE html><a href="{link}" data-x="&gt;">my_model-1.0</a>'.encode()
+    assert fetched(tmp_path, "pypi:my-model==1.0#*.onnx").model.read_bytes() == MODEL
+
+
 def test_npm_and_maven_give_their_files_and_licences(tmp_path: Path, site: StandIn) -> None:
     site.node("@team/model", "2.0.1", tarred({"package/m.onnx": MODEL}))
     found = fetched(tmp_path, "npm:@team/model@2.0.1#*.onnx")
@@ -125,8 +133,10 @@ def test_what_a_registry_does_not_have_is_said_at_once(tmp_path: Path, site: Sta
 def test_an_answer_that_is_no_json_or_too_long_is_refused(
     tmp_path: Path, site: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.pages["/simple/my-model/"] = b"<html>hello</html>"
+    site.pages["/simple/my-model/"] = b'{"files": 7}'
     assert "cannot be read" in refused(tmp_path, "pypi:my-model==1.0#*.onnx").message
+    site.pages["/simple/my-model/"] = b"<html>hello</html>"
+    assert "no archive of my-model 1.0" in refused(tmp_path, "pypi:my-model==1.0#*.onnx").message
     monkeypatch.setattr(answers, "MOST_BYTES", 4)
     assert "more than" in refused(tmp_path, "pypi:my-model==1.0#*.onnx").message
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from importlib import import_module
 from pathlib import Path
 from typing import ClassVar
@@ -298,7 +299,8 @@ def test_work_that_clusters_do_not_carry_out_is_refused(bench: Bench) -> None:
 def test_a_model_that_is_brought_is_fetched_here_and_pulled_by_pods(bench: Bench) -> None:
     (bench.directory / "weights.bin").write_bytes(onnx())
     session = bench.session()
-    bring = bench.step("scorer", Bring(source="weights.bin", licence="MIT"))
+    content = (Ingredient(kind="input", name="source", digest=hashlib.sha256(onnx()).hexdigest()),)
+    bring = bench.step("scorer", Bring(source="weights.bin", licence="MIT"), ingredients=content)
     assert Carried(session.start(bring, 1)).end().outcome == "done"
     brought = session.result(bring)
     assert isinstance(brought, BringResult)

@@ -9,16 +9,18 @@ import pytest
 
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.brought import Bring, BringResult
-from plimsoll.planning.steps import Step
+from plimsoll.planning.steps import Ingredient, Step
 from plimsoll.targets.local.session import LocalSession
 from tests.runtime.model_files import gguf, onnx, safetensors
 
 MODELS = {"onnx": onnx(), "gguf": gguf(), "safetensors": safetensors()}
 
 
-def brought(target: LocalSession, source: str = "weights.bin", **settings: str) -> Observation:
-    """The end of the step that brings a model."""
-    step = Step(part="writer", key="key", work=Bring(source=source, **settings))
+def brought(target: LocalSession, source: str = "weights.bin", planned: str = "", **settings: str) -> Observation:
+    """The end of the step that brings a model as it is now."""
+    digest = hashlib.sha256((target.context.directory / source).read_bytes()).hexdigest()
+    content = (Ingredient(kind="input", name="source", digest=planned or digest),)
+    step = Step(part="writer", key="key", work=Bring(source=source, **settings), ingredients=content)
     return list(target.start(step, 1))[-1]
 
 
@@ -74,3 +76,11 @@ def test_what_is_wrong_is_one_sentence_and_no_retry_helps(
     assert "\n" not in end["reason"]
     assert end["lasting"] is bool(words)
     assert not list(tmp_path.rglob("bring-*")), "nothing is left behind"
+
+
+def test_a_file_that_changed_after_the_plan_is_not_brought_as_what_was_planned(
+    tmp_path: Path, target: LocalSession
+) -> None:
+    (tmp_path / "weights.bin").write_bytes(gguf())
+    end = brought(target, planned="0" * 64).fact
+    assert "has changed since the run began" in end["reason"]

@@ -31,7 +31,8 @@ with (output / "metrics.jsonl").open("w") as curve:
             loss = -np.log(np.where(y[:split] == 1, probability, 1 - probability)).mean()
             curve.write(json.dumps({"step": step, "loss": float(loss)}) + "\n")
 
-right = ((scaled[split:] @ weights + bias) > 0) == y[split:]
+predicted = ((scaled[split:] @ weights + bias) > 0).astype(int)
+right = predicted == y[split:]
 majority = np.bincount(y[:split]).argmax()
 metrics = {
     "accuracy": float(right.mean()),
@@ -39,6 +40,10 @@ metrics = {
     "test_rows": len(y) - split,
 }
 (output / "metrics.json").write_text(json.dumps(metrics))
+with (output / "predictions.csv").open("w", newline="") as file:  # the report shows where the model is wrong
+    judged = csv.writer(file)
+    judged.writerow(["label", "prediction"])
+    judged.writerows([CLASSES[label], CLASSES[guess]] for label, guess in zip(y[split:], predicted, strict=True))
 print(metrics)
 
 slope = (weights / deviation).astype(np.float32).reshape(-1, 1)

@@ -61,6 +61,11 @@ def read_gguf(file: IO[bytes], size: int) -> GgufHeader:
         value = _value(reader, reader.number("I"), items, 0)
         if isinstance(value, str | int):
             values[name] = value
+    parts = values.get("split.count", 1)
+    if isinstance(parts, int) and parts > 1:
+        raise BadModelFile(
+            f"this is one of {parts} parts of a GGUF model: join them with llama.cpp's gguf-split --merge"
+        )
     parameters, end = _tensors(reader, tensors)
     alignment = values.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:

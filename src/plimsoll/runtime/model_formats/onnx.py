@@ -11,6 +11,9 @@ from plimsoll.runtime.model_formats.reader import BadModelFile, Reader
 _IR_VERSION, _PRODUCER, _GRAPH, _OPSETS = 1, 2, 7, 8
 _KNOWN = frozenset({1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26})
 """Fields of a ModelProto."""
+_LOCATION = b"\x0a\x08location\x12"
+"""How an entry of TensorProto.external_data with the name of a file begins."""
+_SEARCHED = 32 << 20
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -51,7 +54,15 @@ def read_onnx(file: IO[bytes], size: int) -> OnnxHeader:
     missing = [name for field, name in ((_GRAPH, "graph"), (_OPSETS, "operator set")) if field not in seen]
     if missing:
         raise BadModelFile(f"the ONNX file has no {' and no '.join(missing)}: it is cut off, or no model")
+    if _has_external_data(file):
+        raise BadModelFile("the ONNX file has its weights in other files: save it as one, which may have 2 GB")
     return OnnxHeader(version=version, producer=producer)
+
+
+def _has_external_data(file: IO[bytes]) -> bool:
+    """Whether a tensor names another file. A file that does is small: its weights are elsewhere."""
+    file.seek(0)
+    return _LOCATION in file.read(_SEARCHED)
 
 
 def _varint(reader: Reader) -> int:

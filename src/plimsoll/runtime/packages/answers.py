@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.download import PAUSE, TRIES, fetch_error
@@ -13,13 +13,19 @@ MOST_BYTES = 32 << 20
 """Bytes of a document: the list of all files of a large project has a few MiB."""
 
 
-def document(url: str, headers: Mapping[str, str] | None = None) -> bytes:
-    """What an address answers. Raises TargetError, a lasting one for an answer that is no success."""
+Stopped = Callable[[], bool]
+
+
+def document(url: str, stopped: Stopped, headers: Mapping[str, str] | None = None) -> bytes:
+    """What an address answers. Raises TargetError, a lasting one for an answer that is no success.
+
+    An address that does not answer is tried again, unless `stopped`.
+    """
     for failure in range(1, TRIES + 1):
         try:
             return _once(url, headers or {})
         except TransientSourceError as error:
-            if failure == TRIES:
+            if failure == TRIES or stopped():
                 raise fetch_error(url, str(error)) from error
             time.sleep(PAUSE * 2**failure)
     raise AssertionError

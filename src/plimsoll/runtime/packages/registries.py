@@ -14,22 +14,17 @@ from msgspec import Struct
 from plimsoll.application.model_sources import Package
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
-from plimsoll.runtime.packages.answers import document
+from plimsoll.runtime.packages.answers import Stopped, document
 from plimsoll.runtime.packages.located import Located
 from plimsoll.runtime.packages.settings import maven_repository, npm_registry, pypi_index
+from plimsoll.runtime.packages.simple_index import IndexFile, links_of
 
 SIMPLE = "application/vnd.pypi.simple.v1+json"
 Shape = TypeVar("Shape")
 
 
-class _PythonFile(Struct, frozen=True):
-    filename: str
-    url: str
-    hashes: dict[str, str] = {}
-
-
 class _PythonProject(Struct, frozen=True):
-    files: list[_PythonFile]
+    files: list[IndexFile]
 
 
 class _Dist(Struct, frozen=True):
@@ -43,17 +38,19 @@ class _NodePackage(Struct, frozen=True):
     license: Any = ""  # Any: a text, or an object of older packages
 
 
-def locate(package: Package) -> Located:
+def locate(package: Package, stopped: Stopped = lambda: False) -> Located:
     """The archive of a package. Raises TargetError for one that the registry does not have."""
-    return {"pypi": _pypi, "npm": _npm, "maven": _maven}[package.registry](package)
+    return {"pypi": _pypi, "npm": _npm, "maven": _maven}[package.registry](package, stopped)
 
 
-def _pypi(package: Package) -> Located:
-    """A wheel, else the source archive. Source: PEP 691; names are normalised as PEP 503 says."""
+def _pypi(package: Package, stopped: Stopped) -> Located:
+    """A wheel, else the source archive. Source: PEP 691, and PEP 503 for an index that has only HTML."""
     index = f"{pypi_index()}/"
     url = urllib.parse.urljoin(index, f"{_normalised(package.name)}/")
-    project = _decoded(document(url, {"Accept": SIMPLE}), _PythonProject, url)
-    found = [each for each in project.files if _is_version(each.filename, package)]
+    content = document(url, stopped, {"Accept": f"{SIMPLE}, text/html;q=0.5"})
+    is_json = content.lstrip()[:1] == b"{"
+    files = _decoded(content, _PythonProject, url).files if is_json else links_of(content)
+    found = [each for each in files if _is_version(each.filename, package)]
     wheels = [each for each in found if each.filename.endswith(".whl")]
     sources = [each for each in found if each.filename.endswith((".tar.gz", ".zip"))]
     # A wheel for any machine has what the others have, and nothing that is built.
@@ -84,9 +81,9 @@ def _is_version(filename: str, package: Package) -> bool:
     return _normalised(name) == _normalised(package.name) and version == package.version
 
 
-def _npm(package: Package) -> Located:
+def _npm(package: Package, stopped: Stopped) -> Located:
     url = f"{npm_registry()}/{urllib.parse.quote(package.name, safe='@')}/{urllib.parse.quote(package.version)}"
-    found = _decoded(document(url), _NodePackage, url)
+    found = _decoded(document(url, stopped), _NodePackage, url)
     licence = found.license if isinstance(found.license, str) else ""
     algorithm, _, encoded = found.dist.integrity.partition("-")
     try:
@@ -100,7 +97,7 @@ def _npm(package: Package) -> Located:
     )
 
 
-def _maven(package: Package) -> Located:
+def _maven(package: Package, stopped: Stopped) -> Located:
     group, artifact = package.name.split(":")
     place = f"{maven_repository()}/{group.replace('.', '/')}/{artifact}/{package.version}"
     base = f"{place}/{artifact}-{package.version}"
@@ -108,7 +105,7 @@ def _maven(package: Package) -> Located:
     # Maven Central has all of them for new files, and only SHA-1 for old ones.
     for algorithm in ("sha256", "sha1"):
         try:
-            text = document(f"{base}.jar.{algorithm}").decode("ascii", errors="replace").split()
+            text = document(f"{base}.jar.{algorithm}", stopped).decode("ascii", errors="replace").split()
         except TargetError as error:
             if not error.lasting:
                 raise
@@ -116,14 +113,14 @@ def _maven(package: Package) -> Located:
         digest = text[0].lower() if text else ""
         break
     return Located(
-        url=f"{base}.jar", algorithm=algorithm if digest else "", digest=digest, licence=_of_pom(f"{base}.pom")
+        url=f"{base}.jar", algorithm=algorithm if digest else "", digest=digest, licence=_of_pom(f"{base}.pom", stopped)
     )
 
 
-def _of_pom(url: str) -> str:
+def _of_pom(url: str, stopped: Stopped) -> str:
     """The name of the licence in a package's description; empty without one."""
     try:
-        text = document(url).decode("utf-8", errors="replace")
+        text = document(url, stopped).decode("utf-8", errors="replace")
     except TargetError as error:
         if not error.lasting:
             raise

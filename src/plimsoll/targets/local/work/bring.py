@@ -12,6 +12,7 @@ from plimsoll.kinds.brought import Bring, BringResult
 from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.attempt import STOPPED, Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
+from plimsoll.targets.local.work.fetch import is_as_planned
 
 MOST_TOKENIZER = 256 << 20
 
@@ -38,6 +39,8 @@ def bring(attempt: LocalAttempt[Bring]) -> Progress:
             if work.sha256 and digest != work.sha256:
                 text = f"the model has sha256 {digest}, but the file requires {work.sha256}"
                 return failed(f"{work.source}: {text}: the model or the digest is wrong", lasting=True)
+            if not work.sha256 and not _is_as_planned(attempt, digest):
+                return failed(f"{work.source} has changed since the run began: run again, to use it as it is now")
             recognised = recognise(fetched.model, work.source)
             fetched.model.rename(attempt.output / f"model.{recognised.format}")
             if fetched.tokenizer is not None:
@@ -65,6 +68,19 @@ def bring(attempt: LocalAttempt[Bring]) -> Progress:
             notes=_notes(licence, says),
         )
     )
+
+
+def _is_as_planned(attempt: LocalAttempt[Bring], digest: str) -> bool:
+    """Whether a file or an address has the content that the step's key stands for; other sources cannot change."""
+    from plimsoll.application.model_sources import Address, LocalPath, parse_source
+
+    match parse_source(attempt.work.source):
+        case LocalPath():
+            return attempt.step.ingredients[0].digest == digest
+        case Address():
+            return is_as_planned(attempt.step, attempt.work.source, digest)
+        case _:
+            return True
 
 
 def _require_tokenizer(path: Path, name: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.dataset import Fetch, FetchResult
+from plimsoll.planning.steps import AnyStep
 from plimsoll.runtime.outputs import files_in
 from plimsoll.state.results import OutputFile
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, done, failed
@@ -28,7 +29,7 @@ def fetch(attempt: LocalAttempt[Fetch]) -> Progress:
         return STOPPED
     if work.sha256 and digest != work.sha256:
         return failed(_digest_mismatch(work.source, digest, work.sha256), lasting=True)
-    if not work.sha256 and not _is_as_planned(attempt, work.source, digest):
+    if not work.sha256 and not is_as_planned(attempt.step, work.source, digest):
         return failed(f"the data at {work.source} has changed since the run began: run again, to use it as it is now")
     return done(FetchResult(outputs=files_in(attempt.output), sha256=digest))
 
@@ -51,7 +52,7 @@ def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
 
     where = open_source(work.source)
     try:
-        identity = identity_with_retries(where)
+        identity = identity_with_retries(where, lambda: attempt.stopped)
         download(where, path, identity, pinned=bool(work.sha256), stopped=lambda: attempt.stopped)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -64,12 +65,12 @@ def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
         ) from error
 
 
-def _is_as_planned(attempt: LocalAttempt[Fetch], source: str, digest: str) -> bool:
-    """Whether the content is the one that the step's key stands for: it may change between the plan and now."""
+def is_as_planned(step: AnyStep, source: str, digest: str) -> bool:
+    """Whether an address has the content that the step's key stands for: it may change between the plan and now."""
     # It brings Python's HTTP client, which only addresses need.
     from plimsoll.application.addresses import address_digest, content_digest
 
-    planned = attempt.step.ingredients[0].digest
+    planned = step.ingredients[0].digest
     return planned == content_digest(source, digest) or planned == address_digest(source)
 
 

@@ -93,7 +93,8 @@ def _origin(attempt: LocalAttempt[Register], work: Register) -> Origin:
 
     brought = attempt.context.state.result(work.train_key, BringResult) or BringResult()
     return Origin(
-        source=without_secrets(work.source),
+        # The query of an address may be a signature, which lets whoever has it in.
+        source=without_secrets(work.source.partition("?")[0] if "://" in work.source else work.source),
         sha256=brought.sha256,
         format=brought.format,
         about=brought.about,
