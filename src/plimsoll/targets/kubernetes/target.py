@@ -32,6 +32,7 @@ from plimsoll.targets.features import (
     MANIFESTS,
     PLAN_CHECK,
     RIGHTS,
+    SCHEDULE,
     TRAFFIC,
     CalledService,
     Features,
@@ -61,6 +62,7 @@ from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.rights import Need, needs_of, why
 from plimsoll.targets.kubernetes.roles import Subjects, roles
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
+from plimsoll.targets.kubernetes.scheduling import scheduled_objects
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.standing import notes, service_name, unreachable
 from plimsoll.targets.kubernetes.standing_waits import waits_of
@@ -133,6 +135,7 @@ class KubernetesTarget:
             offers(MANIFESTS, self.manifests),
             offers(RIGHTS, self),
             offers(PLAN_CHECK, self._problems),
+            offers(SCHEDULE, self._scheduled),
         )
         return Features(self.name, carriers, {CURVES.name: "the files of a pod are read when it has ended"})
 
@@ -219,6 +222,22 @@ class KubernetesTarget:
         service whose model has not been trained yet.
         """
         return rendered(self._context("render"), plan)
+
+    def _scheduled(
+        self, file: ApplicationFile, plan: Plan, schedule: str, settings: Sequence[str], steps: Sequence[str]
+    ) -> Sequence[Manifest]:
+        return scheduled_objects(
+            file,
+            plan,
+            schedule,
+            api=self.api,
+            cluster=self.cluster,
+            images=self._images,
+            options=self._options,
+            settings=settings,
+            steps=steps,
+            roles=lambda account: self.roles(plan, (account,), ()),
+        )
 
     def services(self) -> Mapping[str, str]:
         """Services that are up: that have servers, and all that leads requests to them."""

@@ -21,6 +21,7 @@ from plimsoll.targets.features import (
     CURVES,
     MANIFESTS,
     RIGHTS,
+    SCHEDULE,
     TRAFFIC,
     CalledService,
     Features,
@@ -50,6 +51,7 @@ LACKS = {
     CONTAINER_IMAGES: "it runs commands as processes, without containers",
     MANIFESTS.name: "it has no Kubernetes objects",
     RIGHTS.name: "there are none to grant",
+    SCHEDULE.name: "cron does, see docs/running.md",
 }
 
 
