@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +42,7 @@ spec:
 
 
 @pytest.fixture
-def bench(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def bench(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """A bench whose base image is in its registry, and an application with files of each kind."""
     monkeypatch.setattr(images, "runner_layers", _no_runtime)
     store = LayerStore.default()
