@@ -80,6 +80,7 @@ class MissingExtra(PlimsollError):
 def install_command(extras: Sequence[str]) -> str:
     """The command that adds extras to plimsoll as it is installed here: from an index, a checkout or an address."""
     import json
+    import re
     from importlib.metadata import PackageNotFoundError, distribution
 
     named = f"plimsoll[{','.join(extras)}]"
@@ -88,11 +89,11 @@ def install_command(extras: Sequence[str]) -> str:
     except (PackageNotFoundError, OSError, ValueError):
         direct = {}
     url = str(direct.get("url", ""))
-    if url.startswith("file://") and "dir_info" in direct:
-        from urllib.parse import unquote, urlsplit
-
+    if url.startswith("file:///") and "dir_info" in direct:
         editable = "-e " if direct["dir_info"].get("editable") else ""
-        return f"pip install {editable}'{unquote(urlsplit(url).path)}[{','.join(extras)}]'"
+        quoted = url.removeprefix("file://").encode()
+        path = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes.fromhex(found[1].decode()), quoted)
+        return f"pip install {editable}'{path.decode(errors='replace')}[{','.join(extras)}]'"
     if url and "vcs_info" in direct:
         return f"pip install '{named} @ {direct['vcs_info'].get('vcs', 'git')}+{url}'"
     return f"pip install '{named}'"

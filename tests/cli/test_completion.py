@@ -115,6 +115,7 @@ def test_every_verb_has_an_example_that_its_command_takes(directory: Path) -> No
     for verb, example in EXAMPLES.items():
         program, word, *arguments = example.partition(" > ")[0].split()
         assert (program, word) == ("plimsoll", verb)
-        command = plimsoll.get_command(click.Context(plimsoll), verb)  # type: ignore[attr-defined]
+        command = plimsoll.get_command(click.Context(plimsoll), verb)
+        assert command is not None
         assert command.make_context(verb, arguments).params
         assert example in command.get_help(click.Context(command)).replace("\n", " ")

@@ -102,4 +102,6 @@ def test_a_sweep_that_cannot_be_is_told_before_anything_runs(directory: Path, pl
     assert "rate" in unknown.stderr
     undirected = plimsoll("sweep", "--grid", "rate=1,2", "--objective", "loss")
     assert "nothing says whether 'loss' is to be high or low" in undirected.stderr
+    both = plimsoll("sweep", "--grid", "rate=1,2", "--set", "rate=3")
+    assert "--set: 'rate=3' is searched" in both.stderr
     assert not (directory / "trained.txt").exists()

@@ -188,6 +188,19 @@ class KeepsServices(Protocol):
         ...
 
 
+class Schedules(Protocol):
+    """Renders what runs an application by a schedule, with its rights."""
+
+    def __call__(
+        self, file: ApplicationFile, plan: Plan, schedule: str, settings: Sequence[str], steps: Sequence[str]
+    ) -> Sequence[Mapping[str, Any]]:  # Any: a Kubernetes object
+        """The manifests. `settings` change parameters, `steps` are those that run, or none for all.
+
+        Raises FileError for what is no schedule.
+        """
+        ...
+
+
 CALL: Feature[CallsServices] = Feature("call", "call a service from this machine")
 TRAFFIC: Feature[MovesTraffic] = Feature("traffic", "move a service's traffic to a version")
 MANIFESTS: Feature[RendersManifests] = Feature("manifests", "render Kubernetes manifests")
@@ -195,6 +208,7 @@ RIGHTS: Feature[KnowsRights] = Feature("rights", "say which rights a run needs")
 PLAN_CHECK: Feature[ChecksPlans] = Feature("plan-check", "check a plan")
 USES: Feature[KnowsUses] = Feature("uses", "say which versions its services use")
 LEAVINGS: Feature[HasLeavings] = Feature("leavings", "remove what finished runs have left")
+SCHEDULE: Feature[Schedules] = Feature("schedule", "run an application by a schedule")
 CURVES: Feature[ReadsCurves] = Feature("curves", "tell the curve of a training while it runs")
 KEEP: Feature[KeepsServices] = Feature("keep", "keep services up apart from a run")
 CONTAINER_IMAGES = "container-images"

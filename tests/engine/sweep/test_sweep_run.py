@@ -15,7 +15,7 @@ from plimsoll.engine.run_status import run_status
 from plimsoll.engine.sweep.median_rule import MedianRule
 from plimsoll.engine.sweep.objective import Objective
 from plimsoll.engine.sweep.space import space_of
-from plimsoll.engine.sweep.sweep_run import SweepRequest, SweepRun, model_to_sweep
+from plimsoll.engine.sweep.sweep_run import MOST_PARALLEL, SweepRequest, SweepRun, model_to_sweep
 from plimsoll.engine.sweep.trials import sweep_of
 from plimsoll.errors import FileError, TargetError
 from plimsoll.evidence.journal import read_journal
@@ -195,6 +195,14 @@ def test_no_more_trials_run_at_once_than_fit(tmp_path: Path) -> None:
     place = Place(tmp_path, busy)
     assert place.sweep("rounds=1,2,3,4,5,6").carry_out().state == "done"
     assert most == [2], "of two cores, and a training counts as one"
+
+
+def test_a_target_of_unknown_size_has_room_for_a_number_that_is_not_too_large(tmp_path: Path) -> None:
+    place = Place(tmp_path, near)
+    place.target._facts = TargetFacts(target="memory", cpu=float("inf"), memory=2**62)
+    run = place.sweep("rate=0.1,0.3")
+    assert run._room("train/m") == MOST_PARALLEL
+    assert run.carry_out().state == "done"
 
 
 def test_a_sweep_that_was_stopped_goes_on_without_doing_finished_trials_again(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from plimsoll.cli.options import (
     settings_option,
     target_option,
 )
+from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
@@ -41,6 +42,12 @@ if TYPE_CHECKING:
     show_default=True,
     help="yaml prints manifests of everything that keeps running, to commit to Git; it pushes images and models.",
 )
+@click.option(
+    "--schedule",
+    default=None,
+    metavar="CRON",
+    help="With --output yaml: a CronJob that runs the application, such as '0 3 * * *' in UTC, with its rights.",
+)
 @json_option
 def command(
     steps: tuple[str, ...],
@@ -53,15 +60,24 @@ def command(
     settings: tuple[str, ...],
     force: tuple[str, ...],
     output: str,
+    schedule: str | None,
     as_json: bool,
 ) -> None:
     """Print for each step, or for STEP and what it needs, whether a run would execute it, and why."""
     from plimsoll.engine.preparation import decide, missing_rights, prepare
     from plimsoll.targets.options import TargetOptions
 
-    options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer)
-    prepared = prepare(application_file(file), target, options, settings=settings, steps=steps, force=force)
+    if schedule is not None and output != "yaml":
+        raise FileError("--schedule is only for --output yaml", where="--schedule", hint="add --output yaml")
+    options = TargetOptions(
+        namespace=namespace, registry=registry, base=base, prefer=prefer, unbarred=schedule is not None
+    )
+    path, fits = application_file(file), schedule is None
+    prepared = prepare(path, target, options, settings=settings, steps=steps, force=force, must_fit=fits)
     click.get_current_context().call_on_close(prepared.target.close)
+    if schedule is not None:
+        _print_schedule(prepared, schedule, settings, steps)
+        return
     if output == "yaml":
         _print_manifests(prepared)
         return
@@ -120,6 +136,15 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
         click.echo(f"  missing  the right to {each}")
     if lacking:
         click.echo("a run would be refused; `plimsoll run --print-rbac` prints what gives these rights")
+
+
+def _print_schedule(prepared: Prepared, schedule: str, settings: Sequence[str], steps: Sequence[str]) -> None:
+    import yaml
+
+    from plimsoll.targets.features import SCHEDULE
+
+    manifests = prepared.target.features.require(SCHEDULE)(prepared.file, prepared.plan, schedule, settings, steps)
+    click.echo(yaml.safe_dump_all(manifests, sort_keys=False, width=120), nl=False)
 
 
 def _print_manifests(prepared: Prepared) -> None:

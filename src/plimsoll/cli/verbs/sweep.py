@@ -115,6 +115,8 @@ def command(
     loaded = with_parameters(KINDS.load(path), settings)
     name = model_to_sweep(loaded, model)
     space = space_of(loaded.application.parameters, grid=grid, random=random, optuna=optuna)
+    if twice := [each for each in settings if each.partition("=")[0] in space.names]:
+        raise FileError(f"'{twice[0]}' is searched", where="--set", hint="leave it out, or search something else")
     wanted = objective_of(objective, maximize, MODELS.of(loaded.application)[name].accept, name)
     if grace and not stop_early:
         raise FileError("--grace is only for --stop-early", where="--grace", hint="leave it out, or add --stop-early")
@@ -145,7 +147,11 @@ def _carry_out(
     from plimsoll.cli.progress import ProgressPrinter
     from plimsoll.report.write import write_report
 
-    caught = catch_stop_signals(run.stop)
+    def stop() -> None:
+        _to_stderr("stopping …")
+        run.stop()
+
+    caught = catch_stop_signals(stop)
     progress = ProgressPrinter(_to_stderr if as_json else click.echo, prepared.state.logs(run.id))
     try:
         history = run.carry_out(progress)

@@ -138,8 +138,9 @@ class SweepRun(ApplicationRun):
         facts = self.prepared.facts
         has = (facts.cpu, facts.memory, facts.accelerators)
         wanted = demand_of(self.prepared.plan.step(train))
-        room = [int(there / one + 1e-9) for there, one in zip(has, wanted, strict=True) if one]
-        return max(1, min([MOST_PARALLEL, *room]))
+        # A cluster whose nodes may not be seen has room without a limit.
+        room = [there / one for there, one in zip(has, wanted, strict=True) if one]
+        return max(1, int(min([MOST_PARALLEL, *room]) + 1e-9))
 
     def _planned(self) -> SweepPlanned:
         request = self.request

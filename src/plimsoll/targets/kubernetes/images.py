@@ -13,7 +13,7 @@ from plimsoll.images.dependencies import PythonTarget, dependencies_layer
 from plimsoll.images.image import Image, compose, push_image, push_index
 from plimsoll.images.layers import Layer, LayerStore
 from plimsoll.images.runtime import RUNTIME_DIRECTORY as RUNTIME
-from plimsoll.images.runtime import runtime_layers
+from plimsoll.images.runtime import runner_layers, runtime_layers
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.registry.connection import RegistryAccess
 from plimsoll.registry.references import parse_reference
@@ -80,6 +80,18 @@ class Images:
             return self._pushed(f"{self._path}/steps", everything, own.workdir, mount_from=repository)
 
         return self._once(key, make)
+
+    def of_application(self, files: Sequence[str], extras: Sequence[str]) -> tuple[str, str]:
+        """The image that runs an application with these files: its reference, and the directory of the application.
+
+        Raises MissingExtra for an extra that is not installed here.
+        """
+        own = code_layer(self._store, self._directory, [(name, "") for name in files])
+
+        def layers(base: BaseImage) -> list[Layer]:
+            return [*runner_layers(self._store, PythonTarget.of(base), extras), own.layer]
+
+        return self._pushed(f"{self._path}/runs", layers, own.workdir), own.workdir
 
     def runtime(self, *extras: str) -> str:
         """The image of our server, scorer, puller and fetcher, as nodes pull it; `extras` such as `s3` are for sources.

@@ -34,6 +34,7 @@ from plimsoll.targets.features import (
     MANIFESTS,
     PLAN_CHECK,
     RIGHTS,
+    SCHEDULE,
     TRAFFIC,
     USES,
     CalledService,
@@ -67,6 +68,7 @@ from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.rights import Need, needs_of, why
 from plimsoll.targets.kubernetes.roles import Subjects, roles
 from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
+from plimsoll.targets.kubernetes.scheduling import scheduled_objects
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.standing import notes, service_name, shares_of_service, unreachable
 from plimsoll.targets.kubernetes.standing_waits import waits_of
@@ -143,6 +145,7 @@ class KubernetesTarget:
             offers(MANIFESTS, self.manifests),
             offers(RIGHTS, self),
             offers(PLAN_CHECK, self._problems),
+            offers(SCHEDULE, self._scheduled),
             offers(USES, self._uses),
             offers(LEAVINGS, self._leavings),
         )
@@ -246,6 +249,22 @@ class KubernetesTarget:
         service whose model has not been trained yet.
         """
         return rendered(self._context("render"), plan)
+
+    def _scheduled(
+        self, file: ApplicationFile, plan: Plan, schedule: str, settings: Sequence[str], steps: Sequence[str]
+    ) -> Sequence[Manifest]:
+        return scheduled_objects(
+            file,
+            plan,
+            schedule,
+            api=self.api,
+            cluster=self.cluster,
+            images=self._images,
+            options=self._options,
+            settings=settings,
+            steps=steps,
+            roles=lambda account: self.roles(plan, (account,), ()),
+        )
 
     def services(self) -> Mapping[str, str]:
         """Services that are up: that have servers, and all that leads requests to them."""

@@ -23,6 +23,7 @@ from plimsoll.targets.features import (
     LEAVINGS,
     MANIFESTS,
     RIGHTS,
+    SCHEDULE,
     TRAFFIC,
     USES,
     CalledService,
@@ -56,6 +57,7 @@ LACKS = {
     CONTAINER_IMAGES: "it runs commands as processes, without containers",
     MANIFESTS.name: "it has no Kubernetes objects",
     RIGHTS.name: "there are none to grant",
+    SCHEDULE.name: "cron does, see docs/running.md",
 }
 
 
