@@ -164,7 +164,11 @@ class StateDirectory:
         """The curve of a training over all of its attempts, also of the one that goes on."""
         work = self.work / key
         present = self.results / key if work.is_symlink() or not work.exists() else work
-        return series_of(joined(read_rows(self._earlier_points(key)), read_rows(present / OUTPUT / CURVE)))
+        return series_of(joined(read_rows(self.earlier_points(key)), read_rows(present / OUTPUT / CURVE)))
+
+    def earlier_points(self, key: str) -> Path:
+        """The file with the points of the attempts of a training before its last one."""
+        return self.curves / f"{key}.jsonl"
 
     def forget(self, key: str) -> None:
         """Delete a result on this machine, and the points of the attempts that led to it. Raises OSError."""
@@ -175,7 +179,7 @@ class StateDirectory:
 
     def forget_attempts(self, key: str) -> None:
         """Begin the curve of a training anew."""
-        self._earlier_points(key).unlink(missing_ok=True)
+        self.earlier_points(key).unlink(missing_ok=True)
 
     def commit(self, key: str, result: Result) -> None:
         """Make the attempt's directory the result of its step, atomically even when the process is killed."""
@@ -224,11 +228,8 @@ class StateDirectory:
         """Delete the directory of an attempt that is over, and keep the points of its curve."""
         with contextlib.suppress(OSError):
             # A disk that is full keeps no curve, and no attempt from its end.
-            add_attempt(self._earlier_points(directory.name), directory / OUTPUT / CURVE)
+            add_attempt(self.earlier_points(directory.name), directory / OUTPUT / CURVE)
         shutil.rmtree(directory)
-
-    def _earlier_points(self, key: str) -> Path:
-        return self.curves / f"{key}.jsonl"
 
     def _has_size(self, file: OutputFile) -> bool:
         """Whether a file that is used in place has the size that it had."""
