@@ -14,6 +14,7 @@
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
       code/<digest>             files of the code that runs were given, until their models are registered
+      sizes/                    how large the older runs and results are
       beginning.lock            held by runs that begin and by `plimsoll clean`
       removed/                  what is about to be deleted
       latest/<verb>/<part>      link to the files of a step's newest result
