@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from plimsoll.api.clusters import check, verify
     from plimsoll.capabilities.bundle_reader import Bundle
     from plimsoll.capabilities.checking import Judged
+    from plimsoll.engine.cleaning.cleaning import Cleaned
     from plimsoll.engine.history import RunHistory, StepHistory
     from plimsoll.errors import (
         FileError,
@@ -33,6 +34,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Application",
     "Bundle",
+    "Cleaned",
     "Decision",
     "FileError",
     "Judged",
@@ -61,6 +63,7 @@ _PLACES = {
     "plimsoll.api.clusters": ("check", "verify"),
     "plimsoll.capabilities.bundle_reader": ("Bundle",),
     "plimsoll.capabilities.checking": ("Judged",),
+    "plimsoll.engine.cleaning.cleaning": ("Cleaned",),
     "plimsoll.engine.history": ("RunHistory", "StepHistory"),
     "plimsoll.errors": ("FileError", "MissingExtra", "ModelRefused", "PlimsollError", "RequestError", "TargetError"),
     "plimsoll.evidence.observation": ("Observation",),

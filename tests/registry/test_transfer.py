@@ -14,11 +14,16 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import ModelRefused, TargetError
+from plimsoll.files import digest_of_file
+from plimsoll.registry.code import CODE_ARTIFACT, read_code_manifest, write_code
+from plimsoll.registry.layout import MANIFEST, TITLE_ANNOTATION, Descriptor, Manifest
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
+from plimsoll.registry.sweeping import sweepable
 from plimsoll.registry.transfer import pull_files, pull_model, push_model
 from plimsoll.registry.verification import check_directory
+from plimsoll.registry.versions import Lineage
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import KeyFiles, KeyRing
 from tests.servers import registry as registry_process
@@ -176,7 +181,6 @@ def test_signatures_of_several_keys_are_pushed_and_any_trusted_one_is_enough(
     shutil.copytree(registry.layout.root, others.layout.root)
     version = others.versions()[0]
     from plimsoll.registry.index_entries import SUBJECT_ANNOTATION
-    from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
     from plimsoll.registry.models import EMPTY_CONFIG, MODEL_ANNOTATION
 
     envelope = signing.sign(version.reference, version.digest, {}, others.keys)
@@ -355,3 +359,30 @@ def test_skopeo_reads_what_was_pushed(registry: ModelRegistry, repository: Repos
     subprocess.run(copy, check=True)
     blobs = {path.name for path in (tmp_path / "copy" / "blobs" / "sha256").iterdir()}
     assert pushed.digest.removeprefix("sha256:") in blobs
+
+
+def test_a_version_travels_with_its_code_and_without_code_that_is_not_of_its_lineage(
+    registry: ModelRegistry, repository: Repository, tmp_path: Path
+) -> None:
+    script = tmp_path / "train.py"
+    script.write_bytes(b"print(1)\n")
+    model = tmp_path / "model.onnx"
+    model.write_bytes(b"weights")
+    code = {"train.py": digest_of_file(script).removeprefix("sha256:")}
+    lineage = Lineage(run="r", step="train/triage", key="k", code=code)
+    given = {"lineage": lineage, "metrics": {}, "accept": {}}
+    version = registry.add("triage", {"model.onnx": model}, **given, code={"train.py": script})  # type: ignore[arg-type]
+    pushed = push_model(registry, version, repository)
+    other = ModelRegistry(tmp_path / "other", registry.keys)
+    assert write_code(other.layout, pull_model(repository, pushed.digest, other), tmp_path / "out")[1] == ["train.py"]
+    assert (tmp_path / "out" / "train.py").read_bytes() == b"print(1)\n"
+    assert sweepable(other) == []
+
+    stranger = Manifest(
+        artifact_type=CODE_ARTIFACT,
+        config=registry.layout.add_bytes(b"{}", "application/vnd.oci.empty.v1+json"),
+        layers=(registry.layout.add_bytes(b"evil", "", annotations={TITLE_ANNOTATION: "train.py"}),),
+        subject=Descriptor(media_type=MANIFEST, digest=version.digest, size=1),
+    )
+    assert read_code_manifest(stranger.encoded(), version) is None
+    assert read_code_manifest(b"no JSON", version) is None

@@ -21,6 +21,8 @@ from plimsoll.registry.versions import ModelVersion
 
 CODE_ARTIFACT = "application/vnd.plimsoll.code.v1"
 CODE_FILE = "application/vnd.plimsoll.code.file.v1"
+MAX_PULLED = 64 << 20
+"""Bytes of the code of a version that is pulled."""
 APPLICATION = "application"
 """The directory of the application below the one that is written, when its code reaches out of it."""
 
@@ -57,6 +59,18 @@ def lineage_files(manifest: Manifest, version: ModelVersion) -> dict[str, Descri
     """The files of a manifest that are what the lineage says, by name; others are nobody's."""
     titled = ((each.annotations.get(TITLE_ANNOTATION, ""), each) for each in manifest.layers)
     return {name: each for name, each in titled if each.digest == f"sha256:{version.lineage.code.get(name, '')}"}
+
+
+def read_code_manifest(content: bytes, version: ModelVersion) -> Manifest | None:
+    """A manifest from elsewhere, when all of its files are of the version's lineage and not too many; else None."""
+    try:
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except UNREADABLE:
+        return None
+    about = manifest.subject.digest if manifest.subject else ""
+    is_whole = len(lineage_files(manifest, version)) == len(manifest.layers) > 0
+    size = sum(each.size for each in (manifest.config, *manifest.layers))
+    return manifest if about == version.digest and is_whole and size <= MAX_PULLED else None
 
 
 def write_code(layout: Layout, version: ModelVersion, directory: Path) -> tuple[Path, list[str]]:

@@ -24,11 +24,19 @@ from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
-from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
+from plimsoll.registry.code import CODE_ARTIFACT, read_code_manifest
+from plimsoll.registry.layout import MANIFEST, Descriptor, Layout, Manifest
 from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import LOCK_LIMIT, Repository
-from plimsoll.registry.verification import SignedModel, check_directory, fetch_signed_model, write_proof
+from plimsoll.registry.verification import (
+    MAX_ATTESTATIONS,
+    SignedModel,
+    check_directory,
+    fetch_signed_model,
+    write_proof,
+)
 from plimsoll.registry.versions import ModelVersion, safe_file_path
 from plimsoll.signing.keys import TrustedKeys
 
@@ -107,7 +115,25 @@ def _pull_signed(repository: Repository, signed: SignedModel, models: ModelRegis
         artifact_type = attestation.manifest.artifact_type
         attestations.append(layout.add_bytes(attestation.content, MANIFEST, artifact_type=artifact_type))
     entry = layout.add_bytes(signed.content, MANIFEST)
-    models.add_pulled(signed.version, entry, tuple(attestations))
+    models.add_pulled(signed.version, entry, (*attestations, *_pull_code(repository, signed.version, layout)))
+
+
+def _pull_code(repository: Repository, version: ModelVersion, layout: Layout) -> list[Descriptor]:
+    """Pull the code of a version, if the registry has it; the entry for the index.
+
+    Only files with the digests of the signed lineage count. A version without its code is as good as with it.
+    """
+    what = f"the code of {version.reference}"
+    with contextlib.suppress(ModelRefused, RegistryError):
+        for entry in repository.referrers(version.digest, CODE_ARTIFACT)[:MAX_ATTESTATIONS]:
+            content = repository.manifest(entry.digest).content
+            manifest = read_code_manifest(content, version)
+            if manifest is not None:
+                blobs = [repository.blob(each, what) for each in (manifest.config, *manifest.layers)]
+                for blob in blobs:
+                    layout.add_bytes(blob, "")
+                return [layout.add_bytes(content, MANIFEST, artifact_type=CODE_ARTIFACT)]
+    return []
 
 
 def pull_files(repository: Repository, digest: str, keys: TrustedKeys, output: Path) -> PulledModel:

@@ -77,7 +77,8 @@ class PodTask(Struct, frozen=True, kw_only=True):
     """One step for the pods of one workload.
 
     Rank 0 pushes its output to the reference `result` and, from time to time, checkpoints to
-    `checkpoint`, which is `None` for steps that do not train. `hosts` has a host name for each rank; it resolves once
+    `checkpoint`, and with them the points of `metrics.jsonl` of all attempts to `curve`; both are `None` for steps that
+    do not train. `hosts` has a host name for each rank; it resolves once
     the pod exists. `numbered` is how they are written. `variables` are the values of parameters, for the command.
     `model` is the reference of a signed model, for `score` and `reference`; `model_files` are the digests of its files,
     which `score` checks. `source` is the URL for `fetch`, with its digest when known. `arguments` are extra words for
@@ -97,6 +98,7 @@ class PodTask(Struct, frozen=True, kw_only=True):
     cores: float = 1.0
     result: str
     checkpoint: str | None = None
+    curve: str | None = None
     model: str | None = None
     model_files: dict[str, str] = {}
     source: str = ""

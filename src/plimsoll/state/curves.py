@@ -54,9 +54,14 @@ def add_attempt(path: Path, attempt: Path) -> None:
     """
     later = read_rows(attempt)
     if later:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lines = (msgspec.json.encode({"step": row.step, **row.figures}) for row in joined(read_rows(path), later))
-        replace_file(path, b"\n".join(lines) + b"\n", durable=False)
+        write_rows(path, joined(read_rows(path), later))
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write points, each as a line. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (msgspec.json.encode({"step": row.step, **row.figures}) for row in rows)
+    replace_file(path, b"\n".join(lines) + b"\n", durable=False)
 
 
 def series_of(rows: Iterable[Row]) -> Series:

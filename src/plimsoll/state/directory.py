@@ -16,6 +16,7 @@
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
       code/<digest>             files of the code that runs were given, until their models are registered
+      sizes/                    how large the older runs and results are
       beginning.lock            held by runs that begin and by `plimsoll clean`
       removed/                  what is about to be deleted
       latest/<verb>/<part>      link to the files of a step's newest result
@@ -172,7 +173,11 @@ class StateDirectory:
         """The files with the points of earlier attempts at a training, and of the present or last one."""
         work = self.work / key
         present = self.results / key if work.is_symlink() or not work.exists() else work
-        return self._earlier_points(key), present / OUTPUT / CURVE
+        return self.earlier_points(key), present / OUTPUT / CURVE
+
+    def earlier_points(self, key: str) -> Path:
+        """The file with the points of the attempts of a training before its last one."""
+        return self.curves / f"{key}.jsonl"
 
     def forget(self, key: str) -> None:
         """Delete a result on this machine, and the points of the attempts that led to it. Raises OSError."""
@@ -183,7 +188,7 @@ class StateDirectory:
 
     def forget_attempts(self, key: str) -> None:
         """Begin the curve of a training anew."""
-        self._earlier_points(key).unlink(missing_ok=True)
+        self.earlier_points(key).unlink(missing_ok=True)
 
     def commit(self, key: str, result: Result) -> None:
         """Make the attempt's directory the result of its step, atomically even when the process is killed."""
@@ -232,11 +237,8 @@ class StateDirectory:
         """Delete the directory of an attempt that is over, and keep the points of its curve."""
         with contextlib.suppress(OSError):
             # A disk that is full keeps no curve, and no attempt from its end.
-            add_attempt(self._earlier_points(directory.name), directory / OUTPUT / CURVE)
+            add_attempt(self.earlier_points(directory.name), directory / OUTPUT / CURVE)
         shutil.rmtree(directory)
-
-    def _earlier_points(self, key: str) -> Path:
-        return self.curves / f"{key}.jsonl"
 
     def _has_size(self, file: OutputFile) -> bool:
         """Whether a file that is used in place has the size that it had."""

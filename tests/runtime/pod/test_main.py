@@ -10,10 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.kinds.model import TrainResult
+from plimsoll.kubernetes.cluster import RegistryPlace
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.pod_task import TASK_VARIABLE, PodTask
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.kubernetes.results import RegistryResults
 from tests.runtime.conftest import until
 
 POD = """
@@ -59,6 +63,43 @@ def left(registry: Reference, key: str) -> object:
     with Repository(registry.below("app", "results")) as repository:
         found = artifacts.read_facts(repository, key)
         return found and [each["name"] for each in found[1]["outputs"]]
+
+
+def test_the_curve_of_a_training_goes_on_over_its_attempts(registry: Reference, tmp_path: Path) -> None:
+    def attempt(number: int, steps: range, status: int) -> int:
+        directory = tmp_path / str(number)
+        directory.mkdir()
+        script = directory / "train.py"
+        points = "".join(f'{{"step": {step}, "loss": {number}}}\n' for step in steps)
+        script.write_text(
+            "import os, pathlib, sys\n"
+            f"pathlib.Path(os.environ['PLIMSOLL_OUTPUT'], 'metrics.jsonl').write_text({points!r})\n"
+            f"sys.exit({status})\n"
+        )
+        task = PodTask(
+            action="train",
+            step="train/m",
+            key="curved",
+            command=f"{sys.executable} {script}",
+            result=f"{registry.below('app', 'results').name}:curved",
+            checkpoint=f"{registry.below('app', 'results').name}:checkpoint-curved",
+            curve=f"{registry.below('app', 'results').name}:curve-curved",
+        )
+        argv = [sys.executable, "-c", POD, str(directory / "work")]
+        environment = {**os.environ, TASK_VARIABLE: task.encoded()}
+        return subprocess.run(argv, env=environment, timeout=50, check=False).returncode
+
+    assert attempt(1, range(1, 4), 3) == 3
+    assert attempt(2, range(3, 5), 0) == 0
+    with Repository(registry.below("app", "results")) as repository:
+        results = RegistryResults(repository, RegistryPlace(pods="", nodes=""), "app/results")
+        state = StateDirectory(tmp_path)
+        state.make()
+        results.fetch("curved", TrainResult, state)
+        assert state.curve("curved")["loss"] == ((1, 1), (2, 1), (3, 2), (4, 2))
+        results.begin_anew("curved")
+        assert artifacts.pull(repository, "curve-curved", tmp_path / "anew")
+        assert list((tmp_path / "anew").iterdir()) == []
 
 
 @pytest.mark.slow

@@ -51,11 +51,9 @@ class Cleaning:
         kept, uses = self._kept()
         waste, note = self._waste(kept, uses)
         notes = [note] if note else []
-        found = self._removals(kept, uses, waste)
+        found = self._leavings(kept, notes.append, remove=False)
+        found += self._removals(kept, uses, waste)
         found += waste.removals() if waste is not None else []
-        if LEAVINGS in self._target.features:
-            left = self._target.features.require(LEAVINGS).find(kept[0].keys, notes.append)
-            found += [Removal(kind=each.kind, name=each.name, size=each.size) for each in left]
         return Cleaned(removals=tuple(found), notes=tuple(notes))
 
     def carry_out(self, listener: Callable[[Removal], None] = lambda _: None) -> Cleaned:
@@ -76,6 +74,9 @@ class Cleaning:
                 kept, uses = self._kept()
                 waste, note = self._waste(kept, uses)
                 notes += [note] if note else []
+                # First, because somebody's run may be under way on a cluster: then nothing is removed at all.
+                for removal in self._leavings(kept, notes.append, remove=True):
+                    tell(removal)
                 for removal in self._removals(kept, uses, waste):
                     self._remove(removal)
                     tell(removal)
@@ -83,10 +84,6 @@ class Cleaning:
                     link.unlink(missing_ok=True)
                 if waste is not None:
                     notes += self._remove_waste(kept, tell)
-                if LEAVINGS in self._target.features:
-                    left = self._target.features.require(LEAVINGS).remove(kept[0].keys, notes.append)
-                    for each in left:
-                        tell(Removal(kind=each.kind, name=each.name, size=each.size))
         except OSError as error:
             raise TargetError(
                 f"cannot be removed: {error.strerror or error}",
@@ -105,6 +102,14 @@ class Cleaning:
         code = frozenset[str]().union(*(each.code | each.keys for each in kept))
         own = replace(kept[0], services=kept[0].services | {use.service for use in uses})
         return removals(self._state, own, code, waste.stay if waste is not None else None)
+
+    def _leavings(self, kept: Sequence[Kept], say: Callable[[str], None], *, remove: bool) -> list[Removal]:
+        """What has gone, or would go, outside of the state directory."""
+        if LEAVINGS not in self._target.features:
+            return []
+        there = self._target.features.require(LEAVINGS)
+        found = there.remove(kept[0].keys, say) if remove else there.find(kept[0].keys, say)
+        return [Removal(kind=each.kind, name=each.name, size=each.size) for each in found]
 
     def _waste(self, kept: Sequence[Kept], uses: Sequence[VersionUse]) -> tuple[RegistryWaste | None, str]:
         """What goes of the registry; None with the reason for one that cannot be trusted to say what is needed."""
@@ -128,11 +133,7 @@ class Cleaning:
             return registry_waste(self._registry, kept, features.require(USES)() if USES in features else ())
 
         try:
-            before = find()
-            for removal in (
-                *(each for each in before.removals() if not each.path),
-                *remove_waste(self._registry, find, self._state.removed),
-            ):
+            for removal in remove_waste(self._registry, find, self._state.removed):
                 tell(removal)
         except PlimsollError as error:
             return [f"the registry stays as it is: {error.on_one_line()}"]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.engine.cleaning.kept import Kept
 from plimsoll.engine.cleaning.removals import REGISTRY, VERSIONS, Removal
@@ -67,10 +68,11 @@ def remove_waste(registry: ModelRegistry, find: Callable[[], RegistryWaste], asi
     """
     if not registry.layout.root.is_dir():
         return []
-    if versions := find().versions:
-        registry.delete(versions)
+    going = find()
+    if going.versions:
+        registry.delete(going.versions)
     with alone_in(registry):
-        waste = find()
+        waste = replace(find(), versions=going.versions)
         gone = waste.removals()
         for path in waste.files:
             remove_whole(path, aside)

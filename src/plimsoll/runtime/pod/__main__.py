@@ -34,7 +34,10 @@ def run_task(task: PodTask, rank: int) -> int:
     output.mkdir(parents=True, exist_ok=True)
     with PodStore(task) as store:
         environment = {**command_environment(), **store.inputs(), **task.variables, "PLIMSOLL_OUTPUT": str(output)}
-        uploader = store.checkpoint_uploader(checkpoints, rank, _log)
+        curve = store.curve(work / "curve", output, _log) if rank == 0 else None
+        uploader = store.checkpoint_uploader(checkpoints, _log, curve)
+        if curve is not None:
+            curve.restore()
         if uploader is not None:
             environment["PLIMSOLL_CHECKPOINT"] = str(checkpoints)
             if count := uploader.restore():
@@ -53,6 +56,8 @@ def run_task(task: PodTask, rank: int) -> int:
         finally:
             if uploader is not None and rank == 0:
                 uploader.close()
+            if curve is not None:
+                curve.push()
             if tracker is not None:
                 tracker.kill()
         if status == 0 and rank == 0:

@@ -17,13 +17,19 @@ Log = Callable[[str], None]
 
 
 class CheckpointUploader:
-    """A thread that pushes the directory after each change. Training continues when a push fails."""
+    """A thread that pushes the directory after each change. Training continues when a push fails.
 
-    def __init__(self, repository: Repository, tag: str, directory: Path, log: Log) -> None:
+    `then` is called after each push: what belongs to a checkpoint is pushed with it.
+    """
+
+    def __init__(
+        self, repository: Repository, tag: str, directory: Path, log: Log, then: Callable[[], None] = lambda: None
+    ) -> None:
         self._repository = repository
         self._tag = tag
         self._directory = directory
         self._log = log
+        self._then = then
         self._stopping = threading.Event()
         self._uploaded: DirectorySnapshot = ()
         self._thread = threading.Thread(target=self._watch, daemon=True, name="checkpoints")
@@ -64,6 +70,7 @@ class CheckpointUploader:
             self._log(f"cannot upload checkpoints for now: {error}")
         else:
             self._uploaded = snapshot
+            self._then()
 
     def _files(self) -> Mapping[str, Path]:
         return artifacts.files_below(self._directory, hidden=False)

@@ -17,6 +17,7 @@ from plimsoll.runtime import artifacts
 from plimsoll.runtime.figures import read_figures
 from plimsoll.runtime.outputs import files_in, require_outputs, unnamed_files
 from plimsoll.runtime.pod.checkpoints import CheckpointUploader
+from plimsoll.runtime.pod.curve import PodCurve
 from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK, PodInput, PodTask
 
 
@@ -44,12 +45,22 @@ class PodStore:
         """The path of the only input of a batch."""
         return str(self._path(self.task.inputs[0]))
 
-    def checkpoint_uploader(self, directory: Path, rank: int, log: Callable[[str], None]) -> CheckpointUploader | None:
-        """The uploader of checkpoints; `None` for a step without checkpoints."""
+    def checkpoint_uploader(
+        self, directory: Path, log: Callable[[str], None], curve: PodCurve | None
+    ) -> CheckpointUploader | None:
+        """The uploader of checkpoints, and of the curve with them; `None` for a step without checkpoints."""
         if self.task.checkpoint is None:
             return None
         repository, reference = self._repository(self.task.checkpoint)
-        return CheckpointUploader(repository, reference.target, directory, log)
+        then = curve.push if curve is not None else lambda: None
+        return CheckpointUploader(repository, reference.target, directory, log, then)
+
+    def curve(self, directory: Path, output: Path, log: Callable[[str], None]) -> PodCurve | None:
+        """The curve over all attempts; `None` for a step that does not train."""
+        if self.task.curve is None:
+            return None
+        repository, reference = self._repository(self.task.curve)
+        return PodCurve(repository, reference.target, directory, output, log)
 
     def model(self) -> Path:
         """The verified ONNX file of the task's model. An init container has pulled it."""

@@ -12,7 +12,7 @@ from plimsoll.planning.steps import AnyStep, InputFile
 from plimsoll.runtime.pod_task import PodInput, PodTask
 from plimsoll.targets.kubernetes.manifests.gang import host_names
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at
-from plimsoll.targets.kubernetes.results import RegistryResults
+from plimsoll.targets.kubernetes.results import RegistryResults, checkpoint_tag, curve_tag
 
 
 def pod_task_of(
@@ -44,7 +44,8 @@ def pod_task_of(
             hosts=host_names(provider, name, work.workers),
             cores=step.resources.cores,
             result=result,
-            checkpoint=results.for_pods(f"checkpoint-{step.key}"),
+            checkpoint=results.for_pods(checkpoint_tag(step.key)),
+            curve=results.for_pods(curve_tag(step.key)),
         )
     if isinstance(work, Score):
         return PodTask(

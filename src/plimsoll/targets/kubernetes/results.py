@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,13 +10,26 @@ from typing import Any
 
 from msgspec import Struct
 
+from plimsoll.errors import PlimsollError
 from plimsoll.kubernetes.cluster import RegistryPlace
 from plimsoll.registry.layout import MANIFEST
 from plimsoll.registry.repository import Repository
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.pod.store import SINGLE_FILE_MARK
+from plimsoll.state.curves import FILE as CURVE
+from plimsoll.state.curves import add_attempt
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import AnyResult, Result, result_from_json, result_to_json
+
+
+def checkpoint_tag(key: str) -> str:
+    """Where the checkpoints of a training are."""
+    return f"checkpoint-{key}"
+
+
+def curve_tag(key: str) -> str:
+    """Where the points of all attempts of a training are."""
+    return f"curve-{key}"
 
 
 class StoredResult(Struct, frozen=True, kw_only=True):
@@ -83,4 +97,18 @@ class RegistryResults:
             return
         work = state.fresh_work(key)
         artifacts.pull(self._repository, key, work / "output")
+        if (work / "output" / CURVE).is_file():
+            self._fetch_curve(key, state)
         state.commit(key, found)
+
+    def _fetch_curve(self, key: str, state: StateDirectory) -> None:
+        """Have the points of earlier attempts too. A curve is worth no failure."""
+        with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.suppress(PlimsollError, OSError):
+            if artifacts.pull(self._repository, curve_tag(key), Path(scratch)):
+                add_attempt(state.earlier_points(key), Path(scratch) / CURVE)
+
+    def begin_anew(self, key: str) -> None:
+        """Have a training that is forced begin without the checkpoints and points of the one before."""
+        for tag in (checkpoint_tag(key), curve_tag(key)):
+            if self._repository.has_manifest(tag):
+                artifacts.push(self._repository, tag, {}, {})

@@ -10,39 +10,52 @@ import msgspec
 from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
-from plimsoll.errors import TargetError
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import VersionUse
 from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, running_services
 
+KEPT_UP = ("keeper", "wanted")
+"""Where it stands which services are to be kept up, each in a file of its name."""
+
 
 def version_uses(state: StateDirectory) -> list[VersionUse]:
-    """The versions of all services that are up."""
-    return [use for up in running_services(state).values() for use in _of(up)]
+    """The versions of all services that are up, and of those that are to be kept up and are down at the moment.
+
+    Raises TargetError when it cannot be read what one of them uses: nobody knows then what it needs.
+    """
+    up = running_services(state)
+    kept = {path.stem for path in state.root.joinpath(*KEPT_UP).glob("*.json")} - up.keys()
+    found = [use for each in up.values() for use in _of_running(each)]
+    for name in sorted(kept):
+        file = state.services / name / "service.json"
+        if file.exists():
+            found += _of_file(file, VersionUse(reference="", service=name, who=f"service {name}, which is to be up"))
+    return found
 
 
-def _of(up: RunningService) -> Iterator[VersionUse]:
-    who = f"service {up.name}"
-    announced = VersionUse(reference=f"{up.model}@{up.version}", service=up.name, who=who, run=up.run)
+def _of_running(up: RunningService) -> Iterator[VersionUse]:
+    announced = VersionUse(reference=f"{up.model}@{up.version}", service=up.name, who=f"service {up.name}", run=up.run)
     yield announced
-    if not up.service_file:
-        return
-    path = Path(up.service_file)
-    with contextlib.suppress(TargetError):
-        file = read_service_file(path)
-        yield from _of_file(file, announced)
-        for model, version in file.former.items():
-            yield replace(announced, reference=f"{model}@{version}", who=f"a rollback of {who}")
+    if up.service_file:
+        yield from _of_file(Path(up.service_file), announced)
+
+
+def _of_file(path: Path, use: VersionUse) -> Iterator[VersionUse]:
+    """The versions of a service file, those of a rollback, and those before an interrupted promotion."""
+    file = read_service_file(path)
+    yield from _served(file, use)
+    for model, version in file.former.items():
+        yield replace(use, reference=f"{model}@{version}", who=f"a rollback of {use.who}")
     before = PromotionRecord(path).interrupted_content()
     if before is not None:
         with contextlib.suppress(*UNREADABLE):
             # The next promotion restores it.
-            undone = replace(announced, who=f"an interrupted promotion of {who}")
-            yield from _of_file(msgspec.json.decode(before, type=ServiceFile), undone)
+            undone = replace(use, who=f"an interrupted promotion of {use.who}")
+            yield from _served(msgspec.json.decode(before, type=ServiceFile), undone)
 
 
-def _of_file(file: ServiceFile, use: VersionUse) -> Iterator[VersionUse]:
+def _served(file: ServiceFile, use: VersionUse) -> Iterator[VersionUse]:
     for each in file.models:
         yield replace(use, reference=f"{each.name}@{each.version}", files=(each.path, *each.files))

@@ -131,12 +131,14 @@ def _is_under_way(attempt: ClusterAttempt[W], workload: gang.Workload) -> Genera
     watched = next(each for each in workload.objects if each["kind"] == workload.watched[1])
     own.require([watched])
     found = own.find(watched)
-    if found is None:
-        return False
-    over = ("done", "failed") if attempt.step.name in attempt.context.forced else ("failed",)
-    if ended(found)[0] in over or found["metadata"].get("deletionTimestamp"):
-        remove(attempt, workload)
-        gone(attempt, _GONE_LIMIT)
+    forced = attempt.step.name in attempt.context.forced
+    over = ("done", "failed") if forced else ("failed",)
+    if found is None or ended(found)[0] in over or found["metadata"].get("deletionTimestamp"):
+        if found is not None:
+            remove(attempt, workload)
+            gone(attempt, _GONE_LIMIT)
+        if forced and attempt.number == 1:
+            attempt.context.results.begin_anew(attempt.step.key)
         return False
     yield attempt.seen(WorkloadFound(attempt=attempt.number, workload=workload.watched[2]))
     return True
