@@ -18,6 +18,7 @@ NAMES = (
     "drift",
     "check",
     "hardening",
+    "daily",
 )
 
 

@@ -141,6 +141,10 @@ class LocalTraffic:
         found = counts_at(self._up.url, self._up.model)
         return {version: found.get(version, VersionCounts()) for version in versions}
 
+    def all_counts(self) -> Mapping[str, VersionCounts]:
+        """The counters on the server's metrics page."""
+        return counts_at(self._up.url, self._up.model)
+
     def settle(self, old: str, new: str) -> None:
         """Announce the new version as the service's."""
         self._write(replace(self._content, former={**self._content.former, self._up.model: old}))

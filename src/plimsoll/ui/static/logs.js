@@ -47,19 +47,23 @@ export async function logView(view) {
   async function later() {
     if (busy) return;
     busy = true;
+    let more = false;
     try {
       const last = pages[pages.length - 1], page = await read({ from: last.end });
       size = page.size;
       if (page.size < last.end) { restart(page); return; }
       if (page.end > last.end) {
+        more = follows;
         const atEnd = isAtEnd();
         pages.push(page);
         box.append(show(page));
-        if (pages.length > KEPT) { const gone = box.firstChild.offsetHeight; pages.shift(); box.firstChild.remove(); box.scrollTop -= gone; }
+        if (pages.length > KEPT) { const high = box.scrollHeight; pages.shift(); box.firstChild.remove(); box.scrollTop -= high - box.scrollHeight; }
         if (follows && atEnd) box.scrollTop = box.scrollHeight;
       }
       tell();
     } finally { busy = false; }
+    // What was written meanwhile has its own event no more.
+    if (more && pages[pages.length - 1].end < size) await later();
   }
 
   function isAtEnd() { return box.scrollHeight - box.scrollTop - box.clientHeight < 40; }
@@ -104,11 +108,10 @@ export async function logView(view) {
         h("button", { type: "button", onclick: () => jump({}, true).catch(fail) }, "End"), place), box],
     shown: () => { if (follows) box.scrollTop = box.scrollHeight; },
     take: (event) => {
-      if (event.kind === "written" && event.subject === run && Object.hasOwn(event.data, name)) {
+      if (event.kind === "written" && Object.hasOwn(event.data, name)) {
         size = event.data[name];
         if (follows) later().catch(() => {}); else tell();
       }
-      if (event.kind === "run" && event.subject === run && follows) later().catch(() => {});
     },
   };
 }
