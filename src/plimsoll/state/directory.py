@@ -12,6 +12,7 @@
       services/<name>/          service.json: served versions and their weights; promote changes it
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
+      ui/                       an index of the runs, for the live page; may be deleted
       latest/<verb>/<part>      link to the files of a step's newest result
 
 Another target has the same layout below targets/<target>/; models and digests are shared by all targets.

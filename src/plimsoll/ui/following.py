@@ -26,6 +26,8 @@ SURE_INTERVAL = 20.0
 """Seconds between two looks that take the lock of a run, and at directories that seldom change."""
 BATCH_SECONDS = 0.1
 """For how long journals are read before what was found is shown."""
+CLOSE_LIMIT = 10.0
+"""Seconds that a look may still take when the server ends."""
 MOST_LOGS = 2000
 """Log files of a run that are looked at."""
 
@@ -206,7 +208,8 @@ class Follower:
     def close(self) -> None:
         """Stop."""
         self._stopping.set()
-        self._thread.join(5.0)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_LIMIT)
 
     def _run(self) -> None:
         wait = 0.0
