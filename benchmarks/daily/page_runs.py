@@ -27,9 +27,9 @@ def run_id(number: int) -> str:
     return f"{START + timedelta(minutes=number):%Y%m%d-%H%M%S}-{number:06d}"
 
 
-def line(number: int, subject: str, event: str, **values: object) -> bytes:
-    """One line of a journal."""
-    at = START + timedelta(minutes=number)
+def line(place: int, subject: str, event: str, **values: object) -> bytes:
+    """One line of a journal; `place` is the number of the run."""
+    at = START + timedelta(minutes=place)
     fact = {"event": event, **values}
     return msgspec.json.encode(Observation(at=at, source="engine", subject=subject, fact=fact)) + b"\n"
 

@@ -42,18 +42,27 @@ export async function logView(view) {
       if (pages.length > KEPT) { pages.pop(); box.lastChild.remove(); follows = false; }
       tell();
     } finally { busy = false; }
+    await goOn(true);
+  }
+
+  // What came while a page was on its way: somebody has scrolled, or the log has grown.
+  async function goOn(more) {
+    if (!box.isConnected) return;
+    if (box.scrollTop < 200 && pages[0].begin) await earlier();
+    else if (more && follows && pages[pages.length - 1].end < size) await later();
   }
 
   async function later() {
     if (busy) return;
     busy = true;
+    // A page without anything new ends it.
     let more = false;
     try {
       const last = pages[pages.length - 1], page = await read({ from: last.end });
       size = page.size;
       if (page.size < last.end) { restart(page); return; }
       if (page.end > last.end) {
-        more = follows;
+        more = true;
         const atEnd = isAtEnd();
         pages.push(page);
         box.append(show(page));
@@ -62,8 +71,7 @@ export async function logView(view) {
       }
       tell();
     } finally { busy = false; }
-    // What was written meanwhile has its own event no more.
-    if (more && pages[pages.length - 1].end < size) await later();
+    await goOn(more);
   }
 
   function isAtEnd() { return box.scrollHeight - box.scrollTop - box.clientHeight < 40; }
