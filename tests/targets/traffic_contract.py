@@ -73,6 +73,17 @@ class TrafficContract:
             assert mover.counts(VERSIONS)["2"].codes["200"] > before
             mover.restore()
 
+    def test_all_counts_are_told_to_one_who_only_looks_and_the_promotion_goes_on(self, bench: TrafficBench) -> None:
+        mover, looker = bench.new(), bench.new()
+        with mover.exclusive():
+            mover.add("1", "2")
+            mover.weigh("1", "2", 100)
+            bench.ask()
+            found = looker.all_counts()
+            assert found["2"].loaded
+            assert found["2"].codes["200"] > 0
+            mover.restore()
+
     def test_what_is_restored_is_as_it_was(self, bench: TrafficBench) -> None:
         before = bench.everything()
         mover = bench.new()

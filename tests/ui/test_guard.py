@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -46,8 +46,8 @@ def client(rooms: Rooms) -> Iterator[TestClient]:
         yield found
 
 
-def get(client: TestClient, path: str, **headers: str) -> httpx.Response:
-    answer: httpx.Response = client.get(path, headers={**BEARER, **headers})
+def get(client: TestClient, path: str, **headers: str) -> httpx2.Response:
+    answer: httpx2.Response = client.get(path, headers={**BEARER, **headers})
     return answer
 
 

@@ -78,8 +78,8 @@ class Served:
     def former(self) -> str:
         return "2"
 
-    def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
-        return {version: self.now.get(version, VersionCounts()) for version in versions}
+    def all_counts(self) -> Mapping[str, VersionCounts]:
+        return {**self.now, "3": VersionCounts()}
 
     def close(self) -> None:
         self.closed += 1

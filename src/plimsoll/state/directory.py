@@ -19,6 +19,7 @@
       sizes/                    how large the older runs and results are
       beginning.lock            held by runs that begin and by `plimsoll clean`
       removed/                  what is about to be deleted
+      ui/                       an index of the runs, for the live page; may be deleted
       latest/<verb>/<part>      link to the files of a step's newest result
 
 Another target has the same layout below targets/<target>/; models, code and digests are shared by all targets.

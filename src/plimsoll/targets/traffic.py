@@ -58,6 +58,13 @@ class TrafficMover(Protocol):
         """The current counters of each version, by version."""
         ...
 
+    def all_counts(self) -> Mapping[str, VersionCounts]:
+        """The current counters of every version that the servers tell of, for those who only look.
+
+        The service need not be held; a promotion compares with `counts`, which forget no server.
+        """
+        ...
+
     def settle(self, old: str, new: str) -> None:
         """The new version has all requests and keeps them: remember it as the service's version, and the former one.
 

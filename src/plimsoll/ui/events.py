@@ -17,6 +17,9 @@ MOST_WAITING = 512
 """Events that wait for one page; a page that reads slower is told to load everything anew."""
 MOST_STREAMS = 64
 
+WRITTEN = "written"
+"""The kind of events that tell how large the logs and curves of a run are."""
+
 Key = tuple[str, str, str]
 
 
@@ -38,6 +41,10 @@ class Stream:
         self._waiting: dict[Key, Event] = {}
         self._ready = asyncio.Event()
         self._closed = False
+
+    def watches(self, event: Event) -> bool:
+        """Whether the page shows the run that an event is of."""
+        return (event.place, event.subject) in self.watched
 
     def give(self, event: Event) -> None:
         """Send an event; safe from any thread."""
@@ -103,9 +110,9 @@ class Hub:
             self._streams.discard(stream)
 
     def tell(self, event: Event) -> None:
-        """Send an event to every page."""
+        """Send an event to every page; what is written to a run, to those that show it."""
         with self._lock:
-            streams = list(self._streams)
+            streams = [each for each in self._streams if event.kind != WRITTEN or each.watches(event)]
         for stream in streams:
             stream.give(event)
 

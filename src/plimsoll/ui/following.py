@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from plimsoll.kinds.model import TrainGang
@@ -13,7 +13,7 @@ from plimsoll.state.curves import FILE as CURVE
 from plimsoll.state.directory import JOURNAL
 from plimsoll.state.integrity import OUTPUT
 from plimsoll.state.lock import holder, noted_holder
-from plimsoll.ui.events import Event, Hub
+from plimsoll.ui.events import WRITTEN, Event, Hub
 from plimsoll.ui.places import Place, bundles
 from plimsoll.ui.run_index import RunIndex
 from plimsoll.ui.run_rows import JournalReader
@@ -26,6 +26,8 @@ SURE_INTERVAL = 20.0
 """Seconds between two looks that take the lock of a run, and at directories that seldom change."""
 BATCH_SECONDS = 0.1
 """For how long journals are read before what was found is shown."""
+CLOSE_LIMIT = 10.0
+"""Seconds that a look may still take when the server ends."""
 MOST_LOGS = 2000
 """Log files of a run that are looked at."""
 
@@ -45,7 +47,8 @@ class PlaceFollower:
         self._unstarted: set[str] = set()
         self._readers: dict[str, JournalReader] = {}
         self._stamps: dict[str, object] = {}
-        self._sizes: dict[tuple[str, str], int] = {}
+        self._sizes: dict[str, dict[Path, int]] = {}
+        self._anew: set[str] = set()
         self._sure = -SURE_INTERVAL
         self._is_first = True
 
@@ -64,20 +67,30 @@ class PlaceFollower:
         self._read_unread()
         return bool(self.unread)
 
-    def look_at(self, run: str) -> None:
-        """Tell what has been written to the logs and curves of a run that a page shows."""
-        grown = {}
+    def look_anew(self, run: str) -> None:
+        """A page has begun to show a run: the next look tells all that it has, for what it may have missed."""
+        self._anew.add(run)
+
+    def look_at(self, runs: Collection[str]) -> None:
+        """Tell what has been written to the logs and curves of runs that pages show."""
+        anew = {self._anew.pop() for _ in range(len(self._anew))}
+        for run in (self._sizes.keys() - set(runs)) | (self._sizes.keys() & anew):
+            del self._sizes[run]
+        for run in runs:
+            self._look_at(run)
+
+    def _look_at(self, run: str) -> None:
+        grown, sizes = {}, self._sizes.setdefault(run, {})
         for path in self._written(run):
             try:
                 size = path.stat().st_size
             except OSError:
                 continue
-            before = self._sizes.get((run, str(path)))
-            self._sizes[run, str(path)] = size
-            if before is not None and before != size:
+            if sizes.get(path) != size:
+                sizes[path] = size
                 grown[_log_name(path, self._state.logs(run))] = size
         if grown:
-            self._tell("written", run, grown)
+            self._tell(WRITTEN, run, grown)
 
     def _find_runs(self) -> None:
         stamp = _stamp(self._state.runs)
@@ -195,7 +208,8 @@ class Follower:
     def close(self) -> None:
         """Stop."""
         self._stopping.set()
-        self._thread.join(5.0)
+        if self._thread.ident is not None:
+            self._thread.join(CLOSE_LIMIT)
 
     def _run(self) -> None:
         wait = 0.0
@@ -203,15 +217,13 @@ class Follower:
             wait = 0.005 if self._tick() else QUIET_INTERVAL if self._hub.is_empty else INTERVAL
 
     def _tick(self) -> bool:
-        more = False
-        for each in self._followers.values():
+        more, watched = False, self._hub.watched()
+        for place, each in self._followers.items():
             try:
                 more |= each.tick()
+                each.look_at({run for where, run in watched if where == place})
             except Exception as error:  # noqa: BLE001 - one place that cannot be read must not stop the others
                 self._hub.tell(Event(kind="problem", place=each.place.id, data=f"{type(error).__name__}: {error}"))
-        for place, run in self._hub.watched():
-            if place in self._followers:
-                self._followers[place].look_at(run)
         return more
 
 

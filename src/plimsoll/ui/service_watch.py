@@ -13,18 +13,14 @@ from msgspec import Struct, field
 
 from plimsoll.errors import PlimsollError
 from plimsoll.targets.features import TRAFFIC
-from plimsoll.targets.models import model_registry
 from plimsoll.targets.port import Target
 from plimsoll.telemetry.drift.state import DriftState
 
 if TYPE_CHECKING:
-    from plimsoll.targets.traffic import TrafficMover
     from plimsoll.telemetry.version_counts import VersionCounts
 
 SAMPLES = 720
 """Samples of a service that are kept: an hour at one in five seconds."""
-VERSIONS = 6
-"""Versions of a service's model that are asked for: those that serve, and the newest."""
 FEATURES = 12
 """Features of a sample: those that are farthest from training."""
 
@@ -129,7 +125,7 @@ class ServiceWatch:
         mover = target.features.require(TRAFFIC)(None, watched.name, lambda _: None, lambda: False)
         watched.model, watched.leading, watched.former = mover.model, mover.leading(), mover.former() or ""
         now = self._clock()
-        counts = {version: each for version, each in self._counts(target, mover).items() if each.loaded or each.codes}
+        counts = {version: each for version, each in mover.all_counts().items() if each.loaded or each.codes}
         if watched.last:
             passed = max(now - watched.looked, 1e-3)
             versions = {version: _between(watched.last.get(version), each, passed) for version, each in counts.items()}
@@ -138,21 +134,6 @@ class ServiceWatch:
         watched.codes = {version: dict(each.codes) for version, each in counts.items()}
         watched.buckets = {version: _buckets(each) for version, each in counts.items()}
         watched.shares = _shares(watched)
-
-    def _counts(self, target: Target, mover: TrafficMover) -> Mapping[str, VersionCounts]:
-        """The counters of the versions that may serve, two at a time as a promotion asks for them."""
-        serving = [mover.leading(), *filter(None, (mover.former(),))]
-        try:
-            known = [str(each.version) for each in model_registry(target.state).versions(mover.model)]
-        except PlimsollError:
-            # A registry that cannot be read says nothing of newer versions.
-            known = []
-        wanted = list(dict.fromkeys((*serving, *reversed(known))))[:VERSIONS]
-        pairs = [(wanted[n], wanted[min(n + 1, len(wanted) - 1)]) for n in range(0, len(wanted), 2)]
-        found: dict[str, VersionCounts] = {}
-        for pair in pairs:
-            found |= mover.counts(pair)
-        return found
 
 
 def _between(before: VersionCounts | None, now: VersionCounts, seconds: float) -> VersionSample:

@@ -48,9 +48,10 @@ def serve(given: Sequence[Path], *, contexts: Sequence[str] = (), port: int = 0,
 
     Raises FileError for a directory without an application, TargetError when the port is taken.
     """
-    rooms = Rooms(directories(given), contexts)
+    known = directories(given)
+    listener = _listener(port)
+    rooms = Rooms(known, contexts)
     try:
-        listener = _listener(port)
         token = secrets.token_urlsafe(32)
         own_port = listener.getsockname()[1]
         config = uvicorn.Config(
@@ -66,6 +67,7 @@ def serve(given: Sequence[Path], *, contexts: Sequence[str] = (), port: int = 0,
         ready(f"http://{HOST}:{own_port}/#token={token}")
         _Server(config, rooms).run(sockets=[listener])
     finally:
+        listener.close()
         rooms.close()
 
 

@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from plimsoll import __version__
 from plimsoll.encoding import json_for_people
+from plimsoll.engine.run_comparison import find_run
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.ui import check_pages, log_pages, run_pages
 from plimsoll.ui.acts import wanted
@@ -200,10 +201,23 @@ def _answering(rooms: Rooms, answer: Answer) -> Callable[[Request], object]:
     return respond
 
 
+def _shown_run(rooms: Rooms, query: QueryParams) -> frozenset[tuple[str, str]]:
+    """The run that a page shows, by its place and its id; none where there is no such run."""
+    place, word = query.get("place", ""), query.get("run", "")
+    try:
+        room = rooms.of(place)
+        run = find_run(room.place.state, word) if word else ""
+    except PlimsollError:
+        return frozenset()
+    if run:
+        room.follower.look_anew(run)
+    return frozenset({(place, run)} if run else ())
+
+
 def _events(rooms: Rooms) -> Callable[[Request], object]:
     async def respond(request: Request) -> Response:
-        place, run = request.query_params.get("place", ""), request.query_params.get("run", "")
-        stream = rooms.hub.open(frozenset({(place, run)} if run else ()))
+        shown = await run_in_threadpool(_shown_run, rooms, request.query_params)
+        stream = rooms.hub.open(shown)
         if stream is None:
             return refused(503, PlimsollError("too many pages are open", hint="close some of them"))
 

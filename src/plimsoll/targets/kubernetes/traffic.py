@@ -172,6 +172,12 @@ class ClusterTraffic:
         every = list(self._pages.values())
         return {version: added(page[version] for page in every if version in page) for version in versions}
 
+    def all_counts(self) -> Mapping[str, VersionCounts]:
+        """The counters of the servers that there are now, together."""
+        pages = pages_of(self._context.api, self._context, self._served.service, self.model).values()
+        versions = dict.fromkeys(version for page in pages for version in page)
+        return {version: added(page[version] for page in pages if version in page) for version in versions}
+
     def settle(self, old: str, new: str) -> None:
         """Serve the new version alone, and remove the servers of the old one once no request goes to them.
 

@@ -167,6 +167,10 @@ class LocalTraffic:
         found = counts_at(self._up.url, self._up.model)
         return {version: found.get(version, VersionCounts()) for version in versions}
 
+    def all_counts(self) -> Mapping[str, VersionCounts]:
+        """The counters on the server's metrics page."""
+        return counts_at(self._up.url, self._up.model)
+
     def settle(self, old: str, new: str) -> None:
         """Announce the new version as the service's."""
         # What is neither in service nor the way back, nor has requests by header or copy, need not stay in memory.

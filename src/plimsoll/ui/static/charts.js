@@ -24,9 +24,10 @@ export function lines(title, series, axis, unit) {
   else if (lowY === highY) { lowY -= Math.abs(lowY) * 0.05; highY += Math.abs(highY) * 0.05; }
   const x = scale(lowX, highX, LEFT, WIDE - RIGHT), y = scale(lowY, highY, HIGH - BOTTOM, TOP);
   const shown = unit || number;
+  const mark = unit || tick;
   const grid = [lowY, (lowY + highY) / 2, highY].map((value) => [
     s("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value) }),
-    s("text", { class: "quiet", x: LEFT - 5, y: y(value) + 4, "text-anchor": "end" }, shown(value)),
+    s("text", { class: "quiet", x: LEFT - 5, y: y(value) + 4, "text-anchor": "end" }, mark(value)),
   ]);
   const paths = drawn.map(([, points], place) => points.length > 1
     ? s("polyline", { class: `series l${place % LINES}`, points: points.map((point) => `${x(point[0]).toFixed(1)},${y(point[1]).toFixed(1)}`).join(" ") })
@@ -38,6 +39,13 @@ export function lines(title, series, axis, unit) {
     s("text", { class: "quiet", x: WIDE - RIGHT, y: HIGH - 5, "text-anchor": "end" }, axis(highX)));
   return h("div", { class: "chart" }, h("h3", null, title), drawing,
     h("ul", { class: "legend" }, last.map((text, place) => h("li", { class: `l${place % LINES}` }, text))));
+}
+
+// A number beside an axis has room for six characters or so.
+function tick(value) {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e6)) return value.toExponential(1).replace("e+", "e");
+  return String(Number(value.toPrecision(3)));
 }
 
 export function clock(seconds) {

@@ -29,7 +29,7 @@ export async function checkView(view) {
       h("h2", null, "Verdicts"),
       table("Verdicts by requirement", [{ title: "requirement" }, { title: "level" }, { title: "verdict" }, { title: "figure, or cause and remedy" }],
         check.verdicts.map((each) => h("tr", null, cell("", null, h("b", null, each.requirement.replaceAll("_", " ")), h("div", { class: "quiet" }, each.asked), each.observations ? evidence(view, path, each) : null),
-          cell("", null, each.level), cell("", { class: "whole" }, state(each.outcome)), cell("", null, each.figure, each.cause ? h("p", null, each.cause) : null, each.remedy ? h("p", { class: "quiet" }, each.remedy) : null))))],
+          cell("", { class: "whole" }, each.level), cell("", { class: "whole" }, state(each.outcome)), cell("", null, each.figure, each.cause ? h("p", null, each.cause) : null, each.remedy ? h("p", { class: "quiet" }, each.remedy) : null))))],
   };
 }
 

@@ -42,24 +42,36 @@ export async function logView(view) {
       if (pages.length > KEPT) { pages.pop(); box.lastChild.remove(); follows = false; }
       tell();
     } finally { busy = false; }
+    await goOn(true);
+  }
+
+  // What came while a page was on its way: somebody has scrolled, or the log has grown.
+  async function goOn(more) {
+    if (!box.isConnected) return;
+    if (box.scrollTop < 200 && pages[0].begin) await earlier();
+    else if (more && follows && pages[pages.length - 1].end < size) await later();
   }
 
   async function later() {
     if (busy) return;
     busy = true;
+    // A page without anything new ends it.
+    let more = false;
     try {
       const last = pages[pages.length - 1], page = await read({ from: last.end });
       size = page.size;
       if (page.size < last.end) { restart(page); return; }
       if (page.end > last.end) {
+        more = true;
         const atEnd = isAtEnd();
         pages.push(page);
         box.append(show(page));
-        if (pages.length > KEPT) { const gone = box.firstChild.offsetHeight; pages.shift(); box.firstChild.remove(); box.scrollTop -= gone; }
+        if (pages.length > KEPT) { const high = box.scrollHeight; pages.shift(); box.firstChild.remove(); box.scrollTop -= high - box.scrollHeight; }
         if (follows && atEnd) box.scrollTop = box.scrollHeight;
       }
       tell();
     } finally { busy = false; }
+    await goOn(more);
   }
 
   function isAtEnd() { return box.scrollHeight - box.scrollTop - box.clientHeight < 40; }
@@ -104,11 +116,10 @@ export async function logView(view) {
         h("button", { type: "button", onclick: () => jump({}, true).catch(fail) }, "End"), place), box],
     shown: () => { if (follows) box.scrollTop = box.scrollHeight; },
     take: (event) => {
-      if (event.kind === "written" && event.subject === run && Object.hasOwn(event.data, name)) {
+      if (event.kind === "written" && Object.hasOwn(event.data, name)) {
         size = event.data[name];
         if (follows) later().catch(() => {}); else tell();
       }
-      if (event.kind === "run" && event.subject === run && follows) later().catch(() => {});
     },
   };
 }

@@ -59,7 +59,7 @@ export async function runView(view) {
     node: [top, h("h2", null, "Flow"), flow, curves, h("h2", null, "Steps"), steps, figures, h("h2", null, "Logs"), logs],
     take: (event) => {
       if (event.kind === "run" && event.subject === run.run) { again(); curvesAgain(); }
-      if (event.kind === "written" && event.subject === run.run) { if (event.data["metrics.jsonl"]) curvesAgain(); updateSizes(logs, event.data); }
+      if (event.kind === "written") { if (event.data["metrics.jsonl"]) curvesAgain(); updateSizes(logs, event.data); }
     },
   };
 }
