@@ -26,7 +26,13 @@ spec:
 
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
-    for name, text in {"f.py": FUNCTION, "s.py": SERVER, "train.py": "", "t.csv": "a\n1\n"}.items():
+    for name, text in {
+        "f.py": FUNCTION,
+        "s.py": SERVER,
+        "train.py": "",
+        "broken.py": "def predict(:",
+        "t.csv": "a\n1\n",
+    }.items():
         (tmp_path / name).write_text(text)
     return tmp_path
 
@@ -55,7 +61,14 @@ def test_a_script_with_predict_that_names_no_port_is_a_function(directory: Path,
     assert function_script(command, directory) == script
 
 
-@pytest.mark.parametrize("text", ["from f import predict\n", "import f\npredict = f.predict\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from f import predict\n",
+        "import f\npredict = f.predict\n",
+        "try:\n    import f\nexcept OSError:\n    pass\nelse:\n    from f import predict\n",
+    ],
+)
 def test_predict_may_come_from_elsewhere(directory: Path, text: str) -> None:
     (directory / "g.py").write_text(text)
     assert function_script("python g.py", directory) == "g.py"
@@ -78,6 +91,7 @@ def test_code_of_ones_own_is_taken(directory: Path, service: str) -> None:
 @pytest.mark.parametrize(
     ("service", "message"),
     [
+        ("{run: python broken.py}", "the script cannot be read: broken.py:1: "),
         ("{}", "the service has nothing that answers"),
         ("{run: python f.py}", "the inputs of predict() in f.py are not declared"),
         (f"{{run: python s.py, {INPUTS}}}", "`inputs` is for a function; a server tells its own in its metadata"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,15 +29,29 @@ def function_script(command: str, directory: Path) -> str:
     return script if PREDICT in set(_names(tree)) and not _names_port(tree) else ""
 
 
-def words_of(command: str) -> tuple[str, ...]:
-    """The words of a command that needs no shell."""
-    return tuple(shlex.split(command))
+def unreadable_script(command: str, directory: Path) -> str:
+    """What is wrong with the script that a command hands to Python, as file:line: reason; empty for nothing."""
+    script = starts_script(command)
+    if script is None or not script.endswith(".py"):
+        return ""
+    try:
+        ast.parse((directory / script).read_bytes())
+    except SyntaxError as error:
+        return f"{script}:{error.lineno}: {error.msg}"
+    except (OSError, ValueError, RecursionError):
+        return ""
+    return ""
 
 
 def _names(tree: ast.Module) -> Iterator[str]:
-    """What a module defines or imports at its top."""
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    """What a module defines or imports at its top, also where that depends on a condition."""
+    waiting: list[ast.stmt] = [*tree.body]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If | ast.Try | ast.With):
+            handlers = [each for handler in getattr(node, "handlers", ()) for each in handler.body]
+            waiting += [*node.body, *getattr(node, "orelse", ()), *getattr(node, "finalbody", ()), *handlers]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Import | ast.ImportFrom):
             yield from (alias.asname or alias.name for alias in node.names)

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part
-from plimsoll.application.predictors import function_script
+from plimsoll.application.predictors import function_script, unreadable_script
 from plimsoll.application.scalars import ModelReference
 from plimsoll.application.workspace import NamedCommand
 from plimsoll.kinds import ingredients
@@ -86,6 +86,8 @@ def check_own(file: ApplicationFile, own: PipelineStep, *at: str | int) -> None:
     """Raise FileError for a function with undeclared inputs, and for tensors of a server, which tells its own."""
     if own.model is not None:
         MODELS.check_reference(file, own.model, *at, "model")
+    if problem := unreadable_script(own.run, file.directory):
+        raise file.error(f"the script cannot be read: {problem}", "correct it", *at, "run")
     if script := function_script(own.run, file.directory):
         if not own.inputs:
             hint = "declare what predict() takes, such as inputs: {x: {datatype: FP64, shape: [-1, 4]}}"

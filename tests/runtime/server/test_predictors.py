@@ -120,7 +120,9 @@ def predict(inputs):
     if 107 in first: return {"y": y.astype(np.float32)}
     if 108 in first: return {"z": y}
     if 109 in first: raise KeyError("missing")
-    if 110 in first: return {"y": np.concatenate([y, y])}
+    if 110 in first: return {"y": np.broadcast_to(1.0, (1 << 27,))}
+    if 111 in first: os.write(int(sys.orig_argv[2]), b"x" * 40); time.sleep(60)
+    if 112 in first: os.chdir("/"); raise RuntimeError("elsewhere")
     return {"y": y}
 """
 
@@ -141,6 +143,9 @@ POISONS: dict[int, tuple[type[Refusal], str]] = {
     107: (Failed, "the answer of predict() of serve.py is wrong: output 'y' is FP32, not FP64"),
     108: (Failed, "the answer of predict() of serve.py is wrong: the output 'y' is missing; there is z"),
     109: (Failed, "predict() of serve.py failed: serve.py:16: KeyError: 'missing'"),
+    110: (Failed, "predict() of serve.py failed: its outputs have 1024 MiB, at most 512 are served"),
+    111: (Failed, "predict() of serve.py failed: it wrote to a file descriptor that is not its own"),
+    112: (Failed, "predict() of serve.py failed: serve.py:19: RuntimeError: elsewhere"),
 }
 
 
@@ -196,7 +201,7 @@ def test_memory_beyond_the_limit_ends_the_process_and_is_said(tmp_path: Path) ->
         small, large = answers(plane, (1, 2), (3, 4))
         assert isinstance(small, np.ndarray)
         assert isinstance(large, Failed)
-        assert "more than 200 MiB (services.….resources.memory)" in str(large)
+        assert "more than 200 MiB (resources.memory of the service)" in str(large)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plimsoll.runtime.model import OnnxModel
+from plimsoll.runtime.model import Model
 from plimsoll.runtime.server.data_plane import Limits
 from plimsoll.runtime.server.observers import Observer, Observers, still_wanted
 from plimsoll.runtime.server.refusals import (
@@ -31,7 +31,7 @@ class SlowWords(Observer):
     ended = False
 
     def more_outputs(
-        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self, model: Model, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> Mapping[str, Array]:
         self.thread = threading.current_thread().name
         try:
@@ -72,14 +72,14 @@ class Trees(Observer):
     def needs(self, parameters: Mapping[str, Any]) -> bool:
         return "trees" in parameters
 
-    def prepare(self, model: OnnxModel) -> None:
+    def prepare(self, model: Model) -> None:
         self.readings += 1
         if self.readings == 1:
             raise BadTensor("the trees cannot be read")
         self.may_go_on.wait()
 
     def more_outputs(
-        self, model: OnnxModel, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self, model: Model, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> Mapping[str, Array]:
         return {"trees": np.array([self.readings])} if self.needs(parameters) else {}
 

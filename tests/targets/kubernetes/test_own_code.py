@@ -63,14 +63,14 @@ def serve(bench: Bench, **settings: object) -> AnyStep:
 def test_a_function_without_a_model_is_served_by_an_image_with_its_code(
     bench: Bench, session: KubernetesSession
 ) -> None:
-    step = serve(bench, model="", own=function(bench, parameters={"PLIMSOLL_PARAM_TOP": "3"}))
-    done(session, step)
+    work = Serve(service="api", model="", own=function(bench, parameters={"PLIMSOLL_PARAM_TOP": "3"}))
+    done(session, bench.step("api", work))
     server, model = container(bench), told(bench)
     assert server["command"][:4] == ["python", "-P", "-m", "plimsoll.runtime.server"]
     assert "/steps@sha256:" in server["image"]
     assert server["startupProbe"]["httpGet"]["path"] == "/v2/health/live"
     assert server["pulled"] == []
-    assert (model["name"], model["version"], model["digest"]) == ("api", "1", f"sha256:{identity(step.work)}")
+    assert (model["name"], model["version"], model["digest"]) == ("api", "1", f"sha256:{identity(work)}")
     assert (model["code"]["argv"], model["code"]["script"]) == (["python", "serve.py"], "serve.py")
     assert model["code"]["environment"]["PLIMSOLL_PARAM_TOP"] == "3"
     assert model["code"]["files"] == {"serve.py": hashlib.sha256(SCRIPT.encode()).hexdigest()}

@@ -12,8 +12,10 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.memory import Fault, MemoryCluster
 from plimsoll.kubernetes.memory.requests import Request
+from plimsoll.runtime.server.service_file import ModelFile, OwnCode, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.features import TRAFFIC
+from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.work.rollout import is_rolled_out
 from plimsoll.targets.traffic import TrafficMover
 from tests.servers import registry
@@ -365,3 +367,14 @@ def test_servers_of_before_do_not_count_as_new_ones() -> None:
 
 def _named(bench: Bench, service: str) -> TrafficMover:
     return bench.target().features.require(TRAFFIC)("triage", service, bench.say, lambda: False)
+
+
+def test_the_next_version_of_code_of_ones_own_is_given_to_the_same_code(bench: Bench) -> None:
+    code = OwnCode(argv=("python", "serve.py"), script="serve.py")
+    first = ModelFile(name="triage", version="1", path=f"{MODEL}s/1", digest="sha256:1", code=code)
+    bench.serve(file=ServiceFile(models=(first,), traffic={"triage": (Share(version="1", weight=100),)}))
+    assert bench.promote().promoted
+    record = bench.record()
+    (now,) = record.file.models
+    assert (now.version, now.path, now.code) == ("2", f"{MODEL}s/2", code)
+    assert list(record.models) == [now.path]

@@ -73,7 +73,9 @@ class Reporting:
         self._writer.close()
 
     def _send(self, message: FromWorker) -> None:
-        self._writer.write(line(message))
+        # A supervisor that has ended reads no reports.
+        if not self._writer.is_closing():
+            self._writer.write(line(message))
 
     async def _report(self) -> None:
         while True:

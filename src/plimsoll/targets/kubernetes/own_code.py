@@ -24,7 +24,7 @@ def in_pods(work: Serve) -> Surroundings:
     Without requirements it has numpy from the server's own packages. Memory is limited by the container.
     """
     packages = DEPENDENCIES if work.environment is not None else f"{DEPENDENCIES}:{RUNTIME}"
-    return Surroundings(directory="", environment={"PYTHONPATH": packages})
+    return Surroundings(directory="", environment={"PYTHONPATH": packages, "HOME": "/tmp"})  # noqa: S108  # in a container
 
 
 def commands_of(work: Serve) -> Iterator[ServedStep]:

@@ -37,9 +37,13 @@ DATATYPES = {
     "BOOL": "?", "INT8": "i1", "INT16": "i2", "INT32": "i4", "INT64": "i8", "UINT8": "u1", "UINT16": "u2",
     "UINT32": "u4", "UINT64": "u8", "FP16": "f2", "FP32": "f4", "FP64": "f8",
 }  # fmt: skip
+DIRECTORY = ""
+"""Where the script is, once it is known."""
 _BY_TYPE = {("b" if code == "?" else code[0], int(code[1:] or 1)): name for name, code in DATATYPES.items()}
 MODEL = "PLIMSOLL_MODEL"
 """The variable with the directory that `load` is given."""
+LARGEST = 1 << 29
+"""Bytes of the tensors of one message: the server holds them in its own memory."""
 REASON = 1000
 """Characters of a failure that are passed on."""
 
@@ -52,14 +56,21 @@ def packed(header: Header, tensors: Mapping[str, Array]) -> bytes:
     """A message with its tensors. Raises Unusable for an array that the protocol has no type for."""
     about: list[tuple[str, str, tuple[int, ...], int]] = []
     pieces: list[bytes] = []
+    _require_room(sum(array.nbytes for array in tensors.values()))
     for name, array in tensors.items():
         datatype, raw = _raw(name, array)
         about.append((name, datatype, array.shape, len(raw)))
         pieces += (raw, b"\0" * (-len(raw) % ALIGNED))
     written = json.dumps({**header, "tensors": about}).encode()
     written += b" " * (-(START.size + len(written)) % ALIGNED)
+    _require_room(sum(map(len, pieces)))
     body = b"".join(pieces)
     return START.pack(len(written), len(body)) + written + body
+
+
+def _require_room(size: int) -> None:
+    if size > LARGEST:
+        raise Unusable(f"its outputs have {size >> 20} MiB, at most {LARGEST >> 20} are served")
 
 
 def unpacked(header: Header, body: memoryview) -> dict[str, Array]:
@@ -130,7 +141,8 @@ def main() -> None:
     channel, script = socket.socket(fileno=int(sys.argv[1])), sys.argv[2]
     _end_with_parent()
     sys.argv = sys.argv[2:]
-    sys.path[0] = os.path.dirname(os.path.abspath(script))  # noqa: PTH100, PTH120 - pathlib need not be loaded for it
+    global DIRECTORY  # noqa: PLW0603 - it is one process with one script
+    sys.path[0] = DIRECTORY = os.path.dirname(os.path.abspath(script))  # noqa: PTH100, PTH120 - pathlib need not be loaded for it
     try:
         predict = loaded(script)
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything; all of it keeps it from serving
@@ -183,12 +195,18 @@ def told(error: BaseException) -> str:
     """An exception in one line, with the line of the user's code that it comes from."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename != __file__ and "importlib" not in frame.filename]
-    inside = [frame for frame in own if frame.filename.startswith(sys.path[0] + os.sep)]
+    inside = [frame for frame in own if _short(frame.filename) != frame.filename]
     at = (inside or own)[-1:]
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{os.path.relpath(error.filename)}:{error.lineno}: {error.msg}"
-    where = f"{os.path.relpath(at[0].filename)}:{at[0].lineno}: " if at else ""
+        return f"{_short(error.filename)}:{error.lineno}: {error.msg}"
+    where = f"{_short(at[0].filename)}:{at[0].lineno}: " if at else ""
     return f"{where}{type(error).__name__}: {' '.join(str(error).split()) or 'without a message'}"
+
+
+def _short(path: str) -> str:
+    """A file beside the script by its name from there; another one as it is."""
+    absolute = os.path.abspath(path) if os.path.isabs(path) else os.path.join(DIRECTORY, os.path.basename(path))  # noqa: PTH100, PTH117, PTH118, PTH119 - as above
+    return absolute.removeprefix(DIRECTORY + os.sep)
 
 
 def _end_with_parent() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 import socket
 import subprocess
 import sys
@@ -15,7 +16,14 @@ from concurrent.futures import ThreadPoolExecutor
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.predictors.answers import WrongAnswer, split
 from plimsoll.runtime.server.predictors.http_calls import Caller, NoAnswer
-from plimsoll.runtime.server.predictors.process import END_LIMIT, ending_of, memory_of, require_unchanged, start
+from plimsoll.runtime.server.predictors.process import (
+    END_LIMIT,
+    ending_of,
+    memory_of_group,
+    require_unchanged,
+    signal_group,
+    start,
+)
 from plimsoll.runtime.server.predictors.waits import PAUSES, START_LIMIT
 from plimsoll.runtime.server.refusals import DeadlinePassed, Failed, NotReady
 from plimsoll.runtime.server.service_file import OwnCode
@@ -119,7 +127,7 @@ class OwnServer:
         return spec.inputs, spec.outputs
 
     def _unready(self, reason: str) -> TargetError:
-        hint = "it has to listen on $PORT; what it prints is in the log of the service"
+        hint = "a server listens on $PORT, a function is a Python script with predict(inputs); read the service's log"
         return TargetError(f"it does not come up: {reason}", where=self._what, hint=hint, lasting=True)
 
     def _watch(self) -> None:
@@ -130,9 +138,9 @@ class OwnServer:
             reason = ""
             if self._process.poll() is not None:
                 reason = ending_of(self._process.returncode)
-            elif self._code.memory is not None and memory_of(self._process.pid) > self._code.memory:
+            elif self._code.memory is not None and memory_of_group(self._process.pid) > self._code.memory:
                 limit = self._code.memory / (1 << 20)
-                reason = f"it used more than {limit:.0f} MiB (services.….resources.memory)"
+                reason = f"it used more than {limit:.0f} MiB (resources.memory of the service)"
             elif self._live and time.monotonic() - looked > LIVE_EVERY:
                 looked = time.monotonic()
                 misses = 0 if self._caller.says("/v2/health/live", LIVE_LIMIT) else misses + 1
@@ -164,13 +172,12 @@ class OwnServer:
 
     def _end(self) -> None:
         self._caller.close()
-        self._process.terminate()
-        try:
+        signal_group(self._process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_LIMIT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(END_LIMIT)
+        signal_group(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(END_LIMIT)
 
 
 def _free_port() -> int:

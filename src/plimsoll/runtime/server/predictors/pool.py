@@ -21,7 +21,7 @@ from msgspec import Struct
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.predictors.answers import WrongAnswer, split
 from plimsoll.runtime.server.predictors.function_process import Header
-from plimsoll.runtime.server.predictors.process import FunctionProcess
+from plimsoll.runtime.server.predictors.process import FunctionProcess, NoMessage
 from plimsoll.runtime.server.predictors.waits import PAUSES, START_LIMIT
 from plimsoll.runtime.server.refusals import DeadlinePassed, Failed, NotReady
 from plimsoll.runtime.server.service_file import OwnCode
@@ -226,13 +226,16 @@ class FunctionPool:
 
     def _readable(self, process: FunctionProcess) -> None:
         going_on = process.receive()
-        for header, tensors in process.messages():
-            if "ready" in header:
-                process.state = "idle"
-            elif "failed" in header:
-                process.kill(header["failed"])
-            else:
-                self._answered(process, header, tensors)
+        try:
+            for header, tensors in process.messages():
+                if "ready" in header:
+                    process.state = "idle"
+                elif "failed" in header:
+                    process.kill(header["failed"])
+                else:
+                    self._answered(process, header, tensors)
+        except NoMessage as error:
+            process.kill(str(error))
         if not going_on:
             self._ended(process)
         self._assign()
@@ -363,7 +366,7 @@ class FunctionPool:
         if sum(used.values()) > self._code.memory:
             largest = max(used, key=lambda each: used[each])
             megabytes = self._code.memory / (1 << 20)
-            largest.kill(f"its processes use more than {megabytes:.0f} MiB (services.….resources.memory)")
+            largest.kill(f"its processes use more than {megabytes:.0f} MiB (resources.memory of the service)")
 
     def close(self) -> None:
         """End all processes. May be called twice, and from any thread once no call is under way."""

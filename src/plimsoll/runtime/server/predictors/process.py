@@ -14,15 +14,18 @@ from typing import Literal
 
 import msgspec
 
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
 from plimsoll.files import digest_of_file
 from plimsoll.runtime.server.predictors import function_process
-from plimsoll.runtime.server.predictors.function_process import MODEL, START, Header, packed, unpacked
+from plimsoll.runtime.server.predictors.function_process import LARGEST, MODEL, START, Header, packed, unpacked
 from plimsoll.runtime.server.service_file import OwnCode
 from plimsoll.runtime.tensors import Array
 
 BUFFER = 1 << 20
 """Bytes that a socket holds for whoever reads late."""
+LARGEST_HEADER = 1 << 20
+"""Bytes of the names and shapes of a message."""
 END_LIMIT = 1.0
 """Seconds for a process that has closed its socket, or was killed, to be gone."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -30,6 +33,13 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THRE
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 State = Literal["starting", "idle", "busy", "ended"]
+
+
+class NoMessage(Exception):
+    """The user's code wrote to the socket that is the server's."""
+
+    def __str__(self) -> str:
+        return "it wrote to a file descriptor that is not its own"
 
 
 class FunctionProcess:
@@ -62,7 +72,7 @@ class FunctionProcess:
     def kill(self, reason: str = "") -> None:
         """End it now."""
         self.killed_for = self.killed_for or reason
-        self._process.kill()
+        signal_group(self.pid, signal.SIGKILL)
 
     def how_it_ended(self) -> str:
         """Close the socket and collect the process; gives the reason as the end of a sentence."""
@@ -74,6 +84,8 @@ class FunctionProcess:
                 code = self._process.wait(END_LIMIT)
                 break
             self._process.kill()
+        # What it has started itself has nobody left to work for.
+        signal_group(self.pid, signal.SIGKILL)
         return self.killed_for or ending_of(code)
 
     def memory(self) -> int:
@@ -113,12 +125,18 @@ class FunctionProcess:
         """The messages that are complete."""
         while len(self._received) >= START.size:
             written, size = START.unpack_from(self._received)
+            if written > LARGEST_HEADER or size > LARGEST:
+                raise NoMessage
             whole = START.size + written + size
             if len(self._received) < whole:
                 return
             message, self._received = memoryview(self._received)[:whole], self._received[whole:]
-            header = msgspec.json.decode(message[START.size : START.size + written])
-            yield header, unpacked(header, message[START.size + written :])
+            try:
+                header = msgspec.json.decode(message[START.size : START.size + written])
+                found = unpacked(header, message[START.size + written :])
+            except (*UNREADABLE, KeyError, TypeError, ValueError) as error:
+                raise NoMessage from error
+            yield header, found
 
     def next_message(self, limit: float) -> tuple[Header, dict[str, Array]] | None:
         """Wait for the next message; None at the end. Raises TimeoutError after `limit` seconds without any of it."""
@@ -169,6 +187,23 @@ def require_unchanged(code: OwnCode) -> None:
         if not same:
             hint = "start the service anew with plimsoll run, or take the change back"
             raise TargetError("it was changed since the service was started", where=path, hint=hint)
+
+
+def signal_group(leader: int, number: signal.Signals) -> None:
+    """Send a signal to a process of the user's and to all that it has started."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)
+
+
+def memory_of_group(leader: int) -> int:
+    """Resident bytes of a process and of all that it has started; shared pages count once for each."""
+    total = 0
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            fields = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+            if int(fields[2]) == leader:
+                total += memory_of(int(entry.name))
+    return total
 
 
 def memory_of(pid: int) -> int:
