@@ -52,7 +52,8 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     time that the version is loaded: files on a disk can change after their signature was verified.
 
     With `code` it is the user's own code that answers; `path` is then the directory of the model's files that the code
-    is given, empty without a model. With `steps` it is a pipeline of these, in order.
+    is given, empty without a model. With `steps` it is a pipeline of these, in order; the `name` of a step is what the
+    pipeline calls it, and `reference` is the version that it runs, empty without a model.
     """
 
     name: str
@@ -62,6 +63,7 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: dict[str, str] = {}
     code: OwnCode | None = None
     steps: tuple[ModelFile, ...] = ()
+    reference: str = ""
 
     def places(self) -> frozenset[str]:
         """The directories of the models that it needs."""

@@ -62,4 +62,4 @@ def _step(step: ServedStep, sample: Mapping[str, SampleInput], state: StateDirec
     if not step.model:
         return ModelFile(name=step.name, version=ALONE, code=code)
     version, files = version_for_use(state, step.model, step.register_key)
-    return replace(version_file(version, files, code), name=step.name)
+    return replace(version_file(version, files, code), name=step.name, reference=version.reference)

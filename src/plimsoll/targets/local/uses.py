@@ -13,11 +13,9 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import VersionUse
+from plimsoll.targets.local.keeper.records import KeeperPlace
 from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, running_services
-
-KEPT_UP = ("keeper", "wanted")
-"""Where it stands which services are to be kept up, each in a file of its name."""
 
 
 def version_uses(state: StateDirectory) -> list[VersionUse]:
@@ -26,12 +24,19 @@ def version_uses(state: StateDirectory) -> list[VersionUse]:
     Raises TargetError when it cannot be read what one of them uses: nobody knows then what it needs.
     """
     up = running_services(state)
-    kept = {path.stem for path in state.root.joinpath(*KEPT_UP).glob("*.json")} - up.keys()
     found = [use for each in up.values() for use in _of_running(each)]
-    for name in sorted(kept):
+    place = KeeperPlace(state)
+    known = place.wanted()
+    for name in place.wanted_names():
+        is_down = name not in up
+        use = VersionUse(reference="", service=name, who=f"service {name}{', which is to be up' if is_down else ''}")
+        environment = known[name].work.environment if name in known else None
+        if environment is not None:
+            # Its server is started again with the same Python.
+            found.append(replace(use, keys=(environment,)))
         file = state.services / name / "service.json"
-        if file.exists():
-            found += _of_file(file, VersionUse(reference="", service=name, who=f"service {name}, which is to be up"))
+        if is_down and file.exists():
+            found += _of_file(file, use)
     return found
 
 
@@ -59,3 +64,5 @@ def _of_file(path: Path, use: VersionUse) -> Iterator[VersionUse]:
 def _served(file: ServiceFile, use: VersionUse) -> Iterator[VersionUse]:
     for each in file.models:
         yield replace(use, reference=f"{each.name}@{each.version}", files=(each.path, *each.files))
+        for step in each.steps:
+            yield replace(use, reference=step.reference, files=(step.path, *step.files))

@@ -102,6 +102,10 @@ class KeeperPlace:
                 found[path.stem] = msgspec.json.decode(path.read_bytes(), type=WantedService)
         return found
 
+    def wanted_names(self) -> list[str]:
+        """The names of all services to keep up, also of those whose record cannot be read."""
+        return sorted(path.stem for path in self._wanted.glob("*.json"))
+
     def want(self, service: WantedService) -> None:
         """Have a service kept up."""
         replace_file(self._wanted / f"{service.work.service}.json", msgspec.json.encode(service))
