@@ -35,6 +35,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "down": "Stop the current run and all services, or some services.",
             "ui": "Serve a live page of runs, models, services and checks.",
             "clean": "Remove what no run, service or version needs any more.",
+        },
+        "Models, services and indexes": {
+            "up": "Keep services up while you go on working; runs hand new versions over.",
             "models": "List models, show the lineage of one, or compare two.",
             "search": "Search an index for passages that answer a question.",
             "predict": "Send rows to a service and print its predictions.",
