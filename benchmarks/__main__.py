@@ -19,6 +19,7 @@ NAMES = (
     "check",
     "hardening",
     "daily",
+    "rag",
 )
 
 
