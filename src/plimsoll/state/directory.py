@@ -13,6 +13,7 @@
       services/<name>.json      address and pid of a running service
       services/<name>/          service.json: served versions and their weights; promote changes it
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
+      references/<digest>       link to the newest drift reference of a model, by its digest
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
       latest/<verb>/<part>      link to the files of a step's newest result
 
@@ -72,6 +73,7 @@ class StateDirectory:
         self.services = self.root / "services"
         self.latest = self.root / "latest"
         self.drift = self.root / "drift"
+        self.references = self.root / "references"
         self.service_logs = self.root / "logs"
         self.moves = self.root / "moves.jsonl"
         self._stored: dict[str, StoredResult] = {}
