@@ -103,6 +103,8 @@ def test_services_stay_up_while_versions_are_trained_and_move_to_them_without_a_
     assert "requests: 100 % to m@2" in seen.stdout
     assert "m@3 is not accepted: accuracy is 0.1, expected >= 0.5" in seen.stdout
     assert answer(up.plimsoll("status", "--json"))["services"]["m"]["url"] == url
+    assert "serve/m 0-kept │" in up.plimsoll("logs", "m").stdout
+    assert "0-kept" not in up.plimsoll("logs").stdout
     refused = up.plimsoll("run", "--watch")
     assert refused.returncode == 1
     assert "plimsoll up keeps m up already" in refused.stderr

@@ -262,3 +262,16 @@ class TestLocal(TrafficContract):
             with bench.new().exclusive():
                 raise StopIteration
         assert len(waited) == 1
+
+    def test_versions_that_are_neither_in_service_nor_the_way_back_are_unloaded(
+        self, bench: TrafficBench, service: LocalService
+    ) -> None:
+        for old, new in (("1", "2"), ("2", "3")):
+            mover = bench.new()
+            with mover.exclusive():
+                mover.add(old, new)
+                mover.weigh(old, new, 100)
+                mover.settle(old, new)
+            bench.ask()
+        assert {file.version for file in read_service_file(service.file).models} == {"2", "3"}
+        assert bench.new().former() == "2"

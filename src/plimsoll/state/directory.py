@@ -14,6 +14,7 @@
       services/<name>.json      address and pid of a running service
       services/<name>/          service.json: served versions and their weights; promote changes it
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
+      references/<digest>       link to the newest drift reference of a model, by its digest
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
       code/<digest>             files of the code that runs were given, until their models are registered
       sizes/                    how large the older runs and results are
@@ -81,6 +82,7 @@ class StateDirectory:
         self.services = self.root / "services"
         self.latest = self.root / "latest"
         self.drift = self.root / "drift"
+        self.references = self.root / "references"
         self.service_logs = self.root / "logs"
         self.removed = self.root / "removed"
         self.code = common / "code"

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+KEPT_LOG = "server.log"
+
 
 class LogFile(Struct, frozen=True, kw_only=True):
     """One log file. `process` is a rank, or a name such as `rendezvous`."""
@@ -25,6 +27,12 @@ def log_files(logs: Path) -> Iterator[LogFile]:
         step = path.parent.relative_to(logs).as_posix()
         found.append(LogFile(step=step, attempt=int(attempt), process=process, path=path))
     yield from sorted(found, key=lambda log: (log.step, log.attempt, log.process.zfill(6)))
+
+
+def kept_logs(services: Path) -> Iterator[LogFile]:
+    """The logs of servers that are kept up apart from runs, in the directory of the services' logs."""
+    for path in sorted(services.glob(f"*/{KEPT_LOG}")):
+        yield LogFile(step=f"serve/{path.parent.name}", attempt=0, process="kept", path=path)
 
 
 def last_log_line(log: Path, limit: int = 300) -> str:

@@ -47,17 +47,19 @@ def command(
     """Print the output of all steps, or of STEP, for example train/triage."""
     from plimsoll.engine.run_comparison import find_run
     from plimsoll.engine.run_status import run_status
-    from plimsoll.state.logs import log_files
+    from plimsoll.state.logs import kept_logs, log_files
 
     state = application_state(file, target)
     run = run_status(state, find_run(state, run_id) if run_id else None)
-    names = [known.name for known in run.steps]
+    # The server of a kept service belongs to no run: it is shown to who asks for the service.
+    kept = list(kept_logs(state.service_logs)) if step and run_id is None else []
+    names = list(dict.fromkeys([*(known.name for known in run.steps), *(log.step for log in kept)]))
     wanted = [name for name in names if step in (name, name.partition("/")[2], "")]
     if not wanted:
         raise PlimsollError(f"run {run.run} has no step '{step}'", hint=f"its steps are: {', '.join(names)}")
     directory = state.logs(run.run)
     if as_json:
-        logs = [log for log in log_files(directory) if log.step in wanted]
+        logs = [log for log in (*log_files(directory), *kept) if log.step in wanted]
         print_json({"run": run.run, "logs": [_as_json(log) for log in logs]})
         return
     positions: dict[Path, int] = {}
@@ -66,7 +68,7 @@ def command(
         run = run_status(state, run.run)
         running = follow and run.state == "running"
         _tell_waits(run, wanted, told)
-        for log in log_files(directory):
+        for log in (*log_files(directory), *kept):
             if log.step in wanted:
                 positions[log.path] = _print_from(log, positions.get(log.path, 0))
         if not running:

@@ -111,8 +111,10 @@ def observer_options(
     ]
     followed = ""
     if scratch is None and work.reference is not None:
-        followed = str(_drift_file(state, work.service))
-        replace_file(Path(followed), msgspec.json.encode(drift))
+        file = _drift_file(state, work.service)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(file, msgspec.json.encode(drift))
+        followed = str(file)
     option = observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift, followed)
     return [option]
 
@@ -142,16 +144,17 @@ def watch_versions(state: StateDirectory, service: str, files: Sequence[ModelFil
 
 def newest_reference(state: StateDirectory, digest: str) -> Path:
     """The link to the newest drift reference of a model's digest, whatever table that is of."""
-    return state.drift / f"newest-{digest.removeprefix('sha256:')}"
+    return state.references / digest.removeprefix("sha256:")
 
 
 def remember_references(state: StateDirectory, references: Mapping[str, Path]) -> None:
     """Let `newest_reference` find these."""
     for digest, path in references.items():
+        state.references.mkdir(exist_ok=True)
         link = newest_reference(state, digest)
         temporary = link.with_name(f".{link.name}.{os.getpid()}")
         temporary.unlink(missing_ok=True)
-        temporary.symlink_to(path.name)
+        temporary.symlink_to(f"../{state.drift.name}/{path.name}")
         temporary.replace(link)
 
 

@@ -26,6 +26,7 @@ from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.files import replace_file
 from plimsoll.kinds.service import Rollout, Serve
 from plimsoll.state.directory import StateDirectory
+from plimsoll.state.logs import KEPT_LOG
 from plimsoll.targets.local.process_identity import boot_id, identity, lives
 
 STARTING, UP, FAILED = "starting", "up", "failed"
@@ -128,7 +129,7 @@ class KeeperPlace:
 
     def server_log(self, name: str) -> Path:
         """What the server of a service prints."""
-        return self.state.service_logs / name / "server.log"
+        return self.state.service_logs / name / KEPT_LOG
 
     def read(self) -> KeeperRecord | None:
         """The last keeper's record, whether it lives or not; `None` without one."""
