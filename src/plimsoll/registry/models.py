@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import getpass
 import re
-import socket
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.author import current_author
 from plimsoll.registry.code import CODE_ARTIFACT, add_code
 from plimsoll.registry.deleted import (
     DATE_ANNOTATION,
@@ -99,7 +98,7 @@ class ModelRegistry:
                 name=name,
                 version=max((*(each.version for each in existing), highest_deleted(self.layout.entries(), name))) + 1,
                 created=datetime.now(UTC),
-                author=_current_author(),
+                author=current_author(),
                 metrics=metrics,
                 accept=accept,
                 refusals=missed_bounds(metrics, accept),
@@ -392,12 +391,3 @@ class ModelRegistry:
             message = f"the index lists {version.name}:{version.version} as {reference}"
             raise ModelRefused(message, where=str(self.layout.root), hint=RESTORE_HINT)
         return version
-
-
-def _current_author() -> str:
-    """`user@host` of this process; the user is `nobody` when the process has no user name."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = "nobody"
-    return f"{name}@{socket.gethostname()}"
