@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,6 +19,7 @@ from plimsoll.engine import sizes as engine_sizes
 from plimsoll.state import sizes
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock
+from plimsoll.state.removing import remove_whole
 from plimsoll.targets.local.environment_uses import UNKNOWN, Environments, record_use
 from plimsoll.targets.local.environments import COMPLETE, cache_directory
 from plimsoll.targets.local.target import LocalTarget
@@ -200,3 +202,19 @@ def test_status_counts_what_is_there_where_nothing_may_be_written(tmp_path: Path
     (target.state.results / "k").mkdir()
     (target.state.results / "k" / "result.json").write_text(json.dumps({}))
     assert engine_sizes.sizes(target)["results"] == 2
+
+
+def test_what_lies_on_a_disk_of_its_own_goes_as_a_whole_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "results" / "key"
+    (place / "output").mkdir(parents=True)
+    whole = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if target.parent != path.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return whole(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    remove_whole(place, tmp_path / "removed")
+    assert list((tmp_path / "results").iterdir()) == []
+    remove_whole(place, tmp_path / "removed")
