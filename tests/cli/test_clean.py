@@ -217,4 +217,3 @@ def test_what_lies_on_a_disk_of_its_own_goes_as_a_whole_too(tmp_path: Path, monk
     monkeypatch.setattr(Path, "rename", rename)
     remove_whole(place, tmp_path / "removed")
     assert list((tmp_path / "results").iterdir()) == []
-    remove_whole(place, tmp_path / "removed")
