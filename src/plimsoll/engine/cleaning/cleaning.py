@@ -96,6 +96,7 @@ class Cleaning:
         """What is needed on this target first, then on the application's others; and what services use here."""
         uses = self._target.features.require(USES)() if USES in self._target.features else ()
         own = kept_of(self._state, self._keep, [use.run for use in uses if use.run])
+        own = replace(own, keys=own.keys.union(*(use.keys for use in uses)))
         return [own, *(kept_of(other, self._keep) for other in states_beside(self._state))], uses
 
     def _removals(self, kept: Sequence[Kept], uses: Sequence[VersionUse], waste: RegistryWaste | None) -> list[Removal]:

@@ -7,14 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
+from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import VersionUse
 from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, running_services
+
+
+class _Work(Struct, frozen=True):
+    reference: InputFile | None = None
+
+
+@decodable
+class _Wanted(Struct, frozen=True):
+    work: _Work
+
 
 KEPT_UP = ("keeper", "wanted")
 """Where it stands which services are to be kept up, each in a file of its name."""
@@ -26,13 +38,21 @@ def version_uses(state: StateDirectory) -> list[VersionUse]:
     Raises TargetError when it cannot be read what one of them uses: nobody knows then what it needs.
     """
     up = running_services(state)
-    kept = {path.stem for path in state.root.joinpath(*KEPT_UP).glob("*.json")} - up.keys()
     found = [use for each in up.values() for use in _of_running(each)]
-    for name in sorted(kept):
-        file = state.services / name / "service.json"
-        if file.exists():
-            found += _of_file(file, VersionUse(reference="", service=name, who=f"service {name}, which is to be up"))
+    for wanted in sorted(state.root.joinpath(*KEPT_UP).glob("*.json")):
+        name, file = wanted.stem, state.services / wanted.stem / "service.json"
+        use = VersionUse(reference="", service=name, who=f"service {name}, which is to be up", keys=_tables(wanted))
+        found += [use] if name in up or not file.exists() else _of_file(file, use)
     return found
+
+
+def _tables(wanted: Path) -> tuple[str, ...]:
+    """The keys of the results that a service's drift is judged against, also that of versions to come."""
+    try:
+        reference = msgspec.json.decode(wanted.read_bytes(), type=_Wanted).work.reference
+    except (*UNREADABLE, OSError):
+        return ()
+    return (reference.key,) if reference is not None else ()
 
 
 def _of_running(up: RunningService) -> Iterator[VersionUse]:
