@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -15,12 +16,16 @@ import pytest
 
 from plimsoll.cli.main import main
 from plimsoll.engine import sizes as engine_sizes
+from plimsoll.engine.cleaning.cleaning import Cleaning
+from plimsoll.errors import PlimsollError
 from plimsoll.state import sizes
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock
+from plimsoll.state.removing import remove_whole
 from plimsoll.targets.local.environment_uses import UNKNOWN, Environments, record_use
 from plimsoll.targets.local.environments import COMPLETE, cache_directory
 from plimsoll.targets.local.target import LocalTarget
+from plimsoll.targets.local.uses import version_uses
 
 from .conftest import write
 from .ended import Ended, one_object
@@ -200,3 +205,43 @@ def test_status_counts_what_is_there_where_nothing_may_be_written(tmp_path: Path
     (target.state.results / "k").mkdir()
     (target.state.results / "k" / "result.json").write_text(json.dumps({}))
     assert engine_sizes.sizes(target)["results"] == 2
+
+
+def test_what_lies_on_a_disk_of_its_own_goes_as_a_whole_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "results" / "key"
+    (place / "output").mkdir(parents=True)
+    whole = Path.rename
+
+    def rename(path: Path, target: Path) -> Path:
+        if target.parent != path.parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        return whole(path, target)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    remove_whole(place, tmp_path / "removed")
+    assert list((tmp_path / "results").iterdir()) == []
+
+
+def test_a_service_that_is_to_be_up_keeps_its_versions_and_its_table_while_it_is_down(tmp_path: Path) -> None:
+    state = StateDirectory(tmp_path)
+    state.make()
+    for place, content in {
+        "keeper/wanted/s.json": {"work": {"service": "s", "reference": {"name": "d", "step": "run/d", "key": "k1"}}},
+        "keeper/wanted/plain.json": {"work": {"service": "plain"}},
+        "services/s/service.json": {
+            "models": [{"name": "m", "version": "2", "path": "/x/model.onnx"}],
+            "former": {"m": "1"},
+        },
+    }.items():
+        path = state.root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    uses = version_uses(state)
+    assert {use.reference for use in uses} == {"", "m@2", "m@1"}
+    assert {key for use in uses for key in use.keys} == {"k1"}
+    for key in ("k1", "k2"):
+        (state.results / key).mkdir()
+    assert [each.name for each in Cleaning(LocalTarget(tmp_path)).find().removals] == ["k2"]
+    (state.services / "s" / "service.json").write_text("{")
+    with pytest.raises(PlimsollError, match="this is no service file"):
+        Cleaning(LocalTarget(tmp_path)).find()

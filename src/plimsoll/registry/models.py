@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import getpass
 import re
-import socket
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.author import current_author
 from plimsoll.registry.code import CODE_ARTIFACT, add_code
 from plimsoll.registry.deleted import (
     DATE_ANNOTATION,
@@ -101,7 +100,7 @@ class ModelRegistry:
                 name=name,
                 version=max((*(each.version for each in existing), highest_deleted(self.layout.entries(), name))) + 1,
                 created=datetime.now(UTC),
-                author=_current_author(),
+                author=current_author(),
                 metrics=metrics,
                 accept=accept,
                 refusals=(*missed_bounds(metrics, accept), *missed_licence(lineage.origin)),
@@ -399,12 +398,3 @@ def require_tag(tag: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
         hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
         raise FileError(f"'{tag}' cannot be a tag", where="--tag", hint=hint)
-
-
-def _current_author() -> str:
-    """`user@host` of this process; the user is `nobody` when the process has no user name."""
-    try:
-        name = getpass.getuser()
-    except (OSError, KeyError):
-        name = "nobody"
-    return f"{name}@{socket.gethostname()}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import secrets
 import shutil
 from pathlib import Path
 
 
 def remove_whole(path: Path, aside: Path) -> None:
-    """Remove a file, a link or a directory; `aside` is a directory of the same disk for what is about to go.
+    """Remove a file, a link or a directory; `aside` is a directory for what is about to go.
 
     What is gone already is no error. Raises OSError.
     """
@@ -18,6 +19,12 @@ def remove_whole(path: Path, aside: Path) -> None:
         path.rename(going)
     except FileNotFoundError:
         return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # A part of the state directory lies on a disk of its own.
+        going = path.with_name(f".{going.name}")
+        path.rename(going)
     discard(going)
 
 

@@ -90,7 +90,7 @@ class VersionUse(Struct, frozen=True, kw_only=True):
     """A version, as `triage@2`, that a service needs. `who` names what of it for a sentence.
 
     `files` are paths of this machine that it is read from; `run` is the id of the run that started it, if one did.
-    `keys` are those of results that the service needs.
+    `keys` are those of the results that the service reads, such as the table that drift is judged against.
     """
 
     reference: str

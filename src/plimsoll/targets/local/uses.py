@@ -13,7 +13,7 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import VersionUse
-from plimsoll.targets.local.keeper.records import KeeperPlace
+from plimsoll.targets.local.keeper.records import KeeperPlace, WantedService
 from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, running_services
 
@@ -28,16 +28,19 @@ def version_uses(state: StateDirectory) -> list[VersionUse]:
     place = KeeperPlace(state)
     known = place.wanted()
     for name in place.wanted_names():
-        is_down = name not in up
-        use = VersionUse(reference="", service=name, who=f"service {name}{', which is to be up' if is_down else ''}")
-        environment = known[name].work.environment if name in known else None
-        if environment is not None:
-            # Its server is started again with the same Python.
-            found.append(replace(use, keys=(environment,)))
-        file = state.services / name / "service.json"
-        if is_down and file.exists():
-            found += _of_file(file, use)
+        is_down, file = name not in up, place.service_file(name)
+        who = f"service {name}{', which is to be up' if is_down else ''}"
+        use = VersionUse(reference="", service=name, who=who, keys=_read_results(known.get(name)))
+        found += _of_file(file, use) if is_down and file.exists() else [use]
     return found
+
+
+def _read_results(wanted: WantedService | None) -> tuple[str, ...]:
+    """The keys of what a kept service reads: its Python, and the table of its drift, also for versions to come."""
+    if wanted is None:
+        return ()
+    table = wanted.work.reference
+    return tuple(key for key in (wanted.work.environment, table.key if table is not None else None) if key is not None)
 
 
 def _of_running(up: RunningService) -> Iterator[VersionUse]:
