@@ -8,6 +8,7 @@ from plimsoll.capabilities.cluster_autoscaling import probe
 from plimsoll.evidence.verdict import Outcome, Verdict
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.memory.controllers.loop import World
+from tests.capabilities.clusters.devices import RESOURCE
 from tests.capabilities.clusters.network import shell
 from tests.capabilities.clusters.nodes import Pod
 from tests.capabilities.clusters.pools import POOL, Autoscaler, Machine, pool
@@ -141,3 +142,45 @@ def test_a_pod_that_somebody_else_makes_room_for_did_not_bring_its_node(scene: S
 
     pool(scene, MakesRoom(scene))
     assert check(scene).outcome is Outcome.FAIL
+
+
+def test_a_node_that_is_still_on_its_way_in_is_waited_for(scene: Scene) -> None:
+    class StillComes(Autoscaler):
+        """Has brought a node for somebody else, whose devices are not known yet."""
+
+        def reconcile(self, world: World, found: Manifest, *, gone: bool) -> None:
+            super().reconcile(world, found, gone=gone)
+            node = world.hand.get("v1", "Node", f"{POOL}-1")
+            if "karpenter.sh/registered" not in node["metadata"]["labels"]:
+                began = self.scene.clock.now
+                self.ready_at = began + 40
+                self.label(world, registered="true")
+                world.hand.set_status(node, {"allocatable": {**node["status"]["allocatable"], RESOURCE: "0"}})
+            elif self.scene.clock.now >= self.ready_at and "karpenter.sh/initialized" not in node["metadata"]["labels"]:
+                world.hand.set_status(node, {"allocatable": {**node["status"]["allocatable"], RESOURCE: "1"}})
+                self.label(world, initialized="true")
+
+        def label(self, world: World, **labels: str) -> None:
+            node = world.hand.get("v1", "Node", f"{POOL}-1")
+            added = {f"karpenter.sh/{name}": value for name, value in labels.items()}
+            world.hand.change(node, lambda live: live["metadata"]["labels"].update(added))
+
+    pool(scene, StillComes(scene))
+    verdict = check(scene)
+    assert verdict.outcome is Outcome.PASS, verdict
+    assert verdict.figure.startswith(f"1 → 2 → 1 nodes of {POOL}")
+
+
+def test_a_pod_that_gets_the_place_of_anothers_is_followed_by_one_that_brings_a_node(scene: Scene) -> None:
+    class Leaves(Autoscaler):
+        """Somebody else's pod leaves the first node while the first pod waits."""
+
+        def reconcile(self, world: World, found: Manifest, *, gone: bool) -> None:
+            if world.hand.list("v1", "Pod", selector="app=pod-0"):
+                node = world.hand.get("v1", "Node", f"{POOL}-1")
+                world.hand.set_status(node, {"allocatable": {**node["status"]["allocatable"], RESOURCE: "1"}})
+            super().reconcile(world, found, gone=gone)
+
+    pool(scene, Leaves(scene), room=0)
+    verdict = check(scene)
+    assert verdict.outcome is Outcome.PASS, verdict

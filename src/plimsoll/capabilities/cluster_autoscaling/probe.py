@@ -21,13 +21,16 @@ from plimsoll.capabilities.monitoring import CONTROL_PORT, run_script
 from plimsoll.capabilities.pods import pod_fields, unscheduled_message
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
 from plimsoll.evidence.verdict import Verdict, not_applicable, unknown
+from plimsoll.kubernetes.api import Manifest
 
 _UP_LIMIT = 900.0
 _DOWN_LIMIT = 1200.0
 _OUTPUT_LIMIT = 60.0
+_REST_LIMIT = 180.0
 _PODS = 12
 _AUTOSCALERS = ("cluster-autoscaler", "karpenter", "clusterapi", "autoscaler-azure", "gke-autoscaler")
 KARPENTER_POOL = "karpenter.sh/nodepool"
+_REGISTERED, _INITIALIZED = "karpenter.sh/registered", "karpenter.sh/initialized"
 
 
 def obstacle(facts: ClusterFacts) -> Verdict | None:
@@ -74,6 +77,7 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
     """Test the first pool with accelerators."""
     ns.create()
     pool, resource = _pools(facts)[0]
+    ns.wait(f"the pool {pool} to be at rest", partial(_at_rest, ns, pool), _REST_LIMIT)
     before = _nodes(ns, pool)
     ns.note(Pool(name=pool, resource=resource, nodes=before))
     factors = _draw_factors()
@@ -81,11 +85,10 @@ def observe(ns: ProbeNamespace, facts: ClusterFacts) -> None:
         f"echo worked out $(({factors[0]}*{factors[1]})) on $(uname -n) up $(cut -d. -f1 /proc/uptime); "
         f"exec /agnhost netexec --http-port={CONTROL_PORT} --udp-port=-1"
     )
-    waiting = _fill_until_one_waits(ns, pool, resource, script)
+    waiting = _waits_for_a_new_node(ns, pool, resource, script, before)
     if waiting is None:
         return
     ns.note(PodWaiting(pod=waiting, factors=factors))
-    ns.wait("the pod to be Running", lambda: ns.phase(waiting) == "Running", _UP_LIMIT)
     # A node that is only an object never answers, however long the probe waits.
     said = ns.wait("the pod's output from the new node", lambda: "worked out" in ns.log(waiting), _OUTPUT_LIMIT)
     pod = ns.get("v1", "Pod", waiting)
@@ -114,8 +117,15 @@ def _command(ns: ProbeNamespace, address: str) -> None:
     ns.note(Commanded(factors=factors, answer=run_script(ns, "command", ask) if address else ""))
 
 
-def _fill_until_one_waits(ns: ProbeNamespace, pool: str, resource: str, script: str) -> str | None:
-    """Create pods one by one until one has to wait. Returns its name; None when the pool has room for all."""
+def _waits_for_a_new_node(
+    ns: ProbeNamespace, pool: str, resource: str, script: str, before: dict[str, PoolNode]
+) -> str | None:
+    """Create pods until one has to wait, and wait until it runs. Returns its name; None when the pool has room for all.
+
+    Another's pod may end in the meantime, so that the one that waits runs on a node that was there before; such a pod
+    shows nothing, and the next one is tried.
+    """
+    old = {each.name for each in before.values()}
     for number in range(_PODS):
         name = f"pod-{number}"
         container = {"resources": {"limits": {resource: "1"}}}
@@ -124,9 +134,28 @@ def _fill_until_one_waits(ns: ProbeNamespace, pool: str, resource: str, script: 
             name, script, container=container, nodeSelector={KARPENTER_POOL: pool}, tolerations=[{"operator": "Exists"}]
         )
         ns.wait(f"a decision on {name}", partial(_decided, ns, name), 60)
-        if not ns.get("v1", "Pod", name)["spec"].get("nodeName"):
+        if ns.get("v1", "Pod", name)["spec"].get("nodeName"):
+            continue
+        ns.wait("the pod to be Running", partial(_runs, ns, name), _UP_LIMIT)
+        if ns.get("v1", "Pod", name)["spec"].get("nodeName") not in old:
             return name
     return None
+
+
+def _at_rest(ns: ProbeNamespace, pool: str) -> bool:
+    """Whether no node of the pool is on its way in or out: such a one would be taken for one that the probe brought."""
+    return all(_is_settled(each) for each in ns.api.list("v1", "Node", selector=f"{KARPENTER_POOL}={pool}"))
+
+
+def _is_settled(node: Manifest) -> bool:
+    labels = node["metadata"].get("labels", {})
+    ready = any(each["type"] == "Ready" and each["status"] == "True" for each in node["status"].get("conditions", []))
+    coming = _REGISTERED in labels and labels.get(_INITIALIZED) != "true"
+    return ready and not coming and "deletionTimestamp" not in node["metadata"]
+
+
+def _runs(ns: ProbeNamespace, name: str) -> bool:
+    return ns.phase(name) == "Running"
 
 
 def _decided(ns: ProbeNamespace, name: str) -> bool:
