@@ -6,6 +6,7 @@ import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plimsoll.application.parameters import as_text
 from plimsoll.engine.history import StepHistory
 from plimsoll.report.charts import Chart, bars, spans, timings
 from plimsoll.report.contents import (
@@ -70,6 +71,7 @@ def page(report: RunReport) -> str:
         examples=list(service_examples(run)),
         sweep=report.sweep,
         sweep_plot=plot(report.sweep) if report.sweep else "",
+        as_text=as_text,
         sweep_rows=listed(report.sweep) if report.sweep else [],
         signs=SIGNS,
         duration=duration,

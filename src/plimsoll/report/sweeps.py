@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
+from plimsoll.application.parameters import Parameter, as_text
 from plimsoll.engine.sweep.trials import Sweep, Trial
 from plimsoll.report.contents import number
 
@@ -17,7 +18,7 @@ _GAP_X, _GAP_Y = 72 + 16, 70
 _LABEL = 13
 """Characters of a value below a panel."""
 
-Place = Callable[[object], float]
+Place = Callable[[Parameter], float]
 
 
 def plot(sweep: Sweep) -> str:
@@ -48,7 +49,7 @@ def listed(sweep: Sweep) -> list[Trial]:
 
 def _panel(sweep: Sweep, trials: Sequence[Trial], name: str, ends: tuple[float, float], at: tuple[float, float]) -> str:
     x, y = at
-    place, labels = _axis([each.parameters.get(name) for each in trials], log="log:" in sweep.planned.searched[name])
+    place, labels = _axis([each.parameters[name] for each in trials], log="log:" in sweep.planned.searched[name])
     low, high = ends
     spread = high - low
     best = sweep.best
@@ -66,9 +67,9 @@ def _panel(sweep: Sweep, trials: Sequence[Trial], name: str, ends: tuple[float, 
     for trial in trials:
         assert trial.value is not None  # noqa: S101 - chosen by the caller
         share = (trial.value - low) / spread if spread else 0.5
-        cx, cy = x + place(trial.parameters.get(name)) * WIDE, y + HIGH - share * HIGH
+        cx, cy = x + place(trial.parameters[name]) * WIDE, y + HIGH - share * HIGH
         shape = "best" if best is not None and trial.number == best.number else "yes" if trial.accepted else "no"
-        about = escape(f"trial {trial.number}: {name}={_text(trial.parameters.get(name))}, {number(trial.value)}")
+        about = escape(f"trial {trial.number}: {name}={as_text(trial.parameters[name])}, {number(trial.value)}")
         radius = 6 if shape == "best" else 3.5
         parts.append(
             f'<circle class="trial {shape}" cx="{cx:.1f}" cy="{cy:.1f}" r="{radius}"><title>{about}</title></circle>'
@@ -76,7 +77,7 @@ def _panel(sweep: Sweep, trials: Sequence[Trial], name: str, ends: tuple[float, 
     return "".join(parts)
 
 
-def _axis(values: Sequence[object], *, log: bool) -> tuple[Place, list[tuple[float, str]]]:
+def _axis(values: Sequence[Parameter], *, log: bool) -> tuple[Place, list[tuple[float, str]]]:
     """Where values lie, from 0 to 1, and the labels of the axis."""
     numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(values) or len(set(numbers)) == 1:
@@ -89,24 +90,20 @@ def _axis(values: Sequence[object], *, log: bool) -> tuple[Place, list[tuple[flo
     return lambda value: (_float(value) - low) / (high - low), _labels(low, (low + high) / 2, high)
 
 
-def _steps(values: Sequence[object]) -> tuple[Place, list[tuple[float, str]]]:
-    texts = list(dict.fromkeys(map(_text, values)))
+def _steps(values: Sequence[Parameter]) -> tuple[Place, list[tuple[float, str]]]:
+    texts = list(dict.fromkeys(map(as_text, values)))
     place = {text: (index + 0.5) / len(texts) for index, text in enumerate(texts)}
     shown = texts if len(texts) <= 3 else [texts[0], texts[-1]]
-    return lambda value: place[_text(value)], [(place[text], text) for text in shown]
+    return lambda value: place[as_text(value)], [(place[text], text) for text in shown]
 
 
 def _labels(low: float, middle: float, high: float) -> list[tuple[float, str]]:
     return [(0.0, number(low)), (0.5, number(middle)), (1.0, number(high))]
 
 
-def _float(value: object) -> float:
+def _float(value: Parameter) -> float:
     assert isinstance(value, int | float)  # noqa: S101 - the axis is one of numbers
     return float(value)
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _short(text: str, most: int) -> str:

@@ -14,6 +14,7 @@ ELSEWHERE = {
     "namespace.py": "makes a namespace, and takes its word back when somebody else has made it",
     "cleanup.py": "deletes or leaves the namespace that a run has made, as it was read",
     "leases.py": "takes and gives back the application's leases by their version",
+    "scheduling.py": "has the API server look at objects (dry run), and makes none",
     "trust.py": "adds keys to those that are there, in the application's object and by the version that was read",
 }
 

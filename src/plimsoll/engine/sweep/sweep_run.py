@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parameters import as_text
 from plimsoll.engine.application_run import ApplicationRun
 from plimsoll.engine.history import RunHistory
 from plimsoll.engine.preparation import Prepared
@@ -203,13 +204,9 @@ def _require_read(prepared: Prepared, request: SweepRequest) -> None:
 def _words(each: Dimension) -> str:
     """The values of a dimension as the command line names them."""
     if each.choices:
-        return ",".join(map(_text, each.choices))
+        return ",".join(map(as_text, each.choices))
     low, high = (int(end) if each.whole else end for end in (each.low, each.high))
     return f"{'log:' if each.log else ''}{low}:{high}"
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def model_to_sweep(file: ApplicationFile, name: str | None) -> str:
