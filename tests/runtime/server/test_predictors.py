@@ -341,7 +341,7 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forev
 
 def test_a_server_of_ones_own_stands_behind_ours_and_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text(SERVER)
-    own = OwnCode(argv=(sys.executable, "server.py"), directory=str(tmp_path))
+    own = OwnCode(argv=("sh", "-c", f"{sys.executable} server.py; echo ended"), directory=str(tmp_path))
     with serving(own) as plane:
 
         async def asked() -> None:
@@ -360,6 +360,9 @@ def test_a_server_of_ones_own_stands_behind_ours_and_is_started_again(tmp_path: 
                 await asyncio.sleep(0.1)
 
         asyncio.run(asyncio.wait_for(asked(), 30))
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            assert process.joinpath("cwd").readlink() != tmp_path, "a process of the server is left"
 
 
 @pytest.mark.parametrize(

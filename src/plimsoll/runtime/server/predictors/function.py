@@ -58,6 +58,9 @@ class Function:
         """End all processes."""
         self._pool.close()
 
+    def wait(self) -> None:
+        """They are killed, which takes no time."""
+
     # How it is tried before its first request.
 
     def _tried(self) -> tuple[TensorSpec, ...]:

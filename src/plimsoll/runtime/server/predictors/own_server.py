@@ -62,7 +62,8 @@ class OwnServer:
             self._end()
             raise
         self._pool = ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix="own-server")
-        threading.Thread(target=self._watch, name="own-server-watch", daemon=True).start()
+        self._watching = threading.Thread(target=self._watch, name="own-server-watch", daemon=True)
+        self._watching.start()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing is left to do: a thread watches over the process."""
@@ -94,6 +95,11 @@ class OwnServer:
     def close(self) -> None:
         """Have the process end; the thread that watches over it sees to that."""
         self._closing.set()
+        signal_group(self._process.pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Wait until the thread that watches over it has seen its end."""
+        self._watching.join(STOP_LIMIT + 2 * END_LIMIT)
 
     # Its process.
 

@@ -81,6 +81,11 @@ class Pipeline:
         for step in self._steps:
             step.close()
 
+    def wait(self) -> None:
+        """Wait until all steps have ended."""
+        for step in self._steps:
+            step.wait()
+
     def _pairs(self) -> list[tuple[str, Runner]]:
         return list(zip(self._names, self._steps, strict=False))
 
@@ -172,3 +177,6 @@ class OnnxStep:
     def close(self) -> None:
         """Let its threads end."""
         self._pool.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """There is nothing to wait for."""

@@ -32,4 +32,7 @@ class Runner(Protocol):
         """
 
     def close(self) -> None:
-        """End all processes; in any thread."""
+        """Have all processes end, without a wait; in any thread."""
+
+    def wait(self) -> None:
+        """Wait, after `close`, until all processes have ended; a few seconds at most."""

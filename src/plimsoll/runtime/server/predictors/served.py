@@ -53,8 +53,9 @@ class ServedPredictor(Served):
         self._runner.attach(asyncio.get_running_loop())
 
     def close(self) -> None:
-        """End its processes."""
+        """End its processes, and wait for that."""
         self._runner.close()
+        self._runner.wait()
 
     async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
         """The outputs that are asked for, and how many requests were computed together."""
