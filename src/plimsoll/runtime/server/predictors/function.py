@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.predictors.answers import WrongAnswer, learnt, require_tensors
@@ -46,6 +46,10 @@ class Function:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to watch over the processes."""
         self._pool.attach(loop)
+
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """Have `report` called whenever a process is started again."""
+        self._pool.on_restart = report
 
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[Arrays, int]:
         """All outputs, and how many calls were computed together.

@@ -62,6 +62,11 @@ class Pipeline:
         for step in self._steps:
             step.attach(loop)
 
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """Have `report` called whenever a process of any step is started again."""
+        for step in self._steps:
+            step.report_restarts(report)
+
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[Arrays, int]:
         """The outputs of the last step. A refusal names the step that it comes from."""
         deadline = time.monotonic() + limit
@@ -158,6 +163,9 @@ class OnnxStep:
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing has to be watched."""
+
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """It has no process of its own."""
 
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[Arrays, int]:
         """All outputs. Raises BadTensor, TimeoutError."""
