@@ -16,6 +16,7 @@ import pytest
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.data_plane import DataPlane, Limits
+from plimsoll.runtime.server.metrics import page
 from plimsoll.runtime.server.predictors.process import require_unchanged
 from plimsoll.runtime.server.refusals import BadInput, DeadlinePassed, Failed, NotReady, Refusal
 from plimsoll.runtime.server.service_file import Example, ModelFile, OwnCode, ServiceFile
@@ -165,6 +166,7 @@ def test_each_way_to_fail_is_one_sentence_for_its_caller_and_nothing_for_its_nei
                 good = [each.tolist() for each in found if isinstance(each, np.ndarray)]
                 assert good == [[n + 1.0] for n in range(8) if n != 3], poison
             assert plane.accepting
+            assert b'plimsoll_code_restarts_total{model="m",version="1"} 6.0' in page(await plane.counts_of_all())
 
         asyncio.run(every_one())
     assert "what is printed is no answer" in capfd.readouterr().err
@@ -341,7 +343,7 @@ ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forev
 
 def test_a_server_of_ones_own_stands_behind_ours_and_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "server.py").write_text(SERVER)
-    own = OwnCode(argv=(sys.executable, "server.py"), directory=str(tmp_path))
+    own = OwnCode(argv=("sh", "-c", f"{sys.executable} server.py; echo ended"), directory=str(tmp_path))
     with serving(own) as plane:
 
         async def asked() -> None:
@@ -360,6 +362,9 @@ def test_a_server_of_ones_own_stands_behind_ours_and_is_started_again(tmp_path: 
                 await asyncio.sleep(0.1)
 
         asyncio.run(asyncio.wait_for(asked(), 30))
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            assert process.joinpath("cwd").readlink() != tmp_path, "a process of the server is left"
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,14 @@ class Record(Struct, kw_only=True):
 
     `codes` are requests by code. `latencies` has a count for each bucket and one for all above the last; `seconds` is
     the sum of all latencies. `runs` is how often the model ran for them: less than their number with batching.
+    `restarts` is how often a process of the user's own code was started again.
     """
 
     codes: dict[int, int] = {}
     latencies: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
     seconds: float = 0.0
     runs: float = 0.0
+    restarts: int = 0
 
     def add(self, code: int, seconds: float) -> None:
         """Count one answer."""
@@ -36,6 +38,7 @@ class Record(Struct, kw_only=True):
         self.latencies = [one + more for one, more in zip(self.latencies, other.latencies, strict=True)]
         self.seconds += other.seconds
         self.runs += other.runs
+        self.restarts += other.restarts
 
 
 class Records(Struct):

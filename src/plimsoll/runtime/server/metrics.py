@@ -39,6 +39,14 @@ class _Page(Collector):  # type: ignore[misc]  # the library's types are not rea
         for model in dict.fromkeys(count.model for count in loaded):
             under_way.add_metric([model], self._counts.under_way.get(model, 0))
         yield under_way
+        restarted = [count for count in counts if count.records.answers.restarts]
+        if restarted:
+            restarts = CounterMetricFamily(
+                "plimsoll_code_restarts", "Processes of the user's own code started again", labels=["model", "version"]
+            )
+            for count in restarted:
+                restarts.add_metric([count.model, count.version], count.records.answers.restarts)
+            yield restarts
         info = InfoMetricFamily("plimsoll_model", "Loaded models", labels=["model", "version"])
         for count in loaded:
             info.add_metric([count.model, count.version], {})

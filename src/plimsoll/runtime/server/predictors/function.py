@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.predictors.answers import WrongAnswer, learnt, require_tensors
@@ -47,6 +47,10 @@ class Function:
         """Begin to watch over the processes."""
         self._pool.attach(loop)
 
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """Have `report` called whenever a process is started again."""
+        self._pool.on_restart = report
+
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[Arrays, int]:
         """All outputs, and how many calls were computed together.
 
@@ -57,6 +61,9 @@ class Function:
     def close(self) -> None:
         """End all processes."""
         self._pool.close()
+
+    def wait(self) -> None:
+        """They are killed, which takes no time."""
 
     # How it is tried before its first request.
 

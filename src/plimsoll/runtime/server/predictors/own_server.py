@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from plimsoll.errors import PlimsollError, TargetError
@@ -52,6 +52,7 @@ class OwnServer:
         self._model = model
         self._what = f"the server '{' '.join(code.argv)}'"
         self._closing = threading.Event()
+        self._restarted: list[Callable[[], None]] = []
         self._process, self._caller = self._started()
         self.problem = ""
         self.example: Mapping[str, Array] = {}
@@ -62,10 +63,15 @@ class OwnServer:
             self._end()
             raise
         self._pool = ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix="own-server")
-        threading.Thread(target=self._watch, name="own-server-watch", daemon=True).start()
+        self._watching = threading.Thread(target=self._watch, name="own-server-watch", daemon=True)
+        self._watching.start()
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing is left to do: a thread watches over the process."""
+
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """Have `report` called whenever the server is started again."""
+        self._restarted.append(report)
 
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[dict[str, Array], int]:
         """All outputs. Raises BadTensor, Failed, NotReady, DeadlinePassed."""
@@ -94,6 +100,11 @@ class OwnServer:
     def close(self) -> None:
         """Have the process end; the thread that watches over it sees to that."""
         self._closing.set()
+        signal_group(self._process.pid, signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Wait until the thread that watches over it has seen its end."""
+        self._watching.join(STOP_LIMIT + 2 * END_LIMIT)
 
     # Its process.
 
@@ -156,6 +167,8 @@ class OwnServer:
     def _again(self, reason: str, pause: float) -> None:
         self.problem = f"{self._what} is not up: {reason}"
         sys.stderr.write(f"{self._what}: {reason}; it is started again\n")
+        for report in self._restarted:
+            report()
         self._end()
         if self._closing.wait(pause):
             return

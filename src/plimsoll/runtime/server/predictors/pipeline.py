@@ -62,6 +62,11 @@ class Pipeline:
         for step in self._steps:
             step.attach(loop)
 
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """Have `report` called whenever a process of any step is started again."""
+        for step in self._steps:
+            step.report_restarts(report)
+
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[Arrays, int]:
         """The outputs of the last step. A refusal names the step that it comes from."""
         deadline = time.monotonic() + limit
@@ -80,6 +85,11 @@ class Pipeline:
         """End all steps."""
         for step in self._steps:
             step.close()
+
+    def wait(self) -> None:
+        """Wait until all steps have ended."""
+        for step in self._steps:
+            step.wait()
 
     def _pairs(self) -> list[tuple[str, Runner]]:
         return list(zip(self._names, self._steps, strict=False))
@@ -154,6 +164,9 @@ class OnnxStep:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing has to be watched."""
 
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """It has no process of its own."""
+
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[Arrays, int]:
         """All outputs. Raises BadTensor, TimeoutError."""
         for spec in self.inputs:
@@ -172,3 +185,6 @@ class OnnxStep:
     def close(self) -> None:
         """Let its threads end."""
         self._pool.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """There is nothing to wait for."""

@@ -11,55 +11,27 @@ import asyncio
 import selectors
 import sys
 import time
-from collections import deque
-from collections.abc import Sequence
-from itertools import islice
+from collections.abc import Callable
 
 import numpy as np
-from msgspec import Struct
 
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.predictors.answers import WrongAnswer, split
+from plimsoll.runtime.server.predictors.calls import PART, Call, Calls, Job, Tensors, grouped
 from plimsoll.runtime.server.predictors.function_process import Header
 from plimsoll.runtime.server.predictors.process import FunctionProcess, NoMessage
 from plimsoll.runtime.server.predictors.waits import PAUSES, START_LIMIT
 from plimsoll.runtime.server.refusals import DeadlinePassed, Failed, NotReady
 from plimsoll.runtime.server.service_file import OwnCode
 from plimsoll.runtime.specs import TensorSpec
-from plimsoll.runtime.tensors import Array, BadTensor
+from plimsoll.runtime.tensors import BadTensor
 
-Tensors = dict[str, Array]
-ROWS = 64
-"""Rows that are computed together."""
-PART = 4
-"""Calls are computed together when that takes one part in so many of the time that they have, or less."""
 GIVEN_UP = 3
 """Ends in a row after which calls no longer wait for the next start."""
 TRIES = 2
 """Computations of a call that may end the process."""
 WATCH = 0.2
 """Seconds between two looks at the memory of processes and at the time of their start."""
-
-
-class Call(Struct, eq=False):
-    """A call that waits or is computed. `alone` is set after it failed together with others."""
-
-    inputs: Tensors
-    rows: int
-    key: object
-    deadline: float
-    future: asyncio.Future[tuple[Tensors, int]]
-    alone: bool = False
-    tries: int = 0
-
-
-class Job(Struct, eq=False):
-    """What one process computes."""
-
-    calls: list[Call]
-    began: float
-    limit: float
-    timer: asyncio.TimerHandle | None = None
 
 
 class FunctionPool:
@@ -72,7 +44,7 @@ class FunctionPool:
         self._count = max(1, processes)
         self._processes: list[FunctionProcess] = []
         self._jobs: dict[FunctionProcess, Job] = {}
-        self._waiting: deque[Call] = deque()
+        self._waiting = Calls()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._watching: asyncio.TimerHandle | None = None
         self._starting = 0
@@ -82,6 +54,7 @@ class FunctionPool:
         self._reason = ""
         """How the last process ended."""
         self._closed = False
+        self.on_restart: Callable[[], None] = _nobody
         self.outputs: tuple[TensorSpec, ...] = ()
         """What answers must be; set once it is known."""
         self.rows_independent = False
@@ -162,46 +135,20 @@ class FunctionPool:
         if self._ends >= GIVEN_UP and (problem := self.problem):
             raise NotReady(problem)
         deadline = loop.time() + limit
-        call = Call(inputs, *self._group(inputs), deadline, loop.create_future())
-        self._waiting.append(call)
+        rows, key = grouped(inputs) if self.rows_independent else (1, None)
+        call = Call(inputs, rows, key, deadline, loop.create_future())
+        self._waiting.add(call)
         self._assign()
         # The pool itself ends what is computed for too long; this is for a call that waits in vain.
         async with asyncio.timeout_at(deadline + WATCH):
             return await call.future
 
-    def _group(self, inputs: Tensors) -> tuple[int, object]:
-        """The number of rows of a call, and what must be equal for calls to be computed together; None when alone."""
-        rows = {len(array) if array.ndim else -1 for array in inputs.values()}
-        if not self.rows_independent or len(rows) != 1 or (count := rows.pop()) < 1:
-            return 1, None
-        return count, tuple((name, array.dtype, array.shape[1:]) for name, array in inputs.items())
-
     def _assign(self) -> None:
         for process in self._processes:
             if not self._waiting:
                 return
-            if process.state == "idle" and (calls := self._next()):
+            if process.state == "idle" and (calls := self._waiting.take(self.usual, _now(self._loop))):
                 self._compute(process, calls)
-
-    def _next(self) -> list[Call]:
-        """The calls to compute next; those that nobody waits for any more are dropped."""
-        while self._waiting and self._waiting[0].future.done():
-            self._waiting.popleft()
-        if not self._waiting:
-            return []
-        first = self._waiting.popleft()
-        left = first.deadline - _now(self._loop)
-        if first.key is None or first.alone or self.usual * PART > left:
-            return [first]
-        chosen, rows = [first], first.rows
-        for call in islice(list(self._waiting), 4 * ROWS):
-            if call.key == first.key and not call.alone and not call.future.done() and rows + call.rows <= ROWS:
-                chosen.append(call)
-                rows += call.rows
-        if len(chosen) > 1:
-            taken = set(map(id, chosen))
-            self._waiting = deque(call for call in self._waiting if id(call) not in taken)
-        return chosen
 
     def _compute(self, process: FunctionProcess, calls: list[Call]) -> None:
         assert self._loop is not None  # noqa: S101 - a call has come
@@ -266,12 +213,7 @@ class FunctionPool:
         if len(job.calls) == 1:
             self._refuse(job.calls[0], reason)
         else:
-            self._again(job.calls)
-
-    def _again(self, calls: Sequence[Call]) -> None:
-        for call in reversed(calls):
-            call.alone = True
-            self._waiting.appendleft(call)
+            self._waiting.again(job.calls)
 
     def _refuse(self, call: Call, reason: Exception) -> None:
         if isinstance(reason, WrongAnswer):
@@ -300,14 +242,14 @@ class FunctionPool:
         if self._closed:
             return
         sys.stderr.write(f"{self._name}: {self._reason}; it is started again\n")
+        self.on_restart()
         pause = PAUSES[min(self._ends, len(PAUSES) - 1)]
         self._ends += 1
         self._starting += 1
         self._loop.call_later(max(pause, 0.1 if began == "starting" else 0.0), self._start_again)
         if self._ends >= GIVEN_UP and (problem := self.problem):
-            for call in self._waiting:
+            for call in self._waiting.all():
                 self._refuse(call, NotReady(problem))
-            self._waiting.clear()
 
     def _lost(self, job: Job, killed_for: str) -> None:
         """A process has ended in the middle of calls: each has another try, alone, but for one that hung."""
@@ -319,7 +261,7 @@ class FunctionPool:
             call = job.calls[0]
             self._refuse(call, DeadlinePassed(reason) if hung else Failed(reason))
         else:
-            self._again(job.calls)
+            self._waiting.again(job.calls)
 
     def _start_again(self) -> None:
         self._starting -= 1
@@ -391,6 +333,10 @@ def _failure(header: Header, name: str) -> Exception:
     if header.get("whose") == "request":
         return BadTensor(f"{name} refuses these inputs: {header['error']}")
     return Failed(f"{name} failed: {header['error']}")
+
+
+def _nobody() -> None:
+    pass
 
 
 def _now(loop: asyncio.AbstractEventLoop | None) -> float:

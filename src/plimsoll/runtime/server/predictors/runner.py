@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from plimsoll.runtime.specs import TensorSpec
@@ -25,6 +25,9 @@ class Runner(Protocol):
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Called in the event loop before the first call."""
 
+    def report_restarts(self, report: Callable[[], None]) -> None:
+        """Have `report` called whenever a process is started again."""
+
     async def infer(self, inputs: Mapping[str, Array], limit: float) -> tuple[dict[str, Array], int]:
         """All outputs for inputs of the right names and types, and how many calls were computed together.
 
@@ -32,4 +35,7 @@ class Runner(Protocol):
         """
 
     def close(self) -> None:
-        """End all processes; in any thread."""
+        """Have all processes end, without a wait; in any thread."""
+
+    def wait(self) -> None:
+        """Wait, after `close`, until all processes have ended; a few seconds at most."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from plimsoll.runtime.model import check_input, require_inputs, require_outputs
-from plimsoll.runtime.server.counts import Records
+from plimsoll.runtime.server.counts import Record, Records
 from plimsoll.runtime.server.predictors.runner import Runner
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
@@ -41,6 +42,7 @@ class ServedPredictor(Served):
         super().__init__(OwnModel(file, runner), file.version, records, batching)
         self.file = file
         self._runner = runner
+        runner.report_restarts(partial(_count, records.answers))
         weakref.finalize(self, runner.close)
 
     @property
@@ -53,8 +55,9 @@ class ServedPredictor(Served):
         self._runner.attach(asyncio.get_running_loop())
 
     def close(self) -> None:
-        """End its processes."""
+        """End its processes, and wait for that."""
         self._runner.close()
+        self._runner.wait()
 
     async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
         """The outputs that are asked for, and how many requests were computed together."""
@@ -67,3 +70,7 @@ class ServedPredictor(Served):
         finally:
             self.queued -= 1
         return {name: outputs[name] for name in request.outputs or self.model.outputs}, together
+
+
+def _count(record: Record) -> None:
+    record.restarts += 1
