@@ -74,6 +74,9 @@ class MoverInMemory:
             self._counts[version] = VersionCounts(codes=codes)
         return {version: self._counts[version] for version in versions}
 
+    def all_counts(self) -> Mapping[str, VersionCounts]:
+        return dict(self._counts)
+
     def settle(self, old: str, new: str) -> None:
         self._act("settle")
         self.weights = {new: 100}
