@@ -260,3 +260,15 @@ def test_a_run_that_holds_the_lock_is_live(client: TestClient, tmp_path: Path) -
     assert eventually(lambda: get(client, "/api/app/runs/2").json()["live"])
     assert get(client, "/api/app/runs/1").json()["live"] is False
     lock.release()
+
+
+def test_a_file_that_the_browser_has_is_not_sent_again(client: TestClient) -> None:
+    first = client.get("/style.css")
+    assert first.headers["content-type"].startswith("text/css")
+    again = client.get("/style.css", headers={"if-none-match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_module_is_asked_for_at_once() -> None:
+    page = (STATIC / "index.html").read_text()
+    assert [path.name for path in STATIC.glob("*.js") if f'href="{path.name}"' not in page] == ["app.js"]

@@ -301,3 +301,12 @@ def test_every_page_can_be_used_by_everybody(tab: Tab, scheme: str, width: int) 
         go(tab, f"{at}/{path}", until)
         assert tab.axe() == [], path
         assert tab.run("document.documentElement.scrollWidth <= innerWidth"), path
+
+
+def test_pages_that_nobody_sees_leave_the_connections_to_the_one_that_is_seen(tab: Tab, url: str) -> None:
+    for _ in range(8):
+        tab.open("about:blank")
+        tab.wait_for("location.href === 'about:blank'")
+        tab.open(url)
+        tab.wait_for("document.querySelector('tr[data-run]')", 40)
+        tab.wait_for("document.getElementById('live').textContent === 'live'", 40)

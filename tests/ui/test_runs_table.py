@@ -221,6 +221,23 @@ def test_two_servers_of_one_directory_do_not_disturb_each_other(tmp_path: Path) 
         other.close()
 
 
+def test_a_run_is_found_by_its_number_or_the_beginning_of_its_id(followed: Followed, tmp_path: Path) -> None:
+    for number in (1, 2):
+        write_run(tmp_path, number)
+    followed.runs()
+    assert followed.index.find("2") == run_id(2)
+    assert followed.index.find(run_id(1)[:-3]) == run_id(1)
+    assert followed.index.find("2026") is None
+    assert followed.index.find("3") is None
+    assert followed.index.find("") is None
+
+
+def test_runs_of_an_application_that_had_none_are_found(followed: Followed, tmp_path: Path) -> None:
+    assert followed.runs() == []
+    write_run(tmp_path, 1)
+    assert followed.runs() == [1]
+
+
 def test_names_of_figures_are_found_by_their_words(followed: Followed, tmp_path: Path) -> None:
     write_run(tmp_path, 1, {f"layer {n} loss": 0.5 for n in range(300)})
     write_run(tmp_path, 2, {"accuracy": 0.9})

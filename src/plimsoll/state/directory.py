@@ -123,6 +123,10 @@ class StateDirectory:
         """The path of a run's journal."""
         return self.runs / run / JOURNAL
 
+    def has_run(self, run: str) -> bool:
+        """Whether there is a run of exactly this id."""
+        return run == Path(run).name and self.journal(run).is_file()
+
     def run_ids(self) -> list[str]:
         """The ids of all runs that have a journal, in the order in which they began, whatever the clock did."""
         if not self.runs.is_dir():

@@ -6,8 +6,6 @@ import threading
 from collections.abc import Mapping, Sequence
 
 from plimsoll.application.scalars import bound_holds
-from plimsoll.engine.run_comparison import find_run
-from plimsoll.errors import PlimsollError
 from plimsoll.registry.comparison import compare_versions
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.state.directory import StateDirectory
@@ -83,10 +81,7 @@ class ModelPages:
 
     def _known_run(self, run: str) -> str:
         """The run that trained a version, where it is still here; a version may come from elsewhere."""
-        try:
-            return find_run(self._state, run)
-        except PlimsollError:
-            return ""
+        return run if self._state.has_run(run) else ""
 
 
 def _row(version: ModelVersion, tags: Mapping[str, Sequence[str]]) -> dict[str, object]:

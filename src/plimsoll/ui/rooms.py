@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from plimsoll.engine.history import RunHistory
+from plimsoll.engine.run_comparison import find_run
 from plimsoll.errors import PlimsollError
 from plimsoll.targets.port import Target
 from plimsoll.targets.table import target_of
@@ -17,6 +19,7 @@ from plimsoll.ui.following import Follower, PlaceFollower
 from plimsoll.ui.model_pages import ModelPages
 from plimsoll.ui.places import Place, places
 from plimsoll.ui.run_index import RunIndex
+from plimsoll.ui.run_pages import read_run
 from plimsoll.ui.service_watch import ServiceWatch
 
 LOOK_INTERVAL = 5.0
@@ -40,6 +43,19 @@ class Room:
     def target(self) -> Target:
         """The target, to be closed by whoever asks. Raises PlimsollError when it cannot be used."""
         return target_of(self.place.target, self.place.directory, self.application)
+
+    def run_id(self, word: str) -> str:
+        """The id of a run, given as its number, its id, or the beginning of one. Raises PlimsollError.
+
+        The index knows it: to look at ten thousand directories takes seconds.
+        """
+        if self.place.state.has_run(word):
+            return word
+        return self.index.find(word) or find_run(self.place.state, word)
+
+    def read_run(self, word: str) -> RunHistory:
+        """A run as its journal has it. Raises PlimsollError when there is none."""
+        return read_run(self.place.state, self.run_id(word), self.follower.live)
 
     @property
     def application(self) -> str:

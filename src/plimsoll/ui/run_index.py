@@ -130,6 +130,20 @@ class RunIndex:
             found = self._database.execute("SELECT rowid FROM run WHERE run = ?", (run,)).fetchone()
             return self._shown(self._row(found[0], live), ()) if found else None
 
+    def find(self, word: str) -> str | None:
+        """The id of the run of a number, or of the only one that begins with a word; `None` without one."""
+        with self._lock:
+            found: list[tuple[str]] = []
+            if word.isascii() and word.isdigit() and len(word) < 8:
+                found = self._database.execute("SELECT run FROM run WHERE number = ? LIMIT 2", (int(word),)).fetchall()
+            if not found and word:
+                end = word + chr(0x10FFFF)
+                pair = (word, end)
+                found = self._database.execute(
+                    "SELECT run FROM run WHERE run >= ? AND run < ? LIMIT 2", pair
+                ).fetchall()
+        return found[0][0] if len(found) == 1 else None
+
     def columns(self, text: str, limit: int) -> tuple[list[str], int]:
         """Names of figures with a text in them, those of the newest runs first; and how many there are in all."""
         words, found = text.lower().split(), dict[str, None]()

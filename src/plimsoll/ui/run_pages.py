@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from plimsoll.engine.history import RunHistory, StepHistory
-from plimsoll.engine.run_comparison import RunComparison, compare_runs, find_run, planned_run
-from plimsoll.engine.run_status import run_status
+from msgspec.structs import replace
+
+from plimsoll.engine.history import RunHistory, StepHistory, history
+from plimsoll.engine.run_comparison import RunComparison, compare_runs, planned_run
 from plimsoll.errors import PlimsollError
+from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.timeline import shortened
 from plimsoll.kinds.model import RegisterResult, TrainGang
 from plimsoll.report.contents import outcome
@@ -22,9 +24,20 @@ MOST_LOGS = 2000
 _LONGEST = 4000
 
 
-def run_page(state: StateDirectory, word: str) -> dict[str, object]:
-    """One run with its steps. Raises PlimsollError when there is none of that number or id."""
-    run = run_status(state, find_run(state, word))
+def read_run(state: StateDirectory, run: str, live: str) -> RunHistory:
+    """The run of an id; it is killed when it has not ended and is not the one that goes on, `live`.
+
+    Raises PlimsollError when its journal has no plan.
+    """
+    try:
+        found = history(read_journal(state.journal(run)))
+    except ValueError as error:
+        raise PlimsollError(f"run {run} was killed before it had a plan", where=str(state.runs / run)) from error
+    return found if found.state != "running" or run == live else replace(found, state="killed")
+
+
+def run_page(state: StateDirectory, run: RunHistory) -> dict[str, object]:
+    """One run with its steps."""
     return {
         "run": run.run,
         "number": run.number,
@@ -54,16 +67,15 @@ def figures_of(run: RunHistory) -> dict[str, float]:
     }
 
 
-def figures_page(state: StateDirectory, word: str, *, text: str, offset: int, limit: int) -> dict[str, object]:
+def figures_page(run: RunHistory, *, text: str, offset: int, limit: int) -> dict[str, object]:
     """A page of the figures of a run whose names have a text in them."""
-    found = figures_of(run_status(state, find_run(state, word)))
+    found = figures_of(run)
     names = [name for name in found if matches(name, text)]
     return {"total": len(names), "figures": [[name, found[name]] for name in names[offset : offset + limit]]}
 
 
-def curves_page(state: StateDirectory, word: str, curves: Curves) -> dict[str, object]:
+def curves_page(state: StateDirectory, run: RunHistory, curves: Curves) -> dict[str, object]:
     """The curves of the trainings of a run, also of those that go on, by step."""
-    run = run_status(state, find_run(state, word))
     found = {}
     for step in run.steps:
         if step.verb == TrainGang.verb and (series := curves.of(*state.curve_files(step.key))):
@@ -71,23 +83,29 @@ def curves_page(state: StateDirectory, word: str, curves: Curves) -> dict[str, o
     return {"curves": found}
 
 
-def log_path(state: StateDirectory, word: str, name: str) -> Path:
+def log_path(state: StateDirectory, run: str, name: str) -> Path:
     """The log file of a run by its path within the run. Raises PlimsollError for one that is not there."""
-    root = state.logs(find_run(state, word))
+    root = state.logs(run)
     for log in log_files(root):
         if log.path.relative_to(root).as_posix() == name:
             return log.path
-    raise PlimsollError(f"run {word} has no log '{name}'", where=str(root), hint="the run's page lists its logs")
+    raise PlimsollError(f"run {run} has no log '{name}'", where=str(root), hint="the run's page lists its logs")
 
 
 def comparison_page(
-    state: StateDirectory, words: tuple[str, str], *, text: str, offset: int, limit: int, differing: bool
+    state: StateDirectory,
+    first: RunHistory,
+    second: RunHistory,
+    *,
+    text: str,
+    offset: int,
+    limit: int,
+    differing: bool,
 ) -> dict[str, object]:
     """Two runs beside each other, with a page of their figures: those that differ most come first."""
-    first, second = (run_status(state, find_run(state, word)) for word in words)
     plans = planned_run(state, first.run), planned_run(state, second.run)
-    if plans[0] is None or plans[1] is None:
-        raise PlimsollError("a run without a plan cannot be compared", where=" ".join(words))
+    assert plans[0] is not None  # noqa: S101 - a run without a plan has no history
+    assert plans[1] is not None  # noqa: S101 - as above
     compared = compare_runs((first, second), (plans[0], plans[1]))
     names = [name for name in compared.figures if matches(name, text)]
     if differing:

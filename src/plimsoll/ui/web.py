@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
@@ -12,12 +13,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import QueryParams
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from plimsoll import __version__
 from plimsoll.encoding import json_for_people
-from plimsoll.engine.run_comparison import find_run
+from plimsoll.engine.history import RunHistory
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.ui import check_pages, log_pages, run_pages
 from plimsoll.ui.acts import wanted
@@ -49,6 +50,10 @@ class Asked:
     def word(self, name: str) -> str:
         """A word of the path."""
         return self._path[name]
+
+    def run(self, name: str = "run") -> RunHistory:
+        """The run that a word of the path names. Raises PlimsollError when there is none."""
+        return self.room.read_run(self.word(name))
 
     def text(self, name: str) -> str:
         """A setting, cut to what anybody would type."""
@@ -129,7 +134,7 @@ def _runs(asked: Asked) -> object:
 
 
 def _run(asked: Asked) -> object:
-    page = run_pages.run_page(asked.room.place.state, asked.word("run"))
+    page = run_pages.run_page(asked.room.place.state, asked.run())
     # A run whose steps are done may go on to keep its services up.
     return {**page, "live": page["run"] == asked.room.follower.live}
 
@@ -140,7 +145,8 @@ def _columns(asked: Asked) -> object:
 
 
 def _log(asked: Asked) -> object:
-    path = run_pages.log_path(asked.room.place.state, asked.word("run"), asked.text("name"))
+    room = asked.room
+    path = run_pages.log_path(room.place.state, room.run_id(asked.word("run")), asked.text("name"))
     if "find" in asked.query:
         return {"begin": log_pages.find_text(path, asked.text("find"), asked.number("from", 0))}
     if "from" in asked.query:
@@ -149,10 +155,15 @@ def _log(asked: Asked) -> object:
 
 
 def _comparison(asked: Asked) -> object:
-    words = (asked.word("first"), asked.word("second"))
-    differing = asked.text("differing") == "true"
+    first, second, cut = asked.run("first"), asked.run("second"), asked.cut
     return run_pages.comparison_page(
-        asked.room.place.state, words, text=asked.text("text"), differing=differing, **asked.cut
+        asked.room.place.state,
+        first,
+        second,
+        text=asked.text("text"),
+        differing=asked.text("differing") == "true",
+        offset=cut["offset"],
+        limit=cut["limit"],
     )
 
 
@@ -162,10 +173,10 @@ ANSWERS: Mapping[str, Answer] = {
     "/api/{place}/columns": _columns,
     "/api/{place}/runs/{run}": _run,
     "/api/{place}/runs/{run}/figures": lambda asked: run_pages.figures_page(
-        asked.room.place.state, asked.word("run"), text=asked.text("text"), **asked.cut
+        asked.run(), text=asked.text("text"), **asked.cut
     ),
     "/api/{place}/runs/{run}/curves": lambda asked: run_pages.curves_page(
-        asked.room.place.state, asked.word("run"), asked.rooms.curves
+        asked.room.place.state, asked.run(), asked.rooms.curves
     ),
     "/api/{place}/runs/{run}/log": _log,
     "/api/{place}/compare/{first}/{second}": _comparison,
@@ -206,7 +217,7 @@ def _shown_run(rooms: Rooms, query: QueryParams) -> frozenset[tuple[str, str]]:
     place, word = query.get("place", ""), query.get("run", "")
     try:
         room = rooms.of(place)
-        run = find_run(room.place.state, word) if word else ""
+        run = room.run_id(word) if word else ""
     except PlimsollError:
         return frozenset()
     if run:
@@ -262,10 +273,15 @@ def _interrupt(rooms: Rooms) -> Callable[[Request], object]:
 
 
 def _file(name: str) -> Callable[[Request], object]:
-    path = STATIC / name
+    """One file of the page, read once: all of them are small."""
+    content, kind = (STATIC / name).read_bytes(), KINDS_OF_FILE[Path(name).suffix]
+    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    headers = {"cache-control": "no-cache", "etag": tag}
 
-    async def respond(_: Request) -> Response:
-        return FileResponse(path, media_type=KINDS_OF_FILE[path.suffix], headers={"cache-control": "no-cache"})
+    async def respond(request: Request) -> Response:
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=kind, headers=headers)
 
     return respond
 

@@ -98,6 +98,20 @@ function watch(place, run) {
   });
 }
 
+// A browser opens few connections to a server, over all of its tabs: a page that nobody sees gives its own back.
+function pause() {
+  closeEvents();
+  streamed = "";
+  liveSign.className = "live";
+  liveSign.textContent = "paused";
+}
+
+window.addEventListener("pagehide", pause);
+window.addEventListener("pageshow", (event) => { if (event.persisted && current) show(); });
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "hidden") pause(); else if (current) show();
+});
+
 function take(event) {
   if (event.kind === "act") actTold(event.data);
   if (event.kind === "anew") { refreshPlaces(); if (current) show(); return; }
