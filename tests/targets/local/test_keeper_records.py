@@ -13,8 +13,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from plimsoll.errors import TargetError
 from plimsoll.kinds.service import Serve
 from plimsoll.state.directory import StateDirectory
+from plimsoll.state.lock import RunLock, require_free
 from plimsoll.targets.local.keeper.control import LocalKeeper
 from plimsoll.targets.local.keeper.records import KeeperLock, KeeperPlace, ServiceState, WantedService, own_record
 from plimsoll.targets.local.ports import address_problem
@@ -116,3 +118,17 @@ def test_a_port_that_is_taken_names_who_has_it(listening: int) -> None:
     assert address_problem("127.0.0.1", 0) == ""
     assert "192.0.2.1 cannot be taken" in address_problem("192.0.2.1", 0)
     assert "'no.such.host.invalid' is no address of this machine" in address_problem("no.such.host.invalid", 0)
+
+
+def test_who_is_kept_from_training_by_a_run_that_watches_is_told_of_up(tmp_path: Path) -> None:
+    lock = RunLock(tmp_path / "lock")
+    lock.acquire("r1", "tiny", watches=True)
+    try:
+        with pytest.raises(TargetError) as raised:
+            require_free(tmp_path / "lock")
+        assert "`plimsoll up` keeps services up while you train" in raised.value.hint
+        with pytest.raises(TargetError, match="run r1 of 'tiny' has been running"):
+            RunLock(tmp_path / "lock").acquire("r2", "tiny")
+    finally:
+        lock.release()
+    require_free(tmp_path / "lock")
