@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import shutil
 import sqlite3
 import tempfile
@@ -78,6 +79,7 @@ class RunIndex:
         """Open the index in a directory, or a temporary one. Raises OSError when neither can be written."""
         self._lock = threading.Lock()
         self._names: OrderedDict[int, dict[str, int]] = OrderedDict()
+        self._newest_names: tuple[tuple[str, ...], int] = ((), 0)
         self._temporary: Path | None = None
         self._held: IO[bytes] | None = None
         try:
@@ -198,7 +200,8 @@ class RunIndex:
             place = before[1]
         else:
             place = self._figures.add(values)
-        headline = [each for each in row.figures.items() if " baseline_" not in each[0]][:HEADLINE]
+        plain = (each for each in row.figures.items() if " baseline_" not in each[0])
+        headline = list(itertools.islice(plain, HEADLINE))
         content = (
             row.run, row.number, row.application, row.state, row.reason, row.started, row.ended, row.steps,
             row.count("done"), row.count("cached"), row.count("failed"), row.doing(),
@@ -209,10 +212,13 @@ class RunIndex:
 
     def _names_id(self, names: tuple[str, ...]) -> int:
         """The id of a list of names: runs of one application mostly have the same figures."""
+        if names == self._newest_names[0]:
+            return self._newest_names[1]
         content = _encoded(names)
         digest = hashlib.sha256(content).hexdigest()
         self._database.execute("INSERT OR IGNORE INTO names (digest, names) VALUES (?, ?)", (digest, content))
         found: int = self._database.execute("SELECT id FROM names WHERE digest = ?", (digest,)).fetchone()[0]
+        self._newest_names = (names, found)
         return found
 
     def _places(self, kind: int) -> dict[str, int]:

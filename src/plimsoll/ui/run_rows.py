@@ -131,7 +131,8 @@ class JournalReader:
                 verb, _, part = seen.subject.partition("/")
                 if fact.state == "done" and verb != Register.verb:
                     # A registration repeats the figures of its training.
-                    row.figures.update({f"{part} {name}": value for name, value in fact.result.metrics.items()})
+                    metrics = fact.result.metrics
+                    row.figures.update(zip(map(f"{part} ".__add__, metrics), metrics.values(), strict=True))
             case _RunEnded():
                 row.state, row.reason, row.ended = fact.state, fact.reason, at
 

@@ -107,14 +107,18 @@ function pause() {
 }
 
 window.addEventListener("pagehide", pause);
-window.addEventListener("pageshow", (event) => { if (event.persisted && current) show(); });
-document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "hidden") pause(); else if (current) show();
-});
+// A log stays where somebody reads it: the stream tells how far it has grown.
+function resume() {
+  if (!current) return;
+  if (VIEWS[current.room][current.words.length] === logView) watch(current.place, current.words[0]); else show();
+}
+
+window.addEventListener("pageshow", (event) => { if (event.persisted) resume(); });
+document.addEventListener("visibilitychange", () => { if (document.visibilityState === "hidden") pause(); else resume(); });
 
 function take(event) {
   if (event.kind === "act") actTold(event.data);
-  if (event.kind === "anew") { refreshPlaces(); if (current) show(); return; }
+  if (event.kind === "anew") { refreshPlaces().catch(() => {}); resume(); return; }
   if (current && (event.place === current.place || !event.place)) current.take(event);
 }
 

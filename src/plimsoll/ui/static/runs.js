@@ -102,6 +102,7 @@ function columnChooser(view, chosen, change) {
     replace(list, found.names.map((name) => h("button", { type: "button", "aria-pressed": String(chosen().includes(name)), onclick: () => {
       const now = chosen();
       change(now.includes(name) ? now.filter((each) => each !== name) : [...now, name].slice(-12));
+      find(text).catch(() => {});
     } }, name)));
   }
   const opened = h("details", { ontoggle: (event) => { if (event.target.open) find("").catch(() => {}); } },
