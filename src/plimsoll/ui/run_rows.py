@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,14 @@ class _Planned(Struct, frozen=True, tag_field="event", tag="run-planned"):
     parameters: dict[str, Any] = {}  # Any: JSON values
 
 
+class _StepsAdded(Struct, frozen=True, tag_field="event", tag="steps-added"):
+    steps: tuple[_Step, ...]
+
+
+class _SweepPlanned(Struct, frozen=True, tag_field="event", tag="sweep-planned"):
+    searched: dict[str, str]
+
+
 class _StepStarted(Struct, frozen=True, tag_field="event", tag="step-started"):
     pass
 
@@ -55,7 +63,7 @@ class _Line(Struct, frozen=True):
 
     at: datetime
     subject: str
-    fact: _Planned | _StepStarted | _StepEnded | _RunEnded
+    fact: _Planned | _StepsAdded | _SweepPlanned | _StepStarted | _StepEnded | _RunEnded
 
 
 class RunRow(Struct, kw_only=True):
@@ -121,9 +129,12 @@ class JournalReader:
         match fact:
             case _Planned():
                 row.application, row.target, row.number = fact.application, fact.target, fact.number
-                row.parameters, row.started, row.steps = fact.parameters, at, len(fact.steps)
-                row.states = {step.name: "waiting" for step in fact.steps}
-                row.keys = {step.name: step.key for step in fact.steps}
+                row.parameters, row.started = fact.parameters, at
+                self._plan(fact.steps)
+            case _StepsAdded():
+                self._plan(fact.steps)
+            case _SweepPlanned():
+                row.parameters = {**row.parameters, **fact.searched}
             case _StepStarted():
                 self._set(seen.subject, "running")
             case _StepEnded():
@@ -135,6 +146,13 @@ class JournalReader:
                     row.figures.update(zip(map(f"{part} ".__add__, metrics), metrics.values(), strict=True))
             case _RunEnded():
                 row.state, row.reason, row.ended = fact.state, fact.reason, at
+
+    def _plan(self, steps: Sequence[_Step]) -> None:
+        """Add steps that the run goes through; one that is planned again keeps its state."""
+        row = self.row
+        row.states = {step.name: "waiting" for step in steps} | row.states
+        row.keys |= {step.name: step.key for step in steps}
+        row.steps = len(row.states)
 
     def _set(self, step: str, state: str) -> None:
         if step in self.row.states:
