@@ -225,9 +225,10 @@ def test_what_lies_on_a_disk_of_its_own_goes_as_a_whole_too(tmp_path: Path, monk
 def test_a_service_that_is_to_be_up_keeps_its_versions_and_its_table_while_it_is_down(tmp_path: Path) -> None:
     state = StateDirectory(tmp_path)
     state.make()
+    table = {"name": "d", "step": "run/d", "key": "k1"}
     for place, content in {
-        "keeper/wanted/s.json": {"work": {"service": "s", "reference": {"name": "d", "step": "run/d", "key": "k1"}}},
-        "keeper/wanted/plain.json": {"work": {"service": "plain"}},
+        "keeper/wanted/s.json": {"work": {"service": "s", "model": "m@2", "reference": table}},
+        "keeper/wanted/plain.json": {"work": {"service": "plain", "model": "m@2"}},
         "services/s/service.json": {
             "models": [{"name": "m", "version": "2", "path": "/x/model.onnx"}],
             "former": {"m": "1"},

@@ -53,10 +53,11 @@ def test_a_new_application_runs_to_predictions(tmp_path: Path, starter: Plimsoll
 
     assert "wear@1" in starter("models").stdout
     assert "signature, manifest, lineage" in starter("models", "wear", "--verify").stdout
-    blobs = sorted((tmp_path / "pumps/.plimsoll/registry/blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
-    content = bytearray(blobs[-1].read_bytes())
+    digest = answer(starter("models", "wear@1", "--json"))["files"]["model.onnx"]["digest"]
+    blob = tmp_path / "pumps/.plimsoll/registry/blobs" / digest.replace(":", "/")
+    content = bytearray(blob.read_bytes())
     content[len(content) // 2] ^= 1
-    blobs[-1].write_bytes(content)
+    blob.write_bytes(content)
     refused = starter("predict", "wear", "--input", str(live))
     assert refused.returncode == 1
     assert "was altered" in refused.stderr

@@ -105,7 +105,7 @@ def test_a_bad_request_is_answered_with_400_and_a_reason(linear: Server, body: d
     [
         ("POST", "/v2/models/other/infer", 404),
         ("POST", "/v2/models/m/versions/9/infer", 404),
-        ("GET", "/", 404),
+        ("GET", "/nothing", 404),
         ("GET", "/v2/models", 404),
         ("GET", "/v2/models/m/nothing", 404),
         ("GET", INFER, 405),

@@ -21,7 +21,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "clean": "plimsoll clean --keep 20",
         "up": "plimsoll up",
         "models": "plimsoll models triage@1 triage@2",
-        "search": 'plimsoll search manuals "How do I change the seal?"',
+        "search": "plimsoll search manuals seal",
         "predict": "plimsoll predict triage --input live.csv",
         "promote": "plimsoll promote triage@2",
         "rollback": "plimsoll rollback triage",

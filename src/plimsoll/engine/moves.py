@@ -9,6 +9,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import observed
@@ -19,6 +20,7 @@ EVENT = "version-moved"
 SOURCE = "engine"
 
 
+@decodable
 class VersionMoved(Struct, frozen=True, kw_only=True):
     """A service's requests were to move from version `old` to `new` of its model; `moved` says whether they did.
 

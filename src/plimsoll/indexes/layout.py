@@ -20,7 +20,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes.documents import Unreadable
 
@@ -66,6 +66,7 @@ class Heading(Struct, frozen=True, array_like=True):
     text: str
 
 
+@decodable
 class IndexFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of an index.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.indexes.documents import Block
 from plimsoll.indexes.parsing import PARSERS
 from plimsoll.indexes.parsing.problems import BadDocument
@@ -27,6 +28,7 @@ MOST_TEXT = 64 * 2**20
 """Characters of one document."""
 
 
+@decodable
 class Parsed(Struct, frozen=True, omit_defaults=True):
     """The text of a document and its blocks, or the `problem` with it, which completes "the document …"."""
 

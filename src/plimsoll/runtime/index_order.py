@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 from plimsoll.indexes.layout import SearchMode
 
 
@@ -20,6 +21,7 @@ class Columns(Struct, frozen=True, kw_only=True):
     metadata: tuple[str, ...] = ()
 
 
+@decodable
 class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to build: paths, settings, and the columns of a table. `threads` 0 takes all processors."""
 

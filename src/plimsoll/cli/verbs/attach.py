@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 POLL_INTERVAL = 0.1
 """Seconds between two looks at the journal."""
+PAGE_LIMIT = 20.0
+"""Seconds that a run has to write its page when its steps have ended."""
 
 
 @click.command("attach")
@@ -47,6 +50,7 @@ def command(run_id: str | None, file: Path, target: str, namespace: str | None, 
 
     state = application_state(file, target)
     run = run_status(state, find_run(state, run_id) if run_id else None).run
+    carrier = _carrier(state, run)
     progress = ProgressPrinter(to_stderr if as_json else click.echo, state.logs(run))
     try:
         for seen in _followed(state, run):
@@ -56,6 +60,8 @@ def command(run_id: str | None, file: Path, target: str, namespace: str | None, 
         return 130
     finally:
         progress.close()
+    if carrier is not None:
+        _await_page(report_path(state, run), carrier)
     ended = run_status(state, run)
     if as_json:
         report = report_path(state, run)
@@ -64,6 +70,25 @@ def command(run_id: str | None, file: Path, target: str, namespace: str | None, 
         for line in terminal_report(state, run, width(), use_colour()):
             click.echo(line)
     return exit_status(ended.state, services_down=False)
+
+
+def _carrier(state: StateDirectory, run: str) -> int | None:
+    """The process that carries the run out."""
+    from plimsoll.state.lock import holder
+
+    who = holder(state.lock)
+    return who.pid if who is not None and who.run == run else None
+
+
+def _await_page(page: Path, carrier: int) -> None:
+    """Wait until the process that carried the run out has written its page, or has ended without."""
+    deadline = time.monotonic() + PAGE_LIMIT
+    while not page.exists() and time.monotonic() < deadline:
+        try:
+            os.kill(carrier, 0)
+        except OSError:
+            return
+        time.sleep(POLL_INTERVAL)
 
 
 def _followed(state: StateDirectory, run: str) -> Iterator[Observation]:

@@ -10,7 +10,7 @@ from typing import IO, Any
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.runtime.model_formats.reader import BadModelFile, Reader
 
 MOST_HEADER = 100_000_000
@@ -23,6 +23,7 @@ _BITS: Mapping[str, int] = MappingProxyType({
 })  # fmt: skip
 
 
+@decodable
 class Tensor(Struct, frozen=True):
     """A tensor: its type, its shape, and where its bytes begin and end after the header."""
 

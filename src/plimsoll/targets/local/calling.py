@@ -13,7 +13,7 @@ from plimsoll.kinds.service import SERVICES, Service
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import CalledService
-from plimsoll.targets.local.servers import OWN_CODE_LIMIT, running_services, single_model, start_server
+from plimsoll.targets.local.servers import OWN_CODE_LIMIT, TESTED, running_services, single_model, start_server
 from plimsoll.targets.local.warden import Warden
 from plimsoll.targets.models import model_for_use
 
@@ -52,7 +52,7 @@ def _as_last_served(state: StateDirectory, service: str) -> ServiceFile:
 
     Code that was changed since is refused by the server.
     """
-    path = state.services / service / "service.json"
+    path = state.services / service / TESTED
     if not path.exists():
         hint = "plimsoll run tests it, and then it can be called"
         raise TargetError("it has not been started yet", where=f"service {service}", hint=hint)

@@ -34,6 +34,8 @@ KEEPER = "keeper"
 """What stands in place of a run's id in the announcement of a service that is kept up apart from runs."""
 READY_LIMIT = 60.0
 """Seconds that a server has to become ready: large models load slowly."""
+TESTED = "tested.json"
+"""In the directory of a service: the service file that a run has tested last."""
 OWN_CODE_LIMIT = 180.0
 """The same for one that starts the user's own code, and tries it: the code has a limit of its own, with a reason."""
 DRAIN_LIMIT = 5.0

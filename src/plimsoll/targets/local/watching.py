@@ -81,7 +81,7 @@ def _computed_by(file: ModelFile) -> list[str]:
     """What the rows of the table are computed with: the ONNX file, or the user's own code."""
     if file.code is None and not file.steps:
         return ["--model", file.path]
-    return ["--code", msgspec.json.encode(file).decode()]
+    return ["--code", msgspec.json.encode(ServiceFile(models=(file,))).decode()]
 
 
 def observer_options(

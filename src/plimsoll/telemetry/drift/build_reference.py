@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m plimsoll.telemetry.drift.build_reference", description=__doc__)
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--model", type=Path, help="an ONNX file")
-    model.add_argument("--code", help="the user's own code: a model of a service file, in JSON")
+    model.add_argument("--code", help="the user's own code: a service file of one model, in JSON")
     parser.add_argument("--name", required=True, help="the model's name in the protocol's paths")
     parser.add_argument("--digest", required=True, help="digest of the model")
     parser.add_argument(
@@ -77,13 +77,13 @@ def _model(path: Path | None, code: str | None, name: str) -> Iterator[Computing
     try:
         from plimsoll.runtime.model import OnnxModel
         from plimsoll.runtime.server.predictors.direct import DirectCalls
-        from plimsoll.runtime.server.service_file import ModelFile
+        from plimsoll.runtime.server.service_file import ServiceFile
     except ImportError:
         raise MissingExtra("serve", "a drift reference") from None
     if path is not None:
         yield OnnxModel(path, name)
         return
-    with DirectCalls(msgspec.json.decode(code or "", type=ModelFile)) as calls:
+    with DirectCalls(msgspec.json.decode(code or "", type=ServiceFile).models[0]) as calls:
         yield calls
 
 

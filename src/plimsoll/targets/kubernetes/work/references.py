@@ -14,7 +14,7 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import InputFile, Step, WorkerResources
 from plimsoll.runtime.pod_task import PodTask
-from plimsoll.runtime.server.service_file import ModelFile
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.targets.attempt import AttemptOutcome
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
@@ -86,7 +86,9 @@ def _step(step: Step[Serve], table: InputFile, version: Referenced) -> Step[Serv
 
 def _workload(attempt: ClusterAttempt[Serve], table: InputFile, version: Referenced) -> gang.Workload:
     step, context = attempt.step, attempt.context
-    code = ("--code", msgspec.json.encode(version.code).decode()) if version.code is not None else ()
+    code: tuple[str, ...] = ()
+    if version.code is not None:
+        code = ("--code", msgspec.json.encode(ServiceFile(models=(version.code,))).decode())
     data = table_id(table, version.identity)
     task = PodTask(
         action="reference",

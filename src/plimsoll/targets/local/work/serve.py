@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import to_builtins
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.run_events import WorkerStarted
+from plimsoll.files import replace_file
 from plimsoll.kinds.service import LOOPBACK, Serve, ServeResult
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import files_in
@@ -24,6 +26,7 @@ from plimsoll.targets.local.process_identity import identity
 from plimsoll.targets.local.servers import (
     OWN_CODE_LIMIT,
     READY_LIMIT,
+    TESTED,
     RunningService,
     announce,
     running_services,
@@ -82,6 +85,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
             return failed(problem)
         ready = time.monotonic() - began
         answered = server.prove(first.name, to_builtins(work.sample))
+        _remember(context.state, work.service, service)
         keep = context.watch
     finally:
         if not keep:
@@ -112,6 +116,13 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     elif end is not None:
         yield attempt.seen(worker_ended(attempt.number, 0, end))
     return done(result)
+
+
+def _remember(state: StateDirectory, name: str, service: ServiceFile) -> None:
+    """Keep what was tested, for calls while the service is down."""
+    place = state.services / name
+    place.mkdir(parents=True, exist_ok=True)
+    replace_file(place / TESTED, msgspec.json.encode(service))
 
 
 def pinned_service(step: Step[Serve], state: StateDirectory, directory: Path) -> tuple[list[ModelVersion], ServiceFile]:
