@@ -111,7 +111,7 @@ def test_drift_of_code_is_judged_by_a_reference_that_a_pod_with_the_code_makes(
     settings = {"model": "triage", "register_key": register.key, "own": function(bench), "reference": reference}
     done(session, serve(bench, **settings))
     (pod,) = [each for each in bench.begun if each.task.action == "reference"]
-    code = json.loads(pod.task.arguments[pod.task.arguments.index("--code") + 1])
+    [code] = json.loads(pod.task.arguments[pod.task.arguments.index("--code") + 1])["models"]
     assert code["path"] == told(bench)["path"]
     assert pod.running.pod["spec"]["initContainers"][0]["command"][-1] == code["path"]
     assert "/steps@sha256:" in pod.running.pod["spec"]["containers"][0]["image"]
