@@ -332,6 +332,8 @@ def test_kserve_keeps_the_same_pods() -> None:
     plain = made(scale=scale)["Deployment"]
     by_kserve = objects(served(scale=scale), cluster(), {**CHOSEN, "serving": "kserve", "traffic": "service"})
     (service,) = of_kind(by_kserve, "InferenceService").values()
+    # KServe would make a route of the same name as ours.
+    assert service["metadata"]["labels"]["networking.kserve.io/visibility"] == "cluster-local"
     predictor = service["spec"]["predictor"]
     pod = plain["spec"]["template"]["spec"]
     assert predictor["initContainers"] == pod["initContainers"]

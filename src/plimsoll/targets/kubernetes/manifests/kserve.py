@@ -9,6 +9,8 @@ from plimsoll.kubernetes.cluster import KSERVE
 _PREDICTOR = "-predictor"
 _MODE = "serving.kserve.io/deploymentMode"
 _AUTOSCALER = "serving.kserve.io/autoscalerClass"
+_VISIBILITY = {"networking.kserve.io/visibility": "cluster-local"}
+"""KServe makes no route of its own then, which would have the name of ours."""
 _CONTAINER = "kserve-container"
 
 
@@ -31,7 +33,11 @@ def inference_service(deployment: Manifest, scale: Scale) -> Manifest:
     return {
         "apiVersion": KSERVE,
         "kind": "InferenceService",
-        "metadata": {**metadata, "annotations": {**metadata["annotations"], **modes}},
+        "metadata": {
+            **metadata,
+            "labels": {**metadata["labels"], **_VISIBILITY},
+            "annotations": {**metadata["annotations"], **modes},
+        },
         "spec": {
             "predictor": {
                 "labels": template["metadata"]["labels"],
