@@ -49,6 +49,7 @@ def pods(deployment: dict[str, Any]) -> dict[str, str]:
 def test_where_there_may_be_no_server_an_activator_stands_before_them_and_keda_asks_it() -> None:
     found = made(Scale(min=0, max=3, concurrency=8), "1")
     (scaled,) = found["ScaledObject"].values()
+    assert scaled["spec"]["advanced"]["scalingModifiers"] == {}, "KEDA adds it where it is left out"
     assert "HorizontalPodAutoscaler" not in found
     assert (scaled["spec"]["minReplicaCount"], scaled["spec"]["maxReplicaCount"]) == (0, 3)
     (trigger,) = scaled["spec"]["triggers"]

@@ -87,7 +87,8 @@ def scaled_object(group: Group, deployment: str, namespace: str) -> Manifest:
             "pollingInterval": _ASKED,
             "cooldownPeriod": CALM,
             "triggers": [trigger],
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}},
+            # KEDA writes the empty modifiers itself when they are left out, as a field of its own.
+            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior}, "scalingModifiers": {}},
         },
     }
 
