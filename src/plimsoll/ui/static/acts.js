@@ -3,7 +3,7 @@ import { address, get, post } from "./api.js";
 import { h, problem, replace } from "./dom.js";
 
 const shelf = document.getElementById("acts"), dialog = document.getElementById("dialog");
-const closed = new Set();
+const closed = new Set(), ended = new Set();
 
 export function confirmAct(view, asked, title, text, verb) {
   const status = h("div");
@@ -29,7 +29,9 @@ export function stopButton(view) {
 }
 
 export function actTold(act) {
-  if (closed.has(act.id)) return;
+  // The answer to the click may come after the event of the end, with the state from before it.
+  if (closed.has(act.id) || (act.state === "running" && ended.has(act.id))) return;
+  if (act.state !== "running") ended.add(act.id);
   const card = h("article", { class: "act", "data-act": act.id },
     h("p", null, h("b", null, `${act.act === "rollback" ? "roll back" : act.act} ${act.about}`), ` – ${act.state}`),
     act.lines.length ? h("pre", { tabindex: 0, role: "region", "aria-label": "What it says" }, act.lines.join("\n")) : null,
