@@ -44,7 +44,10 @@ export function actTold(act) {
   if (said) said.scrollTop = said.scrollHeight;
 }
 
+// What goes on, and what became of those on the shelf while the page did not listen.
 export async function listActs(place) {
   const found = await get(address(place, "acts"));
-  for (const act of found.acts.filter((each) => each.state === "running")) actTold(act);
+  for (const act of found.acts) {
+    if (act.state === "running" || shelf.querySelector(`[data-act="${CSS.escape(act.id)}"]`)) actTold(act);
+  }
 }

@@ -95,6 +95,7 @@ function watch(place, run) {
     liveSign.className = `live ${word}`;
     liveSign.textContent = word === "on" ? "live" : word === "off" ? "not connected" : "refused";
     if (word === "refused") replace(main, problem(error));
+    if (word === "on") for (const each of places) listActs(each.id).catch(() => {});
   });
 }
 
