@@ -41,7 +41,9 @@ class Settings(Struct, frozen=True, kw_only=True):
 class IndexBuilder:
     """Builds one index in an empty directory."""
 
-    def __init__(self, directory: Path, settings: Settings, embedder: Embedder | None, say: Callable[[str], None]):
+    def __init__(
+        self, directory: Path, settings: Settings, embedder: Embedder | None, say: Callable[[str], None]
+    ) -> None:
         self._directory, self._settings, self._embedder, self._say = directory, settings, embedder, say
         self._lexical = LexicalWriter() if settings.search != "dense" else None
         self._columns = {column: array("q") for column in ChunkColumn}

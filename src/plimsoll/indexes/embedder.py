@@ -41,16 +41,14 @@ class Embedder:
             raise PlimsollError(f"the embedding model has no {TOKENIZER}", where=str(model.parent), hint=hint)
         try:
             self._tokenizer = Tokenizer.from_file(str(words))
-        # The library raises Exception itself for every fault of a file.
-        except Exception as error:
+        except Exception as error:  # the library raises Exception itself for every fault of a file
             raise PlimsollError(f"this is no tokenizer: {error}", where=str(words)) from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        # ONNX Runtime's exceptions have no base of their own.
-        except Exception as error:
+        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
             raise PlimsollError(f"this is no ONNX model: {str(error)[:300]}", where=str(model)) from error
         self._inputs = {each.name for each in self._session.get_inputs()}
         if "input_ids" not in self._inputs or not self._inputs <= {"input_ids", "attention_mask", "token_type_ids"}:

@@ -22,7 +22,7 @@ from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
-from plimsoll.targets.local.process_identity import lives
+from plimsoll.targets.local.process_identity import identity, lives
 from plimsoll.targets.local.warden import Process, ProcessEnd, Warden
 from plimsoll.targets.models import digests_of
 
@@ -167,6 +167,20 @@ def model_file(version: ModelVersion, model: Path) -> ModelFile:
     files = {str(path): digest for path, digest in digests_of(version, model).items()}
     return ModelFile(
         name=version.name, version=str(version.version), path=str(model), digest=version.digest, files=files
+    )
+
+
+def service_of(server: Server, name: str, *, model: str, version: str, run: str) -> RunningService:
+    """A service as its ready server gives it."""
+    return RunningService(
+        name=name,
+        url=server.url,
+        pid=server.process.pid,
+        model=model,
+        version=int(version),
+        run=run,
+        service_file=str(server.service_file),
+        identity=identity(server.process.pid),
     )
 
 

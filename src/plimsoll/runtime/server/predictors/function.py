@@ -34,7 +34,7 @@ class Function:
         self._pool.start()
         try:
             self.outputs = self._pool.outputs = self._tried()
-        except BaseException:
+        except BaseException:  # also at Ctrl-C no process stays
             self._pool.close()
             raise
 

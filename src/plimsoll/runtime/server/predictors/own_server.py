@@ -59,7 +59,7 @@ class OwnServer:
         try:
             self.inputs, self.outputs = self._specs(time.monotonic() + START_LIMIT)
             self._live = self._caller.says("/v2/health/live", LIVE_LIMIT)
-        except BaseException:
+        except BaseException:  # also at Ctrl-C no process stays
             self._end()
             raise
         self._pool = ThreadPoolExecutor(max_workers=CALLS, thread_name_prefix="own-server")

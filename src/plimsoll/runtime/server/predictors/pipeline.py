@@ -39,7 +39,7 @@ class Pipeline:
                 )
                 before = self._steps[-1].example
             self._require_chain()
-        except BaseException:
+        except BaseException:  # also at Ctrl-C no process stays
             self.close()
             raise
         self.inputs = self._steps[0].inputs

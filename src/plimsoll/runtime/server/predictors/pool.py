@@ -69,7 +69,7 @@ class FunctionPool:
         try:
             self._processes = [FunctionProcess(self._code, self._model) for _ in range(self._count)]
             self._await_first(time.monotonic() + limit, limit)
-        except BaseException:
+        except BaseException:  # also at Ctrl-C no process stays
             self.close()
             raise
 

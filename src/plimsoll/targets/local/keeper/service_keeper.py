@@ -20,14 +20,13 @@ from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
 from plimsoll.targets.local.keeper.records import FAILED, STARTING, UP, KeeperPlace, ServiceState, WantedService
 from plimsoll.targets.local.ports import PORT_HINT, address_problem
-from plimsoll.targets.local.process_identity import identity
 from plimsoll.targets.local.servers import (
     KEEPER,
     OWN_CODE_LIMIT,
     READY_LIMIT,
-    RunningService,
     Server,
     announce,
+    service_of,
     start_server,
     withdraw,
 )
@@ -214,17 +213,7 @@ class ServiceKeeper:
         model = service.models[0].name
         shares = service.traffic.get(model, ())
         leading = max(shares, key=lambda share: share.weight).version if shares else service.models[0].version
-        up = RunningService(
-            name=self.name,
-            url=server.url,
-            pid=server.process.pid,
-            model=model,
-            version=int(leading),
-            run=KEEPER,
-            service_file=str(server.service_file),
-            identity=identity(server.process.pid),
-        )
-        announce(self._place.state, up)
+        announce(self._place.state, service_of(server, self.name, model=model, version=leading, run=KEEPER))
 
     def _until_end(self, server: Server) -> ProcessEnd | None:
         """How the server ended; `None` when it is to be ended."""

@@ -22,14 +22,13 @@ from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.own_code import service_alone, surroundings, version_file
 from plimsoll.targets.local.ports import PORT_HINT, address_problem
-from plimsoll.targets.local.process_identity import identity
 from plimsoll.targets.local.servers import (
     OWN_CODE_LIMIT,
     READY_LIMIT,
     TESTED,
-    RunningService,
     announce,
     running_services,
+    service_of,
     start_server,
 )
 from plimsoll.targets.local.watching import drift_references, observer_options, write_monitoring
@@ -101,17 +100,8 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         outputs=files_in(attempt.output),
     )
     if keep:
-        up = RunningService(
-            name=work.service,
-            url=server.url,
-            pid=server.process.pid,
-            model=first.name,
-            version=int(first.version),
-            run=context.run,
-            service_file=str(server.service_file),
-            identity=identity(server.process.pid),
-        )
-        announce(context.state, up)
+        named = service_of(server, work.service, model=first.name, version=first.version, run=context.run)
+        announce(context.state, named)
         context.kept[work.service] = server
     elif end is not None:
         yield attempt.seen(worker_ended(attempt.number, 0, end))
