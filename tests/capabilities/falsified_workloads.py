@@ -129,6 +129,25 @@ CHEATS: list[Cheat] = [
         case("killed", with_values(leaders=["else_1"]), operator="JobSet"),
         UNKNOWN,
     ),
+    (
+        OPERATOR,
+        "nobody leads, and another program carries out",
+        case("kept-down", with_values(done=True), operator="Kubeflow Trainer"),
+        UNKNOWN,
+    ),
+    (
+        OPERATOR,
+        "nobody leads, and no work ended meanwhile",
+        case("kept-down", with_values(worked=False), operator="Kubeflow Trainer"),
+        UNKNOWN,
+    ),
+    (OPERATOR, "nobody leads, and nobody looked", case("kept-down", without, operator="Kubeflow Trainer"), UNKNOWN),
+    (
+        OPERATOR,
+        "what waited for the operator is called done",
+        case("carried-out", _without_work, label="Kubeflow Trainer: held"),
+        FAIL,
+    ),
     (OPERATOR, "it does not heal", _never_back, FAIL),
     (OPERATOR, "there is no webhook", case("operator", with_values(hooks=[]), name="JobSet"), UNKNOWN),
 ]

@@ -10,7 +10,7 @@ from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.memory import MemoryCluster
 from plimsoll.kubernetes.memory.controllers.loop import World
 from plimsoll.kubernetes.memory.controllers.owning import condition, is_leaving, is_over, with_conditions
-from tests.capabilities.clusters.clock import LEASES
+from tests.capabilities.clusters.clock import LEASES, Clock
 from tests.capabilities.clusters.network import Network, Server
 
 _PRODUCT = re.compile(r"\$\(\((\d+)\*(\d+)\)\)")
@@ -24,6 +24,8 @@ class State(Enum):
     FAILS = auto()
     STARTS = auto()
     """Not yet: the program is asked again at the next tick."""
+    WORKS = auto()
+    """It runs, and the program is asked again at the next tick."""
 
 
 class Pod:
@@ -73,24 +75,41 @@ def plain(pod: Pod) -> State | None:
     return None
 
 
+class Working:
+    """Pods that sleep before they print a product."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since: dict[str, float] = {}
+
+    def __call__(self, pod: Pod) -> State | None:
+        found = re.search(r"^sleep (\d+); echo (worked out \S+)$", pod.script)
+        if found is None:
+            return None
+        if self._clock.now < self._since.setdefault(pod.name, self._clock.now) + int(found[1]):
+            return State.WORKS
+        pod.print(products(found[2]))
+        return State.ENDS
+
+
 class Nodes:
     """Runs the pods of all nodes: the first program that knows a pod is its own. A pod that none knows is a defect."""
 
     kinds = frozenset({("", "pods"), LEASES})
 
-    def __init__(self, cluster: MemoryCluster, network: Network) -> None:
+    def __init__(self, cluster: MemoryCluster, network: Network, clock: Clock) -> None:
         self._cluster = cluster
         self._network = network
         self._states: dict[str, State] = {}
         self._addresses: dict[str, str] = {}
-        self.programs: list[Program] = [plain]
+        self.programs: list[Program] = [Working(clock), plain]
         self.stopped: list[Callable[[Manifest], None]] = []
 
     def reconcile(self, world: World, found: Manifest, *, gone: bool) -> None:
         """Start a pod, or see to its end; at a tick, go on with those that have not started yet."""
         if found["kind"] == "Lease":
             for each in world.hand.list("v1", "Pod"):
-                if self._states.get(each["metadata"]["uid"]) is State.STARTS and not is_leaving(each):
+                if self._states.get(each["metadata"]["uid"]) in (State.STARTS, State.WORKS) and not is_leaving(each):
                     self._run(world, each)
             return
         uid = found["metadata"]["uid"]
@@ -105,25 +124,26 @@ class Nodes:
     def _run(self, world: World, found: Manifest) -> None:
         uid = found["metadata"]["uid"]
         address = self._addresses.setdefault(uid, f"10.0.0.{len(self._addresses) + 1}")
+        before = self._states.get(uid)
         self._states[uid] = State.STARTS
         pod = Pod(self._cluster, self._network, found, address)
         state = next((state for each in self.programs if (state := each(pod))), None)
         assert state, f"no program is known for the pod {pod.name}: {pod.script}"
         self._states[uid] = state
-        if state is not State.STARTS:
+        if state is not State.STARTS and (state, before) != (State.WORKS, State.WORKS):
             self._tell(world, found, state, address)
         if state in (State.ENDS, State.FAILS):
             self._stop(found)
 
     def _tell(self, world: World, found: Manifest, state: State, address: str) -> None:
-        runs = state is State.LASTS
+        runs = state in (State.LASTS, State.WORKS)
         inner = {"running": {}} if runs else {"terminated": {"exitCode": int(state is State.FAILS)}}
         statuses = [
             {"name": each["name"], "image": each["image"], "imageID": each["image"], "ready": runs, "state": inner}
             for each in found["spec"]["containers"]
         ]
         fresh = [condition(kind, true=runs) for kind in ("Ready", "ContainersReady")]
-        phase = {State.LASTS: "Running", State.ENDS: "Succeeded", State.FAILS: "Failed"}[state]
+        phase = {State.LASTS: "Running", State.WORKS: "Running", State.ENDS: "Succeeded", State.FAILS: "Failed"}[state]
         status = {"phase": phase, "podIP": address, "containerStatuses": statuses}
         world.hand.set_status(found, {**status, "conditions": with_conditions(found, *fresh)})
 

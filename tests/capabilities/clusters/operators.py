@@ -11,6 +11,7 @@ from plimsoll.kubernetes.memory.controllers.loop import World
 from plimsoll.kubernetes.memory.controllers.owning import condition, is_true, with_conditions
 from plimsoll.kubernetes.memory.refusals import StatusError
 from tests.capabilities.clusters.clock import LEASES
+from tests.capabilities.clusters.nodes import Pod, Program, State
 from tests.capabilities.clusters.scene import Scene
 
 PLACE, HOOK, SERVICE = "jobset-system", "vjobset.kb.io", "jobset-webhook-service"
@@ -39,12 +40,18 @@ def other_work(world: World, found: Manifest) -> None:
 
 
 class Operator:
-    """Carries out JobSets while its pod runs. `learns` says whether a later pod does so too; `leader` leads instead."""
+    """Carries out JobSets while its pod runs.
+
+    `learns` says whether a later pod does so too; `leader` leads instead, and "" elects nobody; `alone` needs no pod.
+    """
 
     kinds = frozenset({_JOBSETS, ("batch", "jobs"), LEASES})
 
-    def __init__(self, carry: Carry = as_wanted, *, learns: bool = True, leader: str = "") -> None:
+    def __init__(
+        self, carry: Carry = as_wanted, *, learns: bool = True, leader: str | None = None, alone: bool = False
+    ) -> None:
         self._carry = carry
+        self._alone = alone
         self._learns = learns
         self._leader = leader
         self._first = ""
@@ -52,10 +59,12 @@ class Operator:
     def reconcile(self, world: World, found: Manifest, *, gone: bool) -> None:
         hand = world.hand
         leaders = [each["metadata"]["name"] for each in hand.list("v1", "Pod", PLACE) if is_true(each, "Ready")]
-        if not leaders:
+        if not leaders and not self._alone:
             return
-        self._first = self._first or leaders[0]
-        _lead(world, self._leader or leaders[0])
+        if leaders:
+            self._first = self._first or leaders[0]
+            if self._leader != "":
+                _lead(world, self._leader or leaders[0])
         if not self._learns and self._first not in leaders:
             return
         for each in (*hand.list("jobset.x-k8s.io/v1alpha2", "JobSet"), *hand.list("batch/v1", "Job")):
@@ -102,6 +111,19 @@ def declare(scene: Scene, configuration: str = "jobset-validating", service: str
     scene.cluster.put({**kind, "metadata": {"name": configuration}, "webhooks": [hook]})
 
 
+def _manager(scene: Scene) -> Program:
+    """The operator's pod: the first one runs at once, and a later one takes a few seconds to start."""
+    began: dict[str, float] = {}
+
+    def program(pod: Pod) -> State | None:
+        if pod.namespace != PLACE:
+            return None
+        since = began.setdefault(pod.manifest["metadata"]["uid"], scene.clock.now if began else 0)
+        return State.LASTS if scene.clock.now >= since + 5 else State.STARTS
+
+    return program
+
+
 def install(scene: Scene, operator: Operator | None = None, *, mortal: bool = False) -> None:
     """A node, and the operator's Deployment with its service; nothing starts the pod of a `mortal` one again."""
     scene.serve("jobset")
@@ -116,6 +138,7 @@ def install(scene: Scene, operator: Operator | None = None, *, mortal: bool = Fa
         template = {"metadata": {"labels": _LABELS}, "spec": pod}
         spec = {"replicas": 1, "selector": {"matchLabels": _LABELS}, "template": template}
         scene.cluster.put({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    scene.nodes.programs.insert(0, _manager(scene))
     scene.run(operator or Operator())
 
 

@@ -42,7 +42,7 @@ class Scene:
         monkeypatch.setenv("KUBECONFIG", str(self.cluster.kubeconfig))
         self.clock = Clock(self.cluster)
         self.network = Network()
-        self.nodes = Nodes(self.cluster, self.network)
+        self.nodes = Nodes(self.cluster, self.network, self.clock)
         self.cluster.run(PodScheduler(), self.nodes, Jobs(), Deployments())
         for name in _CLOCKED:
             monkeypatch.setattr(f"plimsoll.capabilities.{name}.time", self.clock)

@@ -134,12 +134,25 @@ def test_an_operator_that_does_not_survive_its_pod_fails(scene: Scene, mortal: b
     assert (verdict.outcome, verdict.figure) == (Outcome.FAIL, "JobSet: not healed")
 
 
-def test_pods_behind_the_webhook_that_do_not_lead_may_not_be_those_that_carry_out(scene: Scene) -> None:
-    install(scene, Operator(leader="another-engine"))
+@pytest.mark.parametrize("leader", ["", "another-engine"])
+def test_an_operator_without_a_leader_passes_when_nothing_is_reported_while_it_is_down(
+    scene: Scene, leader: str
+) -> None:
+    install(scene, Operator(leader=leader))
     declare(scene)
     scene.cluster.validate(Webhook(scene).check, HOOK)
     verdict = check(scene)
-    assert (verdict.outcome, "another program may carry out" in verdict.cause) == (Outcome.UNKNOWN, True)
+    assert verdict.outcome is Outcome.PASS, verdict
+    kept = next(each.fact for each in scene.record(OPERATOR) if each.event == "kept-down")
+    assert (kept["worked"], kept["done"]) == (True, False)
+
+
+def test_pods_behind_the_webhook_are_not_the_operator_when_objects_are_carried_out_without_them(scene: Scene) -> None:
+    install(scene, Operator(leader="another-engine", alone=True))
+    declare(scene)
+    scene.cluster.validate(Webhook(scene).check, HOOK)
+    verdict = check(scene)
+    assert (verdict.outcome, "another program does it" in verdict.cause) == (Outcome.UNKNOWN, True)
 
 
 def test_a_webhook_that_is_out_of_breath_refuses_nothing(scene: Scene) -> None:

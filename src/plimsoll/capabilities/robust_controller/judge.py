@@ -10,7 +10,9 @@ from plimsoll.capabilities.robust_controller.records import (
     CarriedOut,
     ControllerHealed,
     ControllerKilled,
+    KeptDown,
     OperatorFound,
+    leads,
 )
 from plimsoll.evidence.verdict import Outcome, Verdict, environment_error, failed, passed, unknown
 
@@ -106,12 +108,8 @@ def _healed(record: Recorded, operator: OperatorFound, refusing: str, after: Car
     healed = next((each for each in record.all(ControllerHealed) if each.operator == name), None)
     if killed is None:
         return unknown(f"{name}: its controller was not killed")
-    if not any(leader.startswith(f"{pod}_") for pod in killed.pods for leader in killed.leaders):
-        return unknown(
-            f"{name}: none of the pods behind {refusing} leads in {killed.namespace}: "
-            "another program may carry out the objects",
-            "see the service of the webhook, and enable leader election",
-        )
+    if doubt := _carried_out_by_another(record, name, refusing, killed):
+        return doubt
     if healed is None or (healed.back and after is None):
         return unknown(f"{name}: the test of its recovery did not end")
     if operator.namesakes and not _silent_meanwhile(healed.said):
@@ -124,3 +122,20 @@ def _healed(record: Recorded, operator: OperatorFound, refusing: str, after: Car
             f"{name}: not healed", f"{name} did not recover from the loss of its controller", "see its deployment"
         )
     return passed(f"{name}: refused by {refusing}, carried out before and after its controller was killed")
+
+
+def _carried_out_by_another(record: Recorded, name: str, refusing: str, killed: ControllerKilled) -> Verdict | None:
+    """The doubt that other pods than those behind the webhook carry out the objects; None when they do it."""
+    if leads(killed.pods, killed.leaders):
+        return None
+    where = f"{name}: none of the pods behind {refusing} leads in {killed.namespace}"
+    remedy = "see the service of the webhook, and enable leader election"
+    kept = next((each for each in record.all(KeptDown) if each.operator == name), None)
+    held = next((each for each in record.all(CarriedOut) if each.label == f"{name}: held"), None)
+    if kept is None or not kept.worked:
+        return unknown(f"{where}, and no object was seen to wait for them: another program may carry them out", remedy)
+    if kept.done:
+        return unknown(f"{where}, and an object was carried out while they were down: another program does it", remedy)
+    if held is None:
+        return unknown(f"{name}: the test of its recovery did not end")
+    return _not_carried_out(name, held)

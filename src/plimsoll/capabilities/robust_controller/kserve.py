@@ -44,6 +44,10 @@ class KServe:
             "spec": {"predictor": predictor},
         }
 
+    def worked(self, pod: Manifest) -> bool:
+        """When the server answers."""
+        return has_condition(pod, "Ready")
+
     def done(self, found: Manifest) -> bool:
         """By the condition Ready."""
         return has_condition(found, "Ready")

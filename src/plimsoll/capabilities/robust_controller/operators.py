@@ -43,6 +43,9 @@ class Operator(Protocol):
     def pods(self, name: str) -> str:
         """The label selector of the object's pods."""
 
+    def worked(self, pod: Manifest) -> bool:
+        """Whether one of the object's pods has done its work."""
+
     def done(self, found: Manifest) -> bool:
         """Whether the object reports its end."""
 
@@ -68,6 +71,10 @@ class JobSet:
         policy = {"operator": "All", "targetReplicatedJobs": [part]}
         spec = {"replicatedJobs": [{"name": "workers", "replicas": 1, "template": job}], "successPolicy": policy}
         return {"apiVersion": JOBSET, "kind": "JobSet", "metadata": {"name": name}, "spec": spec}
+
+    def worked(self, pod: Manifest) -> bool:
+        """When it has ended."""
+        return bool(pod["status"].get("phase") == "Succeeded")
 
     def done(self, found: Manifest) -> bool:
         """By the condition Completed."""
@@ -101,6 +108,10 @@ class Trainer:
         trainer = {"command": ["sh", "-c", script]}
         spec = {"runtimeRef": reference, "podSpecOverrides": overrides, "trainer": trainer}
         return {"apiVersion": TRAINER, "kind": "TrainJob", "metadata": {"name": name}, "spec": spec}
+
+    def worked(self, pod: Manifest) -> bool:
+        """When it has ended."""
+        return bool(pod["status"].get("phase") == "Succeeded")
 
     def done(self, found: Manifest) -> bool:
         """By the condition Complete."""

@@ -9,14 +9,14 @@ from itertools import groupby
 from plimsoll.capabilities.facts import ClusterFacts
 from plimsoll.capabilities.inventory_records import MutatingWebhooks, ServiceReference, ValidatingWebhooks
 from plimsoll.capabilities.probe_namespace import ProbeNamespace
+from plimsoll.capabilities.robust_controller import outage
 from plimsoll.capabilities.robust_controller.operators import TRIED, UNTRIED, Operator, present
 from plimsoll.capabilities.robust_controller.records import (
-    CarriedOut,
     ControllerHealed,
     ControllerKilled,
     OperatorFound,
     OperatorWebhook,
-    WorkPod,
+    leads,
 )
 from plimsoll.evidence.verdict import Verdict, failed, unknown
 from plimsoll.kubernetes.api import ApiError, Manifest
@@ -97,27 +97,8 @@ def _in_configurations(
 
 
 def _carry_out(ns: ProbeNamespace, operator: Operator, name: str, label: str, limit: float) -> None:
-    factors = (1_000 + secrets.randbelow(8_000), 1_000 + secrets.randbelow(8_000))
-    manifest = operator.object(ns, name, operator.part, f"echo worked out $(({factors[0]}*{factors[1]}))")
-    # The webhook of a controller that starts refuses every object for a moment.
-    if not ns.wait(f"{name} to be accepted", lambda: ns.accepts(manifest, f"{label} taken"), limit):
-        ns.note(CarriedOut(label=label, done=False, factors=factors, pods=()))
-        return
-    ns.apply(manifest)
-
-    def done() -> bool:
-        return operator.done(ns.get(operator.api_version, operator.kind, name))
-
-    ended = ns.wait(f"{name} to be carried out", done, limit)
-    pods = tuple(
-        WorkPod(phase=each["status"].get("phase"), log=ns.log(each["metadata"]["name"], _container(each))[:200])
-        for each in ns.list("v1", "Pod", operator.pods(name))
-    )
-    ns.note(CarriedOut(label=label, done=bool(ended), factors=factors, pods=pods))
-
-
-def _container(pod: Manifest) -> str:
-    return str(pod["spec"]["containers"][0]["name"])
+    if work := outage.begin(ns, operator, name, label, limit):
+        outage.finish(ns, work, limit)
 
 
 def _answer_to(ns: ProbeNamespace, bad: Manifest, operator: OperatorFound) -> str:
@@ -135,33 +116,65 @@ def _answer_to(ns: ProbeNamespace, bad: Manifest, operator: OperatorFound) -> st
 def _heals(ns: ProbeNamespace, operator: Operator, service: ServiceReference, answer: Callable[[], str]) -> bool:
     """Delete the pods behind the operator's webhook, as the failure of a node does: whether as many come back.
 
-    While they are down, a refusal in their name comes from another webhook, which refuses all along.
+    While they are down, a refusal in their name comes from another webhook, which refuses all along. When none of them
+    leads, they are kept down for a while: see `outage`.
     """
-    namespace = service.namespace
-    chosen = _selector(ns, service)
-    selector = ",".join(f"{key}={value}" for key, value in chosen.items())
-    pods = ns.api.list("v1", "Pod", namespace, selector) if chosen else []
-    before = {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in pods}
-    leaders = _leaders(ns, namespace)
-    killed = tuple(before.values())
-    ns.note(ControllerKilled(operator=operator.name, namespace=namespace, pods=killed, leaders=leaders))
-    if not before:
+    controller = _Controller(ns, service)
+    names = tuple(controller.names())
+    leaders = _leaders(ns, service.namespace)
+    held = None
+    if names and not leads(names, leaders):
+        held = outage.start_held(ns, operator, operator.controller)
+    ns.note(ControllerKilled(operator=operator.name, namespace=service.namespace, pods=names, leaders=leaders))
+    if not names:
         return False
-    for name in before.values():
-        ns.api.delete("v1", "Pod", name, namespace, grace=0)
-
     said: list[str] = []
+
+    def kill() -> None:
+        controller.kill()
+        said.append(answer())
+
+    controller.kill()
+    if held:
+        outage.keep_down(ns, held, kill)
 
     def healed() -> bool:
         said.append(answer())
-        pods = ns.api.list("v1", "Pod", namespace, selector)
-        ready = [pod for pod in pods if pod["metadata"]["uid"] not in before and has_condition(pod, "Ready")]
-        return len(ready) >= len(before)
+        return controller.ready() >= len(names)
 
     back = ns.wait(f"the controller of {operator.name}", healed, _HEAL_LIMIT)
     changes = tuple(key for key, _ in groupby(said))
     ns.note(ControllerHealed(operator=operator.name, back=bool(back), said=changes))
+    if held and back:
+        outage.finish(ns, held, _DONE_LIMIT)
     return bool(back)
+
+
+class _Controller:
+    """The pods behind a service; those that were deleted do not count any more."""
+
+    def __init__(self, ns: ProbeNamespace, service: ServiceReference) -> None:
+        self._ns = ns
+        self._namespace = service.namespace
+        self._selector = ",".join(f"{key}={value}" for key, value in _selector(ns, service).items())
+        self._deleted: set[str] = set()
+
+    def _pods(self) -> dict[str, Manifest]:
+        if not self._selector:
+            return {}
+        pods = self._ns.api.list("v1", "Pod", self._namespace, self._selector)
+        return {uid: each for each in pods if (uid := each["metadata"]["uid"]) not in self._deleted}
+
+    def names(self) -> list[str]:
+        return [each["metadata"]["name"] for each in self._pods().values()]
+
+    def kill(self) -> None:
+        for uid, each in self._pods().items():
+            self._ns.api.delete("v1", "Pod", each["metadata"]["name"], self._namespace, grace=0)
+            self._deleted.add(uid)
+
+    def ready(self) -> int:
+        return sum(has_condition(each, "Ready") for each in self._pods().values())
 
 
 def _selector(ns: ProbeNamespace, service: ServiceReference) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from plimsoll.capabilities.inventory_records import Webhook
@@ -62,4 +64,18 @@ class ControllerHealed(CheckRecord, frozen=True, kw_only=True, tag="healed"):
     said: tuple[str, ...] = ()
 
 
-OperatorRecord = OperatorFound | CarriedOut | ControllerKilled | ControllerHealed | CommonRecord
+def leads(pods: Sequence[str], leaders: Sequence[str]) -> bool:
+    """Whether one of the pods holds one of the leases; its holder is the pod's name and a random part."""
+    return any(leader.startswith(f"{pod}_") for pod in pods for leader in leaders)
+
+
+class KeptDown(CheckRecord, frozen=True, kw_only=True, tag="kept-down"):
+    """While the pods behind the webhook were deleted again and again: whether an object's pods ended their work
+    (`worked`), and whether the object reported its end (`done`)."""
+
+    operator: str
+    worked: bool
+    done: bool
+
+
+OperatorRecord = OperatorFound | CarriedOut | ControllerKilled | KeptDown | ControllerHealed | CommonRecord
