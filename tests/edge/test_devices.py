@@ -42,7 +42,7 @@ SPEC = """
   models:
     m: {train: {run: PYTHON train.py, code: [rows.txt, train.py]}}
   services:
-    m: {model: m}
+    m: {model: m, telemetry: {audit: true}}
   edges:
     cabs: {services: [m], registry: "%s", sync: 1s, rollout: ["100%%"], hold: 0s, limit: 60s}
 """.replace("PYTHON", sys.executable)
@@ -100,9 +100,9 @@ class Cab:
     def url(self) -> str:
         return str(json.loads((self.directory / "services/m/ready.json").read_text())["url"])
 
-    def answer(self, number: int = 1) -> tuple[int, Any]:
+    def answer(self, number: int = 1, headers: dict[str, str] | None = None) -> tuple[int, Any]:
         tensor = {"name": "i", "datatype": "INT64", "shape": [1], "data": [number]}
-        got = httpx.post(f"{self.url()}/v2/models/m/infer", json={"inputs": [tensor]}, timeout=20)
+        got = httpx.post(f"{self.url()}/v2/models/m/infer", json={"inputs": [tensor]}, headers=headers, timeout=20)
         return got.status_code, got.json()
 
     def serves(self, rows: int) -> bool:
@@ -131,6 +131,13 @@ def owner(tmp_path: Path, place: str) -> Owner:
     made = Owner(tmp_path / "owner", f"{place}/{tmp_path.name.lower().replace('_', '-')[:40].strip('-')}")
     made.train(10)
     return made
+
+
+def collected(owner: Owner) -> list[Any]:
+    """The lines of the audit log that the owner has."""
+    assert owner.plimsoll("edge", "logs", "cabs", "--output", "logs").returncode == 0
+    paths = sorted((owner.directory / "logs/cab-1").glob("*-m-audit.jsonl"))
+    return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
 
 
 @pytest.fixture
@@ -193,7 +200,17 @@ def test_a_device_without_a_link_serves_again_after_its_power_was_cut(tmp_path: 
     cab.kill()
     cab.start()
     until(lambda: cab.serves(10), "the service without a link")
-    assert "sync:" in cab.log.read_text()
+    until(lambda: "sync:" in cab.log.read_text(), "a word about the link")
+    ids = [f"offline-{number}" for number in range(30)]
+    for each in ids:
+        assert cab.answer(headers={"x-request-id": each})[0] == 200
+    again = CuttingProxy(int(port), at=proxy.port)
+    try:
+        until(lambda: ids[-1] in str(collected(owner)), "what was answered without a link")
+        lines = collected(owner)
+        assert [each["request_id"] for each in lines if str(each.get("request_id")).startswith("offline")] == ids
+    finally:
+        again.close()
 
 
 def test_a_revoked_device_ends_its_services_and_removes_its_models(owner: Owner, cab: Cab) -> None:

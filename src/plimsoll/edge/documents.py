@@ -13,6 +13,8 @@ STATE = "https://plimsoll.dev/edge/state/v1"
 """The predicate type of a desired state, signed by the owner."""
 REPORT = "https://plimsoll.dev/edge/report/v1"
 """The predicate type of a device's report, signed by the device."""
+LOG = "https://plimsoll.dev/edge/log/v1"
+"""The predicate type of a file of a log, signed by the device."""
 REQUEST = "https://plimsoll.dev/edge/request/v1"
 """The predicate type of a device's request to be taken in, signed by the device."""
 MAX_DOCUMENT = 1 << 20
@@ -24,7 +26,7 @@ class WantedService(Struct, frozen=True, kw_only=True):
 
     `reference` is the place of the model in a registry by digest (`registry/repository@sha256:…`), `model` its name
     with the version (`triage@3`). `sample` has inputs by name (`shape` and `data`) for the request that proves it;
-    zeros stand for what it leaves out.
+    zeros stand for what it leaves out. `access`, `audit` and `payloads` are the logs that it keeps.
     """
 
     name: str
@@ -33,6 +35,9 @@ class WantedService(Struct, frozen=True, kw_only=True):
     port: int = 0
     host: str = "127.0.0.1"
     threads: int = 1
+    access: bool = False
+    audit: bool = False
+    payloads: bool = False
     sample: dict[str, dict[str, object]] = {}
 
 
@@ -40,9 +45,9 @@ class WantedService(Struct, frozen=True, kw_only=True):
 class DesiredState(Struct, frozen=True, kw_only=True):
     """What the devices of a group run.
 
-    `counter` grows with every state that is signed, and `sync` is in seconds. `release` grows when the services change,
-    and `reach` is the share (0 to 1) of the devices that take it; the others keep `former`. Devices with a key in
-    `revoked` run nothing.
+    `counter` grows with every state that is signed; `sync` and `keep` are in seconds. `release` grows when the services
+    change, and `reach` is the share (0 to 1) of the devices that take it; the others keep `former`. Devices with a key
+    in `revoked` run nothing.
     """
 
     group: str
@@ -50,6 +55,8 @@ class DesiredState(Struct, frozen=True, kw_only=True):
     issued: datetime
     expires: datetime
     sync: float
+    keep: float = 0.0
+    keep_bytes: int = 0
     release: int
     services: tuple[WantedService, ...]
     reach: float = 1.0
@@ -73,8 +80,9 @@ class ServiceReport(Struct, frozen=True, kw_only=True):
 class DeviceReport(Struct, frozen=True, kw_only=True):
     """What a device tells: `release` is what it serves, `counter` the newest state that it has taken.
 
-    `failed` is the release that it took back, and `problem` why; `at` is the device's own time. `disk` is in bytes,
-    `temperature` in °C where the device has a sensor.
+    `failed` is the release that it took back, and `problem` why; `at` is the device's own time. `logged` is the newest
+    file of logs that was sent, `waiting` the bytes that are still here, `dropped` the lines that had no room. `disk` is
+    in bytes, `temperature` in °C where the device has a sensor.
     """
 
     device: str
@@ -85,8 +93,22 @@ class DeviceReport(Struct, frozen=True, kw_only=True):
     services: tuple[ServiceReport, ...] = ()
     failed: int = 0
     problem: str = ""
+    logged: int = 0
+    waiting: int = 0
+    dropped: int = 0
     disk: int = 0
     temperature: float | None = None
+
+
+@decodable
+class LogFile(Struct, frozen=True, kw_only=True):
+    """A file of a service's log: its number at the device, and the digest of the packed file beside it."""
+
+    device: str
+    number: int
+    service: str
+    log: str
+    digest: str
 
 
 @decodable

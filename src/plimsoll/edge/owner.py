@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.application.scalars import duration_in_seconds
+from plimsoll.application.scalars import duration_in_seconds, memory_in_bytes
+from plimsoll.edge.collecting import Collected, collect_logs
 from plimsoll.edge.documents import STATE, DesiredState, Fleet, Invitation, Rollout, WantedService
 from plimsoll.edge.envelopes import seal, unseal
 from plimsoll.edge.fleet_file import FleetFile
@@ -157,6 +158,12 @@ class Owner:
             self._file.write(fleet)
         return fleet, ring
 
+    def collect(self, output: Path) -> Iterator[Collected]:
+        """Write the logs that devices have sent into a directory, each file once. Raises RegistryError."""
+        for device in self.listen().devices.values():
+            if device.report is not None and device.report.logged:
+                yield collect_logs(self._reference, self._file.group, device, output)
+
     def _publish(self, fleet: Fleet, state: DesiredState) -> Fleet:
         """Sign a state with the next number, and put it where devices look."""
         now = datetime.now(UTC)
@@ -166,7 +173,16 @@ class Owner:
         revoked = tuple(sorted({*state.revoked, *gone}))
         expires = now + timedelta(seconds=duration_in_seconds(self._edge.expires))
         sync = duration_in_seconds(self._edge.sync)
-        new = replace(state, counter=counter, issued=now, expires=expires, revoked=revoked, sync=sync)
+        new = replace(
+            state,
+            counter=counter,
+            issued=now,
+            expires=expires,
+            revoked=revoked,
+            sync=sync,
+            keep=duration_in_seconds(self._edge.keep),
+            keep_bytes=memory_in_bytes(self._edge.keep_size),
+        )
         # Where the power goes now, the file knows of a state that nobody has; its number is not given again.
         self._file.write(replace(fleet, state=new))
         self._place.write(STATE_TAG, seal(f"{fleet.group}/state", STATE, new, self._keys))

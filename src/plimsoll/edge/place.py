@@ -15,6 +15,7 @@ from pathlib import Path
 
 from plimsoll.edge.documents import MAX_DOCUMENT
 from plimsoll.errors import ModelRefused
+from plimsoll.files import digest_of_file
 from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
@@ -23,6 +24,9 @@ ARTIFACT = "application/vnd.plimsoll.edge.document.v1"
 _ANNOTATION = "dev.plimsoll.edge.document"
 _EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _EMPTY = b"{}"
+_PACKED_TYPE = "application/vnd.plimsoll.edge.log.v1+gzip"
+MAX_CONTENT = 256 << 20
+"""Bytes of a packed file of logs."""
 STATE_TAG = "state"
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,60}[a-z0-9])?")
 
@@ -40,6 +44,16 @@ def report_tag(device: str) -> str:
 def request_tag(device: str) -> str:
     """The tag of a device's request to be taken in."""
     return f"request-{device}"
+
+
+def logs_of(place: Reference, device: str) -> Reference:
+    """The repository of a device's logs; its tags are the numbers of the files."""
+    return place.below("logs", device)
+
+
+def log_tag(number: int) -> str:
+    """The tag of a file of logs."""
+    return f"{number:010d}"
 
 
 class EdgePlace:
@@ -75,8 +89,8 @@ class EdgePlace:
         self._seen[tag] = found.digest
         return content
 
-    def write(self, tag: str, envelope: bytes) -> None:
-        """Put an envelope at a tag, in place of the one that is there."""
+    def write(self, tag: str, envelope: bytes, content: Path | None = None) -> None:
+        """Put an envelope at a tag, in place of the one that is there, with the bytes of a file beside it."""
         empty = Descriptor(media_type=_EMPTY_TYPE, digest=_digest(_EMPTY), size=len(_EMPTY))
         if not self._prepared:
             with tempfile.TemporaryDirectory() as directory:
@@ -84,9 +98,21 @@ class EdgePlace:
                 file.write_bytes(_EMPTY)
                 self._repository.push_blob(empty, file)
             self._prepared = True
+        layers = (empty,)
+        if content is not None:
+            digest, size = digest_of_file(content), content.stat().st_size
+            layers = (Descriptor(media_type=_PACKED_TYPE, digest=digest, size=size),)
+            self._repository.push_blob(layers[0], content)
         annotations = {_ANNOTATION: base64.b64encode(envelope).decode()}
-        manifest = Manifest(artifact_type=ARTIFACT, config=empty, layers=(empty,), annotations=annotations)
+        manifest = Manifest(artifact_type=ARTIFACT, config=empty, layers=layers, annotations=annotations)
         self._repository.push_manifest(manifest.encoded(), MANIFEST, tag=tag)
+
+    def fetch(self, tag: str, digest: str, file: Path) -> None:
+        """Write the content beside the document at a tag to a file. Raises ModelRefused unless it has the digest."""
+        layers = self._repository.manifest(tag).decoded().layers
+        if len(layers) != 1 or layers[0].digest != digest or layers[0].size > MAX_CONTENT:
+            raise ModelRefused(f"the content at {tag} is not the one that was signed", where=self.reference.name)
+        self._repository.pull_blob(layers[0], file, f"the content at {tag}")
 
     def tags(self) -> list[str]:
         """The tags that there are."""

@@ -35,5 +35,8 @@ def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRe
             port=service.port or 0,
             host=service.host,
             threads=max(1, int(service.resources.cpu or 1)),
+            access=service.telemetry.access,
+            audit=service.telemetry.audit,
+            payloads=service.telemetry.payloads,
             sample=to_builtins(service.sample),
         )

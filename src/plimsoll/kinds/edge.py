@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
-from plimsoll.application.scalars import Duration, Name, duration_in_seconds
+from plimsoll.application.scalars import Duration, Memory, Name, duration_in_seconds
 from plimsoll.errors import FileError
 from plimsoll.kinds.service import SERVICES
 from plimsoll.planning.kind import Kind
@@ -41,6 +41,8 @@ class Edge(Part, frozen=True, kw_only=True):
     hold: Annotated[Duration, Meta(description="time that a share is watched before the next one")] = "10m"
     limit: Annotated[Duration, Meta(description="time in which a share settles, or the rollout stops")] = "24h"
     errors: Annotated[Percentage, Meta(description="share of the devices that may take a release back")] = "2%"
+    keep: Annotated[Duration, Meta(description="how long a device keeps logs that it could not send")] = "168h"
+    keep_size: Annotated[Memory, Meta(description="room for logs that wait on a device; the oldest go first")] = "256Mi"
     expires: Annotated[Duration, Meta(description="time after which devices take a state no more")] = "720h"
 
     @property

@@ -78,6 +78,33 @@ def show(group: str, device: str, file: Path, as_json: bool) -> None:
         click.echo(one_line(line))
 
 
+@command.command("logs")
+@click.argument("group")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Directory to write to; what is there is not fetched again.",
+)
+@file_option
+@json_option
+def logs(group: str, output: Path, file: Path, as_json: bool) -> int:
+    """Fetch the access and audit logs that the devices of GROUP have sent, each file once."""
+    from msgspec import to_builtins
+
+    found = list(_owner(file, group).collect(output))
+    if as_json:
+        print_json({"group": group, "devices": to_builtins(found)})
+    else:
+        for each in found:
+            click.echo(one_line(f"{each.device}: {each.files} files, {each.lines} lines"))
+            if each.missing:
+                click.echo(one_line(f"  {len(each.missing)} files were dropped by the device"), err=True)
+            for refused in each.refused:
+                click.echo(one_line(f"  refused: {refused}"), err=True)
+    return 1 if any(each.refused for each in found) else 0
+
+
 @command.command("revoke")
 @click.argument("group")
 @click.argument("device")

@@ -11,7 +11,9 @@ from msgspec.structs import replace
 
 from plimsoll.edge.acceptance import refusal, wanted_of
 from plimsoll.edge.agent.disk import AgentDisk, Applied, Identity
+from plimsoll.edge.agent.log_sender import LogSender
 from plimsoll.edge.agent.serving import DeviceService, model_file_at
+from plimsoll.edge.agent.spool import LOGS
 from plimsoll.edge.agent.surroundings import temperature
 from plimsoll.edge.documents import REPORT, REQUEST, STATE, DesiredState, DeviceReport, EnrolmentRequest, WantedService
 from plimsoll.edge.envelopes import seal, unseal
@@ -42,6 +44,7 @@ class Agent:
         self._identity = identity
         self._say = say
         self._place = EdgePlace(parse_reference(identity.place))
+        self._logs = LogSender(disk, identity)
         self._warden = Warden()
         self._services: dict[str, DeviceService] = {}
         self._state = disk.state()
@@ -67,6 +70,7 @@ class Agent:
             for service in self._services.values():
                 service.stop()
             self._place.close()
+            self._logs.close()
 
     def sync(self) -> None:
         """Look for a newer state, follow it, and report. A link that is down changes nothing."""
@@ -76,6 +80,11 @@ class Agent:
         except PlimsollError as error:
             self._tell_problem(f"sync: {error.on_one_line()}")
         self._follow()
+        try:
+            self._logs.send()
+        except PlimsollError as error:
+            self._tell_problem(f"logs: {error.on_one_line()}")
+        self._take_logs()
         try:
             self._report()
         except PlimsollError as error:
@@ -118,7 +127,7 @@ class Agent:
             return
         release, wanted = wanted_of(self._state, self._identity.device, self._key_id)
         applied = self._applied
-        if (release, wanted) == (applied.release, applied.services) or release == applied.failed:
+        if (release, wanted) == (applied.release, applied.services) or (release and release == applied.failed):
             return
         try:
             models = {each.name: self._fetched(each) for each in wanted}
@@ -129,7 +138,7 @@ class Agent:
         if problem := self._bring(wanted, models):
             self._take_back(release, problem)
             return
-        former = applied.services if applied.release else None
+        former = applied.services if applied.release and wanted else None
         self._keep(Applied(release=release, services=wanted, former_release=applied.release, former=former))
         self._switched = time.monotonic() if former is not None else None
         self._problem = ""
@@ -244,6 +253,14 @@ class Agent:
     def _sweep(self) -> None:
         self._disk.sweep(frozenset(self._disk.model(each.reference) for each in self._applied.services))
 
+    def _take_logs(self) -> None:
+        for service in self._services.values():
+            for name in LOGS:
+                self._logs.spool.take(service.wanted.name, name, service.log(name))
+        state = self._state
+        if state is not None and (lost := self._logs.spool.bound(state.keep_bytes, state.keep)):
+            self._say(f"dropped {lost} lines of logs: they had no room, or waited too long")
+
     def _report(self) -> None:
         identity = self._identity
         report = DeviceReport(
@@ -255,6 +272,9 @@ class Agent:
             services=tuple(service.report() for service in self._services.values()),
             failed=self._applied.failed,
             problem=self._applied.problem or self._problem,
+            logged=self._logs.sent,
+            waiting=self._logs.waiting,
+            dropped=self._logs.spool.dropped,
             disk=self._disk.free(),
             temperature=temperature(),
         )

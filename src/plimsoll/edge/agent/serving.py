@@ -14,12 +14,14 @@ from plimsoll.edge.agent.disk import AgentDisk
 from plimsoll.edge.documents import ServiceReport, WantedService
 from plimsoll.errors import PlimsollError, RequestError, TargetError
 from plimsoll.files import replace_file
+from plimsoll.kinds.service_settings import Telemetry
 from plimsoll.runtime import client
 from plimsoll.runtime.inference_check import Sample, check_inference
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.local.servers import Server, start_server
 from plimsoll.targets.local.warden import Warden
+from plimsoll.targets.services import observer_option
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 
 LOAD_LIMIT = 60.0
@@ -54,6 +56,7 @@ class DeviceService:
             threads=self.wanted.threads,
             host=self.wanted.host,
             port=self.wanted.port,
+            observers=self._observers(),
         )
         try:
             if problem := server.wait_until_ready():
@@ -70,7 +73,7 @@ class DeviceService:
         Raises PlimsollError when it cannot be proved; the one before answers then as if nothing had been.
         """
         server = self._server
-        if server is None or (wanted.host, wanted.port) != (self.wanted.host, self.wanted.port):
+        if server is None or _settings(wanted) != _settings(self.wanted):
             self._start_anew(wanted, model)
             return
         before = server.service_file.read_bytes()
@@ -119,6 +122,15 @@ class DeviceService:
             name=self.wanted.name, model=self.wanted.model, up=up, url=self.url, requests=requests, errors=errors
         )
 
+    def log(self, name: str) -> Path:
+        """The path of the service's access or audit log."""
+        return self._directory / f"{name}.jsonl"
+
+    def _observers(self) -> tuple[str, ...]:
+        wanted = self.wanted
+        telemetry = Telemetry(access=wanted.access, audit=wanted.audit, payloads=wanted.payloads)
+        return (observer_option(wanted.name, telemetry, lambda name: str(self.log(name)), ()),)
+
     def _start_anew(self, wanted: WantedService, model: ModelFile) -> None:
         former, old = self._server, self.wanted
         content = former.service_file.read_bytes() if former else b""
@@ -164,6 +176,11 @@ def model_file_at(directory: Path, model: str, digest: str, files: dict[str, str
     name, _, version = model.partition("@")
     paths = {str(directory / each): value for each, value in files.items()}
     return ModelFile(name=name, version=version, path=str(directory / chosen), digest=digest, files=paths)
+
+
+def _settings(wanted: WantedService) -> tuple[object, ...]:
+    """What a server has from its start."""
+    return (wanted.host, wanted.port, wanted.threads, wanted.access, wanted.audit, wanted.payloads)
 
 
 def _path(model: ModelFile) -> str:
