@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.cli.conftest import ENVIRONMENT, write
-from tests.servers import CuttingProxy, registry
+from tests.servers import CuttingProxy, free_port, registry, wait_for_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
@@ -211,6 +214,66 @@ def test_a_device_without_a_link_serves_again_after_its_power_was_cut(tmp_path: 
         assert [each["request_id"] for each in lines if str(each.get("request_id")).startswith("offline")] == ids
     finally:
         again.close()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[int]:
+    program = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        pytest.skip("needs mosquitto: apt-get install mosquitto")
+    port = free_port()
+    (tmp_path / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    process = subprocess.Popen([program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.DEVNULL)
+    try:
+        wait_for_port(port, process)
+        yield port
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Station:
+    """Publishes readings, and hears the answers."""
+
+    def __init__(self, port: int) -> None:
+        self.answers: list[tuple[str, Any]] = []
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2)
+        self.client.on_message = lambda _c, _d, each: self.answers.append((each.topic, json.loads(each.payload)))
+        self.client.connect("127.0.0.1", port)
+        self.client.subscribe("answers/#", qos=1)
+        self.client.loop_start()
+
+    def send(self, topic: str, reading: object) -> None:
+        self.client.publish(topic, json.dumps(reading), qos=1).wait_for_publish(20)
+
+
+def test_readings_are_answered_on_another_topic_also_those_that_came_while_the_agent_was_away(
+    tmp_path: Path, place: str, cab: Cab, broker: int
+) -> None:
+    owner = Owner(tmp_path / "owner", f"{place}/sensors")
+    file = owner.directory / "plimsoll.yaml"
+    subscribe = (
+        f'subscribe: {{m: {{mqtt: "mqtt://127.0.0.1:{broker}", topic: s/+, answer: "answers/{{topic}}"}}}}, sync'
+    )
+    file.write_text(file.read_text().replace("sync", subscribe))
+    owner.train(10)
+    enrolled(owner, cab)
+    station = Station(broker)
+    try:
+        until(lambda: "listens to s/+" in cab.log.read_text(), "the subscription")
+        station.send("s/a", {"i": 3})
+        station.send("s/b", {"j": 3})
+        until(lambda: len(station.answers) == 2, "two answers")
+        (first, second) = station.answers
+        assert (first[0], first[1]["outputs"][0]["data"]) == ("answers/s/a", [30.0])
+        assert (second[0], "no input 'j'" in second[1]["error"]) == ("answers/s/b", True)
+        cab.kill()
+        station.send("s/c", {"i": 4})
+        cab.start()
+        until(lambda: len(station.answers) == 3, "the answer to what came meanwhile")
+        assert station.answers[2][1]["outputs"][0]["data"] == [40.0]
+    finally:
+        station.client.loop_stop()
 
 
 def test_a_revoked_device_ends_its_services_and_removes_its_models(owner: Owner, cab: Cab) -> None:

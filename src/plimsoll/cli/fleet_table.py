@@ -43,6 +43,8 @@ def report_lines(fleet: Fleet, device: Device) -> Iterator[str]:
     for each in report.services:
         told = f"{each.requests} requests, {each.errors} errors" if each.up else "down"
         yield f"  service    {each.name} with {each.model} at {each.url or 'no address'}: {told}"
+        if each.readings or each.refused or each.dropped:
+            yield f"  readings   {each.readings} answered, {each.refused} refused, {each.dropped} dropped"
     if report.waiting or report.dropped:
         yield f"  logs       {amount(report.waiting)} wait, {report.dropped} lines had no room"
     yield f"  disk       {amount(report.disk)} free"

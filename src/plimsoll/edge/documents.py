@@ -21,6 +21,19 @@ MAX_DOCUMENT = 1 << 20
 """Bytes of one document; a group of 10,000 devices names only those that differ."""
 
 
+class Subscription(Struct, frozen=True, kw_only=True):
+    """Readings that a service answers: the broker's address, the topic to listen to, and the one for answers.
+
+    `{topic}` in `answer` stands for the topic of the reading; an empty `answer` gives none. With `newest`, a reading
+    takes the place of an older one of its topic that nobody has answered yet.
+    """
+
+    mqtt: str
+    topic: str
+    answer: str = ""
+    newest: bool = False
+
+
 class WantedService(Struct, frozen=True, kw_only=True):
     """A service of a group: which model it serves and how.
 
@@ -38,6 +51,7 @@ class WantedService(Struct, frozen=True, kw_only=True):
     access: bool = False
     audit: bool = False
     payloads: bool = False
+    subscribe: Subscription | None = None
     sample: dict[str, dict[str, object]] = {}
 
 
@@ -66,7 +80,10 @@ class DesiredState(Struct, frozen=True, kw_only=True):
 
 
 class ServiceReport(Struct, frozen=True, kw_only=True):
-    """One service of a device: what it serves, and the requests that it has answered and refused since its start."""
+    """One service of a device: what it serves, and the requests that it has answered and failed since its start.
+
+    `readings` were answered, `refused` were no requests, `dropped` had no time; they are counted by the agent.
+    """
 
     name: str
     model: str
@@ -74,6 +91,9 @@ class ServiceReport(Struct, frozen=True, kw_only=True):
     url: str = ""
     requests: int = 0
     errors: int = 0
+    readings: int = 0
+    refused: int = 0
+    dropped: int = 0
 
 
 @decodable

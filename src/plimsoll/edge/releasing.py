@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import to_builtins
 
-from plimsoll.edge.documents import WantedService
-from plimsoll.kinds.edge import Edge
+from plimsoll.edge.documents import Subscription, WantedService
+from plimsoll.kinds.edge import Edge, Subscribe
 from plimsoll.kinds.service import Service
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import parse_reference
@@ -38,5 +38,12 @@ def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRe
             access=service.telemetry.access,
             audit=service.telemetry.audit,
             payloads=service.telemetry.payloads,
+            subscribe=_subscription(edge.subscribe.get(name)),
             sample=to_builtins(service.sample),
         )
+
+
+def _subscription(part: Subscribe | None) -> Subscription | None:
+    if part is None:
+        return None
+    return Subscription(mqtt=part.mqtt, topic=part.topic, answer=part.answer or "", newest=part.order == "newest")

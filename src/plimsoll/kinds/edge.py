@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -21,6 +21,28 @@ Percentage = Annotated[str, Meta(pattern=_PERCENT, description="a share such as 
 SHORTEST_SYNC = 1.0
 
 
+Topic = Annotated[str, Meta(min_length=1, max_length=1024, pattern=r"^[^\x00]+$")]
+
+
+class Subscribe(Part, frozen=True, kw_only=True):
+    """Readings by MQTT that a service answers."""
+
+    mqtt: Annotated[
+        str,
+        Meta(
+            pattern=r"^mqtts?://[^/@\s]+$",
+            description="the broker, as devices reach it",
+            examples=["mqtt://127.0.0.1:1883"],
+        ),
+    ]
+    topic: Annotated[Topic, Meta(description="the topic of the readings; + and # stand for levels")]
+    answer: Annotated[Topic, Meta(description="the topic of the answers; {topic} is that of the reading")] | None = None
+    order: Annotated[
+        Literal["oldest", "newest"],
+        Meta(description="newest: a reading takes the place of an older one of its topic that waits"),
+    ] = "oldest"
+
+
 class Edge(Part, frozen=True, kw_only=True):
     """A group of devices: what they run, where they look for it, and the rings of a rollout."""
 
@@ -33,6 +55,7 @@ class Edge(Part, frozen=True, kw_only=True):
             examples=["registry.example/shop"],
         ),
     ]
+    subscribe: Annotated[dict[Name, Subscribe], Meta(description="readings that services answer, by service")] = {}  # noqa: RUF012 - msgspec copies it
     sync: Annotated[Duration, Meta(description="time between two looks of a device")] = "60s"
     rollout: Annotated[
         tuple[Percentage, ...],
@@ -67,6 +90,14 @@ class EdgeKind(Kind[Edge]):
         for name, edge in self.of(file.application).items():
             at = self.place(name)
             self._check_services(file, edge, *at)
+            for service, subscribe in edge.subscribe.items():
+                if service not in edge.services:
+                    text = f"the group does not run the service '{service}'"
+                    hint = f"its services are: {', '.join(edge.services)}"
+                    raise file.error(text, hint, *at, "subscribe", service, at_key=True)
+                if subscribe.answer is not None and {"+", "#"} & set(subscribe.answer):
+                    text = "an answer goes to one topic, and + and # stand for many"
+                    raise file.error(text, "use {topic}", *at, "subscribe", service, "answer")
             try:
                 parse_reference(edge.registry)
             except FileError as error:

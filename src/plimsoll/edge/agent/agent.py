@@ -167,6 +167,7 @@ class Agent:
             self._services[wanted.name] = service
         elif service.wanted != wanted:
             service.switch(wanted, model)
+        service.listen(self._identity.device, self._say)
 
     def _restore(self, before: dict[str, WantedService]) -> None:
         for name in list(self._services):

@@ -11,6 +11,7 @@ from typing import cast
 import msgspec
 
 from plimsoll.edge.agent.disk import AgentDisk
+from plimsoll.edge.agent.sensors import Sensors
 from plimsoll.edge.documents import ServiceReport, WantedService
 from plimsoll.errors import PlimsollError, RequestError, TargetError
 from plimsoll.files import replace_file
@@ -39,6 +40,7 @@ class DeviceService:
         self._directory = disk.services / wanted.name
         self._warden = warden
         self._server: Server | None = None
+        self._sensors: Sensors | None = None
 
     @property
     def url(self) -> str:
@@ -92,6 +94,20 @@ class DeviceService:
         self._tell(server, ServiceFile(models=(model,)))
         self.wanted = wanted
 
+    def listen(self, device: str, say: Callable[[str], None]) -> None:
+        """Answer the readings that the service subscribes to, from now on with the present model."""
+        wanted, sensors = self.wanted, self._sensors
+        model = wanted.model.replace("@", "/versions/")
+        if sensors is not None and sensors.wanted == wanted.subscribe:
+            sensors.model_changed(model)
+            return
+        if sensors is not None:
+            sensors.stop()
+            self._sensors = None
+        if wanted.subscribe is not None:
+            self._sensors = Sensors(device, wanted.name, model, wanted.subscribe, lambda: self.url, say)
+            self._sensors.start()
+
     def ended(self) -> str:
         """How the server ended; empty while it runs."""
         if self._server is None:
@@ -102,6 +118,12 @@ class DeviceService:
 
     def stop(self) -> None:
         """Answer what is under way, and end."""
+        if self._sensors is not None:
+            self._sensors.stop()
+            self._sensors = None
+        self._end_server()
+
+    def _end_server(self) -> None:
         if self._server is not None:
             self._server.stop()
             self._server = None
@@ -118,8 +140,17 @@ class DeviceService:
                 errors = int(sum(number for code, number in codes.items() if code >= "500"))
             except PlimsollError:
                 up = False
+        sensors = self._sensors
         return ServiceReport(
-            name=self.wanted.name, model=self.wanted.model, up=up, url=self.url, requests=requests, errors=errors
+            name=self.wanted.name,
+            model=self.wanted.model,
+            up=up,
+            url=self.url,
+            requests=requests,
+            errors=errors,
+            readings=sensors.answered if sensors else 0,
+            refused=sensors.refused if sensors else 0,
+            dropped=sensors.dropped if sensors else 0,
         )
 
     def log(self, name: str) -> Path:
@@ -134,7 +165,7 @@ class DeviceService:
     def _start_anew(self, wanted: WantedService, model: ModelFile) -> None:
         former, old = self._server, self.wanted
         content = former.service_file.read_bytes() if former else b""
-        self.stop()
+        self._end_server()
         self.wanted = wanted
         try:
             self.start(model)
