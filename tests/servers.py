@@ -72,11 +72,11 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
 class CuttingProxy:
     """A TCP relay that closes both sides after so many bytes of one direction, once for each number of `cuts`."""
 
-    def __init__(self, port: int, *, up: list[int] | None = None, down: list[int] | None = None) -> None:
+    def __init__(self, port: int, *, up: list[int] | None = None, down: list[int] | None = None, at: int = 0) -> None:
         self.target = port
         self.cuts = {"up": up or [], "down": down or []}
         self.lock = threading.Lock()
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener = socket.create_server(("127.0.0.1", at))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 

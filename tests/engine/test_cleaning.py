@@ -11,6 +11,7 @@ from tests.engine.cleaning_histories import People
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600 if SERIES else 300)
 def test_clean_breaks_no_resume_no_rollback_and_no_service_in_any_history() -> None:
     run_state_machine_as_test(
         People,

@@ -6,7 +6,6 @@ from typing import NoReturn
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
-from plimsoll.application.scalars import Duration
 from plimsoll.planning.kind import Kind, P
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep
@@ -17,13 +16,6 @@ class Assistant(Part, frozen=True, kw_only=True):
 
     index: str
     llm: str
-
-
-class Edge(Part, frozen=True, kw_only=True):
-    """Services that are synchronised to an edge device."""
-
-    services: tuple[str, ...]
-    sync: Duration = "60s"
 
 
 class AnnouncedKind(Kind[P]):
@@ -47,15 +39,8 @@ class AssistantKind(AnnouncedKind[Assistant]):
     part = Assistant
 
 
-class EdgeKind(AnnouncedKind[Edge]):
-    """`spec.edges`."""
-
-    key = "edges"
-    part = Edge
-
-
 def _raise_unchecked(key: str, name: str) -> NoReturn:
     raise KeyError(f"{key}.{name} was not checked before it was planned")
 
 
-ANNOUNCED = (AssistantKind(), EdgeKind())
+ANNOUNCED = (AssistantKind(),)

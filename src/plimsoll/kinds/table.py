@@ -12,6 +12,7 @@ from plimsoll.application.workspace import Workspace, gather
 from plimsoll.kinds.announced import ANNOUNCED
 from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.edge import EDGES
 from plimsoll.kinds.environment import MakeEnvironment, check_environment
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.model import MODELS
@@ -119,4 +120,4 @@ class Kinds:
         return ("spec",)
 
 
-KINDS = Kinds(DATASETS, MODELS, SERVICES, BATCHES, INDEXES, *ANNOUNCED)
+KINDS = Kinds(DATASETS, MODELS, SERVICES, BATCHES, INDEXES, EDGES, *ANNOUNCED)

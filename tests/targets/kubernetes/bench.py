@@ -47,7 +47,7 @@ class Pod:
 
     def wait(self) -> Ended:
         """Run until somebody ends the pod, and end as a command does that minds SIGTERM."""
-        assert self.running.stopped.wait(60)
+        assert self.running.stopped.wait(300)
         return Ended(code=143)
 
     def input(self, given: PodInput) -> bytes:

@@ -1,0 +1,198 @@
+"""What the owner of a group and its devices tell each other, as types. Every document travels in a signed envelope."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct
+
+from plimsoll.decoding import decodable
+
+STATE = "https://plimsoll.dev/edge/state/v1"
+"""The predicate type of a desired state, signed by the owner."""
+REPORT = "https://plimsoll.dev/edge/report/v1"
+"""The predicate type of a device's report, signed by the device."""
+LOG = "https://plimsoll.dev/edge/log/v1"
+"""The predicate type of a file of a log, signed by the device."""
+REQUEST = "https://plimsoll.dev/edge/request/v1"
+"""The predicate type of a device's request to be taken in, signed by the device."""
+MAX_DOCUMENT = 1 << 20
+"""Bytes of one document; a group of 10,000 devices names only those that differ."""
+
+
+class Subscription(Struct, frozen=True, kw_only=True):
+    """Readings that a service answers: the broker's address, the topic to listen to, and the one for answers.
+
+    `{topic}` in `answer` stands for the topic of the reading; an empty `answer` gives none. With `newest`, a reading
+    takes the place of an older one of its topic that nobody has answered yet.
+    """
+
+    mqtt: str
+    topic: str
+    answer: str = ""
+    newest: bool = False
+
+
+class WantedService(Struct, frozen=True, kw_only=True):
+    """A service of a group: which model it serves and how.
+
+    `reference` is the place of the model in a registry by digest (`registry/repository@sha256:…`), `model` its name
+    with the version (`triage@3`). `sample` has inputs by name (`shape` and `data`) for the request that proves it;
+    zeros stand for what it leaves out. `access`, `audit` and `payloads` are the logs that it keeps.
+    """
+
+    name: str
+    model: str
+    reference: str
+    port: int = 0
+    host: str = "127.0.0.1"
+    threads: int = 1
+    access: bool = False
+    audit: bool = False
+    payloads: bool = False
+    subscribe: Subscription | None = None
+    sample: dict[str, dict[str, object]] = {}
+
+
+@decodable
+class DesiredState(Struct, frozen=True, kw_only=True):
+    """What the devices of a group run.
+
+    `counter` grows with every state that is signed; `sync` and `keep` are in seconds. `release` grows when the services
+    change, and `reach` is the share (0 to 1) of the devices that take it; the others keep `former`. Devices with a key
+    in `revoked` run nothing.
+    """
+
+    group: str
+    counter: int
+    issued: datetime
+    expires: datetime
+    sync: float
+    keep: float = 0.0
+    keep_bytes: int = 0
+    release: int
+    services: tuple[WantedService, ...]
+    reach: float = 1.0
+    former_release: int = 0
+    former: tuple[WantedService, ...] = ()
+    revoked: tuple[str, ...] = ()
+
+
+class ServiceReport(Struct, frozen=True, kw_only=True):
+    """One service of a device: what it serves, and the requests that it has answered and failed since its start.
+
+    `readings` were answered, `refused` were no requests, `dropped` had no time; they are counted by the agent.
+    """
+
+    name: str
+    model: str
+    up: bool
+    url: str = ""
+    requests: int = 0
+    errors: int = 0
+    readings: int = 0
+    refused: int = 0
+    dropped: int = 0
+
+
+@decodable
+class DeviceReport(Struct, frozen=True, kw_only=True):
+    """What a device tells: `release` is what it serves, `counter` the newest state that it has taken.
+
+    `failed` is the release that it took back, and `problem` why; `at` is the device's own time. `logged` is the newest
+    file of logs that was sent, `waiting` the bytes that are still here, `dropped` the lines that had no room. `disk` is
+    in bytes, `temperature` in °C where the device has a sensor.
+    """
+
+    device: str
+    number: int
+    at: datetime
+    counter: int
+    release: int
+    services: tuple[ServiceReport, ...] = ()
+    failed: int = 0
+    problem: str = ""
+    logged: int = 0
+    waiting: int = 0
+    dropped: int = 0
+    disk: int = 0
+    temperature: float | None = None
+
+
+@decodable
+class LogFile(Struct, frozen=True, kw_only=True):
+    """A file of a service's log: its number at the device, and the digest of the packed file beside it."""
+
+    device: str
+    number: int
+    service: str
+    log: str
+    digest: str
+
+
+@decodable
+class EnrolmentRequest(Struct, frozen=True, kw_only=True):
+    """A device asks to be taken in: its public key, and the proof that it holds the token's secret.
+
+    `proof` is HMAC-SHA-256 of the key's id under the secret, in hexadecimal digits.
+    """
+
+    device: str
+    key_id: str
+    key: dict[str, object]
+    proof: str
+
+
+class Invitation(Struct, frozen=True, kw_only=True):
+    """What the owner remembers of a token: a request with its secret is accepted once, until `expires`."""
+
+    device: str
+    labels: dict[str, str]
+    secret: str
+    expires: datetime
+
+
+class Device(Struct, frozen=True, kw_only=True):
+    """A device of the fleet: its key, and its last report that was verified.
+
+    `heard` is when a new report was first seen, by the owner's clock: a device's own may be wrong.
+    """
+
+    name: str
+    labels: dict[str, str]
+    key_id: str
+    key: dict[str, object]
+    enrolled: datetime
+    revoked: datetime | None = None
+    report: DeviceReport | None = None
+    heard: datetime | None = None
+
+
+Phase = Literal["waiting", "done", "stopped"]
+
+
+class Rollout(Struct, frozen=True, kw_only=True):
+    """A release on its way through the rings. `rings` are growing shares of the devices; the last one is 1."""
+
+    release: int
+    rings: tuple[float, ...]
+    ring: int
+    began: datetime
+    ring_began: datetime
+    hold: float
+    limit: float
+    errors: float
+    phase: Phase = "waiting"
+    reason: str = ""
+
+
+@decodable
+class Fleet(Struct, frozen=True, kw_only=True):
+    """What the owner keeps of a group."""
+
+    group: str
+    devices: dict[str, Device] = {}
+    invitations: dict[str, Invitation] = {}
+    state: DesiredState | None = None
+    rollout: Rollout | None = None

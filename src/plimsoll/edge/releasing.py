@@ -1,0 +1,49 @@
+"""The services of a group as devices get them: the newest accepted version of each model, pushed by digest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import to_builtins
+
+from plimsoll.edge.documents import Subscription, WantedService
+from plimsoll.kinds.edge import Edge, Subscribe
+from plimsoll.kinds.service import Service
+from plimsoll.registry.models import ModelRegistry
+from plimsoll.registry.references import parse_reference
+from plimsoll.registry.repository import Repository
+from plimsoll.registry.transfer import push_model
+from plimsoll.registry.versions import require_accepted
+
+
+def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRegistry) -> Iterator[WantedService]:
+    """Push each service's model, unless the registry has it, and give the service as devices run it.
+
+    Raises ModelRefused for a version that was altered or misses its bounds, RegistryError for the registry.
+    """
+    place = parse_reference(edge.registry)
+    for name in edge.services:
+        service = services[name]
+        version = models.find(service.leading)
+        require_accepted(version)
+        with Repository(place.below(version.name)) as repository:
+            pushed = push_model(models, version, repository)
+        yield WantedService(
+            name=name,
+            model=version.reference,
+            reference=str(pushed),
+            port=service.port or 0,
+            host=service.host,
+            threads=max(1, int(service.resources.cpu or 1)),
+            access=service.telemetry.access,
+            audit=service.telemetry.audit,
+            payloads=service.telemetry.payloads,
+            subscribe=_subscription(edge.subscribe.get(name)),
+            sample=to_builtins(service.sample),
+        )
+
+
+def _subscription(part: Subscribe | None) -> Subscription | None:
+    if part is None:
+        return None
+    return Subscription(mqtt=part.mqtt, topic=part.topic, answer=part.answer or "", newest=part.order == "newest")

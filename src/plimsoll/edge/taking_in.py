@@ -1,0 +1,90 @@
+"""Devices that ask to be taken in, and reports, held against what the owner knows. Pure but for the signatures."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
+
+from plimsoll.decoding import UNREADABLE
+from plimsoll.edge.documents import REPORT, REQUEST, Device, DeviceReport, EnrolmentRequest, Fleet
+from plimsoll.edge.envelopes import unseal
+from plimsoll.edge.tokens import proves
+from plimsoll.errors import ModelRefused
+from plimsoll.signing import dsse
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import Key
+
+
+class DeviceKey:
+    """Trusts the one key that a device has shown, and whose holder knew the secret."""
+
+    def __init__(self, key: dict[str, object]) -> None:
+        self._key = key
+
+    def public(self, key_id: str) -> Key:
+        """The device's key. Raises ModelRefused for any other id, and for what is no key."""
+        from securesystemslib.signer import Key
+
+        if key_id != self._key.get("keyid"):
+            raise ModelRefused(f"it is signed by the key {key_id[:16]}, which is not the device's")
+        try:
+            return Key.from_dict(key_id, {name: value for name, value in self._key.items() if name != "keyid"})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelRefused("the device's key cannot be read") from error
+
+
+def take_in(fleet: Fleet, name: str, envelope: bytes, now: datetime) -> tuple[Fleet, str]:
+    """The fleet with a device that asks to be taken in, or why it is not taken.
+
+    A token is used once: its invitation goes with the first key whose holder knows the secret.
+    """
+    invitation = fleet.invitations.get(name)
+    if invitation is None:
+        return fleet, ""
+    if invitation.expires <= now:
+        return fleet, f"{name}: its token has expired at {invitation.expires:%Y-%m-%d %H:%M} UTC; enroll it again"
+    try:
+        asked = _request(fleet.group, name, envelope)
+    except ModelRefused as error:
+        return fleet, f"{name}: {error.message}"
+    if asked.device != name or not proves(asked.proof, invitation.secret, asked.key_id):
+        return fleet, f"{name}: somebody without its token asks to be taken in"
+    device = Device(name=name, labels=invitation.labels, key_id=asked.key_id, key=asked.key, enrolled=now)
+    left = {each: one for each, one in fleet.invitations.items() if each != name}
+    return replace(fleet, devices={**fleet.devices, name: device}, invitations=left), ""
+
+
+def _request(group: str, name: str, envelope: bytes) -> EnrolmentRequest:
+    """A request, signed by the key inside it: that the asker holds that key is all that the signature shows."""
+    try:
+        payload = dsse.open_envelope(envelope).payload
+        inner = msgspec.json.decode(payload)["predicate"]
+        key = dict(inner["key"])
+    except (*UNREADABLE, dsse.NotAnEnvelope, KeyError, TypeError, ValueError) as error:
+        raise ModelRefused("its request cannot be read") from error
+    request, key_id = unseal(envelope, f"{group}/{name}/request", REQUEST, EnrolmentRequest, DeviceKey(key))
+    if request.key_id != key_id or request.key.get("keyid") != key_id:
+        raise ModelRefused("its request names another key than the one that signed it")
+    return request
+
+
+def hear(fleet: Fleet, name: str, envelope: bytes, now: datetime) -> tuple[Fleet, str]:
+    """The fleet with a device's newer report, or why it does not count."""
+    device = fleet.devices.get(name)
+    if device is None or device.revoked is not None:
+        return fleet, ""
+    try:
+        report, _ = unseal(envelope, f"{fleet.group}/{name}/report", REPORT, DeviceReport, DeviceKey(device.key))
+    except ModelRefused as error:
+        return fleet, f"{name}: {error.message}"
+    known = device.report.number if device.report else 0
+    if report.device != name or report.number < known:
+        return fleet, f"{name}: its report is an old one: number {report.number}, and {known} was seen"
+    if report.number == known:
+        return fleet, ""
+    heard = replace(device, report=report, heard=now)
+    return replace(fleet, devices={**fleet.devices, name: heard}), ""
