@@ -20,7 +20,7 @@ from plimsoll import __version__
 from plimsoll.encoding import json_for_people
 from plimsoll.engine.history import RunHistory
 from plimsoll.errors import FileError, PlimsollError
-from plimsoll.ui import check_pages, log_pages, run_pages
+from plimsoll.ui import check_pages, log_pages, run_pages, sweep_pages
 from plimsoll.ui.acts import wanted
 from plimsoll.ui.guard import Guard, refused
 from plimsoll.ui.rooms import Room, Rooms
@@ -135,6 +135,7 @@ def _rows(asked: Asked, room: Room) -> dict[str, object]:
         state=asked.text("state"),
         columns=[column[:400] for column in asked.query.getlist("column")[:MOST_COLUMNS]],
         live=room.follower.live,
+        sweeps=asked.text("sweeps") == "true",
         **asked.cut,
     )
     page = room.index.page(query)
@@ -175,6 +176,20 @@ def _comparison(asked: Asked) -> object:
     )
 
 
+def _sweep(asked: Asked) -> object:
+    room, cut = asked.room, asked.cut
+    run = room.run_id(asked.word("run"))
+    return sweep_pages.sweep_page(
+        asked.rooms.sweeps.of(room.place.state.journal(run)),
+        run,
+        live=run == room.follower.live,
+        sort=asked.text("sort"),
+        descending=asked.text("descending") == "true",
+        offset=cut["offset"],
+        limit=cut["limit"],
+    )
+
+
 ANSWERS: Mapping[str, Answer] = {
     "/api/places": _places,
     "/api/start": _start,
@@ -193,6 +208,7 @@ ANSWERS: Mapping[str, Answer] = {
     ),
     "/api/{place}/runs/{run}/log": _log,
     "/api/{place}/compare/{first}/{second}": _comparison,
+    "/api/{place}/sweeps/{run}": _sweep,
     "/api/{place}/models": lambda asked: asked.room.models.page(text=asked.text("text"), **asked.cut),
     "/api/{place}/models/{reference}": lambda asked: asked.room.models.version(asked.word("reference")),
     "/api/{place}/models/{reference}/against/{other}": lambda asked: asked.room.models.comparison(

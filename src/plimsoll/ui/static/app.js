@@ -5,13 +5,14 @@ import { h, problem, replace } from "./dom.js";
 import { runsView } from "./runs.js";
 import { parse, started } from "./start.js";
 
-const ROOMS = [["runs", "Runs", "r"], ["models", "Models", "m"], ["services", "Services", "s"], ["checks", "Checks", "c"]];
+const ROOMS = [["runs", "Runs", "r"], ["sweeps", "Sweeps", "w"], ["models", "Models", "m"], ["services", "Services", "s"], ["checks", "Checks", "c"]];
 // What is not the first page comes when somebody opens it.
 const later = (file, name) => async (view) => (await import(file))[name](view);
 const logView = later("./logs.js", "logView");
 // Each view: the words of its address after the place, by their number.
 const VIEWS = {
   runs: { 0: runsView, 1: later("./run.js", "runView"), 3: logView }, compare: { 2: later("./compare.js", "compareView") },
+  sweeps: { 0: later("./sweeps.js", "sweepsView"), 1: later("./sweeps.js", "sweepView") },
   models: { 0: later("./models.js", "modelsView"), 1: later("./models.js", "modelView") },
   services: { 0: later("./services.js", "servicesView"), 1: later("./services.js", "serviceView") },
   checks: { 0: later("./checks.js", "checksView"), 1: later("./checks.js", "checkView") },
@@ -57,7 +58,7 @@ async function show() {
   };
   chooser.value = place.id;
   renderRooms(place.id, asked.room === "compare" ? "runs" : asked.room);
-  watch(place.id, asked.room === "runs" && asked.words[0] ? asked.words[0] : "");
+  watch(place.id, ["runs", "sweeps"].includes(asked.room) && asked.words[0] ? asked.words[0] : "");
   try {
     const made = await view(shown);
     if (leaving.signal.aborted) return;
@@ -127,7 +128,7 @@ async function refreshPlaces() {
 }
 
 function keys() {
-  const rows = [["g r", "runs"], ["g m", "models"], ["g s", "services"], ["g c", "checks"], ["/", "search"], ["j, k", "next or previous row"],
+  const rows = [["g r", "runs"], ["g w", "sweeps"], ["g m", "models"], ["g s", "services"], ["g c", "checks"], ["/", "search"], ["j, k", "next or previous row"],
     ["Enter", "open the row"], ["x", "choose the row for a comparison"], ["n, p", "next or previous page"], ["?", "these keys"]];
   replace(dialog, h("h2", { id: "dialog-title" }, "Keys"),
     h("dl", { class: "facts" }, rows.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])),
