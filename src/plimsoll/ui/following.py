@@ -176,6 +176,8 @@ class PlaceFollower:
             for step, key in reader.row.keys.items():
                 if step.startswith(f"{TrainGang.verb}/"):
                     yield self._state.work / key / OUTPUT / CURVE
+                    # Where pods train, their points come here.
+                    yield self._state.earlier_points(key)
 
     def _journal_size(self, run: str) -> int:
         try:

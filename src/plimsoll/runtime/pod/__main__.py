@@ -48,6 +48,8 @@ def run_task(task: PodTask, rank: int) -> int:
             environment |= variables
         if uploader is not None and rank == 0:
             uploader.start()
+        if curve is not None:
+            curve.start()
         try:
             # Our own commands, such as the scorer, need the environment of this process.
             is_ours = task.action in ("score", "fetch", "reference")
@@ -57,7 +59,7 @@ def run_task(task: PodTask, rank: int) -> int:
             if uploader is not None and rank == 0:
                 uploader.close()
             if curve is not None:
-                curve.push()
+                curve.close()
             if tracker is not None:
                 tracker.kill()
         if status == 0 and rank == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 from plimsoll.errors import MissingExtra, TargetError
@@ -15,6 +16,7 @@ from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
+from plimsoll.targets.kubernetes.curves import followed_curve
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
@@ -46,7 +48,8 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
                 yield attempt.seen(Waiting(attempt=attempt.number, reason=told))
         _tie_secrets(workload, context)
     watch = Watch(attempt, workload)
-    state = yield from watch.until_end()
+    with _curve(attempt):
+        state = yield from watch.until_end()
     if state == "stopped":
         return STOPPED
     if state == "failed":
@@ -54,6 +57,13 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
         gone(attempt, _GONE_LIMIT)
         return failed(watch.reason or "it failed without a reason", lasting=watch.lasting)
     return None
+
+
+def _curve(attempt: ClusterAttempt[W]) -> contextlib.AbstractContextManager[None]:
+    """Its curve on this machine while it trains."""
+    if not isinstance(attempt.step.work, TrainGang):
+        return contextlib.nullcontext()
+    return followed_curve(attempt.context.results, attempt.step.key, attempt.context.state)
 
 
 def _tie_secrets(workload: gang.Workload, context: ClusterContext) -> None:
