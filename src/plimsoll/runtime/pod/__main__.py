@@ -93,6 +93,7 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
         *("-m", "plimsoll.runtime.scorer"),
         *options,
         *("--output", str(output), "--checkpoint", str(checkpoint)),
+        *task.arguments,
         *digest_options({store.model().parent / name: digest for name, digest in task.model_files.items()}),
     ]
 

@@ -25,6 +25,7 @@ from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
 from plimsoll.targets.kubernetes.reasons.workloads import ended
 from plimsoll.targets.kubernetes.watching import Watch, gone, remove
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
+from plimsoll.targets.models import require_scorable
 from plimsoll.waits import waiting_for
 
 _GONE_LIMIT = 60.0
@@ -84,6 +85,7 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     model, model_files = None, {}
     if isinstance(work, Score):
         version = version_of(work.model, work.register_key, context)
+        require_scorable(version)
         model = pushed(version, context)
         model_files = {path: entry.digest for path, entry in version.files.items()}
     mount = context.cluster.mounts_images
