@@ -18,7 +18,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.daily.page_runs import beginning, fill_mlflow, line, run_id, write_runs
+from benchmarks.daily.page_runs import beginning, figure_names, fill_mlflow, line, run_id, write_curves, write_runs
 from benchmarks.measuring import PLIMSOLL, median, peer, users_environment, verdict
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock
@@ -27,7 +27,7 @@ from tests.ui.chromium import Tab, chromium
 
 FIRST_ROWS, EVENT, RESOURCES = 0.2, 0.5, 500.0
 MLFLOW = "mlflow==3.17.2"
-LOADS, EVENTS, LINES = 9, 15, 1_000_000
+LOADS, EVENTS, LINES, STEPS = 9, 15, 1_000_000, 2_000
 PATIENCE = 900.0
 """Seconds until all journals are read, or a peer has started."""
 # The page's own clock: from the beginning of the load to the first paint that has the row.
@@ -71,6 +71,11 @@ def _of_plimsoll(directory: Path, tab: Tab, runs: int, figures: int) -> bool:
         print(f"  its median {median(delays):.2f} s; memory {_memory(process.pid):.0f} MB", flush=True)
         end, found = _log(directory, tab, runs)
         print(f"  a log of {LINES:,} lines: its end {end:.2f} s, a text in its last line {found:.2f} s", flush=True)
+        size = write_curves(StateDirectory(directory), runs - 1, STEPS, figures)
+        charts, searched = _curves(tab, runs - 1, figures)
+        print(f"  a curve file of {STEPS:,} steps and {figures:,} figures, {size / 1e9:.2f} GB:", flush=True)
+        print(f"    first charts {charts:.2f} s, one figure found {searched:.2f} s", flush=True)
+        print(f"    {_memory(process.pid):.0f} MB of memory", flush=True)
     return kept
 
 
@@ -155,6 +160,19 @@ def _log(directory: Path, tab: Tab, number: int) -> tuple[float, float]:
     tab.run("document.querySelector('.tools button').click()")
     tab.wait_for("document.querySelector('.log mark')")
     return end, time.perf_counter() - began
+
+
+def _curves(tab: Tab, number: int, figures: int) -> tuple[float, float]:
+    """Seconds to the first charts of a training with very many figures, and to the chart of one by its name."""
+    began = time.perf_counter()
+    tab.run(f"location.hash = document.querySelector('nav a').hash + '/{run_id(number)}'")
+    tab.wait_for("document.querySelectorAll('.chart').length === 24")
+    charts, last = time.perf_counter() - began, figure_names(figures)[-1]
+    began = time.perf_counter()
+    tab.run(f"document.querySelector('[aria-label=\"Find curves\"]').value = '{last}'")
+    tab.run("document.querySelector('[aria-label=\"Find curves\"]').dispatchEvent(new InputEvent('input'))")
+    tab.wait_for("document.querySelectorAll('.chart').length === 1")
+    return charts, time.perf_counter() - began
 
 
 def _of_mlflow(directory: Path, tab: Tab, runs: int, figures: int) -> None:

@@ -9,12 +9,13 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from plimsoll.api.applications import Application, PlannedRun, ServiceClient, load
+    from plimsoll.api.applications import Application, PlannedRun, ServiceClient, SweptModel, load
     from plimsoll.api.clusters import check, verify
     from plimsoll.capabilities.bundle_reader import Bundle
     from plimsoll.capabilities.checking import Judged
     from plimsoll.engine.cleaning.cleaning import Cleaned
     from plimsoll.engine.history import RunHistory, StepHistory
+    from plimsoll.engine.sweep.trials import Sweep, Trial
     from plimsoll.errors import (
         FileError,
         MissingExtra,
@@ -49,8 +50,11 @@ __all__ = [
     "RunHistory",
     "ServiceClient",
     "StepHistory",
+    "Sweep",
+    "SweptModel",
     "TargetError",
     "TargetOptions",
+    "Trial",
     "Verdict",
     "__version__",
     "check",
@@ -59,12 +63,13 @@ __all__ = [
 ]
 
 _PLACES = {
-    "plimsoll.api.applications": ("Application", "PlannedRun", "ServiceClient", "load"),
+    "plimsoll.api.applications": ("Application", "PlannedRun", "ServiceClient", "SweptModel", "load"),
     "plimsoll.api.clusters": ("check", "verify"),
     "plimsoll.capabilities.bundle_reader": ("Bundle",),
     "plimsoll.capabilities.checking": ("Judged",),
     "plimsoll.engine.cleaning.cleaning": ("Cleaned",),
     "plimsoll.engine.history": ("RunHistory", "StepHistory"),
+    "plimsoll.engine.sweep.trials": ("Sweep", "Trial"),
     "plimsoll.errors": ("FileError", "MissingExtra", "ModelRefused", "PlimsollError", "RequestError", "TargetError"),
     "plimsoll.evidence.observation": ("Observation",),
     "plimsoll.evidence.verdict": ("Verdict",),

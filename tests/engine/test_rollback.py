@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.engine.moves import VersionMoved, record_move
 from plimsoll.engine.promotion.promoting import Promotion
 from plimsoll.engine.promotion.rollback import rollback
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
@@ -48,10 +49,21 @@ def test_a_version_that_is_named_gets_the_requests(place: Place) -> None:
 
 def test_a_service_without_a_promotion_has_nothing_to_roll_back_and_says_what_to_name(place: Place) -> None:
     place.mover.formerly = None
-    with pytest.raises(PlimsollError, match="has had no promotion since it was started") as refused:
+    with pytest.raises(PlimsollError, match="has had no promotion that is known here") as refused:
         rolled_back(place)
     assert refused.value.hint == "name the version: plimsoll rollback triage --to triage@VERSION"
     assert place.mover.weights == {"2": 100}
+
+
+def test_a_service_that_was_ended_and_begun_again_goes_back_to_where_its_moves_say_that_it_came_from(
+    place: Place,
+) -> None:
+    place.mover.formerly = None
+    for old, new, moved in (("1", "2", True), ("2", "3", False), ("", "2", True)):
+        record_move(
+            place.state, VersionMoved(service="triage", model="triage", old=old, new=new, cause="promote", moved=moved)
+        )
+    assert rolled_back(place).new == "1"
 
 
 def test_an_interrupted_promotion_is_undone_and_nothing_else_is_moved(place: Place) -> None:

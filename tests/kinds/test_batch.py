@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.errors import FileError
 from plimsoll.kinds import batch
 from plimsoll.kinds.table import KINDS
 from plimsoll.planning.changes import decisions
@@ -47,6 +48,20 @@ def test_rows_that_older_code_has_scored_are_scored_again(
     made = {one.step: one for one in decisions(after, known, [step.key for step in before.steps])}
     assert made["score/b"].why == "code changed: the scorer"
     assert [step.key for step in before.steps][:-1] == [step.key for step in after.steps][:-1]
+
+
+def test_a_batch_is_scored_again_for_other_labels_and_not_for_none(tmp_path: Path) -> None:
+    def key(labels: str) -> str:
+        return plan(tmp_path, f"m, {labels}" if labels else "m").step("score/b").key
+
+    keys = [key(""), key("label: a"), key("label: b"), key("label: a, prediction: b")]
+    assert len(set(keys)) == len(keys)
+
+
+def test_a_prediction_without_a_label_is_a_mistake(tmp_path: Path) -> None:
+    plan(tmp_path, "m, prediction: a")
+    with pytest.raises(FileError, match="prediction is compared with a label, and there is none"):
+        KINDS.check(KINDS.load(tmp_path / "plimsoll.yaml"), "local")
 
 
 def test_the_code_of_the_scorer_is_what_it_reads_and_computes_with() -> None:

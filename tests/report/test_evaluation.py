@@ -8,7 +8,7 @@ import pytest
 
 from plimsoll.report import evaluation_file
 from plimsoll.report.evaluation import MOST_CLASSES, evaluate
-from plimsoll.report.evaluation_file import read_evaluation
+from plimsoll.report.evaluation_file import read_batch_evaluation, read_evaluation
 
 
 def written(folder: Path, content: str) -> Path:
@@ -91,3 +91,13 @@ def test_no_file_is_no_section_and_a_long_one_says_that_it_was_shortened(
     assert found.confusion
     assert found.confusion.count == 3
     assert found.note == "Only its first 3 rows are counted."
+
+
+def test_the_labels_of_a_batch_are_judged_as_those_of_a_training(tmp_path: Path) -> None:
+    assert read_batch_evaluation(tmp_path) is None
+    (tmp_path / "labelled.csv").write_text("label,prediction\na,a\na,b\n")
+    found = read_batch_evaluation(tmp_path)
+    assert found is not None
+    assert found.source == "the labels of the batch's table"
+    assert found.confusion is not None
+    assert (found.confusion.count, found.confusion.right) == (2, 1)

@@ -318,3 +318,38 @@ def test_a_file_of_another_type_is_not_a_table(tmp_path: Path) -> None:
 
 def test_the_service_answers_httpx_as_it_answers_our_client(linear: Server) -> None:
     assert httpx.get(f"{linear.url}/v2/health/ready").json() == {"ready": True}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_labels_of_the_table_are_written_beside_the_predictions(tmp_path: Path, model: Path, kind: str) -> None:
+    path = table(tmp_path / f"rows.{kind}", 90)
+    marked = [{**row, "truth": None if n % 9 == 0 else "above"} for n, row in enumerate(rows_of(path))]
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist(marked), path)
+    else:
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, marked[0].keys())
+            writer.writeheader()
+            writer.writerows(marked)
+    checkpoint, out = tmp_path / "checkpoint", tmp_path / "out"
+    out.mkdir()
+    score(model, path, out, checkpoint, 40, label="truth")
+    scored = rows_of(out / f"predictions.{kind}")
+    expected = [("above", row["label"]) for n, row in enumerate(scored) if n % 9]
+    written = rows_of(out / "labelled.csv")
+    assert [(row["label"], row["prediction"]) for row in written] == expected
+    # A second attempt finds all chunks done.
+    before = (out / "labelled.csv").read_bytes()
+    score(model, path, out, checkpoint, 40, label="truth")
+    assert (out / "labelled.csv").read_bytes() == before
+    # Another column is compared anew.
+    score(model, path, out, checkpoint, 40, label="truth", prediction="score")
+    assert [row["prediction"] for row in rows_of(out / "labelled.csv")] != [row["prediction"] for row in written]
+
+
+def test_labels_that_cannot_be_compared_are_told_before_anything_is_scored(tmp_path: Path, model: Path) -> None:
+    path = table(tmp_path / "rows.csv", 3)
+    for label, prediction, text in (("truth", None, "lacks the column 'truth'"), ("note", "p", "there is no 'p'")):
+        with pytest.raises(PlimsollError, match=text):
+            score(model, path, tmp_path, tmp_path / "checkpoint", label=label, prediction=prediction)
+    assert not (tmp_path / "checkpoint").exists()

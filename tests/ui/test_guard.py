@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,13 +18,14 @@ from plimsoll.state.lock import RunLock
 from plimsoll.ui import acts as acts_module
 from plimsoll.ui.guard import HEADERS
 from plimsoll.ui.rooms import Rooms
-from plimsoll.ui.web import ANSWERS, STATIC, application
+from plimsoll.ui.web import ANSWERS, STATIC, application, page_routes
 from tests.capabilities.bundled import bundle_of
 from tests.ui.journals import run_id, write_run
 
 TOKEN, PORT = "the-token", 4711
 HOST = f"127.0.0.1:{PORT}"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
+FILE = next(route.path for route in page_routes() if route.path.endswith("/app.js"))
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_nothing_of_anybody_is_told_without_the_token(client: TestClient) -> Non
 
 def test_a_name_that_leads_a_browser_here_gets_nothing(client: TestClient) -> None:
     for host in ("evil.example", f"evil.example:{PORT}", "127.0.0.1", "127.0.0.1:80", "", f"[::1]:{PORT}"):
-        for path in ("/", "/app.js", "/api/places"):
+        for path in ("/", FILE, "/api/places"):
             assert get(client, path, host=host).status_code == 421, (host, path)
 
 
@@ -115,7 +117,7 @@ def test_its_own_page_may(client: TestClient) -> None:
 
 
 def test_every_answer_holds_the_browser_to_the_page(client: TestClient) -> None:
-    for path in ("/", "/app.js", "/api/places", "/nowhere", "/../../etc/passwd"):
+    for path in ("/", FILE, "/api/places", "/nowhere", "/../../etc/passwd"):
         answer = client.get(path)
         assert {name: answer.headers[name] for name in HEADERS} == HEADERS
         assert "set-cookie" not in answer.headers
@@ -169,7 +171,7 @@ def test_runs_figures_curves_and_logs_come_in_pages(client: TestClient) -> None:
         (1, {"triage loss": 1.0}),
     ]
     assert get(client, "/api/app/runs/1/figures?text=LOSS").json() == {"total": 1, "figures": [["triage loss", 1.0]]}
-    assert get(client, "/api/app/runs/1/curves").json() == {"curves": {}}
+    assert get(client, "/api/app/runs/1/curves").json() == {"charts": [], "total": 0, "unread": 0, "left_out": 0}
     log = get(client, "/api/app/runs/1/log?name=train/triage/1-0.log").json()
     assert log == {"text": "one\ntwo\n", "begin": 0, "end": 8, "size": 8}
     assert get(client, "/api/app/runs/1/log?name=train/triage/1-0.log&find=two").json() == {"begin": 4}
@@ -262,13 +264,30 @@ def test_a_run_that_holds_the_lock_is_live(client: TestClient, tmp_path: Path) -
     lock.release()
 
 
-def test_a_file_that_the_browser_has_is_not_sent_again(client: TestClient) -> None:
-    first = client.get("/style.css")
-    assert first.headers["content-type"].startswith("text/css")
-    again = client.get("/style.css", headers={"if-none-match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
+def test_a_file_that_the_browser_has_is_not_asked_for_again(client: TestClient) -> None:
+    page = client.get("/")
+    assert page.headers["cache-control"] == "no-cache"
+    files = re.findall(r'(?:href|src)="([^"#]+)"', page.text)
+    assert files
+    for file in files:
+        first = client.get(f"/{file}")
+        assert first.status_code == 200, file
+        assert "immutable" in first.headers["cache-control"]
+        again = client.get(f"/{file}", headers={"if-none-match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
 
 
-def test_every_module_is_asked_for_at_once() -> None:
-    page = (STATIC / "index.html").read_text()
-    assert [path.name for path in STATIC.glob("*.js") if f'href="{path.name}"' not in page] == ["app.js"]
+def test_what_the_first_page_needs_is_asked_for_at_once() -> None:
+    page, needed = (STATIC / "index.html").read_text(), ["app.js"]
+    for name in needed:
+        assert f'"files/{name}"' in page, name
+        imported = re.findall(r'^import .* from "\./(.+)";$', (STATIC / name).read_text(), re.MULTILINE)
+        needed += [each for each in imported if each not in needed]
+    assert len(needed) == page.count('.js"')
+
+
+def test_the_page_begins_with_one_answer(client: TestClient) -> None:
+    begun = get(client, "/api/start?limit=1").json()
+    assert begun["places"] == get(client, "/api/places").json()["places"]
+    assert begun["runs"] == {"place": "app", "rows": get(client, "/api/app/runs?limit=1").json()}
+    assert get(client, "/api/start?place=nowhere").json()["runs"] is None

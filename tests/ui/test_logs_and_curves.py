@@ -10,8 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plimsoll.errors import PlimsollError
+from plimsoll.ui import curves as curves_of_the_page
 from plimsoll.ui import log_pages
-from plimsoll.ui.curves import POINTS, CurveFile
+from plimsoll.ui.curves import POINTS, CurveFile, Curves
 from plimsoll.ui.log_pages import find_text, page_before, page_from
 
 SMALL = 64
@@ -119,3 +120,50 @@ def test_a_file_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     path.write_text('{"step": 1, "loss": 9}\n')
     curve.update()
     assert curve.series["loss"].shown() == [(1.0, 9.0)]
+
+
+def test_a_training_with_more_figures_than_anybody_looks_at_stays_small(tmp_path: Path) -> None:
+    earlier, present = tmp_path / "earlier.jsonl", tmp_path / "metrics.jsonl"
+    names = [f"layer {n}" for n in range(5000)]
+    earlier.write_text("".join(json.dumps({"step": n, "loss": 9.0}) + "\n" for n in range(4)))
+    rows = ({"step": n, "eval_loss": 1.0, **dict.fromkeys(names, float(n))} for n in range(2, 12))
+    present.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curves = Curves()
+    first = curves.of(earlier, present, limit=24)
+    while first.unread:
+        first = curves.of(earlier, present, limit=24)
+    assert (len(first.charts), first.total, first.left_out) == (24, 5001, 0)
+    (found,) = curves.of(earlier, present, text="LAYER 4321").charts
+    assert found.series == [("layer 4321", [(float(n), float(n)) for n in range(2, 12)])]
+    (loss,) = curves.of(earlier, present, text="loss").charts
+    assert dict(loss.series) == {"loss": [(0.0, 9.0), (1.0, 9.0)], "eval_loss": [(float(n), 1.0) for n in range(2, 12)]}
+
+
+def test_the_points_of_a_file_are_bounded_however_many_series_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curves_of_the_page, "MOST_POINTS", 10_000)
+    monkeypatch.setattr(curves_of_the_page, "SERIES", 100)
+    path = tmp_path / "metrics.jsonl"
+    rows = ({"step": n, **{f"m{each}": float(n) for each in range(120)}} for n in range(1000))
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    curve = CurveFile(path)
+    curve.update(seconds=60)
+    assert len(curve.series) == 100
+    assert len(curve.left_out) == 20
+    kept = [series.shown() for series in curve.series.values()]
+    assert sum(map(len, kept)) <= 10_000 + 100
+    assert all(points[0][0] < 20 and points[-1] == (999.0, 999.0) for points in kept)
+
+
+def test_a_long_file_is_read_in_several_moments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curves_of_the_page, "CHUNK", 100)
+    path = tmp_path / "metrics.jsonl"
+    path.write_text("".join(json.dumps({"step": n, "loss": float(n)}) + "\n" for n in range(100)))
+    curve, looks = CurveFile(path), 0
+    curve.update(seconds=0)
+    while curve.unread:
+        curve.update(seconds=0)
+        looks += 1
+    assert looks > 10
+    assert curve.series["loss"].shown() == [(float(n), float(n)) for n in range(100)]

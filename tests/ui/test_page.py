@@ -27,6 +27,7 @@ from plimsoll.state.results import result_to_json
 from tests.capabilities.bundled import bundle_of
 from tests.ui.chromium import AXE, Tab, chromium
 from tests.ui.journals import START, run_id, seen, write_run
+from tests.ui.test_sweeps import TRIALS, sweep_lines
 
 pytestmark = [
     pytest.mark.slow,
@@ -49,6 +50,8 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             write_run(directory, number, figures, application=HOSTILE, parameters={HOSTILE: HOSTILE})
         write_run(directory, 131, ended="failed", reason=HOSTILE, application=HOSTILE)
         state = StateDirectory(directory)
+        with Journal(state.journal(run_id(129))) as journal:
+            journal.extend(sweep_lines(TRIALS, HOSTILE))
         log = state.log(run_id(131), "train/triage", 1, 0)
         log.write_text("".join(f"line {n} {HOSTILE}\n" for n in range(30_000)))
         output = state.output("k131")
@@ -175,6 +178,8 @@ def test_names_logs_and_figures_are_text_whatever_they_say(tab: Tab) -> None:
         f"{at}/runs/131": "document.querySelectorAll('.chart').length >= 2",
         f"{at}/runs/131/log/train%2Ftriage%2F1-0.log": "document.querySelector('.log pre')",
         f"{at}/compare/1/2": "document.body.innerText.includes('What changed')",
+        f"{at}/sweeps": "document.querySelector('tr[data-run]')",
+        f"{at}/sweeps/129": "document.querySelectorAll('circle.trial').length === 3",
         f"{at}/models": "document.body.innerText.includes('triage@2')",
         f"{at}/models/triage@2": "document.body.innerText.includes('missed')",
         f"{at}/%3Cimg%20src=x%20onerror=alert(1)%3E": "document.body.innerText.includes('no such page')",
@@ -241,6 +246,22 @@ def test_a_log_is_read_by_pages_searched_and_followed(tab: Tab, application: Pat
     tab.wait_for("document.querySelector('.log').innerText.includes('one more line')")
 
 
+def test_a_sweep_shows_its_best_and_sorts_its_trials(tab: Tab) -> None:
+    for key in ("g", "w"):
+        tab.press(key)
+    tab.wait_for("document.querySelector('h1').textContent === 'Sweeps' && document.querySelector('tr[data-run] a')")
+    assert rows(tab) == ["129"]
+    tab.click("tr[data-run] a")
+    tab.wait_for("document.querySelectorAll('tr[data-trial]').length === 4")
+    assert "trial 2: score 1 with" in tab.text()
+    assert tab.run("document.querySelector('tr.chosen').dataset.trial") == "2"
+    tab.run("[...document.querySelectorAll('th button')].find((each) => each.textContent === 'trial').click()")
+    tab.wait_for("document.querySelector('th[aria-sort=ascending] button').textContent.startsWith('trial')")
+    assert (
+        tab.run("[...document.querySelectorAll('tr[data-trial]')].map((each) => each.dataset.trial).join('')") == "1234"
+    )
+
+
 def test_keys_lead_to_rooms_and_rows(tab: Tab) -> None:
     for key in ("g", "m"):
         tab.press(key)
@@ -294,6 +315,8 @@ def test_every_page_can_be_used_by_everybody(tab: Tab, scheme: str, width: int) 
         "runs/130": "document.querySelector('h1').textContent.endsWith('run 130')",
         "runs/131/log/train%2Ftriage%2F1-0.log": "document.querySelector('.log pre')",
         "compare/1/2": "document.body.innerText.includes('What changed')",
+        "sweeps": "document.querySelector('tr[data-run]')",
+        "sweeps/129": "document.querySelectorAll('tr[data-trial]').length === 4",
         "models": "document.body.innerText.includes('triage@2')",
         "models/triage@2": "document.querySelector('svg.flow')",
         "services": "document.querySelector('h1').textContent === 'Services'",

@@ -10,12 +10,17 @@ from typing import Any
 from msgspec import Struct
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.parameters import Parameter
 from plimsoll.engine.application_run import ApplicationRun
 from plimsoll.engine.cleaning.cleaning import KEEP, Cleaned, Cleaning
 from plimsoll.engine.curves import curves_of
 from plimsoll.engine.history import RunHistory
 from plimsoll.engine.preparation import Prepared, decide, prepare, target_for
 from plimsoll.engine.run_status import run_status
+from plimsoll.engine.sweep.asked import Searched, SweepWish, register_winner, searched_texts, sweep_run
+from plimsoll.engine.sweep.earlier import recorded_sweep
+from plimsoll.engine.sweep.space import settings_of
+from plimsoll.engine.sweep.trials import Sweep
 from plimsoll.evidence.observation import Observation
 from plimsoll.kinds.table import KINDS
 from plimsoll.planning.changes import Decision
@@ -64,6 +69,14 @@ class PlannedRun(Struct, frozen=True, kw_only=True):
     providers: Mapping[str, str]
 
 
+class SweptModel(Struct, frozen=True, kw_only=True):
+    """What came of a sweep: `history` of its run, `sweep` with its trials, `version` that was registered, or None."""
+
+    history: RunHistory
+    sweep: Sweep
+    version: ModelVersion | None = None
+
+
 class Application:
     """One application on one target. Nothing is started or written until `run`.
 
@@ -90,24 +103,85 @@ class Application:
         """The name of the target."""
         return self._target.name
 
-    def plan(self, force: Sequence[str] = ()) -> PlannedRun:
-        """What a run would do with each step, and why. `force` names steps to carry out again, as `run` does.
+    def plan(self, force: Sequence[str] = (), *, parameters: Mapping[str, Parameter] | None = None) -> PlannedRun:
+        """What a run would do with each step, and why. `force` and `parameters` are as for `run`.
 
         Raises FileError for a mistake in the file, or a step that requests more than the target has; TargetError when
         the target cannot be reached.
         """
-        prepared = self._prepared(force)
+        prepared = self._prepared(force, parameters or {})
         return PlannedRun(plan=prepared.plan, decisions=decide(prepared), providers=prepared.facts.providers)
 
-    def run(self, on_event: Callable[[Observation], None] = lambda _: None, *, force: Sequence[str] = ()) -> RunHistory:
+    def run(
+        self,
+        on_event: Callable[[Observation], None] = lambda _: None,
+        *,
+        force: Sequence[str] = (),
+        parameters: Mapping[str, Parameter] | None = None,
+    ) -> RunHistory:
         """Run the application to its end: finished steps are not repeated, an interrupted run resumes.
 
         `force` names steps, such as `train/triage`, or parts, to carry out again although they have results.
+        `parameters` change those of the file for this run.
 
         `on_event` is called with every observation, after it is in the journal. A failed step is not an exception:
         see the `state` of the history. Raises as `plan` does, and TargetError while another run is under way.
         """
-        return ApplicationRun(self._prepared(force)).carry_out(on_event)
+        return ApplicationRun(self._prepared(force, parameters or {})).carry_out(on_event)
+
+    def sweep(
+        self,
+        model: str | None = None,
+        *,
+        grid: Searched | None = None,
+        random: Searched | None = None,
+        optuna: Searched | None = None,
+        trials: int | None = None,
+        objective: str | None = None,
+        maximize: bool | None = None,
+        parallel: int | None = None,
+        stop_early: str | None = None,
+        grace: float = 0.0,
+        seed: int = 0,
+        retry_failed: bool = False,
+        tag: str | None = None,
+        parameters: Mapping[str, Parameter] | None = None,
+        on_event: Callable[[Observation], None] = lambda _: None,
+    ) -> SweptModel:
+        """Train a model with many values of its parameters, and register the best trial that is accepted.
+
+        `grid`, `random` and `optuna` map a parameter to its choices, or to a range such as `"log:1e-3:1e-1"`. The other
+        arguments are the options of `plimsoll sweep`. A sweep that was interrupted goes on: trials that have ended are
+        not done again. Where no trial is accepted, `version` is None and the state of the history is `failed`.
+
+        Raises as `run` does, and FileError for what does not fit the file.
+        """
+        wish = SweepWish(
+            model=model,
+            grid=searched_texts(grid or {}, "grid"),
+            random=searched_texts(random or {}, "random"),
+            optuna=searched_texts(optuna or {}, "optuna"),
+            trials=trials,
+            objective=objective,
+            maximize=maximize,
+            parallel=parallel,
+            stop_early=stop_early,
+            grace=grace,
+            seed=seed,
+            retry_failed=retry_failed,
+            tag=tag,
+            settings=settings_of(parameters or {}),
+        )
+        run = sweep_run(wish, self._file.path, self._target)
+        history = run.carry_out(on_event)
+        return SweptModel(history=history, sweep=run.sweep, version=register_winner(run, history, tag))
+
+    def trials(self, run: str | None = None) -> Sweep:
+        """The newest sweep with its trials so far, or the one of the run with that id.
+
+        Raises PlimsollError when there is none.
+        """
+        return recorded_sweep(self._target.state, run)
 
     def status(self, run: str | None = None) -> RunHistory:
         """The newest run, or the one with that id; `killed` is the state of one that nobody carries out any longer.
@@ -166,8 +240,8 @@ class Application:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _prepared(self, force: Sequence[str]) -> Prepared:
-        return prepare(self._file.path, self._target, force=force)
+    def _prepared(self, force: Sequence[str], parameters: Mapping[str, Parameter]) -> Prepared:
+        return prepare(self._file.path, self._target, settings=settings_of(parameters), force=force)
 
 
 def load(path: Path | str, target: str = LOCAL, options: TargetOptions | None = None) -> Application:

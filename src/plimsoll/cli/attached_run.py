@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
+
+from plimsoll.cli.interrupts import catch_stop_signals
 
 if TYPE_CHECKING:
     from plimsoll.engine.application_run import ApplicationRun
@@ -41,14 +41,11 @@ def to_stderr(text: str) -> None:
 
 def _stop_on_signals(run: ApplicationRun) -> list[int]:
     """Stop the run on SIGINT and SIGTERM; returns a list that receives the number of the signal."""
-    caught: list[int] = []
 
-    def stop(number: int, _: FrameType | None) -> None:
-        if not caught:
+    def stop() -> None:
+        if len(caught) == 1:
             to_stderr("stopping …")
-        caught.append(number)
         run.stop()
 
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
+    caught = catch_stop_signals(stop)
     return caught

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -13,7 +15,9 @@ from plimsoll.cli import completion
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
+    from plimsoll.engine.preparation import Prepared
     from plimsoll.state.directory import StateDirectory
+    from plimsoll.targets.options import TargetOptions
     from plimsoll.targets.port import Target
 
 LOCAL = "local"
@@ -61,7 +65,7 @@ def target_option(function: Command) -> Command:
     return function
 
 
-def provider_options(function: Command) -> Command:
+def _provider_options(function: Command) -> Command:
     """Options for a run on a cluster: `--registry`, `--base` and `--prefer`."""
     for decorate in (
         click.option(
@@ -100,6 +104,79 @@ def force_option(function: Command) -> Command:
         metavar="STEP",
         help="Carry this step out again although its result is there; repeatable.",
     )(function)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedRun:
+    """What a run, its plan and a sweep are asked alike: which file, on which target, with which parameters."""
+
+    file: Path
+    target: str
+    namespace: str | None
+    registry: str | None
+    base: str | None
+    prefer: tuple[str, ...]
+    settings: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The application file."""
+        return application_file(self.file)
+
+    def options(self, *, unbarred: bool = False) -> TargetOptions:
+        """What the target is told."""
+        from plimsoll.targets.options import TargetOptions
+
+        return TargetOptions(
+            namespace=self.namespace,
+            registry=self.registry,
+            base=self.base,
+            prefer=self.prefer,
+            unbarred=unbarred,
+        )
+
+    def prepared(self, steps: Sequence[str], force: Sequence[str], *, unbarred: bool = False) -> Prepared:
+        """The plan of some steps; its target is closed with the command.
+
+        With `unbarred` it is also given where it could not run, as if the caller had every right.
+        """
+        from plimsoll.engine.preparation import prepare
+
+        options, settings = self.options(unbarred=unbarred), self.settings
+        found = prepare(
+            self.path, self.target, options, settings=settings, steps=steps, force=force, must_fit=not unbarred
+        )
+        click.get_current_context().call_on_close(found.target.close)
+        return found
+
+
+def run_options(function: Callable[..., int | None]) -> Callable[..., int | None]:
+    """`-f`, `--target`, `--set` and the options for clusters, which the command gets as one value: `asked`."""
+
+    @functools.wraps(function)
+    def command(
+        *,
+        file: Path,
+        target: str,
+        namespace: str | None,
+        registry: str | None,
+        base: str | None,
+        prefer: tuple[str, ...],
+        settings: tuple[str, ...],
+        **others: object,
+    ) -> int | None:
+        asked = AskedRun(
+            file=file,
+            target=target,
+            namespace=namespace,
+            registry=registry,
+            base=base,
+            prefer=prefer,
+            settings=settings,
+        )
+        return function(asked=asked, **others)
+
+    return file_option(target_option(_provider_options(settings_option(command))))
 
 
 def application_file(path: Path) -> Path:

@@ -69,6 +69,12 @@ def moves_of(state: StateDirectory, service: str) -> Sequence[tuple[datetime, Ve
     return found
 
 
+def came_from(state: StateDirectory, service: str, model: str, version: str) -> str:
+    """The version that a service had before it last moved to this one; empty when no move to it is known."""
+    moves = [move for _, move in moves_of(state, service) if move.model == model and move.moved and move.old]
+    return next((move.old for move in reversed(moves) if move.new == version and move.old != version), "")
+
+
 def newest_offered(state: StateDirectory, service: str, model: str) -> int:
     """The newest version of a model that the service has had, or was to have; 0 for none."""
     moves = [move for _, move in moves_of(state, service) if move.model == model]

@@ -37,11 +37,12 @@ class RunComparison(Struct, frozen=True, kw_only=True):
 
 def find_run(state: StateDirectory, word: str) -> str:
     """The id of a run, given as its number, its id, or the beginning of one. Raises PlimsollError."""
-    known = state.run_ids()
-    if word in known:
+    numbers = state.run_numbers()
+    known = list(numbers)
+    if word in numbers:
         return word
     is_number = word.isascii() and word.isdigit() and len(word) < 8
-    found = [run for run in known if state.run_number(run) == int(word)] if is_number else []
+    found = [run for run, number in numbers.items() if number == int(word)] if is_number else []
     found = found or [run for run in known if word and run.startswith(word)]
     if len(found) == 1:
         return found[0]

@@ -14,6 +14,7 @@ from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.tables import check_table, extras_of_table
+from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
@@ -26,6 +27,12 @@ class Batch(Part, frozen=True, kw_only=True):
 
     model: ModelReference
     input: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
+    label: Annotated[
+        str | None, Meta(description="the column of the input that has the true labels, for the report")
+    ] = None
+    prediction: Annotated[
+        str | None, Meta(description="with label: the column of the result that is compared with it")
+    ] = None
     resources: Resources = Resources()
     target: Name | None = None
 
@@ -50,7 +57,7 @@ class Score(Work, frozen=True, kw_only=True):
     """Score a file with a model in bounded memory.
 
     `model` is a name, or `name@version`. `register_key` is the key of the step that registers it in this plan; `None`
-    when the file pins a version.
+    when the file pins a version. `label` and `prediction` are columns that are compared with each other.
     """
 
     verb: ClassVar[str] = "score"
@@ -60,6 +67,14 @@ class Score(Work, frozen=True, kw_only=True):
     model: str
     input: InputFile
     register_key: str | None = None
+    label: str | None = None
+    prediction: str | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The options of the scorer that compare predictions with labels."""
+        named = {"--label": self.label, "--prediction": self.prediction}
+        return tuple(word for option, value in named.items() if value is not None for word in (option, value))
 
     def needed_extras(self) -> Iterator[str]:
         """The scorer's."""
@@ -79,6 +94,9 @@ class BatchKind(Kind[Batch]):
         for name, batch in self.of(file.application).items():
             MODELS.check_reference(file, batch.model, *self.place(name), "model")
             check_table(file, batch.input, "a batch scores", *self.place(name), "input")
+            if batch.prediction is not None and batch.label is None:
+                hint = "name the column of the input with the true labels: label: NAME"
+                raise file.error("prediction is compared with a label, and there is none", hint, *self.place(name))
 
     def plan(self, name: str, part: Batch, planner: Planner) -> AnyStep:
         """Add a step that scores, after the model is registered and the table exists."""
@@ -87,8 +105,16 @@ class BatchKind(Kind[Batch]):
         key = register.key if register else None
         return planner.add(
             name,
-            Score(batch=name, model=part.model, input=rows, register_key=key),
+            Score(
+                batch=name,
+                model=part.model,
+                input=rows,
+                register_key=key,
+                label=part.label,
+                prediction=part.prediction,
+            ),
             [
+                *(setting("label", [part.label, part.prediction]) for _ in range(part.label is not None)),
                 *made_of,
                 ingredients.of_input(rows),
                 Ingredient(kind="code", name="the scorer", digest=digest_of_scorer()),

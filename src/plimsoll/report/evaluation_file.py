@@ -1,4 +1,4 @@
-"""Reads the predictions that a training wrote of rows it held out, with their labels."""
+"""Reads predictions beside labels: those of rows that a training held out, and those of a batch with labels."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ NAME = "predictions.csv"
 """The file in `$PLIMSOLL_OUTPUT`, with a column `label` and a column `prediction`."""
 MOST_ROWS = 200_000
 """Rows that are read: a page is written while somebody waits."""
+BATCH_NAME = "labelled.csv"
+"""The file that the scorer leaves of a batch whose table has labels."""
 LABEL, PREDICTION = "label", "prediction"
 _LONGEST_CELL = 200
 
 
 def read_evaluation(output: Path) -> Evaluation | None:
     """The predictions in the files of a training, judged; None when it wrote none. A damaged file is a note."""
-    path = output / NAME
+    return _evaluation(output / NAME, f"{NAME} of the training")
+
+
+def read_batch_evaluation(output: Path) -> Evaluation | None:
+    """The predictions of a batch whose table has labels, judged; None for another."""
+    return _evaluation(output / BATCH_NAME, "the labels of the batch's table")
+
+
+def _evaluation(path: Path, source: str) -> Evaluation | None:
     if not path.is_file():
         return None
-    source = f"{NAME} of the training"
     try:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
             return _read(file, source)

@@ -10,9 +10,7 @@ from pathlib import Path
 from plimsoll.engine.history import RunHistory
 from plimsoll.kinds.model import TrainGang
 from plimsoll.state.directory import StateDirectory
-from plimsoll.state.integrity import OUTPUT
 
-CURVE = "metrics.jsonl"
 TAIL = 1 << 16
 """Bytes of the file's end that are read: a curve may be long."""
 
@@ -20,8 +18,13 @@ TAIL = 1 << 16
 def newest_points(state: StateDirectory, run: RunHistory) -> Mapping[str, Mapping[str, float]]:
     """The newest point of each training of a run that goes on, by its step; none for a training without a curve."""
     trained = [step for step in run.steps if step.verb == TrainGang.verb and step.state == "running"]
-    found = {step.name: newest_point(state.work / step.key / OUTPUT / CURVE) for step in trained}
+    found = {step.name: _newest(*state.curve_files(step.key)) for step in trained}
     return {name: point for name, point in found.items() if point}
+
+
+def _newest(earlier: Path, present: Path) -> Mapping[str, float]:
+    """That of the present attempt; before it has one, or where pods have it, the newest that was brought here."""
+    return newest_point(present) or newest_point(earlier)
 
 
 def newest_point(path: Path) -> Mapping[str, float]:

@@ -49,7 +49,7 @@ def listed(sweep: Sweep) -> list[Trial]:
 
 def _panel(sweep: Sweep, trials: Sequence[Trial], name: str, ends: tuple[float, float], at: tuple[float, float]) -> str:
     x, y = at
-    place, labels = _axis([each.parameters[name] for each in trials], log="log:" in sweep.planned.searched[name])
+    place, labels = axis_of([each.parameters[name] for each in trials], log="log:" in sweep.planned.searched[name])
     low, high = ends
     spread = high - low
     best = sweep.best
@@ -77,7 +77,7 @@ def _panel(sweep: Sweep, trials: Sequence[Trial], name: str, ends: tuple[float, 
     return "".join(parts)
 
 
-def _axis(values: Sequence[Parameter], *, log: bool) -> tuple[Place, list[tuple[float, str]]]:
+def axis_of(values: Sequence[Parameter], *, log: bool) -> tuple[Place, list[tuple[float, str]]]:
     """Where values lie, from 0 to 1, and the labels of the axis."""
     numbers = [float(value) for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(numbers) < len(values) or len(set(numbers)) == 1:

@@ -14,9 +14,10 @@ from plimsoll.engine.sweep.trials import sweep_of
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.files import replace_file
+from plimsoll.kinds.batch import Score
 from plimsoll.kinds.model import RegisterResult, TrainGang
 from plimsoll.report.contents import ModelReport
-from plimsoll.report.evaluation_file import read_evaluation
+from plimsoll.report.evaluation_file import read_batch_evaluation, read_evaluation
 from plimsoll.report.run_report import RunReport
 from plimsoll.report.service_records import running_processes, service_reports
 from plimsoll.state.directory import StateDirectory
@@ -63,7 +64,11 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     # Of a sweep only the winner's: hundreds of curves are no report.
     winner = sweep.best.train if sweep and sweep.best else ""
     trained = [step for step in run.steps if step.verb == TrainGang.verb and (sweep is None or step.name == winner)]
-    judged = {step.part: read_evaluation(state.output(step.key)) for step in trained}
+    judged = {step.part: read_evaluation(state.output(step.key)) for step in trained} | {
+        f"batch {step.part}": read_batch_evaluation(state.output(step.key))
+        for step in run.steps
+        if step.verb == Score.verb and step.state == "done"
+    }
     return RunReport(
         history=run,
         models=models,

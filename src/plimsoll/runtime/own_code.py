@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 
 _PARTS = (
-    "fixed_batch.py", "model.py", "predictions.py", "scored_parts.py", "scorer.py", "specs.py", "tensors.py",
-    "conversion", "tables",
+    "fixed_batch.py", "labelled.py", "model.py", "predictions.py", "scored_parts.py", "scorer.py", "specs.py",
+    "tensors.py", "conversion", "tables",
 )  # fmt: skip
 
 

@@ -25,11 +25,11 @@ Schema = Mapping[str, Any]
 class ScoredParts:
     """The parts of one model and table, in a directory. `suffix` is their format."""
 
-    def __init__(self, checkpoint: Path, model: str, table: Table, chunk_rows: int) -> None:
-        """Create the directory. Removes parts of another model (its digest), table, chunk size or scorer."""
+    def __init__(self, checkpoint: Path, model: str, table: Table, chunk_rows: int, labels: str = "") -> None:
+        """Create the directory. Removes parts of another model (its digest), table, chunk size, scorer or labels."""
         self.suffix = table.suffix
         self._directory = checkpoint / "parts"
-        mark, about = checkpoint / "parts-of", _identity(model, table, chunk_rows)
+        mark, about = checkpoint / "parts-of", f"{_identity(model, table, chunk_rows)} {labels}".rstrip()
         if not (mark.exists() and mark.read_text(encoding="utf-8") == about):
             shutil.rmtree(self._directory, ignore_errors=True)
             checkpoint.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ class ScoredParts:
             _write_parquet(temporary, columns, schema)
         else:
             with temporary.open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(zip(*(_shortest_text(values) for values in columns.values()), strict=True))
+                csv.writer(file).writerows(zip(*(shortest_text(values) for values in columns.values()), strict=True))
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
@@ -68,6 +68,25 @@ class ScoredParts:
                 for part in parts:
                     with part.open("rb") as source:
                         shutil.copyfileobj(source, file)
+        temporary.replace(final)
+
+    def write_labelled(self, number: int, pairs: Iterable[tuple[str, str]]) -> None:
+        """Keep label and prediction of the rows of a chunk; before the chunk itself, which says that it is finished."""
+        path = self._directory / f"labelled-{number:08d}.csv"
+        temporary = path.with_name(f".{path.name}")
+        with temporary.open("w", newline="", encoding="utf-8", errors="replace") as file:
+            csv.writer(file).writerows(pairs)
+        temporary.replace(path)
+
+    def join_labelled(self, final: Path, header: Sequence[str]) -> None:
+        """Concatenate labels and predictions of all chunks."""
+        temporary = final.with_name(f".{final.name}")
+        with temporary.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(header)
+        with temporary.open("ab") as file:
+            for part in sorted(self._directory.glob("labelled-*.csv")):
+                with part.open("rb") as source:
+                    shutil.copyfileobj(source, file)
         temporary.replace(final)
 
     def _path(self, number: int) -> Path:
@@ -116,7 +135,7 @@ def _arrow_array(values: Cells, kind: object) -> ArrowColumn:
     return array
 
 
-def _shortest_text(values: Cells) -> Iterable[object]:
+def shortest_text(values: Cells) -> Iterable[object]:
     """The shortest text that parses to the same number: float32 must not be written with the digits of float64."""
     is_float = isinstance(values, np.ndarray) and values.dtype.kind == "f"
     return np.asarray(values).astype(str) if is_float else values

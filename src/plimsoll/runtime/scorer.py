@@ -41,6 +41,8 @@ def main() -> None:
         metavar="FILE=sha256:…",
         help="what a file of the model must have; may be given several times",
     )
+    parser.add_argument("--label", help="the column of the table with the true labels, to write labelled.csv")
+    parser.add_argument("--prediction", help="the column of the result that is compared with the labels")
     parser.add_argument("--chunk-rows", type=int, help=f"default: {CHUNK_ROWS}, fewer for a wide table")
     arguments = parser.parse_args()
     try:
@@ -51,6 +53,8 @@ def main() -> None:
             arguments.checkpoint,
             arguments.chunk_rows,
             digests=digests_in(arguments.digest),
+            label=arguments.label,
+            prediction=arguments.prediction,
         )
     except PlimsollError as error:
         sys.stderr.write(f"error: {error.on_one_line()}\n")
@@ -65,8 +69,12 @@ def score(
     chunk_rows: int | None = None,
     *,
     digests: Mapping[str, str] | None = None,
+    label: str | None = None,
+    prediction: str | None = None,
 ) -> None:
     """Write `predictions` in the table's own format, and metrics.json. Raises PlimsollError.
+
+    With `label`, labelled.csv has the label and the prediction of each row that has one.
 
     The columns that the model takes and those of the result are decided before the first chunk. `digests` are those
     that the files of the model must have, by path.
@@ -74,6 +82,7 @@ def score(
     began = time.monotonic()
     try:
         from plimsoll.runtime.fixed_batch import run_rows
+        from plimsoll.runtime.labelled import FILE, HEADER, labels_of
         from plimsoll.runtime.model import OnnxModel
         from plimsoll.runtime.scored_parts import ScoredParts, arrow_schema
         from plimsoll.runtime.tables.layout import input_layout
@@ -88,9 +97,10 @@ def score(
     layout = input_layout(table, model.spec)
     columns_of, sample = _result_layout(model, table, layout)
     schema = arrow_schema(table, sample, with_id="id" in table.names)
-    parts = ScoredParts(checkpoint, model.digest, table, size)
+    labels = labels_of(table, label, prediction, columns_of.names) if label is not None else None
+    parts = ScoredParts(checkpoint, model.digest, table, size, f"{labels.label} {labels.prediction}" if labels else "")
     rows, resumed, scored = 0, 0, False
-    for number, chunk in enumerate(table.chunks(size, layout.names | {"id"})):
+    for number, chunk in enumerate(table.chunks(size, layout.names | {"id"} | ({labels.label} if labels else set()))):
         rows = chunk.first + chunk.rows
         if parts.has(number):
             resumed += chunk.rows
@@ -105,9 +115,14 @@ def score(
         columns: dict[str, Cells] = {"row": range(chunk.first, rows)}
         if "id" in chunk.columns:
             columns["id"] = chunk.columns["id"]
-        parts.write(number, columns | columns_of.table(outputs, chunk.rows), schema)
+        result = columns | columns_of.table(outputs, chunk.rows)
+        if labels is not None:
+            parts.write_labelled(number, labels.pairs(dict(chunk.columns), result))
+        parts.write(number, result, schema)
         print(f"{rows} rows scored", flush=True)
     parts.join(output / f"predictions{table.suffix}", schema)
+    if labels is not None:
+        parts.join_labelled(output / FILE, HEADER)
     metrics = {"rows": rows, "seconds": round(time.monotonic() - began, 3), "resumed_rows": resumed}
     (output / "metrics.json").write_text(json.dumps(metrics), encoding="ascii")
 

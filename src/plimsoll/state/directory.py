@@ -18,6 +18,7 @@
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
       code/<digest>             files of the code that runs were given, until their models are registered
       sizes/                    how large the older runs and results are
+      run-order.json            numbers of the older runs; may be deleted
       beginning.lock            held by runs that begin and by `plimsoll clean`
       removed/                  what is about to be deleted
       ui/                       an index of the runs, for the live page; may be deleted
@@ -38,30 +39,19 @@ import shutil
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE, decodable
+from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
 from plimsoll.files import flush
 from plimsoll.state.curves import FILE as CURVE
 from plimsoll.state.curves import Series, add_attempt, joined, read_rows, series_of
 from plimsoll.state.integrity import OUTPUT, StoredResult, read_stored, seal
 from plimsoll.state.results import AnyResult, OutputFile, Result
+from plimsoll.state.run_order import FILE as RUN_ORDER
+from plimsoll.state.run_order import JOURNAL, number_of, runs_in_order
 
 NAME = ".plimsoll"
-JOURNAL = "journal.jsonl"
 LOCAL = "local"
-
-
-class _Begun(Struct, frozen=True):
-    number: int = 0
-
-
-@decodable
-class _FirstLine(Struct, frozen=True):
-    """What the order of runs takes from the first line of a journal, which records the plan."""
-
-    fact: _Begun
 
 
 class StateDirectory:
@@ -129,18 +119,15 @@ class StateDirectory:
 
     def run_ids(self) -> list[str]:
         """The ids of all runs that have a journal, in the order in which they began, whatever the clock did."""
-        if not self.runs.is_dir():
-            return []
-        runs = [path.name for path in self.runs.iterdir() if (path / JOURNAL).exists()]
-        return sorted(runs, key=lambda run: (self.run_number(run), run))
+        return list(self.run_numbers())
+
+    def run_numbers(self) -> dict[str, int]:
+        """The numbers of all runs that have a journal, in the same order."""
+        return runs_in_order(self.runs, self.root / RUN_ORDER)
 
     def run_number(self, run: str) -> int:
         """The number of a run among the runs on this target, from 1; 0 for a run that recorded none."""
-        try:
-            with self.journal(run).open("rb") as file:
-                return msgspec.json.decode(file.readline(), type=_FirstLine).fact.number
-        except (*UNREADABLE, OSError):
-            return 0
+        return number_of(self.journal(run))
 
     def logs(self, run: str) -> Path:
         """The directory of a run's logs."""

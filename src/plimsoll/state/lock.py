@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
@@ -13,6 +14,9 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
+
+PEEK_LIMIT = 2.0
+"""Seconds for which a run that begins waits for those who only look who holds the lock."""
 
 
 @decodable
@@ -37,7 +41,7 @@ class RunLock:
         """Take the lock. Raises TargetError, which names the holder, when another run has it."""
         file = self.path.open("a+b")
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file, self.path)
         except BlockingIOError:
             file.close()
             raise _held_error(self.path, holder(self.path)) from None
@@ -53,6 +57,24 @@ class RunLock:
             self._file.truncate(0)
             self._file.close()
             self._file = None
+
+
+def _take(file: IO[bytes], path: Path) -> None:
+    """Take the lock. Raises BlockingIOError when another run has it.
+
+    Whoever asks for the holder has the lock for a moment, and who has just taken it has not written its name yet: while
+    nobody is named, it is tried again.
+    """
+    until = time.monotonic() + PEEK_LIMIT
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if holder(path) is not None or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def require_free(path: Path) -> None:

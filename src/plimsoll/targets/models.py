@@ -51,6 +51,17 @@ def version_for_use(
     return version, opened.files
 
 
+def require_scorable(version: ModelVersion) -> None:
+    """Raise TargetError for a version that a batch cannot score: one of another format than ONNX."""
+    if not any(name.endswith(".onnx") for name in version.files):
+        raise TargetError(
+            f"a batch scores ONNX models, and {version.reference} has {', '.join(sorted(version.files))}",
+            hint="write model.onnx in training as well, or serve the model by code of your own and score the table"
+            " through its service: plimsoll predict SERVICE --input FILE",
+            lasting=True,
+        )
+
+
 def directory_of(files: Mapping[str, Path]) -> Path:
     """The directory in which a version's files lie by their names."""
     name, path = next(iter(files.items()))

@@ -11,7 +11,8 @@ from msgspec import Struct
 from plimsoll.capabilities.bundle_reader import is_bundle
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import FileError
-from plimsoll.state.directory import JOURNAL, LOCAL, NAME, StateDirectory
+from plimsoll.state.directory import LOCAL, NAME, StateDirectory
+from plimsoll.state.run_order import JOURNAL
 
 FILE = "plimsoll.yaml"
 

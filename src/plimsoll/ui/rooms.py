@@ -21,6 +21,7 @@ from plimsoll.ui.places import Place, places
 from plimsoll.ui.run_index import RunIndex
 from plimsoll.ui.run_pages import read_run
 from plimsoll.ui.service_watch import ServiceWatch
+from plimsoll.ui.sweep_pages import SweepReader
 
 LOOK_INTERVAL = 5.0
 """Seconds between two looks at the services of a place while a page is open."""
@@ -70,6 +71,7 @@ class Rooms:
         self.hub = Hub()
         self.acts = Acts(self.hub)
         self.curves = Curves()
+        self.sweeps = SweepReader()
         self._rooms = {place.id: Room(place, self.hub) for place in places(directories, contexts)}
         self._follower = Follower([room.follower for room in self._rooms.values()], self.hub)
         self._stopping = threading.Event()

@@ -24,7 +24,7 @@ from msgspec import Struct
 from plimsoll.ui.figure_store import FigureStore
 from plimsoll.ui.run_rows import RunRow
 
-VERSION = 1
+VERSION = 2
 HEADLINE = 3
 """Figures that a row shows where no columns are asked for."""
 _SCHEMAS_IN_MEMORY = 8
@@ -35,12 +35,12 @@ CREATE TABLE IF NOT EXISTS names (id INTEGER PRIMARY KEY, digest TEXT UNIQUE, na
 CREATE TABLE IF NOT EXISTS run (
     run TEXT PRIMARY KEY, number INTEGER, application TEXT, state TEXT, reason TEXT, started REAL, ended REAL,
     steps INTEGER, done INTEGER, cached INTEGER, failed INTEGER, doing TEXT, parameters BLOB, headline BLOB,
-    names INTEGER, place INTEGER, figures INTEGER, size INTEGER);
+    names INTEGER, place INTEGER, figures INTEGER, size INTEGER, sweep BLOB);
 CREATE INDEX IF NOT EXISTS by_number ON run (number DESC, run DESC);
 """
 _COLUMNS = (
     "run, number, application, state, reason, started, ended, steps, done, cached, failed, doing, "
-    "parameters, headline, names, place"
+    "parameters, headline, names, place, sweep"
 )
 _STATE = "CASE WHEN state = 'running' AND run <> :live THEN 'killed' ELSE state END"
 _SORTS = {
@@ -63,6 +63,8 @@ class Query(Struct, frozen=True, kw_only=True):
     state: str = ""
     columns: Sequence[str] = ()
     live: str = ""
+    sweeps: bool = False
+    """Only runs that are sweeps."""
 
 
 class Page(Struct, frozen=True, kw_only=True):
@@ -206,6 +208,7 @@ class RunIndex:
             row.run, row.number, row.application, row.state, row.reason, row.started, row.ended, row.steps,
             row.count("done"), row.count("cached"), row.count("failed"), row.doing(),
             _encoded(dict(row.parameters)), _encoded(headline), names, place, len(values), size,
+            _encoded(row.sweep) if row.sweep is not None else None,
         )  # fmt: skip
         marks = ", ".join("?" * len(content))
         self._database.execute(f"INSERT OR REPLACE INTO run VALUES ({marks})", content)  # noqa: S608 - constants
@@ -277,13 +280,14 @@ class RunIndex:
             "doing",
         )
         shown: dict[str, object] = {key: value for key, value in zip(keys, row, strict=False) if key}
-        parameters, headline, kind, place, state = row[12:]
+        parameters, headline, kind, place, sweep, state = row[12:]
         return {
             **shown,
             "state": state,
             "parameters": msgspec.json.decode(parameters),
             "headline": msgspec.json.decode(headline),
             "figures": {name: self._figure(name, kind, place) for name in columns},
+            "sweep": msgspec.json.decode(sweep) if sweep is not None else None,
         }
 
 
@@ -308,6 +312,8 @@ def _require_version(database: sqlite3.Connection) -> None:
 
 def _filter(query: Query) -> tuple[str, dict[str, object]]:
     conditions, values = ["1"], dict[str, object]()
+    if query.sweeps:
+        conditions.append("sweep IS NOT NULL")
     if query.state:
         conditions.append(f"{_STATE} = :state")
         values["state"] = query.state

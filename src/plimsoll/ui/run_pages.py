@@ -74,13 +74,16 @@ def figures_page(run: RunHistory, *, text: str, offset: int, limit: int) -> dict
     return {"total": len(names), "figures": [[name, found[name]] for name in names[offset : offset + limit]]}
 
 
-def curves_page(state: StateDirectory, run: RunHistory, curves: Curves) -> dict[str, object]:
-    """The curves of the trainings of a run, also of those that go on, by step."""
-    found = {}
+def curves_page(state: StateDirectory, run: RunHistory, curves: Curves, *, text: str, limit: int) -> dict[str, object]:
+    """Charts of the trainings of a run, also of those that go on, whose titles have a text in them."""
+    charts, total, unread, left_out = list[dict[str, object]](), 0, 0, 0
     for step in run.steps:
-        if step.verb == TrainGang.verb and (series := curves.of(*state.curve_files(step.key))):
-            found[step.name] = series
-    return {"curves": found}
+        if step.verb != TrainGang.verb:
+            continue
+        page = curves.of(*state.curve_files(step.key), text=text, limit=limit - len(charts))
+        charts += [{"title": f"{step.part} {chart.title}", "series": chart.series} for chart in page.charts]
+        total, unread, left_out = total + page.total, unread + page.unread, left_out + page.left_out
+    return {"charts": charts, "total": total, "unread": unread, "left_out": left_out}
 
 
 def log_path(state: StateDirectory, run: str, name: str) -> Path:

@@ -40,6 +40,21 @@ class _StepsAdded(Struct, frozen=True, tag_field="event", tag="steps-added"):
 
 class _SweepPlanned(Struct, frozen=True, tag_field="event", tag="sweep-planned"):
     searched: dict[str, str]
+    model: str = ""
+    objective: str = ""
+    maximize: bool = False
+    trials: int = 0
+
+
+class _TrialBegun(Struct, frozen=True, tag_field="event", tag="trial-begun"):
+    pass
+
+
+class _TrialEnded(Struct, frozen=True, tag_field="event", tag="trial-ended"):
+    number: int
+    state: str
+    value: float | None = None
+    refusals: tuple[str, ...] = ()
 
 
 class _StepStarted(Struct, frozen=True, tag_field="event", tag="step-started"):
@@ -63,7 +78,26 @@ class _Line(Struct, frozen=True):
 
     at: datetime
     subject: str
-    fact: _Planned | _StepsAdded | _SweepPlanned | _StepStarted | _StepEnded | _RunEnded
+    fact: _Planned | _StepsAdded | _SweepPlanned | _TrialBegun | _TrialEnded | _StepStarted | _StepEnded | _RunEnded
+
+
+class SweepRow(Struct, kw_only=True):
+    """What a row shows of a sweep. `trials` is how many there may be, `best` the value of the best accepted one."""
+
+    model: str
+    objective: str
+    maximize: bool
+    trials: int
+    begun: int = 0
+    ended: int = 0
+    best: float | None = None
+    best_trial: int | None = None
+
+    def take(self, number: int, value: float) -> None:
+        """An accepted trial has ended; of equal ones the first is the best."""
+        better = self.best is None or (value > self.best if self.maximize else value < self.best)
+        if better or (value == self.best and number < (self.best_trial or number)):
+            self.best, self.best_trial = value, number
 
 
 class RunRow(Struct, kw_only=True):
@@ -82,6 +116,7 @@ class RunRow(Struct, kw_only=True):
     states: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
+    sweep: SweepRow | None = None
 
     @property
     def is_planned(self) -> bool:
@@ -135,6 +170,15 @@ class JournalReader:
                 self._plan(fact.steps)
             case _SweepPlanned():
                 row.parameters = {**row.parameters, **fact.searched}
+                row.sweep = SweepRow(
+                    model=fact.model, objective=fact.objective, maximize=fact.maximize, trials=fact.trials
+                )
+            case _TrialBegun() if row.sweep is not None:
+                row.sweep.begun += 1
+            case _TrialEnded() if row.sweep is not None:
+                row.sweep.ended += 1
+                if fact.state == "done" and fact.value is not None and not fact.refusals:
+                    row.sweep.take(fact.number, fact.value)
             case _StepStarted():
                 self._set(seen.subject, "running")
             case _StepEnded():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -20,16 +20,18 @@ from plimsoll import __version__
 from plimsoll.encoding import json_for_people
 from plimsoll.engine.history import RunHistory
 from plimsoll.errors import FileError, PlimsollError
-from plimsoll.ui import check_pages, log_pages, run_pages
+from plimsoll.ui import check_pages, log_pages, run_pages, sweep_pages
 from plimsoll.ui.acts import wanted
 from plimsoll.ui.guard import Guard, refused
 from plimsoll.ui.rooms import Room, Rooms
 from plimsoll.ui.run_index import Query
 
 STATIC = Path(__file__).with_name("static")
+PAGE = "index.html"
 KINDS_OF_FILE = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 MOST_ROWS = 200
 MOST_COLUMNS = 12
+MOST_CHARTS = 48
 MOST_BODY = 64 << 10
 """Bytes of a request's body."""
 
@@ -90,18 +92,13 @@ def application(rooms: Rooms, *, token: str, port: int) -> Starlette:
         Route("/api/{place}/acts", _begin(rooms), methods=["POST"]),
         Route("/api/acts/{act}/interrupt", _interrupt(rooms), methods=["POST"]),
         *(Route(path, _answering(rooms, answer)) for path, answer in ANSWERS.items()),
-        Route("/", _file("index.html")),
-        *(
-            Route(f"/{path.name}", _file(path.name))
-            for path in sorted(STATIC.iterdir())
-            if path.suffix in KINDS_OF_FILE
-        ),
+        *page_routes(),
     ]
     guard = Middleware(Guard, token=token, port=port)
     return Starlette(routes=routes, middleware=[guard], lifespan=lifespan, exception_handlers={Exception: _defect})
 
 
-def _places(asked: Asked) -> object:
+def _places(asked: Asked) -> dict[str, object]:
     return {
         "version": __version__,
         "places": [
@@ -118,8 +115,19 @@ def _places(asked: Asked) -> object:
     }
 
 
+def _start(asked: Asked) -> object:
+    """The places with the rows of the one that is named, or of the first: what the page begins with."""
+    named = asked.text("place")
+    room = next((room for room in asked.rooms.all() if named in ("", room.place.id)), None)
+    rows = None if room is None else {"place": room.place.id, "rows": _rows(asked, room)}
+    return {**_places(asked), "runs": rows}
+
+
 def _runs(asked: Asked) -> object:
-    room = asked.room
+    return _rows(asked, asked.room)
+
+
+def _rows(asked: Asked, room: Room) -> dict[str, object]:
     query = Query(
         sort=asked.text("sort") or "number",
         descending=asked.text("descending") != "false",
@@ -127,6 +135,7 @@ def _runs(asked: Asked) -> object:
         state=asked.text("state"),
         columns=[column[:400] for column in asked.query.getlist("column")[:MOST_COLUMNS]],
         live=room.follower.live,
+        sweeps=asked.text("sweeps") == "true",
         **asked.cut,
     )
     page = room.index.page(query)
@@ -167,8 +176,23 @@ def _comparison(asked: Asked) -> object:
     )
 
 
+def _sweep(asked: Asked) -> object:
+    room, cut = asked.room, asked.cut
+    run = room.run_id(asked.word("run"))
+    return sweep_pages.sweep_page(
+        asked.rooms.sweeps.of(room.place.state.journal(run)),
+        run,
+        live=run == room.follower.live,
+        sort=asked.text("sort"),
+        descending=asked.text("descending") == "true",
+        offset=cut["offset"],
+        limit=cut["limit"],
+    )
+
+
 ANSWERS: Mapping[str, Answer] = {
     "/api/places": _places,
+    "/api/start": _start,
     "/api/{place}/runs": _runs,
     "/api/{place}/columns": _columns,
     "/api/{place}/runs/{run}": _run,
@@ -176,10 +200,15 @@ ANSWERS: Mapping[str, Answer] = {
         asked.run(), text=asked.text("text"), **asked.cut
     ),
     "/api/{place}/runs/{run}/curves": lambda asked: run_pages.curves_page(
-        asked.room.place.state, asked.run(), asked.rooms.curves
+        asked.room.place.state,
+        asked.run(),
+        asked.rooms.curves,
+        text=asked.text("text"),
+        limit=asked.number("limit", 24, MOST_CHARTS),
     ),
     "/api/{place}/runs/{run}/log": _log,
     "/api/{place}/compare/{first}/{second}": _comparison,
+    "/api/{place}/sweeps/{run}": _sweep,
     "/api/{place}/models": lambda asked: asked.room.models.page(text=asked.text("text"), **asked.cut),
     "/api/{place}/models/{reference}": lambda asked: asked.room.models.version(asked.word("reference")),
     "/api/{place}/models/{reference}/against/{other}": lambda asked: asked.room.models.comparison(
@@ -272,11 +301,20 @@ def _interrupt(rooms: Rooms) -> Callable[[Request], object]:
     return respond
 
 
-def _file(name: str) -> Callable[[Request], object]:
+def page_routes() -> Iterator[Route]:
+    """The page, and its files below the digest of all of them: a browser that has them asks for none again."""
+    files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in KINDS_OF_FILE}
+    digest = hashlib.sha256(b"".join(name.encode() + content for name, content in files.items())).hexdigest()[:16]
+    page = files.pop(PAGE).replace(b'="files/', f'="{digest}/'.encode())
+    yield Route("/", _file(PAGE, page, "no-cache"))
+    for name, content in files.items():
+        yield Route(f"/{digest}/{name}", _file(name, content, "max-age=31536000, immutable"))
+
+
+def _file(name: str, content: bytes, cache: str) -> Callable[[Request], object]:
     """One file of the page, read once: all of them are small."""
-    content, kind = (STATIC / name).read_bytes(), KINDS_OF_FILE[Path(name).suffix]
-    tag = f'"{hashlib.sha256(content).hexdigest()[:16]}"'
-    headers = {"cache-control": "no-cache", "etag": tag}
+    kind, tag = KINDS_OF_FILE[Path(name).suffix], f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    headers = {"cache-control": cache, "etag": tag}
 
     async def respond(request: Request) -> Response:
         if request.headers.get("if-none-match") == tag:

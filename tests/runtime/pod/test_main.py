@@ -103,6 +103,39 @@ def test_the_curve_of_a_training_goes_on_over_its_attempts(registry: Reference, 
 
 
 @pytest.mark.slow
+def test_the_points_of_a_training_are_told_while_it_goes_on(registry: Reference, tmp_path: Path) -> None:
+    script, over = tmp_path / "train.py", tmp_path / "over"
+    script.write_text(
+        "import os, pathlib, time\n"
+        "path = pathlib.Path(os.environ['PLIMSOLL_OUTPUT'], 'metrics.jsonl')\n"
+        'path.write_text(\'{"step": 1, "loss": 5}\\n\')\n'
+        f"while not pathlib.Path({str(over)!r}).exists(): time.sleep(0.05)\n"
+        "path.open('a').write('{\"step\": 2, \"loss\": 4}\\n')\n"
+    )
+    task = PodTask(
+        action="train",
+        step="train/m",
+        key="live",
+        command=f"{sys.executable} {script}",
+        result=f"{registry.below('app', 'results').name}:live",
+        curve=f"{registry.below('app', 'results').name}:curve-live",
+    )
+    argv = [sys.executable, "-c", POD, str(tmp_path / "work")]
+    running = subprocess.Popen(argv, env={**os.environ, TASK_VARIABLE: task.encoded()})
+    state = StateDirectory(tmp_path)
+    state.make()
+    with Repository(registry.below("app", "results")) as repository:
+        results = RegistryResults(repository, RegistryPlace(pods="", nodes=""), "app/results")
+        until(lambda: results.fetch_points("live", state) != "")
+        first = results.fetch_points("live", state)
+        assert state.curve("live") == {"loss": ((1, 5),)}
+        over.touch()
+        assert running.wait(50) == 0
+        assert results.fetch_points("live", state, first) not in ("", first)
+        assert state.curve("live") == {"loss": ((1, 5), (2, 4))}
+
+
+@pytest.mark.slow
 def test_a_successful_command_pushes_its_output(registry: Reference, tmp_path: Path) -> None:
     assert started(registry, tmp_path, "whole", 0.1).wait(30) == 0
     assert left(registry, "whole") == ["half", "whole"]

@@ -15,14 +15,20 @@ from msgspec.structs import replace
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.service import Serve
+from plimsoll.planning.steps import Step
+from plimsoll.registry.versions import Lineage
+from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
+from plimsoll.runtime.server.traffic import Share
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock, require_free
-from plimsoll.targets.local.keeper.control import LocalKeeper
+from plimsoll.targets.local.keeper.control import LocalKeeper, leading_version
 from plimsoll.targets.local.keeper.records import KeeperLock, KeeperPlace, ServiceState, WantedService, own_record
+from plimsoll.targets.local.own_code import version_file
 from plimsoll.targets.local.ports import address_problem
 from plimsoll.targets.local.process_identity import boot_id, identity, lives
 from plimsoll.targets.local.servers import RunningService, announce, running_services
 from plimsoll.targets.local.session import LocalSession
+from plimsoll.targets.models import model_registry, version_for_use
 
 
 @pytest.fixture
@@ -132,3 +138,64 @@ def test_who_is_kept_from_training_by_a_run_that_watches_is_told_of_up(tmp_path:
     finally:
         lock.release()
     require_free(tmp_path / "lock")
+
+
+@pytest.fixture
+def versions(place: KeeperPlace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalKeeper:
+    """Two versions of `m` are registered, of which the second is kept up; no process is started."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    registry = model_registry(place.state)
+    for number in (1, 2):
+        model = tmp_path / "model.onnx"
+        model.write_bytes(b"%d" % number)
+        lineage = Lineage(run="r", step="train/m", key=str(number))
+        registry.add("m", {"model.onnx": model}, lineage=lineage, metrics={}, accept={})
+    keeper = LocalKeeper(place.state)
+    monkeypatch.setattr(keeper, "_ensure", lambda: None)
+    up(keeper)
+    return keeper
+
+
+def up(keeper: LocalKeeper) -> None:
+    keeper.keep([Step(part="m", key="k", work=Serve(service="m", model="m@2"))], {"m": Serve(service="m", model="m")})
+
+
+def shared(place: KeeperPlace, weights: dict[str, int], former: str) -> ServiceFile:
+    """Have the service share its requests so, as promotions leave it."""
+    file = place.service_file("m")
+    content = read_service_file(file)
+    one, two = (version_file(*version_for_use(place.state, f"m@{number}", None), None) for number in (1, 2))
+    shares = tuple(Share(version=version, weight=weight) for version, weight in weights.items())
+    content = replace(content, models=(one, two), traffic={"m": shares}, former={"m": former})
+    file.write_bytes(msgspec.json.encode(content))
+    return content
+
+
+def test_shares_and_the_way_back_outlive_a_service_that_is_ended_and_begun_again(
+    place: KeeperPlace, versions: LocalKeeper
+) -> None:
+    before = shared(place, {"2": 90, "1": 10}, "1")
+    assert versions.release(()) == ["m"]
+    assert place.wanted() == {}
+    up(versions)
+    assert list(place.wanted()) == ["m"]
+    assert read_service_file(place.service_file("m")) == before
+
+
+def test_a_service_that_begins_with_another_version_goes_back_to_the_one_it_had(
+    place: KeeperPlace, versions: LocalKeeper
+) -> None:
+    shared(place, {"1": 100, "2": 0}, "2")
+    versions.release(())
+    up(versions)
+    content = read_service_file(place.service_file("m"))
+    assert (leading_version(content), content.former) == ("2", {"m": "1"})
+
+
+def test_a_version_that_is_gone_is_no_way_back(place: KeeperPlace, versions: LocalKeeper) -> None:
+    shared(place, {"1": 100, "2": 0}, "2")
+    versions.release(())
+    registry = model_registry(place.state)
+    registry.delete([registry.find("m@1")])
+    up(versions)
+    assert read_service_file(place.service_file("m")).former == {}

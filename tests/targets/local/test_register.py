@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.kinds.batch import Score
 from plimsoll.kinds.brought import BringResult
 from plimsoll.kinds.model import Register, TrainResult
-from plimsoll.planning.steps import Step
+from plimsoll.planning.steps import InputFile, Step
 from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.models import model_registry
@@ -43,3 +44,21 @@ def test_figures_curves_and_predictions_are_no_part_of_the_model(
     end = list(target.start(Step(part="triage", key="registered", work=work), 1))[-1]
     assert end.fact["outcome"] == "done"
     assert sorted(model_registry(target.state).find("triage").files) == ["model.onnx", "words.txt"]
+
+
+def test_a_batch_of_a_model_that_is_not_onnx_is_refused_with_what_to_do_instead(
+    tmp_path: Path, target: LocalSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    output = target.state.fresh_work("trained") / "output"
+    (output / "model.joblib").write_bytes(b"\x80\x04")
+    target.state.commit("trained", TrainResult(outputs=files_in(output)))
+    work = Register(model="triage", train="train/triage", train_key="trained", command="python train.py")
+    list(target.start(Step(part="triage", key="registered", work=work), 1))
+    rows = InputFile(step="fetch/rows", name="rows", key="rows", file="rows.csv")
+    score = Score(batch="b", model="triage", input=rows, register_key="registered")
+    end = list(target.start(Step(part="b", key="scored", work=score), 1))[-1]
+    assert end.fact["outcome"] == "failed"
+    assert end.fact["lasting"] is True
+    assert "a batch scores ONNX models, and triage@1 has model.joblib" in end.fact["reason"]
+    assert "plimsoll predict SERVICE --input FILE" in end.fact["reason"]

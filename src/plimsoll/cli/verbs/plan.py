@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.options import (
-    LOCAL,
-    application_file,
-    file_option,
-    force_option,
-    json_option,
-    print_json,
-    provider_options,
-    settings_option,
-    target_option,
-)
+from plimsoll.cli.options import LOCAL, AskedRun, force_option, json_option, print_json, run_options
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -30,10 +19,7 @@ if TYPE_CHECKING:
 
 @click.command("plan")
 @click.argument("steps", metavar="[STEP]…", nargs=-1, shell_complete=completion.steps)
-@file_option
-@target_option
-@provider_options
-@settings_option
+@run_options
 @force_option
 @click.option(
     "--output",
@@ -50,33 +36,16 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(
-    steps: tuple[str, ...],
-    file: Path,
-    target: str,
-    namespace: str | None,
-    registry: str | None,
-    base: str | None,
-    prefer: tuple[str, ...],
-    settings: tuple[str, ...],
-    force: tuple[str, ...],
-    output: str,
-    schedule: str | None,
-    as_json: bool,
+    asked: AskedRun, steps: tuple[str, ...], force: tuple[str, ...], output: str, schedule: str | None, as_json: bool
 ) -> None:
     """Print for each step, or for STEP and what it needs, whether a run would execute it, and why."""
-    from plimsoll.engine.preparation import decide, missing_rights, prepare
-    from plimsoll.targets.options import TargetOptions
+    from plimsoll.engine.preparation import decide, missing_rights
 
     if schedule is not None and output != "yaml":
         raise FileError("--schedule is only for --output yaml", where="--schedule", hint="add --output yaml")
-    options = TargetOptions(
-        namespace=namespace, registry=registry, base=base, prefer=prefer, unbarred=schedule is not None
-    )
-    path, fits = application_file(file), schedule is None
-    prepared = prepare(path, target, options, settings=settings, steps=steps, force=force, must_fit=fits)
-    click.get_current_context().call_on_close(prepared.target.close)
+    prepared = asked.prepared(steps, force, unbarred=schedule is not None)
     if schedule is not None:
-        _print_schedule(prepared, schedule, settings, steps)
+        _print_schedule(prepared, schedule, asked.settings, steps)
         return
     if output == "yaml":
         _print_manifests(prepared)

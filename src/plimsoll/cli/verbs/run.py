@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,15 +10,12 @@ import click
 from plimsoll.cli import completion
 from plimsoll.cli.attached_run import carry_out, to_stderr
 from plimsoll.cli.options import (
-    application_file,
-    file_option,
+    AskedRun,
     force_option,
     json_option,
     print_json,
-    provider_options,
     run_command,
-    settings_option,
-    target_option,
+    run_options,
     use_colour,
     width,
 )
@@ -27,6 +23,8 @@ from plimsoll.cli.streams import discard_output
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
+    from plimsoll.engine.application_run import ApplicationRun
+    from plimsoll.engine.history import RunHistory
     from plimsoll.engine.preparation import Prepared
     from plimsoll.state.directory import StateDirectory
     from plimsoll.targets.port import Target
@@ -34,10 +32,7 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("steps", metavar="[STEP]…", nargs=-1, shell_complete=completion.steps)
-@file_option
-@target_option
-@provider_options
-@settings_option
+@run_options
 @force_option
 @click.option(
     "--watch", is_flag=True, help="Keep services running until interrupted; plimsoll up keeps them up without a run."
@@ -53,14 +48,8 @@ if TYPE_CHECKING:
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="With --print-rbac: a group; repeatable.")
 @json_option
 def command(
+    asked: AskedRun,
     steps: tuple[str, ...],
-    file: Path,
-    target: str,
-    namespace: str | None,
-    registry: str | None,
-    base: str | None,
-    prefer: tuple[str, ...],
-    settings: tuple[str, ...],
     force: tuple[str, ...],
     watch: bool,
     detach: bool,
@@ -75,51 +64,62 @@ def command(
     STEP, such as train/triage or triage, runs only this step and what it needs. A step that is forced keeps its key, so
     that steps that need it keep their results: force them too, or the part by its name.
     """
-    from plimsoll.engine.application_run import ApplicationRun, new_run_id
-    from plimsoll.engine.preparation import prepare
-    from plimsoll.engine.summary import summary
-    from plimsoll.report.write import terminal_report, write_report
-    from plimsoll.state.lock import require_free
-    from plimsoll.targets.options import TargetOptions
-
     if (users or groups) and not print_rbac:
         named = "--user" if users else "--group"
         raise FileError(f"{named} is only for --print-rbac", where=named, hint="leave it out, or add --print-rbac")
-    options = TargetOptions(namespace=namespace, registry=registry, base=base, prefer=prefer, unbarred=print_rbac)
-    place, must_fit = application_file(file), not print_rbac
-    prepared = prepare(place, target, options, settings=settings, steps=steps, force=force, must_fit=must_fit)
-    click.get_current_context().call_on_close(prepared.target.close)
+    prepared = asked.prepared(steps, force, unbarred=print_rbac)
     if print_rbac:
         _print_roles(prepared, users, groups)
         return 0
     if detach:
-        from plimsoll.cli.detached import detach as detached
+        return _detach(prepared.state, as_json=as_json)
+    again = run_command(asked.file, asked.target, asked.settings, steps, force)
+    return _carry_out(prepared, again, watch=watch, run_id=run_id, as_json=as_json)
 
-        require_free(prepared.state.lock)
-        return detached(prepared.state, new_run_id(), as_json=as_json)
+
+def _detach(state: StateDirectory, *, as_json: bool) -> int:
+    from plimsoll.cli.detached import detach
+    from plimsoll.engine.application_run import new_run_id
+    from plimsoll.state.lock import require_free
+
+    require_free(state.lock)
+    return detach(state, new_run_id(), as_json=as_json)
+
+
+def _carry_out(prepared: Prepared, again: str, *, watch: bool, run_id: str | None, as_json: bool) -> int:
+    """Run to the end; `again` is the command that goes on with it."""
+    from plimsoll.engine.application_run import ApplicationRun
+
     run = ApplicationRun(prepared, watch=watch, run_id=run_id)
     history, caught = carry_out(
         run, as_json=as_json, on_services_up=lambda _: _print_services(prepared.target, as_json)
     )
-    report = write_report(prepared.state, run.id)
-    _log_to_tracker(prepared.state, run.id)
-    try:
-        if as_json:
-            print_json({**summary(history, {}, report), "taken_over": run.taken_over})
-        else:
-            for line in terminal_report(prepared.state, run.id, width(), use_colour()):
-                click.echo(line)
-            click.echo(f"\nreport: {report}")
-    except OSError:
-        # Nobody reads; the status of the run is still for whoever waits for it.
-        discard_output()
+    _print_end(run, history, as_json=as_json)
     if caught:
-        again = run_command(file, target, settings, steps, force)
         resumed = f"stopped; `{again}` resumes from the finished steps and checkpoints"
         to_stderr(f"let go; {run.goes_on} goes on" if run.goes_on else resumed)
     if history.state == "done":
         return 1 if any(each.problem for each in run.taken_over) else 0
     return 128 + caught[0] if caught else 1
+
+
+def _print_end(run: ApplicationRun, history: RunHistory, *, as_json: bool) -> None:
+    from plimsoll.engine.summary import summary
+    from plimsoll.report.write import terminal_report, write_report
+
+    state = run.prepared.state
+    report = write_report(state, run.id)
+    _log_to_tracker(state, run.id)
+    try:
+        if as_json:
+            print_json({**summary(history, {}, report), "taken_over": run.taken_over})
+            return
+        for line in terminal_report(state, run.id, width(), use_colour()):
+            click.echo(line)
+        click.echo(f"\nreport: {report}")
+    except OSError:
+        # Nobody reads; the status of the run is still for whoever waits for it.
+        discard_output()
 
 
 def _print_roles(prepared: Prepared, users: tuple[str, ...], groups: tuple[str, ...]) -> None:

@@ -12,6 +12,7 @@ from plimsoll.engine.promotion.judging import Finding, Judgement, judge, version
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import ModelVersion, require_accepted
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.port import Target
@@ -81,22 +82,25 @@ def promote(
         if undone:
             say(f"an earlier promotion into service {mover.service} was interrupted: the weights are restored")
         done = move(mover, registry, version, pace, say, stopped)
-    record_move(
-        target.state,
-        VersionMoved(
-            service=done.service,
-            model=version.name,
-            old=done.old,
-            new=done.new,
-            cause="promote",
-            moved=done.promoted,
-            forced=pace.forced,
-            reason=done.reason,
-            worse=_lines(finding for judgement in done.judgements for finding in judgement.worse),
-            not_compared=_lines(finding for judgement in done.judgements for finding in judgement.not_compared),
-        ),
-    )
+    record_promotion(target.state, done, version.name, "promote", forced=pace.forced)
     return done
+
+
+def record_promotion(state: StateDirectory, done: Promotion, model: str, cause: str, *, forced: bool = False) -> None:
+    """Append a promotion or a rollback to the moves of its service. Raises PlimsollError."""
+    move = VersionMoved(
+        service=done.service,
+        model=model,
+        old=done.old,
+        new=done.new,
+        cause=cause,
+        moved=done.promoted,
+        forced=forced,
+        reason=done.reason,
+        worse=_lines(finding for judgement in done.judgements for finding in judgement.worse),
+        not_compared=_lines(finding for judgement in done.judgements for finding in judgement.not_compared),
+    )
+    record_move(state, move)
 
 
 def _lines(findings: Iterable[Finding]) -> tuple[str, ...]:

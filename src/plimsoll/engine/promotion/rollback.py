@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from plimsoll.engine.moves import VersionMoved, record_move
-from plimsoll.engine.promotion.promoting import AT_ONCE, Promotion, move
+from plimsoll.engine.moves import came_from
+from plimsoll.engine.promotion.promoting import AT_ONCE, Promotion, move, record_promotion
 from plimsoll.errors import PlimsollError
 from plimsoll.registry.versions import require_accepted
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.port import Target
+from plimsoll.targets.traffic import TrafficMover
 
 
 def rollback(
@@ -37,31 +38,22 @@ def rollback(
         if undone and reference is None:
             reason = "an interrupted promotion is undone"
             return Promotion(service=mover.service, old=old, new=old, weight=100, reason=reason, judgements=())
-        wanted = reference or _former(mover.former(), mover.model, mover.service, mover.where)
+        wanted = reference or _former(target, mover, old)
         version = registry.find(wanted)
         registry.open(version)
         require_accepted(version)
         done = move(mover, registry, version, AT_ONCE, say, stopped)
-    record_move(
-        target.state,
-        VersionMoved(
-            service=done.service,
-            model=version.name,
-            old=done.old,
-            new=done.new,
-            cause="rollback",
-            moved=done.promoted,
-            reason=done.reason,
-        ),
-    )
+    record_promotion(target.state, done, version.name, "rollback")
     return replace(done, reason=f"rolled back from version {old}") if done.promoted else done
 
 
-def _former(version: str | None, model: str, service: str, where: str) -> str:
-    if version is None:
+def _former(target: Target, mover: TrafficMover, old: str) -> str:
+    """The version of before, as the service has it; for one that was ended and begun again, as its moves tell."""
+    version = mover.former() or came_from(target.state, mover.service, mover.model, old)
+    if not version:
         raise PlimsollError(
-            f"service {service} has had no promotion since it was started, so that there is nothing to roll back",
-            where=where,
-            hint=f"name the version: plimsoll rollback {service} --to {model}@VERSION",
+            f"service {mover.service} has had no promotion that is known here, so that there is nothing to roll back",
+            where=mover.where,
+            hint=f"name the version: plimsoll rollback {mover.service} --to {mover.model}@VERSION",
         )
-    return f"{model}@{version}"
+    return f"{mover.model}@{version}"

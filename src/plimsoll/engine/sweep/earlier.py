@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from itertools import islice
 
-from plimsoll.engine.sweep.trials import Trial, sweep_of
+from plimsoll.engine.sweep.trials import Sweep, Trial, sweep_of
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.evidence.run_events import SweepPlanned, event_of
@@ -32,6 +32,23 @@ def earlier_trials(state: StateDirectory, sweep: str, but: str) -> dict[int, Tri
     return found
 
 
+def recorded_sweep(state: StateDirectory, run: str | None = None) -> Sweep:
+    """The newest sweep with its trials, or the one of a run. Raises PlimsollError when there is none."""
+    for each in [run] if run is not None else reversed(state.run_ids()):
+        with contextlib.suppress(PlimsollError):
+            # A damaged journal says nothing.
+            if _planned(state, each) and (found := sweep_of(read_journal(state.journal(each)))):
+                return found
+    text = "there is no sweep yet" if run is None else f"run {run} is no sweep"
+    raise PlimsollError(text, where=str(state.runs), hint="begin one with plimsoll sweep")
+
+
 def _is_of(state: StateDirectory, run: str, sweep: str) -> bool:
+    planned = _planned(state, run)
+    return planned is not None and planned.id == sweep
+
+
+def _planned(state: StateDirectory, run: str) -> SweepPlanned | None:
+    """What a run says of its sweep; None for one that is no sweep."""
     events = map(event_of, islice(read_journal(state.journal(run)), _HEAD))
-    return any(isinstance(event, SweepPlanned) and event.id == sweep for event in events)
+    return next((event for event in events if isinstance(event, SweepPlanned)), None)

@@ -48,6 +48,8 @@ def run_task(task: PodTask, rank: int) -> int:
             environment |= variables
         if uploader is not None and rank == 0:
             uploader.start()
+        if curve is not None:
+            curve.start()
         try:
             # Our own commands, such as the scorer, need the environment of this process.
             is_ours = task.action in ("score", "fetch", "reference")
@@ -57,7 +59,7 @@ def run_task(task: PodTask, rank: int) -> int:
             if uploader is not None and rank == 0:
                 uploader.close()
             if curve is not None:
-                curve.push()
+                curve.close()
             if tracker is not None:
                 tracker.kill()
         if status == 0 and rank == 0:
@@ -91,6 +93,7 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
         *("-m", "plimsoll.runtime.scorer"),
         *options,
         *("--output", str(output), "--checkpoint", str(checkpoint)),
+        *task.arguments,
         *digest_options({store.model().parent / name: digest for name, digest in task.model_files.items()}),
     ]
 

@@ -56,6 +56,7 @@ def pod_task_of(
             result=result,
             model=model,
             model_files=dict(model_files or {}),
+            arguments=work.options,
         )
     if isinstance(work, Fetch):
         return PodTask(

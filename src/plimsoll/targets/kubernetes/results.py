@@ -103,9 +103,21 @@ class RegistryResults:
 
     def _fetch_curve(self, key: str, state: StateDirectory) -> None:
         """Have the points of earlier attempts too. A curve is worth no failure."""
-        with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.suppress(PlimsollError, OSError):
-            if artifacts.pull(self._repository, curve_tag(key), Path(scratch)):
+        with contextlib.suppress(PlimsollError, OSError):
+            self.fetch_points(key, state)
+
+    def fetch_points(self, key: str, state: StateDirectory, known: str = "") -> str:
+        """Have the points on this machine that a training has left so far, unless they are those of digest `known`.
+
+        Returns their digest, empty without any. Raises PlimsollError, and OSError where they cannot be written.
+        """
+        digest = self._repository.has_manifest(curve_tag(key))
+        if not digest or digest == known:
+            return digest
+        with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch:
+            if artifacts.pull(self._repository, digest, Path(scratch)):
                 add_attempt(state.earlier_points(key), Path(scratch) / CURVE)
+        return digest
 
     def begin_anew(self, key: str) -> None:
         """Have a training that is forced begin without the checkpoints and points of the one before."""

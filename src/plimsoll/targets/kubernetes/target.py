@@ -21,7 +21,7 @@ from plimsoll.kubernetes.discovery import PUBLISHED, look
 from plimsoll.kubernetes.kubeconfig import namespace_of
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.facts import Machine, TargetFacts
-from plimsoll.planning.steps import Plan
+from plimsoll.planning.steps import AnyStep, Plan
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
@@ -77,7 +77,7 @@ from plimsoll.targets.kubernetes.uses import version_uses
 from plimsoll.targets.kubernetes.work import EXECUTORS
 from plimsoll.targets.local.session import LocalSession
 from plimsoll.targets.options import TargetOptions
-from plimsoll.targets.port import RunRequest
+from plimsoll.targets.port import RunRequest, Session
 from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
@@ -138,7 +138,7 @@ class KubernetesTarget:
 
     @property
     def features(self) -> Features:
-        """Services can be called, their traffic moved, and manifests rendered."""
+        """Services can be called, their traffic moved, manifests rendered, and the curves of trainings told."""
         carriers = feature_table(
             offers(CALL, self._call),
             offers(TRAFFIC, self._traffic),
@@ -148,10 +148,9 @@ class KubernetesTarget:
             offers(SCHEDULE, self._scheduled),
             offers(USES, self._uses),
             offers(LEAVINGS, self._leavings),
+            offers(CURVES, self._curve),
         )
-        return Features(
-            self.name, carriers, {CURVES.name: "the files of a pod are read when it has ended", KEEP.name: STAYS_UP}
-        )
+        return Features(self.name, carriers, {KEEP.name: STAYS_UP})
 
     def facts(self) -> TargetFacts:
         """All nodes together, each by itself, and what carries which need."""
@@ -193,6 +192,11 @@ class KubernetesTarget:
         left = [each for each in of_nodes if each not in found]
         why = f"; the base image is not for {', '.join(left)}, whose nodes are left out" if left else ", as nodes are"
         return {"images": f"for {' and '.join(found)}{why}"}
+
+    def _curve(self, session: Session, step: AnyStep, series: str) -> Sequence[tuple[float, float]]:
+        from plimsoll.targets.kubernetes.curves import read_series
+
+        return read_series(self.state, step.key, series)
 
     def _call(self, file: ApplicationFile, service: str) -> contextlib.AbstractContextManager[CalledService]:
         return called(self.api, self.namespace, file, service)

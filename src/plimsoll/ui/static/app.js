@@ -1,34 +1,28 @@
 // The frame of the page: addresses, rooms, keys, theme, and the stream of events.
 import { actTold, listActs } from "./acts.js";
 import { address, events, get, takeToken } from "./api.js";
-import { checkView, checksView } from "./checks.js";
-import { compareView } from "./compare.js";
 import { h, problem, replace } from "./dom.js";
-import { logView } from "./logs.js";
-import { modelView, modelsView } from "./models.js";
-import { runView } from "./run.js";
 import { runsView } from "./runs.js";
-import { serviceView, servicesView } from "./services.js";
+import { parse, started } from "./start.js";
 
-const ROOMS = [["runs", "Runs", "r"], ["models", "Models", "m"], ["services", "Services", "s"], ["checks", "Checks", "c"]];
+const ROOMS = [["runs", "Runs", "r"], ["sweeps", "Sweeps", "w"], ["models", "Models", "m"], ["services", "Services", "s"], ["checks", "Checks", "c"]];
+// What is not the first page comes when somebody opens it.
+const later = (file, name) => async (view) => (await import(file))[name](view);
+const logView = later("./logs.js", "logView");
 // Each view: the words of its address after the place, by their number.
 const VIEWS = {
-  runs: { 0: runsView, 1: runView, 3: logView }, compare: { 2: compareView }, models: { 0: modelsView, 1: modelView },
-  services: { 0: servicesView, 1: serviceView }, checks: { 0: checksView, 1: checkView },
+  runs: { 0: runsView, 1: later("./run.js", "runView"), 3: logView }, compare: { 2: later("./compare.js", "compareView") },
+  sweeps: { 0: later("./sweeps.js", "sweepsView"), 1: later("./sweeps.js", "sweepView") },
+  models: { 0: later("./models.js", "modelsView"), 1: later("./models.js", "modelView") },
+  services: { 0: later("./services.js", "servicesView"), 1: later("./services.js", "serviceView") },
+  checks: { 0: later("./checks.js", "checksView"), 1: later("./checks.js", "checkView") },
 };
 const main = document.getElementById("main"), chooser = document.getElementById("place");
 const liveSign = document.getElementById("live"), dialog = document.getElementById("dialog");
-let places = [], current = null, closeEvents = () => {}, streamed = "";
+let places = [], current = null, closeEvents = () => {}, streamed = "", first = null;
 
 export function link(place, ...words) {
   return `#/${[place, ...words].map(encodeURIComponent).join("/")}`;
-}
-
-function parse() {
-  const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
-  let words = [];
-  try { words = path.split("/").filter(Boolean).map(decodeURIComponent); } catch { /* a broken address leads to the first page */ }
-  return { place: words[0] || "", room: words[1] || "runs", words: words.slice(2), settings: new URLSearchParams(query || "") };
 }
 
 async function show() {
@@ -45,6 +39,9 @@ async function show() {
   const shown = { ...asked, place: place.id, target: place.target, leaving, signal: leaving.signal, take: () => {} };
   const keepsFocus = current && current.room === asked.room && String(current.words) === String(asked.words);
   current = shown;
+  // The rows that came with the places, for the page that was asked for with them.
+  shown.first = first && first.place === place.id ? first.rows : null;
+  first = null;
   shown.link = (...words) => link(place.id, ...words);
   shown.address = (...words) => address(place.id, ...words);
   shown.get = (path, settings) => get(path, settings, leaving.signal);
@@ -61,7 +58,7 @@ async function show() {
   };
   chooser.value = place.id;
   renderRooms(place.id, asked.room === "compare" ? "runs" : asked.room);
-  watch(place.id, asked.room === "runs" && asked.words[0] ? asked.words[0] : "");
+  watch(place.id, ["runs", "sweeps"].includes(asked.room) && asked.words[0] ? asked.words[0] : "");
   try {
     const made = await view(shown);
     if (leaving.signal.aborted) return;
@@ -131,7 +128,7 @@ async function refreshPlaces() {
 }
 
 function keys() {
-  const rows = [["g r", "runs"], ["g m", "models"], ["g s", "services"], ["g c", "checks"], ["/", "search"], ["j, k", "next or previous row"],
+  const rows = [["g r", "runs"], ["g w", "sweeps"], ["g m", "models"], ["g s", "services"], ["g c", "checks"], ["/", "search"], ["j, k", "next or previous row"],
     ["Enter", "open the row"], ["x", "choose the row for a comparison"], ["n, p", "next or previous page"], ["?", "these keys"]];
   replace(dialog, h("h2", { id: "dialog-title" }, "Keys"),
     h("dl", { class: "facts" }, rows.map(([key, what]) => [h("dt", null, h("kbd", null, key)), h("dd", null, what)])),
@@ -186,12 +183,14 @@ window.addEventListener("hashchange", () => {
 
 async function begin() {
   theme(localStorage.getItem("plimsoll-theme") || "");
-  if (!takeToken()) {
+  if (!started) {
     replace(main, problem({ told: { message: "the address has no token", hint: "open the address that plimsoll ui printed" } }));
     return;
   }
   try {
-    places = (await get("/api/places")).places;
+    const told = await started;
+    places = told.places;
+    first = told.runs || null;
   } catch (error) {
     replace(main, problem(error));
     return;

@@ -41,6 +41,21 @@ export function lines(title, series, axis, unit) {
     h("ul", { class: "legend" }, last.map((text, place) => h("li", { class: `l${place % LINES}` }, text))));
 }
 
+// Points `{x, y, word, style}` over one parameter; `axis` has its labels `[[share, text], …]`, `x` is a share of the width.
+export function scatter(title, points, axis) {
+  let low = Infinity, high = -Infinity;
+  for (const { y } of points) { low = Math.min(low, y); high = Math.max(high, y); }
+  if (low === high) { low -= Math.abs(low) * 0.05 || 1; high += Math.abs(high) * 0.05 || 1; }
+  const y = scale(low, high, HIGH - BOTTOM - 4, TOP + 4), x = (share) => LEFT + 6 + share * (WIDE - LEFT - RIGHT - 12);
+  const grid = [low, (low + high) / 2, high].map((value) => [
+    s("line", { class: "grid", x1: LEFT, x2: WIDE - RIGHT, y1: y(value), y2: y(value) }),
+    s("text", { class: "quiet", x: LEFT - 5, y: y(value) + 4, "text-anchor": "end" }, tick(value))]);
+  const labels = axis.map(([share, text]) => s("text", { class: "quiet", x: x(share), y: HIGH - 5, "text-anchor": share < 0.1 ? "start" : share > 0.9 ? "end" : "middle" }, short(text, 14)));
+  const drawn = points.map((point) => s("circle", { class: `trial ${point.style}`, cx: x(point.x).toFixed(1), cy: y(point.y).toFixed(1), r: point.style === "best" ? 5 : 3 }, s("title", null, point.word)));
+  return h("div", { class: "chart" }, h("h3", null, title),
+    s("svg", { viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": `${title}: ${points.length} trials` }, grid, labels, drawn));
+}
+
 // A number beside an axis has room for six characters or so.
 function tick(value) {
   const size = Math.abs(value);

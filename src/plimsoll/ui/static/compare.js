@@ -1,7 +1,6 @@
 // Two runs beside each other: what they began with, what came out, and their curves.
 import { lines } from "./charts.js";
 import { cell, duration, h, number, pager, replace, searchBox, state, table } from "./dom.js";
-import { grouped } from "./run.js";
 
 const LIMIT = 50, CHARTS = 24;
 
@@ -20,14 +19,11 @@ export async function compareView(view) {
   }
 
   async function loadCurves(runs) {
-    const both = await Promise.all(runs.map((run) => view.get(view.address("runs", run.run, "curves"))));
+    const both = await Promise.all(runs.map((run) => view.get(view.address("runs", run.run, "curves"), { limit: CHARTS })));
     const merged = new Map();
     both.forEach((found, place) => {
-      for (const [step, series] of Object.entries(found.curves)) {
-        for (const [title, group] of grouped(series)) {
-          const key = `${step.split("/").slice(1).join("/")} ${title}`;
-          merged.set(key, [...(merged.get(key) || []), ...group.map(([each, points]) => [`${each}, ${name(runs[place])}`, points])]);
-        }
+      for (const { title, series } of found.charts) {
+        merged.set(title, [...(merged.get(title) || []), ...series.map(([each, points]) => [`${each}, ${name(runs[place])}`, points])]);
       }
     });
     if (merged.size) replace(charts, h("h2", null, "Curves"), h("div", { class: "charts" }, [...merged].slice(0, CHARTS).map(([title, group]) => lines(title, group, (x) => `step ${number(x)}`))));

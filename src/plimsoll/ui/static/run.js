@@ -31,21 +31,22 @@ export async function runView(view) {
 
   async function loadCurves() {
     if (!run.trained.length) return;
-    const found = await view.get(`${path}/curves`);
+    const found = await view.get(`${path}/curves`, { text: find, limit: CHARTS });
+    // A long file is read a moment at a time: what is missing is asked for until it is there.
+    if (found.unread) curvesAgain();
     const text = JSON.stringify([found, find]);
     if (text === shownCurves) return;
     shownCurves = text;
-    const charts = [];
-    for (const [step, series] of Object.entries(found.curves)) {
-      for (const [title, group] of grouped(series)) if (title.toLowerCase().includes(find.toLowerCase())) charts.push([`${step.split("/").slice(1).join("/")} ${title}`, group]);
-    }
+    const { charts, total } = found;
     const box = curves.querySelector(".charts");
     if (!charts.length && !find) { replace(curves); return; }
-    const drawn = charts.slice(0, CHARTS).map(([title, group]) => lines(title, group, (x) => `step ${number(x)}`));
-    const more = charts.length > CHARTS ? h("p", { class: "quiet" }, `${CHARTS} of ${charts.length} charts; search for the others`) : null;
-    if (box) { replace(box, drawn); replace(curves.querySelector(".more"), more); return; }
-    replace(curves, h("h2", null, "Curves"), charts.length > 4 ? h("div", { class: "tools" }, searchBox("Find curves", find, (typed) => { find = typed; loadCurves().catch(() => {}); })) : null,
-      h("div", { class: "charts" }, drawn), h("div", { class: "more" }, more));
+    const drawn = charts.map((chart) => lines(chart.title, chart.series, (x) => `step ${number(x)}`));
+    const more = [total > charts.length ? `${charts.length} of ${total} charts; search for the others` : "",
+      found.unread ? `${amount(found.unread)} of points are still to be read` : "", found.left_out ? `${found.left_out} more series are not kept` : ""].filter(Boolean).join(" · ");
+    const note = h("p", { class: "quiet", role: "status" }, more);
+    if (box) { replace(box, drawn); replace(curves.querySelector(".more"), note); return; }
+    replace(curves, h("h2", null, "Curves"), total > 4 ? h("div", { class: "tools" }, searchBox("Find curves", find, (typed) => { find = typed; loadCurves().catch(() => {}); })) : null,
+      h("div", { class: "charts" }, drawn), h("div", { class: "more" }, note));
   }
 
   const again = throttled(150, () => load().catch(() => {}));
@@ -123,15 +124,4 @@ function figureTable(view, path) {
   }
   load().catch(() => {});
   return [h("h2", null, "Figures"), h("div", { class: "tools" }, searchBox("Find figures", "", (typed) => { text = typed; offset = 0; load().catch(() => {}); })), body];
-}
-
-// Curves of one size share a chart: `train_loss` and `eval_loss` do, `loss` and `learning_rate` do not.
-export function grouped(series) {
-  const groups = new Map();
-  for (const [name, points] of Object.entries(series)) {
-    const title = name.replace(/^(train|training|eval|valid|validation|val|test|dev)[-_/. ]/i, "") || name;
-    if (!groups.has(title)) groups.set(title, []);
-    groups.get(title).push([name, points]);
-  }
-  return [...groups];
 }

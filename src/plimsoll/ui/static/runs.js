@@ -1,7 +1,7 @@
 // The table of runs: sorted, filtered and cut by the server, with the columns that somebody asked for.
 import { cell, clip, duration, h, number, pager, replace, searchBox, state, table, throttled, when } from "./dom.js";
+import { LIMIT, rowsOf } from "./start.js";
 
-const LIMIT = 50;
 const STATES = ["running", "done", "failed", "stopped", "killed"];
 
 export async function runsView(view) {
@@ -12,16 +12,11 @@ export async function runsView(view) {
   } }, "Compare");
   let fresh = new Set();
 
-  const settings = () => ({
-    sort: view.settings.get("sort") || "number", descending: view.settings.get("descending") !== "false",
-    text: view.settings.get("text") || "", state: view.settings.get("state") || "",
-    offset: Number(view.settings.get("offset")) || 0, column: view.settings.getAll("column"),
-  });
+  const settings = () => rowsOf(view.settings);
 
-  async function load() {
+  async function load(known) {
     const asked = settings();
-    const page = await view.get(view.address("runs"), { ...asked, limit: LIMIT });
-    render(page, asked);
+    render(known || await view.get(view.address("runs"), asked), asked);
   }
 
   function change(changes) {
@@ -75,7 +70,7 @@ export async function runsView(view) {
   }
 
   const again = throttled(400, () => load().catch(fail));
-  await load();
+  await load(view.first);
   return {
     title: "Runs",
     node: [h("h1", { tabindex: -1 }, "Runs"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator
 
 from plimsoll.errors import MissingExtra, TargetError
@@ -15,6 +16,7 @@ from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
+from plimsoll.targets.kubernetes.curves import followed_curve
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
@@ -23,6 +25,7 @@ from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
 from plimsoll.targets.kubernetes.reasons.workloads import ended
 from plimsoll.targets.kubernetes.watching import Watch, gone, remove
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
+from plimsoll.targets.models import require_scorable
 from plimsoll.waits import waiting_for
 
 _GONE_LIMIT = 60.0
@@ -46,7 +49,8 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
                 yield attempt.seen(Waiting(attempt=attempt.number, reason=told))
         _tie_secrets(workload, context)
     watch = Watch(attempt, workload)
-    state = yield from watch.until_end()
+    with _curve(attempt):
+        state = yield from watch.until_end()
     if state == "stopped":
         return STOPPED
     if state == "failed":
@@ -54,6 +58,13 @@ def carry(attempt: ClusterAttempt[W], workload: gang.Workload) -> Generator[Obse
         gone(attempt, _GONE_LIMIT)
         return failed(watch.reason or "it failed without a reason", lasting=watch.lasting)
     return None
+
+
+def _curve(attempt: ClusterAttempt[W]) -> contextlib.AbstractContextManager[None]:
+    """Its curve on this machine while it trains."""
+    if not isinstance(attempt.step.work, TrainGang):
+        return contextlib.nullcontext()
+    return followed_curve(attempt.context.results, attempt.step.key, attempt.context.state)
 
 
 def _tie_secrets(workload: gang.Workload, context: ClusterContext) -> None:
@@ -74,6 +85,7 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     model, model_files = None, {}
     if isinstance(work, Score):
         version = version_of(work.model, work.register_key, context)
+        require_scorable(version)
         model = pushed(version, context)
         model_files = {path: entry.digest for path, entry in version.files.items()}
     mount = context.cluster.mounts_images

@@ -142,7 +142,7 @@ class LocalKeeper:
 
     def _keep(self, step: Step[Serve], asked: Serve, made: ServiceFile) -> None:
         work = step.work
-        before = self._place.wanted().get(work.service)
+        before = self._place.last_wanted(work.service)
         wanted = WantedService(
             work=work,
             cores=step.resources.cores,
@@ -156,6 +156,8 @@ class LocalKeeper:
         unchanged = before is not None and before.asked == wanted.asked
         if content is not None and work.model and unchanged and leading_version(content) == leading_version(made):
             made = self._verified_content(content, made)
+        elif content is not None and work.model:
+            made = self._with_way_back(content, made)
         self._write(work.service, content, made)
         self._place.want(wanted)
 
@@ -174,6 +176,18 @@ class LocalKeeper:
             name: tuple(share for share in shares if share.version in known) for name, shares in content.traffic.items()
         }
         return replace(content, models=tuple(models), traffic=traffic, batching=made.batching)
+
+    def _with_way_back(self, content: ServiceFile, made: ServiceFile) -> ServiceFile:
+        """What is wanted now, with the version of before as the one that `plimsoll rollback` leads back to."""
+        model, old, new = made.models[0].name, leading_version(content), leading_version(made)
+        former = content.former.get(model) if old == new else old
+        if former in (None, new) or content.models[0].name != model:
+            return made
+        try:
+            version_for_use(self._state, f"{model}@{former}", None)
+        except PlimsollError:
+            return made
+        return replace(made, former={model: former})
 
     def _write(self, service: str, before: ServiceFile | None, content: ServiceFile) -> None:
         """Change the file of a service; a server that runs is told."""

@@ -4,6 +4,7 @@
   lock                 held by the keeper as long as it lives
   keeper.json          who it is, and how each of its services is
   wanted/<service>.json  a service that it is to keep up; it looks for changes
+  released/<service>.json  the same of one that was ended: the next `plimsoll up` goes on from it
   servers/<service>/   the ready file of a running server
   keeper.log           what it has to say
 """
@@ -89,10 +90,11 @@ class KeeperPlace:
         self.log = self.root / "keeper.log"
         self.servers = self.root / "servers"
         self._wanted = self.root / "wanted"
+        self._released = self.root / "released"
 
     def make(self) -> None:
         """Create the directories."""
-        for directory in (self.servers, self._wanted):
+        for directory in (self.servers, self._wanted, self._released):
             directory.mkdir(parents=True, exist_ok=True)
 
     def wanted(self) -> dict[str, WantedService]:
@@ -103,6 +105,13 @@ class KeeperPlace:
                 found[path.stem] = msgspec.json.decode(path.read_bytes(), type=WantedService)
         return found
 
+    def last_wanted(self, name: str) -> WantedService | None:
+        """A service as it is to be kept up, or was until it was ended; `None` for one that never was."""
+        for place in (self._wanted, self._released):
+            with contextlib.suppress(*UNREADABLE, OSError):
+                return msgspec.json.decode((place / f"{name}.json").read_bytes(), type=WantedService)
+        return None
+
     def wanted_names(self) -> list[str]:
         """The names of all services to keep up, also of those whose record cannot be read."""
         return sorted(path.stem for path in self._wanted.glob("*.json"))
@@ -110,10 +119,13 @@ class KeeperPlace:
     def want(self, service: WantedService) -> None:
         """Have a service kept up."""
         replace_file(self._wanted / f"{service.work.service}.json", msgspec.json.encode(service))
+        (self._released / f"{service.work.service}.json").unlink(missing_ok=True)
 
     def unwant(self, name: str) -> None:
-        """Have a service no longer kept up."""
-        (self._wanted / f"{name}.json").unlink(missing_ok=True)
+        """Have a service no longer kept up; what it was is kept for the next time."""
+        self._released.mkdir(exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            (self._wanted / f"{name}.json").replace(self._released / f"{name}.json")
 
     def service_file(self, name: str) -> Path:
         """The versions of a service and their shares; promotions change it."""

@@ -12,18 +12,20 @@ from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.workers import Command, run_together
-from plimsoll.targets.models import digests_of, model_for_use
+from plimsoll.targets.models import digests_of, onnx_name, require_scorable, version_for_use
 
 
 def score(attempt: LocalAttempt[Score]) -> Progress:
     """Score the file with the verified model."""
     work = attempt.work
     state = attempt.context.state
-    version, model = model_for_use(state, work.model, work.register_key)
+    version, files = version_for_use(state, work.model, work.register_key)
+    require_scorable(version)
+    model = files[onnx_name(version)]
     attempt.checkpoints.mkdir(parents=True, exist_ok=True)
     argv = [sys.executable, "-m", "plimsoll.runtime.scorer", "--model", str(model)]
     argv += ["--input", str(input_path(work.input, state)), "--output", str(attempt.output)]
-    argv += ["--checkpoint", str(attempt.checkpoints), *digest_options(digests_of(version, model))]
+    argv += ["--checkpoint", str(attempt.checkpoints), *digest_options(digests_of(version, model)), *work.options]
     environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
     command = Command(argv=argv, environment=environment, resources=attempt.step.resources)
     reason = yield from run_together(attempt, [command])
