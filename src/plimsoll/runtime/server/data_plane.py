@@ -104,9 +104,9 @@ class DataPlane:
         self._adding = Beside("adding", self.limits.queue)
         """Threads for long requests and responses, and for what observers add: neither keeps the other waiting."""
         self._preparing = Preparing(self.observers)
-        self._recorder = Recorder(self.observers)
+        self.recorder = Recorder(self.observers)
         self._shadowing = Shadowing(
-            self._recorder,
+            self.recorder,
             queue=self.limits.queue,
             seconds=self.limits.seconds,
             memory=self.limits.memory // SHARE_OF_COPIES,
@@ -148,7 +148,7 @@ class DataPlane:
             self._refused(call, refusal)
             raise
         except Exception:  # a defect of ours is counted as one before the front answers it
-            self._recorder.record(call, Defect.code, reason="a defect of the server")
+            self.recorder.record(call, Defect.code, reason="a defect of the server")
             raise
         return None
 
@@ -192,7 +192,7 @@ class DataPlane:
         try:
             served = call.served = self.catalog.choose(call.model, call.version, call.headers)
         except Refusal as refusal:
-            self._recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
+            self.recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
             raise
         return served
 
@@ -234,10 +234,10 @@ class DataPlane:
             self._refused(call, refusal)
             raise
         except asyncio.CancelledError:
-            self._recorder.record(call, GONE, reason="the client has gone before it was answered")
+            self.recorder.record(call, GONE, reason="the client has gone before it was answered")
             raise
         except Exception:  # a defect of ours is counted as one before the front answers it
-            self._recorder.record(call, Defect.code, reason="a defect of the server")
+            self.recorder.record(call, Defect.code, reason="a defect of the server")
             raise
 
     def _require_own_id(self, served: Served, request: InferenceRequest) -> None:
@@ -265,7 +265,7 @@ class DataPlane:
         if sum(array.size for array in results.values()) <= FEW:
             return self._answered(call, request, results)
         response = await self._beside.run(self._left(call), call.write, results)
-        self._recorder.record(call, OK, results)
+        self.recorder.record(call, OK, results)
         if self.catalog.has_shadows:
             self._copy_to_shadows(call, request)
         return response
@@ -274,7 +274,7 @@ class DataPlane:
         self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
     ) -> Response:
         response = call.write(results)
-        self._recorder.record(call, OK, results)
+        self.recorder.record(call, OK, results)
         if self.catalog.has_shadows:
             self._copy_to_shadows(call, request)
         return response
@@ -293,12 +293,12 @@ class DataPlane:
         return {**results, **more}
 
     def _refused(self, call: InferenceCall[Response], refusal: Refusal) -> Refusal:
-        self._recorder.record(call, refusal.code, reason=str(refusal))
+        self.recorder.record(call, refusal.code, reason=str(refusal))
         return refusal
 
     def refused_before(self, model: str, headers: Mapping[str, str], client: str, refusal: Refusal) -> None:
         """Record that a request for an inference was refused before it could be read."""
-        self._recorder.record_unserved(model, None, headers, client, refusal)
+        self.recorder.record_unserved(model, None, headers, client, refusal)
 
     # Models.
 
@@ -356,7 +356,7 @@ class DataPlane:
             failure = Defect("a defect of the server")
             raise
         finally:
-            self._recorder.record_event(verb, model, headers, client, failure, began=began)
+            self.recorder.record_event(verb, model, headers, client, failure, began=began)
 
     async def change(self, verb: Verb, model: str) -> None:
         """Load or unload a model in this process only. Raises NotFound, PlimsollError."""
