@@ -69,12 +69,13 @@ class Limits(Struct, frozen=True, kw_only=True):
 class ModelMetadata(Struct, frozen=True, kw_only=True):
     """The tensors of a model version, and all versions of the model that are loaded.
 
-    `own_code` is set for what the user's own code answers.
+    `own_code` is set for what the user's own code answers, `language_model` for what has no tensors.
     """
 
     spec: ModelSpec
     versions: list[str]
     own_code: bool = False
+    language_model: bool = False
 
 
 class DataPlane:
@@ -312,7 +313,10 @@ class DataPlane:
         """What a model takes and gives. Raises NotFound, NotReady."""
         served = self.catalog.choose(model, version, {})
         versions = self.catalog.versions(model)
-        return ModelMetadata(spec=served.model.spec, versions=versions, own_code=served.file is not None)
+        is_llm = served.record.llm is not None
+        return ModelMetadata(
+            spec=served.model.spec, versions=versions, own_code=served.file is not None, language_model=is_llm
+        )
 
     def model_ready(self, model: str, version: str | None) -> bool:
         """Whether a model, or one version of it, answers requests. Raises NotFound."""

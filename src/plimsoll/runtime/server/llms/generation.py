@@ -10,6 +10,7 @@ from plimsoll.llms.errors import BadRequest, error_event, of_upstream
 from plimsoll.llms.events import Events, TooLong, Usage, usage_in
 from plimsoll.llms.requests import PATHS, Asked, written
 from plimsoll.llms.upstream import Answer, UpstreamGone, whole
+from plimsoll.runtime.server.counts import EACH_TOKEN, FIRST_TOKEN
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.inference import Inference
 from plimsoll.runtime.server.llms.served import ServedLlm
@@ -209,4 +210,14 @@ class Generation(Inference):
         return known
 
     def _record(self, code: int, *, reason: str = "") -> None:
+        counts, usage = self.language_model.counts, self.usage
+        counts.prompt_tokens += usage.prompt_tokens
+        counts.cached_tokens += usage.cached_tokens
+        counts.completion_tokens += usage.completion_tokens or self.tokens
+        counts.waited.add(FIRST_TOKEN, self.waited)
+        if self.first_token:
+            counts.first_token.add(FIRST_TOKEN, self.first_token)
+            if self.tokens > 1:
+                rest = time.perf_counter() - self.began - self.first_token
+                counts.each_token.add(EACH_TOKEN, rest / (self.tokens - 1))
         self._plane.recorder.record(self, code, reason=reason)

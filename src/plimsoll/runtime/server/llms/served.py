@@ -10,7 +10,7 @@ from pathlib import Path
 from plimsoll.llms.endpoint import EndpointUpstream
 from plimsoll.llms.settings import LlmSettings
 from plimsoll.llms.upstream import Upstream
-from plimsoll.runtime.server.counts import Record, Records
+from plimsoll.runtime.server.counts import LlmRecord, Record, Records
 from plimsoll.runtime.server.llms.gate import Gate
 from plimsoll.runtime.server.llms.process import EngineProcess
 from plimsoll.runtime.server.refusals import BadInput
@@ -50,6 +50,7 @@ class ServedLlm(Served):
         super().__init__(LanguageModel(file), file.version, records, batching)
         self.file = file
         self.settings = settings
+        self.counts = records.answers.llm = records.answers.llm or LlmRecord()
         self._process: EngineProcess | None = None
         self.upstream: Upstream
         if settings.endpoint is not None:
@@ -81,6 +82,16 @@ class ServedLlm(Served):
     def problem(self) -> str:
         """Why it cannot answer at present."""
         return self._process.problem if self._process is not None else ""
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have begun."""
+        return self.queued
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose turn has not come."""
+        return self.gate.waiting
 
     @property
     def pid(self) -> int:
