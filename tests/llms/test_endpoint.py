@@ -36,13 +36,13 @@ def there() -> Iterator[Endpoint]:
 def server(there: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("endpoint")
     settings = LlmSettings(
-        engine="endpoint", tokens=50, endpoint=EndpointSettings(url=there.url, model="big", key="PLIMSOLL_TEST_LLM_KEY")
+        engine="endpoint", tokens=50, endpoint=EndpointSettings(url=there.url, model="big", key="TEST_OF_AN_LLM_KEY")
     )
     file = ModelFile(name="other", version="1", digest="sha256:d", llm=settings)
     service = directory / "service.json"
     service.write_bytes(msgspec.json.encode(ServiceFile(models=(file,))))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PLIMSOLL_TEST_LLM_KEY", KEY)
+        patch.setenv("TEST_OF_AN_LLM_KEY", KEY)
         up = Server(None, directory, "--service", str(service))
     yield up
     assert up.stop() == 0
@@ -114,12 +114,12 @@ def test_what_an_endpoint_refuses_is_told_without_its_key(
 def test_a_variable_without_a_key_is_named_before_anything_is_served(
     monkeypatch: pytest.MonkeyPatch, value: str | None, words: str
 ) -> None:
-    monkeypatch.delenv("PLIMSOLL_TEST_LLM_KEY", raising=False)
+    monkeypatch.delenv("TEST_OF_AN_LLM_KEY", raising=False)
     if value is not None:
-        monkeypatch.setenv("PLIMSOLL_TEST_LLM_KEY", value)
+        monkeypatch.setenv("TEST_OF_AN_LLM_KEY", value)
     with pytest.raises(TargetError, match=words) as caught:
-        EndpointUpstream(EndpointSettings(url="https://a.test/v1", model="m", key="PLIMSOLL_TEST_LLM_KEY"))
-    assert "PLIMSOLL_TEST_LLM_KEY" in caught.value.message
+        EndpointUpstream(EndpointSettings(url="https://a.test/v1", model="m", key="TEST_OF_AN_LLM_KEY"))
+    assert "TEST_OF_AN_LLM_KEY" in caught.value.message
 
 
 def test_an_endpoint_that_is_not_there_is_said_so(there: Endpoint, tmp_path: Path) -> None:
@@ -138,12 +138,12 @@ def test_an_endpoint_that_is_not_there_is_said_so(there: Endpoint, tmp_path: Pat
 def test_a_run_tests_an_endpoint_and_leaves_its_key_in_no_file(there: Endpoint, tmp_path: Path) -> None:
     (tmp_path / "plimsoll.yaml").write_text(
         "apiVersion: plimsoll.dev/v1alpha1\nkind: Application\nmetadata: {name: t}\nspec:\n"
-        f"  llms: {{other: {{endpoint: {{url: '{there.url}', model: big, key: {{env: PLIMSOLL_TEST_LLM_KEY}}}}}}}}\n"
+        f"  llms: {{other: {{endpoint: {{url: '{there.url}', model: big, key: {{env: TEST_OF_AN_LLM_KEY}}}}}}}}\n"
         "  services: {chat: {llm: other}}\n"
     )
     ran = subprocess.run(
         [sys.executable, "-m", "plimsoll", "run"],
-        cwd=tmp_path, env={**os.environ, "PLIMSOLL_TEST_LLM_KEY": KEY}, capture_output=True, timeout=55, check=False,
+        cwd=tmp_path, env={**os.environ, "TEST_OF_AN_LLM_KEY": KEY}, capture_output=True, timeout=55, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert [headers["authorization"] for _, headers, _ in there.asked] == [f"Bearer {KEY}"] * 2
@@ -153,7 +153,7 @@ def test_a_run_tests_an_endpoint_and_leaves_its_key_in_no_file(there: Endpoint, 
     ran = subprocess.run(
         [sys.executable, "-m", "plimsoll", "run", "--force"], cwd=tmp_path, capture_output=True, timeout=55, check=False
     )
-    assert b"PLIMSOLL_TEST_LLM_KEY is not set" in ran.stdout + ran.stderr
+    assert b"TEST_OF_AN_LLM_KEY is not set" in ran.stdout + ran.stderr
 
 
 def test_an_address_is_asked_without_a_key_where_none_is_named(there: Endpoint) -> None:

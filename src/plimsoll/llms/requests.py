@@ -107,7 +107,8 @@ def written(asked: Asked, settings: LlmSettings, adapters: list[str]) -> bytes:
         raise BadRequest(text, "max_tokens", "too_many_tokens")
     fields = dict(asked.fields)
     if settings.endpoint is not None:
-        fields["model"] = settings.endpoint.model
+        # An engine beside us knows adapters by their names.
+        fields["model"] = asked.model if asked.model in settings.adapters else settings.endpoint.model
         word = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
         fields.setdefault(word, settings.tokens)
     else:

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -46,9 +47,11 @@ def model_file(directory: Path, *, adapters: bool = True, **settings: object) ->
 
 
 @contextlib.contextmanager
-def serving(directory: Path, **settings: object) -> Iterator[Server]:
+def serving(directory: Path, *, adapters: bool = True, **settings: object) -> Iterator[Server]:
     service = directory / "service.json"
-    service.write_bytes(msgspec.json.encode(ServiceFile(models=(model_file(directory, **settings),))))
+    service.write_bytes(
+        msgspec.json.encode(ServiceFile(models=(model_file(directory, adapters=adapters, **settings),)))
+    )
     server = Server(None, directory, "--service", str(service))
     try:
         yield server
@@ -69,7 +72,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield up
 
 
-def client(server: Server) -> openai.OpenAI:
+def client(server: Server) -> Any:  # Any: the client is imported only where there is one
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=30)
 
 
@@ -170,9 +173,9 @@ def test_stop_logprobs_and_a_schema_reach_the_engine(server: Server) -> None:
 def test_an_adapter_answers_by_its_name_and_leaves_the_model_as_it_is(server: Server) -> None:
     with client(server) as api:
 
-        def says(model: str) -> str | None:
+        def says(model: str) -> str:
             more = {"messages": SAY, "max_tokens": 12, "temperature": 0}
-            return api.chat.completions.create(model=model, **more).choices[0].message.content
+            return str(api.chat.completions.create(model=model, **more).choices[0].message.content)
 
         plain = says("writer")
         assert says("style") != plain
