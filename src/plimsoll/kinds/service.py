@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -16,16 +15,17 @@ from plimsoll.application.workspace import NamedCommand
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
+from plimsoll.kinds.llm import LLMS, PreparedLlm, needed_extras
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import (
     PipelineStep,
     ServedStep,
     Tensors,
-    check_own,
     commands,
     planned,
     planned_pipeline,
 )
+from plimsoll.kinds.service_checks import check_headers, check_what_answers
 from plimsoll.kinds.service_settings import Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
 from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
@@ -34,10 +34,8 @@ from plimsoll.planning.planner import Planner, seconds
 from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
 from plimsoll.state.results import Result
 
-MOST_VERSIONS = MOST_HEADERS = 16
-"""What one rule of an HTTPRoute leads to, and what it matches. Source: Gateway API v1."""
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
-HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
+MOST_VERSIONS = 16
+"""What one rule of an HTTPRoute leads to. Source: Gateway API v1."""
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
 WAITING_ROLLOUT = "waiting-rollout"
@@ -64,6 +62,7 @@ class Service(Part, frozen=True, kw_only=True):
         tuple[ModelReference | PipelineStep, ...],
         Meta(description="models and commands one after another; each takes what the one before it gives"),
     ] = ()
+    llm: Annotated[Name, Meta(description="a language model of spec.llms, by the OpenAI API")] | None = None
     scale: Scale | None = None
     latency: Latency | None = None
     drift: Drift | None = None
@@ -168,8 +167,9 @@ class Serve(Work, frozen=True, kw_only=True):
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
-    another. Without a model `model` is empty. `environment` is the key of the step that creates their environment.
-    `host` and `port` are for a service that stays up on this machine; a port of 0 stands for a free one.
+    another, `llm` is a language model. Without a model `model` is empty. `environment` is the key of the step that
+    creates their environment. `host` and `port` are for a service that stays up on this machine; a port of 0 stands
+    for a free one.
     """
 
     verb: ClassVar[str] = "serve"
@@ -186,15 +186,21 @@ class Serve(Work, frozen=True, kw_only=True):
     own: ServedStep | None = None
     pipeline: tuple[ServedStep, ...] = ()
     environment: str | None = None
+    llm: PreparedLlm | None = None
 
     @property
     def served_name(self) -> str:
         """What the model is called in the protocol's paths: by its own name, or that of the service without one."""
-        return self.model.partition("@")[0] or self.service
+        return self.llm.name if self.llm is not None else self.model.partition("@")[0] or self.service
 
     host: str = LOOPBACK
     port: int = 0
     rollout: Rollout = "accepted"
+
+    @property
+    def starts_processes(self) -> bool:
+        """Whether the server starts others, which need time of their own to come up."""
+        return self.own is not None or bool(self.pipeline) or self.llm is not None
 
     @property
     def follows(self) -> str:
@@ -214,6 +220,13 @@ class Serve(Work, frozen=True, kw_only=True):
                 asks="lets new versions wait for their promotion",
                 remedy="leave rollout out, or name the served version, such as model: NAME@1",
             )
+        if self.llm is not None:
+            yield FeatureRequest(
+                feature=engine_feature(self.llm.engine),
+                setting=("llm",),
+                asks=f"serves a language model by {self.llm.engine}",
+                remedy="name another engine, or use another target",
+            )
 
     def needed_extras(self) -> Iterator[str]:
         """The server's, and those of what it watches."""
@@ -223,6 +236,13 @@ class Serve(Work, frozen=True, kw_only=True):
             yield from extras_of_table(self.reference)
         if self.telemetry.traces:
             yield "otel"
+        if self.llm is not None:
+            yield from needed_extras(self.llm)
+
+
+def engine_feature(engine: str) -> str:
+    """The feature of targets on which an engine can serve language models."""
+    return f"llms by {engine}"
 
 
 class ServiceKind(Kind[Service]):
@@ -237,7 +257,7 @@ class ServiceKind(Kind[Service]):
         self._check_ports(file)
         for name, service in self.of(file.application).items():
             at = self.place(name)
-            _check_what_answers(file, service, *at)
+            check_what_answers(file, service, *at)
             if service.rollout == "promote" and (not isinstance(service.model, str) or "@" in service.model):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
                 raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
@@ -284,6 +304,11 @@ class ServiceKind(Kind[Service]):
         if not shares:
             made_of += [each for each in ingredients.of_runtime(planner) if each not in made_of]
         environment = environment_step(planner) if own or any(step.command for step in steps) else None
+        llm: PreparedLlm | None = None
+        if part.llm is not None:
+            llm, prepared, found = LLMS.prepared(planner, part.llm)
+            made_of += [each for each in found if each not in made_of]
+            more = [*more, prepared.name]
         for word in ("scale", "latency"):
             if getattr(part, word) is not None:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
@@ -308,6 +333,7 @@ class ServiceKind(Kind[Service]):
             host=part.host,
             port=part.port or 0,
             rollout=part.rollout,
+            llm=llm,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
         needs += [file.step for file in references]
@@ -317,7 +343,7 @@ class ServiceKind(Kind[Service]):
     def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
         for number, share in enumerate(shares):
             MODELS.check_reference(file, share.model, *at, number, "model")
-            _check_headers(file, share.headers, *at, number, "headers")
+            check_headers(file, share.headers, *at, number, "headers")
         if len(shares) > MOST_VERSIONS:
             text = f"{len(shares)} versions share the traffic; a gateway's route takes {MOST_VERSIONS}"
             raise file.error(text, "keep fewer versions", *at)
@@ -332,44 +358,6 @@ class ServiceKind(Kind[Service]):
                 raise file.error(f"'{share.model}' is not a version of '{first}'", hint, *at, number, "model")
             if share.model in [other.model for other in shares[:number]]:
                 raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
-
-
-def _check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
-    """Raise FileError unless the service says in one way what answers."""
-    if service.model is None and service.run is None and not service.pipeline:
-        raise file.error("the service has nothing that answers", "add `model`, `run` or `pipeline`", *at)
-    for word in ("model", "run"):
-        if service.pipeline and getattr(service, word) is not None:
-            raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)
-    for word in ("code", "inputs", "outputs"):
-        if service.run is None and getattr(service, word):
-            raise file.error(f"`{word}` is for the command in `run`, which is missing", "add `run`", *at, word)
-    if service.own is not None:
-        check_own(file, service.own, *at)
-    for number, step in enumerate(service.pipeline):
-        if isinstance(step, str):
-            MODELS.check_reference(file, step, *at, "pipeline", number)
-        else:
-            check_own(file, step, *at, "pipeline", number)
-
-
-def _check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:
-    """Raise FileError for a header that no request can have, or that no gateway matches."""
-    if len(headers) > MOST_HEADERS:
-        text = f"{len(headers)} headers lead to one version; a gateway's route matches {MOST_HEADERS}"
-        raise file.error(text, "name fewer headers", *at)
-    for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name):
-            hint = "letters, digits and !#$%&'*+-.^_`|~, 256 at most"
-            raise file.error(f"'{name}' is no name of a header", hint, *at, name, at_key=True)
-        if not HEADER_VALUE.fullmatch(value):
-            hint = "1 to 4096 printable characters, no blank first or last"
-            raise file.error(f"no request can have this value of the header {name}", hint, *at, name)
-    lowered = [name.lower() for name in headers]
-    for name in headers:
-        if lowered.count(name.lower()) > 1:
-            hint = "names of headers are the same in small and capital letters: keep one"
-            raise file.error(f"the header '{name}' is named twice", hint, *at, name, at_key=True)
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
