@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ from msgspec import Struct
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes import layout
 from plimsoll.indexes.arrays import Records, Texts, map_array
-from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, StoredDocument, read_facts
-from plimsoll.indexes.lexical import LexicalIndex, best
+from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, SearchMode, StoredDocument, read_facts
+from plimsoll.indexes.lexical import LexicalIndex, Seen, best
 from plimsoll.indexes.vectors import VectorIndex
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ CANDIDATES = 50
 WORDS_SHARE = 0.1
 """The weight of the words' score, of 0 to 1, beside a cosine. Source: `benchmarks rag`, questions on perlfaq."""
 MOST_RESULTS = 1000
+KNOWN_CALLERS = 16
+"""Sets of groups whose chunks are remembered: a bool for each chunk."""
 
 
 class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -61,17 +64,26 @@ class SearchIndex:
             self._texts = Texts(directory / layout.TEXTS)
             _require_whole(facts, self._chunks, len(self._documents), len(self._texts))
             self._lexical = LexicalIndex(directory, facts.chunks) if facts.search != "dense" else None
+            # Which chunks a caller may see costs as much as a search of a large index; callers come again.
+            self._seen = lru_cache(maxsize=KNOWN_CALLERS)(self._see)
             dense = facts.search != "lexical"
             self._vectors = VectorIndex(directory, facts.dimension, len(facts.groups)) if dense else None
         except (OSError, ValueError, RuntimeError) as error:
             hint = "run again, to build the index anew"
             raise PlimsollError(f"the index cannot be read: {error}", where=str(directory), hint=hint) from error
 
-    def search(self, question: str, most: int = 5, labels: Collection[str] | None = None) -> list[Hit]:
+    def search(
+        self,
+        question: str,
+        most: int = 5,
+        labels: Collection[str] | None = None,
+        mode: SearchMode | None = None,
+    ) -> list[Hit]:
         """The best chunks for a question, best first.
 
         `labels` are those of the caller: a chunk of a document with labels is searched only for who has one of them.
-        None is for who may see everything.
+        None is for who may see everything. `mode` is that of the index, or one that a hybrid index can do too: see
+        `modes`.
         """
         most = max(1, min(most, MOST_RESULTS))
         groups = [
@@ -81,13 +93,20 @@ class SearchIndex:
         ]
         if not question.strip() or not groups:
             return []
-        return [self._hit(row, score) for row, score in self._ranked(question, most, groups)]
+        return [self._hit(row, score) for row, score in self._ranked(question, most, groups, mode or self.facts.search)]
 
-    def _ranked(self, question: str, most: int, groups: list[int]) -> list[tuple[int, float]]:
-        by_words = None if self._lexical is None else self._lexical.scores(question)
-        if self._vectors is None or self._embedder is None:
+    @property
+    def modes(self) -> tuple[SearchMode, ...]:
+        """How it can be searched: a hybrid index has words and vectors."""
+        return ("hybrid", "dense", "lexical") if self.facts.search == "hybrid" else (self.facts.search,)
+
+    def _ranked(self, question: str, most: int, groups: list[int], mode: SearchMode) -> list[tuple[int, float]]:
+        by_words = None
+        if self._lexical is not None and mode != "dense":
+            by_words = self._lexical.scores(question, self._seen(tuple(groups)))
+        if self._vectors is None or self._embedder is None or mode == "lexical":
             scores = by_words if by_words is not None else self._chunks[:0, 0]
-            return [(row, float(scores[row])) for row in best(scores, most, self._allowed(groups))]
+            return [(row, float(scores[row])) for row in best(scores, most)]
         vector = self._embedder.embed([question])[0]
         if by_words is None:
             return self._vectors.search(vector, most, groups)
@@ -102,7 +121,7 @@ class SearchIndex:
             return []
         depth = max(CANDIDATES, most)
         near = dict(self._vectors.search(vector, depth, groups))
-        found = best(by_words, depth, self._allowed(groups))
+        found = best(by_words, depth)
         top = float(by_words[found[0]]) if found else 1.0
         near |= self._vectors.similarities(vector, self._by_group([row for row in found if row not in near]))
         joined = [(row, like + WORDS_SHARE * float(by_words[row]) / top) for row, like in near.items()]
@@ -114,12 +133,13 @@ class SearchIndex:
             found.setdefault(int(self._chunks[row, ChunkColumn.GROUP]), []).append(row)
         return found
 
-    def _allowed(self, groups: list[int]) -> Array | None:
+    def _see(self, groups: tuple[int, ...]) -> Seen:
         import numpy as np
 
-        if len(groups) == len(self.facts.groups):
-            return None
-        return np.isin(self._chunks[:, ChunkColumn.GROUP], groups)
+        if self._lexical is None:
+            raise ValueError("an index without words has no scores of them")
+        every = len(groups) == len(self.facts.groups)
+        return self._lexical.seen(None if every else np.isin(self._chunks[:, ChunkColumn.GROUP], groups))
 
     def _hit(self, row: int, score: float) -> Hit:
         chunk = self._chunks[row]

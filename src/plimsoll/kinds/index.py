@@ -21,7 +21,7 @@ from plimsoll.planning.steps import AnyStep, InputFile, Work
 from plimsoll.state.results import Result
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
-FORMAT = "1"
+FORMAT = "2"
 """Part of the keys: a change of how indexes are built builds them anew."""
 
 
