@@ -8,6 +8,7 @@ chunks.npy                  a row for each chunk: see `ChunkColumn`
 lexical.*.npy               the inverted index
 vectors-<group>.usearch     the graph of a group, and `vectors-<group>.listed*.npy` of those it cannot find
 embedded.npy                the digest of what was embedded for each chunk, for the next version
+embedder/                   of a registered index: the embedding model and its tokenizer
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
     "chunks",
     "embedded",
 )
+
+EMBEDDER = "embedder/model.onnx"
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 

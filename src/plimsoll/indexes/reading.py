@@ -47,6 +47,16 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, str] = {}
 
 
+def open_registered(directory: Path, threads: int = 0) -> SearchIndex:
+    """Open an index as it is registered, with its embedding model in it. Raises PlimsollError, MissingExtra."""
+    model = directory / layout.EMBEDDER
+    if not model.is_file():
+        return SearchIndex(directory)
+    from plimsoll.indexes.embedder import Embedder
+
+    return SearchIndex(directory, Embedder(model, threads))
+
+
 class SearchIndex:
     """An index for searches. Threads may share it."""
 
