@@ -6,6 +6,7 @@ after it was added; one that is not found is kept in a list that every search co
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +95,8 @@ class VectorIndex:
 
     def __init__(self, directory: Path, dimension: int, groups: int) -> None:
         self._dimension = dimension
+        # A search of the library takes the place of its first thread in the graph, whichever thread calls it.
+        self._searching = threading.Lock()
         self._groups = [self._open(directory, group) for group in range(groups)]
 
     def _open(self, directory: Path, group: int) -> tuple[Index, Array, Array]:
@@ -108,7 +111,8 @@ class VectorIndex:
         for group in groups:
             graph, listed, values = self._groups[group]
             if len(graph):
-                near = graph.search(vector, most)
+                with self._searching:
+                    near = graph.search(vector, most)
                 found |= {int(row): 1 - float(far) for row, far in zip(near.keys, near.distances, strict=True)}
             if len(listed):
                 found |= {int(row): float(like) for row, like in zip(listed, values @ vector, strict=True)}

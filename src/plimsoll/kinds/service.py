@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -13,9 +12,11 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.application.workspace import NamedCommand
+from plimsoll.indexes.names import PREFIX, versions_of
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
+from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import (
     PipelineStep,
@@ -26,7 +27,7 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
-from plimsoll.kinds.service_settings import Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
+from plimsoll.kinds.service_settings import Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel, check_headers
 from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
@@ -34,15 +35,15 @@ from plimsoll.planning.planner import Planner, seconds
 from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
 from plimsoll.state.results import Result
 
-MOST_VERSIONS = MOST_HEADERS = 16
-"""What one rule of an HTTPRoute leads to, and what it matches. Source: Gateway API v1."""
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
-HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
+MOST_VERSIONS = 16
+"""What one rule of an HTTPRoute leads to. Source: Gateway API v1."""
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
 WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
 LOOPBACK = "127.0.0.1"
+QUESTION = {"query": SampleInput(shape=(1,), data=("What is this about?",))}
+"""What a service of an index is tested with."""
 Rollout = Literal["accepted", "promote"]
 
 
@@ -50,6 +51,9 @@ class Service(Part, frozen=True, kw_only=True):
     """A model, the user's own code, or both, served at an address with the Open Inference Protocol v2."""
 
     model: ModelReference | Annotated[tuple[WeightedModel, ...], Meta(min_length=1)] | None = None
+    index: (
+        Annotated[ModelReference, Meta(description="`name` or `name@version` of an index that is searched")] | None
+    ) = None
     run: (
         Annotated[
             Command,
@@ -95,17 +99,19 @@ class Service(Part, frozen=True, kw_only=True):
 
     @property
     def leading(self) -> str:
-        """The reference of the version with the largest share; empty without a model."""
+        """The reference of the version with the largest share, also of an index; empty without either."""
+        if self.index is not None:
+            return versions_of(self.index)
         if self.model is None:
             return ""
         return self.model if isinstance(self.model, str) else max(self.model, key=lambda each: each.weight).model
 
     @property
     def references(self) -> frozenset[str]:
-        """The references of all models that it names, also as steps of its pipeline."""
+        """The references of all models and indexes that it names, also as steps of its pipeline."""
         models = (self.model,) if isinstance(self.model, str) else [each.model for each in self.model or ()]
         steps = [each.model if isinstance(each, PipelineStep) else each for each in self.pipeline]
-        return frozenset(filter(None, (*models, *steps)))
+        return frozenset(filter(None, (*models, *steps, versions_of(self.index) if self.index else None)))
 
     @property
     def models_of_code(self) -> frozenset[str]:
@@ -218,6 +224,8 @@ class Serve(Work, frozen=True, kw_only=True):
     def needed_extras(self) -> Iterator[str]:
         """The server's, and those of what it watches."""
         yield "serve"
+        if self.model.startswith(PREFIX):
+            yield "retrieval"
         if self.reference is not None:
             yield "drift"
             yield from extras_of_table(self.reference)
@@ -238,7 +246,8 @@ class ServiceKind(Kind[Service]):
         for name, service in self.of(file.application).items():
             at = self.place(name)
             _check_what_answers(file, service, *at)
-            if service.rollout == "promote" and (not isinstance(service.model, str) or "@" in service.model):
+            named = service.index or service.model
+            if service.rollout == "promote" and (not isinstance(named, str) or "@" in named):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
                 raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
             if service.scale is not None and service.scale.min > service.scale.max:
@@ -272,7 +281,7 @@ class ServiceKind(Kind[Service]):
 
     def plan(self, name: str, part: Service, planner: Planner) -> AnyStep:
         """Add a step that serves, after the models are registered and the drift reference exists."""
-        shares, made_of = _shares(part, planner)
+        shares, made_of, registered = _shares(part, planner)
         leading = max(shares, key=lambda share: share.weight, default=ModelShare(model=""))
         own: ServedStep | None = None
         needed: list[str] = []
@@ -301,7 +310,7 @@ class ServiceKind(Kind[Service]):
             telemetry=part.telemetry,
             scale=part.scale,
             latency=seconds(part.latency.p99) if part.latency else None,
-            sample=part.sample,
+            sample=QUESTION if part.index else part.sample,
             own=own,
             pipeline=steps,
             environment=environment.key if environment else None,
@@ -309,15 +318,13 @@ class ServiceKind(Kind[Service]):
             port=part.port or 0,
             rollout=part.rollout,
         )
-        needs = [f"register/{share.model}" for share in shares if share.register_key]
-        needs += [file.step for file in references]
-        needs += [*needed, *more]
+        needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
 
     def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
         for number, share in enumerate(shares):
             MODELS.check_reference(file, share.model, *at, number, "model")
-            _check_headers(file, share.headers, *at, number, "headers")
+            check_headers(file, share.headers, *at, number, "headers")
         if len(shares) > MOST_VERSIONS:
             text = f"{len(shares)} versions share the traffic; a gateway's route takes {MOST_VERSIONS}"
             raise file.error(text, "keep fewer versions", *at)
@@ -336,8 +343,10 @@ class ServiceKind(Kind[Service]):
 
 def _check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
     """Raise FileError unless the service says in one way what answers."""
-    if service.model is None and service.run is None and not service.pipeline:
-        raise file.error("the service has nothing that answers", "add `model`, `run` or `pipeline`", *at)
+    if service.index is not None:
+        _check_index(file, service, service.index, *at)
+    elif service.model is None and service.run is None and not service.pipeline:
+        raise file.error("the service has nothing that answers", "add `model`, `index`, `run` or `pipeline`", *at)
     for word in ("model", "run"):
         if service.pipeline and getattr(service, word) is not None:
             raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)
@@ -353,42 +362,38 @@ def _check_what_answers(file: ApplicationFile, service: Service, *at: str | int)
             check_own(file, step, *at, "pipeline", number)
 
 
-def _check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:
-    """Raise FileError for a header that no request can have, or that no gateway matches."""
-    if len(headers) > MOST_HEADERS:
-        text = f"{len(headers)} headers lead to one version; a gateway's route matches {MOST_HEADERS}"
-        raise file.error(text, "name fewer headers", *at)
-    for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name):
-            hint = "letters, digits and !#$%&'*+-.^_`|~, 256 at most"
-            raise file.error(f"'{name}' is no name of a header", hint, *at, name, at_key=True)
-        if not HEADER_VALUE.fullmatch(value):
-            hint = "1 to 4096 printable characters, no blank first or last"
-            raise file.error(f"no request can have this value of the header {name}", hint, *at, name)
-    lowered = [name.lower() for name in headers]
-    for name in headers:
-        if lowered.count(name.lower()) > 1:
-            hint = "names of headers are the same in small and capital letters: keep one"
-            raise file.error(f"the header '{name}' is named twice", hint, *at, name, at_key=True)
+def _check_index(file: ApplicationFile, service: Service, index: str, *at: str | int) -> None:
+    """Raise FileError for an index that is not there, and for what is only for a model."""
+    INDEXES.check_reference(file, index, *at, "index")
+    for word in ("model", "run", "pipeline", "drift", "sample"):
+        if getattr(service, word):
+            text = f"a service of an index has no `{word}`"
+            raise file.error(text, "make it a service of its own, or remove it", *at, word, at_key=True)
 
 
-def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
-    """The versions of a service, and their ingredients of its key."""
+def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:
+    """The versions of a service, their ingredients of its key, and the steps that register them."""
+    if part.index is not None:
+        release, of_index = INDEXES.registered(planner, part.index)
+        share = ModelShare(model=versions_of(part.index), register_key=release.key if release else None)
+        return (share,), of_index, [release.name] if release else []
     if part.model is None:
-        return (), []
+        return (), [], []
     weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
     shares: list[ModelShare] = []
     made_of: list[Ingredient] = []
+    steps: list[str] = []
     for each in weighted:
         register, found = MODELS.registered(planner, each.model)
         made_of += [ingredient for ingredient in found if ingredient not in made_of]
         key = register.key if register else None
+        steps += [register.name] if register else []
         shares.append(
             ModelShare(model=each.model, register_key=key, weight=each.weight, headers=each.headers, shadow=each.shadow)
         )
     if not isinstance(part.model, str):
         made_of.append(setting("shares", [to_builtins(each) for each in weighted]))
-    return tuple(shares), made_of
+    return tuple(shares), made_of, steps
 
 
 SERVICES = ServiceKind()

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta
 
+from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
 from plimsoll.application.scalars import Duration, ModelReference
+
+MOST_HEADERS = 16
+"""What one rule of an HTTPRoute matches. Source: Gateway API v1."""
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
+HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
 
 
 class WeightedModel(Part, frozen=True, kw_only=True):
@@ -66,3 +74,22 @@ class SampleInput(Part, frozen=True, kw_only=True):
         tuple[bool | int | float | str, ...],
         Meta(description="the values in row-major order; zeros, or empty texts, when left out"),
     ] = ()
+
+
+def check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:
+    """Raise FileError for a header that no request can have, or that no gateway matches."""
+    if len(headers) > MOST_HEADERS:
+        text = f"{len(headers)} headers lead to one version; a gateway's route matches {MOST_HEADERS}"
+        raise file.error(text, "name fewer headers", *at)
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name):
+            hint = "letters, digits and !#$%&'*+-.^_`|~, 256 at most"
+            raise file.error(f"'{name}' is no name of a header", hint, *at, name, at_key=True)
+        if not HEADER_VALUE.fullmatch(value):
+            hint = "1 to 4096 printable characters, no blank first or last"
+            raise file.error(f"no request can have this value of the header {name}", hint, *at, name)
+    lowered = [name.lower() for name in headers]
+    for name in headers:
+        if lowered.count(name.lower()) > 1:
+            hint = "names of headers are the same in small and capital letters: keep one"
+            raise file.error(f"the header '{name}' is named twice", hint, *at, name, at_key=True)

@@ -54,6 +54,17 @@ class Model(Protocol):
         """Raise BadTensor unless the model has an input with this name, datatype and shape."""
 
 
+def require_unaltered(files: Mapping[str, str]) -> None:
+    """Raise TargetError unless every file of a version has its digest; `files` maps paths to digests."""
+    for path, digest in files.items():
+        try:
+            found = digest_of_file(Path(path))
+        except OSError as error:
+            raise TargetError(f"a file of the model cannot be read: {error.strerror}", where=path) from error
+        if found != digest:
+            raise TargetError("a file of the model was altered: its digest differs", where=path, hint=_RESTORE)
+
+
 def check_input(inputs: Mapping[str, TensorSpec], name: str, datatype: str, shape: Sequence[int]) -> None:
     """Raise BadTensor unless there is an input with this name, datatype and shape."""
     wanted = inputs.get(name)
@@ -130,13 +141,7 @@ class OnnxModel:
 
     def require_unaltered(self) -> None:
         """Raise TargetError unless every file of the model has its digest."""
-        for path, digest in self._files.items():
-            try:
-                found = digest_of_file(Path(path))
-            except OSError as error:
-                raise TargetError(f"a file of the model cannot be read: {error.strerror}", where=path) from error
-            if found != digest:
-                raise TargetError("a file of the model was altered: its digest differs", where=path, hint=_RESTORE)
+        require_unaltered(self._files)
 
     def _read(self) -> bytes:
         """The bytes of the model file, after all files have been checked. Raises TargetError."""

@@ -185,15 +185,20 @@ class Catalog:
     def _load_version(self, file: ModelFile, batching: Batching) -> Served:
         """Raises PlimsollError."""
         records = self.records.setdefault((file.name, file.version), Records())
-        served = self._predictor(file, records, batching) if file.code or file.steps else None
+        served = self._without_tensors(file, records, batching) if file.code or file.steps or file.index else None
         if served is None:
             model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
             served = ServedOnnx(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
         self.prepare(served)
         return served
 
-    def _predictor(self, file: ModelFile, records: Records, batching: Batching) -> Served:
-        # What starts and watches the user's code is loaded only where there is some.
+    def _without_tensors(self, file: ModelFile, records: Records, batching: Batching) -> Served:
+        """What is no ONNX model by itself: an index, or the user's own code."""
+        # What searches, and what starts and watches code, is loaded only where there is some.
+        if file.index:
+            from plimsoll.runtime.server.retrieval.served import ServedIndex
+
+            return ServedIndex(file, records, batching, pool=self._pool, threads=self._threads)
         from plimsoll.runtime.server.predictors.served import ServedPredictor
         from plimsoll.runtime.server.predictors.start import runner_of
 

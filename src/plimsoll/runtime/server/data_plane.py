@@ -39,7 +39,7 @@ from plimsoll.runtime.server.refusals import (
     Unservable,
 )
 from plimsoll.runtime.server.request import InferenceRequest
-from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.server.served import Answerer, Served
 from plimsoll.runtime.server.shadowing import Shadowing
 from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array, BadTensor
@@ -69,12 +69,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 class ModelMetadata(Struct, frozen=True, kw_only=True):
     """The tensors of a model version, and all versions of the model that are loaded.
 
-    `own_code` is set for what the user's own code answers.
+    `kind` is what answers: an ONNX model, the user's own code, or a search index.
     """
 
     spec: ModelSpec
     versions: list[str]
-    own_code: bool = False
+    kind: Answerer = "onnx"
 
 
 class DataPlane:
@@ -312,7 +312,7 @@ class DataPlane:
         """What a model takes and gives. Raises NotFound, NotReady."""
         served = self.catalog.choose(model, version, {})
         versions = self.catalog.versions(model)
-        return ModelMetadata(spec=served.model.spec, versions=versions, own_code=served.file is not None)
+        return ModelMetadata(spec=served.model.spec, versions=versions, kind=served.kind)
 
     def model_ready(self, model: str, version: str | None) -> bool:
         """Whether a model, or one version of it, answers requests. Raises NotFound."""

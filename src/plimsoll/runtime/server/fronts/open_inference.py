@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from plimsoll import __version__
+from plimsoll.runtime.server.served import Answerer
 
 NAME = "plimsoll"
 VERSION = __version__
 EXTENSIONS = ("binary_tensor_data", "model_repository")
-ONNX_RUNTIME, OWN_CODE = "onnxruntime_onnx", "plimsoll_code"
-"""The platforms of models, as `<runtime>_<format>`: ONNX files, and the user's own code."""
-
-
-def platform(own_code: bool) -> str:
-    """The platform of a model."""
-    return OWN_CODE if own_code else ONNX_RUNTIME
+PLATFORMS: Mapping[Answerer, str] = MappingProxyType(
+    {"onnx": "onnxruntime_onnx", "code": "plimsoll_code", "index": "plimsoll_index"}
+)
+"""The platforms of models, as `<runtime>_<format>`: ONNX files, the user's own code, and search indexes."""
