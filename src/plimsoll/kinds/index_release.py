@@ -13,6 +13,10 @@ from plimsoll.state.results import Result
 class ReleaseResult(RegisterResult, frozen=True, kw_only=True, omit_defaults=True):
     """The version of the index."""
 
+    def figure(self) -> str:
+        """The version; an index has no bounds that it could miss."""
+        return f"version {self.version}"
+
     def summary(self) -> Mapping[str, object]:
         """What the entry of the index in `--json` gets in addition."""
         return {"version": self.version, "digest": self.digest}

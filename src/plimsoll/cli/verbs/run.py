@@ -23,13 +23,13 @@ from plimsoll.cli.options import (
     use_colour,
     width,
 )
+from plimsoll.cli.rows import how_to_call
 from plimsoll.cli.streams import discard_output
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
     from plimsoll.state.directory import StateDirectory
-    from plimsoll.targets.port import Target
 
 
 @click.command("run")
@@ -98,9 +98,7 @@ def command(
         require_free(prepared.state.lock)
         return detached(prepared.state, new_run_id(), as_json=as_json)
     run = ApplicationRun(prepared, watch=watch, run_id=run_id)
-    history, caught = carry_out(
-        run, as_json=as_json, on_services_up=lambda _: _print_services(prepared.target, as_json)
-    )
+    history, caught = carry_out(run, as_json=as_json, on_services_up=lambda _: _print_services(prepared, as_json))
     report = write_report(prepared.state, run.id)
     _log_to_tracker(prepared.state, run.id)
     try:
@@ -145,8 +143,12 @@ def _log_to_tracker(state: StateDirectory, run: str) -> None:
         to_stderr(f"warning: {error}")
 
 
-def _print_services(target: Target, as_json: bool) -> None:
+def _print_services(prepared: Prepared, as_json: bool) -> None:
+    from plimsoll.kinds.service import Serve
+
     write = to_stderr if as_json else click.echo
-    for name, url in target.services().items():
-        write(f"  {name} is running at {url}  (plimsoll predict {name} --input FILE)")
+    works = {step.part: step.work for step in prepared.plan.steps if isinstance(step.work, Serve)}
+    for name, url in prepared.target.services().items():
+        how = how_to_call(name, works[name].model if name in works else "")
+        write(f"  {name} is running at {url}  ({how})")
     write("  Ctrl-C stops the run")
