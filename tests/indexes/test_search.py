@@ -20,7 +20,7 @@ from plimsoll.indexes.documents import Document, Unreadable
 from plimsoll.indexes.earlier import Earlier
 from plimsoll.indexes.embedder import Embedder
 from plimsoll.indexes.layout import IndexFacts, SearchMode
-from plimsoll.indexes.lexical import K1, B, LexicalIndex, LexicalWriter
+from plimsoll.indexes.lexical import K1, B, LexicalIndex, LexicalWriter, Seen, scores
 from plimsoll.indexes.parsing.text import paragraphs
 from plimsoll.indexes.reading import SearchIndex
 from plimsoll.indexes.vectors import VectorIndex, VectorWriter
@@ -165,7 +165,7 @@ def test_the_scores_of_words_are_those_of_the_definition(
         writer.add(text)
     writer.write(directory)
     index = LexicalIndex(directory, len(texts))
-    assert index.scores(query, index.seen()) == pytest.approx(_bm25(query, texts), rel=1e-5)
+    assert scores(query, [Seen(index)])[0] == pytest.approx(_bm25(query, texts), rel=1e-5)
 
 
 def test_a_caller_learns_nothing_of_how_rare_a_word_is_in_what_she_may_not_see(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 def open_index(path: Path, reference: str, target: str = LOCAL) -> SearchIndex:
     """The newest version of an index that a run has registered, or `name@version`, with signature and files verified.
 
+    What was changed over HTTP since counts too.
+
     Raises FileError when the file has no such index, TargetError when no run has built it, ModelRefused for a version
     that was altered.
     """
@@ -33,7 +35,7 @@ def open_index(path: Path, reference: str, target: str = LOCAL) -> SearchIndex:
     if not _has_versions(state, versions_of(name)):
         raise TargetError(f"the index '{name}' is not built", where=str(file.path), hint="build it with plimsoll run")
     _, files = version_for_use(state, versions_of(reference), None)
-    return open_registered(directory_of(files))
+    return open_registered(directory_of(files), changes=state.changes / f"{name}.jsonl")
 
 
 def _has_versions(state: StateDirectory, name: str) -> bool:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra, PlimsollError
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
     from plimsoll.indexes.arrays import Array
 
 TOKENIZER = "tokenizer.json"
@@ -61,10 +64,15 @@ class Embedder:
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """The number of tokens of each text, without those that the model puts around it."""
-        self._tokenizer.no_truncation()
-        found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        self._tokenizer.enable_truncation(MOST_TOKENS)
+        found = self._counting.encode_batch(list(texts), add_special_tokens=False)
         return [len(each.ids) for each in found]
+
+    @cached_property
+    def _counting(self) -> Tokenizer:
+        """A tokenizer of its own: settings of one that other threads use cannot be changed."""
+        made = self._tokenizer.from_str(self._tokenizer.to_str())
+        made.no_truncation()
+        return made
 
     def embed(self, texts: Sequence[str]) -> Array:
         """One vector a text, float32, in a matrix of texts × dimension."""

@@ -3,6 +3,7 @@
 index.json                  settings, counts, and what could not be read: `IndexFacts`
 texts.txt                   the texts of all documents, one after the other
 documents.jsonl             the other fields of each document: `StoredDocument`
+ids.npy                     the hash of the id of each document, in order, and `ids.rows.npy` of its number
 headings.jsonl              each heading once: `Heading`
 chunks.npy                  a row for each chunk: see `ChunkColumn`
 lexical.*.npy               the inverted index

@@ -13,8 +13,9 @@ import hashlib
 import math
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.indexes.arrays import map_array, write_array
 from plimsoll.indexes.words import words
@@ -68,15 +69,59 @@ class LexicalWriter:
         write_array(directory, "lexical.lengths", np.asarray(self._lengths, dtype=np.int32))
 
 
-class Seen:
-    """The chunks that a caller may see, and what BM25 takes from all of them: their number and their mean length."""
+class Part(Protocol):
+    """Chunks whose words are searched together with those of others."""
 
-    def __init__(self, lengths: Array, allowed: Array | None) -> None:
+    @property
+    def lengths(self) -> Array:
+        """The number of words of each row."""
+
+    def postings(self, word: str) -> tuple[Array, Array] | None:
+        """The rows that have a word, and how often; None when none has."""
+
+
+class Seen:
+    """What a caller may see of a part: which of its chunks, how many, and how many words these have together."""
+
+    def __init__(self, part: Part, allowed: Array | None = None) -> None:
         """`allowed` has a bool for each chunk; None stands for all."""
-        some = lengths if allowed is None else lengths[allowed]
+        some = part.lengths if allowed is None else part.lengths[allowed]
+        self.part = part
         self.allowed = allowed
         self.chunks = len(some)
-        self.mean = float(some.mean()) if len(some) and some.any() else 1.0
+        self.words = int(some.sum())
+
+
+def scores(query: str, seen: Sequence[Seen]) -> list[Array]:
+    """For each part the score of each row, 0 for one that has no word of the query or may not be seen."""
+    import numpy as np
+
+    chunks = sum(each.chunks for each in seen)
+    mean = sum(each.words for each in seen) / max(1, chunks) or 1.0
+    totals = [np.zeros(len(each.part.lengths), dtype=np.float32) for each in seen]
+    for word in list(dict.fromkeys(words(query)))[:MOST_QUERY_WORDS]:
+        found = [_visible(each, word) for each in seen]
+        having = sum(len(rows) for rows, _ in found)
+        inverse = math.log1p((chunks - having + 0.5) / (having + 0.5))
+        for total, each, (rows, counts) in zip(totals, seen, found, strict=True):
+            often = counts.astype(np.float32)
+            length = K1 * (1 - B + B / mean * each.part.lengths[rows])
+            total[rows] += inverse * (K1 + 1) * often / (often + length)
+    return totals
+
+
+def _visible(seen: Seen, word: str) -> tuple[Array, Array]:
+    """The rows that have a word and may be seen, and how often."""
+    import numpy as np
+
+    found = seen.part.postings(word)
+    if found is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    rows, counts = found
+    if seen.allowed is None:
+        return rows, counts
+    allowed = seen.allowed[rows]
+    return rows[allowed], counts[allowed]
 
 
 class LexicalIndex:
@@ -87,36 +132,15 @@ class LexicalIndex:
         self._starts = map_array(directory, "lexical.starts")
         self._rows = map_array(directory, "lexical.rows")
         self._counts = map_array(directory, "lexical.counts")
-        self._lengths = map_array(directory, "lexical.lengths")
+        self.lengths = map_array(directory, "lexical.lengths")
+        """The number of words of each row."""
         if len(self._starts) != len(self._words) + 1 or not self._starts[-1] == len(self._rows) == len(self._counts):
             raise ValueError("the files of the words do not belong together")
-        if len(self._lengths) != chunks:
-            raise ValueError(f"the files of the words have {len(self._lengths)} chunks, not {chunks}")
+        if len(self.lengths) != chunks:
+            raise ValueError(f"the files of the words have {len(self.lengths)} chunks, not {chunks}")
 
-    def seen(self, allowed: Array | None = None) -> Seen:
-        """What a caller may see, for `scores`."""
-        return Seen(self._lengths, allowed)
-
-    def scores(self, query: str, seen: Seen) -> Array:
-        """The score of each row, 0 for one that has no word of the query, and for one that the caller may not see."""
-        import numpy as np
-
-        total = np.zeros(len(self._lengths), dtype=np.float32)
-        for word in list(dict.fromkeys(words(query)))[:MOST_QUERY_WORDS]:
-            found = self._postings(word)
-            if found is None:
-                continue
-            rows, counts = found
-            if seen.allowed is not None:
-                of_caller = seen.allowed[rows]
-                rows, counts = rows[of_caller], counts[of_caller]
-            inverse = math.log1p((seen.chunks - len(rows) + 0.5) / (len(rows) + 0.5))
-            often = counts.astype(np.float32)
-            length = K1 * (1 - B + B / seen.mean * self._lengths[rows])
-            total[rows] += inverse * (K1 + 1) * often / (often + length)
-        return total
-
-    def _postings(self, word: str) -> tuple[Array, Array] | None:
+    def postings(self, word: str) -> tuple[Array, Array] | None:
+        """The rows that have a word, and how often; None when none has."""
         import numpy as np
 
         wanted = np.uint64(_hash(word))

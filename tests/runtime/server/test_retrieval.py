@@ -53,13 +53,17 @@ class Seeing(Observer):
     def __init__(self) -> None:
         self.seen: list[Answer] = []
 
+    sees_changes = True
+
     def answered(self, answers: Any) -> None:
         self.seen += answers
 
 
-def serving(index: Path, token: Path | None = TOKEN, observers: Observers | None = None) -> Mount:
+def serving(
+    index: Path, token: Path | None = TOKEN, observers: Observers | None = None, changes: Path | None = None
+) -> Mount:
     content = ServiceFile(models=(version(index),))
-    catalog = Catalog(lambda: content)
+    catalog = Catalog(lambda: content, changes=changes)
     made = mount(DataPlane(catalog, observers, None, Administration(token)))
     catalog.load_first()
     return made
@@ -188,7 +192,7 @@ def test_an_attacker_who_asks_in_fifty_ways_reads_no_text_of_another(mounted: Mo
 
 def test_what_is_no_search_is_refused_with_what_is_wrong(mounted: Mount) -> None:
     wrong: list[tuple[object, str]] = [
-        (b"rubbish", "the body is no search"),
+        (b"rubbish", "the body is not what is asked for"),
         ({"top": 3}, "missing required field `query`"),
         ({"query": "oil", "top": 0}, "$.top"),
         ({"query": "x" * 40_000}, "$.query"),
@@ -224,6 +228,78 @@ def test_an_index_whose_files_are_not_those_that_were_registered_is_not_served(t
     content = ServiceFile(models=(file,))
     with pytest.raises(PlimsollError, match="was altered"):
         Catalog(lambda: content).load_first()
+
+
+PUT, DELETE = "/v2/indexes/manuals/documents", "/v2/indexes/manuals/documents/delete"
+
+
+def put(mounted: Mount, *documents: dict[str, Any], **headers: str) -> tuple[int, bytes]:
+    return ask(mounted, "POST", PUT, {"documents": documents}, **(headers or ADMIN))
+
+
+def test_what_is_put_in_is_found_at_once_by_every_process_and_takes_the_place_of_what_had_its_id(
+    index: Path, tmp_path: Path
+) -> None:
+    journal = tmp_path / "changes.jsonl"
+    one, other = serving(index, changes=journal), serving(index, changes=journal)
+    status, content = put(one, {"id": "new", "text": "A dog barks."}, {"id": "leak", "text": "The hose is dry."})
+    assert (status, json.loads(content)) == (200, {"index": "manuals", "documents": 2, "chunks": 2})
+    for mounted in (one, other, serving(index, changes=journal)):
+        assert found(mounted, {"query": "animal", "top": 1}) == ["new"]
+        assert found(mounted, {"query": "oil leak", "search": "lexical"}) == []
+        status, content = ask(mounted, "POST", SEARCH, {"query": "hose", "search": "lexical"})
+        [hit] = json.loads(content)["hits"]
+        assert (hit["id"], hit["text"], hit["start"], hit["end"]) == ("leak", "The hose is dry.", 0, 16)
+
+
+def test_labels_of_what_is_put_in_count_like_those_of_the_index(index: Path, tmp_path: Path) -> None:
+    mounted = serving(index, changes=tmp_path / "changes.jsonl")
+    put(mounted, {"id": "pay", "text": "The payment is late.", "access": ["office"]})
+    put(mounted, {"id": "secret", "text": "The payment is late.", "access": ["office"]})
+    asked = {"query": "payment", "top": 10}
+    assert set(found(mounted, asked)) == {"leak"}
+    assert set(found(mounted, {**asked, "access": ["office"]}, **ADMIN)) == {"leak", "bill", "pay", "secret"}
+    assert set(found(mounted, {**asked, "access": ["board"]}, **ADMIN)) == {"leak"}
+
+
+def test_what_is_deleted_is_not_found_and_no_file_of_changes_has_its_text(index: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "changes.jsonl"
+    one, other = serving(index, changes=journal), serving(index, changes=journal)
+    put(one, {"id": "person", "text": "Reported by wotsername 4711."}, {"id": "stays", "text": "The cat stays."})
+    put(one, {"id": "person", "text": "Reported by wotsername 4712."})
+    assert found(other, {"query": "wotsername", "search": "lexical"}) == ["person"]
+    status, content = ask(one, "POST", DELETE, {"ids": ["person", "leak"]}, **ADMIN)
+    assert (status, json.loads(content)) == (200, {"index": "manuals", "deleted": 2})
+    for mounted in (one, other, serving(index, changes=journal)):
+        assert set(found(mounted, {"query": "wotsername oil leak cat", "top": 10})) == {"stays"}
+    held = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert (b"wotsername" in held, b"471" in held, b"The cat stays." in held) == (False, False, True)
+
+
+def test_documents_are_changed_by_who_has_the_token_and_by_nobody_else(index: Path, tmp_path: Path) -> None:
+    journal = tmp_path / "changes.jsonl"
+    seeing = Seeing()
+    observers = Observers([seeing])
+    mounted = serving(index, changes=journal, observers=observers)
+    for headers in ({"x-user": "me"}, {"authorization": "Bearer wrong"}):
+        assert put(mounted, {"id": "a", "text": "b"}, **headers)[0] == 403
+        assert ask(mounted, "POST", DELETE, {"ids": ["leak"]}, **headers)[0] == 403
+    assert not journal.exists()
+    assert found(mounted, {"query": "oil leak"}) == ["leak"]
+    status, content = put(serving(index), {"id": "a", "text": "b"})
+    assert (status, b"keeps no changes" in content) == (400, True)
+    wrong: list[tuple[object, str]] = [
+        ({"documents": []}, "$.documents"),
+        ({"documents": [{"id": "a", "text": "   "}]}, "'a' has no text"),
+        ({"documents": [{"id": "a", "text": "b"}, {"id": "a", "text": "c"}]}, "have the same id"),
+        ({"documents": [{"id": "a", "text": "b", "label": "c"}]}, "label"),
+    ]
+    for body, why in wrong:
+        status, content = ask(mounted, "POST", PUT, body, **ADMIN)
+        assert (status, why in content.decode()) == (400, True), content
+    put(mounted, {"id": "a", "text": "b"})
+    observers.close()
+    assert [(each.event, each.status) for each in seeing.seen if each.event == "put"][-1] == ("put", 200)
 
 
 def _mapped(pid: int, file: Path) -> dict[str, int]:
@@ -286,3 +362,34 @@ def test_a_new_version_takes_over_while_workers_that_share_one_copy_answer_witho
     for each in graphs:
         assert each["Rss:"] > 0
         assert (each["Private_Dirty:"], each["Anonymous:"]) == (0, 0), "a copy of its own"
+
+
+@pytest.mark.slow
+def test_many_writers_in_many_processes_lose_nothing_and_every_document_is_found(tmp_path: Path) -> None:
+    index = build_registered(tmp_path / "1", DOCUMENTS)
+    file = tmp_path / "service.json"
+    file.write_bytes(msgspec.json.encode(ServiceFile(models=(version(index),))))
+    journal = tmp_path / "changes" / "manuals.jsonl"
+    scale = ("--scale-min", "3", "--scale-max", "3")
+    server = Server(None, tmp_path, "--service", str(file), "--changes", str(journal), *scale)
+    names = [f"w{writer}n{number}" for writer in range(6) for number in range(8)]
+
+    def write(writer: int) -> None:
+        for name in (each for each in names if each.startswith(f"w{writer}n")):
+            body = {"documents": [{"id": name, "text": f"The pump {name} has a leak."}]}
+            answer = httpx.post(server.url + PUT, json=body, headers=ADMIN, timeout=50)
+            assert answer.status_code == 200, answer.text
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(6)]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for name in names:
+            answer = httpx.post(server.url + SEARCH, json={"query": name, "search": "lexical"}, timeout=50).json()
+            assert [hit["id"] for hit in answer["hits"]] == [name]
+        every = httpx.post(server.url + SEARCH, json={"query": "pump leak", "top": 100}, timeout=50).json()
+        assert {hit["id"] for hit in every["hits"]} == {*names, "leak"}
+    finally:
+        assert server.stop() == 0

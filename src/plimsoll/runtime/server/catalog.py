@@ -35,9 +35,13 @@ class Indexed(Struct, frozen=True, kw_only=True):
 class Catalog:
     """Models by name and version, and which version answers."""
 
-    def __init__(self, source: Callable[[], ServiceFile], *, threads: int = 1) -> None:
-        """`source` returns the models to serve, and is called again at every load. It may raise PlimsollError."""
+    def __init__(self, source: Callable[[], ServiceFile], *, threads: int = 1, changes: Path | None = None) -> None:
+        """`source` returns the models to serve, and is called again at every load. It may raise PlimsollError.
+
+        `changes` is the journal of changes of an index that is served.
+        """
         self._source = source
+        self._changes = changes
         self._threads = max(1, threads)
         self._pool = ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="infer")
         self._changing = asyncio.Lock()
@@ -198,7 +202,7 @@ class Catalog:
         if file.index:
             from plimsoll.runtime.server.retrieval.served import ServedIndex
 
-            return ServedIndex(file, records, batching, pool=self._pool, threads=self._threads)
+            return ServedIndex(file, records, batching, pool=self._pool, threads=self._threads, changes=self._changes)
         from plimsoll.runtime.server.predictors.served import ServedPredictor
         from plimsoll.runtime.server.predictors.start import runner_of
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import copy_context
 from functools import partial
 from typing import Literal
@@ -341,11 +341,21 @@ class DataPlane:
         await self._change_in_all("unload", model, headers, client)
 
     async def _change_in_all(self, verb: Verb, model: str, headers: Mapping[str, str], client: str) -> None:
+        async with self.administered(verb, model, headers, client):
+            await self.change_in_all(verb, model)
+
+    @contextlib.asynccontextmanager
+    async def administered(
+        self, event: str, model: str, headers: Mapping[str, str], client: str
+    ) -> AsyncIterator[None]:
+        """For what only an administrator may do to a model: the token is checked before it, and what became of it is
+        recorded as an event. Raises Forbidden, and Unservable for a PlimsollError.
+        """
         began = time.perf_counter()
         failure: Refusal | None = None
         try:
             await self.administration.check(headers)
-            await self.change_in_all(verb, model)
+            yield
         except Refusal as refusal:
             failure = refusal
             raise
@@ -356,7 +366,7 @@ class DataPlane:
             failure = Defect("a defect of the server")
             raise
         finally:
-            self._recorder.record_event(verb, model, headers, client, failure, began=began)
+            self._recorder.record_event(event, model, headers, client, failure, began=began)
 
     async def change(self, verb: Verb, model: str) -> None:
         """Load or unload a model in this process only. Raises NotFound, PlimsollError."""

@@ -14,7 +14,7 @@ from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import CalledService
 from plimsoll.targets.local.own_code import version_file
-from plimsoll.targets.local.servers import OWN_CODE_LIMIT, TESTED, running_services, start_server
+from plimsoll.targets.local.servers import OWN_CODE_LIMIT, TESTED, changes_of, running_services, start_server
 from plimsoll.targets.local.warden import Warden
 from plimsoll.targets.models import version_for_use
 
@@ -33,8 +33,8 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
     is_own = part.run is not None or bool(part.pipeline)
     content = _as_last_served(state, service) if is_own else _of_leading(state, part)
     with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.closing(Warden()) as warden:
-        log = Path(scratch, "server.log")
-        server = start_server(warden, content, directory=Path(scratch), log=log)
+        log, changes = Path(scratch, "server.log"), changes_of(state, part.leading)
+        server = start_server(warden, content, directory=Path(scratch), log=log, changes=changes)
         problem = server.wait_until_ready(limit=OWN_CODE_LIMIT)
         if problem:
             raise TargetError(problem, where=f"service {service}", hint="check its model with plimsoll models")

@@ -1,4 +1,4 @@
-"""Searches over HTTP: `POST /v2/indexes/NAME/search`.
+"""Indexes over HTTP: `POST /v2/indexes/NAME/search`, and below `/documents` what changes them.
 
 Whoever reaches the server sees what is without labels. Labels are taken only from a caller who has the token of the
 service, such as an application that knows its own users: a field or a header by itself says nothing about who sends it.
@@ -6,15 +6,18 @@ service, such as an application that knows its own users: a field or a header by
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 from msgspec import Meta, Struct
 
 from plimsoll.decoding import UNREADABLE
+from plimsoll.indexes.documents import Document
 from plimsoll.indexes.names import PREFIX
+from plimsoll.indexes.parsing.text import paragraphs
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import constant, wrong_method
 from plimsoll.runtime.server.fronts.open_inference_http.front import STATUSES
@@ -27,6 +30,8 @@ from plimsoll.runtime.server.served import Served
 from plimsoll.runtime.tensors import Array, BadTensor
 
 MOST_TOP = 1000
+MOST_DOCUMENTS = 1000
+"""Documents of one request: all of them are embedded before any is written."""
 
 Label = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -40,7 +45,43 @@ class Asked(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     access: Annotated[tuple[Label, ...], Meta(max_length=256)] | None = None
 
 
-_DECODER = msgspec.json.Decoder(Asked)
+class Given(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A document to put in."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=1024)]
+    text: Annotated[str, Meta(min_length=1)]
+    title: Annotated[str, Meta(max_length=4096)] = ""
+    metadata: dict[str, str] = {}
+    access: Annotated[tuple[Label, ...], Meta(max_length=256)] = ()
+
+    def document(self) -> Document:
+        """The document as an index takes it."""
+        if not self.text.strip():
+            raise BadInput(f"the document '{self.id[:80]}' has no text")
+        return Document(
+            id=self.id,
+            source=self.id,
+            text=self.text,
+            blocks=paragraphs(self.text),
+            title=self.title,
+            metadata=self.metadata,
+            access=self.access,
+        )
+
+
+class Put(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST …/documents`."""
+
+    documents: Annotated[tuple[Given, ...], Meta(min_length=1, max_length=MOST_DOCUMENTS)]
+
+
+class Delete(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The body of `POST …/documents/delete`."""
+
+    ids: Annotated[tuple[Annotated[str, Meta(min_length=1, max_length=1024)], ...], Meta(min_length=1, max_length=1000)]
+
+
+Body = TypeVar("Body", Asked, Put, Delete)
 
 
 class SearchCall(InferenceCall[Response]):
@@ -90,7 +131,13 @@ class RetrievalHttp:
                 # The body is short, so that the endpoint names no model, whose tensors may be long. What documents say
                 # is not for pages of strangers in a browser on this machine.
                 return Endpoint(partial(self._search, name), self, private=True)
-        return constant(error(404, "an index has the paths /v2/indexes/NAME and /v2/indexes/NAME/search"), self)
+            case [name, "documents"] | [name, "documents", "delete"] if name:
+                if head.method != "POST":
+                    return constant(wrong_method(head, "POST"), self)
+                event, change = ("put", _put) if len(parts) == 4 else ("delete", _delete)
+                return Endpoint(partial(self._change, name, event, change), self, PREFIX + name, private=True)
+        paths = ", ".join(f"/v2/indexes/NAME{each}" for each in ("", "/search", "/documents", "/documents/delete"))
+        return constant(error(404, f"an index has the paths {paths}"), self)
 
     def refused(self, refusal: Refusal) -> Response:
         """The same shape as that of the Open Inference Protocol."""
@@ -118,7 +165,7 @@ class RetrievalHttp:
     async def _allowed(self, model: str, head: Head, body: Buffer, client: str) -> Asked:
         """The body, when its caller may ask for it. Raises BadInput, Forbidden; both are recorded."""
         try:
-            asked = _asked(body)
+            asked = _decoded(body, Asked, f'{{"query": "…", "top": {TOP}}}')
             if asked.access is not None:
                 await self._plane.administration.check(head.headers)
         except Refusal as refusal:
@@ -126,10 +173,50 @@ class RetrievalHttp:
             raise
         return asked
 
+    async def _change(self, name: str, event: str, change: Change, head: Head, body: Buffer, client: str) -> Response:
+        """What changes documents, for who has the token; it is recorded as an event."""
+        model, began = PREFIX + name, time.perf_counter()
+        try:
+            async with self._plane.administered(event, model, head.headers, client):
+                served = self._plane.catalog.choose(model, None, {})
+                if not isinstance(served, ChangesDocuments):
+                    raise BadInput(f"'{name[:80]}' is no index")
+                told = await self._plane.beside(began, change, served, body)
+        except Refusal as refusal:
+            return self.refused(refusal)
+        return json_response({"index": name, **told})
 
-def _asked(body: Buffer) -> Asked:
+
+@runtime_checkable
+class ChangesDocuments(Protocol):
+    """A version whose documents can be changed."""
+
+    def put(self, documents: Sequence[Document]) -> int:
+        """Put documents in; returns the number of their chunks."""
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete documents by their ids."""
+
+
+Change = Callable[[ChangesDocuments, Buffer], dict[str, int]]
+
+
+def _put(served: ChangesDocuments, body: Buffer) -> dict[str, int]:
+    given = _decoded(body, Put, '{"documents": [{"id": "…", "text": "…"}]}').documents
+    if len({each.id for each in given}) < len(given):
+        raise BadInput("two documents of the request have the same id")
+    return {"documents": len(given), "chunks": served.put([each.document() for each in given])}
+
+
+def _delete(served: ChangesDocuments, body: Buffer) -> dict[str, int]:
+    ids = _decoded(body, Delete, '{"ids": ["…"]}').ids
+    served.delete(ids)
+    return {"deleted": len(ids)}
+
+
+def _decoded(body: Buffer, shape: type[Body], example: str) -> Body:
     """Raises BadInput."""
     try:
-        return _DECODER.decode(body)
+        return msgspec.json.decode(body, type=shape)
     except UNREADABLE as problem:
-        raise BadInput(f'the body is no search, such as {{"query": "…", "top": {TOP}}}: {problem}') from problem
+        raise BadInput(f"the body is not what is asked for, such as {example}: {problem}") from problem

@@ -11,9 +11,11 @@ from typing import ClassVar
 import msgspec
 import numpy as np
 
-from plimsoll.errors import MissingExtra
+from plimsoll.errors import MissingExtra, PlimsollError
+from plimsoll.indexes.documents import Document
 from plimsoll.runtime.model import check_input, require_inputs, require_outputs, require_unaltered
 from plimsoll.runtime.server.counts import Records
+from plimsoll.runtime.server.refusals import BadInput, NotReady
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.retrieval.request import HITS, LONGEST_QUERY, QUERY, TOP, SearchRequest
 from plimsoll.runtime.server.served import Answerer, Served
@@ -22,6 +24,7 @@ from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor
 
 try:
+    from plimsoll.indexes.changing import Changing
     from plimsoll.indexes.reading import MOST_RESULTS, SearchIndex, open_registered
 except ImportError:
     raise MissingExtra("retrieval", "serving an index") from None
@@ -49,14 +52,24 @@ class ServedIndex(Served):
     kind: ClassVar[Answerer] = "index"
 
     def __init__(
-        self, file: ModelFile, records: Records, batching: Batching, *, pool: ThreadPoolExecutor, threads: int
+        self,
+        file: ModelFile,
+        records: Records,
+        batching: Batching,
+        *,
+        pool: ThreadPoolExecutor,
+        threads: int,
+        changes: Path | None = None,
     ) -> None:
-        """Open the index. Raises PlimsollError for files that are not those that were registered."""
+        """Open the index. `changes` is its journal; without one it cannot be changed.
+
+        Raises PlimsollError for files that are not those that were registered.
+        """
         require_unaltered(file.files)
         super().__init__(IndexModel(file), file.version, records, batching)
         self.file = file
         self._pool = pool
-        self._index: SearchIndex = open_registered(self.model.path.parent, threads)
+        self._index: SearchIndex = open_registered(self.model.path.parent, threads, changes)
 
     async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
         """The passages, as JSON. Raises BadTensor, TimeoutError after `limit` seconds."""
@@ -71,6 +84,32 @@ class ServedIndex(Served):
         finally:
             self.queued -= 1
 
+    def put(self, documents: Sequence[Document]) -> int:
+        """Put documents in, in place of those with the same ids; returns the number of their chunks. In a thread.
+
+        They are in a file, flushed to disk, when this returns. Raises BadInput, NotReady when they cannot be written.
+        """
+        changing = self._changing()
+        if all(self._index.facts.groups) and (bare := next((each.id for each in documents if not each.access), "")):
+            raise BadInput(f"the document '{bare[:80]}' has no `access`: all others of this index have labels")
+        try:
+            return changing.put(documents)
+        except PlimsollError as error:
+            raise NotReady(error.on_one_line()) from error
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete documents by their ids; as `put` otherwise."""
+        changing = self._changing()
+        try:
+            changing.delete(ids)
+        except PlimsollError as error:
+            raise NotReady(error.on_one_line()) from error
+
+    def _changing(self) -> Changing:
+        if self._index.changing is None:
+            raise BadInput("this server keeps no changes: start it with --changes FILE, or by `plimsoll up`")
+        return self._index.changing
+
     def _search(self, asked: SearchRequest) -> dict[str, Array]:
         query = str(asked.inputs[QUERY][0])
         if len(query) > LONGEST_QUERY:
@@ -78,7 +117,10 @@ class ServedIndex(Served):
         mode = next((each for each in self._index.modes if each == asked.mode), None)
         if asked.mode is not None and mode is None:
             raise BadTensor(f"this index cannot be searched as '{asked.mode[:20]}': {', '.join(self._index.modes)}")
-        found = self._index.search(query, asked.top, asked.labels, mode)
+        try:
+            found = self._index.search(query, asked.top, asked.labels, mode)
+        except PlimsollError as error:
+            raise NotReady(error.on_one_line()) from error
         hits = np.empty(len(found), dtype=np.object_)
         hits[:] = [msgspec.json.encode(hit).decode() for hit in found]
         return {HITS: hits}
