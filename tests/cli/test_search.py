@@ -8,6 +8,7 @@ import pytest
 
 from plimsoll.engine.index_search import open_index
 from plimsoll.errors import ModelRefused
+from plimsoll.indexes.changes import Change, Journal
 from plimsoll.registry.versions import Indexed
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.models import model_registry
@@ -109,8 +110,29 @@ def test_an_index_is_a_version_with_its_lineage_and_an_older_one_can_be_searched
 
     first, second = model_registry(StateDirectory(tmp_path)).versions("indexes.faq")
     assert first.lineage.index == Indexed(search="lexical", tokens=128, overlap=32)
-    assert first.lineage.step == "index/faq"
+    assert first.lineage.step == "release/faq"
     assert first.lineage.data != second.lineage.data
     told = plimsoll("models", "indexes.faq@2", "--verify").stdout
     assert "lexical, passages of 128 tokens at most with 32 in common" in told
     assert "verified: signature, manifest, lineage and every file are valid" in told
+
+
+@pytest.mark.slow
+def test_what_was_deleted_over_http_is_in_no_file_of_the_next_version(
+    plimsoll: Plimsoll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    write(tmp_path, LEXICAL)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "a.txt").write_text("The pump is safe.")
+    (tmp_path / "pages" / "wotsername.txt").write_text("Reported by xyzzyplugh.")
+    assert plimsoll("run").returncode == 0
+    assert open_index(tmp_path / "plimsoll.yaml", "faq").search("xyzzyplugh")
+    Journal(tmp_path / ".plimsoll" / "changes" / "faq.jsonl").add([Change(id="wotsername.txt", deleted=True)])
+    assert open_index(tmp_path / "plimsoll.yaml", "faq").search("xyzzyplugh") == []
+    assert answer(plimsoll("run", "--force", "faq", "--json"))["indexes"]["faq"]["version"] == 2
+    registry = model_registry(StateDirectory(tmp_path))
+    first, second = (registry.open(version).files for version in registry.versions("indexes.faq"))
+    held = [b"".join(path.read_bytes() for path in files.values()) for files in (first, second)]
+    assert [b"xyzzyplugh" in each for each in held] == [True, False]
+    assert [b"wotsername" in each for each in held] == [True, False]

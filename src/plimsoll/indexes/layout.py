@@ -9,7 +9,7 @@ chunks.npy                  a row for each chunk: see `ChunkColumn`
 lexical.*.npy               the inverted index
 vectors-<group>.usearch     the graph of a group, and `vectors-<group>.listed*.npy` of those it cannot find
 embedded.npy                the digest of what was embedded for each chunk, for the next version
-embedder/                   of a registered index: the embedding model and its tokenizer
+embedder/, reranker/        of a registered index: these models and their tokenizers
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
     "embedded",
 )
 
-EMBEDDER = "embedder/model.onnx"
+EMBEDDER, RERANKER = "embedder/model.onnx", "reranker/model.onnx"
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes import layout
 from plimsoll.indexes.arrays import Records, Texts, map_array
+from plimsoll.indexes.building import embedded_text
 from plimsoll.indexes.changes import Change
 from plimsoll.indexes.changing import Changing
 from plimsoll.indexes.chunking import Chunk
@@ -21,11 +23,13 @@ from plimsoll.indexes.ids import Ids
 from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, SearchMode, StoredDocument, read_facts
 from plimsoll.indexes.lexical import LexicalIndex, Seen, best, scores
 from plimsoll.indexes.overlay import Overlay
+from plimsoll.indexes.reranker import RERANKED
 from plimsoll.indexes.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
     from plimsoll.indexes.embedder import Embedder
+    from plimsoll.indexes.reranker import Reranker
 
 CANDIDATES = 50
 """Results of each search that a hybrid one joins."""
@@ -40,7 +44,7 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A chunk that was found: `text` is `start` to `end` of its document, in characters.
 
     `score` is a cosine (−1 to 1) for dense search, a BM25 score for lexical, and for hybrid a cosine with up to 0.1 for
-    the words.
+    the words. With a reranker it is how likely the chunk answers the question, from 0 to 1.
     """
 
     id: str
@@ -56,24 +60,36 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def open_registered(directory: Path, threads: int = 0, changes: Path | None = None) -> SearchIndex:
     """Open an index as it is registered, with its embedding model in it. Raises PlimsollError, MissingExtra."""
-    model = directory / layout.EMBEDDER
-    if not model.is_file():
-        return SearchIndex(directory, changes=changes)
-    from plimsoll.indexes.embedder import Embedder
+    model, second = directory / layout.EMBEDDER, directory / layout.RERANKER
+    embedder = reranker = None
+    if model.is_file():
+        from plimsoll.indexes.embedder import Embedder
 
-    return SearchIndex(directory, Embedder(model, threads), changes)
+        embedder = Embedder(model, threads)
+    if second.is_file():
+        from plimsoll.indexes.reranker import Reranker
+
+        reranker = Reranker(second, threads)
+    return SearchIndex(directory, embedder, changes, reranker)
 
 
 class SearchIndex:
     """An index for searches. Threads may share it."""
 
-    def __init__(self, directory: Path, embedder: Embedder | None = None, changes: Path | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        embedder: Embedder | None = None,
+        changes: Path | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
         """Open an index. `changes` is the journal of what was changed since it was built; there need be none yet.
 
+        With a `reranker` the best passages are put in its order, and their scores are its own.
         Raises PlimsollError when it cannot be read, or was embedded by another model.
         """
         self.facts = facts = read_facts(directory)
-        self._embedder = embedder
+        self._embedder, self._reranker = embedder, reranker
         if facts.search != "lexical" and (embedder is None or embedder.digest != facts.embedder):
             text = "the index was embedded by another model than the one that is given for the question"
             raise PlimsollError(text, where=str(directory), hint="run again, to build the index with this model")
@@ -118,12 +134,25 @@ class SearchIndex:
         if not question.strip():
             return []
         vector = self._embedder.embed([question])[0] if self._embedder and mode != "lexical" else None
+        wanted = most if self._reranker is None else max(most, RERANKED)
         if self.changing is None:
-            return self._found(question, vector, most, labels, mode)
-        with self._turn:
-            if self.changing.catch_up():
-                self._seen.cache_clear()
-            return self._found(question, vector, most, labels, mode)
+            found = self._found(question, vector, wanted, labels, mode)
+        else:
+            with self._turn:
+                if self.changing.catch_up():
+                    self._seen.cache_clear()
+                found = self._found(question, vector, wanted, labels, mode)
+        return found if self._reranker is None else self._reranked(self._reranker, question, found)[:most]
+
+    def _reranked(self, reranker: Reranker, question: str, found: list[Hit]) -> list[Hit]:
+        """The best in the order of the reranker; what it has not read is left out."""
+        read = found[:RERANKED]
+        if not read:
+            return []
+        scores_of = reranker.scores(question, [embedded_text(hit.title, hit.heading, hit.text) for hit in read])
+        rated = [replace(hit, score=round(score, 6)) for hit, score in zip(read, scores_of, strict=True)]
+        # Python's sort keeps the order of what the reranker finds equal.
+        return sorted(rated, key=lambda hit: -hit.score)
 
     def _found(
         self, question: str, vector: Array | None, most: int, labels: Collection[str] | None, mode: SearchMode
@@ -133,8 +162,8 @@ class SearchIndex:
             for number, access in enumerate(self.facts.groups)
             if labels is None or not access or not set(access).isdisjoint(labels)
         )
-        more = self.changing.overlay if self.changing is not None and len(self.changing.overlay) else None
-        visible = Visible(groups, more, None if more is None else more.allowed(labels))
+        overlay = self.changing.overlay if self.changing is not None and len(self.changing.overlay) else None
+        visible = Visible(groups, None if overlay is None else ChangedRows(overlay, overlay.allowed(labels)))
         by_words = self._by_words(question, visible) if mode != "dense" else None
         if vector is None:
             ranked = [(row, float(by_words[row])) for row in best(by_words, most)] if by_words is not None else []
@@ -151,8 +180,8 @@ class SearchIndex:
         if self._lexical is None:
             return None
         parts = [self._seen(visible.groups)]
-        if visible.overlay is not None:
-            parts.append(Seen(visible.overlay, visible.allowed))
+        if visible.changed is not None:
+            parts.append(Seen(*visible.changed))
         return np.concatenate(scores(question, parts))
 
     def _near(self, vector: Array, most: int, visible: Visible) -> list[tuple[int, float]]:
@@ -160,9 +189,9 @@ class SearchIndex:
             return []
         hidden = self.changing.hidden if self.changing is not None else frozenset[int]()
         near = self._vectors.search(vector, most, visible.groups, hidden)
-        if visible.overlay is None:
+        if visible.changed is None:
             return near
-        changed = visible.overlay.similarities(vector, visible.allowed)
+        changed = visible.changed.overlay.similarities(vector, visible.changed.allowed)
         near += [(len(self._chunks) + row, like) for row, like in changed.items()]
         return sorted(near, key=lambda each: (-each[1], each[0]))[:most]
 
@@ -185,8 +214,8 @@ class SearchIndex:
         found: dict[int, float] = {}
         if self._vectors is not None:
             found = self._vectors.similarities(vector, self._by_group(own))
-        if visible.overlay is not None and len(own) < len(rows):
-            changed = visible.overlay.similarities(vector, visible.allowed)
+        if visible.changed is not None and len(own) < len(rows):
+            changed = visible.changed.overlay.similarities(vector, visible.changed.allowed)
             found |= {row: changed[row - base] for row in rows if row >= base}
         return found
 
@@ -234,12 +263,18 @@ class SearchIndex:
         )
 
 
+class ChangedRows(NamedTuple):
+    """The rows of changed documents, and which of them a caller may see."""
+
+    overlay: Overlay
+    allowed: Array
+
+
 class Visible(NamedTuple):
-    """What a caller may see: groups of the index, and of the rows of changed documents those that are `allowed`."""
+    """What a caller may see: groups of the index, and changed documents where there are any."""
 
     groups: tuple[int, ...]
-    overlay: Overlay | None
-    allowed: Array | None
+    changed: ChangedRows | None
 
 
 def _changed_hit(change: Change, chunk: Chunk, score: float) -> Hit:

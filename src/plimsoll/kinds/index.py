@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part, Resources
@@ -48,6 +49,9 @@ class Index(Part, frozen=True, kw_only=True):
     ) = None
     embed: (
         Annotated[ModelReference, Meta(description="the model that embeds texts, with its tokenizer.json")] | None
+    ) = None
+    rerank: (
+        Annotated[ModelReference, Meta(description="a cross-encoder that puts the best passages in order")] | None
     ) = None
     search: Annotated[SearchMode, Meta(description="hybrid with `embed`, lexical without")] | None = None
     chunk: Chunking = Chunking()
@@ -127,7 +131,9 @@ class IndexKind(Kind[Index]):
             self._check_columns(file, index, *at)
             if index.embed is not None:
                 MODELS.check_reference(file, index.embed, *at, "embed")
-            elif index.search not in {None, "lexical"}:
+            if index.rerank is not None:
+                MODELS.check_reference(file, index.rerank, *at, "rerank")
+            if index.embed is None and index.search not in {None, "lexical"}:
                 text = f"`search: {index.search}` needs vectors, and the index has no `embed`"
                 raise file.error(text, "name an embedding model with `embed`, or use `search: lexical`", *at, "search")
             if index.chunk.overlap * 2 > index.chunk.tokens:
@@ -211,7 +217,13 @@ def _planned_release(name: str, build: Step[BuildIndex], planner: Planner) -> An
             *ingredients.upstream(planner, documents, Fetch),
         ),
     )
-    return planner.add(name, release, [ingredients.of_step(build)], needs=(build.name,))
+    made_of, needs = [ingredients.of_step(build)], [build.name]
+    if part.rerank is not None:
+        register, model_is = MODELS.registered(planner, part.rerank)
+        made_of += model_is
+        release = replace(release, reranker=part.rerank, reranker_key=register.key if register else None)
+        needs += [register.name] if register else []
+    return planner.add(name, release, made_of, needs=needs)
 
 
 INDEXES = IndexKind()

@@ -26,7 +26,8 @@ class ReleaseIndex(Work, frozen=True, kw_only=True):
     """Register a built index with its lineage, and sign it.
 
     `model` is what its versions are called. `build` is the step that built it. `embedder` is the reference of its
-    embedding model, and `embedder_key` the key of the step that registered that in this plan. `columns` are those of
+    embedding model, and `embedder_key` the key of the step that registered that in this plan; `reranker` and
+    `reranker_key` are the same of the model that puts the best passages in order. `columns` are those of
     the table that its part of the file names. `lineage` has its documents, and the sources and code that they are from.
     """
 
@@ -37,5 +38,7 @@ class ReleaseIndex(Work, frozen=True, kw_only=True):
     build_key: str
     embedder: str | None = None
     embedder_key: str | None = None
+    reranker: str | None = None
+    reranker_key: str | None = None
     columns: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     lineage: tuple[Ingredient, ...] = ()

@@ -35,7 +35,8 @@ class Indexed(Struct, frozen=True, kw_only=True):
     """What an index was built with: how it is searched, its chunks, what of its part of the file was set, its embedder.
 
     `embedder` is the version of the model that embedded it, and `embedder_digest` that of the model and its tokenizer;
-    both are empty for an index without vectors. Of each document, `documents.jsonl` of the index has the digest.
+    both are empty for an index without vectors. `reranker` is the version of the model that puts the best passages in
+    order. Of each document, `documents.jsonl` of the index has the digest.
     """
 
     search: str
@@ -44,6 +45,7 @@ class Indexed(Struct, frozen=True, kw_only=True):
     settings: Mapping[str, str] = {}
     embedder: str = ""
     embedder_digest: str = ""
+    reranker: str = ""
 
 
 class Lineage(Struct, frozen=True, kw_only=True):

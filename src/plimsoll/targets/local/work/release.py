@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from plimsoll.errors import TargetError
-from plimsoll.indexes.layout import EMBEDDER, read_facts
+from plimsoll.indexes.layout import EMBEDDER, RERANKER, read_facts
+from plimsoll.indexes.text_model import TOKENIZER
 from plimsoll.kinds.index import IndexResult
 from plimsoll.kinds.index_release import ReleaseIndex, ReleaseResult
 from plimsoll.registry.versions import Indexed, Lineage
@@ -28,14 +29,20 @@ def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
     if work.embedder is not None:
         found, model = model_for_use(state, work.embedder, work.embedder_key)
         embedder = found.reference
-        files |= embedder_files(model)
+        files |= _with_tokenizer(EMBEDDER, model)
+    reranker = ""
+    if work.reranker is not None:
+        found, model = model_for_use(state, work.reranker, work.reranker_key)
+        reranker = found.reference
+        _require_cross_encoder(model)
+        files |= _with_tokenizer(RERANKER, model)
     version = model_registry(state).add(
         work.model,
         files,
         lineage=Lineage(
             run=attempt.context.run,
-            step=work.build,
-            key=work.build_key,
+            step=attempt.step.name,
+            key=attempt.step.key,
             data={each.name: each.digest for each in work.lineage if each.kind in {"source", "input"}},
             code={each.name: each.digest for each in work.lineage if each.kind == "code"},
             index=Indexed(
@@ -45,6 +52,7 @@ def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
                 settings=work.columns,
                 embedder=embedder,
                 embedder_digest=facts.embedder,
+                reranker=reranker,
             ),
         ),
         metrics={"documents": facts.documents, "chunks": facts.chunks, "left_out": len(facts.unreadable)},
@@ -56,6 +64,17 @@ def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
     )
 
 
-def embedder_files(model: Path) -> dict[str, Path]:
-    """The embedding model and its tokenizer as files of the index, which then needs nothing beside itself."""
-    return {EMBEDDER: model, f"{Path(EMBEDDER).parent}/tokenizer.json": model.with_name("tokenizer.json")}
+def _with_tokenizer(name: str, model: Path) -> dict[str, Path]:
+    """A model and its tokenizer as files of the index, which then needs nothing beside itself."""
+    words = model.with_name(TOKENIZER)
+    if not words.is_file():
+        hint = f"register {TOKENIZER} with the model"
+        raise TargetError(f"the model has no {TOKENIZER}", where=str(model.parent), hint=hint, lasting=True)
+    return {name: model, f"{Path(name).parent}/{TOKENIZER}": words}
+
+
+def _require_cross_encoder(model: Path) -> None:
+    """Raise PlimsollError for another kind of model: that is an error of this run, and not of the first search."""
+    from plimsoll.indexes.reranker import Reranker
+
+    Reranker(model)
