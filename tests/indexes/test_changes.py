@@ -108,6 +108,22 @@ def test_a_line_that_a_killed_writer_left_half_is_cut_off_and_nothing_before_it_
         assert list(changes_in(path)) == ["a", "c"]
 
 
+def test_a_long_journal_has_each_document_once_and_those_who_read_it_miss_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plimsoll.indexes.changes.TIDIED_AT", 20_000)
+    path = tmp_path / "changes.jsonl"
+    journal, reader = Journal(path), Journal(path)
+    seen: dict[str, str] = {}
+    for number in range(300):
+        journal.add([Change(id=f"d{number % 7}", text=f"{number} " + "x" * 500)])
+        news, anew = reader.news()
+        seen = {} if anew else seen
+        seen |= {change.id: change.text for change in news}
+        assert seen == {name: change.text for name, change in changes_in(path).items()}
+    assert path.stat().st_size < 25_000
+
+
 def test_a_journal_that_was_altered_is_an_error_with_its_line(tmp_path: Path) -> None:
     path = tmp_path / "changes.jsonl"
     Journal(path).add([Change(id="a"), Change(id="b")])

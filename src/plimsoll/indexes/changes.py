@@ -2,7 +2,8 @@
 
 A change is in the journal, flushed to disk, before anybody is told that it was made. Many processes write and read it:
 writers take turns by a lock, and a line that a killed writer has left half is cut off by the next one. A deletion
-writes the journal anew without the document's text, so that no file has it from then on.
+writes the journal anew without the document's text, so that no file has it from then on. A long journal is written anew
+without what was changed again.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from plimsoll.errors import PlimsollError
 from plimsoll.files import flush, replace_file
 from plimsoll.locks import locked_file
 
+TIDIED_AT = 4 << 20
+"""Bytes above which a journal is looked at for what has been changed again since."""
 LOCK_LIMIT = 30.0
 """Seconds that a writer waits for the others."""
 
@@ -60,6 +63,7 @@ class Journal:
         self.path = path
         self._file = (0, 0)
         self._offset = 0
+        self._tidied = 0
 
     def add(self, changes: Sequence[Change]) -> None:
         """Write changes, flushed to disk. Raises PlimsollError when that cannot be done; then none of them was made."""
@@ -70,6 +74,8 @@ class Journal:
                 replace_file(self.path, _lines([*kept, *changes]))
                 return
             _append(self.path, _lines(changes))
+            if self.path.stat().st_size >= 2 * max(self._tidied, TIDIED_AT // 2):
+                self._tidy()
 
     def news(self) -> tuple[list[Change], bool]:
         """The changes since the last call, and whether the journal was written anew and they are all that there are.
@@ -95,6 +101,14 @@ class Journal:
                 whole = file.read(found.st_size - self._offset).rpartition(b"\n")
                 self._offset += len(whole[0]) + len(whole[1])
                 return list(_decoded(whole[0], self.path)), anew
+
+    def _tidy(self) -> None:
+        """Keep the last change of each document. It doubles in size before it is looked at again."""
+        written = list(_read(self.path))
+        last = {change.id: change for change in written}
+        if len(last) < len(written):
+            replace_file(self.path, _lines(last.values()))
+        self._tidied = self.path.stat().st_size
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:

@@ -139,10 +139,19 @@ class SearchIndex:
             found = self._found(question, vector, wanted, labels, mode)
         else:
             with self._turn:
-                if self.changing.catch_up():
-                    self._seen.cache_clear()
+                self._catch_up(self.changing)
                 found = self._found(question, vector, wanted, labels, mode)
         return found if self._reranker is None else self._reranked(self._reranker, question, found)[:most]
+
+    def catch_up(self) -> None:
+        """Read the changes that there are, as each search does. Raises PlimsollError when they cannot be read."""
+        if self.changing is not None:
+            with self._turn:
+                self._catch_up(self.changing)
+
+    def _catch_up(self, changing: Changing) -> None:
+        if changing.catch_up():
+            self._seen.cache_clear()
 
     def _reranked(self, reranker: Reranker, question: str, found: list[Hit]) -> list[Hit]:
         """The best in the order of the reranker; what it has not read is left out."""

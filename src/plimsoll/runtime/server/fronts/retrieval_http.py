@@ -23,7 +23,7 @@ from plimsoll.runtime.server.fronts.front import constant, wrong_method
 from plimsoll.runtime.server.fronts.open_inference_http.front import STATUSES
 from plimsoll.runtime.server.heads import Endpoint, Head
 from plimsoll.runtime.server.inference import InferenceCall
-from plimsoll.runtime.server.refusals import BadInput, Refusal
+from plimsoll.runtime.server.refusals import BadInput, DeadlinePassed, Refusal
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error, json_response
 from plimsoll.runtime.server.retrieval.request import HITS, LONGEST_QUERY, TOP, SearchRequest, search_request
 from plimsoll.runtime.server.served import Served
@@ -135,7 +135,7 @@ class RetrievalHttp:
                 if head.method != "POST":
                     return constant(wrong_method(head, "POST"), self)
                 event, change = ("put", _put) if len(parts) == 4 else ("delete", _delete)
-                return Endpoint(partial(self._change, name, event, change), self, PREFIX + name, private=True)
+                return Endpoint(partial(self._change, name, event, change), self, private=True)
         paths = ", ".join(f"/v2/indexes/NAME{each}" for each in ("", "/search", "/documents", "/documents/delete"))
         return constant(error(404, f"an index has the paths {paths}"), self)
 
@@ -181,7 +181,11 @@ class RetrievalHttp:
                 served = self._plane.catalog.choose(model, None, {})
                 if not isinstance(served, ChangesDocuments):
                     raise BadInput(f"'{name[:80]}' is no index")
-                told = await self._plane.beside(began, change, served, body)
+                try:
+                    told = await self._plane.beside(began, change, served, body)
+                except DeadlinePassed as late:
+                    text = "the change takes longer than a request may, and will be made: send less at once"
+                    raise DeadlinePassed(text) from late
         except Refusal as refusal:
             return self.refused(refusal)
         return json_response({"index": name, **told})

@@ -70,6 +70,8 @@ class ServedIndex(Served):
         self.file = file
         self._pool = pool
         self._index: SearchIndex = open_registered(self.model.path.parent, threads, changes)
+        # A long journal is read before the first request, and one that cannot be read is told of here.
+        self._index.catch_up()
 
     async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
         """The passages, as JSON. Raises BadTensor, TimeoutError after `limit` seconds."""
