@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.engine.index_search import open_index
+from plimsoll.errors import ModelRefused
+from plimsoll.indexes.changes import Change, Journal
+from plimsoll.registry.versions import Indexed
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.models import model_registry
 from tests.indexes.embedding_model import write_model
 
 from .conftest import Plimsoll, answer, write
@@ -51,7 +57,9 @@ def test_rows_are_found_by_their_meaning_and_only_by_who_may_see_them(plimsoll: 
     write_model(tmp_path / "made")
     (tmp_path / "orders.csv").write_text(ORDERS)
     ran = answer(plimsoll("run", "--json"))
-    assert ran["indexes"]["log"] == {"documents": 3, "chunks": 3, "embedded": 3, "model": "small@1", "left_out": 0}
+    log = ran["indexes"]["log"]
+    built = {"documents": 3, "chunks": 3, "embedded": 3, "model": "small@1", "left_out": 0}
+    assert log == {**built, "version": 1, "digest": log["digest"]}
     hit = answer(plimsoll("search", "log", "payment", "--top", "1", "--json"))["hits"][0]
     assert (hit["id"], hit["text"], hit["metadata"]) == ("8", "overdue invoice", {"cause": "post"})
     seen = answer(plimsoll("search", "log", "payment", "--access", "north", "--json"))["hits"]
@@ -63,13 +71,68 @@ def test_rows_are_found_by_their_meaning_and_only_by_who_may_see_them(plimsoll: 
     assert answer(plimsoll("search", "log", "animal", "--top", "1", "--json"))["hits"][0]["id"] == "10"
 
 
-def test_an_index_whose_files_were_altered_is_not_searched(plimsoll: Plimsoll, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_an_index_whose_files_were_altered_is_not_searched(
+    plimsoll: Plimsoll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
     write(tmp_path, LEXICAL)
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "a.txt").write_text("The pump is safe.")
     assert plimsoll("run").returncode == 0
-    texts = tmp_path / ".plimsoll" / "latest" / "index" / "faq" / "texts.txt"
-    texts.write_text(texts.read_text().replace("safe", "open"))
-    refused = plimsoll("search", "faq", "pump")
-    assert refused.returncode == 1
-    assert "the files of the index 'faq' are not as they were written" in refused.stderr
+    registry = model_registry(StateDirectory(tmp_path))
+    [version] = registry.versions("indexes.faq")
+    for name, file in version.files.items():
+        blob = registry.layout.path(file.digest)
+        whole = blob.read_bytes()
+        blob.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(ModelRefused, match=f"{name} of indexes.faq@1 was altered"):
+            open_index(tmp_path / "plimsoll.yaml", "faq")
+        blob.write_bytes(whole)
+    assert open_index(tmp_path / "plimsoll.yaml", "faq").search("pump")
+
+
+@pytest.mark.slow
+def test_an_index_is_a_version_with_its_lineage_and_an_older_one_can_be_searched(
+    plimsoll: Plimsoll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    write(tmp_path, LEXICAL)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "a.txt").write_text("The pump is safe.")
+    ran = answer(plimsoll("run", "--json"))
+    (tmp_path / "pages" / "a.txt").write_text("The valve is safe.")
+    again = answer(plimsoll("run", "--json"))
+    assert [each["indexes"]["faq"]["version"] for each in (ran, again)] == [1, 2]
+    path = tmp_path / "plimsoll.yaml"
+    assert open_index(path, "faq").search("pump") == []
+    assert open_index(path, "faq@1").search("pump")[0].text == "The pump is safe."
+
+    first, second = model_registry(StateDirectory(tmp_path)).versions("indexes.faq")
+    assert first.lineage.index == Indexed(search="lexical", tokens=128, overlap=32)
+    assert first.lineage.step == "release/faq"
+    assert first.lineage.data != second.lineage.data
+    told = plimsoll("models", "indexes.faq@2", "--verify").stdout
+    assert "lexical, passages of 128 tokens at most with 32 in common" in told
+    assert "verified: signature, manifest, lineage and every file are valid" in told
+
+
+@pytest.mark.slow
+def test_what_was_deleted_over_http_is_in_no_file_of_the_next_version(
+    plimsoll: Plimsoll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    write(tmp_path, LEXICAL)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "a.txt").write_text("The pump is safe.")
+    (tmp_path / "pages" / "wotsername.txt").write_text("Reported by xyzzyplugh.")
+    assert plimsoll("run").returncode == 0
+    assert open_index(tmp_path / "plimsoll.yaml", "faq").search("xyzzyplugh")
+    Journal(tmp_path / ".plimsoll" / "changes" / "faq.jsonl").add([Change(id="wotsername.txt", deleted=True)])
+    assert open_index(tmp_path / "plimsoll.yaml", "faq").search("xyzzyplugh") == []
+    assert answer(plimsoll("run", "--force", "faq", "--json"))["indexes"]["faq"]["version"] == 2
+    registry = model_registry(StateDirectory(tmp_path))
+    first, second = (registry.open(version).files for version in registry.versions("indexes.faq"))
+    held = [b"".join(path.read_bytes() for path in files.values()) for files in (first, second)]
+    assert [b"xyzzyplugh" in each for each in held] == [True, False]
+    assert [b"wotsername" in each for each in held] == [True, False]

@@ -20,7 +20,7 @@ from plimsoll.indexes.documents import Document, Unreadable
 from plimsoll.indexes.earlier import Earlier
 from plimsoll.indexes.embedder import Embedder
 from plimsoll.indexes.layout import IndexFacts, SearchMode
-from plimsoll.indexes.lexical import K1, B, LexicalIndex, LexicalWriter
+from plimsoll.indexes.lexical import K1, B, LexicalIndex, LexicalWriter, Seen, scores
 from plimsoll.indexes.parsing.text import paragraphs
 from plimsoll.indexes.reading import SearchIndex
 from plimsoll.indexes.vectors import VectorIndex, VectorWriter
@@ -164,8 +164,24 @@ def test_the_scores_of_words_are_those_of_the_definition(
     for text in texts:
         writer.add(text)
     writer.write(directory)
-    found = LexicalIndex(directory, len(texts)).scores(query)
-    assert found == pytest.approx(_bm25(query, texts), rel=1e-5)
+    index = LexicalIndex(directory, len(texts))
+    assert scores(query, [Seen(index)])[0] == pytest.approx(_bm25(query, texts), rel=1e-5)
+
+
+def test_a_caller_learns_nothing_of_how_rare_a_word_is_in_what_she_may_not_see(
+    tmp_path: Path, embedder: Embedder
+) -> None:
+    """What others have changes no score: the index of all documents answers as that of hers alone."""
+    hers = [document("leak", "The pump has an oil leak."), document("bill", "An invoice for the pump.", "red")]
+    secret = [document(f"secret-{number}", "leak leak leak of merger talks", "blue") for number in range(30)]
+    for mode in ("lexical", "hybrid"):
+        alone, among = tmp_path / f"{mode}-alone", tmp_path / f"{mode}-among"
+        build(alone, hers, mode, embedder if mode == "hybrid" else None)
+        build(among, [*secret, *hers], mode, embedder if mode == "hybrid" else None)
+        one, other = (SearchIndex(each, embedder if mode == "hybrid" else None) for each in (alone, among))
+        for question in ("leak", "pump leak", "merger talks", "invoice leak merger"):
+            found = [(hit.id, hit.score) for hit in other.search(question, 10, ["red"])]
+            assert found == [(hit.id, hit.score) for hit in one.search(question, 10, ["red"])], (mode, question)
 
 
 def test_every_vector_is_found_by_itself_when_many_threads_added_them(tmp_path: Path) -> None:

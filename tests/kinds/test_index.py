@@ -8,6 +8,7 @@ import pytest
 
 from plimsoll.errors import FileError
 from plimsoll.kinds.index import BuildIndex
+from plimsoll.kinds.service import Serve
 from plimsoll.kinds.table import KINDS
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.planning.steps import Step
@@ -81,3 +82,50 @@ def test_other_settings_build_another_index_and_other_resources_do_not(tmp_path:
     ]
     assert len(set(keys)) == len(keys)
     assert load(tmp_path, "documents: pages, resources: {cpu: 2}").key == keys[0]
+
+
+SERVED = FILE + "  services:\n    search: {SERVICE}\n"
+
+
+def served(directory: Path, service: str) -> Step[Serve]:
+    for name in ("pages", "orders.csv"):
+        (directory / name).mkdir(exist_ok=True)
+    (directory / "pages" / "a.md").write_text("a")
+    (directory / "train.py").write_text("")
+    path = directory / "plimsoll.yaml"
+    path.write_text(SERVED.replace("INDEX", "documents: pages").replace("SERVICE", service))
+    file = KINDS.load(path)
+    KINDS.check(file)
+    facts = TargetFacts(target="local", cpu=2.0, memory=2**30)
+    step = KINDS.plan(file, KINDS.workspace(file, directory / "digests.json"), facts).step("serve/search")
+    assert isinstance(step.work, Serve)
+    return step  # type: ignore[return-value]  # the line above is what mypy cannot take for all of the step
+
+
+def test_a_service_of_an_index_waits_for_its_version_and_follows_new_ones(tmp_path: Path) -> None:
+    step = served(tmp_path, "index: faq")
+    assert step.needs == ("release/faq",)
+    assert (step.work.model, step.work.follows) == ("indexes.faq", "indexes.faq")
+    assert set(step.work.needed_extras()) == {"serve", "retrieval"}
+    pinned = served(tmp_path, "index: faq@2")
+    assert (pinned.needs, pinned.work.model, pinned.work.follows) == ((), "indexes.faq@2", "")
+
+
+@pytest.mark.parametrize(
+    ("service", "place", "message"),
+    [
+        ("index: fax", "10:21", "there is no index 'fax'"),
+        ("index: faq, model: minilm", "10:26", "a service of an index has no `model`"),
+        ("index: faq, sample: {query: {shape: [1]}}", "10:26", "a service of an index has no `sample`"),
+        ("index: faq, drift: {reference: orders}", "10:26", "a service of an index has no `drift`"),
+        ("index: faq@1, rollout: promote", "10:37", "rollout is for a service of a model without a version"),
+        ("host: 127.0.0.1", "10:", "add `model`, `index`, `run` or `pipeline`"),
+    ],
+)
+def test_a_mistake_in_a_service_of_an_index_is_named_with_its_place(
+    tmp_path: Path, service: str, place: str, message: str
+) -> None:
+    with pytest.raises(FileError) as raised:
+        served(tmp_path, service)
+    assert message in str(raised.value)
+    assert f"plimsoll.yaml:{place}" in raised.value.where

@@ -23,6 +23,7 @@ _VERBS_OF: Mapping[str, tuple[str, ...]] = {
     "models": ("train", "register"),
     "services": ("serve",),
     "batches": ("score",),
+    "indexes": ("index", "release"),
 }
 
 Names = Callable[[click.Context], Iterable[str]]

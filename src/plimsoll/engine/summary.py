@@ -25,12 +25,14 @@ def summary(
     `services` has the addresses of the running services, `drift` the drift of their versions.
     """
     awaited = dict(run.awaited())
-    sections: dict[str, dict[str, object]] = {key: {} for key in ("models", "services", "batches")}
+    sections: dict[str, dict[str, dict[str, object]]] = {key: {} for key in ("models", "services", "batches")}
     for step in run.steps:
         entry = step.result.summary() if step.state == "done" else None
         if entry is not None:
             now = _current_state(step.part, services, drift or {}) if step.verb == Serve.verb else {}
-            sections.setdefault(kinds.sections.get(step.verb, step.verb), {})[step.part] = {**now, **entry}
+            section = sections.setdefault(kinds.sections.get(step.verb, step.verb), {})
+            # Several steps of a part may have something to say: an index is built, and then has a version.
+            section[step.part] = {**section.get(step.part, {}), **now, **entry}
     return {
         "run": run.run,
         "application": run.application,

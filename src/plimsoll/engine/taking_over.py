@@ -48,7 +48,11 @@ def take_over(
     if KEEP not in prepared.target.features:
         return
     keeper = prepared.target.features.require(KEEP)
-    results = {step.part: step.result for step in happened.steps if step.verb == "register" and step.state == "done"}
+    results = {
+        step.result.name or step.part: step.result
+        for step in happened.steps
+        if isinstance(step.result, RegisterResult) and step.state == "done"
+    }
     tested = {step.part: step.state for step in happened.steps if step.verb == Serve.verb}
     works = {step.part: step.work for step in prepared.plan.steps if isinstance(step.work, Serve)}
     for name, kept in keeper.kept().items():
@@ -56,7 +60,7 @@ def take_over(
         model = work.follows if work is not None else kept.follows
         registered = results.get(model)
         old = keeper.leading(name)
-        if old is None or not isinstance(registered, RegisterResult) or old == str(registered.version):
+        if old is None or registered is None or old == str(registered.version):
             continue
         intent = intended(
             name,

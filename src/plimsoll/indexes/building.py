@@ -16,6 +16,7 @@ from plimsoll.indexes.arrays import Records, Texts, write_array, write_records
 from plimsoll.indexes.chunking import CountTokens, chunks
 from plimsoll.indexes.documents import Document, Unreadable
 from plimsoll.indexes.earlier import Earlier
+from plimsoll.indexes.ids import id_hash, write_ids
 from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, SearchMode, StoredDocument
 from plimsoll.indexes.lexical import LexicalWriter
 from plimsoll.indexes.vectors import VectorWriter
@@ -50,6 +51,7 @@ class IndexBuilder:
         self._headings: dict[str, int] = {}
         self._groups: dict[tuple[str, ...], int] = {}
         self._digests: list[bytes] = []
+        self._ids = array("Q")
 
     def build(self, documents: Iterable[Document | Unreadable], earlier: Earlier | None = None) -> IndexFacts:
         """Build the index; vectors of chunks that an earlier one has are taken from it.
@@ -60,6 +62,7 @@ class IndexBuilder:
         count = write_records(self._directory, layout.DOCUMENTS, self._stored(documents, unreadable))
         if not count:
             raise _nothing(unreadable)
+        write_ids(self._directory, self._ids)
         write_records(self._directory, layout.HEADINGS, map(Heading, self._headings))
         table = self._table()
         write_array(self._directory, layout.CHUNKS, table)
@@ -100,6 +103,7 @@ class IndexBuilder:
                     text = f"two documents have the id '{document.id}': {seen[key]} and {document.source}"
                     raise PlimsollError(text, where=document.source, hint="give each document an id of its own")
                 seen[key] = document.source
+                self._ids.append(id_hash(document.id))
                 content = document.text.encode("utf-8", "replace")
                 self._add_chunks(document, len(seen) - 1, position)
                 position += texts.write(content + b"\n")

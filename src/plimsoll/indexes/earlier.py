@@ -21,7 +21,7 @@ class Earlier:
 
     def __init__(self, directory: Path) -> None:
         """Open an index that has vectors. Raises PlimsollError for one that cannot be read."""
-        self.facts = read_facts(directory)
+        self.facts = read_facts(directory, layout.WITH_VECTORS)
         self._groups = map_array(directory, layout.CHUNKS)[:, ChunkColumn.GROUP]
         digests = bytes(map_array(directory, layout.EMBEDDED))
         size = len(digests) // max(1, self.facts.chunks)

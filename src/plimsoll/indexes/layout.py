@@ -3,16 +3,18 @@
 index.json                  settings, counts, and what could not be read: `IndexFacts`
 texts.txt                   the texts of all documents, one after the other
 documents.jsonl             the other fields of each document: `StoredDocument`
+ids.npy                     the hash of the id of each document, in order, and `ids.rows.npy` of its number
 headings.jsonl              each heading once: `Heading`
 chunks.npy                  a row for each chunk: see `ChunkColumn`
 lexical.*.npy               the inverted index
 vectors-<group>.usearch     the graph of a group, and `vectors-<group>.listed*.npy` of those it cannot find
 embedded.npy                the digest of what was embedded for each chunk, for the next version
+embedder/, reranker/        of a registered index: these models and their tokenizers
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from enum import IntEnum
 from pathlib import Path
 from typing import Literal
@@ -24,7 +26,9 @@ from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes.documents import Unreadable
 
-FORMAT = 1
+FORMAT = 2
+WITH_VECTORS = (1, 2)
+"""Formats whose vectors are stored as they are today: what they have is not embedded anew."""
 FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
     "index.json",
     "texts.txt",
@@ -33,6 +37,8 @@ FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
     "chunks",
     "embedded",
 )
+
+EMBEDDER, RERANKER = "embedder/model.onnx", "reranker/model.onnx"
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 
@@ -94,14 +100,14 @@ def write_facts(directory: Path, facts: IndexFacts) -> None:
     (directory / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1) + b"\n")
 
 
-def read_facts(directory: Path) -> IndexFacts:
-    """Read `index.json`. Raises PlimsollError for a directory that is no index of this format."""
+def read_facts(directory: Path, formats: Collection[int] = (FORMAT,)) -> IndexFacts:
+    """Read `index.json`. Raises PlimsollError for a directory that is no index of one of these formats."""
     path = directory / FACTS
     hint = "run again, to build the index anew"
     try:
         facts = msgspec.json.decode(path.read_bytes(), type=IndexFacts)
     except (*UNREADABLE, OSError) as error:
         raise PlimsollError(f"this is no index: {error}", where=str(path), hint=hint) from error
-    if facts.format != FORMAT:
+    if facts.format not in formats:
         raise PlimsollError(f"the index has the format {facts.format}, not {FORMAT}", where=str(path), hint=hint)
     return facts

@@ -1,16 +1,21 @@
-"""Search by words: an inverted index whose postings hold the BM25 score of a word in a chunk.
+"""Search by words: an inverted index whose postings hold how often a word is in a chunk, and BM25 over them.
 
 Source: Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with the inverse
 document frequency of Lucene, which is never negative.
+
+The rarity of a word and the mean length are those of the chunks that the caller may see. Scores over all chunks would
+tell her how often a word is in those that she may not see.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from array import array
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.indexes.arrays import map_array, write_array
 from plimsoll.indexes.words import words
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 K1, B = 1.2, 0.75
 MOST_QUERY_WORDS = 256
 """Words of a query that count, so that a long one costs no more than this many lists."""
+MOST_COUNTED = 65535
+"""Times that a word counts in one chunk: more of them change no score."""
 
 
 class LexicalWriter:
@@ -58,17 +65,63 @@ class LexicalWriter:
         write_array(directory, "lexical.words", hashes[by_hash])
         write_array(directory, "lexical.starts", np.concatenate([[0], np.cumsum(in_chunks)]).astype(np.int64))
         write_array(directory, "lexical.rows", rows.astype(np.int32))
-        write_array(directory, "lexical.scores", self._scores(terms[order], rows, counts, in_chunks))
+        write_array(directory, "lexical.counts", np.minimum(counts, MOST_COUNTED).astype(np.uint16))
+        write_array(directory, "lexical.lengths", np.asarray(self._lengths, dtype=np.int32))
 
-    def _scores(self, terms: Array, rows: Array, counts: Array, in_chunks: Array) -> Array:
-        import numpy as np
 
-        lengths = np.asarray(self._lengths, dtype=np.float64)
-        mean = lengths.mean() if len(lengths) and lengths.any() else 1.0
-        inverse = np.log1p((len(lengths) - in_chunks + 0.5) / (in_chunks + 0.5))
-        often = counts.astype(np.float64)
-        length = K1 * (1 - B + B * lengths[rows] / mean)
-        return (inverse[terms] * often * (K1 + 1) / (often + length)).astype(np.float32)
+class Part(Protocol):
+    """Chunks whose words are searched together with those of others."""
+
+    @property
+    def lengths(self) -> Array:
+        """The number of words of each row."""
+
+    def postings(self, word: str) -> tuple[Array, Array] | None:
+        """The rows that have a word, and how often; None when none has."""
+
+
+class Seen:
+    """What a caller may see of a part: which of its chunks, how many, and how many words these have together."""
+
+    def __init__(self, part: Part, allowed: Array | None = None) -> None:
+        """`allowed` has a bool for each chunk; None stands for all."""
+        some = part.lengths if allowed is None else part.lengths[allowed]
+        self.part = part
+        self.allowed = allowed
+        self.chunks = len(some)
+        self.words = int(some.sum())
+
+
+def scores(query: str, seen: Sequence[Seen]) -> list[Array]:
+    """For each part the score of each row, 0 for one that has no word of the query or may not be seen."""
+    import numpy as np
+
+    chunks = sum(each.chunks for each in seen)
+    mean = sum(each.words for each in seen) / max(1, chunks) or 1.0
+    totals = [np.zeros(len(each.part.lengths), dtype=np.float32) for each in seen]
+    for word in list(dict.fromkeys(words(query)))[:MOST_QUERY_WORDS]:
+        found = [_visible(each, word) for each in seen]
+        having = sum(len(rows) for rows, _ in found)
+        inverse = math.log1p((chunks - having + 0.5) / (having + 0.5))
+        for total, each, (rows, counts) in zip(totals, seen, found, strict=True):
+            often = counts.astype(np.float32)
+            length = K1 * (1 - B + B / mean * each.part.lengths[rows])
+            total[rows] += inverse * (K1 + 1) * often / (often + length)
+    return totals
+
+
+def _visible(seen: Seen, word: str) -> tuple[Array, Array]:
+    """The rows that have a word and may be seen, and how often."""
+    import numpy as np
+
+    found = seen.part.postings(word)
+    if found is None:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    rows, counts = found
+    if seen.allowed is None:
+        return rows, counts
+    allowed = seen.allowed[rows]
+    return rows[allowed], counts[allowed]
 
 
 class LexicalIndex:
@@ -78,24 +131,16 @@ class LexicalIndex:
         self._words = map_array(directory, "lexical.words")
         self._starts = map_array(directory, "lexical.starts")
         self._rows = map_array(directory, "lexical.rows")
-        self._scores = map_array(directory, "lexical.scores")
-        self._chunks = chunks
-        if len(self._starts) != len(self._words) + 1 or not self._starts[-1] == len(self._rows) == len(self._scores):
+        self._counts = map_array(directory, "lexical.counts")
+        self.lengths = map_array(directory, "lexical.lengths")
+        """The number of words of each row."""
+        if len(self._starts) != len(self._words) + 1 or not self._starts[-1] == len(self._rows) == len(self._counts):
             raise ValueError("the files of the words do not belong together")
+        if len(self.lengths) != chunks:
+            raise ValueError(f"the files of the words have {len(self.lengths)} chunks, not {chunks}")
 
-    def scores(self, query: str) -> Array:
-        """The score of each row, 0 for one that has no word of the query."""
-        import numpy as np
-
-        total = np.zeros(self._chunks, dtype=np.float32)
-        for word in list(dict.fromkeys(words(query)))[:MOST_QUERY_WORDS]:
-            found = self._postings(word)
-            if found is not None:
-                rows, scores = found
-                total[rows] += scores
-        return total
-
-    def _postings(self, word: str) -> tuple[Array, Array] | None:
+    def postings(self, word: str) -> tuple[Array, Array] | None:
+        """The rows that have a word, and how often; None when none has."""
         import numpy as np
 
         wanted = np.uint64(_hash(word))
@@ -103,14 +148,14 @@ class LexicalIndex:
         if at == len(self._words) or self._words[at] != wanted:
             return None
         start, end = int(self._starts[at]), int(self._starts[at + 1])
-        return self._rows[start:end], self._scores[start:end]
+        return self._rows[start:end], self._counts[start:end]
 
 
-def best(scores: Array, most: int, allowed: Array | None = None) -> list[int]:
-    """The rows with the highest scores above 0, best first; `allowed` (bool, one for each row) bounds the search."""
+def best(scores: Array, most: int) -> list[int]:
+    """The rows with the highest scores above 0, best first."""
     import numpy as np
 
-    candidates = np.flatnonzero(scores if allowed is None else np.where(allowed, scores, 0))
+    candidates = np.flatnonzero(scores)
     if len(candidates) > most:
         candidates = candidates[np.argpartition(-scores[candidates], most - 1)[:most]]
     # Equal scores are told apart by the row, so that an answer is the same each time.

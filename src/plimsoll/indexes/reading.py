@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import threading
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes import layout
 from plimsoll.indexes.arrays import Records, Texts, map_array
-from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, StoredDocument, read_facts
-from plimsoll.indexes.lexical import LexicalIndex, best
+from plimsoll.indexes.building import embedded_text
+from plimsoll.indexes.changes import Change
+from plimsoll.indexes.changing import Changing
+from plimsoll.indexes.chunking import Chunk
+from plimsoll.indexes.ids import Ids
+from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, SearchMode, StoredDocument, read_facts
+from plimsoll.indexes.lexical import LexicalIndex, Seen, best, scores
+from plimsoll.indexes.overlay import Overlay
+from plimsoll.indexes.reranker import RERANKED
 from plimsoll.indexes.vectors import VectorIndex
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
     from plimsoll.indexes.embedder import Embedder
+    from plimsoll.indexes.reranker import Reranker
 
 CANDIDATES = 50
 """Results of each search that a hybrid one joins."""
 WORDS_SHARE = 0.1
 """The weight of the words' score, of 0 to 1, beside a cosine. Source: `benchmarks rag`, questions on perlfaq."""
 MOST_RESULTS = 1000
+KNOWN_CALLERS = 16
+"""Sets of groups whose chunks are remembered: a bool for each chunk."""
 
 
 class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A chunk that was found: `text` is `start` to `end` of its document, in characters.
 
     `score` is a cosine (−1 to 1) for dense search, a BM25 score for lexical, and for hybrid a cosine with up to 0.1 for
-    the words.
+    the words. With a reranker it is how likely the chunk answers the question, from 0 to 1.
     """
 
     id: str
@@ -44,13 +58,38 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, str] = {}
 
 
+def open_registered(directory: Path, threads: int = 0, changes: Path | None = None) -> SearchIndex:
+    """Open an index as it is registered, with its embedding model in it. Raises PlimsollError, MissingExtra."""
+    model, second = directory / layout.EMBEDDER, directory / layout.RERANKER
+    embedder = reranker = None
+    if model.is_file():
+        from plimsoll.indexes.embedder import Embedder
+
+        embedder = Embedder(model, threads)
+    if second.is_file():
+        from plimsoll.indexes.reranker import Reranker
+
+        reranker = Reranker(second, threads)
+    return SearchIndex(directory, embedder, changes, reranker)
+
+
 class SearchIndex:
     """An index for searches. Threads may share it."""
 
-    def __init__(self, directory: Path, embedder: Embedder | None = None) -> None:
-        """Open an index. Raises PlimsollError when it cannot be read, or was embedded by another model."""
+    def __init__(
+        self,
+        directory: Path,
+        embedder: Embedder | None = None,
+        changes: Path | None = None,
+        reranker: Reranker | None = None,
+    ) -> None:
+        """Open an index. `changes` is the journal of what was changed since it was built; there need be none yet.
+
+        With a `reranker` the best passages are put in its order, and their scores are its own.
+        Raises PlimsollError when it cannot be read, or was embedded by another model.
+        """
         self.facts = facts = read_facts(directory)
-        self._embedder = embedder
+        self._embedder, self._reranker = embedder, reranker
         if facts.search != "lexical" and (embedder is None or embedder.digest != facts.embedder):
             text = "the index was embedded by another model than the one that is given for the question"
             raise PlimsollError(text, where=str(directory), hint="run again, to build the index with this model")
@@ -60,53 +99,134 @@ class SearchIndex:
             self._headings = Records(directory, layout.HEADINGS, Heading)
             self._texts = Texts(directory / layout.TEXTS)
             _require_whole(facts, self._chunks, len(self._documents), len(self._texts))
+            self._ids = Ids(directory)
             self._lexical = LexicalIndex(directory, facts.chunks) if facts.search != "dense" else None
             dense = facts.search != "lexical"
             self._vectors = VectorIndex(directory, facts.dimension, len(facts.groups)) if dense else None
         except (OSError, ValueError, RuntimeError) as error:
             hint = "run again, to build the index anew"
             raise PlimsollError(f"the index cannot be read: {error}", where=str(directory), hint=hint) from error
+        # Which chunks a caller may see costs as much as a search of a large index; callers come again.
+        self._seen = lru_cache(maxsize=KNOWN_CALLERS)(self._see)
+        self.changing = Changing(changes, facts, embedder, self._rows_of) if changes else None
+        self._turn = threading.Lock()
 
-    def search(self, question: str, most: int = 5, labels: Collection[str] | None = None) -> list[Hit]:
+    @property
+    def modes(self) -> tuple[SearchMode, ...]:
+        """How it can be searched: a hybrid index has words and vectors."""
+        return ("hybrid", "dense", "lexical") if self.facts.search == "hybrid" else (self.facts.search,)
+
+    def search(
+        self,
+        question: str,
+        most: int = 5,
+        labels: Collection[str] | None = None,
+        mode: SearchMode | None = None,
+    ) -> list[Hit]:
         """The best chunks for a question, best first.
 
         `labels` are those of the caller: a chunk of a document with labels is searched only for who has one of them.
-        None is for who may see everything.
+        None is for who may see everything. `mode` is that of the index, or another of `modes`. Raises PlimsollError
+        when the journal of changes cannot be read.
         """
         most = max(1, min(most, MOST_RESULTS))
-        groups = [
+        mode = mode or self.facts.search
+        if not question.strip():
+            return []
+        vector = self._embedder.embed([question])[0] if self._embedder and mode != "lexical" else None
+        wanted = most if self._reranker is None else max(most, RERANKED)
+        if self.changing is None:
+            found = self._found(question, vector, wanted, labels, mode)
+        else:
+            with self._turn:
+                self._catch_up(self.changing)
+                found = self._found(question, vector, wanted, labels, mode)
+        return found if self._reranker is None else self._reranked(self._reranker, question, found)[:most]
+
+    def catch_up(self) -> None:
+        """Read the changes that there are, as each search does. Raises PlimsollError when they cannot be read."""
+        if self.changing is not None:
+            with self._turn:
+                self._catch_up(self.changing)
+
+    def _catch_up(self, changing: Changing) -> None:
+        if changing.catch_up():
+            self._seen.cache_clear()
+
+    def _reranked(self, reranker: Reranker, question: str, found: list[Hit]) -> list[Hit]:
+        """The best in the order of the reranker; what it has not read is left out."""
+        read = found[:RERANKED]
+        if not read:
+            return []
+        scores_of = reranker.scores(question, [embedded_text(hit.title, hit.heading, hit.text) for hit in read])
+        rated = [replace(hit, score=round(score, 6)) for hit, score in zip(read, scores_of, strict=True)]
+        # Python's sort keeps the order of what the reranker finds equal.
+        return sorted(rated, key=lambda hit: -hit.score)
+
+    def _found(
+        self, question: str, vector: Array | None, most: int, labels: Collection[str] | None, mode: SearchMode
+    ) -> list[Hit]:
+        groups = tuple(
             number
             for number, access in enumerate(self.facts.groups)
             if labels is None or not access or not set(access).isdisjoint(labels)
-        ]
-        if not question.strip() or not groups:
+        )
+        overlay = self.changing.overlay if self.changing is not None and len(self.changing.overlay) else None
+        visible = Visible(groups, None if overlay is None else ChangedRows(overlay, overlay.allowed(labels)))
+        by_words = self._by_words(question, visible) if mode != "dense" else None
+        if vector is None:
+            ranked = [(row, float(by_words[row])) for row in best(by_words, most)] if by_words is not None else []
+        elif by_words is None:
+            ranked = self._near(vector, most, visible)
+        else:
+            ranked = self._joined(vector, by_words, most, visible)
+        return [self._hit(row, score) for row, score in ranked]
+
+    def _by_words(self, question: str, visible: Visible) -> Array | None:
+        """The scores of words of all rows; those of changed documents follow those of the index."""
+        import numpy as np
+
+        if self._lexical is None:
+            return None
+        parts = [self._seen(visible.groups)]
+        if visible.changed is not None:
+            parts.append(Seen(*visible.changed))
+        return np.concatenate(scores(question, parts))
+
+    def _near(self, vector: Array, most: int, visible: Visible) -> list[tuple[int, float]]:
+        if self._vectors is None:
             return []
-        return [self._hit(row, score) for row, score in self._ranked(question, most, groups)]
+        hidden = self.changing.hidden if self.changing is not None else frozenset[int]()
+        near = self._vectors.search(vector, most, visible.groups, hidden)
+        if visible.changed is None:
+            return near
+        changed = visible.changed.overlay.similarities(vector, visible.changed.allowed)
+        near += [(len(self._chunks) + row, like) for row, like in changed.items()]
+        return sorted(near, key=lambda each: (-each[1], each[0]))[:most]
 
-    def _ranked(self, question: str, most: int, groups: list[int]) -> list[tuple[int, float]]:
-        by_words = None if self._lexical is None else self._lexical.scores(question)
-        if self._vectors is None or self._embedder is None:
-            scores = by_words if by_words is not None else self._chunks[:0, 0]
-            return [(row, float(scores[row])) for row in best(scores, most, self._allowed(groups))]
-        vector = self._embedder.embed([question])[0]
-        if by_words is None:
-            return self._vectors.search(vector, most, groups)
-        return self._joined(vector, by_words, most, groups)
-
-    def _joined(self, vector: Array, by_words: Array, most: int, groups: list[int]) -> list[tuple[int, float]]:
+    def _joined(self, vector: Array, by_words: Array, most: int, visible: Visible) -> list[tuple[int, float]]:
         """Rank by the similarity of meaning, with a share of the words' score in that of the best by words.
 
         Measured on judged questions, this finds more than ranks that are joined, which lose to vectors alone.
         """
-        if self._vectors is None:
-            return []
         depth = max(CANDIDATES, most)
-        near = dict(self._vectors.search(vector, depth, groups))
-        found = best(by_words, depth, self._allowed(groups))
+        near = dict(self._near(vector, depth, visible))
+        found = best(by_words, depth)
         top = float(by_words[found[0]]) if found else 1.0
-        near |= self._vectors.similarities(vector, self._by_group([row for row in found if row not in near]))
+        near |= self._similarities(vector, [row for row in found if row not in near], visible)
         joined = [(row, like + WORDS_SHARE * float(by_words[row]) / top) for row, like in near.items()]
         return sorted(joined, key=lambda each: (-each[1], each[0]))[:most]
+
+    def _similarities(self, vector: Array, rows: list[int], visible: Visible) -> dict[int, float]:
+        """The similarity of a vector to rows that were found by their words."""
+        own, base = [row for row in rows if row < len(self._chunks)], len(self._chunks)
+        found: dict[int, float] = {}
+        if self._vectors is not None:
+            found = self._vectors.similarities(vector, self._by_group(own))
+        if visible.changed is not None and len(own) < len(rows):
+            changed = visible.changed.overlay.similarities(vector, visible.changed.allowed)
+            found |= {row: changed[row - base] for row in rows if row >= base}
+        return found
 
     def _by_group(self, rows: list[int]) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
@@ -114,14 +234,29 @@ class SearchIndex:
             found.setdefault(int(self._chunks[row, ChunkColumn.GROUP]), []).append(row)
         return found
 
-    def _allowed(self, groups: list[int]) -> Array | None:
+    def _see(self, groups: tuple[int, ...]) -> Seen:
         import numpy as np
 
-        if len(groups) == len(self.facts.groups):
-            return None
-        return np.isin(self._chunks[:, ChunkColumn.GROUP], groups)
+        if self._lexical is None:
+            raise ValueError("an index without words has no scores of them")
+        hidden = self.changing.hidden if self.changing is not None else ()
+        if len(groups) == len(self.facts.groups) and not hidden:
+            return Seen(self._lexical)
+        allowed = np.isin(self._chunks[:, ChunkColumn.GROUP], groups)
+        allowed[list(hidden)] = False
+        return Seen(self._lexical, allowed)
+
+    def _rows_of(self, name: str) -> range:
+        """The rows of a document by its id; they follow one another."""
+        number = self._ids.find(name, lambda row: self._documents[row].id)
+        if number is None:
+            return range(0)
+        documents = self._chunks[:, ChunkColumn.DOCUMENT]
+        return range(bisect_left(documents, number), bisect_right(documents, number))
 
     def _hit(self, row: int, score: float) -> Hit:
+        if row >= len(self._chunks) and self.changing is not None:
+            return _changed_hit(*self.changing.overlay.at(row - len(self._chunks)), score)
         chunk = self._chunks[row]
         document = self._documents[int(chunk[ChunkColumn.DOCUMENT])]
         return Hit(
@@ -135,6 +270,34 @@ class SearchIndex:
             heading=self._headings[int(chunk[ChunkColumn.HEADING])].text,
             metadata=document.metadata,
         )
+
+
+class ChangedRows(NamedTuple):
+    """The rows of changed documents, and which of them a caller may see."""
+
+    overlay: Overlay
+    allowed: Array
+
+
+class Visible(NamedTuple):
+    """What a caller may see: groups of the index, and changed documents where there are any."""
+
+    groups: tuple[int, ...]
+    changed: ChangedRows | None
+
+
+def _changed_hit(change: Change, chunk: Chunk, score: float) -> Hit:
+    return Hit(
+        id=change.id,
+        source=change.source,
+        start=chunk.start,
+        end=chunk.end,
+        score=round(score, 6),
+        text=change.text[chunk.start : chunk.end],
+        title=change.title,
+        heading=chunk.heading,
+        metadata=change.metadata,
+    )
 
 
 def _require_whole(facts: IndexFacts, chunks: Array, documents: int, texts: int) -> None:

@@ -6,7 +6,8 @@ after it was added; one that is not found is kept in a list that every search co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,6 +95,8 @@ class VectorIndex:
 
     def __init__(self, directory: Path, dimension: int, groups: int) -> None:
         self._dimension = dimension
+        # A search of the library takes the place of its first thread in the graph, whichever thread calls it.
+        self._searching = threading.Lock()
         self._groups = [self._open(directory, group) for group in range(groups)]
 
     def _open(self, directory: Path, group: int) -> tuple[Index, Array, Array]:
@@ -102,17 +105,31 @@ class VectorIndex:
         listed = map_array(directory, f"vectors-{group}.listed")
         return graph, listed, map_array(directory, f"vectors-{group}.listed.values")
 
-    def search(self, vector: Array, most: int, groups: Iterable[int]) -> list[tuple[int, float]]:
-        """The nearest rows in these groups with their similarity (cosine, −1 to 1), nearest first."""
+    def search(
+        self, vector: Array, most: int, groups: Iterable[int], hidden: Set[int] = frozenset()
+    ) -> list[tuple[int, float]]:
+        """The nearest rows in these groups with their similarity (cosine, −1 to 1), nearest first, without `hidden`."""
         found: dict[int, float] = {}
         for group in groups:
             graph, listed, values = self._groups[group]
-            if len(graph):
-                near = graph.search(vector, most)
-                found |= {int(row): 1 - float(far) for row, far in zip(near.keys, near.distances, strict=True)}
+            found |= self._nearest(graph, vector, most, hidden)
             if len(listed):
-                found |= {int(row): float(like) for row, like in zip(listed, values @ vector, strict=True)}
+                like = zip(listed, values @ vector, strict=True)
+                found |= {int(row): float(each) for row, each in like if int(row) not in hidden}
         return sorted(found.items(), key=lambda each: (-each[1], each[0]))[:most]
+
+    def _nearest(self, graph: Index, vector: Array, most: int, hidden: Set[int]) -> dict[int, float]:
+        """The nearest of a graph. The graph finds hidden ones too, so that more are asked for until enough are left."""
+        asked = most + min(len(hidden), most)
+        while len(graph):
+            with self._searching:
+                near = graph.search(vector, min(asked, len(graph)))
+            each = zip(near.keys, near.distances, strict=True)
+            found = {int(row): 1 - float(far) for row, far in each if int(row) not in hidden}
+            if len(found) >= most or not hidden or asked >= len(graph):
+                return found
+            asked *= 4
+        return {}
 
     def similarities(self, vector: Array, rows: Mapping[int, Sequence[int]]) -> dict[int, float]:
         """The similarity of a vector to rows, which are given by their groups."""

@@ -6,22 +6,26 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
+from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
+from plimsoll.application.shape import suggest_name
+from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
-from plimsoll.kinds.dataset import DATASETS
+from plimsoll.kinds.dataset import DATASETS, Fetch
+from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.tables import TABLES, extras_of_table
-from plimsoll.planning.keys import setting
+from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
-from plimsoll.planning.steps import AnyStep, InputFile, Work
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Work
 from plimsoll.state.results import Result
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
-FORMAT = "1"
+FORMAT = "2"
 """Part of the keys: a change of how indexes are built builds them anew."""
 
 
@@ -45,6 +49,9 @@ class Index(Part, frozen=True, kw_only=True):
     ) = None
     embed: (
         Annotated[ModelReference, Meta(description="the model that embeds texts, with its tokenizer.json")] | None
+    ) = None
+    rerank: (
+        Annotated[ModelReference, Meta(description="a cross-encoder that puts the best passages in order")] | None
     ) = None
     search: Annotated[SearchMode, Meta(description="hybrid with `embed`, lexical without")] | None = None
     chunk: Chunking = Chunking()
@@ -114,7 +121,7 @@ class IndexKind(Kind[Index]):
 
     key = "indexes"
     part = Index
-    works = (BuildIndex,)
+    works = (BuildIndex, ReleaseIndex)
 
     def check(self, file: ApplicationFile) -> None:
         """Check that documents and model exist, and that the settings fit each other."""
@@ -124,7 +131,9 @@ class IndexKind(Kind[Index]):
             self._check_columns(file, index, *at)
             if index.embed is not None:
                 MODELS.check_reference(file, index.embed, *at, "embed")
-            elif index.search not in {None, "lexical"}:
+            if index.rerank is not None:
+                MODELS.check_reference(file, index.rerank, *at, "rerank")
+            if index.embed is None and index.search not in {None, "lexical"}:
                 text = f"`search: {index.search}` needs vectors, and the index has no `embed`"
                 raise file.error(text, "name an embedding model with `embed`, or use `search: lexical`", *at, "search")
             if index.chunk.overlap * 2 > index.chunk.tokens:
@@ -165,7 +174,56 @@ class IndexKind(Kind[Index]):
         work = BuildIndex(
             index=name, documents=documents, part=part, search=search, model=part.embed, register_key=register_key
         )
-        return planner.add(name, work, made_of, needs=needs, resources=part.resources)
+        build = planner.add(name, work, made_of, needs=needs, resources=part.resources)
+        return _planned_release(name, build, planner)
+
+    def check_reference(self, file: ApplicationFile, reference: str, *at: str | int) -> None:
+        """Raise FileError for a reference such as `manuals@2` whose index is not in the file."""
+        indexes = self.of(file.application)
+        name = reference.partition("@")[0]
+        if name not in indexes:
+            raise file.error(f"there is no index '{name}'", suggest_name(name, indexes), *at)
+
+    def registered(self, planner: Planner, reference: str) -> tuple[AnyStep | None, list[Ingredient]]:
+        """The step that registers an index (None for a pinned version), and the ingredients of the reference."""
+        runtime = ingredients.of_runtime(planner)
+        name, _, version = reference.partition("@")
+        if version:
+            pinned = versions_of(reference)
+            return None, [Ingredient(kind="input", name=pinned, digest=text_digest(pinned)), *runtime]
+        release = planner.step_of(self, name)
+        return release, [ingredients.of_step(release), *runtime]
+
+
+def _planned_release(name: str, build: Step[BuildIndex], planner: Planner) -> AnyStep:
+    """Add the step that registers what was built."""
+    work, part = build.work, build.work.part
+    documents = planner.steps[work.documents.step]
+    named = {each: getattr(part, each) for each in ("text", "id", "title", "access")}
+    found = {each: value for each, value in named.items() if value}
+    if part.metadata:
+        found["metadata"] = ", ".join(part.metadata)
+    release = ReleaseIndex(
+        model=versions_of(name),
+        build=build.name,
+        build_key=build.key,
+        embedder=work.model,
+        embedder_key=work.register_key,
+        columns=found,
+        lineage=(
+            ingredients.of_input(work.documents),
+            *(each for each in documents.ingredients if each.kind == "code"),
+            *ingredients.sources(documents, Fetch),
+            *ingredients.upstream(planner, documents, Fetch),
+        ),
+    )
+    made_of, needs = [ingredients.of_step(build)], [build.name]
+    if part.rerank is not None:
+        register, model_is = MODELS.registered(planner, part.rerank)
+        made_of += model_is
+        release = replace(release, reranker=part.rerank, reranker_key=register.key if register else None)
+        needs += [register.name] if register else []
+    return planner.add(name, release, made_of, needs=needs)
 
 
 INDEXES = IndexKind()

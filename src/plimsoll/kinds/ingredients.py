@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from plimsoll.application.parameters import as_text, variable
 from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.planner import Planner
-from plimsoll.planning.steps import AnyStep, Ingredient, InputFile
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
 
 
 def of_input(file: InputFile) -> Ingredient:
@@ -56,3 +56,23 @@ def of_runtime(planner: Planner) -> list[Ingredient]:
 def needed_by_command(inputs: Iterable[InputFile], environment: AnyStep | None) -> tuple[str, ...]:
     """The steps that a command needs: its environment and its inputs."""
     return (*((environment.name,) if environment else ()), *(file.step for file in inputs))
+
+
+def sources(step: AnyStep, fetches: type[Work]) -> tuple[Ingredient, ...]:
+    """What a step fetches; nothing for one that fetches nothing."""
+    if not isinstance(step.work, fetches):
+        return ()
+    found = (each for each in step.ingredients if each.kind == "input")
+    return tuple(Ingredient(kind="source", name=each.name, digest=each.digest) for each in found)
+
+
+def upstream(planner: Planner, step: AnyStep, fetches: type[Work]) -> tuple[Ingredient, ...]:
+    """The sources and the code of a step's inputs, through all steps before it; `fetches` is what fetches a source."""
+    found: dict[str, Ingredient] = {}
+    for name in step.needs:
+        before = planner.steps[name]
+        kinds = {"input": "source"} if isinstance(before.work, fetches) else {"code": "code"}
+        parts = [part for part in before.ingredients if part.kind in kinds]
+        found |= {part.name: Ingredient(kind=kinds[part.kind], name=part.name, digest=part.digest) for part in parts}
+        found |= {part.name: part for part in upstream(planner, before, fetches)}
+    return tuple(found.values())

@@ -106,13 +106,21 @@ class TrainGang(Work, frozen=True, kw_only=True):
 
 
 class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """The registered version. `refusals` name the bounds that it misses; `reference` is where pods pull it."""
+    """The registered version. `refusals` name the bounds that it misses; `reference` is where pods pull it.
+
+    `name` is what its versions are called; empty for a model, whose versions are called as its part of the file.
+    """
 
     version: int
     digest: str
     accepted: bool
     refusals: tuple[str, ...] = ()
     reference: str | None = None
+    name: str = ""
+
+    def version_of(self, part: str) -> str:
+        """The version by its name and number; `part` is that of the step in the file."""
+        return f"{self.name or part}@{self.version}"
 
     def figure(self) -> str:
         """The version, and whether it may be served."""
@@ -199,7 +207,7 @@ class ModelKind(Kind[Model]):
             accept=part.accept,
             command=part.train.run,
             framework=part.train.framework,
-            lineage=(*train.ingredients, *_upstream(planner, train)),
+            lineage=(*train.ingredients, *ingredients.upstream(planner, train, Fetch)),
             served_by_code=name in _served_by_code(planner),
         )
         made_of = [ingredients.of_step(train), setting("accept", part.accept)]
@@ -286,18 +294,6 @@ class ServesByCode(Protocol):
 def _served_by_code(planner: Planner) -> frozenset[str]:
     parts = [part for kind in planner.application.parts.values() for part in kind.values()]
     return frozenset[str]().union(*(part.models_of_code for part in parts if isinstance(part, ServesByCode)))
-
-
-def _upstream(planner: Planner, step: AnyStep) -> tuple[Ingredient, ...]:
-    """The sources and the code of a step's inputs, through all steps before it."""
-    found: dict[str, Ingredient] = {}
-    for name in step.needs:
-        before = planner.steps[name]
-        kinds = {"input": "source"} if isinstance(before.work, Fetch) else {"code": "code"}
-        parts = [part for part in before.ingredients if part.kind in kinds]
-        found |= {part.name: Ingredient(kind=kinds[part.kind], name=part.name, digest=part.digest) for part in parts}
-        found |= {part.name: part for part in _upstream(planner, before)}
-    return tuple(found.values())
 
 
 MODELS = ModelKind()

@@ -12,9 +12,11 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.application.workspace import NamedCommand
+from plimsoll.indexes.names import PREFIX, versions_of
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
+from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS, PreparedLlm, needed_extras
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import (
@@ -41,6 +43,8 @@ SCALE_TO_ZERO = "scale-to-zero"
 WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
 LOOPBACK = "127.0.0.1"
+QUESTION = {"query": SampleInput(shape=(1,), data=("What is this about?",))}
+"""What a service of an index is tested with."""
 Rollout = Literal["accepted", "promote"]
 
 
@@ -48,6 +52,9 @@ class Service(Part, frozen=True, kw_only=True):
     """A model, the user's own code, or both, served at an address with the Open Inference Protocol v2."""
 
     model: ModelReference | Annotated[tuple[WeightedModel, ...], Meta(min_length=1)] | None = None
+    index: (
+        Annotated[ModelReference, Meta(description="`name` or `name@version` of an index that is searched")] | None
+    ) = None
     run: (
         Annotated[
             Command,
@@ -94,17 +101,19 @@ class Service(Part, frozen=True, kw_only=True):
 
     @property
     def leading(self) -> str:
-        """The reference of the version with the largest share; empty without a model."""
+        """The reference of the version with the largest share, also of an index; empty without either."""
+        if self.index is not None:
+            return versions_of(self.index)
         if self.model is None:
             return ""
         return self.model if isinstance(self.model, str) else max(self.model, key=lambda each: each.weight).model
 
     @property
     def references(self) -> frozenset[str]:
-        """The references of all models that it names, also as steps of its pipeline."""
+        """The references of all models and indexes that it names, also as steps of its pipeline."""
         models = (self.model,) if isinstance(self.model, str) else [each.model for each in self.model or ()]
         steps = [each.model if isinstance(each, PipelineStep) else each for each in self.pipeline]
-        return frozenset(filter(None, (*models, *steps)))
+        return frozenset(filter(None, (*models, *steps, versions_of(self.index) if self.index else None)))
 
     @property
     def models_of_code(self) -> frozenset[str]:
@@ -231,6 +240,8 @@ class Serve(Work, frozen=True, kw_only=True):
     def needed_extras(self) -> Iterator[str]:
         """The server's, and those of what it watches."""
         yield "serve"
+        if self.model.startswith(PREFIX):
+            yield "retrieval"
         if self.reference is not None:
             yield "drift"
             yield from extras_of_table(self.reference)
@@ -258,7 +269,8 @@ class ServiceKind(Kind[Service]):
         for name, service in self.of(file.application).items():
             at = self.place(name)
             check_what_answers(file, service, *at)
-            if service.rollout == "promote" and (not isinstance(service.model, str) or "@" in service.model):
+            named = service.index or service.model
+            if service.rollout == "promote" and (not isinstance(named, str) or "@" in named):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
                 raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
             if service.scale is not None and service.scale.min > service.scale.max:
@@ -292,7 +304,7 @@ class ServiceKind(Kind[Service]):
 
     def plan(self, name: str, part: Service, planner: Planner) -> AnyStep:
         """Add a step that serves, after the models are registered and the drift reference exists."""
-        shares, made_of = _shares(part, planner)
+        shares, made_of, registered = _shares(part, planner)
         leading = max(shares, key=lambda share: share.weight, default=ModelShare(model=""))
         own: ServedStep | None = None
         needed: list[str] = []
@@ -326,7 +338,7 @@ class ServiceKind(Kind[Service]):
             telemetry=part.telemetry,
             scale=part.scale,
             latency=seconds(part.latency.p99) if part.latency else None,
-            sample=part.sample,
+            sample=QUESTION if part.index else part.sample,
             own=own,
             pipeline=steps,
             environment=environment.key if environment else None,
@@ -335,9 +347,7 @@ class ServiceKind(Kind[Service]):
             rollout=part.rollout,
             llm=llm,
         )
-        needs = [f"register/{share.model}" for share in shares if share.register_key]
-        needs += [file.step for file in references]
-        needs += [*needed, *more]
+        needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
 
     def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
@@ -360,23 +370,29 @@ class ServiceKind(Kind[Service]):
                 raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
 
 
-def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:
-    """The versions of a service, and their ingredients of its key."""
+def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:
+    """The versions of a service, their ingredients of its key, and the steps that register them."""
+    if part.index is not None:
+        release, of_index = INDEXES.registered(planner, part.index)
+        share = ModelShare(model=versions_of(part.index), register_key=release.key if release else None)
+        return (share,), of_index, [release.name] if release else []
     if part.model is None:
-        return (), []
+        return (), [], []
     weighted = (WeightedModel(model=part.model, weight=100),) if isinstance(part.model, str) else part.model
     shares: list[ModelShare] = []
     made_of: list[Ingredient] = []
+    steps: list[str] = []
     for each in weighted:
         register, found = MODELS.registered(planner, each.model)
         made_of += [ingredient for ingredient in found if ingredient not in made_of]
         key = register.key if register else None
+        steps += [register.name] if register else []
         shares.append(
             ModelShare(model=each.model, register_key=key, weight=each.weight, headers=each.headers, shadow=each.shadow)
         )
     if not isinstance(part.model, str):
         made_of.append(setting("shares", [to_builtins(each) for each in weighted]))
-    return tuple(shares), made_of
+    return tuple(shares), made_of, steps
 
 
 SERVICES = ServiceKind()

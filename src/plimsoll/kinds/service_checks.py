@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import check_own
@@ -18,7 +19,7 @@ MOST_HEADERS = 16
 """Headers that one rule of an HTTPRoute matches. Source: Gateway API v1."""
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
 HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
-NOT_OF_LLMS = ("model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
+NOT_OF_LLMS = ("index", "model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
 """Words of a service that say nothing of a language model."""
 
 
@@ -31,8 +32,10 @@ def check_what_answers(file: ApplicationFile, service: Service, *at: str | int) 
                 text = f"`{word}` is not for a service of a language model"
                 raise file.error(text, "remove it, or `llm`", *at, word, at_key=True)
         return
-    if service.model is None and service.run is None and not service.pipeline:
-        raise file.error("the service has nothing that answers", "add `model`, `run`, `pipeline` or `llm`", *at)
+    if service.index is not None:
+        _check_index(file, service, service.index, *at)
+    elif service.model is None and service.run is None and not service.pipeline:
+        raise file.error("the service has nothing that answers", "add `model`, `run`, `pipeline`, `index` or `llm`", *at)
     for word in ("model", "run"):
         if service.pipeline and getattr(service, word) is not None:
             raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)
@@ -46,6 +49,15 @@ def check_what_answers(file: ApplicationFile, service: Service, *at: str | int) 
             MODELS.check_reference(file, step, *at, "pipeline", number)
         else:
             check_own(file, step, *at, "pipeline", number)
+
+
+def _check_index(file: ApplicationFile, service: Service, index: str, *at: str | int) -> None:
+    """Raise FileError for an index that is not there, and for what is only for a model."""
+    INDEXES.check_reference(file, index, *at, "index")
+    for word in ("model", "run", "pipeline", "drift", "sample"):
+        if getattr(service, word):
+            text = f"a service of an index has no `{word}`"
+            raise file.error(text, "make it a service of its own, or remove it", *at, word, at_key=True)
 
 
 def check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:

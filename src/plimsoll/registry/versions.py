@@ -31,13 +31,30 @@ class Origin(Struct, frozen=True, kw_only=True):
     licences: tuple[str, ...] = ()
 
 
+class Indexed(Struct, frozen=True, kw_only=True):
+    """What an index was built with: how it is searched, its chunks, what of its part of the file was set, its embedder.
+
+    `embedder` is the version of the model that embedded it, and `embedder_digest` that of the model and its tokenizer;
+    both are empty for an index without vectors. `reranker` is the version of the model that puts the best passages in
+    order. Of each document, `documents.jsonl` of the index has the digest.
+    """
+
+    search: str
+    tokens: int
+    overlap: int
+    settings: Mapping[str, str] = {}
+    embedder: str = ""
+    embedder_digest: str = ""
+    reranker: str = ""
+
+
 class Lineage(Struct, frozen=True, kw_only=True):
     """The origin of a model: digests of data and code by name, the digest of the environment, and the training run.
 
     `run` and `step` name the run that trained the model. `key` is the content key of that step. `commit` is that of the
     application's repository when the training began, empty outside of one, and `dirty` says that the code differed from
     it. `left_out` says of the files of the code that are not stored with the version why. `origin` is set for a model
-    that was brought.
+    that was brought, `index` for a search index.
     """
 
     run: str
@@ -52,6 +69,7 @@ class Lineage(Struct, frozen=True, kw_only=True):
     dirty: bool = False
     left_out: Mapping[str, str] = {}
     origin: Origin | None = None
+    index: Indexed | None = None
 
 
 class FileEntry(Struct, frozen=True, kw_only=True):

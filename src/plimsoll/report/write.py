@@ -87,7 +87,7 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         return None
     registry = model_registry(state)
     try:
-        version = registry.find(f"{step.part}@{step.result.version}")
+        version = registry.find(step.result.version_of(step.part))
         opened = registry.open(version)
     except PlimsollError:
         return None

@@ -132,25 +132,27 @@ def read_table(path: Path, columns: Columns) -> Iterator[Document | Unreadable]:
         raise PlimsollError(text, where=str(path), hint=f"its columns are {', '.join(table.names[:20])}")
     for chunk in table.chunks(_ROWS, wanted):
         for row in range(chunk.rows):
-            yield _document(chunk, row, columns)
+            yield _document(chunk, row, columns, path if path.is_dir() else path.parent)
 
 
-def _document(chunk: Chunk, row: int, columns: Columns) -> Document | Unreadable:
+def _document(chunk: Chunk, row: int, columns: Columns, root: Path) -> Document | Unreadable:
     number = chunk.first + row + 1
     where = chunk.place(row)
+    # What is found is shown to others, and says nothing of this machine's directories.
+    source = where.removeprefix(f"{root}/")
     text = _cell(chunk, columns.text, row)
     if not text.strip():
-        return Unreadable(source=where, reason=f"has no text in the column '{columns.text}'")
+        return Unreadable(source=source, reason=f"has no text in the column '{columns.text}'")
     name = _cell(chunk, columns.id, row).strip() if columns.id else str(number)
     if not name:
-        return Unreadable(source=where, reason=f"has no id in the column '{columns.id}'")
+        return Unreadable(source=source, reason=f"has no id in the column '{columns.id}'")
     labels = tuple(label.strip() for label in _cell(chunk, columns.access, row).split(",") if label.strip())
     if columns.access and not labels:
         hint = "give each row a label: a row without one would be seen by everybody"
         raise PlimsollError(f"the row has no label in the column '{columns.access}'", where=where, hint=hint)
     return Document(
         id=name,
-        source=where,
+        source=source,
         text=text,
         blocks=paragraphs(text),
         title=_cell(chunk, columns.title, row).strip(),

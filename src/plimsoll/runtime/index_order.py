@@ -23,7 +23,10 @@ class Columns(Struct, frozen=True, kw_only=True):
 
 @decodable
 class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What to build: paths, settings, and the columns of a table. `threads` 0 takes all processors."""
+    """What to build: paths, settings, and the columns of a table. `threads` 0 takes all processors.
+
+    `deleted` are ids of documents that were deleted from an earlier version, and are left out whatever is built.
+    """
 
     documents: str
     output: str
@@ -34,3 +37,4 @@ class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     earlier: str | None = None
     columns: Columns | None = None
     threads: int = 0
+    deleted: tuple[str, ...] = ()

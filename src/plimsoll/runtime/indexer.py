@@ -31,6 +31,7 @@ def build(order: IndexOrder) -> None:
     """Build the index. Raises PlimsollError."""
     try:
         from plimsoll.indexes.building import IndexBuilder, Settings
+        from plimsoll.indexes.documents import Unreadable
         from plimsoll.indexes.embedder import Embedder
         from plimsoll.runtime.document_reader import read_files, read_table
     except ImportError:
@@ -40,7 +41,9 @@ def build(order: IndexOrder) -> None:
     path = Path(order.documents)
     documents = read_table(path, order.columns) if order.columns else read_files(path)
     builder = IndexBuilder(Path(order.output), settings, embedder, lambda line: print(line, flush=True))
-    facts = builder.build(documents, _earlier(order.earlier) if embedder else None)
+    gone = frozenset(order.deleted)
+    left = (each for each in documents if isinstance(each, Unreadable) or each.id not in gone)
+    facts = builder.build(left, _earlier(order.earlier) if embedder else None)
     for each in facts.unreadable:
         print(f"left out: {each.source} {each.reason}", flush=True)
     print(f"{facts.documents} documents in {facts.chunks} chunks, {facts.embedded} embedded", flush=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.errors import MissingExtra, TargetError
-from plimsoll.files import digest_of_file, open_regular
+from plimsoll.files import open_regular
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor
+from plimsoll.runtime.unaltered import RESTORE, require_unaltered
 
 if TYPE_CHECKING:
     from onnxruntime import NodeArg
@@ -32,9 +33,6 @@ DATATYPES = {
     "tensor(string)": "BYTES",
 }
 """Maps ONNX Runtime's type names to the protocol's datatypes."""
-
-
-_RESTORE = "restore the registry from a copy, or pull the model again"
 
 
 class RunOptions(Protocol):
@@ -130,13 +128,7 @@ class OnnxModel:
 
     def require_unaltered(self) -> None:
         """Raise TargetError unless every file of the model has its digest."""
-        for path, digest in self._files.items():
-            try:
-                found = digest_of_file(Path(path))
-            except OSError as error:
-                raise TargetError(f"a file of the model cannot be read: {error.strerror}", where=path) from error
-            if found != digest:
-                raise TargetError("a file of the model was altered: its digest differs", where=path, hint=_RESTORE)
+        require_unaltered(self._files)
 
     def _read(self) -> bytes:
         """The bytes of the model file, after all files have been checked. Raises TargetError."""
@@ -148,7 +140,7 @@ class OnnxModel:
             raise TargetError(f"the model cannot be loaded: {error.strerror}", where=str(self.path)) from error
         expected = self._files.get(str(self.path), "")
         if expected and expected != "sha256:" + hashlib.sha256(content).hexdigest():
-            raise TargetError("the model was altered while it was read", where=str(self.path), hint=_RESTORE)
+            raise TargetError("the model was altered while it was read", where=str(self.path), hint=RESTORE)
         return content
 
     def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:

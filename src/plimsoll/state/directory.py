@@ -22,6 +22,7 @@
       beginning.lock            held by runs that begin and by `plimsoll clean`
       removed/                  what is about to be deleted
       ui/                       an index of the runs, for the live page; may be deleted
+      changes/<index>.jsonl     documents of an index that were put in or deleted over HTTP since it was built
       latest/<verb>/<part>      link to the files of a step's newest result
 
 Another target has the same layout below targets/<target>/; models, code and digests are shared by all targets.
@@ -77,6 +78,7 @@ class StateDirectory:
         self.removed = self.root / "removed"
         self.code = common / "code"
         self.gate = common / "beginning.lock"
+        self.changes = self.root / "changes"
         self.moves = self.root / "moves.jsonl"
         self._stored: dict[str, StoredResult] = {}
 

@@ -166,7 +166,7 @@ def _step(step: StepHistory) -> dict[str, object]:
         "notes": [shortened(note, 400) for note in step.result.notes[:20]],
         "failures": [shortened(each, 400) for each in step.failures[-20:]],
         "attempts": step.attempts,
-        "model": f"{step.part}@{step.result.version}" if isinstance(step.result, RegisterResult) else "",
+        "model": step.result.version_of(step.part) if isinstance(step.result, RegisterResult) else "",
         "figures": len(step.metrics),
         "workers": [
             {

@@ -51,7 +51,7 @@ def command(
     accept_index: bool,
     as_json: bool,
 ) -> None:
-    """List models, show one (triage, triage@2 or triage:TAG), or compare two."""
+    """List models and indexes, show one (triage, triage@2, triage:TAG, indexes.manuals), or compare two."""
     from plimsoll.targets.models import model_registry
 
     registry = model_registry(application_state(file, make=pull is not None))
@@ -187,20 +187,11 @@ def _print_one(version: ModelVersion, stored: Sequence[str], *, verified: bool) 
     click.echo(f"{version.reference}  {version.digest}")
     verdict = "accepted" if version.accepted else "not accepted: " + "; ".join(version.refusals)
     lineage = version.lineage
-    origin = lineage.origin
     facts: list[tuple[str, str]] = [
         ("created", f"{version.created:%Y-%m-%d %H:%M:%S} UTC by {version.author}"),
         ("verdict", verdict),
         *(("accept", f"{name} {bound}") for name, bound in version.accept.items()),
-        *(
-            [
-                ("source", origin.source),
-                ("format", " ".join(filter(None, (origin.format, f"({origin.about})" if origin.about else "")))),
-                ("licence", f"{_licence(version)}{', says ' + origin.licence_from if origin.licence_from else ''}"),
-            ]
-            if origin
-            else [("framework", version.framework), ("command", lineage.command)]
-        ),
+        *_made_by(version),
         ("run", lineage.run),
         *([("commit", f"{lineage.commit}{', with changes' if lineage.dirty else ''}")] if lineage.commit else []),
         *([("environment", lineage.environment[:12])] if lineage.environment else []),
@@ -216,6 +207,25 @@ def _print_one(version: ModelVersion, stored: Sequence[str], *, verified: bool) 
         before = kind
     if verified:
         click.echo("  verified: signature, manifest, lineage and every file are valid")
+
+
+def _made_by(version: ModelVersion) -> list[tuple[str, str]]:
+    """Where a brought model is from, what an index was built with, or how a model was trained."""
+    lineage = version.lineage
+    if origin := lineage.origin:
+        return [
+            ("source", origin.source),
+            ("format", " ".join(filter(None, (origin.format, f"({origin.about})" if origin.about else "")))),
+            ("licence", f"{_licence(version)}{', says ' + origin.licence_from if origin.licence_from else ''}"),
+        ]
+    if index := lineage.index:
+        return [
+            ("search", f"{index.search}, passages of {index.tokens} tokens at most with {index.overlap} in common"),
+            *([("embedder", f"{index.embedder}  {index.embedder_digest[7:19]}")] if index.embedder else []),
+            *([("reranker", index.reranker)] if index.reranker else []),
+            *(("setting", f"{name}: {value}") for name, value in index.settings.items()),
+        ]
+    return [("framework", version.framework), ("command", lineage.command)]
 
 
 def _unstored(version: ModelVersion, name: str) -> str:

@@ -19,6 +19,7 @@ from plimsoll.cli.options import (
     use_colour,
     width,
 )
+from plimsoll.cli.rows import how_to_call
 from plimsoll.cli.streams import discard_output
 from plimsoll.errors import FileError
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from plimsoll.engine.history import RunHistory
     from plimsoll.engine.preparation import Prepared
     from plimsoll.state.directory import StateDirectory
-    from plimsoll.targets.port import Target
 
 
 @click.command("run")
@@ -91,9 +91,7 @@ def _carry_out(prepared: Prepared, again: str, *, watch: bool, run_id: str | Non
     from plimsoll.engine.application_run import ApplicationRun
 
     run = ApplicationRun(prepared, watch=watch, run_id=run_id)
-    history, caught = carry_out(
-        run, as_json=as_json, on_services_up=lambda _: _print_services(prepared.target, as_json)
-    )
+    history, caught = carry_out(run, as_json=as_json, on_services_up=lambda _: _print_services(prepared, as_json))
     _print_end(run, history, as_json=as_json)
     if caught:
         resumed = f"stopped; `{again}` resumes from the finished steps and checkpoints"
@@ -145,8 +143,12 @@ def _log_to_tracker(state: StateDirectory, run: str) -> None:
         to_stderr(f"warning: {error}")
 
 
-def _print_services(target: Target, as_json: bool) -> None:
+def _print_services(prepared: Prepared, as_json: bool) -> None:
+    from plimsoll.kinds.service import Serve
+
     write = to_stderr if as_json else click.echo
-    for name, url in target.services().items():
-        write(f"  {name} is running at {url}  (plimsoll predict {name} --input FILE)")
+    works = {step.part: step.work for step in prepared.plan.steps if isinstance(step.work, Serve)}
+    for name, url in prepared.target.services().items():
+        how = how_to_call(name, works[name].model if name in works else "")
+        write(f"  {name} is running at {url}  ({how})")
     write("  Ctrl-C stops the run")

@@ -10,6 +10,7 @@ from msgspec import Struct
 from plimsoll.engine.run_comparison import planned_run
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.run_events import PlannedStep, RunPlanned
+from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.service import Serve
 from plimsoll.state.directory import LOCAL, StateDirectory
@@ -76,5 +77,6 @@ def planned_runs(state: StateDirectory) -> Iterator[RunPlanned]:
 
 def _versions(state: StateDirectory, steps: Collection[PlannedStep]) -> Iterator[str]:
     for step in steps:
-        if step.name.startswith(f"{Register.verb}/") and (result := state.result(step.key, RegisterResult)):
+        verb = step.name.partition("/")[0]
+        if verb in {Register.verb, ReleaseIndex.verb} and (result := state.result(step.key, RegisterResult)):
             yield result.digest

@@ -35,9 +35,13 @@ class Indexed(Struct, frozen=True, kw_only=True):
 class Catalog:
     """Models by name and version, and which version answers."""
 
-    def __init__(self, source: Callable[[], ServiceFile], *, threads: int = 1) -> None:
-        """`source` returns the models to serve, and is called again at every load. It may raise PlimsollError."""
+    def __init__(self, source: Callable[[], ServiceFile], *, threads: int = 1, changes: Path | None = None) -> None:
+        """`source` returns the models to serve, and is called again at every load. It may raise PlimsollError.
+
+        `changes` is the journal of changes of an index that is served.
+        """
         self._source = source
+        self._changes = changes
         self._threads = max(1, threads)
         self._pool = ThreadPoolExecutor(max_workers=self._threads, thread_name_prefix="infer")
         self._changing = asyncio.Lock()
@@ -185,15 +189,21 @@ class Catalog:
     def _load_version(self, file: ModelFile, batching: Batching) -> Served:
         """Raises PlimsollError."""
         records = self.records.setdefault((file.name, file.version), Records())
-        served = self._predictor(file, records, batching) if file.code or file.steps or file.llm else None
+        plain = not (file.code or file.steps or file.llm or file.index)
+        served = None if plain else self._without_tensors(file, records, batching)
         if served is None:
             model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
             served = ServedOnnx(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
         self.prepare(served)
         return served
 
-    def _predictor(self, file: ModelFile, records: Records, batching: Batching) -> Served:
-        # What starts and watches the user's code is loaded only where there is some.
+    def _without_tensors(self, file: ModelFile, records: Records, batching: Batching) -> Served:
+        """What is no ONNX model by itself: an index, a language model, or the user's own code."""
+        # What searches, and what starts and watches processes, is loaded only where there is some.
+        if file.index:
+            from plimsoll.runtime.server.retrieval.served import ServedIndex
+
+            return ServedIndex(file, records, batching, pool=self._pool, threads=self._threads, changes=self._changes)
         if file.llm is not None:
             from plimsoll.runtime.server.llms.served import ServedLlm
 

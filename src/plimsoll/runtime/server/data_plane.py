@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import copy_context
 from functools import partial
 from typing import Literal
@@ -39,7 +39,7 @@ from plimsoll.runtime.server.refusals import (
     Unservable,
 )
 from plimsoll.runtime.server.request import InferenceRequest
-from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.server.served import Answerer, Served
 from plimsoll.runtime.server.shadowing import Shadowing
 from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array, BadTensor
@@ -69,13 +69,12 @@ class Limits(Struct, frozen=True, kw_only=True):
 class ModelMetadata(Struct, frozen=True, kw_only=True):
     """The tensors of a model version, and all versions of the model that are loaded.
 
-    `own_code` is set for what the user's own code answers, `language_model` for what has no tensors.
+    `kind` is what answers: an ONNX model, the user's own code, a search index, or a language model.
     """
 
     spec: ModelSpec
     versions: list[str]
-    own_code: bool = False
-    language_model: bool = False
+    kind: Answerer = "onnx"
 
 
 class DataPlane:
@@ -313,10 +312,7 @@ class DataPlane:
         """What a model takes and gives. Raises NotFound, NotReady."""
         served = self.catalog.choose(model, version, {})
         versions = self.catalog.versions(model)
-        is_llm = served.record.llm is not None
-        return ModelMetadata(
-            spec=served.model.spec, versions=versions, own_code=served.file is not None, language_model=is_llm
-        )
+        return ModelMetadata(spec=served.model.spec, versions=versions, kind=served.kind)
 
     def model_ready(self, model: str, version: str | None) -> bool:
         """Whether a model, or one version of it, answers requests. Raises NotFound."""
@@ -345,11 +341,21 @@ class DataPlane:
         await self._change_in_all("unload", model, headers, client)
 
     async def _change_in_all(self, verb: Verb, model: str, headers: Mapping[str, str], client: str) -> None:
+        async with self.administered(verb, model, headers, client):
+            await self.change_in_all(verb, model)
+
+    @contextlib.asynccontextmanager
+    async def administered(
+        self, event: str, model: str, headers: Mapping[str, str], client: str
+    ) -> AsyncIterator[None]:
+        """For what only an administrator may do to a model: the token is checked before it, and what became of it is
+        recorded as an event. Raises Forbidden, and Unservable for a PlimsollError.
+        """
         began = time.perf_counter()
         failure: Refusal | None = None
         try:
             await self.administration.check(headers)
-            await self.change_in_all(verb, model)
+            yield
         except Refusal as refusal:
             failure = refusal
             raise
@@ -360,7 +366,7 @@ class DataPlane:
             failure = Defect("a defect of the server")
             raise
         finally:
-            self.recorder.record_event(verb, model, headers, client, failure, began=began)
+            self.recorder.record_event(event, model, headers, client, failure, began=began)
 
     async def change(self, verb: Verb, model: str) -> None:
         """Load or unload a model in this process only. Raises NotFound, PlimsollError."""

@@ -66,6 +66,7 @@ class Options(Struct, frozen=True, kw_only=True):
     scale: Scale = Scale()
     about: str = ""
     admin_token_file: Path | None = None
+    changes: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
 
 
@@ -91,6 +92,7 @@ def from_command_line(argv: list[str] | None = None) -> Options:
         scale=scale,
         about=_about(arguments),
         admin_token_file=arguments.admin_token_file,
+        changes=arguments.changes,
         allowed_hosts=tuple(arguments.allow_host),
     )
 
@@ -135,6 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     models.add_argument("--model", type=Path, help="an ONNX file")
     models.add_argument("--repository", type=Path, help="a directory of <name>/<version>/model.onnx")
     models.add_argument("--service", type=Path, help="a service file in JSON, read again at SIGHUP")
+    models.add_argument("--changes", type=Path, help="the journal of changes of the index that is served")
     models.add_argument("--name", help="the model's name in the protocol's paths, with --model")
     models.add_argument("--version", default="1")
     models.add_argument("--digest", default="", help="the model's digest in a registry; its SHA-256 when left out")

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -28,10 +28,14 @@ MEASURE_EVERY = 16
 """Requests between two measurements: asking for a thread's processor time is a system call."""
 
 
+Answerer = Literal["onnx", "code", "index", "llm"]
+
+
 class Served:
     """A model version and its counts; a subclass says how its requests are computed."""
 
     model: Model
+    kind: ClassVar[Answerer] = "onnx"
 
     def __init__(self, model: Model, version: str, records: Records, batching: Batching) -> None:
         self.model = model

@@ -54,8 +54,9 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     With `code` it is the user's own code that answers; `path` is then the directory of the model's files that the code
     is given, empty without a model. With `steps` it is a pipeline of these, in order; the `name` of a step is what the
-    pipeline calls it, and `reference` is the version that it runs, empty without a model. With `llm` it is a language
-    model, of which `path` is the file; empty for an endpoint.
+    pipeline calls it, and `reference` is the version that it runs, empty without a model. With `index` it is a search
+    index, and `path` one of its files. With `llm` it is a language model, of which `path` is the file; empty for an
+    endpoint.
     """
 
     name: str
@@ -67,6 +68,7 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     steps: tuple[ModelFile, ...] = ()
     reference: str = ""
     llm: LlmSettings | None = None
+    index: bool = False
 
     def places(self) -> frozenset[str]:
         """The directories of the models that it needs."""

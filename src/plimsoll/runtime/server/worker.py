@@ -41,7 +41,7 @@ class Worker:
     def __init__(self, options: Options, unloaded: Collection[str] = ()) -> None:
         """`unloaded` are models that stay unloaded until a client loads them. Raises PlimsollError."""
         self.options = options
-        catalog = Catalog(options.source, threads=options.threads)
+        catalog = Catalog(options.source, threads=options.threads, changes=options.changes)
         catalog.unloaded.update(unloaded)
         observers = Observers([observer_from(written) for written in options.observers])
         limits = Limits(body=options.largest_body, memory=options.memory, queue=options.queue, seconds=options.seconds)

@@ -13,9 +13,10 @@ from plimsoll.kinds.service import SERVICES, Service
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import CalledService
-from plimsoll.targets.local.servers import OWN_CODE_LIMIT, TESTED, running_services, single_model, start_server
+from plimsoll.targets.local.own_code import version_file
+from plimsoll.targets.local.servers import OWN_CODE_LIMIT, TESTED, changes_of, running_services, start_server
 from plimsoll.targets.local.warden import Warden
-from plimsoll.targets.models import model_for_use
+from plimsoll.targets.models import version_for_use
 
 
 @contextlib.contextmanager
@@ -32,8 +33,8 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
     is_own = part.run is not None or bool(part.pipeline) or part.llm is not None
     content = _as_last_served(state, service) if is_own else _of_leading(state, part)
     with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.closing(Warden()) as warden:
-        log = Path(scratch, "server.log")
-        server = start_server(warden, content, directory=Path(scratch), log=log)
+        log, changes = Path(scratch, "server.log"), changes_of(state, part.leading)
+        server = start_server(warden, content, directory=Path(scratch), log=log, changes=changes)
         problem = server.wait_until_ready(limit=OWN_CODE_LIMIT)
         if problem:
             raise TargetError(problem, where=f"service {service}", hint="check its model with plimsoll models")
@@ -43,8 +44,8 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
 
 def _of_leading(state: StateDirectory, part: Service) -> ServiceFile:
     # One call has one answer, so the version with the largest share gives it.
-    version, model = model_for_use(state, part.leading, None)
-    return single_model(version, model)
+    version, files = version_for_use(state, part.leading, None)
+    return ServiceFile(models=(version_file(version, files, None),))
 
 
 def _as_last_served(state: StateDirectory, service: str) -> ServiceFile:

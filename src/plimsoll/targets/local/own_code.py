@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
+from plimsoll.indexes.layout import FACTS
 from plimsoll.kinds.predictors import ServedStep
 from plimsoll.kinds.service import Serve
 from plimsoll.kinds.service_settings import SampleInput
@@ -37,7 +38,9 @@ def surroundings(step: Step[Serve], state: StateDirectory, directory: Path) -> S
 
 
 def version_file(version: ModelVersion, files: Mapping[str, Path], code: OwnCode | None) -> ModelFile:
-    """A version as an entry of a service file: its ONNX file, or all its files as what the user's code is given."""
+    """A version as an entry of a service file: its ONNX file, an index, or all files as the code is given them."""
+    if version.lineage.index is not None:
+        return _index_file(version, files)
     if code is None:
         return model_file(version, files[onnx_name(version)])
     digests = {str(path): version.files[name].digest for name, path in files.items()}
@@ -48,6 +51,17 @@ def version_file(version: ModelVersion, files: Mapping[str, Path], code: OwnCode
         digest=version.digest,
         files=digests,
         code=code,
+    )
+
+
+def _index_file(version: ModelVersion, files: Mapping[str, Path]) -> ModelFile:
+    return ModelFile(
+        name=version.name,
+        version=str(version.version),
+        path=str(files[FACTS]),
+        digest=version.digest,
+        files={str(path): version.files[name].digest for name, path in files.items()},
+        index=True,
     )
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct, to_builtins
 
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
+from plimsoll.indexes.names import PREFIX
 from plimsoll.kinds.service import LOOPBACK, Serve
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.runtime.server.admin_token import make_token_file
@@ -123,6 +124,7 @@ def start_server(
     observers: Sequence[str] = (),
     service_file: Path | None = None,
     token_file: Path | None = None,
+    changes: Path | None = None,
     host: str = LOOPBACK,
     port: int = 0,
 ) -> Server:
@@ -130,7 +132,7 @@ def start_server(
 
     `directory` is for its ready file, and for its service file unless `service_file` is given; without a `service` that
     file is there already. `observers` have the format of `runtime.server.observers`. `token_file` gets the token for
-    calls that change the server; without it they are refused.
+    calls that change the server; without it they are refused. `changes` is the journal of changes of an index.
     """
     ready_file = directory / "ready.json"
     ready_file.unlink(missing_ok=True)
@@ -148,6 +150,8 @@ def start_server(
     if token_file is not None:
         make_token_file(token_file)
         argv += ["--admin-token-file", str(token_file)]
+    if changes is not None:
+        argv += ["--changes", str(changes)]
     for observer in observers:
         argv += ["--observer", observer]
     mark = str(directory / "output")
@@ -160,6 +164,12 @@ def start_server(
         on_end=ends.put,
     )
     return Server(process, ready_file, service_file, ends, log)
+
+
+def changes_of(state: StateDirectory, model: str) -> Path | None:
+    """The journal of changes of an index, by what its versions are called; None for a model."""
+    name = model.partition("@")[0]
+    return state.changes / f"{name.removeprefix(PREFIX)}.jsonl" if name.startswith(PREFIX) else None
 
 
 def single_model(version: ModelVersion, model: Path) -> ServiceFile:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kinds.dataset import Fetch, FetchResult
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
+from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.service import Serve, ServeResult
 from plimsoll.planning.steps import AnyStep, Step, Work
@@ -123,7 +124,7 @@ def stored_result(state: StateDirectory, step: AnyStep, directory: Path) -> Resu
         case FetchResult() if isinstance(step.work, Fetch):
             in_place = None if "://" in step.work.source else step.work.source
             return result if result.source == in_place else None
-        case RegisterResult() if isinstance(step.work, Register):
+        case RegisterResult() if isinstance(step.work, Register | ReleaseIndex):
             return result if _is_registered(state, step.work.model, result) else None
         case ServeResult():
             return replace(result, url=None)

@@ -32,7 +32,7 @@ from plimsoll.runtime.server.predictors.process import (
 )
 from plimsoll.runtime.server.predictors.waits import PAUSES
 from plimsoll.runtime.server.service_file import ModelFile, OwnCode
-from plimsoll.runtime.server.unaltered import require_unaltered
+from plimsoll.runtime.unaltered import require_unaltered
 
 START_LIMIT = 120.0
 """Seconds that an engine has to load its model."""
@@ -84,7 +84,7 @@ class EngineProcess:
         self._watching.join(STOP_LIMIT + 2 * END_LIMIT)
 
     def _started(self) -> subprocess.Popen[bytes]:
-        require_unaltered(self._file)
+        require_unaltered(self._file.files)
         self._socket.unlink(missing_ok=True)
         told, telling = os.pipe()
         try:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from plimsoll.llms.endpoint import EndpointUpstream
 from plimsoll.llms.engines import ENDPOINT
@@ -16,7 +17,7 @@ from plimsoll.runtime.server.llms.gate import Gate
 from plimsoll.runtime.server.llms.process import EngineProcess
 from plimsoll.runtime.server.refusals import BadInput
 from plimsoll.runtime.server.request import InferenceRequest
-from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.server.served import Answerer, Served
 from plimsoll.runtime.server.service_file import Batching, ModelFile
 from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array, BadTensor
@@ -43,6 +44,7 @@ class ServedLlm(Served):
     """A language model and its gate. Its process ends with it."""
 
     model: LanguageModel
+    kind: ClassVar[Answerer] = "llm"
 
     def __init__(
         self, file: ModelFile, settings: LlmSettings, threads: int, records: Records, batching: Batching

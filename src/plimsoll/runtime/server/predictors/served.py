@@ -7,12 +7,13 @@ import weakref
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 from plimsoll.runtime.model import check_input, require_inputs, require_outputs
 from plimsoll.runtime.server.counts import Record, Records
 from plimsoll.runtime.server.predictors.runner import Runner
 from plimsoll.runtime.server.request import InferenceRequest
-from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.server.served import Answerer, Served
 from plimsoll.runtime.server.service_file import Batching, ModelFile
 from plimsoll.runtime.specs import ModelSpec
 from plimsoll.runtime.tensors import Array
@@ -37,6 +38,7 @@ class ServedPredictor(Served):
     """A version that a runner computes. Its processes end with the last request that it answers."""
 
     model: OwnModel
+    kind: ClassVar[Answerer] = "code"
 
     def __init__(self, file: ModelFile, runner: Runner, records: Records, batching: Batching) -> None:
         super().__init__(OwnModel(file, runner), file.version, records, batching)

@@ -8,14 +8,15 @@ from plimsoll.runtime.server.predictors.own_server import OwnServer
 from plimsoll.runtime.server.predictors.pipeline import Pipeline
 from plimsoll.runtime.server.predictors.runner import Runner
 from plimsoll.runtime.server.service_file import ModelFile
-from plimsoll.runtime.server.unaltered import require_unaltered
+from plimsoll.runtime.unaltered import require_unaltered
 
 
 def runner_of(file: ModelFile, threads: int) -> Runner:
     """Start what a version needs; it is up when this returns. Raises PlimsollError with the reason when it is not."""
     if file.steps:
         return Pipeline(file, threads, runner_of)
-    require_unaltered(file)
+    # The model's files, which the code is given.
+    require_unaltered(file.files)
     if file.code is None:
         raise TargetError("it has neither a model, nor code, nor steps", where=file.name)
     if file.code.script:

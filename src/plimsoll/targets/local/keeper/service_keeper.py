@@ -24,6 +24,7 @@ from plimsoll.targets.local.servers import (
     READY_LIMIT,
     Server,
     announce,
+    changes_of,
     service_of,
     start_server,
     withdraw,
@@ -137,6 +138,7 @@ class ServiceKeeper:
             observers=observer_options(place.state, work, versions, service, self._references(service)),
             service_file=place.service_file(self.name),
             token_file=place.state.services / f"{self.name}.token",
+            changes=changes_of(place.state, work.model),
             host=work.host,
             port=port,
         )

@@ -10,13 +10,26 @@ from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.index import BuildIndex
+from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, TrainGang
 from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import Work
 from plimsoll.targets.attempt import Progress, W
 from plimsoll.targets.local.attempt import LocalAttempt
-from plimsoll.targets.local.work import bring, command, environment, fetch, index, llm, register, score, serve, train
+from plimsoll.targets.local.work import (
+    bring,
+    command,
+    environment,
+    fetch,
+    index,
+    llm,
+    register,
+    release,
+    score,
+    serve,
+    train,
+)
 
 Executor = Callable[[LocalAttempt[Any]], Progress]
 """Runs one type of work (`Any`: the table holds executors of different types, which `executes` has checked)."""
@@ -39,5 +52,6 @@ EXECUTORS: Mapping[type[Work], Executor] = dict(
         executes(Serve, serve.serve),
         executes(Score, score.score),
         executes(BuildIndex, index.build_index),
+        executes(ReleaseIndex, release.release),
     )
 )

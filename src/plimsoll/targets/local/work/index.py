@@ -7,13 +7,16 @@ from pathlib import Path
 
 import msgspec
 
+from plimsoll.indexes.changes import changes_in
 from plimsoll.indexes.layout import read_facts
+from plimsoll.indexes.names import versions_of
 from plimsoll.kinds.index import BuildIndex, IndexResult
 from plimsoll.runtime.index_order import Columns, IndexOrder
 from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
+from plimsoll.targets.local.servers import changes_of
 from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.models import model_for_use
 
@@ -35,6 +38,7 @@ def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
         earlier=_earlier(attempt),
         columns=_columns(work),
         threads=int(attempt.step.resources.cpu or 0),
+        deleted=_deleted(attempt),
     )
     path = attempt.output.parent / "order.json"
     path.write_bytes(msgspec.json.encode(order))
@@ -57,6 +61,12 @@ def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
             left_out=len(facts.unreadable),
         )
     )
+
+
+def _deleted(attempt: LocalAttempt[BuildIndex]) -> tuple[str, ...]:
+    """What was deleted over HTTP: its text must be in no file of a version that is built from now on."""
+    journal = changes_of(attempt.context.state, versions_of(attempt.work.index))
+    return tuple(each.id for each in changes_in(journal).values() if each.deleted) if journal else ()
 
 
 def _columns(work: BuildIndex) -> Columns | None:

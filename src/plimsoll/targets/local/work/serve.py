@@ -26,6 +26,7 @@ from plimsoll.targets.local.servers import (
     READY_LIMIT,
     TESTED,
     announce,
+    changes_of,
     running_services,
     service_of,
     start_server,
@@ -68,6 +69,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         # is only tested must leave alone what a service that is up reads.
         service_file=context.state.services / work.service / "service.json" if context.watch else None,
         token_file=context.state.services / f"{work.service}.token",
+        changes=changes_of(context.state, work.model) if context.watch else None,
         observers=observer_options(
             context.state, work, versions, service, references, attempt.directory if up is not None else None
         ),

@@ -1,0 +1,80 @@
+"""Registers a built index: its files and those of its embedding model, its lineage, its signature."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from plimsoll.errors import TargetError
+from plimsoll.indexes.layout import EMBEDDER, RERANKER, read_facts
+from plimsoll.indexes.text_model import TOKENIZER
+from plimsoll.kinds.index import IndexResult
+from plimsoll.kinds.index_release import ReleaseIndex, ReleaseResult
+from plimsoll.registry.versions import Indexed, Lineage
+from plimsoll.targets.attempt import Progress, done
+from plimsoll.targets.local.attempt import LocalAttempt
+from plimsoll.targets.models import model_for_use, model_registry
+
+
+def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
+    """Register the index. The same build gives the same version, however often it is registered."""
+    yield from ()
+    work, state = attempt.work, attempt.context.state
+    built = state.result(work.build_key, IndexResult)
+    if built is None:
+        raise TargetError(f"the result of {work.build} is missing", hint="run again to build the index")
+    output = state.output(work.build_key)
+    facts = read_facts(output)
+    files = {file.name: output / file.name for file in built.outputs}
+    embedder = ""
+    if work.embedder is not None:
+        found, model = model_for_use(state, work.embedder, work.embedder_key)
+        embedder = found.reference
+        files |= _with_tokenizer(EMBEDDER, model)
+    reranker = ""
+    if work.reranker is not None:
+        found, model = model_for_use(state, work.reranker, work.reranker_key)
+        reranker = found.reference
+        _require_cross_encoder(model)
+        files |= _with_tokenizer(RERANKER, model)
+    version = model_registry(state).add(
+        work.model,
+        files,
+        lineage=Lineage(
+            run=attempt.context.run,
+            step=attempt.step.name,
+            key=attempt.step.key,
+            data={each.name: each.digest for each in work.lineage if each.kind in {"source", "input"}},
+            code={each.name: each.digest for each in work.lineage if each.kind == "code"},
+            index=Indexed(
+                search=facts.search,
+                tokens=facts.tokens,
+                overlap=facts.overlap,
+                settings=work.columns,
+                embedder=embedder,
+                embedder_digest=facts.embedder,
+                reranker=reranker,
+            ),
+        ),
+        metrics={"documents": facts.documents, "chunks": facts.chunks, "left_out": len(facts.unreadable)},
+        accept={},
+        anew=attempt.step.name in attempt.context.forced,
+    )
+    return done(
+        ReleaseResult(version=version.version, digest=version.digest, accepted=version.accepted, name=work.model)
+    )
+
+
+def _with_tokenizer(name: str, model: Path) -> dict[str, Path]:
+    """A model and its tokenizer as files of the index, which then needs nothing beside itself."""
+    words = model.with_name(TOKENIZER)
+    if not words.is_file():
+        hint = f"register {TOKENIZER} with the model"
+        raise TargetError(f"the model has no {TOKENIZER}", where=str(model.parent), hint=hint, lasting=True)
+    return {name: model, f"{Path(name).parent}/{TOKENIZER}": words}
+
+
+def _require_cross_encoder(model: Path) -> None:
+    """Raise PlimsollError for another kind of model: that is an error of this run, and not of the first search."""
+    from plimsoll.indexes.reranker import Reranker
+
+    Reranker(model)
