@@ -39,6 +39,8 @@ _SYNONYMS = {
     **dict.fromkeys(("replicas", "nodes", "processes"), "workers"),
     **dict.fromkeys(("url", "uri", "path", "file"), "source"),
     **dict.fromkeys(("metrics", "gate", "gates", "thresholds"), "accept"),
+    # Where a part names a model, where that comes from is said in spec.models.
+    **dict.fromkeys(("source", "weights", "gguf"), "model"),
 }
 """Words of other tools, and the key of ours that means the same."""
 

@@ -16,6 +16,7 @@ from plimsoll.application.workspace import NamedCommand
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
+from plimsoll.kinds.llm import LLMS, PreparedLlm, needed_extras
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import (
     PipelineStep,
@@ -43,6 +44,8 @@ SCALE_TO_ZERO = "scale-to-zero"
 WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
 LOOPBACK = "127.0.0.1"
+NOT_OF_LLMS = ("model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
+"""Words of a service that say nothing of a language model."""
 Rollout = Literal["accepted", "promote"]
 
 
@@ -64,6 +67,7 @@ class Service(Part, frozen=True, kw_only=True):
         tuple[ModelReference | PipelineStep, ...],
         Meta(description="models and commands one after another; each takes what the one before it gives"),
     ] = ()
+    llm: Annotated[Name, Meta(description="a language model of spec.llms, by the OpenAI API")] | None = None
     scale: Scale | None = None
     latency: Latency | None = None
     drift: Drift | None = None
@@ -168,8 +172,8 @@ class Serve(Work, frozen=True, kw_only=True):
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
-    another. Without a model `model` is empty. `environment` is the key of the step that creates their environment.
-    `host` and `port` are for a service that stays up on this machine; a port of 0 stands for a free one.
+    another, `llm` is a language model. Without a model `model` is empty. `environment` is the key of the step that
+    creates their environment. `host` and `port` are for a service that stays up on this machine; a port of 0 stands for a free one.
     """
 
     verb: ClassVar[str] = "serve"
@@ -186,11 +190,12 @@ class Serve(Work, frozen=True, kw_only=True):
     own: ServedStep | None = None
     pipeline: tuple[ServedStep, ...] = ()
     environment: str | None = None
+    llm: PreparedLlm | None = None
 
     @property
     def served_name(self) -> str:
         """What the model is called in the protocol's paths: by its own name, or that of the service without one."""
-        return self.model.partition("@")[0] or self.service
+        return self.llm.name if self.llm is not None else self.model.partition("@")[0] or self.service
 
     host: str = LOOPBACK
     port: int = 0
@@ -214,6 +219,13 @@ class Serve(Work, frozen=True, kw_only=True):
                 asks="lets new versions wait for their promotion",
                 remedy="leave rollout out, or name the served version, such as model: NAME@1",
             )
+        if self.llm is not None:
+            yield FeatureRequest(
+                feature=engine_feature(self.llm.engine),
+                setting=("llm",),
+                asks=f"serves a language model by {self.llm.engine}",
+                remedy="name another engine, or use another target",
+            )
 
     def needed_extras(self) -> Iterator[str]:
         """The server's, and those of what it watches."""
@@ -223,6 +235,13 @@ class Serve(Work, frozen=True, kw_only=True):
             yield from extras_of_table(self.reference)
         if self.telemetry.traces:
             yield "otel"
+        if self.llm is not None:
+            yield from needed_extras(self.llm)
+
+
+def engine_feature(engine: str) -> str:
+    """The feature of targets on which an engine can serve language models."""
+    return f"llms by {engine}"
 
 
 class ServiceKind(Kind[Service]):
@@ -284,6 +303,11 @@ class ServiceKind(Kind[Service]):
         if not shares:
             made_of += [each for each in ingredients.of_runtime(planner) if each not in made_of]
         environment = environment_step(planner) if own or any(step.command for step in steps) else None
+        llm: PreparedLlm | None = None
+        if part.llm is not None:
+            llm, prepared, found = LLMS.prepared(planner, part.llm)
+            made_of += [each for each in found if each not in made_of]
+            more = [*more, prepared.name]
         for word in ("scale", "latency"):
             if getattr(part, word) is not None:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
@@ -308,6 +332,7 @@ class ServiceKind(Kind[Service]):
             host=part.host,
             port=part.port or 0,
             rollout=part.rollout,
+            llm=llm,
         )
         needs = [f"register/{share.model}" for share in shares if share.register_key]
         needs += [file.step for file in references]
@@ -336,8 +361,15 @@ class ServiceKind(Kind[Service]):
 
 def _check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
     """Raise FileError unless the service says in one way what answers."""
+    if service.llm is not None:
+        LLMS.check_reference(file, service.llm, *at, "llm")
+        for word in NOT_OF_LLMS:
+            if getattr(service, word):
+                text = f"`{word}` is not for a service of a language model"
+                raise file.error(text, "remove it, or `llm`", *at, word, at_key=True)
+        return
     if service.model is None and service.run is None and not service.pipeline:
-        raise file.error("the service has nothing that answers", "add `model`, `run` or `pipeline`", *at)
+        raise file.error("the service has nothing that answers", "add `model`, `run`, `pipeline` or `llm`", *at)
     for word in ("model", "run"):
         if service.pipeline and getattr(service, word) is not None:
             raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)

@@ -14,6 +14,7 @@ from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import MakeEnvironment, check_environment
 from plimsoll.kinds.index import INDEXES
+from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.parameters import check_parameters, require_used
 from plimsoll.kinds.service import SERVICES
@@ -119,4 +120,4 @@ class Kinds:
         return ("spec",)
 
 
-KINDS = Kinds(DATASETS, MODELS, SERVICES, BATCHES, INDEXES, *ANNOUNCED)
+KINDS = Kinds(DATASETS, MODELS, LLMS, SERVICES, BATCHES, INDEXES, *ANNOUNCED)

@@ -14,6 +14,7 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "drift": ("numpy", "scipy", "river"),
         "otel": ("opentelemetry",),
         "retrieval": ("onnxruntime", "numpy", "usearch", "tokenizers", "markdown_it", "lxml", "pypdf"),
+        "llms": ("xllamacpp",),
         "s3": ("fsspec", "s3fs"),
         "gcs": ("fsspec", "gcsfs"),
     }

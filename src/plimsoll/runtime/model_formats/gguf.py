@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
 from msgspec import Struct
 
+from plimsoll.files import open_regular
 from plimsoll.runtime.model_formats.reader import BadModelFile, Reader
 
 MAGIC = b"GGUF"
@@ -41,6 +43,15 @@ class GgufHeader(Struct, frozen=True, kw_only=True):
     values: Mapping[str, str | int]
     parameters: int
     needed: int
+
+
+def read_gguf_file(path: Path) -> GgufHeader:
+    """Read the header of the file at a path. Raises BadModelFile, also for a file of another format, and OSError."""
+    with open_regular(path) as file:
+        if file.read(len(MAGIC)) != MAGIC:
+            raise BadModelFile("this is no GGUF file, though its name says so")
+        file.seek(0)
+        return read_gguf(file, path.stat().st_size)
 
 
 def read_gguf(file: IO[bytes], size: int) -> GgufHeader:

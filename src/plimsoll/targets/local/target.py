@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
+from plimsoll.kinds.service import engine_feature
+from plimsoll.llms.engines import ENGINES
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.extras import missing_extras
@@ -58,6 +60,7 @@ LACKS = {
     MANIFESTS.name: "it has no Kubernetes objects",
     RIGHTS.name: "there are none to grant",
     SCHEDULE.name: "cron does, see docs/running.md",
+    **{engine_feature(name): "it runs in containers of its own" for name, engine in ENGINES.items() if not engine.here},
 }
 
 

@@ -10,6 +10,7 @@ from plimsoll.kinds.batch import Score
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, TrainGang
 from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import Work
@@ -40,6 +41,7 @@ EXECUTORS: Mapping[type[Work], Executor] = MappingProxyType(
             executes(TrainGang, run_in_pods),
             executes(Bring, done_here),
             executes(Register, register),
+            executes(PrepareLlm, done_here),
             executes(Serve, serve),
             executes(Score, run_in_pods),
         )

@@ -10,12 +10,13 @@ from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.index import BuildIndex
+from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, TrainGang
 from plimsoll.kinds.service import Serve
 from plimsoll.planning.steps import Work
 from plimsoll.targets.attempt import Progress, W
 from plimsoll.targets.local.attempt import LocalAttempt
-from plimsoll.targets.local.work import bring, command, environment, fetch, index, register, score, serve, train
+from plimsoll.targets.local.work import bring, command, environment, fetch, index, llm, register, score, serve, train
 
 Executor = Callable[[LocalAttempt[Any]], Progress]
 """Runs one type of work (`Any`: the table holds executors of different types, which `executes` has checked)."""
@@ -34,6 +35,7 @@ EXECUTORS: Mapping[type[Work], Executor] = dict(
         executes(TrainGang, train.train),
         executes(Bring, bring.bring),
         executes(Register, register.register),
+        executes(PrepareLlm, llm.prepare_llm),
         executes(Serve, serve.serve),
         executes(Score, score.score),
         executes(BuildIndex, index.build_index),

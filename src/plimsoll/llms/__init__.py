@@ -1,0 +1,1 @@
+"""Language models: the engines that serve them, and what is sent to one and comes back. Knows no target."""

@@ -1,0 +1,13 @@
+"""llama.cpp: GGUF, on processors and accelerators; here by the package xllamacpp."""
+
+from __future__ import annotations
+
+from plimsoll.llms.engines.engine import Engine
+
+ENGINE = Engine(
+    name="llama.cpp",
+    formats=("gguf",),
+    settings=frozenset({"model", "engine", "context", "slots", "adapter", "adapters", "limits"}),
+    extra="llms",
+    here=True,
+)

@@ -1,0 +1,11 @@
+"""vLLM: safetensors on accelerators, in a container."""
+
+from __future__ import annotations
+
+from plimsoll.llms.engines.engine import Engine
+
+ENGINE = Engine(
+    name="vllm",
+    formats=("safetensors",),
+    settings=frozenset({"model", "engine", "context", "slots", "adapters", "limits"}),
+)

@@ -1,0 +1,103 @@
+"""Finds, verifies and reads the files of a language model and its adapters, the same on every target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from plimsoll.errors import TargetError
+from plimsoll.kinds.llm import LlmModel, LlmResult, PreparedLlm
+from plimsoll.llms.engines import ENGINES
+from plimsoll.runtime.model_formats.gguf import GgufHeader, read_gguf_file
+from plimsoll.runtime.model_formats.reader import BadModelFile
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.models import version_for_use
+
+if TYPE_CHECKING:
+    from plimsoll.registry.versions import ModelVersion
+
+ADAPTER = "adapter"
+"""`general.type` of a GGUF file with an adapter, and the word of the file for one."""
+
+
+class LlmFile(Struct, frozen=True, kw_only=True):
+    """A verified version: what requests call it, the file that the engine loads, and the digests of all its files."""
+
+    name: str
+    version: ModelVersion
+    path: Path
+    files: dict[str, str]
+
+
+def llm_files(state: StateDirectory, llm: PreparedLlm) -> list[LlmFile]:
+    """The files of the model and its adapters, in the order of `llm.models`.
+
+    Raises ModelRefused for a version that was altered or missed its bounds, TargetError for one of another format.
+    """
+    return [_file(state, llm, each) for each in llm.models]
+
+
+def _file(state: StateDirectory, llm: PreparedLlm, model: LlmModel) -> LlmFile:
+    version, files = version_for_use(state, model.reference, model.register_key)
+    formats = ENGINES[llm.engine].formats
+    fitting = sorted(name for name in files if name.endswith(tuple(f".{each}" for each in formats)))
+    if len(fitting) != 1:
+        found = f"{len(fitting)} {formats[0]} files" if fitting else f"no {formats[0]} file"
+        raise TargetError(
+            f"model {version.reference} has {found} among {', '.join(sorted(files))}, and {llm.engine} reads one",
+            where=f"llms.{llm.name}",
+            hint=f"bring a model in the format {formats[0]}",
+            lasting=True,
+        )
+    digests = {str(path): version.files[name].digest for name, path in files.items()}
+    return LlmFile(name=model.name, version=version, path=files[fitting[0]], files=digests)
+
+
+def judged(llm: PreparedLlm, files: list[LlmFile]) -> LlmResult:
+    """What the headers of the files say. Raises TargetError for a model that the settings ask too much of."""
+    base, *adapters = files
+    if not base.path.name.endswith(".gguf"):
+        return LlmResult(engine=llm.engine, model=base.version.reference, about="safetensors", context=llm.context)
+    header = _header(base)
+    architecture = str(header.values.get("general.architecture", ""))
+    if _is_adapter(header):
+        raise _refused(llm, f"model {base.version.reference} is an adapter and no model", "name it in `adapter`")
+    trained = header.values.get(f"{architecture}.context_length", 0)
+    trained = trained if isinstance(trained, int) else 0
+    if trained and llm.context > trained:
+        text = f"the context of {llm.context} tokens is more than the {trained} that {base.version.reference} has"
+        raise _refused(llm, text, f"set context: {trained} or less")
+    for each in adapters:
+        other = _header(each)
+        if not _is_adapter(other):
+            raise _refused(llm, f"model {each.version.reference} is no LoRA adapter", "convert it with llama.cpp")
+        of = str(other.values.get("general.architecture", ""))
+        if of != architecture:
+            text = f"the adapter {each.version.reference} is for {of or 'another architecture'}, not for {architecture}"
+            raise _refused(llm, text, f"name one that was trained on {base.version.reference}")
+    return LlmResult(
+        engine=llm.engine,
+        model=base.version.reference,
+        about=architecture or "gguf",
+        adapters=tuple(each.version.reference for each in adapters),
+        context=llm.context,
+        trained_context=trained,
+    )
+
+
+def _header(file: LlmFile) -> GgufHeader:
+    try:
+        return read_gguf_file(file.path)
+    except BadModelFile as error:
+        hint = "bring it again, or name another file"
+        raise TargetError(str(error), where=file.version.reference, hint=hint, lasting=True) from error
+
+
+def _is_adapter(header: GgufHeader) -> bool:
+    return header.values.get("general.type") == ADAPTER
+
+
+def _refused(llm: PreparedLlm, text: str, hint: str) -> TargetError:
+    return TargetError(text, where=f"llms.{llm.name}", hint=hint, lasting=True)
