@@ -9,6 +9,12 @@ from types import MappingProxyType
 from plimsoll.errors import MissingExtra
 from plimsoll.indexes.words import words
 
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a list that is written as one text."""
+    return frozenset(text.split())
+
+
 _COMMON = {
     "english": """a about an and any are as at be been being by can could did do does doing done for from had has have
         he her here his how i if in into is it its just may me might more most my of on or our she should so some such
@@ -31,7 +37,7 @@ _COMMON = {
         of om onder ook op over te tot uit van voor waar wat we wie wij worden wordt zal ze zijn zo""",
 }
 COMMON_WORDS: Mapping[str, frozenset[str]] = MappingProxyType(
-    {language: frozenset(text.split()) for language, text in _COMMON.items()}
+    {language: word_set(text) for language, text in _COMMON.items()}
 )
 ENGLISH_NAMES: Mapping[str, str] = MappingProxyType({language: language.capitalize() for language in _COMMON})
 

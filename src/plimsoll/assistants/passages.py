@@ -34,7 +34,9 @@ class Passage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Retrieve(Protocol):
     """Finds passages: the best `most` for a question, best first, of what a caller with these labels may see."""
 
-    def __call__(self, question: str, most: int, labels: Collection[str] | None) -> list[Passage]: ...
+    def __call__(self, question: str, most: int, labels: Collection[str] | None) -> list[Passage]:
+        """Search."""
+        ...
 
 
 def ranked_documents(passages: Collection[Passage]) -> list[str]:

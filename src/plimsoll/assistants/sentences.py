@@ -6,12 +6,14 @@ import re
 
 from msgspec import Struct
 
+from plimsoll.assistants.languages import word_set
+
 _FENCE = re.compile(r"(?m)^[ \t]*```[^\n]*(?:\n|\Z)")
 _END = re.compile(r"""(?x)
     (?<![$@%&\s.!?]) [.!?]+ [*_"'”’)\]]* (?=\s+\S) | [。！？]+ [”’」』）]* | \n
 """)  # fmt: skip
-_ABBREVIATIONS = frozenset(
-    "e.g i.e etc vs cf al dr mr mrs ms prof no nr fig eq sec ch vol approx resp z.b d.h u.a bzw ca usw p.ex sr sra".split()
+_ABBREVIATIONS = word_set(
+    "e.g i.e etc vs cf al dr mr mrs ms prof no nr fig eq sec ch vol approx resp z.b d.h u.a bzw ca usw p.ex sr sra"
 )
 _WORD_BEFORE = re.compile(r"[^\s(\[\"'“]*$")
 _LIST_NUMBER = re.compile(r"(?:^|\n)[ \t]*\(?\w{1,3}\.$")

@@ -16,7 +16,7 @@ from typing import Literal
 from msgspec import Struct
 
 from plimsoll.assistants import sentences, terms
-from plimsoll.assistants.languages import language_of
+from plimsoll.assistants.languages import language_of, word_set
 from plimsoll.assistants.passages import Passage
 from plimsoll.assistants.terms import Terms, terms_of
 from plimsoll.indexes.words import words
@@ -214,9 +214,9 @@ class _Known:
         return False
 
 
-_LEANS = frozenset(
+_LEANS = word_set(
     "it its they them their this these those both such he she her his "
-    "er sie es dies diese dieser dieses beide il elle ils elles ce cela ella esto ese lui lei".split()
+    "er sie es dies diese dieser dieses beide il elle ils elles ce cela ella esto ese lui lei"
 )
 """Words by which a sentence speaks of what the one before it names."""
 _LEANS_WITHIN = 4
@@ -314,9 +314,9 @@ def _other_subject(sentence: str, window: str, language: str) -> frozenset[str]:
 _SUBJECT = re.compile(
     r"(?i)\W*(?:(?:the|an?|der|die|das|eine?|les?|la|une?|el|los|las|il|het|de)\s+)?(\w+)`?\s+`?(\w+)"
 )
-_OPENERS = frozenset(
+_OPENERS = word_set(
     "for in on at with without by if when while before after to from of as over under since because although you we i "
     "there here also so both each all some most many no not do use then first next finally every any this "
-    "für in an mit ohne bei wenn vor nach zu von als seit weil obwohl man wir ich".split()
+    "für in an mit ohne bei wenn vor nach zu von als seit weil obwohl man wir ich"
 )
 """First words of a sentence that are not what it speaks of."""

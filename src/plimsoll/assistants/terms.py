@@ -9,15 +9,18 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from plimsoll.assistants.languages import COMMON_WORDS, language_of, stem
+from plimsoll.assistants.languages import COMMON_WORDS, language_of, stem, word_set
 from plimsoll.indexes.words import words
 
 DEFAULT = "english"
 """The language of a text whose words do not tell theirs."""
-_NUMBER_WORDS = {
-    word: str(value)
-    for value, word in enumerate("two three four five six seven eight nine ten eleven twelve".split(), start=2)
-} | {"hundred": "100", "thousand": "1000", "million": "1000000", "twice": "2"}
+_COUNTED = "two three four five six seven eight nine ten eleven twelve"
+_NUMBER_WORDS = {word: str(value) for value, word in enumerate(_COUNTED.split(), start=2)} | {
+    "hundred": "100",
+    "thousand": "1000",
+    "million": "1000000",
+    "twice": "2",
+}
 _NUMBER = re.compile(r"(?:(?<![\w.)\]])[-−])?(?<![\w.])\d+(?:[.,]\d+)*(?!\w)")
 _LIST_MARK = re.compile(r"^\s*(?:[-*•]|\(?\d{1,3}[.)])\s+")
 _CITATION = re.compile(r"\[\d{1,3}\]")
@@ -36,11 +39,11 @@ _QUOTED = re.compile(r"`+([^`]+)`+")
 _CLAUSE_END = re.compile(
     r"[,;:.!?()\n]|\b(?:but|however|although|whereas|instead|aber|sondern|mais|pero|ma|mas|maar)\b"
 )
-_DENIALS = frozenset(
+_DENIALS = word_set(
     "not no never cannot cant dont doesnt didnt isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt havent "
     "neither nor none nothing nobody without avoid unable "
     "nicht kein keine keinen keinem keiner nie niemals ohne weder pas jamais sans aucun aucune nunca sin ningún "
-    "non mai senza nenhum nunca sem não niet geen nooit zonder".split()
+    "non mai senza nenhum nunca sem não niet geen nooit zonder"
 )
 _NO_DENIALS = re.compile(
     r"\bnot (?:only|just|necessarily|to mention)\b|\bno (?:matter|longer than)\b|\bwhy not\b", re.I
@@ -54,8 +57,9 @@ _OPPOSITES = [
     ("global", "lexical"), ("minimum", "maximum"), ("least", "most"), ("input", "output"), ("read", "write"),
     ("safe", "unsafe"), ("ascending", "descending"), ("upper", "lower"), ("uppercase", "lowercase"), ("add", "remove"),
     ("greedy", "lazy"), ("success", "failure"), ("succeed", "fail"), ("same", "different"), ("easy", "hard"),
-    ("high", "low"), ("higher", "lower"), ("long", "short"), ("longer", "shorter"), ("old", "new"), ("required", "optional"),
-    ("leading", "trailing"), ("private", "public"), ("vor", "nach"), ("immer", "nie"), ("mehr", "weniger"),
+    ("high", "low"), ("higher", "lower"), ("long", "short"), ("longer", "shorter"), ("old", "new"),
+    ("required", "optional"), ("leading", "trailing"), ("private", "public"), ("vor", "nach"), ("immer", "nie"),
+    ("mehr", "weniger"),
 ]  # fmt: skip
 _OPPOSITE: dict[str, frozenset[str]] = {
     word: frozenset(b if a == word else a for a, b in _OPPOSITES if word in (a, b))

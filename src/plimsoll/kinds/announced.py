@@ -12,13 +12,6 @@ from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep
 
 
-class Assistant(Part, frozen=True, kw_only=True):
-    """A language model that answers from an index."""
-
-    index: str
-    llm: str
-
-
 class Edge(Part, frozen=True, kw_only=True):
     """Services that are synchronised to an edge device."""
 
@@ -40,13 +33,6 @@ class AnnouncedKind(Kind[P]):
         _raise_unchecked(self.key, name)
 
 
-class AssistantKind(AnnouncedKind[Assistant]):
-    """`spec.assistants`."""
-
-    key = "assistants"
-    part = Assistant
-
-
 class EdgeKind(AnnouncedKind[Edge]):
     """`spec.edges`."""
 
@@ -58,4 +44,4 @@ def _raise_unchecked(key: str, name: str) -> NoReturn:
     raise KeyError(f"{key}.{name} was not checked before it was planned")
 
 
-ANNOUNCED = (AssistantKind(), EdgeKind())
+ANNOUNCED = (EdgeKind(),)

@@ -10,6 +10,7 @@ from plimsoll.application.application import PartTypes
 from plimsoll.application.loading import ApplicationFile, load_file
 from plimsoll.application.workspace import Workspace, gather
 from plimsoll.kinds.announced import ANNOUNCED
+from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import MakeEnvironment, check_environment
@@ -120,4 +121,4 @@ class Kinds:
         return ("spec",)
 
 
-KINDS = Kinds(DATASETS, MODELS, LLMS, SERVICES, BATCHES, INDEXES, *ANNOUNCED)
+KINDS = Kinds(DATASETS, MODELS, LLMS, SERVICES, BATCHES, INDEXES, ASSISTANTS, *ANNOUNCED)
