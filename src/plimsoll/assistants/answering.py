@@ -15,6 +15,7 @@ from plimsoll.assistants.refusals import refusal
 from plimsoll.assistants.sentences import Sentence, split
 from plimsoll.assistants.support import Marked, mark
 from plimsoll.assistants.terms import DEFAULT, stems_in
+from plimsoll.decoding import decodable
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes.words import words
 from plimsoll.llms.client import Ended, Message
@@ -81,6 +82,7 @@ class Text(Struct, frozen=True, kw_only=True):
     text: str
 
 
+@decodable
 class Stages(Struct, frozen=True, kw_only=True):
     """Milliseconds of each stage; `first_token` and `answer` count from the request to the language model."""
 
@@ -120,7 +122,7 @@ class Assistant:
 
     def __init__(self, settings: Settings, retrieve: Retrieve, write: Write, clock: Callable[[], float]) -> None:
         self.settings = settings
-        self._retrieve = retrieve
+        self.retrieve = retrieve
         self._write = write
         self._clock = clock
 
@@ -143,7 +145,7 @@ class Assistant:
         history = history[-MOST_TURNS:]
         began = self._clock()
         query = searched_for(question, history)
-        found = tuple(self._retrieve(query, limits.top, labels))
+        found = tuple(self.retrieve(query, limits.top, labels))
         searched = self._clock()
         yield Retrieved(query=query, passages=found)
         language = language_of(question)

@@ -22,11 +22,12 @@ from plimsoll.engine.service_call import open_service
 from plimsoll.files import open_regular
 from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.assistant import Assistant as AssistantPart
+from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS
 from plimsoll.kinds.service import SERVICES
 from plimsoll.kinds.table import KINDS
 from plimsoll.llms.client import ChatRequest, ChatService, ChatStream, Message
-from plimsoll.state.directory import LOCAL
+from plimsoll.state.directory import LOCAL, StateDirectory
 
 if TYPE_CHECKING:
     from plimsoll.indexes.reading import SearchIndex
@@ -36,12 +37,16 @@ MOST_RULES = 64 << 10
 
 
 class Opened(Struct, frozen=True, kw_only=True):
-    """An assistant with its part of the file; `index` and `llm` say in words what it answers by."""
+    """An assistant with its part of the file; `index` and `llm` say in words what it answers by.
+
+    `index_key` is the key of the step that has built the index.
+    """
 
     assistant: Assistant
     part: AssistantPart
     file: ApplicationFile
     index: str
+    index_key: str
     llm: str
 
 
@@ -78,8 +83,14 @@ def open_assistant(path: Path, name: str, target: str = LOCAL) -> Iterator[Opene
             part=part,
             file=file,
             index=f"{part.index} ({index.facts.search})",
+            index_key=_key_of(file, part.index, target),
             llm=about,
         )
+
+
+def _key_of(file: ApplicationFile, index: str, target: str) -> str:
+    output = StateDirectory(file.directory, target).latest / BuildIndex.verb / index
+    return output.resolve().parent.name
 
 
 def passages_of(index: SearchIndex) -> Retrieve:
