@@ -86,7 +86,7 @@ def _messages(
     mark = _mark(question, passages)
     blocks = [f"<passage {each.number} {mark}>\n{_shown(each)}\n</passage {mark}>" for each in passages]
     asked = f"Question: {harmless(question.strip())}"
-    if language in ENGLISH_NAMES and language != "english":
+    if language is not None and language != "english":
         asked += f"\nAnswer in {ENGLISH_NAMES[language]}."
     user = "\n\n".join([*blocks, asked])
     return Message("system", f"{rules.strip()}\n{DATA}"), *earlier, Message("user", user)

@@ -44,6 +44,8 @@ def print_end(answer: Answer) -> None:
 
 
 def _notes(answer: Answer) -> Iterator[str]:
+    if answer.finish in {"length", "time"}:
+        yield f"The answer was cut off at its limit of {'tokens' if answer.finish == 'length' else 'time'}."
     verdicts = [each.support.verdict for each in answer.sentences]
     if answer.outcome != "answered":
         yield "No sentence of this answer is supported by the documents. The nearest passages are:"
@@ -51,16 +53,11 @@ def _notes(answer: Answer) -> Iterator[str]:
         number = verdicts.count("unsupported")
         count = "1 sentence has" if number == 1 else f"{number} sentences have"
         yield f"[{UNSUPPORTED}]: {count} no support in the passages."
-    if answer.finish == "length":
-        yield "The answer was cut off at its limit of tokens."
-    elif answer.finish == "time":
-        yield "The answer was cut off at its limit of time."
 
 
 def _place(passage: Passage) -> str:
-    where = passage.id if passage.id == passage.source else f"{passage.id} ({passage.source})"
     above = f"  {passage.above}" if passage.above else ""
-    return f"[{passage.number}] {where}, characters {passage.start} to {passage.end}{above}"
+    return f"[{passage.number}] {passage.id}, characters {passage.start} to {passage.end}{above}"
 
 
 def print_why(answer: Answer) -> None:
