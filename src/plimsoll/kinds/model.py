@@ -216,6 +216,7 @@ class ModelKind(Kind[Model]):
             source=source,
             licences=part.licences,
             accept=part.accept,
+            served_by_code=name in _served_by_code(planner),
         )
         made_of = [ingredients.of_step(step), setting("accept", part.accept), setting("licences", list(part.licences))]
         return planner.add(name, work, made_of, needs=(step.name,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -22,11 +21,11 @@ from plimsoll.kinds.predictors import (
     PipelineStep,
     ServedStep,
     Tensors,
-    check_own,
     commands,
     planned,
     planned_pipeline,
 )
+from plimsoll.kinds.service_checks import check_headers, check_what_answers
 from plimsoll.kinds.service_settings import Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
 from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
@@ -35,17 +34,13 @@ from plimsoll.planning.planner import Planner, seconds
 from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
 from plimsoll.state.results import Result
 
-MOST_VERSIONS = MOST_HEADERS = 16
-"""What one rule of an HTTPRoute leads to, and what it matches. Source: Gateway API v1."""
-HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
-HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
+MOST_VERSIONS = 16
+"""What one rule of an HTTPRoute leads to. Source: Gateway API v1."""
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
 WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
 LOOPBACK = "127.0.0.1"
-NOT_OF_LLMS = ("model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
-"""Words of a service that say nothing of a language model."""
 Rollout = Literal["accepted", "promote"]
 
 
@@ -173,7 +168,8 @@ class Serve(Work, frozen=True, kw_only=True):
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
     another, `llm` is a language model. Without a model `model` is empty. `environment` is the key of the step that
-    creates their environment. `host` and `port` are for a service that stays up on this machine; a port of 0 stands for a free one.
+    creates their environment. `host` and `port` are for a service that stays up on this machine; a port of 0 stands
+    for a free one.
     """
 
     verb: ClassVar[str] = "serve"
@@ -200,6 +196,11 @@ class Serve(Work, frozen=True, kw_only=True):
     host: str = LOOPBACK
     port: int = 0
     rollout: Rollout = "accepted"
+
+    @property
+    def starts_processes(self) -> bool:
+        """Whether the server starts others, which need time of their own to come up."""
+        return self.own is not None or bool(self.pipeline) or self.llm is not None
 
     @property
     def follows(self) -> str:
@@ -256,7 +257,7 @@ class ServiceKind(Kind[Service]):
         self._check_ports(file)
         for name, service in self.of(file.application).items():
             at = self.place(name)
-            _check_what_answers(file, service, *at)
+            check_what_answers(file, service, *at)
             if service.rollout == "promote" and (not isinstance(service.model, str) or "@" in service.model):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
                 raise file.error("rollout is for a service of a model without a version", hint, *at, "rollout")
@@ -342,7 +343,7 @@ class ServiceKind(Kind[Service]):
     def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
         for number, share in enumerate(shares):
             MODELS.check_reference(file, share.model, *at, number, "model")
-            _check_headers(file, share.headers, *at, number, "headers")
+            check_headers(file, share.headers, *at, number, "headers")
         if len(shares) > MOST_VERSIONS:
             text = f"{len(shares)} versions share the traffic; a gateway's route takes {MOST_VERSIONS}"
             raise file.error(text, "keep fewer versions", *at)
@@ -357,51 +358,6 @@ class ServiceKind(Kind[Service]):
                 raise file.error(f"'{share.model}' is not a version of '{first}'", hint, *at, number, "model")
             if share.model in [other.model for other in shares[:number]]:
                 raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
-
-
-def _check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
-    """Raise FileError unless the service says in one way what answers."""
-    if service.llm is not None:
-        LLMS.check_reference(file, service.llm, *at, "llm")
-        for word in NOT_OF_LLMS:
-            if getattr(service, word):
-                text = f"`{word}` is not for a service of a language model"
-                raise file.error(text, "remove it, or `llm`", *at, word, at_key=True)
-        return
-    if service.model is None and service.run is None and not service.pipeline:
-        raise file.error("the service has nothing that answers", "add `model`, `run`, `pipeline` or `llm`", *at)
-    for word in ("model", "run"):
-        if service.pipeline and getattr(service, word) is not None:
-            raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)
-    for word in ("code", "inputs", "outputs"):
-        if service.run is None and getattr(service, word):
-            raise file.error(f"`{word}` is for the command in `run`, which is missing", "add `run`", *at, word)
-    if service.own is not None:
-        check_own(file, service.own, *at)
-    for number, step in enumerate(service.pipeline):
-        if isinstance(step, str):
-            MODELS.check_reference(file, step, *at, "pipeline", number)
-        else:
-            check_own(file, step, *at, "pipeline", number)
-
-
-def _check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:
-    """Raise FileError for a header that no request can have, or that no gateway matches."""
-    if len(headers) > MOST_HEADERS:
-        text = f"{len(headers)} headers lead to one version; a gateway's route matches {MOST_HEADERS}"
-        raise file.error(text, "name fewer headers", *at)
-    for name, value in headers.items():
-        if not HEADER_NAME.fullmatch(name):
-            hint = "letters, digits and !#$%&'*+-.^_`|~, 256 at most"
-            raise file.error(f"'{name}' is no name of a header", hint, *at, name, at_key=True)
-        if not HEADER_VALUE.fullmatch(value):
-            hint = "1 to 4096 printable characters, no blank first or last"
-            raise file.error(f"no request can have this value of the header {name}", hint, *at, name)
-    lowered = [name.lower() for name in headers]
-    for name in headers:
-        if lowered.count(name.lower()) > 1:
-            hint = "names of headers are the same in small and capital letters: keep one"
-            raise file.error(f"the header '{name}' is named twice", hint, *at, name, at_key=True)
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient]]:

@@ -38,6 +38,11 @@ def infer(url: str, model: str, request: Mapping[str, object], *, limit: float =
     return _call(url, "POST", f"/v2/models/{urllib.parse.quote(model)}/infer", body, limit)
 
 
+def chat(url: str, request: Mapping[str, object], *, limit: float = LIMIT) -> OipMessage:
+    """Ask a language model, by the OpenAI API. Raises RequestError with the service's reason."""
+    return _call(url, "POST", "/v1/chat/completions", msgspec.json.encode(request), limit)
+
+
 def _call(url: str, method: str, path: str, body: bytes | None, limit: float) -> OipMessage:
     address = urllib.parse.urlsplit(url)
     kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
@@ -67,5 +72,6 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
         ) from error
     if answer.status != 200:
         reason = decoded.get("error") if isinstance(decoded, dict) else None
+        reason = reason.get("message") if isinstance(reason, dict) else reason
         raise failure(f"{reason or 'no reason given'} (status {answer.status})", where=url + path)
     return dict(decoded)

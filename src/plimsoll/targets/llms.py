@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.llm import LlmModel, LlmResult, PreparedLlm
 from plimsoll.llms.engines import ENGINES
+from plimsoll.llms.settings import EndpointSettings, LlmSettings
 from plimsoll.runtime.model_formats.gguf import GgufHeader, read_gguf_file
 from plimsoll.runtime.model_formats.reader import BadModelFile
+from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.models import version_for_use
+from plimsoll.targets.predictors import ALONE
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
@@ -53,6 +58,48 @@ def _file(state: StateDirectory, llm: PreparedLlm, model: LlmModel) -> LlmFile:
         )
     digests = {str(path): version.files[name].digest for name, path in files.items()}
     return LlmFile(name=model.name, version=version, path=files[fitting[0]], files=digests)
+
+
+def llm_version(llm: PreparedLlm, files: list[LlmFile], memory: int | None) -> ModelFile:
+    """A language model as an entry of a service file."""
+    by_name = {each.name: str(each.path) for each in files[1:]}
+    settings = LlmSettings(
+        engine=llm.engine,
+        context=llm.context,
+        slots=llm.slots,
+        tokens=llm.limits.tokens,
+        seconds=llm.limits.seconds,
+        queue=llm.limits.queue,
+        adapter=by_name.pop(llm.adapter.name) if llm.adapter is not None else "",
+        adapters=by_name,
+        endpoint=_endpoint(llm),
+        memory=memory,
+    )
+    if not files:
+        return ModelFile(name=llm.name, version=ALONE, digest=f"sha256:{_digest(settings)}", llm=settings)
+    base = files[0]
+    digests = {path: digest for each in files for path, digest in each.files.items()}
+    return ModelFile(
+        name=llm.name,
+        version=str(base.version.version),
+        path=str(base.path),
+        digest=base.version.digest,
+        files=digests,
+        reference=base.version.reference,
+        llm=settings,
+    )
+
+
+def _endpoint(llm: PreparedLlm) -> EndpointSettings | None:
+    if llm.endpoint is None:
+        return None
+    key = llm.endpoint.key.env if llm.endpoint.key is not None else ""
+    return EndpointSettings(url=llm.endpoint.url, model=llm.endpoint.model, key=key)
+
+
+def _digest(settings: LlmSettings) -> str:
+    """SHA-256 of what is known of an endpoint: which model answers there is its own matter."""
+    return hashlib.sha256(msgspec.json.encode(settings.endpoint)).hexdigest()
 
 
 def judged(llm: PreparedLlm, files: list[LlmFile]) -> LlmResult:

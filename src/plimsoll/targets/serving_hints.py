@@ -26,6 +26,10 @@ def without_server(model: str, files: Iterable[str]) -> str:
     names = sorted(files)
     if any(name.endswith(".onnx") for name in names):
         return ""
+    if any(name.endswith(".gguf") for name in names):
+        return (
+            f"{names[0]} is a language model: to serve it write «llms: {{writer: {{model: {model}}}}}» (docs/llms.md)"
+        )
     known = next((name for name in names if PurePosixPath(name).suffix in _LINES), "")
     named = known or ", ".join(names[:3])
     inputs = "{x: {datatype: FP32, shape: [-1, 4]}}"

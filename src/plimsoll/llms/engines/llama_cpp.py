@@ -9,5 +9,5 @@ ENGINE = Engine(
     formats=("gguf",),
     settings=frozenset({"model", "engine", "context", "slots", "adapter", "adapters", "limits"}),
     extra="llms",
-    here=True,
+    process="plimsoll.llms.engines.llama_cpp_process",
 )

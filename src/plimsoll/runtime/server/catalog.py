@@ -185,7 +185,7 @@ class Catalog:
     def _load_version(self, file: ModelFile, batching: Batching) -> Served:
         """Raises PlimsollError."""
         records = self.records.setdefault((file.name, file.version), Records())
-        served = self._predictor(file, records, batching) if file.code or file.steps else None
+        served = self._predictor(file, records, batching) if file.code or file.steps or file.llm else None
         if served is None:
             model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
             served = ServedOnnx(model, file.version, records, pool=self._pool, threads=self._threads, batching=batching)
@@ -194,6 +194,10 @@ class Catalog:
 
     def _predictor(self, file: ModelFile, records: Records, batching: Batching) -> Served:
         # What starts and watches the user's code is loaded only where there is some.
+        if file.llm is not None:
+            from plimsoll.runtime.server.llms.served import ServedLlm
+
+            return ServedLlm(file, file.llm, self._threads, records, batching)
         from plimsoll.runtime.server.predictors.served import ServedPredictor
         from plimsoll.runtime.server.predictors.start import runner_of
 

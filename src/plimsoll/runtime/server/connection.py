@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Awaitable
 from typing import cast
 
 from plimsoll.runtime.server.bodies import Body
 from plimsoll.runtime.server.heads import LARGEST_HEAD, BadHead, Chunks, Head
 from plimsoll.runtime.server.listening import Listening
-from plimsoll.runtime.server.outgoing import PIECE, Outgoing
-from plimsoll.runtime.server.refusals import Busy, TooLarge, defect
-from plimsoll.runtime.server.responses import CONTINUE, Response, encoded, error
+from plimsoll.runtime.server.outgoing import Outgoing
+from plimsoll.runtime.server.refusals import Busy, TooLarge
+from plimsoll.runtime.server.responding import Responding
+from plimsoll.runtime.server.responses import CONTINUE, Response, error
+from plimsoll.runtime.server.streaming import StreamWriter
 
 END = b"\r\n\r\n"
 READ_AHEAD = 256 << 10
@@ -32,7 +33,7 @@ EMPTY_LINES = 2
 """Line ends before a request line that are passed over: some old clients send one after a body."""
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(Responding):
     """Answers one request after the other; pipelined ones wait in `_buffer`.
 
     A body of several pieces is received into its final memory, so that it is not copied again.
@@ -53,6 +54,8 @@ class Connection(asyncio.BufferedProtocol):
         self._waiting = 0
         """Bytes of the request that is being answered and of a response that the client does not read."""
         self._outgoing: Outgoing | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._writer: StreamWriter | None = None
         self.head: Head | None = None
         """The request that is under way."""
         self.answering = False
@@ -83,8 +86,10 @@ class Connection(asyncio.BufferedProtocol):
                 self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has disconnected; a computation for it ends by itself."""
+        """The client has disconnected; a computation for it ends by itself, unless its endpoint says otherwise."""
         self._ended = True
+        if self._answering is not None and self._cancels():
+            self._answering.cancel()
         self._buffer.clear()
         self._body = self._outgoing = None
         self._waiting = 0
@@ -138,7 +143,10 @@ class Connection(asyncio.BufferedProtocol):
     def eof_received(self) -> bool:
         """The client sends nothing more; it may still read."""
         self._half_closed = True
-        return (self.answering or self._again) and not self._discarding
+        return (self.answering or self._again) and not self._discarding and not self._cancels()
+
+    def _cancels(self) -> bool:
+        return self.head is not None and self.head.endpoint is not None and self.head.endpoint.cancels
 
     def pause_writing(self) -> None:
         """The client reads too slowly: nothing is read from it until it has read its responses."""
@@ -146,6 +154,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport.pause_reading()
         self._waiting = self._transport.get_write_buffer_size() + (self._outgoing.left if self._outgoing else 0)
         self._count_held()
+        if self._writer is not None:
+            self._writer.pause()
 
     def resume_writing(self) -> None:
         """The client has read its responses."""
@@ -155,6 +165,8 @@ class Connection(asyncio.BufferedProtocol):
         self._count_held()
         if self._outgoing:
             self._listening.later(self._send_more)
+        if self._writer is not None:
+            self._writer.resume()
         self._continue()
 
     # Called by `Listening`.
@@ -318,83 +330,4 @@ class Connection(asyncio.BufferedProtocol):
         self.answering = True
         # A body that came in one piece is small, and their number is that of the models' queues.
         self._waiting = len(body) if self._held else 0
-        self._listening.run_task(self._answer_later(head, response))
-
-    async def _answer_later(self, head: Head, response: Awaitable[Response]) -> None:
-        try:
-            answer = await response
-        except Exception:  # noqa: BLE001 - without a response the client would wait until its own time limit
-            answer = self._application.refuse(head, defect())
-        self.answering = False
-        self.head = None
-        self.active = True
-        self._waiting = 0
-        if self._ended:
-            return
-        self._send(head, answer)
-        self._continue()
-
-    def _send(self, head: Head, response: Response) -> None:
-        last = (
-            self._last
-            or (self._half_closed and not self._buffer)
-            or not head.keep_alive
-            or self._listening.closes_after_response()
-        )
-        parts = encoded(response, self._listening.date, last=last, bodiless=head.method == "HEAD")
-        if len(parts) == 1 and len(parts[0]) <= PIECE:
-            self._transport.write(parts[0])
-        elif sum(map(len, parts)) <= PIECE:
-            self._transport.writelines(parts)
-        else:
-            self._outgoing = Outgoing(parts)
-            self.head, self.answering = head, True
-            self._last |= last
-            self._send_more()
-            return
-        if last:
-            self._ended = True
-            self._close_gently()
-
-    def _send_more(self) -> None:
-        """Write the next piece of a long response, and go on in a later turn or when the client has read it."""
-        outgoing = self._outgoing
-        if outgoing is None or self._ended or self._transport.is_closing():
-            return
-        self.active = True
-        self._transport.writelines(outgoing.take())
-        self._waiting = outgoing.left
-        if outgoing.left:
-            self._count_held()
-            if not self.stuck:
-                self._listening.later(self._send_more)
-            return
-        self._outgoing = self.head = None
-        self.answering = False
-        if self._last:
-            self._ended = True
-            self._close_gently()
-        else:
-            self._continue()
-
-    def _refuse(self, bad: BadHead) -> None:
-        """Answer a request after which the stream cannot be read, and close."""
-        self._end_with(error(bad.status, str(bad)))
-
-    def _end_with(self, response: Response) -> None:
-        """Send a last response and close."""
-        self._transport.writelines(encoded(response, self._listening.date, last=True, bodiless=False))
-        self._close_gently()
-
-    def _close_gently(self) -> None:
-        """Close after the response. Further bytes are read and dropped: a reset would discard the response."""
-        self._buffer.clear()
-        self._body = self.head = None
-        self._discarding = True
-        self._count_held()
-        if self._half_closed or not self._transport.can_write_eof():
-            self._transport.close()
-        else:
-            self._transport.write_eof()
-            if not self.stuck:
-                self._transport.resume_reading()
+        self._answering = self._listening.run_task(self._answer_later(head, response))

@@ -11,12 +11,61 @@ BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 """Upper bounds in seconds of the latency histogram."""
 
 
+FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+EACH_TOKEN = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+"""Upper bounds in seconds. Source: OpenTelemetry's conventions for generative AI, metrics of servers."""
+
+
+class Histogram(Struct, kw_only=True):
+    """Counts for each bucket and for all above the last, and the sum of what was counted."""
+
+    counts: list[int] = []
+    total: float = 0.0
+
+    def add(self, bounds: tuple[float, ...], seconds: float) -> None:
+        """Count one value."""
+        self.counts = self.counts or [0] * (len(bounds) + 1)
+        self.counts[bisect_left(bounds, seconds)] += 1
+        self.total += seconds
+
+    def merge(self, other: Histogram) -> None:
+        """Add another's counts."""
+        if self.counts and other.counts:
+            self.counts = [one + more for one, more in zip(self.counts, other.counts, strict=True)]
+        else:
+            self.counts = list(self.counts or other.counts)
+        self.total += other.total
+
+
+class LlmRecord(Struct, kw_only=True):
+    """What is counted of a language model's answers besides: tokens, and seconds until the turn, until the first token
+    of a stream, and for each further one of it.
+    """
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    waited: Histogram = field(default_factory=Histogram)
+    first_token: Histogram = field(default_factory=Histogram)
+    each_token: Histogram = field(default_factory=Histogram)
+
+    def merge(self, other: LlmRecord) -> None:
+        """Add the counts of another record."""
+        self.prompt_tokens += other.prompt_tokens
+        self.completion_tokens += other.completion_tokens
+        self.cached_tokens += other.cached_tokens
+        self.waited.merge(other.waited)
+        self.first_token.merge(other.first_token)
+        self.each_token.merge(other.each_token)
+
+
 class Record(Struct, kw_only=True):
     """The counts of one version's requests.
 
     `codes` are requests by code. `latencies` has a count for each bucket and one for all above the last; `seconds` is
     the sum of all latencies. `runs` is how often the model ran for them: less than their number with batching.
-    `restarts` is how often a process of the user's own code was started again.
+    `restarts` is how often a process of the user's own code, or of an engine, was started again. `llm` is there for a
+    language model alone.
     """
 
     codes: dict[int, int] = {}
@@ -24,6 +73,7 @@ class Record(Struct, kw_only=True):
     seconds: float = 0.0
     runs: float = 0.0
     restarts: int = 0
+    llm: LlmRecord | None = None
 
     def add(self, code: int, seconds: float) -> None:
         """Count one answer."""
@@ -39,6 +89,9 @@ class Record(Struct, kw_only=True):
         self.seconds += other.seconds
         self.runs += other.runs
         self.restarts += other.restarts
+        if other.llm is not None:
+            self.llm = self.llm or LlmRecord()
+            self.llm.merge(other.llm)
 
 
 class Records(Struct):
@@ -58,7 +111,8 @@ class Count(Struct, kw_only=True):
 
 
 class Counts(Struct, kw_only=True):
-    """All counts of one process, or the sum of several. `under_way` are requests that have begun, by model.
+    """All counts of one process, or the sum of several. `under_way` are requests that have begun, by model, and
+    `waiting` those of a language model whose turn has not come.
 
     `lost` are observations that were dropped because the observers were too slow.
     """
@@ -66,24 +120,27 @@ class Counts(Struct, kw_only=True):
     counts: list[Count] = []
     under_way: dict[str, int] = {}
     lost: int = 0
+    waiting: dict[str, int] = {}
 
 
 def total(several: Iterable[Counts]) -> Counts:
     """The sum of the counts of several processes."""
     found: dict[tuple[str, str], Count] = {}
     under_way: dict[str, int] = {}
+    waiting: dict[str, int] = {}
     lost = 0
     for counts in several:
         lost += counts.lost
-        for model, number in counts.under_way.items():
-            under_way[model] = under_way.get(model, 0) + number
+        for sums, numbers in ((under_way, counts.under_way), (waiting, counts.waiting)):
+            for model, number in numbers.items():
+                sums[model] = sums.get(model, 0) + number
         for each in counts.counts:
             new = Count(model=each.model, version=each.version, loaded=False, records=Records())
             known = found.setdefault((each.model, each.version), new)
             known.loaded |= each.loaded
             known.records.answers.merge(each.records.answers)
             known.records.copies.merge(each.records.copies)
-    return Counts(counts=list(found.values()), under_way=under_way, lost=lost)
+    return Counts(counts=list(found.values()), under_way=under_way, lost=lost, waiting=waiting)
 
 
 def of_ended_process(counts: Counts) -> Counts:

@@ -69,12 +69,13 @@ class Limits(Struct, frozen=True, kw_only=True):
 class ModelMetadata(Struct, frozen=True, kw_only=True):
     """The tensors of a model version, and all versions of the model that are loaded.
 
-    `own_code` is set for what the user's own code answers.
+    `own_code` is set for what the user's own code answers, `language_model` for what has no tensors.
     """
 
     spec: ModelSpec
     versions: list[str]
     own_code: bool = False
+    language_model: bool = False
 
 
 class DataPlane:
@@ -104,9 +105,9 @@ class DataPlane:
         self._adding = Beside("adding", self.limits.queue)
         """Threads for long requests and responses, and for what observers add: neither keeps the other waiting."""
         self._preparing = Preparing(self.observers)
-        self._recorder = Recorder(self.observers)
+        self.recorder = Recorder(self.observers)
         self._shadowing = Shadowing(
-            self._recorder,
+            self.recorder,
             queue=self.limits.queue,
             seconds=self.limits.seconds,
             memory=self.limits.memory // SHARE_OF_COPIES,
@@ -148,7 +149,7 @@ class DataPlane:
             self._refused(call, refusal)
             raise
         except Exception:  # a defect of ours is counted as one before the front answers it
-            self._recorder.record(call, Defect.code, reason="a defect of the server")
+            self.recorder.record(call, Defect.code, reason="a defect of the server")
             raise
         return None
 
@@ -192,7 +193,7 @@ class DataPlane:
         try:
             served = call.served = self.catalog.choose(call.model, call.version, call.headers)
         except Refusal as refusal:
-            self._recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
+            self.recorder.record_unserved(call.model, call.version, call.headers, call.client, refusal)
             raise
         return served
 
@@ -234,10 +235,10 @@ class DataPlane:
             self._refused(call, refusal)
             raise
         except asyncio.CancelledError:
-            self._recorder.record(call, GONE, reason="the client has gone before it was answered")
+            self.recorder.record(call, GONE, reason="the client has gone before it was answered")
             raise
         except Exception:  # a defect of ours is counted as one before the front answers it
-            self._recorder.record(call, Defect.code, reason="a defect of the server")
+            self.recorder.record(call, Defect.code, reason="a defect of the server")
             raise
 
     def _require_own_id(self, served: Served, request: InferenceRequest) -> None:
@@ -265,7 +266,7 @@ class DataPlane:
         if sum(array.size for array in results.values()) <= FEW:
             return self._answered(call, request, results)
         response = await self._beside.run(self._left(call), call.write, results)
-        self._recorder.record(call, OK, results)
+        self.recorder.record(call, OK, results)
         if self.catalog.has_shadows:
             self._copy_to_shadows(call, request)
         return response
@@ -274,7 +275,7 @@ class DataPlane:
         self, call: InferenceCall[Response], request: InferenceRequest, results: dict[str, Array]
     ) -> Response:
         response = call.write(results)
-        self._recorder.record(call, OK, results)
+        self.recorder.record(call, OK, results)
         if self.catalog.has_shadows:
             self._copy_to_shadows(call, request)
         return response
@@ -293,12 +294,12 @@ class DataPlane:
         return {**results, **more}
 
     def _refused(self, call: InferenceCall[Response], refusal: Refusal) -> Refusal:
-        self._recorder.record(call, refusal.code, reason=str(refusal))
+        self.recorder.record(call, refusal.code, reason=str(refusal))
         return refusal
 
     def refused_before(self, model: str, headers: Mapping[str, str], client: str, refusal: Refusal) -> None:
         """Record that a request for an inference was refused before it could be read."""
-        self._recorder.record_unserved(model, None, headers, client, refusal)
+        self.recorder.record_unserved(model, None, headers, client, refusal)
 
     # Models.
 
@@ -312,7 +313,10 @@ class DataPlane:
         """What a model takes and gives. Raises NotFound, NotReady."""
         served = self.catalog.choose(model, version, {})
         versions = self.catalog.versions(model)
-        return ModelMetadata(spec=served.model.spec, versions=versions, own_code=served.file is not None)
+        is_llm = served.record.llm is not None
+        return ModelMetadata(
+            spec=served.model.spec, versions=versions, own_code=served.file is not None, language_model=is_llm
+        )
 
     def model_ready(self, model: str, version: str | None) -> bool:
         """Whether a model, or one version of it, answers requests. Raises NotFound."""
@@ -356,7 +360,7 @@ class DataPlane:
             failure = Defect("a defect of the server")
             raise
         finally:
-            self._recorder.record_event(verb, model, headers, client, failure, began=began)
+            self.recorder.record_event(verb, model, headers, client, failure, began=began)
 
     async def change(self, verb: Verb, model: str) -> None:
         """Load or unload a model in this process only. Raises NotFound, PlimsollError."""

@@ -57,9 +57,11 @@ class Endpoint:
     """Answers the requests of one method and path. `model` is empty when they are not inferences.
 
     `private` says that it tells of all requests, or changes the server: it is for nobody's pages in a browser.
+    `largest` is in bytes of a body, where it is not that of all others. `cancels` says that an answer is of no use once
+    its client has gone, and costs much until it is complete.
     """
 
-    __slots__ = ("errors", "model", "private", "respond")
+    __slots__ = ("cancels", "errors", "largest", "model", "private", "respond")
 
     def __init__(
         self,
@@ -68,9 +70,13 @@ class Endpoint:
         model: str = "",
         *,
         private: bool = False,
+        largest: int | None = None,
+        cancels: bool = False,
     ) -> None:
         """`respond` takes the head, the body and the client's address; `errors` shapes what goes wrong around it."""
         self.private = private
+        self.largest = largest
+        self.cancels = cancels
         self.respond = respond
         self.errors = errors
         self.model = model

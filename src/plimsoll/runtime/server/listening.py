@@ -149,11 +149,12 @@ class Listening:
         """Remove a connection that is closed."""
         self.connections.discard(connection)
 
-    def run_task(self, coroutine: Coroutine[object, object, None]) -> None:
+    def run_task(self, coroutine: Coroutine[object, object, None]) -> asyncio.Task[None]:
         """Run a coroutine in the background."""
         task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def closes_after_response(self) -> bool:
         """Whether the connection that sends a response now is closed after it."""

@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from plimsoll.runtime.server.counts import BUCKETS, Count, Counts, Record
+from plimsoll.runtime.server.llms.metrics import llm_families
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -42,11 +43,14 @@ class _Page(Collector):  # type: ignore[misc]  # the library's types are not rea
         restarted = [count for count in counts if count.records.answers.restarts]
         if restarted:
             restarts = CounterMetricFamily(
-                "plimsoll_code_restarts", "Processes of the user's own code started again", labels=["model", "version"]
+                "plimsoll_code_restarts",
+                "Processes of the user's own code, or of an engine, started again",
+                labels=["model", "version"],
             )
             for count in restarted:
                 restarts.add_metric([count.model, count.version], count.records.answers.restarts)
             yield restarts
+        yield from llm_families(self._counts)
         info = InfoMetricFamily("plimsoll_model", "Loaded models", labels=["model", "version"])
         for count in loaded:
             info.add_metric([count.model, count.version], {})

@@ -34,7 +34,12 @@ ANSWER_LIMIT = 120.0
 def counts_of_process(plane: DataPlane, listening: Listening) -> Counts:
     """All counts of this process."""
     lost = plane.observers.lost
-    return Counts(counts=plane.catalog.counts(), under_way=listening.under_way(), lost=lost)
+    under_way, waiting = listening.under_way(), {}
+    for served in plane.catalog.all():
+        if served.record.llm is not None:
+            under_way[served.name] = under_way.get(served.name, 0) + served.under_way
+            waiting[served.name] = waiting.get(served.name, 0) + served.waiting
+    return Counts(counts=plane.catalog.counts(), under_way=under_way, lost=lost, waiting=waiting)
 
 
 class Reporting:
@@ -101,7 +106,8 @@ class Reporting:
         seconds, cpu, answered, turns = (new - old for new, old in zip(now, self._last_measured, strict=True))
         self._last_measured = now
         at_once = answered / max(1, turns)
-        return sum(self._listening.under_way().values()) + at_once * min(1.0, cpu / max(1e-9, seconds))
+        under_way = sum(counts_of_process(self._plane, self._listening).under_way.values())
+        return under_way + at_once * min(1.0, cpu / max(1e-9, seconds))
 
     async def _ask(self, message: AskCounts | Change) -> OtherCounts | Changed:
         future: asyncio.Future[OtherCounts | Changed] = asyncio.get_running_loop().create_future()

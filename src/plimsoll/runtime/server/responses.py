@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from http import HTTPStatus
 
 import msgspec
@@ -24,7 +24,15 @@ class Response(Struct, gc=False):
     headers: bytes = b""
 
 
-Reply = Response | Awaitable[Response]
+class Stream(Struct, gc=False):
+    """A response of which the end is not known when it begins. `pieces` is closed when its client has gone."""
+
+    pieces: AsyncIterator[bytes]
+    content_type: bytes
+    headers: bytes = b""
+
+
+Reply = Response | Awaitable[Response | Stream]
 """A response, or one that is awaited where it takes longer."""
 
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -48,6 +56,17 @@ def encoded(response: Response, date: bytes, *, last: bool, bodiless: bool) -> l
     if bodiless:
         return [head]
     return [head, *(part for part in parts if len(part))]
+
+
+def stream_head(stream: Stream, date: bytes, *, last: bool) -> bytes:
+    """The head of a stream, whose pieces are chunks."""
+    return b"%bcontent-type: %b\r\ntransfer-encoding: chunked\r\n%b%b%b\r\n" % (
+        _LINES[200],
+        stream.content_type,
+        date,
+        stream.headers,
+        b"connection: close\r\n" if last else b"",
+    )
 
 
 def json_response(value: object, status: int = 200, headers: bytes = b"") -> Response:

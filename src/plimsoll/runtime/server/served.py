@@ -56,6 +56,16 @@ class Served:
         return ""
 
     @property
+    def under_way(self) -> int:
+        """Requests that have begun, where their paths do not say which model they are for."""
+        return 0
+
+    @property
+    def waiting(self) -> int:
+        """Those of them whose turn has not come."""
+        return 0
+
+    @property
     def typical_seconds(self) -> float:
         """Average seconds of a request, over all that were answered."""
         return self.record.seconds / max(1, sum(self.record.latencies))

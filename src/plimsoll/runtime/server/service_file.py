@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
+from plimsoll.llms.settings import LlmSettings
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.runtime.specs import TensorSpec
 
@@ -53,7 +54,8 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     With `code` it is the user's own code that answers; `path` is then the directory of the model's files that the code
     is given, empty without a model. With `steps` it is a pipeline of these, in order; the `name` of a step is what the
-    pipeline calls it, and `reference` is the version that it runs, empty without a model.
+    pipeline calls it, and `reference` is the version that it runs, empty without a model. With `llm` it is a language
+    model, of which `path` is the file; empty for an endpoint.
     """
 
     name: str
@@ -64,6 +66,7 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     code: OwnCode | None = None
     steps: tuple[ModelFile, ...] = ()
     reference: str = ""
+    llm: LlmSettings | None = None
 
     def places(self) -> frozenset[str]:
         """The directories of the models that it needs."""
@@ -71,6 +74,8 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
             return frozenset().union(*(step.places() for step in self.steps))
         if self.code is not None:
             return frozenset({self.path} if self.path else ())
+        if self.llm is not None:
+            return frozenset(str(PurePosixPath(path).parent) for path in self.files)
         return frozenset({str(PurePosixPath(self.path).parent)})
 
     def commands(self) -> Iterator[OwnCode]:

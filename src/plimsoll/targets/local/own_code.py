@@ -14,6 +14,7 @@ from plimsoll.kinds.service_settings import SampleInput
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.server.service_file import ModelFile, OwnCode
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.llms import llm_files, llm_version
 from plimsoll.targets.local.commands import base_environment, environment_python
 from plimsoll.targets.local.servers import model_file
 from plimsoll.targets.models import directory_of, onnx_name, version_for_use
@@ -51,7 +52,12 @@ def version_file(version: ModelVersion, files: Mapping[str, Path], code: OwnCode
 
 
 def service_alone(step: Step[Serve], state: StateDirectory, where: Surroundings) -> ModelFile:
-    """The entry of a service without a model of its own. Raises ModelRefused for a model of a step of its pipeline."""
+    """The entry of a service without a model of its own, and of a language model.
+
+    Raises ModelRefused for a model of a step of its pipeline.
+    """
+    if step.work.llm is not None:
+        return llm_version(step.work.llm, llm_files(state, step.work.llm), where.memory)
     samples = [step.work.sample, *({} for _ in step.work.pipeline[1:])]
     steps = [_step(*each, state, where) for each in zip(step.work.pipeline, samples, strict=False)]
     return served_alone(step.work, steps, where)

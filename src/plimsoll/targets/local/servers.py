@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
-from plimsoll.kinds.service import LOOPBACK
+from plimsoll.kinds.service import LOOPBACK, Serve
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.runtime.server.admin_token import make_token_file
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
@@ -28,7 +28,7 @@ from plimsoll.targets.models import digests_of
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
-    from plimsoll.runtime.inference_check import Checked, Sample
+    from plimsoll.runtime.inference_check import Checked
 
 KEEPER = "keeper"
 """What stands in place of a run's id in the announcement of a service that is kept up apart from runs."""
@@ -85,14 +85,19 @@ class Server:
         self.url = _reachable(str(msgspec.json.decode(self.ready_file.read_bytes())["url"]))
         return ""
 
-    def prove(self, model: str, sample: Sample) -> Checked:
+    def prove(self, work: Serve, model: str) -> Checked:
         """Request an inference of the sample, or of zeros, twice; gives the second, warm request.
 
-        Raises RequestError with the server's reason when the answer does not follow the protocol.
+        A language model is asked for a token. Raises RequestError with the server's reason when the answer does not
+        follow the protocol.
         """
         from plimsoll.runtime.inference_check import check_inference
 
-        return check_inference(self.url, model, sample)
+        if work.llm is not None:
+            from plimsoll.runtime.llm_check import check_llm
+
+            return check_llm(self.url, model)
+        return check_inference(self.url, model, to_builtins(work.sample))
 
     def stop(self) -> ProcessEnd:
         """Drain and stop the server; returns how it ended."""

@@ -66,6 +66,7 @@ def _of_file(path: Path, use: VersionUse) -> Iterator[VersionUse]:
 
 def _served(file: ServiceFile, use: VersionUse) -> Iterator[VersionUse]:
     for each in file.models:
-        yield replace(use, reference=f"{each.name}@{each.version}", files=(each.path, *each.files))
+        reference = each.reference if each.llm is not None else f"{each.name}@{each.version}"
+        yield replace(use, reference=reference, files=(each.path, *each.files))
         for step in each.steps:
             yield replace(use, reference=step.reference, files=(step.path, *step.files))

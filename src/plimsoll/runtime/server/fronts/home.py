@@ -67,16 +67,19 @@ _HEADERS = (
 
 
 class Described(Struct, frozen=True, kw_only=True):
-    """A model of the server: its tensors, or why they are not known now."""
+    """A model of the server: its tensors, or why they are not known now. A language model has none."""
 
     name: str
     versions: tuple[str, ...] = ()
     spec: ModelSpec | None = None
     reason: str = ""
+    language_model: bool = False
 
     @property
     def path(self) -> str:
         """Where it answers, relative to the page."""
+        if self.language_model:
+            return "v1/chat/completions"
         return f"v2/models/{urllib.parse.quote(self.name, safe='')}/infer"
 
 
@@ -90,13 +93,21 @@ def home(models: Iterable[Described], headers: Mapping[str, str]) -> Response:
 
 
 def _entry(model: Described) -> dict[str, object]:
-    entry: dict[str, object] = {"name": model.name, "versions": model.versions, "infer": f"/{model.path}"}
+    entry: dict[str, object] = {"name": model.name, "versions": model.versions}
+    if model.language_model:
+        return {**entry, "chat": f"/{model.path}", "example": _question(model)}
+    entry["infer"] = f"/{model.path}"
     if model.spec is None:
         return {**entry, "reason": model.reason}
     spec = model.spec
     named = {"features": spec.features, "classes": spec.classes, "example": example_request(spec)}
     known = {name: value for name, value in named.items() if value}
     return {**entry, "inputs": spec.inputs, "outputs": spec.outputs, **known}
+
+
+def _question(model: Described) -> dict[str, object]:
+    message = {"role": "user", "content": "What can you tell me about ships?"}
+    return {"model": model.name, "messages": [message], "max_tokens": 64}
 
 
 def _page(models: list[Described]) -> str:
@@ -112,6 +123,8 @@ def _page(models: list[Described]) -> str:
 
 def _section(model: Described) -> str:
     title = f"<h2>{escape(model.name)}</h2>"
+    if model.language_model:
+        return f"{title}<p>A language model, which speaks the OpenAI API.</p>{_form(model, _question(model))}"
     if model.spec is None:
         return f"{title}<p>{escape(model.reason)}</p>"
     spec = model.spec
@@ -121,7 +134,7 @@ def _section(model: Described) -> str:
         parts.append(f"<p>Columns of the input, in this order: {escape(', '.join(spec.features))}</p>")
     if spec.classes:
         parts.append(f"<p>Classes: {escape(', '.join(spec.classes))}</p>")
-    parts.append(_form(model, spec))
+    parts.append(_form(model, example_request(spec)))
     if records := example_records(spec):
         command = f"echo {shlex.quote(json.dumps(records))} | plimsoll predict SERVICE"
         parts.append(f"<p>With the command line:</p><pre>{escape(command)}</pre>")
@@ -137,8 +150,7 @@ def _tensors(title: str, tensors: Iterable[TensorSpec]) -> str:
     return f"<table><caption>{title}</caption>{rows}</table>"
 
 
-def _form(model: Described, spec: ModelSpec) -> str:
-    example = example_request(spec)
+def _form(model: Described, example: Mapping[str, object] | None) -> str:
     if example is None:
         return "<p>Its inputs are too large for an example.</p>"
     text = escape(json.dumps(example, indent=None))

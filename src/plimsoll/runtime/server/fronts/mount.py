@@ -52,7 +52,10 @@ class Mount:
 
     def largest(self, head: Head) -> int:
         """The limit of a request for inferences, which have tensors; less for all others."""
-        return self._largest if self.model_of(head) else min(self._largest, LARGEST_OF_OTHERS)
+        endpoint = head.endpoint or self._find(head)
+        if endpoint.largest is not None:
+            return min(self._largest, endpoint.largest)
+        return self._largest if endpoint.model else min(self._largest, LARGEST_OF_OTHERS)
 
     def model_of(self, head: Head) -> str:
         """The model that an inference is for; empty for other requests."""

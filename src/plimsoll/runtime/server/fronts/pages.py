@@ -47,7 +47,8 @@ class Pages:
             metadata = self._plane.metadata(name, None)
         except Refusal as refusal:
             return Described(name=name, reason=str(refusal))
-        return Described(name=name, versions=tuple(metadata.versions), spec=metadata.spec)
+        versions = tuple(metadata.versions)
+        return Described(name=name, versions=versions, spec=metadata.spec, language_model=metadata.language_model)
 
     async def _metrics(self, head: Head, body: Buffer, client: str) -> Response:
         from plimsoll.runtime.server.metrics import CONTENT_TYPE, page

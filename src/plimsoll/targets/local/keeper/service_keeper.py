@@ -12,8 +12,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import to_builtins
-
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.logs import last_log_line
@@ -153,10 +151,10 @@ class ServiceKeeper:
     def _prove(self, server: Server, model: str) -> None:
         """Wait until the server has answered a request. Raises PlimsollError."""
         work = self.wanted.work
-        limit = OWN_CODE_LIMIT if work.own or work.pipeline else READY_LIMIT
+        limit = OWN_CODE_LIMIT if work.starts_processes else READY_LIMIT
         if problem := server.wait_until_ready(self._stopping.is_set, limit):
             raise TargetError(problem, where=str(server.log))
-        server.prove(model, to_builtins(work.sample))
+        server.prove(work, model)
 
     def _free_port(self) -> int:
         """The port of the file, or the one of before; 0 for any. Raises TargetError for one that another has."""

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import to_builtins
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.run_events import WorkerStarted
@@ -78,12 +77,12 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
     keep = False
     try:
         yield attempt.seen(WorkerStarted(attempt=attempt.number, rank=0, pid=server.process.pid))
-        limit = OWN_CODE_LIMIT if work.own or work.pipeline else READY_LIMIT
+        limit = OWN_CODE_LIMIT if work.starts_processes else READY_LIMIT
         problem = server.wait_until_ready(lambda: attempt.stopped, limit)
         if problem:
             return failed(problem)
         ready = time.monotonic() - began
-        answered = server.prove(first.name, to_builtins(work.sample))
+        answered = server.prove(work, first.name)
         _remember(context.state, work.service, service)
         keep = context.watch
     finally:

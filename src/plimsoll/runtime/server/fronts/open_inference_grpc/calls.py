@@ -94,7 +94,7 @@ class Calls:
         return _response("ModelMetadata")(
             name=spec.name,
             versions=metadata.versions,
-            platform=open_inference.platform(metadata.own_code),
+            platform=open_inference.platform(metadata.own_code, metadata.language_model),
             inputs=[_tensor(tensor) for tensor in spec.inputs],
             outputs=[_tensor(tensor) for tensor in spec.outputs],
             properties={name: ",".join(each) for name, each in words.items() if each},

@@ -142,7 +142,7 @@ def _metadata(metadata: ModelMetadata) -> dict[str, object]:
     described: dict[str, object] = {
         "name": spec.name,
         "versions": metadata.versions,
-        "platform": open_inference.platform(metadata.own_code),
+        "platform": open_inference.platform(metadata.own_code, metadata.language_model),
         "inputs": spec.inputs,
         "outputs": spec.outputs,
     }

@@ -1,0 +1,67 @@
+"""What is checked of a service in the file: that one thing answers, and the headers that lead to a version."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.kinds.llm import LLMS
+from plimsoll.kinds.model import MODELS
+from plimsoll.kinds.predictors import check_own
+
+if TYPE_CHECKING:
+    from plimsoll.kinds.service import Service
+
+MOST_HEADERS = 16
+"""Headers that one rule of an HTTPRoute matches. Source: Gateway API v1."""
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
+HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
+NOT_OF_LLMS = ("model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
+"""Words of a service that say nothing of a language model."""
+
+
+def check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
+    """Raise FileError unless the service says in one way what answers."""
+    if service.llm is not None:
+        LLMS.check_reference(file, service.llm, *at, "llm")
+        for word in NOT_OF_LLMS:
+            if getattr(service, word):
+                text = f"`{word}` is not for a service of a language model"
+                raise file.error(text, "remove it, or `llm`", *at, word, at_key=True)
+        return
+    if service.model is None and service.run is None and not service.pipeline:
+        raise file.error("the service has nothing that answers", "add `model`, `run`, `pipeline` or `llm`", *at)
+    for word in ("model", "run"):
+        if service.pipeline and getattr(service, word) is not None:
+            raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)
+    for word in ("code", "inputs", "outputs"):
+        if service.run is None and getattr(service, word):
+            raise file.error(f"`{word}` is for the command in `run`, which is missing", "add `run`", *at, word)
+    if service.own is not None:
+        check_own(file, service.own, *at)
+    for number, step in enumerate(service.pipeline):
+        if isinstance(step, str):
+            MODELS.check_reference(file, step, *at, "pipeline", number)
+        else:
+            check_own(file, step, *at, "pipeline", number)
+
+
+def check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:
+    """Raise FileError for a header that no request can have, or that no gateway matches."""
+    if len(headers) > MOST_HEADERS:
+        text = f"{len(headers)} headers lead to one version; a gateway's route matches {MOST_HEADERS}"
+        raise file.error(text, "name fewer headers", *at)
+    for name, value in headers.items():
+        if not HEADER_NAME.fullmatch(name):
+            hint = "letters, digits and !#$%&'*+-.^_`|~, 256 at most"
+            raise file.error(f"'{name}' is no name of a header", hint, *at, name, at_key=True)
+        if not HEADER_VALUE.fullmatch(value):
+            hint = "1 to 4096 printable characters, no blank first or last"
+            raise file.error(f"no request can have this value of the header {name}", hint, *at, name)
+    lowered = [name.lower() for name in headers]
+    for name in headers:
+        if lowered.count(name.lower()) > 1:
+            hint = "names of headers are the same in small and capital letters: keep one"
+            raise file.error(f"the header '{name}' is named twice", hint, *at, name, at_key=True)

@@ -1,0 +1,111 @@
+"""Server-sent events of a streamed answer: handed on as they are, but for what the client has not asked for. Pure."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from plimsoll.decoding import UNREADABLE, decodable
+
+END = b"\n\n"
+DONE = b"data: [DONE]\n\n"
+MOST_HELD = 1 << 20
+"""Bytes of one event."""
+_USAGE, _CHOICES, _NO_USAGE = b'"usage"', b'"choices"', b'"usage":null'
+_TOKENS = (b'"content":"', b'"text":"', b'"tool_calls"', b'"reasoning_content":"')
+_NO_TOKENS = (b'"content":""', b'"text":""')
+
+
+class Usage(Struct, frozen=True, kw_only=True):
+    """Tokens of a question, those of it that were known already, and those of its answer."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class _Details(Struct, kw_only=True):
+    cached_tokens: int | None = None
+
+
+class _Usage(Struct, kw_only=True):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+
+
+@decodable
+class _Carrier(Struct, kw_only=True):
+    usage: _Usage | None = None
+    choices: list[msgspec.Raw] = []
+
+
+def usage_in(answer: bytes) -> tuple[Usage | None, bool]:
+    """The usage that an answer or an event tells, and whether it tells nothing else."""
+    try:
+        found = msgspec.json.decode(answer, type=_Carrier)
+    except UNREADABLE:
+        return None, False
+    told = found.usage
+    if told is None:
+        return None, False
+    details = told.prompt_tokens_details
+    usage = Usage(
+        prompt_tokens=told.prompt_tokens or 0,
+        completion_tokens=told.completion_tokens or 0,
+        cached_tokens=(details.cached_tokens or 0) if details else 0,
+    )
+    return usage, not found.choices
+
+
+class TooLong(Exception):
+    """The upstream sends an event without an end."""
+
+
+class Events:
+    """Takes bytes of a stream and gives whole events. `usage` is what the stream has told, `tokens` counts events with
+    content, `done` says that the last one was there."""
+
+    def __init__(self, *, with_usage: bool) -> None:
+        """`with_usage` says whether the client has asked for the event with the usage."""
+        self._with_usage = with_usage
+        self._held = b""
+        self.usage: Usage | None = None
+        self.tokens = 0
+        self.done = False
+
+    def take(self, data: bytes) -> bytes:
+        """The events that are complete now. Raises TooLong."""
+        if b"\r" in data:
+            # Lines may end so too, and no JSON has one in a text.
+            data = data.replace(b"\r", b"")
+        held = self._held + data if self._held else data
+        end = held.rfind(END)
+        if end < 0:
+            if len(held) > MOST_HELD:
+                raise TooLong
+            self._held = held
+            return b""
+        events, self._held = held[: end + 2], held[end + 2 :]
+        if _USAGE not in events and events.count(END) == 1:
+            # The usual case: one token, which nobody but the client need look into.
+            self._count(events)
+            return events
+        whole = (event + END for event in events.split(END) if event)
+        return b"".join([event for event in whole if self._is_for_client(event)])
+
+    def _count(self, event: bytes) -> None:
+        if any(each in event for each in _TOKENS) and not any(each in event for each in _NO_TOKENS):
+            self.tokens += 1
+        if event == DONE:
+            self.done = True
+
+    def _is_for_client(self, event: bytes) -> bool:
+        self._count(event)
+        if _USAGE not in event:
+            return True
+        usage, alone = usage_in(event.removeprefix(b"data:").strip())
+        if usage is None:
+            return True
+        self.usage = usage
+        return self._with_usage or not alone

@@ -1,0 +1,1 @@
+"""Language models behind the server: their processes, whose turn it is, and what is counted."""

@@ -1,0 +1,223 @@
+"""Answers of language models on their way: the turn, the limits, the tokens, and what is recorded of each."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+
+from plimsoll.llms.errors import BadRequest, error_event, of_upstream
+from plimsoll.llms.events import Events, TooLong, Usage, usage_in
+from plimsoll.llms.requests import PATHS, Asked, written
+from plimsoll.llms.upstream import Answer, UpstreamGone, whole
+from plimsoll.runtime.server.counts import EACH_TOKEN, FIRST_TOKEN
+from plimsoll.runtime.server.data_plane import DataPlane
+from plimsoll.runtime.server.inference import Inference
+from plimsoll.runtime.server.llms.served import ServedLlm
+from plimsoll.runtime.server.recording import GONE, OK
+from plimsoll.runtime.server.refusals import DeadlinePassed, Defect, Failed, NotFound, NotReady, Refusal
+
+MOST_NAMES = 20
+
+
+class Refused(Exception):
+    """An answer that is an error; `status` is of HTTP."""
+
+    def __init__(self, status: int, request: BadRequest, retry_after: int | None = None) -> None:
+        super().__init__(str(request))
+        self.status = status
+        self.param, self.code = request.param, request.code
+        self.retry_after = retry_after
+
+
+class Generations:
+    """Begins answers with the language models of a data plane."""
+
+    def __init__(self, plane: DataPlane) -> None:
+        self._plane = plane
+
+    def models(self) -> list[ServedLlm]:
+        """All language models that are loaded."""
+        return [served for served in self._plane.catalog.all() if isinstance(served, ServedLlm)]
+
+    def find(self, name: str) -> ServedLlm:
+        """The one that a request names. Raises NotFound."""
+        models = self.models()
+        for served in models:
+            if name in served.names:
+                return served
+        known = [name for served in models for name in served.names]
+        has = ", ".join(f"'{each}'" for each in known[:MOST_NAMES]) or "none"
+        raise NotFound(f"there is no language model '{name[:80]}'; this server has {has}")
+
+    def begin(self, asked: Asked, headers: Mapping[str, str], client: str) -> Generation:
+        """An answer that has not begun. Raises NotFound, NotReady, BadRequest."""
+        self._plane.inferences += 1
+        served = self.find(asked.model)
+        if self._plane.observers.blocked:
+            raise NotReady(self._plane.observers.blocked)
+        if served.problem:
+            raise NotReady(served.problem)
+        return Generation(self._plane, served, asked, written(asked, served.settings, served.adapters), headers, client)
+
+
+class Generation(Inference):
+    """One answer. Whoever has it calls `answer` or iterates over `events`, once."""
+
+    __slots__ = ("_body", "_plane", "asked", "first_token", "language_model", "tokens", "usage", "waited")
+
+    def __init__(
+        self,
+        plane: DataPlane,
+        served: ServedLlm,
+        asked: Asked,
+        body: bytes,
+        headers: Mapping[str, str],
+        client: str,
+    ) -> None:
+        super().__init__(headers, client)
+        self._plane = plane
+        self.served = self.language_model = served
+        self.asked = asked
+        self._body = body
+        self.began = time.perf_counter()
+        self.waited = 0.0
+        """Seconds until it was its turn."""
+        self.first_token = 0.0
+        """Seconds until the first token; 0 as long as there is none."""
+        self.tokens = 0
+        """Tokens so far; `usage` counts in the end."""
+        self.usage = Usage()
+
+    async def answer(self) -> bytes:
+        """The whole answer. Raises Refused."""
+        try:
+            async with asyncio.timeout(self._left()):
+                upstream = await self._enter()
+                try:
+                    body = await self._accepted(upstream)
+                finally:
+                    await self._leave(upstream)
+        except BaseException as error:
+            raise self._ended_by(error) from error
+        self.usage = usage_in(body)[0] or Usage()
+        self._record(OK)
+        return body
+
+    async def begin(self) -> Answer:
+        """Wait for the turn and for the first line of the answer. Raises Refused: nothing has been sent yet."""
+        upstream: Answer | None = None
+        try:
+            async with asyncio.timeout(self._left()):
+                upstream = await self._enter()
+                if upstream.status != OK:
+                    await self._accepted(upstream)
+        except BaseException as error:
+            if upstream is not None:
+                await self._leave(upstream)
+            raise self._ended_by(error) from error
+        return upstream
+
+    async def events(self, upstream: Answer) -> AsyncIterator[bytes]:
+        """The events of what has begun, as they come. One that breaks off ends with an event that says why."""
+        events = Events(with_usage=self.asked.with_usage)
+        problem: BaseException | None = None
+        try:
+            while True:
+                async with asyncio.timeout(self._left()):
+                    data = await upstream.next()
+                if not data:
+                    break
+                ready = events.take(data)
+                self.tokens = events.tokens
+                if self.tokens and not self.first_token:
+                    self.first_token = time.perf_counter() - self.began
+                if ready:
+                    yield ready
+            if not events.done:
+                problem = UpstreamGone("it ended in the middle of its answer")
+        except (TimeoutError, UpstreamGone, TooLong) as error:
+            problem = error
+        except BaseException as error:
+            # The client has gone, or there is a defect: nobody is left to be told.
+            await self._leave(upstream)
+            raise self._ended_by(error) from error
+        await self._leave(upstream)
+        self.usage = events.usage or Usage(completion_tokens=events.tokens)
+        if problem is None:
+            self._record(OK)
+            return
+        refused = self._ended_by(problem)
+        yield error_event(getattr(refused, "status", 500), str(refused))
+
+    # Its parts.
+
+    def _left(self) -> float:
+        return self.began + self.language_model.settings.seconds - time.perf_counter()
+
+    async def _enter(self) -> Answer:
+        """Raises Busy, UpstreamGone."""
+        served = self.language_model
+        served.queued += 1
+        try:
+            await served.gate.enter()
+        except BaseException:
+            served.queued -= 1
+            raise
+        self.waited = time.perf_counter() - self.began
+        try:
+            return await served.upstream.ask(PATHS[self.asked.kind], self._body)
+        except BaseException:
+            self._free()
+            raise
+
+    async def _leave(self, upstream: Answer) -> None:
+        self._free()
+        await upstream.close()
+
+    def _free(self) -> None:
+        self.language_model.queued -= 1
+        self.language_model.gate.leave(time.perf_counter() - self.began - self.waited)
+
+    async def _accepted(self, upstream: Answer) -> bytes:
+        """The body of an answer. Raises Refused for one that is an error."""
+        body = await whole(upstream)
+        if upstream.status != OK:
+            refusal = of_upstream(upstream.status, body, self.language_model.who)
+            raise Refused(refusal.status, refusal, upstream.retry_after)
+        return body
+
+    def _ended_by(self, error: BaseException) -> BaseException:
+        """Record what ended it, and give what is to be raised."""
+        served = self.language_model
+        if isinstance(error, asyncio.CancelledError | GeneratorExit):
+            self._record(GONE, reason="the client has gone before it was answered")
+            return error
+        if isinstance(error, Refused):
+            self._record(error.status, reason=str(error))
+            return error
+        known: Refusal | None = error if isinstance(error, Refusal) else None
+        if isinstance(error, TimeoutError):
+            known = DeadlinePassed(f"the answer was not complete within {served.settings.seconds:g} s")
+        elif isinstance(error, UpstreamGone):
+            known = Failed(f"{served.who} failed: {served.problem or error}")
+        elif isinstance(error, TooLong):
+            known = Failed(f"{served.who} sends events without an end")
+        if known is None:
+            self._record(Defect.code, reason="a defect of the server")
+            return error
+        self._record(known.code, reason=str(known))
+        return known
+
+    def _record(self, code: int, *, reason: str = "") -> None:
+        counts, usage = self.language_model.counts, self.usage
+        counts.prompt_tokens += usage.prompt_tokens
+        counts.cached_tokens += usage.cached_tokens
+        counts.completion_tokens += usage.completion_tokens or self.tokens
+        counts.waited.add(FIRST_TOKEN, self.waited)
+        if self.first_token:
+            counts.first_token.add(FIRST_TOKEN, self.first_token)
+            if self.tokens > 1:
+                rest = time.perf_counter() - self.began - self.first_token
+                counts.each_token.add(EACH_TOKEN, rest / (self.tokens - 1))
+        self._plane.recorder.record(self, code, reason=reason)

@@ -1,0 +1,113 @@
+"""A version that is a language model, as the data plane knows versions."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from plimsoll.llms.endpoint import EndpointUpstream
+from plimsoll.llms.settings import LlmSettings
+from plimsoll.llms.upstream import Upstream
+from plimsoll.runtime.server.counts import LlmRecord, Record, Records
+from plimsoll.runtime.server.llms.gate import Gate
+from plimsoll.runtime.server.llms.process import EngineProcess
+from plimsoll.runtime.server.refusals import BadInput
+from plimsoll.runtime.server.request import InferenceRequest
+from plimsoll.runtime.server.served import Served
+from plimsoll.runtime.server.service_file import Batching, ModelFile
+from plimsoll.runtime.specs import ModelSpec
+from plimsoll.runtime.tensors import Array, BadTensor
+
+ENDPOINT_CALLS = 32
+"""Requests that an endpoint is asked at once; how many it computes is its own matter."""
+ELSEWHERE = "this is a language model: ask it at /v1/chat/completions or /v1/completions"
+
+
+class LanguageModel:
+    """What is known of it: a `Model`, without tensors."""
+
+    def __init__(self, file: ModelFile) -> None:
+        self.path = Path(file.path)
+        self.digest = file.digest
+        self.spec = ModelSpec(name=file.name, inputs=(), outputs=())
+
+    def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
+        """Raise BadTensor: it has no tensors."""
+        raise BadTensor(ELSEWHERE)
+
+
+class ServedLlm(Served):
+    """A language model and its gate. Its process ends with it."""
+
+    model: LanguageModel
+
+    def __init__(
+        self, file: ModelFile, settings: LlmSettings, threads: int, records: Records, batching: Batching
+    ) -> None:
+        """Raises PlimsollError when it does not come up."""
+        super().__init__(LanguageModel(file), file.version, records, batching)
+        self.file = file
+        self.settings = settings
+        self.counts = records.answers.llm = records.answers.llm or LlmRecord()
+        self._process: EngineProcess | None = None
+        self.upstream: Upstream
+        if settings.endpoint is not None:
+            self.upstream = EndpointUpstream(settings.endpoint)
+        else:
+            self._process = EngineProcess(file, settings, threads)
+            self._process.report_restarts(partial(_count, records.answers))
+            self.upstream = self._process.upstream
+            weakref.finalize(self, self._process.close)
+        self.gate = Gate(ENDPOINT_CALLS if settings.endpoint is not None else settings.slots, settings.queue)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What requests may call it: its own name, and those of its adapters."""
+        return (self.name, *self.settings.adapters)
+
+    @property
+    def adapters(self) -> list[str]:
+        """The adapters in the order in which the engine has them; that for all answers has no name."""
+        return [""] if self.settings.adapter else list(self.settings.adapters)
+
+    @property
+    def who(self) -> str:
+        """What answers, for a sentence."""
+        endpoint = self.settings.endpoint
+        return f"the endpoint at {endpoint.url}" if endpoint is not None else self.settings.engine
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot answer at present."""
+        return self._process.problem if self._process is not None else ""
+
+    @property
+    def under_way(self) -> int:
+        """Requests that have begun."""
+        return self.queued
+
+    @property
+    def waiting(self) -> int:
+        """Requests whose turn has not come."""
+        return self.gate.waiting
+
+    @property
+    def pid(self) -> int:
+        """The engine's process; 0 for an endpoint."""
+        return self._process.pid if self._process is not None else 0
+
+    def close(self) -> None:
+        """End its process, and wait for that."""
+        if self._process is not None:
+            self._process.close()
+            self._process.wait()
+
+    async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
+        """Refuse: it takes no tensors."""
+        raise BadInput(ELSEWHERE)
+
+
+def _count(record: Record) -> None:
+    record.restarts += 1
