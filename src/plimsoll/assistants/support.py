@@ -16,7 +16,8 @@ from typing import Literal
 from msgspec import Struct
 
 from plimsoll.assistants import sentences, terms
-from plimsoll.assistants.languages import language_of, word_set
+from plimsoll.assistants.languages import language_of
+from plimsoll.assistants.contraries import LEANS, Stems, contradictions, other_order, other_subject, strangers
 from plimsoll.assistants.passages import Passage
 from plimsoll.assistants.terms import Terms, terms_of
 from plimsoll.indexes.words import words
@@ -27,11 +28,6 @@ MEASURE = "1"
 """Changes with the measure: results of different ones are not compared."""
 _CLOSE = 0.1
 """Passages with about as large a share as the best one support a sentence too."""
-_SHORTEST_BEGINNING = 5
-_LONGEST_ENDING = 3
-_BEFORE_VERB = 6
-_NEAR = 2
-"""Words on each side of a number that say what it counts."""
 _FEWEST_STEMS = 2
 """A clause with fewer is no statement of its own."""
 
@@ -146,17 +142,28 @@ def _clauses(sentence: str, language: str) -> Iterator[str]:
     yield held
 
 
+class _Window:
+    """A sentence of a passage, perhaps with those before it, worked out once."""
+
+    def __init__(self, text: str, language: str, above: frozenset[str]) -> None:
+        self.words = words(text)
+        self.said = terms_of(text, language)
+        self.stems = Stems(self.said.stems)
+        self.near = Stems(self.said.stems | above)
+
+
 class _Known:
     """What a passage says, worked out once."""
 
     def __init__(self, text: str, above: str, language: str) -> None:
         self._language = language
-        self._above = frozenset(terms.stems_in(above, language))
+        stems_above = frozenset(terms.stems_in(above, language))
+        self._above = Stems(stems_above)
         self._above_numbers = terms.numbers_in(above)
         self._folded = unicodedata.normalize("NFKC", f"{above}\n{text}").casefold()
         self._words = frozenset(words(self._folded))
-        self._stems = frozenset(terms.stems_in(text, language))
-        self._windows = list(_windows(text))
+        self._stems = Stems(frozenset(terms.stems_in(text, language)))
+        self._windows = [_Window(each, language, stems_above) for each in _windows(text)]
 
     @staticmethod
     @functools.lru_cache(maxsize=512)
@@ -175,31 +182,32 @@ class _Known:
             default=nothing,
         )
 
-    def _in_window(self, sentence: str, stated: Terms, missing: frozenset[str], window: str) -> _Found:
-        said = terms_of(window, self._language)
-        near = said.stems | self._above
-        lacking = missing | (stated.numbers - said.numbers - self._above_numbers) | _strangers(stated, said)
-        lacking |= {item for item in stated.listed if not _among(item, near)}
-        against = _contradictions(stated, said) | _other_subject(sentence, window, self._language)
-        against |= _other_order(sentence, window, self._language)
-        return _Found(self._share(stated.stems, said.stems), lacking, against)
+    def _in_window(self, sentence: str, stated: Terms, missing: frozenset[str], window: _Window) -> _Found:
+        said = window.said
+        lacking = missing | (stated.numbers - said.numbers - self._above_numbers) | strangers(stated, said)
+        lacking |= {item for item in stated.listed if item not in window.near}
+        share = self._share(stated.stems, window)
+        if share < ENOUGH:
+            return _Found(share, lacking, frozenset())
+        against = contradictions(stated, said) | other_subject(sentence, window.words, self._language)
+        return _Found(share, lacking, against | other_order(sentence, window.words, self._language))
 
-    def _share(self, stated: frozenset[str], said: frozenset[str]) -> float:
+    def _share(self, stated: frozenset[str], window: _Window) -> float:
         """The share of stems that are said here or above; without those above, if that is less.
 
         What is said elsewhere in the passage, and not here, counts double: it is what parts of different sentences
         that are put together lack.
         """
-        here = {stem for stem in stated if _among(stem, said)}
-        above = {stem for stem in stated - here if _among(stem, self._above)}
-        elsewhere = {stem for stem in stated - here - above if _among(stem, self._stems)}
-        beside = stated - above
-        whole, own = len(stated) + len(elsewhere), len(beside) + len(elsewhere)
+        here = {stem for stem in stated if stem in window.stems}
+        above = {stem for stem in stated - here if stem in self._above}
+        elsewhere = {stem for stem in stated - here - above if stem in self._stems}
+        whole, own = len(stated) + len(elsewhere), len(stated) - len(above) + len(elsewhere)
         shares = [(len(here) + len(above)) / whole if whole else 1.0, len(here) / own if own else 1.0]
         return min(shares)
 
     def _means(self, word: str) -> bool:
-        return any(_among(stem, self._stems | self._above) for stem in terms.stems_in(word, self._language))
+        stems = terms.stems_in(word, self._language)
+        return any(stem in self._stems or stem in self._above for stem in stems)
 
     def _has_name(self, name: str) -> bool:
         """Whether a name stands in the passage as a word, or as what begins and ends where words do."""
@@ -214,11 +222,6 @@ class _Known:
         return False
 
 
-_LEANS = word_set(
-    "it its they them their this these those both such he she her his "
-    "er sie es dies diese dieser dieses beide il elle ils elles ce cela ella esto ese lui lei"
-)
-"""Words by which a sentence speaks of what the one before it names."""
 _LEANS_WITHIN = 4
 
 
@@ -228,95 +231,7 @@ def _windows(text: str) -> Iterator[str]:
     for sentence in sentences.split(text):
         for piece in re.split(r";\s+", sentence.text):
             yield piece
-            if before and _LEANS & set(words(piece)[:_LEANS_WITHIN]):
+            if before and LEANS & set(words(piece)[:_LEANS_WITHIN]):
                 yield ". ".join([*before[-1:], piece])
                 yield ". ".join([*before[-2:], piece])
             before.append(piece)
-
-
-def _among(stem: str, known: frozenset[str]) -> bool:
-    """Whether a stem is one of these, perhaps with another ending."""
-    return stem in known or any(_alike(stem, other) for other in known)
-
-
-@functools.lru_cache(maxsize=1 << 18)
-def _alike(stem: str, other: str) -> bool:
-    short, long = sorted((stem, other), key=len)
-    return len(short) >= _SHORTEST_BEGINNING and len(long) - len(short) <= _LONGEST_ENDING and long.startswith(short)
-
-
-def _strangers(stated: Terms, said: Terms) -> frozenset[str]:
-    """Numbers that are said, and of something else: the nearest words are others."""
-    found = set()
-    for number, before, after in stated.company:
-        beside = {*before[:_NEAR], *after[:_NEAR]}
-        others = [{*left[:1], *right[:1]} for known, left, right in said.company if known == number]
-        if beside and others and not any(_among(stem, frozenset(other)) for other in others for stem in beside):
-            found.add(number)
-    return frozenset(found)
-
-
-def _contradictions(stated: Terms, said: Terms) -> frozenset[str]:
-    """What one of both denies and the other does not, and words of opposite meaning."""
-    denied = {stem for stem in stated.denied if stem in said.stems and stem not in said.denied}
-    denied |= {stem for stem in said.denied if stem in stated.stems and stem not in stated.denied}
-    turned = {
-        word
-        for word in stated.opposites - said.opposites
-        if terms.opposite_of(word) & (said.opposites - stated.opposites)
-    }
-    return frozenset(denied | turned)
-
-
-_ORDERS = ("before", "after", "than", "vor", "nach", "avant", "après", "antes", "después")
-
-
-def _other_order(sentence: str, window: str, language: str) -> frozenset[str]:
-    """The word of order on whose two sides the passage has what the sentence has on the other ones."""
-    for order in _ORDERS:
-        mine, theirs = (_sides(words(text), order, language) for text in (sentence, window))
-        if mine is None or theirs is None:
-            continue
-        same = len(mine[0] & theirs[0]) + len(mine[1] & theirs[1])
-        crossed = len(mine[0] & theirs[1]) + len(mine[1] & theirs[0])
-        if crossed > same:
-            return frozenset({order})
-    return frozenset()
-
-
-def _sides(pieces: list[str], order: str, language: str) -> tuple[set[str], set[str]] | None:
-    """Stems before a word of order and after it; None where it does not stand between both."""
-    if order not in pieces:
-        return None
-    place = pieces.index(order)
-    left, right = (set(terms.stems_in(" ".join(side), language)) for side in (pieces[:place], pieces[place + 1 :]))
-    return (left, right) if left and right else None
-
-
-def _other_subject(sentence: str, window: str, language: str) -> frozenset[str]:
-    """The first word of a sentence, where the passage says what follows it of something else."""
-    found = _SUBJECT.match(sentence)
-    if found is None or not terms.stems_in(found[2], language):
-        return frozenset()
-    subject, following = found[1].casefold(), found[2]
-    if subject in _LEANS | _OPENERS:
-        return frozenset()
-    said = words(window)
-    verb = terms.stems_in(following, language)
-    places = [place for place, word in enumerate(said) if terms.stems_in(word, language) == verb]
-    for place in places:
-        before = said[max(0, place - _BEFORE_VERB) : place]
-        if not before or subject in before or _LEANS & set(before):
-            return frozenset()
-    return frozenset({subject}) if places else frozenset()
-
-
-_SUBJECT = re.compile(
-    r"(?i)\W*(?:(?:the|an?|der|die|das|eine?|les?|la|une?|el|los|las|il|het|de)\s+)?(\w+)`?\s+`?(\w+)"
-)
-_OPENERS = word_set(
-    "for in on at with without by if when while before after to from of as over under since because although you we i "
-    "there here also so both each all some most many no not do use then first next finally every any this "
-    "für in an mit ohne bei wenn vor nach zu von als seit weil obwohl man wir ich"
-)
-"""First words of a sentence that are not what it speaks of."""
