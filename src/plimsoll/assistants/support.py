@@ -16,8 +16,8 @@ from typing import Literal
 from msgspec import Struct
 
 from plimsoll.assistants import sentences, terms
-from plimsoll.assistants.languages import language_of
 from plimsoll.assistants.contraries import LEANS, Stems, contradictions, other_order, other_subject, strangers
+from plimsoll.assistants.languages import language_of
 from plimsoll.assistants.passages import Passage
 from plimsoll.assistants.terms import Terms, terms_of
 from plimsoll.indexes.words import words
