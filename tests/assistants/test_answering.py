@@ -140,6 +140,19 @@ def test_no_question_and_one_without_end_are_refused_in_a_sentence() -> None:
             answer(assistant(Model("x")).ask(question))
 
 
+def test_a_question_with_bytes_that_are_no_text_is_asked_as_it_can_be_read() -> None:
+    found = answer(assistant(Model("Change the seal when it leaks.")).ask("leak \udcff?"))
+    assert (found.outcome, found.question) == ("answered", "leak \\xff?")
+
+
+def test_a_language_model_that_says_nothing_gives_a_refusal_with_the_nearest_documents() -> None:
+    found = answer(assistant(Model()).ask("What leaks?"))
+    assert (found.outcome, found.text) == (
+        "refused",
+        "The documents do not answer this. The nearest are: seal, oil, belt.",
+    )
+
+
 def test_a_question_that_leans_on_the_one_before_is_searched_for_together_with_it() -> None:
     history = [Turn(question="How do I change the seal?", answer="Take it out.")]
     assert searched_for("How long does it take?", history) == "How do I change the seal? How long does it take?"

@@ -16,6 +16,7 @@ from plimsoll.assistants.sentences import Sentence, split
 from plimsoll.assistants.support import Marked, mark
 from plimsoll.assistants.terms import DEFAULT, stems_in
 from plimsoll.decoding import decodable
+from plimsoll.encoding import readable
 from plimsoll.errors import PlimsollError
 from plimsoll.indexes.words import words
 from plimsoll.llms.client import Ended, Message
@@ -136,7 +137,7 @@ class Assistant:
     ) -> Iterator[Event]:
         """What happens until the answer, which comes last. Raises PlimsollError."""
         limits = within(self.settings.limits, limits)
-        question = question.strip()
+        question = readable(question.strip())
         if not question:
             raise PlimsollError("there is no question", hint="ask something")
         if len(question) > LONGEST_QUESTION:
@@ -247,11 +248,11 @@ class _Writing:
             outcome = "refused"
         by_number = {each.number: each.id for each in self._passages}
         used = [by_number[each.support.passages[0]] for each in supported]
-        nearest = [each.id for each in found]
+        nearest = list(dict.fromkeys(each.id for each in found))
         return Answer(
             question=question,
             outcome=outcome,
-            text=text,
+            text=text or refusal(language, nearest),
             language=language,
             query=query,
             passages=found,

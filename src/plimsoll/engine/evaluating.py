@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -194,7 +195,7 @@ def keep(state: StateDirectory, evaluation: Evaluation, records: Sequence[Record
     place = evaluations_of(state, evaluation.assistant)
     place.mkdir(parents=True, exist_ok=True)
     earlier = last(state, evaluation.assistant)
-    number = max([0, *(int(each.name) for each in place.iterdir() if each.name.isdigit())]) + 1
+    number = _claimed(place)
     evaluation = msgspec.structs.replace(evaluation, number=number)
     draft = place / f".{number}.{os.getpid()}"
     draft.mkdir()
@@ -209,8 +210,20 @@ def keep(state: StateDirectory, evaluation: Evaluation, records: Sequence[Record
         draft.rename(place / str(number))
     except BaseException:  # a bundle that is not whole is not kept, also after Ctrl-C
         shutil.rmtree(draft, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (place / str(number)).rmdir()
         raise
     return msgspec.structs.replace(kept, path=place / str(number))
+
+
+def _claimed(place: Path) -> int:
+    """The next number, by an empty directory that no other evaluation can make."""
+    number = max([0, *(int(each.name) for each in place.iterdir() if each.name.isdigit())])
+    while True:
+        number += 1
+        with contextlib.suppress(FileExistsError):
+            (place / str(number)).mkdir()
+            return number
 
 
 def evaluations_of(state: StateDirectory, assistant: str) -> Path:
@@ -244,7 +257,9 @@ def read(path: Path) -> Kept:
 
 
 def judged_again(kept: Kept) -> list[str]:
-    """What is otherwise than the records give: figures of quality, and bounds."""
+    """What is otherwise than the records give: figures, and bounds."""
+    if kept.evaluation.measure != MEASURE:
+        return [f"{EVALUATION}: judged by measure {kept.evaluation.measure}, and this version has measure {MEASURE}"]
     found = figures(kept.records, kept.evaluation.accept)
     written = kept.evaluation.figures
     problems = [f"{EVALUATION}: the figure {name} differs" for name in found if found[name] != written.get(name)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -148,6 +149,8 @@ def _typed() -> str | None:
 
 def _answer_lines(asking: _Asking) -> int:
     """Answer each line by itself; returns 1 when a line had no answer for an error."""
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     status = 0
     for number, line in enumerate(_lines(), start=1):
         if not line.strip():
@@ -166,5 +169,9 @@ def _answer_lines(asking: _Asking) -> int:
 
 
 def _lines() -> Iterator[str]:
+    """The lines of standard input; of a longer one than a question may be, its beginning, which is refused."""
     while line := sys.stdin.readline(LONGEST_LINE):
+        rest = line
+        while rest and not rest.endswith("\n"):
+            rest = sys.stdin.readline(LONGEST_LINE)
         yield line
