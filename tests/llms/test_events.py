@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -26,7 +27,7 @@ STREAM = b"".join([ROLE, *WORDS, USAGE, DONE])
 def passed(stream: bytes, cuts: list[int], *, with_usage: bool) -> tuple[bytes, Events]:
     events = Events(with_usage=with_usage)
     places = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    return b"".join(events.take(stream[a:b]) for a, b in zip(places, places[1:], strict=False)), events
+    return b"".join(events.take(stream[a:b]) for a, b in itertools.pairwise(places)), events
 
 
 @given(st.lists(st.integers(0, 10_000)), st.booleans())

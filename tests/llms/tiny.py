@@ -14,12 +14,14 @@ from plimsoll.runtime.tensors import Array
 
 EMBEDDING, FEED, HEADS, CONTEXT = 32, 64, 2, 2048
 SPECIAL = ("<unk>", "<s>", "</s>")
-VOCABULARY = len(SPECIAL) + 256
+SPACE = "▁"
+"""How this sort of vocabulary writes a space."""
+VOCABULARY = len(SPECIAL) + 256 + 1
 TEMPLATE = (
     "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
-_UINT32, _FLOAT, _TEXT, _ARRAY, _INT32 = 4, 6, 8, 9, 5
+_UINT32, _FLOAT, _TEXT, _ARRAY, _INT32, _BOOL = 4, 6, 8, 9, 5, 7
 ALIGNMENT = 32
 
 
@@ -57,10 +59,12 @@ def tiny_model(path: Path, *, seed: int = 0, context: int = CONTEXT, template: s
         _text("tokenizer.ggml.model", "llama"),
         _array("tokenizer.ggml.tokens", _TEXT, [_bare(each) for each in _tokens()]),
         _array("tokenizer.ggml.scores", _FLOAT, [struct.pack("<f", 0.0)] * VOCABULARY),
-        _array("tokenizer.ggml.token_type", _INT32, [struct.pack("<i", each) for each in (2, 3, 3, *[6] * 256)]),
+        _array("tokenizer.ggml.token_type", _INT32, [struct.pack("<i", each) for each in (2, 3, 3, *[6] * 256, 1)]),
         _number("tokenizer.ggml.bos_token_id", 1),
         _number("tokenizer.ggml.eos_token_id", 2),
         _number("tokenizer.ggml.unknown_token_id", 0),
+        _value("tokenizer.ggml.add_space_prefix", _BOOL, b"\0"),
+        _value("tokenizer.ggml.add_bos_token", _BOOL, b"\0"),
         _text("tokenizer.chat_template", template),
     ]
     return _write(path, values, tensors)
@@ -94,7 +98,7 @@ def _printable(weights: Array) -> Array:
 
 
 def _tokens() -> list[str]:
-    return [*SPECIAL, *(f"<0x{each:02X}>" for each in range(256))]
+    return [*SPECIAL, *(f"<0x{each:02X}>" for each in range(256)), SPACE]
 
 
 def _bare(text: str) -> bytes:

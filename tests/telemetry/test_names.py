@@ -14,8 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
+from plimsoll.runtime.server.counts import Count, Counts, LlmRecord, Record, Records
+from plimsoll.runtime.server.metrics import page
 from plimsoll.telemetry import catalogue
-from plimsoll.telemetry.alerts import rule_groups
+from plimsoll.telemetry.alerts import RuleGroups, rule_groups
 from plimsoll.telemetry.dashboard import dashboard
 from tests.docs.anchors import ROOT, anchors
 from tests.runtime.conftest import until
@@ -30,8 +32,12 @@ NAMES = re.compile(r"\b((?:plimsoll|http_server|process)_[a-z_]+)\b")
 
 def asked() -> set[str]:
     """Every metric in the queries of rules and panels."""
-    rules = rule_groups("triage", "m", p99=0.05)["groups"][0]["rules"]
-    panels = json.loads(json.dumps(dashboard("triage", "m")))["panels"]
+    return queried(rule_groups("triage", "m", p99=0.05), dashboard("triage", "m"))
+
+
+def queried(groups: RuleGroups, board: dict[str, object]) -> set[str]:
+    rules = groups["groups"][0]["rules"]
+    panels = json.loads(json.dumps(board))["panels"]
     queries = [rule["expr"] for rule in rules] + [target["expr"] for panel in panels for target in panel["targets"]]
     return {name for query in queries for name in NAMES.findall(query)}
 
@@ -51,8 +57,21 @@ def test_rules_and_dashboard_ask_only_for_metrics_of_a_live_service(watched: Wat
     until(lambda: names <= live(watched))
 
 
+def test_rules_and_panels_of_a_language_model_ask_for_what_its_page_has() -> None:
+    record = Record(restarts=1, llm=LlmRecord())
+    record.add(200, 1.0)
+    counts = Counts(counts=[Count(model="m", version="1", records=Records(answers=record))], waiting={"m": 1})
+    families = list(text_string_to_metric_families(page(counts).decode()))
+    told = {sample.name for family in families for sample in family.samples}
+    described = {name for each in catalogue.LLM for name in each.series}
+    assert described <= told
+    others = {name for each in catalogue.SERVICE for name in each.series}
+    assert queried(rule_groups("chat", "m", llm=True), dashboard("chat", "m", llm=True)) <= described | others
+
+
 def test_the_runbook_has_a_section_for_each_rule_and_for_no_other() -> None:
-    rules = rule_groups("triage", "m", p99=0.05)["groups"][0]["rules"]
+    groups = [rule_groups("triage", "m", p99=0.05), rule_groups("chat", "m", llm=True)]
+    rules = [rule for each in groups for rule in each["groups"][0]["rules"]]
     pages = {rule["annotations"]["runbook"].partition("#")[0] for rule in rules}
     linked = {rule["annotations"]["runbook"].partition("#")[2] for rule in rules}
     (page,) = pages
@@ -70,7 +89,7 @@ def test_a_live_service_has_every_metric_that_is_described(watched: Watched) -> 
 
 def test_every_metric_is_in_the_documents() -> None:
     text = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
-    assert [described.name for described in catalogue.ALL if described.name not in text] == []
+    assert [described.name for described in (*catalogue.ALL, *catalogue.LLM) if described.name not in text] == []
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason=NO_PROMTOOL)

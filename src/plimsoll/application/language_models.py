@@ -35,8 +35,9 @@ class EndpointKey(Part, frozen=True, kw_only=True):
     env: Annotated[
         str,
         Meta(
-            pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$",
-            description="the name of the environment variable that has the key",
+            # What begins so is ours, and is not handed on to what runs for an application.
+            pattern=r"^(?!PLIMSOLL_)[A-Za-z_][A-Za-z0-9_]{0,127}$",
+            description="the name of the environment variable that has the key, not one that begins with PLIMSOLL_",
             examples=["LLM_KEY"],
         ),
     ]

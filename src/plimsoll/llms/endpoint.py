@@ -19,12 +19,11 @@ _BASE = "/v1"
 class EndpointAnswer:
     """An `Answer`."""
 
-    def __init__(self, response: httpx2.Response, who: str) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self.status = response.status_code
         after = response.headers.get("retry-after", "")
         self.retry_after = int(after) if after.isdigit() and len(after) < 6 else None
         self._response = response
-        self._who = who
         self._pieces: AsyncIterator[bytes] = response.aiter_bytes()
 
     async def next(self) -> bytes:
@@ -37,7 +36,7 @@ class EndpointAnswer:
                 if piece:
                     return piece
         except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise UpstreamGone(f"{self._who} ended in the middle of its answer: {type(error).__name__}") from None
+            raise UpstreamGone(f"it ended in the middle of its answer: {type(error).__name__}") from None
 
     async def close(self) -> None:
         """Close the connection: the endpoint computes no more."""
@@ -67,10 +66,10 @@ class EndpointUpstream:
             "POST", self._url + path.removeprefix(_BASE), content=body, headers=headers
         )
         try:
-            return EndpointAnswer(await self._client.send(request, stream=True), self._who)
+            return EndpointAnswer(await self._client.send(request, stream=True))
         except httpx2.HTTPError as error:
             # The type says what happened. The text of such an error may have the request in it, and that has the key.
-            raise UpstreamGone(f"{self._who} cannot be reached: {type(error).__name__}") from None
+            raise UpstreamGone(f"it cannot be reached: {type(error).__name__}") from None
 
     def _key(self) -> str:
         if not self._variable:

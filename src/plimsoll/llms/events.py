@@ -58,6 +58,37 @@ def usage_in(answer: bytes) -> tuple[Usage | None, bool]:
     return usage, not found.choices
 
 
+class _Text(Struct, kw_only=True):
+    content: str | None = None
+
+
+@decodable
+class _Said(Struct, kw_only=True):
+    class Choice(Struct, kw_only=True):
+        """One of the choices of an answer or an event."""
+
+        text: str | None = None
+        message: _Text | None = None
+        delta: _Text | None = None
+
+    choices: list[Choice] = []
+
+
+def text_in(answer: bytes) -> str:
+    """What an answer or an event says, without its calls of tools."""
+    try:
+        choices = msgspec.json.decode(answer, type=_Said).choices
+    except UNREADABLE:
+        return ""
+    parts = [(each.text, each.message and each.message.content, each.delta and each.delta.content) for each in choices]
+    return "".join(text for part in parts for text in part if text)
+
+
+def text_of_stream(stream: bytes) -> str:
+    """What all events say together."""
+    return "".join(text_in(event.removeprefix(b"data:").strip()) for event in stream.split(END))
+
+
 class TooLong(Exception):
     """The upstream sends an event without an end."""
 

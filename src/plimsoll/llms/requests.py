@@ -15,6 +15,8 @@ from plimsoll.llms.settings import LlmSettings
 
 Kind = Literal["chat", "completion"]
 PATHS: Mapping[Kind, str] = MappingProxyType({"chat": "/v1/chat/completions", "completion": "/v1/completions"})
+OPERATIONS: Mapping[Kind, str] = MappingProxyType({"chat": "chat", "completion": "text_completion"})
+"""OpenTelemetry's words for them."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
 MOST_MESSAGES = 4096
 _COMMON = frozenset(
@@ -53,6 +55,11 @@ class Asked(Struct, frozen=True, kw_only=True):
     with_usage: bool
     tokens: int | None
     fields: Mapping[str, Any]  # Any: what the API defines and only the upstream reads
+
+    @property
+    def question(self) -> object:
+        """The messages, or the prompt."""
+        return self.fields.get("messages" if self.kind == "chat" else "prompt")
 
 
 def read_request(kind: Kind, body: bytes | memoryview) -> Asked:
@@ -100,7 +107,8 @@ def written(asked: Asked, settings: LlmSettings, adapters: list[str]) -> bytes:
         raise BadRequest(text, "max_tokens", "too_many_tokens")
     fields = dict(asked.fields)
     if settings.endpoint is not None:
-        fields["model"] = settings.endpoint.model
+        # An engine beside us knows adapters by their names.
+        fields["model"] = asked.model if asked.model in settings.adapters else settings.endpoint.model
         word = "max_completion_tokens" if "max_completion_tokens" in fields else "max_tokens"
         fields.setdefault(word, settings.tokens)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,20 @@ def llm_files(state: StateDirectory, llm: PreparedLlm) -> list[LlmFile]:
 
 def _file(state: StateDirectory, llm: PreparedLlm, model: LlmModel) -> LlmFile:
     version, files = version_for_use(state, model.reference, model.register_key)
+    path = files[model_file_name(llm, version)]
+    digests = {str(path): version.files[name].digest for name, path in files.items()}
+    return LlmFile(name=model.name, version=version, path=path, files=digests)
+
+
+def model_file_name(llm: PreparedLlm, version: ModelVersion) -> str:
+    """The file of a version that the engine is told of; of a directory, the file that says what is in it.
+
+    Raises TargetError for a version that the engine cannot read.
+    """
+    files = version.files
     formats = ENGINES[llm.engine].formats
+    if ENGINES[llm.engine].directory:
+        return _file_of_directory(llm, version)
     fitting = sorted(name for name in files if name.endswith(tuple(f".{each}" for each in formats)))
     if len(fitting) != 1:
         found = f"{len(fitting)} {formats[0]} files" if fitting else f"no {formats[0]} file"
@@ -56,14 +70,55 @@ def _file(state: StateDirectory, llm: PreparedLlm, model: LlmModel) -> LlmFile:
             hint=f"bring a model in the format {formats[0]}",
             lasting=True,
         )
-    digests = {str(path): version.files[name].digest for name, path in files.items()}
-    return LlmFile(name=model.name, version=version, path=files[fitting[0]], files=digests)
+    return fitting[0]
+
+
+CONFIGURATIONS = ("config.json", "adapter_config.json")
+
+
+def _file_of_directory(llm: PreparedLlm, version: ModelVersion) -> str:
+    has_weights = any(name.endswith(".safetensors") for name in version.files)
+    configuration = next((name for name in CONFIGURATIONS if name in version.files), "")
+    if has_weights and configuration:
+        return configuration
+    raise TargetError(
+        f"{llm.engine} reads safetensors with a config.json beside them, and model {version.reference} has "
+        f"{', '.join(sorted(version.files))}",
+        where=f"llms.{llm.name}",
+        hint="register a model with all files of its directory, or bring GGUF for engine: llama.cpp",
+        lasting=True,
+    )
 
 
 def llm_version(llm: PreparedLlm, files: list[LlmFile], memory: int | None) -> ModelFile:
     """A language model as an entry of a service file."""
-    by_name = {each.name: str(each.path) for each in files[1:]}
-    settings = LlmSettings(
+    base = files[0] if files else None
+    settings = settings_of(llm, {each.name: str(each.path) for each in files[1:]}, memory)
+    if base is None:
+        return ModelFile(name=llm.name, version=ALONE, digest=f"sha256:{_digest(settings)}", llm=settings)
+    digests = {path: digest for each in files for path, digest in each.files.items()}
+    return entry(llm, base.version, base.path, digests, settings)
+
+
+def entry(
+    llm: PreparedLlm, version: ModelVersion, path: Path, digests: Mapping[str, str], settings: LlmSettings
+) -> ModelFile:
+    """The entry of a service file for a version of a model at a path."""
+    return ModelFile(
+        name=llm.name,
+        version=str(version.version),
+        path=str(path),
+        digest=version.digest,
+        files=dict(digests),
+        reference=version.reference,
+        llm=settings,
+    )
+
+
+def settings_of(llm: PreparedLlm, adapters: Mapping[str, str], memory: int | None) -> LlmSettings:
+    """What a server is told of it; `adapters` are paths by name, that for all answers among them."""
+    by_name = dict(adapters)
+    return LlmSettings(
         engine=llm.engine,
         context=llm.context,
         slots=llm.slots,
@@ -74,19 +129,6 @@ def llm_version(llm: PreparedLlm, files: list[LlmFile], memory: int | None) -> M
         adapters=by_name,
         endpoint=_endpoint(llm),
         memory=memory,
-    )
-    if not files:
-        return ModelFile(name=llm.name, version=ALONE, digest=f"sha256:{_digest(settings)}", llm=settings)
-    base = files[0]
-    digests = {path: digest for each in files for path, digest in each.files.items()}
-    return ModelFile(
-        name=llm.name,
-        version=str(base.version.version),
-        path=str(base.path),
-        digest=base.version.digest,
-        files=digests,
-        reference=base.version.reference,
-        llm=settings,
     )
 
 
@@ -105,7 +147,7 @@ def _digest(settings: LlmSettings) -> str:
 def judged(llm: PreparedLlm, files: list[LlmFile]) -> LlmResult:
     """What the headers of the files say. Raises TargetError for a model that the settings ask too much of."""
     base, *adapters = files
-    if not base.path.name.endswith(".gguf"):
+    if ENGINES[llm.engine].directory:
         return LlmResult(engine=llm.engine, model=base.version.reference, about="safetensors", context=llm.context)
     header = _header(base)
     architecture = str(header.values.get("general.architecture", ""))

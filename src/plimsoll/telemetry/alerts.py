@@ -9,10 +9,21 @@ from typing import TypedDict
 
 from msgspec import Struct
 
-from plimsoll.telemetry.catalogue import ACCURACY_ALARM, DRIFT_ALARM, DRIFT_SKIPPED, REQUESTS
+from plimsoll.telemetry.catalogue import (
+    ACCURACY_ALARM,
+    DRIFT_ALARM,
+    DRIFT_SKIPPED,
+    LLM_FIRST_TOKEN,
+    LLM_QUEUE,
+    REQUESTS,
+    RESTARTS,
+)
 
 RUNBOOK = "docs/runbook.md"
 """The page with a section for each rule, under the rule's name."""
+
+FIRST_TOKEN_LIMIT = 5.0
+"""Seconds to the first token that people wait without a thought of leaving."""
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -45,23 +56,29 @@ class RuleGroups(TypedDict):
     groups: list[RuleGroup]
 
 
-def alerts(service: str, model: str, *, p99: float | None = None) -> tuple[Alert, ...]:
-    """The rules of a service of one model. `p99` is the promised latency in seconds, if there is one."""
+def alerts(service: str, model: str, *, p99: float | None = None, llm: bool = False) -> tuple[Alert, ...]:
+    """The rules of a service of one model. `p99` is the promised latency in seconds, if there is one.
+
+    With `llm` it is a language model.
+    """
     chosen = f'model="{model}"'
     counted = f"{REQUESTS.name}_count"
     failed = f'{counted}{{{chosen},http_response_status_code=~"5.."}}'
-    found = [
-        Alert(
-            name="PlimsollErrors",
-            expression=(
-                f"sum by (model, version) (rate({failed}[5m]))"
-                f" / sum by (model, version) (rate({counted}{{{chosen}}}[5m])) > 0.01"
-            ),
-            for_="2m",
-            severity="critical",
-            summary=f"{service}: {{{{ $value | humanizePercentage }}}} of requests fail",
-            description="The service answers with 5xx. Its log has the reasons.",
+    errors = Alert(
+        name="PlimsollErrors",
+        expression=(
+            f"sum by (model, version) (rate({failed}[5m]))"
+            f" / sum by (model, version) (rate({counted}{{{chosen}}}[5m])) > 0.01"
         ),
+        for_="2m",
+        severity="critical",
+        summary=f"{service}: {{{{ $value | humanizePercentage }}}} of requests fail",
+        description="The service answers with 5xx. Its log has the reasons.",
+    )
+    if llm:
+        return (errors, *llm_alerts(service, chosen))
+    found = [
+        errors,
         Alert(
             name="PlimsollDrift",
             expression=f"max by (model, version, side, feature) ({DRIFT_ALARM.name}{{{chosen}}}) == 1",
@@ -106,13 +123,42 @@ def _latency_alert(service: str, chosen: str, p99: float) -> Alert:
     )
 
 
-def rule_groups(service: str, model: str, *, p99: float | None = None) -> RuleGroups:
+def llm_alerts(service: str, chosen: str) -> tuple[Alert, ...]:
+    """The rules that a language model has besides. `chosen` are the labels of its series."""
+    refused = f'{REQUESTS.name}_count{{{chosen},http_response_status_code="429"}}'
+    slow = f"sum by (model, version, le) (rate({LLM_FIRST_TOKEN.name}_bucket{{{chosen}}}[5m]))"
+    return (
+        Alert(
+            name="PlimsollQueueFull",
+            expression=f"sum by (model) (rate({refused}[5m])) > 0",
+            for_="2m",
+            severity="warning",
+            summary=f"{service}: requests are refused, as too many wait",
+            description="It needs more slots, more servers, or shorter answers.",
+        ),
+        Alert(
+            name="PlimsollFirstToken",
+            expression=f"histogram_quantile(0.95, {slow}) > {FIRST_TOKEN_LIMIT:g}",
+            for_="5m",
+            severity="warning",
+            summary=f"{service}: 1 answer in 20 begins only after {{{{ $value | humanizeDuration }}}}",
+            description=f"{LLM_QUEUE.name} says how much of that is waiting for a turn.",
+        ),
+        Alert(
+            name="PlimsollEngineRestarts",
+            expression=f"sum by (model) (increase({RESTARTS.name}{{{chosen}}}[15m])) > 2",
+            for_="0m",
+            severity="critical",
+            summary=f"{service}: its engine ends again and again",
+            description="The service's log says how; mostly the memory is too small for the context and the slots.",
+        ),
+    )
+
+
+def rule_groups(service: str, model: str, *, p99: float | None = None, llm: bool = False) -> RuleGroups:
     """The rules in the structure of a Prometheus rule file, which is YAML."""
-    return {
-        "groups": [
-            {"name": f"plimsoll-{service}", "rules": [_prometheus_rule(one) for one in alerts(service, model, p99=p99)]}
-        ]
-    }
+    rules = [_prometheus_rule(one) for one in alerts(service, model, p99=p99, llm=llm)]
+    return {"groups": [{"name": f"plimsoll-{service}", "rules": rules}]}
 
 
 def _prometheus_rule(alert: Alert) -> Rule:

@@ -106,6 +106,34 @@ CPU = MetricDescription(
     name="process_cpu_seconds_total", kind="counter", help="Total user and system CPU time spent in seconds.", labels=()
 )
 
+LLM_TOKENS = MetricDescription(
+    name="plimsoll_llm_tokens_total",
+    kind="counter",
+    help="Tokens of questions (input; cached of them) and answers (output).",
+    labels=("model", "version", "type"),
+)
+LLM_QUEUE = MetricDescription(
+    name="plimsoll_llm_queue_seconds", kind="histogram", help="Seconds until the turn of a request."
+)
+LLM_FIRST_TOKEN = MetricDescription(
+    name="plimsoll_llm_time_to_first_token_seconds",
+    kind="histogram",
+    help="Seconds to the first token of a streamed answer.",
+)
+LLM_EACH_TOKEN = MetricDescription(
+    name="plimsoll_llm_time_per_output_token_seconds",
+    kind="histogram",
+    help="Seconds for each further token of a streamed answer.",
+)
+LLM_WAITING = MetricDescription(
+    name="plimsoll_llm_waiting", kind="gauge", help="Requests whose turn has not come.", labels=("model",)
+)
+RESTARTS = MetricDescription(
+    name="plimsoll_code_restarts_total",
+    kind="counter",
+    help="Processes of the user's own code, or of an engine, started again.",
+)
+
 SERVICE: Sequence[MetricDescription] = (REQUESTS, ROWS, MODEL, MEMORY, CPU)
 DRIFT: Sequence[MetricDescription] = (
     DRIFT_DISTANCE,
@@ -116,4 +144,6 @@ DRIFT: Sequence[MetricDescription] = (
     DRIFT_WINDOWS,
 )
 FEEDBACK: Sequence[MetricDescription] = (LABELS, UNMATCHED, SCORE, ACCURACY_ALARM)
+LLM: Sequence[MetricDescription] = (LLM_TOKENS, LLM_QUEUE, LLM_FIRST_TOKEN, LLM_EACH_TOKEN, LLM_WAITING, RESTARTS)
+"""Those of a service of a language model, which has no drift."""
 ALL: Sequence[MetricDescription] = (*SERVICE, *DRIFT, *FEEDBACK)

@@ -17,6 +17,11 @@ from plimsoll.telemetry.catalogue import (
     DRIFT_DISTANCE,
     DRIFT_MISSING,
     LABELS,
+    LLM_EACH_TOKEN,
+    LLM_FIRST_TOKEN,
+    LLM_QUEUE,
+    LLM_TOKENS,
+    LLM_WAITING,
     MEMORY,
     REQUESTS,
     ROWS,
@@ -24,6 +29,7 @@ from plimsoll.telemetry.catalogue import (
 )
 
 SCHEMA = 39
+ROWS_PANEL = "Rows predicted"
 GRID_COLUMNS = 24
 """Columns of Grafana's grid."""
 
@@ -39,9 +45,12 @@ class Panel(Struct, frozen=True, kw_only=True):
     exemplars: bool = False
 
 
-def panels(model: str) -> tuple[Panel, ...]:
-    """The panels of a service of one model."""
+def panels(model: str, *, llm: bool = False) -> tuple[Panel, ...]:
+    """The panels of a service of one model; with `llm` a language model."""
     chosen = f'model="{model}"'
+    if llm:
+        requests = tuple(each for each in _request_panels(chosen) if each.title != ROWS_PANEL)
+        return (*requests, *_llm_panels(chosen))
     return (*_request_panels(chosen), *_drift_panels(chosen), *_feedback_panels(chosen))
 
 
@@ -67,12 +76,33 @@ def _request_panels(chosen: str) -> tuple[Panel, ...]:
         ),
         Panel(title="Latency", unit="s", queries=quantiles, exemplars=True),
         Panel(
-            title="Rows predicted",
+            title=ROWS_PANEL,
             unit="short",
             queries=((f"sum by (version) (rate({ROWS.name}{{{chosen}}}[$__rate_interval]))", "{{version}}"),),
         ),
         Panel(title="Memory", unit="bytes", width=6, queries=((MEMORY.name, "{{instance}}"),)),
         Panel(title="Processor", width=6, queries=((f"rate({CPU.name}[$__rate_interval])", "{{instance}}"),)),
+    )
+
+
+def _llm_panels(chosen: str) -> tuple[Panel, ...]:
+    def quantiles(name: str) -> tuple[tuple[str, str], ...]:
+        rate = f"sum by (version, le) (rate({name}_bucket{{{chosen}}}[$__rate_interval]))"
+        return tuple((f"histogram_quantile({q}, {rate})", f"p{q * 100:g} {{{{version}}}}") for q in (0.5, 0.95))
+
+    return (
+        Panel(title="Time to first token", unit="s", queries=quantiles(LLM_FIRST_TOKEN.name)),
+        Panel(title="Time for each further token", unit="s", queries=quantiles(LLM_EACH_TOKEN.name)),
+        Panel(
+            title="Tokens by type",
+            queries=((f"sum by (type) (rate({LLM_TOKENS.name}{{{chosen}}}[$__rate_interval]))", "{{type}}"),),
+        ),
+        Panel(title="Waiting for a turn", unit="s", width=6, queries=quantiles(LLM_QUEUE.name)),
+        Panel(
+            title="Requests that wait",
+            width=6,
+            queries=((f"sum by (model) ({LLM_WAITING.name}{{{chosen}}})", "waiting"),),
+        ),
     )
 
 
@@ -116,7 +146,7 @@ def _feedback_panels(chosen: str) -> tuple[Panel, ...]:
     )
 
 
-def dashboard(service: str, model: str) -> dict[str, object]:
+def dashboard(service: str, model: str, *, llm: bool = False) -> dict[str, object]:
     """The dashboard in the structure of a Grafana import. Its user chooses the Prometheus data source on the page."""
     return {
         "uid": hashlib.sha256(f"plimsoll {service}".encode()).hexdigest()[:16],
@@ -130,7 +160,7 @@ def dashboard(service: str, model: str) -> dict[str, object]:
         "templating": {
             "list": [{"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"}]
         },
-        "panels": _layout(panels(model)),
+        "panels": _layout(panels(model, llm=llm)),
     }
 
 

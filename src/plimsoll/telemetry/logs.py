@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from plimsoll.runtime.server.observers import INFERENCE, Answer
+from plimsoll.runtime.server.observers import INFERENCE, Answer, Generated
 from plimsoll.runtime.tensors import Array, datatype_of, to_json
 from plimsoll.telemetry.json_lines import JsonLinesFile
 from plimsoll.telemetry.requests import request_rows
@@ -17,6 +17,8 @@ from plimsoll.telemetry.requests import request_rows
 USER_HEADERS = ("x-forwarded-user", "x-auth-request-user", "x-remote-user")
 """Headers in which an authenticating proxy names the user. The logs never contain credentials."""
 REQUEST_ID = "x-request-id"
+MAX_CHARACTERS = 100_000
+"""Most characters of an answer of a language model in a log with payloads."""
 MAX_VALUES = 1000
 """Most values of a tensor in a log with payloads. Of a longer tensor the first values are logged."""
 
@@ -33,6 +35,8 @@ def access_line(answer: Answer, trace: str) -> dict[str, object]:
         "rows": request_rows(answer),
         "client": answer.client,
     }
+    if answer.generated is not None:
+        line |= _of_generated(answer.generated)
     if answer.batch > 1:
         line["batch"] = answer.batch
     if answer.shadow:
@@ -51,10 +55,26 @@ def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, objec
         "digest": answer.digest,
         "verdict": verdict(answer.status),
         "status": answer.status,
-        "inputs": _tensors(answer.inputs, payloads),
-        "outputs": _tensors(answer.outputs, payloads),
     }
+    if answer.generated is None:
+        line |= {"inputs": _tensors(answer.inputs, payloads), "outputs": _tensors(answer.outputs, payloads)}
+    else:
+        line |= _of_generated(answer.generated)
+        if payloads:
+            line |= {"question": answer.generated.question, "answer": answer.generated.answer[:MAX_CHARACTERS]}
     return line | _request_ids(answer, trace) | ({"reason": answer.reason} if answer.reason else {})
+
+
+def _of_generated(generated: Generated) -> dict[str, object]:
+    """How much a language model was asked and has said, and when."""
+    line: dict[str, object] = {
+        "operation": generated.operation,
+        "asked": generated.asked,
+        "input_tokens": generated.input_tokens,
+        "output_tokens": generated.output_tokens,
+        "waited": round(generated.waited, 6),
+    }
+    return line | ({"first_token": round(generated.first_token, 6)} if generated.first_token else {})
 
 
 def verdict(status: int) -> str:

@@ -39,6 +39,7 @@ MAX_SERIES = 200
 """Most series of model, version and status. Further statuses count as `other`."""
 
 SeriesKey = tuple[str, str, str]
+RoutedKey = tuple[str, str, str, str]
 
 
 class _LatencySeries:
@@ -53,7 +54,7 @@ class RequestMetrics:
 
     def __init__(self, trace_of: Callable[[Answer], str]) -> None:
         self._trace_of = trace_of
-        self._series: dict[SeriesKey, _LatencySeries] = {}
+        self._series: dict[RoutedKey, _LatencySeries] = {}
         self._rows: dict[tuple[str, str], int] = defaultdict(int)
         self._served: set[SeriesKey] = set()
         self._lock = threading.Lock()
@@ -80,8 +81,7 @@ class RequestMetrics:
         """The metric families of the counts."""
         requests, rows, served = catalogue.REQUESTS.histogram(), catalogue.ROWS.counter(), catalogue.MODEL.gauge()
         with self._lock:
-            for (model, version, status), series in self._series.items():
-                route = f"/v2/models/{model}/infer"
+            for (model, version, route, status), series in self._series.items():
                 requests.add_metric([model, version, "POST", route, status], _buckets(series), series.sum)
             for (model, version), number in self._rows.items():
                 rows.add_metric([model, version], number)
@@ -95,10 +95,16 @@ class RequestMetrics:
     def _series_of(self, answer: Answer) -> _LatencySeries:
         # A model that the server does not have is the client's word: it must not become a series of its own.
         model, version = (answer.model, answer.version) if answer.digest else ("", "")
-        key = (model, version, str(answer.status))
+        route = route_of(answer, model)
+        key = (model, version, route, str(answer.status))
         if key not in self._series and len(self._series) >= MAX_SERIES:
-            key = (model, version, "other")
+            key = (model, version, route, "other")
         return self._series.setdefault(key, _LatencySeries())
+
+
+def route_of(answer: Answer, model: str) -> str:
+    """The path of a request, with the name of its model as it is recorded."""
+    return answer.generated.route if answer.generated is not None else f"/v2/models/{model}/infer"
 
 
 def request_rows(answer: Answer) -> int:

@@ -87,6 +87,7 @@ class ServiceObserver(Observer):
         self._parts: list[AnswerConsumer] = [self._requests]
         self._logs: RequestLogs | None = None
         self.essential = bool(audit_log)
+        self.wants_texts = bool(audit_log) and payloads
         if access_log or audit_log:
             self._logs = RequestLogs(access_log, audit_log, payloads=payloads, trace_of=trace_of)
         if traces:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import MissingExtra
-from plimsoll.runtime.server.observers import Answer
+from plimsoll.runtime.server.observers import Answer, Generated
 from plimsoll.telemetry.context import parse_traceparent
-from plimsoll.telemetry.requests import request_rows
+from plimsoll.telemetry.requests import request_rows, route_of
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -51,9 +51,10 @@ class TraceExporter:
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
         began = int(answer.began * NANOSECONDS)
-        route = f"/v2/models/{answer.model}/infer"
+        generated = answer.generated
+        name = f"{generated.operation} {generated.asked}" if generated else f"POST {route_of(answer, answer.model)}"
         span = self._tracer.start_span(
-            f"POST {route}",
+            name,
             context=_parent_context(answer),
             kind=SpanKind.SERVER,
             start_time=began,
@@ -64,11 +65,11 @@ class TraceExporter:
         span.end(began + int(answer.seconds * NANOSECONDS))
 
 
-def _span_attributes(answer: Answer) -> dict[str, str | int | bool]:
-    """Span attributes: OpenTelemetry's names for HTTP, and our own for the model."""
-    about: dict[str, str | int | bool] = {
+def _span_attributes(answer: Answer) -> dict[str, str | int | float | bool]:
+    """Span attributes: OpenTelemetry's names for HTTP and for generative AI, and our own for the model."""
+    about: dict[str, str | int | float | bool] = {
         "http.request.method": "POST",
-        "http.route": f"/v2/models/{answer.model}/infer",
+        "http.route": route_of(answer, answer.model),
         "http.response.status_code": answer.status,
         "client.address": answer.client,
         "plimsoll.model": answer.model,
@@ -78,7 +79,25 @@ def _span_attributes(answer: Answer) -> dict[str, str | int | bool]:
         "plimsoll.batch": answer.batch,
         "plimsoll.shadow": answer.shadow,
     }
+    if answer.generated is not None:
+        about |= _of_generated(answer.generated, answer.model)
     return about | ({"error.type": str(answer.status)} if answer.status >= 400 else {})
+
+
+def _of_generated(generated: Generated, model: str) -> dict[str, str | int | float | bool]:
+    """Source: OpenTelemetry's semantic conventions for generative AI. The texts are in no span."""
+    found: dict[str, str | int | float | bool] = {
+        "gen_ai.operation.name": generated.operation,
+        "gen_ai.provider.name": generated.engine,
+        "gen_ai.request.model": generated.asked,
+        "gen_ai.request.max_tokens": generated.most_tokens,
+        "gen_ai.response.model": model,
+        "gen_ai.usage.input_tokens": generated.input_tokens,
+        "gen_ai.usage.output_tokens": generated.output_tokens,
+        "plimsoll.llm.cached_tokens": generated.cached_tokens,
+        "plimsoll.llm.queue_seconds": generated.waited,
+    }
+    return found | ({"plimsoll.llm.time_to_first_token": generated.first_token} if generated.first_token else {})
 
 
 def _parent_context(answer: Answer) -> Context | None:

@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
+
+PORT = 8000
+"""Where an engine in a container answers, beside the server that hands requests on to it."""
+
+
+class Serving(Struct, frozen=True, kw_only=True):
+    """What an engine in a container is to serve. `model` and `adapters` are directories of verified files."""
+
+    name: str
+    model: str
+    adapters: dict[str, str]
+    context: int
+    slots: int
+    tokens: int
+    accelerators: int
+
+
+class Container(Struct, frozen=True, kw_only=True):
+    """A container that answers the OpenAI API at `PORT`. `health` is a path that is 200 once it does."""
+
+    image: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    health: str
 
 
 class Engine(Struct, frozen=True, kw_only=True):
     """An engine.
 
     `formats` are those of the models that it reads, and `settings` the words of the file that it takes. `process` is
-    the module that runs it as a process of this machine, and `extra` the extra of plimsoll that brings what that needs;
-    both are empty where it runs in containers of its own only. `remote` says that nothing is run at all.
+    the module that runs it as a process of this machine or of a pod, and `extra` the extra of plimsoll that brings what
+    that needs; `container` makes a container of its own for it. `directory` says that it reads all files of a model and
+    not one. `remote` says that nothing is run at all.
     """
 
     name: str
@@ -18,6 +45,8 @@ class Engine(Struct, frozen=True, kw_only=True):
     settings: frozenset[str] = frozenset()
     process: str = ""
     extra: str = ""
+    container: Callable[[Serving], Container] | None = None
+    directory: bool = False
     remote: bool = False
 
     @property

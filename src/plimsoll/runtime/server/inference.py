@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Generic, TypeVar
 
+from plimsoll.runtime.server.observers import Generated
 from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Served
@@ -36,6 +37,10 @@ class Inference:
         self.request = None
         self.results = None
         self.batch = 1
+
+    def generated(self) -> Generated | None:
+        """What it has besides, if it is an answer of a language model."""
+        return None
 
 
 class InferenceCall(Inference, Generic[Response]):

@@ -47,6 +47,29 @@ still_wanted: ContextVar[Callable[[], None]] = ContextVar("still_wanted", defaul
 """For `Observer.more_outputs`: what it holds raises when nobody waits for the outputs any more."""
 
 
+class Generated(Struct, frozen=True, kw_only=True):
+    """What an answer of a language model has besides; the words are OpenTelemetry's for generative AI.
+
+    `operation` is `chat` or `text_completion`, `engine` is what computed it, `asked` what the request called the model.
+    `waited` and `first_token` are seconds from the request; `first_token` is 0 where the answer came as a whole. The
+    texts are empty unless an observer asks for them; `question` is the messages, or the prompt.
+    """
+
+    operation: str
+    route: str
+    engine: str
+    asked: str
+    stream: bool
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    most_tokens: int = 0
+    waited: float = 0.0
+    first_token: float = 0.0
+    question: object = None
+    answer: str = ""
+
+
 class Answer(Struct, frozen=True, kw_only=True, gc=False):
     """One inference that was answered or refused, or one change of a model that somebody asked for (see `event`).
 
@@ -73,6 +96,7 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     shadow: bool = False
     reason: str = ""
     event: str = INFERENCE
+    generated: Generated | None = None
 
 
 class Reply(Struct, frozen=True, kw_only=True):
@@ -94,6 +118,8 @@ class Observer:
     """Those of `paths` that only an administrator may call."""
     essential: bool = False
     """Whether nothing may be answered that this observer does not observe."""
+    wants_texts: bool = False
+    """Whether it is given what language models are asked and say, and not only how much."""
     sees_changes: bool = False
     """Whether it is given changes of models too, and not only inferences."""
 
@@ -157,6 +183,7 @@ class Observers:
         self.watching = list(watching)
         self.headers: frozenset[str] = frozenset().union(*(observer.headers for observer in watching))
         self.watching_ids = [observer for observer in watching if observer.watches_ids]
+        self.wants_texts = any(observer.wants_texts for observer in watching)
         self.lost = 0
         self.blocked = ""
         """Why inferences are refused at present; empty when they are not."""

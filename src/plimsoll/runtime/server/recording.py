@@ -95,5 +95,6 @@ class Recorder:
                 batch=inference.batch,
                 shadow=inference.shadow,
                 reason=reason,
+                generated=inference.generated(),
             )
         )

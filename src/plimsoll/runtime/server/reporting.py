@@ -34,7 +34,8 @@ ANSWER_LIMIT = 120.0
 def counts_of_process(plane: DataPlane, listening: Listening) -> Counts:
     """All counts of this process."""
     lost = plane.observers.lost
-    under_way, waiting = listening.under_way(), {}
+    under_way = listening.under_way()
+    waiting: dict[str, int] = {}
     for served in plane.catalog.all():
         if served.record.llm is not None:
             under_way[served.name] = under_way.get(served.name, 0) + served.under_way

@@ -13,13 +13,12 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
-from plimsoll.kinds.service import SCALE_TO_ZERO, WAITING_ROLLOUT, engine_feature
+from plimsoll.kinds.service import SCALE_TO_ZERO, WAITING_ROLLOUT
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import PUBLISHED, look
 from plimsoll.kubernetes.kubeconfig import namespace_of
-from plimsoll.llms.engines import ENGINES
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.facts import Machine, TargetFacts
 from plimsoll.planning.steps import Plan
@@ -177,11 +176,7 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks={
-                WAITING_ROLLOUT: ROLLS_ON,
-                **({SCALE_TO_ZERO: reason} if reason else {}),
-                **dict.fromkeys(map(engine_feature, ENGINES), "language models are served on this machine only"),
-            },
+            lacks={WAITING_ROLLOUT: ROLLS_ON, **({SCALE_TO_ZERO: reason} if reason else {})},
             missing_extras=missing_extras(),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )

@@ -19,6 +19,7 @@ def _uses(api: Api, application: str, namespace: str) -> Iterator[VersionUse]:
         service, file = record.served.service, record.served.file
         who = f"service {service}"
         for each in file.models:
-            yield VersionUse(reference=f"{each.name}@{each.version}", service=service, who=who)
+            reference = each.reference if each.llm is not None else f"{each.name}@{each.version}"
+            yield VersionUse(reference=reference, service=service, who=who)
         for model, version in file.former.items():
             yield VersionUse(reference=f"{model}@{version}", service=service, who=f"a rollback of {who}")

@@ -170,9 +170,10 @@ def write_monitoring(output: Path, work: Serve) -> None:
     from plimsoll.telemetry.dashboard import dashboard
 
     model = work.served_name
-    rules = rule_groups(work.service, model, p99=work.latency)
+    llm = work.llm is not None
+    rules = rule_groups(work.service, model, p99=work.latency, llm=llm)
     (output / "alerts.yaml").write_text(yaml.safe_dump(rules, sort_keys=False, width=120), encoding="utf-8")
-    text = json.dumps(dashboard(work.service, model), indent=1)
+    text = json.dumps(dashboard(work.service, model, llm=llm), indent=1)
     (output / "dashboard.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -7,13 +7,14 @@ import time
 from collections.abc import AsyncIterator, Mapping
 
 from plimsoll.llms.errors import BadRequest, error_event, of_upstream
-from plimsoll.llms.events import Events, TooLong, Usage, usage_in
-from plimsoll.llms.requests import PATHS, Asked, written
+from plimsoll.llms.events import Events, TooLong, Usage, text_in, text_of_stream, usage_in
+from plimsoll.llms.requests import OPERATIONS, PATHS, Asked, written
 from plimsoll.llms.upstream import Answer, UpstreamGone, whole
 from plimsoll.runtime.server.counts import EACH_TOKEN, FIRST_TOKEN
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.inference import Inference
 from plimsoll.runtime.server.llms.served import ServedLlm
+from plimsoll.runtime.server.observers import Generated
 from plimsoll.runtime.server.recording import GONE, OK
 from plimsoll.runtime.server.refusals import DeadlinePassed, Defect, Failed, NotFound, NotReady, Refusal
 
@@ -64,7 +65,7 @@ class Generations:
 class Generation(Inference):
     """One answer. Whoever has it calls `answer` or iterates over `events`, once."""
 
-    __slots__ = ("_body", "_plane", "asked", "first_token", "language_model", "tokens", "usage", "waited")
+    __slots__ = ("_body", "_plane", "_said", "asked", "first_token", "language_model", "tokens", "usage", "waited")
 
     def __init__(
         self,
@@ -80,6 +81,8 @@ class Generation(Inference):
         self.served = self.language_model = served
         self.asked = asked
         self._body = body
+        self._said: list[bytes] | None = [] if plane.observers.wants_texts else None
+        """What it has sent, where somebody asks for that."""
         self.began = time.perf_counter()
         self.waited = 0.0
         """Seconds until it was its turn."""
@@ -101,6 +104,8 @@ class Generation(Inference):
         except BaseException as error:
             raise self._ended_by(error) from error
         self.usage = usage_in(body)[0] or Usage()
+        if self._said is not None:
+            self._said.append(body)
         self._record(OK)
         return body
 
@@ -133,6 +138,8 @@ class Generation(Inference):
                 if self.tokens and not self.first_token:
                     self.first_token = time.perf_counter() - self.began
                 if ready:
+                    if self._said is not None:
+                        self._said.append(ready)
                     yield ready
             if not events.done:
                 problem = UpstreamGone("it ended in the middle of its answer")
@@ -149,6 +156,26 @@ class Generation(Inference):
             return
         refused = self._ended_by(problem)
         yield error_event(getattr(refused, "status", 500), str(refused))
+
+    def generated(self) -> Generated:
+        """Its tokens and times, and its texts where somebody asks for them."""
+        texts = self._said is not None
+        said = b"".join(self._said or ())
+        return Generated(
+            operation=OPERATIONS[self.asked.kind],
+            route=PATHS[self.asked.kind],
+            engine=self.language_model.settings.engine,
+            asked=self.asked.model,
+            stream=self.asked.stream,
+            input_tokens=self.usage.prompt_tokens,
+            output_tokens=self.usage.completion_tokens or self.tokens,
+            cached_tokens=self.usage.cached_tokens,
+            most_tokens=self.asked.tokens or self.language_model.settings.tokens,
+            waited=self.waited,
+            first_token=self.first_token,
+            question=self.asked.question if texts else None,
+            answer=(text_of_stream(said) if self.asked.stream else text_in(said)) if texts else "",
+        )
 
     # Its parts.
 

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from plimsoll.llms.endpoint import EndpointUpstream
+from plimsoll.llms.engines import ENDPOINT
 from plimsoll.llms.settings import LlmSettings
 from plimsoll.llms.upstream import Upstream
 from plimsoll.runtime.server.counts import LlmRecord, Record, Records
@@ -60,7 +61,7 @@ class ServedLlm(Served):
             self._process.report_restarts(partial(_count, records.answers))
             self.upstream = self._process.upstream
             weakref.finalize(self, self._process.close)
-        self.gate = Gate(ENDPOINT_CALLS if settings.endpoint is not None else settings.slots, settings.queue)
+        self.gate = Gate(ENDPOINT_CALLS if settings.engine == ENDPOINT else settings.slots, settings.queue)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,7 +76,7 @@ class ServedLlm(Served):
     @property
     def who(self) -> str:
         """What answers, for a sentence."""
-        endpoint = self.settings.endpoint
+        endpoint = self.settings.endpoint if self.settings.engine == ENDPOINT else None
         return f"the endpoint at {endpoint.url}" if endpoint is not None else self.settings.engine
 
     @property

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import decodable
 from plimsoll.kinds.service_settings import Scale, Telemetry
+from plimsoll.llms.engines.engine import Container
 from plimsoll.planning.steps import WorkerResources
 from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share as TrafficShare
@@ -29,7 +30,8 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     """What a service serves. `models` are references by the directory in which their files are to be.
 
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
-    objects are called, empty for the name that goes without saying. `architectures` are those of the image.
+    objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
+    a container beside the server that computes for it.
     """
 
     application: str
@@ -45,6 +47,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     watched: Mapping[str, Watched] = {}
     architectures: tuple[str, ...] = ()
     name: str = ""
+    engine: Container | None = None
 
     @property
     def objects_name(self) -> str:

@@ -26,7 +26,7 @@ def inference_service(deployment: Manifest, scale: Scale) -> Manifest:
     that here every new key replaces them.
     """
     template = deployment["spec"]["template"]
-    (server,) = template["spec"]["containers"]
+    server, *beside = template["spec"]["containers"]
     grows = scale.max > scale.min
     modes = {_MODE: "Standard", _AUTOSCALER: "external" if grows else "none"}
     metadata = deployment["metadata"]
@@ -46,7 +46,7 @@ def inference_service(deployment: Manifest, scale: Scale) -> Manifest:
                 "maxReplicas": max(1, scale.max),
                 "deploymentStrategy": deployment["spec"]["strategy"],
                 **template["spec"],
-                "containers": [{**server, "name": _CONTAINER}],
+                "containers": [{**server, "name": _CONTAINER}, *beside],
             }
         },
     }

@@ -14,7 +14,14 @@ _HAS_VERSION = {"key": names.VERSION, "operator": "Exists"}
 
 
 def monitoring(
-    name: str, service: str, model: str, labels: dict[str, str], p99: float | None, *, apart: bool = False
+    name: str,
+    service: str,
+    model: str,
+    labels: dict[str, str],
+    p99: float | None,
+    *,
+    apart: bool = False,
+    llm: bool = False,
 ) -> list[Manifest]:
     """Objects of the Prometheus operator, and the dashboard where Grafana's sidecar looks for one.
 
@@ -39,12 +46,12 @@ def monitoring(
             "apiVersion": MONITORING,
             "kind": "PrometheusRule",
             "metadata": {"name": name, "labels": labels},
-            "spec": rule_groups(service, model, p99=p99),
+            "spec": rule_groups(service, model, p99=p99, llm=llm),
         },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": f"{name}-dashboard", "labels": {**labels, "grafana_dashboard": "1"}},
-            "data": {f"{name}.json": msgspec.json.encode(dashboard(service, model)).decode()},
+            "data": {f"{name}.json": msgspec.json.encode(dashboard(service, model, llm=llm)).decode()},
         },
     ]

@@ -12,6 +12,12 @@ from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.runtime.pod_task import WORK
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
+from plimsoll.targets.kubernetes.manifests.engines import (
+    BESIDE_ENGINE,
+    engine_container,
+    engine_volumes,
+    key_variables,
+)
 from plimsoll.targets.kubernetes.manifests.groups import Group, ServedVersions, grouped
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
@@ -65,7 +71,8 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
         found += _servers(each, cluster, chosen)
     if chosen["metrics"] == "operator":
         model, apart = served.file.models[0].name, len(groups) > 1
-        found += monitoring(name, served.service, model, labels, served.latency, apart=apart)
+        llm = served.file.models[0].llm is not None
+        found += monitoring(name, served.service, model, labels, served.latency, apart=apart, llm=llm)
     found += _fronts(name, labels, groups, chosen)
     if chosen["traffic"] == "gateway":
         found += ways_in(name, served.application, served.service, labels, groups, cluster)
@@ -158,10 +165,11 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": DRAIN + WITHDRAWN + 5,
             "securityContext": RESTRICTED_POD,
-            "containers": [_server(served, resources)],
+            "containers": _containers(served, resources),
             "volumes": [
                 {"name": "work", "emptyDir": {}},
                 {"name": "tmp", "emptyDir": {}},
+                *engine_volumes(served),
                 {"name": "told", "configMap": {"name": told}},
                 {"name": "admin", "secret": {"secretName": ADMIN_SECRET, "optional": True}},
                 authorities_volume(),
@@ -188,6 +196,13 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
     }
 
 
+def _containers(served: ServedVersions, resources: Manifest) -> list[Manifest]:
+    """The server, and the engine beside it that has the service's resources then."""
+    if served.engine is None:
+        return [_server(served, resources)]
+    return [_server(served, BESIDE_ENGINE), engine_container(served.engine, resources)]
+
+
 def _server(served: ServedVersions, resources: Manifest) -> Manifest:
     """The container that answers."""
     threads = max(1, int(served.resources.cores))
@@ -202,6 +217,7 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
         ],
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         **variables(served),
+        **key_variables(served),
         **_patient(served),
         "resources": resources,
         "securityContext": {**RESTRICTED, "readOnlyRootFilesystem": True},
@@ -228,8 +244,8 @@ def _isolated(served: ServedVersions) -> tuple[str, ...]:
 
 
 def _patient(served: ServedVersions) -> Manifest:
-    """The user's own code may take its time to load: until then nobody asks whether the server lives."""
-    if not _has_own_code(served):
+    """The user's own code or a large model may take its time: until then nobody asks whether the server lives."""
+    if not _starts_processes(served):
         return {}
     live = {"httpGet": {"path": "/v2/health/live", "port": "http"}, "periodSeconds": 2, "failureThreshold": 100}
     return {"startupProbe": live}
@@ -237,6 +253,11 @@ def _patient(served: ServedVersions) -> Manifest:
 
 def _has_own_code(served: ServedVersions) -> bool:
     return any(True for model in served.file.models for _ in model.commands())
+
+
+def _starts_processes(served: ServedVersions) -> bool:
+    """Whether the server starts others before it answers."""
+    return _has_own_code(served) or any(model.llm is not None for model in served.file.models)
 
 
 def _spread(labels: dict[str, str]) -> Manifest:

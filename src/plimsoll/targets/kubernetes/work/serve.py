@@ -12,17 +12,21 @@ from msgspec import to_builtins
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
+from plimsoll.kinds.llm import needed_extras
 from plimsoll.kinds.predictors import ServedStep
 from plimsoll.kinds.service import ModelShare, Serve, ServeResult
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
-from plimsoll.runtime.inference_check import check_inference
+from plimsoll.runtime.inference_check import Checked, check_inference
+from plimsoll.runtime.llm_check import check_llm
 from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.targets.attempt import AttemptOutcome, Progress, done
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
+from plimsoll.targets.kubernetes.llms import container_of, places
+from plimsoll.targets.kubernetes.llms import in_pods as llm_in_pods
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.serving import objects
@@ -61,7 +65,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
     ready = time.monotonic() - began
     name = served.objects_name
     with to_service(context.api, context.namespace, name) as address:
-        answered = check_inference(f"http://{address}", served.file.models[0].name, to_builtins(work.sample))
+        answered = _proven(f"http://{address}", work, served.file.models[0].name)
     if removed := remove_obsolete(context, served.service, manifests, attempt.stopping):
         yield attempt.seen(Waiting(attempt=attempt.number, reason=f"{removed} objects of before are removed"))
     result = ServeResult(
@@ -89,7 +93,7 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
     name = record.objects_name
     try:
         with to_service(context.api, context.namespace, name) as address:
-            answered = check_inference(f"http://{address}", record.file.models[0].name, to_builtins(work.sample))
+            answered = _proven(f"http://{address}", work, record.file.models[0].name)
     except PlimsollError:
         # The other run has its servers up, and is still at what leads to them.
         return None
@@ -103,6 +107,13 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
     context.state.fresh_work(step.key)
     context.state.commit(step.key, result)
     return result
+
+
+def _proven(url: str, work: Serve, name: str) -> Checked:
+    """A real request to the service. Raises PlimsollError when it does not answer as it should."""
+    if work.llm is not None:
+        return check_llm(url, name)
+    return check_inference(url, name, to_builtins(work.sample))
 
 
 def _recorded(attempt: ClusterAttempt[Serve], waits: Waits) -> Generator[Observation, None, AttemptOutcome | None]:
@@ -138,6 +149,7 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         scale=work.scale or Scale(),
         latency=work.latency,
         telemetry=work.telemetry,
+        engine=container_of(work.llm, found[0][1], step.resources) if work.llm is not None else None,
         watched=watched(step, work.reference, _referenced(step, context), context) if work.reference else {},
     )
 
@@ -148,6 +160,10 @@ def _files(step: Step[Serve], context: ClusterContext) -> tuple[list[tuple[Model
     models: dict[str, str] = {}
     found = []
     versions = _versions(work, context)
+    if work.llm is not None:
+        file = llm_in_pods(work.llm, lambda each: versions[each.reference])
+        models = {place: pushed(versions[each.reference], context) for place, each in places(work.llm).items()}
+        return [(share, file) for share in shares_of(work)], models
     code = own_code(work.own, in_pods(work), work.sample) if work.own is not None else None
     for share in shares_of(work):
         if not share.model:
@@ -195,7 +211,9 @@ def _image_of_code(step: Step[Serve], context: ClusterContext, *extras: str) -> 
 def _versions(work: Serve, context: ClusterContext) -> dict[str, ModelVersion]:
     """Versions of a service by what its shares call them."""
     wanted: list[ModelShare | ServedStep] = [*shares_of(work), *work.pipeline]
-    return {each.model: version_of(each.model, each.register_key, context) for each in wanted if each.model}
+    found = {each.model: version_of(each.model, each.register_key, context) for each in wanted if each.model}
+    llms = work.llm.models if work.llm is not None else ()
+    return found | {each.reference: version_of(each.reference, each.register_key, context) for each in llms}
 
 
 def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: ClusterContext) -> str:
@@ -203,6 +221,8 @@ def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: Cluster
     work = step.work
     wanted = {"drift": work.reference is not None, "otel": work.telemetry.traces}
     extras = [extra for extra, is_wanted in wanted.items() if is_wanted]
+    if work.llm is not None:
+        return context.images.runtime(*extras, *needed_extras(work.llm))
     if any(commands_of(work)):
         return _image_of_code(step, context, *extras)
     if any(version.framework == "xgboost" for version in versions):

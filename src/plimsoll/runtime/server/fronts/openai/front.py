@@ -62,6 +62,7 @@ class OpenAi:
     root = "/v1"
 
     def __init__(self, plane: DataPlane) -> None:
+        self._plane = plane
         self._generations = Generations(plane)
 
     def endpoint(self, head: Head) -> Endpoint | None:
@@ -106,12 +107,16 @@ class OpenAi:
         return json_response(listed[0] if name else {"object": "list", "data": listed})
 
     def _generate(self, kind: Kind, head: Head, body: Buffer, client: str) -> Reply:
+        named = ""
         try:
             asked = read_request(kind, body)
+            named = asked.model
             generation = self._generations.begin(asked, head.headers, client)
         except BadRequest as bad:
+            self._plane.refused_before(named, head.headers, client, BadInput(str(bad)))
             return _error(bad.status, str(bad), bad.param, bad.code)
         except Refusal as refusal:
+            self._plane.refused_before(named, head.headers, client, refusal)
             return self.refused(refusal)
         return self._streamed(generation) if asked.stream else self._answered(generation)
 

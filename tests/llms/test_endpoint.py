@@ -1,0 +1,169 @@
+"""Somebody else's service behind ours: what reaches it, what comes back, and that its key is written nowhere."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import msgspec
+import pytest
+
+from plimsoll.errors import TargetError
+from plimsoll.llms.endpoint import EndpointUpstream
+from plimsoll.llms.settings import EndpointSettings, LlmSettings
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from tests.llms.endpoint import Endpoint, endpoint
+from tests.runtime.conftest import Server
+
+KEY = "sk-very-secret-0815"
+SAY = [{"role": "user", "content": "hi"}]
+CHAT = {"model": "other", "messages": SAY}
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[Endpoint]:
+    with endpoint() as told:
+        yield told
+
+
+@pytest.fixture(scope="module")
+def server(there: Endpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("endpoint")
+    settings = LlmSettings(
+        engine="endpoint", tokens=50, endpoint=EndpointSettings(url=there.url, model="big", key="TEST_OF_AN_LLM_KEY")
+    )
+    file = ModelFile(name="other", version="1", digest="sha256:d", llm=settings)
+    service = directory / "service.json"
+    service.write_bytes(msgspec.json.encode(ServiceFile(models=(file,))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TEST_OF_AN_LLM_KEY", KEY)
+        up = Server(None, directory, "--service", str(service))
+    yield up
+    assert up.stop() == 0
+
+
+@pytest.fixture(autouse=True)
+def as_ever(there: Endpoint) -> None:
+    there.status, there.error, there.cut = 200, "", False
+    there.asked.clear()
+
+
+def test_a_request_reaches_the_endpoint_with_its_model_and_key(server: Server, there: Endpoint) -> None:
+    answer = server.client.post("/v1/chat/completions", json={**CHAT, "user": "me"}).json()
+    assert answer["choices"][0]["message"]["content"] == "one two three"
+    ((path, headers, body),) = there.asked
+    assert (path, headers["authorization"]) == ("/v1/chat/completions", f"Bearer {KEY}")
+    assert (body["model"], body["user"], body["max_tokens"]) == ("big", "me", 50)
+    assert "admin" not in str(headers)
+
+
+def test_a_stream_comes_as_it_is_without_the_usage_that_nobody_asked_for(server: Server) -> None:
+    text = server.client.post("/v1/chat/completions", json={**CHAT, "stream": True}).text
+    assert [word for word in ("one", "two", "three", "[DONE]") if word in text] == ["one", "two", "three", "[DONE]"]
+    assert "usage" not in text
+    assert server.metric('plimsoll_llm_tokens_total{model="other",type="output"') >= 3
+
+
+def test_an_endpoint_hears_when_a_client_leaves(server: Server, there: Endpoint) -> None:
+    there.hold.clear()
+    there.left.clear()
+    with server.client.stream("POST", "/v1/chat/completions", json={**CHAT, "stream": True}) as stream:
+        next(stream.iter_lines())
+    assert there.left.wait(30)
+    there.hold.set()
+
+
+def test_a_stream_that_breaks_off_ends_with_an_error(server: Server, there: Endpoint) -> None:
+    there.cut = True
+    text = server.client.post("/v1/chat/completions", json={**CHAT, "stream": True}).text
+    *_, last = text.strip().split("\n\n")
+    error = json.loads(last.removeprefix("data: "))["error"]
+    assert "in the middle of its answer" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "expected", "words"),
+    [
+        (401, f"Incorrect API key provided: {KEY}", 502, "refuses the key"),
+        (429, "slow down", 429, "slow down"),
+        (400, "no such voice", 400, "no such voice"),
+        (503, "<overloaded>", 502, "overloaded"),
+    ],
+)
+def test_what_an_endpoint_refuses_is_told_without_its_key(
+    server: Server, there: Endpoint, status: int, said: str, expected: int, words: str
+) -> None:
+    there.status, there.error = status, said
+    for stream in (False, True):
+        answer = server.client.post("/v1/chat/completions", json={**CHAT, "stream": stream})
+        assert answer.status_code == expected
+        assert words in answer.json()["error"]["message"]
+        assert KEY not in answer.text
+    assert (answer.headers.get("retry-after") == "7") == (status == 429)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(None, "is not set"), ("", "is not set"), ("a\u00fc", "no key"), ("a b", "no key")]
+)
+def test_a_variable_without_a_key_is_named_before_anything_is_served(
+    monkeypatch: pytest.MonkeyPatch, value: str | None, words: str
+) -> None:
+    monkeypatch.delenv("TEST_OF_AN_LLM_KEY", raising=False)
+    if value is not None:
+        monkeypatch.setenv("TEST_OF_AN_LLM_KEY", value)
+    with pytest.raises(TargetError, match=words) as caught:
+        EndpointUpstream(EndpointSettings(url="https://a.test/v1", model="m", key="TEST_OF_AN_LLM_KEY"))
+    assert "TEST_OF_AN_LLM_KEY" in caught.value.message
+
+
+def test_an_endpoint_that_is_not_there_is_said_so(there: Endpoint, tmp_path: Path) -> None:
+    settings = LlmSettings(engine="endpoint", endpoint=EndpointSettings(url="http://127.0.0.1:9/v1", model="m"))
+    service = tmp_path / "service.json"
+    file = ModelFile(name="other", version="1", digest="sha256:d", llm=settings)
+    service.write_bytes(msgspec.json.encode(ServiceFile(models=(file,))))
+    server = Server(None, tmp_path, "--service", str(service))
+    with contextlib.closing(server.client):
+        answer = server.client.post("/v1/chat/completions", json=CHAT)
+        assert (answer.status_code, "cannot be reached" in answer.json()["error"]["message"]) == (502, True)
+    server.stop()
+
+
+@pytest.mark.slow
+def test_a_run_tests_an_endpoint_and_leaves_its_key_in_no_file(there: Endpoint, tmp_path: Path) -> None:
+    (tmp_path / "plimsoll.yaml").write_text(
+        "apiVersion: plimsoll.dev/v1alpha1\nkind: Application\nmetadata: {name: t}\nspec:\n"
+        f"  llms: {{other: {{endpoint: {{url: '{there.url}', model: big, key: {{env: TEST_OF_AN_LLM_KEY}}}}}}}}\n"
+        "  services: {chat: {llm: other}}\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-m", "plimsoll", "run"],
+        cwd=tmp_path, env={**os.environ, "TEST_OF_AN_LLM_KEY": KEY}, capture_output=True, timeout=55, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert [headers["authorization"] for _, headers, _ in there.asked] == [f"Bearer {KEY}"] * 2
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and KEY.encode() in path.read_bytes()]
+    assert written == []
+    assert KEY.encode() not in ran.stdout + ran.stderr
+    ran = subprocess.run(
+        [sys.executable, "-m", "plimsoll", "run", "--force"], cwd=tmp_path, capture_output=True, timeout=55, check=False
+    )
+    assert b"TEST_OF_AN_LLM_KEY is not set" in ran.stdout + ran.stderr
+
+
+def test_an_address_is_asked_without_a_key_where_none_is_named(there: Endpoint) -> None:
+    import asyncio
+
+    async def ask() -> int:
+        upstream = EndpointUpstream(EndpointSettings(url=there.url, model="m"))
+        answer = await upstream.ask("/v1/chat/completions", json.dumps(CHAT).encode())
+        await answer.close()
+        return answer.status
+
+    assert asyncio.run(ask()) == httpx.codes.OK
+    assert "authorization" not in there.asked[0][1]
