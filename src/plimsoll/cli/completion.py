@@ -48,6 +48,12 @@ def services(context: click.Context) -> Iterable[str]:
 
 
 @_completes
+def assistants(context: click.Context) -> Iterable[str]:
+    """The assistants of the file."""
+    return _part(context, "assistants")
+
+
+@_completes
 def models(context: click.Context) -> Iterable[str]:
     """The models of the file."""
     return _part(context, "models")

@@ -22,6 +22,8 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "up": "plimsoll up",
         "models": "plimsoll models triage@1 triage@2",
         "search": "plimsoll search manuals seal",
+        "ask": "plimsoll ask mechanic 'Which seal fits?'",
+        "eval": "plimsoll eval mechanic",
         "predict": "plimsoll predict triage --input live.csv",
         "promote": "plimsoll promote triage@2",
         "rollback": "plimsoll rollback triage",

@@ -40,6 +40,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "up": "Keep services up while you go on working; runs hand new versions over.",
             "models": "List models, show the lineage of one, or compare two.",
             "search": "Search an index for passages that answer a question.",
+            "ask": "Ask an assistant; each sentence of its answer names its source.",
+            "eval": "Judge an assistant by questions whose answers are known.",
             "predict": "Send rows to a service and print its predictions.",
             "promote": "Move the traffic of a service to another model version, step by step.",
             "rollback": "Move a service back to the version before its last promotion.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from plimsoll.application.application import PartTypes
 from plimsoll.application.loading import ApplicationFile, load_file
 from plimsoll.application.workspace import Workspace, gather
-from plimsoll.kinds.announced import ANNOUNCED
+from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.edge import EDGES
@@ -121,4 +121,4 @@ class Kinds:
         return ("spec",)
 
 
-KINDS = Kinds(DATASETS, MODELS, LLMS, SERVICES, BATCHES, INDEXES, EDGES, *ANNOUNCED)
+KINDS = Kinds(DATASETS, MODELS, LLMS, SERVICES, BATCHES, INDEXES, ASSISTANTS, EDGES)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def command(bundle: Path, as_json: bool) -> int:
     """Judge an evidence bundle again, without the cluster, and name every file that was altered.
 
+    BUNDLE is that of a check, or of an evaluation by `plimsoll eval`.
+
     The exit status is 0 when no file was altered and every verdict is confirmed, else 1.
     """
     from plimsoll.capabilities import checking
@@ -33,6 +35,8 @@ def command(bundle: Path, as_json: bool) -> int:
 
     seal = check_seal(bundle, KeyRing.default())
     problems = list(seal.problems)
+    if "assistant" in seal.predicate:
+        return _verify_evaluation(bundle, seal, as_json)
     try:
         written = msgspec.json.decode((bundle / checking.VERDICTS).read_bytes(), type=list[checking.Judged])
         described = checking.read_description(bundle)
@@ -56,6 +60,29 @@ def command(bundle: Path, as_json: bool) -> int:
             click.echo(f"✗ {problem}")
         click.echo(", ".join(f"{name} {value}" for name, value in _about(seal, described).items() if value))
         click.echo(_conclusion(seal, problems))
+    return 1 if problems else 0
+
+
+def _verify_evaluation(bundle: Path, seal: Seal, as_json: bool) -> int:
+    """Judge the records of an evaluation again."""
+    from plimsoll.engine.evaluating import judged_again, read
+
+    problems = list(seal.problems)
+    try:
+        kept = read(bundle)
+        problems += judged_again(kept)
+    except PlimsollError as error:
+        if not problems:
+            raise
+        problems.append(error.message)
+    about = {"assistant": str(seal.predicate["assistant"]), "sealed": str(seal.predicate.get("ended", ""))[:19]}
+    if as_json:
+        print_json({"problems": problems, "signer": seal.signer, "about": about})
+        return 1 if problems else 0
+    for problem in problems:
+        click.echo(f"✗ {problem}")
+    click.echo(", ".join(f"{name} {value}" for name, value in about.items()))
+    click.echo(_conclusion(seal, problems))
     return 1 if problems else 0
 
 

@@ -1,0 +1,173 @@
+"""Opens an assistant of an application: its index, its language model and its rules."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.shape import suggest_name
+from plimsoll.assistants.answering import Assistant, Limits, Settings, Write, Written
+from plimsoll.assistants.passages import Passage, Retrieve
+from plimsoll.assistants.prompt import RULES
+from plimsoll.assistants.relevance import relevance
+from plimsoll.engine.index_search import open_index
+from plimsoll.engine.service_call import open_service
+from plimsoll.files import open_regular
+from plimsoll.kinds.assistant import ASSISTANTS
+from plimsoll.kinds.assistant import Assistant as AssistantPart
+from plimsoll.kinds.index import BuildIndex
+from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS
+from plimsoll.kinds.service import SERVICES
+from plimsoll.kinds.table import KINDS
+from plimsoll.llms.client import ChatRequest, ChatService, ChatStream, Message
+from plimsoll.state.directory import LOCAL, StateDirectory
+
+if TYPE_CHECKING:
+    from plimsoll.indexes.reading import SearchIndex
+
+MOST_RULES = 64 << 10
+"""Bytes of a file with rules."""
+
+
+class Opened(Struct, frozen=True, kw_only=True):
+    """An assistant with its part of the file; `index` and `llm` say in words what it answers by.
+
+    `index_key` is the key of the step that has built the index.
+    """
+
+    assistant: Assistant
+    part: AssistantPart
+    file: ApplicationFile
+    index: str
+    index_key: str
+    llm: str
+
+
+@contextlib.contextmanager
+def open_assistant(path: Path, name: str, target: str = LOCAL) -> Iterator[Opened]:
+    """An assistant, valid inside the block.
+
+    Raises FileError when the file has none of this name, and PlimsollError when its index is not built or its language
+    model cannot be reached.
+    """
+    file = KINDS.load(path)
+    KINDS.check(file)
+    assistants = ASSISTANTS.of(file.application)
+    if name not in assistants:
+        hint = suggest_name(name, assistants) or "the file has no assistants"
+        raise file.error(f"there is no assistant '{name}'", hint, "spec", *(("assistants",) if assistants else ()))
+    part = assistants[name]
+    index = open_index(path, part.index, target)
+    llm = LLMS.of(file.application)[part.llm]
+    settings = Settings(
+        name=name,
+        rules=_rules(file, name, part),
+        refuse=part.refuse,
+        limits=Limits(
+            tokens=min(part.limits.tokens, llm.limits.tokens),
+            seconds=min(part.limits.seconds, llm.limits.seconds),
+            top=part.top,
+        ),
+        context=llm.context or DEFAULT_CONTEXT,
+    )
+    with _writer(file, path, part.llm, target) as (write, about):
+        yield Opened(
+            assistant=Assistant(settings, passages_of(index), write, time.monotonic),
+            part=part,
+            file=file,
+            index=f"{part.index} ({index.facts.search})",
+            index_key=_key_of(file, part.index, target),
+            llm=about,
+        )
+
+
+def _key_of(file: ApplicationFile, index: str, target: str) -> str:
+    output = StateDirectory(file.directory, target).latest / BuildIndex.verb / index
+    return output.resolve().parent.name
+
+
+def passages_of(index: SearchIndex) -> Retrieve:
+    """Searches of an index as an assistant asks for them."""
+
+    def retrieve(question: str, most: int, labels: Collection[str] | None) -> list[Passage]:
+        hits = index.search(question, most, labels)
+        return [
+            Passage(
+                number=number,
+                id=hit.id,
+                source=hit.source,
+                start=hit.start,
+                end=hit.end,
+                score=hit.score,
+                relevance=relevance(index.facts.search, question, hit.score, f"{hit.title} {hit.heading} {hit.text}"),
+                text=hit.text,
+                title=hit.title,
+                heading=hit.heading,
+            )
+            for number, hit in enumerate(hits, start=1)
+        ]
+
+    return retrieve
+
+
+def _rules(file: ApplicationFile, name: str, part: AssistantPart) -> str:
+    """The rules in the file of `prompt`, or those that come with Plimsoll."""
+    if part.prompt is None:
+        return RULES
+    at = (*ASSISTANTS.place(name), "prompt")
+    try:
+        with open_regular(file.directory / part.prompt) as opened:
+            content = opened.read(MOST_RULES + 1)
+        text = content.decode()
+    except OSError as error:
+        hint = "the path is relative to the application file"
+        raise file.error(f"'{part.prompt}' cannot be read: {error.strerror}", hint, *at) from None
+    except UnicodeDecodeError:
+        raise file.error(f"'{part.prompt}' is not UTF-8", "save it as UTF-8", *at) from None
+    if len(content) > MOST_RULES or not text.strip():
+        fault = "is empty" if not text.strip() else f"has more than {MOST_RULES >> 10} KiB"
+        raise file.error(f"'{part.prompt}' {fault}", "write the rules in a few sentences", *at)
+    return text
+
+
+@contextlib.contextmanager
+def _writer(file: ApplicationFile, path: Path, name: str, target: str) -> Iterator[tuple[Write, str]]:
+    """What has a language model write, and what it is in words."""
+    endpoint = LLMS.of(file.application)[name].endpoint
+    if endpoint is not None:
+        service = ChatService(url=endpoint.url, key=_key(file, name), key_from=endpoint.key.env if endpoint.key else "")
+        yield _writes(service, endpoint.model), f"{endpoint.model} at {endpoint.url}"
+        return
+    services = SERVICES.of(file.application)
+    serving = next((each for each, part in services.items() if part.llm == name), None)
+    if serving is None:
+        hint = f"add it to the file: services: {{chat: {{llm: {name}}}}}"
+        raise file.error(f"no service has the language model '{name}'", hint, *LLMS.place(name))
+    with open_service(path, serving, target) as up:
+        yield _writes(ChatService(url=f"{up.url.rstrip('/')}/v1"), name), f"{name} of the service {serving}"
+
+
+def _key(file: ApplicationFile, name: str) -> str:
+    """The key of an endpoint, from the variable that the file names."""
+    endpoint = LLMS.of(file.application)[name].endpoint
+    if endpoint is None or endpoint.key is None:
+        return ""
+    value = os.environ.get(endpoint.key.env, "").strip()
+    if not value:
+        at = (*LLMS.place(name), "endpoint", "key", "env")
+        raise file.error(f"the variable {endpoint.key.env} is not set", "set it to the key of the service", *at)
+    return value
+
+
+def _writes(service: ChatService, model: str) -> Write:
+    def write(messages: Sequence[Message], tokens: int, seconds: float) -> Written:
+        return ChatStream(service, ChatRequest(model=model, messages=messages, tokens=tokens, seconds=seconds))
+
+    return write

@@ -1,0 +1,68 @@
+"""Assistants in the file: what is refused with its place, and which steps they need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plimsoll.errors import FileError
+from plimsoll.kinds.table import KINDS
+from plimsoll.planning.facts import TargetFacts
+
+FILE = """\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Application
+metadata: {name: t}
+spec:
+  datasets: {pages: {source: pages}}
+  indexes: {faq: {documents: pages}}
+  llms: {writer: {endpoint: {url: 'https://a.test/v1', model: m}, limits: {tokens: 400}}}
+  assistants:
+    help: {ASSISTANT}
+"""
+FACTS = TargetFacts(target="local", cpu=2.0, memory=2**30)
+
+
+def planned(directory: Path, assistant: str) -> list[str]:
+    (directory / "pages").mkdir(exist_ok=True)
+    (directory / "pages" / "a.md").write_text("# A\n\nb")
+    (directory / "q.jsonl").write_text("")
+    path = directory / "plimsoll.yaml"
+    path.write_text(FILE.replace("ASSISTANT", assistant))
+    file = KINDS.load(path)
+    KINDS.check(file)
+    plan = KINDS.plan(file, KINDS.workspace(file, directory / "digests.json"), FACTS)
+    return [step.name for step in plan.steps]
+
+
+@pytest.mark.parametrize(
+    ("assistant", "place", "message"),
+    [
+        ("index: fax, llm: writer", "9:19", "there is no index 'fax'"),
+        ("index: faq, llm: writter", "9:29", "there is no language model 'writter'"),
+        ("index: faq", "9:5", "no key 'llm'"),
+        ("index: faq, llm: writer, tops: 4", "9:37", "unknown key 'tops'"),
+        ("index: faq, llm: writer, top: 0", "9:42", "at least 1"),
+        ("index: faq, llm: writer, refuse: 35", "9:45", "at most 1"),
+        ("index: faq, llm: writer, limits: {time: soon}", "9:52", "expected a duration"),
+        ("index: faq, llm: writer, limits: {tokens: 5000}", "9:54", "leaves no room in a context of 4096"),
+        ("index: faq, llm: writer, accept: {facts: '>= 0.5'}", "9:37", "there are none"),
+        ("index: faq, llm: writer, questions: q.jsonl, accept: {fact: '>= 0.5'}", "9:66", "there is no figure 'fact'"),
+        ("index: faq, llm: writer, questions: q.jsonl, accept: {recall@0: '>= 1'}", "9:66", "no figure 'recall@0'"),
+        ("index: faq, llm: writer, questions: q.jsonl, accept: {facts: 0.5}", "9:73", "compare with it"),
+        ("index: faq, llm: writer, questions: p.jsonl", "9:48", "p.jsonl"),
+        ("index: faq, llm: writer, prompt: rules.md", "9:45", "rules.md"),
+        ("index: faq, llm: writer, prompt: 'https://a.test/x'", "9:45", "a file beside the application"),
+    ],
+)
+def test_a_mistake_is_refused_with_its_place(tmp_path: Path, assistant: str, place: str, message: str) -> None:
+    with pytest.raises(FileError) as refused:
+        planned(tmp_path, assistant)
+    assert message in str(refused.value)
+    assert str(refused.value).split(": ")[0].endswith(f"plimsoll.yaml:{place}")
+
+
+def test_an_assistant_needs_its_index_and_its_language_model_and_has_no_step_of_its_own(tmp_path: Path) -> None:
+    steps = planned(tmp_path, "index: faq, llm: writer, questions: q.jsonl, accept: {recall@4: '>= 0.9'}")
+    assert set(steps) == {"fetch/pages", "index/faq", "llm/writer"}
