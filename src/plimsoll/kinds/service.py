@@ -45,6 +45,7 @@ WAITING_ROLLOUT = "waiting-rollout"
 LOOPBACK = "127.0.0.1"
 QUESTION = {"query": SampleInput(shape=(1,), data=("What is this about?",))}
 """What a service of an index is tested with."""
+CHAT = "/v1/chat/completions"
 Rollout = Literal["accepted", "promote"]
 
 
@@ -135,7 +136,8 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     """The test of a service with a real request: the model that answered, the time to ready and the latency.
 
     `digest` is that of the version with the largest share; `url` is the address while the service is running.
-    `example` is the request that it was tested with, as JSON; empty for a long one.
+    `example` is the request that it was tested with, as JSON; empty for a long one. It goes to `path`, which is empty
+    for the path of the model.
     """
 
     model: str = ""
@@ -144,6 +146,7 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms: float = 0.0
     url: str | None = None
     example: str = ""
+    path: str = ""
 
     def figure(self) -> str:
         """The latency, and the address or the time to ready."""
@@ -205,6 +208,11 @@ class Serve(Work, frozen=True, kw_only=True):
     host: str = LOOPBACK
     port: int = 0
     rollout: Rollout = "accepted"
+
+    @property
+    def example_path(self) -> str:
+        """Where its example goes; empty for the path of the model."""
+        return CHAT if self.llm is not None else ""
 
     @property
     def starts_processes(self) -> bool:

@@ -193,7 +193,7 @@ def test_a_path_of_no_front_is_answered_with_those_that_there_are(mounted: Mount
     assert response.status == 404
     assert isinstance(response.body, bytes)
     assert json.loads(response.body)["error"] == (
-        "there is nothing at this path; the paths of models start with /v2/models or /v2/indexes or /lines"
+        "there is nothing at this path; the paths of models start with /v2/models or /v1 or /v2/indexes or /lines"
     )
 
 
