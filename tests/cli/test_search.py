@@ -109,11 +109,11 @@ def test_an_index_is_a_version_with_its_lineage_and_an_older_one_can_be_searched
     assert open_index(path, "faq@1").search("pump")[0].text == "The pump is safe."
 
     first, second = model_registry(StateDirectory(tmp_path)).versions("indexes.faq")
-    assert first.lineage.index == Indexed(search="lexical", tokens=128, overlap=32)
+    assert first.lineage.index == Indexed(search="lexical", tokens=256, overlap=64)
     assert first.lineage.step == "release/faq"
     assert first.lineage.data != second.lineage.data
     told = plimsoll("models", "indexes.faq@2", "--verify").stdout
-    assert "lexical, passages of 128 tokens at most with 32 in common" in told
+    assert "lexical, passages of 256 tokens at most with 64 in common" in told
     assert "verified: signature, manifest, lineage and every file are valid" in told
 
 

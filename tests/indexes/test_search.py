@@ -79,6 +79,12 @@ def test_a_word_that_means_the_same_finds_what_has_another(
     assert index.search("oil leak", 1)[0].id == "leak"
 
 
+def test_the_vector_of_a_text_is_the_same_in_whatever_company_it_is_embedded(embedder: Embedder) -> None:
+    together = embedder.embed(["oil", *TEXTS.values(), "cat " * 200, ""])
+    assert (together[0] == embedder.embed(["oil"])[0]).all()
+    assert np.isfinite(together).all()
+
+
 def test_an_index_of_which_nothing_could_be_read_is_refused_with_the_first_reason(tmp_path: Path) -> None:
     with pytest.raises(PlimsollError, match="none of the 2 documents could be read; the first of them is a scan"):
         build(tmp_path, [Unreadable(source="a.pdf", reason="is a scan"), Unreadable(source="b.pdf", reason="x")])

@@ -82,6 +82,7 @@ def test_other_settings_build_another_index_and_other_resources_do_not(tmp_path:
     ]
     assert len(set(keys)) == len(keys)
     assert load(tmp_path, "documents: pages, resources: {cpu: 2}").key == keys[0]
+    assert load(tmp_path, "documents: pages, chunk: {tokens: 256, overlap: 64}").key == keys[0], "they are the defaults"
 
 
 SERVED = FILE + "  services:\n    search: {SERVICE}\n"

@@ -34,8 +34,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     """`tokens` and `overlap` are those of chunks, in tokens of the embedder, or in words without one."""
 
     search: SearchMode
-    tokens: int = 128
-    overlap: int = 32
+    tokens: int = 256
+    overlap: int = 64
     threads: int = 0
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plimsoll.indexes.text_model import MOST_TOKENS, TOKENIZER, TextModel, Tokens, batches
+from plimsoll.indexes.text_model import MOST_TOKENS, TOKENIZER, TextModel, Tokens
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
@@ -38,20 +38,16 @@ class Embedder:
         import numpy as np
 
         encoded = self._model.tokenizer.encode_batch(list(texts))
-        vectors: list[Array | None] = [None] * len(texts)
-        for rows in batches([len(each.ids) for each in encoded]):
-            found = self._vectors([Tokens(encoded[row].ids, [0] * len(encoded[row].ids)) for row in rows])
-            for row, vector in zip(rows, found, strict=True):
-                vectors[row] = vector
-        return np.stack([vector for vector in vectors if vector is not None])
+        return np.stack([self._vector(each.ids) for each in encoded])
 
-    def _vectors(self, rows: Sequence[Tokens]) -> Array:
+    def _vector(self, ids: Sequence[int]) -> Array:
         import numpy as np
 
-        output, mask = self._model.run(rows)
-        if output.ndim == 3:
-            weights = mask[:, :, None].astype(np.float32)
-            output = (output * weights).sum(axis=1) / np.maximum(weights.sum(axis=1), 1)
-        lengths = np.linalg.norm(output, axis=1, keepdims=True)
-        vectors: Array = (output / np.maximum(lengths, 1e-12)).astype(np.float32)
-        return vectors
+        if not ids:
+            # A text of which the tokenizer knows nothing is near to no other.
+            return np.zeros(self.dimension, dtype=np.float32)
+        output = self._model.run(Tokens(ids, [0] * len(ids)))
+        if output.ndim == 2:
+            output = output.mean(axis=0)
+        vector: Array = (output / max(float(np.linalg.norm(output)), 1e-12)).astype(np.float32)
+        return vector

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from plimsoll.errors import PlimsollError
-from plimsoll.indexes.text_model import MOST_TOKENS, TextModel, Tokens, batches
+from plimsoll.indexes.text_model import MOST_TOKENS, TextModel, Tokens
 
 RERANKED = 30
 """The best passages of a search that are read with the question: each costs a run of the model."""
@@ -29,21 +30,17 @@ class Reranker:
 
     def scores(self, question: str, passages: Sequence[str]) -> list[float]:
         """How well each passage answers the question, from 0 to 1. Raises PlimsollError for another kind of model."""
-        import numpy as np
-
         # A question as long as what the model reads would leave no room for any passage.
         short = question[: MOST_TOKENS * 2]
         encoded = self._model.tokenizer.encode_batch([(short, passage) for passage in passages])
-        found = [0.0] * len(passages)
-        for rows in batches([len(each.ids) for each in encoded]):
-            output, _ = self._model.run([Tokens(encoded[row].ids, encoded[row].type_ids) for row in rows])
-            if output.ndim != 2 or output.shape[1] not in {1, 2}:
-                text = (
-                    f"the model of `rerank` gives the shape {list(output.shape)}, and a cross-encoder one number a pair"
-                )
-                raise PlimsollError(text, where=self._where, hint="name a cross-encoder for `rerank`")
-            logits = output[:, 0] if output.shape[1] == 1 else output[:, 1] - output[:, 0]
-            likely = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -60, 60)))
-            for row, each in zip(rows, likely, strict=True):
-                found[row] = float(each)
-        return found
+        return [self._likely(Tokens(each.ids, each.type_ids)) for each in encoded]
+
+    def _likely(self, pair: Tokens) -> float:
+        output = self._model.run(pair)
+        if output.ndim != 1 or len(output) not in {1, 2}:
+            text = (
+                f"the model of `rerank` gives the shape {list(output.shape)} for a pair, and a cross-encoder one number"
+            )
+            raise PlimsollError(text, where=self._where, hint="name a cross-encoder for `rerank`")
+        logit = float(output[0]) if len(output) == 1 else float(output[1] - output[0])
+        return 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 TOKENIZER = "tokenizer.json"
 MOST_TOKENS = 512
 """Tokens of a text that count. Source: the positions that BERT models were trained with."""
-BATCH = 32
-_PADDED_TOKENS = 8192
-"""Tokens of a batch with its padding: attention takes memory by their square within a text."""
 
 
 class Tokens(NamedTuple):
@@ -69,20 +66,20 @@ class TextModel:
         self.tokenizer.no_padding()
         self.digest = _digest(model, words)
 
-    def run(self, rows: Sequence[Tokens]) -> tuple[Array, Array]:
-        """The first output for a batch, and which of its tokens are no padding."""
+    def run(self, text: Tokens) -> Array:
+        """The first output for one text, without the dimension of the batch.
+
+        Texts are not put together: models whose numbers are quantised as they run give a text other numbers in other
+        company, and find less (`benchmarks rag`). On processors a batch is not faster either.
+        """
         import numpy as np
 
-        longest = max(len(row.ids) for row in rows)
-        ids = np.zeros((len(rows), longest), dtype=np.int64)
-        mask, types = np.zeros_like(ids), np.zeros_like(ids)
-        for number, row in enumerate(rows):
-            ids[number, : len(row.ids)] = row.ids
-            types[number, : len(row.ids)] = row.types
-            mask[number, : len(row.ids)] = 1
-        given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+        ids = np.asarray([text.ids], dtype=np.int64)
+        types = np.asarray([text.types], dtype=np.int64)
+        given = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
         output: Array = self._session.run(None, {name: given[name] for name in self._inputs})[0]
-        return output, mask
+        first: Array = output[0]
+        return first
 
     @cached_property
     def counting(self) -> Tokenizer:
@@ -90,19 +87,6 @@ class TextModel:
         made = self.tokenizer.from_str(self.tokenizer.to_str())
         made.no_truncation()
         return made
-
-
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Rows of about the same length together, so that little of a batch is padding."""
-    batch: list[int] = []
-    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
-        longest = lengths[batch[0]] if batch else lengths[row]
-        if batch and (len(batch) == BATCH or longest * (len(batch) + 1) > _PADDED_TOKENS):
-            yield batch
-            batch = []
-        batch.append(row)
-    if batch:
-        yield batch
 
 
 def _digest(*paths: Path) -> str:

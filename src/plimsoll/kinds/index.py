@@ -32,8 +32,16 @@ FORMAT = "2"
 class Chunking(Part, frozen=True, kw_only=True):
     """The size of chunks, in tokens of the embedding model, or in words without one."""
 
-    tokens: Annotated[int, Meta(ge=16, le=4096, description="tokens of a chunk at most")] = 128
-    overlap: Annotated[int, Meta(ge=0, le=2048, description="tokens that neighbours share at most")] = 32
+    tokens: Annotated[int, Meta(ge=16, le=4096, description="tokens of a chunk at most")] = 256
+    overlap: (
+        Annotated[int, Meta(ge=0, le=2048, description="tokens that neighbours share at most; a quarter when left out")]
+        | None
+    ) = None
+
+    @property
+    def shared(self) -> int:
+        """The tokens that neighbours share at most."""
+        return self.tokens // 4 if self.overlap is None else self.overlap
 
 
 class Index(Part, frozen=True, kw_only=True):
@@ -136,10 +144,8 @@ class IndexKind(Kind[Index]):
             if index.embed is None and index.search not in {None, "lexical"}:
                 text = f"`search: {index.search}` needs vectors, and the index has no `embed`"
                 raise file.error(text, "name an embedding model with `embed`, or use `search: lexical`", *at, "search")
-            if index.chunk.overlap * 2 > index.chunk.tokens:
-                text = (
-                    f"an overlap of {index.chunk.overlap} is more than half of a chunk of {index.chunk.tokens} tokens"
-                )
+            if index.chunk.shared * 2 > index.chunk.tokens:
+                text = f"an overlap of {index.chunk.shared} is more than half of a chunk of {index.chunk.tokens} tokens"
                 raise file.error(text, f"use at most {index.chunk.tokens // 2}", *at, "chunk", "overlap")
 
     def _check_columns(self, file: ApplicationFile, index: Index, *at: str) -> None:
@@ -168,7 +174,7 @@ class IndexKind(Kind[Index]):
         made_of += [
             setting("format", FORMAT),
             setting("search", search),
-            setting("chunk", [part.chunk.tokens, part.chunk.overlap]),
+            setting("chunk", [part.chunk.tokens, part.chunk.shared]),
             setting("columns", {**settings, "metadata": list(part.metadata)}),
         ]
         work = BuildIndex(

@@ -33,7 +33,7 @@ def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
         output=str(attempt.output),
         search=work.search,
         tokens=work.part.chunk.tokens,
-        overlap=work.part.chunk.overlap,
+        overlap=work.part.chunk.shared,
         model=str(model) if model else None,
         earlier=_earlier(attempt),
         columns=_columns(work),
