@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +43,7 @@ def test_an_answer_is_right_when_it_has_the_facts_and_stands_on_a_document_that_
 
 
 def test_a_refusal_is_right_where_there_is_no_answer_and_wrong_where_there_is_one() -> None:
-    nothing = {"documents": (), "unanswerable": True}
+    nothing: dict[str, Any] = {"documents": (), "unanswerable": True}
     assert judge(record("refused", "The documents do not answer this.", **nothing)).right
     assert not judge(record("answered", "Change the seal after 30 days.", **nothing)).right
     assert not judge(record("refused", "The documents do not answer this.")).right

@@ -24,7 +24,7 @@ def passage(text: str, heading: str = "", number: int = 1) -> Passage:
     )
 
 
-@pytest.mark.parametrize("which", ["tuning", "held out", "fresh"])
+@pytest.mark.parametrize("which", ["tuning", "held out", "fresh", "later"])
 def test_of_judged_sentences_at_least_95_in_100_are_marked_as_people_do(which: str) -> None:
     judged, wrong = 0, []
     for each in PAIRS:

@@ -36,7 +36,7 @@ PAGES = {
     "seal.md": "# Seals\n\nChange the seal of the pump every 500 hours.\n",
     "oil.md": "# Oil\n\nThe gearbox takes 3 litres of oil.\n",
 }
-JUDGED = [
+JUDGED: list[dict[str, object]] = [
     {"question": "How often is the seal changed?", "documents": ["seal.md"], "facts": ["500"]},
     {"question": "How much oil does the gearbox take?", "documents": ["oil.md"], "facts": [["3 litres", "3 l"]]},
     {"question": "Which visa is needed for Japan?", "unanswerable": True},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+from typing import Any
 
 from plimsoll.assistants.questions import read_questions
 from plimsoll.kinds.table import KINDS
@@ -34,12 +35,12 @@ def test_a_section_of_the_documents_becomes_plain_text() -> None:
     tree = ast.parse((EXAMPLE / "sections.py").read_text())
     # The functions alone: the rest fetches the documents.
     tree.body = [node for node in tree.body if not isinstance(node, ast.With | ast.Expr)]
-    known: dict[str, object] = {}
+    known: dict[str, Any] = {}
     exec(compile(tree, "sections.py", "exec"), known)
-    [(heading, body)] = known["SECTION"].findall(POD)  # type: ignore[attr-defined]
+    [(heading, body)] = known["SECTION"].findall(POD)
     plain, slug = known["plain"], known["slug"]
-    assert plain(heading) == "How do I print print $x?"  # type: ignore[operator]
-    assert plain(body) == "Use print or say. <STDIN> is read."  # type: ignore[operator]
+    assert plain(heading) == "How do I print print $x?"
+    assert plain(body) == "Use print or say. <STDIN> is read."
     assert (
         slug(Path("perlfaq4.pod"), "How do I print it all at once, please?") == "perlfaq4/how-do-i-print-it-all-at-once"
-    )  # type: ignore[operator]
+    )

@@ -11,7 +11,7 @@ from plimsoll.indexes.words import words
 
 _SHORTEST_BEGINNING = 5
 _LONGEST_ENDING = 3
-_BEFORE_VERB = 6
+_BEFORE_VERB = 10
 _NEAR = 2
 """Words on each side of a number that say what it counts."""
 LEANS = word_set(

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from plimsoll.assistants import sentences, terms
 from plimsoll.assistants.contraries import LEANS, Stems, contradictions, other_order, other_subject, strangers
-from plimsoll.assistants.languages import language_of
+from plimsoll.assistants.languages import language_of, word_set
 from plimsoll.assistants.passages import Passage
 from plimsoll.assistants.terms import Terms, terms_of
 from plimsoll.indexes.words import words
@@ -163,6 +163,8 @@ class _Known:
         self._folded = unicodedata.normalize("NFKC", f"{above}\n{text}").casefold()
         self._words = frozenset(words(self._folded))
         self._stems = Stems(frozenset(terms.stems_in(text, language)))
+        first = next(iter(sentences.split(text)), None)
+        self._denied_above = stems_above if first is not None and terms.is_denial(first.text) else frozenset()
         self._windows = [_Window(each, language, stems_above) for each in _windows(text)]
 
     @staticmethod
@@ -189,8 +191,16 @@ class _Known:
         share = self._share(stated.stems, window)
         if share < ENOUGH:
             return _Found(share, lacking, frozenset())
-        against = contradictions(stated, said) | other_subject(sentence, window.words, self._language)
+        against = contradictions(stated, said) | self._denied_by_answer(sentence, stated)
+        against |= other_subject(sentence, window.words, self._language)
         return _Found(share, lacking, against | other_order(sentence, window.words, self._language))
+
+    def _denied_by_answer(self, sentence: str, stated: Terms) -> frozenset[str]:
+        """What the heading asks and the passage answers with no, where the sentence says yes."""
+        said = stated.stems & self._denied_above
+        if not said or len(said) * 2 < len(self._denied_above) or terms.denies(sentence):
+            return frozenset()
+        return said if _SAYS_YES & set(words(sentence)) else frozenset()
 
     def _share(self, stated: frozenset[str], window: _Window) -> float:
         """The share of stems that are said here or above; without those above, if that is less.
@@ -222,6 +232,7 @@ class _Known:
         return False
 
 
+_SAYS_YES = word_set("yes can could possible able may ja kann können möglich oui peut possible sí puede si può")
 _LEANS_WITHIN = 4
 
 

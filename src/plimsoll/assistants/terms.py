@@ -37,7 +37,7 @@ _NAME = re.compile(r"""(?x)
 _CAPITALISED = re.compile(r"(?<![\w'’$@%&-])[^\W\d_][\w'’-]*")
 _QUOTED = re.compile(r"`+([^`]+)`+")
 _CLAUSE_END = re.compile(
-    r"[,;:.!?()\n]|\b(?:but|however|although|whereas|instead|aber|sondern|mais|pero|ma|mas|maar)\b"
+    r",(?!\d)|[;:!?()\n]|\.(?!\d)|\b(?:but|however|although|whereas|instead|aber|sondern|mais|pero|ma|mas|maar)\b"
 )
 _DENIALS = word_set(
     "not no never cannot cant dont doesnt didnt isnt arent wasnt werent wont wouldnt shouldnt couldnt hasnt havent "
@@ -53,6 +53,7 @@ _OPPOSITES = [
     ("before", "after"), ("more", "less"), ("more", "fewer"), ("all", "some"), ("always", "sometimes"),
     ("always", "never"), ("first", "last"), ("left", "right"), ("true", "false"), ("on", "off"), ("above", "below"),
     ("increase", "decrease"), ("enable", "disable"), ("fast", "slow"), ("faster", "slower"), ("begin", "end"),
+    ("only", "every"), ("only", "all"), ("first", "every"),
     ("start", "end"), ("start", "stop"), ("open", "close"), ("largest", "smallest"), ("larger", "smaller"),
     ("global", "lexical"), ("minimum", "maximum"), ("least", "most"), ("input", "output"), ("read", "write"),
     ("safe", "unsafe"), ("ascending", "descending"), ("upper", "lower"), ("uppercase", "lowercase"), ("add", "remove"),
@@ -186,6 +187,12 @@ def _name(text: str) -> str:
     return "" if plain in COMMON_WORDS[DEFAULT] or plain in {"i'm", "i'll", "i've"} or len(plain) < 2 else plain
 
 
+_DEGREES = word_set("alway necessarili usual realli actual yet even automat immer unbedingt toujour siempr")
+"""Stems that say how far something holds; what is denied comes after them."""
+_DENIED_BEFORE = word_set("german dutch")
+"""Languages in which a denial may end its clause, and is about what stands before it."""
+
+
 def _denied(text: str, language: str) -> frozenset[str]:
     """The first stem after each denial, within its clause."""
     plain = _SHORT_NOT.sub(" not", _NO_DENIALS.sub(" ", text)).casefold()
@@ -195,9 +202,25 @@ def _denied(text: str, language: str) -> frozenset[str]:
         for place, word in enumerate(pieces):
             if word in _DENIALS:
                 after = stems_in(" ".join(pieces[place + 1 :]), language)
-                # Where a denial ends its clause, as in German, it is about what stands before it.
-                found.update(after[:1] or stems_in(" ".join(pieces[:place]), language)[-2:])
+                degree = bool(after) and after[0] in _DEGREES
+                found.update(after[: 2 if degree else 1])
+                if not after and language in _DENIED_BEFORE:
+                    found.update(stems_in(" ".join(pieces[:place]), language)[-2:])
     return frozenset(found)
+
+
+def is_denial(text: str) -> bool:
+    """Whether a text says no, and nothing else: `You cannot.`"""
+    said = words(_SHORT_NOT.sub(" not", text))
+    return len(said) <= _SHORTEST_STATEMENT and bool(set(said) & (_DENIALS | {"nein", "non"}))
+
+
+_SHORTEST_STATEMENT = 3
+
+
+def denies(text: str) -> bool:
+    """Whether a text denies anything."""
+    return bool(set(words(_SHORT_NOT.sub(" not", text))) & _DENIALS)
 
 
 def opposite_of(word: str) -> frozenset[str]:
