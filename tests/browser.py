@@ -1,103 +1,175 @@
-"""A real browser for tests: Chromium without a window, over the pipe of its debugging protocol."""
+"""Drives a real Chromium through its DevTools pipe: JSON messages that end with a zero byte, on descriptors 3 and 4."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import fcntl
+import itertools
 import json
 import os
+import select
+import shutil
 import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-LIMIT = 20.0
-"""Seconds for one answer of the browser."""
+PATIENCE = 90.0
+"""Seconds that anything in the browser may take on a busy machine."""
+AXE = Path.home() / ".cache/plimsoll/axe-core/package/axe.min.js"
+"""What `scripts/test-packages` fetches from the registry of npm."""
+
+_ON_3_AND_4 = (
+    "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.execv(sys.argv[3], sys.argv[3:])"
+)
 
 
-class Browser:
-    """One page. `complaints` has what its console said of errors, refusals of policies included."""
+class Tab:
+    """One page of the browser. `problems` has every error and warning of its console, and every exception."""
 
-    def __init__(self, profile: Path) -> None:
-        self._profile = profile
-        self._numbers = 0
-        self._left = b""
+    def __init__(self, send: int, receive: int) -> None:
+        self.problems: list[str] = []
+        self._send, self._receive = send, receive
+        self._numbers = itertools.count(1)
+        self._rest = b""
         self._session = ""
-        self.complaints: list[str] = []
-
-    def __enter__(self) -> Browser:
-        to_browser, self._write = os.pipe()
-        self._read, from_browser = os.pipe()
-
-        def fds() -> None:
-            # The protocol reads from 3 and writes to 4; both are moved out of each other's way first.
-            first, second = os.dup(to_browser), os.dup(from_browser)
-            os.dup2(first, 3)
-            os.dup2(second, 4)
-
-        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self._profile}"]
-        self._process = subprocess.Popen(
-            ["chromium", *options, "--remote-debugging-pipe", "about:blank"],
-            preexec_fn=fds,  # noqa: PLW1509 - nothing else gives a process these numbers
-            close_fds=False,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        os.close(to_browser)
-        os.close(from_browser)
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        self._answers: dict[int, dict[str, Any]] = {}
+        target = self.call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log"):
-            self._call(f"{domain}.enable")
-        return self
+            self.call(f"{domain}.enable")
 
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        os.close(self._write)
-        os.close(self._read)
+    def call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        message: dict[str, Any] = {"id": number, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        content = json.dumps(message).encode() + b"\0"
+        while content:
+            content = content[os.write(self._send, content) :]
+        until = time.monotonic() + PATIENCE
+        while number not in self._answers:
+            self._listen(until, method)
+        answer = self._answers.pop(number)
+        assert "error" not in answer, (method, answer["error"])
+        result: dict[str, Any] = answer["result"]
+        return result
 
     def open(self, url: str) -> None:
-        """Go to a page, and wait until it is loaded."""
-        self._call("Page.navigate", url=url)
-        assert self.wait_for("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.call("Page.navigate", url=url)
 
     def run(self, script: str) -> Any:
-        """The value of an expression in the page."""
-        found = self._call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        assert "exceptionDetails" not in found, found
+        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait_for(self, condition: str) -> bool:
-        """Whether an expression becomes true."""
-        deadline = time.monotonic() + LIMIT
-        while not self.run(condition):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
+    def wait_for(self, script: str, seconds: float = PATIENCE) -> Any:
+        """What a script gives once it is neither false nor empty."""
+        until = time.monotonic() + seconds
+        while not (found := self._try(script)):
+            assert time.monotonic() < until, f"not within {seconds:g} s: {script}\n{self.text()}\n{self.problems}"
+            time.sleep(0.03)
+        return found
 
-    def _call(self, method: str, **parameters: object) -> dict[str, Any]:
-        self._numbers += 1
-        call = {"id": self._numbers, "method": method, "params": parameters}
-        session = {"sessionId": self._session} if self._session else {}
-        os.write(self._write, json.dumps({**call, **session}).encode() + b"\0")
-        while True:
-            message = self._message()
-            if message.get("id") == self._numbers:
-                assert "error" not in message, message
-                result: dict[str, Any] = message["result"]
-                return result
-            if message.get("method") == "Log.entryAdded":
-                entry = message["params"]["entry"]
-                if entry["level"] == "error" and not entry.get("url", "").endswith("favicon.ico"):
-                    self.complaints.append(entry["text"])
-            elif message.get("method") == "Runtime.exceptionThrown":
-                self.complaints.append(str(message["params"]["exceptionDetails"]))
+    def text(self) -> str:
+        return str(self.run("document.body.innerText"))
 
-    def _message(self) -> dict[str, Any]:
-        while b"\0" not in self._left:
-            more = os.read(self._read, 1 << 16)
-            assert more, "the browser has ended"
-            self._left += more
-        first, _, self._left = self._left.partition(b"\0")
-        decoded: dict[str, Any] = json.loads(first)
-        return decoded
+    def click(self, selector: str) -> None:
+        self.wait_for(f"document.querySelector({json.dumps(selector)})")
+        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+
+    def press(self, key: str) -> None:
+        text = key if len(key) == 1 else "\r" if key == "Enter" else ""
+        for kind in ("keyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, text=text if kind == "keyDown" else "")
+
+    def size(self, width: int, height: int = 900) -> None:
+        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    def scheme(self, word: str) -> None:
+        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": word}])
+
+    def picture(self, path: Path) -> None:
+        taken = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)
+        path.write_bytes(base64.b64decode(taken["data"]))
+
+    def axe(self) -> list[str]:
+        """The serious findings of axe-core on the page as it is."""
+        # The page's own policy allows no other script, as it should; the tool's is put in by the browser.
+        self.run(AXE.read_text(encoding="utf-8") + "; true")
+        found = self.run("axe.run(document, {resultTypes: ['violations']})")
+        return [
+            f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}"
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+
+    def _try(self, script: str) -> Any:
+        # An element is something; by value it would be an empty object.
+        script = f"((found) => (found instanceof Node ? true : found))({script})"
+        found = self.call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        return None if "exceptionDetails" in found else found["result"].get("value")
+
+    def _listen(self, until: float, what: str) -> None:
+        left = until - time.monotonic()
+        assert left > 0, f"the browser did not answer within {PATIENCE:g} s: {what}"
+        if not select.select([self._receive], [], [], left)[0]:
+            return
+        content = os.read(self._receive, 1 << 20)
+        assert content, "the browser has ended"
+        *messages, self._rest = (self._rest + content).split(b"\0")
+        for message in map(json.loads, messages):
+            if "id" in message:
+                self._answers[message["id"]] = message
+            else:
+                self._note(message["method"], message.get("params", {}))
+
+    def _note(self, method: str, said: Mapping[str, Any]) -> None:
+        if method == "Runtime.exceptionThrown":
+            details = said["exceptionDetails"]
+            self.problems.append(str(details.get("exception", {}).get("description", details["text"])))
+        elif method == "Runtime.consoleAPICalled" and said["type"] in ("error", "warning", "assert"):
+            self.problems.append(str([each.get("value", each.get("description")) for each in said["args"]]))
+        elif method == "Log.entryAdded" and said["entry"]["level"] in ("error", "warning"):
+            # A browser asks for an icon by itself; a page without one is none the worse.
+            if said["entry"].get("url", "").endswith("/favicon.ico"):
+                return
+            self.problems.append(f"{said['entry']['text']} {said['entry'].get('url', '')}")
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Tab]:
+    """A browser with one tab, and a profile that is gone afterwards."""
+    program = shutil.which("chromium")
+    assert program is not None
+    profile = tempfile.mkdtemp(prefix="plimsoll-chromium-")
+    to_browser, from_browser = os.pipe(), os.pipe()
+    reads, writes = (fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (to_browser[0], from_browser[1]))
+    options = [
+        "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
+        "--disable-background-networking", "--hide-scrollbars", "--remote-debugging-pipe", f"--user-data-dir={profile}",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ON_3_AND_4, str(reads), str(writes), program, *options],
+        pass_fds=[reads, writes],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for end in (to_browser[0], from_browser[1], reads, writes):
+        os.close(end)
+    try:
+        yield Tab(to_browser[1], from_browser[0])
+    finally:
+        os.close(to_browser[1])
+        os.close(from_browser[0])
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(profile, ignore_errors=True)

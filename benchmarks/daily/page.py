@@ -23,7 +23,7 @@ from benchmarks.measuring import PLIMSOLL, median, peer, users_environment, verd
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock
 from plimsoll.ui.web import STATIC
-from tests.ui.chromium import Tab, chromium
+from tests.browser import Tab, chromium
 
 FIRST_ROWS, EVENT, RESOURCES = 0.2, 0.5, 500.0
 MLFLOW = "mlflow==3.17.2"

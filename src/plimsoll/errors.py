@@ -13,13 +13,22 @@ user's own commands are values (see `engine.history`), not exceptions.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_QUERY = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\"'<>?#]{1,2000})\?[^\s\"'<>]+")
+
+
+def without_queries(text: str) -> str:
+    """A text without the queries of the addresses in it: one that is signed opens what it names to whoever reads it."""
+    return _QUERY.sub(r"\1?…", text) if "://" in text else text
 
 
 class PlimsollError(Exception):
     """An error that the user can act on.
 
     `message` says what was wrong, `where` names the place (file:line:column, object, path), `hint` says what to do.
+    Queries of addresses are left out of all of them.
     """
 
     exit_code = 1
@@ -27,10 +36,8 @@ class PlimsollError(Exception):
     """Whether a retry without a change would fail again."""
 
     def __init__(self, message: str, *, where: str = "", hint: str = "", lasting: bool | None = None) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.hint = hint
+        self.message, self.where, self.hint = without_queries(message), without_queries(where), without_queries(hint)
+        super().__init__(self.message)
         if lasting is not None:
             self.lasting = lasting
 

@@ -24,8 +24,8 @@ from plimsoll.signing.keys import KeyRing
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock
 from plimsoll.state.results import result_to_json
+from tests.browser import AXE, Tab, chromium
 from tests.capabilities.bundled import bundle_of
-from tests.ui.chromium import AXE, Tab, chromium
 from tests.ui.journals import START, run_id, seen, write_run
 from tests.ui.test_sweeps import TRIALS, sweep_lines
 

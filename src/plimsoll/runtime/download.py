@@ -18,12 +18,19 @@ PAUSE = 0.05
 
 
 def download(
-    where: Source, part: Path, identity: Identity, *, pinned: bool = False, stopped: Callable[[], bool] = lambda: False
+    where: Source,
+    part: Path,
+    identity: Identity,
+    *,
+    pinned: bool = False,
+    stopped: Callable[[], bool] = lambda: False,
+    goes_on: bool = False,
 ) -> int:
     """Download the bytes that `part` lacks. Returns the number of received bytes, and earlier when `stopped`.
 
-    `pinned` says that the caller compares the content with a digest. Raises TargetError for a source that cannot be
-    read whole or does not say where it ends, and OSError for a problem of the disk.
+    `pinned` says that the caller compares the content with a digest, `goes_on` that `part` stays for the next run, and
+    an error then says so. Raises TargetError for a source that cannot be read whole or does not say where it ends, and
+    OSError for a problem of the disk.
     """
     fetched = failures = 0
     with part.open("ab") as file:
@@ -51,7 +58,7 @@ def download(
                 reason = str(error)
             failures = 1 if file.tell() > before else failures + 1
             if failures >= TRIES:
-                raise fetch_error(where.url, reason)
+                raise fetch_error(where.url, reason, goes_on=goes_on and file.tell() > 0)
             if stopped():
                 return fetched
             time.sleep(PAUSE * 2**failures)
@@ -73,9 +80,9 @@ def identity_with_retries(where: Source, stopped: Callable[[], bool] = lambda: F
             attempt += 1
 
 
-def fetch_error(url: str, reason: str) -> TargetError:
-    """The error for a source that cannot be downloaded."""
-    hint = "check the URL and the network; the next run continues the download"
+def fetch_error(url: str, reason: str, *, goes_on: bool = False) -> TargetError:
+    """The error for a source that cannot be downloaded. `goes_on`: what came of it is kept."""
+    hint = "check the URL and the network" + ("; the next run continues the download" if goes_on else "")
     return TargetError(f"cannot download the data: {reason}", where=url, hint=hint)
 
 

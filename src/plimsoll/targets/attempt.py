@@ -9,7 +9,7 @@ from typing import ClassVar, Generic, TypeVar
 
 from msgspec import Struct
 
-from plimsoll.errors import PlimsollError
+from plimsoll.errors import PlimsollError, without_queries
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import AttemptEnded, RunEvent, run_observed
 from plimsoll.planning.steps import Step, Work
@@ -104,8 +104,8 @@ class Attempt(ABC, Generic[W]):
 
 
 def failed(reason: str, *, lasting: bool = False) -> AttemptOutcome:
-    """The outcome of a failed attempt."""
-    return AttemptOutcome(state="failed", reason=reason, lasting=lasting)
+    """The outcome of a failed attempt. Its reason has no queries of addresses, as no error has."""
+    return AttemptOutcome(state="failed", reason=without_queries(reason), lasting=lasting)
 
 
 def done(result: Result) -> AttemptOutcome:

@@ -19,7 +19,9 @@ from plimsoll.signing.keys import KeyRing
 
 def brought(folder: Path, source: str, tokenizer: str = "") -> Fetched:
     folder.mkdir()
-    return Fetching(folder=folder, application=folder, stopped=lambda: False).files(parse_source(source), tokenizer)
+    return Fetching(folder=folder, kept=folder / "kept", application=folder, stopped=lambda: False).files(
+        parse_source(source), tokenizer
+    )
 
 
 @pytest.mark.slow

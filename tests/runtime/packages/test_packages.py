@@ -37,7 +37,7 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 def fetched(folder: Path, source: str, tokenizer: str = "") -> Fetched:
     (folder / "to").mkdir(exist_ok=True)
-    fetching = Fetching(folder=folder / "to", application=folder, stopped=lambda: False)
+    fetching = Fetching(folder=folder / "to", kept=folder / "kept", application=folder, stopped=lambda: False)
     return fetching.files(parse_source(source), tokenizer)
 
 
@@ -167,7 +167,7 @@ def test_a_hostile_or_damaged_archive_is_refused(tmp_path: Path, site: StandIn, 
     site.python("my-model", "my_model-1.0-py3-none-any.whl", content)
     error = refused(tmp_path, "pypi:my-model==1.0#*model.onnx")
     assert words in error.message
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["to"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept", "to"]
 
 
 def test_an_archive_that_unpacks_to_far_more_than_it_has_is_refused(

@@ -8,14 +8,13 @@ import html
 import json
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
 from plimsoll.runtime.examples import example_records, example_request
 from plimsoll.runtime.server.fronts.home import POLICY, Described, home
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
-from tests.browser import Browser
+from tests.browser import chromium
 from tests.runtime.conftest import Server
 
 BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -83,13 +82,12 @@ def test_examples_have_a_value_of_each_datatype_and_none_is_made_that_nobody_can
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a browser (apt-get install chromium)")
-def test_a_click_sends_the_example_and_shows_the_answer(linear: Server, tmp_path: Path) -> None:
-    with Browser(tmp_path / "profile") as browser:
-        browser.open(str(linear.client.base_url))
-        browser.run("document.querySelector('button').click()")
-        shown = browser.wait_for("document.querySelector('output').textContent.includes('score')")
-        assert shown
-        text = browser.run("document.querySelector('output').textContent")
+def test_a_click_sends_the_example_and_shows_the_answer(linear: Server) -> None:
+    with chromium() as tab:
+        tab.open(str(linear.client.base_url))
+        tab.click("button")
+        tab.wait_for("document.querySelector('output').textContent.includes('score')")
+        text = str(tab.run("document.querySelector('output').textContent"))
         assert text.startswith("status 200, ")
         assert json.loads(text.partition("\n")[2])["model_name"] == "m"
-        assert browser.complaints == [], "no refusal by the page's own policy, and no error"
+        assert tab.problems == [], "no refusal by the page's own policy, and no error"

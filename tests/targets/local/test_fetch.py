@@ -32,6 +32,7 @@ class Site:
         self.manner = ""
         self.content = CONTENT
         self.asked: list[str] = []
+        self.begins: list[int] = []
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -88,6 +89,13 @@ class Site:
             def get_part(self) -> None:
                 of = f"bytes 0-99/{len(site.content)}"
                 self.answer(206, site.content[:100], headers={"Content-Range": of})
+
+            def get_ranges(self) -> None:
+                begin = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
+                site.begins.append(begin)
+                size = len(site.content)
+                of = f"bytes {begin}-{size - 1}/{size}"
+                self.answer(206 if begin else 200, site.content[begin:], headers={"Content-Range": of} if begin else {})
 
             def get_wrong_ranges(self) -> None:
                 if not self.headers.get("Range", "bytes=0-0").endswith("=0-0"):
@@ -184,6 +192,39 @@ def test_a_part_of_the_data_is_never_a_result(target: LocalSession, site: Site, 
     assert end.fact["outcome"] == "failed"
     assert reason in end.fact["reason"]
     assert target.state.result("key", Result) is None
+
+
+def test_a_download_that_broke_off_is_continued_by_the_next_run(target: LocalSession, site: Site) -> None:
+    site.manner = "cut"
+    end = fetched(target, site.url)
+    assert end.fact["outcome"] == "failed"
+    assert "the next run continues the download" in end.fact["reason"]
+    site.manner = "ranges"
+    assert fetched(target, site.url).fact["outcome"] == "done"
+    assert site.begins == [len(CONTENT) - 100]
+    assert orders(target.state).read_bytes() == CONTENT
+    assert not list(target.state.checkpoints.glob("key/*"))
+
+
+@pytest.mark.parametrize("before", ["cut", "no validator, cut"])
+def test_bytes_of_other_content_are_not_continued(target: LocalSession, site: Site, before: str) -> None:
+    site.manner = before
+    reason = fetched(target, site.url, digest="planned").fact["reason"]
+    assert ("the next run continues" in reason) == (before == "cut")
+    site.content, site.manner = CONTENT[::-1], before.replace("cut", "ranges")
+    assert fetched(target, site.url).fact["outcome"] == "done"
+    assert set(site.begins) == {0}
+    assert orders(target.state).read_bytes() == CONTENT[::-1]
+
+
+@pytest.mark.parametrize("manner", ["nothing", "cut", "until closed", ""])
+def test_no_reason_tells_the_query_of_an_address(target: LocalSession, site: Site, manner: str) -> None:
+    site.manner = manner
+    address = f"{site.url}?X-Amz-Signature=0123456789abcdef&X-Amz-Expires=60"
+    end = fetched(target, address, "0" * 64 if not manner else None, digest="planned")
+    assert end.fact["outcome"] == "failed"
+    assert f"{site.url}?…" in end.fact["reason"]
+    assert "0123456789abcdef" not in str(end.fact)
 
 
 def test_data_without_an_end_is_whole_when_its_digest_says_so(target: LocalSession, site: Site) -> None:

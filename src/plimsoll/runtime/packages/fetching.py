@@ -24,10 +24,10 @@ from plimsoll.application.model_sources import (
 from plimsoll.archives import BadArchive
 from plimsoll.errors import TargetError
 from plimsoll.files import open_regular
-from plimsoll.runtime.download import download, identity_with_retries
 from plimsoll.runtime.packages.registries import locate
 from plimsoll.runtime.packages.unpacking import names_in, python_licence, take, the_file
 from plimsoll.runtime.sources import open_source
+from plimsoll.runtime.unfinished import download_through
 
 HUB = "https://huggingface.co"
 """The hub of `hf://`, unless `HF_ENDPOINT` names another."""
@@ -42,9 +42,13 @@ class Fetched(Struct, frozen=True, kw_only=True):
 
 
 class Fetching(Struct, frozen=True, kw_only=True):
-    """Where files are fetched to, from where paths are meant, and whether somebody wants it to stop."""
+    """Where files are fetched to, from where paths are meant, and whether somebody wants it to stop.
+
+    What has come of a download that breaks off lies in `kept`, where the next attempt goes on with it.
+    """
 
     folder: Path
+    kept: Path
     application: Path
     stopped: Callable[[], bool]
 
@@ -91,8 +95,7 @@ class Fetching(Struct, frozen=True, kw_only=True):
 
     def _downloaded(self, url: str, name: str, suffix: str, headers: dict[str, str], *, pinned: bool = True) -> Path:
         path = self.folder / f"{name}{suffix if len(suffix) < 16 else ''}"
-        where = open_source(url, headers)
-        download(where, path, identity_with_retries(where, self.stopped), pinned=pinned, stopped=self.stopped)
+        download_through(self.kept, open_source(url, headers), path, pinned=pinned, stopped=self.stopped)
         return path
 
     def _of_package(self, source: Package, tokenizer: str) -> Fetched:

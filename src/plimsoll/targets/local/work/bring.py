@@ -29,7 +29,10 @@ def bring(attempt: LocalAttempt[Bring]) -> Progress:
     work = attempt.work
     with tempfile.TemporaryDirectory(prefix="bring-", dir=attempt.directory) as scratch:
         fetching = Fetching(
-            folder=Path(scratch), application=attempt.context.state.application, stopped=lambda: attempt.stopped
+            folder=Path(scratch),
+            kept=attempt.checkpoints,
+            application=attempt.context.state.application,
+            stopped=lambda: attempt.stopped,
         )
         try:
             fetched = fetching.files(parse_source(work.source), work.tokenizer)

@@ -46,14 +46,14 @@ def _use_in_place(attempt: LocalAttempt[Fetch], work: Fetch) -> AttemptOutcome:
 
 
 def _download(attempt: LocalAttempt[Fetch], work: Fetch, path: Path) -> str:
-    """Download an address to `path`; returns the SHA-256 of its content."""
-    from plimsoll.runtime.download import download, identity_with_retries
+    """Download an address to `path`; returns the SHA-256 of its content, empty when it was stopped."""
     from plimsoll.runtime.sources import open_source
+    from plimsoll.runtime.unfinished import download_through
 
-    where = open_source(work.source)
+    where, pinned = open_source(work.source), bool(work.sha256)
     try:
-        identity = identity_with_retries(where, lambda: attempt.stopped)
-        download(where, path, identity, pinned=bool(work.sha256), stopped=lambda: attempt.stopped)
+        if not download_through(attempt.checkpoints, where, path, pinned=pinned, stopped=lambda: attempt.stopped):
+            return ""
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

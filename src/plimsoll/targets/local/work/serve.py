@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from plimsoll.files import replace_file
 from plimsoll.kinds.service import LOOPBACK, Serve, ServeResult
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import files_in
-from plimsoll.runtime.server.service_file import ServiceFile
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
@@ -25,6 +26,7 @@ from plimsoll.targets.local.servers import (
     OWN_CODE_LIMIT,
     READY_LIMIT,
     TESTED,
+    Server,
     announce,
     changes_of,
     running_services,
@@ -39,75 +41,98 @@ from plimsoll.targets.services import service_file, shares_of
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
+    from plimsoll.runtime.inference_check import Checked
 
 
 def serve(attempt: LocalAttempt[Serve]) -> Progress:
     """Start and test the service; keep it running when the run watches."""
-    work = attempt.work
-    context = attempt.context
-    up = running_services(context.state).get(work.service)
-    if context.watch and up is not None:
-        raise TargetError(f"plimsoll up keeps service {work.service} up already", where=up.url, lasting=True)
-    if context.watch and work.port and (taken := address_problem(work.host, work.port)):
-        raise TargetError(taken, where=f"service {work.service}", hint=PORT_HINT, lasting=True)
+    work, context = attempt.work, attempt.context
+    _require_free(attempt)
     versions, service = pinned_service(attempt.step, context.state, context.directory)
-    first = service.models[0]
     references, problem = yield from drift_references(attempt, work, service)
     if problem:
         return failed(f"drift: {problem}")
     write_monitoring(attempt.output, work)
     began = time.monotonic()
-    threads = max(1, int(attempt.step.resources.cores))
-    server = start_server(
+    server = _started(attempt, versions, service, references)
+    kept, end = False, None
+    try:
+        yield attempt.seen(WorkerStarted(attempt=attempt.number, rank=0, pid=server.process.pid))
+        limit = OWN_CODE_LIMIT if work.starts_processes else READY_LIMIT
+        if problem := server.wait_until_ready(lambda: attempt.stopped, limit):
+            return failed(problem)
+        ready = time.monotonic() - began
+        answered = server.prove(work, service.models[0].name)
+        _remember(context.state, work.service, service)
+        kept = context.watch
+    finally:
+        if not kept:
+            end = server.stop() if server.url else None
+            server.process.send(signal.SIGKILL)
+    if kept:
+        _keep(attempt, server, service.models[0])
+    elif end is not None:
+        yield attempt.seen(worker_ended(attempt.number, 0, end))
+    return done(_result(attempt, service, answered, ready, server.url if kept else None))
+
+
+def _require_free(attempt: LocalAttempt[Serve]) -> None:
+    """Raise TargetError when a run that is to keep the service up finds it up already, or its port taken."""
+    work, context = attempt.work, attempt.context
+    if not context.watch:
+        return
+    if up := running_services(context.state).get(work.service):
+        raise TargetError(f"plimsoll up keeps service {work.service} up already", where=up.url, lasting=True)
+    if work.port and (taken := address_problem(work.host, work.port)):
+        raise TargetError(taken, where=f"service {work.service}", hint=PORT_HINT, lasting=True)
+
+
+def _started(
+    attempt: LocalAttempt[Serve], versions: list[ModelVersion], service: ServiceFile, references: Mapping[str, Path]
+) -> Server:
+    """A server of the service, which is not ready yet."""
+    work, context = attempt.work, attempt.context
+    watch, up = context.watch, running_services(context.state).get(work.service)
+    return start_server(
         context.warden,
         service,
         directory=attempt.directory,
         log=attempt.log(0),
-        threads=threads,
-        scale=work.scale if context.watch else None,
+        threads=max(1, int(attempt.step.resources.cores)),
+        scale=work.scale if watch else None,
         # Not in the attempt's directory: the server reads the file again after that directory has moved. A server that
         # is only tested must leave alone what a service that is up reads.
-        service_file=context.state.services / work.service / "service.json" if context.watch else None,
+        service_file=context.state.services / work.service / "service.json" if watch else None,
         token_file=context.state.services / f"{work.service}.token",
-        changes=changes_of(context.state, work.model) if context.watch else None,
+        changes=changes_of(context.state, work.model) if watch else None,
         observers=observer_options(
             context.state, work, versions, service, references, attempt.directory if up is not None else None
         ),
-        host=work.host if context.watch else LOOPBACK,
-        port=work.port if context.watch else 0,
+        host=work.host if watch else LOOPBACK,
+        port=work.port if watch else 0,
     )
-    keep = False
-    try:
-        yield attempt.seen(WorkerStarted(attempt=attempt.number, rank=0, pid=server.process.pid))
-        limit = OWN_CODE_LIMIT if work.starts_processes else READY_LIMIT
-        problem = server.wait_until_ready(lambda: attempt.stopped, limit)
-        if problem:
-            return failed(problem)
-        ready = time.monotonic() - began
-        answered = server.prove(work, first.name)
-        _remember(context.state, work.service, service)
-        keep = context.watch
-    finally:
-        if not keep:
-            end = server.stop() if server.url else None
-            server.process.send(signal.SIGKILL)
-    result = ServeResult(
+
+
+def _keep(attempt: LocalAttempt[Serve], server: Server, first: ModelFile) -> None:
+    """Have the run keep the server, and let others find it."""
+    context, name = attempt.context, attempt.work.service
+    announce(context.state, service_of(server, name, model=first.name, version=first.version, run=context.run))
+    context.kept[name] = server
+
+
+def _result(
+    attempt: LocalAttempt[Serve], service: ServiceFile, answered: Checked, ready: float, url: str | None
+) -> ServeResult:
+    return ServeResult(
         model=", ".join(dict.fromkeys(f"{each.name}@{each.version}" for each in service.models)),
-        digest=first.digest,
+        digest=service.models[0].digest,
         seconds_to_ready=round(ready, 3),
         latency_ms=round(answered.seconds * 1000, 3),
         example=answered.example,
-        path=work.example_path,
-        url=server.url if keep else None,
+        path=attempt.work.example_path,
+        url=url,
         outputs=files_in(attempt.output),
     )
-    if keep:
-        named = service_of(server, work.service, model=first.name, version=first.version, run=context.run)
-        announce(context.state, named)
-        context.kept[work.service] = server
-    elif end is not None:
-        yield attempt.seen(worker_ended(attempt.number, 0, end))
-    return done(result)
 
 
 def _remember(state: StateDirectory, name: str, service: ServiceFile) -> None:
