@@ -179,6 +179,7 @@ def main(options: list[str]) -> bool:
     with tempfile.TemporaryDirectory() as scratch:
         model = given.model
         if model is None:
-            fetching = Fetching(folder=Path(scratch), application=Path(scratch), stopped=lambda: False)
+            folder = Path(scratch)
+            fetching = Fetching(folder=folder, kept=folder / "kept", application=folder, stopped=lambda: False)
             model = fetching.files(parse_source(SOURCE), "").model
         return measure(model, given.rounds, given.requests, min(TOKENS, given.tokens))

@@ -116,9 +116,9 @@ def test_a_service_of_an_index_waits_for_its_version_and_follows_new_ones(tmp_pa
     ("service", "place", "message"),
     [
         ("index: fax", "10:21", "there is no index 'fax'"),
-        ("index: faq, model: minilm", "10:26", "a service of an index has no `model`"),
-        ("index: faq, sample: {query: {shape: [1]}}", "10:26", "a service of an index has no `sample`"),
-        ("index: faq, drift: {reference: orders}", "10:26", "a service of an index has no `drift`"),
+        ("index: faq, model: minilm", "10:26", "`model` is not for a service of an index"),
+        ("index: faq, sample: {query: {shape: [1]}}", "10:26", "`sample` is not for a service of an index"),
+        ("index: faq, drift: {reference: orders}", "10:26", "`drift` is not for a service of an index"),
         ("index: faq@1, rollout: promote", "10:37", "rollout is for a service of a model without a version"),
         ("host: 127.0.0.1", "10:", "add `model`, `index`, `run` or `pipeline`"),
     ],

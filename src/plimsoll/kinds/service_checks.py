@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from plimsoll.application.loading import ApplicationFile
@@ -21,21 +21,32 @@ HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
 HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
 NOT_OF_LLMS = ("index", "model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
 """Words of a service that say nothing of a language model."""
+NOT_OF_INDEXES = ("model", "run", "pipeline", "drift", "sample", "code", "inputs", "outputs")
 
 
 def check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
     """Raise FileError unless the service says in one way what answers."""
     if service.llm is not None:
         LLMS.check_reference(file, service.llm, *at, "llm")
-        for word in NOT_OF_LLMS:
-            if getattr(service, word):
-                text = f"`{word}` is not for a service of a language model"
-                raise file.error(text, "remove it, or `llm`", *at, word, at_key=True)
-        return
-    if service.index is not None:
-        _check_index(file, service, service.index, *at)
+        _refuse(file, service, NOT_OF_LLMS, "of a language model", *at)
+    elif service.index is not None:
+        INDEXES.check_reference(file, service.index, *at, "index")
+        _refuse(file, service, NOT_OF_INDEXES, "of an index", *at)
     elif service.model is None and service.run is None and not service.pipeline:
-        raise file.error("the service has nothing that answers", "add `model`, `run`, `pipeline`, `index` or `llm`", *at)
+        hint = "add `model`, `run`, `pipeline`, `index` or `llm`"
+        raise file.error("the service has nothing that answers", hint, *at)
+    _check_code(file, service, *at)
+
+
+def _refuse(file: ApplicationFile, service: Service, words: Iterable[str], what: str, *at: str | int) -> None:
+    """Raise FileError for a setting that says nothing of such a service."""
+    for word in words:
+        if getattr(service, word):
+            text = f"`{word}` is not for a service {what}"
+            raise file.error(text, "remove it, or make it a service of its own", *at, word, at_key=True)
+
+
+def _check_code(file: ApplicationFile, service: Service, *at: str | int) -> None:
     for word in ("model", "run"):
         if service.pipeline and getattr(service, word) is not None:
             raise file.error(f"a pipeline has no `{word}` beside it", "make it a step of the pipeline", *at, word)
@@ -49,15 +60,6 @@ def check_what_answers(file: ApplicationFile, service: Service, *at: str | int) 
             MODELS.check_reference(file, step, *at, "pipeline", number)
         else:
             check_own(file, step, *at, "pipeline", number)
-
-
-def _check_index(file: ApplicationFile, service: Service, index: str, *at: str | int) -> None:
-    """Raise FileError for an index that is not there, and for what is only for a model."""
-    INDEXES.check_reference(file, index, *at, "index")
-    for word in ("model", "run", "pipeline", "drift", "sample"):
-        if getattr(service, word):
-            text = f"a service of an index has no `{word}`"
-            raise file.error(text, "make it a service of its own, or remove it", *at, word, at_key=True)
 
 
 def check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | int) -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta
 
-from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
 from plimsoll.application.scalars import Duration, ModelReference
-
 
 
 class WeightedModel(Part, frozen=True, kw_only=True):

@@ -86,7 +86,9 @@ def ask(mounted: Mount, method: str, path: str, body: object = None, **headers: 
 
     async def response() -> Response:
         reply: Reply = mounted.respond(head, content, "here")
-        return await reply if inspect.isawaitable(reply) else reply
+        found = await reply if inspect.isawaitable(reply) else reply
+        assert isinstance(found, Response)
+        return found
 
     answer = asyncio.run(response())
     return answer.status, answer.body if isinstance(answer.body, bytes) else b"".join(map(bytes, answer.body))

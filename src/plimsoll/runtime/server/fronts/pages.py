@@ -48,7 +48,7 @@ class Pages:
         except Refusal as refusal:
             return Described(name=name, reason=str(refusal))
         versions = tuple(metadata.versions)
-        return Described(name=name, versions=versions, spec=metadata.spec, language_model=metadata.language_model)
+        return Described(name=name, versions=versions, spec=metadata.spec, language_model=metadata.kind == "llm")
 
     async def _metrics(self, head: Head, body: Buffer, client: str) -> Response:
         from plimsoll.runtime.server.metrics import CONTENT_TYPE, page
