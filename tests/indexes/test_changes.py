@@ -108,6 +108,23 @@ def test_a_line_that_a_killed_writer_left_half_is_cut_off_and_nothing_before_it_
         assert list(changes_in(path)) == ["a", "c"]
 
 
+def test_who_reads_a_journal_that_was_written_anew_twice_in_between_misses_nothing(tmp_path: Path) -> None:
+    """File systems give the number of a file that is gone to the next one."""
+    path = tmp_path / "changes.jsonl"
+    reader = Journal(path)
+    for turn in range(20):
+        Journal(path).add([Change(id=f"{turn}-{name}", text="x" * (50 + turn)) for name in "abc"])
+        reader.news()
+        for name in "abc":
+            Journal(path).add([Change(id=f"{turn}-{name}", deleted=True)])
+        news, anew = reader.news()
+        assert anew
+        assert {change.id: change for change in news} == changes_in(path)
+    path.unlink()
+    assert reader.news() == ([], True)
+    assert reader.news() == ([], False)
+
+
 def test_a_long_journal_has_each_document_once_and_those_who_read_it_miss_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
 from plimsoll.registry.comparison import compare_versions
 from plimsoll.registry.models import ModelRegistry
-from plimsoll.registry.versions import require_accepted
+from plimsoll.registry.versions import Indexed, Lineage, require_accepted
 from plimsoll.signing.keys import KeyRing
 
 from .conftest import register
@@ -103,6 +103,19 @@ def test_two_versions_are_compared_in_metrics_and_lineage(registry: ModelRegistr
     assert compared.changed["data"] == ()
     assert compared.changed["files"] == ("model.onnx",)
     assert compared.comparable
+
+
+def test_two_versions_of_an_index_are_compared_in_what_they_were_built_with(registry: ModelRegistry) -> None:
+    file = registry.layout.root.parent / "index.json"
+    file.write_bytes(b"{}")
+    for key, embedder in (("k1", "small@1"), ("k2", "small@2")):
+        index = Indexed(search="hybrid", tokens=256, overlap=64, embedder=embedder)
+        lineage = Lineage(run="r1", step="release/faq", key=key, index=index)
+        registry.add("indexes.faq", {"index.json": file}, lineage=lineage, metrics={"chunks": 3}, accept={})
+    first, second = registry.versions("indexes.faq")
+    assert compare_versions(first, second).changed["index"] == ("embedder small@1 → small@2",)
+    assert compare_versions(first, first).changed["index"] == ()
+    assert "index" not in compare_versions(register(registry, "k1"), register(registry, "k2", b"better")).changed
 
 
 def test_figures_of_versions_are_comparable_only_on_the_same_data(registry: ModelRegistry) -> None:

@@ -12,10 +12,10 @@ from msgspec import Struct
 from plimsoll.edge.documents import LOG, Device, LogFile
 from plimsoll.edge.envelopes import unseal
 from plimsoll.edge.place import MAX_CONTENT, EdgePlace, is_name, log_tag, logs_of
-from plimsoll.edge.taking_in import DeviceKey
 from plimsoll.errors import ModelRefused
 from plimsoll.files import replace_file
 from plimsoll.registry.references import Reference
+from plimsoll.signing.keys import OneKey
 
 
 class Collected(Struct, frozen=True, kw_only=True):
@@ -45,7 +45,7 @@ def collect_logs(place: Reference, group: str, device: Device, output: Path) -> 
                     missing.append(number)
                     continue
                 name = f"{group}/{device.name}/log/{number}"
-                about, _ = unseal(envelope, name, LOG, LogFile, DeviceKey(device.key))
+                about, _ = unseal(envelope, name, LOG, LogFile, OneKey(device.key))
                 lines += _write(logs, number, about, directory)
                 files += 1
             except ModelRefused as error:

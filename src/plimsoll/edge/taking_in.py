@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec.structs import replace
@@ -14,27 +13,7 @@ from plimsoll.edge.envelopes import unseal
 from plimsoll.edge.tokens import proves
 from plimsoll.errors import ModelRefused
 from plimsoll.signing import dsse
-
-if TYPE_CHECKING:
-    from securesystemslib.signer import Key
-
-
-class DeviceKey:
-    """Trusts the one key that a device has shown, and whose holder knew the secret."""
-
-    def __init__(self, key: dict[str, object]) -> None:
-        self._key = key
-
-    def public(self, key_id: str) -> Key:
-        """The device's key. Raises ModelRefused for any other id, and for what is no key."""
-        from securesystemslib.signer import Key
-
-        if key_id != self._key.get("keyid"):
-            raise ModelRefused(f"it is signed by the key {key_id[:16]}, which is not the device's")
-        try:
-            return Key.from_dict(key_id, {name: value for name, value in self._key.items() if name != "keyid"})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelRefused("the device's key cannot be read") from error
+from plimsoll.signing.keys import OneKey
 
 
 def take_in(fleet: Fleet, name: str, envelope: bytes, now: datetime) -> tuple[Fleet, str]:
@@ -66,7 +45,7 @@ def _request(group: str, name: str, envelope: bytes) -> EnrolmentRequest:
         key = dict(inner["key"])
     except (*UNREADABLE, dsse.NotAnEnvelope, KeyError, TypeError, ValueError) as error:
         raise ModelRefused("its request cannot be read") from error
-    request, key_id = unseal(envelope, f"{group}/{name}/request", REQUEST, EnrolmentRequest, DeviceKey(key))
+    request, key_id = unseal(envelope, f"{group}/{name}/request", REQUEST, EnrolmentRequest, OneKey(key))
     if request.key_id != key_id or request.key.get("keyid") != key_id:
         raise ModelRefused("its request names another key than the one that signed it")
     return request
@@ -78,7 +57,7 @@ def hear(fleet: Fleet, name: str, envelope: bytes, now: datetime) -> tuple[Fleet
     if device is None or device.revoked is not None:
         return fleet, ""
     try:
-        report, _ = unseal(envelope, f"{fleet.group}/{name}/report", REPORT, DeviceReport, DeviceKey(device.key))
+        report, _ = unseal(envelope, f"{fleet.group}/{name}/report", REPORT, DeviceReport, OneKey(device.key))
     except ModelRefused as error:
         return fleet, f"{name}: {error.message}"
     known = device.report.number if device.report else 0

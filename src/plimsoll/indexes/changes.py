@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -61,7 +62,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = (0, 0)
+        self._descriptor: int | None = None
+        self._close: weakref.finalize[..., Journal] | None = None
         self._offset = 0
         self._tidied = 0
 
@@ -83,24 +85,40 @@ class Journal:
         Raises PlimsollError for a journal that cannot be read.
         """
         with _guarded(self.path):
-            try:
-                file = self.path.open("rb")
-            except FileNotFoundError:
-                anew = self._file != (0, 0)
-                self._file, self._offset = (0, 0), 0
+            anew = self._follow()
+            if self._descriptor is None:
                 return [], anew
-            with file:
-                found = os.fstat(file.fileno())
-                anew = (found.st_dev, found.st_ino) != self._file or found.st_size < self._offset
-                if anew:
-                    self._file, self._offset = (found.st_dev, found.st_ino), 0
-                if found.st_size == self._offset:
-                    return [], anew
-                file.seek(self._offset)
-                # A line without its end is being written, or was left by a writer that was killed.
-                whole = file.read(found.st_size - self._offset).rpartition(b"\n")
-                self._offset += len(whole[0]) + len(whole[1])
-                return list(_decoded(whole[0], self.path)), anew
+            size = os.fstat(self._descriptor).st_size
+            # A line without its end is being written, or was left by a writer that was killed and may be cut off.
+            whole = os.pread(self._descriptor, max(0, size - self._offset), self._offset).rpartition(b"\n")
+            self._offset += len(whole[0]) + len(whole[1])
+            return list(_decoded(whole[0], self.path)), anew
+
+    def _follow(self) -> bool:
+        """Have the file open that is the journal now; returns whether it is another than before.
+
+        The file before stays open until then: the number of a file that is gone may be given to the next one.
+        """
+        try:
+            now = self.path.stat()
+        except FileNotFoundError:
+            return self._leave()
+        if self._descriptor is not None:
+            held = os.fstat(self._descriptor)
+            if (held.st_dev, held.st_ino) == (now.st_dev, now.st_ino):
+                return False
+        self._leave()
+        self._descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._close = weakref.finalize(self, os.close, self._descriptor)
+        return True
+
+    def _leave(self) -> bool:
+        """Close the file; returns whether one was open."""
+        was_open = self._descriptor is not None
+        if self._close is not None:
+            self._close()
+        self._descriptor, self._close, self._offset = None, None, 0
+        return was_open
 
     def _tidy(self) -> None:
         """Keep the last change of each document. It doubles in size before it is looked at again."""

@@ -38,6 +38,7 @@ def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionCompar
         changed={
             "data": other_data(first.lineage.data, second.lineage.data),
             "code": _changed_names(first.lineage.code, second.lineage.code),
+            **_of_indexes(first, second),
             **{kind: (f"{left} → {right}",) if left != right else () for kind, (left, right) in single.items()},
             "files": _changed_names(
                 {name: entry.digest for name, entry in first.files.items()},
@@ -45,6 +46,15 @@ def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionCompar
             ),
         },
     )
+
+
+def _of_indexes(first: ModelVersion, second: ModelVersion) -> Mapping[str, tuple[str, ...]]:
+    """The settings that two versions of an index were not both built with; nothing for models."""
+    left, right = first.lineage.index, second.lineage.index
+    if left is None or right is None:
+        return {}
+    names = (each for each in left.__struct_fields__ if getattr(left, each) != getattr(right, each))
+    return {"index": tuple(f"{each} {getattr(left, each)} → {getattr(right, each)}" for each in names)}
 
 
 def other_data(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[str, ...]:

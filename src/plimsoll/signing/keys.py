@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -55,6 +56,24 @@ class KeyFiles:
             if key.keyid == key_id:
                 return key
         raise unreadable or _untrusted_error(key_id, self.path)
+
+
+class OneKey:
+    """One public key, given as `to_dict` of it with `keyid`: that of somebody who has shown it."""
+
+    def __init__(self, key: Mapping[str, object]) -> None:
+        self._key = key
+
+    def public(self, key_id: str) -> Key:
+        """The key. Raises ModelRefused for any other id, and for what is no key."""
+        from securesystemslib.signer import Key
+
+        if key_id != self._key.get("keyid"):
+            raise ModelRefused(f"it is signed by the key {key_id[:16]}, which is another one")
+        try:
+            return Key.from_dict(key_id, {name: value for name, value in self._key.items() if name != "keyid"})
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelRefused("the key cannot be read") from error
 
 
 class KeyRing:

@@ -11,6 +11,7 @@ from plimsoll.engine.cleaning.kept import kept_of, planned_runs, states_beside
 from plimsoll.engine.run_comparison import planned_run
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.kinds.batch import BATCHES
+from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.service import SERVICES, Serve, ServeResult
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.sweeping import alone_in, sweepable
@@ -92,13 +93,16 @@ def _files(target: Target) -> list[str]:
 
 
 def _pinned(version: ModelVersion, application: ApplicationSpec) -> Iterator[str]:
-    """Services and batches of the file that name the version by its number."""
+    """Services, batches and indexes of the file that name the version by its number."""
     for name, service in SERVICES.of(application).items():
         if version.reference in service.references:
             yield f"services.{name} of the file"
     for name, batch in BATCHES.of(application).items():
         if batch.model == version.reference:
             yield f"batches.{name} of the file"
+    for name, index in INDEXES.of(application).items():
+        if version.reference in {index.embed, index.rerank}:
+            yield f"indexes.{name} of the file"
 
 
 def _runs(version: ModelVersion, state: StateDirectory) -> Iterator[str]:
