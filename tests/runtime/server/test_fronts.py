@@ -129,7 +129,9 @@ def head_of(method: str, path: str) -> Head:
 def ask(mounted: Mount, method: str, path: str, body: bytes = b"") -> Response:
     async def response() -> Response:
         reply: Reply = mounted.respond(head_of(method, path), body, "here")
-        return await reply if inspect.isawaitable(reply) else reply
+        found = await reply if inspect.isawaitable(reply) else reply
+        assert isinstance(found, Response)
+        return found
 
     return asyncio.run(response())
 
