@@ -236,3 +236,45 @@ def test_a_conversation_in_a_terminal_remembers_what_was_asked_and_ends_with_its
         os.close(leader)
     roles = [each["role"] for each in application.service.asked[-1]["messages"]]
     assert roles == ["system", "user", "assistant", "user"]
+
+
+SERVED = """\
+  datasets: {pages: {source: pages}}
+  models: {tiny: {source: tiny.gguf}}
+  indexes: {faq: {documents: pages}}
+  llms: {writer: {model: tiny, context: 1024}}
+SERVICES  assistants: {help: {index: faq, llm: writer, limits: {tokens: 16}}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_language_model_that_is_served_here_writes_and_one_without_a_service_is_told_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xllamacpp", reason="needs the extra plimsoll[llms]")
+    from tests.llms.tiny import tiny_model
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    tiny_model(tmp_path / "tiny.gguf", context=4096)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "seal.md").write_text(PAGES["seal.md"])
+    write(tmp_path, SERVED.replace("SERVICES", "  services: {chat: {llm: writer}}\n"))
+    command = [sys.executable, "-m", "plimsoll", "run"]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env={**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")},
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    with open_assistant(tmp_path / "plimsoll.yaml", "help") as opened:
+        *_, last_event = opened.assistant.ask("How often is the seal changed?")
+    assert isinstance(last_event, Answer)
+    assert (last_event.tokens, last_event.finish) == (16, "length")
+    assert [each.id for each in last_event.passages] == ["seal.md"]
+
+    write(tmp_path, SERVED.replace("SERVICES", ""))
+    with (
+        pytest.raises(PlimsollError, match="no service has the language model 'writer'"),
+        open_assistant(tmp_path / "plimsoll.yaml", "help"),
+    ):
+        pass
