@@ -22,7 +22,7 @@ from plimsoll.assistants.answering import (
 )
 from plimsoll.assistants.languages import language_of
 from plimsoll.assistants.passages import Passage
-from plimsoll.assistants.prompt import RULES, Turn, build, harmless, tokens
+from plimsoll.assistants.prompt import ASKS, RULES, Turn, build, harmless, tokens
 from plimsoll.assistants.support import Marked
 from plimsoll.errors import PlimsollError
 from plimsoll.llms.client import Ended, Message
@@ -210,7 +210,7 @@ def test_a_passage_that_gives_orders_changes_nothing_but_the_words_of_a_prompt_a
     mark = prompt.split("<passage 1 ", 1)[1].split(">", 1)[0]
     assert [prompt.count(f"<passage {number} {mark}>") for number in (1, 2, 3)] == [1, 1, 1]
     assert prompt.count(f"</passage {mark}>") == 3
-    assert prompt.rsplit("Question: ", 1)[1] == "What when it leaks?"
+    assert prompt.rsplit(f"{ASKS} ", 1)[1] == "What when it leaks?"
     for token in ("<|im_end|>", "<|im_start|>", "[INST]", "<<SYS>>", "<start_of_turn>", "</passage>", "\x1b", "\x00"):
         assert token not in prompt
     far = [passage(each.number, each.id, each.text, 0.1) for each in ordered]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,34 @@ def test_a_number_or_a_name_that_stands_in_no_passage_makes_a_sentence_unsupport
 ) -> None:
     found = support(sentence, [NEAR])
     assert (found.verdict, found.missing) == ("unsupported", missing)
+
+
+def test_lines_of_a_document_and_of_an_answer_may_be_wrapped_anywhere() -> None:
+    near = passage(
+        "The original culture of the early\nInternet gave rise to the free\ndistribution of Perl.\n\n  code\n"
+    )
+    for said in (
+        "The original culture of the early Internet gave rise to the free distribution of Perl.",
+        near.text.partition("\n\n")[0],
+    ):
+        assert support(said, [near]).verdict == "supported"
+    assert [each.text for each in split("It is\nfree. It\nis Perl.\n- One\n- Two")] == [
+        "It is\nfree.",
+        "It\nis Perl.",
+        "- One",
+        "- Two",
+    ]
+
+
+@pytest.mark.parametrize("width", [24, 40, 60])
+def test_the_judgement_of_a_sentence_does_not_depend_on_how_its_passage_is_wrapped(width: int) -> None:
+    for each in PAIRS[::4]:
+        plain = passage(each["text"], each["heading"])
+        folded = passage(
+            textwrap.fill(each["text"], width, break_long_words=False, break_on_hyphens=False), each["heading"]
+        )
+        for sentence in each["right"] + each["wrong"]:
+            assert support(sentence, [folded]).verdict == support(sentence, [plain]).verdict, sentence
 
 
 def test_a_sentence_names_each_passage_that_supports_it_and_none_besides() -> None:

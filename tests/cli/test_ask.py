@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import pty
+import select
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -184,3 +187,94 @@ def test_a_language_model_that_is_gone_ends_an_evaluation_and_leaves_no_bundle(a
     with pytest.raises(PlimsollError, match=r"3 questions in a row had no answer.*broken"):
         judged(application)
     assert sorted((application.directory / ".plimsoll/evaluations/help").glob("*")) == before
+
+
+@pytest.mark.slow
+def test_a_conversation_in_a_terminal_remembers_what_was_asked_and_ends_with_its_input(
+    application: Application,
+) -> None:
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "plimsoll", "ask", "help"],
+        cwd=application.directory,
+        env={
+            **ENVIRONMENT,
+            "XDG_CONFIG_HOME": str(application.directory / ".config"),
+            "TERM": "dumb",
+            "WRITER_KEY": "k",
+        },
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        start_new_session=True,
+    )
+    os.close(follower)
+    shown, seen = b"", 0
+
+    def until(words: bytes) -> None:
+        nonlocal shown, seen
+        while words not in shown[seen:]:
+            ready, _, _ = select.select([leader], [], [], 40)
+            assert ready, shown.decode(errors="replace")
+            shown += os.read(leader, 4096)
+        seen = shown.index(words, seen) + len(words)
+
+    try:
+        until(b"Ctrl-D ends.")
+        until(b"> ")
+        os.write(leader, b"How often is the seal changed?\n")
+        until(b"[1] seal.md, characters")
+        until(b"> ")
+        os.write(leader, b"Why is it changed?\n")
+        until(b"[1] seal.md, characters")
+        until(b"> ")
+        os.write(leader, b"\x04")
+        assert process.wait(40) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+    roles = [each["role"] for each in application.service.asked[-1]["messages"]]
+    assert roles == ["system", "user", "assistant", "user"]
+
+
+SERVED = """\
+  datasets: {pages: {source: pages}}
+  models: {tiny: {source: tiny.gguf}}
+  indexes: {faq: {documents: pages}}
+  llms: {writer: {model: tiny, context: 1024}}
+SERVICES  assistants: {help: {index: faq, llm: writer, limits: {tokens: 16}}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_language_model_that_is_served_here_writes_and_one_without_a_service_is_told_what_it_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xllamacpp", reason="needs the extra plimsoll[llms]")
+    from tests.llms.tiny import tiny_model
+
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    tiny_model(tmp_path / "tiny.gguf", context=4096)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "seal.md").write_text(PAGES["seal.md"])
+    write(tmp_path, SERVED.replace("SERVICES", "  services: {chat: {llm: writer}}\n"))
+    command = [sys.executable, "-m", "plimsoll", "run"]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env={**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path / ".config")},
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    with open_assistant(tmp_path / "plimsoll.yaml", "help") as opened:
+        *_, last_event = opened.assistant.ask("How often is the seal changed?")
+    assert isinstance(last_event, Answer)
+    assert (last_event.tokens, last_event.finish) == (16, "length")
+    assert [each.id for each in last_event.passages] == ["seal.md"]
+
+    write(tmp_path, SERVED.replace("SERVICES", ""))
+    with (
+        pytest.raises(PlimsollError, match="no service has the language model 'writer'"),
+        open_assistant(tmp_path / "plimsoll.yaml", "help"),
+    ):
+        pass

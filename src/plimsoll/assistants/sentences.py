@@ -45,6 +45,14 @@ def split(text: str, begin: int = 0) -> list[Sentence]:
     return found
 
 
+_WRAPPED = re.compile(r"(?<=\S)\n(?=\S)(?![-*•#>|+=]|\(?\d{1,3}[.)]\s)")
+
+
+def unwrapped(text: str) -> str:
+    """A text of a document with each paragraph on one line; lists, tables and indented code stay as they are."""
+    return _WRAPPED.sub(" ", text)
+
+
 def _code_end(text: str, at: int) -> int | None:
     """The end of the block of code that begins here; None where none begins."""
     line = at + len(text[at:]) - len(text[at:].lstrip())
@@ -59,7 +67,11 @@ def _prose_end(text: str, at: int) -> int:
     """The end of the sentence that begins here."""
     at += len(text[at:]) - len(text[at:].lstrip())
     for match in _END.finditer(text, at):
-        if match[0] == "\n" or not match[0].startswith(".") or _ends(text, match):
+        if match[0] == "\n":
+            # A line that goes on with a small letter is wrapped.
+            if not text[match.end() : match.end() + 1].islower():
+                return match.end()
+        elif not match[0].startswith(".") or _ends(text, match):
             return match.end()
     return len(text)
 

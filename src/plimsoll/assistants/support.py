@@ -239,7 +239,7 @@ _LEANS_WITHIN = 4
 def _windows(text: str) -> Iterator[str]:
     """Each sentence of a passage, with one or two before it where it leans on them."""
     before: list[str] = []
-    for sentence in sentences.split(text):
+    for sentence in sentences.split(sentences.unwrapped(text)):
         for piece in re.split(r";\s+", sentence.text):
             yield piece
             if before and LEANS & set(words(piece)[:_LEANS_WITHIN]):
