@@ -10,7 +10,6 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -81,7 +80,7 @@ def steps(context: click.Context) -> Iterator[str]:
             yield from (f"{verb}/{name}" for verb in verbs)
     for name, dataset in _part(context, "datasets").items():
         yield name
-        yield f"{'run' if 'run' in dataset else 'fetch'}/{name}"
+        yield f"{'run' if isinstance(dataset, Mapping) and 'run' in dataset else 'fetch'}/{name}"
 
 
 @_completes
@@ -114,15 +113,16 @@ def targets(context: click.Context) -> Iterator[str]:
     named = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     for path in named.split(os.pathsep):
         if path and Path(path).is_file():
-            yield from (str(each["name"]) for each in _yaml(Path(path)).get("contexts") or ())
+            contexts = _yaml(Path(path)).get("contexts")
+            yield from (str(each["name"]) for each in contexts) if isinstance(contexts, list) else ()
 
 
-def _part(context: click.Context, key: str) -> Mapping[str, Any]:
-    """The entries below a key of `spec` (`Any`: the file is not checked)."""
+def _part(context: click.Context, key: str) -> Mapping[str, object]:
+    """The entries below a key of `spec`."""
     file = Path(context.params.get("file") or "plimsoll.yaml")
-    spec = _yaml(file / "plimsoll.yaml" if file.is_dir() else file).get("spec") or {}
-    entries: Mapping[str, Any] = spec.get(key) or {}
-    return entries
+    spec = _yaml(file / "plimsoll.yaml" if file.is_dir() else file).get("spec")
+    entries = spec.get(key) if isinstance(spec, Mapping) else None
+    return entries if isinstance(entries, Mapping) else {}
 
 
 def _state(context: click.Context) -> Path:
@@ -130,11 +130,11 @@ def _state(context: click.Context) -> Path:
     return (file if file.is_dir() else file.parent) / ".plimsoll"
 
 
-def _yaml(path: Path) -> Mapping[str, Any]:
+def _yaml(path: Path) -> Mapping[str, object]:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    found: Mapping[str, Any] = yaml.load(_text(path), loader)  # noqa: S506 - both loaders are safe ones
+    found: Mapping[str, object] = yaml.load(_text(path), loader)  # noqa: S506 - both loaders are safe ones
     return found
 
 

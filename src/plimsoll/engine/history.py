@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from plimsoll.evidence.run_events import (
     RunEnded,
     RunEvent,
     RunPlanned,
+    Scalar,
     StepEnded,
     StepsAdded,
     StepStarted,
@@ -100,7 +100,7 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     started: datetime | None = None
     ended: datetime | None = None
     number: int = 0
-    parameters: Mapping[str, Any] = {}  # Any: JSON values
+    parameters: Mapping[str, Scalar] = {}
     sweep: Mapping[str, str] = {}
     steps: tuple[StepHistory, ...] = ()
 

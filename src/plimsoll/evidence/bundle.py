@@ -11,7 +11,6 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import msgspec
 
@@ -32,7 +31,7 @@ MANIFEST, ENVELOPE = "manifest.json", "manifest.dsse.json"
 PREDICATE = "https://plimsoll.dev/evidence/v1"
 
 
-def seal(directory: Path, predicate: Mapping[str, Any], keys: KeyRing) -> str:
+def seal(directory: Path, predicate: Mapping[str, object], keys: KeyRing) -> str:
     """List and sign every file of the directory. Returns the id of the key."""
     about = statement(dict(sorted(digests(directory).items())), PREDICATE, dict(predicate))
     payload = msgspec.json.format(msgspec.json.encode(about), indent=1)
@@ -64,7 +63,7 @@ class Seal(msgspec.Struct, frozen=True, kw_only=True):
 
     problems: tuple[str, ...]
     signer: str = ""
-    predicate: dict[str, Any] = {}
+    predicate: dict[str, object] = {}
 
 
 def check_seal(directory: Path, keys: KeyRing) -> Seal:

@@ -6,7 +6,6 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")
 _QUERY = re.compile(r"[?&]([^=&#\s]+)=([^&#\s]+)")
@@ -31,7 +30,7 @@ def is_secret_name(name: str) -> bool:
     return any(after == "key" and word in _KEYS for word, after in keys)
 
 
-def values_in(document: Any) -> Iterator[str]:
+def values_in(document: object) -> Iterator[str]:
     """The values of credentials anywhere in a document of mappings, lists and texts."""
     if isinstance(document, str):
         yield from _in_text(document)
@@ -48,7 +47,7 @@ def values_in(document: Any) -> Iterator[str]:
             yield from values_in(each)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _texts(value: object) -> Iterator[str]:
     """Every text below a field that is a credential, such as its `value`."""
     if isinstance(value, str):
         yield value

@@ -17,6 +17,8 @@ from plimsoll.evidence.secrets import without_secrets
 
 PLANNED = "run-planned"
 """The event with the plan, which a journal begins with."""
+Scalar = bool | int | float | str
+"""The value of a parameter."""
 
 
 class _Event(Struct, frozen=True, kw_only=True, tag_field="event"):
@@ -49,7 +51,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag=PLANNED):
     left_over: int = 0
     resumes: str | None = None
     number: int = 0
-    parameters: Mapping[str, Any] = {}  # Any: JSON values
+    parameters: Mapping[str, Scalar] = {}
     joins: str = ""
     forced: tuple[str, ...] = ()
 
@@ -79,7 +81,7 @@ class TrialBegun(_Event, frozen=True, kw_only=True, tag="trial-begun"):
     """A trial has its parameters; `train` is the step of its training, which another trial may have too."""
 
     number: int
-    parameters: Mapping[str, Any]  # Any: JSON values
+    parameters: Mapping[str, Scalar]
     train: str
 
 

@@ -31,7 +31,7 @@ _of_files: set[str] = set()
 """The credentials that stand in the files that this process works for."""
 
 
-def remember(document: Any) -> None:
+def remember(document: object) -> None:
     """Remove from now on what stands as a credential in the content of a file."""
     _of_files.update(_long_enough(values_in(document)))
 

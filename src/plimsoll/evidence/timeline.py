@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -64,13 +63,13 @@ def shortened(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _detail(fact: Mapping[str, Any], longest: int) -> str:
+def _detail(fact: Mapping[str, object], longest: int) -> str:
     rest = {key: value for key, value in fact.items() if key != "event"}
     told = rest.keys().isdisjoint(_LEFT_OUT) and all(len(_plain(value)) < _LONG for value in rest.values())
     return "" if told or not longest else shortened(_json(rest), longest)
 
 
-def _words(event: str, fact: Mapping[str, Any]) -> str:
+def _words(event: str, fact: Mapping[str, object]) -> str:
     if event in ("came", "did-not-come"):
         return f"{fact.get('what', '')}, after {fact.get('seconds', '?')} s"
     if event == "applied":

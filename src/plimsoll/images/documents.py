@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -67,7 +67,7 @@ class ImageConfig(Struct, frozen=True):
     architecture: str | None = None
     config: Settings | None = None
     rootfs: RootFilesystem | None = None
-    history: list[Any] | None = None  # Any: entries are kept as they are
+    history: list[object] | None = None
 
 
 Document = TypeVar("Document")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 if TYPE_CHECKING:
     from plimsoll.kubernetes.api import Api, Manifest
+    from plimsoll.kubernetes.objects import Object
 
 _REVIEWS = "/apis/authorization.k8s.io/v1"
 _REFUSED = re.compile(
@@ -115,9 +116,7 @@ class Access:
             "kind": "SelfSubjectRulesReview",
             "spec": {"namespace": namespace},
         }
-        status: Mapping[str, Any] = self._api.request(  # Any: JSON
-            "POST", f"{_REVIEWS}/selfsubjectrulesreviews", body=body
-        ).get("status", {})
+        status: Object = self._api.request("POST", f"{_REVIEWS}/selfsubjectrulesreviews", body=body).get("status", {})
         with self._lock:
             self._rules[namespace] = status.get("resourceRules") or []
             if status.get("incomplete"):
@@ -143,7 +142,7 @@ class Access:
             return self._known[act]
 
 
-def covers(rule: Mapping[str, Any], act: Act) -> bool:  # Any: JSON
+def covers(rule: Object, act: Act) -> bool:
     """Whether a rule of RBAC gives the right to an act."""
     plain, _, part = act.resource.partition("/")
     resources = {"*", act.resource} | ({f"*/{part}"} if part else set())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.objects import Object
@@ -29,7 +28,7 @@ def differences(wanted: Manifest, found: Object) -> list[str]:
     return paths
 
 
-def _differences(wanted: Any, found: Any, path: str) -> Iterator[str]:
+def _differences(wanted: object, found: object, path: str) -> Iterator[str]:
     if found is None and wanted in _NOTHING:
         return
     if isinstance(wanted, dict) and isinstance(found, dict):
@@ -48,9 +47,11 @@ def _differences(wanted: Any, found: Any, path: str) -> Iterator[str]:
         yield path
 
 
-def _same_quantity(wanted: Any, found: Any, path: str) -> bool:
+def _same_quantity(wanted: object, found: object, path: str) -> bool:
     """Whether two quantities have one value: a server writes `1000m` as `1`."""
     if not _QUANTITIES & set(path.split(".")):
+        return False
+    if not (isinstance(wanted, str | int | float) and isinstance(found, str | int | float)):
         return False
     try:
         return number(wanted) == number(found)

@@ -14,6 +14,7 @@ from typing import Any
 
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kubernetes.api import Api
+from plimsoll.kubernetes.objects import Object
 
 _PROTOCOL = "v4.channel.k8s.io"
 _CHUNK = 256 << 10
@@ -154,13 +155,13 @@ def ready_pod(api: Api, namespace: str, service: str, port: int | None = None) -
     return str(ready[0]["metadata"]["name"]), inner
 
 
-def _is_ready(pod: dict[str, Any]) -> bool:
+def _is_ready(pod: Object) -> bool:
     conditions = pod["status"].get("conditions", [])
     ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
     return ready and not pod["metadata"].get("deletionTimestamp")
 
 
-def _named_port(pod: dict[str, Any], name: str) -> int:
+def _named_port(pod: Object, name: str) -> int:
     for container in pod["spec"]["containers"]:
         for port in container.get("ports", []):
             if port.get("name") == name:

@@ -8,7 +8,7 @@ manifest, so that neither the content nor the name can be exchanged.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
@@ -46,7 +46,7 @@ class Signed(Struct, frozen=True, kw_only=True):
     key_id: str
 
 
-def statement(subjects: Mapping[str, str], predicate_type: str, predicate: Any) -> dict[str, Any]:
+def statement(subjects: Mapping[str, str], predicate_type: str, predicate: object) -> dict[str, object]:
     """An in-toto statement about subjects, given by name with their SHA-256 in hexadecimal digits."""
     return {
         "_type": STATEMENT,
@@ -113,7 +113,7 @@ def open_envelope(content: bytes) -> OpenedEnvelope:
         raise NotAnEnvelope from error
 
 
-def sign(reference: str, digest: str, lineage: Any, keys: KeyRing) -> bytes:
+def sign(reference: str, digest: str, lineage: object, keys: KeyRing) -> bytes:
     """The envelope, as JSON, that vouches for a manifest digest under a reference such as `triage@2`."""
     about = statement({reference: digest.removeprefix("sha256:")}, PREDICATE, lineage)
     return sign_payload(msgspec.json.encode(about), keys).envelope

@@ -13,6 +13,7 @@ from plimsoll.kinds.service import Rollout, Serve
 
 if TYPE_CHECKING:
     from plimsoll.application.loading import ApplicationFile
+    from plimsoll.kubernetes.objects import Object
     from plimsoll.planning.capacity import Shortfall
     from plimsoll.planning.steps import AnyStep, Plan, Step
     from plimsoll.targets.port import Session
@@ -46,7 +47,7 @@ class CallsServices(Protocol):
 class RendersManifests(Protocol):
     """Renders everything that keeps running as manifests for Git."""
 
-    def __call__(self, plan: Plan) -> Sequence[Mapping[str, Any]]:  # Any: a Kubernetes object
+    def __call__(self, plan: Plan) -> Sequence[Object]:
         """The manifests. Raises TargetError for a model that is not trained yet."""
         ...
 
@@ -73,7 +74,7 @@ class KnowsRights(Protocol):
         """The rights that a run of the plan would lack, one sentence each."""
         ...
 
-    def roles(self, plan: Plan, users: Sequence[str], groups: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    def roles(self, plan: Plan, users: Sequence[str], groups: Sequence[str]) -> Sequence[Object]:
         """Kubernetes objects that give exactly the needed rights to these users and groups, or to who asks."""
         ...
 
@@ -195,7 +196,7 @@ class Schedules(Protocol):
 
     def __call__(
         self, file: ApplicationFile, plan: Plan, schedule: str, settings: Sequence[str], steps: Sequence[str]
-    ) -> Sequence[Mapping[str, Any]]:  # Any: a Kubernetes object
+    ) -> Sequence[Object]:
         """The manifests. `settings` change parameters, `steps` are those that run, or none for all.
 
         Raises FileError for what is no schedule.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from typing import Any
 
 from msgspec import Struct
 
@@ -29,7 +28,7 @@ class Event(Struct, frozen=True, kw_only=True):
     kind: str
     place: str = ""
     subject: str = ""
-    data: Any = None  # Any: JSON values
+    data: object = None
 
 
 class Stream:

@@ -50,6 +50,7 @@ _SORTS = {
     "state": _STATE + " {0}, number DESC, run DESC",
     "steps": "steps {0}, number DESC, run DESC",
 }
+_Columns = tuple[Any, ...]  # Any: columns of SQLite
 
 
 class Query(Struct, frozen=True, kw_only=True):
@@ -257,14 +258,14 @@ class RunIndex:
                 pairs.append((_order(value), rowid))
         return [rowid for _, rowid in sorted(pairs, reverse=descending)] + without
 
-    def _row(self, rowid: int, live: str) -> tuple[Any, ...]:  # Any: columns of SQLite
-        found: tuple[Any, ...] = self._database.execute(
+    def _row(self, rowid: int, live: str) -> _Columns:
+        found: _Columns = self._database.execute(
             f"SELECT {_COLUMNS}, {_STATE} FROM run WHERE rowid = :rowid",  # noqa: S608 - constants
             {"rowid": rowid, "live": live},
         ).fetchone()
         return found
 
-    def _shown(self, row: tuple[Any, ...], columns: Sequence[str]) -> dict[str, object]:  # Any: columns of SQLite
+    def _shown(self, row: _Columns, columns: Sequence[str]) -> dict[str, object]:
         keys = (
             "run",
             "number",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from msgspec import Struct, field
 
 from plimsoll.decoding import UNREADABLE, decodable
+from plimsoll.evidence.run_events import Scalar
 from plimsoll.kinds.model import Register
 
 CHUNK = 4 << 20
@@ -31,7 +31,7 @@ class _Planned(Struct, frozen=True, tag_field="event", tag="run-planned"):
     target: str
     steps: tuple[_Step, ...]
     number: int = 0
-    parameters: dict[str, Any] = {}  # Any: JSON values
+    parameters: dict[str, Scalar] = {}
 
 
 class _StepsAdded(Struct, frozen=True, tag_field="event", tag="steps-added"):
@@ -112,7 +112,7 @@ class RunRow(Struct, kw_only=True):
     started: float | None = None
     ended: float | None = None
     steps: int = 0
-    parameters: Mapping[str, Any] = field(default_factory=dict)  # Any: JSON values
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)

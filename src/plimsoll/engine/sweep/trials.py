@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from plimsoll.application.parameters import Parameter
 from plimsoll.engine.sweep.objective import Objective
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import SweepPlanned, TrialBegun, TrialEnded, event_of
@@ -20,7 +20,7 @@ class Trial(Struct, frozen=True, kw_only=True):
     """
 
     number: int
-    parameters: Mapping[str, Any]  # Any: JSON values
+    parameters: Mapping[str, Parameter]
     train: str = ""
     state: str = "running"
     value: float | None = None

@@ -23,7 +23,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any
 
 from msgspec import Struct
 
@@ -132,7 +131,7 @@ class Observer:
         """Observe answers; called in the observers' thread."""
 
     def more_outputs(
-        self, model: Model, parameters: Mapping[str, Any], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
+        self, model: Model, parameters: Mapping[str, object], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
     ) -> Mapping[str, Array]:
         """Further outputs for a request with `parameters`, such as explanations.
 
@@ -154,7 +153,7 @@ class Observer:
         """
         return ""
 
-    def needs(self, parameters: Mapping[str, Any]) -> bool:
+    def needs(self, parameters: Mapping[str, object]) -> bool:
         """Whether `more_outputs` needs what `prepare` makes, for a request with these parameters."""
         return False
 
@@ -265,7 +264,7 @@ def observer_from(written: str) -> Observer:
     place, _, arguments = written.partition("=")
     module, _, name = place.partition(":")
     try:
-        made: Any = getattr(importlib.import_module(module), name)(**json.loads(arguments or "{}"))
+        made: object = getattr(importlib.import_module(module), name)(**json.loads(arguments or "{}"))
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         hint = 'write it as package.module:name or package.module:name={"argument": value}'
         raise TargetError(f"the observer cannot be attached: {error}", where=written, hint=hint) from error

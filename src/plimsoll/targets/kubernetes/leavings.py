@@ -7,7 +7,6 @@ stays too, whoever has started it: the next run watches it. What serves is no le
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
 
 import msgspec
 
@@ -117,7 +116,7 @@ def task_of(workload: Manifest) -> PodTask | None:
     return None
 
 
-def _variables(value: Any) -> Iterator[str]:  # Any: JSON values
+def _variables(value: object) -> Iterator[str]:
     if isinstance(value, Mapping):
         if value.get("name") == TASK_VARIABLE and isinstance(value.get("value"), str):
             yield value["value"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 from msgspec import Struct
 
@@ -185,7 +184,7 @@ def _by_whom(fields: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{_listed(paths)} by {manager}" for manager, paths in fields.items())
 
 
-def _listed(paths: Iterable[Any]) -> str:
+def _listed(paths: Iterable[str]) -> str:
     listed = list(paths)
     return ", ".join(listed[:3]) + (f" and {len(listed) - 3} more" if len(listed) > 3 else "")
 

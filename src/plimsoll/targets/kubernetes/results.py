@@ -6,7 +6,6 @@ import contextlib
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from msgspec import Struct
 
@@ -36,7 +35,7 @@ class StoredResult(Struct, frozen=True, kw_only=True):
     """A result in the registry: the digest of its image, and the values that stand in the image's label."""
 
     digest: str
-    values: Mapping[str, Any]  # Any: JSON values
+    values: Mapping[str, object]
 
 
 class RegistryResults:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from typing import Any
 
 from plimsoll.kinds.model import TrainGang
 from plimsoll.kubernetes.api import Manifest
@@ -68,7 +67,7 @@ def with_mpi(pod: Manifest, name: str) -> Manifest:
     mount = {"name": "users", "mountPath": "/etc/passwd", "subPath": "passwd", "readOnly": True}
     variable = {"name": SECRET_VARIABLE, "valueFrom": {"secretKeyRef": {"name": name, "key": _KEY}}}
 
-    def changed(container: dict[str, Any]) -> dict[str, Any]:  # of a manifest
+    def changed(container: Manifest) -> Manifest:
         return {
             **container,
             "env": [*container["env"], variable],

@@ -48,14 +48,14 @@ class InputTensor(Struct, frozen=True):
     shape: tuple[int, ...]
     datatype: str
     data: list[Any] | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: dict[str, object] | None = None
 
 
 class RequestedOutput(Struct, frozen=True):
     """One output that the client asks for."""
 
     name: str
-    parameters: dict[str, Any] | None = None
+    parameters: dict[str, object] | None = None
 
 
 @decodable
@@ -64,7 +64,7 @@ class InferRequest(Struct, frozen=True):
 
     inputs: tuple[InputTensor, ...]
     id: str | None = None
-    parameters: dict[str, Any] | None = None
+    parameters: dict[str, object] | None = None
     outputs: tuple[RequestedOutput, ...] | None = None
 
 
@@ -115,7 +115,7 @@ def decode(body: Buffer, json_length: int | None, model: Model, reading: Reading
     )
 
 
-def _given(parameters: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def _given(parameters: Mapping[str, object] | None) -> Mapping[str, object]:
     """The parameters that are set: null stands for one that is not."""
     return {name: value for name, value in parameters.items() if value is not None} if parameters else {}
 
@@ -152,7 +152,7 @@ def encode(
     parts: list[Buffer] = [_ENCODER.encode(about)[:-1], b',"outputs":[']
     trailing: list[Buffer] = []
     for number, (name, array) in enumerate(results.items()):
-        described: dict[str, Any] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
+        described: dict[str, object] = {"name": name, "datatype": datatype_of(array), "shape": array.shape}
         in_binary = request.binary.get(name, request.all_binary)
         if in_binary:
             raw = to_binary(array)
