@@ -20,6 +20,7 @@ NAMES = (
     "hardening",
     "daily",
     "rag",
+    "edge",
 )
 
 
