@@ -21,6 +21,7 @@ NAMES = (
     "daily",
     "rag",
     "llm",
+    "edge",
 )
 
 

@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,13 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measuring import ROOT, median, verdict
-from lab.build.cache import folder_of
-from lab.build.components import BY_NAME
+from benchmarks.registry import registry
 from plimsoll.images.base import find_base
 from plimsoll.images.build import step_image
 from plimsoll.images.image import Image, PushedImage, push_image
 from plimsoll.images.layers import LayerStore
-from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import Repository
 
 REQUIREMENTS = "numpy==2.2.6\nscipy==1.15.3\n"
@@ -54,7 +51,7 @@ def _pushing(directory: Path) -> bool:
     (application / "requirements.txt").write_text(REQUIREMENTS)
     store = LayerStore(directory / "store")
     archive = _base(directory)
-    with _registry(directory) as reference, Repository(reference) as repository:
+    with registry(directory) as reference, Repository(reference) as repository:
         base = find_base(f"oci-archive:{archive}", store)
 
         def change(number: int) -> tuple[float, Image, PushedImage]:
@@ -102,33 +99,6 @@ def _base(directory: Path) -> Path:
 
     archive.save(python_base(), directory / "python.tar")
     return directory / "python.tar"
-
-
-@contextlib.contextmanager
-def _registry(directory: Path) -> Iterator[Reference]:
-    built = folder_of(BY_NAME["registry"]) / "registry"
-    program = str(built) if built.exists() else shutil.which("docker-registry")
-    if program is None:
-        sys.exit("images: needs a registry: python -m lab.build registry, or apt-get install docker-registry")
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-    settings = directory / "registry.yaml"
-    storage = f"storage: {{filesystem: {{rootdirectory: {directory / 'data'}}}}}"
-    settings.write_text(f"version: 0.1\nlog: {{level: error}}\n{storage}\nhttp: {{addr: '127.0.0.1:{port}'}}\n")
-    process = subprocess.Popen([program, "serve", settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 20
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                break
-            if time.monotonic() > deadline:
-                sys.exit("images: the registry does not start")
-            time.sleep(0.02)
-        yield parse_reference(f"127.0.0.1:{port}/bench/step")
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _reading(directory: Path) -> bool:

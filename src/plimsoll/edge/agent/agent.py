@@ -7,33 +7,22 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from msgspec.structs import replace
-
 from plimsoll.edge.acceptance import refusal, wanted_of
-from plimsoll.edge.agent.disk import AgentDisk, Applied, Identity
+from plimsoll.edge.agent.disk import AgentDisk, Identity
+from plimsoll.edge.agent.following import Following
 from plimsoll.edge.agent.log_sender import LogSender
-from plimsoll.edge.agent.serving import DeviceService, model_file_at
 from plimsoll.edge.agent.spool import LOGS
 from plimsoll.edge.agent.surroundings import temperature
-from plimsoll.edge.documents import REPORT, REQUEST, STATE, DesiredState, DeviceReport, EnrolmentRequest, WantedService
+from plimsoll.edge.documents import REPORT, REQUEST, STATE, DesiredState, DeviceReport, EnrolmentRequest
 from plimsoll.edge.envelopes import seal, unseal
 from plimsoll.edge.place import STATE_TAG, EdgePlace, report_tag, request_tag
 from plimsoll.edge.tokens import proof
 from plimsoll.errors import PlimsollError
 from plimsoll.registry.references import parse_reference
-from plimsoll.registry.repository import Repository
-from plimsoll.registry.transfer import pull_files
-from plimsoll.registry.verification import check_directory
-from plimsoll.runtime.server.service_file import ModelFile
-from plimsoll.targets.local.warden import Warden
 
 FIRST_SYNC = 5.0
 """Seconds between syncs before a state says how many."""
 TICK = 0.5
-SETTLED = 30.0
-"""Seconds after which a new release has shown itself; before, a server that ends or fails takes it back."""
-MOST_ERRORS = 0.1
-"""Share of the requests since a switch that may fail with the server's fault."""
 
 
 class Agent:
@@ -45,30 +34,25 @@ class Agent:
         self._say = say
         self._place = EdgePlace(parse_reference(identity.place))
         self._logs = LogSender(disk, identity)
-        self._warden = Warden()
-        self._services: dict[str, DeviceService] = {}
+        self._following = Following(disk, identity.device, say, self._tell_problem)
         self._state = disk.state()
-        self._applied = disk.applied()
-        self._switched = time.monotonic() if self._applied.former is not None else None
-        self._restarts: dict[str, int] = {}
         self._problem = ""
         self._asked = False
         self._key_id = str(disk.keys.signer().public_key.keyid)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Serve until `stopped`; what was served before the agent's last end is served first, without a link."""
-        self._resume()
+        self._following.resume()
         due = time.monotonic()
         try:
             while not stopped():
                 if time.monotonic() >= due:
                     self.sync()
                     due = time.monotonic() + (self._state.sync if self._state else FIRST_SYNC)
-                self._watch()
+                self._following.watch()
                 time.sleep(TICK)
         finally:
-            for service in self._services.values():
-                service.stop()
+            self._following.stop()
             self._place.close()
             self._logs.close()
 
@@ -122,140 +106,13 @@ class Agent:
             self._say(f"took the state {state.counter}")
 
     def _follow(self) -> None:
-        """Bring the services to what the state wants. A release that cannot be proved is taken back, and stays so."""
         if self._state is None:
             return
-        release, wanted = wanted_of(self._state, self._identity.device, self._key_id)
-        applied = self._applied
-        if (release, wanted) == (applied.release, applied.services) or (release and release == applied.failed):
-            return
-        try:
-            models = {each.name: self._fetched(each) for each in wanted}
-        except PlimsollError as error:
-            # The link or the registry, most of the time: the next sync goes on where this one ended.
-            self._tell_problem(f"release {release}: {error.on_one_line()}")
-            return
-        if problem := self._bring(wanted, models):
-            self._take_back(release, problem)
-            return
-        former = applied.services if applied.release and wanted else None
-        self._keep(Applied(release=release, services=wanted, former_release=applied.release, former=former))
-        self._switched = time.monotonic() if former is not None else None
-        self._problem = ""
-        self._say(f"serves release {release}: {', '.join(f'{each.name} {each.model}' for each in wanted) or 'nothing'}")
-        if former is None:
-            self._sweep()
-
-    def _bring(self, wanted: tuple[WantedService, ...], models: dict[str, ModelFile]) -> str:
-        """Start, switch and end services; returns why it failed, and everything is as before then."""
-        before = {name: service.wanted for name, service in self._services.items()}
-        for each in wanted:
-            try:
-                self._bring_one(each, models[each.name])
-            except PlimsollError as error:
-                self._restore(before)
-                return f"{each.name} with {each.model}: {error.on_one_line()}"
-        for name in before.keys() - {each.name for each in wanted}:
-            self._services.pop(name).stop()
-        return ""
-
-    def _bring_one(self, wanted: WantedService, model: ModelFile) -> None:
-        service = self._services.get(wanted.name)
-        if service is None:
-            service = DeviceService(self._disk, self._warden, wanted)
-            service.start(model)
-            self._services[wanted.name] = service
-        elif service.wanted != wanted:
-            service.switch(wanted, model)
-        service.listen(self._identity.device, self._say)
-
-    def _restore(self, before: dict[str, WantedService]) -> None:
-        for name in list(self._services):
-            if name not in before:
-                self._services.pop(name).stop()
-        for wanted in before.values():
-            try:
-                self._bring_one(wanted, self._on_disk(wanted))
-            except PlimsollError as error:
-                self._tell_problem(f"{wanted.name} with {wanted.model}: {error.on_one_line()}")
-
-    def _take_back(self, release: int, problem: str) -> None:
-        self._keep(replace(self._applied, failed=release, problem=problem))
-        self._say(f"took release {release} back: {problem}")
-
-    def _watch(self) -> None:
-        """Start a server that has ended; take a release back that does not show itself."""
-        for name, service in self._services.items():
-            if ended := service.ended():
-                self._restarts[name] = self._restarts.get(name, 0) + 1
-                if self._switched is not None and self._restarts[name] > 1:
-                    self._back_to_former(f"{name}: {ended}")
-                    return
-                self._say(f"{name}: {ended}; it is started again")
-                self._start_again(service)
-        if self._switched is None or time.monotonic() - self._switched < SETTLED:
-            return
-        reports = [service.report() for service in self._services.values()]
-        bad = next((each for each in reports if each.errors > MOST_ERRORS * max(1, each.requests)), None)
-        if bad is not None:
-            self._back_to_former(f"{bad.name}: {bad.errors} of {bad.requests} requests failed")
-            return
-        self._switched = None
-        self._restarts.clear()
-        self._keep(replace(self._applied, former_release=0, former=None))
-        self._sweep()
-
-    def _start_again(self, service: DeviceService) -> None:
-        service.stop()
-        try:
-            service.start(self._on_disk(service.wanted))
-        except PlimsollError as error:
-            self._tell_problem(f"{service.wanted.name}: {error.on_one_line()}")
-
-    def _back_to_former(self, problem: str) -> None:
-        failed, former = self._applied.release, self._applied.former
-        self._switched = None
-        self._restarts.clear()
-        if former is None:
-            return
-        self._restore({each.name: each for each in former})
-        self._keep(Applied(release=self._applied.former_release, services=former, failed=failed, problem=problem))
-        self._say(f"took release {failed} back: {problem}")
-
-    def _resume(self) -> None:
-        for wanted in self._applied.services:
-            try:
-                self._bring_one(wanted, self._on_disk(wanted))
-            except PlimsollError as error:
-                self._tell_problem(f"{wanted.name} with {wanted.model}: {error.on_one_line()}")
-        if self._services:
-            self._say(f"serves release {self._applied.release} from this disk")
-
-    def _fetched(self, wanted: WantedService) -> ModelFile:
-        """The verified model of a service, fetched unless it is here; a broken download goes on where it ended."""
-        reference = parse_reference(wanted.reference)
-        directory = self._disk.model(wanted.reference)
-        if not directory.exists():
-            with Repository(reference) as repository:
-                pull_files(repository, reference.digest, self._disk.owner, directory)
-        return self._on_disk(wanted)
-
-    def _on_disk(self, wanted: WantedService) -> ModelFile:
-        directory = self._disk.model(wanted.reference)
-        digest = parse_reference(wanted.reference).digest
-        found = check_directory(directory, self._disk.owner, digest)
-        files = {name: entry.digest for name, entry in found.version.files.items()}
-        return model_file_at(directory, wanted.model, digest, files)
-
-    def _keep(self, applied: Applied) -> None:
-        self._disk.apply(applied)
-        self._applied = applied
-
-    def _sweep(self) -> None:
-        self._disk.sweep(frozenset(self._disk.model(each.reference) for each in self._applied.services))
+        if self._following.follow(*wanted_of(self._state, self._identity.device, self._key_id)):
+            self._problem = ""
 
     def _take_logs(self) -> None:
-        for service in self._services.values():
+        for service in self._following.services.values():
             for name in LOGS:
                 self._logs.spool.take(service.wanted.name, name, service.log(name))
         state = self._state
@@ -269,10 +126,10 @@ class Agent:
             number=self._disk.next_number(),
             at=datetime.now(UTC),
             counter=self._state.counter if self._state else 0,
-            release=self._applied.release,
-            services=tuple(service.report() for service in self._services.values()),
-            failed=self._applied.failed,
-            problem=self._applied.problem or self._problem,
+            release=self._following.applied.release,
+            services=self._following.reports(),
+            failed=self._following.applied.failed,
+            problem=self._following.applied.problem or self._problem,
             logged=self._logs.sent,
             waiting=self._logs.waiting,
             dropped=self._logs.spool.dropped,
