@@ -103,7 +103,8 @@ def support(sentence: str, passages: Sequence[Passage], question: str = "") -> S
 
 
 _COURTESIES = re.compile(
-    r"^(?:sure|certainly|of course|the answer(?: to (?:this|your|the) question)? is|the answer|yes|no|great question|here (?:is|are)|here['’]s|i hope|hope this|let me know|"
+    r"^(?:sure|certainly|of course|the answer(?: to (?:this|your|the) question)? is|the answer|"
+    r"yes|no|great question|here (?:is|are)|here['’]s|i hope|hope this|let me know|"
     r"you['’]re welcome|in summary|for example|as follows|note)\b[^.!?]{0,40}[:!.,]?$",
     re.IGNORECASE,
 )
