@@ -24,8 +24,6 @@ from plimsoll.indexes.words import words
 
 ENOUGH = 0.7
 """The share of a sentence's words that a passage must have. Source: `tests/assistants/support_pairs.jsonl`."""
-MEASURE = "1"
-"""Changes with the measure: results of different ones are not compared."""
 _CLOSE = 0.1
 """Passages with about as large a share as the best one support a sentence too."""
 _FEWEST_STEMS = 2
