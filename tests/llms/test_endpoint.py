@@ -151,7 +151,11 @@ def test_a_run_tests_an_endpoint_and_leaves_its_key_in_no_file(there: Endpoint, 
     assert written == []
     assert KEY.encode() not in ran.stdout + ran.stderr
     ran = subprocess.run(
-        [sys.executable, "-m", "plimsoll", "run", "--force"], cwd=tmp_path, capture_output=True, timeout=55, check=False
+        [sys.executable, "-m", "plimsoll", "run", "--force", "serve/chat"],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=55,
+        check=False,
     )
     assert b"TEST_OF_AN_LLM_KEY is not set" in ran.stdout + ran.stderr
 

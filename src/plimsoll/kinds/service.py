@@ -41,6 +41,7 @@ SCALE_TO_ZERO = "scale-to-zero"
 WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
 LOOPBACK = "127.0.0.1"
+CHAT = "/v1/chat/completions"
 Rollout = Literal["accepted", "promote"]
 
 
@@ -126,7 +127,8 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     """The test of a service with a real request: the model that answered, the time to ready and the latency.
 
     `digest` is that of the version with the largest share; `url` is the address while the service is running.
-    `example` is the request that it was tested with, as JSON; empty for a long one.
+    `example` is the request that it was tested with, as JSON; empty for a long one. It goes to `path`, which is empty
+    for the path of the model.
     """
 
     model: str = ""
@@ -135,6 +137,7 @@ class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     latency_ms: float = 0.0
     url: str | None = None
     example: str = ""
+    path: str = ""
 
     def figure(self) -> str:
         """The latency, and the address or the time to ready."""
@@ -196,6 +199,11 @@ class Serve(Work, frozen=True, kw_only=True):
     host: str = LOOPBACK
     port: int = 0
     rollout: Rollout = "accepted"
+
+    @property
+    def example_path(self) -> str:
+        """Where its example goes; empty for the path of the model."""
+        return CHAT if self.llm is not None else ""
 
     @property
     def starts_processes(self) -> bool:

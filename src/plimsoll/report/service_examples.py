@@ -27,5 +27,6 @@ def service_examples(run: RunHistory) -> Iterator[ServiceExample]:
         if step.state == "done" and isinstance(result, ServeResult) and result.example:
             model = urllib.parse.quote(result.model.partition("@")[0], safe="")
             address = result.url or "$ADDRESS"
-            command = f"curl {address}/v2/models/{model}/infer -d {shlex.quote(result.example)}"
+            path = result.path or f"/v2/models/{model}/infer"
+            command = f"curl {address}{path} -d {shlex.quote(result.example)}"
             yield ServiceExample(service=step.part, address=address, command=command)

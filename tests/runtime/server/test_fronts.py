@@ -129,7 +129,9 @@ def head_of(method: str, path: str) -> Head:
 def ask(mounted: Mount, method: str, path: str, body: bytes = b"") -> Response:
     async def response() -> Response:
         reply: Reply = mounted.respond(head_of(method, path), body, "here")
-        return await reply if inspect.isawaitable(reply) else reply
+        found = await reply if inspect.isawaitable(reply) else reply
+        assert isinstance(found, Response)
+        return found
 
     return asyncio.run(response())
 
@@ -193,7 +195,7 @@ def test_a_path_of_no_front_is_answered_with_those_that_there_are(mounted: Mount
     assert response.status == 404
     assert isinstance(response.body, bytes)
     assert json.loads(response.body)["error"] == (
-        "there is nothing at this path; the paths of models start with /v2/models or /lines"
+        "there is nothing at this path; the paths of models start with /v2/models or /v1 or /lines"
     )
 
 

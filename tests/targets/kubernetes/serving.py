@@ -27,7 +27,10 @@ class Inference(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer({"outputs": [{"name": self.server.output, "datatype": "FP32", "shape": [1], "data": [0.5]}]})  # type: ignore[attr-defined]  # of Server
+        output = self.server.output  # type: ignore[attr-defined]  # of Server
+        tensor = {"name": output, "datatype": "FP32", "shape": [1], "data": [0.5]}
+        # A language model is proven by another protocol, at another path.
+        self._answer({"outputs": [tensor]} if self.path.startswith("/v2/") else {"choices": [{"index": 0}]})
 
     def _answer(self, found: dict[str, Any]) -> None:
         content = json.dumps(found).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 
@@ -47,7 +48,8 @@ class Gate:
             if turn.done() and not turn.cancelled():
                 self._give()
             else:
-                self._waiting.remove(turn)
+                with contextlib.suppress(ValueError):
+                    self._waiting.remove(turn)
             raise
 
     def leave(self, seconds: float) -> None:

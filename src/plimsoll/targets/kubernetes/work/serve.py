@@ -74,6 +74,7 @@ def serve(attempt: ClusterAttempt[Serve]) -> Progress:
         seconds_to_ready=round(ready, 3),
         latency_ms=round(answered.seconds * 1000, 3),
         example=answered.example,
+        path=work.example_path,
         url=f"http://{name}.{context.namespace}.svc",
     )
     context.state.fresh_work(step.key)
@@ -102,6 +103,7 @@ def standing(step: Step[Serve], context: ClusterContext) -> ServeResult | None:
         digest=record.file.models[0].digest,
         latency_ms=round(answered.seconds * 1000, 3),
         example=answered.example,
+        path=work.example_path,
         url=f"http://{name}.{context.namespace}.svc",
     )
     context.state.fresh_work(step.key)

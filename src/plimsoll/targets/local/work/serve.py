@@ -95,6 +95,7 @@ def serve(attempt: LocalAttempt[Serve]) -> Progress:
         seconds_to_ready=round(ready, 3),
         latency_ms=round(answered.seconds * 1000, 3),
         example=answered.example,
+        path=work.example_path,
         url=server.url if keep else None,
         outputs=files_in(attempt.output),
     )
