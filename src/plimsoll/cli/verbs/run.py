@@ -29,7 +29,6 @@ from plimsoll.errors import FileError
 if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
     from plimsoll.state.directory import StateDirectory
-    from plimsoll.targets.port import Target
 
 
 @click.command("run")
@@ -98,9 +97,7 @@ def command(
         require_free(prepared.state.lock)
         return detached(prepared.state, new_run_id(), as_json=as_json)
     run = ApplicationRun(prepared, watch=watch, run_id=run_id)
-    history, caught = carry_out(
-        run, as_json=as_json, on_services_up=lambda _: _print_services(prepared.target, as_json)
-    )
+    history, caught = carry_out(run, as_json=as_json, on_services_up=lambda _: _print_services(prepared, as_json))
     report = write_report(prepared.state, run.id)
     _log_to_tracker(prepared.state, run.id)
     try:
@@ -145,8 +142,11 @@ def _log_to_tracker(state: StateDirectory, run: str) -> None:
         to_stderr(f"warning: {error}")
 
 
-def _print_services(target: Target, as_json: bool) -> None:
+def _print_services(prepared: Prepared, as_json: bool) -> None:
+    from plimsoll.kinds.service import Serve
+
     write = to_stderr if as_json else click.echo
-    for name, url in target.services().items():
-        write(f"  {name} is running at {url}  (plimsoll predict {name} --input FILE)")
+    asked = {step.part: step.work.how_to_ask for step in prepared.plan.steps if isinstance(step.work, Serve)}
+    for name, url in prepared.target.services().items():
+        write(f"  {name} is running at {url}  ({asked.get(name) or f'plimsoll predict {name} --input FILE'})")
     write("  Ctrl-C stops the run")
