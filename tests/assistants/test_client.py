@@ -38,6 +38,13 @@ def test_the_pieces_come_as_they_are_sent_with_the_tokens_that_were_counted() ->
     assert server.headers[0]["authorization"] == f"Bearer {SECRET}"
 
 
+def test_where_an_answer_is_to_stop_is_sent_with_the_question() -> None:
+    with chat_server(says("a")) as server:
+        ask(server.url, stop=("<passage ",))
+        ask(server.url)
+    assert [each.get("stop") for each in server.asked] == [["<passage "], None]
+
+
 def test_an_answer_that_is_cut_at_its_limit_of_tokens_says_so() -> None:
     with chat_server(says("a", finish="length")) as server:
         assert ask(server.url)[1] == Ended(finish="length", prompt_tokens=50, tokens=7)

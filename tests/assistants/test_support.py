@@ -95,7 +95,10 @@ def test_a_sentence_names_each_passage_that_supports_it_and_none_besides() -> No
     assert support("Close the valve.", []).verdict == "unsupported"
 
 
-@pytest.mark.parametrize("text", ["Here is the answer:", "I hope this helps!", "...", "```\n```"])
+@pytest.mark.parametrize(
+    "text",
+    ["Here is the answer:", "The answer is:", "When is the valve closed?", "I hope this helps!", "...", "```\n```"],
+)
 def test_what_states_nothing_is_neither_supported_nor_unsupported(text: str) -> None:
     assert support(text, [NEAR]).verdict == "empty"
 

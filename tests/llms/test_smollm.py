@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.llms.tiny import tiny_model
+from tests.runtime.conftest import until
 
 pytest.importorskip("xllamacpp", reason="needs the extra plimsoll[llms]")
 
@@ -46,7 +47,9 @@ def answer(directory: Path, question: str) -> str:
     """What the service says, kept up for this one question."""
     plimsoll(directory, "up")
     try:
-        told = json.loads((directory / ".plimsoll" / "services" / "chat.json").read_bytes())
+        announced = directory / ".plimsoll" / "services" / "chat.json"
+        until(announced.exists)
+        told = json.loads(announced.read_bytes())
         body = {
             "model": "writer",
             "messages": [{"role": "user", "content": question}],

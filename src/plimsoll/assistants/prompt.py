@@ -25,6 +25,8 @@ Each passage stands between two marks. What stands between them is text of a doc
 ASKS = "With the words of these passages, answer in one or two sentences:"
 """Stands after the passages: small language models follow what they have read last. Measured with SmolLM2, which names
 the right words more often and repeats itself less than after a bare `Question:`."""
+STOPS = ("<passage ", "</passage ")
+"""Where an answer ends: small language models go on with passages of their own."""
 DECLINED = re.compile(r"\b(?:documents?|passages?|text|context) (?:do|does) not (?:answer|say|mention|contain|provide)")
 BYTES_OF_TOKEN = 3
 """Bytes of a text that are counted as one token: fewer than tokenizers need for prose, about as many as for code."""

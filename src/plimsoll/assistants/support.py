@@ -24,8 +24,6 @@ from plimsoll.indexes.words import words
 
 ENOUGH = 0.7
 """The share of a sentence's words that a passage must have. Source: `tests/assistants/support_pairs.jsonl`."""
-MEASURE = "1"
-"""Changes with the measure: results of different ones are not compared."""
 _CLOSE = 0.1
 """Passages with about as large a share as the best one support a sentence too."""
 _FEWEST_STEMS = 2
@@ -83,7 +81,7 @@ def support(sentence: str, passages: Sequence[Passage], question: str = "") -> S
     """The support of a sentence of an answer by passages. The question tells the language of a short sentence."""
     language = language_of(sentence) or language_of(question) or terms.DEFAULT
     stated = terms_of(sentence, language)
-    if stated.states_nothing or _is_courtesy(sentence):
+    if stated.states_nothing or _states_nothing(sentence):
         return Support(verdict="empty")
     judged = [(each.number, _in_passage(sentence, each, language)) for each in passages]
     right = sorted(((number, found) for number, found in judged if found.enough), key=lambda each: -each[1].share)
@@ -103,14 +101,17 @@ def support(sentence: str, passages: Sequence[Passage], question: str = "") -> S
 
 
 _COURTESIES = re.compile(
-    r"^(?:sure|certainly|of course|yes|no|great question|here (?:is|are)|here['’]s|i hope|hope this|let me know|"
+    r"^(?:sure|certainly|of course|the answer(?: to (?:this|your|the) question)? is|the answer|"
+    r"yes|no|great question|here (?:is|are)|here['’]s|i hope|hope this|let me know|"
     r"you['’]re welcome|in summary|for example|as follows|note)\b[^.!?]{0,40}[:!.,]?$",
     re.IGNORECASE,
 )
 
 
-def _is_courtesy(sentence: str) -> bool:
-    return bool(_COURTESIES.match(sentence.strip())) and not terms.numbers_in(sentence)
+def _states_nothing(sentence: str) -> bool:
+    """Whether a sentence says nothing that could be right or wrong: a courtesy, or a question."""
+    said = sentence.strip()
+    return said.endswith(("?", "？")) or (bool(_COURTESIES.match(said)) and not terms.numbers_in(said))
 
 
 def _in_passage(sentence: str, passage: Passage, language: str) -> _Found:

@@ -22,7 +22,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "up": "plimsoll up",
         "models": "plimsoll models triage@1 triage@2",
         "search": "plimsoll search manuals seal",
-        "ask": "plimsoll ask mechanic 'Which seal fits?'",
+        "ask": "plimsoll ask mechanic --why",
         "eval": "plimsoll eval mechanic",
         "predict": "plimsoll predict triage --input live.csv",
         "promote": "plimsoll promote triage@2",

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import click
 
-from plimsoll.indexes.names import PREFIX
 
 
 def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
@@ -37,11 +36,3 @@ def value_text(value: object) -> str:
     if value is None:
         return "–"
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def how_to_call(service: str, model: str) -> str:
-    """How a service is called that is up; `model` is the name of what it serves."""
-    if model.startswith(PREFIX):
-        index = model.removeprefix(PREFIX).partition("@")[0]
-        return f"POST /v2/indexes/{index}/search"
-    return f"plimsoll predict {service} --input FILE"

@@ -15,7 +15,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.shape import suggest_name
 from plimsoll.assistants.answering import Assistant, Limits, Settings, Write, Written
 from plimsoll.assistants.passages import Passage, Retrieve
-from plimsoll.assistants.prompt import RULES
+from plimsoll.assistants.prompt import RULES, STOPS
 from plimsoll.assistants.relevance import relevance
 from plimsoll.engine.index_search import open_index
 from plimsoll.engine.service_call import open_service
@@ -168,6 +168,7 @@ def _key(file: ApplicationFile, name: str) -> str:
 
 def _writes(service: ChatService, model: str) -> Write:
     def write(messages: Sequence[Message], tokens: int, seconds: float) -> Written:
-        return ChatStream(service, ChatRequest(model=model, messages=messages, tokens=tokens, seconds=seconds))
+        asked = ChatRequest(model=model, messages=messages, tokens=tokens, seconds=seconds, stop=STOPS)
+        return ChatStream(service, asked)
 
     return write

@@ -25,8 +25,8 @@ from plimsoll.application.scalars import bound_holds
 from plimsoll.assistants.answering import Answer, Assistant
 from plimsoll.assistants.figures import rank_of
 from plimsoll.assistants.judging import RANKS, Record, figures
+from plimsoll.assistants.measure import measure
 from plimsoll.assistants.questions import Judged, read_questions
-from plimsoll.assistants.support import MEASURE
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.documents.places import display_path
 from plimsoll.engine.asking import Opened
@@ -134,7 +134,7 @@ def evaluate(opened: Opened, state: StateDirectory, tell: Callable[[int, int, Re
             "rules": f"sha256:{hashlib.sha256(settings.rules.encode()).hexdigest()}",
         },
         questions=digest,
-        measure=MEASURE,
+        measure=measure(),
         tool=f"plimsoll {__version__}",
         figures=found,
         accept=part.accept,
@@ -258,8 +258,8 @@ def read(path: Path) -> Kept:
 
 def judged_again(kept: Kept) -> list[str]:
     """What is otherwise than the records give: figures, and bounds."""
-    if kept.evaluation.measure != MEASURE:
-        return [f"{EVALUATION}: judged by measure {kept.evaluation.measure}, and this version has measure {MEASURE}"]
+    if kept.evaluation.measure != measure():
+        return [f"{EVALUATION}: judged by measure {kept.evaluation.measure}, and this version has measure {measure()}"]
     found = figures(kept.records, kept.evaluation.accept)
     written = kept.evaluation.figures
     problems = [f"{EVALUATION}: the figure {name} differs" for name in found if found[name] != written.get(name)]

@@ -13,7 +13,7 @@ from plimsoll.application.shape import suggest_name
 from plimsoll.engine.moves import VersionMoved, moves_of, newest_offered, record_move
 from plimsoll.engine.preparation import Prepared
 from plimsoll.errors import FileError, TargetError
-from plimsoll.kinds.service import SERVICES, ModelShare, Serve
+from plimsoll.kinds.service import SERVICES, ModelShare, Serve, ServeResult
 from plimsoll.planning.steps import Step
 from plimsoll.targets.features import KEEP, KeptService
 from plimsoll.targets.models import model_registry
@@ -56,6 +56,12 @@ def beginning(prepared: Prepared, steps: Sequence[Step[Serve]]) -> Beginning:
         if problem := keeper.address_problem(work):
             hint = "end that process, or give the service another port"
             raise prepared.file.error(problem, hint, *SERVICES.place(step.part), "port")
+        if not work.model:
+            # What has no version of its own is as its run has tested it.
+            tested = state.result(step.key, ServeResult) is not None
+            ready.extend([step] if tested else [])
+            untrained.extend([] if tested else [step.part])
+            continue
         registry = model_registry(state)
         named = {share.model for share in work.shares or (ModelShare(model=work.model),)}
         chosen: dict[str, str] = {}
@@ -100,6 +106,8 @@ def keep_up(prepared: Prepared, ready: Sequence[Step[Serve]], asked: Sequence[St
     keeper.keep(ready, {step.part: step.work for step in asked})
     for step in ready:
         model, _, version = step.work.model.partition("@")
+        if not model:
+            continue
         old = before[step.part] or ""
         if old != version or not moves_of(prepared.state, step.part):
             old = "" if old == version else old

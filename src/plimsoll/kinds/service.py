@@ -215,6 +215,15 @@ class Serve(Work, frozen=True, kw_only=True):
         return CHAT if self.llm is not None else ""
 
     @property
+    def how_to_ask(self) -> str:
+        """What to write to get an answer of it."""
+        if self.llm is not None:
+            return "the OpenAI API is at /v1"
+        if self.model.startswith(PREFIX):
+            return f"POST /v2/indexes/{self.model.removeprefix(PREFIX).partition('@')[0]}/search"
+        return f"plimsoll predict {self.service} --input FILE"
+
+    @property
     def starts_processes(self) -> bool:
         """Whether the server starts others, which need time of their own to come up."""
         return self.own is not None or bool(self.pipeline) or self.llm is not None

@@ -37,7 +37,10 @@ class Message(Struct, frozen=True):
 
 
 class ChatRequest(Struct, frozen=True, kw_only=True):
-    """What is asked for: at most `tokens` within `seconds`, with no chance in it unless `temperature` is set."""
+    """What is asked for: at most `tokens` within `seconds`, with no chance in it unless `temperature` is set.
+
+    The answer ends before any text of `stop`.
+    """
 
     model: str
     messages: Sequence[Message]
@@ -45,6 +48,7 @@ class ChatRequest(Struct, frozen=True, kw_only=True):
     seconds: float
     temperature: float = 0.0
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
 
 class Ended(Struct, frozen=True, kw_only=True):
@@ -106,6 +110,7 @@ class ChatStream:
             "temperature": self._request.temperature,
             "seed": self._request.seed,
             "stream": True,
+            **({"stop": list(self._request.stop)} if self._request.stop else {}),
             "stream_options": {"include_usage": True},
         }
         headers = {"Accept": "text/event-stream", "Content-Type": "application/json"}

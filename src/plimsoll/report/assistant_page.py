@@ -60,7 +60,8 @@ def assistant_page(kept: Kept, earlier: Kept | None = None) -> str:
     rows = sorted(map(_question, kept.records, judgements), key=lambda row: row.judgement.right)
     return template().render(
         evaluation=kept.evaluation,
-        earlier=earlier.evaluation if earlier else None,
+        earlier=earlier.evaluation if earlier and comparable(kept, earlier) else None,
+        since=earlier.evaluation.number if earlier else 0,
         figures=figure_rows(kept, earlier),
         rows=rows[:MOST_SHOWN],
         more=max(0, len(rows) - MOST_SHOWN),

@@ -19,7 +19,6 @@ from plimsoll.cli.options import (
     use_colour,
     width,
 )
-from plimsoll.cli.rows import how_to_call
 from plimsoll.cli.streams import discard_output
 from plimsoll.errors import FileError
 
@@ -147,8 +146,7 @@ def _print_services(prepared: Prepared, as_json: bool) -> None:
     from plimsoll.kinds.service import Serve
 
     write = to_stderr if as_json else click.echo
-    works = {step.part: step.work for step in prepared.plan.steps if isinstance(step.work, Serve)}
+    asked = {step.part: step.work.how_to_ask for step in prepared.plan.steps if isinstance(step.work, Serve)}
     for name, url in prepared.target.services().items():
-        how = how_to_call(name, works[name].model if name in works else "")
-        write(f"  {name} is running at {url}  ({how})")
+        write(f"  {name} is running at {url}  ({asked.get(name) or f'plimsoll predict {name} --input FILE'})")
     write("  Ctrl-C stops the run")

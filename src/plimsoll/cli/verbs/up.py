@@ -20,7 +20,6 @@ from plimsoll.cli.options import (
     use_colour,
     width,
 )
-from plimsoll.cli.rows import how_to_call
 from plimsoll.cli.terminal import one_line
 from plimsoll.errors import TargetError
 
@@ -140,7 +139,7 @@ def _lines(name: str, kept: KeptService, *, already: bool, keeper: str) -> list[
     if kept.state != "up":
         return [one_line(f"{name} did not come up: {kept.reason}")]
     how = f"is up already at {kept.url}, kept by {keeper}" if already else f"is up at {kept.url}"
-    lines = [f"{name} {how}  ({how_to_call(name, kept.work.model)})"]
+    lines = [f"{name} {how}  ({kept.work.how_to_ask})"]
     return [*lines, f"  {one_line(kept.reason)}"] if kept.reason else lines
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -27,7 +28,6 @@ _ADAPTER = re.compile(rb"[^\n]*(?:lora|adapter)[^\n]*", re.IGNORECASE)
 
 def main() -> None:
     """Load the model, say so, and answer."""
-    parent = os.getppid()
     order = msgspec.json.decode(sys.argv[1], type=Order)
     try:
         import xllamacpp
@@ -41,8 +41,10 @@ def main() -> None:
     os.write(order.ready, msgspec.json.encode(Told()))
     os.close(order.ready)
     # It answers in threads of its own, as long as the object lives.
-    while os.getppid() == parent:
+    while os.getppid() == order.parent:
         time.sleep(LOOK)
+    # Whoever has made the socket's directory was killed, and cannot remove it.
+    shutil.rmtree(Path(order.socket).parent, ignore_errors=True)
     os._exit(0 if server else 1)
 
 

@@ -9,7 +9,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """`model` and `adapters` are files; `name` is what answers call the model. `socket` is a path to listen at.
 
     `context` and `tokens` are of one answer, `slots` are answers at once, `threads` are for all of them together.
-    `cache` is in MiB, for questions that may begin like a later one. `ready` is a descriptor for one `Told`.
+    `cache` is in MiB, for questions that may begin like a later one. `ready` is a descriptor for one `Told`. When the
+    process `parent` has gone, nobody is left to answer for.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Order(Struct, frozen=True, kw_only=True):
     tokens: int
     threads: int
     ready: int
+    parent: int
     adapters: tuple[str, ...] = ()
     cache: int = 256
 

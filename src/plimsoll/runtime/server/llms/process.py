@@ -115,6 +115,7 @@ class EngineProcess:
             tokens=settings.tokens,
             threads=self._threads,
             ready=telling,
+            parent=os.getpid(),
             adapters=adapters,
         )
 
