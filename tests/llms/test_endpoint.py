@@ -160,6 +160,35 @@ def test_a_run_tests_an_endpoint_and_leaves_its_key_in_no_file(there: Endpoint, 
     assert b"TEST_OF_AN_LLM_KEY is not set" in ran.stdout + ran.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("payloads", [False, True])
+def test_the_audit_log_has_tokens_and_only_when_asked_texts(there: Endpoint, tmp_path: Path, payloads: bool) -> None:
+    settings = LlmSettings(engine="endpoint", endpoint=EndpointSettings(url=there.url, model="big"))
+    service, log = tmp_path / "service.json", tmp_path / "audit.jsonl"
+    file = ModelFile(name="other", version="1", digest="sha256:d", llm=settings)
+    service.write_bytes(msgspec.json.encode(ServiceFile(models=(file,))))
+    watch = json.dumps({"audit_log": str(log), "payloads": payloads})
+    server = Server(
+        None, tmp_path, "--service", str(service), "--observer", f"plimsoll.telemetry.service:watch={watch}"
+    )
+    for stream in (False, True):
+        assert server.client.post("/v1/chat/completions", json={**CHAT, "stream": stream}).status_code == 200
+    assert server.client.post("/v1/chat/completions", json={**CHAT, "model": "none"}).status_code == 404
+    assert server.stop() == 0
+    whole, streamed, unknown = map(json.loads, log.read_text().splitlines())
+    assert (unknown["status"], unknown["verdict"]) == (404, "refused")
+    for line in (whole, streamed):
+        assert (line["operation"], line["asked"], line["input_tokens"], line["output_tokens"]) == (
+            "chat",
+            "other",
+            4,
+            3,
+        )
+    assert ("first_token" in whole, "first_token" in streamed) == (False, True)
+    texts = [(line.get("question"), line.get("answer")) for line in (whole, streamed)]
+    assert texts == ([(SAY, "one two three"), (SAY, "onetwothree")] if payloads else [(None, None)] * 2)
+
+
 def test_an_address_is_asked_without_a_key_where_none_is_named(there: Endpoint) -> None:
     import asyncio
 

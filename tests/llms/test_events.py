@@ -38,6 +38,22 @@ def test_a_stream_that_is_cut_anywhere_comes_out_whole(cuts: list[int], with_usa
     assert (events.tokens, events.done) == (3, True)
 
 
+@pytest.mark.parametrize(
+    ("delta", "tokens"),
+    [
+        ({"content": "a"}, 1), ({"content": ""}, 0), ({"content": None}, 0), ({"role": "assistant"}, 0),
+        ({"reasoning_content": "a"}, 1), ({"tool_calls": [{"index": 0}]}, 1), ({}, 0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_an_event_counts_as_a_token_when_it_has_content(
+    delta: dict[str, object], tokens: int, separators: tuple[str, str]
+) -> None:
+    written = json.dumps({"choices": [{"delta": delta}]}, separators=separators).encode()
+    _, events = passed(b"data: " + written + b"\n\n", [], with_usage=True)
+    assert events.tokens == tokens
+
+
 def test_lines_that_end_as_on_other_machines_are_read_too() -> None:
     came, events = passed(STREAM.replace(b"\n", b"\r\n"), [50, 51, 52], with_usage=False)
     assert came == STREAM.replace(USAGE, b"")

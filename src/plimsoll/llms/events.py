@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 from msgspec import Struct
 
@@ -11,9 +13,9 @@ END = b"\n\n"
 DONE = b"data: [DONE]\n\n"
 MOST_HELD = 1 << 20
 """Bytes of one event."""
-_USAGE, _CHOICES, _NO_USAGE = b'"usage"', b'"choices"', b'"usage":null'
-_TOKENS = (b'"content":"', b'"text":"', b'"tool_calls"', b'"reasoning_content":"')
-_NO_TOKENS = (b'"content":""', b'"text":""')
+_USAGE = b'"usage"'
+_TOKENS = re.compile(rb'"(?:content|text|reasoning_content)": ?"(?!")|"tool_calls": ?\[')
+"""What an event with a token has; some write a space after the colon."""
 
 
 class Usage(Struct, frozen=True, kw_only=True):
@@ -126,7 +128,7 @@ class Events:
         return b"".join([event for event in whole if self._is_for_client(event)])
 
     def _count(self, event: bytes) -> None:
-        if any(each in event for each in _TOKENS) and not any(each in event for each in _NO_TOKENS):
+        if _TOKENS.search(event):
             self.tokens += 1
         if event == DONE:
             self.done = True
