@@ -13,8 +13,8 @@ from pathlib import Path
 from plimsoll.application.model_sources import parse_source
 from plimsoll.indexes.building import IndexBuilder, Settings
 from plimsoll.indexes.documents import Document
-from plimsoll.indexes.embedder import TOKENIZER as TOKENIZER_FILE
 from plimsoll.indexes.embedder import Embedder
+from plimsoll.indexes.layout import TOKENIZER as TOKENIZER_FILE
 from plimsoll.indexes.layout import SearchMode
 from plimsoll.indexes.parsing.text import paragraphs
 from plimsoll.indexes.reading import SearchIndex

@@ -12,6 +12,7 @@ from plimsoll.indexes.changes import Change, Journal
 from plimsoll.registry.versions import Indexed
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.models import model_registry
+from tests.indexes.cross_encoder_model import write_cross_encoder
 from tests.indexes.embedding_model import write_model
 
 from .conftest import Plimsoll, answer, write
@@ -136,3 +137,35 @@ def test_what_was_deleted_over_http_is_in_no_file_of_the_next_version(
     held = [b"".join(path.read_bytes() for path in files.values()) for files in (first, second)]
     assert [b"xyzzyplugh" in each for each in held] == [True, False]
     assert [b"wotsername" in each for each in held] == [True, False]
+
+
+RERANKED = """\
+  datasets: {pages: {source: pages}}
+  models:
+    judge: {source: judge/model.onnx, tokenizer: judge/tokenizer.json}
+  indexes: {faq: {documents: pages, rerank: judge}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_reranker_goes_with_the_index_and_what_is_none_fails_the_run_with_the_reason(
+    plimsoll: Plimsoll, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    write(tmp_path, RERANKED)
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "long.txt").write_text("oil oil oil oil")
+    (tmp_path / "pages" / "both.txt").write_text("An invoice for oil and a leak near the pump.")
+    write_model(tmp_path / "judge")
+    failed = plimsoll("run")
+    assert failed.returncode == 1
+    assert "a cross-encoder one number" in failed.stdout + failed.stderr
+    write_cross_encoder(tmp_path / "judge")
+    ran = answer(plimsoll("run", "--json"))
+    assert ran["state"] == "done"
+    index = open_index(tmp_path / "plimsoll.yaml", "faq")
+    assert [hit.id for hit in index.search("oil leak invoice")] == ["long.txt", "both.txt"]
+    [version] = model_registry(StateDirectory(tmp_path)).versions("indexes.faq")
+    assert version.lineage.index is not None
+    assert version.lineage.index.reranker == "judge@2", "the first was no cross-encoder"

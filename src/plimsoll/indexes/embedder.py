@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plimsoll.indexes.text_model import MOST_TOKENS, TOKENIZER, TextModel, Tokens
+from plimsoll.indexes.text_model import MOST_TOKENS, TextModel, Tokens
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
-
-__all__ = ["TOKENIZER", "Embedder"]
 
 
 class Embedder:

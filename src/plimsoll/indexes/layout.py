@@ -39,6 +39,8 @@ FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
 )
 
 EMBEDDER, RERANKER = "embedder/model.onnx", "reranker/model.onnx"
+TOKENIZER = "tokenizer.json"
+"""Beside each model of texts."""
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 

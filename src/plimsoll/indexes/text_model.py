@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from plimsoll.errors import MissingExtra, PlimsollError
+from plimsoll.indexes.layout import TOKENIZER
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from plimsoll.indexes.arrays import Array
 
-TOKENIZER = "tokenizer.json"
+
 MOST_TOKENS = 512
 """Tokens of a text that count. Source: the positions that BERT models were trained with."""
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from plimsoll.errors import TargetError
-from plimsoll.indexes.layout import EMBEDDER, RERANKER, read_facts
-from plimsoll.indexes.text_model import TOKENIZER
+from plimsoll.indexes.layout import EMBEDDER, RERANKER, TOKENIZER, read_facts
 from plimsoll.kinds.index import IndexResult
 from plimsoll.kinds.index_release import ReleaseIndex, ReleaseResult
 from plimsoll.registry.versions import Indexed, Lineage
-from plimsoll.targets.attempt import Progress, done
+from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
+from plimsoll.targets.local.commands import base_environment
+from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.models import model_for_use, model_registry
+
+CHECK_LIMIT = 120.0
+"""Seconds that a model of `rerank` has to read one pair."""
 
 
 def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
     """Register the index. The same build gives the same version, however often it is registered."""
-    yield from ()
     work, state = attempt.work, attempt.context.state
     built = state.result(work.build_key, IndexResult)
     if built is None:
@@ -34,7 +38,11 @@ def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
     if work.reranker is not None:
         found, model = model_for_use(state, work.reranker, work.reranker_key)
         reranker = found.reference
-        _require_cross_encoder(model)
+        # What is no cross-encoder is an error of this run, and not of the first search.
+        argv = [sys.executable, "-m", "plimsoll.runtime.cross_encoder_check", str(model)]
+        environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
+        if reason := (yield from run_together(attempt, [Command(argv=argv, environment=environment)], CHECK_LIMIT)):
+            return failed(reason)
         files |= _with_tokenizer(RERANKER, model)
     version = model_registry(state).add(
         work.model,
@@ -71,10 +79,3 @@ def _with_tokenizer(name: str, model: Path) -> dict[str, Path]:
         hint = f"register {TOKENIZER} with the model"
         raise TargetError(f"the model has no {TOKENIZER}", where=str(model.parent), hint=hint, lasting=True)
     return {name: model, f"{Path(name).parent}/{TOKENIZER}": words}
-
-
-def _require_cross_encoder(model: Path) -> None:
-    """Raise PlimsollError for another kind of model: that is an error of this run, and not of the first search."""
-    from plimsoll.indexes.reranker import Reranker
-
-    Reranker(model)
