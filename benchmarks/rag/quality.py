@@ -63,7 +63,7 @@ def _plain(text: str) -> str:
 def fetch_embedder(directory: Path) -> Path:
     """The embedding model with its tokenizer, as a run brings it."""
     directory.mkdir()
-    fetching = Fetching(folder=directory, application=directory, stopped=lambda: False)
+    fetching = Fetching(folder=directory, kept=directory / "kept", application=directory, stopped=lambda: False)
     fetched = fetching.files(parse_source(EMBEDDER), TOKENIZER)
     if fetched.tokenizer is None:
         sys.exit(f"{EMBEDDER} has no {TOKENIZER}")
