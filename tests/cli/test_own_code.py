@@ -68,6 +68,7 @@ def test_a_model_without_onnx_is_told_how_to_serve_it_when_it_is_registered(tmp_
     assert "joblib.load" in ended.stdout
 
 
+@pytest.mark.slow
 def test_a_failing_script_is_told_with_its_line(tmp_path: Path, plimsoll: Plimsoll) -> None:
     inputs = "inputs: {x: {datatype: FP64, shape: [-1]}}"
     services = f"  services:\n    s: {{run: {PYTHON} serve.py, {inputs}}}\n"

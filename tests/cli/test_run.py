@@ -50,6 +50,7 @@ def start(directory: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(argv, cwd=directory, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True)
 
 
+@pytest.mark.slow
 def test_a_second_run_keeps_all_and_a_third_does_only_what_changed(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, CHAIN)
     assert plimsoll("run").returncode == 0
@@ -77,6 +78,7 @@ def test_ids_of_runs_sort_by_time() -> None:
     assert ids == sorted(ids)
 
 
+@pytest.mark.slow
 def test_a_failed_step_gives_exit_1_its_reason_and_its_last_lines(tmp_path: Path, plimsoll: Plimsoll) -> None:
     write(tmp_path, '  datasets:\n    a: {run: "echo deep trouble; exit 4", outputs: [x]}\n')
     ended = plimsoll("run")

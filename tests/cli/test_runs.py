@@ -52,6 +52,7 @@ def test_runs_are_listed_shown_and_compared_by_number(plimsoll: Plimsoll) -> Non
     assert compared["changed"] == {"data": [], "code": [], "command": [], "environment": [], "settings": []}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("directory")
 def test_what_is_not_there_is_named_with_what_is(plimsoll: Plimsoll) -> None:
     unknown = plimsoll("run", "smal")

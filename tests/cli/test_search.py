@@ -31,6 +31,7 @@ for name in ("model.onnx", "tokenizer.json"):
 ORDERS = "nr,what,cause,team\n7,oil leak,seal,north\n8,overdue invoice,post,office\n9,bearing noise,wear,north\n"
 
 
+@pytest.mark.slow
 def test_a_passage_is_shown_with_its_document_and_its_headings(plimsoll: Plimsoll, tmp_path: Path) -> None:
     write(tmp_path, LEXICAL)
     (tmp_path / "pages").mkdir()
