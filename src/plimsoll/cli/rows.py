@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import click
 
 
-
 def print_rows(rows: Sequence[tuple[str, ...]]) -> None:
     """Print rows with their columns aligned; all rows have as many cells as the first."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
