@@ -111,7 +111,7 @@ def test_a_good_file_becomes_typed_values(tmp_path: Path) -> None:
         ("services:\n    triage: {model: triage}", "services:\n    triage: {model: triage, scale: {min: 3, max: 2}}", "21:42", "scale.min is more than scale.max"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: other@1, weight: 10}]}\n  b", "21:59", "there is no model"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: triage, weight: 10}]}\n  b", "21:59", "is named twice"),
-        ("services:\n", "edges: {a: {services: [triage]}}\n  services:\n", "20:11", "does not support edges"),
+        ("services:\n", "edges: {a: {services: [triage]}}\n  services:\n", "20:11", "has no key 'registry'"),
         ("services:\n", "assistants: {a: {index: orders, llm: m}}\n  services:\n", "20:27", "there is no index 'orders'"),
         ("model: triage}\n  b", "model: [{model: triage, weight: 90}, {model: triage, weight: 9}]}\n  b", "21:21", "sum to 99"),
         ("orders: {source: orders.csv}", "orders: {run: a, inputs: [features], outputs: [x]}", "6:30", "need each other"),

@@ -28,8 +28,7 @@ def test_every_example_satisfies_the_schema(path: Path) -> None:
     [("framework: xgboost", "framework: xgb"), ("workers: 2", "wokers: 2"), ("workers: 2", "workers: 0")],
 )
 def test_typical_mistakes_are_refused_by_the_schema_too(old: str, new: str) -> None:
-    text = EXAMPLES[0].read_text()
-    assert old in text
+    text = next(text for each in EXAMPLES if old in (text := each.read_text()))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(yaml.safe_load(text.replace(old, new)), json_schema(KINDS.part_types))
 

@@ -65,4 +65,4 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, assistant: str, pla
 
 def test_an_assistant_needs_its_index_and_its_language_model_and_has_no_step_of_its_own(tmp_path: Path) -> None:
     steps = planned(tmp_path, "index: faq, llm: writer, questions: q.jsonl, accept: {recall@4: '>= 0.9'}")
-    assert set(steps) == {"fetch/pages", "index/faq", "llm/writer"}
+    assert set(steps) == {"fetch/pages", "index/faq", "release/faq", "llm/writer"}

@@ -27,7 +27,7 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
-from plimsoll.kinds.service_checks import check_headers, check_what_answers
+from plimsoll.kinds.service_checks import check_shares, check_what_answers
 from plimsoll.kinds.service_settings import Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
 from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
@@ -36,8 +36,6 @@ from plimsoll.planning.planner import Planner, seconds
 from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
 from plimsoll.state.results import Result
 
-MOST_VERSIONS = 16
-"""What one rule of an HTTPRoute leads to. Source: Gateway API v1."""
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
 WAITING_ROLLOUT = "waiting-rollout"
@@ -302,7 +300,7 @@ class ServiceKind(Kind[Service]):
             if isinstance(service.model, str):
                 MODELS.check_reference(file, service.model, *at, "model")
             elif service.model is not None:
-                self._check_shares(file, service.model, *at, "model")
+                check_shares(file, service.model, *at, "model")
 
     def commands(self, name: str, part: Service) -> Iterable[NamedCommand]:
         """The command lines of the user's own code."""
@@ -366,25 +364,6 @@ class ServiceKind(Kind[Service]):
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
-
-    def _check_shares(self, file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
-        for number, share in enumerate(shares):
-            MODELS.check_reference(file, share.model, *at, number, "model")
-            check_headers(file, share.headers, *at, number, "headers")
-        if len(shares) > MOST_VERSIONS:
-            text = f"{len(shares)} versions share the traffic; a gateway's route takes {MOST_VERSIONS}"
-            raise file.error(text, "keep fewer versions", *at)
-        total = sum(share.weight for share in shares)
-        if total != 100:
-            hint = "weights are percentages of the traffic and must sum to 100"
-            raise file.error(f"the weights sum to {total}", hint, *at)
-        first = shares[0].model.partition("@")[0]
-        for number, share in enumerate(shares):
-            if share.model.partition("@")[0] != first:
-                hint = f"a service serves one model: add another service, or name a version of {first}"
-                raise file.error(f"'{share.model}' is not a version of '{first}'", hint, *at, number, "model")
-            if share.model in [other.model for other in shares[:number]]:
-                raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:

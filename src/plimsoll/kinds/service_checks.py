@@ -11,6 +11,7 @@ from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import check_own
+from plimsoll.kinds.service_settings import WeightedModel
 
 if TYPE_CHECKING:
     from plimsoll.kinds.service import Service
@@ -19,6 +20,8 @@ MOST_HEADERS = 16
 """Headers that one rule of an HTTPRoute matches. Source: Gateway API v1."""
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+\-.^_`|~]{1,256}")
 HEADER_VALUE = re.compile(r"[!-~]([ -~]{0,4094}[!-~])?")
+MOST_VERSIONS = 16
+"""What one rule of an HTTPRoute leads to. Source: Gateway API v1."""
 NOT_OF_LLMS = ("index", "model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
 """Words of a service that say nothing of a language model."""
 NOT_OF_INDEXES = ("model", "run", "pipeline", "drift", "sample", "code", "inputs", "outputs")
@@ -79,3 +82,24 @@ def check_headers(file: ApplicationFile, headers: Mapping[str, str], *at: str | 
         if lowered.count(name.lower()) > 1:
             hint = "names of headers are the same in small and capital letters: keep one"
             raise file.error(f"the header '{name}' is named twice", hint, *at, name, at_key=True)
+
+
+def check_shares(file: ApplicationFile, shares: tuple[WeightedModel, ...], *at: str | int) -> None:
+    """Raise FileError unless the shares are of one model's versions, each once, and sum to 100."""
+    for number, share in enumerate(shares):
+        MODELS.check_reference(file, share.model, *at, number, "model")
+        check_headers(file, share.headers, *at, number, "headers")
+    if len(shares) > MOST_VERSIONS:
+        text = f"{len(shares)} versions share the traffic; a gateway's route takes {MOST_VERSIONS}"
+        raise file.error(text, "keep fewer versions", *at)
+    total = sum(share.weight for share in shares)
+    if total != 100:
+        hint = "weights are percentages of the traffic and must sum to 100"
+        raise file.error(f"the weights sum to {total}", hint, *at)
+    first = shares[0].model.partition("@")[0]
+    for number, share in enumerate(shares):
+        if share.model.partition("@")[0] != first:
+            hint = f"a service serves one model: add another service, or name a version of {first}"
+            raise file.error(f"'{share.model}' is not a version of '{first}'", hint, *at, number, "model")
+        if share.model in [other.model for other in shares[:number]]:
+            raise file.error(f"'{share.model}' is named twice", "keep one of its shares", *at, number, "model")
