@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from plimsoll.waits import tell_waits, waiting_for
 
@@ -30,11 +31,14 @@ def test_the_innermost_wait_is_the_one_that_is_told() -> None:
 
     def tell(text: str) -> None:
         told.append(text)
-        fresh.set()
+        if text == "waiting for an answer":
+            fresh.set()
 
     with tell_waits(tell, first=0.02), waiting_for("the end"), waiting_for("an answer"):
         assert fresh.wait(10)
-    assert told == ["waiting for an answer"]
+        time.sleep(0.1)
+    # On a busy machine the outer wait may be told before the inner one has begun, and never after it.
+    assert told[-1] == "waiting for an answer"
 
 
 def test_a_short_wait_is_not_told_and_one_that_nobody_hears_costs_nothing() -> None:

@@ -154,8 +154,9 @@ def cab(tmp_path: Path) -> Iterator[Cab]:
 def enrolled(owner: Owner, cab: Cab) -> None:
     token = json.loads(owner.plimsoll("edge", "enroll", "cabs", "cab-1", "--label", "site=north", "--json").stdout)
     cab.start(token["token"])
+    until(lambda: "cab-1" in owner.devices(), "the device to ask to be taken in")
     assert owner.plimsoll("edge", "rollout", "cabs").returncode == 0
-    assert cab.serves(10)
+    until(lambda: cab.serves(10), "the first release")
 
 
 def test_a_device_takes_releases_goes_on_without_a_link_and_takes_a_bad_one_back(owner: Owner, cab: Cab) -> None:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.edge.documents import MAX_DOCUMENT
 from plimsoll.errors import ModelRefused
 from plimsoll.signing import dsse
@@ -53,6 +53,7 @@ class _Subject(msgspec.Struct, frozen=True):
     digest: dict[str, str]
 
 
+@decodable
 class _Statement(msgspec.Struct, frozen=True):
     type: str = msgspec.field(name="_type")
     subject: tuple[_Subject]

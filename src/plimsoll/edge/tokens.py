@@ -11,7 +11,7 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.edge.place import is_name
 from plimsoll.errors import FileError
 from plimsoll.registry.references import parse_reference
@@ -22,6 +22,7 @@ _MOST = 8192
 _HINT = "copy the whole line that `plimsoll edge enroll` has printed"
 
 
+@decodable
 class Token(Struct, frozen=True, kw_only=True):
     """Where a device finds its group, its name there, the secret, and the owner's public key by its id."""
 

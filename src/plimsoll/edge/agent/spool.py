@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.files import flush, replace_file
 
 _NAME = re.compile(r"(\d{10})-([a-z0-9-]{1,63})-(access|audit)\.jsonl")
@@ -37,6 +37,7 @@ class Waiting(Struct, frozen=True, kw_only=True):
     taken: float
 
 
+@decodable
 class _Counted(Struct, frozen=True, kw_only=True):
     number: int = 0
     dropped: int = 0

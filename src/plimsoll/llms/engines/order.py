@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from plimsoll.decoding import decodable
 
+
+@decodable
 class Order(Struct, frozen=True, kw_only=True):
     """`model` and `adapters` are files; `name` is what answers call the model. `socket` is a path to listen at.
 
@@ -26,6 +29,7 @@ class Order(Struct, frozen=True, kw_only=True):
     cache: int = 256
 
 
+@decodable
 class Told(Struct, frozen=True, kw_only=True):
     """The engine is up, unless there is a `problem`."""
 
