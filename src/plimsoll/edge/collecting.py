@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 import zlib
+from itertools import islice
 from pathlib import Path
 
 from msgspec import Struct
@@ -16,6 +17,9 @@ from plimsoll.errors import ModelRefused
 from plimsoll.files import replace_file
 from plimsoll.registry.references import Reference
 from plimsoll.signing.keys import OneKey
+
+MOST_FILES = 10_000
+"""Files of one device in one call: how many there are is what the device says."""
 
 
 class Collected(Struct, frozen=True, kw_only=True):
@@ -38,7 +42,7 @@ def collect_logs(place: Reference, group: str, device: Device, output: Path) -> 
     files = lines = 0
     missing, refused = [], []
     try:
-        for number in (each for each in range(1, newest + 1) if each not in done):
+        for number in islice((each for each in range(1, newest + 1) if each not in done), MOST_FILES):
             try:
                 envelope = logs.read(log_tag(number))
                 if envelope is None:

@@ -34,6 +34,8 @@ class Ring(Struct, frozen=True, kw_only=True):
 
     def line(self) -> str:
         """For people."""
+        if not self.devices:
+            return "no device is in it"
         told = [f"{self.serve} of {self.devices} serve it"]
         told += [f"{self.failed} took it back"] if self.failed else []
         told += [f"{self.away} are away"] if self.away else []
