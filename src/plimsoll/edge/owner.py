@@ -104,8 +104,7 @@ class Owner:
             fleet = self._heard(self._file.read())
             state = fleet.state or self._placed()
             if state is not None and state.services == tuple(services) and not _stopped(fleet, state):
-                self._file.write(self._publish(fleet, state))
-                return self._file.read()
+                return self._publish(fleet, state)
             now = datetime.now(UTC)
             rings = self._edge.rings
             # What nobody serves yet, cannot come back either: a stopped release has left the former one in place.
@@ -184,9 +183,10 @@ class Owner:
             keep_bytes=memory_in_bytes(self._edge.keep_size),
         )
         # Where the power goes now, the file knows of a state that nobody has; its number is not given again.
-        self._file.write(replace(fleet, state=new))
+        published = replace(fleet, state=new)
+        self._file.write(published)
         self._place.write(STATE_TAG, seal(f"{fleet.group}/state", STATE, new, self._keys))
-        return replace(fleet, state=new)
+        return published
 
     def _placed(self) -> DesiredState | None:
         """The state that devices see now. Raises ModelRefused when it is somebody else's."""

@@ -17,6 +17,7 @@ from plimsoll.edge.documents import MAX_DOCUMENT
 from plimsoll.errors import ModelRefused
 from plimsoll.files import digest_of_file
 from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
+from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 
@@ -76,9 +77,12 @@ class EdgePlace:
 
     def read(self, tag: str) -> bytes | None:
         """The envelope at a tag; None without one. Raises ModelRefused when there is something else."""
-        if not self._repository.has_manifest(tag):
-            return None
-        found = self._repository.manifest(tag)
+        try:
+            found = self._repository.manifest(tag)
+        except RegistryError as error:
+            if error.status == 404:
+                return None
+            raise
         text = found.decoded().annotations.get(_ANNOTATION, "")
         if not text or len(text) > 2 * MAX_DOCUMENT:
             raise ModelRefused(f"the tag {tag} holds no document of a group", where=self.reference.name)

@@ -67,7 +67,7 @@ def sweep_run(wish: SweepWish, file: Path, target: str | Target, options: Target
     prepared = prepare(file, target, options, settings=wish.settings, steps=(f"register/{name}",))
     try:
         return SweepRun(prepared, request)
-    except BaseException:
+    except BaseException:  # whatever happens, also Ctrl-C: the target that was opened here is closed
         if isinstance(target, str):
             prepared.target.close()
         raise

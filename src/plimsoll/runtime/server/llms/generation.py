@@ -101,7 +101,7 @@ class Generation(Inference):
                     body = await self._accepted(upstream)
                 finally:
                     await self._leave(upstream)
-        except BaseException as error:
+        except BaseException as error:  # a client that has gone cancels it: that is recorded too
             raise self._ended_by(error) from error
         self.usage = usage_in(body)[0] or Usage()
         if self._said is not None:
@@ -117,7 +117,7 @@ class Generation(Inference):
                 upstream = await self._enter()
                 if upstream.status != OK:
                     await self._accepted(upstream)
-        except BaseException as error:
+        except BaseException as error:  # a client that has gone cancels it: its place must be freed
             if upstream is not None:
                 await self._leave(upstream)
             raise self._ended_by(error) from error
@@ -145,8 +145,7 @@ class Generation(Inference):
                 problem = UpstreamGone("it ended in the middle of its answer")
         except (TimeoutError, UpstreamGone, TooLong) as error:
             problem = error
-        except BaseException as error:
-            # The client has gone, or there is a defect: nobody is left to be told.
+        except BaseException as error:  # the client has gone, or there is a defect: nobody is left to be told
             await self._leave(upstream)
             raise self._ended_by(error) from error
         await self._leave(upstream)
@@ -188,13 +187,13 @@ class Generation(Inference):
         served.queued += 1
         try:
             await served.gate.enter()
-        except BaseException:
+        except BaseException:  # also when the client has gone while it waited for its turn
             served.queued -= 1
             raise
         self.waited = time.perf_counter() - self.began
         try:
             return await served.upstream.ask(PATHS[self.asked.kind], self._body)
-        except BaseException:
+        except BaseException:  # also when the client has gone before the first token
             self._free()
             raise
 

@@ -55,7 +55,7 @@ class FunctionProcess:
         own = [str(Path(function_process.__file__)), str(its.fileno())]
         try:
             self._process = start(code, model, [*code.argv[:place], *own, *code.argv[place:]], (its.fileno(),), {})
-        except BaseException:
+        except BaseException:  # whatever happens: the channel belongs to nobody then
             self.channel.close()
             raise
         finally:
