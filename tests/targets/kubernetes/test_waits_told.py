@@ -94,7 +94,9 @@ def test_an_api_server_that_is_slow_is_told(bench: Bench) -> None:
     bench.cluster.fail(Fault(when=lambda request: "/deployments" in request.path, seconds=0.5))
     with tell_waits(told.append, first=0.1):
         target.services()
-    assert told[0].startswith(f"waiting for the API server {bench.cluster.url} to answer GET /apis/apps/v1/namespaces/")
+    # On a busy machine other requests may be slow enough to be told too.
+    waited = f"waiting for the API server {bench.cluster.url} to answer GET /apis/apps/v1/namespaces/"
+    assert any(text.startswith(waited) for text in told), told
 
 
 def application(bench: Bench) -> ApplicationFile:
