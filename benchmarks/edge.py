@@ -1,4 +1,4 @@
-"""The edge: memory of an agent with its server, readings by MQTT, and updates whose power is cut.
+"""The edge: memory of an agent with its server, readings by MQTT, updates whose power is cut, and their bytes.
 
     python -m benchmarks edge --cuts 200
 
@@ -33,11 +33,14 @@ from benchmarks.measuring import PLIMSOLL, users_environment, verdict
 from benchmarks.registry import registry
 from benchmarks.serving_models import COLUMNS, tabular
 from plimsoll.edge.agent.sensors import send_at_once
+from plimsoll.edge.delta_making import make_delta
 
 AGENT_LIMIT, TOGETHER_LIMIT = 40.0, 110.0
 """MB of memory: the agent with its warden, and these with the server."""
 READINGS_LIMIT = 10.0
 """Milliseconds from a reading to its answer, 99 of 100."""
+DELTA_LIMIT = 20.0
+"""Percent of a model's bytes when its last layers have changed."""
 RATE = 50
 CUTS = 20
 SEED = 20260101
@@ -71,7 +74,7 @@ def main(arguments: list[str]) -> bool:
         device = _Device(Path(name), str(place), port)
         try:
             device.enroll()
-            kept = [_memory(device), _readings(port, given.seconds), _cuts(device, given.cuts)]
+            kept = [_delta(Path(name)), _memory(device), _readings(port, given.seconds), _cuts(device, given.cuts)]
         finally:
             device.cut()
     return all(kept)
@@ -147,6 +150,25 @@ class _Device:
             return str(got.json()["model_version"]) if got.status_code == 200 else ""
         except (OSError, ValueError, KeyError, httpx.HTTPError):
             return ""
+
+
+def _delta(directory: Path) -> bool:
+    """A model of 20 MB: ten layers of a network, of which the last one was trained anew."""
+    chance = np.random.default_rng(SEED)
+    layers = [chance.standard_normal((700, 720)).astype(np.float32) for _ in range(10)]
+    files = []
+    for name in ("old", "new"):
+        nodes = [onnx.helper.make_node("MatMul", [f"h{n}", f"w{n}"], [f"h{n + 1}"]) for n in range(10)]
+        ends = [onnx.helper.make_tensor_value_info(each, onnx.TensorProto.FLOAT, None) for each in ("h0", "h10")]
+        weights = [numpy_helper.from_array(each, f"w{n}") for n, each in enumerate(layers)]
+        graph = onnx.helper.make_graph(nodes, name, ends[:1], ends[1:], weights)
+        files.append(directory / f"{name}.onnx")
+        onnx.save(onnx.helper.make_model(graph, producer_name=name), files[-1])
+        layers[9] = layers[9] + chance.standard_normal(layers[9].shape).astype(np.float32)
+    began = time.perf_counter()
+    size = make_delta(*files, directory / "delta")
+    print(f"  a model of {files[1].stat().st_size / 1e6:.1f} MB, its delta in {time.perf_counter() - began:.1f} s")
+    return verdict("delta when the last layers changed", 100 * size / files[1].stat().st_size, DELTA_LIMIT, "%")
 
 
 def _memory(device: _Device) -> bool:

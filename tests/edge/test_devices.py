@@ -35,8 +35,12 @@ if rows == 13:  # it loads, and refuses every request
     given = info("i", TensorProto.INT64, [None])
     node = helper.make_node("Gather", ["table", "i"], ["y"])
     tables = numpy.zeros([0], numpy.float32)
-graph = helper.make_graph([node], "g", [given], [info("y", TensorProto.FLOAT, [None])],
-    [numpy_helper.from_array(tables, "table")])
+# The first layers of a model stay as they are from version to version.
+bulk = numpy.random.default_rng(1).standard_normal(100_000).astype(numpy.float32)
+nodes = [node, helper.make_node("ReduceMax", ["bulk"], ["z"], keepdims=0)]
+graph = helper.make_graph(nodes, "g", [given],
+    [info("y", TensorProto.FLOAT, [None]), info("z", TensorProto.FLOAT, [])],
+    [numpy_helper.from_array(bulk, "bulk"), numpy_helper.from_array(tables, "table")])
 out = pathlib.Path(os.environ["PLIMSOLL_OUTPUT"])
 onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), out / "model.onnx")
 (out / "metrics.json").write_text(json.dumps({"accuracy": 0.9}))
@@ -177,6 +181,10 @@ def test_a_device_takes_releases_goes_on_without_a_link_and_takes_a_bad_one_back
     owner.train(20)
     assert owner.plimsoll("edge", "rollout", "cabs").returncode == 0
     until(lambda: cab.serves(20), "the second release")
+    # The first release took the whole model of 400 kB, the second one what differs.
+    until(lambda: owner.devices()["cab-1"]["report"]["release"] == 2, "its report")
+    assert seen["report"]["fetched"] > 400_000
+    assert owner.devices()["cab-1"]["report"]["fetched"] < 20_000
 
     owner.train(13)
     bad = owner.plimsoll("edge", "rollout", "cabs")

@@ -36,6 +36,8 @@ def report_lines(fleet: Fleet, device: Device) -> Iterator[str]:
     clock = (report.at - device.heard).total_seconds()
     yield f"  heard      {_ago(device.heard)}; its clock differs by {clock:+.0f} s at most"
     yield f"  state      {report.counter}, release {report.release or 'none'}"
+    if report.fetched:
+        yield f"  fetched    {amount(report.fetched)} for release {report.release}"
     if report.failed:
         yield f"  took back  release {report.failed}: {report.problem}"
     elif report.problem:

@@ -34,12 +34,22 @@ class Subscription(Struct, frozen=True, kw_only=True):
     newest: bool = False
 
 
+class Delta(Struct, frozen=True, kw_only=True):
+    """A blob beside a model that makes one of its files of another file: digests of base, file and blob; its bytes."""
+
+    base: str
+    file: str
+    digest: str
+    size: int
+
+
 class WantedService(Struct, frozen=True, kw_only=True):
     """A service of a group: which model it serves and how.
 
     `reference` is the place of the model in a registry by digest (`registry/repository@sha256:…`), `model` its name
     with the version (`triage@3`). `sample` has inputs by name (`shape` and `data`) for the request that proves it;
-    zeros stand for what it leaves out. `access`, `audit` and `payloads` are the logs that it keeps.
+    zeros stand for what it leaves out. `access`, `audit` and `payloads` are the logs that it keeps. `deltas` lead from
+    the model of the release before.
     """
 
     name: str
@@ -53,6 +63,7 @@ class WantedService(Struct, frozen=True, kw_only=True):
     payloads: bool = False
     subscribe: Subscription | None = None
     sample: dict[str, dict[str, object]] = {}
+    deltas: tuple[Delta, ...] = ()
 
 
 @decodable
@@ -102,7 +113,7 @@ class DeviceReport(Struct, frozen=True, kw_only=True):
 
     `failed` is the release that it took back, and `problem` why; `at` is the device's own time. `logged` is the newest
     file of logs that was sent, `waiting` the bytes that are still here, `dropped` the lines that had no room. `disk` is
-    in bytes, `temperature` in °C where the device has a sensor.
+    in bytes, `temperature` in °C where the device has a sensor, `fetched` the bytes that the release's models took.
     """
 
     device: str
@@ -118,6 +129,7 @@ class DeviceReport(Struct, frozen=True, kw_only=True):
     dropped: int = 0
     disk: int = 0
     temperature: float | None = None
+    fetched: int = 0
 
 
 @decodable

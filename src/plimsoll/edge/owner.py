@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from plimsoll.application.scalars import duration_in_seconds, memory_in_bytes
 from plimsoll.edge.collecting import Collected, collect_logs
+from plimsoll.edge.delta_pushing import with_deltas, without_deltas
 from plimsoll.edge.documents import STATE, DesiredState, Fleet, Invitation, Rollout, WantedService
 from plimsoll.edge.envelopes import seal, unseal
 from plimsoll.edge.fleet_file import FleetFile
@@ -22,6 +23,7 @@ from plimsoll.edge.taking_in import hear, take_in
 from plimsoll.edge.tokens import Token, encode_token
 from plimsoll.errors import FileError, ModelRefused
 from plimsoll.kinds.edge import Edge, share
+from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.signing.keys import KeyRing
 
@@ -98,12 +100,15 @@ class Owner:
             self._file.write(fleet)
         return fleet
 
-    def release(self, services: Sequence[WantedService]) -> Fleet:
-        """Publish services as a new release to the first ring; nothing happens when they are out already."""
+    def release(self, services: Sequence[WantedService], models: ModelRegistry) -> Fleet:
+        """Publish services as a new release to the first ring; nothing happens when they are out already.
+
+        `models` has their models, and those of the release before for deltas. Raises RegistryError.
+        """
         with self._file.locked():
             fleet = self._heard(self._file.read())
             state = fleet.state or self._placed()
-            if state is not None and state.services == tuple(services) and not _stopped(fleet, state):
+            if state is not None and without_deltas(state.services) == tuple(services) and not _stopped(fleet, state):
                 return self._publish(fleet, state)
             now = datetime.now(UTC)
             rings = self._edge.rings
@@ -112,6 +117,7 @@ class Owner:
             if former is None and state is not None:
                 former = (state.former_release, state.former)
             release = (state.release if state else 0) + 1
+            services = with_deltas(services, former[1] if former else (), models)
             new = DesiredState(
                 group=fleet.group,
                 counter=state.counter if state else 0,
@@ -119,7 +125,7 @@ class Owner:
                 expires=now,
                 sync=duration_in_seconds(self._edge.sync),
                 release=release,
-                services=tuple(services),
+                services=services,
                 reach=rings[0],
                 former_release=former[0] if former else 0,
                 former=former[1] if former else (),

@@ -15,9 +15,10 @@ import contextlib
 import fcntl
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -42,6 +43,10 @@ from plimsoll.signing.keys import TrustedKeys
 
 PARALLEL_BLOBS = 4
 """Blobs that are transferred at the same time: enough to fill a link, few enough for a registry."""
+
+
+FileSource: TypeAlias = Callable[[Descriptor, Path], bool]
+"""Makes the file of a descriptor at a path by other means than the registry, or says that it cannot."""
 
 
 class PulledModel(Struct, frozen=True, kw_only=True):
@@ -136,11 +141,14 @@ def _pull_code(repository: Repository, version: ModelVersion, layout: Layout) ->
     return []
 
 
-def pull_files(repository: Repository, digest: str, keys: TrustedKeys, output: Path) -> PulledModel:
+def pull_files(
+    repository: Repository, digest: str, keys: TrustedKeys, output: Path, *, otherwise: FileSource | None = None
+) -> PulledModel:
     """Pull a version's files into the directory `output`, which appears whole and verified, or not at all.
 
-    An existing directory is verified and used. A new call continues a killed pull. `.plimsoll/` beside the files lets
-    `check_directory` verify them again without a registry. Raises ModelRefused.
+    `otherwise` is asked for each file first; what it makes is verified like the rest. An existing directory is verified
+    and used. A new call continues a killed pull. `.plimsoll/` beside the files lets `check_directory` verify them again
+    without a registry. Raises ModelRefused.
     """
     signed = fetch_signed_model(repository, digest, keys)
     what = f"the model at {output}"
@@ -151,7 +159,9 @@ def pull_files(repository: Repository, digest: str, keys: TrustedKeys, output: P
         incoming = output.with_name(f".{output.name}.{digest.removeprefix('sha256:')[:16]}")
         layers = signed.manifest.layers
         _pull_blobs(
-            repository, [(each, incoming / safe_file_path(each), signed.describe_blob(each)) for each in layers]
+            repository,
+            [(each, incoming / safe_file_path(each), signed.describe_blob(each)) for each in layers],
+            otherwise,
         )
         try:
             write_proof(incoming, signed)
@@ -201,6 +211,18 @@ def _push_blobs(repository: Repository, models: ModelRegistry, blobs: Sequence[D
         list(pool.map(lambda each: repository.push_blob(each, models.layout.path(each.digest)), unique))
 
 
-def _pull_blobs(repository: Repository, blobs: Sequence[tuple[Descriptor, Path, str]]) -> None:
+def _pull_blobs(
+    repository: Repository, blobs: Sequence[tuple[Descriptor, Path, str]], otherwise: FileSource | None = None
+) -> None:
+    def pull(blob: tuple[Descriptor, Path, str]) -> None:
+        descriptor, path, what = blob
+        if otherwise is None or path.exists() or not _made(descriptor, path, otherwise):
+            repository.pull_blob(descriptor, path, what)
+
     with ThreadPoolExecutor(PARALLEL_BLOBS) as pool:
-        list(pool.map(lambda each: repository.pull_blob(*each), blobs))
+        list(pool.map(pull, blobs))
+
+
+def _made(descriptor: Descriptor, path: Path, otherwise: FileSource) -> bool:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return otherwise(descriptor, path)

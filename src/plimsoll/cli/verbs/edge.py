@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from plimsoll.edge.documents import Fleet, WantedService
     from plimsoll.edge.owner import Owner
     from plimsoll.edge.rollout import Ring
+    from plimsoll.registry.models import ModelRegistry
 
 AGENT_DIRECTORY = Path("/var/lib/plimsoll-edge")
 
@@ -127,7 +128,7 @@ def rollout(group: str, once: bool, file: Path, as_json: bool) -> int:
     from plimsoll.waits import waiting_for
 
     owner = _owner(file, group)
-    owner.release(_wanted(file, group))
+    owner.release(*_wanted(file, group))
     caught = catch_stop_signals()
     said = ""
     while True:
@@ -214,7 +215,8 @@ def _owner(path: Path, group: str) -> Owner:
     return owner
 
 
-def _wanted(path: Path, group: str) -> list[WantedService]:
+def _wanted(path: Path, group: str) -> tuple[list[WantedService], ModelRegistry]:
+    """The services of a group with their models pushed, and where the models are."""
     from plimsoll.edge.releasing import wanted_services
     from plimsoll.kinds.edge import EDGES
     from plimsoll.kinds.service import SERVICES
@@ -225,7 +227,7 @@ def _wanted(path: Path, group: str) -> list[WantedService]:
     file = application_file(path)
     application = KINDS.load(file).application
     models = model_registry(StateDirectory(file.absolute().parent))
-    return list(wanted_services(EDGES.of(application)[group], SERVICES.of(application), models))
+    return list(wanted_services(EDGES.of(application)[group], SERVICES.of(application), models)), models
 
 
 def _rollout_line(fleet: Fleet, ring: Ring | None) -> str:

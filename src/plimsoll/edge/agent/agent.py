@@ -135,6 +135,7 @@ class Agent:
             dropped=self._logs.spool.dropped,
             disk=self._disk.free(),
             temperature=temperature(),
+            fetched=self._following.applied.fetched,
         )
         about = f"{identity.group}/{identity.device}/report"
         self._place.write(report_tag(identity.device), seal(about, REPORT, report, self._disk.keys))

@@ -34,7 +34,8 @@ class Identity(Struct, frozen=True, kw_only=True):
 class Applied(Struct, frozen=True, kw_only=True):
     """What the device serves, and what it has taken back: `failed` is a release, `problem` the reason.
 
-    `former` is what it served before, until the present release has shown itself.
+    `former` is what it served before, until the present release has shown itself. `fetched` are the bytes that its
+    models took.
     """
 
     release: int = 0
@@ -43,6 +44,7 @@ class Applied(Struct, frozen=True, kw_only=True):
     former: tuple[WantedService, ...] | None = None
     failed: int = 0
     problem: str = ""
+    fetched: int = 0
 
 
 class AgentDisk:

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from plimsoll.edge.agent.disk import AgentDisk, Applied
+from plimsoll.edge.agent.fetching import Fetching
 from plimsoll.edge.agent.serving import DeviceService, model_file_at
 from plimsoll.edge.documents import ServiceReport, WantedService
 from plimsoll.errors import PlimsollError
 from plimsoll.registry.references import parse_reference
-from plimsoll.registry.repository import Repository
-from plimsoll.registry.transfer import pull_files
 from plimsoll.registry.verification import check_directory
 from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.targets.local.warden import Warden
@@ -31,6 +30,7 @@ class Following:
         self.services: dict[str, DeviceService] = {}
         self.applied = disk.applied()
         self._disk = disk
+        self._fetching = Fetching(disk, tell)
         self._device = device
         self._say = say
         self._tell = tell
@@ -66,7 +66,8 @@ class Following:
         if (release, wanted) == (applied.release, applied.services) or (release and release == applied.failed):
             return False
         try:
-            models = {each.name: self._fetched(each) for each in wanted}
+            fetched = sum(self._fetching.fetch(each, applied.services) for each in wanted)
+            models = {each.name: self._on_disk(each) for each in wanted}
         except PlimsollError as error:
             # The link or the registry, most of the time: the next sync goes on where this one ended.
             self._tell(f"release {release}: {error.on_one_line()}")
@@ -75,7 +76,15 @@ class Following:
             self._take_back(release, problem)
             return False
         former = applied.services if applied.release and wanted else None
-        self._keep(Applied(release=release, services=wanted, former_release=applied.release, former=former))
+        self._keep(
+            Applied(
+                release=release,
+                services=wanted,
+                former_release=applied.release,
+                former=former,
+                fetched=fetched,
+            )
+        )
         self._switched = time.monotonic() if former is not None else None
         self._say(f"serves release {release}: {', '.join(f'{each.name} {each.model}' for each in wanted) or 'nothing'}")
         if former is None:
@@ -158,16 +167,8 @@ class Following:
         self._keep(replace(self.applied, failed=release, problem=problem))
         self._say(f"took release {release} back: {problem}")
 
-    def _fetched(self, wanted: WantedService) -> ModelFile:
-        """The verified model of a service, fetched unless it is here; a broken download goes on where it ended."""
-        reference = parse_reference(wanted.reference)
-        directory = self._disk.model(wanted.reference)
-        if not directory.exists():
-            with Repository(reference) as repository:
-                pull_files(repository, reference.digest, self._disk.owner, directory)
-        return self._on_disk(wanted)
-
     def _on_disk(self, wanted: WantedService) -> ModelFile:
+        """The model of a service, verified against the owner's key. Raises ModelRefused."""
         directory = self._disk.model(wanted.reference)
         digest = parse_reference(wanted.reference).digest
         found = check_directory(directory, self._disk.owner, digest)
