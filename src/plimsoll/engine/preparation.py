@@ -115,7 +115,7 @@ def _forcing(prepared: Prepared, words: Sequence[str]) -> Prepared:
 
 
 def target_for(file: ApplicationFile, name: str, options: TargetOptions | None = None) -> Target:
-    """The target that a name stands for in the file, or of that name. Raises the errors of `targets.table.target_of`."""
+    """The target that a name of the file stands for. Raises the errors of `targets.table.target_of`."""
     application = file.application
     options = replace(options or TargetOptions(), image=application.environment.image)
     return target_of(target_named(application, name), file.directory, application.name, options)
