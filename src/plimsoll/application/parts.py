@@ -71,6 +71,7 @@ class Resources(Part, frozen=True, kw_only=True):
 
 
 class TargetName(Part, frozen=True, kw_only=True):
-    """The target that a name in this file refers to."""
+    """The target that a name in this file stands for: a context of the kubeconfig, or this machine."""
 
-    context: str | None = None
+    context: Annotated[str, Meta(min_length=1, description="a context of the kubeconfig")] | None = None
+    local: Annotated[bool, Meta(description="this machine")] = False

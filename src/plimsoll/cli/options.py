@@ -58,7 +58,7 @@ def target_option(function: Command) -> Command:
             default=LOCAL,
             show_default=True,
             shell_complete=completion.targets,
-            help="local for this machine, or a kubeconfig context.",
+            help="local for this machine, a kubeconfig context, or a name of spec.targets.",
         ),
     ):
         function = decorate(function)
@@ -192,7 +192,7 @@ def application_state(path: Path, target: str = LOCAL, *, make: bool = False) ->
     from plimsoll.state.directory import StateDirectory
 
     file = application_file(path)
-    state = StateDirectory(file.absolute().parent, target)
+    state = StateDirectory(file.absolute().parent, _target_named(file, target))
     if make and file.exists():
         state.make()
     if not state.root.is_dir():
@@ -202,6 +202,20 @@ def application_state(path: Path, target: str = LOCAL, *, make: bool = False) ->
         hint = run_command(file, target) if file.exists() else "name the file with -f"
         raise FileError(missing, where=str(file), hint=hint)
     return state
+
+
+def _target_named(file: Path, name: str) -> str:
+    """The target that a name stands for; what has run is found also where the file cannot be read."""
+    if name == LOCAL:
+        return name
+    from plimsoll.application.targets import target_named
+    from plimsoll.errors import PlimsollError
+    from plimsoll.kinds.table import KINDS
+
+    try:
+        return target_named(KINDS.load(file).application, name)
+    except PlimsollError:
+        return name
 
 
 def application_target(path: Path, name: str, namespace: str | None = None, *, elsewhere: bool = False) -> Target:

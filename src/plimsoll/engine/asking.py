@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.shape import suggest_name
+from plimsoll.application.targets import target_named
 from plimsoll.assistants.answering import Assistant, Limits, Settings, Write, Written
 from plimsoll.assistants.passages import Passage, Retrieve
 from plimsoll.assistants.prompt import RULES, STOPS
@@ -58,7 +59,7 @@ def open_assistant(path: Path, name: str, target: str = LOCAL) -> Iterator[Opene
     model cannot be reached.
     """
     file = KINDS.load(path)
-    KINDS.check(file)
+    KINDS.check(file, None)
     assistants = ASSISTANTS.of(file.application)
     if name not in assistants:
         hint = suggest_name(name, assistants) or "the file has no assistants"
@@ -89,7 +90,7 @@ def open_assistant(path: Path, name: str, target: str = LOCAL) -> Iterator[Opene
 
 
 def _key_of(file: ApplicationFile, index: str, target: str) -> str:
-    output = StateDirectory(file.directory, target).latest / BuildIndex.verb / index
+    output = StateDirectory(file.directory, target_named(file.application, target)).latest / BuildIndex.verb / index
     return output.resolve().parent.name
 
 

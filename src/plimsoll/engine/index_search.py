@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from plimsoll.application.targets import target_named
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds.index import INDEXES
@@ -30,7 +31,7 @@ def open_index(path: Path, reference: str, target: str = LOCAL) -> SearchIndex:
         from plimsoll.indexes.reading import open_registered
     except ImportError:
         raise MissingExtra("retrieval", "plimsoll search") from None
-    state = StateDirectory(file.directory, target)
+    state = StateDirectory(file.directory, target_named(file.application, target))
     name = reference.partition("@")[0]
     if not _has_versions(state, versions_of(name)):
         raise TargetError(f"the index '{name}' is not built", where=str(file.path), hint="build it with plimsoll run")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
+from plimsoll.application.targets import target_named
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
 from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.evidence.secrets import remember
@@ -114,10 +115,10 @@ def _forcing(prepared: Prepared, words: Sequence[str]) -> Prepared:
 
 
 def target_for(file: ApplicationFile, name: str, options: TargetOptions | None = None) -> Target:
-    """The target with a name, for an application. Raises the errors of `targets.table.target_of`."""
+    """The target that a name of the file stands for. Raises the errors of `targets.table.target_of`."""
     application = file.application
     options = replace(options or TargetOptions(), image=application.environment.image)
-    return target_of(name, file.directory, application.name, options)
+    return target_of(target_named(application, name), file.directory, application.name, options)
 
 
 def missing_rights(prepared: Prepared) -> Sequence[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from plimsoll.application.application import PartTypes
 from plimsoll.application.loading import ApplicationFile, load_file
+from plimsoll.application.targets import check_placement, check_targets
 from plimsoll.application.workspace import Workspace, gather
 from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.batch import BATCHES
@@ -50,21 +51,18 @@ class Kinds:
         """Read a file and check its shape. Raises FileError."""
         return load_file(path, self.part_types)
 
-    def check(self, file: ApplicationFile, target: str = "local") -> None:
+    def check(self, file: ApplicationFile, target: str | None = "local") -> None:
         """Raise FileError for the first mistake in the file, and for parts that this version does not support.
 
-        `target` is the name of the target of the run; a part may name no other target.
+        `target` is the name of the target of the run, None where nothing is run; a part may name no other target.
         """
         application = file.application
-        for name in application.targets:
-            text = f"this version does not support spec.targets such as '{name}'"
-            raise file.error(text, "remove it, and name the target with --target", "spec", "targets", name, at_key=True)
+        check_targets(file)
         for kind in self._kinds:
             for name, part in kind.of(application).items():
                 named, at = kind.placement(part)
-                if named is not None and named != target:
-                    text = f"the part names the target '{named}', but the run is on '{target}'"
-                    raise file.error(text, f"remove the target, or set target: {target}", *kind.place(name), *at)
+                if named is not None:
+                    check_placement(file, named, target, *kind.place(name), *at)
             kind.check(file)
         check_environment(file)
         check_parameters(file)

@@ -203,7 +203,7 @@ def _owner(path: Path, group: str) -> Owner:
 
     file = application_file(path)
     loaded = KINDS.load(file)
-    KINDS.check(loaded)
+    KINDS.check(loaded, None)
     edges = EDGES.of(loaded.application)
     if group not in edges:
         hint = f"the groups are: {', '.join(edges) or 'none; add spec.edges'}"
