@@ -223,7 +223,8 @@ def test_an_adapter_answers_by_its_name_and_leaves_the_model_as_it_is(server: Se
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]}]}, 400, "messages", "not supported"),
         ("chat/completions", {"model": "writer", "messages": SAY, "stream": True, "max_tokens": 5000}, 400, "max_tokens", "1000"),
         ("completions", {"model": "writer", "prompt": ["a", "b"]}, 400, "prompt", "one text"),
-        ("embeddings", {"model": "writer", "input": "a"}, 404, None, "nothing at /v1/embeddings"),
+        ("embeddings", {"model": "writer", "input": "a"}, 400, None, "takes no texts"),
+        ("audio", {"model": "writer"}, 404, None, "nothing at /v1/audio"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_in_the_shape_of_the_api(
