@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, to_builtins
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
@@ -13,11 +14,21 @@ from plimsoll.application.scalars import Bound, Duration, Name, duration_in_seco
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedSource
 from plimsoll.assistants.figures import FIGURES, is_figure, known_figures
+from plimsoll.assistants.prompt import RULES
+from plimsoll.errors import PlimsollError
+from plimsoll.files import open_regular
+from plimsoll.indexes.names import versions_of
 from plimsoll.kinds.index import INDEXES
-from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS
+from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS, PreparedLlm, adapter_name
+from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
-from plimsoll.planning.steps import AnyStep
+from plimsoll.planning.steps import AnyStep, Ingredient
+
+MOST_RULES = 64 << 10
+"""Bytes of a file with rules."""
+SERVED_ASSISTANTS = "assistants"
+"""The feature of targets on which a service can answer as an assistant."""
 
 
 class AssistantLimits(Part, frozen=True, kw_only=True):
@@ -48,6 +59,42 @@ class Assistant(Part, frozen=True, kw_only=True):
     accept: Annotated[dict[str, Bound], Meta(description="bounds on figures of plimsoll eval; all must hold")] = {}  # noqa: RUF012 - msgspec copies it
 
 
+def read_rules(directory: Path, prompt: str | None) -> str:
+    """The rules in the file of `prompt`, or those that come with Plimsoll. Raises PlimsollError."""
+    if prompt is None:
+        return RULES
+    try:
+        with open_regular(directory / prompt) as opened:
+            content = opened.read(MOST_RULES + 1)
+        text = content.decode()
+    except OSError as error:
+        hint = "the path is relative to the application file"
+        raise PlimsollError(f"'{prompt}' cannot be read: {error.strerror}", where=prompt, hint=hint) from None
+    except UnicodeDecodeError:
+        raise PlimsollError(f"'{prompt}' is not UTF-8", where=prompt, hint="save it as UTF-8") from None
+    if len(content) > MOST_RULES or not text.strip():
+        fault = "is empty" if not text.strip() else f"has more than {MOST_RULES >> 10} KiB"
+        raise PlimsollError(f"'{prompt}' {fault}", where=prompt, hint="write the rules in a few sentences")
+    return text
+
+
+class AssistantPlan(Part, frozen=True, kw_only=True):
+    """An assistant as a service of it needs it.
+
+    `index_key` is the key of the step that registers the index in this plan. `tokens` and `seconds` are within the
+    limits of the language model.
+    """
+
+    name: str
+    index: str
+    index_key: str | None
+    prompt: str | None
+    refuse: float
+    top: int
+    tokens: int
+    seconds: float
+
+
 class AssistantKind(Kind[Assistant]):
     """`spec.assistants`. It has no step of its own: `plimsoll ask` uses what the steps of index and model have made."""
 
@@ -72,6 +119,47 @@ class AssistantKind(Kind[Assistant]):
             for word in ("prompt", "questions"):
                 if "://" in (getattr(assistant, word) or ""):
                     raise file.error(f"`{word}` is a file beside the application", "fetch it first", *at, word)
+
+    def check_reference(self, file: ApplicationFile, name: str, *at: str | int) -> None:
+        """Raise FileError for an assistant that is not in the file, or whose rules a server could not be given."""
+        assistants = self.of(file.application)
+        if name not in assistants:
+            raise file.error(f"there is no assistant '{name}'", suggest_name(name, assistants), *at)
+        llm = LLMS.of(file.application)[assistants[name].llm]
+        if name in (assistants[name].llm, *map(adapter_name, llm.adapters)):
+            text = f"the assistant '{name}' has the name of its language model, and requests name both"
+            raise file.error(text, "give one of them another name", *self.place(name), at_key=True)
+        self.rules(file, name)
+
+    def rules(self, file: ApplicationFile, name: str) -> str:
+        """The rules of an assistant. Raises FileError, with the place of `prompt`."""
+        try:
+            return read_rules(file.directory, self.of(file.application)[name].prompt)
+        except PlimsollError as error:
+            raise file.error(error.message, error.hint, *self.place(name), "prompt") from None
+
+    def prepared(self, planner: Planner, name: str) -> tuple[AssistantPlan, PreparedLlm, list[Ingredient], list[str]]:
+        """An assistant for a service of it: its settings, its language model, ingredients of a key, and the steps that
+        come before it.
+        """
+        part = self.of(planner.application)[name]
+        llm, step, made_of = LLMS.prepared(planner, part.llm)
+        release, of_index = INDEXES.registered(planner, part.index)
+        plan = AssistantPlan(
+            name=name,
+            index=versions_of(part.index),
+            index_key=release.key if release is not None else None,
+            prompt=part.prompt,
+            refuse=part.refuse,
+            top=part.top,
+            tokens=min(part.limits.tokens, llm.limits.tokens),
+            seconds=min(part.limits.seconds, llm.limits.seconds),
+        )
+        made_of += [each for each in of_index if each not in made_of]
+        made_of.append(setting("assistant", to_builtins(part)))
+        if digest := planner.workspace.sources.get(f"assistants/{name}/prompt"):
+            made_of.append(Ingredient(kind="input", name="prompt", digest=digest))
+        return plan, llm, made_of, [step.name, *([release.name] if release is not None else [])]
 
     def _check_accept(self, file: ApplicationFile, assistant: Assistant, at: Sequence[str]) -> None:
         if assistant.accept and assistant.questions is None:

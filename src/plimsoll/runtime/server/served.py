@@ -29,7 +29,7 @@ MEASURE_EVERY = 16
 """Requests between two measurements: asking for a thread's processor time is a system call."""
 
 
-Answerer = Literal["onnx", "code", "index", "llm"]
+Answerer = Literal["onnx", "code", "index", "llm", "assistant"]
 
 
 class Served:

@@ -44,13 +44,17 @@ class Generations:
         """All language models that are loaded."""
         return [served for served in self._plane.catalog.all() if isinstance(served, ServedLlm)]
 
+    def assistants(self) -> list[str]:
+        """The names of all assistants that are loaded."""
+        return list(dict.fromkeys(each.name for each in self._plane.catalog.all() if each.kind == "assistant"))
+
     def find(self, name: str) -> ServedLlm:
         """The one that a request names. Raises NotFound."""
         models = self.models()
         for served in models:
             if name in served.names:
                 return served
-        known = [name for served in models for name in served.names]
+        known = [*self.assistants(), *(name for served in models for name in served.names)]
         has = ", ".join(f"'{each}'" for each in known[:MOST_NAMES]) or "none"
         raise NotFound(f"there is no language model '{name[:80]}'; this server has {has}")
 

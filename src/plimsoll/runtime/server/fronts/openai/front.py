@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from plimsoll.llms.errors import BadRequest, error_json
-from plimsoll.llms.requests import Kind, read_request
+from plimsoll.llms.requests import Asked, Kind, read_request
 from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import constant
@@ -110,7 +110,8 @@ class OpenAi:
             served.fronts[TextReader] = TextReader(model)
 
     def _models(self, name: str, head: Head, body: Buffer, client: str) -> Response:
-        known = [(each, served.name) for served in self._generations.models() for each in served.names]
+        known = [(each, each) for each in self._generations.assistants()]
+        known += [(each, served.name) for served in self._generations.models() for each in served.names]
         known += [(each, each) for each in names_of_text_models(self._plane)]
         listed = [
             {"id": each, "object": "model", "created": 0, "owned_by": "plimsoll", "root": root}
@@ -138,6 +139,8 @@ class OpenAi:
         try:
             asked = read_request(kind, body)
             named = asked.model
+            if named in self._generations.assistants():
+                return self._questioned(asked, head, client)
             generation = self._generations.begin(asked, head.headers, client)
         except BadRequest as bad:
             self._plane.refused_before(named, head.headers, client, BadInput(str(bad)))
@@ -146,6 +149,25 @@ class OpenAi:
             self._plane.refused_before(named, head.headers, client, refusal)
             return self.refused(refusal)
         return self._streamed(generation) if asked.stream else self._answered(generation)
+
+    async def _questioned(self, asked: Asked, head: Head, client: str) -> Response | Stream:
+        """The answer of an assistant."""
+        # What answers from documents is loaded only where there is an assistant.
+        from plimsoll.runtime.server.fronts.openai.assistants import begun
+
+        try:
+            questioning = await begun(self._plane, asked, head, client)
+            if not asked.stream:
+                return Response(200, await questioning.whole())
+            await questioning.begin()
+        except BadRequest as bad:
+            self._plane.refused_before(asked.model, head.headers, client, BadInput(str(bad)))
+            return _error(bad.status, str(bad), bad.param, bad.code)
+        except Refused as refused:
+            return _refused(refused)
+        except Refusal as refusal:
+            return self.refused(refusal)
+        return Stream(_safely(questioning.events), EVENTS, NO_CACHE)
 
     async def _answered(self, generation: Generation) -> Response:
         try:
