@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from plimsoll.indexes.documents import Document  # noqa: E402
 from plimsoll.llms.settings import EndpointSettings, LlmSettings  # noqa: E402
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile  # noqa: E402
 from tests.assistants.chat_server import Chat, ChatServer, chat_server, quotes, says  # noqa: E402
+from tests.browser import chromium  # noqa: E402
 from tests.indexes.building import build_registered, document  # noqa: E402
 from tests.runtime.conftest import ADMIN, Server, until  # noqa: E402
 
@@ -214,6 +216,36 @@ def test_each_stage_and_each_outcome_is_on_the_metrics_page(up: Up) -> None:
     assert 'plimsoll_assistant_answers_total{model="mechanic",outcome="answered"' in page
     for stage in ("search", "prompt", "first_token", "answer", "support"):
         assert f'plimsoll_assistant_stage_seconds_count{{model="mechanic",stage="{stage}"' in page
+
+
+def test_the_root_is_a_page_for_browsers_and_says_where_to_ask_for_everybody_else(up: Up) -> None:
+    page = up.server.client.get("/", headers={"accept": "text/html"})
+    assert 'data-model="mechanic"' in page.text
+    assert "script-src 'sha256-" in page.headers["content-security-policy"]
+    first = up.server.client.get("/").json()["models"][0]
+    assert (first["name"], first["chat"]) == ("mechanic", "/v1/chat/completions")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs a browser (apt-get install chromium)")
+def test_the_page_shows_the_answer_with_its_sources_and_a_document_cannot_change_it(up: Up) -> None:
+    evil = (
+        "The belt <script>document.title='x'</script><img src=x onerror=\"document.title='x'\"> is worn after a year."
+    )
+    up.serve(built(up.directory / "page", document("<b>belt</b>", evil)), "3")
+    up.server.process.send_signal(signal.SIGHUP)
+    until(lambda: up.server.client.get("/v2/indexes/manuals").json()["versions"] == ["3"])
+    with chromium() as tab:
+        tab.open(str(up.server.client.base_url))
+        tab.run("document.getElementById('question').value = 'When is the belt worn?'")
+        tab.click("button")
+        tab.wait_for("document.querySelector('#answer sup')")
+        assert tab.run("document.querySelector('#answer sup').textContent") == "[1]"
+        assert "<script>" in str(tab.run("document.getElementById('answer').textContent"))
+        assert "<b>belt</b>.txt" in str(tab.run("document.getElementById('sources').textContent"))
+        assert tab.run("document.title") == "mechanic"
+        assert tab.run("document.querySelectorAll('#answer script, #answer img, #sources img, #sources b').length") == 0
+        assert tab.problems == [], "no refusal by the page's own policy, and no error"
 
 
 def test_a_new_index_takes_over_while_questions_are_asked_and_none_fails(up: Up) -> None:
