@@ -181,9 +181,9 @@ class Serve(Work, frozen=True, kw_only=True):
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
-    another, `llm` is a language model, with `assistant` that of the assistant. Without a model
-    `model` is empty. `environment` is the key of the step that creates their environment. `host` and `port` are for a service that stays up on this machine; a port of 0 stands
-    for a free one.
+    another, `llm` is a language model, with `assistant` that of the assistant. Without a model `model` is empty.
+    `environment` is the key of the step that creates their environment. `host` and `port` are for a service that stays
+    up on this machine; a port of 0 stands for a free one.
     """
 
     verb: ClassVar[str] = "serve"

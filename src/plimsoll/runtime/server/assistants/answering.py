@@ -60,7 +60,17 @@ class _Piece(Struct):
 class Questioning(Inference):
     """One answer of an assistant. Whoever has it calls `whole`, or `begin` and then `events`, once."""
 
-    __slots__ = ("_answer", "_generation", "_parts", "_plane", "_prepared", "_question", "_upstream", "assistant")
+    __slots__ = (
+        "_answer",
+        "_asked",
+        "_generation",
+        "_parts",
+        "_plane",
+        "_prepared",
+        "_question",
+        "_upstream",
+        "assistant",
+    )
 
     def __init__(
         self, plane: DataPlane, served: ServedAssistant, question: Question, headers: Mapping[str, str], client: str
@@ -76,6 +86,8 @@ class Questioning(Inference):
         self._generation: Generation | None = None
         self._upstream: Upstream | None = None
         self._answer: Answer | None = None
+        self._asked = 0.0
+        """When the language model was asked."""
         if served.queued >= plane.limits.queue:
             raise Busy(f"{served.queued} questions are being answered already, and more are refused", retry_after=1)
 
@@ -97,6 +109,7 @@ class Questioning(Inference):
             async with asyncio.timeout(self._left()):
                 prepared = self._prepared = await self._in_thread(self._prepare)
                 if prepared.refused is None:
+                    self._asked = time.perf_counter()
                     self._generation = self._generating(prepared)
                     self._upstream = await self._generation.begin()
         except BaseException as error:  # a client that has gone cancels it: that is recorded too
@@ -194,7 +207,6 @@ class Questioning(Inference):
     async def _written(self, prepared: Prepared) -> AsyncGenerator[Event, None]:
         generation, upstream = self._generation, self._upstream
         assert generation is not None and upstream is not None  # noqa: S101 - it has begun
-        asked = time.perf_counter()
         writing: Writing = self._parts.assistant.writing(prepared)
         finish: Finish = "stop"
         async with aclosing(generation.events(upstream)) as stream:  # type: ignore[type-var]  # it is a generator
@@ -216,7 +228,7 @@ class Questioning(Inference):
                 prompt_tokens=usage.prompt_tokens,
                 tokens=usage.completion_tokens or generation.tokens,
             ),
-            asked,
+            self._asked,
         )
 
     async def _in_thread(self, step: Callable[..., Found], *given: object) -> Found:
@@ -257,9 +269,10 @@ def _all(events: Iterable[Event]) -> list[Event]:
 
 
 def _seconds(answer: Answer) -> dict[str, float]:
-    """The stages that there were."""
+    """The stages that there were: of a question that no passage is near to, the search alone."""
     stages: dict[str, float] = msgspec.to_builtins(answer.stages)
-    return {name: value / 1000 for name, value in stages.items() if value or name == "search"}
+    alone = not stages["first_token"]
+    return {name: value / 1000 for name, value in stages.items() if name == "search" or not alone}
 
 
 def _read(data: bytes) -> tuple[str, Finish | None]:
