@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, to_builtins
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
+from plimsoll.application.prompts import read_prompt
 from plimsoll.application.scalars import Bound, Duration, Name, duration_in_seconds
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedSource
 from plimsoll.assistants.figures import FIGURES, is_figure, known_figures
 from plimsoll.assistants.prompt import RULES
 from plimsoll.errors import PlimsollError
-from plimsoll.files import open_regular
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS, PreparedLlm, adapter_name
@@ -25,8 +24,6 @@ from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep, Ingredient
 
-MOST_RULES = 64 << 10
-"""Bytes of a file with rules."""
 SERVED_ASSISTANTS = "assistants"
 """The feature of targets on which a service can answer as an assistant."""
 
@@ -57,25 +54,6 @@ class Assistant(Part, frozen=True, kw_only=True):
     limits: AssistantLimits = AssistantLimits()
     questions: Annotated[str, Meta(min_length=1, description="judged questions, one JSON object a line")] | None = None
     accept: Annotated[dict[str, Bound], Meta(description="bounds on figures of plimsoll eval; all must hold")] = {}  # noqa: RUF012 - msgspec copies it
-
-
-def read_rules(directory: Path, prompt: str | None) -> str:
-    """The rules in the file of `prompt`, or those that come with Plimsoll. Raises PlimsollError."""
-    if prompt is None:
-        return RULES
-    try:
-        with open_regular(directory / prompt) as opened:
-            content = opened.read(MOST_RULES + 1)
-        text = content.decode()
-    except OSError as error:
-        hint = "the path is relative to the application file"
-        raise PlimsollError(f"'{prompt}' cannot be read: {error.strerror}", where=prompt, hint=hint) from None
-    except UnicodeDecodeError:
-        raise PlimsollError(f"'{prompt}' is not UTF-8", where=prompt, hint="save it as UTF-8") from None
-    if len(content) > MOST_RULES or not text.strip():
-        fault = "is empty" if not text.strip() else f"has more than {MOST_RULES >> 10} KiB"
-        raise PlimsollError(f"'{prompt}' {fault}", where=prompt, hint="write the rules in a few sentences")
-    return text
 
 
 class AssistantPlan(Part, frozen=True, kw_only=True):
@@ -133,8 +111,11 @@ class AssistantKind(Kind[Assistant]):
 
     def rules(self, file: ApplicationFile, name: str) -> str:
         """The rules of an assistant. Raises FileError, with the place of `prompt`."""
+        prompt = self.of(file.application)[name].prompt
+        if prompt is None:
+            return RULES
         try:
-            return read_rules(file.directory, self.of(file.application)[name].prompt)
+            return read_prompt(file.directory, prompt)
         except PlimsollError as error:
             raise file.error(error.message, error.hint, *self.place(name), "prompt") from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shutil
 import signal
@@ -38,6 +39,24 @@ class Up(NamedTuple):
     model: ChatServer
     service: Path
     directory: Path
+
+    @property
+    def versions(self) -> list[str]:
+        """The versions of the index that are served."""
+        found: list[str] = self.server.client.get("/v2/indexes/manuals").json()["versions"]
+        return found
+
+    def change(self, index: Path, version: str) -> None:
+        """Have the server read its file again."""
+        self.serve(index, version)
+        self.server.process.send_signal(signal.SIGHUP)
+
+    @contextlib.contextmanager
+    def first_again(self) -> Iterator[None]:
+        """Serve the first index again in the end."""
+        yield
+        self.change(self.directory / "first" / "index.json", "1")
+        until(lambda: self.versions == ["1"])
 
     def serve(self, index: Path, version: str) -> None:
         """Write the service file with this index."""
@@ -232,10 +251,9 @@ def test_the_page_shows_the_answer_with_its_sources_and_a_document_cannot_change
     evil = (
         "The belt <script>document.title='x'</script><img src=x onerror=\"document.title='x'\"> is worn after a year."
     )
-    up.serve(built(up.directory / "page", document("<b>belt</b>", evil)), "3")
-    up.server.process.send_signal(signal.SIGHUP)
-    until(lambda: up.server.client.get("/v2/indexes/manuals").json()["versions"] == ["3"])
-    with chromium() as tab:
+    up.change(built(up.directory / "page", document("<b>belt</b>", evil)), "3")
+    until(lambda: up.versions == ["3"])
+    with up.first_again(), chromium() as tab:
         tab.open(str(up.server.client.base_url))
         tab.run("document.getElementById('question').value = 'When is the belt worn?'")
         tab.click("button")
@@ -259,9 +277,9 @@ def test_a_new_index_takes_over_while_questions_are_asked_and_none_fails(up: Up)
                 answers = [api.chat.completions.create(model="mechanic", messages=ASK) for _ in range(4)]
                 seen += [answer.plimsoll["index"] for answer in await asyncio.gather(*answers)]
                 if len(seen) == 4:
-                    up.serve(newer, "2")
-                    up.server.process.send_signal(signal.SIGHUP)
+                    up.change(newer, "2")
         return seen
 
-    seen = asyncio.run(asking())
+    with up.first_again():
+        seen = asyncio.run(asking())
     assert {seen[0], seen[-1]} == {"indexes.manuals@1", "indexes.manuals@2"}

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import msgspec
 
+from plimsoll.application.prompts import read_prompt
+from plimsoll.assistants.prompt import RULES
 from plimsoll.assistants.settings import AssistantSettings
-from plimsoll.kinds.assistant import AssistantPlan, read_rules
+from plimsoll.kinds.assistant import AssistantPlan
 from plimsoll.kinds.service import Serve
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
@@ -33,7 +35,7 @@ def assistant_service(
     settings = AssistantSettings(
         index=index.name,
         llm=llm.name,
-        rules=read_rules(directory, plan.prompt),
+        rules=RULES if plan.prompt is None else read_prompt(directory, plan.prompt),
         refuse=plan.refuse,
         tokens=plan.tokens,
         seconds=plan.seconds,
