@@ -66,3 +66,45 @@ def test_a_mistake_is_refused_with_its_place(tmp_path: Path, assistant: str, pla
 def test_an_assistant_needs_its_index_and_its_language_model_and_has_no_step_of_its_own(tmp_path: Path) -> None:
     steps = planned(tmp_path, "index: faq, llm: writer, questions: q.jsonl, accept: {recall@4: '>= 0.9'}")
     assert set(steps) == {"fetch/pages", "index/faq", "release/faq", "llm/writer"}
+
+
+SERVED = """\
+  services:
+    ask: {SERVICE}
+"""
+
+
+def served(directory: Path, service: str, *, name: str = "help") -> list[str]:
+    assistant = "index: faq, llm: writer}\n" + SERVED.replace("{SERVICE}", "{" + service)
+    text = FILE.replace("help:", f"{name}:")
+    (directory / "pages").mkdir(exist_ok=True)
+    (directory / "pages" / "a.md").write_text("# A\n\nb")
+    path = directory / "plimsoll.yaml"
+    path.write_text(text.replace("ASSISTANT}", assistant.rstrip() + "}"))
+    file = KINDS.load(path)
+    KINDS.check(file)
+    return [step.name for step in KINDS.plan(file, KINDS.workspace(file, directory / "digests.json"), FACTS).steps]
+
+
+def test_a_service_of_an_assistant_comes_after_its_index_and_its_language_model(tmp_path: Path) -> None:
+    steps = served(tmp_path, "assistant: help")
+    assert set(steps) == {"fetch/pages", "index/faq", "release/faq", "llm/writer", "serve/ask"}
+    assert steps[-1] == "serve/ask"
+
+
+@pytest.mark.parametrize(
+    ("service", "name", "place", "message"),
+    [
+        ("assistant: helper", "help", "11:22", "there is no assistant 'helper'"),
+        ("assistant: help, llm: writer", "help", "11:28", "`llm` is not for a service of an assistant"),
+        ("assistant: help, sample: {a: {shape: [1]}}", "help", "11:28", "`sample` is not for"),
+        ("assistant: writer", "writer", "9:5", "the name of its language model"),
+    ],
+)
+def test_a_mistake_in_a_service_of_one_is_refused_with_its_place(
+    tmp_path: Path, service: str, name: str, place: str, message: str
+) -> None:
+    with pytest.raises(FileError) as refused:
+        served(tmp_path, service, name=name)
+    assert message in str(refused.value)
+    assert str(refused.value).split(": ")[0].endswith(f"plimsoll.yaml:{place}")

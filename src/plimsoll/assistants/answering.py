@@ -118,6 +118,23 @@ class Answer(Struct, frozen=True, kw_only=True):
 Event = Retrieved | Text | Marked | Answer
 
 
+class Prepared(Struct, frozen=True, kw_only=True):
+    """A question with its passages: what a language model is given, unless it is `refused` already.
+
+    `given` are the passages that had room, `left` is in seconds.
+    """
+
+    question: str
+    retrieved: Retrieved
+    language: str | None
+    limits: Limits
+    refused: Answer | None = None
+    messages: tuple[Message, ...] = ()
+    given: tuple[Passage, ...] = ()
+    stages: Stages = Stages()
+    left: float = 0.0
+
+
 class Assistant:
     """Answers questions. `clock` is in seconds."""
 
@@ -136,6 +153,28 @@ class Assistant:
         labels: Collection[str] | None = None,
     ) -> Iterator[Event]:
         """What happens until the answer, which comes last. Raises PlimsollError."""
+        prepared = self.prepare(question, history, limits=limits, labels=labels)
+        yield prepared.retrieved
+        if prepared.refused is not None:
+            yield prepared.refused
+            return
+        began = self._clock()
+        writing = self.writing(prepared)
+        written = self._write(prepared.messages, prepared.limits.tokens, prepared.left)
+        for piece in written:
+            yield from writing.take(piece)
+        yield from writing.end()
+        yield writing.answer(written.ended or Ended(), began)
+
+    def prepare(
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        *,
+        limits: Limits | None = None,
+        labels: Collection[str] | None = None,
+    ) -> Prepared:
+        """All that is before the language model. Raises PlimsollError."""
         limits = within(self.settings.limits, limits)
         question = readable(question.strip())
         if not question:
@@ -148,12 +187,12 @@ class Assistant:
         query = searched_for(question, history)
         found = tuple(self.retrieve(query, limits.top, labels))
         searched = self._clock()
-        yield Retrieved(query=query, passages=found)
         language = language_of(question)
+        retrieved = Retrieved(query=query, passages=found)
         nearest = max((each.relevance for each in found), default=0.0)
         if not found or nearest < self.settings.refuse:
-            yield _refused(question, query, found, language, Stages(search=_ms(began, searched)))
-            return
+            refused = _refused(question, query, found, language, Stages(search=_ms(began, searched)))
+            return Prepared(question=question, retrieved=retrieved, language=language, limits=limits, refused=refused)
         made = prompts.build(
             self.settings.rules,
             question,
@@ -163,12 +202,20 @@ class Assistant:
             language=language,
         )
         prepared = self._clock()
-        stages = Stages(search=_ms(began, searched), prompt=_ms(searched, prepared))
-        writing = _Writing(made.passages, question, self._clock)
-        seconds = max(0.1, limits.seconds - (prepared - began))
-        written = self._write(made.messages, limits.tokens, seconds)
-        yield from writing.events(written)
-        yield writing.answer(question, query, found, language, written.ended or Ended(), stages, prepared)
+        return Prepared(
+            question=question,
+            retrieved=retrieved,
+            language=language,
+            limits=limits,
+            messages=made.messages,
+            given=made.passages,
+            stages=Stages(search=_ms(began, searched), prompt=_ms(searched, prepared)),
+            left=max(0.1, limits.seconds - (prepared - began)),
+        )
+
+    def writing(self, prepared: Prepared) -> Writing:
+        """What takes the answer of the language model."""
+        return Writing(prepared, self._clock)
 
 
 def within(most: Limits, asked: Limits | None) -> Limits:
@@ -191,12 +238,13 @@ def searched_for(question: str, history: Sequence[Turn]) -> str:
     return f"{history[-1].question.strip()} {question}" if leans else question
 
 
-class _Writing:
+class Writing:
     """An answer while it is written: gives its pieces, and each sentence with its support as soon as it is complete."""
 
-    def __init__(self, passages: tuple[Passage, ...], question: str, clock: Callable[[], float]) -> None:
-        self._passages = passages
-        self._question = question
+    def __init__(self, prepared: Prepared, clock: Callable[[], float]) -> None:
+        self._prepared = prepared
+        self._passages = prepared.given
+        self._question = prepared.question
         self._clock = clock
         self._text = ""
         self._given = 0
@@ -206,13 +254,16 @@ class _Writing:
         self._last = 0.0
         self._judging = 0.0
 
-    def events(self, written: Written) -> Iterator[Event]:
-        for piece in written:
-            self._last = self._clock()
-            self._first = self._first if self._first is not None else self._last
-            self._text += piece
-            yield from self._marked(split(self._text, self._judged)[:-1])
-            yield from self._up_to(len(self._text.rstrip()))
+    def take(self, piece: str) -> Iterator[Event]:
+        """What is known with a piece of it."""
+        self._last = self._clock()
+        self._first = self._first if self._first is not None else self._last
+        self._text += piece
+        yield from self._marked(split(self._text, self._judged)[:-1])
+        yield from self._up_to(len(self._text.rstrip()))
+
+    def end(self) -> Iterator[Event]:
+        """What is known when there are no more."""
         yield from self._marked(split(self._text, self._judged))
 
     def _marked(self, complete: Sequence[Sentence]) -> Iterator[Event]:
@@ -230,16 +281,10 @@ class _Writing:
             yield Text(text=self._text[self._given : end])
             self._given = end
 
-    def answer(
-        self,
-        question: str,
-        query: str,
-        found: tuple[Passage, ...],
-        language: str | None,
-        ended: Ended,
-        stages: Stages,
-        asked: float,
-    ) -> Answer:
+    def answer(self, ended: Ended, asked: float) -> Answer:
+        """The whole; `asked` is when the language model was asked."""
+        prepared, stages = self._prepared, self._prepared.stages
+        found, language = prepared.retrieved.passages, prepared.language
         text = self._text.strip()
         stated = [each for each in self._sentences if each.support.verdict != "empty"]
         supported = [each for each in stated if each.support.verdict == "supported"]
@@ -250,11 +295,11 @@ class _Writing:
         used = [by_number[each.support.passages[0]] for each in supported]
         nearest = list(dict.fromkeys(each.id for each in found))
         return Answer(
-            question=question,
+            question=prepared.question,
             outcome=outcome,
             text=text or refusal(language, nearest),
             language=language,
-            query=query,
+            query=prepared.retrieved.query,
             passages=found,
             sentences=tuple(self._sentences),
             sources=tuple(dict.fromkeys(used if supported else nearest)),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -15,12 +14,10 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.targets import target_named
 from plimsoll.assistants.answering import Assistant, Limits, Settings, Write, Written
-from plimsoll.assistants.passages import Passage, Retrieve
-from plimsoll.assistants.prompt import RULES, STOPS
-from plimsoll.assistants.relevance import relevance
+from plimsoll.assistants.prompt import STOPS
+from plimsoll.assistants.searching import passages_of
 from plimsoll.engine.index_search import open_index
 from plimsoll.engine.service_call import open_service
-from plimsoll.files import open_regular
 from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.assistant import Assistant as AssistantPart
 from plimsoll.kinds.index import BuildIndex
@@ -29,12 +26,6 @@ from plimsoll.kinds.service import SERVICES
 from plimsoll.kinds.table import KINDS
 from plimsoll.llms.client import ChatRequest, ChatService, ChatStream, Message
 from plimsoll.state.directory import LOCAL, StateDirectory
-
-if TYPE_CHECKING:
-    from plimsoll.indexes.reading import SearchIndex
-
-MOST_RULES = 64 << 10
-"""Bytes of a file with rules."""
 
 
 class Opened(Struct, frozen=True, kw_only=True):
@@ -69,7 +60,7 @@ def open_assistant(path: Path, name: str, target: str = LOCAL) -> Iterator[Opene
     llm = LLMS.of(file.application)[part.llm]
     settings = Settings(
         name=name,
-        rules=_rules(file, name, part),
+        rules=ASSISTANTS.rules(file, name),
         refuse=part.refuse,
         limits=Limits(
             tokens=min(part.limits.tokens, llm.limits.tokens),
@@ -94,50 +85,6 @@ def _key_of(file: ApplicationFile, index: str, target: str) -> str:
     return output.resolve().parent.name
 
 
-def passages_of(index: SearchIndex) -> Retrieve:
-    """Searches of an index as an assistant asks for them."""
-
-    def retrieve(question: str, most: int, labels: Collection[str] | None) -> list[Passage]:
-        hits = index.search(question, most, labels)
-        return [
-            Passage(
-                number=number,
-                id=hit.id,
-                source=hit.source,
-                start=hit.start,
-                end=hit.end,
-                score=hit.score,
-                relevance=relevance(index.facts.search, question, hit.score, f"{hit.title} {hit.heading} {hit.text}"),
-                text=hit.text,
-                title=hit.title,
-                heading=hit.heading,
-            )
-            for number, hit in enumerate(hits, start=1)
-        ]
-
-    return retrieve
-
-
-def _rules(file: ApplicationFile, name: str, part: AssistantPart) -> str:
-    """The rules in the file of `prompt`, or those that come with Plimsoll."""
-    if part.prompt is None:
-        return RULES
-    at = (*ASSISTANTS.place(name), "prompt")
-    try:
-        with open_regular(file.directory / part.prompt) as opened:
-            content = opened.read(MOST_RULES + 1)
-        text = content.decode()
-    except OSError as error:
-        hint = "the path is relative to the application file"
-        raise file.error(f"'{part.prompt}' cannot be read: {error.strerror}", hint, *at) from None
-    except UnicodeDecodeError:
-        raise file.error(f"'{part.prompt}' is not UTF-8", "save it as UTF-8", *at) from None
-    if len(content) > MOST_RULES or not text.strip():
-        fault = "is empty" if not text.strip() else f"has more than {MOST_RULES >> 10} KiB"
-        raise file.error(f"'{part.prompt}' {fault}", "write the rules in a few sentences", *at)
-    return text
-
-
 @contextlib.contextmanager
 def _writer(file: ApplicationFile, path: Path, name: str, target: str) -> Iterator[tuple[Write, str]]:
     """What has a language model write, and what it is in words."""
@@ -146,8 +93,10 @@ def _writer(file: ApplicationFile, path: Path, name: str, target: str) -> Iterat
         service = ChatService(url=endpoint.url, key=_key(file, name), key_from=endpoint.key.env if endpoint.key else "")
         yield _writes(service, endpoint.model), f"{endpoint.model} at {endpoint.url}"
         return
-    services = SERVICES.of(file.application)
+    services, assistants = SERVICES.of(file.application), ASSISTANTS.of(file.application)
+    by_assistant = {each for each, part in assistants.items() if part.llm == name}
     serving = next((each for each, part in services.items() if part.llm == name), None)
+    serving = serving or next((each for each, part in services.items() if part.assistant in by_assistant), None)
     if serving is None:
         hint = f"add it to the file: services: {{chat: {{llm: {name}}}}}"
         raise file.error(f"no service has the language model '{name}'", hint, *LLMS.place(name))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plimsoll.indexes.text_model import MOST_TOKENS, TextModel, Tokens
+from plimsoll.indexes.text_model import MOST_TOKENS, Session, TextModel, Tokens
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
@@ -19,9 +19,12 @@ class Embedder:
     components, `digest` that of the model and its tokenizer.
     """
 
-    def __init__(self, model: Path, threads: int = 0) -> None:
-        """Open the model, with `tokenizer.json` beside it. Raises PlimsollError for files that are no such model."""
-        self._model = TextModel(model, threads, "embed")
+    def __init__(self, model: Path, threads: int = 0, session: Session | None = None) -> None:
+        """Open the model, with `tokenizer.json` beside it, unless a `session` has it open already.
+
+        Raises PlimsollError for files that are no such model.
+        """
+        self._model = TextModel(model, threads, "embed", session)
         self._model.tokenizer.enable_truncation(MOST_TOKENS)
         self.digest = self._model.digest
         self.dimension = int(self.embed(["dimension"]).shape[1])
@@ -37,6 +40,22 @@ class Embedder:
 
         encoded = self._model.tokenizer.encode_batch(list(texts))
         return np.stack([self._vector(each.ids) for each in encoded])
+
+    def tokens(self, text: str) -> list[int]:
+        """The tokens of a text as the model reads it, however many they are."""
+        found: list[int] = self._model.counting.encode(text).ids
+        return found
+
+    def framed(self, ids: Sequence[int]) -> list[int]:
+        """The tokens of a text that came as tokens. Raises ValueError for one that the tokenizer does not have."""
+        known = self._model.tokenizer.get_vocab_size()
+        if strange := next((each for each in ids if not 0 <= each < known), None):
+            raise ValueError(f"there is no token {strange}: this model has those from 0 to {known - 1}")
+        return self._model.framed(ids)
+
+    def vector(self, ids: Sequence[int]) -> Array:
+        """The vector of a text by its tokens."""
+        return self._vector(ids)
 
     def _vector(self, ids: Sequence[int]) -> Array:
         import numpy as np

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from plimsoll.errors import PlimsollError
-from plimsoll.indexes.text_model import MOST_TOKENS, TextModel, Tokens
+from plimsoll.indexes.text_model import MOST_TOKENS, Session, TextModel, Tokens
 
 RERANKED = 30
 """The best passages of a search that are read with the question: each costs a run of the model."""
@@ -20,9 +20,11 @@ class Reranker:
     `digest` is that of the model and its tokenizer.
     """
 
-    def __init__(self, model: Path, threads: int = 0) -> None:
-        """Open the model. Raises PlimsollError for files that are no such model."""
-        self._model = TextModel(model, threads, "rerank")
+    def __init__(self, model: Path, threads: int = 0, session: Session | None = None) -> None:
+        """Open the model, unless a `session` has it open already. Raises PlimsollError for files that are no such
+        model.
+        """
+        self._model = TextModel(model, threads, "rerank", session)
         self._model.tokenizer.enable_truncation(MOST_TOKENS, strategy="only_second")
         self.digest = self._model.digest
         self._where = str(model)
@@ -34,6 +36,13 @@ class Reranker:
         short = question[: MOST_TOKENS * 2]
         encoded = self._model.tokenizer.encode_batch([(short, passage) for passage in passages])
         return [self._likely(Tokens(each.ids, each.type_ids)) for each in encoded]
+
+    def count(self, question: str, passages: Sequence[str]) -> int:
+        """The number of tokens that the model reads for all pairs together."""
+        short = question[: MOST_TOKENS * 2]
+        return sum(
+            len(each.ids) for each in self._model.tokenizer.encode_batch([(short, passage) for passage in passages])
+        )
 
     def _likely(self, pair: Tokens) -> float:
         output = self._model.run(pair)

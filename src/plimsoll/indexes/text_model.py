@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.indexes.layout import TOKENIZER
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 MOST_TOKENS = 512
 """Tokens of a text that count. Source: the positions that BERT models were trained with."""
+
+
+class Session(Protocol):
+    """What ONNX Runtime has opened."""
+
+    def get_inputs(self) -> Sequence[Any]:
+        """The inputs, which have names. `Any`: the library's types are its own."""
+
+    def run(self, names: Sequence[str] | None, inputs: dict[str, Array]) -> list[Any]:
+        """The outputs."""
 
 
 class Tokens(NamedTuple):
@@ -34,13 +44,11 @@ class TextModel:
     `digest` is that of the model and its tokenizer.
     """
 
-    def __init__(self, model: Path, threads: int, word: str) -> None:
+    def __init__(self, model: Path, threads: int, word: str, session: Session | None = None) -> None:
         """Open the model, with `tokenizer.json` beside it; `word` is the key of the file that names such a model.
 
-        Raises PlimsollError for files that are no such model.
+        `session` has the model open already. Raises PlimsollError for files that are no such model.
         """
-        from plimsoll.indexes.native import onnxruntime
-
         try:
             from tokenizers import Tokenizer
         except ImportError:
@@ -53,13 +61,7 @@ class TextModel:
             self.tokenizer = Tokenizer.from_file(str(words))
         except Exception as error:  # the library raises Exception itself for every fault of a file
             raise PlimsollError(f"this is no tokenizer: {error}", where=str(words)) from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's exceptions have no base of their own
-            raise PlimsollError(f"this is no ONNX model: {str(error)[:300]}", where=str(model)) from error
+        self._session = _opened(model, threads) if session is None else session
         self._inputs = {each.name for each in self._session.get_inputs()}
         if "input_ids" not in self._inputs or not self._inputs <= {"input_ids", "attention_mask", "token_type_ids"}:
             text = f"the model takes {', '.join(sorted(self._inputs))}, and a model of texts takes input_ids"
@@ -82,12 +84,33 @@ class TextModel:
         first: Array = output[0]
         return first
 
+    def framed(self, ids: Sequence[int]) -> list[int]:
+        """Tokens of a text with those that the model wants around it, such as [CLS] and [SEP]."""
+        alone = self.tokenizer.encode("a", add_special_tokens=False).ids
+        whole = self.tokenizer.encode("a").ids
+        ends = [at for at in range(len(whole)) if whole[at : at + len(alone)] == alone] if alone else [len(whole)]
+        before = ends[0] if ends else 0
+        return [*whole[:before], *ids, *whole[before + len(alone) :]]
+
     @cached_property
     def counting(self) -> Tokenizer:
         """A tokenizer without limits of its own: settings of one that other threads use cannot be changed."""
         made = self.tokenizer.from_str(self.tokenizer.to_str())
         made.no_truncation()
         return made
+
+
+def _opened(model: Path, threads: int) -> Session:
+    from plimsoll.indexes.native import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        made: Session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions have no base of their own
+        raise PlimsollError(f"this is no ONNX model: {str(error)[:300]}", where=str(model)) from error
+    return made
 
 
 def _digest(*paths: Path) -> str:

@@ -5,19 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import Meta, to_builtins
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part
+from plimsoll.application.prompts import read_prompt
 from plimsoll.application.scalars import Bound, Duration, Name, duration_in_seconds
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedSource
 from plimsoll.assistants.figures import FIGURES, is_figure, known_figures
+from plimsoll.assistants.prompt import RULES
+from plimsoll.errors import PlimsollError
+from plimsoll.indexes.names import versions_of
 from plimsoll.kinds.index import INDEXES
-from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS
+from plimsoll.kinds.llm import DEFAULT_CONTEXT, LLMS, PreparedLlm, adapter_name
+from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
-from plimsoll.planning.steps import AnyStep
+from plimsoll.planning.steps import AnyStep, Ingredient
+
+SERVED_ASSISTANTS = "assistants"
+"""The feature of targets on which a service can answer as an assistant."""
 
 
 class AssistantLimits(Part, frozen=True, kw_only=True):
@@ -48,6 +56,23 @@ class Assistant(Part, frozen=True, kw_only=True):
     accept: Annotated[dict[str, Bound], Meta(description="bounds on figures of plimsoll eval; all must hold")] = {}  # noqa: RUF012 - msgspec copies it
 
 
+class AssistantPlan(Part, frozen=True, kw_only=True):
+    """An assistant as a service of it needs it.
+
+    `index_key` is the key of the step that registers the index in this plan. `tokens` and `seconds` are within the
+    limits of the language model.
+    """
+
+    name: str
+    index: str
+    index_key: str | None
+    prompt: str | None
+    refuse: float
+    top: int
+    tokens: int
+    seconds: float
+
+
 class AssistantKind(Kind[Assistant]):
     """`spec.assistants`. It has no step of its own: `plimsoll ask` uses what the steps of index and model have made."""
 
@@ -72,6 +97,50 @@ class AssistantKind(Kind[Assistant]):
             for word in ("prompt", "questions"):
                 if "://" in (getattr(assistant, word) or ""):
                     raise file.error(f"`{word}` is a file beside the application", "fetch it first", *at, word)
+
+    def check_reference(self, file: ApplicationFile, name: str, *at: str | int) -> None:
+        """Raise FileError for an assistant that is not in the file, or whose rules a server could not be given."""
+        assistants = self.of(file.application)
+        if name not in assistants:
+            raise file.error(f"there is no assistant '{name}'", suggest_name(name, assistants), *at)
+        llm = LLMS.of(file.application)[assistants[name].llm]
+        if name in (assistants[name].llm, *map(adapter_name, llm.adapters)):
+            text = f"the assistant '{name}' has the name of its language model, and requests name both"
+            raise file.error(text, "give one of them another name", *self.place(name), at_key=True)
+        self.rules(file, name)
+
+    def rules(self, file: ApplicationFile, name: str) -> str:
+        """The rules of an assistant. Raises FileError, with the place of `prompt`."""
+        prompt = self.of(file.application)[name].prompt
+        if prompt is None:
+            return RULES
+        try:
+            return read_prompt(file.directory, prompt)
+        except PlimsollError as error:
+            raise file.error(error.message, error.hint, *self.place(name), "prompt") from None
+
+    def prepared(self, planner: Planner, name: str) -> tuple[AssistantPlan, PreparedLlm, list[Ingredient], list[str]]:
+        """An assistant for a service of it: its settings, its language model, ingredients of a key, and the steps that
+        come before it.
+        """
+        part = self.of(planner.application)[name]
+        llm, step, made_of = LLMS.prepared(planner, part.llm)
+        release, of_index = INDEXES.registered(planner, part.index)
+        plan = AssistantPlan(
+            name=name,
+            index=versions_of(part.index),
+            index_key=release.key if release is not None else None,
+            prompt=part.prompt,
+            refuse=part.refuse,
+            top=part.top,
+            tokens=min(part.limits.tokens, llm.limits.tokens),
+            seconds=min(part.limits.seconds, llm.limits.seconds),
+        )
+        made_of += [each for each in of_index if each not in made_of]
+        made_of.append(setting("assistant", to_builtins(part)))
+        if digest := planner.workspace.sources.get(f"assistants/{name}/prompt"):
+            made_of.append(Ingredient(kind="input", name="prompt", digest=digest))
+        return plan, llm, made_of, [step.name, *([release.name] if release is not None else [])]
 
     def _check_accept(self, file: ApplicationFile, assistant: Assistant, at: Sequence[str]) -> None:
         if assistant.accept and assistant.questions is None:

@@ -14,6 +14,7 @@ from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.application.workspace import NamedCommand
 from plimsoll.indexes.names import PREFIX, versions_of
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.assistant import ASSISTANTS, SERVED_ASSISTANTS, AssistantPlan
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
 from plimsoll.kinds.index import INDEXES
@@ -69,6 +70,9 @@ class Service(Part, frozen=True, kw_only=True):
         Meta(description="models and commands one after another; each takes what the one before it gives"),
     ] = ()
     llm: Annotated[Name, Meta(description="a language model of spec.llms, by the OpenAI API")] | None = None
+    assistant: (
+        Annotated[Name, Meta(description="an assistant of spec.assistants, by the OpenAI API and a page")] | None
+    ) = None
     scale: Scale | None = None
     latency: Latency | None = None
     drift: Drift | None = None
@@ -177,9 +181,9 @@ class Serve(Work, frozen=True, kw_only=True):
     `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
     in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
     `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
-    another, `llm` is a language model. Without a model `model` is empty. `environment` is the key of the step that
-    creates their environment. `host` and `port` are for a service that stays up on this machine; a port of 0 stands
-    for a free one.
+    another, `llm` is a language model, with `assistant` that of the assistant. Without a model `model` is empty.
+    `environment` is the key of the step that creates their environment. `host` and `port` are for a service that stays
+    up on this machine; a port of 0 stands for a free one.
     """
 
     verb: ClassVar[str] = "serve"
@@ -197,15 +201,23 @@ class Serve(Work, frozen=True, kw_only=True):
     pipeline: tuple[ServedStep, ...] = ()
     environment: str | None = None
     llm: PreparedLlm | None = None
+    assistant: AssistantPlan | None = None
 
     @property
     def served_name(self) -> str:
         """What the model is called in the protocol's paths: by its own name, or that of the service without one."""
+        if self.assistant is not None:
+            return self.assistant.name
         return self.llm.name if self.llm is not None else self.model.partition("@")[0] or self.service
 
     host: str = LOOPBACK
     port: int = 0
     rollout: Rollout = "accepted"
+
+    @property
+    def searched(self) -> str:
+        """What the versions of the index are called that it searches; another model's name, or empty, without one."""
+        return self.assistant.index if self.assistant is not None else self.model
 
     @property
     def example_path(self) -> str:
@@ -244,10 +256,17 @@ class Serve(Work, frozen=True, kw_only=True):
                 asks="lets new versions wait for their promotion",
                 remedy="leave rollout out, or name the served version, such as model: NAME@1",
             )
+        if self.assistant is not None:
+            yield FeatureRequest(
+                feature=SERVED_ASSISTANTS,
+                setting=("assistant",),
+                asks="answers as an assistant",
+                remedy="make services of its index and of its language model there, or use target: local",
+            )
         if self.llm is not None:
             yield FeatureRequest(
                 feature=engine_feature(self.llm.engine),
-                setting=("llm",),
+                setting=("assistant",) if self.assistant is not None else ("llm",),
                 asks=f"serves a language model by {self.llm.engine}",
                 remedy="name another engine, or use another target",
             )
@@ -255,7 +274,7 @@ class Serve(Work, frozen=True, kw_only=True):
     def needed_extras(self) -> Iterator[str]:
         """The server's, and those of what it watches."""
         yield "serve"
-        if self.model.startswith(PREFIX):
+        if self.model.startswith(PREFIX) or self.assistant is not None:
             yield "retrieval"
         if self.reference is not None:
             yield "drift"
@@ -336,6 +355,11 @@ class ServiceKind(Kind[Service]):
             llm, prepared, found = LLMS.prepared(planner, part.llm)
             made_of += [each for each in found if each not in made_of]
             more = [*more, prepared.name]
+        assistant: AssistantPlan | None = None
+        if part.assistant is not None:
+            assistant, llm, found, before = ASSISTANTS.prepared(planner, part.assistant)
+            made_of += [each for each in found if each not in made_of]
+            more = [*more, *before]
         for word in ("scale", "latency"):
             if getattr(part, word) is not None:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
@@ -361,6 +385,7 @@ class ServiceKind(Kind[Service]):
             port=part.port or 0,
             rollout=part.rollout,
             llm=llm,
+            assistant=assistant,
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
@@ -24,19 +25,24 @@ MOST_VERSIONS = 16
 """What one rule of an HTTPRoute leads to. Source: Gateway API v1."""
 NOT_OF_LLMS = ("index", "model", "run", "pipeline", "code", "inputs", "outputs", "latency", "drift", "sample")
 """Words of a service that say nothing of a language model."""
+NOT_OF_ASSISTANTS = ("llm", *NOT_OF_LLMS)
+"""Words of a service that say nothing of an assistant, which names its index and its language model itself."""
 NOT_OF_INDEXES = ("model", "run", "pipeline", "drift", "sample", "code", "inputs", "outputs")
 
 
 def check_what_answers(file: ApplicationFile, service: Service, *at: str | int) -> None:
     """Raise FileError unless the service says in one way what answers."""
-    if service.llm is not None:
+    if service.assistant is not None:
+        ASSISTANTS.check_reference(file, service.assistant, *at, "assistant")
+        _refuse(file, service, NOT_OF_ASSISTANTS, "of an assistant", *at)
+    elif service.llm is not None:
         LLMS.check_reference(file, service.llm, *at, "llm")
         _refuse(file, service, NOT_OF_LLMS, "of a language model", *at)
     elif service.index is not None:
         INDEXES.check_reference(file, service.index, *at, "index")
         _refuse(file, service, NOT_OF_INDEXES, "of an index", *at)
     elif service.model is None and service.run is None and not service.pipeline:
-        hint = "add `model`, `run`, `pipeline`, `index` or `llm`"
+        hint = "add `model`, `run`, `pipeline`, `index`, `llm` or `assistant`"
         raise file.error("the service has nothing that answers", hint, *at)
     _check_code(file, service, *at)
 

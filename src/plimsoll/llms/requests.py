@@ -96,8 +96,10 @@ def read_request(kind: Kind, body: bytes | memoryview) -> Asked:
     )
 
 
-def written(asked: Asked, settings: LlmSettings, adapters: list[str]) -> bytes:
+def written(asked: Asked, settings: LlmSettings, adapters: list[str], *, in_pieces: bool = False) -> bytes:
     """The body for the upstream, within the limits. `adapters` are the names of those that the engine has loaded.
+
+    `in_pieces` asks for a stream, whatever the client wants.
 
     Raises BadRequest for more tokens than one answer may have, and for fields that an engine of ours does not take: it
     has fields of its own that would go round the limits.
@@ -123,7 +125,9 @@ def written(asked: Asked, settings: LlmSettings, adapters: list[str]) -> bytes:
                 {"id": number, "scale": 1.0 if name in ("", asked.model) else 0.0}
                 for number, name in enumerate(adapters)
             ]
-    if asked.stream:
+    if in_pieces:
+        fields["stream"] = True
+    if asked.stream or in_pieces:
         # The tokens are counted either way; the event goes to those alone who have asked for it.
         fields["stream_options"] = {"include_usage": True}
     return msgspec.json.encode(fields)

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.files import open_regular
@@ -125,6 +125,11 @@ class OnnxModel:
         # The public `run` asks the session for its input names each time, which doubles the cost of a small model.
         # Callers have already made its checks.
         self._run = getattr(self._session, "_sess", self._session).run
+
+    @property
+    def session(self) -> Any:  # Any: the library is imported only where a model is loaded
+        """What ONNX Runtime has opened, for who runs it with inputs of his own making."""
+        return self._session
 
     def require_unaltered(self) -> None:
         """Raise TargetError unless every file of the model has its digest."""

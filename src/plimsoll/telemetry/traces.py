@@ -97,6 +97,9 @@ def _of_generated(generated: Generated, model: str) -> dict[str, str | int | flo
         "plimsoll.llm.cached_tokens": generated.cached_tokens,
         "plimsoll.llm.queue_seconds": generated.waited,
     }
+    if generated.outcome:
+        found["plimsoll.assistant.outcome"] = generated.outcome
+    found |= {f"plimsoll.assistant.{stage}_seconds": seconds for stage, seconds in generated.stages.items()}
     return found | ({"plimsoll.llm.time_to_first_token": generated.first_token} if generated.first_token else {})
 
 

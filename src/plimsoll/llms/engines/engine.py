@@ -37,7 +37,8 @@ class Engine(Struct, frozen=True, kw_only=True):
     `formats` are those of the models that it reads, and `settings` the words of the file that it takes. `process` is
     the module that runs it as a process of this machine or of a pod, and `extra` the extra of plimsoll that brings what
     that needs; `container` makes a container of its own for it. `directory` says that it reads all files of a model and
-    not one. `remote` says that nothing is run at all.
+    not one. `remote` says that nothing is run at all. `ends_streams_alone` says that it goes on with a whole answer
+    when its client has gone, and ends a streamed one.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     container: Callable[[Serving], Container] | None = None
     directory: bool = False
     remote: bool = False
+    ends_streams_alone: bool = False
 
     @property
     def here(self) -> bool:

@@ -10,4 +10,5 @@ ENGINE = Engine(
     settings=frozenset({"model", "engine", "context", "slots", "adapter", "adapters", "limits"}),
     extra="llms",
     process="plimsoll.llms.engines.llama_cpp_process",
+    ends_streams_alone=True,
 )

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -189,7 +190,7 @@ class Catalog:
     def _load_version(self, file: ModelFile, batching: Batching) -> Served:
         """Raises PlimsollError."""
         records = self.records.setdefault((file.name, file.version), Records())
-        plain = not (file.code or file.steps or file.llm or file.index)
+        plain = not (file.code or file.steps or file.llm or file.index or file.assistant)
         served = None if plain else self._without_tensors(file, records, batching)
         if served is None:
             model = OnnxModel(Path(file.path), file.name, threads=self._threads, digest=file.digest, files=file.files)
@@ -204,6 +205,11 @@ class Catalog:
             from plimsoll.runtime.server.retrieval.served import ServedIndex
 
             return ServedIndex(file, records, batching, pool=self._pool, threads=self._threads, changes=self._changes)
+        if file.assistant is not None:
+            from plimsoll.runtime.server.assistants.served import ServedAssistant
+
+            find = partial(self.choose, version=None, headers={})
+            return ServedAssistant(file, file.assistant, records, batching, find=find, pool=self._pool)
         if file.llm is not None:
             from plimsoll.runtime.server.llms.served import ServedLlm
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, field
 
@@ -59,13 +59,33 @@ class LlmRecord(Struct, kw_only=True):
         self.each_token.merge(other.each_token)
 
 
+class AssistantRecord(Struct, kw_only=True):
+    """What is counted of an assistant's answers besides: their outcomes, and seconds of each stage."""
+
+    outcomes: dict[str, int] = {}
+    stages: dict[str, Histogram] = {}
+
+    def add(self, outcome: str, stages: Mapping[str, float]) -> None:
+        """Count one answer."""
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        for stage, seconds in stages.items():
+            self.stages.setdefault(stage, Histogram()).add(FIRST_TOKEN, seconds)
+
+    def merge(self, other: AssistantRecord) -> None:
+        """Add the counts of another record."""
+        for outcome, number in other.outcomes.items():
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + number
+        for stage, histogram in other.stages.items():
+            self.stages.setdefault(stage, Histogram()).merge(histogram)
+
+
 class Record(Struct, kw_only=True):
     """The counts of one version's requests.
 
     `codes` are requests by code. `latencies` has a count for each bucket and one for all above the last; `seconds` is
     the sum of all latencies. `runs` is how often the model ran for them: less than their number with batching.
     `restarts` is how often a process of the user's own code, or of an engine, was started again. `llm` is there for a
-    language model alone.
+    language model alone, `assistant` for an assistant.
     """
 
     codes: dict[int, int] = {}
@@ -74,6 +94,7 @@ class Record(Struct, kw_only=True):
     runs: float = 0.0
     restarts: int = 0
     llm: LlmRecord | None = None
+    assistant: AssistantRecord | None = None
 
     def add(self, code: int, seconds: float) -> None:
         """Count one answer."""
@@ -92,6 +113,9 @@ class Record(Struct, kw_only=True):
         if other.llm is not None:
             self.llm = self.llm or LlmRecord()
             self.llm.merge(other.llm)
+        if other.assistant is not None:
+            self.assistant = self.assistant or AssistantRecord()
+            self.assistant.merge(other.assistant)
 
 
 class Records(Struct):

@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from plimsoll.runtime.server.assistants.metrics import assistant_families
 from plimsoll.runtime.server.counts import BUCKETS, Count, Counts, Record
 from plimsoll.runtime.server.llms.metrics import llm_families
 
@@ -51,6 +52,7 @@ class _Page(Collector):  # type: ignore[misc]  # the library's types are not rea
                 restarts.add_metric([count.model, count.version], count.records.answers.restarts)
             yield restarts
         yield from llm_families(self._counts)
+        yield from assistant_families(self._counts)
         info = InfoMetricFamily("plimsoll_model", "Loaded models", labels=["model", "version"])
         for count in loaded:
             info.add_metric([count.model, count.version], {})

@@ -51,7 +51,8 @@ class Generated(Struct, frozen=True, kw_only=True):
 
     `operation` is `chat` or `text_completion`, `engine` is what computed it, `asked` what the request called the model.
     `waited` and `first_token` are seconds from the request; `first_token` is 0 where the answer came as a whole. The
-    texts are empty unless an observer asks for them; `question` is the messages, or the prompt.
+    texts are empty unless an observer asks for them; `question` is the messages, or the prompt. Of an assistant's
+    answer there are the seconds of its `stages`, and its `outcome`.
     """
 
     operation: str
@@ -67,6 +68,8 @@ class Generated(Struct, frozen=True, kw_only=True):
     first_token: float = 0.0
     question: object = None
     answer: str = ""
+    stages: Mapping[str, float] = {}
+    outcome: str = ""
 
 
 class Answer(Struct, frozen=True, kw_only=True, gc=False):

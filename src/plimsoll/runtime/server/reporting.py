@@ -37,8 +37,9 @@ def counts_of_process(plane: DataPlane, listening: Listening) -> Counts:
     under_way = listening.under_way()
     waiting: dict[str, int] = {}
     for served in plane.catalog.all():
-        if served.record.llm is not None:
+        if served.record.llm is not None or served.record.assistant is not None:
             under_way[served.name] = under_way.get(served.name, 0) + served.under_way
+        if served.record.llm is not None:
             waiting[served.name] = waiting.get(served.name, 0) + served.waiting
     return Counts(counts=plane.catalog.counts(), under_way=under_way, lost=lost, waiting=waiting)
 

@@ -17,6 +17,7 @@ from plimsoll.runtime.server.batching import Batcher
 from plimsoll.runtime.server.counts import Records
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.service_file import Batching, ModelFile
+from plimsoll.runtime.server.texts.request import ComputedRequest
 from plimsoll.runtime.specs import TensorSpec
 from plimsoll.runtime.tensors import Array, BadTensor, dtype_of
 
@@ -28,7 +29,7 @@ MEASURE_EVERY = 16
 """Requests between two measurements: asking for a thread's processor time is a system call."""
 
 
-Answerer = Literal["onnx", "code", "index", "llm"]
+Answerer = Literal["onnx", "code", "index", "llm", "assistant"]
 
 
 class Served:
@@ -123,7 +124,7 @@ class ServedOnnx(Served):
 
     def quick(self, request: InferenceRequest) -> bool:
         """Whether the request is best computed in the event loop."""
-        if self._usual_seconds >= QUICK:
+        if self._usual_seconds >= QUICK or isinstance(request, ComputedRequest):
             return False
         size = 0
         for array in request.inputs.values():
@@ -169,6 +170,8 @@ class ServedOnnx(Served):
             raise
 
     def _in_thread(self, request: InferenceRequest, options: RunOptions) -> dict[str, Array]:
+        if isinstance(request, ComputedRequest):
+            return request.compute(options)
         began = time.thread_time()
         results = self.model.run(request.inputs, request.outputs, options)
         if sum(array.size for array in request.inputs.values()) <= SMALL:
@@ -177,7 +180,7 @@ class ServedOnnx(Served):
 
     def _fits_a_batch(self, request: InferenceRequest) -> bool:
         inputs = request.inputs
-        if len(inputs) != len(self.model.spec.inputs):
+        if isinstance(request, ComputedRequest) or len(inputs) != len(self.model.spec.inputs):
             return False
         rows = {len(array) for array in inputs.values()}
         known = {tensor.name for tensor in self.model.spec.outputs}

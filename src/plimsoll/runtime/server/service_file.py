@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 from msgspec import Struct
 
+from plimsoll.assistants.settings import AssistantSettings
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 from plimsoll.llms.settings import LlmSettings
@@ -56,7 +57,7 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     is given, empty without a model. With `steps` it is a pipeline of these, in order; the `name` of a step is what the
     pipeline calls it, and `reference` is the version that it runs, empty without a model. With `index` it is a search
     index, and `path` one of its files. With `llm` it is a language model, of which `path` is the file; empty for an
-    endpoint.
+    endpoint. With `assistant` it answers by an index and a language model of the same file, and has no file itself.
     """
 
     name: str
@@ -69,11 +70,14 @@ class ModelFile(Struct, frozen=True, kw_only=True, omit_defaults=True):
     reference: str = ""
     llm: LlmSettings | None = None
     index: bool = False
+    assistant: AssistantSettings | None = None
 
     def places(self) -> frozenset[str]:
         """The directories of the models that it needs."""
         if self.steps:
             return frozenset().union(*(step.places() for step in self.steps))
+        if self.assistant is not None:
+            return frozenset()
         if self.code is not None:
             return frozenset({self.path} if self.path else ())
         if self.llm is not None:

@@ -13,6 +13,7 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
+from plimsoll.kinds.assistant import SERVED_ASSISTANTS
 from plimsoll.kinds.service import SCALE_TO_ZERO, WAITING_ROLLOUT
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
@@ -175,7 +176,11 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks={WAITING_ROLLOUT: ROLLS_ON, **({SCALE_TO_ZERO: reason} if reason else {})},
+            lacks={
+                WAITING_ROLLOUT: ROLLS_ON,
+                SERVED_ASSISTANTS: "its pods serve one index or one language model each",
+                **({SCALE_TO_ZERO: reason} if reason else {}),
+            },
             missing_extras=missing_extras(),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )

@@ -30,7 +30,7 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
         yield CalledService(url=up.url, model=up.model)
         return
     part = SERVICES.of(file.application)[service]
-    is_own = part.run is not None or bool(part.pipeline) or part.llm is not None
+    is_own = part.run is not None or bool(part.pipeline) or part.llm is not None or part.assistant is not None
     content = _as_last_served(state, service) if is_own else _of_leading(state, part)
     with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch, contextlib.closing(Warden()) as warden:
         log, changes = Path(scratch, "server.log"), changes_of(state, part.leading)

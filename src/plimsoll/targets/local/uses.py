@@ -66,6 +66,9 @@ def _of_file(path: Path, use: VersionUse) -> Iterator[VersionUse]:
 
 def _served(file: ServiceFile, use: VersionUse) -> Iterator[VersionUse]:
     for each in file.models:
+        if each.assistant is not None:
+            # It has no version of its own: what it answers by stands beside it.
+            continue
         reference = each.reference if each.llm is not None else f"{each.name}@{each.version}"
         yield replace(use, reference=reference, files=(each.path, *each.files))
         for step in each.steps:

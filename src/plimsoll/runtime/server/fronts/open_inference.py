@@ -12,6 +12,13 @@ NAME = "plimsoll"
 VERSION = __version__
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 PLATFORMS: Mapping[Answerer, str] = MappingProxyType(
-    {"onnx": "onnxruntime_onnx", "code": "plimsoll_code", "index": "plimsoll_index", "llm": "plimsoll_llm"}
+    {
+        "onnx": "onnxruntime_onnx",
+        "code": "plimsoll_code",
+        "index": "plimsoll_index",
+        "llm": "plimsoll_llm",
+        "assistant": "plimsoll_assistant",
+    }
 )
-"""The platforms of models, as `<runtime>_<format>`: ONNX files, the user's own code, indexes, language models."""
+"""The platforms of models, as `<runtime>_<format>`: ONNX files, the user's own code, indexes, language models,
+assistants."""

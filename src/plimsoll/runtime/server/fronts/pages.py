@@ -7,12 +7,16 @@ from functools import partial
 
 from plimsoll.runtime.server.counts import total
 from plimsoll.runtime.server.data_plane import DataPlane
+from plimsoll.runtime.server.fronts.assistant_page import assistant_page
 from plimsoll.runtime.server.fronts.front import constant, wrong_method
 from plimsoll.runtime.server.fronts.home import Described, home
 from plimsoll.runtime.server.heads import Endpoint, ErrorShape, Head
 from plimsoll.runtime.server.observers import Observer
 from plimsoll.runtime.server.refusals import Forbidden, Refusal
 from plimsoll.runtime.server.responses import Buffer, Response
+
+_CHATS = ("llm", "assistant")
+"""What answers at the chat's path."""
 
 
 class Pages:
@@ -40,7 +44,13 @@ class Pages:
             names = list(dict.fromkeys(each.name for each in self._plane.index()))
         except Refusal as refusal:
             return self._errors.refused(refusal)
+        if "text/html" in head.headers.get("accept", "") and (assistant := self._assistant()):
+            return assistant_page(assistant)
         return home(map(self._described, names), head.headers)
+
+    def _assistant(self) -> str:
+        """The assistant that is served; empty without one."""
+        return next((each.name for each in self._plane.catalog.all() if each.kind == "assistant"), "")
 
     def _described(self, name: str) -> Described:
         try:
@@ -48,7 +58,7 @@ class Pages:
         except Refusal as refusal:
             return Described(name=name, reason=str(refusal))
         versions = tuple(metadata.versions)
-        return Described(name=name, versions=versions, spec=metadata.spec, language_model=metadata.kind == "llm")
+        return Described(name=name, versions=versions, spec=metadata.spec, language_model=metadata.kind in _CHATS)
 
     async def _metrics(self, head: Head, body: Buffer, client: str) -> Response:
         from plimsoll.runtime.server.metrics import CONTENT_TYPE, page

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from plimsoll.llms.errors import BadRequest, error_event, of_upstream
 from plimsoll.llms.events import Events, TooLong, Usage, text_in, text_of_stream, usage_in
+from plimsoll.llms.joining import ErrorInStream, Joined, NotJoined
 from plimsoll.llms.requests import OPERATIONS, PATHS, Asked, written
 from plimsoll.llms.upstream import Answer, UpstreamGone, whole
 from plimsoll.runtime.server.counts import EACH_TOKEN, FIRST_TOKEN
@@ -19,6 +20,8 @@ from plimsoll.runtime.server.recording import GONE, OK
 from plimsoll.runtime.server.refusals import DeadlinePassed, Defect, Failed, NotFound, NotReady, Refusal
 
 MOST_NAMES = 20
+MOST_OF_EVENTS = 256 << 20
+"""Bytes of the events of one whole answer: with `logprobs` a token has some thousands."""
 
 
 class Refused(Exception):
@@ -41,13 +44,17 @@ class Generations:
         """All language models that are loaded."""
         return [served for served in self._plane.catalog.all() if isinstance(served, ServedLlm)]
 
+    def assistants(self) -> list[str]:
+        """The names of all assistants that are loaded."""
+        return list(dict.fromkeys(each.name for each in self._plane.catalog.all() if each.kind == "assistant"))
+
     def find(self, name: str) -> ServedLlm:
         """The one that a request names. Raises NotFound."""
         models = self.models()
         for served in models:
             if name in served.names:
                 return served
-        known = [name for served in models for name in served.names]
+        known = [*self.assistants(), *(name for served in models for name in served.names)]
         has = ", ".join(f"'{each}'" for each in known[:MOST_NAMES]) or "none"
         raise NotFound(f"there is no language model '{name[:80]}'; this server has {has}")
 
@@ -59,7 +66,8 @@ class Generations:
             raise NotReady(self._plane.observers.blocked)
         if served.problem:
             raise NotReady(served.problem)
-        return Generation(self._plane, served, asked, written(asked, served.settings, served.adapters), headers, client)
+        body = written(asked, served.settings, served.adapters, in_pieces=served.in_pieces)
+        return Generation(self._plane, served, asked, body, headers, client)
 
 
 class Generation(Inference):
@@ -98,12 +106,12 @@ class Generation(Inference):
             async with asyncio.timeout(self._left()):
                 upstream = await self._enter()
                 try:
-                    body = await self._accepted(upstream)
+                    body = await self._whole(upstream)
                 finally:
                     await self._leave(upstream)
         except BaseException as error:  # a client that has gone cancels it: that is recorded too
             raise self._ended_by(error) from error
-        self.usage = usage_in(body)[0] or Usage()
+        self.usage = usage_in(body)[0] or Usage(completion_tokens=self.tokens)
         if self._said is not None:
             self._said.append(body)
         self._record(OK)
@@ -205,13 +213,36 @@ class Generation(Inference):
         self.language_model.queued -= 1
         self.language_model.gate.leave(time.perf_counter() - self.began - self.waited)
 
+    async def _whole(self, upstream: Answer) -> bytes:
+        """The body of a whole answer, also of one that comes in pieces. Raises Refused, UpstreamGone, TooLong."""
+        if upstream.status != OK or not self.language_model.in_pieces:
+            return await self._accepted(upstream)
+        events, joined, size = Events(with_usage=True), Joined(), 0
+        try:
+            while data := await upstream.next():
+                size += len(data)
+                if size > MOST_OF_EVENTS:
+                    raise UpstreamGone(f"it sends more than {MOST_OF_EVENTS >> 20} MiB in one answer")
+                joined.take(events.take(data))
+                self.tokens = events.tokens
+            if not events.done:
+                raise UpstreamGone("it ended in the middle of its answer")
+            return joined.answer()
+        except ErrorInStream as error:
+            raise self._refused(error.status, error.body, None) from error
+        except NotJoined as error:
+            raise UpstreamGone(str(error)) from error
+
     async def _accepted(self, upstream: Answer) -> bytes:
         """The body of an answer. Raises Refused for one that is an error."""
         body = await whole(upstream)
         if upstream.status != OK:
-            refusal = of_upstream(upstream.status, body, self.language_model.who)
-            raise Refused(refusal.status, refusal, upstream.retry_after)
+            raise self._refused(upstream.status, body, upstream.retry_after)
         return body
+
+    def _refused(self, status: int, body: bytes, retry_after: int | None) -> Refused:
+        refusal = of_upstream(status, body, self.language_model.who)
+        return Refused(refusal.status, refusal, retry_after)
 
     def _ended_by(self, error: BaseException) -> BaseException:
         """Record what ended it, and give what is to be raised."""

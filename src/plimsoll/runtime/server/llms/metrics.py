@@ -42,7 +42,7 @@ def llm_families(counts: Counts) -> Iterator[Any]:
         family = HistogramMetricFamily(f"plimsoll_llm_{name}", words, labels=["model", "version"])
         for count, record in records:
             found: Histogram = getattr(record, attribute)
-            family.add_metric([count.model, count.version], _buckets(found, bounds), found.total)
+            family.add_metric([count.model, count.version], buckets_of(found, bounds), found.total)
         yield family
     waiting = GaugeMetricFamily("plimsoll_llm_waiting", "Requests whose turn has not come", labels=["model"])
     for model, number in counts.waiting.items():
@@ -50,7 +50,8 @@ def llm_families(counts: Counts) -> Iterator[Any]:
     yield waiting
 
 
-def _buckets(found: Histogram, bounds: tuple[float, ...]) -> list[tuple[str, int]]:
+def buckets_of(found: Histogram, bounds: tuple[float, ...]) -> list[tuple[str, int]]:
+    """The counts up to each bound, as Prometheus has them."""
     below, buckets = 0, []
     for bound, number in zip((*map(str, bounds), "+Inf"), found.counts or [0] * (len(bounds) + 1), strict=True):
         below += number

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from plimsoll.llms.endpoint import EndpointUpstream
-from plimsoll.llms.engines import ENDPOINT
+from plimsoll.llms.engines import ENDPOINT, ENGINES
 from plimsoll.llms.settings import LlmSettings
 from plimsoll.llms.upstream import Upstream
 from plimsoll.runtime.server.counts import LlmRecord, Record, Records
@@ -74,6 +74,11 @@ class ServedLlm(Served):
     def adapters(self) -> list[str]:
         """The adapters in the order in which the engine has them; that for all answers has no name."""
         return [""] if self.settings.adapter else list(self.settings.adapters)
+
+    @property
+    def in_pieces(self) -> bool:
+        """Whether it is asked for a stream also where its client wants the whole answer."""
+        return self.settings.endpoint is None and ENGINES[self.settings.engine].ends_streams_alone
 
     @property
     def who(self) -> str:

@@ -74,6 +74,11 @@ class ServedIndex(Served):
         # A long journal is read before the first request, and one that cannot be read is told of here.
         self._index.catch_up()
 
+    @property
+    def index(self) -> SearchIndex:
+        """The index itself, which threads search at the same time."""
+        return self._index
+
     async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
         """The passages, as JSON. Raises BadTensor, TimeoutError after `limit` seconds."""
         require_inputs(self.model.inputs, request.inputs)

@@ -241,7 +241,9 @@ def leading_version(content: ServiceFile) -> str:
 
 
 def _without_versions(work: Serve) -> Serve:
-    return replace(work, model="", register_key=None, shares=(), rollout="accepted")
+    # An assistant, its index and its language model stand in the service file, which a server reads again.
+    llm = None if work.assistant is not None else work.llm
+    return replace(work, model="", register_key=None, shares=(), rollout="accepted", llm=llm, assistant=None)
 
 
 def _digest(value: object) -> str:

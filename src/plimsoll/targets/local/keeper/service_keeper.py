@@ -138,7 +138,7 @@ class ServiceKeeper:
             observers=observer_options(place.state, work, versions, service, self._references(service)),
             service_file=place.service_file(self.name),
             token_file=place.state.services / f"{self.name}.token",
-            changes=changes_of(place.state, work.model),
+            changes=changes_of(place.state, work.searched),
             host=work.host,
             port=port,
         )

@@ -19,6 +19,7 @@ from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
+from plimsoll.targets.local.assistants import assistant_service
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.own_code import service_alone, surroundings, version_file
 from plimsoll.targets.local.ports import PORT_HINT, address_problem
@@ -104,7 +105,7 @@ def _started(
         # is only tested must leave alone what a service that is up reads.
         service_file=context.state.services / work.service / "service.json" if watch else None,
         token_file=context.state.services / f"{work.service}.token",
-        changes=changes_of(context.state, work.model) if watch else None,
+        changes=changes_of(context.state, work.searched) if watch else None,
         observers=observer_options(
             context.state, work, versions, service, references, attempt.directory if up is not None else None
         ),
@@ -149,6 +150,8 @@ def pinned_service(step: Step[Serve], state: StateDirectory, directory: Path) ->
     """
     work = step.work
     where = surroundings(step, state, directory)
+    if work.assistant is not None:
+        return [], assistant_service(work, work.assistant, state, directory, where.memory)
     if not work.model:
         alone = service_alone(step, state, where)
         return [], service_file(work, [(share, alone) for share in shares_of(work)])

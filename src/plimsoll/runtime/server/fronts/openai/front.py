@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from functools import partial
 
 from plimsoll.llms.errors import BadRequest, error_json
-from plimsoll.llms.requests import Kind, read_request
+from plimsoll.llms.requests import Asked, Kind, read_request
+from plimsoll.runtime.model import OnnxModel
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import constant
+from plimsoll.runtime.server.fronts.openai.texts import TextTask, names_of_text_models, order_call, vectors_call
 from plimsoll.runtime.server.heads import Endpoint, Head
-from plimsoll.runtime.server.llms.generation import Generation, Generations, Refused
+from plimsoll.runtime.server.llms.generation import MOST_NAMES, Generation, Generations, Refused
 from plimsoll.runtime.server.refusals import (
     BadInput,
     Busy,
@@ -53,6 +55,7 @@ LARGEST = 8 << 20
 EVENTS = b"text/event-stream; charset=utf-8"
 NO_CACHE = b"cache-control: no-cache\r\nx-accel-buffering: no\r\n"
 _GENERATE: dict[str, Kind] = {"/v1/chat/completions": "chat", "/v1/completions": "completion"}
+_TEXTS: dict[str, TextTask] = {"/v1/embeddings": vectors_call, "/v1/rerank": order_call}
 _MODELS = "/v1/models"
 
 
@@ -77,12 +80,19 @@ class OpenAi:
                     _error(405, f"{path} accepts POST, not {head.method}", headers=b"allow: POST\r\n"), self
                 )
             return Endpoint(partial(self._generate, kind), self, largest=LARGEST, cancels=True)
+        task = _TEXTS.get(path)
+        if task is not None:
+            if head.method != "POST":
+                return constant(
+                    _error(405, f"{path} accepts POST, not {head.method}", headers=b"allow: POST\r\n"), self
+                )
+            return Endpoint(partial(self._about_texts, task), self, largest=LARGEST, cancels=True)
         if path == _MODELS or path.startswith(f"{_MODELS}/"):
             if head.method not in {"GET", "HEAD"}:
                 text = f"{path[:200]} accepts GET, not {head.method}"
                 return constant(_error(405, text, headers=b"allow: GET, HEAD\r\n"), self)
             return Endpoint(partial(self._models, path.removeprefix(_MODELS).removeprefix("/")), self)
-        known = ", ".join((_MODELS, *_GENERATE))
+        known = ", ".join((_MODELS, *_GENERATE, *_TEXTS))
         return constant(_error(404, f"there is nothing at {path[:200]}; this server has {known}"), self)
 
     def refused(self, refusal: Refusal) -> Response:
@@ -91,26 +101,46 @@ class OpenAi:
         return _error(STATUSES[kind], str(refusal), None, CODES.get(kind), retry_after=refusal.retry_after)
 
     def prepare(self, served: Served) -> None:
-        """Nothing is kept for a version."""
+        """Open what reads the texts of a model that takes tokens."""
+        model = served.model
+        if isinstance(model, OnnxModel) and any(each.name == "input_ids" for each in model.spec.inputs):
+            # What reads texts is loaded only where there is a model for it.
+            from plimsoll.runtime.server.texts.reading import TextReader
+
+            served.fronts[TextReader] = TextReader(model)
 
     def _models(self, name: str, head: Head, body: Buffer, client: str) -> Response:
-        try:
-            found = [self._generations.find(name)] if name else self._generations.models()
-        except Refusal as refusal:
-            return self.refused(refusal)
+        known = [(each, each) for each in self._generations.assistants()]
+        known += [(each, served.name) for served in self._generations.models() for each in served.names]
+        known += [(each, each) for each in names_of_text_models(self._plane)]
         listed = [
-            {"id": each, "object": "model", "created": 0, "owned_by": "plimsoll", "root": served.name}
-            for served in found
-            for each in served.names
+            {"id": each, "object": "model", "created": 0, "owned_by": "plimsoll", "root": root}
+            for each, root in known
             if not name or each == name
         ]
+        if name and not listed:
+            has = ", ".join(f"'{each}'" for each, _ in known[:MOST_NAMES]) or "none"
+            return self.refused(NotFound(f"there is no model '{name[:80]}' for the OpenAI API; this server has {has}"))
         return json_response(listed[0] if name else {"object": "list", "data": listed})
+
+    async def _about_texts(self, task: TextTask, head: Head, body: Buffer, client: str) -> Response:
+        try:
+            call = task(body, head.headers, client)
+        except BadRequest as bad:
+            self._plane.refused_before("", head.headers, client, BadInput(str(bad)))
+            return _error(bad.status, str(bad), bad.param, bad.code)
+        try:
+            return await self._plane.infer(call)
+        except Refusal as refusal:
+            return self.refused(refusal)
 
     def _generate(self, kind: Kind, head: Head, body: Buffer, client: str) -> Reply:
         named = ""
         try:
             asked = read_request(kind, body)
             named = asked.model
+            if named in self._generations.assistants():
+                return self._questioned(asked, head, client)
             generation = self._generations.begin(asked, head.headers, client)
         except BadRequest as bad:
             self._plane.refused_before(named, head.headers, client, BadInput(str(bad)))
@@ -119,6 +149,25 @@ class OpenAi:
             self._plane.refused_before(named, head.headers, client, refusal)
             return self.refused(refusal)
         return self._streamed(generation) if asked.stream else self._answered(generation)
+
+    async def _questioned(self, asked: Asked, head: Head, client: str) -> Response | Stream:
+        """The answer of an assistant."""
+        # What answers from documents is loaded only where there is an assistant.
+        from plimsoll.runtime.server.fronts.openai.assistants import begun
+
+        try:
+            questioning = await begun(self._plane, asked, head, client)
+            if not asked.stream:
+                return Response(200, await questioning.whole())
+            await questioning.begin()
+        except BadRequest as bad:
+            self._plane.refused_before(asked.model, head.headers, client, BadInput(str(bad)))
+            return _error(bad.status, str(bad), bad.param, bad.code)
+        except Refused as refused:
+            return _refused(refused)
+        except Refusal as refusal:
+            return self.refused(refusal)
+        return Stream(_safely(questioning.events), EVENTS, NO_CACHE)
 
     async def _answered(self, generation: Generation) -> Response:
         try:
