@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
-from importlib.metadata import Distribution, MetadataPathFinder
+from collections.abc import Iterable
+from importlib.metadata import Distribution
 from pathlib import Path
 
 import msgspec
@@ -65,18 +65,10 @@ def installed(directories: Iterable[Path]) -> tuple[Package, ...]:
             raise TargetError(f"the packages cannot be read: {error.strerror}", where=str(directory)) from error
         if len(names) > MOST_PACKAGES:
             raise TargetError(f"there are more than {MOST_PACKAGES} packages", where=str(directory))
-        for package in map(_package, _distributions(directory)):
+        for package in map(_package, map(Distribution.at, sorted(names))):
             # As for imports, the first directory counts.
             found.setdefault(package.name, package)
     return tuple(sorted(found.values()))
-
-
-def _distributions(directory: Path) -> Iterator[Distribution]:
-    # Another process may have added a package a moment ago.
-    MetadataPathFinder.invalidate_caches()
-    from importlib.metadata import distributions
-
-    yield from distributions(path=[str(directory)])
 
 
 def _package(distribution: Distribution) -> Package:
