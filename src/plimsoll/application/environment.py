@@ -72,13 +72,18 @@ def _package_digest(package: LocalPackage, application: Path, digests: Digests) 
 def _python_digest() -> str:
     """A digest of the `python` on PATH and of the names and versions of its installed packages."""
     found = shutil.which("python") or sys.executable
-    prefix = Path(found).parent.parent
     packages = sorted(
         entry.name
-        for parent in (prefix / "lib", prefix / "local" / "lib")
-        for directory in parent.glob("python3*/*-packages")
+        for directory in package_directories()
         for entry in directory.iterdir()
         if entry.name.endswith((".dist-info", ".egg-info"))
     )
     real = os.path.realpath(found)
     return hashlib.sha256("\n".join([real, str(Path(real).stat().st_size), *packages]).encode()).hexdigest()
+
+
+def package_directories() -> list[Path]:
+    """The directories with the packages of the `python` on PATH, with which commands run without requirements."""
+    prefix = Path(shutil.which("python") or sys.executable).parent.parent
+    parents = (prefix / "lib", prefix / "local" / "lib")
+    return [directory for parent in parents for directory in parent.glob("python3*/*-packages")]

@@ -28,6 +28,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "promote": "plimsoll promote triage@2",
         "rollback": "plimsoll rollback triage",
         "edge": "plimsoll edge rollout cabs",
+        "scan": "plimsoll scan triage@2 --database osv/",
         "check": "plimsoll check --target production --output evidence",
         "verify": "plimsoll verify evidence",
         "submit": "plimsoll submit --bundle evidence --output v1.37/platform",

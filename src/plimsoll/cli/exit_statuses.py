@@ -7,6 +7,8 @@ from types import MappingProxyType
 
 DONE, FAILED = 0, 1
 SERVICE_DOWN = 6
+NOT_KNOWN = 3
+"""Of `scan`: nothing was found, and of something it is not known what it is."""
 BY_STATE: Mapping[str, int] = MappingProxyType(
     {"done": DONE, "failed": FAILED, "running": 3, "stopped": 4, "killed": 5}
 )

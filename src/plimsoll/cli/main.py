@@ -47,6 +47,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "rollback": "Move a service back to the version before its last promotion.",
             "edge": "Enroll devices, roll releases out to them, and see what they run.",
         },
+        "Supply chain": {
+            "scan": "Scan packages for known vulnerabilities, and model files for what they would run.",
+        },
         "Check clusters": {
             "check": "Test what a Kubernetes cluster can carry, and write an evidence bundle.",
             "verify": "Judge an evidence bundle again, without the cluster.",

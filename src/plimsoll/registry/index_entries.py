@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
+from plimsoll.errors import FileError
 from plimsoll.registry.layout import REFERENCE_ANNOTATION, Descriptor
 from plimsoll.registry.versions import ModelVersion
 
@@ -31,3 +33,10 @@ def tags_of(entries: Iterable[Descriptor], version: ModelVersion) -> list[str]:
     """The tags of a version."""
     tagged = (entry for entry in entries if entry.digest == version.digest and is_tag(entry))
     return [name.rpartition(":")[2] for entry in tagged if (name := entry.annotations.get(REFERENCE_ANNOTATION))]
+
+
+def require_tag(tag: str) -> None:
+    """Raise FileError for text that cannot be a tag."""
+    if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
+        hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
+        raise FileError(f"'{tag}' cannot be a tag", where="--tag", hint=hint)

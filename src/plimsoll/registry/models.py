@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +11,8 @@ import msgspec
 from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
-from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
+from plimsoll.errors import ModelRefused, PlimsollError, TargetError
+from plimsoll.registry.attestations import ATTESTATION_ARTIFACT, EMPTY_CONFIG, MODEL_ANNOTATION
 from plimsoll.registry.author import current_author
 from plimsoll.registry.code import CODE_ARTIFACT, add_code
 from plimsoll.registry.deleted import (
@@ -28,6 +28,7 @@ from plimsoll.registry.index_entries import (
     is_entry_of,
     is_numbered,
     is_tag,
+    require_tag,
     tags_of,
 )
 from plimsoll.registry.index_statement import IndexStatement
@@ -56,10 +57,6 @@ from plimsoll.signing.keys import KeyRing
 
 MODEL_CONFIG = "application/vnd.plimsoll.model.config.v1+json"
 MODEL_FILE = "application/vnd.plimsoll.model.file.v1"
-EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
-MAX_SIGNATURES = 64
-MODEL_ANNOTATION = "dev.plimsoll.model"
-"""On the index entry of an attestation: the name of the model that it describes."""
 
 
 class ModelRegistry:
@@ -209,6 +206,16 @@ class ModelRegistry:
             if all(each.digest != signed.digest for each in entries):
                 self._write([*entries, signed])
 
+    def attach(self, version: ModelVersion, attestations: Collection[Descriptor]) -> None:
+        """List attestations of a version, whose blobs are in the layout. Raises ModelRefused."""
+        with self.layout.locked():
+            self._statement.require()
+            self._manifest_of(version)
+            entries = self.layout.entries()
+            known = {entry.digest for entry in entries}
+            if added := [each for each in attestations if each.digest not in known]:
+                self._write([*entries, *added])
+
     def _write(self, entries: list[Descriptor]) -> None:
         """Replace the index, signed. The caller must hold the lock."""
         self._statement.prepare(encoded_index(entries))
@@ -291,17 +298,15 @@ class ModelRegistry:
             added = [] if same_number else [listed]
             annotations = {SUBJECT_ANNOTATION: version.digest, MODEL_ANNOTATION: version.name}
             known = {entry.digest for entry in entries}
-            added += [replace(each, annotations=annotations) for each in attestations if each.digest not in known]
+            new = [each for each in attestations if each.digest not in known]
+            added += [replace(each, annotations=each.annotations | annotations) for each in new]
             if added:
                 self._write([*entries, *added])
 
     def _find_by_tag(self, reference: str) -> ModelVersion:
         tagged = [entry for entry in self.layout.entries() if entry.annotations.get(REFERENCE_ANNOTATION) == reference]
-        found = [
-            version
-            for version in self.versions(reference.partition(":")[0])
-            if tagged and version.digest == tagged[0].digest
-        ]
+        versions = self.versions(reference.partition(":")[0]) if tagged else ()
+        found = [version for version in versions if version.digest == tagged[0].digest]
         if not found:
             known = ", ".join(sorted(tag for tags in self.tags().values() for tag in tags))
             hint = f"its tags are {known}" if known else "no version has a tag: plimsoll models triage@1 --tag best"
@@ -370,10 +375,11 @@ class ModelRegistry:
         return manifests[0]
 
     def _signatures_of(self, version: ModelVersion) -> list[Descriptor]:
-        """The index entries of a version's signatures, at most `MAX_SIGNATURES`: each costs reads."""
+        """The index entries of a version's signatures, at most `signing.MAX_SIGNATURES`: each costs reads."""
         entries = self.layout.entries()
         about = [entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest]
-        return [entry for entry in about if entry.artifact_type != CODE_ARTIFACT][:MAX_SIGNATURES]
+        others = (CODE_ARTIFACT, ATTESTATION_ARTIFACT)
+        return [entry for entry in about if entry.artifact_type not in others][: signing.MAX_SIGNATURES]
 
     def _read_manifest(self, entry: Descriptor, what: str) -> Manifest:
         try:
@@ -391,10 +397,3 @@ class ModelRegistry:
             message = f"the index lists {version.name}:{version.version} as {reference}"
             raise ModelRefused(message, where=str(self.layout.root), hint=RESTORE_HINT)
         return version
-
-
-def require_tag(tag: str) -> None:
-    """Raise FileError for text that cannot be a tag."""
-    if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
-        hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
-        raise FileError(f"'{tag}' cannot be a tag", where="--tag", hint=hint)

@@ -25,6 +25,12 @@ from msgspec import Struct
 
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.files import flush
+from plimsoll.registry.attestations import (
+    ATTESTATION_ARTIFACT,
+    PREDICATE_ANNOTATION,
+    read_attestation_manifest,
+    verified,
+)
 from plimsoll.registry.code import CODE_ARTIFACT, read_code_manifest
 from plimsoll.registry.layout import MANIFEST, Descriptor, Layout, Manifest
 from plimsoll.registry.models import ModelRegistry
@@ -120,7 +126,38 @@ def _pull_signed(repository: Repository, signed: SignedModel, models: ModelRegis
         artifact_type = attestation.manifest.artifact_type
         attestations.append(layout.add_bytes(attestation.content, MANIFEST, artifact_type=artifact_type))
     entry = layout.add_bytes(signed.content, MANIFEST)
-    models.add_pulled(signed.version, entry, (*attestations, *_pull_code(repository, signed.version, layout)))
+    models.add_pulled(signed.version, entry, (*attestations, *_pull_about(repository, signed.version, models)))
+
+
+def _pull_about(repository: Repository, version: ModelVersion, models: ModelRegistry) -> list[Descriptor]:
+    """Pull what else lies beside a version: its code, bills of materials and provenance; the entries for the index."""
+    layout = models.layout
+    return [*_pull_code(repository, version, layout), *_pull_statements(repository, version, layout, models.keys)]
+
+
+def _pull_statements(
+    repository: Repository, version: ModelVersion, layout: Layout, keys: TrustedKeys
+) -> list[Descriptor]:
+    """Statements that a trusted key has signed; others say nothing, and a version without them is as good."""
+    found: list[Descriptor] = []
+    what = f"an attestation of {version.reference}"
+    with contextlib.suppress(RegistryError):
+        for entry in repository.referrers(version.digest, ATTESTATION_ARTIFACT)[:MAX_ATTESTATIONS]:
+            with contextlib.suppress(ModelRefused):
+                content = repository.manifest(entry.digest).content
+                manifest = read_attestation_manifest(content, version)
+                if manifest is None:
+                    continue
+                blobs = [repository.blob(each, what) for each in (manifest.config, *manifest.layers)]
+                kind = manifest.annotations.get(PREDICATE_ANNOTATION, "")
+                verified(blobs[-1], version, kind, keys)
+                for blob in blobs:
+                    layout.add_bytes(blob, "")
+                annotations = {PREDICATE_ANNOTATION: kind}
+                found.append(
+                    layout.add_bytes(content, MANIFEST, artifact_type=ATTESTATION_ARTIFACT, annotations=annotations)
+                )
+    return found
 
 
 def _pull_code(repository: Repository, version: ModelVersion, layout: Layout) -> list[Descriptor]:

@@ -10,6 +10,7 @@ import click
 
 from plimsoll.cli import completion
 from plimsoll.cli.model_actions import delete, require_one, require_two_at_most, write_version_code
+from plimsoll.cli.model_statements import show_statement
 from plimsoll.cli.options import application_state, file_option, json_option, print_json
 from plimsoll.cli.rows import number, print_rows
 from plimsoll.errors import FileError
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
 @click.option(
     "--code", default=None, type=click.Path(path_type=Path), metavar="DIR", help="Write a version's code there."
 )
+@click.option(
+    "--sbom",
+    type=click.Choice(["cyclonedx", "spdx"]),
+    default=None,
+    help="Print the signed bill of materials of a version, as JSON.",
+)
+@click.option("--provenance", is_flag=True, help="Show how a version was made: the signed provenance of SLSA.")
 @click.option("--delete", "deletes", is_flag=True, help="Delete the version NAME@NUMBER, unless something needs it.")
 @click.option("--target", "targets", multiple=True, metavar="CONTEXT", help="With --delete: a cluster to ask too.")
 @click.option("--accept-index", is_flag=True, help="Sign the registry's index as it is, after something changed it.")
@@ -46,6 +54,8 @@ def command(
     pull: str | None,
     new_key: bool,
     code: Path | None,
+    sbom: str | None,
+    provenance: bool,
     deletes: bool,
     targets: Sequence[str],
     accept_index: bool,
@@ -65,6 +75,9 @@ def command(
         return
     if code is not None:
         write_version_code(registry, references, code, as_json=as_json)
+        return
+    if sbom is not None or provenance:
+        show_statement(registry, references, sbom, as_json=as_json)
         return
     if pull is not None:
         references = [*references, _pull(registry, pull).reference]

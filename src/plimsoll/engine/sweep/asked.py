@@ -17,7 +17,7 @@ from plimsoll.engine.sweep.sweep_run import SweepRequest, SweepRun, model_to_swe
 from plimsoll.errors import FileError
 from plimsoll.kinds.model import MODELS, RegisterResult
 from plimsoll.kinds.table import KINDS
-from plimsoll.registry.models import require_tag
+from plimsoll.registry.index_entries import require_tag
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.options import TargetOptions

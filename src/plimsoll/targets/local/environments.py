@@ -48,15 +48,19 @@ def cache_directory() -> Path:
 
 
 def environment_place(step: Step[MakeEnvironment], directory: Path) -> Path:
-    """The directory of a step's environment, for the application in `directory`.
+    """The directory of a step's environment, for the application in `directory`."""
+    return place_of(step.work.requirements, step.ingredients[0].digest, directory)
+
+
+def place_of(requirements: str, digest: str, directory: Path) -> Path:
+    """The directory of the environment of a requirements file and its digest.
 
     An environment with editable packages reads them where they are, so that it belongs to their paths.
     """
     from plimsoll.application.requirements import read_requirements
 
-    digest = step.ingredients[0].digest
     try:
-        packages = read_requirements(directory, step.work.requirements).packages
+        packages = read_requirements(directory, requirements).packages
     except PlimsollError:
         # The installer says what is wrong with the file.
         packages = ()

@@ -15,6 +15,7 @@ from plimsoll.targets.attempt import Progress, done
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.serving_hints import without_server
+from plimsoll.targets.supplies import attest
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import Lineage, Origin
@@ -43,7 +44,8 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
         )
     kept = CodeFiles(state.code)
     code = kept.found(_digests(work.lineage, "code"))
-    version = model_registry(state).add(
+    registry = model_registry(state)
+    version = registry.add(
         work.model,
         files,
         lineage=_lineage(attempt, kept, code),
@@ -52,6 +54,8 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
         code=code,
         anew=attempt.step.name in attempt.context.forced,
     )
+    environment = next((part.name for part in work.lineage if part.kind == "environment"), "")
+    attest(registry, version, environment, attempt.context.directory)
     return done(
         RegisterResult(
             version=version.version,
