@@ -36,7 +36,7 @@ def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRe
             host=service.host,
             threads=max(1, int(service.resources.cpu or 1)),
             access=service.telemetry.access,
-            audit=service.telemetry.audit,
+            audit=bool(service.telemetry.audit),
             payloads=service.telemetry.payloads,
             subscribe=_subscription(edge.subscribe.get(name)),
             sample=to_builtins(service.sample),

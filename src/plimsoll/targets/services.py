@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from plimsoll.kinds.service import ModelShare, Serve
-from plimsoll.kinds.service_settings import Telemetry
+from plimsoll.kinds.service_settings import Audit, Telemetry
 from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
@@ -82,15 +82,21 @@ def observer_option(
     log: Callable[[str], str],
     drift: Sequence[dict[str, object]],
     drift_file: str = "",
+    audit_key: str = "",
 ) -> str:
     """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path.
 
+    `audit_key` is the directory of the key that signs the audit log.
     `drift_file` names the versions to watch as `drift` does, and is followed as it changes.
     """
     settings: dict[str, object] = {"service": service}
     for name, enabled in (("access", telemetry.access), ("audit", telemetry.audit)):
         if enabled:
             settings[f"{name}_log"] = log(name)
+    if isinstance(telemetry.audit, Audit):
+        settings["audit_full"] = telemetry.audit.full
+    if audit_key:
+        settings["audit_key"] = audit_key
     settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
     if drift_file:
         settings["drift_file"] = drift_file

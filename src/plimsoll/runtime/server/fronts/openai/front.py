@@ -76,7 +76,7 @@ class OpenAi:
                 return constant(
                     _error(405, f"{path} accepts POST, not {head.method}", headers=b"allow: POST\r\n"), self
                 )
-            return Endpoint(partial(self._generate, kind), self, largest=LARGEST, cancels=True)
+            return Endpoint(partial(self._generate, kind), self, largest=LARGEST, cancels=True, recorded=True)
         if path == _MODELS or path.startswith(f"{_MODELS}/"):
             if head.method not in {"GET", "HEAD"}:
                 text = f"{path[:200]} accepts GET, not {head.method}"
