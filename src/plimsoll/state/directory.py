@@ -17,6 +17,7 @@
       references/<digest>       link to the newest drift reference of a model, by its digest
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
       audit-keys/<service>/     key.pem signs checkpoints of its audit log; certificates/ say so by the owner's key
+      quarantine/<service>-…/   evidence that was kept when a version went into quarantine, with signed digests
       code/<digest>             files of the code that runs were given, until their models are registered
       sizes/                    how large the older runs and results are
       run-order.json            numbers of the older runs; may be deleted

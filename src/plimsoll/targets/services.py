@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from plimsoll.kinds.service import ModelShare, Serve
 from plimsoll.kinds.service_settings import Audit, Telemetry
@@ -47,6 +48,21 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     if work.latency is not None:
         batching[name] = Batching(rows=BATCH_ROWS, wait=BATCH_WAIT * work.latency, budget=work.latency)
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
+
+
+def without_version(content: ServiceFile, model: str, version: str) -> ServiceFile:
+    """A service file in which nothing leads to a version; the largest share of the others gets what it had."""
+    left = [each for each in content.traffic.get(model, ()) if each.version != version]
+    if left:
+        first = max(left, key=lambda share: share.weight)
+        rest = sum(share.weight for share in left if share is not first)
+        left = [replace(each, weight=100 - rest) if each is first else each for each in left]
+    return replace(
+        content,
+        models=tuple(each for each in content.models if (each.name, each.version) != (model, version)),
+        traffic={**content.traffic, model: tuple(left)} if model in content.traffic else content.traffic,
+        former={name: each for name, each in content.former.items() if (name, each) != (model, version)},
+    )
 
 
 def shares_sentence(content: ServiceFile, model: str) -> str:
