@@ -15,7 +15,6 @@ from plimsoll.cli.verbs import plan
 
 from .conftest import Plimsoll, answer, write
 
-
 GROUPS = {"audit", "edge"}
 """Verbs that have verbs of their own."""
 
