@@ -27,6 +27,8 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "predict": "plimsoll predict triage --input live.csv",
         "promote": "plimsoll promote triage@2",
         "rollback": "plimsoll rollback triage",
+        "quarantine": "plimsoll quarantine triage --reason poisoned",
+        "audit": "plimsoll audit verify triage",
         "edge": "plimsoll edge rollout cabs",
         "scan": "plimsoll scan triage@2 --database osv/",
         "check": "plimsoll check --target production --output evidence",

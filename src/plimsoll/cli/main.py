@@ -45,6 +45,8 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "predict": "Send rows to a service and print its predictions.",
             "promote": "Move the traffic of a service to another model version, step by step.",
             "rollback": "Move a service back to the version before its last promotion.",
+            "quarantine": "Take a version out of a service, block it, and keep evidence.",
+            "audit": "Verify, query and export the audit logs of services.",
             "edge": "Enroll devices, roll releases out to them, and see what they run.",
         },
         "Supply chain": {

@@ -13,7 +13,6 @@ from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
 from plimsoll.registry.transfer import push_model
-from plimsoll.registry.versions import require_accepted
 
 
 def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRegistry) -> Iterator[WantedService]:
@@ -25,7 +24,7 @@ def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRe
     for name in edge.services:
         service = services[name]
         version = models.find(service.leading)
-        require_accepted(version)
+        models.require_servable(version)
         with Repository(place.below(version.name)) as repository:
             pushed = push_model(models, version, repository)
         yield WantedService(
@@ -36,7 +35,7 @@ def wanted_services(edge: Edge, services: Mapping[str, Service], models: ModelRe
             host=service.host,
             threads=max(1, int(service.resources.cpu or 1)),
             access=service.telemetry.access,
-            audit=service.telemetry.audit,
+            audit=bool(service.telemetry.audit),
             payloads=service.telemetry.payloads,
             subscribe=_subscription(edge.subscribe.get(name)),
             sample=to_builtins(service.sample),

@@ -174,6 +174,7 @@ def _carried_out(
         with mover.exclusive():
             version = registry.find(f"{model}@{new}")
             registry.open(version)
+            registry.require_servable(version)
             done = move(mover, registry, version, AT_ONCE, lambda _: None, stopped)
         problem = "" if done.promoted else done.reason
     except (PlimsollError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -49,11 +49,22 @@ class Drift(Part, frozen=True, kw_only=True):
     reference: Annotated[str, Meta(description="a CSV or Parquet file of a dataset, as name/file")]
 
 
+class Audit(Part, frozen=True, kw_only=True):
+    """What an audit log does when its disk is full."""
+
+    full: Annotated[
+        Literal["stop", "continue"],
+        Meta(description="stop: inferences are refused until it can be written; continue: lost lines are counted"),
+    ] = "stop"
+
+
 class Telemetry(Part, frozen=True, kw_only=True):
     """Logs and traces of requests, in addition to metrics."""
 
     access: Annotated[bool, Meta(description="a line of JSON for each request")] = False
-    audit: Annotated[bool, Meta(description="a line for each request: caller, digest of the model, verdict")] = False
+    audit: Annotated[
+        bool | Audit, Meta(description="a chained line for each call: caller, digest of the model, verdict")
+    ] = False
     payloads: Annotated[bool, Meta(description="include the values of tensors in the audit log")] = False
     traces: Annotated[bool, Meta(description="OpenTelemetry spans, configured by the OTEL_* variables")] = False
 

@@ -14,6 +14,7 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, PlimsollError, TargetError
 from plimsoll.registry.attestations import ATTESTATION_ARTIFACT, EMPTY_CONFIG, MODEL_ANNOTATION
 from plimsoll.registry.author import current_author
+from plimsoll.registry.blocks import BlockedVersions
 from plimsoll.registry.code import CODE_ARTIFACT, add_code
 from plimsoll.registry.deleted import (
     DATE_ANNOTATION,
@@ -51,6 +52,7 @@ from plimsoll.registry.versions import (
     decode_version,
     missed_bounds,
     missed_licence,
+    require_accepted,
 )
 from plimsoll.signing import dsse as signing
 from plimsoll.signing.keys import KeyRing
@@ -229,6 +231,16 @@ class ModelRegistry:
             if entry.artifact_type == MODEL_ARTIFACT and is_tag(entry):
                 found.setdefault(entry.digest, []).append(entry.annotations[REFERENCE_ANNOTATION].partition(":")[2])
         return found
+
+    @property
+    def blocked(self) -> BlockedVersions:
+        """The versions that are in quarantine."""
+        return BlockedVersions(self.layout.root, self.keys)
+
+    def require_servable(self, version: ModelVersion) -> None:
+        """Raise ModelRefused for a version that misses its bounds, or is in quarantine."""
+        require_accepted(version)
+        self.blocked.require_free(version)
 
     def open(self, version: ModelVersion) -> OpenedModel:
         """Verify the signature, the manifest, the config and every file. The result has the files under their names.

@@ -16,6 +16,8 @@
       drift/<digest>.json       a model's features in training; <service>.<version>.state.json: its live features
       references/<digest>       link to the newest drift reference of a model, by its digest
       logs/<service>/           access.jsonl and audit.jsonl of a service, when enabled
+      audit-keys/<service>/     key.pem signs checkpoints of its audit log; certificates/ say so by the owner's key
+      quarantine/<service>-…/   evidence that was kept when a version went into quarantine, with signed digests
       code/<digest>             files of the code that runs were given, until their models are registered
       sizes/                    how large the older runs and results are
       run-order.json            numbers of the older runs; may be deleted
@@ -75,6 +77,7 @@ class StateDirectory:
         self.drift = self.root / "drift"
         self.references = self.root / "references"
         self.service_logs = self.root / "logs"
+        self.audit_keys = self.root / "audit-keys"
         self.removed = self.root / "removed"
         self.code = common / "code"
         self.gate = common / "beginning.lock"

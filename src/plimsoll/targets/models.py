@@ -38,16 +38,14 @@ def version_for_use(
 ) -> tuple[ModelVersion, Mapping[str, Path]]:
     """The version that a service or batch uses, and its verified files by their names.
 
-    Raises ModelRefused when the model was altered or misses its bounds.
+    Raises ModelRefused when the model was altered, misses its bounds or is in quarantine.
     """
-    from plimsoll.registry.versions import require_accepted
-
     registry = model_registry(state)
     if register_key is not None:
         reference = f"{reference.partition('@')[0]}@{registered_version(state, reference, register_key)}"
     version = registry.find(reference)
     opened = registry.open(version)
-    require_accepted(version)
+    registry.require_servable(version)
     return version, opened.files
 
 

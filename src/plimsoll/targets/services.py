@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from plimsoll.kinds.service import ModelShare, Serve
-from plimsoll.kinds.service_settings import Telemetry
+from plimsoll.kinds.service_settings import Audit, Telemetry
 from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
@@ -49,6 +50,21 @@ def service_file(work: Serve, found: Sequence[tuple[ModelShare, ModelFile]]) -> 
     return ServiceFile(models=tuple(files.values()), traffic={name: tuple(shares.values())}, batching=batching)
 
 
+def without_version(content: ServiceFile, model: str, version: str) -> ServiceFile:
+    """A service file in which nothing leads to a version; the largest share of the others gets what it had."""
+    left = [each for each in content.traffic.get(model, ()) if each.version != version]
+    if left:
+        first = max(left, key=lambda share: share.weight)
+        rest = sum(share.weight for share in left if share is not first)
+        left = [replace(each, weight=100 - rest) if each is first else each for each in left]
+    return replace(
+        content,
+        models=tuple(each for each in content.models if (each.name, each.version) != (model, version)),
+        traffic={**content.traffic, model: tuple(left)} if model in content.traffic else content.traffic,
+        former={name: each for name, each in content.former.items() if (name, each) != (model, version)},
+    )
+
+
 def shares_sentence(content: ServiceFile, model: str) -> str:
     """Which versions the requests of a service go to: "requests: 90 % to triage@1, 10 % to triage@2"."""
     newest_alone = max((file.version for file in content.models if file.name == model), key=int, default="")
@@ -82,15 +98,21 @@ def observer_option(
     log: Callable[[str], str],
     drift: Sequence[dict[str, object]],
     drift_file: str = "",
+    audit_key: str = "",
 ) -> str:
     """The value of a server's `--observer` option for a service; `log` maps the name of a log to its path.
 
+    `audit_key` is the directory of the key that signs the audit log.
     `drift_file` names the versions to watch as `drift` does, and is followed as it changes.
     """
     settings: dict[str, object] = {"service": service}
     for name, enabled in (("access", telemetry.access), ("audit", telemetry.audit)):
         if enabled:
             settings[f"{name}_log"] = log(name)
+    if isinstance(telemetry.audit, Audit):
+        settings["audit_full"] = telemetry.audit.full
+    if audit_key:
+        settings["audit_key"] = audit_key
     settings |= {"payloads": telemetry.payloads, "traces": telemetry.traces, "drift": list(drift)}
     if drift_file:
         settings["drift_file"] = drift_file

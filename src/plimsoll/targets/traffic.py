@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from plimsoll.telemetry.version_counts import VersionCounts
 
@@ -76,5 +76,17 @@ class TrafficMover(Protocol):
         """Everything as it was before `add`; nothing to do when `add` has changed nothing.
 
         When it fails, the next promotion of the service undoes this one.
+        """
+        ...
+
+
+@runtime_checkable
+class ExpelsVersions(Protocol):
+    """A running service that can forget a version altogether."""
+
+    def expel(self, version: str) -> None:
+        """Unload a version that has not the largest share: neither a header, a copy nor its number leads to it.
+
+        The service is held (`TrafficMover.exclusive`).
         """
         ...

@@ -51,6 +51,12 @@ REQUESTS = MetricDescription(
     labels=("model", "version", "http_request_method", "http_route", "http_response_status_code"),
 )
 ROWS = MetricDescription(name="plimsoll_inference_rows_total", kind="counter", help="Predicted rows.")
+AUDIT_LOST = MetricDescription(
+    name="plimsoll_audit_lost_total",
+    kind="counter",
+    help="Lines of the audit log that a full disk has cost; only with `full: continue`.",
+    labels=(),
+)
 MODEL = MetricDescription(
     name="plimsoll_model_served",
     kind="gauge",

@@ -86,7 +86,7 @@ class JsonLinesFile:
 
     def _write_pending(self) -> None:
         """Raises OSError; `_pending` then has the lines that are not in the file."""
-        with _locked(self._file):
+        with locked(self._file):
             content, written = memoryview(b"".join(self._pending)), 0
             try:
                 while written < len(content):
@@ -123,9 +123,12 @@ class JsonLinesFile:
             size -= len(self._pending.pop(0))
             self.lost += 1
 
+    def _is_long(self) -> bool:
+        return os.fstat(self._file.fileno()).st_size >= MOST_BYTES and Path(self.path).is_file()
+
     def _rotate_long(self) -> None:
         path = Path(self.path)
-        if os.fstat(self._file.fileno()).st_size < MOST_BYTES or not path.is_file():
+        if not self._is_long():
             return
         for number in range(KEPT - 1, 0, -1):
             with contextlib.suppress(FileNotFoundError):
@@ -135,7 +138,7 @@ class JsonLinesFile:
 
 
 @contextlib.contextmanager
-def _locked(file: IO[bytes]) -> Iterator[None]:
+def locked(file: IO[bytes]) -> Iterator[None]:
     """Lock a file against the other processes of a service; what cannot be locked (a pipe) is written as it is."""
     locked = False
     with contextlib.suppress(OSError):

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from plimsoll.runtime.server.observers import INFERENCE, Answer, Generated
+from plimsoll.runtime.server.observers import CALL, INFERENCE, UNRECORDED, Answer, Generated
 from plimsoll.runtime.tensors import Array, datatype_of, to_json
+from plimsoll.telemetry.audit_file import AuditFile, WhenFull
 from plimsoll.telemetry.json_lines import JsonLinesFile
 from plimsoll.telemetry.requests import request_rows
 
@@ -37,6 +38,8 @@ def access_line(answer: Answer, trace: str) -> dict[str, object]:
     }
     if answer.generated is not None:
         line |= _of_generated(answer.generated)
+    if answer.call:
+        line["call"] = answer.call
     if answer.batch > 1:
         line["batch"] = answer.batch
     if answer.shadow:
@@ -56,7 +59,12 @@ def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, objec
         "verdict": verdict(answer.status),
         "status": answer.status,
     }
-    if answer.generated is None:
+    if answer.event == CALL:
+        line = {name: value for name, value in line.items() if name not in {"model", "version", "digest"}}
+        line["call"] = answer.call
+    elif answer.event == UNRECORDED:
+        line["count"] = answer.batch
+    elif answer.generated is None:
         line |= {"inputs": _tensors(answer.inputs, payloads), "outputs": _tensors(answer.outputs, payloads)}
     else:
         line |= _of_generated(answer.generated)
@@ -85,10 +93,19 @@ def verdict(status: int) -> str:
 class RequestLogs:
     """Both logs. An empty path switches a log off."""
 
-    def __init__(self, access: str, audit: str, *, payloads: bool, trace_of: Callable[[Answer], str]) -> None:
-        """Open the logs. Raises TargetError when a log cannot be written."""
+    def __init__(
+        self,
+        access: str,
+        audit: str,
+        *,
+        payloads: bool,
+        trace_of: Callable[[Answer], str],
+        full: WhenFull = "stop",
+        key: str = "",
+    ) -> None:
+        """Open the logs; `full` and `key` are of the audit log. Raises TargetError when a log cannot be written."""
         self._access = JsonLinesFile(access) if access else None
-        self._audit = JsonLinesFile(audit, lossless=True) if audit else None
+        self._audit = AuditFile(audit, full=full, key=key) if audit else None
         self._payloads = payloads
         self._trace_of = trace_of
 
@@ -101,6 +118,16 @@ class RequestLogs:
             self._audit.write(
                 [audit_line(answer, self._trace_of(answer), payloads=self._payloads) for answer in audited]
             )
+
+    def tick(self) -> None:
+        """Sign the audit log when it is time, also while nobody calls."""
+        if self._audit is not None:
+            self._audit.tick()
+
+    @property
+    def lost(self) -> int:
+        """Lines of the audit log that a full disk has cost."""
+        return self._audit.lost if self._audit is not None else 0
 
     @property
     def problem(self) -> str:

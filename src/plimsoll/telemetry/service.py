@@ -23,6 +23,8 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.runtime.server.observers import INFERENCE, Answer, Observer, Reply, still_wanted
 from plimsoll.runtime.tensors import Array
+from plimsoll.telemetry import catalogue
+from plimsoll.telemetry.audit_file import WhenFull
 from plimsoll.telemetry.context import parse_traceparent
 from plimsoll.telemetry.logs import REQUEST_ID, USER_HEADERS, RequestLogs
 from plimsoll.telemetry.requests import RequestMetrics
@@ -72,6 +74,8 @@ class ServiceObserver(Observer):
         service: str = "",
         access_log: str = "",
         audit_log: str = "",
+        audit_full: WhenFull = "stop",
+        audit_key: str = "",
         payloads: bool = False,
         traces: bool = False,
         drift: Sequence[Settings] = (),
@@ -79,17 +83,22 @@ class ServiceObserver(Observer):
     ) -> None:
         """Set up telemetry. Raises PlimsollError when a log, a drift reference or an extra is missing.
 
-        `drift_file` is a list such as `drift` in JSON. It is read again when it changes: versions come and go.
+        When the disk of the audit log is full, `audit_full` says whether the server stops answering; `audit_key` is the
+        directory of the key that signs the log. `drift_file` is a list such as `drift` in JSON. It is read again when
+        it changes: versions come and go.
         """
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         self._requests = RequestMetrics(trace_of)
         self._parts: list[AnswerConsumer] = [self._requests]
         self._logs: RequestLogs | None = None
-        self.essential = bool(audit_log)
+        self.essential = bool(audit_log) and audit_full == "stop"
         self.wants_texts = bool(audit_log) and payloads
+        self._audits = bool(audit_log)
         if access_log or audit_log:
-            self._logs = RequestLogs(access_log, audit_log, payloads=payloads, trace_of=trace_of)
+            self._logs = RequestLogs(
+                access_log, audit_log, payloads=payloads, trace_of=trace_of, full=audit_full, key=audit_key
+            )
         if traces:
             from plimsoll.telemetry.traces import TraceExporter
 
@@ -139,6 +148,11 @@ class ServiceObserver(Observer):
                 failure = error
         if failure is not None:
             raise failure
+
+    def tick(self) -> None:
+        """Sign the audit log when it is time."""
+        if self._logs is not None:
+            self._logs.tick()
 
     @property
     def problem(self) -> str:
@@ -211,6 +225,10 @@ class ServiceObserver(Observer):
         """Each metric family once, with the samples of all versions."""
         found: dict[str, Metric] = {}
         given = [self._requests.families(), *(one.families() for one in self._watches), self._process.collect()]
+        if self._audits and self._logs is not None:
+            lost = catalogue.AUDIT_LOST.counter()
+            lost.add_metric([], self._logs.lost)
+            given.append([lost])
         for families in given:
             for family in families:
                 if family.name not in found:

@@ -183,8 +183,8 @@ def test_a_body_that_is_too_large_is_refused_in_the_shape_of_its_front(mounted: 
     with pytest.raises(TooLarge) as refused:
         Chunks(mounted.largest(head_of("POST", INFER))).feed(bytearray(b"3e9\r\n"))
 
-    lines = mounted.refuse(head_of("POST", "/lines/m"), refused.value)
-    open_inference = mounted.refuse(head_of("POST", INFER), refused.value)
+    lines = mounted.refuse(head_of("POST", "/lines/m"), refused.value, "")
+    open_inference = mounted.refuse(head_of("POST", INFER), refused.value, "")
     assert (lines.status, lines.body) == (413, b"no: the body is larger than 1000 bytes")
     assert (open_inference.status, open_inference.body) == (413, b'{"error":"the body is larger than 1000 bytes"}')
 

@@ -11,7 +11,7 @@ from plimsoll.engine.moves import VersionMoved, record_move
 from plimsoll.engine.promotion.judging import Finding, Judgement, judge, version_sample
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.registry.models import ModelRegistry
-from plimsoll.registry.versions import ModelVersion, require_accepted
+from plimsoll.registry.versions import ModelVersion
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
@@ -76,7 +76,7 @@ def promote(
     registry = model_registry(target.state)
     version = registry.find(reference)
     registry.open(version)
-    require_accepted(version)
+    registry.require_servable(version)
     mover = target.features.require(TRAFFIC)(version.name, service, say, stopped)
     with mover.exclusive() as undone:
         if undone:

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from plimsoll.engine.moves import came_from
 from plimsoll.engine.promotion.promoting import AT_ONCE, Promotion, move, record_promotion
 from plimsoll.errors import PlimsollError
-from plimsoll.registry.versions import require_accepted
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.port import Target
@@ -41,7 +40,7 @@ def rollback(
         wanted = reference or _former(target, mover, old)
         version = registry.find(wanted)
         registry.open(version)
-        require_accepted(version)
+        registry.require_servable(version)
         done = move(mover, registry, version, AT_ONCE, say, stopped)
     record_promotion(target.state, done, version.name, "rollback")
     return replace(done, reason=f"rolled back from version {old}") if done.promoted else done

@@ -58,9 +58,12 @@ class Forwarder:
             return error(503, "too many bytes of requests wait for a server", b"retry-after: 5\r\n")
         return self._forward(head, body, client)
 
-    def refuse(self, head: Head, refusal: Refusal) -> Response:
+    def refuse(self, head: Head, refusal: Refusal, client: str) -> Response:
         """A response in the shape of the servers' errors."""
         return error(refusal.code, str(refusal))
+
+    def unread(self, head: Head | None, status: int, reason: str, client: str) -> None:
+        """Nothing is recorded here: such a request never was one of the service's."""
 
     def largest(self, head: Head) -> int:
         """The same for all paths: only the servers know which of them are inferences."""

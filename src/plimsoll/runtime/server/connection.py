@@ -15,7 +15,7 @@ from plimsoll.runtime.server.bodies import Body
 from plimsoll.runtime.server.heads import LARGEST_HEAD, BadHead, Chunks, Head
 from plimsoll.runtime.server.listening import Listening
 from plimsoll.runtime.server.outgoing import Outgoing
-from plimsoll.runtime.server.refusals import Busy, TooLarge
+from plimsoll.runtime.server.refusals import GONE, Busy, TooLarge
 from plimsoll.runtime.server.responding import Responding
 from plimsoll.runtime.server.responses import CONTINUE, Response, error
 from plimsoll.runtime.server.streaming import StreamWriter
@@ -87,6 +87,9 @@ class Connection(Responding):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client has disconnected; a computation for it ends by itself, unless its endpoint says otherwise."""
+        if self._body is not None and self.head is not None and not (self.answering or self._discarding):
+            reason = "the client has gone before its request was whole"
+            self._application.unread(self.head, GONE, reason, self.client)
         self._ended = True
         if self._answering is not None and self._cancels():
             self._answering.cancel()
@@ -214,7 +217,7 @@ class Connection(Responding):
             self._refuse(bad)
         except TooLarge as refusal:
             assert self.head is not None  # noqa: S101 - only a body is too large
-            self._end_with(self._application.refuse(self.head, refusal))
+            self._end_with(self._application.refuse(self.head, refusal, self.client))
         self._count_held()
         if self._half_closed and not (self.answering or self._again or self._ended):
             self._transport.close()
@@ -256,8 +259,11 @@ class Connection(Responding):
                 self._transport.pause_reading()
             return True
         busy = Busy("the requests under way hold all the memory that the server gives them", retry_after=1)
-        unread = error(busy.code, str(busy), b"retry-after: 1\r\n")
-        self._end_with(self._application.refuse(self.head, busy) if self.head else unread)
+        if self.head is None:
+            self._application.unread(None, busy.code, str(busy), self.client)
+            self._end_with(error(busy.code, str(busy), b"retry-after: 1\r\n"))
+        else:
+            self._end_with(self._application.refuse(self.head, busy, self.client))
         return False
 
     def _continue(self) -> None:

@@ -27,8 +27,9 @@ from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.observers import Observers, still_wanted
 from plimsoll.runtime.server.preparing import Preparing
 from plimsoll.runtime.server.reading import Reading
-from plimsoll.runtime.server.recording import GONE, OK, Recorder
+from plimsoll.runtime.server.recording import OK, Recorder
 from plimsoll.runtime.server.refusals import (
+    GONE,
     BadInput,
     Busy,
     Conflict,
@@ -188,6 +189,7 @@ class DataPlane:
         call.began = time.perf_counter()
         self.inferences += 1
         if self.observers.blocked:
+            self.observers.unrecorded += 1
             raise NotReady(self.observers.blocked)
         try:
             served = call.served = self.catalog.choose(call.model, call.version, call.headers)
@@ -299,6 +301,19 @@ class DataPlane:
     def refused_before(self, model: str, headers: Mapping[str, str], client: str, refusal: Refusal) -> None:
         """Record that a request for an inference was refused before it could be read."""
         self.recorder.record_unserved(model, None, headers, client, refusal)
+
+    def called(
+        self,
+        call: str,
+        headers: Mapping[str, str],
+        client: str,
+        status: int,
+        reason: str = "",
+        began: float | None = None,
+    ) -> None:
+        """Record a request that is no inference, or that was refused before it was known to be one."""
+        if self.observers.sees_changes:
+            self.recorder.record_call(call, headers, client, status, reason, began)
 
     # Models.
 

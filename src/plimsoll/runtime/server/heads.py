@@ -58,10 +58,11 @@ class Endpoint:
 
     `private` says that it tells of all requests, or changes the server: it is for nobody's pages in a browser.
     `largest` is in bytes of a body, where it is not that of all others. `cancels` says that an answer is of no use once
-    its client has gone, and costs much until it is complete.
+    its client has gone, and costs much until it is complete. `recorded` says that its answers are recorded where they
+    are made, as those to inferences are; `probe` that they are asked for so often that only refused ones are recorded.
     """
 
-    __slots__ = ("cancels", "errors", "largest", "model", "private", "respond")
+    __slots__ = ("cancels", "errors", "largest", "model", "private", "probe", "recorded", "respond")
 
     def __init__(
         self,
@@ -72,11 +73,15 @@ class Endpoint:
         private: bool = False,
         largest: int | None = None,
         cancels: bool = False,
+        recorded: bool = False,
+        probe: bool = False,
     ) -> None:
         """`respond` takes the head, the body and the client's address; `errors` shapes what goes wrong around it."""
         self.private = private
         self.largest = largest
         self.cancels = cancels
+        self.recorded = recorded or bool(model)
+        self.probe = probe
         self.respond = respond
         self.errors = errors
         self.model = model

@@ -38,8 +38,11 @@ class Answering(Protocol):
     def respond(self, head: Head, body: Buffer, client: str) -> Reply:
         """Answer one request. Raises nothing; what is awaited may raise, and is then refused as a Defect."""
 
-    def refuse(self, head: Head, refusal: Refusal) -> Response:
+    def refuse(self, head: Head, refusal: Refusal, client: str) -> Response:
         """The response to a request that the connection refuses."""
+
+    def unread(self, head: Head | None, status: int, reason: str, client: str) -> None:
+        """Told of a request that cannot be read, or whose client has gone before it was whole."""
 
     def model_of(self, head: Head) -> str:
         """The model that an inference is for; empty for other requests."""

@@ -39,7 +39,13 @@ PAUSE = 0.05
 REPORT_EVERY = 60.0
 """Seconds between two reports of failing observers."""
 INFERENCE = "inference"
-"""The event of an answer to a request for an inference; the others are `load` and `unload`."""
+"""The event of an answer to a request for an inference; others are what was changed, such as `load` and `unload`."""
+CALL = "call"
+"""The event of every other request, and of one that was refused before it could be read."""
+UNRECORDED = "unrecorded"
+"""The event of inferences that were refused because they could not be recorded: `Answer.batch` is their number."""
+TICK = 1.0
+"""Seconds between two calls of `Observer.tick`."""
 
 
 still_wanted: ContextVar[Callable[[], None]] = ContextVar("still_wanted", default=lambda: None)
@@ -80,7 +86,7 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     the time from the request's last byte to the answer. `inputs` and `outputs` are empty when the request could not be
     read; the arrays are the server's own and must not be written to. `headers` has the request headers that an observer
     asks for, names in small letters. `batch` is the number of requests that were computed together; `shadow` marks a
-    copy for a shadow version.
+    copy for a shadow version. `call` is the method and the path of what is no inference.
     """
 
     model: str
@@ -98,6 +104,7 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     shadow: bool = False
     reason: str = ""
     event: str = INFERENCE
+    call: str = ""
     generated: Generated | None = None
 
 
@@ -132,6 +139,9 @@ class Observer:
 
     def answered(self, answers: Sequence[Answer]) -> None:
         """Observe answers; called in the observers' thread."""
+
+    def tick(self) -> None:
+        """Do what time asks for, also while there are no answers; called in the observers' thread."""
 
     def more_outputs(
         self, model: Model, parameters: Mapping[str, object], inputs: Mapping[str, Array], outputs: Mapping[str, Array]
@@ -189,7 +199,11 @@ class Observers:
         self.lost = 0
         self.blocked = ""
         """Why inferences are refused at present; empty when they are not."""
+        self.unrecorded = 0
+        """Inferences that were refused while `blocked`, since the last one that could be recorded."""
         self._essential = any(observer.essential for observer in watching)
+        self._sees_changes = any(observer.sees_changes for observer in watching)
+        self._ticked = 0.0
         self._reported = -REPORT_EVERY
         self._waiting: deque[Answer] = deque()
         self._bytes = 0
@@ -210,6 +224,11 @@ class Observers:
             self.blocked = "what must be recorded of each request cannot be recorded fast enough"
         else:
             self.lost += 1
+
+    @property
+    def sees_changes(self) -> bool:
+        """Whether what is no inference is to be recorded at all."""
+        return self._sees_changes
 
     def at(self, path: str) -> Observer | None:
         """The observer that answers a path, if there is one."""
@@ -245,6 +264,30 @@ class Observers:
             if batch or self.blocked:
                 self._pass_batch(batch)
                 self.blocked = next(filter(None, (each.problem for each in self.watching if each.essential)), "")
+                self._tell_unrecorded()
+            elif time.monotonic() - self._ticked >= TICK:
+                self._ticked = time.monotonic()
+                self._tick()
+
+    def _tell_unrecorded(self) -> None:
+        """Record how many were refused, now that it can be recorded again."""
+        count = self.unrecorded
+        if count and not self.blocked:
+            self.unrecorded -= count
+            reason = "inferences were refused while they could not be recorded"
+            self.answered(
+                Answer(
+                    model="", version="", digest="", status=503, began=time.time(), seconds=0.0,
+                    batch=count, reason=reason, event=UNRECORDED,
+                )
+            )  # fmt: skip
+
+    def _tick(self) -> None:
+        for observer in self.watching:
+            try:
+                observer.tick()
+            except Exception:  # noqa: BLE001 - an observer's defect must not end the service that it watches
+                self._report()
 
     def _pass_batch(self, batch: Sequence[Answer]) -> None:
         inferences = [answer for answer in batch if answer.event == INFERENCE]

@@ -6,16 +6,16 @@ import time
 from collections.abc import Mapping
 
 from plimsoll.runtime.server.inference import Inference
-from plimsoll.runtime.server.observers import INFERENCE, Answer, Observers
+from plimsoll.runtime.server.observers import CALL, INFERENCE, Answer, Observers
 from plimsoll.runtime.server.refusals import Refusal
 from plimsoll.runtime.tensors import Array
 
 OK = 200
 """The code of an answered inference; the others are those of the refusals."""
-GONE = 499
-"""The code of an inference whose client has gone before it was answered, as nginx counts it."""
 LONGEST_NAME = 80
 """Characters of a model's name that are recorded when the server has no such model."""
+LONGEST_CALL = 200
+"""Characters of a method and a path that are recorded."""
 _NOTHING: Mapping[str, Array] = {}
 
 
@@ -71,6 +71,28 @@ class Recorder:
                 client=client,
                 reason=str(refusal) if refusal else "",
                 event=event,
+            )
+        )
+
+    def record_call(
+        self, call: str, headers: Mapping[str, str], client: str, status: int, reason: str, began: float | None
+    ) -> None:
+        """Record a request that is no inference; `call` is its method and path."""
+        wanted = self._observers.headers
+        seconds = time.perf_counter() - began if began is not None else 0.0
+        self._observers.answered(
+            Answer(
+                model="",
+                version="",
+                digest="",
+                status=status,
+                began=time.time() - seconds,
+                seconds=seconds,
+                headers={name: value for name, value in headers.items() if name in wanted},
+                client=client,
+                reason=reason,
+                event=CALL,
+                call=call[:LONGEST_CALL],
             )
         )
 

@@ -20,6 +20,9 @@ import sys
 import traceback
 from typing import ClassVar
 
+GONE = 499
+"""The code of a request whose client has gone before it was answered, as nginx counts it; no response has it."""
+
 
 class Refusal(Exception):
     """A request that the server does not answer; the message is for the client.

@@ -30,6 +30,7 @@ class Responding(asyncio.BufferedProtocol):
     _discarding: bool
     _ended: bool
     _waiting: int
+    client: str
     head: Head | None
     answering: bool
     stuck: bool
@@ -47,7 +48,7 @@ class Responding(asyncio.BufferedProtocol):
         try:
             answer = await response
         except Exception:  # noqa: BLE001 - without a response the client would wait until its own time limit
-            answer = self._application.refuse(head, defect())
+            answer = self._application.refuse(head, defect(), self.client)
         if isinstance(answer, Stream):
             await self._send_stream(head, answer)
             return
@@ -129,6 +130,7 @@ class Responding(asyncio.BufferedProtocol):
 
     def _refuse(self, bad: BadHead) -> None:
         """Answer a request after which the stream cannot be read, and close."""
+        self._application.unread(self.head, bad.status, str(bad), self.client)
         self._end_with(error(bad.status, str(bad)))
 
     def _end_with(self, response: Response) -> None:

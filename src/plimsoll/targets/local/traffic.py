@@ -22,7 +22,7 @@ from plimsoll.targets.local.promotion_record import PromotionRecord
 from plimsoll.targets.local.servers import RunningService, announce, running_services
 from plimsoll.targets.local.watching import watch_versions
 from plimsoll.targets.models import version_for_use
-from plimsoll.targets.services import shares_sentence
+from plimsoll.targets.services import shares_sentence, without_version
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
 from plimsoll.waits import waiting_for
 
@@ -180,6 +180,10 @@ class LocalTraffic:
         self._write(replace(self._content, models=models, former=former))
         announce(self._state, replace(self._up, version=int(new)))
         self._changed = False
+
+    def expel(self, version: str) -> None:
+        """Take a version out of the service file; the largest share gets what it had."""
+        self._write(without_version(self._content, self._up.model, version))
 
     def restore(self) -> None:
         """Write the file of before; a server that has ended has no weights to restore."""

@@ -18,6 +18,8 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.files import replace_file
 from plimsoll.kinds.service import Serve
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from plimsoll.signing.checkpoints import prepare_key
+from plimsoll.signing.keys import KeyRing
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
@@ -115,7 +117,14 @@ def observer_options(
         file.parent.mkdir(parents=True, exist_ok=True)
         replace_file(file, msgspec.json.encode(drift))
         followed = str(file)
-    option = observer_option(work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift, followed)
+    key = ""
+    if scratch is None and work.telemetry.audit:
+        place = state.audit_keys / work.service
+        prepare_key(place, work.service, KeyRing.default())
+        key = str(place)
+    option = observer_option(
+        work.service, work.telemetry, lambda name: str(logs / f"{name}.jsonl"), drift, followed, key
+    )
     return [option]
 
 

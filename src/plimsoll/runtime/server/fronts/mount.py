@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import Awaitable, Sequence
 
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.front import HttpFront, constant
 from plimsoll.runtime.server.fronts.pages import Pages
 from plimsoll.runtime.server.heads import Endpoint, Head
 from plimsoll.runtime.server.hosts import KnownHosts
-from plimsoll.runtime.server.refusals import Refusal, TooLarge, defect
-from plimsoll.runtime.server.responses import Buffer, Reply, Response, error
+from plimsoll.runtime.server.recording import OK
+from plimsoll.runtime.server.refusals import GONE, Busy, NotReady, Refusal, TooLarge, defect
+from plimsoll.runtime.server.responses import Buffer, Reply, Response, Stream, error
 from plimsoll.runtime.server.served import Served
 
 LARGEST_OF_OTHERS = 1 << 20
@@ -38,17 +41,47 @@ class Mount:
         try:
             if endpoint is None:
                 endpoint = head.endpoint = self._find(head)
-            return endpoint.respond(head, body, client)
+            reply = endpoint.respond(head, body, client)
+            if endpoint.recorded or not self._plane.observers.sees_changes:
+                return reply
+            if isinstance(reply, Response):
+                self._record(endpoint, head, client, reply.status)
+                return reply
+            return self._recorded(reply, endpoint, head, client)
         except Exception:  # noqa: BLE001 - a defect ends neither the connection nor the requests of others
-            return self.refuse(head, defect())
+            return self.refuse(head, defect(), client)
 
-    def refuse(self, head: Head, refusal: Refusal) -> Response:
+    def refuse(self, head: Head, refusal: Refusal, client: str) -> Response:
         """The response to a refused request, in the shape of the front that its path belongs to."""
         endpoint = head.endpoint or self._find(head)
-        if endpoint.model and isinstance(refusal, TooLarge):
-            # The front never sees this one.
-            self._plane.refused_before(endpoint.model, head.headers, "", refusal)
+        if endpoint.model and isinstance(refusal, TooLarge | Busy):
+            # The front never sees these.
+            self._plane.refused_before(endpoint.model, head.headers, client, refusal)
+        elif isinstance(refusal, TooLarge | Busy) or not endpoint.recorded:
+            self._plane.called(_call(head), head.headers, client, refusal.code, str(refusal))
         return endpoint.errors.refused(refusal)
+
+    def unread(self, head: Head | None, status: int, reason: str, client: str) -> None:
+        """Record a request that cannot be read, or whose client has gone before it was whole."""
+        call = _call(head) if head is not None else ""
+        self._plane.called(call, head.headers if head is not None else {}, client, status, reason)
+
+    async def _recorded(
+        self, reply: Awaitable[Response | Stream], endpoint: Endpoint, head: Head, client: str
+    ) -> Response | Stream:
+        began = time.perf_counter()
+        try:
+            answer = await reply
+        except asyncio.CancelledError:
+            self._plane.called(_call(head), head.headers, client, GONE, "the client has gone", began)
+            raise
+        self._record(endpoint, head, client, answer.status if isinstance(answer, Response) else OK, began)
+        return answer
+
+    def _record(self, endpoint: Endpoint, head: Head, client: str, status: int, began: float | None = None) -> None:
+        # Probes that find a server not ready are no refusals.
+        if not endpoint.probe or status not in {OK, NotReady.code}:
+            self._plane.called(_call(head), head.headers, client, status, began=began)
 
     def largest(self, head: Head) -> int:
         """The limit of a request for inferences, which have tensors; less for all others."""
@@ -77,3 +110,7 @@ class Mount:
         roots = " or ".join(front.root for front in self._fronts)
         reason = f"there is nothing at this path; the paths of models start with {roots}"
         return constant(error(404, reason), self._fronts[0])
+
+
+def _call(head: Head) -> str:
+    return f"{head.method} {head.path}"

@@ -30,14 +30,14 @@ class Pages:
         """The endpoint for a method and path; `None` when the path is not one of these."""
         observer = self._plane.observers.at(head.path)
         if observer is not None:
-            return Endpoint(partial(self._ask, observer), self._errors, private=True)
+            return Endpoint(partial(self._ask, observer), self._errors, private=True, probe=_is_metrics(head))
         if head.path != "/" and head.path.strip("/") != "metrics":
             return None
         if head.method not in {"GET", "HEAD"}:
             return constant(wrong_method(head, "GET"), self._errors)
         if head.path == "/":
             return Endpoint(self._home, self._errors)
-        return Endpoint(self._metrics, self._errors, private=True)
+        return Endpoint(self._metrics, self._errors, private=True, probe=True)
 
     def _home(self, head: Head, body: Buffer, client: str) -> Response:
         try:
@@ -76,3 +76,8 @@ class Pages:
                 return self._errors.refused(refusal)
         reply = await asyncio.to_thread(observer.respond, head.method, head.path, bytes(body))
         return Response(reply.status, reply.body, reply.content_type.encode())
+
+
+def _is_metrics(head: Head) -> bool:
+    """Whether a path is one that monitoring reads every few seconds."""
+    return head.method in {"GET", "HEAD"} and head.path.rstrip("/").endswith("metrics")

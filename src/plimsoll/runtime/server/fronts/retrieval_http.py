@@ -130,12 +130,12 @@ class RetrievalHttp:
                     return constant(wrong_method(head, "POST"), self)
                 # The body is short, so that the endpoint names no model, whose tensors may be long. What documents say
                 # is not for pages of strangers in a browser on this machine.
-                return Endpoint(partial(self._search, name), self, private=True)
+                return Endpoint(partial(self._search, name), self, private=True, recorded=True)
             case [name, "documents"] | [name, "documents", "delete"] if name:
                 if head.method != "POST":
                     return constant(wrong_method(head, "POST"), self)
                 event, change = ("put", _put) if len(parts) == 4 else ("delete", _delete)
-                return Endpoint(partial(self._change, name, event, change), self, private=True)
+                return Endpoint(partial(self._change, name, event, change), self, private=True, recorded=True)
         paths = ", ".join(f"/v2/indexes/NAME{each}" for each in ("", "/search", "/documents", "/documents/delete"))
         return constant(error(404, f"an index has the paths {paths}"), self)
 

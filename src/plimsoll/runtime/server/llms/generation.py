@@ -16,8 +16,8 @@ from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.inference import Inference
 from plimsoll.runtime.server.llms.served import ServedLlm
 from plimsoll.runtime.server.observers import Generated
-from plimsoll.runtime.server.recording import GONE, OK
-from plimsoll.runtime.server.refusals import DeadlinePassed, Defect, Failed, NotFound, NotReady, Refusal
+from plimsoll.runtime.server.recording import OK
+from plimsoll.runtime.server.refusals import GONE, DeadlinePassed, Defect, Failed, NotFound, NotReady, Refusal
 
 MOST_NAMES = 20
 MOST_OF_EVENTS = 256 << 20

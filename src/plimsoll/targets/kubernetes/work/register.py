@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.registry.transfer import push_model
-from plimsoll.registry.versions import ModelVersion, require_accepted
+from plimsoll.registry.versions import ModelVersion
 from plimsoll.targets.attempt import Progress, done
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.work.local import done_here
@@ -28,12 +28,13 @@ def register(attempt: ClusterAttempt[Register]) -> Progress:
 
 
 def version_of(reference: str, register_key: str | None, context: ClusterContext) -> ModelVersion:
-    """The version that a service or a batch uses. Raises ModelRefused for one that missed its acceptance."""
+    """The version that a service or a batch uses. Raises ModelRefused for one that may not be served."""
     if register_key is not None:
         number = registered_version(context.state, reference, register_key)
         reference = f"{reference.partition('@')[0]}@{number}"
-    version = model_registry(context.state).find(reference)
-    require_accepted(version)
+    registry = model_registry(context.state)
+    version = registry.find(reference)
+    registry.require_servable(version)
     return version
 
 

@@ -12,7 +12,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.files import replace_file
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
@@ -38,9 +41,10 @@ from plimsoll.targets.local.watching import (
     reference_files,
 )
 from plimsoll.targets.models import model_registry
+from plimsoll.targets.services import without_version
 
 if TYPE_CHECKING:
-    pass
+    from plimsoll.registry.models import ModelRegistry
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0
 """Seconds between two starts of a server that does not stay up: doubled each time."""
@@ -118,8 +122,8 @@ class ServiceKeeper:
     def _start(self) -> tuple[Server, ServiceFile]:
         """A server that has answered a request. Raises PlimsollError, OSError."""
         place, work = self._place, self.wanted.work
-        service = read_service_file(place.service_file(self.name))
         registry = model_registry(place.state)
+        service = self._without_blocked(registry, read_service_file(place.service_file(self.name)))
         # Code of the user's own that answers without a model has no version.
         versions = [registry.find(f"{file.name}@{file.version}") for file in service.models if work.model]
         port = self._free_port()
@@ -149,6 +153,23 @@ class ServiceKeeper:
             raise
         self._port = urllib.parse.urlsplit(server.url).port or 0
         return server, service
+
+    def _without_blocked(self, registry: ModelRegistry, service: ServiceFile) -> ServiceFile:
+        """The service file without versions that went into quarantine while the service was down.
+
+        Raises ModelRefused when such a version leads it: nobody but a person says which one is to take its place.
+        """
+        for file in service.models if self.wanted.work.model else ():
+            version = registry.find(f"{file.name}@{file.version}")
+            if registry.blocked.of(version) is None:
+                continue
+            shares = service.traffic.get(file.name, ())
+            alone = all(each.name != file.name or each.version == file.version for each in service.models)
+            if alone or any(each.version == file.version and each.weight for each in shares) or not shares:
+                registry.require_servable(version)
+            service = without_version(service, file.name, file.version)
+            replace_file(self._place.service_file(self.name), msgspec.json.encode(service))
+        return service
 
     def _prove(self, server: Server, model: str) -> None:
         """Wait until the server has answered a request. Raises PlimsollError."""

@@ -63,7 +63,14 @@ class OpenInferenceHttp:
             return constant(wrong_method(head, resource.method), self)
         if resource.kind == "infer":
             return Endpoint(partial(self._infer, resource), self, resource.model)
-        return Endpoint(partial(self._answer, resource), self, private=resource.kind in {"index", "load", "unload"})
+        changes, probes = {"load", "unload"}, {"live", "ready", "model-ready"}
+        return Endpoint(
+            partial(self._answer, resource),
+            self,
+            private=resource.kind in {"index", *changes},
+            recorded=resource.kind in changes,
+            probe=resource.kind in probes,
+        )
 
     def refused(self, refusal: Refusal) -> Response:
         """The protocol's shape of an error, with the status of the refusal."""

@@ -79,14 +79,14 @@ class OpenAi:
                 return constant(
                     _error(405, f"{path} accepts POST, not {head.method}", headers=b"allow: POST\r\n"), self
                 )
-            return Endpoint(partial(self._generate, kind), self, largest=LARGEST, cancels=True)
+            return Endpoint(partial(self._generate, kind), self, largest=LARGEST, cancels=True, recorded=True)
         task = _TEXTS.get(path)
         if task is not None:
             if head.method != "POST":
                 return constant(
                     _error(405, f"{path} accepts POST, not {head.method}", headers=b"allow: POST\r\n"), self
                 )
-            return Endpoint(partial(self._about_texts, task), self, largest=LARGEST, cancels=True)
+            return Endpoint(partial(self._about_texts, task), self, largest=LARGEST, cancels=True, recorded=True)
         if path == _MODELS or path.startswith(f"{_MODELS}/"):
             if head.method not in {"GET", "HEAD"}:
                 text = f"{path[:200]} accepts GET, not {head.method}"

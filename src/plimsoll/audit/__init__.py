@@ -1,0 +1,1 @@
+"""Audit logs: chained lines, their verification, queries, and the formats of other systems."""

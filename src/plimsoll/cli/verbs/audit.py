@@ -1,0 +1,170 @@
+"""`plimsoll audit`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from plimsoll.cli import completion
+from plimsoll.cli.options import LOCAL, application_state, file_option, json_option, print_json
+from plimsoll.cli.terminal import one_line
+
+if TYPE_CHECKING:
+    from plimsoll.audit.query import Query
+    from plimsoll.audit.verification import Verified
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+@click.group("audit")
+def command() -> None:
+    """Verify, query and export the audit logs of services on this machine."""
+
+
+def _query_options(function: Command) -> Command:
+    for decorate in (
+        click.option("--version", "version", default=None, help="Calls to this version of a model."),
+        click.option("--model", default=None, help="Calls to this model."),
+        click.option("--status", "status", default=None, metavar="STATUS", help="413, 4xx, or several with commas."),
+        click.option("--caller", default=None, help="Calls of this address or user."),
+        click.option("--until", "until", default=None, metavar="TIME", help="Calls before this time."),
+        click.option(
+            "--since", "since", default=None, metavar="TIME", help="Calls from this time on (2026-01-31T12:00)."
+        ),
+    ):
+        function = decorate(function)
+    return function
+
+
+@command.command("verify")
+@click.argument("services", nargs=-1, shell_complete=completion.services)
+@file_option
+@click.option("--log", "logs", multiple=True, type=click.Path(path_type=Path), help="File of the log, oldest first.")
+@click.option("--stream", is_flag=True, help="The files are collected output of pods: several chains, and other lines.")
+@click.option("--expect", multiple=True, metavar="CHAIN:N:DIGEST", help="A line noted earlier, which must be there.")
+@json_option
+def verify(
+    services: tuple[str, ...], file: Path, logs: tuple[Path, ...], stream: bool, expect: tuple[str, ...], as_json: bool
+) -> int:
+    """Hold the audit logs of SERVICES, by default of all, against their chains and signatures.
+
+    Prints the first line that is wrong (file:line) and what happened to it. The exit status is 1 when one is.
+    """
+    from plimsoll.audit.reading import expected_from, verify_files
+
+    noted = [expected_from(each) for each in expect]
+    found: dict[str, Verified] = {}
+    for service, files, keys in _logs(services, file, logs):
+        found[service] = verify_files(files, service, keys, expected=noted, stream=stream)
+    if as_json:
+        print_json({"whole": not any(each.findings for each in found.values()), "logs": found})
+    else:
+        for service, verified in found.items():
+            _print(service, verified)
+    return 1 if any(each.findings for each in found.values()) else 0
+
+
+def _print(service: str, verified: Verified) -> None:
+    if verified.findings:
+        first = verified.findings[0]
+        more = len(verified.findings) - 1
+        click.echo(one_line(f"{service}: {first.kind}: {first.place}: {first.text}"))
+        if more:
+            click.echo(f"{service}: {more} more findings, which may follow from the first (--json has them)")
+    else:
+        head = verified.head
+        checkpoints = "1 checkpoint" if verified.checkpoints == 1 else f"{verified.checkpoints} checkpoints"
+        signed = f"{checkpoints}, signed to line {verified.signed}" if verified.checkpoints else ""
+        told = [f"{verified.lines} lines are whole", f"{verified.calls} calls", *([signed] if signed else [])]
+        click.echo(f"{service}: {', '.join(told)}")
+        if head is not None:
+            click.echo(f"{service}: head {head.chain}:{head.number}:{head.digest}")
+    for note in verified.notes:
+        click.echo(one_line(f"{service}: {note}"))
+
+
+@command.command("query")
+@click.argument("services", nargs=-1, shell_complete=completion.services)
+@file_option
+@click.option("--log", "logs", multiple=True, type=click.Path(path_type=Path), help="File of a log, oldest first.")
+@_query_options
+@json_option
+def query(services: tuple[str, ...], file: Path, logs: tuple[Path, ...], as_json: bool, **asked: str | None) -> None:
+    """Print the calls to SERVICES, by default to all, that match every option. The log is not verified."""
+    from plimsoll.audit.files import lines_of
+    from plimsoll.audit.query import calls_in
+
+    wanted = _query(asked)
+    listed = []
+    for service, files, _ in _logs(services, file, logs):
+        for call in calls_in(lines_of(files), wanted):
+            if as_json:
+                listed.append({"service": service, "place": str(call.place), **call.values})
+                continue
+            values = call.values
+            model = f"{values['model']}@{values.get('version')}" if values.get("model") else str(values.get("call", ""))
+            who = call.who.get("user") or call.who.get("client") or "-"
+            told = (values.get("at"), service, who, values.get("event"), model, call.status, values.get("reason", ""))
+            click.echo(one_line("  ".join(str(each) for each in told).rstrip()))
+    if as_json:
+        print_json({"calls": listed})
+
+
+@command.command("export")
+@click.argument("services", nargs=-1, shell_complete=completion.services)
+@file_option
+@click.option("--log", "logs", multiple=True, type=click.Path(path_type=Path), help="File of a log, oldest first.")
+@_query_options
+@click.option("--format", "form", type=click.Choice(["ocsf", "cef"]), default="ocsf", show_default=True)
+def export(services: tuple[str, ...], file: Path, logs: tuple[Path, ...], form: str, **asked: str | None) -> None:
+    """Write calls to SERVICES on standard output, a line each, as OCSF (API Activity) or CEF."""
+    from plimsoll.audit.files import lines_of
+    from plimsoll.audit.formats import FORMATS
+    from plimsoll.audit.query import calls_in
+
+    wanted = _query(asked)
+    for service, files, _ in _logs(services, file, logs):
+        for call in calls_in(lines_of(files), wanted):
+            sys.stdout.write(FORMATS[form](call, service).decode() + "\n")
+
+
+def _query(asked: dict[str, str | None]) -> Query:
+    from plimsoll.audit.query import Query, statuses_from, time_from
+
+    since, until, status = asked["since"], asked["until"], asked["status"]
+    return Query(
+        since=time_from(since, "--since") if since else None,
+        until=time_from(until, "--until") if until else None,
+        caller=asked["caller"],
+        statuses=statuses_from(status) if status else (),
+        model=asked["model"],
+        version=asked["version"],
+    )
+
+
+def _logs(services: tuple[str, ...], file: Path, logs: tuple[Path, ...]) -> list[tuple[str, list[Path], Path | None]]:
+    """The files of each service's log, and the directory of its keys. Raises FileError."""
+    from plimsoll.audit.files import LOG, files_of
+    from plimsoll.errors import FileError
+
+    if logs and len(services) > 1:
+        raise click.UsageError("--log goes with one service")
+    if logs:
+        name = services[0] if services else logs[-1].absolute().parent.name
+        try:
+            keys = application_state(file, LOCAL).audit_keys / name
+        except FileError:
+            keys = None
+        return [(name, list(logs), keys)]
+    state = application_state(file, LOCAL)
+    named = list(services) or sorted(
+        path.parent.name for path in state.service_logs.glob(f"*/{LOG}*") if path.suffix != ".head"
+    )
+    if not named:
+        hint = "services keep one with `telemetry: {audit: true}` in the application file"
+        raise FileError("no service has an audit log here", where=str(state.service_logs), hint=hint)
+    return [(name, files_of(state.service_logs / name / LOG), state.audit_keys / name) for name in dict.fromkeys(named)]
