@@ -13,6 +13,7 @@ from typing import Protocol
 
 import httptools
 
+from plimsoll.runtime.server.identities.callers import Role
 from plimsoll.runtime.server.refusals import Refusal, TooLarge
 from plimsoll.runtime.server.responses import Buffer, Reply, Response
 
@@ -58,10 +59,11 @@ class Endpoint:
 
     `private` says that it tells of all requests, or changes the server: it is for nobody's pages in a browser.
     `largest` is in bytes of a body, where it is not that of all others. `cancels` says that an answer is of no use once
-    its client has gone, and costs much until it is complete.
+    its client has gone, and costs much until it is complete. `role` is what a caller needs where the server asks for
+    it; `None` for what everybody is told.
     """
 
-    __slots__ = ("cancels", "errors", "largest", "model", "private", "respond")
+    __slots__ = ("cancels", "errors", "largest", "model", "private", "respond", "role")
 
     def __init__(
         self,
@@ -72,9 +74,11 @@ class Endpoint:
         private: bool = False,
         largest: int | None = None,
         cancels: bool = False,
+        role: Role | None = "infer",
     ) -> None:
         """`respond` takes the head, the body and the client's address; `errors` shapes what goes wrong around it."""
         self.private = private
+        self.role = role
         self.largest = largest
         self.cancels = cancels
         self.respond = respond

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from plimsoll.runtime.server.identities.callers import present
 from plimsoll.runtime.server.inference import Inference
 from plimsoll.runtime.server.observers import INFERENCE, Answer, Observers
 from plimsoll.runtime.server.refusals import Refusal
@@ -69,6 +70,7 @@ class Recorder:
                 seconds=seconds,
                 headers={name: value for name, value in headers.items() if name in wanted},
                 client=client,
+                caller=present.get().name,
                 reason=str(refusal) if refusal else "",
                 event=event,
             )
@@ -91,6 +93,7 @@ class Recorder:
                 outputs=results,
                 headers={name: value for name, value in inference.headers.items() if name in wanted},
                 client=inference.client,
+                caller=inference.caller,
                 id=request.id if request else None,
                 batch=inference.batch,
                 shadow=inference.shadow,

@@ -13,7 +13,7 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
-from plimsoll.kinds.service import SCALE_TO_ZERO, WAITING_ROLLOUT
+from plimsoll.kinds.service import KNOWS_CALLERS, SCALE_TO_ZERO, WAITING_ROLLOUT
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
@@ -83,6 +83,7 @@ from plimsoll.telemetry.drift.state import DriftState
 
 STAYS_UP = "services stay up there after plimsoll run"
 ROLLS_ON = "a run there moves a service to the version that it has registered"
+NO_CALLERS = "its network policies say who reaches a server"
 
 
 class KubernetesTarget:
@@ -175,7 +176,7 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks={WAITING_ROLLOUT: ROLLS_ON, **({SCALE_TO_ZERO: reason} if reason else {})},
+            lacks={WAITING_ROLLOUT: ROLLS_ON, KNOWS_CALLERS: NO_CALLERS, **({SCALE_TO_ZERO: reason} if reason else {})},
             missing_extras=missing_extras(),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )

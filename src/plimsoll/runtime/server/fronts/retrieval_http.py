@@ -135,7 +135,7 @@ class RetrievalHttp:
                 if head.method != "POST":
                     return constant(wrong_method(head, "POST"), self)
                 event, change = ("put", _put) if len(parts) == 4 else ("delete", _delete)
-                return Endpoint(partial(self._change, name, event, change), self, private=True)
+                return Endpoint(partial(self._change, name, event, change), self, private=True, role="admin")
         paths = ", ".join(f"/v2/indexes/NAME{each}" for each in ("", "/search", "/documents", "/documents/delete"))
         return constant(error(404, f"an index has the paths {paths}"), self)
 

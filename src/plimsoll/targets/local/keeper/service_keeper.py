@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plimsoll.errors import PlimsollError, TargetError
+from plimsoll.runtime.server.identities.settings import in_directory
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
@@ -139,6 +140,8 @@ class ServiceKeeper:
             service_file=place.service_file(self.name),
             token_file=place.state.services / f"{self.name}.token",
             changes=changes_of(place.state, work.model),
+            auth=in_directory(work.auth, place.state.application.absolute()) if work.auth else None,
+            hosts=work.hosts,
             host=work.host,
             port=port,
         )
