@@ -80,8 +80,8 @@ class JwtBearers:
 
     def _verified(self, token: str) -> Claims:
         settings = self._settings
-        if problem := self._keys.problem:
-            raise NotReady(f"tokens cannot be verified: {problem}")
+        if reason := self._keys.problem:
+            raise NotReady(f"tokens cannot be verified: {reason}")
         try:
             key = self._key(jwt.get_unverified_header(token))
             claims = jwt.decode(

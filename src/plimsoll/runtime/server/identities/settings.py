@@ -70,8 +70,8 @@ def read_settings(text: str) -> AuthSettings:
         raise TargetError(f"{OPTION} is not what a server takes: {problem}") from problem
     if not settings.tokens and settings.jwt is None:
         raise TargetError(f"{OPTION} names neither tokens nor jwt", hint='such as {"tokens": "tokens.json"}')
-    if settings.jwt is not None and (problem := jwt_problem(settings.jwt)):
-        raise TargetError(f"{OPTION}: {problem}")
+    if settings.jwt is not None and (wrong := jwt_problem(settings.jwt)):
+        raise TargetError(f"{OPTION}: {wrong}")
     return settings
 
 
