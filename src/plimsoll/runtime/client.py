@@ -37,6 +37,11 @@ def calling_as(token: str, host: str = "") -> Iterator[None]:
         _headers.reset(before)
 
 
+def sent_headers() -> dict[str, str]:
+    """The headers of `calling_as`, for a request that is made elsewhere."""
+    return dict(_headers.get())
+
+
 class RequestTooLarge(RequestError):
     """The request is larger than the service takes; a smaller one may pass."""
 
