@@ -25,6 +25,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "ask": "plimsoll ask mechanic --why",
         "eval": "plimsoll eval mechanic",
         "predict": "plimsoll predict triage --input live.csv",
+        "token": "plimsoll token create shop --file tokens.json",
         "promote": "plimsoll promote triage@2",
         "rollback": "plimsoll rollback triage",
         "quarantine": "plimsoll quarantine triage --reason poisoned",

@@ -43,6 +43,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "ask": "Ask an assistant; each sentence of its answer names its source.",
             "eval": "Judge an assistant by questions whose answers are known.",
             "predict": "Send rows to a service and print its predictions.",
+            "token": "Make, list and revoke the tokens by which callers are known.",
             "promote": "Move the traffic of a service to another model version, step by step.",
             "rollback": "Move a service back to the version before its last promotion.",
             "quarantine": "Take a version out of a service, block it, and keep evidence.",

@@ -28,19 +28,23 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
+from plimsoll.kinds.service_callers import check_callers, settings_of
 from plimsoll.kinds.service_checks import check_shares, check_what_answers
-from plimsoll.kinds.service_settings import Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
+from plimsoll.kinds.service_settings import Auth, Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
 from plimsoll.kinds.tables import check_table, extras_of_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
 from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
+from plimsoll.runtime.server.identities.settings import AuthSettings
 from plimsoll.state.results import Result
 
 SCALE_TO_ZERO = "scale-to-zero"
 """The feature of targets on which an idle service may have no server."""
 WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
+KNOWS_CALLERS = "callers"
+"""The feature of targets whose servers ask who calls them."""
 LOOPBACK = "127.0.0.1"
 QUESTION = {"query": SampleInput(shape=(1,), data=("What is this about?",))}
 """What a service of an index is tested with."""
@@ -92,6 +96,14 @@ class Service(Part, frozen=True, kw_only=True):
         ),
     ] = LOOPBACK
     port: Annotated[int, Meta(ge=1, le=65535, description="port to listen on; a free one when left out")] | None = None
+    auth: Annotated[
+        Literal["none"] | Auth | None,
+        Meta(description="who may ask: callers with tokens; `none` for everybody who reaches the address"),
+    ] = None
+    hosts: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9.-]{1,253}$", description="a name of a host")], ...],
+        Meta(description="names that requests must be for; health is answered for all"),
+    ] = ()
     rollout: Annotated[
         Rollout,
         Meta(
@@ -202,6 +214,8 @@ class Serve(Work, frozen=True, kw_only=True):
     environment: str | None = None
     llm: PreparedLlm | None = None
     assistant: AssistantPlan | None = None
+    auth: AuthSettings | None = None
+    hosts: tuple[str, ...] = ()
 
     @property
     def served_name(self) -> str:
@@ -263,6 +277,14 @@ class Serve(Work, frozen=True, kw_only=True):
                 asks="answers as an assistant",
                 remedy="make services of its index and of its language model there, or use target: local",
             )
+        for word, asks in (("auth", "asks its callers who they are"), ("hosts", "answers for some names only")):
+            if getattr(self, word):
+                yield FeatureRequest(
+                    feature=KNOWS_CALLERS,
+                    setting=(word,),
+                    asks=asks,
+                    remedy=f"leave {word} out there: a gateway before the service does it",
+                )
         if self.llm is not None:
             yield FeatureRequest(
                 feature=engine_feature(self.llm.engine),
@@ -283,6 +305,8 @@ class Serve(Work, frozen=True, kw_only=True):
             yield "otel"
         if self.llm is not None:
             yield from needed_extras(self.llm)
+        if self.auth is not None and self.auth.jwt is not None:
+            yield "jwt"
 
 
 def engine_feature(engine: str) -> str:
@@ -303,6 +327,7 @@ class ServiceKind(Kind[Service]):
         for name, service in self.of(file.application).items():
             at = self.place(name)
             check_what_answers(file, service, *at)
+            check_callers(file, service, *at)
             named = service.index or service.model
             if service.rollout == "promote" and (not isinstance(named, str) or "@" in named):
                 hint = "leave rollout out: the versions that the file names stay until plimsoll promote"
@@ -368,6 +393,11 @@ class ServiceKind(Kind[Service]):
         made_of.append(setting("telemetry", to_builtins(part.telemetry)))
         if part.sample:
             made_of.append(setting("sample", to_builtins(part.sample)))
+        auth = settings_of(part)
+        if auth is not None:
+            made_of.append(setting("auth", to_builtins(part.auth)))
+        if part.hosts:
+            made_of.append(setting("hosts", to_builtins(part.hosts)))
         work = Serve(
             service=name,
             model=leading.model,
@@ -386,6 +416,8 @@ class ServiceKind(Kind[Service]):
             rollout=part.rollout,
             llm=llm,
             assistant=assistant,
+            auth=auth,
+            hosts=part.hosts,
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from plimsoll.application.parts import Part
-from plimsoll.application.scalars import Duration, ModelReference
+from plimsoll.application.scalars import Duration, Memory, ModelReference
 
 
 class WeightedModel(Part, frozen=True, kw_only=True):
@@ -67,6 +67,43 @@ class Telemetry(Part, frozen=True, kw_only=True):
     ] = False
     payloads: Annotated[bool, Meta(description="include the values of tensors in the audit log")] = False
     traces: Annotated[bool, Meta(description="OpenTelemetry spans, configured by the OTEL_* variables")] = False
+
+
+class Jwt(Part, frozen=True, kw_only=True):
+    """Whose JSON Web Tokens a service takes."""
+
+    issuer: Annotated[str, Meta(min_length=1, description="the issuer, as its tokens name it (`iss`)")]
+    audience: Annotated[str, Meta(min_length=1, description="what tokens for this service are for (`aud`)")]
+    jwks: (
+        Annotated[
+            str,
+            Meta(min_length=1, description="https address or file of the keys; the issuer is asked when left out"),
+        ]
+        | None
+    ) = None
+    roles: Annotated[str, Meta(min_length=1, description="the claim with the caller's roles")] = "roles"
+    algorithms: Annotated[tuple[str, ...], Meta(min_length=1, description="signatures that are taken")] = (
+        "RS256",
+        "PS256",
+        "ES256",
+        "EdDSA",
+    )
+
+
+class CallerLimit(Part, frozen=True, kw_only=True):
+    """What one caller may ask of one process of a server."""
+
+    rate: Annotated[float, Meta(gt=0, le=1e6, description="requests in a second")] | None = None
+    concurrent: Annotated[int, Meta(ge=1, le=100_000, description="requests at once")] | None = None
+    bytes: Annotated[Memory, Meta(description="bytes of requests in a second")] | None = None
+
+
+class Auth(Part, frozen=True, kw_only=True):
+    """Who may ask a service."""
+
+    tokens: Annotated[str, Meta(min_length=1, description="the file that plimsoll token writes")] | None = None
+    jwt: Jwt | None = None
+    limits: CallerLimit = CallerLimit()
 
 
 class SampleInput(Part, frozen=True, kw_only=True):

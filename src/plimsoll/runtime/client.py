@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -17,6 +19,27 @@ OipMessage = dict[str, Any]
 """A JSON object of the Open Inference Protocol, as it was received: not every server checks its own types."""
 LIMIT = 60.0
 """Seconds for a response."""
+
+
+_NONE: Mapping[str, str] = MappingProxyType({})
+_headers: ContextVar[Mapping[str, str]] = ContextVar("headers", default=_NONE)
+"""Headers of all requests of this thread or task."""
+
+
+@contextlib.contextmanager
+def calling_as(token: str, host: str = "") -> Iterator[None]:
+    """Send a bearer token, and another name of the host, with all requests in the block. Empty ones are not sent."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    before = _headers.set({**headers, "Host": host} if host else headers)
+    try:
+        yield
+    finally:
+        _headers.reset(before)
+
+
+def sent_headers() -> dict[str, str]:
+    """The headers of `calling_as`, for a request that is made elsewhere."""
+    return dict(_headers.get())
 
 
 class RequestTooLarge(RequestError):
@@ -50,7 +73,9 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
     try:
         # A server that refuses a large body may close the connection before it has all of it. Its answer says why.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request(method, address.path.rstrip("/") + path, body, {"Content-Type": "application/json"})
+            connection.request(
+                method, address.path.rstrip("/") + path, body, {"Content-Type": "application/json", **_headers.get()}
+            )
         answer = connection.getresponse()
         content = answer.read()
     except (OSError, http.client.HTTPException) as error:
@@ -73,5 +98,8 @@ def _call(url: str, method: str, path: str, body: bytes | None, limit: float) ->
     if answer.status != 200:
         reason = decoded.get("error") if isinstance(decoded, dict) else None
         reason = reason.get("message") if isinstance(reason, dict) else reason
-        raise failure(f"{reason or 'no reason given'} (status {answer.status})", where=url + path)
+        hint = ""
+        if answer.status == http.HTTPStatus.UNAUTHORIZED:
+            hint = "put the token into the variable PLIMSOLL_TOKEN, or name its file with --token-file"
+        raise failure(f"{reason or 'no reason given'} (status {answer.status})", where=url + path, hint=hint)
     return dict(decoded)

@@ -13,6 +13,7 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "parquet": ("pyarrow",),
         "drift": ("numpy", "scipy", "river"),
         "otel": ("opentelemetry",),
+        "jwt": ("jwt",),
         "retrieval": ("onnxruntime", "numpy", "usearch", "tokenizers", "markdown_it", "lxml", "pypdf"),
         "llms": ("xllamacpp",),
         "s3": ("fsspec", "s3fs"),

@@ -30,10 +30,11 @@ class Feature(Struct, Generic[Ability], frozen=True):
 
 
 class CalledService(Struct, frozen=True, kw_only=True):
-    """A running service: its address and the name of its model."""
+    """A running service: its address, the name of its model, and a name that it goes by if it minds names."""
 
     url: str
     model: str
+    host: str = ""
 
 
 class CallsServices(Protocol):

@@ -48,11 +48,14 @@ def access_line(answer: Answer, trace: str) -> dict[str, object]:
 
 
 def audit_line(answer: Answer, trace: str, *, payloads: bool) -> dict[str, object]:
-    """The line of one request in the audit log: the user, the digest of the model and the verdict."""
+    """The line of one request in the audit log: the user, the digest of the model and the verdict.
+
+    Who has proved to be the caller counts before a name that a header gives.
+    """
     line: dict[str, object] = {
         "at": _begin_of(answer),
         "event": answer.event,
-        "who": {"client": answer.client, "user": _user(answer)},
+        "who": {"client": answer.client, "user": answer.caller or _user(answer)},
         "model": answer.model,
         "version": answer.version,
         "digest": answer.digest,

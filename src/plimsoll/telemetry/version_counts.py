@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct, field
 
 from plimsoll.errors import MissingExtra, RequestError
+from plimsoll.runtime.client import sent_headers
 
 LIMIT = 30.0
 """Seconds for the page: a service that has scaled to zero may be waking up."""
@@ -103,7 +104,7 @@ def _page(url: str, limit: float) -> str:
     address = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(address.netloc, timeout=limit)
     try:
-        connection.request("GET", "/metrics")
+        connection.request("GET", "/metrics", headers=sent_headers())
         answer = connection.getresponse()
         page = answer.read().decode(errors="replace")
     except (OSError, http.client.HTTPException) as error:

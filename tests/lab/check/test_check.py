@@ -110,7 +110,7 @@ def test_every_must_is_shown_with_the_printed_rights_by_a_check_that_was_killed_
     for path in bundle.rglob("*"):
         if path.is_file():
             assert token not in path.read_text(), path
-    until(lambda: not left_behind(), limit=90, what="the end of what was made")
+    until(lambda: not left_behind(), limit=240, what="the end of what was made")
     _alter_and_verify(bundle, account)
 
 
@@ -132,7 +132,7 @@ def test_routing_by_a_picker_is_shown_with_the_printed_rights(up: Up, account: P
     done = plimsoll("check", "--target=mine", *only, config=account)
     found = {each["id"]: each for each in json.loads(done.stdout)["verdicts"]}["advanced_inference_ingress"]
     assert found["verdict"] == "pass", found
-    until(lambda: not left_behind(), limit=60, what="the end of what was made")
+    until(lambda: not left_behind(), limit=240, what="the end of what was made")
 
 
 @pytest.mark.parametrize(("addon", "name"), [("trainer", "Kubeflow Trainer"), ("kserve", "KServe")])
@@ -147,12 +147,12 @@ def test_every_operator_that_is_there_has_to_do_its_work(
     assert found["verdict"] == "pass", found
     for each in ("JobSet", name):
         assert f"{each}: refused by" in found["figure"]
-    until(lambda: not left_behind(), limit=60, what="the end of what was made")
+    until(lambda: not left_behind(), limit=240, what="the end of what was made")
 
 
 def test_missing_rights_are_named_before_anything_is_made(up: Up, account: Path, tmp_path: Path) -> None:
     up("kueue", accelerated=1)
-    until(lambda: not left_behind(), limit=60, what="the end of what earlier checks made")
+    until(lambda: not left_behind(), limit=240, what="the end of what earlier checks made")
     done = plimsoll("check", "--target=mine", f"--output={tmp_path / 'bundle'}", config=account)
     assert done.returncode == 1
     assert "you lack " in done.stderr
@@ -193,7 +193,7 @@ def test_a_check_that_is_broken_off_leaves_nothing_after_clean(up: Up, tmp_path:
         assert "Namespace/plimsoll-" in cleaned.stdout, cleaned.stderr
     else:
         assert running.returncode == 130
-    until(lambda: not left_behind(), limit=90, what="the end of what was made")
+    until(lambda: not left_behind(), limit=240, what="the end of what was made")
     assert config.exists()
 
 
@@ -209,7 +209,7 @@ def test_an_image_that_cannot_be_had_is_told_for_everything_that_needs_it(up: Up
     for each in tried:
         assert "127.0.0.1:9/nothing" in each["cause"]
         assert "--images" in each["remedy"]
-    until(lambda: not left_behind(), limit=90, what="the end of what was made")
+    until(lambda: not left_behind(), limit=240, what="the end of what was made")
 
 
 def test_a_cluster_that_is_not_there_is_said_so(tmp_path: Path) -> None:

@@ -30,15 +30,28 @@ MAX_COLUMNS = 8
 )
 @file_option
 @target_option
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="File with the token for a service that asks who calls; PLIMSOLL_TOKEN has it otherwise.",
+)
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV with all columns.")
 @json_option
 def command(
-    service: str, input_path: Path | None, file: Path, target: str, namespace: str | None, as_csv: bool, as_json: bool
+    service: str,
+    input_path: Path | None,
+    file: Path,
+    target: str,
+    namespace: str | None,
+    token_file: Path | None,
+    as_csv: bool,
+    as_json: bool,
 ) -> None:
     """Send rows to SERVICE and print its predictions. A service that is not running is started for the call.
 
     Without --input they are read from standard input: `echo '[{"bmi": 1.2}]' | plimsoll predict risk`.
     """
+    from plimsoll.cli.tokens import token_from
     from plimsoll.engine.service_call import open_service
     from plimsoll.errors import FileError, MissingExtra
     from plimsoll.targets.options import TargetOptions
@@ -49,13 +62,15 @@ def command(
     if input_path is not None and not piped and not (input_path.is_file() or input_path.is_dir()):
         raise FileError("no such file", where=str(input_path), hint="name a .json, .csv or .parquet file with --input")
     try:
+        from plimsoll.runtime.client import calling_as
         from plimsoll.runtime.predict import TablePredictions, send_request
         from plimsoll.runtime.prediction_input import read_input, read_standard_input
     except ImportError:
         raise MissingExtra("serve", "plimsoll predict") from None
     given = read_standard_input(sys.stdin.buffer) if input_path is None or piped else read_input(input_path)
     options = TargetOptions(namespace=namespace)
-    with open_service(application_file(file), service, target, options) as up:
+    token = token_from(token_file)
+    with open_service(application_file(file), service, target, options) as up, calling_as(token, up.host):
         if isinstance(given, dict):
             print_json(send_request(up.url, up.model, given))
             return

@@ -11,6 +11,7 @@ import hmac
 from collections.abc import Mapping
 from pathlib import Path
 
+from plimsoll.runtime.server.identities.callers import Role, present
 from plimsoll.runtime.server.refusals import Forbidden
 
 SHORTEST_TOKEN = 16
@@ -26,11 +27,16 @@ class Administration:
     def __init__(self, token_file: Path | None = None) -> None:
         self._file = token_file
 
-    async def check(self, headers: Mapping[str, str]) -> None:
-        """Raise Forbidden unless the header `authorization` has the token; `headers` have names in small letters."""
+    async def check(self, headers: Mapping[str, str], role: Role = "admin") -> None:
+        """Raise Forbidden unless the caller has the role, or the header `authorization` the token.
+
+        `headers` have names in small letters.
+        """
+        if present.get().may(role):
+            return
         if self._file is None:
             raise Forbidden(f"this server takes no such calls: start it with {OPTION} and send that token")
-        token = await asyncio.to_thread(_read_token, self._file)
+        token = await asyncio.to_thread(read_admin_token, self._file)
         if len(token) < SHORTEST_TOKEN:
             raise Forbidden(f"the file of {OPTION} has no token of at least {SHORTEST_TOKEN} characters")
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -38,7 +44,7 @@ class Administration:
             raise Forbidden(f"send the token of {OPTION} in the header 'Authorization: Bearer TOKEN'")
 
 
-def _read_token(path: Path) -> str:
+def read_admin_token(path: Path) -> str:
     """The token; empty when there is none."""
     try:
         with path.open("rb") as file:

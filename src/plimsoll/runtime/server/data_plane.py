@@ -22,6 +22,7 @@ from plimsoll.runtime.server.administration import Administration
 from plimsoll.runtime.server.beside import Beside, Given, Result
 from plimsoll.runtime.server.catalog import Catalog, Indexed
 from plimsoll.runtime.server.counts import Counts
+from plimsoll.runtime.server.identities.gate import Gate
 from plimsoll.runtime.server.inference import InferenceCall, Response
 from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.observers import Observers, still_wanted
@@ -87,11 +88,14 @@ class DataPlane:
         observers: Observers | None = None,
         limits: Limits | None = None,
         administration: Administration | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.catalog = catalog
         self.observers = observers or Observers()
         self.limits = limits or Limits()
         self.administration = administration or Administration()
+        self.gate = gate
+        """Whom fronts ask before a request is read; without it everybody is answered."""
         self.memory = Memory(max(self.limits.memory, self.limits.body))
         self.ready = True
         """Whether the server accepts requests; false while it drains."""

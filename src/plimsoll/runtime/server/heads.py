@@ -13,6 +13,7 @@ from typing import Protocol
 
 import httptools
 
+from plimsoll.runtime.server.identities.callers import Role
 from plimsoll.runtime.server.refusals import Refusal, TooLarge
 from plimsoll.runtime.server.responses import Buffer, Reply, Response
 
@@ -58,11 +59,12 @@ class Endpoint:
 
     `private` says that it tells of all requests, or changes the server: it is for nobody's pages in a browser.
     `largest` is in bytes of a body, where it is not that of all others. `cancels` says that an answer is of no use once
-    its client has gone, and costs much until it is complete. `recorded` says that its answers are recorded where they
-    are made, as those to inferences are; `probe` that they are asked for so often that only refused ones are recorded.
+    its client has gone, and costs much until it is complete. `role` is what a caller needs where the server asks for
+    it; `None` for what everybody is told. `recorded` says that its answers are recorded where they are made, as those
+    to inferences are; `probe` that they are asked for so often that only refused ones are recorded.
     """
 
-    __slots__ = ("cancels", "errors", "largest", "model", "private", "probe", "recorded", "respond")
+    __slots__ = ("cancels", "errors", "largest", "model", "private", "probe", "recorded", "respond", "role")
 
     def __init__(
         self,
@@ -73,11 +75,13 @@ class Endpoint:
         private: bool = False,
         largest: int | None = None,
         cancels: bool = False,
+        role: Role | None = "infer",
         recorded: bool = False,
         probe: bool = False,
     ) -> None:
         """`respond` takes the head, the body and the client's address; `errors` shapes what goes wrong around it."""
         self.private = private
+        self.role = role
         self.largest = largest
         self.cancels = cancels
         self.recorded = recorded or bool(model)

@@ -16,10 +16,21 @@ OPTION = "--allow-host"
 class KnownHosts:
     """The names of a server. One that listens on other addresses than this machine's own goes by any name."""
 
-    def __init__(self, address: str, allowed: Collection[str] = ()) -> None:
-        """`address` is what the server listens on, `allowed` are more names that it goes by."""
+    def __init__(self, address: str, allowed: Collection[str] = (), only: Collection[str] = ()) -> None:
+        """`address` is what the server listens on, `allowed` are more names that it goes by.
+
+        With `only`, nothing but health is answered for any other name.
+        """
+        self._only = frozenset(name.lower() for name in only)
         self._local = bool(LOOPBACK.fullmatch(address))
-        self._allowed = frozenset(name.lower() for name in allowed)
+        self._allowed = frozenset(name.lower() for name in allowed) | self._only
+
+    def stranger(self, headers: Mapping[str, str]) -> str:
+        """Why a request for another name is refused, where only some are answered; empty when it is not."""
+        host = headers.get("host", "")
+        if not self._only or _name_of(host) in self._only:
+            return ""
+        return f"this server does not go by the name '{host[:80]}'; it answers for {', '.join(sorted(self._only)[:5])}"
 
     def refusal(self, headers: Mapping[str, str]) -> str:
         """Why a request is refused; empty when it is not. `headers` have names in small letters."""

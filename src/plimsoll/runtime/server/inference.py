@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Generic, TypeVar
 
+from plimsoll.runtime.server.identities.callers import present
 from plimsoll.runtime.server.observers import Generated
 from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.request import InferenceRequest
@@ -23,7 +24,7 @@ class Inference:
     response is written in a thread. `shadow` marks a copy of a request, whose answer is dropped.
     """
 
-    __slots__ = ("batch", "began", "client", "headers", "request", "results", "served")
+    __slots__ = ("batch", "began", "caller", "client", "headers", "request", "results", "served")
 
     shadow: ClassVar[bool] = False
     served: Served
@@ -34,6 +35,7 @@ class Inference:
     def __init__(self, headers: Mapping[str, str], client: str) -> None:
         self.headers = headers
         self.client = client
+        self.caller = present.get().name
         self.request = None
         self.results = None
         self.batch = 1

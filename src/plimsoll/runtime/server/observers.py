@@ -85,8 +85,9 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     `status` is 200, or the code of the refusal with its `reason`. `began` is in seconds since the epoch, `seconds` is
     the time from the request's last byte to the answer. `inputs` and `outputs` are empty when the request could not be
     read; the arrays are the server's own and must not be written to. `headers` has the request headers that an observer
-    asks for, names in small letters. `batch` is the number of requests that were computed together; `shadow` marks a
-    copy for a shadow version. `call` is the method and the path of what is no inference.
+    asks for, names in small letters. `client` is its address; `caller` is who proved to have sent it, empty where
+    the server asks nobody. `batch` is the number of requests that were computed together; `shadow` marks a copy for a
+    shadow version. `call` is the method and the path of what is no inference.
     """
 
     model: str
@@ -99,6 +100,7 @@ class Answer(Struct, frozen=True, kw_only=True, gc=False):
     outputs: Mapping[str, Array] = {}
     headers: Mapping[str, str] = {}
     client: str = ""
+    caller: str = ""
     id: str | None = None
     batch: int = 1
     shadow: bool = False

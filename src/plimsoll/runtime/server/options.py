@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from plimsoll.errors import TargetError
+from plimsoll.runtime.server.identities.settings import OPTION, AuthSettings, read_settings
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile, in_directory, read_service_file
 
 HELP_WIDTH = 100
@@ -68,6 +69,8 @@ class Options(Struct, frozen=True, kw_only=True):
     admin_token_file: Path | None = None
     changes: Path | None = None
     allowed_hosts: tuple[str, ...] = ()
+    only_hosts: tuple[str, ...] = ()
+    auth: AuthSettings | None = None
 
 
 def from_command_line(argv: list[str] | None = None) -> Options:
@@ -94,6 +97,8 @@ def from_command_line(argv: list[str] | None = None) -> Options:
         admin_token_file=arguments.admin_token_file,
         changes=arguments.changes,
         allowed_hosts=tuple(arguments.allow_host),
+        only_hosts=tuple(arguments.only_host),
+        auth=read_settings(arguments.auth) if arguments.auth else None,
     )
 
 
@@ -158,6 +163,16 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="NAME",
         help="a host name that metrics and admin calls may also be for or from, where --host is this machine's own",
+    )
+    callers.add_argument(
+        "--only-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a host name that requests must be for; others are refused, except of health",
+    )
+    callers.add_argument(
+        OPTION, metavar="JSON", help='who may ask: {"tokens": FILE, "jwt": {"issuer": …, "audience": …}, "limits": {…}}'
     )
     computing = parser.add_argument_group("computing")
     computing.add_argument("--threads", type=int, default=1, help="threads of one inference, and inferences at once")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
+from plimsoll.runtime.server.identities.callers import present
 from plimsoll.runtime.server.inference import Inference
 from plimsoll.runtime.server.observers import CALL, INFERENCE, Answer, Observers
 from plimsoll.runtime.server.refusals import Refusal
@@ -69,6 +70,7 @@ class Recorder:
                 seconds=seconds,
                 headers={name: value for name, value in headers.items() if name in wanted},
                 client=client,
+                caller=present.get().name,
                 reason=str(refusal) if refusal else "",
                 event=event,
             )
@@ -90,6 +92,7 @@ class Recorder:
                 seconds=seconds,
                 headers={name: value for name, value in headers.items() if name in wanted},
                 client=client,
+                caller=present.get().name,
                 reason=reason,
                 event=CALL,
                 call=call[:LONGEST_CALL],
@@ -113,6 +116,7 @@ class Recorder:
                 outputs=results,
                 headers={name: value for name, value in inference.headers.items() if name in wanted},
                 client=inference.client,
+                caller=inference.caller,
                 id=request.id if request else None,
                 batch=inference.batch,
                 shadow=inference.shadow,

@@ -5,7 +5,9 @@ Refusal
 ├── NotFound          the server has no model or version of this name
 ├── NotReady          the server knows the model, but no version of it can answer now: try again later
 ├── TooLarge          the request is larger than the server accepts
+├── Unauthenticated   the server does not know who asks: send a token that is good
 ├── Forbidden         the caller may not do this: it changes the server and needs a token
+├── TooMany           the caller asks for more than it may: try again after `retry_after` seconds
 ├── Conflict          the id of the request is that of another one
 ├── Busy              the model's queue is full: try again after `retry_after` seconds
 ├── DeadlinePassed    the model did not answer within the time limit of one inference
@@ -69,6 +71,18 @@ class Forbidden(Refusal):
     """The caller may not do this."""
 
     code = 403
+
+
+class Unauthenticated(Refusal):
+    """The server does not know who asks."""
+
+    code = 401
+
+
+class TooMany(Refusal):
+    """The caller asks for more than it may."""
+
+    code = 429
 
 
 class Conflict(Refusal):

@@ -21,6 +21,7 @@ from plimsoll.runtime.server.data_plane import DataPlane, Limits
 from plimsoll.runtime.server.descriptors import connections_that_fit
 from plimsoll.runtime.server.fronts.table import mount
 from plimsoll.runtime.server.hosts import KnownHosts
+from plimsoll.runtime.server.identities.gate import gate_of
 from plimsoll.runtime.server.listening import Listening
 from plimsoll.runtime.server.observers import Observers, observer_from
 from plimsoll.runtime.server.options import Options
@@ -45,8 +46,10 @@ class Worker:
         catalog.unloaded.update(unloaded)
         observers = Observers([observer_from(written) for written in options.observers])
         limits = Limits(body=options.largest_body, memory=options.memory, queue=options.queue, seconds=options.seconds)
-        self.plane = DataPlane(catalog, observers, limits, Administration(options.admin_token_file))
-        hosts = KnownHosts(options.host, options.allowed_hosts)
+        administration = Administration(options.admin_token_file)
+        gate = gate_of(options.auth, options.admin_token_file)
+        self.plane = DataPlane(catalog, observers, limits, administration, gate)
+        hosts = KnownHosts(options.host, options.allowed_hosts, options.only_hosts)
         patience = options.patience
         fitting = connections_that_fit(patience.connections)
         if fitting < patience.connections:
@@ -104,6 +107,7 @@ class Worker:
         self.plane.catalog.attach()
         ready(grpc.port if grpc else None)
         checking = loop.create_task(self._check_time_limits())
+        keeping = loop.create_task(self.plane.gate.keep()) if self.plane.gate else None
         await ending.wait()
         self.plane.ready = False
         server.close()
@@ -111,6 +115,8 @@ class Worker:
             await grpc.stop(self.options.drain)
         await self.listening.drain(self.options.drain)
         checking.cancel()
+        if keeping:
+            keeping.cancel()
         if reporting:
             await reporting.finish()
 

@@ -14,7 +14,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
 from plimsoll.kinds.assistant import SERVED_ASSISTANTS
-from plimsoll.kinds.service import SCALE_TO_ZERO, WAITING_ROLLOUT
+from plimsoll.kinds.service import KNOWS_CALLERS, SCALE_TO_ZERO, WAITING_ROLLOUT
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
@@ -84,6 +84,7 @@ from plimsoll.telemetry.drift.state import DriftState
 
 STAYS_UP = "services stay up there after plimsoll run"
 ROLLS_ON = "a run there moves a service to the version that it has registered"
+NO_CALLERS = "its network policies say who reaches a server"
 
 
 class KubernetesTarget:
@@ -178,6 +179,7 @@ class KubernetesTarget:
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
             lacks={
                 WAITING_ROLLOUT: ROLLS_ON,
+                KNOWS_CALLERS: NO_CALLERS,
                 SERVED_ASSISTANTS: "its pods serve one index or one language model each",
                 **({SCALE_TO_ZERO: reason} if reason else {}),
             },

@@ -27,7 +27,8 @@ def open_local_service(state: StateDirectory, file: ApplicationFile, service: st
     """
     up = running_services(state).get(service)
     if up is not None:
-        yield CalledService(url=up.url, model=up.model)
+        names = SERVICES.of(file.application)[service].hosts
+        yield CalledService(url=up.url, model=up.model, host=next(iter(names), ""))
         return
     part = SERVICES.of(file.application)[service]
     is_own = part.run is not None or bool(part.pipeline) or part.llm is not None or part.assistant is not None

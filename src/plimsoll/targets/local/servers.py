@@ -19,6 +19,7 @@ from plimsoll.indexes.names import PREFIX
 from plimsoll.kinds.service import LOOPBACK, Serve
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.runtime.server.admin_token import make_token_file
+from plimsoll.runtime.server.identities.settings import OPTION, AuthSettings
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import last_log_line
@@ -61,13 +62,23 @@ class Server:
     """One server process."""
 
     def __init__(
-        self, process: Process, ready_file: Path, service_file: Path, ends: queue.Queue[ProcessEnd], log: Path
+        self,
+        process: Process,
+        ready_file: Path,
+        service_file: Path,
+        ends: queue.Queue[ProcessEnd],
+        log: Path,
+        token_file: Path | None = None,
+        name_of_host: str = "",
     ) -> None:
+        """`token_file` has what opens a server that asks who calls it, `name_of_host` is a name that it goes by."""
         self.process = process
         self.ready_file = ready_file
         self.service_file = service_file
         self.ends = ends
         self.log = log
+        self.token_file = token_file
+        self.name_of_host = name_of_host
         self.url = ""
 
     def wait_until_ready(self, stopped: Callable[[], bool] = lambda: False, limit: float = READY_LIMIT) -> str:
@@ -92,13 +103,16 @@ class Server:
         A language model is asked for a token. Raises RequestError with the server's reason when the answer does not
         follow the protocol.
         """
+        from plimsoll.runtime.client import calling_as
         from plimsoll.runtime.inference_check import check_inference
 
-        if work.llm is not None:
-            from plimsoll.runtime.llm_check import check_llm
+        token = self.token_file.read_text().strip() if self.token_file is not None else ""
+        with calling_as(token, self.name_of_host):
+            if work.llm is not None:
+                from plimsoll.runtime.llm_check import check_llm
 
-            return check_llm(self.url, model)
-        return check_inference(self.url, model, to_builtins(work.sample))
+                return check_llm(self.url, model)
+            return check_inference(self.url, model, to_builtins(work.sample))
 
     def stop(self) -> ProcessEnd:
         """Drain and stop the server; returns how it ended."""
@@ -125,6 +139,8 @@ def start_server(
     service_file: Path | None = None,
     token_file: Path | None = None,
     changes: Path | None = None,
+    auth: AuthSettings | None = None,
+    hosts: Sequence[str] = (),
     host: str = LOOPBACK,
     port: int = 0,
 ) -> Server:
@@ -150,6 +166,10 @@ def start_server(
     if token_file is not None:
         make_token_file(token_file)
         argv += ["--admin-token-file", str(token_file)]
+    if auth is not None:
+        argv += [OPTION, msgspec.json.encode(auth).decode()]
+    for name in hosts:
+        argv += ["--only-host", name]
     if changes is not None:
         argv += ["--changes", str(changes)]
     for observer in observers:
@@ -163,7 +183,7 @@ def start_server(
         mark=mark,
         on_end=ends.put,
     )
-    return Server(process, ready_file, service_file, ends, log)
+    return Server(process, ready_file, service_file, ends, log, token_file if auth else None, next(iter(hosts), ""))
 
 
 def changes_of(state: StateDirectory, model: str) -> Path | None:

@@ -164,12 +164,18 @@ class LocalTraffic:
 
     def counts(self, versions: tuple[str, str]) -> Mapping[str, VersionCounts]:
         """The counters on the server's metrics page."""
-        found = counts_at(self._up.url, self._up.model)
+        found = self._counted()
         return {version: found.get(version, VersionCounts()) for version in versions}
 
     def all_counts(self) -> Mapping[str, VersionCounts]:
         """The counters on the server's metrics page."""
-        return counts_at(self._up.url, self._up.model)
+        return self._counted()
+
+    def _counted(self) -> Mapping[str, VersionCounts]:
+        """As who owns the service, where it asks its callers."""
+        token = self._state.services / f"{self._up.name}.token"
+        with client.calling_as(token.read_text().strip() if token.exists() else ""):
+            return counts_at(self._up.url, self._up.model)
 
     def settle(self, old: str, new: str) -> None:
         """Announce the new version as the service's."""

@@ -26,8 +26,8 @@ from plimsoll.runtime.server.assistants.served import Parts, ServedAssistant
 from plimsoll.runtime.server.inference import Inference
 from plimsoll.runtime.server.llms.generation import Generation, Refused
 from plimsoll.runtime.server.observers import Generated
-from plimsoll.runtime.server.recording import GONE, OK
-from plimsoll.runtime.server.refusals import Busy, DeadlinePassed, Defect, Failed, Refusal
+from plimsoll.runtime.server.recording import OK
+from plimsoll.runtime.server.refusals import GONE, Busy, DeadlinePassed, Defect, Failed, Refusal
 
 if TYPE_CHECKING:
     from plimsoll.llms.upstream import Answer as Upstream

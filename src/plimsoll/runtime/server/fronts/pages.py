@@ -11,6 +11,7 @@ from plimsoll.runtime.server.fronts.assistant_page import assistant_page
 from plimsoll.runtime.server.fronts.front import constant, wrong_method
 from plimsoll.runtime.server.fronts.home import Described, home
 from plimsoll.runtime.server.heads import Endpoint, ErrorShape, Head
+from plimsoll.runtime.server.identities.callers import Role
 from plimsoll.runtime.server.observers import Observer
 from plimsoll.runtime.server.refusals import Forbidden, Refusal
 from plimsoll.runtime.server.responses import Buffer, Response
@@ -30,14 +31,16 @@ class Pages:
         """The endpoint for a method and path; `None` when the path is not one of these."""
         observer = self._plane.observers.at(head.path)
         if observer is not None:
-            return Endpoint(partial(self._ask, observer), self._errors, private=True, probe=_is_metrics(head))
+            role: Role = "feedback" if self._plane.observers.is_guarded(head.path) else "metrics"
+            probe = _is_metrics(head)
+            return Endpoint(partial(self._ask, observer), self._errors, private=True, role=role, probe=probe)
         if head.path != "/" and head.path.strip("/") != "metrics":
             return None
         if head.method not in {"GET", "HEAD"}:
             return constant(wrong_method(head, "GET"), self._errors)
         if head.path == "/":
             return Endpoint(self._home, self._errors)
-        return Endpoint(self._metrics, self._errors, private=True, probe=True)
+        return Endpoint(self._metrics, self._errors, private=True, role="metrics", probe=True)
 
     def _home(self, head: Head, body: Buffer, client: str) -> Response:
         try:
@@ -71,7 +74,7 @@ class Pages:
     async def _ask(self, observer: Observer, head: Head, body: Buffer, client: str) -> Response:
         if self._plane.observers.is_guarded(head.path):
             try:
-                await self._plane.administration.check(head.headers)
+                await self._plane.administration.check(head.headers, "feedback")
             except Forbidden as refusal:
                 return self._errors.refused(refusal)
         reply = await asyncio.to_thread(observer.respond, head.method, head.path, bytes(body))

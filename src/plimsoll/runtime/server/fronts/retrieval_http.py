@@ -135,7 +135,8 @@ class RetrievalHttp:
                 if head.method != "POST":
                     return constant(wrong_method(head, "POST"), self)
                 event, change = ("put", _put) if len(parts) == 4 else ("delete", _delete)
-                return Endpoint(partial(self._change, name, event, change), self, private=True, recorded=True)
+                answer = partial(self._change, name, event, change)
+                return Endpoint(answer, self, private=True, role="admin", recorded=True)
         paths = ", ".join(f"/v2/indexes/NAME{each}" for each in ("", "/search", "/documents", "/documents/delete"))
         return constant(error(404, f"an index has the paths {paths}"), self)
 

@@ -16,6 +16,7 @@ import msgspec
 
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.files import replace_file
+from plimsoll.runtime.server.identities.settings import in_directory
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file
 from plimsoll.state.logs import last_log_line
 from plimsoll.targets.local.commands import base_environment
@@ -143,6 +144,8 @@ class ServiceKeeper:
             service_file=place.service_file(self.name),
             token_file=place.state.services / f"{self.name}.token",
             changes=changes_of(place.state, work.searched),
+            auth=in_directory(work.auth, place.state.application.absolute()) if work.auth else None,
+            hosts=work.hosts,
             host=work.host,
             port=port,
         )

@@ -16,6 +16,7 @@ from plimsoll.files import replace_file
 from plimsoll.kinds.service import LOOPBACK, Serve, ServeResult
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import files_in
+from plimsoll.runtime.server.identities.settings import in_directory
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, done, failed
@@ -109,6 +110,8 @@ def _started(
         observers=observer_options(
             context.state, work, versions, service, references, attempt.directory if up is not None else None
         ),
+        auth=in_directory(work.auth, context.directory.absolute()) if watch and work.auth else None,
+        hosts=work.hosts if watch else (),
         host=work.host if watch else LOOPBACK,
         port=work.port if watch else 0,
     )

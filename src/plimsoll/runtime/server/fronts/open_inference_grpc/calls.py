@@ -24,6 +24,10 @@ from plimsoll.runtime.tensors import Array, BadTensor
 CALLS = calls()
 """Name to the classes of the request and of the response."""
 INFER = "ModelInfer"
+OPEN = frozenset({"ServerLive", "ServerReady"})
+"""Calls that answer everybody: probes of health."""
+ADMIN = frozenset({"RepositoryModelLoad", "RepositoryModelUnload"})
+"""Calls that change the server."""
 Infer = Callable[[bytes, grpc.aio.ServicerContext, float], Awaitable[bytes]]
 """A call over the bytes of its messages, and when it began, by `time.perf_counter`."""
 LONG = 64 << 10
@@ -38,7 +42,7 @@ class GrpcCall(InferenceCall[bytes]):
     _read: InferenceRequest
 
     def __init__(self, message: Message, context: grpc.aio.ServicerContext, began: float) -> None:
-        super().__init__(message.model_name, message.model_version or None, _headers(context), context.peer())
+        super().__init__(message.model_name, message.model_version or None, headers_of(context), context.peer())
         self._message = message
         self.spent = time.perf_counter() - began
 
@@ -110,12 +114,12 @@ class Calls:
 
     async def RepositoryModelLoad(self, request: Message, context: grpc.aio.ServicerContext) -> Message:  # noqa: N802
         """Load a model again."""
-        await self._plane.load(request.model_name, _headers(context), context.peer())
+        await self._plane.load(request.model_name, headers_of(context), context.peer())
         return _response("RepositoryModelLoad")()
 
     async def RepositoryModelUnload(self, request: Message, context: grpc.aio.ServicerContext) -> Message:  # noqa: N802
         """Unload a model."""
-        await self._plane.unload(request.model_name, _headers(context), context.peer())
+        await self._plane.unload(request.model_name, headers_of(context), context.peer())
         return _response("RepositoryModelUnload")()
 
     async def infer(self, raw: bytes, context: grpc.aio.ServicerContext, began: float) -> bytes:
@@ -146,7 +150,8 @@ def parsed(request: Message, raw: bytes) -> Message:
         raise BadInput(f"the request is not a message of the protocol: {error}") from error
 
 
-def _headers(context: grpc.aio.ServicerContext) -> dict[str, str]:
+def headers_of(context: grpc.aio.ServicerContext) -> dict[str, str]:
+    """The metadata of a call that are texts."""
     return {key: value for key, value in context.invocation_metadata() or () if isinstance(value, str)}
 
 

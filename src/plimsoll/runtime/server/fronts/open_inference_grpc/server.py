@@ -10,9 +10,19 @@ import grpc
 from plimsoll.errors import TargetError
 from plimsoll.runtime.server.data_plane import DataPlane
 from plimsoll.runtime.server.fronts.open_inference_grpc.arrivals import Arrivals
-from plimsoll.runtime.server.fronts.open_inference_grpc.calls import CALLS, INFER, Calls, Infer, parsed
+from plimsoll.runtime.server.fronts.open_inference_grpc.calls import (
+    ADMIN,
+    CALLS,
+    INFER,
+    OPEN,
+    Calls,
+    Infer,
+    headers_of,
+    parsed,
+)
 from plimsoll.runtime.server.fronts.open_inference_grpc.messages import Message
 from plimsoll.runtime.server.fronts.open_inference_grpc.standard import Standard
+from plimsoll.runtime.server.identities.callers import Role
 from plimsoll.runtime.server.protocol import SERVICE
 from plimsoll.runtime.server.refusals import (
     BadInput,
@@ -26,6 +36,8 @@ from plimsoll.runtime.server.refusals import (
     NotReady,
     Refusal,
     TooLarge,
+    TooMany,
+    Unauthenticated,
     Unservable,
 )
 
@@ -36,6 +48,8 @@ STATUSES: dict[type[Refusal], grpc.StatusCode] = {
     NotFound: grpc.StatusCode.NOT_FOUND,
     NotReady: grpc.StatusCode.UNAVAILABLE,
     TooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    TooMany: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Unauthenticated: grpc.StatusCode.UNAUTHENTICATED,
     Busy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
     Unservable: grpc.StatusCode.FAILED_PRECONDITION,
@@ -51,6 +65,7 @@ IDLE_MILLISECONDS = 75_000
 """For a connection without a call."""
 
 Call = Callable[[Message, grpc.aio.ServicerContext], Awaitable[Message]]
+Guarded = Callable[[grpc.aio.ServicerContext, float], Awaitable[bytes]]
 Answering = Callable[[object, grpc.aio.ServicerContext], Awaitable[bytes]]
 
 
@@ -69,7 +84,7 @@ class GrpcServer:
         options = [("grpc.max_receive_message_length", largest), ("grpc.max_send_message_length", -1)]
         options += [("grpc.max_concurrent_streams", STREAMS), ("grpc.max_connection_idle_ms", IDLE_MILLISECONDS)]
         server = grpc.aio.server(options=[*options, ("grpc.so_reuseport", 0)])
-        server.add_generic_rpc_handlers((_handler(Calls(plane), Arrivals(plane.limits)),))
+        server.add_generic_rpc_handlers((_handler(plane, Arrivals(plane.limits)),))
         standard = Standard(server)
         try:
             taken = server.add_insecure_port(f"{host}:{port}")
@@ -84,12 +99,15 @@ class GrpcServer:
         await self._server.stop(seconds)
 
 
-def _handler(calls: Calls, arrivals: Arrivals) -> grpc.GenericRpcHandler:
+def _handler(plane: DataPlane, arrivals: Arrivals) -> grpc.GenericRpcHandler:
+    calls = Calls(plane)
     # To the library every request is a stream, which looks the same to clients: it then leaves the waiting for the
     # message, and the reading of it, to us.
     handlers = {
         name: grpc.stream_unary_rpc_method_handler(
-            _with_statuses(calls.infer if name == INFER else _parsed(getattr(calls, name), name), arrivals)
+            _with_statuses(
+                _guarded(calls.infer if name == INFER else _parsed(getattr(calls, name), name), name, plane, arrivals)
+            )
         )
         for name in CALLS
     }
@@ -107,13 +125,38 @@ def _parsed(call: Call, name: str) -> Infer:
     return over_bytes
 
 
-def _with_statuses(call: Infer, arrivals: Arrivals) -> Answering:
+def _guarded(call: Infer, name: str, plane: DataPlane, arrivals: Arrivals) -> Guarded:
+    """The call for a caller who may make it; its message is read only then."""
+    role: Role | None = None if name in OPEN else "admin" if name in ADMIN else "infer"
+
+    async def guarded(context: grpc.aio.ServicerContext, began: float) -> bytes:
+        if plane.gate is None:
+            return await call(await arrivals.message(context.read), context, began)
+        headers = headers_of(context)
+        try:
+            place = await plane.gate.enter_later(headers, role)
+        except Refusal as refusal:
+            plane.refused_before("", headers, context.peer(), refusal)
+            raise
+        try:
+            message = await arrivals.message(context.read)
+            if place is not None:
+                place.charge(len(message))
+            return await call(message, context, began)
+        finally:
+            if place is not None:
+                place.leave()
+
+    return guarded
+
+
+def _with_statuses(call: Guarded) -> Answering:
     """The call from its first byte on, with the status of the refusal that it raises."""
 
     async def answered(_: object, context: grpc.aio.ServicerContext) -> bytes:
         began = time.perf_counter()
         try:
-            return await call(await arrivals.message(context.read), context, began)
+            return await call(context, began)
         except Refusal as refusal:
             await context.abort(STATUSES[type(refusal)], str(refusal))
         raise AssertionError("abort raises")

@@ -11,6 +11,7 @@ from plimsoll.runtime.server.fronts.open_inference_http.call import HttpCall, co
 from plimsoll.runtime.server.fronts.open_inference_http.long_body import LONG
 from plimsoll.runtime.server.fronts.open_inference_http.resources import NoResource, Resource, resource_at
 from plimsoll.runtime.server.heads import Endpoint, Head
+from plimsoll.runtime.server.identities.callers import Role
 from plimsoll.runtime.server.refusals import (
     BadInput,
     Busy,
@@ -23,6 +24,8 @@ from plimsoll.runtime.server.refusals import (
     NotReady,
     Refusal,
     TooLarge,
+    TooMany,
+    Unauthenticated,
     Unservable,
 )
 from plimsoll.runtime.server.responses import Buffer, Reply, Response, error, json_response
@@ -35,6 +38,8 @@ STATUSES: dict[type[Refusal], int] = {
     NotFound: 404,
     NotReady: 503,
     TooLarge: 413,
+    TooMany: 429,
+    Unauthenticated: 401,
     Busy: 503,
     DeadlinePassed: 504,
     Unservable: 400,
@@ -68,6 +73,7 @@ class OpenInferenceHttp:
             partial(self._answer, resource),
             self,
             private=resource.kind in {"index", *changes},
+            role=_role(resource),
             recorded=resource.kind in changes,
             probe=resource.kind in probes,
         )
@@ -140,6 +146,13 @@ class OpenInferenceHttp:
         except Refusal as refusal:
             return self.refused(refusal)
         return Response(200, b"")
+
+
+def _role(resource: Resource) -> Role | None:
+    """What a caller needs to be; probes of health are nobody's secret."""
+    if resource.kind in {"live", "ready"}:
+        return None
+    return "admin" if resource.kind in {"load", "unload"} else "infer"
 
 
 def _metadata(metadata: ModelMetadata) -> dict[str, object]:

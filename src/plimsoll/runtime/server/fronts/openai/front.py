@@ -25,6 +25,8 @@ from plimsoll.runtime.server.refusals import (
     NotReady,
     Refusal,
     TooLarge,
+    TooMany,
+    Unauthenticated,
     Unservable,
     defect,
 )
@@ -38,6 +40,8 @@ STATUSES: dict[type[Refusal], int] = {
     NotFound: 404,
     NotReady: 503,
     TooLarge: 413,
+    TooMany: 429,
+    Unauthenticated: 401,
     Busy: 429,
     DeadlinePassed: 504,
     Unservable: 400,
@@ -46,6 +50,8 @@ STATUSES: dict[type[Refusal], int] = {
 }
 CODES: dict[type[Refusal], str] = {
     NotFound: "model_not_found",
+    TooMany: "rate_limit_exceeded",
+    Unauthenticated: "invalid_api_key",
     Busy: "queue_full",
     TooLarge: "request_too_large",
     DeadlinePassed: "timeout",

@@ -1,0 +1,112 @@
+"""Who may ask a service, as the file says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plimsoll.errors import FileError
+from plimsoll.kinds.service import KNOWS_CALLERS, SERVICES
+from plimsoll.kinds.service_callers import is_local, settings_of
+from plimsoll.kinds.table import KINDS
+from plimsoll.runtime.server.identities import token_file
+
+HEAD = """\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Application
+metadata: {name: tiny}
+spec:
+  models:
+    m: {train: {run: python train.py}}
+  services:
+"""
+ISSUER = "https://login.example"
+
+
+def checked(directory: Path, service: str) -> None:
+    path = directory / "plimsoll.yaml"
+    path.write_text(f"{HEAD}    a: {{model: m, {service}}}\n")
+    (directory / "train.py").write_text("")
+    if not (directory / "tokens.json").exists():
+        token_file.create(directory / "tokens.json", "shop", ("infer",), None)
+    KINDS.check(KINDS.load(path), "local")
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        "host: localhost",
+        "host: 127.0.0.2",
+        'host: "::1"',
+        "host: 0.0.0.0, auth: none",
+        "auth: none",
+        "host: 0.0.0.0, auth: {tokens: tokens.json}",
+        "auth: {tokens: tokens.json, limits: {rate: 10, concurrent: 2, bytes: 10Mi}}",
+        f"host: 10.0.0.7, auth: {{jwt: {{issuer: '{ISSUER}', audience: models}}}}",
+        "auth: {jwt: {issuer: anything, audience: models, jwks: 'http://127.0.0.1:8080/keys'}}",
+        "hosts: [models.example]",
+    ],
+)
+def test_a_service_says_who_may_ask(tmp_path: Path, service: str) -> None:
+    checked(tmp_path, service)
+
+
+@pytest.mark.parametrize(
+    ("service", "words"),
+    [
+        ("host: 0.0.0.0", "host 0.0.0.0 lets other machines ask"),
+        ('host: "::"', "lets other machines ask"),
+        ("host: 10.0.0.7", "auth: none"),
+        ("host: 127.example.com", "lets other machines ask"),
+        ("host: models.example", "lets other machines ask"),
+        ("auth: nobody", "auth"),
+        ("auth: {}", "add `tokens` or `jwt`"),
+        ("auth: {limits: {rate: 1}}", "limits are by caller"),
+        ("auth: {tokens: token.json}", "did you mean 'tokens.json'"),
+        ("auth: {tokens: train.py}", "no file of tokens"),
+        ("auth: {tokens: tokens.json, limits: {rate: 0}}", "rate"),
+        ("auth: {tokens: tokens.json, limits: {bytes: lots}}", "bytes"),
+        ("auth: {jwt: {issuer: 'http://login.example', audience: m}}", "no https address"),
+        ("auth: {jwt: {issuer: login, audience: m}}", "no https address"),
+        ("auth: {jwt: {issuer: x, audience: m, jwks: 'http://10.0.0.1/keys'}}", "no https address"),
+        ("auth: {jwt: {issuer: x, audience: m, jwks: 'ftp://login.example/keys'}}", "no https address"),
+        ("auth: {jwt: {issuer: x, audience: m, jwks: keys.json}}", "keys.json"),
+        (f"auth: {{jwt: {{issuer: '{ISSUER}', audience: m, algorithms: [HS256]}}}}", "HS256"),
+        (f"auth: {{jwt: {{issuer: '{ISSUER}', audience: m, algorithms: [none]}}}}", "none"),
+        (f"auth: {{jwt: {{issuer: '{ISSUER}'}}}}", "audience"),
+        ("hosts: ['http://x']", "expected a name of a host"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(tmp_path: Path, service: str, words: str) -> None:
+    with pytest.raises(FileError) as raised:
+        checked(tmp_path, service)
+    assert ":8:" in raised.value.where
+    assert words in str(raised.value) + raised.value.hint
+
+
+def test_a_file_of_tokens_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    token_file.create(tmp_path / "tokens.json", "shop", ("infer",), None)
+    (tmp_path / "tokens.json").chmod(0o666)
+    with pytest.raises(FileError, match="everybody may write"):
+        checked(tmp_path, "auth: {tokens: tokens.json}")
+
+
+def test_the_server_is_told_of_limits_in_its_own_units(tmp_path: Path) -> None:
+    checked(tmp_path, "auth: {tokens: tokens.json, limits: {rate: 2.5, bytes: 1Ki}}")
+    service = SERVICES.of(KINDS.load(tmp_path / "plimsoll.yaml").application)["a"]
+    settings = settings_of(service)
+    assert settings is not None
+    assert (settings.tokens, settings.limits.rate, settings.limits.bytes) == ("tokens.json", 2.5, 1024.0)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.example.com", "0.0.0.0", "::", "localhost.example", "1.2.3.4", "127.1"])
+def test_a_name_that_only_looks_local_is_not(host: str) -> None:
+    assert not is_local(host)
+
+
+def test_a_target_whose_servers_ask_nobody_says_so() -> None:
+    from plimsoll.targets.kubernetes.target import NO_CALLERS
+
+    assert KNOWS_CALLERS == "callers"
+    assert "network policies" in NO_CALLERS
