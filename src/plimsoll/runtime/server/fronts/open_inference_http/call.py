@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from plimsoll.runtime.server.fronts.open_inference_http.codec import Codec
 from plimsoll.runtime.server.fronts.open_inference_http.general_codec import HttpRequest
+from plimsoll.runtime.server.identities.callers import present
 from plimsoll.runtime.server.inference import InferenceCall
 from plimsoll.runtime.server.reading import Reading
 from plimsoll.runtime.server.responses import BINARY, Buffer, Response
@@ -35,6 +36,7 @@ class HttpCall(InferenceCall[Response]):
         self.version = version
         self.headers = headers
         self.client = client
+        self.caller = present.get().name
         self.request = None
         self.results = None
         self.batch = 1
