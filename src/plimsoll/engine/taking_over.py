@@ -87,7 +87,9 @@ def catch_up(prepared: Prepared, services: Sequence[str], stopped: Callable[[], 
         if name not in services or kept.state != "up" or not kept.follows or kept.rollout == "promote" or old is None:
             continue
         registry = model_registry(prepared.state)
-        newest = max((each.version for each in registry.versions(kept.follows) if each.accepted), default=0)
+        free = registry.blocked
+        servable = (each for each in registry.versions(kept.follows) if each.accepted and free.of(each) is None)
+        newest = max((each.version for each in servable), default=0)
         if newest > max(int(old), newest_offered(prepared.state, name, kept.follows)):
             yield _carried_out(prepared.target, name, kept.follows, old, str(newest), lambda _: None, stopped)
 
@@ -100,13 +102,16 @@ def notes(state: StateDirectory, service: str, kept: KeptService, leading: str |
         told.append(f"{move.line()}, {at:%Y-%m-%d %H:%M:%S} UTC")
     if not kept.follows or leading is None:
         return told
-    versions = model_registry(state).versions(kept.follows)
+    registry = model_registry(state)
+    versions = registry.versions(kept.follows)
     newer = [each for each in versions if each.version > int(leading)]
     if newer:
         newest = newer[-1]
         if not newest.accepted:
             told.append(f"{newest.reference} is not accepted: {'; '.join(newest.refusals)}")
-        if waiting := [each for each in newer if each.accepted]:
+        blocks = {each.reference: registry.blocked.of(each) for each in newer}
+        told += [f"{reference} is {block.line()}" for reference, block in blocks.items() if block is not None]
+        if waiting := [each for each in newer if each.accepted and blocks[each.reference] is None]:
             reference = waiting[-1].reference
             command = _promotion(service, reference)
             told.append(f"{reference} is accepted and not in service; `{command}` moves it there")

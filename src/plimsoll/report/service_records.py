@@ -18,6 +18,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
 from plimsoll.kinds.service import ServeResult
 from plimsoll.report.traffic import AlarmLine, Request, ServiceReport, alarm_spans
+from plimsoll.runtime.client import calling_as
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.telemetry.drift.state import DriftState
 from plimsoll.telemetry.version_counts import VersionCounts, counts_at
@@ -74,7 +75,7 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
         elsewhere="" if run.target == LOCAL else run.target,
         logged=access.is_file(),
         shortened=shortened,
-        counts=_counts(up) if up and not access.is_file() else {},
+        counts=_counts(state.token(step.part), up) if up and not access.is_file() else {},
         requests=tuple(
             each for each in requests if begin <= each.at <= until and each.event == "request" and not each.shadow
         ),
@@ -83,10 +84,11 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
     )
 
 
-def _counts(up: _Announced) -> dict[str, VersionCounts]:
+def _counts(token: str, up: _Announced) -> dict[str, VersionCounts]:
     """What the server of a service has counted, by version; nothing when it does not answer at once."""
     try:
-        found = counts_at(up.url, up.model, ANSWER_LIMIT)
+        with calling_as(token):
+            found = counts_at(up.url, up.model, ANSWER_LIMIT)
     except PlimsollError:
         return {}
     return {f"{up.model}@{version}": counts for version, counts in found.items()}

@@ -178,6 +178,17 @@ class StateDirectory:
         """The file with the points of the attempts of a training before its last one."""
         return self.curves / f"{key}.jsonl"
 
+    def token_file(self, service: str) -> Path:
+        """The file with the token of a service's owner."""
+        return self.services / f"{service}.token"
+
+    def token(self, service: str) -> str:
+        """The token of a service's owner; empty where no server has run."""
+        try:
+            return self.token_file(service).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
     def forget(self, key: str) -> None:
         """Delete a result on this machine, and the points of the attempts that led to it. Raises OSError."""
         self._stored.pop(key, None)

@@ -42,6 +42,7 @@ class Guarded(Server):
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     server = Guarded(tmp_path_factory.mktemp("guarded"))
     yield server
+    server.plain.close()
     assert server.stop() == 0
 
 

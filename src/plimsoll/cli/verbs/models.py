@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,11 +110,13 @@ def _print(
         print_json(comparison) if as_json else _print_comparison(comparison, *references)
     elif references:
         stored = list(code_of(registry.layout, versions[0]))
-        print_json(_entry(versions[0], stored)) if as_json else _print_one(versions[0], stored, verified=verified)
+        print_json(_entry(versions[0], stored)) if as_json else _print_one(
+            registry, versions[0], stored, verified=verified
+        )
     elif as_json:
         print_json({"models": versions})
     else:
-        _print_all(versions, registry.tags(), verified=verified)
+        _print_all(registry, versions, verified=verified)
 
 
 def _entry(version: ModelVersion, stored: Sequence[str]) -> dict[str, object]:
@@ -161,15 +163,18 @@ def _push(registry: ModelRegistry, references: Sequence[str], text: str, *, as_j
     from plimsoll.registry.transfer import push_model
 
     require_one(references, "a push", "--push", "plimsoll models NAME@VERSION --push REPOSITORY")
+    version = registry.find(references[0])
+    registry.blocked.require_free(version)
     with Repository(parse_reference(text)) as repository:
-        pushed = push_model(registry, registry.find(references[0]), repository)
+        pushed = push_model(registry, version, repository)
     print_json({"reference": str(pushed)}) if as_json else click.echo(str(pushed))
 
 
-def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str]], *, verified: bool) -> None:
+def _print_all(registry: ModelRegistry, versions: Sequence[ModelVersion], *, verified: bool) -> None:
     if not versions:
         click.echo("no models are registered yet")
         return
+    tags, blocked = registry.tags(), registry.blocked
     brought = any(version.lineage.origin for version in versions)
     licence = ("LICENCE",) if brought else ()
     rows = [("MODEL", "TAGS", "CREATED", "ACCEPTED", *licence, "DIGEST", "FIGURES")]
@@ -180,7 +185,7 @@ def _print_all(versions: Sequence[ModelVersion], tags: Mapping[str, Sequence[str
                 version.reference,
                 ", ".join(tags.get(version.digest, ())),
                 f"{version.created:%Y-%m-%d %H:%M}",
-                "yes" if version.accepted else "no",
+                "quarantine" if blocked.of(version) else "yes" if version.accepted else "no",
                 *((_licence(version),) if brought else ()),
                 version.digest[7:19],
                 ", ".join(f"{name} {value:.4g}" for name, value in figures[:3]),
@@ -196,13 +201,14 @@ def _licence(version: ModelVersion) -> str:
     return (version.lineage.origin.licence or "not known") if version.lineage.origin else ""
 
 
-def _print_one(version: ModelVersion, stored: Sequence[str], *, verified: bool) -> None:
+def _print_one(registry: ModelRegistry, version: ModelVersion, stored: Sequence[str], *, verified: bool) -> None:
     click.echo(f"{version.reference}  {version.digest}")
     verdict = "accepted" if version.accepted else "not accepted: " + "; ".join(version.refusals)
     lineage = version.lineage
     facts: list[tuple[str, str]] = [
         ("created", f"{version.created:%Y-%m-%d %H:%M:%S} UTC by {version.author}"),
         ("verdict", verdict),
+        *([("blocked", block.line())] if (block := registry.blocked.of(version)) is not None else []),
         *(("accept", f"{name} {bound}") for name, bound in version.accept.items()),
         *_made_by(version),
         ("run", lineage.run),

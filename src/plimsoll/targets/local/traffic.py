@@ -151,7 +151,7 @@ class LocalTraffic:
 
     def _wake(self) -> None:
         """Have a service that scales to zero start a server, which alone can load a version."""
-        with contextlib.suppress(RequestError):
+        with contextlib.suppress(RequestError), client.calling_as(self._state.token(self._up.name)):
             client.metadata(self._up.url, self._up.model)
 
     def weigh(self, old: str, new: str, weight: int) -> None:
@@ -173,8 +173,7 @@ class LocalTraffic:
 
     def _counted(self) -> Mapping[str, VersionCounts]:
         """As who owns the service, where it asks its callers."""
-        token = self._state.services / f"{self._up.name}.token"
-        with client.calling_as(token.read_text().strip() if token.exists() else ""):
+        with client.calling_as(self._state.token(self._up.name)):
             return counts_at(self._up.url, self._up.model)
 
     def settle(self, old: str, new: str) -> None:

@@ -142,7 +142,7 @@ class ServiceKeeper:
             scale=work.scale,
             observers=observer_options(place.state, work, versions, service, self._references(service)),
             service_file=place.service_file(self.name),
-            token_file=place.state.services / f"{self.name}.token",
+            token_file=place.state.token_file(self.name),
             changes=changes_of(place.state, work.searched),
             auth=in_directory(work.auth, place.state.application.absolute()) if work.auth else None,
             hosts=work.hosts,

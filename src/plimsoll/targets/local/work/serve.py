@@ -105,7 +105,7 @@ def _started(
         # Not in the attempt's directory: the server reads the file again after that directory has moved. A server that
         # is only tested must leave alone what a service that is up reads.
         service_file=context.state.services / work.service / "service.json" if watch else None,
-        token_file=context.state.services / f"{work.service}.token",
+        token_file=context.state.token_file(work.service),
         changes=changes_of(context.state, work.searched) if watch else None,
         observers=observer_options(
             context.state, work, versions, service, references, attempt.directory if up is not None else None
