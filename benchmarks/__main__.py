@@ -22,6 +22,7 @@ NAMES = (
     "rag",
     "llm",
     "edge",
+    "trust",
 )
 
 

@@ -15,6 +15,8 @@ from plimsoll.runtime.server.refusals import Forbidden, Unauthenticated
 
 LOOK_EVERY = 1.0
 """Seconds until a token that was revoked is refused."""
+MOST_RECENT = 1024
+"""Callers who are known by their header alone until files and keys are looked at again."""
 LONGEST_TOKEN = 16 << 10
 """Characters of a token: that of an issuer names groups."""
 
@@ -25,6 +27,7 @@ class Gate:
     def __init__(self, bearers: Sequence[Bearers], limiter: Limiter | None = None) -> None:
         self._bearers = tuple(bearers)
         self._limiter = limiter
+        self._recent: dict[str, Caller] = {}
 
     def enter(self, headers: Mapping[str, str], role: Role | None, size: int = 0) -> Place | None:
         """Settle who sends a request with these headers, and count it.
@@ -58,6 +61,9 @@ class Gate:
     def caller(self, headers: Mapping[str, str]) -> Caller:
         """Who sends a request. Raises Unauthenticated, KeysNeeded; it says nothing of the tokens that there are."""
         written = headers.get("authorization")
+        known = self._recent.get(written or "")
+        if known is not None:
+            return known
         if written is None:
             raise Unauthenticated("this server answers known callers: send 'Authorization: Bearer TOKEN'")
         scheme, _, token = written.partition(" ")
@@ -67,6 +73,9 @@ class Gate:
         for bearers in self._bearers:
             caller = bearers.caller(token)
             if caller is not None:
+                if len(self._recent) >= MOST_RECENT:
+                    self._recent.clear()
+                self._recent[written] = caller
                 return caller
         raise Unauthenticated("the token is not known here, or has ended")
 
@@ -80,6 +89,7 @@ class Gate:
         """Read again what has changed."""
         for bearers in self._bearers:
             bearers.look()
+        self._recent = {}
 
 
 def gate_of(settings: AuthSettings | None, admin_token_file: Path | None) -> Gate | None:
