@@ -154,4 +154,5 @@ def test_a_service_that_watches_drift_is_told_of_in_status(tmp_path: Path, start
     monitoring = path.parent / ".plimsoll/latest/serve/wear"
     assert {file.name for file in monitoring.iterdir()} == {"alerts.yaml", "dashboard.json"}
     audit = [json.loads(line) for line in (path.parent / ".plimsoll/logs/wear/audit.jsonl").read_text().splitlines()]
+    audit = [line for line in audit if line["event"] == "inference"]
     assert audit[0]["digest"].startswith("sha256:")

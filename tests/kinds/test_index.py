@@ -120,7 +120,7 @@ def test_a_service_of_an_index_waits_for_its_version_and_follows_new_ones(tmp_pa
         ("index: faq, sample: {query: {shape: [1]}}", "10:26", "`sample` is not for a service of an index"),
         ("index: faq, drift: {reference: orders}", "10:26", "`drift` is not for a service of an index"),
         ("index: faq@1, rollout: promote", "10:37", "rollout is for a service of a model without a version"),
-        ("host: 127.0.0.1", "10:", "add `model`, `run`, `pipeline`, `index` or `llm`"),
+        ("host: 127.0.0.1", "10:", "add `model`, `run`, `pipeline`, `index`, `llm` or `assistant`"),
     ],
 )
 def test_a_mistake_in_a_service_of_an_index_is_named_with_its_place(

@@ -70,7 +70,10 @@ def test_every_extra_that_is_looked_for_is_one_of_the_package_and_its_modules_ar
     declared = project["optional-dependencies"]
     for extra, modules in extras.MODULES.items():
         packages = {line.split(">")[0].split("[")[0].replace("-", "_") for line in declared[extra]}
-        assert all(any(each.startswith(module) for each in packages) for module in modules), (extra, modules)
+        assert all(any(each.startswith((module, f"py{module}")) for each in packages) for module in modules), (
+            extra,
+            modules,
+        )
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from plimsoll.audit.chain import Link
 from plimsoll.audit.verification import Place
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import FileError
 from plimsoll.files import open_regular
 
@@ -21,6 +21,7 @@ LONGEST_LINE = 64 << 20
 """Bytes of a line: a log of a server has no longer one, and a file of another kind is not read whole."""
 
 
+@decodable
 class Head(Struct, frozen=True, kw_only=True):
     """Where a log has come to. `size` is that of its file; `signed` the hour of its last checkpoint."""
 

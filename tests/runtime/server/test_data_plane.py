@@ -291,5 +291,5 @@ def test_metadata_has_the_tensors_and_the_loaded_versions(linear_plane: DataPlan
 def test_every_refusal_is_a_kind_of_its_own_with_a_code_of_an_error() -> None:
     kinds = Refusal.__subclasses__()
 
-    assert len(kinds) == 11
+    assert len(kinds) == 13
     assert all(400 <= kind.code < 600 and kind.__doc__ for kind in kinds)

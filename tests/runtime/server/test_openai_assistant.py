@@ -54,9 +54,11 @@ class Up(NamedTuple):
     @contextlib.contextmanager
     def first_again(self) -> Iterator[None]:
         """Serve the first index again in the end."""
-        yield
-        self.change(self.directory / "first" / "index.json", "1")
-        until(lambda: self.versions == ["1"])
+        try:
+            yield
+        finally:
+            self.change(self.directory / "first" / "index.json", "1")
+            until(lambda: self.versions == ["1"])
 
     def serve(self, index: Path, version: str) -> None:
         """Write the service file with this index."""
@@ -255,6 +257,7 @@ def test_the_page_shows_the_answer_with_its_sources_and_a_document_cannot_change
     until(lambda: up.versions == ["3"])
     with up.first_again(), chromium() as tab:
         tab.open(str(up.server.client.base_url))
+        tab.wait_for("document.getElementById('question') !== null")
         tab.run("document.getElementById('question').value = 'When is the belt worn?'")
         tab.click("button")
         tab.wait_for("document.querySelector('#answer sup')")

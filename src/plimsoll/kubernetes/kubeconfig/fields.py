@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from plimsoll.decoding import decodable
 
 
+@decodable
 class Extension(Struct, frozen=True):
     """Something under a name that other programs keep in the file."""
 

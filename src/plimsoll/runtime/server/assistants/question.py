@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from plimsoll.assistants.prompt import Turn
+from plimsoll.decoding import decodable
 from plimsoll.llms.errors import BadRequest
 from plimsoll.llms.requests import Asked
 
@@ -37,6 +38,7 @@ _KNOWN = frozenset(
 )  # fmt: skip
 
 
+@decodable
 class Extension(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a request may say besides: fewer passages, and the labels that its caller answers for."""
 

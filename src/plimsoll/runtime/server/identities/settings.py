@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from plimsoll.decoding import UNREADABLE
+from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.errors import TargetError
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
@@ -45,6 +45,7 @@ class CallerLimits(Struct, frozen=True, kw_only=True, omit_defaults=True):
         return bool(self.rate or self.concurrent or self.bytes)
 
 
+@decodable
 class AuthSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How callers prove who they are. `tokens` is the file with the digests of bearer tokens."""
 
