@@ -8,7 +8,7 @@ import pytest
 
 from plimsoll.errors import FileError
 from plimsoll.kinds.llm import LLMS, PrepareLlm
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.table import KINDS
 from plimsoll.planning.capacity import shortfalls
 from plimsoll.planning.facts import TargetFacts

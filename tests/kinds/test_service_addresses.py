@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import FileError
-from plimsoll.kinds.service import WAITING_ROLLOUT, Serve
+from plimsoll.kinds.serve import WAITING_ROLLOUT, Serve
 from plimsoll.kinds.table import KINDS
 from plimsoll.planning.capacity import shortfalls
 from plimsoll.planning.facts import TargetFacts

@@ -6,11 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from plimsoll.engine.preparation import prepare
 from plimsoll.errors import FileError
-from plimsoll.kinds.service import KNOWS_CALLERS, SERVICES
+from plimsoll.kinds.service import SERVICES
 from plimsoll.kinds.service_callers import is_local, settings_of
 from plimsoll.kinds.table import KINDS
+from plimsoll.planning.facts import TargetFacts
 from plimsoll.runtime.server.identities import token_file
+from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.kubernetes.lacks import lacks
+from plimsoll.targets.memory import MemoryTarget
 
 HEAD = """\
 apiVersion: plimsoll.dev/v1alpha1
@@ -105,8 +110,15 @@ def test_a_name_that_only_looks_local_is_not(host: str) -> None:
     assert not is_local(host)
 
 
-def test_a_target_whose_servers_ask_nobody_says_so() -> None:
-    from plimsoll.targets.kubernetes.target import NO_CALLERS
-
-    assert KNOWS_CALLERS == "callers"
-    assert "network policies" in NO_CALLERS
+@pytest.mark.parametrize("word", ["auth: {tokens: tokens.json}", "hosts: [shop.example]"])
+def test_a_cluster_whose_servers_ask_nobody_refuses_the_word_with_its_place(tmp_path: Path, word: str) -> None:
+    (tmp_path / "plimsoll.yaml").write_text(
+        "apiVersion: plimsoll.dev/v1alpha1\nkind: Application\nmetadata: {name: shop}\nspec:\n"
+        "  models: {m: {train: {run: echo}}}\n  services:\n    m:\n      model: m\n      " + word + "\n"
+    )
+    (tmp_path / "tokens.json").write_text('{"tokens": []}')
+    facts = TargetFacts(target="lab", cpu=4, memory=2**32, lacks=lacks(""))
+    with pytest.raises(FileError, match="network policies say who reaches a server") as refused:
+        prepare(tmp_path / "plimsoll.yaml", MemoryTarget(facts, state=StateDirectory(tmp_path, "memory")))
+    assert ":9:" in refused.value.where
+    assert "a gateway before the service does it" in refused.value.hint

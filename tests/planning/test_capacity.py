@@ -1,7 +1,7 @@
 import pytest
 
 from plimsoll.kinds.model import TrainGang
-from plimsoll.kinds.service import SCALE_TO_ZERO, Serve
+from plimsoll.kinds.serve import SCALE_TO_ZERO, Serve
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.planning.capacity import shortfalls
 from plimsoll.planning.facts import TargetFacts

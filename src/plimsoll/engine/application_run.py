@@ -18,7 +18,7 @@ from plimsoll.evidence.journal import Journal, read_journal
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import PLANNED, Told, run_observed
 from plimsoll.kinds.model import Register
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.planning.keys import plan_content
 from plimsoll.planning.steps import Plan
 from plimsoll.signing.keys import KeyRing

@@ -13,7 +13,8 @@ from plimsoll.application.shape import suggest_name
 from plimsoll.engine.moves import VersionMoved, moves_of, newest_offered, record_move
 from plimsoll.engine.preparation import Prepared
 from plimsoll.errors import FileError, TargetError
-from plimsoll.kinds.service import SERVICES, ModelShare, Serve, ServeResult
+from plimsoll.kinds.serve import ModelShare, Serve, ServeResult
+from plimsoll.kinds.service import SERVICES
 from plimsoll.planning.steps import Step
 from plimsoll.targets.features import KEEP, KeptService
 from plimsoll.targets.models import model_registry

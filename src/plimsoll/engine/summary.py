@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.engine.history import RunHistory, StepHistory
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.telemetry.drift.state import DriftState
 

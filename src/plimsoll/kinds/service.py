@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Iterable
+from typing import Annotated, Literal
 
 from msgspec import Meta, to_builtins
 
@@ -12,13 +12,13 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.application.workspace import NamedCommand
-from plimsoll.indexes.names import PREFIX, versions_of
+from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
-from plimsoll.kinds.assistant import ASSISTANTS, SERVED_ASSISTANTS, AssistantPlan
+from plimsoll.kinds.assistant import ASSISTANTS, AssistantPlan
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
 from plimsoll.kinds.index import INDEXES
-from plimsoll.kinds.llm import LLMS, PreparedLlm, needed_extras
+from plimsoll.kinds.llm import LLMS, PreparedLlm
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.predictors import (
     PipelineStep,
@@ -28,28 +28,18 @@ from plimsoll.kinds.predictors import (
     planned,
     planned_pipeline,
 )
+from plimsoll.kinds.serve import LOOPBACK, ModelShare, Rollout, Serve
 from plimsoll.kinds.service_callers import check_callers, settings_of
 from plimsoll.kinds.service_checks import check_shares, check_what_answers
 from plimsoll.kinds.service_settings import Auth, Drift, Latency, SampleInput, Scale, Telemetry, WeightedModel
-from plimsoll.kinds.tables import check_table, extras_of_table
+from plimsoll.kinds.tables import check_table
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
-from plimsoll.planning.steps import AnyStep, FeatureRequest, Ingredient, InputFile, Work
-from plimsoll.runtime.server.identities.settings import AuthSettings
-from plimsoll.state.results import Result
+from plimsoll.planning.steps import AnyStep, Ingredient
 
-SCALE_TO_ZERO = "scale-to-zero"
-"""The feature of targets on which an idle service may have no server."""
-WAITING_ROLLOUT = "waiting-rollout"
-"""The feature of targets on which a new version may wait for its promotion while the one before goes on."""
-KNOWS_CALLERS = "callers"
-"""The feature of targets whose servers ask who calls them."""
-LOOPBACK = "127.0.0.1"
 QUESTION = {"query": SampleInput(shape=(1,), data=("What is this about?",))}
 """What a service of an index is tested with."""
-CHAT = "/v1/chat/completions"
-Rollout = Literal["accepted", "promote"]
 
 
 class Service(Part, frozen=True, kw_only=True):
@@ -144,174 +134,6 @@ class Service(Part, frozen=True, kw_only=True):
         if self.run is None:
             return None
         return PipelineStep(run=self.run, code=self.code, inputs=self.inputs, outputs=self.outputs)
-
-
-class ServeResult(Result, frozen=True, kw_only=True, omit_defaults=True):
-    """The test of a service with a real request: the model that answered, the time to ready and the latency.
-
-    `digest` is that of the version with the largest share; `url` is the address while the service is running.
-    `example` is the request that it was tested with, as JSON; empty for a long one. It goes to `path`, which is empty
-    for the path of the model.
-    """
-
-    model: str = ""
-    digest: str = ""
-    seconds_to_ready: float = 0.0
-    latency_ms: float = 0.0
-    url: str | None = None
-    example: str = ""
-    path: str = ""
-
-    def figure(self) -> str:
-        """The latency, and the address or the time to ready."""
-        ready = f", ready after {self.seconds_to_ready:.1f} s" if self.seconds_to_ready else ""
-        return f"answered in {self.latency_ms:.1f} ms{' at ' + self.url if self.url else ready}"
-
-    def summary(self) -> Mapping[str, object]:
-        """The entry in `--json`, without the current address of a running service."""
-        return {"model": self.model, "seconds_to_ready": self.seconds_to_ready, "latency_ms": self.latency_ms}
-
-
-class ModelShare(Part, frozen=True, kw_only=True):
-    """One version of a service's model and its share of the traffic.
-
-    `model` and `register_key` are as in `Serve`; `weight` and `shadow` are percentages of the requests.
-    """
-
-    model: str
-    register_key: str | None = None
-    weight: int = 100
-    headers: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
-    shadow: int = 0
-
-
-class Serve(Work, frozen=True, kw_only=True):
-    """Start a service and test it with a real request.
-
-    `model` is the reference in the file: a name, or `name@version`; of several, the one with the largest share.
-    `register_key` is the key of the step that registers the model in this plan; `None` when the file pins a version.
-    `shares` are all versions that share the traffic; empty for a single one. `latency` is the promised 99th percentile
-    in seconds. `reference` is the table that drift is judged against. `sample` has inputs for the test, by name.
-    `own` is the user's code that answers, with the model or without; `pipeline` are steps that answer one after
-    another, `llm` is a language model, with `assistant` that of the assistant. Without a model `model` is empty.
-    `environment` is the key of the step that creates their environment. `host` and `port` are for a service that stays
-    up on this machine; a port of 0 stands for a free one.
-    """
-
-    verb: ClassVar[str] = "serve"
-    result: ClassVar[type[Result]] = ServeResult
-    service: str
-    model: str
-    register_key: str | None = None
-    shares: tuple[ModelShare, ...] = ()
-    scale: Scale | None = None
-    reference: InputFile | None = None
-    telemetry: Telemetry = Telemetry()
-    latency: float | None = None
-    sample: dict[str, SampleInput] = {}  # noqa: RUF012 - msgspec copies it
-    own: ServedStep | None = None
-    pipeline: tuple[ServedStep, ...] = ()
-    environment: str | None = None
-    llm: PreparedLlm | None = None
-    assistant: AssistantPlan | None = None
-    auth: AuthSettings | None = None
-    hosts: tuple[str, ...] = ()
-
-    @property
-    def served_name(self) -> str:
-        """What the model is called in the protocol's paths: by its own name, or that of the service without one."""
-        if self.assistant is not None:
-            return self.assistant.name
-        return self.llm.name if self.llm is not None else self.model.partition("@")[0] or self.service
-
-    host: str = LOOPBACK
-    port: int = 0
-    rollout: Rollout = "accepted"
-
-    @property
-    def searched(self) -> str:
-        """What the versions of the index are called that it searches; another model's name, or empty, without one."""
-        return self.assistant.index if self.assistant is not None else self.model
-
-    @property
-    def example_path(self) -> str:
-        """Where its example goes; empty for the path of the model."""
-        return CHAT if self.llm is not None else ""
-
-    @property
-    def how_to_ask(self) -> str:
-        """What to write to get an answer of it."""
-        if self.llm is not None:
-            return "the OpenAI API is at /v1"
-        if self.model.startswith(PREFIX):
-            return f"POST /v2/indexes/{self.model.removeprefix(PREFIX).partition('@')[0]}/search"
-        return f"plimsoll predict {self.service} --input FILE"
-
-    @property
-    def starts_processes(self) -> bool:
-        """Whether the server starts others, which need time of their own to come up."""
-        return self.own is not None or bool(self.pipeline) or self.llm is not None
-
-    @property
-    def follows(self) -> str:
-        """The model whose newly accepted versions the service is for; empty where the file names versions."""
-        return "" if self.shares or "@" in self.model else self.model
-
-    def needed_features(self) -> Iterator[FeatureRequest]:
-        """Zero servers need a target that starts one for a request; a rollout that waits, one that can let it wait."""
-        if self.scale is not None and self.scale.min == 0:
-            yield FeatureRequest(
-                feature=SCALE_TO_ZERO, setting=("scale", "min"), asks="scales to zero servers", remedy="set min: 1"
-            )
-        if self.rollout == "promote":
-            yield FeatureRequest(
-                feature=WAITING_ROLLOUT,
-                setting=("rollout",),
-                asks="lets new versions wait for their promotion",
-                remedy="leave rollout out, or name the served version, such as model: NAME@1",
-            )
-        if self.assistant is not None:
-            yield FeatureRequest(
-                feature=SERVED_ASSISTANTS,
-                setting=("assistant",),
-                asks="answers as an assistant",
-                remedy="make services of its index and of its language model there, or use target: local",
-            )
-        for word, asks in (("auth", "asks its callers who they are"), ("hosts", "answers for some names only")):
-            if getattr(self, word):
-                yield FeatureRequest(
-                    feature=KNOWS_CALLERS,
-                    setting=(word,),
-                    asks=asks,
-                    remedy=f"leave {word} out there: a gateway before the service does it",
-                )
-        if self.llm is not None:
-            yield FeatureRequest(
-                feature=engine_feature(self.llm.engine),
-                setting=("assistant",) if self.assistant is not None else ("llm",),
-                asks=f"serves a language model by {self.llm.engine}",
-                remedy="name another engine, or use another target",
-            )
-
-    def needed_extras(self) -> Iterator[str]:
-        """The server's, and those of what it watches."""
-        yield "serve"
-        if self.model.startswith(PREFIX) or self.assistant is not None:
-            yield "retrieval"
-        if self.reference is not None:
-            yield "drift"
-            yield from extras_of_table(self.reference)
-        if self.telemetry.traces:
-            yield "otel"
-        if self.llm is not None:
-            yield from needed_extras(self.llm)
-        if self.auth is not None and self.auth.jwt is not None:
-            yield "jwt"
-
-
-def engine_feature(engine: str) -> str:
-    """The feature of targets on which an engine can serve language models."""
-    return f"llms by {engine}"
 
 
 class ServiceKind(Kind[Service]):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from plimsoll.errors import FileError
-from plimsoll.registry.layout import REFERENCE_ANNOTATION, Descriptor
+from plimsoll.errors import FileError, ModelRefused
+from plimsoll.registry.layout import REFERENCE_ANNOTATION, RESTORE_HINT, Descriptor
 from plimsoll.registry.versions import ModelVersion
 
 MODEL_ARTIFACT = "application/vnd.plimsoll.model.v1"
+MODEL_ANNOTATION = "dev.plimsoll.model"
+"""On the index entry of an attestation: the model of that version."""
 SUBJECT_ANNOTATION = "dev.plimsoll.subject"
 """On the index entry of an attestation: the digest of the version that it describes."""
 
@@ -40,3 +43,14 @@ def require_tag(tag: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_.-]{0,62}", tag):
         hint = "a tag starts with a lower-case letter and contains lower-case letters, digits, '.', '_' and '-'"
         raise FileError(f"'{tag}' cannot be a tag", where="--tag", hint=hint)
+
+
+def require_newest(entries: Sequence[Descriptor], name: str, root: Path) -> None:
+    """Raise ModelRefused when a signed version is not listed: a search must not give an older one in its place."""
+    names = {entry.digest: entry.annotations.get(REFERENCE_ANNOTATION, "") for entry in entries if is_numbered(entry)}
+    listed = {digest for digest, found in names.items() if found.startswith(f"{name}:")}
+    for entry in entries:
+        annotations = entry.annotations
+        if annotations.get(MODEL_ANNOTATION) == name and annotations.get(SUBJECT_ANNOTATION) not in listed:
+            message = f"a version of '{name}' is signed and no longer listed"
+            raise ModelRefused(message, where=str(root / "index.json"), hint=RESTORE_HINT)

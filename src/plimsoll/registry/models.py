@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, PlimsollError, TargetError
-from plimsoll.registry.attestations import ATTESTATION_ARTIFACT, EMPTY_CONFIG, MODEL_ANNOTATION
+from plimsoll.registry.attestations import ATTESTATION_ARTIFACT, EMPTY_CONFIG
 from plimsoll.registry.author import current_author
 from plimsoll.registry.blocks import BlockedVersions
 from plimsoll.registry.code import CODE_ARTIFACT, add_code
@@ -24,11 +24,13 @@ from plimsoll.registry.deleted import (
     without_versions,
 )
 from plimsoll.registry.index_entries import (
+    MODEL_ANNOTATION,
     MODEL_ARTIFACT,
     SUBJECT_ANNOTATION,
     is_entry_of,
     is_numbered,
     is_tag,
+    require_newest,
     require_tag,
     tags_of,
 )
@@ -129,7 +131,7 @@ class ModelRegistry:
             return self._find_by_tag(reference)
         name, _, number = reference.partition("@")
         if not number:
-            self._require_newest(name)
+            require_newest(self.layout.entries(), name, self.layout.root)
         found = [version for version in self.versions(name, number) if number in ("", str(version.version))]
         if not number:
             self.require_index()
@@ -324,19 +326,6 @@ class ModelRegistry:
             hint = f"its tags are {known}" if known else "no version has a tag: plimsoll models triage@1 --tag best"
             raise PlimsollError(f"there is no model {reference}", where=str(self.layout.root), hint=hint)
         return found[0]
-
-    def _require_newest(self, name: str) -> None:
-        """Raise ModelRefused when a signed version is not listed: `find` must not return an older one in its place."""
-        entries = self.layout.entries()
-        names = {
-            entry.digest: entry.annotations.get(REFERENCE_ANNOTATION, "") for entry in entries if is_numbered(entry)
-        }
-        listed = {digest for digest, found in names.items() if found.startswith(f"{name}:")}
-        for entry in entries:
-            annotations = entry.annotations
-            if annotations.get(MODEL_ANNOTATION) == name and annotations.get(SUBJECT_ANNOTATION) not in listed:
-                message = f"a version of '{name}' is signed and no longer listed"
-                raise ModelRefused(message, where=str(self.layout.root / "index.json"), hint=RESTORE_HINT)
 
     def _store_version(self, config: ModelConfig, files: Mapping[str, Path], code: Mapping[str, Path]) -> ModelVersion:
         reference = f"{config.name}@{config.version}"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory
-from plimsoll.kinds.service import ServeResult
+from plimsoll.kinds.serve import ServeResult
 
 
 class ServiceExample(Struct, frozen=True, kw_only=True):

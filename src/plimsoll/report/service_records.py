@@ -16,7 +16,7 @@ from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.engine.history import RunHistory, StepHistory
 from plimsoll.errors import PlimsollError
 from plimsoll.evidence.journal import read_journal
-from plimsoll.kinds.service import ServeResult
+from plimsoll.kinds.serve import ServeResult
 from plimsoll.report.traffic import AlarmLine, Request, ServiceReport, alarm_spans
 from plimsoll.runtime.client import calling_as
 from plimsoll.state.directory import LOCAL, StateDirectory

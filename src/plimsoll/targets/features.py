@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast
 from msgspec import Struct
 
 from plimsoll.errors import FileError
-from plimsoll.kinds.service import Rollout, Serve
+from plimsoll.kinds.serve import Rollout, Serve
 
 if TYPE_CHECKING:
     from plimsoll.application.loading import ApplicationFile

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from plimsoll.kinds.predictors import ServedStep, Tensor
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.service_settings import SampleInput
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.server.service_file import Example, ModelFile, OwnCode

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.kinds.service import ModelShare, Serve
+from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.kinds.service_settings import Audit, Telemetry
 from plimsoll.planning.steps import InputFile
 from plimsoll.runtime.server.service_file import Batching, ModelFile, ServiceFile

@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.kinds.dataset import RunCommand
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.memory.controllers.owning import is_leaving
 from plimsoll.planning.steps import AnyStep, Step
 from plimsoll.registry.models import ModelRegistry

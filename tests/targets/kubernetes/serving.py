@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from plimsoll.kinds.model import Register, RegisterResult
-from plimsoll.kinds.service import ModelShare, Serve
+from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.kubernetes.manifests.serving import PORT
 from plimsoll.targets.kubernetes.session import KubernetesSession

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from plimsoll.kinds.llm import LlmModel, PreparedLlm
-from plimsoll.kinds.service import Serve, ServeResult
+from plimsoll.kinds.serve import Serve, ServeResult
 from plimsoll.planning.steps import AnyStep
 from plimsoll.targets.features import USES
 from plimsoll.targets.kubernetes import names

@@ -15,7 +15,7 @@ from plimsoll.engine.preparation import prepare
 from plimsoll.errors import FileError
 from plimsoll.kinds.dataset import RunCommand
 from plimsoll.kinds.model import TrainGang
-from plimsoll.kinds.service import ModelShare, Serve
+from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.cluster import DRA, ENVOY, KEDA, Cluster
 from plimsoll.kubernetes.memory.defaults import fill

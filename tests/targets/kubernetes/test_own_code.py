@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from plimsoll.kinds.predictors import ServedStep, Tensor
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import AnyStep, InputFile
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.session import KubernetesSession

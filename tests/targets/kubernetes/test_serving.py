@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from plimsoll.kinds.service import ServeResult
+from plimsoll.kinds.serve import ServeResult
 from plimsoll.kubernetes.memory import Admission
 from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, Running
 from plimsoll.planning.steps import AnyStep, InputFile, WorkerResources

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from plimsoll.errors import TargetError
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import Lineage
 from plimsoll.runtime.server.service_file import ServiceFile, read_service_file

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.local.keeper.records import KeeperPlace, WantedService

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.service_settings import Telemetry
 from plimsoll.planning.steps import InputFile
 from plimsoll.registry.versions import Lineage, ModelVersion

@@ -79,7 +79,7 @@ def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str
 
 def _address(work: Work) -> dict[str, str]:
     """Where a service of this machine is to be, when the file says so."""
-    from plimsoll.kinds.service import Serve
+    from plimsoll.kinds.serve import Serve
 
     if not isinstance(work, Serve) or not work.port:
         return {}

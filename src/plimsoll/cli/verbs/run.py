@@ -143,7 +143,7 @@ def _log_to_tracker(state: StateDirectory, run: str) -> None:
 
 
 def _print_services(prepared: Prepared, as_json: bool) -> None:
-    from plimsoll.kinds.service import Serve
+    from plimsoll.kinds.serve import Serve
 
     write = to_stderr if as_json else click.echo
     asked = {step.part: step.work.how_to_ask for step in prepared.plan.steps if isinstance(step.work, Serve)}

@@ -25,7 +25,7 @@ from plimsoll.errors import TargetError
 
 if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
-    from plimsoll.kinds.service import Serve
+    from plimsoll.kinds.serve import Serve
     from plimsoll.planning.steps import Step
     from plimsoll.targets.features import KeepsServices, KeptService
 

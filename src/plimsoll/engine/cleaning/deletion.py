@@ -12,7 +12,8 @@ from plimsoll.engine.run_comparison import planned_run
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.index import INDEXES
-from plimsoll.kinds.service import SERVICES, Serve, ServeResult
+from plimsoll.kinds.serve import Serve, ServeResult
+from plimsoll.kinds.service import SERVICES
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.sweeping import alone_in, sweepable
 from plimsoll.registry.versions import ModelVersion

@@ -12,7 +12,7 @@ from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.run_events import PlannedStep, RunPlanned
 from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import Register, RegisterResult
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.state.lock import holder
 

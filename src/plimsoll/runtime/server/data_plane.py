@@ -1,7 +1,7 @@
 """The data plane: everything that the server does, without a word of any transport.
 
-A front reads its own wire format, calls this, and maps refusals to its own statuses. Traffic choice, batching,
-shadowing, observers and counts are behind it, so that they are the same for every front.
+A front reads its own wire format, calls this, and maps refusals to its own statuses. Traffic choice,
+batching, shadows, observers and counts are behind it, the same for every front.
 """
 
 from __future__ import annotations
@@ -319,12 +319,9 @@ class DataPlane:
         if self.observers.sees_changes:
             self.recorder.record_call(call, headers, client, status, reason, began)
 
-    # Models.
-
     @property
     def accepting(self) -> bool:
-        """Whether inferences are answered at all: the server is not ending, what must be recorded can be, and a version
-        is up."""
+        """Whether inferences are answered: a version is up, the server does not end, and can record what it must."""
         return self.ready and not self.observers.blocked and self.catalog.answering
 
     def metadata(self, model: str, version: str | None) -> ModelMetadata:

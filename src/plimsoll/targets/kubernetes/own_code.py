@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from plimsoll.kinds.predictors import ServedStep
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.runtime.pod_task import DEPENDENCIES, RUNTIME

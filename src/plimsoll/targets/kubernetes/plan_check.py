@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from plimsoll.errors import FileError
 from plimsoll.kinds.model import TrainGang
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.planning.steps import Plan

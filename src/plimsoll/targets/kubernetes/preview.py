@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
-from plimsoll.kinds.service import ModelShare, Serve
+from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster

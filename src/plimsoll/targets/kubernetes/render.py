@@ -6,7 +6,7 @@ from typing import cast
 
 from plimsoll.errors import TargetError
 from plimsoll.kinds.model import RegisterResult
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Plan, Step
 from plimsoll.targets.kubernetes.attempt import ClusterContext

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from msgspec import Struct
 
 from plimsoll.kinds.model import TrainGang
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.access import Act
 from plimsoll.kubernetes.cluster import (
     DRA,

@@ -11,7 +11,7 @@ from plimsoll.errors import TargetError
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register, RegisterResult
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import AnyStep, Step, Work
 from plimsoll.state.results import Result
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext

@@ -13,8 +13,6 @@ from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
-from plimsoll.kinds.assistant import SERVED_ASSISTANTS
-from plimsoll.kinds.service import KNOWS_CALLERS, SCALE_TO_ZERO, WAITING_ROLLOUT
 from plimsoll.kubernetes.access import Access
 from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
@@ -51,6 +49,7 @@ from plimsoll.targets.kubernetes.claims import CLEAN
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
 from plimsoll.targets.kubernetes.images import Images
+from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
 from plimsoll.targets.kubernetes.plan_check import problems, require_namespace
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
@@ -83,8 +82,6 @@ from plimsoll.targets.versions import installed_version
 from plimsoll.telemetry.drift.state import DriftState
 
 STAYS_UP = "services stay up there after plimsoll run"
-ROLLS_ON = "a run there moves a service to the version that it has registered"
-NO_CALLERS = "its network policies say who reaches a server"
 
 
 class KubernetesTarget:
@@ -168,7 +165,6 @@ class KubernetesTarget:
             )
             for node in cluster.nodes
         )
-        reason = never_zero(cluster, chosen["serving"].provider)
         return TargetFacts(
             target=self.name,
             cpu=sum(each.cpu for each in machines) if machines else float("inf"),
@@ -177,12 +173,7 @@ class KubernetesTarget:
             machines=machines,
             providers={need: f"{each.provider}: {each.why}" for need, each in chosen.items()} | self._architectures(),
             versions={"plimsoll": __version__, "onnxruntime": installed_version("onnxruntime")},
-            lacks={
-                WAITING_ROLLOUT: ROLLS_ON,
-                KNOWS_CALLERS: NO_CALLERS,
-                SERVED_ASSISTANTS: "its pods serve one index or one language model each",
-                **({SCALE_TO_ZERO: reason} if reason else {}),
-            },
+            lacks=lacks(never_zero(cluster, chosen["serving"].provider)),
             missing_extras=missing_extras(),
             verbs=frozenset(work.verb for work in EXECUTORS),
         )

@@ -11,7 +11,7 @@ from plimsoll.application.prompts import read_prompt
 from plimsoll.assistants.prompt import RULES
 from plimsoll.assistants.settings import AssistantSettings
 from plimsoll.kinds.assistant import AssistantPlan
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.state.directory import StateDirectory

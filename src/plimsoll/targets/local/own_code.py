@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from plimsoll.indexes.layout import FACTS
 from plimsoll.kinds.predictors import ServedStep
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.service_settings import SampleInput
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.server.service_file import ModelFile, OwnCode

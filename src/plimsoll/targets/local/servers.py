@@ -16,7 +16,7 @@ from msgspec import Struct, to_builtins
 from plimsoll.decoding import decodable
 from plimsoll.files import replace_file
 from plimsoll.indexes.names import PREFIX
-from plimsoll.kinds.service import LOOPBACK, Serve
+from plimsoll.kinds.serve import LOOPBACK, Serve
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.runtime.server.admin_token import make_token_file
 from plimsoll.runtime.server.identities.settings import OPTION, AuthSettings

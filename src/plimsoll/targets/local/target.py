@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
-from plimsoll.kinds.service import engine_feature
+from plimsoll.kinds.serve import engine_feature
 from plimsoll.llms.engines import ENGINES
 from plimsoll.planning.facts import TargetFacts
 from plimsoll.state.directory import LOCAL, StateDirectory

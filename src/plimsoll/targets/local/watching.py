@@ -16,7 +16,7 @@ from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.files import replace_file
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from plimsoll.signing.checkpoints import prepare_key
 from plimsoll.signing.keys import KeyRing

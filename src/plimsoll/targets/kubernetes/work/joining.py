@@ -11,7 +11,7 @@ from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch
 from plimsoll.kinds.environment import MakeEnvironment
 from plimsoll.kinds.model import Register
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.planning.steps import Step, Work
 from plimsoll.state.results import Result

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from plimsoll.errors import TargetError
 from plimsoll.evidence.observation import Observation
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import InputFile, Step, WorkerResources
 from plimsoll.runtime.pod_task import PodTask
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile

@@ -14,7 +14,7 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
 from plimsoll.kinds.llm import needed_extras
 from plimsoll.kinds.predictors import ServedStep
-from plimsoll.kinds.service import ModelShare, Serve, ServeResult
+from plimsoll.kinds.serve import ModelShare, Serve, ServeResult
 from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step

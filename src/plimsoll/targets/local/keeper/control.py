@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.files import replace_file
-from plimsoll.kinds.service import Serve
+from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile, read_service_file
 from plimsoll.state.directory import StateDirectory

@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from plimsoll.decoding import UNREADABLE, decodable
 from plimsoll.files import replace_file
-from plimsoll.kinds.service import Rollout, Serve
+from plimsoll.kinds.serve import Rollout, Serve
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.logs import KEPT_LOG
 from plimsoll.targets.local.process_identity import boot_id, identity, lives

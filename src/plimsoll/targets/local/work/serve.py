@@ -13,7 +13,7 @@ import msgspec
 from plimsoll.errors import TargetError
 from plimsoll.evidence.run_events import WorkerStarted
 from plimsoll.files import replace_file
-from plimsoll.kinds.service import LOOPBACK, Serve, ServeResult
+from plimsoll.kinds.serve import LOOPBACK, Serve, ServeResult
 from plimsoll.planning.steps import Step
 from plimsoll.runtime.outputs import files_in
 from plimsoll.runtime.server.identities.settings import in_directory
