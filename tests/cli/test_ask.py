@@ -159,13 +159,14 @@ def test_an_evaluation_is_kept_as_evidence_and_compared_with_the_last_one(applic
     assert "was 1.000" in second.stdout
     assert "no longer right: How often is the seal changed?" in second.stdout
     assert "1 of 3 questions are right" in second.stdout
-    assert "Which visa is needed for Japan?" in (first.path.parent / "2" / "page.html").read_text()
+    newest = first.path.parent / str(int(first.path.name) + 1)
+    assert "Which visa is needed for Japan?" in (newest / "page.html").read_text()
 
     records = first.path / "records.jsonl"
     records.write_text(records.read_text().replace("500 hours", "600 hours"))
     altered = application.plimsoll("verify", str(first.path))
     assert (altered.return_value, "records.jsonl: altered" in altered.stdout) == (1, True)
-    whole = application.plimsoll("verify", str(first.path.parent / "2"))
+    whole = application.plimsoll("verify", str(newest))
     assert (whole.return_value, "signature valid" in whole.stdout) == (0, True)
 
 
