@@ -180,8 +180,8 @@ def test_signatures_of_several_keys_are_pushed_and_any_trusted_one_is_enough(
     # The same bytes, vouched for by somebody else too.
     shutil.copytree(registry.layout.root, others.layout.root)
     version = others.versions()[0]
-    from plimsoll.registry.attestations import EMPTY_CONFIG
     from plimsoll.registry.index_entries import MODEL_ANNOTATION, SUBJECT_ANNOTATION
+    from plimsoll.registry.layout import EMPTY_CONFIG
 
     envelope = signing.sign(version.reference, version.digest, {}, others.keys)
     size = others.layout.path(version.digest).stat().st_size

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from plimsoll.edge.documents import Delta, WantedService
 from plimsoll.files import digest_of_file
-from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
+from plimsoll.registry.layout import EMPTY_CONFIG, MANIFEST, Descriptor, Manifest
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.references import parse_reference
 from plimsoll.registry.repository import Repository
@@ -19,7 +19,6 @@ from plimsoll.registry.versions import FileEntry, ModelVersion
 
 ARTIFACT = "application/vnd.plimsoll.edge.deltas.v1"
 DELTA_TYPE = "application/vnd.plimsoll.edge.delta.v1+zlib"
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 SMALLEST, LARGEST = 64 << 10, 2 << 30
 """Bytes of a file that is worth a delta, and of one that takes too long."""
 WORTH = 0.8
@@ -92,7 +91,7 @@ def _list(
     """Name the blobs in a manifest that refers to the model: registries collect what nothing names."""
     file = directory / "empty"
     file.write_bytes(b"{}")
-    empty = Descriptor(media_type=_EMPTY_TYPE, digest=digest_of_file(file), size=2)
+    empty = Descriptor(media_type=EMPTY_CONFIG, digest=digest_of_file(file), size=2)
     repository.push_blob(empty, file)
     size = models.layout.path(version.digest).stat().st_size
     subject = Descriptor(media_type=MANIFEST, digest=version.digest, size=size)

@@ -16,14 +16,13 @@ from pathlib import Path
 from plimsoll.edge.documents import MAX_DOCUMENT
 from plimsoll.errors import ModelRefused
 from plimsoll.files import digest_of_file
-from plimsoll.registry.layout import MANIFEST, Descriptor, Manifest
+from plimsoll.registry.layout import EMPTY_CONFIG, MANIFEST, Descriptor, Manifest
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import Reference
 from plimsoll.registry.repository import Repository
 
 ARTIFACT = "application/vnd.plimsoll.edge.document.v1"
 _ANNOTATION = "dev.plimsoll.edge.document"
-_EMPTY_TYPE = "application/vnd.oci.empty.v1+json"
 _EMPTY = b"{}"
 _PACKED_TYPE = "application/vnd.plimsoll.edge.log.v1+gzip"
 MAX_CONTENT = 256 << 20
@@ -95,7 +94,7 @@ class EdgePlace:
 
     def write(self, tag: str, envelope: bytes, content: Path | None = None) -> None:
         """Put an envelope at a tag, in place of the one that is there, with the bytes of a file beside it."""
-        empty = Descriptor(media_type=_EMPTY_TYPE, digest=_digest(_EMPTY), size=len(_EMPTY))
+        empty = Descriptor(media_type=EMPTY_CONFIG, digest=_digest(_EMPTY), size=len(_EMPTY))
         if not self._prepared:
             with tempfile.TemporaryDirectory() as directory:
                 file = Path(directory) / "empty"

@@ -11,7 +11,7 @@ from msgspec import Struct
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused
 from plimsoll.registry.index_entries import MODEL_ANNOTATION, SUBJECT_ANNOTATION
-from plimsoll.registry.layout import MANIFEST, RESTORE_HINT, Descriptor, Layout, Manifest
+from plimsoll.registry.layout import EMPTY_CONFIG, MANIFEST, RESTORE_HINT, Descriptor, Layout, Manifest
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.signing.dsse import (
     ENVELOPE_TYPE,
@@ -26,7 +26,6 @@ from plimsoll.signing.dsse import (
 from plimsoll.signing.keys import KeyRing, TrustedKeys
 
 ATTESTATION_ARTIFACT = "application/vnd.in-toto+json"
-EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
 PREDICATE_ANNOTATION = "in-toto.io/predicate-type"
 MOST_BYTES = 64 << 20
 """Bytes of one attestation: a bill of materials of some thousand packages has two million."""

@@ -30,6 +30,8 @@ LOCK_LIMIT = 60.0
 """Seconds to wait for another writer. Adding a model copies its files once."""
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+EMPTY_CONFIG = "application/vnd.oci.empty.v1+json"
+"""The type of the config of an artifact that has none: the two bytes `{}`."""
 REFERENCE_ANNOTATION = "org.opencontainers.image.ref.name"
 TITLE_ANNOTATION = "org.opencontainers.image.title"
 

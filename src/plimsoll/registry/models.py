@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, PlimsollError, TargetError
-from plimsoll.registry.attestations import ATTESTATION_ARTIFACT, EMPTY_CONFIG
+from plimsoll.registry.attestations import ATTESTATION_ARTIFACT
 from plimsoll.registry.author import current_author
 from plimsoll.registry.blocks import BlockedVersions
 from plimsoll.registry.code import CODE_ARTIFACT, add_code
@@ -36,6 +36,7 @@ from plimsoll.registry.index_entries import (
 )
 from plimsoll.registry.index_statement import IndexStatement
 from plimsoll.registry.layout import (
+    EMPTY_CONFIG,
     MANIFEST,
     REFERENCE_ANNOTATION,
     RESTORE_HINT,
@@ -179,8 +180,9 @@ class ModelRegistry:
                     hint = f"give it to another version first: plimsoll models {version.name}@VERSION --tag {tags[0]}"
                     raise PlimsollError(message, where=str(self.layout.root), hint=hint)
             if versions:
-                empty = self.layout.add_bytes(b"{}", EMPTY_CONFIG)
-                self._write(without_versions(entries, versions, empty, datetime.now(UTC)))
+                self._write(
+                    without_versions(entries, versions, self.layout.add_bytes(b"{}", EMPTY_CONFIG), datetime.now(UTC))
+                )
 
     def require_index(self) -> None:
         """Raise ModelRefused unless the index is the newest that was signed: tags and bare names lead where it says."""
@@ -206,19 +208,21 @@ class ModelRegistry:
             self._statement.require()
             entry = self._manifest_of(version)
             signed = self._sign(version.name, version.reference, entry, msgspec.to_builtins(version.lineage))
-            entries = self.layout.entries()
-            if all(each.digest != signed.digest for each in entries):
-                self._write([*entries, signed])
+            self._list([signed])
 
     def attach(self, version: ModelVersion, attestations: Collection[Descriptor]) -> None:
         """List attestations of a version, whose blobs are in the layout. Raises ModelRefused."""
         with self.layout.locked():
             self._statement.require()
             self._manifest_of(version)
-            entries = self.layout.entries()
-            known = {entry.digest for entry in entries}
-            if added := [each for each in attestations if each.digest not in known]:
-                self._write([*entries, *added])
+            self._list(attestations)
+
+    def _list(self, new: Collection[Descriptor]) -> None:
+        """Add entries that are not listed yet. The caller must hold the lock."""
+        entries = self.layout.entries()
+        known = {entry.digest for entry in entries}
+        if added := [each for each in new if each.digest not in known]:
+            self._write([*entries, *added])
 
     def _write(self, entries: list[Descriptor]) -> None:
         """Replace the index, signed. The caller must hold the lock."""
@@ -289,8 +293,9 @@ class ModelRegistry:
 
     def attestations(self, version: ModelVersion) -> tuple[Descriptor, ...]:
         """The manifests that describe a version: its signatures and all other attestations."""
-        entries = self.layout.entries()
-        return tuple(entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest)
+        return tuple(
+            each for each in self.layout.entries() if each.annotations.get(SUBJECT_ANNOTATION) == version.digest
+        )
 
     def add_pulled(self, version: ModelVersion, manifest: Descriptor, attestations: tuple[Descriptor, ...]) -> None:
         """List a version under the number that it was trained with. Its blobs are verified and already in the layout.
@@ -306,8 +311,9 @@ class ModelRegistry:
             was = gone.annotations.get(DIGEST_ANNOTATION) if gone else version.digest
             if was != version.digest or any(entry.digest != version.digest for entry in same_number):
                 hint = "pull it into an empty registry: the registry that trains a model numbers its versions"
-                message = f"this registry has another {version.reference}"
-                raise ModelRefused(message, where=str(self.layout.root), hint=hint)
+                raise ModelRefused(
+                    f"this registry has another {version.reference}", where=str(self.layout.root), hint=hint
+                )
             listed = replace(manifest, artifact_type=MODEL_ARTIFACT, annotations={REFERENCE_ANNOTATION: reference})
             added = [] if same_number else [listed]
             annotations = {SUBJECT_ANNOTATION: version.digest, MODEL_ANNOTATION: version.name}

@@ -300,7 +300,7 @@ def _database(path: Path) -> sqlite3.Connection:
         for setting in ("journal_mode = WAL", "synchronous = OFF", "cache_size = -8192", f"user_version = {VERSION}"):
             found.execute(f"PRAGMA {setting}")
         found.executescript(_TABLES)
-    except BaseException:
+    except BaseException:  # whatever ends the opening, the file is closed
         found.close()
         raise
     return found

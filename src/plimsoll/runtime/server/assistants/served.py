@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import ClassVar
 
 from plimsoll.assistants.settings import AssistantSettings
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.runtime.server.counts import AssistantRecord, Records
 from plimsoll.runtime.server.llms.served import ServedLlm
+from plimsoll.runtime.server.no_tensors import NoTensors
 from plimsoll.runtime.server.refusals import BadInput, NotReady, Refusal
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Answerer, Served
 from plimsoll.runtime.server.service_file import Batching, ModelFile
-from plimsoll.runtime.specs import ModelSpec
-from plimsoll.runtime.tensors import Array, BadTensor
+from plimsoll.runtime.tensors import Array
 
 try:
     from plimsoll.assistants.answering import Assistant, Limits, Settings, Written
@@ -31,17 +30,10 @@ except ImportError:
 ELSEWHERE = "this is an assistant: ask it at /v1/chat/completions"
 
 
-class NoModel:
+class NoModel(NoTensors):
     """What is known of an assistant: a `Model`, without tensors."""
 
-    def __init__(self, file: ModelFile) -> None:
-        self.path = Path(file.path)
-        self.digest = file.digest
-        self.spec = ModelSpec(name=file.name, inputs=(), outputs=())
-
-    def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
-        """Raise BadTensor: it has no tensors."""
-        raise BadTensor(ELSEWHERE)
+    elsewhere = ELSEWHERE
 
 
 class Parts:

@@ -5,10 +5,9 @@ It loads nothing, as the home page. What documents, questions and answers say is
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from html import escape
 
+from plimsoll.runtime.server.fronts.page_headers import page_headers, policy_of
 from plimsoll.runtime.server.responses import Response
 
 HTML = b"text/html; charset=utf-8"
@@ -106,18 +105,8 @@ at("question").addEventListener("keydown", (key) => {
 """
 
 
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-POLICY = (
-    f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = (
-    f"content-security-policy: {POLICY}\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
-    "vary: accept\r\n"
-).encode()
+POLICY = policy_of(_STYLE, _SCRIPT)
+_HEADERS = page_headers(POLICY)
 
 
 def assistant_page(name: str) -> Response:

@@ -5,8 +5,6 @@ It loads nothing: its style and its script are in it, and the browser is told to
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import shlex
 import urllib.parse
@@ -16,6 +14,7 @@ from html import escape
 from msgspec import Struct
 
 from plimsoll.runtime.examples import example_records, example_request
+from plimsoll.runtime.server.fronts.page_headers import page_headers, policy_of
 from plimsoll.runtime.server.responses import Response, json_response
 from plimsoll.runtime.specs import ModelSpec, TensorSpec
 
@@ -52,18 +51,8 @@ for (const form of document.querySelectorAll("form")) {
 """
 
 
-def _source(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-POLICY = (
-    f"default-src 'none'; style-src {_source(_STYLE)}; script-src {_source(_SCRIPT)}; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-_HEADERS = (
-    f"content-security-policy: {POLICY}\r\nx-content-type-options: nosniff\r\nreferrer-policy: no-referrer\r\n"
-    "vary: accept\r\n"
-).encode()
+POLICY = policy_of(_STYLE, _SCRIPT)
+_HEADERS = page_headers(POLICY)
 
 
 class Described(Struct, frozen=True, kw_only=True):

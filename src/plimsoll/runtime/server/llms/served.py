@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from plimsoll.llms.endpoint import EndpointUpstream
@@ -15,29 +13,22 @@ from plimsoll.llms.upstream import Upstream
 from plimsoll.runtime.server.counts import LlmRecord, Record, Records
 from plimsoll.runtime.server.llms.gate import Gate
 from plimsoll.runtime.server.llms.process import EngineProcess
+from plimsoll.runtime.server.no_tensors import NoTensors
 from plimsoll.runtime.server.refusals import BadInput
 from plimsoll.runtime.server.request import InferenceRequest
 from plimsoll.runtime.server.served import Answerer, Served
 from plimsoll.runtime.server.service_file import Batching, ModelFile
-from plimsoll.runtime.specs import ModelSpec
-from plimsoll.runtime.tensors import Array, BadTensor
+from plimsoll.runtime.tensors import Array
 
 ENDPOINT_CALLS = 32
 """Requests that an endpoint is asked at once; how many it computes is its own matter."""
 ELSEWHERE = "this is a language model: ask it at /v1/chat/completions or /v1/completions"
 
 
-class LanguageModel:
+class LanguageModel(NoTensors):
     """What is known of it: a `Model`, without tensors."""
 
-    def __init__(self, file: ModelFile) -> None:
-        self.path = Path(file.path)
-        self.digest = file.digest
-        self.spec = ModelSpec(name=file.name, inputs=(), outputs=())
-
-    def check(self, name: str, datatype: str, shape: Sequence[int]) -> None:
-        """Raise BadTensor: it has no tensors."""
-        raise BadTensor(ELSEWHERE)
+    elsewhere = ELSEWHERE
 
 
 class ServedLlm(Served):

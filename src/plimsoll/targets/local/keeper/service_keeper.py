@@ -151,7 +151,7 @@ class ServiceKeeper:
         )
         try:
             self._prove(server, service.models[0].name)
-        except BaseException:
+        except BaseException:  # also a stop of the keeper leaves no server behind
             server.process.send(signal.SIGKILL)
             raise
         self._port = urllib.parse.urlsplit(server.url).port or 0
