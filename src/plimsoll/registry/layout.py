@@ -159,6 +159,13 @@ class Layout:
             raise ModelRefused(f"cannot read {what}: {error.strerror}", where=digest, hint=RESTORE_HINT) from error
         return self.read(Descriptor(media_type="", digest=digest, size=size), what)
 
+    def manifest(self, entry: Descriptor, what: str) -> Manifest:
+        """The manifest of an entry. Raises ModelRefused for one that is damaged, or no manifest."""
+        try:
+            return msgspec.json.decode(self.read(entry, what), type=Manifest)
+        except UNREADABLE as error:
+            raise ModelRefused(f"{what} is not a manifest: {error}", where=entry.digest, hint=RESTORE_HINT) from error
+
     def check(self, descriptor: Descriptor, what: str) -> None:
         """Raise ModelRefused unless the blob exists with the size and digest of its descriptor."""
         path = self.path(descriptor.digest)

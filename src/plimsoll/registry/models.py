@@ -10,7 +10,6 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import ModelRefused, PlimsollError, TargetError
 from plimsoll.registry.attestations import ATTESTATION_ARTIFACT
 from plimsoll.registry.author import current_author
@@ -259,7 +258,7 @@ class ModelRegistry:
     def _open(self, version: ModelVersion) -> OpenedModel:
         manifest_entry = self._manifest_of(version)
         _, signed_by = self._trusted_envelope(version)
-        manifest = self._read_manifest(manifest_entry, f"the manifest of {version.reference}")
+        manifest = self.layout.manifest(manifest_entry, f"the manifest of {version.reference}")
         if self._version_of_entry(manifest_entry) != version:
             raise ModelRefused(f"{version.reference} changed while it was opened", where=str(self.layout.root))
         for layer in manifest.layers:
@@ -285,7 +284,7 @@ class ModelRegistry:
         raise refused
 
     def _envelope_of(self, version: ModelVersion, entry: Descriptor) -> bytes:
-        signature = self._read_manifest(entry, f"the signature of {version.reference}")
+        signature = self.layout.manifest(entry, f"the signature of {version.reference}")
         if signature.subject is None or signature.subject.digest != version.digest or len(signature.layers) != 1:
             raise ModelRefused(f"{version.reference} is not signed", where=str(self.layout.root), hint=RESTORE_HINT)
         self.layout.check(signature.config, f"the signature of {version.reference}")
@@ -293,9 +292,8 @@ class ModelRegistry:
 
     def attestations(self, version: ModelVersion) -> tuple[Descriptor, ...]:
         """The manifests that describe a version: its signatures and all other attestations."""
-        return tuple(
-            each for each in self.layout.entries() if each.annotations.get(SUBJECT_ANNOTATION) == version.digest
-        )
+        entries = self.layout.entries()
+        return tuple(entry for entry in entries if entry.annotations.get(SUBJECT_ANNOTATION) == version.digest)
 
     def add_pulled(self, version: ModelVersion, manifest: Descriptor, attestations: tuple[Descriptor, ...]) -> None:
         """List a version under the number that it was trained with. Its blobs are verified and already in the layout.
@@ -388,16 +386,10 @@ class ModelRegistry:
         others = (CODE_ARTIFACT, ATTESTATION_ARTIFACT)
         return [entry for entry in about if entry.artifact_type not in others][: signing.MAX_SIGNATURES]
 
-    def _read_manifest(self, entry: Descriptor, what: str) -> Manifest:
-        try:
-            return msgspec.json.decode(self.layout.read(entry, what), type=Manifest)
-        except UNREADABLE as error:
-            raise ModelRefused(f"{what} is not a manifest: {error}", where=entry.digest, hint=RESTORE_HINT) from error
-
     def _version_of_entry(self, entry: Descriptor) -> ModelVersion:
         """Read the version of an index entry. Raises ModelRefused when its manifest or config is damaged."""
         reference = entry.annotations.get(REFERENCE_ANNOTATION, "?")
-        manifest = self._read_manifest(entry, f"the manifest of {reference}")
+        manifest = self.layout.manifest(entry, f"the manifest of {reference}")
         config = self.layout.read(manifest.config, f"the config of {reference}")
         version = decode_version(manifest, config, entry.digest)
         if reference != f"{version.name}:{version.version}":
