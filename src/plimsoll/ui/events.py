@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 
 from msgspec import Struct
@@ -15,6 +16,9 @@ HEARTBEAT = 15.0
 MOST_WAITING = 512
 """Events that wait for one page; a page that reads slower is told to load everything anew."""
 MOST_STREAMS = 64
+RECENT = 10.0
+"""Seconds for which an event is told to pages that connect later: a page asks for its rows and for its stream at once,
+and what changes between the two answers would reach it by neither."""
 
 WRITTEN = "written"
 """The kind of events that tell how large the logs and curves of a run are."""
@@ -92,6 +96,7 @@ class Hub:
 
     def __init__(self) -> None:
         self._streams: set[Stream] = set()
+        self._recent: dict[Key, tuple[float, Event]] = {}
         self._lock = threading.Lock()
 
     def open(self, watched: frozenset[tuple[str, str]]) -> Stream | None:
@@ -101,7 +106,14 @@ class Hub:
                 return None
             stream = Stream(asyncio.get_running_loop(), watched)
             self._streams.add(stream)
-            return stream
+            missed = self._since(time.monotonic() - RECENT)
+        for event in missed:
+            stream.give(event)
+        return stream
+
+    def _since(self, moment: float) -> list[Event]:
+        self._recent = {key: told for key, told in self._recent.items() if told[0] >= moment}
+        return [event for _, event in self._recent.values()]
 
     def leave(self, stream: Stream) -> None:
         """Forget a page that is gone."""
@@ -112,6 +124,12 @@ class Hub:
         """Send an event to every page; what is written to a run, to those that show it."""
         with self._lock:
             streams = [each for each in self._streams if event.kind != WRITTEN or each.watches(event)]
+            if event.kind != WRITTEN:
+                key = (event.kind, event.place, event.subject)
+                self._recent.pop(key, None)
+                self._recent[key] = (time.monotonic(), event)
+                if len(self._recent) > MOST_WAITING // 2:
+                    self._recent.pop(next(iter(self._recent)))
         for stream in streams:
             stream.give(event)
 

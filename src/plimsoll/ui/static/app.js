@@ -36,7 +36,9 @@ async function show() {
     return;
   }
   const leaving = new AbortController();
-  const shown = { ...asked, place: place.id, target: place.target, leaving, signal: leaving.signal, take: () => {} };
+  // What is told while the page is made waits until it can take it.
+  const early = [];
+  const shown = { ...asked, place: place.id, target: place.target, leaving, signal: leaving.signal, take: (event) => early.push(event) };
   const keepsFocus = current && current.room === asked.room && String(current.words) === String(asked.words);
   current = shown;
   // The rows that came with the places, for the page that was asked for with them.
@@ -67,6 +69,7 @@ async function show() {
     replace(main, made.node);
     if (!keepsFocus) (main.querySelector("h1") || main).focus({ preventScroll: true });
     if (made.shown) made.shown();
+    early.forEach(shown.take);
   } catch (error) {
     if (!leaving.signal.aborted) replace(main, h("h1", { tabindex: -1 }, "This cannot be shown"), problem(error));
   }
