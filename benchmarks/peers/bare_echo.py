@@ -10,6 +10,15 @@ import sys
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
+
+def received(client: socket.socket) -> bytes:
+    """What has come; nothing from a client that has left, also with an answer unread."""
+    try:
+        return client.recv(65536)
+    except ConnectionResetError:
+        return b""
+
+
 gc.disable()
 listener = socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=64)
 poll = select.epoll()
@@ -22,7 +31,7 @@ while True:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             clients[client.fileno()] = client
             poll.register(client, select.EPOLLIN)
-        elif clients[number].recv(65536):
+        elif received(clients[number]):
             clients[number].sendall(ANSWER)
         else:
             poll.unregister(number)

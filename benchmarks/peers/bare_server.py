@@ -29,7 +29,11 @@ def receive(client: socket.socket) -> bool:
     """Whether a whole tensor has come."""
     memory = tensors[client].data.cast("B")
     if client not in received:
-        head, _, body = client.recv(4096).partition(b"\r\n\r\n")
+        try:
+            head, _, body = client.recv(4096).partition(b"\r\n\r\n")
+        except ConnectionResetError:
+            # The client has left with an answer unread.
+            head = b""
         if not head:
             selector.unregister(client)
             client.close()

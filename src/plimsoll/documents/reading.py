@@ -17,6 +17,9 @@ MAX_VALUES = 200_000
 MAX_DEPTH = 64
 """Limit of keys in a path: more than any valid file has, and far below Python's recursion limit."""
 MERGE = "tag:yaml.org,2002:merge"
+_TEXT = "tag:yaml.org,2002:str"
+_BARE = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null", "timestamp"))
+"""What a key without a tag can look like; it is the text that was written all the same."""
 
 
 class YamlNodes(NamedTuple):
@@ -117,11 +120,21 @@ class Reader:
             if key_node.tag == MERGE:
                 self.merge(mapping, key_node, value_node, path)
                 continue
+            if key_node.tag != _TEXT:
+                self.require_plain(key_node)
             if key in mapping and inner in self.keys:
                 self.repeated(inner, key_node, self.keys[inner])
             self.keys[inner] = _place(key_node)
             mapping[key] = self.read(value_node, inner)
         return mapping
+
+    def require_plain(self, key_node: ScalarNode) -> None:
+        """Raise FileError for a key whose tag makes it another value than its text."""
+        if key_node.tag not in _BARE:
+            tag = shorten(key_node.tag.replace("tag:yaml.org,2002:", "!!"))
+            hint = "write the key without a tag"
+            raise FileError(f"a key must be text, not '{tag}'", where=at(self.file, key_node), hint=hint)
+        self.scalar(key_node)
 
     def merge(self, mapping: dict[str, object], key_node: Node, value_node: Node, path: Keys) -> None:
         """Handle a merge key: refuse it. A subclass may apply it to `mapping`."""

@@ -22,7 +22,7 @@ from typing import Literal
 
 import msgspec
 
-from plimsoll.audit.chain import BEGIN, CHECKPOINT, DROPPED, LOST, TORN, Link, append, read, signed_text
+from plimsoll.audit.chain import BEGIN, CHECKPOINT, DROPPED, LOST, TORN, Link, append, append_all, read, signed_text
 from plimsoll.audit.files import HEAD, Head
 from plimsoll.decoding import UNREADABLE
 from plimsoll.errors import TargetError
@@ -135,17 +135,15 @@ class AuditFile(JsonLinesFile):
         if self.lost > self._told_lost:
             reason = "they could not be written, and the log is told to go on"
             before.append(_own(LOST, count=self.lost - self._told_lost, reason=reason))
-        link, lines = head.link, [b"\n"] if torn else []
-        for each in (*before, *(waiting.strip(b"\n") for waiting in self._pending)):
-            line, link = append(each, link)
-            lines += (line, b"\n")
+        lines, link = append_all([*before, *(waiting.strip(b"\n") for waiting in self._pending)], head.link)
         signed = head.signed
         if self._keys is not None and link.number and (head.signed != _hour() or self._closing):
             content = _own(CHECKPOINT, key=self._keys.key_id, signature=self._keys.sign(signed_text(link)))
             line, link = append(content, link)
-            lines += (line, b"\n")
+            lines.append(line)
             signed = _hour()
-        return b"".join(lines), Head(chain=link.chain, number=link.number, digest=link.digest, signed=signed)
+        content = b"".join((b"\n" if torn else b"", *(line + b"\n" for line in lines)))
+        return content, Head(chain=link.chain, number=link.number, digest=link.digest, signed=signed)
 
     def _is_due(self, head: Head | None) -> bool:
         return head is not None and head.number > 0 and head.signed != _hour()

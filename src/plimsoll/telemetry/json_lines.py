@@ -44,9 +44,9 @@ class JsonLinesFile:
         except OSError as error:
             raise TargetError(f"cannot write the log: {error.strerror}", where=self.path) from error
 
-    def write(self, lines: Sequence[Mapping[str, object]] = ()) -> None:
-        """Append lines after those that wait. Lines of several processes do not mix."""
-        self._pending += [msgspec.json.encode(line) + b"\n" for line in lines]
+    def write(self, lines: Sequence[Mapping[str, object] | bytes] = ()) -> None:
+        """Append lines after those that wait; bytes are JSON already. Lines of several processes do not mix."""
+        self._pending += [(line if isinstance(line, bytes) else msgspec.json.encode(line)) + b"\n" for line in lines]
         if not self._pending:
             return
         try:

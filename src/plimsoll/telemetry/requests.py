@@ -55,6 +55,7 @@ class RequestMetrics:
     def __init__(self, trace_of: Callable[[Answer], str]) -> None:
         self._trace_of = trace_of
         self._series: dict[RoutedKey, _LatencySeries] = {}
+        self._known: dict[tuple[str, str, str, int], _LatencySeries] = {}
         self._rows: dict[tuple[str, str], int] = defaultdict(int)
         self._served: set[SeriesKey] = set()
         self._lock = threading.Lock()
@@ -65,12 +66,13 @@ class RequestMetrics:
             for answer in answers:
                 if answer.shadow:
                     continue
-                series = self._series_of(answer)
+                series = self._known.get((answer.model, answer.version, answer.digest, answer.status))
+                if series is None or answer.generated is not None:
+                    series = self._series_of(answer)
                 place = bisect_left(BUCKET_BOUNDS, answer.seconds)
                 series.counts[place] += 1
                 series.sum += answer.seconds
-                trace = self._trace_of(answer)
-                if trace:
+                if answer.headers and (trace := self._trace_of(answer)):
                     at = answer.began + answer.seconds
                     series.exemplars[place] = Exemplar({"trace_id": trace}, answer.seconds, at)
                 if answer.status == 200:
@@ -99,7 +101,11 @@ class RequestMetrics:
         key = (model, version, route, str(answer.status))
         if key not in self._series and len(self._series) >= MAX_SERIES:
             key = (model, version, route, "other")
-        return self._series.setdefault(key, _LatencySeries())
+        series = self._series.setdefault(key, _LatencySeries())
+        if answer.digest and answer.generated is None:
+            # The names are the server's own, and few.
+            self._known[answer.model, answer.version, answer.digest, answer.status] = series
+        return series
 
 
 def route_of(answer: Answer, model: str) -> str:

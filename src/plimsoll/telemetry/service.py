@@ -26,7 +26,8 @@ from plimsoll.runtime.tensors import Array
 from plimsoll.telemetry import catalogue
 from plimsoll.telemetry.audit_file import WhenFull
 from plimsoll.telemetry.context import parse_traceparent
-from plimsoll.telemetry.logs import REQUEST_ID, USER_HEADERS, RequestLogs
+from plimsoll.telemetry.logs import RequestLogs
+from plimsoll.telemetry.request_lines import REQUEST_ID, USER_HEADERS
 from plimsoll.telemetry.requests import RequestMetrics
 
 if TYPE_CHECKING:
@@ -249,6 +250,8 @@ def watch(**settings: Any) -> ServiceObserver:
 
 def trace_of(answer: Answer) -> str:
     """The trace id of an answer, empty unless the caller records the trace."""
+    if not answer.headers:
+        return ""
     context = parse_traceparent(answer.headers.get("traceparent", ""))
     return context.trace if context is not None and context.sampled else ""
 

@@ -18,6 +18,7 @@ LONGEST_NAME = 80
 LONGEST_CALL = 200
 """Characters of a method and a path that are recorded."""
 _NOTHING: Mapping[str, Array] = {}
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class Recorder:
@@ -68,7 +69,7 @@ class Recorder:
                 status=refusal.code if refusal else OK,
                 began=time.time() - seconds,
                 seconds=seconds,
-                headers={name: value for name, value in headers.items() if name in wanted},
+                headers=_chosen(headers, wanted),
                 client=client,
                 caller=present.get().name,
                 reason=str(refusal) if refusal else "",
@@ -90,7 +91,7 @@ class Recorder:
                 status=status,
                 began=time.time() - seconds,
                 seconds=seconds,
-                headers={name: value for name, value in headers.items() if name in wanted},
+                headers=_chosen(headers, wanted),
                 client=client,
                 caller=present.get().name,
                 reason=reason,
@@ -114,7 +115,7 @@ class Recorder:
                 seconds=seconds,
                 inputs=request.inputs if request else {},
                 outputs=results,
-                headers={name: value for name, value in inference.headers.items() if name in wanted},
+                headers=_NO_HEADERS if wanted.isdisjoint(inference.headers) else _chosen(inference.headers, wanted),
                 client=inference.client,
                 caller=inference.caller,
                 id=request.id if request else None,
@@ -124,3 +125,7 @@ class Recorder:
                 generated=inference.generated(),
             )
         )
+
+
+def _chosen(headers: Mapping[str, str], wanted: frozenset[str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name in wanted}

@@ -33,7 +33,7 @@ from plimsoll.telemetry.drift.pending import Label, LabelledPrediction, PendingP
 from plimsoll.telemetry.drift.state import DriftState
 from plimsoll.telemetry.drift.statistics import scipy_special
 from plimsoll.telemetry.json_lines import JsonLinesFile
-from plimsoll.telemetry.logs import REQUEST_ID
+from plimsoll.telemetry.request_lines import REQUEST_ID
 from plimsoll.telemetry.requests import request_rows
 
 TICK_SECONDS = 1.0

@@ -6,7 +6,6 @@ import weakref
 from functools import partial
 from typing import ClassVar
 
-from plimsoll.llms.endpoint import EndpointUpstream
 from plimsoll.llms.engines import ENDPOINT, ENGINES
 from plimsoll.llms.settings import LlmSettings
 from plimsoll.llms.upstream import Upstream
@@ -48,6 +47,9 @@ class ServedLlm(Served):
         self._process: EngineProcess | None = None
         self.upstream: Upstream
         if settings.endpoint is not None:
+            # Its client of HTTP costs each start a tenth of a second, and few services have an endpoint.
+            from plimsoll.llms.endpoint import EndpointUpstream
+
             self.upstream = EndpointUpstream(settings.endpoint)
         else:
             self._process = EngineProcess(file, settings, threads)
