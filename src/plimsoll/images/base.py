@@ -36,6 +36,8 @@ from plimsoll.registry.references import Reference, parse_reference
 from plimsoll.registry.repository import DOCKER_INDEX, Repository
 
 MAX_DOCUMENT_BYTES = 4 << 20
+ON_DISK = ("oci:", "oci-archive:", "rootfs:")
+"""How the names begin of base images that lie on this disk."""
 _OF_A_LAYOUT = re.compile(r"oci-layout|index\.json|blobs/[a-z0-9]+/[0-9a-f]+")
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _OCI_OF_DOCKER = {

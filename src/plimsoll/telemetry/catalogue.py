@@ -7,10 +7,13 @@ names begin with `plimsoll_`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+if TYPE_CHECKING:
+    # Whoever plans a service knows its metrics; only a server, which has the library, exposes them.
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 MetricKind = Literal["counter", "gauge", "histogram"]
 MODEL_LABELS = ("model", "version")
@@ -26,14 +29,20 @@ class MetricDescription(Struct, frozen=True, kw_only=True):
 
     def counter(self) -> CounterMetricFamily:
         """An empty metric family without samples."""
+        from prometheus_client.core import CounterMetricFamily
+
         return CounterMetricFamily(self.name.removesuffix("_total"), self.help, labels=self.labels)
 
     def gauge(self) -> GaugeMetricFamily:
         """An empty metric family without samples."""
+        from prometheus_client.core import GaugeMetricFamily
+
         return GaugeMetricFamily(self.name, self.help, labels=self.labels)
 
     def histogram(self) -> HistogramMetricFamily:
         """An empty metric family without samples."""
+        from prometheus_client.core import HistogramMetricFamily
+
         return HistogramMetricFamily(self.name, self.help, labels=self.labels)
 
     @property

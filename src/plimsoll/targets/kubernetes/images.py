@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from plimsoll.errors import TargetError
-from plimsoll.images.base import BaseImage, OtherArchitecture, find_base, own_architecture
+from plimsoll.images.base import ON_DISK, BaseImage, OtherArchitecture, find_base, own_architecture
 from plimsoll.images.code import code_layer
 from plimsoll.images.dependencies import PythonTarget, dependencies_layer
 from plimsoll.images.image import Image, compose, push_image, push_index
@@ -93,6 +93,12 @@ class Images:
 
         return self._pushed(f"{self._path}/runs", layers, own.workdir), own.workdir
 
+    def base(self) -> str:
+        """The base by a name that pods can build on: one that lies on this disk is pushed, as it is."""
+        if not self._cluster.base.startswith(ON_DISK):
+            return self._cluster.base
+        return self._pushed_images(f"{self._path}/base", lambda base: compose(base, [], user=""))
+
     def runtime(self, *extras: str) -> str:
         """The image of our server, scorer, puller and fetcher, as nodes pull it; `extras` such as `s3` are for sources.
 
@@ -128,14 +134,19 @@ class Images:
     ) -> str:
         # Commands that come with requirements, such as `ray`, are for those who start a step's pods otherwise.
         variables = {"PYTHONPATH": f"/{RUNTIME}", **({"PATH": f"{DEPENDENCIES}/bin"} if workdir else {})}
+
+        def made(base: BaseImage) -> Image:
+            return compose(base, layers(base), environment=variables, workdir=workdir, command=("python",))
+
+        return self._pushed_images(path, made, mount_from)
+
+    def _pushed_images(self, path: str, make: Callable[[BaseImage], Image], mount_from: str = "") -> str:
         sources = [parse_reference(f"{self._us}/{mount_from}").repository] if mount_from else []
         made: dict[str, Image] = {}
         with Repository(parse_reference(f"{self._us}/{path}"), self._access) as repository:
             for architecture in self._found_architectures():
-                base = self._base_of(architecture)
-                image = compose(base, layers(base), environment=variables, workdir=workdir, command=("python",))
-                push_image(image, repository, self._store, mount_from=sources)
-                made[architecture] = image
+                made[architecture] = make(self._base_of(architecture))
+                push_image(made[architecture], repository, self._store, mount_from=sources)
             digest = push_index(made, repository) if len(made) > 1 else next(iter(made.values())).digest
         return f"{self._place.nodes}/{path}@{digest}"
 

@@ -41,18 +41,16 @@ def scheduled_objects(
     TargetError with what the API server says against it.
     """
     require_schedule(schedule)
-    if cluster.base.startswith("rootfs:"):
-        hint = "name an image that the cluster can pull with --base"
-        raise TargetError(f"no pod finds the base image {cluster.base}", where=cluster.target, hint=hint)
     name = os.path.relpath(file.path, file.directory)
     image, workdir = images.of_application(application_files(file, plan), sorted(_extras(plan)))
+    given = list(_options(options, images.base(), cluster, settings))
     scheduled = Scheduled(
         application=file.application.name,
         namespace=cluster.namespace,
         schedule=schedule,
         image=image,
         workdir=workdir,
-        arguments=(*steps, *run_arguments(name, cluster.namespace, list(_options(options, settings)))),
+        arguments=(*steps, *run_arguments(name, cluster.namespace, given)),
         architectures=images.architectures(),
     )
     there = api.find("v1", "Namespace", cluster.namespace)
@@ -98,11 +96,11 @@ def _extras(plan: Plan) -> set[str]:
     return {extra for step in plan.steps for extra in step.work.needed_extras()}
 
 
-def _options(options: TargetOptions, settings: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _options(options: TargetOptions, base: str, cluster: Cluster, settings: Sequence[str]) -> Iterator[tuple[str, str]]:
     if options.registry:
         yield "--registry", options.registry
-    if options.base:
-        yield "--base", options.base
+    if options.base or base != cluster.base:
+        yield "--base", base
     for each in options.prefer:
         yield "--prefer", each
     for each in settings:
