@@ -112,7 +112,7 @@ def test_a_kept_service_moves_to_the_next_table_while_it_answers_and_deletes_fro
         asked = {"query": "payment", "top": 9, "access": ["north", "office"]}
 
         def search() -> None:
-            while not ending.wait(0.02):
+            while not ending.wait(0.2):
                 got = httpx.post(f"{at}/v2/indexes/log/search", json=asked, headers=headers, timeout=50)
                 seen[got.status_code, got.json()["version"]] += 1
 

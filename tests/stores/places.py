@@ -19,6 +19,7 @@ from plimsoll.stores.postgres.kind import POSTGRES
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
+    from plimsoll.stores.qdrant.collection import QdrantCollection
 
 
 class Places(Protocol):
@@ -74,7 +75,7 @@ class QdrantPlaces:
         found.require_ours()
         return found
 
-    def _open(self, dimension: int):  # type: ignore[no-untyped-def]  # its library may be missing where this is read
+    def _open(self, dimension: int) -> QdrantCollection:
         from plimsoll.stores.qdrant.collection import QdrantCollection
         from plimsoll.stores.qdrant.library import QdrantClient
 

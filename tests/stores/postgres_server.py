@@ -51,20 +51,12 @@ class PostgresServer:
         assert done.returncode == 0, done.stdout + done.stderr
 
     def start(self) -> None:
-        argv = [
-            self._programs / "postgres",
-            "-D",
-            self._data,
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(self.port),
-            "-k",
-            self._data,
-        ]
-        argv += ["-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=40", "-c", "autovacuum=off"]
-        self._process = subprocess.Popen(argv, cwd="/", stderr=subprocess.DEVNULL, **self._as)
-        wait_for_port(self.port, self._process)
+        argv = [str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self._data)]
+        argv += ["-h", "127.0.0.1", "-p", str(self.port), "-c", "fsync=off", "-c", "shared_buffers=32MB"]
+        argv += ["-c", "max_connections=40", "-c", "autovacuum=off"]
+        process: subprocess.Popen[bytes] = subprocess.Popen(argv, cwd="/", stderr=subprocess.DEVNULL, **self._as)
+        self._process = process
+        wait_for_port(self.port, process)
         self._wait_until_it_answers()
 
     def _wait_until_it_answers(self) -> None:

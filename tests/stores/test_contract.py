@@ -51,8 +51,9 @@ def places(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
 
 def drawn(count: int, seed: int = 1) -> Array:
     """Vectors of the length 1."""
-    found = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
-    return found / np.linalg.norm(found, axis=1, keepdims=True)
+    found: Array = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    return found
 
 
 def filled(places: Places, vectors: Array, groups: int = 3) -> VectorStore:

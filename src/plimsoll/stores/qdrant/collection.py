@@ -111,7 +111,8 @@ class QdrantCollection:
 
     def count(self) -> int:
         """The number of vectors."""
-        return self._call(lambda: self._client.count(self._name, exact=True)).count
+        found: int = self._call(lambda: self._client.count(self._name, exact=True)).count
+        return found
 
     def drop(self) -> None:
         """Delete the collection."""
