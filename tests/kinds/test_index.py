@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import FileError
+from plimsoll.indexes.layout import StorePlace
 from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.table import KINDS
@@ -52,12 +53,48 @@ def load(directory: Path, index: str) -> Step[BuildIndex]:
         ("documents: pages, search: fuzzy", "8:37", "fuzzy"),
         ("documents: pages, chunk: {tokens: 20, overlap: 11}", "8:58", "more than half of a chunk"),
         ("documents: pages, chunk: {tokens: 8}", "8:45", "16"),
+        ("documents: pages, store: {postgres: {url: {env: PG}}}", "8:29", "the index has no `embed`"),
+        (
+            "documents: pages, embed: minilm, search: lexical, store: {qdrant: {url: {env: Q}}}",
+            "8:61",
+            "by words alone",
+        ),
+        ("documents: pages, embed: minilm, store: {postgrs: {url: {env: PG}}}", "8:52", "did you mean 'postgres'?"),
+        ("documents: pages, embed: minilm, store: lokal", "8:51", "must be local"),
+        ("documents: pages, embed: minilm, store: 'postgresql://a:b@c/d'", "8:51", "must be local"),
+        ("documents: pages, embed: minilm, store: {postgres: 'postgresql://a:b@c/d'}", "8:62", "expected a mapping"),
+        ("documents: pages, embed: minilm, store: {}", "8:44", "names no store"),
+        ("documents: pages, embed: minilm, store: {postgres: {}}", "8:52", "has no key 'url'"),
+        (
+            "documents: pages, embed: minilm, store: {postgres: {url: 'postgresql://a:b@c/d'}}",
+            "8:68",
+            "a text, which is not shown",
+        ),
+        (
+            "documents: pages, embed: minilm, store: {postgres: {url: {env: 'postgresql://a:b@c/d'}}}",
+            "8:74",
+            "not shown",
+        ),
+        ("documents: pages, embed: minilm, store: {qdrant: {url: {env: Q}, key: sk-b@c}}", "8:81", "not shown"),
+        ("documents: pages, embed: minilm, store: postgres", "8:51", "must be local"),
+        (
+            "documents: pages, embed: minilm, store: {postgres: {url: {env: PLIMSOLL_PG}}}",
+            "8:74",
+            "begins with PLIMSOLL_",
+        ),
+        ("documents: pages, embed: minilm, store: {postgres: {url: {env: P}, schema: 'a b'}}", "8:86", "schema"),
+        (
+            "documents: pages, embed: minilm, store: {postgres: {url: {env: P}}, qdrant: {url: {env: Q}}}",
+            "8:44",
+            "names both postgres and qdrant",
+        ),
     ],
 )
 def test_a_mistake_in_an_index_is_named_with_its_place(tmp_path: Path, index: str, place: str, message: str) -> None:
     with pytest.raises(FileError) as raised:
         load(tmp_path, index)
     assert message in str(raised.value)
+    assert "b@c" not in str(raised.value), "what is not shown"
     assert f"plimsoll.yaml:{place}" in raised.value.where
 
 
@@ -83,6 +120,23 @@ def test_other_settings_build_another_index_and_other_resources_do_not(tmp_path:
     assert len(set(keys)) == len(keys)
     assert load(tmp_path, "documents: pages, resources: {cpu: 2}").key == keys[0]
     assert load(tmp_path, "documents: pages, chunk: {tokens: 256, overlap: 64}").key == keys[0], "they are the defaults"
+
+
+def test_an_index_in_a_store_needs_its_extra_and_is_another_one_than_that_in_files(tmp_path: Path) -> None:
+    base = "documents: pages, embed: minilm"
+    database = "{postgres: {url: {env: PG}, schema: search}}"
+    steps = [load(tmp_path, f"{base}{store}") for store in ("", ", store: local", f", store: {database}")]
+    assert steps[0].key == steps[1].key != steps[2].key
+    assert [set(step.work.needed_extras()) for step in steps] == [
+        {"retrieval"},
+        {"retrieval"},
+        {"retrieval", "pgvector"},
+    ]
+    assert steps[0].work.place() is None
+    assert steps[2].work.place() == StorePlace(kind="postgres", name="", mark="", url="PG", schema="search")
+    server = load(tmp_path, f"{base}, store: {{qdrant: {{url: {{env: Q}}, key: {{env: K}}}}}}")
+    assert server.work.place() == StorePlace(kind="qdrant", name="", mark="", url="Q", key="K")
+    assert "qdrant" in set(server.work.needed_extras())
 
 
 SERVED = FILE + "  services:\n    search: {SERVICE}\n"

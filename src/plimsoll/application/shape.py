@@ -90,6 +90,10 @@ def _of_union(value: object, kind: inspect.UnionType, path: Keys) -> Iterable[Mi
         return
     alike = [member for member in members if _has_similar_type(value, _plain(member))]
     if not alike:
+        variables = [each for member in members if isinstance(each := _plain(member), inspect.StructType)]
+        if len(variables) == 1 and _is_variable(variables[0]):
+            yield from _of_struct(value, variables[0], path)
+            return
         expected = " or ".join(_kind_words(_plain(member)) for member in members)
         message = f"expected {expected}, got {describe_value(value)}"
         yield Mistake(path=path, message=message, hint=_description(members[0]))
@@ -102,6 +106,14 @@ def _of_struct(value: object, kind: inspect.StructType, path: Keys) -> Iterable[
     if not isinstance(value, dict):
         known = ", ".join(field.encode_name for field in kind.fields)
         name = path[-1] if path else "the file"
+        if _is_variable(kind):
+            # A text in this place is likely the credential itself.
+            got = "a text, which is not shown" if isinstance(value, str) else describe_value(value)
+            hint = "write {env: NAME}, and set the variable NAME to the value"
+            yield Mistake(
+                path=path, message=f"'{name}': expected a mapping with the name of a variable, got {got}", hint=hint
+            )
+            return
         message = f"'{name}': expected a mapping with the keys {known}, got {describe_value(value)}"
         yield Mistake(path=path, message=message)
         return
@@ -118,6 +130,11 @@ def _of_struct(value: object, kind: inspect.StructType, path: Keys) -> Iterable[
             parent = f"'{path[-1]}'" if path else "the file"
             message = f"{parent} has no key '{name}'"
             yield Mistake(path=path, message=message, hint=_description(field.type), at_key=True)
+
+
+def _is_variable(kind: inspect.StructType) -> bool:
+    """Whether a value says nothing but in which variable something is: what is secret, as a rule."""
+    return [field.encode_name for field in kind.fields] == ["env"]
 
 
 def _of_dict(value: object, kind: inspect.DictType, path: Keys) -> Iterable[Mistake]:
@@ -158,7 +175,9 @@ def _of_text(value: object, kind: inspect.StrType, path: Keys, about: inspect.Me
         schema = _schema(about)
         expected = schema.get("description", f"text that matches {kind.pattern}")
         hint = f"for example {_examples(schema)}" if _examples(schema) else "correct the value"
-        yield Mistake(path=path, message=f"expected {expected}, got `{shorten(value)}`", hint=hint)
+        # As above.
+        got = "a text, which is not shown" if path and path[-1] == "env" else f"`{shorten(value)}`"
+        yield Mistake(path=path, message=f"expected {expected}, got {got}", hint=hint)
     elif kind.min_length and len(value) < kind.min_length:
         yield Mistake(path=path, message="the text is empty")
 

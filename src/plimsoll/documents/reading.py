@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +17,7 @@ MAX_VALUES = 200_000
 """Limit of values after alias expansion: a few lines of nested aliases can expand to billions."""
 MAX_DEPTH = 64
 """Limit of keys in a path: more than any valid file has, and far below Python's recursion limit."""
+_USER = re.compile(r"://\S*@")
 MERGE = "tag:yaml.org,2002:merge"
 _TEXT = "tag:yaml.org,2002:str"
 _BARE = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "bool", "null", "timestamp"))
@@ -165,7 +167,8 @@ def describe_value(value: object) -> str:
 
 
 def shorten(text: str) -> str:
-    """The text for a message; a text of more than 60 characters is cut."""
+    """The text for a message, without what an address opens itself with; more than 60 characters are cut."""
+    text = _USER.sub("://…@", text[:10_000])
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -28,7 +28,7 @@ def open_index(path: Path, reference: str, target: str = LOCAL) -> SearchIndex:
     file = KINDS.load(path)
     INDEXES.check_reference(file, reference, "spec", "indexes")
     try:
-        from plimsoll.indexes.reading import open_registered
+        from plimsoll.stores.opening import open_index as open_files
     except ImportError:
         raise MissingExtra("retrieval", "plimsoll search") from None
     state = StateDirectory(file.directory, target_named(file.application, target))
@@ -36,7 +36,7 @@ def open_index(path: Path, reference: str, target: str = LOCAL) -> SearchIndex:
     if not _has_versions(state, versions_of(name)):
         raise TargetError(f"the index '{name}' is not built", where=str(file.path), hint="build it with plimsoll run")
     _, files = version_for_use(state, versions_of(reference), None)
-    return open_registered(directory_of(files), changes=state.changes / f"{name}.jsonl")
+    return open_files(directory_of(files), changes=state.changes / f"{name}.jsonl")
 
 
 def _has_versions(state: StateDirectory, name: str) -> bool:

@@ -19,7 +19,7 @@ from plimsoll.indexes.earlier import Earlier
 from plimsoll.indexes.ids import id_hash, write_ids
 from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, SearchMode, StoredDocument
 from plimsoll.indexes.lexical import LexicalWriter
-from plimsoll.indexes.vectors import VectorWriter
+from plimsoll.indexes.vectors import VectorWriter, WritesOutside
 from plimsoll.indexes.words import words
 
 if TYPE_CHECKING:
@@ -40,11 +40,17 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 class IndexBuilder:
-    """Builds one index in an empty directory."""
+    """Builds one index in an empty directory. With `outside` its vectors go there, and not into files."""
 
     def __init__(
-        self, directory: Path, settings: Settings, embedder: Embedder | None, say: Callable[[str], None]
+        self,
+        directory: Path,
+        settings: Settings,
+        embedder: Embedder | None,
+        say: Callable[[str], None],
+        outside: WritesOutside | None = None,
     ) -> None:
+        self._outside = outside
         self._directory, self._settings, self._embedder, self._say = directory, settings, embedder, say
         self._lexical = LexicalWriter() if settings.search != "dense" else None
         self._columns = {column: array("q") for column in ChunkColumn}
@@ -82,6 +88,7 @@ class IndexBuilder:
             embedder=self._embedder.digest if self._embedder else "",
             embedded=embedded,
             listed=listed,
+            store=self._outside.place if self._outside is not None else None,
             unreadable=tuple(unreadable),
         )
         layout.write_facts(self._directory, facts)
@@ -155,11 +162,14 @@ class IndexBuilder:
             missing = earlier.fill(vectors, self._digests)
         self._embed(table, embedder, vectors, missing)
         write_array(self._directory, layout.EMBEDDED, np.frombuffer(b"".join(self._digests), dtype=np.uint8))
-        writer = VectorWriter(self._directory, embedder.dimension, self._settings.threads)
+        writer = self._outside or VectorWriter(self._directory, embedder.dimension, self._settings.threads)
         listed = 0
         for group in range(len(self._groups)):
             rows = np.flatnonzero(table[:, ChunkColumn.GROUP] == group)
             listed += writer.write(group, rows, vectors[rows])
+        if self._outside is not None:
+            self._say(f"making the vectors fit for searches in {self._outside.place.name}")
+            self._outside.finish(self._directory)
         return len(missing), listed
 
     def _embed(self, table: Array, embedder: Embedder, vectors: Array, missing: list[int]) -> None:

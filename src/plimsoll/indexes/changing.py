@@ -30,7 +30,7 @@ class Changing:
         self._embedder = embedder if facts.search != "lexical" else None
         self._rows_of = rows_of
         self.overlay = Overlay(facts.dimension)
-        self.hidden: set[int] = set()
+        self.hidden: frozenset[int] = frozenset()
         """Rows of the index whose document was changed or deleted."""
 
     def catch_up(self) -> bool:
@@ -38,11 +38,16 @@ class Changing:
         news, anew = self._journal.news()
         if anew:
             self.overlay = Overlay(self._facts.dimension)
-            self.hidden = set()
-        for change in news:
-            self.hidden.update(self._rows_of(change.id))
-            texts = _texts(change)
-            self.overlay.put(self._with_vectors(change, texts), texts)
+            self.hidden = frozenset()
+        hidden: set[int] = set()
+        try:
+            for change in news:
+                hidden.update(self._rows_of(change.id))
+                texts = _texts(change)
+                self.overlay.put(self._with_vectors(change, texts), texts)
+        finally:
+            # Searches that go on have the set as it was.
+            self.hidden |= hidden
         return bool(news) or anew
 
     def put(self, documents: Iterable[Document]) -> int:

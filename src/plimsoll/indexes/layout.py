@@ -9,6 +9,7 @@ chunks.npy                  a row for each chunk: see `ChunkColumn`
 lexical.*.npy               the inverted index
 vectors-<group>.usearch     the graph of a group, and `vectors-<group>.listed*.npy` of those it cannot find
 embedded.npy                the digest of what was embedded for each chunk, for the next version
+stored.npy                  of an index whose vectors are in a store: the digest of each vector, in place of the graphs
 embedder/, reranker/        of a registered index: these models and their tokenizers
 """
 
@@ -29,13 +30,14 @@ from plimsoll.indexes.documents import Unreadable
 FORMAT = 2
 WITH_VECTORS = (1, 2)
 """Formats whose vectors are stored as they are today: what they have is not embedded anew."""
-FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
+FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED, STORED = (
     "index.json",
     "texts.txt",
     "documents",
     "headings",
     "chunks",
     "embedded",
+    "stored",
 )
 
 EMBEDDER, RERANKER = "embedder/model.onnx", "reranker/model.onnx"
@@ -74,13 +76,29 @@ class Heading(Struct, frozen=True, array_like=True):
     text: str
 
 
+class StorePlace(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where the vectors of an index are that are not in its files.
+
+    `kind` is that of the store, `name` what the vectors are called there, in `schema` where a store has such. `mark`
+    tells what was made for this index from what somebody else calls the same. `url` and `key` are the names of the
+    variables that have the address and a key.
+    """
+
+    kind: str
+    name: str
+    mark: str
+    url: str
+    key: str = ""
+    schema: str = ""
+
+
 @decodable
 class IndexFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of an index.
 
     `groups` has the access labels of each group of chunks; the empty list is for everybody. `dimension` is 0 and
     `embedder` empty without vectors. `embedded` counts the chunks that this version embedded, `listed` those that the
-    graphs cannot find and that are compared one by one.
+    graphs cannot find and that are compared one by one. `store` is set where the vectors are in no file.
     """
 
     format: int
@@ -94,6 +112,7 @@ class IndexFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     embedder: str = ""
     embedded: int = 0
     listed: int = 0
+    store: StorePlace | None = None
     unreadable: tuple[Unreadable, ...] = ()
 
 

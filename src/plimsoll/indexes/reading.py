@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,7 +24,7 @@ from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, SearchMode
 from plimsoll.indexes.lexical import LexicalIndex, Seen, best, scores
 from plimsoll.indexes.overlay import Overlay
 from plimsoll.indexes.reranker import RERANKED
-from plimsoll.indexes.vectors import VectorIndex
+from plimsoll.indexes.vectors import OpensVectors, VectorIndex, Vectors
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
@@ -58,8 +58,13 @@ class Hit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     metadata: Mapping[str, str] = {}
 
 
-def open_registered(directory: Path, threads: int = 0, changes: Path | None = None) -> SearchIndex:
-    """Open an index as it is registered, with its embedding model in it. Raises PlimsollError, MissingExtra."""
+def open_registered(
+    directory: Path, threads: int = 0, changes: Path | None = None, outside: OpensVectors | None = None
+) -> SearchIndex:
+    """Open an index as it is registered, with its embedding model in it. Raises PlimsollError, MissingExtra.
+
+    `outside` opens the vectors of an index that has them in a store.
+    """
     model, second = directory / layout.EMBEDDER, directory / layout.RERANKER
     embedder = reranker = None
     if model.is_file():
@@ -70,7 +75,7 @@ def open_registered(directory: Path, threads: int = 0, changes: Path | None = No
         from plimsoll.indexes.reranker import Reranker
 
         reranker = Reranker(second, threads)
-    return SearchIndex(directory, embedder, changes, reranker)
+    return SearchIndex(directory, embedder, changes, reranker, outside)
 
 
 class SearchIndex:
@@ -82,10 +87,12 @@ class SearchIndex:
         embedder: Embedder | None = None,
         changes: Path | None = None,
         reranker: Reranker | None = None,
+        outside: OpensVectors | None = None,
     ) -> None:
         """Open an index. `changes` is the journal of what was changed since it was built; there need be none yet.
 
-        With a `reranker` the best passages are put in its order, and their scores are its own.
+        With a `reranker` the best passages are put in its order, and their scores are its own. `outside` opens vectors
+        that are in a store.
         Raises PlimsollError when it cannot be read, or was embedded by another model.
         """
         self.facts = facts = read_facts(directory)
@@ -101,8 +108,7 @@ class SearchIndex:
             _require_whole(facts, self._chunks, len(self._documents), len(self._texts))
             self._ids = Ids(directory)
             self._lexical = LexicalIndex(directory, facts.chunks) if facts.search != "dense" else None
-            dense = facts.search != "lexical"
-            self._vectors = VectorIndex(directory, facts.dimension, len(facts.groups)) if dense else None
+            self._vectors = _vectors_of(directory, facts, outside) if facts.search != "lexical" else None
         except (OSError, ValueError, RuntimeError) as error:
             hint = "run again, to build the index anew"
             raise PlimsollError(f"the index cannot be read: {error}", where=str(directory), hint=hint) from error
@@ -136,11 +142,13 @@ class SearchIndex:
         vector = self._embedder.embed([question])[0] if self._embedder and mode != "lexical" else None
         wanted = most if self._reranker is None else max(most, RERANKED)
         if self.changing is None:
-            found = self._found(question, vector, wanted, labels, mode)
+            seen = self._look(question, vector, labels, mode)
         else:
             with self._turn:
                 self._catch_up(self.changing)
-                found = self._found(question, vector, wanted, labels, mode)
+                seen = self._look(question, vector, labels, mode)
+        # Without the lock: a store that is slow to answer holds up nobody else.
+        found = self._found(vector, wanted, seen)
         return found if self._reranker is None else self._reranked(self._reranker, question, found)[:most]
 
     def catch_up(self) -> None:
@@ -148,6 +156,33 @@ class SearchIndex:
         if self.changing is not None:
             with self._turn:
                 self._catch_up(self.changing)
+
+    @property
+    def vectors(self) -> Vectors | None:
+        """The vectors, of an index that is searched by them."""
+        return self._vectors
+
+    @property
+    def hidden(self) -> frozenset[int]:
+        """The rows of documents that were changed or deleted, as far as the journal was read."""
+        return self.changing.hidden if self.changing is not None else frozenset()
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete documents: no search finds them any more, and a store of the vectors has none of them.
+
+        Raises PlimsollError for an index that cannot be changed, when the journal cannot be written, and when a store
+        cannot be reached: the documents are found no more even so.
+        """
+        if self.changing is None:
+            raise PlimsollError("this index was opened without a journal of changes")
+        self.changing.delete(ids)
+        if self._vectors is None:
+            return
+        try:
+            self._vectors.forget([row for name in ids for row in self._rows_of(name)])
+        except PlimsollError as error:
+            text = f"the documents are found no more, and their vectors are still in the store: {error.message}"
+            raise PlimsollError(text, where=error.where, hint="delete them again when the store answers") from error
 
     def _catch_up(self, changing: Changing) -> None:
         if changing.catch_up():
@@ -163,69 +198,69 @@ class SearchIndex:
         # Python's sort keeps the order of what the reranker finds equal.
         return sorted(rated, key=lambda hit: -hit.score)
 
-    def _found(
-        self, question: str, vector: Array | None, most: int, labels: Collection[str] | None, mode: SearchMode
-    ) -> list[Hit]:
+    def _look(self, question: str, vector: Array | None, labels: Collection[str] | None, mode: SearchMode) -> Seeing:
+        """What a search sees, as it is at this moment: the rest of the search needs no lock."""
         groups = tuple(
             number
             for number, access in enumerate(self.facts.groups)
             if labels is None or not access or not set(access).isdisjoint(labels)
         )
         overlay = self.changing.overlay if self.changing is not None and len(self.changing.overlay) else None
-        visible = Visible(groups, None if overlay is None else ChangedRows(overlay, overlay.allowed(labels)))
-        by_words = self._by_words(question, visible) if mode != "dense" else None
+        changed = None if overlay is None else ChangedRows(overlay, overlay.allowed(labels))
+        like: Mapping[int, float] = {}
+        if vector is not None and changed is not None:
+            near = changed.overlay.similarities(vector, changed.allowed)
+            like = {len(self._chunks) + row: each for row, each in near.items()}
+        by_words = self._by_words(question, groups, changed) if mode != "dense" else None
+        return Seeing(groups, self.hidden, overlay, by_words, like)
+
+    def _found(self, vector: Array | None, most: int, seen: Seeing) -> list[Hit]:
+        by_words = seen.by_words
         if vector is None:
             ranked = [(row, float(by_words[row])) for row in best(by_words, most)] if by_words is not None else []
         elif by_words is None:
-            ranked = self._near(vector, most, visible)
+            ranked = self._near(vector, most, seen)
         else:
-            ranked = self._joined(vector, by_words, most, visible)
-        return [self._hit(row, score) for row, score in ranked]
+            ranked = self._joined(vector, by_words, most, seen)
+        return [self._hit(row, score, seen.overlay) for row, score in ranked]
 
-    def _by_words(self, question: str, visible: Visible) -> Array | None:
+    def _by_words(self, question: str, groups: tuple[int, ...], changed: ChangedRows | None) -> Array | None:
         """The scores of words of all rows; those of changed documents follow those of the index."""
         import numpy as np
 
         if self._lexical is None:
             return None
-        parts = [self._seen(visible.groups)]
-        if visible.changed is not None:
-            parts.append(Seen(*visible.changed))
+        parts = [self._seen(groups)]
+        if changed is not None:
+            parts.append(Seen(*changed))
         return np.concatenate(scores(question, parts))
 
-    def _near(self, vector: Array, most: int, visible: Visible) -> list[tuple[int, float]]:
+    def _near(self, vector: Array, most: int, seen: Seeing) -> list[tuple[int, float]]:
         if self._vectors is None:
             return []
-        hidden = self.changing.hidden if self.changing is not None else frozenset[int]()
-        near = self._vectors.search(vector, most, visible.groups, hidden)
-        if visible.changed is None:
-            return near
-        changed = visible.changed.overlay.similarities(vector, visible.changed.allowed)
-        near += [(len(self._chunks) + row, like) for row, like in changed.items()]
+        near = self._vectors.search(vector, most, seen.groups, seen.hidden)
+        near += seen.changed.items()
         return sorted(near, key=lambda each: (-each[1], each[0]))[:most]
 
-    def _joined(self, vector: Array, by_words: Array, most: int, visible: Visible) -> list[tuple[int, float]]:
+    def _joined(self, vector: Array, by_words: Array, most: int, seen: Seeing) -> list[tuple[int, float]]:
         """Rank by the similarity of meaning, with a share of the words' score in that of the best by words.
 
         Measured on judged questions, this finds more than ranks that are joined, which lose to vectors alone.
         """
         depth = max(CANDIDATES, most)
-        near = dict(self._near(vector, depth, visible))
+        near = dict(self._near(vector, depth, seen))
         found = best(by_words, depth)
         top = float(by_words[found[0]]) if found else 1.0
-        near |= self._similarities(vector, [row for row in found if row not in near], visible)
+        near |= self._similarities(vector, [row for row in found if row not in near], seen)
         joined = [(row, like + WORDS_SHARE * float(by_words[row]) / top) for row, like in near.items()]
         return sorted(joined, key=lambda each: (-each[1], each[0]))[:most]
 
-    def _similarities(self, vector: Array, rows: list[int], visible: Visible) -> dict[int, float]:
+    def _similarities(self, vector: Array, rows: list[int], seen: Seeing) -> dict[int, float]:
         """The similarity of a vector to rows that were found by their words."""
         own, base = [row for row in rows if row < len(self._chunks)], len(self._chunks)
-        found: dict[int, float] = {}
-        if self._vectors is not None:
-            found = self._vectors.similarities(vector, self._by_group(own))
-        if visible.changed is not None and len(own) < len(rows):
-            changed = visible.changed.overlay.similarities(vector, visible.changed.allowed)
-            found |= {row: changed[row - base] for row in rows if row >= base}
+        found = {row: seen.changed[row] for row in rows if row >= base}
+        if self._vectors is not None and own:
+            found |= self._vectors.similarities(vector, self._by_group(own))
         return found
 
     def _by_group(self, rows: list[int]) -> dict[int, list[int]]:
@@ -239,7 +274,7 @@ class SearchIndex:
 
         if self._lexical is None:
             raise ValueError("an index without words has no scores of them")
-        hidden = self.changing.hidden if self.changing is not None else ()
+        hidden = self.hidden
         if len(groups) == len(self.facts.groups) and not hidden:
             return Seen(self._lexical)
         allowed = np.isin(self._chunks[:, ChunkColumn.GROUP], groups)
@@ -254,9 +289,9 @@ class SearchIndex:
         documents = self._chunks[:, ChunkColumn.DOCUMENT]
         return range(bisect_left(documents, number), bisect_right(documents, number))
 
-    def _hit(self, row: int, score: float) -> Hit:
-        if row >= len(self._chunks) and self.changing is not None:
-            return _changed_hit(*self.changing.overlay.at(row - len(self._chunks)), score)
+    def _hit(self, row: int, score: float, overlay: Overlay | None) -> Hit:
+        if row >= len(self._chunks) and overlay is not None:
+            return _changed_hit(*overlay.at(row - len(self._chunks)), score)
         chunk = self._chunks[row]
         document = self._documents[int(chunk[ChunkColumn.DOCUMENT])]
         return Hit(
@@ -279,11 +314,26 @@ class ChangedRows(NamedTuple):
     allowed: Array
 
 
-class Visible(NamedTuple):
-    """What a caller may see: groups of the index, and changed documents where there are any."""
+class Seeing(NamedTuple):
+    """What a search sees: groups of the index that the caller may see, and rows of them that are hidden.
+
+    `by_words` has the scores of words of all rows, and `changed` how near changed documents are that she may see, by
+    their rows in `overlay`, which follow those of the index.
+    """
 
     groups: tuple[int, ...]
-    changed: ChangedRows | None
+    hidden: frozenset[int]
+    overlay: Overlay | None
+    by_words: Array | None
+    changed: Mapping[int, float]
+
+
+def _vectors_of(directory: Path, facts: IndexFacts, outside: OpensVectors | None) -> Vectors:
+    if facts.store is None:
+        return VectorIndex(directory, facts.dimension, len(facts.groups))
+    if outside is None:
+        raise PlimsollError("the vectors of this index are in a store, which is not asked", where=str(directory))
+    return outside(directory, facts)
 
 
 def _changed_hit(change: Change, chunk: Chunk, score: float) -> Hit:

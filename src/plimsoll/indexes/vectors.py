@@ -9,9 +9,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from plimsoll.indexes.arrays import map_array, write_array
+from plimsoll.indexes.layout import IndexFacts, StorePlace
 
 if TYPE_CHECKING:
     from usearch.index import Index
@@ -21,6 +22,43 @@ if TYPE_CHECKING:
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 96
 _ASKED_AT_MOST = 50_000
 """Vectors of a group that are asked for: all of a small group, an even sample of a large one."""
+
+
+class Vectors(Protocol):
+    """The vectors of one version of an index, by the rows of its chunks, in groups that the same callers may see."""
+
+    def search(
+        self, vector: Array, most: int, groups: Iterable[int], hidden: Set[int] = frozenset()
+    ) -> list[tuple[int, float]]:
+        """The nearest rows in these groups with their similarity (cosine, −1 to 1), nearest first, without `hidden`."""
+
+    def similarities(self, vector: Array, rows: Mapping[int, Sequence[int]]) -> dict[int, float]:
+        """The similarity of a vector to rows, which are given by their groups."""
+
+    def vectors(self, group: int, rows: Sequence[int]) -> Mapping[int, Array]:
+        """The stored vectors of rows of a group, float32; those that are gone are left out."""
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """Delete rows for good, where what holds them can be changed. Raises PlimsollError."""
+
+
+class OpensVectors(Protocol):
+    """Opens the vectors of an index whose facts name a store."""
+
+    def __call__(self, directory: Path, facts: IndexFacts) -> Vectors:
+        """The vectors. Raises PlimsollError when they cannot be reached, or are not those that were built."""
+
+
+class WritesOutside(Protocol):
+    """Writes vectors into a store in place of files."""
+
+    place: StorePlace
+
+    def write(self, group: int, rows: Array, vectors: Array) -> int:
+        """Write the rows of a group; returns how many of them the store cannot find. Raises PlimsollError."""
+
+    def finish(self, directory: Path) -> None:
+        """Make what was written fit for searches, and write to the index what it is checked by."""
 
 
 def _empty(dimension: int) -> Index:
@@ -149,3 +187,6 @@ class VectorIndex:
         return {
             row: vector for row, vector in zip(rows, got if got is not None else (), strict=True) if vector is not None
         }
+
+    def forget(self, rows: Sequence[int]) -> None:
+        """Change nothing: the files of a version are signed, and a search leaves out what was deleted."""

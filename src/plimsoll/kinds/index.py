@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta
+from msgspec import Meta, to_builtins
 from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Part, Resources
 from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.application.shape import suggest_name
+from plimsoll.application.vector_stores import LOCAL_STORE, AnyStore, Store
+from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.dataset import DATASETS, Fetch
@@ -23,6 +25,7 @@ from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Work
 from plimsoll.state.results import Result
+from plimsoll.stores.kinds import KINDS as STORES
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 FORMAT = "2"
@@ -63,8 +66,17 @@ class Index(Part, frozen=True, kw_only=True):
     ) = None
     search: Annotated[SearchMode, Meta(description="hybrid with `embed`, lexical without")] | None = None
     chunk: Chunking = Chunking()
+    store: Annotated[
+        AnyStore,
+        Meta(description="`local` for files of the index, or `{postgres: {url: {env: NAME}}}` or another store"),
+    ] = "local"
     resources: Resources = Resources()
     target: Name | None = None
+
+    @property
+    def outside(self) -> Store | None:
+        """The store of the vectors; None for files of the index."""
+        return None if isinstance(self.store, str) else self.store
 
 
 class IndexResult(Result, frozen=True, kw_only=True, omit_defaults=True):
@@ -122,6 +134,25 @@ class BuildIndex(Work, frozen=True, kw_only=True):
         yield "retrieval"
         if self.part.text is not None:
             yield from extras_of_table(self.documents)
+        if self.part.outside is not None:
+            yield from (STORES[each].extra for each in self.part.outside.kinds if STORES[each].extra)
+
+    def place(self) -> StorePlace | None:
+        """Where the vectors go, as the file says it and without a name; None for files of the index."""
+        return None if self.part.outside is None else _place(self.part.outside)
+
+
+def _place(store: Store) -> StorePlace:
+    """The one store that a checked part names."""
+    if (postgres := store.postgres) is not None:
+        schema = postgres.schema or ""
+        return StorePlace(kind="postgres", name="", mark="", url=postgres.url.env, schema=schema)
+    if (qdrant := store.qdrant) is not None:
+        key = qdrant.key.env if qdrant.key else ""
+        return StorePlace(kind="qdrant", name="", mark="", url=qdrant.url.env, key=key)
+    if (pinecone := store.pinecone) is not None:
+        return StorePlace(kind="pinecone", name="", mark="", url=pinecone.url.env, key=pinecone.key.env)
+    raise ValueError("a store without any was checked")
 
 
 class IndexKind(Kind[Index]):
@@ -144,9 +175,24 @@ class IndexKind(Kind[Index]):
             if index.embed is None and index.search not in {None, "lexical"}:
                 text = f"`search: {index.search}` needs vectors, and the index has no `embed`"
                 raise file.error(text, "name an embedding model with `embed`, or use `search: lexical`", *at, "search")
+            self._check_store(file, index, *at)
             if index.chunk.shared * 2 > index.chunk.tokens:
                 text = f"an overlap of {index.chunk.shared} is more than half of a chunk of {index.chunk.tokens} tokens"
                 raise file.error(text, f"use at most {index.chunk.tokens // 2}", *at, "chunk", "overlap")
+
+    def _check_store(self, file: ApplicationFile, index: Index, *at: str) -> None:
+        """Raise FileError unless there are vectors for a store, and it is one store."""
+        store = index.outside
+        if store is None:
+            return
+        if len(store.kinds) != 1:
+            named = f"both {' and '.join(store.kinds)}" if store.kinds else "no store"
+            hint = f"name one of {', '.join(STORES)}, or write `store: {LOCAL_STORE}`"
+            raise file.error(f"`store` names {named}", hint, *at, "store", at_key=True)
+        if index.embed is None or index.search == "lexical":
+            reason = "has no `embed`" if index.embed is None else "is searched by words alone"
+            text = f"a store keeps vectors, and the index {reason}"
+            raise file.error(text, "name an embedding model with `embed`, or remove `store`", *at, "store", at_key=True)
 
     def _check_columns(self, file: ApplicationFile, index: Index, *at: str) -> None:
         source = DATASETS.source_of(file.application, index.documents).rstrip("/")
@@ -177,6 +223,8 @@ class IndexKind(Kind[Index]):
             setting("chunk", [part.chunk.tokens, part.chunk.shared]),
             setting("columns", {**settings, "metadata": list(part.metadata)}),
         ]
+        if part.outside is not None:
+            made_of.append(setting("store", to_builtins(part.outside)))
         work = BuildIndex(
             index=name, documents=documents, part=part, search=search, model=part.embed, register_key=register_key
         )

@@ -36,7 +36,8 @@ class Indexed(Struct, frozen=True, kw_only=True):
 
     `embedder` is the version of the model that embedded it, and `embedder_digest` that of the model and its tokenizer;
     both are empty for an index without vectors. `reranker` is the version of the model that puts the best passages in
-    order. Of each document, `documents.jsonl` of the index has the digest.
+    order. `store` says where the vectors are that are in no file of the index. Of each document, `documents.jsonl` of
+    the index has the digest.
     """
 
     search: str
@@ -46,6 +47,7 @@ class Indexed(Struct, frozen=True, kw_only=True):
     embedder: str = ""
     embedder_digest: str = ""
     reranker: str = ""
+    store: str = ""
 
 
 class Lineage(Struct, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from plimsoll.decoding import decodable
-from plimsoll.indexes.layout import SearchMode
+from plimsoll.indexes.layout import SearchMode, StorePlace
 
 
 class Columns(Struct, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Columns(Struct, frozen=True, kw_only=True):
 class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to build: paths, settings, and the columns of a table. `threads` 0 takes all processors.
 
-    `deleted` are ids of documents that were deleted from an earlier version, and are left out whatever is built.
+    `deleted` are ids of documents that were deleted from an earlier version, and are left out whatever is built. `store` is a new place for the vectors, without one they are files of the index.
     """
 
     documents: str
@@ -38,3 +38,4 @@ class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     columns: Columns | None = None
     threads: int = 0
     deleted: tuple[str, ...] = ()
+    store: StorePlace | None = None

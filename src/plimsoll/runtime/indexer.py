@@ -14,6 +14,7 @@ from plimsoll.runtime.index_order import IndexOrder
 
 if TYPE_CHECKING:
     from plimsoll.indexes.earlier import Earlier
+    from plimsoll.stores.writing import StoreWriter
 
 
 def main() -> None:
@@ -40,22 +41,39 @@ def build(order: IndexOrder) -> None:
     settings = Settings(search=order.search, tokens=order.tokens, overlap=order.overlap, threads=order.threads)
     path = Path(order.documents)
     documents = read_table(path, order.columns) if order.columns else read_files(path)
-    builder = IndexBuilder(Path(order.output), settings, embedder, lambda line: print(line, flush=True))
+    outside = _outside(order, embedder.dimension) if embedder is not None else None
+    builder = IndexBuilder(Path(order.output), settings, embedder, lambda line: print(line, flush=True), outside)
     gone = frozenset(order.deleted)
     left = (each for each in documents if isinstance(each, Unreadable) or each.id not in gone)
-    facts = builder.build(left, _earlier(order.earlier) if embedder else None)
+    try:
+        facts = builder.build(left, _earlier(order.earlier) if embedder else None)
+    except BaseException:
+        if outside is not None and (reason := outside.give_up()):
+            print(f"what was put into the store stays there until `plimsoll clean`: {reason}", flush=True)
+        raise
     for each in facts.unreadable:
         print(f"left out: {each.source} {each.reason}", flush=True)
     print(f"{facts.documents} documents in {facts.chunks} chunks, {facts.embedded} embedded", flush=True)
 
 
+def _outside(order: IndexOrder, dimension: int) -> StoreWriter | None:
+    """What puts the vectors into a store, in a place that is made for them. Raises PlimsollError."""
+    from plimsoll.stores.kinds import kind_named
+    from plimsoll.stores.writing import StoreWriter
+
+    if order.store is None:
+        return None
+    return StoreWriter(kind_named(order.store.kind).create(order.store, dimension), order.store)
+
+
 def _earlier(directory: str | None) -> Earlier | None:
     from plimsoll.indexes.earlier import Earlier
+    from plimsoll.stores.opening import open_vectors
 
     if directory is None:
         return None
     try:
-        return Earlier(Path(directory))
+        return Earlier(Path(directory), open_vectors)
     except (PlimsollError, OSError, ValueError, RuntimeError) as error:
         print(f"the earlier index is not used: {error}", flush=True)
         return None

@@ -25,6 +25,7 @@
       removed/                  what is about to be deleted
       ui/                       an index of the runs, for the live page; may be deleted
       changes/<index>.jsonl     documents of an index that were put in or deleted over HTTP since it was built
+      stores/<name>.json        a place in a store of vectors that a build of an index has made
       latest/<verb>/<part>      link to the files of a step's newest result
 
 Another target has the same layout below targets/<target>/; models, code and digests are shared by all targets.
@@ -82,6 +83,7 @@ class StateDirectory:
         self.code = common / "code"
         self.gate = common / "beginning.lock"
         self.changes = self.root / "changes"
+        self.stores = self.root / "stores"
         self.moves = self.root / "moves.jsonl"
         self._stored: dict[str, StoredResult] = {}
 

@@ -15,6 +15,8 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "otel": ("opentelemetry",),
         "jwt": ("jwt",),
         "retrieval": ("onnxruntime", "numpy", "usearch", "tokenizers", "markdown_it", "lxml", "pypdf"),
+        "pgvector": ("psycopg", "pgvector"),
+        "qdrant": ("qdrant_client",),
         "llms": ("xllamacpp",),
         "s3": ("fsspec", "s3fs"),
         "gcs": ("fsspec", "gcsfs"),

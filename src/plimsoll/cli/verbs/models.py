@@ -242,6 +242,7 @@ def _made_by(version: ModelVersion) -> list[tuple[str, str]]:
             ("search", f"{index.search}, passages of {index.tokens} tokens at most with {index.overlap} in common"),
             *([("embedder", f"{index.embedder}  {index.embedder_digest[7:19]}")] if index.embedder else []),
             *([("reranker", index.reranker)] if index.reranker else []),
+            *([("vectors", index.store)] if index.store else []),
             *(("setting", f"{name}: {value}") for name, value in index.settings.items()),
         ]
     return [("framework", version.framework), ("command", lineage.command)]

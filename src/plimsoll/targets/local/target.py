@@ -24,6 +24,7 @@ from plimsoll.targets.features import (
     KEEP,
     LEAVINGS,
     MANIFESTS,
+    PLAN_CHECK,
     RIGHTS,
     SCHEDULE,
     TRAFFIC,
@@ -86,15 +87,17 @@ class LocalTarget:
 
     @property
     def features(self) -> Features:
-        """Calls of services, moves of their traffic, a keeper, what they use, environments, curves of trainings."""
+        """Calls of services, moves of their traffic, a keeper, what they use, leavings, curves of trainings."""
         from plimsoll.targets.local.keeper.control import LocalKeeper
+        from plimsoll.targets.local.vector_places import Leavings, VectorPlaces, store_problems
 
         carriers = feature_table(
             offers(CALL, self._call),
             offers(TRAFFIC, self._traffic),
             offers(KEEP, LocalKeeper(self.state)),
             offers(USES, self._uses),
-            offers(LEAVINGS, Environments(self.state)),
+            offers(PLAN_CHECK, store_problems),
+            offers(LEAVINGS, Leavings(Environments(self.state), VectorPlaces(self.state))),
             offers(CURVES, self._curve),
         )
         return Features("this machine", carriers, LACKS)

@@ -26,7 +26,8 @@ from plimsoll.runtime.unaltered import require_unaltered
 
 try:
     from plimsoll.indexes.changing import Changing
-    from plimsoll.indexes.reading import MOST_RESULTS, SearchIndex, open_registered
+    from plimsoll.indexes.reading import MOST_RESULTS, SearchIndex
+    from plimsoll.stores.opening import open_index
 except ImportError:
     raise MissingExtra("retrieval", "serving an index") from None
 
@@ -70,9 +71,8 @@ class ServedIndex(Served):
         super().__init__(IndexModel(file), file.version, records, batching)
         self.file = file
         self._pool = pool
-        self._index: SearchIndex = open_registered(self.model.path.parent, threads, changes)
         # A long journal is read before the first request, and one that cannot be read is told of here.
-        self._index.catch_up()
+        self._index: SearchIndex = open_index(self.model.path.parent, threads, changes)
 
     @property
     def index(self) -> SearchIndex:
@@ -106,10 +106,10 @@ class ServedIndex(Served):
             raise NotReady(error.on_one_line()) from error
 
     def delete(self, ids: Sequence[str]) -> None:
-        """Delete documents by their ids; as `put` otherwise."""
-        changing = self._changing()
+        """Delete documents by their ids, also from a store of the vectors; as `put` otherwise."""
+        self._changing()
         try:
-            changing.delete(ids)
+            self._index.delete(ids)
         except PlimsollError as error:
             raise NotReady(error.on_one_line()) from error
 

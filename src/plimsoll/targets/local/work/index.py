@@ -17,6 +17,7 @@ from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
 from plimsoll.targets.local.servers import changes_of
+from plimsoll.targets.local.vector_places import new_place
 from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.models import model_for_use
 
@@ -27,6 +28,8 @@ MOST_NOTES = 20
 def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
     """Build the index."""
     work, state = attempt.work, attempt.context.state
+    settings = work.place()
+    place = new_place(state, work.index, attempt.step.key, settings) if settings is not None else None
     version, model = model_for_use(state, work.model, work.register_key) if work.model else (None, None)
     order = IndexOrder(
         documents=str(input_path(work.documents, state)),
@@ -39,6 +42,7 @@ def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
         columns=_columns(work),
         threads=int(attempt.step.resources.cpu or 0),
         deleted=_deleted(attempt),
+        store=place,
     )
     path = attempt.output.parent / "order.json"
     path.write_bytes(msgspec.json.encode(order))

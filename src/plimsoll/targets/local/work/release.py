@@ -10,6 +10,7 @@ from plimsoll.indexes.layout import EMBEDDER, RERANKER, TOKENIZER, read_facts
 from plimsoll.kinds.index import IndexResult
 from plimsoll.kinds.index_release import ReleaseIndex, ReleaseResult
 from plimsoll.registry.versions import Indexed, Lineage
+from plimsoll.stores.naming import shown
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment
@@ -28,6 +29,15 @@ def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
         raise TargetError(f"the result of {work.build} is missing", hint="run again to build the index")
     output = state.output(work.build_key)
     facts = read_facts(output)
+    if facts.store is not None:
+        # A result may be older than what has been done to the store since.
+        from plimsoll.stores.opening import open_vectors
+
+        stored = open_vectors(output, facts)
+        try:
+            stored.require_whole()
+        finally:
+            stored.close()
     files = {file.name: output / file.name for file in built.outputs}
     embedder = ""
     if work.embedder is not None:
@@ -61,6 +71,7 @@ def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
                 embedder=embedder,
                 embedder_digest=facts.embedder,
                 reranker=reranker,
+                store=shown(facts.store) if facts.store is not None else "",
             ),
         ),
         metrics={"documents": facts.documents, "chunks": facts.chunks, "left_out": len(facts.unreadable)},

@@ -1,0 +1,1 @@
+"""Qdrant: a collection for each version of an index."""

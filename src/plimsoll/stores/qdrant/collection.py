@@ -1,0 +1,163 @@
+"""The vectors of one version of an index, in a collection of their own. Its name has the mark that makes it ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from plimsoll.indexes.layout import StorePlace
+from plimsoll.indexes.vectors import CONNECTIVITY, EXPANSION_ADD
+from plimsoll.stores.naming import shown
+from plimsoll.stores.port import StoredVector, StoreError
+from plimsoll.stores.qdrant.library import (
+    QdrantClient,
+    QdrantException,
+    ResponseHandlingException,
+    UnexpectedResponse,
+    models,
+)
+
+if TYPE_CHECKING:
+    from plimsoll.indexes.arrays import Array
+
+Answer = TypeVar("Answer")
+AT_ONCE = 256
+"""Points of one request: it has a limit of 32 MB."""
+
+
+class QdrantCollection:
+    """Points whose id is the row, with the group as payload."""
+
+    def __init__(self, client: QdrantClient, place: StorePlace, dimension: int, server: str) -> None:
+        """`server` is what the server is called in a sentence."""
+        self._client, self._place, self._dimension, self._server = client, place, dimension, server
+        self._name = f"{place.name}_{place.mark}"
+
+    def create(self) -> None:
+        """Make the collection. Raises StoreError when there is something of its name."""
+
+        def work() -> None:
+            # The dot product of vectors of the length 1 is their cosine; for a cosine the server changes the vectors.
+            self._client.create_collection(
+                self._name,
+                vectors_config=models.VectorParams(size=self._dimension, distance=models.Distance.DOT),
+                hnsw_config=models.HnswConfigDiff(m=CONNECTIVITY, ef_construct=EXPANSION_ADD),
+            )
+
+        self._call(work)
+
+    def require_server(self) -> None:
+        """Raise StoreError unless the server answers and takes the key."""
+        self._call(self._client.get_collections)
+
+    def require_ours(self) -> None:
+        """Raise StoreError unless the collection is there and has vectors of this dimension."""
+        if not self._call(lambda: self._client.collection_exists(self._name)):
+            hint = f"correct {self._place.url}, or build the index anew: plimsoll run --force NAME"
+            raise StoreError(f"{self._server} has not the vectors of this version", where=self._where(), hint=hint)
+        found = self._call(lambda: self._client.get_collection(self._name)).config.params.vectors
+        size = getattr(found, "size", 0)
+        if size != self._dimension:
+            text = f"the collection has vectors of {size} numbers, and the index has {self._dimension}"
+            raise StoreError(text, where=self._where(), hint="build the index anew: plimsoll run --force NAME")
+
+    def put(self, group: int, rows: Sequence[int], vectors: Array) -> None:
+        """Put rows in, in place of those that are there."""
+        self._require_dimension(int(vectors.shape[1]))
+        for start in range(0, len(rows), AT_ONCE):
+            points = [
+                models.PointStruct(id=row, vector=vector.tolist(), payload={"part": group})
+                for row, vector in zip(rows[start : start + AT_ONCE], vectors[start : start + AT_ONCE], strict=True)
+            ]
+            self._call(lambda points=points: self._client.upsert(self._name, points=points, wait=True))  # type: ignore[misc]  # a default that binds the loop's variable
+
+    def finish(self) -> None:
+        """Index the group, so that searches skip what a caller may not see."""
+        self._call(
+            lambda: self._client.create_payload_index(
+                self._name, field_name="part", field_schema=models.PayloadSchemaType.INTEGER, wait=True
+            )
+        )
+
+    def search(self, vector: Array, most: int, groups: Collection[int], hidden: Collection[int]) -> list[StoredVector]:
+        """The nearest of these groups without `hidden`."""
+        self._require_dimension(len(vector))
+        condition = models.Filter(
+            must=[models.FieldCondition(key="part", match=models.MatchAny(any=sorted(groups)))],
+            must_not=[models.HasIdCondition(has_id=sorted(hidden))] if hidden else None,
+        )
+        found = self._call(
+            lambda: self._client.query_points(
+                self._name,
+                query=vector.tolist(),
+                query_filter=condition,
+                limit=most,
+                with_vectors=True,
+                with_payload=True,
+            )
+        )
+        return [self._read(point) for point in found.points]
+
+    def get(self, rows: Sequence[int]) -> list[StoredVector]:
+        """The vectors of rows."""
+        wanted = list(rows)
+        found = self._call(lambda: self._client.retrieve(self._name, ids=wanted, with_vectors=True, with_payload=True))
+        return [self._read(point) for point in found]
+
+    def delete(self, rows: Sequence[int]) -> None:
+        """Delete rows."""
+        selected = models.PointIdsList(points=list(rows))
+        self._call(lambda: self._client.delete(self._name, points_selector=selected, wait=True))
+
+    def count(self) -> int:
+        """The number of vectors."""
+        found: int = self._call(lambda: self._client.count(self._name, exact=True)).count
+        return found
+
+    def drop(self) -> None:
+        """Delete the collection."""
+        self._call(lambda: self._client.delete_collection(self._name))
+
+    def close(self) -> None:
+        """Close the client."""
+        self._client.close()
+
+    def _call(self, work: Callable[[], Answer]) -> Answer:
+        try:
+            return work()
+        except UnexpectedResponse as error:
+            raise self._refusal(error.status_code or 0) from error
+        except (ResponseHandlingException, QdrantException, OSError, RuntimeError) as error:
+            hint = f"start it, or correct {self._place.url}; what was stored in it is as it was"
+            raise StoreError(f"{self._server} does not answer", where=self._where(), hint=hint) from error
+        except ValueError as error:
+            text = f"{self._server} refuses: {str(error)[:200]}"
+            raise StoreError(text, where=self._where(), hint="see the log of the server") from error
+
+    def _refusal(self, status: int) -> StoreError:
+        if status in {401, 403}:
+            text, hint = "refuses the key", f"correct {self._place.key or 'the file: `key: {env: NAME}`'}"
+        elif status == 404:
+            text, hint = "has no such collection any more", "build the index anew: plimsoll run --force NAME"
+        else:
+            text, hint = f"answers with {status}", "see the log of the server"
+        return StoreError(f"{self._server} {text}", where=self._where(), hint=hint)
+
+    def _read(self, point: Any) -> StoredVector:  # Any: the library has a type for each kind of answer
+        import numpy as np
+
+        return StoredVector(int(point.id), _group(point), np.asarray(point.vector, dtype=np.float32))
+
+    def _require_dimension(self, given: int) -> None:
+        if given != self._dimension:
+            text = f"a vector has {given} numbers, and those of this place have {self._dimension}"
+            raise StoreError(text, where=self._where(), hint="use the model that embedded the index")
+
+    def _where(self) -> str:
+        return shown(self._place)
+
+
+def _group(point: Any) -> int:  # Any: as above
+    """The group of a point; −1 for a point that is not ours."""
+    found = (point.payload or {}).get("part")
+    return found if type(found) is int else -1
