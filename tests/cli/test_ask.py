@@ -34,6 +34,8 @@ FILE = """\
   assistants:
     help:
       {index: faq, llm: writer, prompt: rules.md, questions: judged.jsonl, accept: {recall@4: '>= 1', refused: '>= 1'}}
+    tuned: {index: faq, llm: writer, questions: judged.jsonl}
+    idle: {index: faq, llm: writer}
 """
 PAGES = {
     "seal.md": "# Seals\n\nChange the seal of the pump every 500 hours.\n",
@@ -168,6 +170,25 @@ def test_an_evaluation_is_kept_as_evidence_and_compared_with_the_last_one(applic
     assert (altered.return_value, "records.jsonl: altered" in altered.stdout) == (1, True)
     whole = application.plimsoll("verify", str(newest))
     assert (whole.return_value, "signature valid" in whole.stdout) == (0, True)
+
+
+def test_an_evaluation_stands_beside_that_of_another_assistant_when_asked_to(application: Application) -> None:
+    application.service.reply = says("The seal lasts for 900 hours.")
+    number = judged(application).evaluation.number
+    application.service.reply = quotes
+    ended = application.plimsoll("eval", "tuned", "--against", "help")
+    assert ended.return_value == 0
+    assert f"before: help, evaluation {number}" in ended.stdout
+    assert "right now: How often is the seal changed?" in ended.stdout
+    page = application.directory / ".plimsoll" / "evaluations" / "tuned" / "1" / "page.html"
+    assert f"Changed since evaluation help {number}" in page.read_text()
+    told = json.loads(application.plimsoll("eval", "tuned", "--against", "help", "--json").stdout)
+    assert (told["against"], told["before"]["cited"]) == (f"help {number}", 0.0)
+    asked_before = len(application.service.asked)
+    unjudged = application.plimsoll("eval", "tuned", "--against", "idle")
+    assert "the assistant 'idle' has not been judged yet" in str(unjudged.exception)
+    assert "did you mean" in repr(vars(application.plimsoll("eval", "tuned", "--against", "helb").exception))
+    assert len(application.service.asked) == asked_before
 
 
 def test_a_bound_that_is_missed_or_that_no_question_tells_is_a_refusal(application: Application) -> None:

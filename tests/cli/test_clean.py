@@ -108,6 +108,10 @@ def test_a_life_of_cleaning_deleting_and_code(tmp_path: Path, plimsoll: Callable
     write(tmp_path, MODEL + "  services:\n    s: {model: m@3}\n")
     pinned = plimsoll("models", "m@3", "--delete")
     assert "m@3 is needed by services.s of the file" in pinned.error
+    more = "    a: {kind: adapter, base: m@3, source: train.py}\n  llms: {w: {model: m@3}}\n"
+    write(tmp_path, MODEL + more)
+    pinned = plimsoll("models", "m@3", "--delete")
+    assert "m@3 is needed by llms.w of the file; models.a of the file" in pinned.error
 
 
 def test_clean_says_of_which_run_it_cannot_tell_what_it_needs(tmp_path: Path, plimsoll: Callable[..., Ended]) -> None:

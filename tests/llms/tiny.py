@@ -70,14 +70,16 @@ def tiny_model(path: Path, *, seed: int = 0, context: int = CONTEXT, template: s
     return _write(path, values, tensors)
 
 
-def tiny_adapter(path: Path, *, seed: int = 1, architecture: str = "llama") -> Path:
-    """Write a LoRA adapter for it, strong enough to change what it says."""
+def tiny_adapter(
+    path: Path, *, seed: int = 1, architecture: str = "llama", wide: int = EMBEDDING, strength: float = 1.0
+) -> Path:
+    """Write a LoRA adapter for it, strong enough to change what it says; not with a strength of 0."""
     draw = np.random.default_rng(seed)
     tensors = {
-        "blk.0.attn_output.weight.lora_a": draw.normal(0, 1, (4, EMBEDDING)).astype(np.float32),
-        "blk.0.attn_output.weight.lora_b": draw.normal(0, 1, (EMBEDDING, 4)).astype(np.float32),
+        "blk.0.attn_output.weight.lora_a": draw.normal(0, 1, (4, wide)).astype(np.float32),
+        "blk.0.attn_output.weight.lora_b": draw.normal(0, strength, (wide, 4)).astype(np.float32),
         "output.weight.lora_a": draw.normal(0, 1, (4, EMBEDDING)).astype(np.float32),
-        "output.weight.lora_b": _printable(draw.normal(0, 1, (VOCABULARY, 4)).astype(np.float32)),
+        "output.weight.lora_b": _printable(draw.normal(0, strength, (VOCABULARY, 4)).astype(np.float32)),
     }
     values = [
         _text("general.architecture", architecture),

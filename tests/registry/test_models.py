@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from plimsoll.errors import FileError, ModelRefused, PlimsollError, TargetError
 from plimsoll.registry.comparison import compare_versions
+from plimsoll.registry.layout import LEFT_AFTER
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.versions import Indexed, Lineage, require_accepted
 from plimsoll.signing.keys import KeyRing
@@ -183,9 +184,13 @@ def test_a_lost_index_is_damage_and_not_an_empty_registry(registry: ModelRegistr
 
 def test_the_next_writer_removes_the_files_of_a_killed_writer(registry: ModelRegistry) -> None:
     register(registry, "k1")
-    (registry.layout.blobs / ".0123456789abcdef").write_bytes(b"half")
+    left = registry.layout.blobs / ".0123456789abcdef"
+    left.write_bytes(b"half")
+    os.utime(left, (0, time.time() - LEFT_AFTER - 1))
+    young = registry.layout.blobs / ".fedcba9876543210"
+    young.write_bytes(b"statements are written without the lock")
     register(registry, "k2", b"newer")
-    assert not list(registry.layout.blobs.glob(".*"))
+    assert list(registry.layout.blobs.glob(".*")) == [young]
 
 
 @pytest.mark.slow

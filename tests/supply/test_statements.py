@@ -10,7 +10,7 @@ import pytest
 from plimsoll.errors import ModelRefused
 from plimsoll.registry.attestations import add_attestation, read_attestation
 from plimsoll.registry.models import ModelRegistry
-from plimsoll.registry.versions import Lineage, ModelVersion
+from plimsoll.registry.versions import AdapterOf, Lineage, ModelVersion
 from plimsoll.signing.keys import KeyRing
 from plimsoll.supply import provenance
 from plimsoll.supply.cyclonedx import PREDICATE, cyclonedx
@@ -26,7 +26,7 @@ def registry(tmp_path: Path) -> ModelRegistry:
     return ModelRegistry(tmp_path / "registry", KeyRing(tmp_path / "keys"))
 
 
-def registered(registry: ModelRegistry, key: str = "k") -> ModelVersion:
+def registered(registry: ModelRegistry, key: str = "k", base: AdapterOf | None = None) -> ModelVersion:
     source = registry.layout.root.parent / "model.onnx"
     source.write_bytes(b"weights")
     lineage = Lineage(
@@ -39,6 +39,7 @@ def registered(registry: ModelRegistry, key: str = "k") -> ModelVersion:
         command="python train.py",
         commit="b" * 40,
         framework="torch",
+        base=base,
     )
     return registry.add("triage", {"model.onnx": source}, lineage=lineage, metrics={"accuracy": 0.8}, accept={})
 
@@ -62,10 +63,14 @@ def test_damaged_metadata_hides_no_package(tmp_path: Path) -> None:
     assert [package.name for package in installed([tmp_path])] == ["empty", "odd-name"]
 
 
+BASE = AdapterOf(reference="smollm@3", digest=f"sha256:{'c' * 64}", weights=(f"sha256:{DIGEST}",), about="LoRA")
+
+
 def inventories(registry: ModelRegistry) -> list[Inventory]:
     version = registered(registry)
     return [
         of_model(version, own_packages()),
+        of_model(registered(registry, "adapted", BASE), None, "nobody has recorded them"),
         of_model(version, None, "nobody has recorded them"),
         of_environment("requirements.txt", own_packages(), datetime.now(UTC)),
     ]
@@ -81,7 +86,7 @@ def test_bills_of_materials_are_valid_by_the_schema_of_cyclonedx(registry: Model
 
 
 def test_a_bill_of_materials_says_where_packages_are_not_known(registry: ModelRegistry) -> None:
-    unknown = cyclonedx(inventories(registry)[1])
+    unknown = cyclonedx(inventories(registry)[2])
     assert "nobody has recorded them" in json.dumps(unknown)
     assert unknown["compositions"] == [{"aggregate": "incomplete", "dependencies": ["subject"]}]
 
@@ -103,6 +108,17 @@ def test_provenance_names_every_material_with_its_digest_and_the_level_honestly(
     stated = json.dumps(provenance.provenance(registered(registry)))
     for part in ("orders", "train.py", "python train.py", "b" * 40, "SLSA_BUILD_LEVEL_1", "not a digest"):
         assert part in stated
+
+
+def test_what_an_adapter_is_of_stands_in_every_statement(registry: ModelRegistry) -> None:
+    version = registered(registry, base=BASE)
+    inventory = of_model(version, None, "nobody has recorded them")
+    ancestor = {"type": "machine-learning-model", "name": "smollm", "version": "3"}
+    (found,) = cyclonedx(inventory)["metadata"]["component"]["pedigree"]["ancestors"]  # type: ignore[index]
+    assert found == ancestor | {"hashes": [{"alg": "SHA-256", "content": "c" * 64}]}
+    for stated in (spdx(inventory), provenance.provenance(version)):
+        assert "smollm" in json.dumps(stated)
+        assert "c" * 64 in json.dumps(stated)
 
 
 def attested(registry: ModelRegistry, version: ModelVersion, about: ModelVersion, keys: KeyRing) -> None:

@@ -101,10 +101,16 @@ def questions_of(opened: Opened) -> tuple[list[Judged], str]:
     return read_questions(content, display_path(path)), f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
-def evaluate(opened: Opened, state: StateDirectory, tell: Callable[[int, int, Record], None], page: Page) -> Kept:
+def evaluate(
+    opened: Opened,
+    state: StateDirectory,
+    tell: Callable[[int, int, Record], None],
+    page: Page,
+    earlier: Kept | None = None,
+) -> Kept:
     """Ask every question and keep the evaluation; `tell` is called after each with its number and that of all.
 
-    `page` makes the page of an evaluation and the one before it.
+    `page` makes the page of an evaluation and of the one that it stands beside, `earlier`.
 
     Raises PlimsollError when the language model has answered none of the first questions.
     """
@@ -141,7 +147,7 @@ def evaluate(opened: Opened, state: StateDirectory, tell: Callable[[int, int, Re
         refusals=tuple(missed(found, part.accept)),
         errors=sum(bool(each.error) for each in records),
     )
-    return keep(state, evaluation, records, page)
+    return keep(state, evaluation, records, page, earlier)
 
 
 def observe(opened: Opened, judged: Judged, depth: int) -> Record:
@@ -190,11 +196,12 @@ def missed(found: Mapping[str, float | None], accept: Mapping[str, str]) -> Iter
             yield f"{name} is {value:g}, and must be {bound}"
 
 
-def keep(state: StateDirectory, evaluation: Evaluation, records: Sequence[Record], page: Page) -> Kept:
+def keep(
+    state: StateDirectory, evaluation: Evaluation, records: Sequence[Record], page: Page, earlier: Kept | None
+) -> Kept:
     """Write a bundle with its page under the next number, and sign it."""
     place = evaluations_of(state, evaluation.assistant)
     place.mkdir(parents=True, exist_ok=True)
-    earlier = last(state, evaluation.assistant)
     number = _claimed(place)
     evaluation = msgspec.structs.replace(evaluation, number=number)
     draft = place / f".{number}.{os.getpid()}"
@@ -243,6 +250,16 @@ def last(state: StateDirectory, assistant: str) -> Kept | None:
         ).problems:
             return read(place / str(number))
     return None
+
+
+def last_of_another(opened: Opened, state: StateDirectory, assistant: str) -> Kept:
+    """The newest evaluation of another assistant of the file. Raises FileError without one."""
+    ASSISTANTS.check_reference(opened.file, assistant)
+    found = last(state, assistant)
+    if found is None:
+        text = f"the assistant '{assistant}' has not been judged yet"
+        raise opened.file.error(text, f"plimsoll eval {assistant}", *ASSISTANTS.place(assistant), at_key=True)
+    return found
 
 
 def read(path: Path) -> Kept:

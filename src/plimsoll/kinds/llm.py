@@ -117,10 +117,9 @@ class LlmKind(Kind[Llm]):
             if llm.endpoint is not None and (problem := llm.endpoint.problem):
                 hint = "write it as https://HOST/v1, and name the variable with the key in `key: {env: NAME}`"
                 raise file.error(problem, hint, *at, "endpoint", "url")
-            for word in ("model", "adapter"):
-                if reference := getattr(llm, word):
-                    MODELS.check_reference(file, reference, *at, word)
-            self._check_adapters(file, name, llm)
+            if llm.model is not None:
+                MODELS.check_reference(file, llm.model, *at, "model")
+                self._check_adapters(file, name, llm, llm.model)
 
     def check_reference(self, file: ApplicationFile, name: str, *at: str | int) -> None:
         """Raise FileError for a language model that is not in the file."""
@@ -173,11 +172,13 @@ class LlmKind(Kind[Llm]):
                     text = f"the engine {engine.name} takes no `{word}`"
                 raise file.error(text, "remove it", *at, word, at_key=True)
 
-    def _check_adapters(self, file: ApplicationFile, name: str, llm: Llm) -> None:
+    def _check_adapters(self, file: ApplicationFile, name: str, llm: Llm, model: str) -> None:
         at = self.place(name)
+        if llm.adapter is not None:
+            MODELS.check_adapter_of(file, llm.adapter, model, *at, "adapter")
         taken = {name: "the language model itself"}
         for number, reference in enumerate(llm.adapters):
-            MODELS.check_reference(file, reference, *at, "adapters", number)
+            MODELS.check_adapter_of(file, reference, model, *at, "adapters", number)
             called = adapter_name(reference)
             if called in taken:
                 text = f"requests could not tell the adapter '{called}' from {taken[called]}"

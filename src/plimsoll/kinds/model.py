@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
-from plimsoll.application.scalars import Bound, Duration, Name, Sha256
+from plimsoll.application.scalars import Bound, Duration, ModelReference, Name, Sha256
 from plimsoll.application.shape import suggest_name
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
+from plimsoll.kinds.adapters import Base, check_adapter, check_served_with, check_whole, name_of
 from plimsoll.kinds.brought import Bring, check_source, named_sources, plan_bring
 from plimsoll.kinds.dataset import DATASETS, Fetch
 from plimsoll.kinds.environment import environment_step
@@ -54,6 +55,10 @@ class Train(Part, frozen=True, kw_only=True):
 class Model(Part, frozen=True, kw_only=True):
     """A model that is trained (`train`) or brought (`source`), and what it must satisfy to be served."""
 
+    kind: Annotated[
+        Literal["model", "adapter"], Meta(description="an adapter is a LoRA of the model that `base` names")
+    ] = "model"
+    base: Annotated[ModelReference, Meta(description="the model that an adapter is of")] | None = None
     train: Train | None = None
     source: (
         Annotated[
@@ -83,7 +88,8 @@ class TrainGang(Work, frozen=True, kw_only=True):
     """Train one model with all workers together.
 
     `environment` is the key of the step that creates the environment; `None` means the caller's own python.
-    `timeout` is in seconds; `None` sets no limit. `parameters` has the values of variables.
+    `timeout` is in seconds; `None` sets no limit. `parameters` has the values of variables. `base` is the model that an
+    adapter is trained on.
     """
 
     verb: ClassVar[str] = "train"
@@ -98,6 +104,7 @@ class TrainGang(Work, frozen=True, kw_only=True):
     environment: str | None = None
     timeout: float | None = None
     parameters: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
+    base: Base | None = None
 
     @property
     def workers(self) -> int:
@@ -108,7 +115,8 @@ class TrainGang(Work, frozen=True, kw_only=True):
 class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     """The registered version. `refusals` name the bounds that it misses; `reference` is where pods pull it.
 
-    `name` is what its versions are called; empty for a model, whose versions are called as its part of the file.
+    `name` is what its versions are called; empty for a model, whose versions are called as its part of the file. `base`
+    is the version that an adapter is of.
     """
 
     version: int
@@ -117,6 +125,7 @@ class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     refusals: tuple[str, ...] = ()
     reference: str | None = None
     name: str = ""
+    base: str = ""
 
     def version_of(self, part: str) -> str:
         """The version by its name and number; `part` is that of the step in the file."""
@@ -125,7 +134,7 @@ class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
     def figure(self) -> str:
         """The version, and whether it may be served."""
         verdict = "accepted" if self.accepted else "not accepted: " + "; ".join(self.refusals)
-        return f"version {self.version}, {verdict}"
+        return f"version {self.version}{f', an adapter of {self.base}' if self.base else ''}, {verdict}"
 
     def summary(self) -> Mapping[str, object]:
         """The entry in `--json`."""
@@ -135,6 +144,7 @@ class RegisterResult(Result, frozen=True, kw_only=True, omit_defaults=True):
             "metrics": self.metrics,
             "accepted": self.accepted,
             "refusals": self.refusals,
+            **({"base": self.base} if self.base else {}),
         }
 
 
@@ -144,7 +154,7 @@ class Register(Work, frozen=True, kw_only=True):
     `train` is the step that trained or brought it. `source` is where it was brought from, `licences` are those that are
     accepted; both are empty for a trained one. `lineage` has the ingredients of the training, and the sources
     of its inputs (kind `source`). `served_by_code` is set for a model that the user's own code serves, which may be of
-    any format.
+    any format. `base` is the model that an adapter is of.
     """
 
     verb: ClassVar[str] = "register"
@@ -159,6 +169,15 @@ class Register(Work, frozen=True, kw_only=True):
     accept: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it
     lineage: tuple[Ingredient, ...] = ()
     served_by_code: bool = False
+    base: Base | None = None
+
+
+class _Based(Struct, frozen=True, kw_only=True):
+    """What an adapter is of, the steps that register that before, and its ingredient of a key; nothing for a model."""
+
+    base: Base | None = None
+    needs: tuple[str, ...] = ()
+    made_of: tuple[Ingredient, ...] = ()
 
 
 class ModelKind(Kind[Model]):
@@ -169,8 +188,10 @@ class ModelKind(Kind[Model]):
     works = (TrainGang, Bring, Register)
 
     def check(self, file: ApplicationFile) -> None:
-        """Check that each model is trained or brought, and what it is trained or brought from."""
-        for name, model in self.of(file.application).items():
+        """Check that each model is trained or brought, what from, and which model an adapter is of."""
+        models = self.of(file.application)
+        for name, model in models.items():
+            check_adapter(file, models, name, *self.place(name))
             if (model.train is None) == (model.source is None):
                 words = "both `train` and `source`" if model.train else "neither `train` nor `source`"
                 hint = "a model is trained, or brought from a source: give it one of the two"
@@ -199,7 +220,8 @@ class ModelKind(Kind[Model]):
         """Add a step that trains or brings, and one that registers."""
         if part.train is None:
             return self._plan_brought(name, part, planner)
-        train = self._train(name, part.train, planner)
+        based = self._based(planner, part)
+        train = self._train(name, part.train, planner, based)
         work = Register(
             model=name,
             train=train.name,
@@ -209,14 +231,16 @@ class ModelKind(Kind[Model]):
             framework=part.train.framework,
             lineage=(*train.ingredients, *ingredients.upstream(planner, train, Fetch)),
             served_by_code=name in _served_by_code(planner),
+            base=based.base,
         )
         made_of = [ingredients.of_step(train), setting("accept", part.accept)]
-        return planner.add(name, work, made_of, needs=(train.name,))
+        return planner.add(name, work, made_of, needs=(train.name, *based.needs))
 
     def _plan_brought(self, name: str, part: Model, planner: Planner) -> AnyStep:
         source = part.source or ""
         bring = Bring(source=source, sha256=part.sha256, tokenizer=part.tokenizer, licence=part.licence)
         step = plan_bring(name, bring, planner)
+        based = self._based(planner, part)
         work = Register(
             model=name,
             train=step.name,
@@ -225,9 +249,22 @@ class ModelKind(Kind[Model]):
             licences=part.licences,
             accept=part.accept,
             served_by_code=name in _served_by_code(planner),
+            base=based.base,
         )
         made_of = [ingredients.of_step(step), setting("accept", part.accept), setting("licences", list(part.licences))]
-        return planner.add(name, work, made_of, needs=(step.name,))
+        return planner.add(name, work, [*made_of, *based.made_of], needs=(step.name, *based.needs))
+
+    def _based(self, planner: Planner, part: Model) -> _Based:
+        """What an adapter is of. For its key it counts what the model is, and not which bounds that has to meet."""
+        if part.base is None:
+            return _Based()
+        register, found = self.registered(planner, part.base)
+        if register is None:
+            return _Based(base=Base(reference=part.base), made_of=tuple(found[:1]))
+        assert isinstance(register.work, Register)  # noqa: S101 - nothing else registers a model
+        content = ingredients.of_step(planner.steps[register.work.train])
+        base = Base(reference=part.base, register_key=register.key)
+        return _Based(base=base, needs=(register.name,), made_of=(content,))
 
     def _check_train(self, file: ApplicationFile, name: str, model: Model, train: Train) -> None:
         """Check that the inputs exist, and that a topology has exactly one of its two settings."""
@@ -241,12 +278,22 @@ class ModelKind(Kind[Model]):
         if topology and (topology.spread is None) == (topology.pack is None):
             raise file.error("topology needs exactly one of `spread` and `pack`", "set one of the two", *at, "topology")
 
-    def check_reference(self, file: ApplicationFile, reference: str, *at: str | int) -> None:
-        """Raise FileError for a reference such as `triage@2` whose model is not in the file."""
+    def check_reference(self, file: ApplicationFile, reference: str, *at: str | int, whole: bool = True) -> None:
+        """Raise FileError for a reference such as `triage@2` whose model is not in the file.
+
+        And for an adapter, unless `whole` is not asked for: by itself it answers nothing.
+        """
         models = self.of(file.application)
-        name = reference.partition("@")[0]
+        name = name_of(reference)
         if name not in models:
             raise file.error(f"there is no model '{name}'", suggest_name(name, models), *at)
+        if whole:
+            check_whole(file, models, reference, *at)
+
+    def check_adapter_of(self, file: ApplicationFile, reference: str, model: str, *at: str | int) -> None:
+        """Raise FileError for an adapter that is not in the file, or is of another model than a checked `model`."""
+        self.check_reference(file, reference, *at, whole=False)
+        check_served_with(file, self.of(file.application), reference, model, *at)
 
     def registered(self, planner: Planner, reference: str) -> tuple[AnyStep | None, list[Ingredient]]:
         """The step that registers a model (None for a pinned version), and the ingredients of the reference."""
@@ -257,7 +304,7 @@ class ModelKind(Kind[Model]):
         register = planner.step_of(self, name)
         return register, [ingredients.of_step(register), *runtime]
 
-    def _train(self, name: str, part: Train, planner: Planner) -> Step[TrainGang]:
+    def _train(self, name: str, part: Train, planner: Planner, based: _Based) -> Step[TrainGang]:
         inputs = DATASETS.inputs(planner, part.inputs)
         environment = environment_step(planner)
         work = TrainGang(
@@ -269,14 +316,15 @@ class ModelKind(Kind[Model]):
             environment=environment.key if environment else None,
             timeout=seconds(part.timeout),
             parameters=ingredients.parameter_variables(planner, f"{TrainGang.verb}/{name}"),
+            base=based.base,
         )
         made_of = ingredients.of_command(planner, f"{TrainGang.verb}/{name}", part.run, inputs)
-        made_of += [setting("framework", part.framework), setting("workers", part.workers)]
+        made_of += [setting("framework", part.framework), setting("workers", part.workers), *based.made_of]
         return planner.add(
             name,
             work,
             made_of,
-            needs=ingredients.needed_by_command(inputs, environment),
+            needs=(*ingredients.needed_by_command(inputs, environment), *based.needs),
             resources=part.resources,
             retries=part.retries,
         )

@@ -85,7 +85,7 @@ def commands(
 def check_own(file: ApplicationFile, own: PipelineStep, *at: str | int) -> None:
     """Raise FileError for a function with undeclared inputs, and for tensors of a server, which tells its own."""
     if own.model is not None:
-        MODELS.check_reference(file, own.model, *at, "model")
+        MODELS.check_reference(file, own.model, *at, "model", whole=False)
     if problem := unreadable_script(own.run, file.directory):
         raise file.error(f"the script cannot be read: {problem}", "correct it", *at, "run")
     if script := function_script(own.run, file.directory):

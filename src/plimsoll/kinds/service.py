@@ -164,7 +164,7 @@ class ServiceKind(Kind[Service]):
                     message = f"data has {len(given.data)} values, the shape {list(given.shape)} needs {count}"
                     raise file.error(message, "leave data out for zeros", *at, "sample", each, "data")
             if isinstance(service.model, str):
-                MODELS.check_reference(file, service.model, *at, "model")
+                MODELS.check_reference(file, service.model, *at, "model", whole=service.run is None)
             elif service.model is not None:
                 check_shares(file, service.model, *at, "model")
 

@@ -29,6 +29,7 @@ def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionCompar
         "environment": (first.lineage.environment[:12], second.lineage.environment[:12]),
         "command": (first.lineage.command, second.lineage.command),
         "framework": (first.framework, second.framework),
+        **({"base": (_base(first), _base(second))} if first.lineage.base or second.lineage.base else {}),
     }
     return VersionComparison(
         first=first.reference,
@@ -46,6 +47,12 @@ def compare_versions(first: ModelVersion, second: ModelVersion) -> VersionCompar
             ),
         },
     )
+
+
+def _base(version: ModelVersion) -> str:
+    """The version that an adapter is of, with its digest; empty for a model."""
+    base = version.lineage.base
+    return f"{base.reference} {base.digest[7:19]}" if base else ""
 
 
 def _of_indexes(first: ModelVersion, second: ModelVersion) -> Mapping[str, tuple[str, ...]]:

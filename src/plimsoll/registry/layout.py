@@ -26,6 +26,8 @@ from plimsoll.locks import locked_file
 JsonObject = dict[str, Any]
 """A JSON document of others, such as a manifest or an image config: fields that we do not know must be kept."""
 CHUNK = 1 << 20
+LEFT_AFTER = 3600.0
+"""Seconds after which a file that is not whole is taken for a killed writer's."""
 LOCK_LIMIT = 60.0
 """Seconds to wait for another writer. Adding a model copies its files once."""
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -231,10 +233,16 @@ class Layout:
                             message, where=str(self.root), hint="wait for that process, or end it"
                         ) from None
                     time.sleep(0.01)
-            for left in self.blobs.glob(".*"):
-                # A killed writer left these files: nobody else writes while this lock is held.
-                left.unlink(missing_ok=True)
+            self._remove_left()
             yield
+
+    def _remove_left(self) -> None:
+        """Remove what killed writers have left. Statements and pulled blobs are written without the lock, so what is
+        young may still be under way."""
+        for left in self.blobs.glob(".*"):
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > LEFT_AFTER:
+                    left.unlink()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

@@ -94,6 +94,7 @@ class ModelRegistry:
             existing = self.versions(name)
             for version in existing:
                 same = (version.lineage.key, version.lineage.origin) == (lineage.key, lineage.origin)
+                same = same and version.lineage.base_weights == lineage.base_weights
                 same = same and dict(version.accept) == dict(accept)
                 if same and (not anew or has_files(version, files)):
                     return version

@@ -50,13 +50,26 @@ class Indexed(Struct, frozen=True, kw_only=True):
     store: str = ""
 
 
+class AdapterOf(Struct, frozen=True, kw_only=True):
+    """The version that an adapter is of, and what the adapter is, such as "llama, LoRA of rank 16 on 60 tensors".
+
+    `digest` is that of the version's manifest, `weights` are those of its files with weights: versions that differ in
+    their bounds alone have the same.
+    """
+
+    reference: str
+    digest: str
+    weights: tuple[str, ...]
+    about: str = ""
+
+
 class Lineage(Struct, frozen=True, kw_only=True):
     """The origin of a model: digests of data and code by name, the digest of the environment, and the training run.
 
     `run` and `step` name the run that trained the model. `key` is the content key of that step. `commit` is that of the
     application's repository when the training began, empty outside of one, and `dirty` says that the code differed from
     it. `left_out` says of the files of the code that are not stored with the version why. `origin` is set for a model
-    that was brought, `index` for a search index.
+    that was brought, `index` for a search index, `base` for an adapter.
     """
 
     run: str
@@ -72,6 +85,16 @@ class Lineage(Struct, frozen=True, kw_only=True):
     left_out: Mapping[str, str] = {}
     origin: Origin | None = None
     index: Indexed | None = None
+    base: AdapterOf | None = None
+
+    @property
+    def base_weights(self) -> tuple[str, ...]:
+        """The weights that an adapter is of; none for a model."""
+        return self.base.weights if self.base is not None else ()
+
+
+WEIGHTS = (".gguf", ".safetensors")
+"""Endings of files with weights that an adapter changes."""
 
 
 class FileEntry(Struct, frozen=True, kw_only=True):
@@ -115,6 +138,11 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     def reference(self) -> str:
         """Name and version, for example `triage@2`."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """The digests of its files with weights, in order."""
+        return tuple(sorted(entry.digest for name, entry in self.files.items() if name.endswith(WEIGHTS)))
 
 
 class OpenedModel(Struct, frozen=True, kw_only=True):

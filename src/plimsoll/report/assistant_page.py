@@ -61,7 +61,7 @@ def assistant_page(kept: Kept, earlier: Kept | None = None) -> str:
     return template().render(
         evaluation=kept.evaluation,
         earlier=earlier.evaluation if earlier and comparable(kept, earlier) else None,
-        since=earlier.evaluation.number if earlier else 0,
+        since=_called(kept, earlier) if earlier else "",
         figures=figure_rows(kept, earlier),
         rows=rows[:MOST_SHOWN],
         more=max(0, len(rows) - MOST_SHOWN),
@@ -69,6 +69,12 @@ def assistant_page(kept: Kept, earlier: Kept | None = None) -> str:
         lost=lost,
         won=won,
     )
+
+
+def _called(kept: Kept, earlier: Kept) -> str:
+    """What the evaluation before is called: by its assistant too where that is another one."""
+    other = earlier.evaluation
+    return f"{other.assistant} {other.number}" if other.assistant != kept.evaluation.assistant else str(other.number)
 
 
 def figure_rows(kept: Kept, earlier: Kept | None) -> list[FigureRow]:

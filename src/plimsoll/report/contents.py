@@ -14,7 +14,8 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     """One registered model. `data` and `code` are digests by name; `refusals` say which bounds it misses.
 
     `commit` is that of the application's repository when the training began, with what is to be said of it.
-    `source` is where a model that was not trained here is from; `licence_from` says who says its licence.
+    `source` is where a model that was not trained here is from; `licence_from` says who says its licence. `base` is the
+    version that an adapter is of, and `adapter` what it is.
     """
 
     name: str
@@ -36,6 +37,8 @@ class ModelReport(Struct, frozen=True, kw_only=True):
     format: str = ""
     licence: str = ""
     licence_from: str = ""
+    base: str = ""
+    adapter: str = ""
 
 
 class BaselineComparison(Struct, frozen=True, kw_only=True):

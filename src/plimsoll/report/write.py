@@ -91,7 +91,7 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         opened = registry.open(version)
     except PlimsollError:
         return None
-    origin = version.lineage.origin
+    origin, base = version.lineage.origin, version.lineage.base
     return ModelReport(
         name=version.name,
         version=version.version,
@@ -112,4 +112,6 @@ def _model(state: StateDirectory, step: StepHistory) -> ModelReport | None:
         format=origin.format if origin else "",
         licence=origin.licence if origin else "",
         licence_from=origin.licence_from if origin else "",
+        base=base.reference if base else "",
+        adapter=base.about if base else "",
     )

@@ -62,9 +62,17 @@ def _subject(inventory: Inventory) -> Document:
         },
         **({"quantitativeAnalysis": {"performanceMetrics": figures}} if figures else {}),
     }
+    if inventory.base is not None:
+        found["pedigree"] = {"ancestors": [_ancestor(inventory.base)]}
     if inventory.framework:
         found["properties"] = [{"name": "plimsoll:framework", "value": inventory.framework}]
     return found
+
+
+def _ancestor(base: Material) -> Document:
+    """The model that an adapter is of."""
+    name, _, version = base.name.partition("@")
+    return {"type": "machine-learning-model", "name": name, "version": version, **_hashes(base)}
 
 
 def _materials(inventory: Inventory) -> Iterator[Document]:

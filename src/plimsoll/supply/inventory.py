@@ -32,7 +32,10 @@ class Material(Struct, frozen=True, kw_only=True):
 
 
 class Inventory(Struct, frozen=True, kw_only=True):
-    """The subject of a bill of materials. `packages` is None where nobody knows what was installed, as `gap` says."""
+    """The subject of a bill of materials. `base` is the model that an adapter is of.
+
+    `packages` is None where nobody knows what was installed, as `gap` says.
+    """
 
     name: str
     version: str
@@ -46,6 +49,7 @@ class Inventory(Struct, frozen=True, kw_only=True):
     files: tuple[Material, ...] = ()
     data: tuple[Material, ...] = ()
     code: tuple[Material, ...] = ()
+    base: Material | None = None
     metrics: Mapping[str, float] = {}
     packages: tuple[Package, ...] | None = None
     gap: str = ""
@@ -77,6 +81,7 @@ def of_model(version: ModelVersion, packages: tuple[Package, ...] | None, gap: s
         files=tuple(Material(name=name, digest=entry.digest) for name, entry in sorted(version.files.items())),
         data=tuple(Material(name=name, digest=digest) for name, digest in sorted(lineage.data.items())),
         code=tuple(Material(name=name, digest=digest) for name, digest in sorted(lineage.code.items())),
+        base=Material(name=lineage.base.reference, digest=lineage.base.digest) if lineage.base else None,
         metrics=version.metrics,
         packages=packages,
         gap=gap,

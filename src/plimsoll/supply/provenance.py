@@ -61,6 +61,8 @@ def _dependencies(version: ModelVersion) -> Iterator[dict[str, object]]:
     for kind, found in (("data", lineage.data), ("code", lineage.code)):
         for name, digest in sorted(found.items()):
             yield _dependency(kind, name, digest)
+    if lineage.base is not None:
+        yield _dependency("base model", lineage.base.reference, lineage.base.digest)
     if lineage.environment:
         yield _dependency("environment", "environment", lineage.environment)
     if lineage.commit:

@@ -39,11 +39,13 @@ class _Graph:
         code = [self._file("code", each) for each in inventory.code]
         data = [self._dataset(each) for each in inventory.data]
         packages = [self._package(each) for each in inventory.packages or ()]
+        bases = [self._model(inventory.base)] if inventory.base is not None else []
         self._relate(subject, "contains", files)
         self._relate(subject, "trainedOn", data)
         self._relate(subject, "dependsOn", packages, complete=False)
         self._relate(subject, "hasInput", code)
-        inner = [subject, *files, *code, *data, *packages, *self._licences.values(), *self._relations]
+        self._relate(subject, "descendantOf", bases)
+        inner = [subject, *files, *code, *data, *bases, *packages, *self._licences.values(), *self._relations]
         bill = self._element("software_Sbom", "sbom", rootElement=[subject["spdxId"]])
         bill |= {"software_sbomType": ["analyzed"], "element": [each["spdxId"] for each in inner]}
         document = self._element("SpdxDocument", "document", rootElement=[bill["spdxId"]])
@@ -94,6 +96,12 @@ class _Graph:
     def _dataset(self, material: Material) -> Element:
         found = self._element("dataset_DatasetPackage", f"data/{material.name}", name=material.name)
         return found | {"software_primaryPurpose": "data", "dataset_datasetType": ["noAssertion"]} | _verified(material)
+
+    def _model(self, material: Material) -> Element:
+        """The model that an adapter is of."""
+        name, _, version = material.name.partition("@")
+        found = self._element("ai_AIPackage", f"model/{material.name}", name=name, software_packageVersion=version)
+        return found | {"software_primaryPurpose": "model"} | _verified(material)
 
     def _package(self, package: Package) -> Element:
         found = self._element("software_Package", f"package/{package.name}@{package.version}", name=package.name)

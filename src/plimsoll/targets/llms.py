@@ -14,18 +14,15 @@ from plimsoll.errors import TargetError
 from plimsoll.kinds.llm import LlmModel, LlmResult, PreparedLlm
 from plimsoll.llms.engines import ENGINES
 from plimsoll.llms.settings import EndpointSettings, LlmSettings
-from plimsoll.runtime.model_formats.gguf import GgufHeader, read_gguf_file
-from plimsoll.runtime.model_formats.reader import BadModelFile
+from plimsoll.runtime.model_formats.adapters import is_adapter, misfit_of_gguf
 from plimsoll.runtime.server.service_file import ModelFile
 from plimsoll.state.directory import StateDirectory
+from plimsoll.targets.adapters import gguf_header
 from plimsoll.targets.models import version_for_use
 from plimsoll.targets.predictors import ALONE
 
 if TYPE_CHECKING:
     from plimsoll.registry.versions import ModelVersion
-
-ADAPTER = "adapter"
-"""`general.type` of a GGUF file with an adapter, and the word of the file for one."""
 
 
 class LlmFile(Struct, frozen=True, kw_only=True):
@@ -147,11 +144,20 @@ def _digest(settings: LlmSettings) -> str:
 def judged(llm: PreparedLlm, files: list[LlmFile]) -> LlmResult:
     """What the headers of the files say. Raises TargetError for a model that the settings ask too much of."""
     base, *adapters = files
+    for each in adapters:
+        _require_base(llm, each.version, base.version)
+    references = tuple(each.version.reference for each in adapters)
     if ENGINES[llm.engine].directory:
-        return LlmResult(engine=llm.engine, model=base.version.reference, about="safetensors", context=llm.context)
-    header = _header(base)
+        return LlmResult(
+            engine=llm.engine,
+            model=base.version.reference,
+            about="safetensors",
+            adapters=references,
+            context=llm.context,
+        )
+    header = gguf_header(base.path, base.version.reference)
     architecture = str(header.values.get("general.architecture", ""))
-    if _is_adapter(header):
+    if is_adapter(header):
         raise _refused(llm, f"model {base.version.reference} is an adapter and no model", "name it in `adapter`")
     trained = header.values.get(f"{architecture}.context_length", 0)
     trained = trained if isinstance(trained, int) else 0
@@ -159,33 +165,30 @@ def judged(llm: PreparedLlm, files: list[LlmFile]) -> LlmResult:
         text = f"the context of {llm.context} tokens is more than the {trained} that {base.version.reference} has"
         raise _refused(llm, text, f"set context: {trained} or less")
     for each in adapters:
-        other = _header(each)
-        if not _is_adapter(other):
+        other = gguf_header(each.path, each.version.reference)
+        if not is_adapter(other):
             raise _refused(llm, f"model {each.version.reference} is no LoRA adapter", "convert it with llama.cpp")
-        of = str(other.values.get("general.architecture", ""))
-        if of != architecture:
-            text = f"the adapter {each.version.reference} is for {of or 'another architecture'}, not for {architecture}"
-            raise _refused(llm, text, f"name one that was trained on {base.version.reference}")
+        if misfit := misfit_of_gguf(other, header):
+            hint = f"name one that was trained on {base.version.reference}"
+            raise _refused(llm, f"the adapter {each.version.reference} {misfit} ({base.version.reference})", hint)
     return LlmResult(
         engine=llm.engine,
         model=base.version.reference,
         about=architecture or "gguf",
-        adapters=tuple(each.version.reference for each in adapters),
+        adapters=references,
         context=llm.context,
         trained_context=trained,
     )
 
 
-def _header(file: LlmFile) -> GgufHeader:
-    try:
-        return read_gguf_file(file.path)
-    except BadModelFile as error:
-        hint = "bring it again, or name another file"
-        raise TargetError(str(error), where=file.version.reference, hint=hint, lasting=True) from error
-
-
-def _is_adapter(header: GgufHeader) -> bool:
-    return header.values.get("general.type") == ADAPTER
+def _require_base(llm: PreparedLlm, adapter: ModelVersion, base: ModelVersion) -> None:
+    """Raise TargetError for an adapter that was registered for a model with other weights."""
+    of = adapter.lineage.base
+    if of is None or of.weights == base.weights:
+        return
+    serves = f"{llm.name} serves {base.reference}, whose weights are others"
+    hint = f"train it on {base.reference}, or serve it with model: {of.reference}"
+    raise _refused(llm, f"the adapter {adapter.reference} is of {of.reference}, and {serves}", hint)
 
 
 def _refused(llm: PreparedLlm, text: str, hint: str) -> TargetError:

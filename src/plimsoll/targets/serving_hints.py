@@ -41,3 +41,11 @@ def without_server(model: str, files: Iterable[str]) -> str:
         load = f"def load(directory): global model; model = {read.format(path=path)}"
         script = f"«import {module}», «{load}» and «{predict}»"
     return f"{named} is no ONNX file: to serve it write a serve.py with {script}, and «{service}» (docs/predictors.md)"
+
+
+def adapter_without_server(adapter: str, base: str) -> str:
+    """What to write to serve an adapter."""
+    return (
+        f"{adapter} is an adapter of {base}: to serve it write "
+        f"«llms: {{writer: {{model: {base}, adapter: {adapter}}}}}» (docs/finetuning.md)"
+    )

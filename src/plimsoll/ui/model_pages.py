@@ -44,6 +44,7 @@ class ModelPages:
             "environment": lineage.environment,
             "run": self._known_run(lineage.run),
             "step": lineage.step,
+            "base": f"{lineage.base.reference}: {lineage.base.about}" if lineage.base else "",
             "data": lineage.data,
             "code": lineage.code,
             "files": {name: [entry.size, entry.digest] for name, entry in version.files.items()},

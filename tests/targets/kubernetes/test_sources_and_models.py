@@ -13,12 +13,14 @@ from plimsoll.application.digests import Digests
 from plimsoll.errors import ModelRefused, TargetError
 from plimsoll.images.dependencies import PythonTarget
 from plimsoll.images.layers import Layer, LayerEntry, LayerStore
+from plimsoll.kinds.adapters import Base
 from plimsoll.kinds.batch import Score, ScoreResult
 from plimsoll.kinds.brought import Bring, BringResult
 from plimsoll.kinds.dataset import CommandResult, Fetch, FetchResult, RunCommand
 from plimsoll.kinds.environment import EnvironmentResult, MakeEnvironment
-from plimsoll.kinds.model import Register, RegisterResult, TrainResult
-from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Work
+from plimsoll.kinds.model import Register, RegisterResult, TrainGang, TrainResult
+from plimsoll.kubernetes.cluster import Cluster
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Plan, Work, WorkerResources
 from plimsoll.registry.layout import TITLE_ANNOTATION
 from plimsoll.registry.problems import RegistryError
 from plimsoll.registry.references import parse_reference
@@ -26,6 +28,7 @@ from plimsoll.registry.repository import Repository
 from plimsoll.registry.transfer import pull_files
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.kubernetes import images
+from plimsoll.targets.kubernetes.preview import preview
 from tests.runtime.model_files import onnx
 from tests.targets.kubernetes.bench import APPLICATION, Bench, Carried, Pod
 from tests.targets.kubernetes.serving import register_step, registered, registration, trained
@@ -315,3 +318,32 @@ def test_a_model_that_is_brought_is_fetched_here_and_pulled_by_pods(bench: Bench
     with Repository(parse_reference(made.reference)) as repository:
         titles = [layer.annotations[TITLE_ANNOTATION] for layer in repository.manifest().decoded().layers]
     assert titles == ["model.onnx"]
+
+
+def test_the_model_that_an_adapter_is_of_is_pulled_and_verified_in_each_pod_of_its_training(bench: Bench) -> None:
+    session = bench.session()
+    model = registered(bench, session)
+    bench.does("train/style", lambda pod: pod.leave(adapter_gguf="factors"))
+    base = Base(reference="triage", register_key=model.key)
+    work = TrainGang(command="python lora.py", framework="none", size=2, base=base)
+    step = bench.step("style", work, resources=WorkerResources(cpu=0.1))
+    assert Carried(session.start(step, 1)).end().outcome == "done"
+    pods = [pod for pod in bench.begun if pod.task.step == "train/style"]
+    assert len(pods) == 2
+    for pod in pods:
+        (puller,) = pod.running.pod["spec"]["initContainers"]
+        assert puller["command"][2:4] == ["plimsoll.runtime.pull", registration(session, model).reference]
+        assert pod.task.variables == {"PLIMSOLL_BASE": puller["command"][-1]}
+    plan = Plan(application=APPLICATION, target="lab", steps=(step,))
+    (planned,) = preview(plan, Cluster(target="lab", namespace=APPLICATION), {"gang": "indexed-job"})
+    assert "plimsoll.runtime.pull" in repr(planned.objects)
+
+
+def test_no_adapter_is_trained_on_a_model_that_missed_its_acceptance(bench: Bench) -> None:
+    session = bench.session()
+    model = registered(bench, session, accept="> 0.95")
+    work = TrainGang(command="python lora.py", framework="none", base=Base(reference="triage", register_key=model.key))
+    end = Carried(session.start(bench.step("style", work), 1)).end()
+    assert end.outcome == "failed"
+    assert "accuracy is 0.9, expected > 0.95" in end.reason
+    assert [pod.task.step for pod in bench.begun] == ["train/triage"]

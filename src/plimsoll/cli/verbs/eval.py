@@ -21,21 +21,27 @@ _SHOWN = 8
 
 @click.command("eval")
 @click.argument("name", shell_complete=completion.assistants)
+@click.option(
+    "--against",
+    metavar="NAME",
+    shell_complete=completion.assistants,
+    help="Beside the last evaluation of this assistant, and not of its own.",
+)
 @file_option
 @json_option
-def command(name: str, file: Path, as_json: bool) -> int:
+def command(name: str, against: str | None, file: Path, as_json: bool) -> int:
     """Ask the assistant NAME its judged questions, and print what its answers are worth beside the last time.
 
     The exit status is 0 when every bound of `accept` holds and every question had an answer, else 1.
     """
     from plimsoll.engine.asking import open_assistant
-    from plimsoll.engine.evaluating import evaluate, last
+    from plimsoll.engine.evaluating import evaluate, last, last_of_another
     from plimsoll.report.assistant_page import assistant_page
 
     with open_assistant(application_file(file), name) as opened:
         state = application_state(file)
-        earlier = last(state, name)
-        kept = evaluate(opened, state, _quiet if as_json else _told, assistant_page)
+        earlier = last_of_another(opened, state, against) if against is not None else last(state, name)
+        kept = evaluate(opened, state, _quiet if as_json else _told, assistant_page, earlier)
     if as_json:
         print_json(_summary(kept, earlier))
     else:
@@ -63,6 +69,7 @@ def _summary(kept: Kept, earlier: Kept | None) -> dict[str, object]:
         **msgspec.to_builtins(kept.evaluation),
         "accepted": kept.evaluation.accepted,
         "before": earlier.evaluation.figures if earlier is not None and same else None,
+        "against": f"{earlier.evaluation.assistant} {earlier.evaluation.number}" if earlier is not None else None,
         "questions": [msgspec.to_builtins(judge(each)) for each in kept.records],
         "bundle": str(kept.path),
     }
@@ -75,6 +82,9 @@ def _print(kept: Kept, earlier: Kept | None) -> None:
 
     evaluation = kept.evaluation
     click.echo(one_line(f"{evaluation.assistant}: {evaluation.index}, {evaluation.llm}"))
+    if earlier is not None and earlier.evaluation.assistant != evaluation.assistant:
+        other = earlier.evaluation
+        click.echo(one_line(f"before: {other.assistant}, evaluation {other.number}: {other.index}, {other.llm}"))
     rows = figure_rows(kept, earlier)
     wide = max(len(row.name) for row in rows)
     for row in rows:

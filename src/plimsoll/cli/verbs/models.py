@@ -211,6 +211,7 @@ def _print_one(registry: ModelRegistry, version: ModelVersion, stored: Sequence[
         *([("blocked", block.line())] if (block := registry.blocked.of(version)) is not None else []),
         *(("accept", f"{name} {bound}") for name, bound in version.accept.items()),
         *_made_by(version),
+        *_based_on(version),
         ("run", lineage.run),
         *([("commit", f"{lineage.commit}{', with changes' if lineage.dirty else ''}")] if lineage.commit else []),
         *([("environment", lineage.environment[:12])] if lineage.environment else []),
@@ -246,6 +247,12 @@ def _made_by(version: ModelVersion) -> list[tuple[str, str]]:
             *(("setting", f"{name}: {value}") for name, value in index.settings.items()),
         ]
     return [("framework", version.framework), ("command", lineage.command)]
+
+
+def _based_on(version: ModelVersion) -> list[tuple[str, str]]:
+    """Which version an adapter is of; nothing of a model."""
+    base = version.lineage.base
+    return [("adapter of", f"{base.reference}  {base.digest[7:19]}"), ("adapter", base.about)] if base else []
 
 
 def _unstored(version: ModelVersion, name: str) -> str:

@@ -12,6 +12,8 @@ from plimsoll.engine.run_comparison import planned_run
 from plimsoll.errors import FileError, PlimsollError
 from plimsoll.kinds.batch import BATCHES
 from plimsoll.kinds.index import INDEXES
+from plimsoll.kinds.llm import LLMS
+from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.serve import Serve, ServeResult
 from plimsoll.kinds.service import SERVICES
 from plimsoll.registry.models import ModelRegistry
@@ -94,7 +96,7 @@ def _files(target: Target) -> list[str]:
 
 
 def _pinned(version: ModelVersion, application: ApplicationSpec) -> Iterator[str]:
-    """Services, batches and indexes of the file that name the version by its number."""
+    """Parts of the file that name the version by its number."""
     for name, service in SERVICES.of(application).items():
         if version.reference in service.references:
             yield f"services.{name} of the file"
@@ -104,6 +106,12 @@ def _pinned(version: ModelVersion, application: ApplicationSpec) -> Iterator[str
     for name, index in INDEXES.of(application).items():
         if version.reference in {index.embed, index.rerank}:
             yield f"indexes.{name} of the file"
+    for name, llm in LLMS.of(application).items():
+        if version.reference in llm.references:
+            yield f"llms.{name} of the file"
+    for name, model in MODELS.of(application).items():
+        if version.reference == model.base:
+            yield f"models.{name} of the file"
 
 
 def _runs(version: ModelVersion, state: StateDirectory) -> Iterator[str]:

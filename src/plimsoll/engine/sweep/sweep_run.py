@@ -218,5 +218,5 @@ def model_to_sweep(file: ApplicationFile, name: str | None) -> str:
         text = "several models could be meant" if models else "the file has no model"
         hint = f"plimsoll sweep MODEL, one of: {', '.join(models)}" if models else "a sweep is of a training"
         raise file.error(text, hint, "spec", "models")
-    MODELS.check_reference(file, name, "spec", "models")
+    MODELS.check_reference(file, name, "spec", "models", whole=False)
     return name

@@ -12,7 +12,7 @@ from typing import IO
 from msgspec import Struct
 
 from plimsoll.files import open_regular
-from plimsoll.runtime.model_formats.reader import BadModelFile, Reader
+from plimsoll.runtime.model_formats.reader import BadModelFile, Reader, printable
 
 MAGIC = b"GGUF"
 MOST_VALUES, MOST_TENSORS, MOST_DIMENSIONS = 100_000, 1_000_000, 8
@@ -36,13 +36,19 @@ _SIZES: Mapping[int, tuple[int, int]] = MappingProxyType(
 
 
 class GgufHeader(Struct, frozen=True, kw_only=True):
-    """What the header says. `values` has the texts and whole numbers; of a type that is not known, only the begin of
-    a tensor counts for `needed`, the bytes that the file must have."""
+    """What the header says. `values` has the texts and whole numbers, and `tensors` the dimensions of each tensor, the
+    one whose values lie side by side first; of a type that is not known, only the begin of a tensor counts for
+    `needed`, the bytes that the file must have."""
 
     version: int
     values: Mapping[str, str | int]
-    parameters: int
+    tensors: Mapping[str, tuple[int, ...]]
     needed: int
+
+    @property
+    def parameters(self) -> int:
+        """The number of weights."""
+        return sum(map(math.prod, self.tensors.values()))
 
 
 def read_gguf_file(path: Path) -> GgufHeader:
@@ -77,30 +83,32 @@ def read_gguf(file: IO[bytes], size: int) -> GgufHeader:
         raise BadModelFile(
             f"this is one of {parts} parts of a GGUF model: join them with llama.cpp's gguf-split --merge"
         )
-    parameters, end = _tensors(reader, tensors)
+    shapes, end = _tensors(reader, tensors)
     alignment = values.get("general.alignment", 32)
     if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
         raise BadModelFile("its general.alignment is no size: it is damaged")
     needed = -(-reader.place // alignment) * alignment + end if tensors else reader.place
     if needed > size:
         raise BadModelFile(reader.cut_off(needed))
-    return GgufHeader(version=version, values=values, parameters=parameters, needed=needed)
+    return GgufHeader(version=version, values=values, tensors=shapes, needed=needed)
 
 
-def _tensors(reader: Reader, count: int) -> tuple[int, int]:
-    """The number of weights of all tensors, and where the last one ends after the header."""
-    parameters = end = 0
+def _tensors(reader: Reader, count: int) -> tuple[dict[str, tuple[int, ...]], int]:
+    """The dimensions of all tensors, and where the last one ends after the header."""
+    found: dict[str, tuple[int, ...]] = {}
+    end = 0
     for _ in range(count):
-        reader.text()
-        dimensions = reader.number("I")
+        name, dimensions = reader.text(), reader.number("I")
         if dimensions > MOST_DIMENSIONS:
             raise BadModelFile(f"it has a tensor of {dimensions} dimensions: it is damaged")
-        elements = math.prod(reader.number("Q") for _ in range(dimensions))
+        if name in found:
+            raise BadModelFile(f"it has the tensor '{printable(name, 80)}' twice: it is damaged")
+        found[name] = tuple(reader.number("Q") for _ in range(dimensions))
+        elements = math.prod(found[name])
         kind, offset = reader.number("I"), reader.number("Q")
         block, wide = _SIZES.get(kind, (1, 0))
-        parameters += elements
         end = max(end, offset + -(-elements // block) * wide)
-    return parameters, end
+    return found, end
 
 
 def _value(reader: Reader, kind: int, items: list[int], depth: int) -> str | int | None:

@@ -10,6 +10,11 @@ class BadModelFile(Exception):
     """The file is not what its first bytes say, or not all of it is there; the message says which."""
 
 
+def printable(text: str, most: int) -> str:
+    """The begin of a text of a file, as people may be shown it: a file may have a terminal's commands in its names."""
+    return "".join(character if character.isprintable() else "?" for character in text[:most])
+
+
 class Reader:
     """Reads a header from a file of `size` bytes. No single piece may be longer than `most`."""
 

@@ -10,9 +10,10 @@ from msgspec import Struct
 
 from plimsoll.errors import TargetError
 from plimsoll.files import open_regular
+from plimsoll.runtime.model_formats.adapters import ARCHITECTURE, about_gguf, is_adapter
 from plimsoll.runtime.model_formats.gguf import MAGIC, read_gguf
 from plimsoll.runtime.model_formats.onnx import may_be_onnx, read_onnx
-from plimsoll.runtime.model_formats.reader import BadModelFile
+from plimsoll.runtime.model_formats.reader import BadModelFile, printable
 from plimsoll.runtime.model_formats.safetensors import is_safetensors, read_safetensors
 
 Format = Literal["onnx", "gguf", "safetensors"]
@@ -49,23 +50,24 @@ def recognise(path: Path, name: str) -> ModelFile:
             file.seek(0)
             if begin.startswith(MAGIC):
                 gguf = read_gguf(file, size)
+                architecture = printable(str(gguf.values.get(ARCHITECTURE, "")), 80)
                 return ModelFile(
                     format="gguf",
-                    licence=str(gguf.values.get("general.license", "")),
-                    about=str(gguf.values.get("general.architecture", "")),
+                    licence=printable(str(gguf.values.get("general.license", "")), 200),
+                    about=about_gguf(gguf) if is_adapter(gguf) else architecture,
                     metrics={"bytes": float(size), "parameters": float(gguf.parameters)},
                 )
             if is_safetensors(begin):
                 tensors = read_safetensors(file, size)
                 return ModelFile(
                     format="safetensors",
-                    licence=tensors.metadata.get("license", ""),
-                    about=tensors.metadata.get("format", ""),
+                    licence=printable(tensors.metadata.get("license", ""), 200),
+                    about=printable(tensors.metadata.get("format", ""), 80),
                     metrics={"bytes": float(size), "parameters": float(tensors.parameters)},
                 )
             if may_be_onnx(begin):
                 onnx = read_onnx(file, size)
-                return ModelFile(format="onnx", about=onnx.producer, metrics={"bytes": float(size)})
+                return ModelFile(format="onnx", about=printable(onnx.producer, 80), metrics={"bytes": float(size)})
     except BadModelFile as error:
         raise TargetError(str(error), where=name, hint="fetch it again, or name another file", lasting=True) from error
     except OSError as error:

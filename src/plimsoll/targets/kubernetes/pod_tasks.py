@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plimsoll.errors import TargetError
+from plimsoll.kinds.adapters import BASE_VARIABLE
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
 from plimsoll.planning.steps import AnyStep, InputFile
 from plimsoll.runtime.pod_task import PodInput, PodTask
 from plimsoll.targets.kubernetes.manifests.gang import host_names
+from plimsoll.targets.kubernetes.manifests.models import BASE
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at
 from plimsoll.targets.kubernetes.results import RegistryResults, checkpoint_tag, curve_tag
 
@@ -38,7 +40,7 @@ def pod_task_of(
             key=step.key,
             command=work.command,
             inputs=given(work.inputs, results, mount=mount),
-            variables=work.parameters,
+            variables={**({BASE_VARIABLE: BASE} if work.base is not None else {}), **work.parameters},
             # KubeRay has the nodes of Ray up before the command is handed in.
             framework="none" if provider == "rayjob" else work.framework,
             hosts=host_names(provider, name, work.workers),

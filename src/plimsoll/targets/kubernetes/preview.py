@@ -25,7 +25,7 @@ from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
-from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
+from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at, task_pod
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import in_pods, pipeline_models
@@ -95,6 +95,8 @@ def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping
     pod = task_pod(task, step, PLACEHOLDER, cluster, labels)
     if isinstance(step.work, Score):
         pod = with_models(pod, {MODEL: PLACEHOLDER}, PLACEHOLDER, application)
+    if isinstance(step.work, TrainGang) and step.work.base is not None:
+        pod = with_models(pod, {BASE: PLACEHOLDER}, PLACEHOLDER, application)
     made = gang.workload(provider, name, step, pod, labels, cluster)
     if mpi.is_mpi_gang(step):
         made = mpi.beside(made, name, labels)

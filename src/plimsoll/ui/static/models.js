@@ -54,7 +54,7 @@ export async function modelView(view) {
           `Its traffic moves from version ${service.leading} step by step: 5, 25, 50 and 100 per cent. A version that is worse is rolled back.`, "Promote") }, `Promote in ${service.name} …`))),
       model.refusals.map((reason) => h("p", { class: "problem" }, reason)),
       h("h2", null, "Lineage"), graph("What this version was made from, and where it serves", lineage(view, model, serving)),
-      facts([["created", when(model.created), ` by ${model.author}`], ["framework", model.framework], ["command", h("code", null, model.command)],
+      facts([["created", when(model.created), ` by ${model.author}`], ...(model.base ? [["adapter of", model.base]] : []), ["framework", model.framework], ["command", h("code", null, model.command)],
         ["run", model.run ? h("a", { href: view.link("runs", model.run) }, model.run) : "not of this directory"], ["digest", h("code", null, model.digest)], ["environment", h("code", null, model.environment.slice(0, 12))]]),
       h("h2", null, "Gates"), model.gates.length ? table("Bounds of acceptance", [{ title: "figure" }, { title: "value", class: "figure" }, { title: "bound" }, { title: "" }],
         model.gates.map((gate) => h("tr", null, cell("", null, gate.name), cell("value", { class: "figure" }, number(gate.value)), cell("bound", { class: "whole" }, gate.bound),

@@ -9,6 +9,8 @@ from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, authorities_mount
 
 MODEL = f"{WORK}/model"
+BASE = f"{WORK}/base"
+"""Where the model is that an adapter is trained on."""
 TRUST = "/plimsoll/trust"
 
 

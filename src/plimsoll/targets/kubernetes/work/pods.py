@@ -19,7 +19,7 @@ from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.curves import followed_curve
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
-from plimsoll.targets.kubernetes.manifests.models import MODEL, with_models
+from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
 from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
 from plimsoll.targets.kubernetes.reasons.workloads import ended
@@ -83,11 +83,14 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     """The objects of a step. The same step gives the same objects."""
     work = step.work
     model, model_files = None, {}
+    brought: dict[str, str] = {}
     if isinstance(work, Score):
         version = version_of(work.model, work.register_key, context)
         require_scorable(version)
-        model = pushed(version, context)
+        model = brought[MODEL] = pushed(version, context)
         model_files = {path: entry.digest for path, entry in version.files.items()}
+    if isinstance(work, TrainGang) and work.base is not None:
+        brought[BASE] = pushed(version_of(work.base.reference, work.base.register_key, context), context)
     mount = context.cluster.mounts_images
     provider = gang.provider_of(step, context.chosen)
     task = pod_task_of(step, name, provider, context.results, model, model_files, mount=mount)
@@ -95,8 +98,8 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
     pod = task_pod(task, step, _image(step, context), context.cluster, labels, context.images.architectures())
     if isinstance(step.work, Fetch):
         pod = with_credentials(pod)
-    if model is not None:
-        pod = with_models(pod, {MODEL: model}, context.images.runtime(), context.application)
+    if brought:
+        pod = with_models(pod, brought, context.images.runtime(), context.application)
     if mpi.is_mpi_gang(step):
         pod = mpi.with_mpi(pod, name)
     made = gang.workload(provider, name, step, pod, labels, context.cluster)

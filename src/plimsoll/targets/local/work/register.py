@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from plimsoll.errors import TargetError
 from plimsoll.evidence.secrets import without_secrets
+from plimsoll.kinds.adapters import name_of
 from plimsoll.kinds.brought import BringResult
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.planning.steps import Ingredient
 from plimsoll.state.code_files import CodeFiles, Revision
+from plimsoll.targets.adapters import adapter_of
 from plimsoll.targets.attempt import Progress, done
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.models import model_registry
-from plimsoll.targets.serving_hints import without_server
+from plimsoll.targets.serving_hints import adapter_without_server, without_server
 from plimsoll.targets.supplies import attest
 
 if TYPE_CHECKING:
@@ -42,13 +46,14 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
             f"{work.train} wrote no model to $PLIMSOLL_OUTPUT",
             hint="write model.onnx there; only the files of rank 0 count",
         )
+    base = adapter_of(state, work.base, files, f"models.{work.model}") if work.base is not None else None
     kept = CodeFiles(state.code)
     code = kept.found(_digests(work.lineage, "code"))
     registry = model_registry(state)
     version = registry.add(
         work.model,
         files,
-        lineage=_lineage(attempt, kept, code),
+        lineage=replace(_lineage(attempt, kept, code), base=base),
         metrics=trained.metrics,
         accept=work.accept,
         code=code,
@@ -63,9 +68,19 @@ def register(attempt: LocalAttempt[Register]) -> Progress:
             metrics=version.metrics,
             accepted=version.accepted,
             refusals=tuple(version.refusals),
-            notes=(told,) if (told := "" if work.served_by_code else without_server(work.model, files)) else (),
+            base=base.reference if base is not None else "",
+            notes=(told,) if (told := _told(work, files)) else (),
         )
     )
+
+
+def _told(work: Register, files: Collection[str]) -> str:
+    """How to serve what nothing of the file serves yet; empty when something does."""
+    if work.served_by_code:
+        return ""
+    if work.base is not None:
+        return adapter_without_server(work.model, name_of(work.base.reference))
+    return without_server(work.model, files)
 
 
 def _lineage(attempt: LocalAttempt[Register], kept: CodeFiles, stored: Collection[str]) -> Lineage:

@@ -21,6 +21,7 @@ from plimsoll.runtime.contracts.gang import Gang
 from plimsoll.runtime.figures import read_figures
 from plimsoll.runtime.outputs import argv_of, files_in, unnamed_files
 from plimsoll.state.logs import last_log_line
+from plimsoll.targets.adapters import base_variables
 from plimsoll.targets.attempt import Progress, done, failed
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import (
@@ -47,6 +48,7 @@ def train(attempt: LocalAttempt[TrainGang]) -> Progress:
     base = {
         **base_environment(environment_python(work.environment, state)),
         **input_variables(work.inputs, state),
+        **base_variables(work.base, state),
         **work.parameters,
         "PLIMSOLL_CHECKPOINT": str(attempt.checkpoints),
     }
