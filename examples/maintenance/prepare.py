@@ -7,13 +7,13 @@ service meets later. Words, classes and weights come from the oldest part alone.
 import csv
 import json
 import os
-import re
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from orders import read_orders
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
@@ -58,23 +58,6 @@ def main() -> None:
     (output / "about.json").write_text(json.dumps(about))
     print(f"{len(old)} orders to learn from, {len(test)} to test, {len(live)} live; {len(names)} features, "
           f"{len(classes)} classes; baselines {about['baselines']}")
-
-
-def read_orders(path: Path) -> list[dict]:
-    """Orders by start, with the text in one spelling."""
-    rows = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for place, row in enumerate(csv.DictReader(file)):
-            if not row["FuncLocation"] or row["FuncLocation"] == "NA":
-                continue
-            text = re.sub(r"\b([lr])/h\b", r"\1h", row["OriginalShorttext"].lower())
-            days = float(row["RunningTime"]) if row["RunningTime"].isdigit() else -1.0
-            rows.append({
-                "id": f"order-{place:05d}", "date": row["BscStartDate"], "asset": row["Asset"], "text": text,
-                "days_since": days, "booked": row["FuncLocation"].strip().upper(),
-            })
-    rows.sort(key=lambda row: (row["date"], row["id"]))
-    return rows
 
 
 def baselines(old: list[dict], test: list[dict]) -> dict[str, float]:

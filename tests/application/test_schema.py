@@ -11,14 +11,14 @@ from plimsoll.application.starter import write_starter
 from plimsoll.errors import FileError
 from plimsoll.kinds.table import KINDS
 
-EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*/plimsoll.yaml"))
+EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*/*.yaml"))
 
 
 def test_there_are_examples() -> None:
     assert EXAMPLES
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_example_satisfies_the_schema(path: Path) -> None:
     jsonschema.validate(yaml.safe_load(path.read_text()), json_schema(KINDS.part_types))
 

@@ -132,3 +132,22 @@ def test_every_character_but_spaces_is_in_one_sentence(text: str) -> None:
 def test_a_number_is_the_same_with_separators_of_thousands_and_without(number: int) -> None:
     assert numbers_in(f"It has {number:,} rows") == numbers_in(f"{number} rows") == {str(number)}
     assert numbers_in(f"{number}.0 rows") == {str(number)}
+
+
+JACKET = "The Fennick Yarrow 297 rain jacket is warm far below zero. It is made of recycled nylon, at 2590 grams."
+
+
+@pytest.mark.parametrize("heading", ["Fennick Yarrow 297 rain jacket", ""])
+@pytest.mark.parametrize(
+    ("sentence", "verdict"),
+    [
+        ("The Fennick Yarrow 297 rain jacket is made of recycled nylon.", "supported"),
+        ("The Fennick Yarrow 297 rain jacket is warm far below zero.", "supported"),
+        ("The Fennick Yarrow 297 rain jacket is made of waxed cotton.", "unsupported"),
+        ("The Fennick Yarrow 297 rain jacket is luxurious and comfortable.", "unsupported"),
+    ],
+)
+def test_a_long_name_that_is_repeated_does_not_make_up_for_what_is_said_of_it(
+    sentence: str, verdict: str, heading: str
+) -> None:
+    assert support(sentence, [passage(JACKET, heading)]).verdict == verdict

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
+from plimsoll.cli.verbs.search import command
 from plimsoll.engine.index_search import open_index
 from plimsoll.errors import ModelRefused
 from plimsoll.indexes.changes import Change, Journal
+from plimsoll.indexes.reading import Hit
 from plimsoll.registry.versions import Indexed
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.models import model_registry
@@ -71,6 +75,15 @@ def test_rows_are_found_by_their_meaning_and_only_by_who_may_see_them(plimsoll: 
     again = answer(plimsoll("run", "--json"))
     assert (again["indexes"]["log"]["chunks"], again["indexes"]["log"]["embedded"]) == (4, 1)
     assert answer(plimsoll("search", "log", "animal", "--top", "1", "--json"))["hits"][0]["id"] == "10"
+
+
+def test_a_column_without_a_value_for_a_row_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path, LEXICAL)
+    hit = Hit(id="7", source="7", start=0, end=8, score=0.5, text="oil leak", metadata={"cause": "seal", "remedy": ""})
+    index = SimpleNamespace(search=lambda *_: [hit])
+    monkeypatch.setattr("plimsoll.engine.index_search.open_index", lambda *_: index)
+    shown = CliRunner().invoke(command, ["faq", "leak", "-f", str(tmp_path)], standalone_mode=False)
+    assert shown.stdout.splitlines()[1:] == ["   oil leak", "   cause: seal"]
 
 
 @pytest.mark.slow

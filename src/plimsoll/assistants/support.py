@@ -179,17 +179,21 @@ class _Known:
         missing = frozenset(name for name in stated.names if not self._has_name(name))
         missing |= {word for word in stated.used if word not in self._words and not self._means(word)}
         nothing = _Found(0.0, missing | stated.numbers, frozenset())
+        # Those of code, such as HTTP::Tiny, are what a sentence states more often than what it is about.
+        named = frozenset(terms.stems_in(" ".join(filter(str.isalpha, stated.names)), self._language))
         return max(
-            (self._in_window(sentence, stated, missing, window) for window in self._windows),
+            (self._in_window(sentence, stated, named, missing, window) for window in self._windows),
             key=lambda found: found.rank,
             default=nothing,
         )
 
-    def _in_window(self, sentence: str, stated: Terms, missing: frozenset[str], window: _Window) -> _Found:
+    def _in_window(
+        self, sentence: str, stated: Terms, named: frozenset[str], missing: frozenset[str], window: _Window
+    ) -> _Found:
         said = window.said
         lacking = missing | (stated.numbers - said.numbers - self._above_numbers) | strangers(stated, said)
         lacking |= {item for item in stated.listed if item not in window.near}
-        share = self._share(stated.stems, window)
+        share = self._share(stated.stems, named, window)
         if share < ENOUGH:
             return _Found(share, lacking, frozenset())
         against = contradictions(stated, said) | self._denied_by_answer(sentence, stated)
@@ -203,18 +207,18 @@ class _Known:
             return frozenset()
         return said if _SAYS_YES & set(words(sentence)) else frozenset()
 
-    def _share(self, stated: frozenset[str], window: _Window) -> float:
-        """The share of stems that are said here or above; without those above, if that is less.
+    def _share(self, stated: frozenset[str], named: frozenset[str], window: _Window) -> float:
+        """The share of stems that are said here or above; of those that are neither above nor `named`, if that is less.
 
-        What is said elsewhere in the passage, and not here, counts double: it is what parts of different sentences
-        that are put together lack.
+        A name or a title that is repeated says what a sentence is about, and nothing of it. What is said elsewhere in
+        the passage, and not here, counts double: it is what parts of different sentences that are put together lack.
         """
         here = {stem for stem in stated if stem in window.stems}
-        above = {stem for stem in stated - here if stem in self._above}
+        above = {stem for stem in stated if stem in self._above}
         elsewhere = {stem for stem in stated - here - above if stem in self._stems}
-        whole, own = len(stated) + len(elsewhere), len(stated) - len(above) + len(elsewhere)
-        shares = [(len(here) + len(above)) / whole if whole else 1.0, len(here) / own if own else 1.0]
-        return min(shares)
+        own = stated - above - named
+        whole, least = len(stated) + len(elsewhere), len(own) + len(elsewhere)
+        return min(len(here | above) / whole if whole else 1.0, len(here & own) / least if least else 1.0)
 
     def _means(self, word: str) -> bool:
         stems = terms.stems_in(word, self._language)

@@ -57,4 +57,5 @@ def _print(number: int, hit: Hit) -> None:
     shortened = passage if len(passage) <= SHOWN else f"{passage[:SHOWN].rsplit(' ', 1)[0]} …"
     click.echo(textwrap.fill(shortened, 100, initial_indent="   ", subsequent_indent="   "))
     for name, value in hit.metadata.items():
-        click.echo(one_line(f"   {name}: {value}"))
+        if value:
+            click.echo(one_line(f"   {name}: {value}"))
