@@ -25,6 +25,7 @@ from plimsoll.assistants.passages import Passage
 from plimsoll.assistants.prompt import ASKS, RULES, Turn, build, harmless, tokens
 from plimsoll.assistants.support import Marked
 from plimsoll.errors import PlimsollError
+from plimsoll.indexes.took import Took
 from plimsoll.llms.client import Ended, Message
 
 TEXTS = {
@@ -61,7 +62,7 @@ class Model:
 def assistant(model: Model, passages: Sequence[Passage] | None = None, **changes: object) -> Assistant:
     found = [passage(number, *each) for number, each in enumerate(TEXTS.items(), 1)] if passages is None else passages
 
-    def retrieve(question: str, most: int, labels: Collection[str] | None) -> list[Passage]:
+    def retrieve(question: str, most: int, labels: Collection[str] | None, took: Took | None = None) -> list[Passage]:
         return list(found[:most])
 
     values: dict[str, object] = {

@@ -51,6 +51,20 @@ def planned(directory: Path, llm: str, service: str = "llm: writer") -> Plan:
         ("model: smol, engine: tgi, adapter: style", "10:40", "the engine tgi takes no `adapter`"),
         ("model: smol, context: 8", "10:36", "at least 64"),
         ("model: smol, slots: 0", "10:34", "at least 1"),
+        (
+            "model: smol, slots: 300",
+            "10:34",
+            "one process of the engine llama.cpp computes 256 answers at once at most",
+        ),
+        ("model: smol, engine: vllm, slots: 5000", "10:48", "at most 4096"),
+        ("model: smol, replicas: 0", "10:37", "at least 1"),
+        ("model: smol, replicas: 2, routing: random", "10:49", "prefix"),
+        ("model: smol, routing: prefix", "10:27", "`routing` is about several replicas, and there is one"),
+        (
+            "endpoint: {url: 'https://a.test/v1', model: m}, replicas: 2",
+            "10:62",
+            "`replicas` is for a model that is served",
+        ),
         ("model: smol, slots: many", "10:34", "expected a whole number"),
         ("model: smol, adapter: styl", "10:36", "there is no model 'styl'"),
         ("model: smol, adapters: [style, style@2]", "10:45", "could not tell the adapter 'style' from the one before"),
@@ -88,13 +102,33 @@ def test_where_a_model_comes_from_is_said_in_models_and_the_hint_says_so(tmp_pat
         ("llm: writr", "there is no language model 'writr'"),
         ("llm: writer, model: smol", "`model` is not for a service of a language model"),
         ("llm: writer, latency: {p99: 1s}", "`latency` is not for a service of a language model"),
+        ("llm: writer, scale: {max: 2}", "`scale` stands beside the 3 replicas of the language model 'writer'"),
     ],
 )
 def test_a_service_of_a_language_model_has_nothing_else_that_answers(
     tmp_path: Path, service: str, message: str
 ) -> None:
     with pytest.raises(FileError, match=message):
-        planned(tmp_path, "model: smol", service)
+        planned(tmp_path, "model: smol, replicas: 3", service)
+
+
+def test_replicas_are_processes_here_and_pods_on_a_cluster(tmp_path: Path) -> None:
+    serve = planned(tmp_path, "model: smol, replicas: 3, routing: load").step("serve/chat").work
+    assert isinstance(serve, Serve)
+    assert serve.llm is not None
+    assert (serve.llm.replicas, serve.llm.routing) == (3, "load")
+    assert (serve.in_pods.min, serve.in_pods.max) == (3, 3)
+    assert serve.scale is None
+
+
+def test_an_endpoint_is_asked_as_many_at_once_as_the_file_says(tmp_path: Path) -> None:
+    def slots(more: str) -> int:
+        found = planned(tmp_path, f"endpoint: {{url: 'https://a.test/v1', model: m}}{more}").step("serve/chat").work
+        assert isinstance(found, Serve)
+        assert found.llm is not None
+        return found.llm.slots
+
+    assert (slots(""), slots(", slots: 2000")) == (32, 2000)
 
 
 def test_a_language_model_is_prepared_after_its_models_and_served_after_that(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
-from plimsoll.runtime.server.counts import Count, Counts, LlmRecord, Record, Records
+from plimsoll.runtime.server.counts import AssistantRecord, Count, Counts, LlmRecord, Record, Records
 from plimsoll.runtime.server.metrics import page
 from plimsoll.telemetry import catalogue
 from plimsoll.telemetry.alerts import RuleGroups, rule_groups
@@ -58,19 +58,47 @@ def test_rules_and_dashboard_ask_only_for_metrics_of_a_live_service(watched: Wat
 
 
 def test_rules_and_panels_of_a_language_model_ask_for_what_its_page_has() -> None:
-    record = Record(restarts=1, llm=LlmRecord())
-    record.add(200, 1.0)
-    counts = Counts(counts=[Count(model="m", version="1", records=Records(answers=record))], waiting={"m": 1})
-    families = list(text_string_to_metric_families(page(counts).decode()))
-    told = {sample.name for family in families for sample in family.samples}
     described = {name for each in catalogue.LLM for name in each.series}
-    assert described <= told
+    assert described <= told_of(Record(restarts=1, llm=LlmRecord(routed={"prefix": 1})))
     others = {name for each in catalogue.SERVICE for name in each.series}
     assert queried(rule_groups("chat", "m", llm=True), dashboard("chat", "m", llm=True)) <= described | others
 
 
+def told_of(record: Record) -> set[str]:
+    """The names on the metrics page of a server with this record."""
+    record.add(200, 1.0)
+    counts = Counts(counts=[Count(model="m", version="1", records=Records(answers=record))], waiting={"m": 1})
+    families = list(text_string_to_metric_families(page(counts).decode()))
+    return {sample.name for family in families for sample in family.samples}
+
+
+def test_rules_and_panels_of_an_assistant_ask_for_what_its_page_has() -> None:
+    assistant = AssistantRecord()
+    assistant.add("answered", {"search": 0.01, "generate": 1.0}, {"supported": 2, "unsupported": 1})
+    described = {name for each in catalogue.ASSISTANT for name in each.series}
+    assert described <= told_of(Record(assistant=assistant))
+    others = {name for each in (*catalogue.SERVICE, *catalogue.LLM) for name in each.series}
+    asked = queried(rule_groups("help", "mechanic", writer="w"), dashboard("help", "mechanic", writer="w"))
+    assert described & asked == {name for name in described if not name.endswith(("_sum", "_count"))}
+    assert asked <= described | others
+
+
+def test_rules_of_an_assistant_are_about_it_and_about_its_language_model() -> None:
+    rules = {each["alert"]: each["expr"] for each in rule_groups("help", "mechanic", writer="w")["groups"][0]["rules"]}
+    assert {name for name, query in rules.items() if 'model="mechanic"' in query} == {
+        "PlimsollErrors", "PlimsollUnsupported", "PlimsollRefusals", "PlimsollSearchSlow"
+    }  # fmt: skip
+    assert {name for name, query in rules.items() if 'model="w"' in query} == {
+        "PlimsollQueueFull", "PlimsollFirstToken", "PlimsollEngineRestarts"
+    }  # fmt: skip
+
+
 def test_the_runbook_has_a_section_for_each_rule_and_for_no_other() -> None:
-    groups = [rule_groups("triage", "m", p99=0.05), rule_groups("chat", "m", llm=True)]
+    groups = [
+        rule_groups("triage", "m", p99=0.05),
+        rule_groups("chat", "m", llm=True),
+        rule_groups("help", "m", writer="w"),
+    ]
     rules = [rule for each in groups for rule in each["groups"][0]["rules"]]
     pages = {rule["annotations"]["runbook"].partition("#")[0] for rule in rules}
     linked = {rule["annotations"]["runbook"].partition("#")[2] for rule in rules}
@@ -89,7 +117,11 @@ def test_a_live_service_has_every_metric_that_is_described(watched: Watched) -> 
 
 def test_every_metric_is_in_the_documents() -> None:
     text = (Path(__file__).parents[2] / "docs" / "telemetry.md").read_text()
-    assert [described.name for described in (*catalogue.ALL, *catalogue.LLM) if described.name not in text] == []
+    assert [
+        described.name
+        for described in (*catalogue.ALL, *catalogue.LLM, *catalogue.ASSISTANT)
+        if described.name not in text
+    ] == []
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason=NO_PROMTOOL)
@@ -133,6 +165,49 @@ def test_the_rules_fire_for_a_service_that_drifts_fails_and_is_slow(tmp_path: Pa
                      "exp_samples": [{"labels": "{}", "value": 1}] if fires else []}
                     for name, fires in (("PlimsollDrift", True), ("PlimsollErrors", True), ("PlimsollSlow", True),
                                         ("PlimsollAccuracy", False), ("PlimsollDriftBlind", False))
+                ],
+            }
+        ],
+    }  # fmt: skip
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(test))
+    told = subprocess.run(
+        [str(PROMTOOL), "test", "rules", "test.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason=NO_PROMTOOL)
+def test_the_rules_fire_for_an_assistant_that_invents_refuses_and_searches_slowly(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule_groups("help", "m", writer="w")))
+    about = '{{model="m",version="1",{}}}'
+    sentences = f"plimsoll_assistant_sentences_total{about}"
+    answers = f"plimsoll_assistant_answers_total{about}"
+    stages = f"plimsoll_assistant_stage_seconds_bucket{about}"
+    test = {
+        "rule_files": ["rules.yaml"],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [
+                    {"series": sentences.format('verdict="supported"'), "values": "0+10x60"},
+                    {"series": sentences.format('verdict="unsupported"'), "values": "0+10x60"},
+                    {"series": answers.format('outcome="answered"'), "values": "0+10x60"},
+                    {"series": answers.format('outcome="refused"'), "values": "0+1x60"},
+                    {"series": stages.format('stage="rerank",le="0.25"'), "values": "0+1x60"},
+                    {"series": stages.format('stage="rerank",le="0.5"'), "values": "0+10x60"},
+                    {"series": stages.format('stage="rerank",le="+Inf"'), "values": "0+10x60"},
+                    {"series": stages.format('stage="search",le="0.25"'), "values": "0+10x60"},
+                    {"series": stages.format('stage="search",le="+Inf"'), "values": "0+10x60"},
+                    # That an answer takes long is not the search's matter.
+                    {"series": stages.format('stage="generate",le="0.25"'), "values": "0+0x60"},
+                    {"series": stages.format('stage="generate",le="+Inf"'), "values": "0+10x60"},
+                ],
+                "promql_expr_test": [
+                    {"expr": f'count(ALERTS{{alertname="{name}",alertstate="firing"}})', "eval_time": "50m",
+                     "exp_samples": [{"labels": "{}", "value": 1}] if fires else []}
+                    for name, fires in (("PlimsollUnsupported", True), ("PlimsollRefusals", False),
+                                        ("PlimsollSearchSlow", True), ("PlimsollQueueFull", False))
                 ],
             }
         ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.parse
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -90,7 +90,21 @@ class Llm(Part, frozen=True, kw_only=True):
         ]
         | None
     ) = None
-    slots: Annotated[int, Meta(ge=1, le=256, description="answers that are computed at once")] | None = None
+    slots: Annotated[int, Meta(ge=1, le=4096, description="answers at once, of each replica")] | None = None
+    replicas: (
+        Annotated[int, Meta(ge=1, le=64, description="engines with the same model: processes here, pods on a cluster")]
+        | None
+    ) = None
+    routing: (
+        Annotated[
+            Literal["prefix", "load"],
+            Meta(
+                description="which of several replicas answers: prefix, the default, prefers one that has read the "
+                "same beginning; load always takes the one with the least to do"
+            ),
+        ]
+        | None
+    ) = None
     adapter: Annotated[ModelReference, Meta(description="a LoRA adapter for all answers")] | None = None
     adapters: Annotated[
         tuple[ModelReference, ...],

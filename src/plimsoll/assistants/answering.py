@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Literal, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from plimsoll.assistants import prompt as prompts
 from plimsoll.assistants.languages import language_of, word_set
@@ -18,6 +19,7 @@ from plimsoll.assistants.terms import DEFAULT, stems_in
 from plimsoll.decoding import decodable
 from plimsoll.encoding import readable
 from plimsoll.errors import PlimsollError
+from plimsoll.indexes.took import Took
 from plimsoll.indexes.words import words
 from plimsoll.llms.client import Ended, Message
 
@@ -85,13 +87,23 @@ class Text(Struct, frozen=True, kw_only=True):
 
 @decodable
 class Stages(Struct, frozen=True, kw_only=True):
-    """Milliseconds of each stage; `first_token` and `answer` count from the request to the language model."""
+    """Milliseconds of each stage; `first_token` and `answer` count from the request to the language model.
 
+    `embed` is the vector of the question and `rerank` the second model; `search` is what the search took besides.
+    """
+
+    embed: float = 0.0
     search: float = 0.0
+    rerank: float = 0.0
     prompt: float = 0.0
     first_token: float = 0.0
     answer: float = 0.0
     support: float = 0.0
+
+    @property
+    def retrieval(self) -> float:
+        """All of the search."""
+        return self.embed + self.search + self.rerank
 
 
 class Answer(Struct, frozen=True, kw_only=True):
@@ -185,13 +197,15 @@ class Assistant:
         history = history[-MOST_TURNS:]
         began = self._clock()
         query = searched_for(question, history)
-        found = tuple(self.retrieve(query, limits.top, labels))
+        took = Took()
+        found = tuple(self.retrieve(query, limits.top, labels, took))
         searched = self._clock()
+        stages = _searching(took, searched - began)
         language = language_of(question)
         retrieved = Retrieved(query=query, passages=found)
         nearest = max((each.relevance for each in found), default=0.0)
         if not found or nearest < self.settings.refuse:
-            refused = _refused(question, query, found, language, Stages(search=_ms(began, searched)))
+            refused = _refused(question, query, found, language, stages)
             return Prepared(question=question, retrieved=retrieved, language=language, limits=limits, refused=refused)
         made = prompts.build(
             self.settings.rules,
@@ -209,7 +223,7 @@ class Assistant:
             limits=limits,
             messages=made.messages,
             given=made.passages,
-            stages=Stages(search=_ms(began, searched), prompt=_ms(searched, prepared)),
+            stages=replace(stages, prompt=_ms(searched, prepared)),
             left=max(0.1, limits.seconds - (prepared - began)),
         )
 
@@ -306,9 +320,8 @@ class Writing:
             finish=ended.finish,
             prompt_tokens=ended.prompt_tokens,
             tokens=ended.tokens,
-            stages=Stages(
-                search=stages.search,
-                prompt=stages.prompt,
+            stages=replace(
+                stages,
                 first_token=_ms(asked, self._first if self._first is not None else asked),
                 answer=_ms(asked, max(asked, self._last) - self._judging),
                 support=round(self._judging * 1000, 3),
@@ -328,6 +341,12 @@ def _refused(question: str, query: str, found: tuple[Passage, ...], language: st
         sources=nearest,
         stages=stages,
     )
+
+
+def _searching(took: Took, seconds: float) -> Stages:
+    """The parts of a search, of which the rest of its time is the search itself."""
+    rest = max(0.0, seconds - took.embed - took.rerank)
+    return Stages(embed=_ms(0.0, took.embed), search=_ms(0.0, rest), rerank=_ms(0.0, took.rerank))
 
 
 def _ms(began: float, ended: float) -> float:

@@ -113,8 +113,8 @@ def _latencies(records: Sequence[Record]) -> dict[str, float | None]:
     written = [each.stages for each in records if each.stages is not None and each.outcome and each.tokens != 0]
     spoke = [each for each in written if each.first_token > 0]
     return {
-        "search_ms": _p95([each.search for each in stages]),
-        "before_ms": _p95([each.search + each.prompt for each in stages]),
+        "search_ms": _p95([each.retrieval for each in stages]),
+        "before_ms": _p95([each.retrieval + each.prompt for each in stages]),
         "first_token_ms": _p95([each.first_token for each in spoke]),
         "answer_ms": _p95([each.answer for each in spoke]),
     }

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from plimsoll.indexes.took import Took
+
 
 class Passage(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A passage: `text` is `start` to `end` of the document `id`, in characters.
@@ -34,8 +36,10 @@ class Passage(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Retrieve(Protocol):
     """Finds passages: the best `most` for a question, best first, of what a caller with these labels may see."""
 
-    def __call__(self, question: str, most: int, labels: Collection[str] | None) -> list[Passage]:
-        """Search."""
+    def __call__(
+        self, question: str, most: int, labels: Collection[str] | None, took: Took | None = None
+    ) -> list[Passage]:
+        """Search; `took` is told what its parts have taken."""
         ...
 
 

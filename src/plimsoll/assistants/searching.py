@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from plimsoll.assistants.passages import Passage, Retrieve
 from plimsoll.assistants.relevance import relevance
+from plimsoll.indexes.took import Took
 
 if TYPE_CHECKING:
     from plimsoll.indexes.reading import SearchIndex
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 def passages_of(index: SearchIndex) -> Retrieve:
     """Searches of an index as an assistant asks for them."""
 
-    def retrieve(question: str, most: int, labels: Collection[str] | None) -> list[Passage]:
-        hits = index.search(question, most, labels)
+    def retrieve(question: str, most: int, labels: Collection[str] | None, took: Took | None = None) -> list[Passage]:
+        hits = index.search(question, most, labels, took=took)
         return [
             Passage(
                 number=number,

@@ -71,7 +71,10 @@ def print_why(answer: Answer) -> None:
     for sentence in answer.sentences:
         click.echo(one_line(f"  {_verdict(sentence)}: {' '.join(sentence.text.split())[:_SHOWN]}"))
     stages = answer.stages
-    parts = [f"search {stages.search:.1f} ms", f"prompt {stages.prompt:.1f} ms"]
+    parts = [f"embed {stages.embed:.1f} ms"] if stages.embed else []
+    parts.append(f"search {stages.search:.1f} ms")
+    parts += [f"rerank {stages.rerank:.1f} ms"] if stages.rerank else []
+    parts.append(f"prompt {stages.prompt:.1f} ms")
     if answer.sentences:
         parts.append(f"first token {stages.first_token:.0f} ms, answer {stages.answer:.0f} ms")
         parts.append(f"support {stages.support:.1f} ms")

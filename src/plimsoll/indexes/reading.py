@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
@@ -24,6 +25,7 @@ from plimsoll.indexes.layout import ChunkColumn, Heading, IndexFacts, SearchMode
 from plimsoll.indexes.lexical import LexicalIndex, Seen, best, scores
 from plimsoll.indexes.overlay import Overlay
 from plimsoll.indexes.reranker import RERANKED
+from plimsoll.indexes.took import Took
 from plimsoll.indexes.vectors import OpensVectors, VectorIndex, Vectors
 
 if TYPE_CHECKING:
@@ -128,8 +130,9 @@ class SearchIndex:
         most: int = 5,
         labels: Collection[str] | None = None,
         mode: SearchMode | None = None,
+        took: Took | None = None,
     ) -> list[Hit]:
-        """The best chunks for a question, best first.
+        """The best chunks for a question, best first; `took` is told what its parts have taken.
 
         `labels` are those of the caller: a chunk of a document with labels is searched only for who has one of them.
         None is for who may see everything. `mode` is that of the index, or another of `modes`. Raises PlimsollError
@@ -139,7 +142,9 @@ class SearchIndex:
         mode = mode or self.facts.search
         if not question.strip():
             return []
+        began = time.perf_counter()
         vector = self._embedder.embed([question])[0] if self._embedder and mode != "lexical" else None
+        embedded = time.perf_counter()
         wanted = most if self._reranker is None else max(most, RERANKED)
         if self.changing is None:
             seen = self._look(question, vector, labels, mode)
@@ -149,7 +154,13 @@ class SearchIndex:
                 seen = self._look(question, vector, labels, mode)
         # Without the lock: a store that is slow to answer holds up nobody else.
         found = self._found(vector, wanted, seen)
-        return found if self._reranker is None else self._reranked(self._reranker, question, found)[:most]
+        searched = time.perf_counter()
+        if self._reranker is not None:
+            found = self._reranked(self._reranker, question, found)[:most]
+        if took is not None:
+            took.embed, took.search = embedded - began if vector is not None else 0.0, searched - embedded
+            took.rerank = time.perf_counter() - searched if self._reranker is not None else 0.0
+        return found
 
     def catch_up(self) -> None:
         """Read the changes that there are, as each search does. Raises PlimsollError when they cannot be read."""

@@ -14,6 +14,7 @@ from plimsoll.application.shape import suggest_name
 from plimsoll.kinds.model import MODELS
 from plimsoll.llms.engines import ENDPOINT, ENGINES, SERVING
 from plimsoll.llms.engines.engine import Engine
+from plimsoll.llms.routing import Routing
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
@@ -21,6 +22,8 @@ from plimsoll.planning.steps import AnyStep, Ingredient, Work
 from plimsoll.state.results import Result
 
 DEFAULT_CONTEXT, DEFAULT_SLOTS = 4096, 4
+DEFAULT_CALLS = 32
+"""Requests that an endpoint is asked at once; how many of them it computes is its own matter."""
 _SETTINGS = tuple(word for word in Llm.__struct_fields__ if word != "endpoint")
 
 
@@ -48,6 +51,8 @@ class PreparedLlm(Part, frozen=True, kw_only=True):
     adapters: tuple[LlmModel, ...] = ()
     context: int = DEFAULT_CONTEXT
     slots: int = DEFAULT_SLOTS
+    replicas: int = 1
+    routing: Routing = "prefix"
     limits: LlmLimits = LlmLimits()
     endpoint: Endpoint | None = None
 
@@ -152,7 +157,9 @@ class LlmKind(Kind[Llm]):
             adapter=model(part.adapter, adapter_name(part.adapter)) if part.adapter else None,
             adapters=tuple(model(each, adapter_name(each)) for each in part.adapters),
             context=part.context or DEFAULT_CONTEXT,
-            slots=part.slots or DEFAULT_SLOTS,
+            slots=part.slots or (DEFAULT_SLOTS if part.endpoint is None else DEFAULT_CALLS),
+            replicas=part.replicas or 1,
+            routing=part.routing or "prefix",
             limits=part.limits,
             endpoint=part.endpoint,
         )
@@ -171,6 +178,20 @@ class LlmKind(Kind[Llm]):
                 else:
                     text = f"the engine {engine.name} takes no `{word}`"
                 raise file.error(text, "remove it", *at, word, at_key=True)
+        if (llm.slots or 0) > engine.most_slots:
+            text = f"one process of the engine {engine.name} computes {engine.most_slots} answers at once at most"
+            raise file.error(text, "take fewer `slots`, and more `replicas`", *at, "slots")
+        if llm.routing is not None and (llm.replicas or 1) == 1:
+            text = "`routing` is about several replicas, and there is one"
+            raise file.error(text, "add `replicas`, or remove it", *at, "routing", at_key=True)
+
+    def check_scale(self, file: ApplicationFile, name: str, *at: str | int) -> None:
+        """Raise FileError for a service with `scale` of a language model with `replicas`: both say how many."""
+        count = self.of(file.application)[name].replicas or 1
+        if count > 1:
+            text = f"`scale` stands beside the {count} replicas of the language model '{name}'"
+            hint = "keep one of the two: `replicas` are led to by what they have read, `scale` follows the load"
+            raise file.error(text, hint, *at, "scale", at_key=True)
 
     def _check_adapters(self, file: ApplicationFile, name: str, llm: Llm, model: str) -> None:
         at = self.place(name)

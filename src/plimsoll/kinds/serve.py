@@ -22,6 +22,8 @@ WAITING_ROLLOUT = "waiting-rollout"
 """The feature of targets on which a new version may wait for its promotion while the one before goes on."""
 KNOWS_CALLERS = "callers"
 """The feature of targets whose servers ask who calls them."""
+UNROUTED = "a Service leads to replicas of language models, whatever they have read"
+"""What carries requests to replicas where nothing of the cluster leads to them by more."""
 LOOPBACK = "127.0.0.1"
 CHAT = "/v1/chat/completions"
 Rollout = Literal["accepted", "promote"]
@@ -108,6 +110,17 @@ class Serve(Work, frozen=True, kw_only=True):
     host: str = LOOPBACK
     port: int = 0
     rollout: Rollout = "accepted"
+
+    @property
+    def in_pods(self) -> Scale:
+        """How many pods answer on a cluster: as the file says, or as many as the language model has replicas."""
+        replicas = self.llm.replicas if self.llm is not None else 1
+        return self.scale or Scale(min=replicas, max=replicas)
+
+    @property
+    def has_replicas(self) -> bool:
+        """Whether several engines answer that have read different things."""
+        return self.llm is not None and self.llm.replicas > 1
 
     @property
     def searched(self) -> str:

@@ -35,9 +35,11 @@ def check_what_answers(file: ApplicationFile, service: Service, *at: str | int) 
     if service.assistant is not None:
         ASSISTANTS.check_reference(file, service.assistant, *at, "assistant")
         _refuse(file, service, NOT_OF_ASSISTANTS, "of an assistant", *at)
+        _check_scale(file, service, ASSISTANTS.of(file.application)[service.assistant].llm, *at)
     elif service.llm is not None:
         LLMS.check_reference(file, service.llm, *at, "llm")
         _refuse(file, service, NOT_OF_LLMS, "of a language model", *at)
+        _check_scale(file, service, service.llm, *at)
     elif service.index is not None:
         INDEXES.check_reference(file, service.index, *at, "index")
         _refuse(file, service, NOT_OF_INDEXES, "of an index", *at)
@@ -53,6 +55,11 @@ def _refuse(file: ApplicationFile, service: Service, words: Iterable[str], what:
         if getattr(service, word):
             text = f"`{word}` is not for a service {what}"
             raise file.error(text, "remove it, or make it a service of its own", *at, word, at_key=True)
+
+
+def _check_scale(file: ApplicationFile, service: Service, llm: str, *at: str | int) -> None:
+    if service.scale is not None:
+        LLMS.check_scale(file, llm, *at)
 
 
 def _check_code(file: ApplicationFile, service: Service, *at: str | int) -> None:

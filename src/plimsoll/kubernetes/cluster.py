@@ -17,6 +17,7 @@ KSERVE = "serving.kserve.io/v1beta1"
 ENVOY = "gateway.envoyproxy.io/v1alpha1"
 KEDA = "keda.sh/v1alpha1"
 MONITORING = "monitoring.coreos.com/v1"
+INFERENCE = "inference.networking.k8s.io/v1"
 DRA = "resource.k8s.io/v1"
 KINDS = (
     f"{JOBSET}/JobSet",
@@ -32,6 +33,7 @@ KINDS = (
     f"{KEDA}/ScaledObject",
     f"{MONITORING}/ServiceMonitor",
     f"{MONITORING}/PrometheusRule",
+    f"{INFERENCE}/InferencePool",
     f"{DRA}/DeviceClass",
 )
 """Kinds whose presence decides what carries a need."""

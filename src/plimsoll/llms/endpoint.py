@@ -9,11 +9,10 @@ import httpx2
 
 from plimsoll.errors import TargetError
 from plimsoll.llms.settings import EndpointSettings
-from plimsoll.llms.upstream import UpstreamGone
+from plimsoll.llms.upstream import ROOT, UpstreamGone
 
 CONNECT_LIMIT = 10.0
 """Seconds to a connection; the limits of the answer itself are the service's."""
-_BASE = "/v1"
 
 
 class EndpointAnswer:
@@ -57,14 +56,14 @@ class EndpointUpstream:
     async def ask(self, path: str, body: bytes) -> EndpointAnswer:
         """The answer to a POST. Raises UpstreamGone."""
         if self._client is None:
-            # An answer may take long, and for how long is the service's own limit.
-            self._client = httpx2.AsyncClient(timeout=httpx2.Timeout(None, connect=CONNECT_LIMIT))
+            # An answer may take long, and for how long is the service's own limit; so is how many there are at once.
+            self._client = httpx2.AsyncClient(
+                timeout=httpx2.Timeout(None, connect=CONNECT_LIMIT), limits=httpx2.Limits(max_connections=None)
+            )
         headers = {"content-type": "application/json"}
         if key := self._key():
             headers["authorization"] = f"Bearer {key}"
-        request = self._client.build_request(
-            "POST", self._url + path.removeprefix(_BASE), content=body, headers=headers
-        )
+        request = self._client.build_request("POST", self._url + path.removeprefix(ROOT), content=body, headers=headers)
         try:
             return EndpointAnswer(await self._client.send(request, stream=True))
         except httpx2.HTTPError as error:

@@ -1,4 +1,5 @@
-"""One request over HTTP/1.1 to a process of this machine, by a socket in a directory that is the server's alone.
+"""One request over HTTP/1.1 to a process of this machine or pod: by a socket in a directory that is the server's alone,
+or at a port beside it.
 
 It is our own and not that of a library, as each token of each answer passes here: the bytes of an event are handed on
 as they come, and no more is read from the process than the client takes.
@@ -7,19 +8,24 @@ as they come, and no more is read from the process than the client takes.
 from __future__ import annotations
 
 import asyncio
+import urllib.parse
 from collections import deque
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import cast
 
 import httptools
 
-from plimsoll.llms.upstream import UpstreamGone
+from plimsoll.llms.upstream import ROOT, UpstreamGone
 
-MOST_WAITING = 64 << 10
+MOST_WAITING = 32 << 10
 """Bytes that wait for the client before the process is left waiting too."""
+_SCRATCH = memoryview(bytearray(16 << 10))
+"""What was just read of any answer. The event loop would read so much at once else that a client which does not read
+costs most of a megabyte."""
 
 
-class Exchange(asyncio.Protocol):
+class Exchange(asyncio.BufferedProtocol):
     """An `Answer`."""
 
     def __init__(self) -> None:
@@ -67,10 +73,14 @@ class Exchange(asyncio.Protocol):
         """The process has accepted."""
         self._transport = cast("asyncio.Transport", transport)
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """The memory for the next bytes, which is read before anything else is."""
+        return _SCRATCH
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Bytes of the answer."""
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(_SCRATCH[:nbytes])
         except httptools.HttpParserError as error:
             self._end(f"its answer is not HTTP: {error}")
             self._transport.abort()
@@ -126,15 +136,35 @@ class SocketUpstream:
     async def ask(self, path: str, body: bytes) -> Exchange:
         """The answer to a POST. Raises UpstreamGone."""
         loop = asyncio.get_running_loop()
-        try:
-            transport, exchange = await loop.create_unix_connection(Exchange, self._path)
-        except OSError as error:
-            raise UpstreamGone(f"it cannot be reached: {error.strerror or error}") from error
-        head = f"POST {path} HTTP/1.1\r\nhost: llm\r\ncontent-type: application/json\r\nconnection: close\r\n"
-        transport.writelines([head.encode(), b"content-length: %d\r\n\r\n" % len(body), body])
-        try:
-            await exchange.head()
-        except BaseException:  # also when the client has gone before the first token
-            transport.abort()
-            raise
-        return exchange
+        return await _asked(loop.create_unix_connection(Exchange, self._path), path, body)
+
+
+class BesideUpstream:
+    """An `Upstream` at a port of this machine or pod: an engine that has a container of its own."""
+
+    def __init__(self, url: str) -> None:
+        """`url` is what the API's paths are below."""
+        parts = urllib.parse.urlsplit(url)
+        self._host, self._port = parts.hostname or "", parts.port or 80
+        self._base = parts.path.rstrip("/")
+
+    async def ask(self, path: str, body: bytes) -> Exchange:
+        """The answer to a POST. Raises UpstreamGone."""
+        connecting = asyncio.get_running_loop().create_connection(Exchange, self._host, self._port)
+        return await _asked(connecting, self._base + path.removeprefix(ROOT), body)
+
+
+async def _asked(connecting: Awaitable[tuple[asyncio.Transport, Exchange]], path: str, body: bytes) -> Exchange:
+    """The answer to a POST by a connection of its own. Raises UpstreamGone."""
+    try:
+        transport, exchange = await connecting
+    except OSError as error:
+        raise UpstreamGone(f"it cannot be reached: {error.strerror or error}") from error
+    head = f"POST {path} HTTP/1.1\r\nhost: llm\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    transport.writelines([head.encode(), b"content-length: %d\r\n\r\n" % len(body), body])
+    try:
+        await exchange.head()
+    except BaseException:  # also when the client has gone before the first token
+        transport.abort()
+        raise
+    return exchange

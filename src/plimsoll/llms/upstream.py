@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+ROOT = "/v1"
+"""What the paths of the API begin with, where an address has that in it already."""
+
 
 class UpstreamGone(Exception):
     """The engine or the endpoint does not answer, or has ended in the middle of an answer; the message says which."""

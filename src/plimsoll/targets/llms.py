@@ -91,6 +91,8 @@ def llm_version(llm: PreparedLlm, files: list[LlmFile], memory: int | None) -> M
     """A language model as an entry of a service file."""
     base = files[0] if files else None
     settings = settings_of(llm, {each.name: str(each.path) for each in files[1:]}, memory)
+    # On this machine one server leads to all of them; of pods each has one.
+    settings = msgspec.structs.replace(settings, replicas=llm.replicas)
     if base is None:
         return ModelFile(name=llm.name, version=ALONE, digest=f"sha256:{_digest(settings)}", llm=settings)
     digests = {path: digest for each in files for path, digest in each.files.items()}
@@ -125,6 +127,7 @@ def settings_of(llm: PreparedLlm, adapters: Mapping[str, str], memory: int | Non
         adapter=by_name.pop(llm.adapter.name) if llm.adapter is not None else "",
         adapters=by_name,
         endpoint=_endpoint(llm),
+        routing=llm.routing,
         memory=memory,
     )
 

@@ -11,6 +11,9 @@ from msgspec import Struct
 
 from plimsoll.telemetry.catalogue import (
     ACCURACY_ALARM,
+    ASSISTANT_ANSWERS,
+    ASSISTANT_SENTENCES,
+    ASSISTANT_STAGES,
     DRIFT_ALARM,
     DRIFT_SKIPPED,
     LLM_FIRST_TOKEN,
@@ -24,6 +27,10 @@ RUNBOOK = "docs/runbook.md"
 
 FIRST_TOKEN_LIMIT = 5.0
 """Seconds to the first token that people wait without a thought of leaving."""
+UNSUPPORTED_LIMIT, REFUSED_LIMIT = 0.2, 0.5
+"""Shares of sentences without support, and of refused questions, that are more than some odd questions."""
+SEARCH_LIMIT = 0.25
+"""Seconds of any stage before the language model."""
 
 
 class Alert(Struct, frozen=True, kw_only=True):
@@ -56,10 +63,12 @@ class RuleGroups(TypedDict):
     groups: list[RuleGroup]
 
 
-def alerts(service: str, model: str, *, p99: float | None = None, llm: bool = False) -> tuple[Alert, ...]:
+def alerts(
+    service: str, model: str, *, p99: float | None = None, llm: bool = False, writer: str = ""
+) -> tuple[Alert, ...]:
     """The rules of a service of one model. `p99` is the promised latency in seconds, if there is one.
 
-    With `llm` it is a language model.
+    With `llm` it is a language model, with a `writer` an assistant that writes by the language model of that name.
     """
     chosen = f'model="{model}"'
     counted = f"{REQUESTS.name}_count"
@@ -75,6 +84,8 @@ def alerts(service: str, model: str, *, p99: float | None = None, llm: bool = Fa
         summary=f"{service}: {{{{ $value | humanizePercentage }}}} of requests fail",
         description="The service answers with 5xx. Its log has the reasons.",
     )
+    if writer:
+        return (errors, *assistant_alerts(service, chosen), *llm_alerts(service, f'model="{writer}"'))
     if llm:
         return (errors, *llm_alerts(service, chosen))
     found = [
@@ -155,9 +166,49 @@ def llm_alerts(service: str, chosen: str) -> tuple[Alert, ...]:
     )
 
 
-def rule_groups(service: str, model: str, *, p99: float | None = None, llm: bool = False) -> RuleGroups:
+def assistant_alerts(service: str, chosen: str) -> tuple[Alert, ...]:
+    """The rules that an assistant has besides. `chosen` are the labels of its series."""
+
+    def share(name: str, labels: str) -> str:
+        part = f"sum by (model) (increase({name}{{{chosen},{labels}}}[30m]))"
+        return f"{part} / sum by (model) (increase({name}{{{chosen}}}[30m]))"
+
+    unsupported = share(ASSISTANT_SENTENCES.name, 'verdict="unsupported"')
+    refused = share(ASSISTANT_ANSWERS.name, 'outcome="refused"')
+    stages = f'{ASSISTANT_STAGES.name}_bucket{{{chosen},stage=~"embed|search|rerank|prompt"}}'
+    return (
+        Alert(
+            name="PlimsollUnsupported",
+            expression=f"{unsupported} > {UNSUPPORTED_LIMIT:g}",
+            for_="15m",
+            severity="warning",
+            summary=f"{service}: {{{{ $value | humanizePercentage }}}} of the sentences stand on no passage",
+            description="The language model writes beside its passages, or the passages are not those of the question.",
+        ),
+        Alert(
+            name="PlimsollRefusals",
+            expression=f"{refused} > {REFUSED_LIMIT:g}",
+            for_="15m",
+            severity="warning",
+            summary=f"{service}: {{{{ $value | humanizePercentage }}}} of the questions are refused",
+            description="The documents do not have what is asked for, or the index does not find it.",
+        ),
+        Alert(
+            name="PlimsollSearchSlow",
+            expression=(f"histogram_quantile(0.99, sum by (model, stage, le) (rate({stages}[5m]))) > {SEARCH_LIMIT:g}"),
+            for_="5m",
+            severity="warning",
+            summary=f"{service}: {{{{ $labels.stage }}}} takes up to {{{{ $value | humanizeDuration }}}}",
+            description="That is before the language model is asked.",
+        ),
+    )
+
+
+def rule_groups(
+    service: str, model: str, *, p99: float | None = None, llm: bool = False, writer: str = ""
+) -> RuleGroups:
     """The rules in the structure of a Prometheus rule file, which is YAML."""
-    rules = [_prometheus_rule(one) for one in alerts(service, model, p99=p99, llm=llm)]
+    rules = [_prometheus_rule(one) for one in alerts(service, model, p99=p99, llm=llm, writer=writer)]
     return {"groups": [{"name": f"plimsoll-{service}", "rules": rules}]}
 
 

@@ -143,6 +143,30 @@ LLM_EACH_TOKEN = MetricDescription(
 LLM_WAITING = MetricDescription(
     name="plimsoll_llm_waiting", kind="gauge", help="Requests whose turn has not come.", labels=("model",)
 )
+LLM_ROUTED = MetricDescription(
+    name="plimsoll_llm_routed_total",
+    kind="counter",
+    help="Requests to one of several replicas, by why it was that one: prefix, load, new.",
+    labels=("model", "version", "why"),
+)
+ASSISTANT_ANSWERS = MetricDescription(
+    name="plimsoll_assistant_answers_total",
+    kind="counter",
+    help="Answers of an assistant: answered, unsupported, refused.",
+    labels=("model", "version", "outcome"),
+)
+ASSISTANT_SENTENCES = MetricDescription(
+    name="plimsoll_assistant_sentences_total",
+    kind="counter",
+    help="Sentences of answers by whether a passage supports them: supported, unsupported.",
+    labels=("model", "version", "verdict"),
+)
+ASSISTANT_STAGES = MetricDescription(
+    name="plimsoll_assistant_stage_seconds",
+    kind="histogram",
+    help="Seconds of each stage: embed, search, rerank, prompt, first_token, generate, support.",
+    labels=("model", "version", "stage"),
+)
 RESTARTS = MetricDescription(
     name="plimsoll_code_restarts_total",
     kind="counter",
@@ -159,6 +183,16 @@ DRIFT: Sequence[MetricDescription] = (
     DRIFT_WINDOWS,
 )
 FEEDBACK: Sequence[MetricDescription] = (LABELS, UNMATCHED, SCORE, ACCURACY_ALARM)
-LLM: Sequence[MetricDescription] = (LLM_TOKENS, LLM_QUEUE, LLM_FIRST_TOKEN, LLM_EACH_TOKEN, LLM_WAITING, RESTARTS)
+LLM: Sequence[MetricDescription] = (
+    LLM_TOKENS,
+    LLM_QUEUE,
+    LLM_FIRST_TOKEN,
+    LLM_EACH_TOKEN,
+    LLM_WAITING,
+    LLM_ROUTED,
+    RESTARTS,
+)
 """Those of a service of a language model, which has no drift."""
+ASSISTANT: Sequence[MetricDescription] = (ASSISTANT_ANSWERS, ASSISTANT_SENTENCES, ASSISTANT_STAGES)
+"""Those of an assistant, beside those of the language model by which it writes."""
 ALL: Sequence[MetricDescription] = (*SERVICE, *DRIFT, *FEEDBACK)

@@ -12,6 +12,9 @@ from msgspec import Struct
 
 from plimsoll.telemetry.catalogue import (
     ACCURACY_ALARM,
+    ASSISTANT_ANSWERS,
+    ASSISTANT_SENTENCES,
+    ASSISTANT_STAGES,
     CPU,
     DRIFT_ALARM,
     DRIFT_DISTANCE,
@@ -20,6 +23,7 @@ from plimsoll.telemetry.catalogue import (
     LLM_EACH_TOKEN,
     LLM_FIRST_TOKEN,
     LLM_QUEUE,
+    LLM_ROUTED,
     LLM_TOKENS,
     LLM_WAITING,
     MEMORY,
@@ -45,12 +49,16 @@ class Panel(Struct, frozen=True, kw_only=True):
     exemplars: bool = False
 
 
-def panels(model: str, *, llm: bool = False) -> tuple[Panel, ...]:
-    """The panels of a service of one model; with `llm` a language model."""
+def panels(model: str, *, llm: bool = False, writer: str = "") -> tuple[Panel, ...]:
+    """The panels of a service of one model; with `llm` a language model, with a `writer` an assistant that writes by
+    the language model of that name."""
     chosen = f'model="{model}"'
-    if llm:
+    if llm or writer:
         requests = tuple(each for each in _request_panels(chosen) if each.title != ROWS_PANEL)
-        return (*requests, *_llm_panels(chosen))
+        if not writer:
+            return (*requests, *_llm_panels(chosen))
+        written = f'model="{writer}"'
+        return (*requests, *_assistant_panels(chosen), *_llm_panels(written))
     return (*_request_panels(chosen), *_drift_panels(chosen), *_feedback_panels(chosen))
 
 
@@ -103,6 +111,27 @@ def _llm_panels(chosen: str) -> tuple[Panel, ...]:
             width=6,
             queries=((f"sum by (model) ({LLM_WAITING.name}{{{chosen}}})", "waiting"),),
         ),
+        Panel(
+            title="Requests to replicas, by why",
+            unit="reqps",
+            queries=((f"sum by (why) (rate({LLM_ROUTED.name}{{{chosen}}}[$__rate_interval]))", "{{why}}"),),
+        ),
+    )
+
+
+def _assistant_panels(chosen: str) -> tuple[Panel, ...]:
+    def rates(name: str, label: str) -> tuple[tuple[str, str], ...]:
+        return ((f"sum by ({label}) (rate({name}{{{chosen}}}[$__rate_interval]))", f"{{{{{label}}}}}"),)
+
+    stages = f"sum by (stage, le) (rate({ASSISTANT_STAGES.name}_bucket{{{chosen}}}[$__rate_interval]))"
+    return (
+        Panel(title="Answers by outcome", unit="reqps", queries=rates(ASSISTANT_ANSWERS.name, "outcome")),
+        Panel(title="Sentences by support", queries=rates(ASSISTANT_SENTENCES.name, "verdict")),
+        Panel(
+            title="Stages, p95",
+            unit="s",
+            queries=((f"histogram_quantile(0.95, {stages})", "{{stage}}"),),
+        ),
     )
 
 
@@ -146,7 +175,7 @@ def _feedback_panels(chosen: str) -> tuple[Panel, ...]:
     )
 
 
-def dashboard(service: str, model: str, *, llm: bool = False) -> dict[str, object]:
+def dashboard(service: str, model: str, *, llm: bool = False, writer: str = "") -> dict[str, object]:
     """The dashboard in the structure of a Grafana import. Its user chooses the Prometheus data source on the page."""
     return {
         "uid": hashlib.sha256(f"plimsoll {service}".encode()).hexdigest()[:16],
@@ -160,7 +189,7 @@ def dashboard(service: str, model: str, *, llm: bool = False) -> dict[str, objec
         "templating": {
             "list": [{"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"}]
         },
-        "panels": _layout(panels(model, llm=llm)),
+        "panels": _layout(panels(model, llm=llm, writer=writer)),
     }
 
 

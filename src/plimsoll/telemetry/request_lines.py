@@ -18,6 +18,8 @@ USER_HEADERS = ("x-forwarded-user", "x-auth-request-user", "x-remote-user")
 REQUEST_ID = "x-request-id"
 MAX_CHARACTERS = 100_000
 """Most characters of an answer of a language model in a log with payloads."""
+MAX_SOURCES, MAX_ID = 50, 200
+"""Most documents that an answer of an assistant is logged to stand on, and most characters of the id of one."""
 MAX_VALUES = 1000
 """Most values of a tensor in a log with payloads. Of a longer tensor the first values are logged."""
 
@@ -83,7 +85,21 @@ def _of_generated(generated: Generated) -> dict[str, object]:
         "output_tokens": generated.output_tokens,
         "waited": round(generated.waited, 6),
     }
+    if generated.versions:
+        line |= _of_assistant(generated)
     return line | ({"first_token": round(generated.first_token, 6)} if generated.first_token else {})
+
+
+def _of_assistant(generated: Generated) -> dict[str, object]:
+    """What an answer of an assistant stands on, without a word of it: the ids of documents, and what answered."""
+    return {
+        **generated.versions,
+        "outcome": generated.outcome or None,
+        "supported": generated.sentences.get("supported", 0),
+        "unsupported": generated.sentences.get("unsupported", 0),
+        "sources": [each[:MAX_ID] for each in generated.sources[:MAX_SOURCES]],
+        "stages": {stage: round(seconds, 6) for stage, seconds in generated.stages.items()},
+    }
 
 
 def verdict(status: int) -> str:

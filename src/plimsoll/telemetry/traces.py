@@ -17,6 +17,7 @@ from plimsoll.telemetry.requests import request_rows, route_of
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace.export import SpanExporter
+    from opentelemetry.trace import Span
 
 NANOSECONDS = 1e9
 
@@ -60,9 +61,32 @@ class TraceExporter:
             start_time=began,
             attributes=_span_attributes(answer),
         )
+        if generated is not None and generated.stages:
+            self._stages(span, generated, began)
         if answer.status >= 500:
             span.set_status(Status(StatusCode.ERROR, answer.reason))
         span.end(began + int(answer.seconds * NANOSECONDS))
+
+    def _stages(self, span: Span, generated: Generated, began: int) -> None:
+        """The searches of an assistant as spans of their own; what it writes by has a span as every language model."""
+        from opentelemetry.trace import set_span_in_context
+
+        context = set_span_in_context(span)
+        index = generated.versions.get("index", "").partition("@")[0]
+        for stage, operation in _OPERATIONS.items():
+            seconds = generated.stages.get(stage, 0.0)
+            if stage not in generated.stages:
+                continue
+            attributes = {"gen_ai.operation.name": operation, "gen_ai.data_source.id": index}
+            child = self._tracer.start_span(
+                f"{operation} {index}", context=context, start_time=began, attributes=attributes
+            )
+            began += int(seconds * NANOSECONDS)
+            child.end(began)
+
+
+_OPERATIONS = {"embed": "embeddings", "search": "retrieval", "rerank": "rerank"}
+"""Stages before an answer is written, in their order, as OpenTelemetry calls them; it has no word for the last."""
 
 
 def _span_attributes(answer: Answer) -> dict[str, str | int | float | bool]:
@@ -97,8 +121,11 @@ def _of_generated(generated: Generated, model: str) -> dict[str, str | int | flo
         "plimsoll.llm.cached_tokens": generated.cached_tokens,
         "plimsoll.llm.queue_seconds": generated.waited,
     }
+    if generated.versions:
+        found["gen_ai.agent.name"] = generated.asked
     if generated.outcome:
         found["plimsoll.assistant.outcome"] = generated.outcome
+    found |= {f"plimsoll.assistant.{verdict}_sentences": number for verdict, number in generated.sentences.items()}
     found |= {f"plimsoll.assistant.{stage}_seconds": seconds for stage, seconds in generated.stages.items()}
     return found | ({"plimsoll.llm.time_to_first_token": generated.first_token} if generated.first_token else {})
 

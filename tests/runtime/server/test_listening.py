@@ -211,5 +211,6 @@ def test_connections_leave_descriptors_for_everything_else(monkeypatch: pytest.M
 
     assert connections_that_fit(8192) == 1024 - RESERVE
     assert connections_that_fit(500) == 500
-    assert set_to == [(1024, 1024), (500 + RESERVE, 1024)]
+    assert connections_that_fit(8192, asked=200) == 1024 - RESERVE - 200
+    assert set_to == [(1024, 1024), (500 + RESERVE, 1024), (1024, 1024)]
     assert msgspec.structs.replace(Patience(), connections=3).connections == 3

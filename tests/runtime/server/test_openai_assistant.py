@@ -235,7 +235,8 @@ def test_each_stage_and_each_outcome_is_on_the_metrics_page(up: Up) -> None:
         api.chat.completions.create(model="mechanic", messages=ASK)
     page = up.server.client.get("/metrics").text
     assert 'plimsoll_assistant_answers_total{model="mechanic",outcome="answered"' in page
-    for stage in ("search", "prompt", "first_token", "answer", "support"):
+    assert 'plimsoll_assistant_sentences_total{model="mechanic",verdict="supported"' in page
+    for stage in ("search", "prompt", "first_token", "generate", "support"):
         assert f'plimsoll_assistant_stage_seconds_count{{model="mechanic",stage="{stage}"' in page
 
 

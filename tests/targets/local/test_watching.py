@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from plimsoll.kinds.assistant import AssistantPlan
+from plimsoll.kinds.llm import PreparedLlm
 from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.service_settings import Telemetry
 from plimsoll.planning.steps import InputFile
@@ -125,3 +127,18 @@ def test_rules_and_dashboard_are_of_the_model_without_its_version(tmp_path: Path
     rules = yaml.safe_load((tmp_path / "alerts.yaml").read_text())["groups"][0]["rules"]
     assert all('model="triage"' in rule["expr"] for rule in rules)
     assert json.loads((tmp_path / "dashboard.json").read_text())["title"] == "Plimsoll: triage"
+
+
+def test_rules_and_dashboard_of_an_assistant_are_of_it_and_of_its_language_model(tmp_path: Path) -> None:
+    plan = AssistantPlan(
+        name="mechanic", index="manuals", index_key=None, prompt=None, refuse=0.3, top=4, tokens=64, seconds=20
+    )
+    llm = PreparedLlm(name="writer", engine="llama.cpp")
+    write_monitoring(tmp_path, Serve(service="help", model="", assistant=plan, llm=llm))
+    rules = yaml.safe_load((tmp_path / "alerts.yaml").read_text())["groups"][0]["rules"]
+    about = {
+        name: [each["alert"] for each in rules if f'model="{name}"' in each["expr"]] for name in ("mechanic", "writer")
+    }
+    assert "PlimsollUnsupported" in about["mechanic"]
+    assert "PlimsollFirstToken" in about["writer"]
+    assert "Sentences by support" in (tmp_path / "dashboard.json").read_text()

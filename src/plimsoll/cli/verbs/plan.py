@@ -60,7 +60,7 @@ def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str
     return {
         "application": prepared.plan.application,
         "target": prepared.plan.target,
-        "providers": dict(prepared.facts.providers),
+        "providers": _providers(prepared),
         "missing_rights": list(lacking),
         "steps": [
             {
@@ -75,6 +75,17 @@ def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str
             for decision in made
         ],
     }
+
+
+def _providers(prepared: Prepared) -> dict[str, str]:
+    """What carries which need. That nothing leads to replicas is said where there are some."""
+    from plimsoll.kinds.serve import UNROUTED, Serve
+
+    found = dict(prepared.facts.providers)
+    works = (step.work for step in prepared.plan.steps)
+    if prepared.plan.target != LOCAL and any(isinstance(work, Serve) and work.has_replicas for work in works):
+        found.setdefault("routing", f"service: {UNROUTED}")
+    return found
 
 
 def _address(work: Work) -> dict[str, str]:
@@ -99,7 +110,7 @@ def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence
         if address := _address(planned.work):
             click.echo(f"  address {planned.part}: {address['address']} while it is up")
     if prepared.plan.target != LOCAL:
-        for need, choice in prepared.facts.providers.items():
+        for need, choice in _providers(prepared).items():
             click.echo(f"  {need:<8} {choice}")
     for each in lacking:
         click.echo(f"  missing  the right to {each}")

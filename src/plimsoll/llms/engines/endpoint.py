@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from plimsoll.llms.engines.engine import Engine
 
-ENGINE = Engine(name="endpoint", settings=frozenset({"endpoint", "limits"}), remote=True)
+ENGINE = Engine(name="endpoint", settings=frozenset({"endpoint", "slots", "limits"}), remote=True)

@@ -50,6 +50,7 @@ class Engine(Struct, frozen=True, kw_only=True):
     directory: bool = False
     remote: bool = False
     ends_streams_alone: bool = False
+    most_slots: int = 4096
 
     @property
     def here(self) -> bool:

@@ -7,7 +7,8 @@ from plimsoll.llms.engines.engine import Engine
 ENGINE = Engine(
     name="llama.cpp",
     formats=("gguf",),
-    settings=frozenset({"model", "engine", "context", "slots", "adapter", "adapters", "limits"}),
+    settings=frozenset({"model", "engine", "context", "slots", "replicas", "routing", "adapter", "adapters", "limits"}),
+    most_slots=256,
     extra="llms",
     process="plimsoll.llms.engines.llama_cpp_process",
     ends_streams_alone=True,

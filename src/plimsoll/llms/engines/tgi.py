@@ -28,7 +28,7 @@ def container(serving: Serving) -> Container:
 ENGINE = Engine(
     name="tgi",
     formats=("safetensors",),
-    settings=frozenset({"model", "engine", "context", "slots", "limits"}),
+    settings=frozenset({"model", "engine", "context", "slots", "replicas", "routing", "limits"}),
     container=container,
     directory=True,
 )

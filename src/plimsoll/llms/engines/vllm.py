@@ -34,7 +34,7 @@ def container(serving: Serving) -> Container:
 ENGINE = Engine(
     name="vllm",
     formats=("safetensors",),
-    settings=frozenset({"model", "engine", "context", "slots", "adapters", "limits"}),
+    settings=frozenset({"model", "engine", "context", "slots", "replicas", "routing", "adapters", "limits"}),
     container=container,
     directory=True,
 )

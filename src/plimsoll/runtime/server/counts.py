@@ -37,14 +37,20 @@ class Histogram(Struct, kw_only=True):
         self.total += other.total
 
 
+def _add(sums: dict[str, int], numbers: Mapping[str, int]) -> None:
+    for word, number in numbers.items():
+        sums[word] = sums.get(word, 0) + number
+
+
 class LlmRecord(Struct, kw_only=True):
     """What is counted of a language model's answers besides: tokens, and seconds until the turn, until the first token
-    of a stream, and for each further one of it.
+    of a stream, and for each further one of it. `routed` are those with several replicas, by why it was that one.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    routed: dict[str, int] = {}
     waited: Histogram = field(default_factory=Histogram)
     first_token: Histogram = field(default_factory=Histogram)
     each_token: Histogram = field(default_factory=Histogram)
@@ -54,27 +60,32 @@ class LlmRecord(Struct, kw_only=True):
         self.prompt_tokens += other.prompt_tokens
         self.completion_tokens += other.completion_tokens
         self.cached_tokens += other.cached_tokens
+        _add(self.routed, other.routed)
         self.waited.merge(other.waited)
         self.first_token.merge(other.first_token)
         self.each_token.merge(other.each_token)
 
 
 class AssistantRecord(Struct, kw_only=True):
-    """What is counted of an assistant's answers besides: their outcomes, and seconds of each stage."""
+    """What is counted of an assistant's answers besides: their outcomes, their sentences by whether a passage supports
+    them, and seconds of each stage.
+    """
 
     outcomes: dict[str, int] = {}
+    sentences: dict[str, int] = {}
     stages: dict[str, Histogram] = {}
 
-    def add(self, outcome: str, stages: Mapping[str, float]) -> None:
+    def add(self, outcome: str, stages: Mapping[str, float], sentences: Mapping[str, int]) -> None:
         """Count one answer."""
-        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
+        _add(self.outcomes, {outcome: 1})
+        _add(self.sentences, sentences)
         for stage, seconds in stages.items():
             self.stages.setdefault(stage, Histogram()).add(FIRST_TOKEN, seconds)
 
     def merge(self, other: AssistantRecord) -> None:
         """Add the counts of another record."""
-        for outcome, number in other.outcomes.items():
-            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + number
+        _add(self.outcomes, other.outcomes)
+        _add(self.sentences, other.sentences)
         for stage, histogram in other.stages.items():
             self.stages.setdefault(stage, Histogram()).merge(histogram)
 

@@ -55,10 +55,12 @@ still_wanted: ContextVar[Callable[[], None]] = ContextVar("still_wanted", defaul
 class Generated(Struct, frozen=True, kw_only=True):
     """What an answer of a language model has besides; the words are OpenTelemetry's for generative AI.
 
-    `operation` is `chat` or `text_completion`, `engine` is what computed it, `asked` what the request called the model.
-    `waited` and `first_token` are seconds from the request; `first_token` is 0 where the answer came as a whole. The
-    texts are empty unless an observer asks for them; `question` is the messages, or the prompt. Of an assistant's
-    answer there are the seconds of its `stages`, and its `outcome`.
+    `operation` is `chat`, `text_completion` or `invoke_agent`, `engine` is what computed it, `asked` what the request
+    called the model. `waited` and `first_token` are seconds from the request; `first_token` is 0 where the answer came
+    as a whole. The texts are empty unless an observer asks for them; `question` is the messages, or the prompt. Of an
+    assistant's answer there are the seconds of its `stages`, its `outcome`, its `sentences` by whether a passage
+    supports them, the ids of the documents that are its `sources`, and the `versions` of the index and the language
+    model.
     """
 
     operation: str
@@ -76,6 +78,9 @@ class Generated(Struct, frozen=True, kw_only=True):
     answer: str = ""
     stages: Mapping[str, float] = {}
     outcome: str = ""
+    sentences: Mapping[str, int] = {}
+    sources: tuple[str, ...] = ()
+    versions: Mapping[str, str] = {}
 
 
 class Answer(Struct, frozen=True, kw_only=True, gc=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from abc import abstractmethod
 from collections.abc import Awaitable
+from http import HTTPStatus
 
 from plimsoll.runtime.server.bodies import Body
 from plimsoll.runtime.server.heads import BadHead, Chunks, Head
@@ -131,7 +132,9 @@ class Responding(asyncio.BufferedProtocol):
     def _refuse(self, bad: BadHead) -> None:
         """Answer a request after which the stream cannot be read, and close."""
         self._application.unread(self.head, bad.status, str(bad), self.client)
-        self._end_with(error(bad.status, str(bad)))
+        # Who has found no room may come again soon.
+        later = b"retry-after: 1\r\n" if bad.status == HTTPStatus.SERVICE_UNAVAILABLE else b""
+        self._end_with(error(bad.status, str(bad), later))
 
     def _end_with(self, response: Response) -> None:
         """Send a last response and close."""

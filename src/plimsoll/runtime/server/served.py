@@ -71,6 +71,11 @@ class Served:
         return 0
 
     @property
+    def most_connections(self) -> int:
+        """Connections that its answers take at most, besides those of the clients."""
+        return 0
+
+    @property
     def typical_seconds(self) -> float:
         """Average seconds of a request, over all that were answered."""
         return self.record.seconds / max(1, sum(self.record.latencies))

@@ -24,7 +24,7 @@ from plimsoll.runtime.server.hosts import KnownHosts
 from plimsoll.runtime.server.identities.gate import gate_of
 from plimsoll.runtime.server.listening import Listening
 from plimsoll.runtime.server.observers import Observers, observer_from
-from plimsoll.runtime.server.options import Options
+from plimsoll.runtime.server.options import Options, Patience
 from plimsoll.runtime.server.reporting import Reporting, counts_of_process
 
 if TYPE_CHECKING:
@@ -50,12 +50,17 @@ class Worker:
         gate = gate_of(options.auth, options.admin_token_file)
         self.plane = DataPlane(catalog, observers, limits, administration, gate)
         hosts = KnownHosts(options.host, options.allowed_hosts, options.only_hosts)
-        patience = options.patience
-        fitting = connections_that_fit(patience.connections)
+        self.listening = Listening(mount(self.plane, hosts), options.patience)
+        catalog.load_first()
+        self.listening.patience = self._fitting(options.patience)
+
+    def _fitting(self, patience: Patience) -> Patience:
+        """As many connections as the limit of open files allows."""
+        asked = sum(each.most_connections for each in self.plane.catalog.all())
+        fitting = connections_that_fit(patience.connections, asked)
         if fitting < patience.connections:
             sys.stderr.write(f"the limit of open files allows {fitting} connections, not {patience.connections}\n")
-        self.listening = Listening(mount(self.plane, hosts), msgspec.structs.replace(patience, connections=fitting))
-        catalog.load_first()
+        return msgspec.structs.replace(patience, connections=fitting)
 
     def run(
         self,

@@ -11,6 +11,7 @@ from plimsoll.kubernetes.cluster import (
     DRA,
     ENVOY,
     GATEWAY,
+    INFERENCE,
     JOBSET,
     KEDA,
     KSERVE,
@@ -25,6 +26,7 @@ from plimsoll.kubernetes.objects import has_condition
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.ends import await_gone
 from plimsoll.targets.kubernetes.listing import listed
+from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER, RBAC
 from plimsoll.targets.kubernetes.names import LEASES
 from plimsoll.targets.kubernetes.namespace import REMOVAL_LIMIT, await_end, is_made
 from plimsoll.targets.kubernetes.neighbours import neighbours, remnants, told
@@ -36,6 +38,7 @@ KINDS = (
     (ENVOY, "BackendTrafficPolicy"),
     (GATEWAY, "HTTPRoute"),
     (GATEWAY, "Gateway"),
+    (INFERENCE, "InferencePool"),
     (MONITORING, "ServiceMonitor"),
     (MONITORING, "PrometheusRule"),
     (KEDA, "ScaledObject"),
@@ -55,6 +58,8 @@ KINDS = (
     ("v1", "Service"),
     ("v1", "ConfigMap"),
     (LEASES, "Lease"),
+    (RBAC, "RoleBinding"),
+    (RBAC, "Role"),
     ("v1", "ServiceAccount"),
 )
 """Every kind that an application may have made, what uses others before what is used."""
@@ -73,7 +78,8 @@ def services(api: Api, application: str, namespace: str) -> Mapping[str, str]:
             ways["gateway"] = f"http://{addresses[0]['value']}"
     found = {}
     for _, _, each in listed(api, [("apps/v1", "Deployment")], namespace, selector):
-        service = each["metadata"]["labels"].get(names.SERVICE)
+        labels = each["metadata"]["labels"]
+        service = labels.get(names.SERVICE) if labels.get(names.VERSION) != PICKER else None
         if service and each.get("status", {}).get("availableReplicas", 0):
             inside = f"http://{service_name(api, application, namespace, service)}.{namespace}.svc"
             found[service] = f"{ways['gateway']}/{service}" if "gateway" in ways else inside

@@ -15,7 +15,6 @@ from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import ModelShare, Serve
-from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.api import Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import AnyStep, InputFile, Plan, Step
@@ -145,7 +144,7 @@ def _served(application: str, step: Step[Serve]) -> ServedVersions:
         key=step.key,
         resources=step.resources,
         image=PLACEHOLDER,
-        scale=work.scale or Scale(),
+        scale=work.in_pods,
         latency=work.latency,
         telemetry=work.telemetry,
         watched=watched,

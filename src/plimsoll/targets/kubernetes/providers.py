@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from msgspec import Struct
 
 from plimsoll.errors import FileError
+from plimsoll.kinds.serve import UNROUTED
 from plimsoll.kubernetes.cluster import (
     GATEWAY,
+    INFERENCE,
     JOBSET,
     KEDA,
     KSERVE,
@@ -95,6 +97,11 @@ def _inside(cluster: Cluster) -> str:
     return f"{why}reached inside the cluster only"
 
 
+def _pool(cluster: Cluster) -> str:
+    words = "the Inference Extension's picker leads to replicas of language models by what they have read"
+    return words if cluster.gateways else ""
+
+
 def _hpa(cluster: Cluster) -> str:
     by = "requests under way" if cluster.custom_metrics else "processor time, for the cluster has no custom metrics"
     zero = "; to zero by KEDA" if cluster.takes(f"{KEDA}/ScaledObject") else ""
@@ -143,6 +150,15 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
         ),
         _Offer(name="service", ready=_inside),
     ),
+    "routing": (
+        _Offer(
+            name="inferencepool",
+            ready=_pool,
+            kinds=(f"{INFERENCE}/InferencePool",),
+            lists=(resource_named(f"{GATEWAY}/GatewayClass"),),
+        ),
+        _Offer(name="service", ready=_always(UNROUTED)),
+    ),
     "scale": (
         _Offer(name="hpa", ready=_hpa),
         _Offer(
@@ -163,9 +179,13 @@ NEEDS: Mapping[str, tuple[_Offer, ...]] = {
 
 
 def needs(cluster: Cluster, preferred: Iterable[str] = ()) -> tuple[str, ...]:
-    """What is chosen for on a cluster: Ray's own way only where there is another, or where one is asked for."""
-    ray = cluster.serves(f"{RAY}/RayJob") or "rayjob" in preferred
-    return tuple(need for need in NEEDS if need != "ray" or ray)
+    """What is chosen for on a cluster: Ray's own way only where there is another, or where one is asked for; so too
+    what leads to replicas."""
+    others = {
+        "ray": cluster.serves(f"{RAY}/RayJob") or "rayjob" in preferred,
+        "routing": cluster.serves(f"{INFERENCE}/InferencePool") or "inferencepool" in preferred,
+    }
+    return tuple(need for need in NEEDS if others.get(need, True))
 
 
 def choose(cluster: Cluster, need: str, preferred: Iterable[str] = ()) -> Choice:

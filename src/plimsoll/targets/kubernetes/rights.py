@@ -51,6 +51,9 @@ WHY: Mapping[str, str] = {
     "gatewayclasses": "a gateway has one of the cluster's classes",
     "gateways": "services are reached from outside by a gateway",
     "httproutes": "a route leads requests to servers",
+    "inferencepools": "replicas of a language model are led to by what they have read",
+    "roles": "what picks a replica may read pods and pools",
+    "rolebindings": "what picks a replica may read pods and pools",
     "deviceclasses": "accelerators are claimed of a class",
     "resourceclaimtemplates": "accelerators are claimed",
 }

@@ -11,11 +11,12 @@ from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
+from plimsoll.targets.kubernetes.manifests.inference_pool import PICKER
 from plimsoll.targets.kubernetes.manifests.serving import PROVIDERS, RECORD, SERVED, objects
 from plimsoll.targets.kubernetes.own_objects import OwnObjects
 from plimsoll.targets.services import shares_sentence
 
-NEEDED = frozenset({"Service", "Deployment", "InferenceService", "HTTPRoute", "Gateway"})
+NEEDED = frozenset({"Service", "Deployment", "InferenceService", "InferencePool", "HTTPRoute", "Gateway"})
 """Kinds without which no request arrives."""
 _PROVIDERS = msgspec.json.Decoder(dict[str, str])
 
@@ -129,7 +130,8 @@ def _servers(api: Api, application: str, namespace: str) -> dict[str, int]:
     """How many servers of each service are ready."""
     selector = names.selector(names.of_application(application))
     found: dict[str, int] = {}
-    for each in api.list("apps/v1", "Deployment", namespace, selector):
+    # A picker answers nothing itself.
+    for each in api.list("apps/v1", "Deployment", namespace, f"{selector},{names.VERSION}!={PICKER}"):
         if service := each["metadata"]["labels"].get(names.SERVICE):
             ready = each.get("status", {}).get("availableReplicas", 0)
             found[service] = found.get(service, 0) + ready

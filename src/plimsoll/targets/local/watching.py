@@ -180,9 +180,10 @@ def write_monitoring(output: Path, work: Serve) -> None:
 
     model = work.served_name
     llm = work.llm is not None
-    rules = rule_groups(work.service, model, p99=work.latency, llm=llm)
+    writer = work.llm.name if work.llm is not None and work.assistant is not None else ""
+    rules = rule_groups(work.service, model, p99=work.latency, llm=llm, writer=writer)
     (output / "alerts.yaml").write_text(yaml.safe_dump(rules, sort_keys=False, width=120), encoding="utf-8")
-    text = json.dumps(dashboard(work.service, model, llm=llm), indent=1)
+    text = json.dumps(dashboard(work.service, model, llm=llm, writer=writer), indent=1)
     (output / "dashboard.json").write_text(text + "\n", encoding="utf-8")
 
 

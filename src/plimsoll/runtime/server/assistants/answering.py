@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, TypeVar
@@ -19,7 +20,7 @@ from plimsoll.errors import PlimsollError
 from plimsoll.llms.client import Ended, Finish
 from plimsoll.llms.errors import BadRequest, error_event
 from plimsoll.llms.events import END
-from plimsoll.llms.requests import OPERATIONS, PATHS, read_request, written
+from plimsoll.llms.requests import PATHS, read_request, written
 from plimsoll.runtime.server.assistants.chunks import Chunks
 from plimsoll.runtime.server.assistants.question import Question
 from plimsoll.runtime.server.assistants.served import Parts, ServedAssistant
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
     from plimsoll.runtime.server.data_plane import DataPlane
 
 Found = TypeVar("Found")
+AGENT = "invoke_agent"
+"""OpenTelemetry's word for what an assistant does."""
+_STAGES = {"answer": "generate"}
+_MODELS = frozenset({"embed", "rerank"})
+"""Stages of models that not every index has."""
 
 
 class _Delta(Struct):
@@ -133,7 +139,7 @@ class Questioning(Inference):
         answer, asked = self._answer, self._question.asked
         texts = self._plane.observers.wants_texts
         return Generated(
-            operation=OPERATIONS["chat"],
+            operation=AGENT,
             route=PATHS["chat"],
             engine="assistant",
             asked=asked.model,
@@ -145,6 +151,9 @@ class Questioning(Inference):
             answer=answer.text if texts and answer else "",
             stages=_seconds(answer) if answer else {},
             outcome=answer.outcome if answer else "",
+            sentences=_sentences(answer) if answer else {},
+            sources=answer.sources if answer else (),
+            versions=self._versions(),
         )
 
     # Its parts.
@@ -235,12 +244,15 @@ class Questioning(Inference):
         return await asyncio.get_running_loop().run_in_executor(self.assistant.pool, step, *given)
 
     def _chunks(self) -> Chunks:
+        return Chunks(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), self.served.name, self._versions())
+
+    def _versions(self) -> dict[str, str]:
+        """What answers."""
         parts = self._parts
-        versions = {
+        return {
             "index": f"{parts.index.name}@{parts.index.version}",
             "llm": f"{parts.llm.name}@{parts.llm.version}",
         }
-        return Chunks(f"chatcmpl-{uuid.uuid4().hex}", int(time.time()), self.served.name, versions)
 
     def _ended_by(self, error: BaseException) -> BaseException:
         """Record what ended it, and give what is to be raised."""
@@ -260,7 +272,7 @@ class Questioning(Inference):
 
     def _record(self, code: int, *, reason: str = "") -> None:
         if code == OK and self._answer is not None:
-            self.assistant.counts.add(self._answer.outcome, _seconds(self._answer))
+            self.assistant.counts.add(self._answer.outcome, _seconds(self._answer), _sentences(self._answer))
         self._plane.recorder.record(self, code, reason=reason)
 
 
@@ -269,10 +281,19 @@ def _all(events: Iterable[Event]) -> list[Event]:
 
 
 def _seconds(answer: Answer) -> dict[str, float]:
-    """The stages that there were: of a question that no passage is near to, the search alone."""
+    """The stages that there were: of a question that no passage is near to, those of the search alone."""
     stages: dict[str, float] = msgspec.to_builtins(answer.stages)
-    alone = not stages["first_token"]
-    return {name: value / 1000 for name, value in stages.items() if name == "search" or not alone}
+    written = stages["first_token"] > 0
+    return {
+        _STAGES.get(name, name): value / 1000
+        for name, value in stages.items()
+        if (value if name in _MODELS else name == "search" or written)
+    }
+
+
+def _sentences(answer: Answer) -> dict[str, int]:
+    """How many state something, by whether a passage supports them."""
+    return dict(Counter(each.support.verdict for each in answer.sentences if each.support.verdict != "empty"))
 
 
 def _read(data: bytes) -> tuple[str, Finish | None]:

@@ -1,4 +1,8 @@
-"""The part of the metrics page that is of assistants."""
+"""The part of the metrics page that is of assistants.
+
+OpenTelemetry's conventions for generative AI name operations and no stages: `embed` is its `embeddings`, `search` with
+`rerank` its `retrieval`, `generate` its `chat`.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +28,19 @@ def assistant_families(counts: Counts) -> Iterator[Any]:
     )
     stages = HistogramMetricFamily(
         "plimsoll_assistant_stage_seconds",
-        "Seconds of each stage: search, prompt, first_token, answer, support",
+        "Seconds of each stage: embed, search, rerank, prompt, first_token, generate, support",
         labels=["model", "version", "stage"],
     )
+    sentences = CounterMetricFamily(
+        "plimsoll_assistant_sentences",
+        "Sentences of answers by whether a passage supports them: supported, unsupported",
+        labels=["model", "version", "verdict"],
+    )
     for count, record in records:
+        for verdict, number in sorted(record.sentences.items()):
+            sentences.add_metric([count.model, count.version, verdict], number)
         for outcome, number in sorted(record.outcomes.items()):
             answers.add_metric([count.model, count.version, outcome], number)
         for stage, found in record.stages.items():
             stages.add_metric([count.model, count.version, stage], buckets_of(found, FIRST_TOKEN), found.total)
-    yield from (answers, stages)
+    yield from (answers, sentences, stages)

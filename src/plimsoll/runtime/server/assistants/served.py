@@ -22,6 +22,7 @@ try:
     from plimsoll.assistants.answering import Assistant, Limits, Settings, Written
     from plimsoll.assistants.passages import Passage, Retrieve
     from plimsoll.assistants.searching import passages_of
+    from plimsoll.indexes.took import Took
     from plimsoll.llms.client import Message
     from plimsoll.runtime.server.retrieval.served import ServedIndex
 except ImportError:
@@ -115,10 +116,10 @@ class ServedAssistant(Served):
 def _searches(index: ServedIndex) -> Retrieve:
     search = passages_of(index.index)
 
-    def retrieve(question: str, most: int, labels: Collection[str] | None) -> list[Passage]:
+    def retrieve(question: str, most: int, labels: Collection[str] | None, took: Took | None = None) -> list[Passage]:
         try:
             # Nobody sees what has labels without any: `None` would be everything.
-            return search(question, most, labels or ())
+            return search(question, most, labels or (), took)
         except PlimsollError as error:
             raise NotReady(error.on_one_line()) from error
 

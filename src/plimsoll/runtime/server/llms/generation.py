@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from plimsoll.llms.errors import BadRequest, error_event, of_upstream
 from plimsoll.llms.events import Events, TooLong, Usage, text_in, text_of_stream, usage_in
 from plimsoll.llms.joining import ErrorInStream, Joined, NotJoined
+from plimsoll.llms.prefixes import blocks_of
 from plimsoll.llms.requests import OPERATIONS, PATHS, Asked, written
 from plimsoll.llms.upstream import Answer, UpstreamGone, whole
 from plimsoll.runtime.server.counts import EACH_TOKEN, FIRST_TOKEN
@@ -73,7 +74,20 @@ class Generations:
 class Generation(Inference):
     """One answer. Whoever has it calls `answer` or iterates over `events`, once."""
 
-    __slots__ = ("_body", "_plane", "_said", "asked", "first_token", "language_model", "tokens", "usage", "waited")
+    __slots__ = (
+        "_blocks",
+        "_body",
+        "_entered",
+        "_plane",
+        "_replica",
+        "_said",
+        "asked",
+        "first_token",
+        "language_model",
+        "tokens",
+        "usage",
+        "waited",
+    )
 
     def __init__(
         self,
@@ -91,6 +105,10 @@ class Generation(Inference):
         self._body = body
         self._said: list[bytes] | None = [] if plane.observers.wants_texts else None
         """What it has sent, where somebody asks for that."""
+        self._blocks = blocks_of(asked) if served.replicas.looks_at_beginnings else ()
+        self._replica = 0
+        self._entered = 0.0
+        """When its turn came, and at which replica."""
         self.began = time.perf_counter()
         self.waited = 0.0
         """Seconds until it was its turn."""
@@ -191,27 +209,55 @@ class Generation(Inference):
 
     async def _enter(self) -> Answer:
         """Raises Busy, UpstreamGone."""
-        served = self.language_model
-        served.queued += 1
+        self.language_model.queued += 1
         try:
-            await served.gate.enter()
-        except BaseException:  # also when the client has gone while it waited for its turn
-            served.queued -= 1
-            raise
-        self.waited = time.perf_counter() - self.began
-        try:
-            return await served.upstream.ask(PATHS[self.asked.kind], self._body)
+            return await self._asked_in_turn()
         except BaseException:  # also when the client has gone before the first token
-            self._free()
+            self.language_model.queued -= 1
             raise
+
+    async def _asked_in_turn(self) -> Answer:
+        """The answer of the replica whose turn came, or of another where that one had ended: nothing is sent yet.
+
+        Raises Busy, UpstreamGone.
+        """
+        replicas = self.language_model.replicas
+        tried: set[int] = set()
+        while True:
+            await self._turn(tried)
+            try:
+                return await replicas.upstream(self._replica).ask(PATHS[self.asked.kind], self._body)
+            except UpstreamGone:
+                self._give_back()
+                tried.add(self._replica)
+                if len(tried) == len(replicas):
+                    raise
+            except BaseException:  # also when the client has gone before the first token
+                self._give_back()
+                raise
+
+    async def _turn(self, tried: set[int]) -> None:
+        """Wait for the turn at a replica. Raises Busy."""
+        served = self.language_model
+        if len(served.replicas) == 1:
+            self._replica = await served.gate.enter()
+        else:
+            chosen = served.replicas.choose(self._blocks, served.gate.loads, tried)
+            self._replica = await served.gate.enter(chosen.replica, again=bool(tried))
+            if self._replica != chosen.replica:
+                served.replicas.began(self._blocks, self._replica)
+            why = chosen.why if self._replica == chosen.replica or chosen.why == "new" else "load"
+            served.counts.routed[why] = served.counts.routed.get(why, 0) + 1
+        self._entered = time.perf_counter()
+        self.waited = self._entered - self.began
 
     async def _leave(self, upstream: Answer) -> None:
-        self._free()
+        self.language_model.queued -= 1
+        self._give_back()
         await upstream.close()
 
-    def _free(self) -> None:
-        self.language_model.queued -= 1
-        self.language_model.gate.leave(time.perf_counter() - self.began - self.waited)
+    def _give_back(self) -> None:
+        self.language_model.gate.leave(time.perf_counter() - self._entered, self._replica)
 
     async def _whole(self, upstream: Answer) -> bytes:
         """The body of a whole answer, also of one that comes in pieces. Raises Refused, UpstreamGone, TooLong."""

@@ -38,6 +38,16 @@ def llm_families(counts: Counts) -> Iterator[Any]:
         ):
             tokens.add_metric([count.model, count.version, kind], number)
     yield tokens
+    if any(record.routed for _, record in records):
+        routed = CounterMetricFamily(
+            "plimsoll_llm_routed",
+            "Requests to one of several replicas: prefix (it knew the beginning), load (those that did were busy), new",
+            labels=["model", "version", "why"],
+        )
+        for count, record in records:
+            for why, number in sorted(record.routed.items()):
+                routed.add_metric([count.model, count.version, why], number)
+        yield routed
     for name, words, bounds, attribute in _HISTOGRAMS:
         family = HistogramMetricFamily(f"plimsoll_llm_{name}", words, labels=["model", "version"])
         for count, record in records:

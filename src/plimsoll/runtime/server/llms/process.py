@@ -54,6 +54,8 @@ class EngineProcess:
         self._closing = threading.Event()
         self._restarted: list[Callable[[], None]] = []
         self.problem = ""
+        self.starts = 0
+        """How often it was started: each time it has read nothing yet."""
         # Nobody but this user reaches a socket in a directory that is his alone.
         self._directory = Path(tempfile.mkdtemp(prefix="plimsoll-llm-"))
         self._socket = self._directory / "engine.sock"
@@ -101,6 +103,7 @@ class EngineProcess:
                 raise
         finally:
             os.close(told)
+        self.starts += 1
         return process
 
     def _order(self, telling: int) -> Order:

@@ -8,10 +8,9 @@ from typing import ClassVar
 
 from plimsoll.llms.engines import ENDPOINT, ENGINES
 from plimsoll.llms.settings import LlmSettings
-from plimsoll.llms.upstream import Upstream
 from plimsoll.runtime.server.counts import LlmRecord, Record, Records
 from plimsoll.runtime.server.llms.gate import Gate
-from plimsoll.runtime.server.llms.process import EngineProcess
+from plimsoll.runtime.server.llms.replicas import Replicas
 from plimsoll.runtime.server.no_tensors import NoTensors
 from plimsoll.runtime.server.refusals import BadInput
 from plimsoll.runtime.server.request import InferenceRequest
@@ -19,8 +18,6 @@ from plimsoll.runtime.server.served import Answerer, Served
 from plimsoll.runtime.server.service_file import Batching, ModelFile
 from plimsoll.runtime.tensors import Array
 
-ENDPOINT_CALLS = 32
-"""Requests that an endpoint is asked at once; how many it computes is its own matter."""
 ELSEWHERE = "this is a language model: ask it at /v1/chat/completions or /v1/completions"
 
 
@@ -31,7 +28,7 @@ class LanguageModel(NoTensors):
 
 
 class ServedLlm(Served):
-    """A language model and its gate. Its process ends with it."""
+    """A language model, its replicas and their gate. Its processes end with it."""
 
     model: LanguageModel
     kind: ClassVar[Answerer] = "llm"
@@ -44,19 +41,10 @@ class ServedLlm(Served):
         self.file = file
         self.settings = settings
         self.counts = records.answers.llm = records.answers.llm or LlmRecord()
-        self._process: EngineProcess | None = None
-        self.upstream: Upstream
-        if settings.endpoint is not None:
-            # Its client of HTTP costs each start a tenth of a second, and few services have an endpoint.
-            from plimsoll.llms.endpoint import EndpointUpstream
-
-            self.upstream = EndpointUpstream(settings.endpoint)
-        else:
-            self._process = EngineProcess(file, settings, threads)
-            self._process.report_restarts(partial(_count, records.answers))
-            self.upstream = self._process.upstream
-            weakref.finalize(self, self._process.close)
-        self.gate = Gate(ENDPOINT_CALLS if settings.engine == ENDPOINT else settings.slots, settings.queue)
+        self.replicas = Replicas(file, settings, threads)
+        self.replicas.report_restarts(partial(_count, records.answers))
+        weakref.finalize(self, self.replicas.closing)
+        self.gate = Gate(settings.slots, settings.queue, len(self.replicas), self.replicas.is_up)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -82,7 +70,7 @@ class ServedLlm(Served):
     @property
     def problem(self) -> str:
         """Why it cannot answer at present."""
-        return self._process.problem if self._process is not None else ""
+        return self.replicas.problem
 
     @property
     def under_way(self) -> int:
@@ -95,15 +83,14 @@ class ServedLlm(Served):
         return self.gate.waiting
 
     @property
-    def pid(self) -> int:
-        """The engine's process; 0 for an endpoint."""
-        return self._process.pid if self._process is not None else 0
+    def most_connections(self) -> int:
+        """One for each answer that is being computed."""
+        return self.settings.slots * len(self.replicas)
 
     def close(self) -> None:
-        """End its process, and wait for that."""
-        if self._process is not None:
-            self._process.close()
-            self._process.wait()
+        """End its processes, and wait for that."""
+        self.replicas.close()
+        self.replicas.wait()
 
     async def run_later(self, request: InferenceRequest, limit: float) -> tuple[dict[str, Array], int]:
         """Refuse: it takes no tensors."""

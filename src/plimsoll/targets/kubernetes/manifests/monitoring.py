@@ -22,13 +22,14 @@ def monitoring(
     *,
     apart: bool = False,
     llm: bool = False,
+    writer: str = "",
 ) -> list[Manifest]:
     """Objects of the Prometheus operator, and the dashboard where Grafana's sidecar looks for one.
 
     With versions `apart`, pods are found by their version's Service, not a second time by the common one.
 
-    `p99` is the promised latency in seconds. Source: monitoring.coreos.com/v1; the label is the default of Grafana's
-    chart.
+    `p99` is the promised latency in seconds, `writer` the language model of an assistant. Source:
+    monitoring.coreos.com/v1; the label is the default of Grafana's chart.
     """
     return [
         {
@@ -46,12 +47,12 @@ def monitoring(
             "apiVersion": MONITORING,
             "kind": "PrometheusRule",
             "metadata": {"name": name, "labels": labels},
-            "spec": rule_groups(service, model, p99=p99, llm=llm),
+            "spec": rule_groups(service, model, p99=p99, llm=llm, writer=writer),
         },
         {
             "apiVersion": "v1",
             "kind": "ConfigMap",
             "metadata": {"name": f"{name}-dashboard", "labels": {**labels, "grafana_dashboard": "1"}},
-            "data": {f"{name}.json": msgspec.json.encode(dashboard(service, model, llm=llm)).decode()},
+            "data": {f"{name}.json": msgspec.json.encode(dashboard(service, model, llm=llm, writer=writer)).decode()},
         },
     ]

@@ -19,6 +19,7 @@ from plimsoll.targets.kubernetes.manifests.engines import (
     key_variables,
 )
 from plimsoll.targets.kubernetes.manifests.groups import Group, ServedVersions, grouped
+from plimsoll.targets.kubernetes.manifests.inference_pool import through_pool
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
 from plimsoll.targets.kubernetes.manifests.monitoring import monitoring
@@ -70,13 +71,15 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     for each in groups:
         found += _servers(each, cluster, chosen)
     if chosen["metrics"] == "operator":
-        model, apart = served.file.models[0].name, len(groups) > 1
-        llm = served.file.models[0].llm is not None
-        found += monitoring(name, served.service, model, labels, served.latency, apart=apart, llm=llm)
+        first, apart = served.file.models[0], len(groups) > 1
+        llm, writer = first.llm is not None, first.assistant.llm if first.assistant is not None else ""
+        found += monitoring(
+            name, served.service, first.name, labels, served.latency, apart=apart, llm=llm, writer=writer
+        )
     found += _fronts(name, labels, groups, chosen)
     if chosen["traffic"] == "gateway":
         found += ways_in(name, served.application, served.service, labels, groups, cluster)
-    return found
+    return through_pool(found, groups, cluster, chosen)
 
 
 def served_record(name: str, labels: dict[str, str], served: ServedVersions, chosen: Mapping[str, str]) -> Manifest:

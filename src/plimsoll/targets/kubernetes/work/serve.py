@@ -15,7 +15,6 @@ from plimsoll.evidence.run_events import Waiting
 from plimsoll.kinds.llm import needed_extras
 from plimsoll.kinds.predictors import ServedStep
 from plimsoll.kinds.serve import ModelShare, Serve, ServeResult
-from plimsoll.kinds.service_settings import Scale
 from plimsoll.kubernetes.port_forward import to_service
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
@@ -148,7 +147,7 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         resources=step.resources,
         image=image,
         architectures=context.images.architectures(),
-        scale=work.scale or Scale(),
+        scale=work.in_pods,
         latency=work.latency,
         telemetry=work.telemetry,
         engine=container_of(work.llm, found[0][1], step.resources) if work.llm is not None else None,
