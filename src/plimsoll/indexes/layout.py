@@ -41,6 +41,8 @@ FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED = (
 EMBEDDER, RERANKER = "embedder/model.onnx", "reranker/model.onnx"
 TOKENIZER = "tokenizer.json"
 """Beside each model of texts."""
+MOST_NOTES = 20
+"""Documents that are named of those that were left out; index.json has all."""
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 
@@ -95,6 +97,11 @@ class IndexFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     embedded: int = 0
     listed: int = 0
     unreadable: tuple[Unreadable, ...] = ()
+
+
+def notes_of(facts: IndexFacts) -> tuple[str, ...]:
+    """The first documents that were left out, each with its reason."""
+    return tuple(f"{each.source} {each.reason}" for each in facts.unreadable[:MOST_NOTES])
 
 
 def write_facts(directory: Path, facts: IndexFacts) -> None:

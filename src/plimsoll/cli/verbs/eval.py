@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.options import application_file, application_state, file_option, json_option, print_json, width
+from plimsoll.cli.options import (
+    application_file,
+    application_state,
+    file_option,
+    json_option,
+    print_json,
+    target_option,
+    width,
+)
 from plimsoll.cli.terminal import one_line
 
 if TYPE_CHECKING:
@@ -22,8 +30,9 @@ _SHOWN = 8
 @click.command("eval")
 @click.argument("name", shell_complete=completion.assistants)
 @file_option
+@target_option
 @json_option
-def command(name: str, file: Path, as_json: bool) -> int:
+def command(name: str, file: Path, target: str, namespace: str | None, as_json: bool) -> int:
     """Ask the assistant NAME its judged questions, and print what its answers are worth beside the last time.
 
     The exit status is 0 when every bound of `accept` holds and every question had an answer, else 1.
@@ -31,9 +40,10 @@ def command(name: str, file: Path, as_json: bool) -> int:
     from plimsoll.engine.asking import open_assistant
     from plimsoll.engine.evaluating import evaluate, last
     from plimsoll.report.assistant_page import assistant_page
+    from plimsoll.targets.options import TargetOptions
 
-    with open_assistant(application_file(file), name) as opened:
-        state = application_state(file)
+    with open_assistant(application_file(file), name, target, TargetOptions(namespace=namespace)) as opened:
+        state = application_state(file, target)
         earlier = last(state, name)
         kept = evaluate(opened, state, _quiet if as_json else _told, assistant_page)
     if as_json:

@@ -9,6 +9,8 @@ from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, authorities_mount
 
 MODEL = f"{WORK}/model"
+EARLIER = f"{WORK}/earlier"
+"""Where a pod that builds an index finds the version before it."""
 TRUST = "/plimsoll/trust"
 
 
