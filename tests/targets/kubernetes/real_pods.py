@@ -22,6 +22,11 @@ pod.main()
 """
 
 
+def on_a_node() -> dict[str, str]:
+    """The variables of a container: without those by which a test spares itself the system's authorities."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("SSL_CERT")}
+
+
 def brought(bench: Bench, spec: dict[str, Any], place: Path) -> str:
     """Run the init containers of a pod; gives what the first that fails says, empty when none does."""
     trust = bench.find("ConfigMap", trust_name(APPLICATION))
@@ -41,7 +46,7 @@ def carried_out(bench: Bench, pod: Pod, place: Path) -> Ended | None:
     (place / "work").mkdir(parents=True, exist_ok=True)
     if problem := brought(bench, pod.running.pod["spec"], place):
         return Ended(code=1, message=problem)
-    environment = {**os.environ, TASK_VARIABLE: pod.task.encoded()}
+    environment = {**on_a_node(), TASK_VARIABLE: pod.task.encoded()}
     command = [sys.executable, "-c", MAIN, str(place / "work")]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     pod.print(ended.stdout)
@@ -53,5 +58,4 @@ def carried_out(bench: Bench, pod: Pod, place: Path) -> Ended | None:
 def _run(command: Sequence[str], place: Path) -> subprocess.CompletedProcess[str]:
     moved = [word.replace(TRUST, str(place / "trust")).replace(WORK, str(place / "work")) for word in command]
     argv = [sys.executable if word == "python" else word for word in moved]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SSL_CERT")}
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(argv, env=on_a_node(), capture_output=True, text=True, timeout=120, check=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from plimsoll.targets.kubernetes.manifests.groups import PORT
 from plimsoll.targets.kubernetes.manifests.serving import ADMIN, TOLD
 from tests.servers import free_port
 from tests.targets.kubernetes.bench import APPLICATION, Bench
-from tests.targets.kubernetes.real_pods import brought
+from tests.targets.kubernetes.real_pods import brought, on_a_node
 
 READY_LIMIT = 60.0
 WITHDRAWN = 0.3
@@ -35,11 +34,12 @@ class RealServices:
     def __init__(self, bench: Bench, place: Path) -> None:
         self._bench = bench
         self._place = place
+        bench.serves = self.program
+        bench.says_ready = lambda pod: names.SERVICE in pod["metadata"]["labels"]
         self.ports: dict[str, int] = {}
 
     def program(self, running: Running) -> Ended | None:
         """Bring the pod's models, start its server, and end that with the pod."""
-        running.ready(ready=False)
         place = self._place / running.name
         (place / "work").mkdir(parents=True)
         spec = running.pod["spec"]
@@ -70,7 +70,7 @@ class RealServices:
         command = [moved.get(word, word) for word in spec["containers"][0]["command"]]
         command = [word.replace(TOLD, str(place)).replace(ADMIN, str(place)) for word in command]
         with (place / "server.log").open("wb") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, env=dict(os.environ))
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=on_a_node())
         try:
             self._await(port, process, place / "server.log")
             yield process, port
@@ -85,7 +85,7 @@ class RealServices:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             try:
-                if httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=5).status_code == 200:
+                if httpx.get(f"http://127.0.0.1:{port}/v2/health/ready", timeout=5, trust_env=False).status_code == 200:
                     return
             except httpx.HTTPError:
                 pass
@@ -122,7 +122,7 @@ class Asking:
         while not self._over.is_set():
             try:
                 url = f"http://{self._services.address(self._service)}/v1/chat/completions"
-                answer = httpx.post(url, json=self._body, timeout=60)
+                answer = httpx.post(url, json=self._body, timeout=60, trust_env=False)
                 if answer.status_code == 200:
                     self.answers.append(answer.json())
                 else:
