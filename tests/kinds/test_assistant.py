@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from plimsoll.errors import FileError
+from plimsoll.kinds.assistant import ASKS_SERVICES
+from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.table import KINDS
 from plimsoll.planning.facts import TargetFacts
 
@@ -108,3 +110,38 @@ def test_a_mistake_in_a_service_of_one_is_refused_with_its_place(
         served(tmp_path, service, name=name)
     assert message in str(refused.value)
     assert str(refused.value).split(": ")[0].endswith(f"plimsoll.yaml:{place}")
+
+
+CHAT = """\
+  services:
+    ask: {assistant: help}
+    chat: {llm: writer}
+"""
+
+
+def asked(directory: Path, services: str, *lacks: str) -> tuple[list[str], str]:
+    """The steps of a plan in their order, and the service whose language model the assistant asks."""
+    text = FILE.replace("    help: {ASSISTANT}\n", "    help: {index: faq, llm: writer}\n" + services)
+    (directory / "pages").mkdir(exist_ok=True)
+    (directory / "pages" / "a.md").write_text("# A\n\nb")
+    path = directory / "plimsoll.yaml"
+    path.write_text(text)
+    file = KINDS.load(path)
+    KINDS.check(file)
+    facts = TargetFacts(target="t", cpu=2.0, memory=2**30, lacks=dict.fromkeys(lacks, "it does not"))
+    plan = KINDS.plan(file, KINDS.workspace(file, directory / "digests.json"), facts)
+    work = plan.step("serve/ask").work
+    assert isinstance(work, Serve)
+    assert work.assistant is not None
+    return [step.name for step in plan.steps], work.assistant.llm_service
+
+
+def test_an_assistant_asks_the_service_of_its_language_model_where_services_ask_each_other(tmp_path: Path) -> None:
+    steps, service = asked(tmp_path, CHAT)
+    assert service == "chat"
+    assert steps.index("serve/chat") < steps.index("serve/ask")
+
+
+def test_an_assistant_has_its_language_model_beside_it_elsewhere_and_without_such_a_service(tmp_path: Path) -> None:
+    assert asked(tmp_path, CHAT, ASKS_SERVICES)[1] == ""
+    assert asked(tmp_path, "  services: {ask: {assistant: help}}\n")[1] == ""

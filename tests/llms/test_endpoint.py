@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +20,7 @@ import pytest
 from plimsoll.errors import TargetError
 from plimsoll.llms.endpoint import EndpointUpstream
 from plimsoll.llms.settings import EndpointSettings, LlmSettings
+from plimsoll.llms.upstream import UpstreamGone
 from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
 from tests.llms.endpoint import Endpoint, endpoint
 from tests.runtime.conftest import Server
@@ -201,3 +205,29 @@ def test_an_address_is_asked_without_a_key_where_none_is_named(there: Endpoint) 
 
     assert asyncio.run(ask()) == httpx.codes.OK
     assert "authorization" not in there.asked[0][1]
+
+
+def test_a_kept_connection_that_is_closed_before_an_answer_is_not_told_of() -> None:
+    """As when a server of the endpoint is replaced by another: the request goes there."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+
+        def serve() -> None:
+            for said in (b"", answer, b"", b""):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(said)
+
+        threading.Thread(target=serve, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        upstream = EndpointUpstream(EndpointSettings(url=url, model="m"))
+
+        async def asked() -> None:
+            found = await upstream.ask("/v1/chat/completions", b"{}")
+            assert (found.status, await found.next()) == (200, b"{}")
+            await found.close()
+            with pytest.raises(UpstreamGone, match=r"it cannot be reached: (RemoteProtocol|Read)Error"):
+                await upstream.ask("/v1/chat/completions", b"{}")
+
+        asyncio.run(asked())

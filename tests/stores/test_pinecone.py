@@ -14,6 +14,8 @@ from tests.stores.pinecone_stand_in import KEY, PineconeStandIn
 from tests.stores.places import PineconePlaces
 from tests.stores.test_contract import DIMENSION, drawn, filled, nearest
 
+NOBODY = "a port where nobody listens"
+
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> Iterator[PineconeStandIn]:
@@ -99,7 +101,7 @@ def test_an_answer_that_is_none_is_an_error_with_the_host_and_without_the_key(
         ("TEST_PINECONE", "my-index", "no address of an index"),
         ("TEST_PINECONE", "https://user:hunter2@host", "no address of an index"),
         ("TEST_PINECONE", "https://host:port", "no address of an index"),
-        ("TEST_PINECONE", f"http://127.0.0.1:{free_port()}", "does not answer: ConnectError"),
+        ("TEST_PINECONE", NOBODY, "does not answer: ConnectError"),
         ("TEST_KEY", "", "the variable TEST_KEY is not set"),
         ("TEST_KEY", "hunter2\nx", "has no key in it"),
         ("TEST_KEY", "hunter2", "refuses the key"),
@@ -109,7 +111,8 @@ def test_an_address_or_a_key_that_is_none_is_named_by_its_variable(
     index: PineconeStandIn, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, message: str
 ) -> None:
     place = PineconePlaces().place
-    monkeypatch.setenv(variable, value)
+    # A port differs in each process, and a test has the same name in all of them.
+    monkeypatch.setenv(variable, f"http://127.0.0.1:{free_port()}" if value == NOBODY else value)
     with pytest.raises(StoreError, match=message) as raised:
         PINECONE.settle(place)
     assert "hunter2" not in str(raised.value)

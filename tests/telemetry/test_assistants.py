@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from plimsoll.runtime.server.observers import Answer, Generated
-from plimsoll.telemetry.logs import MAX_SOURCES, access_line, audit_line
+from plimsoll.telemetry.request_lines import MAX_SOURCES, access_line, audit_line
 
 WORDS = "The seal is changed every 500 hours."
 

@@ -26,6 +26,7 @@ from plimsoll.kinds.service import SERVICES
 from plimsoll.kinds.table import KINDS
 from plimsoll.llms.client import ChatRequest, ChatService, ChatStream, Message
 from plimsoll.state.directory import LOCAL, StateDirectory
+from plimsoll.targets.options import TargetOptions
 
 
 class Opened(Struct, frozen=True, kw_only=True):
@@ -43,8 +44,10 @@ class Opened(Struct, frozen=True, kw_only=True):
 
 
 @contextlib.contextmanager
-def open_assistant(path: Path, name: str, target: str = LOCAL) -> Iterator[Opened]:
-    """An assistant, valid inside the block.
+def open_assistant(
+    path: Path, name: str, target: str = LOCAL, options: TargetOptions | None = None
+) -> Iterator[Opened]:
+    """An assistant, valid inside the block. It searches here, and has the language model of a target write.
 
     Raises FileError when the file has none of this name, and PlimsollError when its index is not built or its language
     model cannot be reached.
@@ -69,7 +72,7 @@ def open_assistant(path: Path, name: str, target: str = LOCAL) -> Iterator[Opene
         ),
         context=llm.context or DEFAULT_CONTEXT,
     )
-    with _writer(file, path, part.llm, target) as (write, about):
+    with _writer(file, path, part.llm, target, options) as (write, about):
         yield Opened(
             assistant=Assistant(settings, passages_of(index), write, time.monotonic),
             part=part,
@@ -86,7 +89,9 @@ def _key_of(file: ApplicationFile, index: str, target: str) -> str:
 
 
 @contextlib.contextmanager
-def _writer(file: ApplicationFile, path: Path, name: str, target: str) -> Iterator[tuple[Write, str]]:
+def _writer(
+    file: ApplicationFile, path: Path, name: str, target: str, options: TargetOptions | None
+) -> Iterator[tuple[Write, str]]:
     """What has a language model write, and what it is in words."""
     endpoint = LLMS.of(file.application)[name].endpoint
     if endpoint is not None:
@@ -100,7 +105,7 @@ def _writer(file: ApplicationFile, path: Path, name: str, target: str) -> Iterat
     if serving is None:
         hint = f"add it to the file: services: {{chat: {{llm: {name}}}}}"
         raise file.error(f"no service has the language model '{name}'", hint, *LLMS.place(name))
-    with open_service(path, serving, target) as up:
+    with open_service(path, serving, target, options) as up:
         yield _writes(ChatService(url=f"{up.url.rstrip('/')}/v1"), name), f"{name} of the service {serving}"
 
 

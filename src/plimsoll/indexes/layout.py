@@ -43,6 +43,8 @@ FACTS, TEXTS, DOCUMENTS, HEADINGS, CHUNKS, EMBEDDED, STORED = (
 EMBEDDER, RERANKER = "embedder/model.onnx", "reranker/model.onnx"
 TOKENIZER = "tokenizer.json"
 """Beside each model of texts."""
+MOST_NOTES = 20
+"""Documents that are named of those that were left out; index.json has all."""
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 
@@ -114,6 +116,11 @@ class IndexFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     listed: int = 0
     store: StorePlace | None = None
     unreadable: tuple[Unreadable, ...] = ()
+
+
+def notes_of(facts: IndexFacts) -> tuple[str, ...]:
+    """The first documents that were left out, each with its reason."""
+    return tuple(f"{each.source} {each.reason}" for each in facts.unreadable[:MOST_NOTES])
 
 
 def write_facts(directory: Path, facts: IndexFacts) -> None:

@@ -24,8 +24,8 @@ from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep, Ingredient
 
-SERVED_ASSISTANTS = "assistants"
-"""The feature of targets on which a service can answer as an assistant."""
+ASKS_SERVICES = "asks-services"
+"""The feature of targets on which a service asks another one of the application by its name."""
 
 
 class AssistantLimits(Part, frozen=True, kw_only=True):
@@ -60,7 +60,8 @@ class AssistantPlan(Part, frozen=True, kw_only=True):
     """An assistant as a service of it needs it.
 
     `index_key` is the key of the step that registers the index in this plan. `tokens` and `seconds` are within the
-    limits of the language model.
+    limits of the language model. `llm_service` is the service of the language model that it asks; without one the
+    language model is served beside it.
     """
 
     name: str
@@ -71,6 +72,7 @@ class AssistantPlan(Part, frozen=True, kw_only=True):
     top: int
     tokens: int
     seconds: float
+    llm_service: str = ""
 
 
 class AssistantKind(Kind[Assistant]):

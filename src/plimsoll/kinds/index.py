@@ -228,7 +228,8 @@ class IndexKind(Kind[Index]):
         work = BuildIndex(
             index=name, documents=documents, part=part, search=search, model=part.embed, register_key=register_key
         )
-        build = planner.add(name, work, made_of, needs=needs, resources=part.resources)
+        # A node may be lost under it; what a corpus is refused for is refused again.
+        build = planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
         return _planned_release(name, build, planner)
 
     def check_reference(self, file: ApplicationFile, reference: str, *at: str | int) -> None:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from plimsoll.application.parts import Part
 from plimsoll.indexes.names import PREFIX
-from plimsoll.kinds.assistant import SERVED_ASSISTANTS, AssistantPlan
+from plimsoll.kinds.assistant import AssistantPlan
 from plimsoll.kinds.llm import PreparedLlm, needed_extras
 from plimsoll.kinds.predictors import ServedStep
 from plimsoll.kinds.service_settings import SampleInput, Scale, Telemetry
@@ -163,13 +163,6 @@ class Serve(Work, frozen=True, kw_only=True):
                 setting=("rollout",),
                 asks="lets new versions wait for their promotion",
                 remedy="leave rollout out, or name the served version, such as model: NAME@1",
-            )
-        if self.assistant is not None:
-            yield FeatureRequest(
-                feature=SERVED_ASSISTANTS,
-                setting=("assistant",),
-                asks="answers as an assistant",
-                remedy="make services of its index and of its language model there, or use target: local",
             )
         for word, asks in (("auth", "asks its callers who they are"), ("hosts", "answers for some names only")):
             if getattr(self, word):

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from msgspec import Meta, to_builtins
+from msgspec.structs import replace
 
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parts import Code, Command, Part, Resources
@@ -14,7 +15,7 @@ from plimsoll.application.scalars import ModelReference, Name
 from plimsoll.application.workspace import NamedCommand
 from plimsoll.indexes.names import versions_of
 from plimsoll.kinds import ingredients
-from plimsoll.kinds.assistant import ASSISTANTS, AssistantPlan
+from plimsoll.kinds.assistant import ASKS_SERVICES, ASSISTANTS, AssistantPlan
 from plimsoll.kinds.dataset import DATASETS
 from plimsoll.kinds.environment import environment_step
 from plimsoll.kinds.index import INDEXES
@@ -207,6 +208,10 @@ class ServiceKind(Kind[Service]):
             assistant, llm, found, before = ASSISTANTS.prepared(planner, part.assistant)
             made_of += [each for each in found if each not in made_of]
             more = [*more, *before]
+            if (asked := self._service_of(llm.name, planner)) is not None:
+                assistant = replace(assistant, llm_service=asked)
+                made_of.append(setting("llm-service", asked))
+                more.append(planner.step_of(self, asked).name)
         for word in ("scale", "latency"):
             if getattr(part, word) is not None:
                 made_of.append(setting(word, to_builtins(getattr(part, word))))
@@ -243,6 +248,12 @@ class ServiceKind(Kind[Service]):
         )
         needs = [*registered, *(file.step for file in references), *needed, *more]
         return planner.add(name, work, made_of, needs=needs, resources=part.resources, retries=1)
+
+    def _service_of(self, llm: str, planner: Planner) -> str | None:
+        """The first service of a language model, where one service asks another; None where it has to have its own."""
+        if ASKS_SERVICES in planner.facts.lacks:
+            return None
+        return next((name for name, each in self.of(planner.application).items() if each.llm == llm), None)
 
 
 def _shares(part: Service, planner: Planner) -> tuple[tuple[ModelShare, ...], list[Ingredient], list[str]]:

@@ -13,6 +13,8 @@ from plimsoll.llms.upstream import ROOT, UpstreamGone
 
 CONNECT_LIMIT = 10.0
 """Seconds to a connection; the limits of the answer itself are the service's."""
+_DROPPED = (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError)
+"""A connection that was kept, and closed before a response began. The request is sent once more, on another one."""
 
 
 class EndpointAnswer:
@@ -63,12 +65,22 @@ class EndpointUpstream:
         headers = {"content-type": "application/json"}
         if key := self._key():
             headers["authorization"] = f"Bearer {key}"
-        request = self._client.build_request("POST", self._url + path.removeprefix(ROOT), content=body, headers=headers)
         try:
-            return EndpointAnswer(await self._client.send(request, stream=True))
+            try:
+                return EndpointAnswer(await self._sent(self._client, path, body, headers))
+            except _DROPPED:
+                # Such as a server that ends while its successor answers already: nothing has been answered yet.
+                return EndpointAnswer(await self._sent(self._client, path, body, headers))
         except httpx2.HTTPError as error:
             # The type says what happened. The text of such an error may have the request in it, and that has the key.
             raise UpstreamGone(f"it cannot be reached: {type(error).__name__}") from None
+
+    async def _sent(
+        self, client: httpx2.AsyncClient, path: str, body: bytes, headers: dict[str, str]
+    ) -> httpx2.Response:
+        """The response, as it begins."""
+        request = client.build_request("POST", self._url + path.removeprefix(ROOT), content=body, headers=headers)
+        return await client.send(request, stream=True)
 
     def _key(self) -> str:
         if not self._variable:

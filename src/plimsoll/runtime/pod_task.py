@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from plimsoll.decoding import decodable
+from plimsoll.runtime.index_order import IndexOrder
 
 TASK_VARIABLE = "PLIMSOLL_POD_TASK"
 RANK_VARIABLE = "JOB_COMPLETION_INDEX"
@@ -72,6 +73,16 @@ def numbered(hosts: tuple[str, ...]) -> NumberedHosts | None:
     return found if found.hosts == hosts else None
 
 
+class IndexTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the action `index` builds. `embedder` is the version of the model, for the result.
+
+    Paths of `order` begin at the pod's work directory; `documents` and `output` are filled in by the pod.
+    """
+
+    order: IndexOrder
+    embedder: str | None = None
+
+
 @decodable
 class PodTask(Struct, frozen=True, kw_only=True):
     """One step for the pods of one workload.
@@ -82,10 +93,10 @@ class PodTask(Struct, frozen=True, kw_only=True):
     the pod exists. `numbered` is how they are written. `variables` are the values of parameters, for the command.
     `model` is the reference of a signed model, for `score` and `reference`; `model_files` are the digests of its files,
     which `score` checks. `source` is the URL for `fetch`, with its digest when known. `arguments` are extra words for
-    the commands of our own.
+    the commands of our own. `index` is set for `index` alone.
     """
 
-    action: Literal["run", "train", "score", "fetch", "reference"]
+    action: Literal["run", "train", "score", "fetch", "reference", "index"]
     step: str
     key: str
     command: str = ""
@@ -104,6 +115,7 @@ class PodTask(Struct, frozen=True, kw_only=True):
     source: str = ""
     sha256: str | None = None
     arguments: tuple[str, ...] = ()
+    index: IndexTask | None = None
 
     def encoded(self) -> str:
         """The task as the value of an environment variable: names of hosts that can be counted are not spelled out."""

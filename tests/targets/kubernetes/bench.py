@@ -15,7 +15,7 @@ from plimsoll.evidence.run_events import AttemptEnded, RunEvent, Waiting, event_
 from plimsoll.kinds.dataset import RunCommand
 from plimsoll.kinds.model import Framework, TrainGang
 from plimsoll.kubernetes.memory import MemoryCluster
-from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, Running, workloads
+from plimsoll.kubernetes.memory.controllers import ContainerWaiting, Ended, Running, SaysReady, at_once, workloads
 from plimsoll.planning.steps import AnyStep, InputFile, Step, Work, WorkerResources
 from plimsoll.runtime import artifacts
 from plimsoll.runtime.pod.store import PodStore
@@ -98,6 +98,7 @@ class Bench:
         self.directory = directory
         self.begun: list[Pod] = []
         self.serves: Callable[[Running], Ended | ContainerWaiting | None] = self._serve
+        self.says_ready: SaysReady = at_once
         self._behaviours: dict[str, Behaviour] = {}
         self._numbers = itertools.count()
         self._open: list[KubernetesSession] = []
@@ -119,7 +120,8 @@ class Bench:
 
     def start(self) -> None:
         """Switch the controllers of every cluster on."""
-        self.cluster.run(*workloads(self.program))
+        # A test may say afterwards which pods are ready.
+        self.cluster.run(*workloads(self.program, lambda pod: self.says_ready(pod)))  # noqa: PLW0108
 
     def target(self, application: str = APPLICATION, directory: Path | None = None, **options: Any) -> KubernetesTarget:
         """A target of an application, as the command line makes it."""

@@ -21,7 +21,7 @@ from plimsoll.kubernetes.memory.controllers import Gateways, JobSets
 from plimsoll.kubernetes.memory.requests import place_of, verb_of
 from plimsoll.registry.versions import Lineage
 from plimsoll.targets.features import RIGHTS
-from plimsoll.targets.kubernetes.manifests.serving import PORT
+from plimsoll.targets.kubernetes.manifests.groups import PORT
 from plimsoll.targets.kubernetes.target import KubernetesTarget
 from plimsoll.targets.models import model_registry
 from plimsoll.targets.options import TargetOptions

@@ -35,9 +35,9 @@ from plimsoll.runtime.server.traffic import Share
 from plimsoll.signing.keys import KeyRing
 from plimsoll.targets.features import TRAFFIC
 from plimsoll.targets.kubernetes import leases, names, traffic
-from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
+from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
-from plimsoll.targets.kubernetes.manifests.serving import PORT, SERVED, objects
+from plimsoll.targets.kubernetes.manifests.serving import SERVED, objects
 from plimsoll.targets.kubernetes.manifests.traffic import NO_REQUEST
 from plimsoll.targets.kubernetes.providers import choose, needs
 from plimsoll.targets.kubernetes.target import KubernetesTarget

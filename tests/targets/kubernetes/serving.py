@@ -12,7 +12,7 @@ from typing import Any
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.planning.steps import AnyStep
-from plimsoll.targets.kubernetes.manifests.serving import PORT
+from plimsoll.targets.kubernetes.manifests.groups import PORT
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from tests.targets.kubernetes.bench import APPLICATION, Bench, done
 
@@ -50,9 +50,11 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def inference(bench: Bench, namespace: str = APPLICATION) -> Iterator[Server]:
+def inference(
+    bench: Bench, namespace: str = APPLICATION, answers: type[BaseHTTPRequestHandler] = Inference
+) -> Iterator[Server]:
     """A server that every pod of the namespace leads to."""
-    with Server(("127.0.0.1", 0), Inference) as server:
+    with Server(("127.0.0.1", 0), answers) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         bench.cluster.lead(namespace, "", PORT, server.server_port)
         yield server

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.options import application_file, file_option, json_option, print_json
+from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
 from plimsoll.errors import PlimsollError, RequestError
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ LONGEST_LINE = 1 << 16
 )
 @click.option("--why", is_flag=True, help="Show the passages with their scores, and the time of each stage.")
 @file_option
+@target_option
 @json_option
 def command(
     name: str,
@@ -49,6 +50,8 @@ def command(
     labels: tuple[str, ...],
     why: bool,
     file: Path,
+    target: str,
+    namespace: str | None,
     as_json: bool,
 ) -> int:
     """Ask the assistant NAME; each sentence of its answer names the passage that supports it.
@@ -57,8 +60,9 @@ def command(
     """
     from plimsoll.assistants.answering import Limits
     from plimsoll.engine.asking import open_assistant
+    from plimsoll.targets.options import TargetOptions
 
-    with open_assistant(application_file(file), name) as opened:
+    with open_assistant(application_file(file), name, target, TargetOptions(namespace=namespace)) as opened:
         most = opened.assistant.settings.limits
         limits = Limits(tokens=tokens or most.tokens, seconds=seconds or most.seconds, top=top or most.top)
         asking = _Asking(opened.assistant, limits, labels or None, as_json=as_json, why=why)

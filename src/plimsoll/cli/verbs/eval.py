@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.options import application_file, application_state, file_option, json_option, print_json, width
+from plimsoll.cli.options import (
+    application_file,
+    application_state,
+    file_option,
+    json_option,
+    print_json,
+    target_option,
+    width,
+)
 from plimsoll.cli.terminal import one_line
 
 if TYPE_CHECKING:
@@ -28,8 +36,9 @@ _SHOWN = 8
     help="Beside the last evaluation of this assistant, and not of its own.",
 )
 @file_option
+@target_option
 @json_option
-def command(name: str, against: str | None, file: Path, as_json: bool) -> int:
+def command(name: str, against: str | None, file: Path, target: str, namespace: str | None, as_json: bool) -> int:
     """Ask the assistant NAME its judged questions, and print what its answers are worth beside the last time.
 
     The exit status is 0 when every bound of `accept` holds and every question had an answer, else 1.
@@ -37,9 +46,10 @@ def command(name: str, against: str | None, file: Path, as_json: bool) -> int:
     from plimsoll.engine.asking import open_assistant
     from plimsoll.engine.evaluating import evaluate, last, last_of_another
     from plimsoll.report.assistant_page import assistant_page
+    from plimsoll.targets.options import TargetOptions
 
-    with open_assistant(application_file(file), name) as opened:
-        state = application_state(file)
+    with open_assistant(application_file(file), name, target, TargetOptions(namespace=namespace)) as opened:
+        state = application_state(file, target)
         earlier = last_of_another(opened, state, against) if against is not None else last(state, name)
         kept = evaluate(opened, state, _quiet if as_json else _told, assistant_page, earlier)
     if as_json:

@@ -1,18 +1,21 @@
-"""The activator's responses: its own pages directly, all other requests from a server."""
+"""The activator's responses: its own pages directly, all other requests from a server, events as they come."""
 
 from __future__ import annotations
 
 import urllib.parse
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
+from plimsoll.llms.errors import error_event
 from plimsoll.runtime.activator.load import LoadAverage
 from plimsoll.runtime.activator.servers import NoServerError, ServerPool, ServerResponse
 from plimsoll.runtime.server.heads import Head
 from plimsoll.runtime.server.memory import Memory
 from plimsoll.runtime.server.refusals import Refusal
-from plimsoll.runtime.server.responses import Buffer, Reply, Response, error, json_response
+from plimsoll.runtime.server.responses import Buffer, Reply, Response, Stream, error, json_response
 
 LOAD = "/plimsoll/load"
 LIVE, READY, METRICS = "/v2/health/live", "/v2/health/ready", "/metrics"
@@ -73,18 +76,34 @@ class Forwarder:
         """Empty: only the servers know their models."""
         return ""
 
-    async def _forward(self, head: Head, body: Buffer, client: str) -> Response:
+    async def _forward(self, head: Head, body: Buffer, client: str) -> Response | Stream:
         self._load.request_began()
         self._held += len(body)
+        pieces: AsyncIterator[bytes] | None = None
         try:
-            response = _response(await self._servers.send([_head(head, len(body), client), body]))
+            answer = await self._servers.send([_head(head, len(body), client), body])
+            pieces, response = answer.pieces, _response(answer)
         except NoServerError as problem:
             response = error(503, str(problem), b"retry-after: 5\r\n")
         finally:
             self._held -= len(body)
-            self._load.request_ended()
+            if pieces is None:
+                self._load.request_ended()
         self._requests.labels(str(response.status)).inc()
-        return response
+        if pieces is None:
+            return response
+        return Stream(self._events(pieces), response.content_type, response.headers)
+
+    async def _events(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Events of a server, which is under load until the last of them. One that breaks off ends with an error."""
+        try:
+            async with aclosing(pieces) as open_pieces:  # type: ignore[type-var]  # it is a generator
+                async for piece in open_pieces:
+                    yield piece
+        except NoServerError as problem:
+            yield error_event(502, str(problem))
+        finally:
+            self._load.request_ended()
 
 
 def _head(head: Head, length: int, client: str) -> bytes:

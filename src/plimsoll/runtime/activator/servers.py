@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from typing import cast
 
 import httptools
 from msgspec import Struct
+
+from plimsoll.runtime.activator.events import Pieces
 
 _CONNECT_LIMIT = 1.0
 _RETRY_INTERVAL = 0.1
@@ -22,11 +25,12 @@ servers must get requests soon."""
 
 
 class ServerResponse(Struct, gc=False):
-    """A server's response. Header names are in lower case."""
+    """A server's response. Header names are in lower case. One that is a stream of events has `pieces`, and no body."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
     body: bytes
+    pieces: AsyncIterator[bytes] | None = None
 
 
 class NoServerError(Exception):
@@ -47,6 +51,8 @@ class _ServerConnection(asyncio.Protocol):
         self._usable = True
         self._body: list[bytes] = []
         self._headers: list[tuple[bytes, bytes]] = []
+        self.pieces: Pieces | None = None
+        """Of a response that is handed on while it comes."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
@@ -67,9 +73,19 @@ class _ServerConnection(asyncio.Protocol):
         """A callback of llhttp."""
         self._headers.append((name.lower(), value))
 
+    def on_headers_complete(self) -> None:
+        """A callback of llhttp. Events are for who waits for each of them: the response begins with the first."""
+        if self._parser.get_status_code() == 200 and any(_is_events(*each) for each in self._headers):
+            self.pieces = Pieces(self._transport)
+            if self._answer is not None and not self._answer.done():
+                self._answer.set_result(ServerResponse(200, self._headers, b""))
+
     def on_body(self, part: bytes) -> None:
         """A callback of llhttp."""
-        self._body.append(part)
+        if self.pieces is not None:
+            self.pieces.put(part)
+        else:
+            self._body.append(part)
 
     def on_message_complete(self) -> None:
         """A callback of llhttp: the response is complete, unless it was an interim one (1xx)."""
@@ -78,13 +94,15 @@ class _ServerConnection(asyncio.Protocol):
             self._headers, self._body = [], []
             return
         self._usable = self._usable and self._parser.should_keep_alive()
+        if self.pieces is not None:
+            self.pieces.end()
         if self._answer is not None and not self._answer.done():
             self._answer.set_result(ServerResponse(status, self._headers, b"".join(self._body)))
 
     async def send(self, parts: list[bytes | memoryview], limit: float) -> ServerResponse:
         """Send a request. Raises _ConnectionLost, and TimeoutError after `limit` seconds."""
         self.requests += 1
-        self._headers, self._body = [], []
+        self._headers, self._body, self.pieces = [], [], None
         self._parser = httptools.HttpResponseParser(self)
         self._answer = asyncio.get_running_loop().create_future()
         if not self._usable:
@@ -110,8 +128,14 @@ class _ServerConnection(asyncio.Protocol):
 
     def _end(self, error: _ConnectionLost) -> None:
         self._usable = False
+        if self.pieces is not None:
+            self.pieces.end(error)
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
+
+
+def _is_events(name: bytes, value: bytes) -> bool:
+    return name == b"content-type" and value.startswith(b"text/event-stream")
 
 
 class ServerPool:
@@ -146,11 +170,29 @@ class ServerPool:
                 continue
             except TimeoutError:
                 raise NoServerError(f"no response within {self._limit:g} s") from None
+            if connection.pieces is not None:
+                events = self._events(connection, connection.pieces)
+                return ServerResponse(answer.status, answer.headers, b"", events)
             if connection.reusable:
                 self._idle.append(connection)
             else:
                 connection.close()
             return answer
+
+    async def _events(self, connection: _ServerConnection, pieces: Pieces) -> AsyncIterator[bytes]:
+        """The events as they come. Raises NoServerError when they break off.
+
+        A client that leaves closes the connection, so that the server computes no more for it.
+        """
+        try:
+            while piece := await pieces.next(self._limit):
+                yield piece
+        except _ConnectionLost as lost:
+            raise NoServerError(f"the server ended in the middle of its answer: {lost}") from lost
+        except TimeoutError:
+            raise NoServerError(f"the server sent nothing for {self._limit:g} s") from None
+        finally:
+            connection.close()
 
     def _reuse_idle(self) -> _ServerConnection | None:
         while self._idle:

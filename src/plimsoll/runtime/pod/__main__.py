@@ -14,6 +14,7 @@ from plimsoll.runtime.contracts import contract_of, script_path
 from plimsoll.runtime.model_digests import digest_options
 from plimsoll.runtime.outputs import argv_of
 from plimsoll.runtime.pod.gang import join_gang
+from plimsoll.runtime.pod.indexing import index_command
 from plimsoll.runtime.pod.process import command_environment, read_pod_task, reporting_errors
 from plimsoll.runtime.pod.store import PodStore, source_name
 from plimsoll.runtime.pod_task import RANK_VARIABLE, REFERENCE_FILE, STOP_SECONDS, WORK, PodTask
@@ -52,7 +53,7 @@ def run_task(task: PodTask, rank: int) -> int:
             curve.start()
         try:
             # Our own commands, such as the scorer, need the environment of this process.
-            is_ours = task.action in ("score", "fetch", "reference")
+            is_ours = task.action in ("score", "fetch", "reference", "index")
             variables = {**os.environ, "PLIMSOLL_OUTPUT": str(output)} if is_ours else environment
             status = _run(_command(task, store, output, work), variables)
         finally:
@@ -81,6 +82,8 @@ def _command(task: PodTask, store: PodStore, output: Path, work: Path) -> list[s
         # The user's own code is among the arguments; a model by itself is what the init container has pulled.
         model = () if "--code" in task.arguments else ("--model", str(store.model()))
         return [*command, *model, "--table", store.only_input(), *task.arguments]
+    if task.index is not None:
+        return index_command(task.index, store.only_input(), output, work)
     if task.action == "train" and (script := _script_around(task)):
         return [sys.executable, str(script_path(script)), *argv_of(task.command)]
     if task.action != "score":

@@ -18,6 +18,7 @@ from plimsoll.runtime.figures import read_figures
 from plimsoll.runtime.outputs import files_in, require_outputs, unnamed_files
 from plimsoll.runtime.pod.checkpoints import CheckpointUploader
 from plimsoll.runtime.pod.curve import PodCurve
+from plimsoll.runtime.pod.indexing import index_facts
 from plimsoll.runtime.pod_task import CA_DIRECTORY, WORK, PodInput, PodTask
 
 
@@ -42,7 +43,7 @@ class PodStore:
         return {f"PLIMSOLL_INPUT_{environment_name(given.name)}": str(self._path(given)) for given in self.task.inputs}
 
     def only_input(self) -> str:
-        """The path of the only input of a batch."""
+        """The path of the only input of a batch or an index."""
         return str(self._path(self.task.inputs[0]))
 
     def checkpoint_uploader(
@@ -82,6 +83,8 @@ class PodStore:
             facts["checkpoints"] = sum(1 for path in checkpoints.rglob("*") if path.is_file())
         if self.task.action == "score":
             facts |= {"rows": int(metrics.get("rows", 0)), "seconds": metrics.get("seconds", 0.0)}
+        if self.task.index is not None:
+            facts |= index_facts(self.task.index, output)
         if self.task.action == "fetch" and (name := source_name(self.task.source)):
             (output / SINGLE_FILE_MARK).write_text(name, encoding="utf-8")
         repository, reference = self._repository(self.task.result)

@@ -86,12 +86,15 @@ class Connection(Responding):
                 self._transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client has disconnected; a computation for it ends by itself, unless its endpoint says otherwise."""
+        """The client has disconnected; a computation for it ends by itself, unless its endpoint says otherwise.
+
+        A stream is for nobody then, whoever makes it.
+        """
         if self._body is not None and self.head is not None and not (self.answering or self._discarding):
             reason = "the client has gone before its request was whole"
             self._application.unread(self.head, GONE, reason, self.client)
         self._ended = True
-        if self._answering is not None and self._cancels():
+        if self._answering is not None and (self._writer is not None or self._cancels()):
             self._answering.cancel()
         self._buffer.clear()
         self._body = self._outgoing = None

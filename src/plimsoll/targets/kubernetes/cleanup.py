@@ -63,6 +63,8 @@ KINDS = (
     ("v1", "ServiceAccount"),
 )
 """Every kind that an application may have made, what uses others before what is used."""
+BEYOND_GRACE = 30.0
+"""Seconds for a pod to be gone after those that it has to end."""
 COLLECTED_LIMIT = 15.0
 """Seconds for the cluster to collect what it has made for objects that are gone."""
 _LOOK = 0.5
@@ -157,7 +159,9 @@ def _await_gone(api: Api, application: str, namespace: str, lease: str) -> None:
         found = _own(api, application, namespace, kinds)
         return [(each["kind"], each) for each in found if _reference(each) != lease]
 
-    await_gone(left, namespace, REMOVAL_LIMIT)
+    # A server of a language model may go on until its answers are whole.
+    graces = [each["spec"].get("terminationGracePeriodSeconds", 0) for kind, each in left() if kind == "Pod"]
+    await_gone(left, namespace, max(REMOVAL_LIMIT, max(graces, default=0) + BEYOND_GRACE))
 
 
 def _kept_by(api: Api, application: str, namespace: str) -> str:

@@ -7,8 +7,8 @@ from msgspec import Struct
 from plimsoll.decoding import decodable
 from plimsoll.kubernetes.api import Api, ApiError
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.manifests.groups import PORT
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
-from plimsoll.targets.kubernetes.manifests.serving import PORT
 from plimsoll.telemetry.drift.state import DriftState, merge_states
 
 

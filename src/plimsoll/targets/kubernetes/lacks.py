@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from plimsoll.kinds.assistant import SERVED_ASSISTANTS
 from plimsoll.kinds.serve import KNOWS_CALLERS, SCALE_TO_ZERO, WAITING_ROLLOUT
 
 
@@ -13,6 +12,5 @@ def lacks(never_zero: str) -> Mapping[str, str]:
     found = {
         WAITING_ROLLOUT: "a run there moves a service to the version that it has registered",
         KNOWS_CALLERS: "its network policies say who reaches a server",
-        SERVED_ASSISTANTS: "its pods serve one index or one language model each",
     }
     return found | ({SCALE_TO_ZERO: never_zero} if never_zero else {})

@@ -8,9 +8,10 @@ from plimsoll.errors import TargetError
 from plimsoll.kinds.adapters import BASE_VARIABLE
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.model import TrainGang
 from plimsoll.planning.steps import AnyStep, InputFile
-from plimsoll.runtime.pod_task import PodInput, PodTask
+from plimsoll.runtime.pod_task import IndexTask, PodInput, PodTask
 from plimsoll.targets.kubernetes.manifests.gang import host_names
 from plimsoll.targets.kubernetes.manifests.models import BASE
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at
@@ -26,10 +27,12 @@ def pod_task_of(
     model_files: Mapping[str, str] | None = None,
     *,
     mount: bool = False,
+    index: IndexTask | None = None,
 ) -> PodTask:
     """What the pods of a step have to do. `mount` has nodes mount the inputs.
 
-    `model` is a reference for a batch, and `model_files` are the digests of its files.
+    `model` is a reference for a batch, and `model_files` are the digests of its files. `index` is what is built of an
+    index.
     """
     work = step.work
     result = results.for_pods(result_tag(step))
@@ -59,6 +62,16 @@ def pod_task_of(
             model=model,
             model_files=dict(model_files or {}),
             arguments=work.options,
+        )
+    if isinstance(work, BuildIndex):
+        return PodTask(
+            action="index",
+            step=step.name,
+            key=step.key,
+            inputs=given((work.documents,), results, mount=mount),
+            cores=step.resources.cores,
+            result=result,
+            index=index,
         )
     if isinstance(work, Fetch):
         return PodTask(

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.model import TrainGang
 from plimsoll.kinds.serve import ModelShare, Serve
 from plimsoll.kubernetes.api import Manifest
@@ -26,6 +27,7 @@ from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import mounted_at, task_pod
+from plimsoll.targets.kubernetes.manifests.policies import alone
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.own_code import in_pods, pipeline_models
 from plimsoll.targets.predictors import own_code, served_alone
@@ -74,7 +76,8 @@ def during_promotion(previewed: Previewed, application: str, cluster: Cluster, c
 
 def _runs_in_pods(step: AnyStep) -> bool:
     work = step.work
-    return isinstance(work, RunCommand | TrainGang | Score) or (isinstance(work, Fetch) and "://" in work.source)
+    computed = isinstance(work, RunCommand | TrainGang | Score | BuildIndex)
+    return computed or (isinstance(work, Fetch) and "://" in work.source)
 
 
 def _inputs(step: AnyStep) -> Iterator[InputFile]:
@@ -83,6 +86,8 @@ def _inputs(step: AnyStep) -> Iterator[InputFile]:
         yield from work.inputs
     elif isinstance(work, Score):
         yield work.input
+    elif isinstance(work, BuildIndex):
+        yield work.documents
 
 
 def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping[str, str]) -> Previewed:
@@ -92,13 +97,15 @@ def _workload(application: str, step: AnyStep, cluster: Cluster, chosen: Mapping
     inputs = tuple(PodInput(name=each.name, reference=PLACEHOLDER, mounted=at(each.name)) for each in _inputs(step))
     task = PodTask(action="run", step=step.name, key=step.key, inputs=inputs, result=PLACEHOLDER)
     pod = task_pod(task, step, PLACEHOLDER, cluster, labels)
-    if isinstance(step.work, Score):
+    if isinstance(step.work, Score) or (isinstance(step.work, BuildIndex) and step.work.model is not None):
         pod = with_models(pod, {MODEL: PLACEHOLDER}, PLACEHOLDER, application)
     if isinstance(step.work, TrainGang) and step.work.base is not None:
         pod = with_models(pod, {BASE: PLACEHOLDER}, PLACEHOLDER, application)
     made = gang.workload(provider, name, step, pod, labels, cluster)
     if mpi.is_mpi_gang(step):
         made = mpi.beside(made, name, labels)
+    if isinstance(step.work, BuildIndex):
+        made = alone(made, name, labels, cluster)
     before = claim_template(application, step.resources, cluster)
     return Previewed(step=step, objects=(*before, *made.objects), watched=(made.watched[:2],))
 

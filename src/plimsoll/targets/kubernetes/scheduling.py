@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 from plimsoll.application.loading import ApplicationFile
+from plimsoll.application.workspace import NamedSource
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.dataset import Fetch
+from plimsoll.kinds.table import KINDS
 from plimsoll.kubernetes.api import Api, ApiError, Manifest
 from plimsoll.kubernetes.cluster import Cluster
 from plimsoll.planning.steps import Plan
@@ -65,22 +66,26 @@ def scheduled_objects(
 def application_files(file: ApplicationFile, plan: Plan) -> list[str]:
     """What a run reads of the application's directory: the file, code, requirements, and sources that are paths.
 
-    Raises FileError for a source outside of the directory, which a run in a pod would not find in its place.
+    Of sources it reads those of every part: of data, of models that are brought, and the files of assistants. Raises
+    FileError for one outside of the directory, which a run in a pod would not find in its place.
     """
     found = {os.path.relpath(file.path, file.directory)}
     for step in plan.steps:
         kinds = {"code", "environment"} if step.verb != Fetch.verb else set()
         named = [part.name for part in step.ingredients if part.kind in kinds]
         found.update(name for name in named if (file.directory / name).is_file())
-        if isinstance(step.work, Fetch) and "://" not in step.work.source:
-            found.update(_inside(file, step.part, file.directory / step.work.source))
+    for kind in KINDS:
+        for name, part in kind.of(file.application).items():
+            for each in kind.sources(name, part):
+                found.update(_inside(file, each) if "://" not in each.source else ())
     if len(found) > MOST_FILES:
         hint = "let the sources be addresses, such as s3://, which the run fetches"
         raise FileError(f"the application has more than {MOST_FILES} files", where=str(file.path), hint=hint)
     return sorted(found)
 
 
-def _inside(file: ApplicationFile, dataset: str, source: Path) -> Iterator[str]:
+def _inside(file: ApplicationFile, named: NamedSource) -> Iterator[str]:
+    source = file.directory / named.source
     for path in sorted(source.rglob("*")) if source.is_dir() else [source]:
         if not path.is_file():
             continue
@@ -88,7 +93,7 @@ def _inside(file: ApplicationFile, dataset: str, source: Path) -> Iterator[str]:
         if name.startswith(".."):
             hint = "copy it below the application file, or name an address"
             text = f"the source {name} is outside of the application's directory"
-            raise file.error(text, hint, "spec", "datasets", dataset, "source")
+            raise file.error(text, hint, *named.at)
         yield name
 
 

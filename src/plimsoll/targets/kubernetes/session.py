@@ -10,6 +10,8 @@ from msgspec.structs import replace
 from plimsoll.errors import TargetError
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.index_release import ReleaseIndex
+from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, RegisterResult
 from plimsoll.kinds.serve import Serve
 from plimsoll.planning.steps import AnyStep, Step, Work
@@ -58,9 +60,9 @@ class KubernetesSession:
     def result(self, step: AnyStep) -> Result | None:
         """The result of a step, if it is there and still what it was."""
         context, work = self.context, step.work
-        if isinstance(work, (MakeEnvironment, Bring)):
+        if isinstance(work, (MakeEnvironment, Bring, PrepareLlm)):
             return context.state.result(step.key, work.result)
-        if isinstance(work, Register):
+        if isinstance(work, (Register, ReleaseIndex)):
             here = context.local.result(step)
             # One without a reference is of a run that ended before the model was where pods pull it.
             return here if isinstance(here, RegisterResult) and here.reference else None

@@ -113,7 +113,8 @@ def unreachable(api: Api, application: str, cluster: Cluster, chosen: Mapping[st
 def shares_of_service(api: Api, application: str, namespace: str, service: str) -> list[str]:
     """Which versions the requests of a service go to, as its record says; none where one version has them all."""
     served = [each.served for each in records(api, application, namespace) if each.served.service == service]
-    return [shares_sentence(each.file, each.file.models[0].name) for each in served if len(each.file.models) > 1]
+    several = [each for each in served if len(each.file.models) > 1 and not each.assists]
+    return [shares_sentence(each.file, each.file.models[0].name) for each in several]
 
 
 def notes(api: Api, application: str, service: str, cluster: Cluster, chosen: Mapping[str, str]) -> list[str]:

@@ -15,10 +15,10 @@ from plimsoll.runtime.server.service_file import ServiceFile
 from plimsoll.runtime.server.traffic import Share
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterContext
-from plimsoll.targets.kubernetes.manifests.groups import ServedVersions
+from plimsoll.targets.kubernetes.manifests.groups import PORT, ServedVersions
 from plimsoll.targets.kubernetes.manifests.models import MODEL
 from plimsoll.targets.kubernetes.manifests.scaling import ACTIVATOR
-from plimsoll.targets.kubernetes.manifests.serving import PORT, RECORD, objects
+from plimsoll.targets.kubernetes.manifests.serving import RECORD, objects
 from plimsoll.targets.kubernetes.promotion_lease import PromotionLease
 from plimsoll.targets.kubernetes.standing import records
 from plimsoll.targets.kubernetes.work.cutover import lead_back, remove_obsolete
@@ -56,7 +56,8 @@ def traffic_of(
 
 
 def _models_of(served: ServedVersions) -> set[str]:
-    return {file.name for file in served.file.models}
+    """What of a service has traffic that can be moved: the versions of an assistant's index are not among it."""
+    return {file.name for file in served.file.models if file.name == served.file.models[0].name or not served.assists}
 
 
 def served_records(context: ClusterContext) -> list[ServedVersions]:

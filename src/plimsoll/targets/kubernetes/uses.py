@@ -19,7 +19,12 @@ def _uses(api: Api, application: str, namespace: str) -> Iterator[VersionUse]:
         service, file = record.served.service, record.served.file
         who = f"service {service}"
         for each in file.models:
+            if each.assistant is not None:
+                # It has no version of its own: what it answers by stands beside it.
+                continue
             reference = each.reference if each.llm is not None else f"{each.name}@{each.version}"
-            yield VersionUse(reference=reference, service=service, who=who)
+            if reference:
+                # That of an endpoint is nobody's of here.
+                yield VersionUse(reference=reference, service=service, who=who)
         for model, version in file.former.items():
             yield VersionUse(reference=f"{model}@{version}", service=service, who=f"a rollback of {who}")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from plimsoll import __version__
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
+from plimsoll.kinds.assistant import ASKS_SERVICES
 from plimsoll.kinds.serve import engine_feature
 from plimsoll.llms.engines import ENGINES
 from plimsoll.planning.facts import TargetFacts
@@ -61,6 +62,7 @@ LACKS = {
     MANIFESTS.name: "it has no Kubernetes objects",
     RIGHTS.name: "there are none to grant",
     SCHEDULE.name: "cron does, see docs/running.md",
+    ASKS_SERVICES: "a service there has all that it answers by",
     **{engine_feature(name): "it runs in containers of its own" for name, engine in ENGINES.items() if not engine.here},
 }
 

@@ -7,7 +7,16 @@ from plimsoll.kubernetes.memory.controllers.deployments import Deployments
 from plimsoll.kubernetes.memory.controllers.gateways import Gateways
 from plimsoll.kubernetes.memory.controllers.jobs import Jobs
 from plimsoll.kubernetes.memory.controllers.jobsets import JobSets
-from plimsoll.kubernetes.memory.controllers.kubelet import ContainerWaiting, Ended, Kubelet, Program, Running, usual
+from plimsoll.kubernetes.memory.controllers.kubelet import (
+    ContainerWaiting,
+    Ended,
+    Kubelet,
+    Program,
+    Running,
+    SaysReady,
+    at_once,
+    usual,
+)
 from plimsoll.kubernetes.memory.controllers.loop import Controller
 from plimsoll.kubernetes.memory.controllers.queues import Queues, suspend_queued
 from plimsoll.kubernetes.memory.controllers.scheduling import PodScheduler
@@ -25,12 +34,14 @@ __all__ = [
     "Program",
     "Queues",
     "Running",
+    "SaysReady",
+    "at_once",
     "suspend_queued",
     "usual",
     "workloads",
 ]
 
 
-def workloads(program: Program = usual) -> tuple[Controller, ...]:
-    """What every cluster has to run pods of Deployments and Jobs: see `Kubelet` for the program."""
-    return PodScheduler(), Kubelet(program), Jobs(), Deployments()
+def workloads(program: Program = usual, says_ready: SaysReady = at_once) -> tuple[Controller, ...]:
+    """What every cluster has to run pods of Deployments and Jobs: see `Kubelet` for both arguments."""
+    return PodScheduler(), Kubelet(program, says_ready), Jobs(), Deployments()

@@ -56,7 +56,7 @@ class Running:
         self._log.write(text)
 
     def ready(self, *, ready: bool = True) -> None:
-        """Say that the pod takes requests, or takes none; a pod is ready from its start on."""
+        """Say that the pod takes requests, or takes none; most pods are ready from their start on."""
         found = self._world.hand.find("v1", "Pod", self.name, self.pod["metadata"]["namespace"])
         if found is not None:
             fresh = [condition(kind, true=ready) for kind in ("Ready", "ContainersReady")]
@@ -65,6 +65,15 @@ class Running:
 
 Program = Callable[[Running], Ended | ContainerWaiting | None]
 """What a pod does. `None` is a good end. It runs in a thread of its own, and should watch `stopped` while it waits."""
+
+
+SaysReady = Callable[[Manifest], bool]
+"""Whether a pod is ready only once its program has said so, as one with a readiness probe is."""
+
+
+def at_once(_: Manifest) -> bool:
+    """Every pod is ready from its start on."""
+    return False
 
 
 def usual(running: Running) -> Ended:
@@ -79,8 +88,9 @@ class Kubelet:
 
     kinds = frozenset({("", "pods")})
 
-    def __init__(self, program: Program = usual) -> None:
+    def __init__(self, program: Program = usual, says_ready: SaysReady = at_once) -> None:
         self._program = program
+        self._says_ready = says_ready
         self._lock = threading.Lock()
         self._stops: dict[str, threading.Event] = {}
         self._over: set[str] = set()
@@ -128,7 +138,8 @@ class Kubelet:
                 log = world.serving.logs.restart(metadata["namespace"], metadata["name"], container)
             else:
                 log = world.serving.logs.of(metadata["namespace"], metadata["name"], container)
-            _tell(world, pod, "Running", {"running": {"startedAt": now()}}, last, restarts)
+            unready = self._says_ready(pod)
+            _tell(world, pod, "Running", {"running": {"startedAt": now()}}, last, restarts, unready=unready)
             ended = self._program(Running(world, pod, log, stop, restarts)) or Ended()
             log.end()
             if isinstance(ended, ContainerWaiting):
@@ -161,12 +172,14 @@ def _tell(
     last: Manifest,
     restarts: int,
     running: Sequence[str] = (),
+    *,
+    unready: bool = False,
 ) -> None:
     """Write a pod's status. Every container is told of as the first one, but those that go on `running`."""
     found = world.hand.find("v1", "Pod", pod["metadata"]["name"], pod["metadata"]["namespace"])
     if found is None or found["metadata"]["uid"] != pod["metadata"]["uid"]:
         return
-    ready = "running" in state
+    ready = "running" in state and not unready
     statuses = [
         {
             "name": each["name"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -16,6 +17,8 @@ from plimsoll.runtime.server.traffic import Share as TrafficShare
 from plimsoll.targets.kubernetes import names
 
 _ALL = "all"
+PORT = 8080
+"""Where servers answer."""
 
 
 class Watched(Struct, frozen=True, kw_only=True):
@@ -31,7 +34,7 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
 
     `latency` is the promised 99th percentile in seconds. `watched` are versions by their number. `name` is what its
     objects are called, empty for the name that goes without saying. `architectures` are those of the image. `engine` is
-    a container beside the server that computes for it.
+    a container beside the server that computes for it. `asks` is a service of the application that it asks.
     """
 
     application: str
@@ -48,11 +51,22 @@ class ServedVersions(Struct, frozen=True, kw_only=True):
     architectures: tuple[str, ...] = ()
     name: str = ""
     engine: Container | None = None
+    asks: str = ""
 
     @property
     def objects_name(self) -> str:
         """What the service's objects are called."""
         return self.name or names.service(self.application, self.service)
+
+    @property
+    def assists(self) -> bool:
+        """Whether an assistant answers, by an index and a language model that are versions beside it."""
+        return any(model.assistant is not None for model in self.file.models)
+
+    @property
+    def longest_answer(self) -> int:
+        """Seconds that an answer may take by the limits of its language model; 0 without one."""
+        return math.ceil(max((model.llm.seconds for model in self.file.models if model.llm is not None), default=0.0))
 
 
 class Group(Struct, frozen=True, kw_only=True):

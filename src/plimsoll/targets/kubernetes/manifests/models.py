@@ -11,6 +11,8 @@ from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, authorities_mo
 MODEL = f"{WORK}/model"
 BASE = f"{WORK}/base"
 """Where the model is that an adapter is trained on."""
+EARLIER = f"{WORK}/earlier"
+"""Where a pod that builds an index finds the version before it."""
 TRUST = "/plimsoll/trust"
 
 

@@ -108,6 +108,12 @@ def activator_labels(group: Group) -> dict[str, str]:
     return {**group.labels, names.VERSION: ACTIVATOR, names.STANDS_BEFORE: group.name}
 
 
+def _patient(group: Group) -> list[str]:
+    """What lets a language model take its time, also while the activator is replaced."""
+    longest = group.served.longest_answer
+    return ["--seconds", str(longest + 5), "--drain", str(longest + 1)] if longest else []
+
+
 def activator(group: Group) -> Manifest:
     """One process that holds requests while there is no server. One, for it is asked for the whole load."""
     labels, port = activator_labels(group), 8080
@@ -119,6 +125,7 @@ def activator(group: Group) -> Manifest:
         "command": [
             *("python", "-m", "plimsoll.runtime.activator", "--to", f"{servers_of(group.name)}:80"),
             *("--host", "0.0.0.0", "--port", str(port), "--patience", str(PATIENCE)),  # noqa: S104
+            *_patient(group),
         ],
         "ports": [{"name": "http", "containerPort": port, "protocol": "TCP"}],
         "resources": {"requests": {"cpu": "50m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}},
@@ -134,6 +141,8 @@ def activator(group: Group) -> Manifest:
         "securityContext": RESTRICTED_POD,
         "containers": [container],
     }
+    if longest := group.served.longest_answer:
+        spec["terminationGracePeriodSeconds"] = longest + 10
     template = {
         "metadata": {"labels": labels, "annotations": annotations},
         "spec": on_architectures(spec, group.served.architectures),

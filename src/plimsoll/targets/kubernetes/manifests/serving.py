@@ -18,7 +18,7 @@ from plimsoll.targets.kubernetes.manifests.engines import (
     engine_volumes,
     key_variables,
 )
-from plimsoll.targets.kubernetes.manifests.groups import Group, ServedVersions, grouped
+from plimsoll.targets.kubernetes.manifests.groups import PORT, Group, ServedVersions, grouped
 from plimsoll.targets.kubernetes.manifests.inference_pool import through_pool
 from plimsoll.targets.kubernetes.manifests.kserve import deployment_of, inference_service
 from plimsoll.targets.kubernetes.manifests.models import with_models
@@ -31,6 +31,7 @@ from plimsoll.targets.kubernetes.manifests.pod import (
     on_architectures,
     wanted,
 )
+from plimsoll.targets.kubernetes.manifests.policies import service_policy
 from plimsoll.targets.kubernetes.manifests.scaling import (
     activator_labels,
     activator_of,
@@ -40,7 +41,6 @@ from plimsoll.targets.kubernetes.manifests.scaling import (
 )
 from plimsoll.targets.kubernetes.manifests.traffic import ways_in
 
-PORT = 8080
 RECORD = "-served"
 """What the name of a service's record ends with."""
 SERVED, PROVIDERS = "served.json", "providers.json"
@@ -49,7 +49,8 @@ ADMIN = "/plimsoll/admin"
 ADMIN_SECRET = "plimsoll-admin"  # noqa: S105  # the name of a Secret
 """The Secret with the token for calls that change a server. Without it they are refused."""
 DRAIN = 25
-"""Seconds that a server has for requests under way when it is told to end."""
+"""Seconds that a server has for requests under way when it is told to end; one of a language model has as many as an
+answer may take."""
 WITHDRAWN = 5
 """Seconds between a pod's end being decided and its server being told: until then balancers still send requests."""
 
@@ -65,14 +66,19 @@ def objects(served: ServedVersions, cluster: Cluster, chosen: Mapping[str, str])
     name = served.objects_name
     labels = {**names.of_application(served.application), names.SERVICE: served.service}
     groups = grouped(name, served, labels, apart=chosen["traffic"] == "gateway")
-    found = [service_account(served.application, cluster.pull_secrets), _policy(name, labels), _budget(name, labels)]
+    found = [
+        service_account(served.application, cluster.pull_secrets),
+        service_policy(name, labels, served, cluster, held=by_activator(served.scale, chosen)),
+        _budget(name, labels),
+    ]
     found += claim_template(served.application, served.resources, cluster)
     found.append(served_record(name, labels, served, chosen))
     for each in groups:
         found += _servers(each, cluster, chosen)
     if chosen["metrics"] == "operator":
         first, apart = served.file.models[0], len(groups) > 1
-        llm, writer = first.llm is not None, first.assistant.llm if first.assistant is not None else ""
+        llm = any(each.llm is not None for each in served.file.models)
+        writer = first.assistant.llm if first.assistant is not None else ""
         found += monitoring(
             name, served.service, first.name, labels, served.latency, apart=apart, llm=llm, writer=writer
         )
@@ -166,7 +172,7 @@ def deployment(group: Group, cluster: Cluster, told: str, *, annotated: bool = F
             "serviceAccountName": served.application,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
-            "terminationGracePeriodSeconds": DRAIN + WITHDRAWN + 5,
+            "terminationGracePeriodSeconds": _drain(served) + WITHDRAWN + 5,
             "securityContext": RESTRICTED_POD,
             "containers": _containers(served, resources),
             "volumes": [
@@ -214,7 +220,7 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
         "image": served.image,
         "command": [
             *("python", *_isolated(served), "-m", "plimsoll.runtime.server", "--service", f"{TOLD}/service.json"),
-            *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(DRAIN)),  # noqa: S104
+            *("--host", "0.0.0.0", "--port", str(PORT), "--threads", str(threads), "--drain", str(_drain(served))),  # noqa: S104
             *("--admin-token-file", f"{ADMIN}/token"),
             *watching(served),
         ],
@@ -241,6 +247,10 @@ def _server(served: ServedVersions, resources: Manifest) -> Manifest:
     }
 
 
+def _drain(served: ServedVersions) -> int:
+    return max(DRAIN, served.longest_answer + 1)
+
+
 def _isolated(served: ServedVersions) -> tuple[str, ...]:
     """The option by which the server does not import from where it starts, which is where the user's code is."""
     return ("-P",) if _has_own_code(served) else ()
@@ -248,7 +258,7 @@ def _isolated(served: ServedVersions) -> tuple[str, ...]:
 
 def _patient(served: ServedVersions) -> Manifest:
     """The user's own code or a large model may take its time: until then nobody asks whether the server lives."""
-    if not _starts_processes(served):
+    if not _takes_time(served):
         return {}
     live = {"httpGet": {"path": "/v2/health/live", "port": "http"}, "periodSeconds": 2, "failureThreshold": 100}
     return {"startupProbe": live}
@@ -258,9 +268,9 @@ def _has_own_code(served: ServedVersions) -> bool:
     return any(True for model in served.file.models for _ in model.commands())
 
 
-def _starts_processes(served: ServedVersions) -> bool:
-    """Whether the server starts others before it answers."""
-    return _has_own_code(served) or any(model.llm is not None for model in served.file.models)
+def _takes_time(served: ServedVersions) -> bool:
+    """Whether the server starts other processes before it answers, or reads an index, which may be large."""
+    return _has_own_code(served) or any(model.llm is not None or model.index for model in served.file.models)
 
 
 def _spread(labels: dict[str, str]) -> Manifest:
@@ -280,20 +290,6 @@ def _service(name: str, labels: dict[str, str], to: dict[str, str] | None = None
         "spec": {
             "selector": to or labels,
             "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": "http"}],
-        },
-    }
-
-
-def _policy(name: str, labels: dict[str, str]) -> Manifest:
-    """Only the port of the protocol, which is the one of the metrics too."""
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "podSelector": {"matchLabels": labels},
-            "policyTypes": ["Ingress"],
-            "ingress": [{"ports": [{"protocol": "TCP", "port": PORT}]}],
         },
     }
 

@@ -30,10 +30,12 @@ def ways_in(
     ways = routes(name, application, service, labels, groups)
     # Who waits for a server to start has no latency that was promised.
     wakes = groups[0].served.scale.min == 0
-    if wakes:
+    longest = (PATIENCE if wakes else 0) + groups[0].served.longest_answer
+    if longest:
+        # Envoy ends a request after 15 seconds where nothing is said.
         for way in ways:
             for rule in way["spec"]["rules"]:
-                rule["timeouts"] = {"request": f"{PATIENCE + 10}s"}
+                rule["timeouts"] = {"request": f"{longest + 10}s"}
     if cluster.takes(f"{ENVOY}/BackendTrafficPolicy"):
         latency = None if wakes else groups[0].served.latency
         found.append(patience(name, [each["metadata"]["name"] for each in ways], labels, latency))

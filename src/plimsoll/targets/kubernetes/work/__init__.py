@@ -10,6 +10,8 @@ from plimsoll.kinds.batch import Score
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch, RunCommand
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.index import BuildIndex
+from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register, TrainGang
 from plimsoll.kinds.serve import Serve
@@ -20,7 +22,7 @@ from plimsoll.targets.kubernetes.work.environment import make_environment
 from plimsoll.targets.kubernetes.work.fetch import fetch
 from plimsoll.targets.kubernetes.work.local import done_here
 from plimsoll.targets.kubernetes.work.pods import run_in_pods
-from plimsoll.targets.kubernetes.work.register import register
+from plimsoll.targets.kubernetes.work.register import register, release
 from plimsoll.targets.kubernetes.work.serve import serve
 
 Executor = Callable[[ClusterAttempt[Any]], Progress]
@@ -41,6 +43,8 @@ EXECUTORS: Mapping[type[Work], Executor] = MappingProxyType(
             executes(TrainGang, run_in_pods),
             executes(Bring, done_here),
             executes(Register, register),
+            executes(BuildIndex, run_in_pods),
+            executes(ReleaseIndex, release),
             executes(PrepareLlm, done_here),
             executes(Serve, serve),
             executes(Score, run_in_pods),

@@ -10,6 +10,8 @@ from plimsoll.evidence.run_events import Waiting
 from plimsoll.kinds.brought import Bring
 from plimsoll.kinds.dataset import Fetch
 from plimsoll.kinds.environment import MakeEnvironment
+from plimsoll.kinds.index_release import ReleaseIndex
+from plimsoll.kinds.llm import PrepareLlm
 from plimsoll.kinds.model import Register
 from plimsoll.kinds.serve import Serve
 from plimsoll.kubernetes.api import Manifest
@@ -44,7 +46,7 @@ def joining(execute: Executor[W]) -> Executor[W]:
 
 def _is_done_here(work: Work) -> bool:
     """Whether work is done on this machine, and leaves nothing on the cluster but content in the registry."""
-    return isinstance(work, (MakeEnvironment, Bring, Register)) or (
+    return isinstance(work, (MakeEnvironment, Bring, PrepareLlm, Register, ReleaseIndex)) or (
         isinstance(work, Fetch) and "://" not in work.source
     )
 

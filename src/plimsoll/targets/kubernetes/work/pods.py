@@ -1,17 +1,19 @@
-"""A command, a training or a batch in pods: manifests applied, watched to their end, and the result taken."""
+"""A command, a training, a batch or an index in pods: manifests applied, watched to their end, and the result taken."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from typing import cast
 
 from plimsoll.errors import MissingExtra, TargetError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting, WorkloadFound
 from plimsoll.kinds.batch import Score
 from plimsoll.kinds.dataset import Fetch, RunCommand
+from plimsoll.kinds.index import BuildIndex
 from plimsoll.kinds.model import TrainGang
-from plimsoll.planning.steps import AnyStep
+from plimsoll.planning.steps import AnyStep, Step
 from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
 from plimsoll.targets.kubernetes import names
@@ -21,9 +23,11 @@ from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
 from plimsoll.targets.kubernetes.manifests.pod import task_pod, with_credentials
+from plimsoll.targets.kubernetes.manifests.policies import alone
 from plimsoll.targets.kubernetes.pod_tasks import pod_task_of, result_tag
 from plimsoll.targets.kubernetes.reasons.workloads import ended
 from plimsoll.targets.kubernetes.watching import Watch, gone, remove
+from plimsoll.targets.kubernetes.work.indexing import indexing_of
 from plimsoll.targets.kubernetes.work.register import pushed, version_of
 from plimsoll.targets.models import require_scorable
 from plimsoll.waits import waiting_for
@@ -93,18 +97,25 @@ def workload_of(step: AnyStep, name: str, context: ClusterContext) -> gang.Workl
         brought[BASE] = pushed(version_of(work.base.reference, work.base.register_key, context), context)
     mount = context.cluster.mounts_images
     provider = gang.provider_of(step, context.chosen)
-    task = pod_task_of(step, name, provider, context.results, model, model_files, mount=mount)
+    indexing = indexing_of(cast("Step[BuildIndex]", step), context) if isinstance(work, BuildIndex) else None
+    index = indexing.task if indexing is not None else None
+    task = pod_task_of(step, name, provider, context.results, model, model_files, mount=mount, index=index)
     labels = names.of_step(context.application, step)
-    pod = task_pod(task, step, _image(step, context), context.cluster, labels, context.images.architectures())
+    image = _image(step, context)
+    pod = task_pod(task, step, image, context.cluster, labels, context.images.architectures())
     if isinstance(step.work, Fetch):
         pod = with_credentials(pod)
     if brought:
         pod = with_models(pod, brought, context.images.runtime(), context.application)
+    if indexing is not None and indexing.models:
+        pod = with_models(pod, indexing.models, image, context.application)
     if mpi.is_mpi_gang(step):
         pod = mpi.with_mpi(pod, name)
     made = gang.workload(provider, name, step, pod, labels, context.cluster)
     if mpi.is_mpi_gang(step):
         made = mpi.beside(made, name, labels)
+    if indexing is not None:
+        made = alone(made, name, labels, context.cluster)
     before = claim_template(context.application, step.resources, context.cluster)
     return gang.Workload(objects=(*before, *made.objects), watched=made.watched, restarts=made.restarts)
 
@@ -118,6 +129,9 @@ def _image(step: AnyStep, context: ClusterContext) -> str:
         return context.images.runtime(*_EXTRAS.get(scheme, ()))
     if isinstance(step.work, Score):
         return image_that_reads(step.work.input.file, context)
+    if isinstance(step.work, BuildIndex):
+        is_table = step.work.part.text is not None
+        return image_that_reads(step.work.documents.file if is_table else "", context, "retrieval")
     assert isinstance(step.work, (RunCommand, TrainGang))  # noqa: S101 - nothing else runs the user's code
     code = [(each.name, each.digest) for each in step.ingredients if each.kind == "code"]
     environments = [(each.name, each.digest) for each in step.ingredients if each.kind == "environment"]

@@ -1,13 +1,15 @@
-"""A trained model into the registry: signed on this machine, with the user's own key, then sent to the cluster's."""
+"""A trained model, or an index that was built, into the registry: signed here, then sent to the cluster's."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
+from plimsoll.kinds.index import IndexResult
+from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.registry.transfer import push_model
 from plimsoll.registry.versions import ModelVersion
-from plimsoll.targets.attempt import Progress, done
+from plimsoll.targets.attempt import Progress, W, done
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.work.local import done_here
 from plimsoll.targets.models import model_registry, registered_version
@@ -17,10 +19,23 @@ def register(attempt: ClusterAttempt[Register]) -> Progress:
     """Add what rank 0 left here, and have it where pods pull from."""
     context, work = attempt.context, attempt.work
     context.results.fetch(work.train_key, TrainResult, context.state)
+    return (yield from _registered(attempt, work.model))
+
+
+def release(attempt: ClusterAttempt[ReleaseIndex]) -> Progress:
+    """Add the index that a pod has built, with its models, and have it where pods pull from."""
+    context, work = attempt.context, attempt.work
+    context.results.fetch(work.build_key, IndexResult, context.state)
+    return (yield from _registered(attempt, work.model))
+
+
+def _registered(attempt: ClusterAttempt[W], name: str) -> Progress:
+    """Sign it with the user's own key, and push the version; its result says where pods pull it."""
+    context = attempt.context
     outcome = yield from done_here(attempt)
     if not isinstance(outcome.result, RegisterResult):
         return outcome
-    version = model_registry(context.state).find(f"{work.model}@{outcome.result.version}")
+    version = model_registry(context.state).find(f"{name}@{outcome.result.version}")
     result = replace(outcome.result, reference=pushed(version, context))
     context.state.fresh_work(attempt.step.key)
     context.state.commit(attempt.step.key, result)

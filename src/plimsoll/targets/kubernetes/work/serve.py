@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from msgspec import to_builtins
+from msgspec import Struct, to_builtins
 
 from plimsoll.errors import MissingExtra, PlimsollError
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import Waiting
+from plimsoll.indexes.names import PREFIX
 from plimsoll.kinds.llm import needed_extras
 from plimsoll.kinds.predictors import ServedStep
 from plimsoll.kinds.serve import ModelShare, Serve, ServeResult
 from plimsoll.kubernetes.port_forward import to_service
+from plimsoll.llms.engines.engine import Container
 from plimsoll.planning.steps import Step
 from plimsoll.registry.versions import ModelVersion
 from plimsoll.runtime.inference_check import Checked, check_inference
 from plimsoll.runtime.llm_check import check_llm
-from plimsoll.runtime.server.service_file import ModelFile
+from plimsoll.runtime.server.service_file import ModelFile, ServiceFile
+from plimsoll.targets.assistants import rules_of
 from plimsoll.targets.attempt import AttemptOutcome, Progress, done
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.assistants import in_pods as assistant_in_pods
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.llms import container_of, places
 from plimsoll.targets.kubernetes.llms import in_pods as llm_in_pods
@@ -131,7 +135,7 @@ def _recorded(attempt: ClusterAttempt[Serve], waits: Waits) -> Generator[Observa
 def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
     """What a service's step comes to, with its model where pods find it."""
     work = step.work
-    found, models = _files(step, context)
+    what = _answering(step, context)
     image = _image(step, _versions(work, context).values(), context)
     plain, name = (
         names.service(context.application, work.service),
@@ -141,8 +145,8 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         application=context.application,
         name="" if name == plain else name,
         service=work.service,
-        file=service_file(work, found),
-        models=models,
+        file=what.file,
+        models=what.models,
         key=step.key,
         resources=step.resources,
         image=image,
@@ -150,9 +154,36 @@ def served_of(step: Step[Serve], context: ClusterContext) -> ServedVersions:
         scale=work.in_pods,
         latency=work.latency,
         telemetry=work.telemetry,
-        engine=container_of(work.llm, found[0][1], step.resources) if work.llm is not None else None,
+        engine=what.engine,
+        asks=work.assistant.llm_service if work.assistant is not None else "",
         watched=watched(step, work.reference, _referenced(step, context), context) if work.reference else {},
     )
+
+
+class _Answering(Struct, frozen=True, kw_only=True):
+    """What servers are told, references by the directories in pods, and the engine beside them if they have one."""
+
+    file: ServiceFile
+    models: Mapping[str, str]
+    engine: Container | None = None
+
+
+def _answering(step: Step[Serve], context: ClusterContext) -> _Answering:
+    """What answers, with its models where pods find them."""
+    work = step.work
+    if work.assistant is None:
+        found, models = _files(step, context)
+        engine = container_of(work.llm, found[0][1], step.resources) if work.llm is not None else None
+        return _Answering(file=service_file(work, found), models=models, engine=engine)
+    plan, versions, url = work.assistant, _versions(work, context), ""
+    assert work.llm is not None  # noqa: S101 - an assistant has one
+    if plan.llm_service:
+        name = service_name(context.api, context.application, context.namespace, plan.llm_service)
+        url = f"http://{name}.{context.namespace}.svc/v1"
+    rules = rules_of(plan, context.directory)
+    made = assistant_in_pods(plan, work.llm, rules, versions.__getitem__, step.resources, url)
+    models = {place: pushed(version, context) for place, version in made.versions.items()}
+    return _Answering(file=made.file, models=models, engine=made.engine)
 
 
 def _files(step: Step[Serve], context: ClusterContext) -> tuple[list[tuple[ModelShare, ModelFile]], dict[str, str]]:
@@ -213,6 +244,8 @@ def _versions(work: Serve, context: ClusterContext) -> dict[str, ModelVersion]:
     """Versions of a service by what its shares call them."""
     wanted: list[ModelShare | ServedStep] = [*shares_of(work), *work.pipeline]
     found = {each.model: version_of(each.model, each.register_key, context) for each in wanted if each.model}
+    if work.assistant is not None:
+        found[work.assistant.index] = version_of(work.assistant.index, work.assistant.index_key, context)
     llms = work.llm.models if work.llm is not None else ()
     return found | {each.reference: version_of(each.reference, each.register_key, context) for each in llms}
 
@@ -222,6 +255,10 @@ def _image(step: Step[Serve], versions: Iterable[ModelVersion], context: Cluster
     work = step.work
     wanted = {"drift": work.reference is not None, "otel": work.telemetry.traces}
     extras = [extra for extra, is_wanted in wanted.items() if is_wanted]
+    if work.assistant is not None or work.model.startswith(PREFIX):
+        extras.append("retrieval")
+    if work.assistant is not None and work.assistant.llm_service:
+        return context.images.runtime(*extras)
     if work.llm is not None:
         return context.images.runtime(*extras, *needed_extras(work.llm))
     if any(commands_of(work)):

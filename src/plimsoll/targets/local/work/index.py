@@ -6,23 +6,18 @@ import sys
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
-from plimsoll.indexes.changes import changes_in
-from plimsoll.indexes.layout import read_facts
-from plimsoll.indexes.names import versions_of
+from plimsoll.indexes.layout import notes_of, read_facts
 from plimsoll.kinds.index import BuildIndex, IndexResult
-from plimsoll.runtime.index_order import Columns, IndexOrder
 from plimsoll.runtime.outputs import files_in
 from plimsoll.targets.attempt import Progress, done, failed
+from plimsoll.targets.indexes import deleted_from, order_of
 from plimsoll.targets.local.attempt import LocalAttempt
 from plimsoll.targets.local.commands import base_environment, input_path
-from plimsoll.targets.local.servers import changes_of
 from plimsoll.targets.local.vector_places import new_place
 from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.models import model_for_use
-
-MOST_NOTES = 20
-"""Documents that are named of those that were left out; index.json has all."""
 
 
 def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
@@ -31,17 +26,16 @@ def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
     settings = work.place()
     place = new_place(state, work.index, attempt.step.key, settings) if settings is not None else None
     version, model = model_for_use(state, work.model, work.register_key) if work.model else (None, None)
-    order = IndexOrder(
+    order = replace(
+        order_of(
+            work,
+            threads=int(attempt.step.resources.cpu or 0),
+            model=str(model) if model else None,
+            earlier=_earlier(attempt),
+        ),
         documents=str(input_path(work.documents, state)),
         output=str(attempt.output),
-        search=work.search,
-        tokens=work.part.chunk.tokens,
-        overlap=work.part.chunk.shared,
-        model=str(model) if model else None,
-        earlier=_earlier(attempt),
-        columns=_columns(work),
-        threads=int(attempt.step.resources.cpu or 0),
-        deleted=_deleted(attempt),
+        deleted=deleted_from(state, work.index),
         store=place,
     )
     path = attempt.output.parent / "order.json"
@@ -52,12 +46,12 @@ def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
         attempt, [Command(argv=argv, environment=environment, resources=attempt.step.resources)]
     )
     if reason:
-        return failed(reason)
+        return failed(reason, lasting=True)
     facts = read_facts(attempt.output)
     return done(
         IndexResult(
             outputs=files_in(attempt.output),
-            notes=tuple(f"{each.source} {each.reason}" for each in facts.unreadable[:MOST_NOTES]),
+            notes=notes_of(facts),
             documents=facts.documents,
             chunks=facts.chunks,
             embedded=facts.embedded,
@@ -65,19 +59,6 @@ def build_index(attempt: LocalAttempt[BuildIndex]) -> Progress:
             left_out=len(facts.unreadable),
         )
     )
-
-
-def _deleted(attempt: LocalAttempt[BuildIndex]) -> tuple[str, ...]:
-    """What was deleted over HTTP: its text must be in no file of a version that is built from now on."""
-    journal = changes_of(attempt.context.state, versions_of(attempt.work.index))
-    return tuple(each.id for each in changes_in(journal).values() if each.deleted) if journal else ()
-
-
-def _columns(work: BuildIndex) -> Columns | None:
-    part = work.part
-    if part.text is None:
-        return None
-    return Columns(text=part.text, id=part.id, title=part.title, access=part.access, metadata=part.metadata)
 
 
 def _earlier(attempt: LocalAttempt[BuildIndex]) -> str | None:
