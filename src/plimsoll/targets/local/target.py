@@ -21,6 +21,7 @@ from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
     CURVES,
+    EXCHANGE,
     KEEP,
     LEAVINGS,
     MANIFESTS,
@@ -87,9 +88,11 @@ class LocalTarget:
     @property
     def features(self) -> Features:
         """Calls of services, moves of their traffic, a keeper, what they use, environments, curves of trainings."""
+        from plimsoll.targets.local.exchange import LocalExchange
         from plimsoll.targets.local.keeper.control import LocalKeeper
 
         carriers = feature_table(
+            offers(EXCHANGE, LocalExchange(self.state, self._directory)),
             offers(CALL, self._call),
             offers(TRAFFIC, self._traffic),
             offers(KEEP, LocalKeeper(self.state)),
