@@ -196,7 +196,7 @@ def test_a_result_that_goes_from_one_cluster_to_another_has_the_same_digest_ther
 
     def reading(pod: Pod) -> None:
         read.append(pod.input(pod.task.inputs[0]))
-        pod.leave()
+        pod.leave(m_csv="b\n2\n")
 
     two.onprem.does("run/rows", lambda pod: pod.leave(rows_csv="a\n1\n"))
     two.cloud.does("run/more", reading)
