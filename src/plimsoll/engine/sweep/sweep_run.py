@@ -136,9 +136,10 @@ class SweepRun(ApplicationRun):
         """Trials that the target has room for at once."""
         from plimsoll.engine.capacity import demand_of
 
-        facts = self.prepared.facts
+        step = self.prepared.plan.step(train)
+        facts = self.prepared.facts.of(step.target)
         has = (facts.cpu, facts.memory, facts.accelerators)
-        wanted = demand_of(self.prepared.plan.step(train))
+        _, *wanted = demand_of(step)
         # A cluster whose nodes may not be seen has room without a limit.
         room = [there / one for there, one in zip(has, wanted, strict=True) if one]
         return max(1, int(min([MOST_PARALLEL, *room]) + 1e-9))

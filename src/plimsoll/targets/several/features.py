@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
@@ -23,6 +23,7 @@ from plimsoll.targets.features import (
     TRAFFIC,
     USES,
     CalledService,
+    Feature,
     Features,
     feature_table,
     offers,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from plimsoll.targets.several.target import SeveralTarget
     from plimsoll.targets.traffic import TrafficMover
 
+_OF_THIS_MACHINE: tuple[Feature[Any], ...] = (KEEP, USES, LEAVINGS)
 ONE_CLUSTER = "its parts are on several, and each cluster has manifests of its own"
 
 
@@ -45,7 +47,9 @@ def features_of(target: SeveralTarget) -> Features:
     """The features of all together. What keeps services up apart from runs is this machine's."""
     there = _Several(target)
     here = target.parts[LOCAL].features
-    own = [(feature, here.require(feature)) for feature in (KEEP, USES, LEAVINGS) if feature in here]
+    own: list[tuple[Feature[Any], object]] = [  # Any: the abilities of these features have no type in common
+        (feature, here.require(feature)) for feature in _OF_THIS_MACHINE if feature in here
+    ]
     carriers = feature_table(
         offers(CALL, there.call),
         offers(TRAFFIC, there.traffic),
