@@ -137,20 +137,24 @@ class SeveralAttempt(Attempt[Work]):
         if made.stays and made.stays != (self.step.target or self._session.here) and not made.work.leaves:
             message = f"the rows of {made.name} stay on {origin.name}, and are not brought to {self._place.name}"
             raise TargetError(message, where=self.step.name, lasting=True)
-        if there.content(made) is not None:
-            return
         began, here = time.monotonic(), self._session.places[self._session.here]
+        known = there.content(made)
         if made.work.travels == "model":
             registered = origin.target.state.result(made.key, made.work.result)
             if not isinstance(registered, RegisterResult):
                 raise TargetError(f"{made.name} has registered nothing", where=origin.name, hint="run again")
+            if known is not None and known.digest == registered.digest:
+                return
             arrived = there.take_model(made, registered)
             if self._place is here:
                 # It was registered on this machine, and has not travelled.
                 return
             origin = here
+        elif known is not None and not self._session.is_due_again(made, self._place):
+            return
         else:
             arrived = there.take(made, origin.exchange.give(made))
+            self._session.arrived(made, self._place)
         yield self._travelled(made, origin, self._place, arrived.digest, arrived.size, time.monotonic() - began)
 
     def _told_what_was_sent(self, result: Result) -> Waits[None]:

@@ -28,6 +28,7 @@ class SeveralSession:
         self._application = application
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
+        self._anew: set[tuple[str, str]] = set()
 
     def begin(self, request: RunRequest | None = None) -> int:
         """Begin on all targets that answer; returns the number of processes that were ended.
@@ -108,6 +109,14 @@ class SeveralSession:
             lock = self._locks.setdefault((step.key, target), threading.Lock())
         with lock:
             yield
+
+    def is_due_again(self, made: AnyStep, place: Place) -> bool:
+        """Whether a result that a target has is of before, as its step was forced in this run."""
+        return made.name in self.forced and (made.key, place.name) not in self._anew
+
+    def arrived(self, made: AnyStep, place: Place) -> None:
+        """Take note that a target has a result as this run has made it."""
+        self._anew.add((made.key, place.name))
 
     def _opened(self) -> list[Session]:
         return [session for place in self.places.values() if (session := place.opened) is not None]
