@@ -10,12 +10,32 @@ import pytest
 
 from plimsoll.kinds.dataset import CommandResult, RunCommand
 from plimsoll.planning.steps import AnyStep, Step
-from plimsoll.state.directory import StateDirectory
+from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.state.results import OutputFile, Result
 from plimsoll.targets.local.target import LocalTarget
 from plimsoll.targets.memory import MemoryAttempt, MemoryTarget
+from plimsoll.targets.port import Target
+from plimsoll.targets.several.target import SeveralTarget
 
 from .contract import Bench, TargetContract
+
+
+def bench_of(target: Target, directory: Path) -> Bench:
+    """Commands that this machine carries out."""
+    numbers = itertools.count()
+
+    def command(text: str, *outputs: str) -> AnyStep:
+        work = RunCommand(command=text, outputs=outputs)
+        return Step(part="step", key=f"key-{next(numbers)}", work=work)
+
+    mark = directory / "started"
+    return Bench(
+        target=target,
+        good=lambda: command("echo hello > $PLIMSOLL_OUTPUT/greeting.txt", "greeting.txt"),
+        failing=lambda: command("echo 'no such column: age' >&2; exit 3"),
+        endless=lambda: command(f"touch {mark}; sleep 600"),
+        started=mark.exists,
+    )
 
 
 class TestLocal(TargetContract):
@@ -23,20 +43,15 @@ class TestLocal(TargetContract):
 
     @pytest.fixture
     def bench(self, tmp_path: Path) -> Bench:
-        numbers = itertools.count()
+        return bench_of(LocalTarget(tmp_path), tmp_path)
 
-        def command(text: str, *outputs: str) -> AnyStep:
-            work = RunCommand(command=text, outputs=outputs)
-            return Step(part="step", key=f"key-{next(numbers)}", work=work)
 
-        mark = tmp_path / "started"
-        return Bench(
-            target=LocalTarget(tmp_path),
-            good=lambda: command("echo hello > $PLIMSOLL_OUTPUT/greeting.txt", "greeting.txt"),
-            failing=lambda: command("echo 'no such column: age' >&2; exit 3"),
-            endless=lambda: command(f"touch {mark}; sleep 600"),
-            started=mark.exists,
-        )
+class TestSeveral(TargetContract):
+    """Several targets as one, of which this machine carries the steps out."""
+
+    @pytest.fixture
+    def bench(self, tmp_path: Path) -> Bench:
+        return bench_of(SeveralTarget("a", tmp_path, {LOCAL: LocalTarget(tmp_path)}, {LOCAL: LOCAL}), tmp_path)
 
 
 class TestMemory(TargetContract):

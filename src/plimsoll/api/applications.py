@@ -78,13 +78,13 @@ class SweptModel(Struct, frozen=True, kw_only=True):
 
 
 class Application:
-    """One application on one target. Nothing is started or written until `run`.
+    """One application on one target, or on those that its file names. Nothing is started or written until `run`.
 
     `options` are what the command line's flags for clusters say. Use it as a context manager, or call `close`, when
     the target is a cluster.
     """
 
-    def __init__(self, file: ApplicationFile, target: str = LOCAL, options: TargetOptions | None = None) -> None:
+    def __init__(self, file: ApplicationFile, target: str | None = LOCAL, options: TargetOptions | None = None) -> None:
         self._file = file
         self._target: Target = target_for(file, target, options)
 
@@ -244,10 +244,11 @@ class Application:
         return prepare(self._file.path, self._target, settings=settings_of(parameters), force=force)
 
 
-def load(path: Path | str, target: str = LOCAL, options: TargetOptions | None = None) -> Application:
+def load(path: Path | str, target: str | None = LOCAL, options: TargetOptions | None = None) -> Application:
     """The application of a file, or of the plimsoll.yaml in a directory, on a target.
 
-    `target` is `local` or a context of the kubeconfig. Raises FileError for a file that is malformed, with the place
+    `target` is `local`, a context of the kubeconfig or a name of the file; with None each part is on the target that it
+    names. Raises FileError for a file that is malformed, with the place
     of the mistake.
     """
     path = Path(path)

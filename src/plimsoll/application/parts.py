@@ -75,3 +75,26 @@ class TargetName(Part, frozen=True, kw_only=True):
 
     context: Annotated[str, Meta(min_length=1, description="a context of the kubeconfig")] | None = None
     local: Annotated[bool, Meta(description="this machine")] = False
+    namespace: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$",
+                description="the namespace of its objects; --namespace names another",
+                examples=["shop"],
+            ),
+        ]
+        | None
+    ) = None
+    route: (
+        Annotated[
+            str,
+            Meta(
+                min_length=1,
+                description="HOST/PATH of the registry by which images, models and results reach it; "
+                "--registry names another",
+                examples=["registry.example/shop"],
+            ),
+        ]
+        | None
+    ) = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.shape import suggest_name
@@ -16,6 +18,14 @@ def target_named(application: ApplicationSpec, name: str) -> str:
     if named is None:
         return name
     return LOCAL if named.local else named.context or name
+
+
+def names_of_targets(application: ApplicationSpec) -> Mapping[str, str]:
+    """What the file calls each target: the first of the names that stand for it, and `local` for this machine."""
+    found = {LOCAL: LOCAL}
+    for name in application.targets:
+        found.setdefault(target_named(application, name), name)
+    return found
 
 
 def check_targets(file: ApplicationFile) -> None:
@@ -35,21 +45,33 @@ def check_targets(file: ApplicationFile) -> None:
         if named.context == LOCAL:
             text = f"the context of '{name}' would be taken for this machine"
             raise file.error(text, "write `local: true` for this machine, or rename the context", *at, "context")
+        for word in ("namespace", "route"):
+            if named.local and getattr(named, word) is not None:
+                text = f"`{word}` is only for a context, and '{name}' is this machine"
+                raise file.error(text, "remove it", *at, word, at_key=True)
 
 
-def check_placement(file: ApplicationFile, named: str, target: str | None, *at: str | int) -> None:
-    """Raise FileError for a part that names no target, or another one than that of the run.
+def check_name(file: ApplicationFile, named: str, *at: str | int) -> None:
+    """Raise FileError for a name that stands for no target of the file."""
+    known = [*file.application.targets, LOCAL]
+    if named in known:
+        return
+    hint = suggest_name(named, known)
+    if not file.application.targets:
+        hint = f"name it: targets: {{{named}: {{context: CONTEXT}}}}, with a context of your kubeconfig"
+    raise file.error(f"there is no target '{named}' in spec.targets", hint, *at)
 
-    `target` is None where nothing is run.
-    """
+
+def check_placement(file: ApplicationFile, named: str, target: str, *at: str | int) -> None:
+    """Raise FileError for a part that names another target than that of the run."""
     application = file.application
-    known = [*application.targets, LOCAL]
-    if target is not None and target_named(application, named) == target_named(application, target):
+    if target_named(application, named) == target_named(application, target):
         return
-    if application.targets and named not in known:
-        raise file.error(f"there is no target '{named}' in spec.targets", suggest_name(named, known), *at)
-    if target is None:
-        return
+    if application.targets:
+        check_name(file, named, *at)
     text = f"the part names the target '{named}', but the run is on '{target}'"
-    hint = f"run it with --target {named}; all parts of one run are on one target"
-    raise file.error(text, hint if named in known else f"remove the target, or set target: {target}", *at)
+    if named in (*application.targets, LOCAL):
+        hint = f"leave --target out: each part then runs where it says; or run all of it with --target {named}"
+    else:
+        hint = f"remove the target, or set target: {target}"
+    raise file.error(text, hint, *at)

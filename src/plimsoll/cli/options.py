@@ -58,7 +58,8 @@ def target_option(function: Command) -> Command:
             default=LOCAL,
             show_default=True,
             shell_complete=completion.targets,
-            help="local for this machine, a kubeconfig context, or a name of spec.targets.",
+            help="local for this machine, a kubeconfig context, or a name of spec.targets. Without it, parts that "
+            "name a target are there.",
         ),
     ):
         function = decorate(function)
@@ -117,6 +118,13 @@ class AskedRun:
     base: str | None
     prefer: tuple[str, ...]
     settings: tuple[str, ...]
+    given: bool
+    """Whether the target was named: otherwise each part of the file is on the target that it names."""
+
+    @property
+    def where(self) -> str | None:
+        """The target of all steps; None for where the file says."""
+        return self.target if self.given else None
 
     @property
     def path(self) -> Path:
@@ -144,7 +152,7 @@ class AskedRun:
 
         options, settings = self.options(unbarred=unbarred), self.settings
         found = prepare(
-            self.path, self.target, options, settings=settings, steps=steps, force=force, must_fit=not unbarred
+            self.path, self.where, options, settings=settings, steps=steps, force=force, must_fit=not unbarred
         )
         click.get_current_context().call_on_close(found.target.close)
         return found
@@ -173,10 +181,18 @@ def run_options(function: Callable[..., int | None]) -> Callable[..., int | None
             base=base,
             prefer=prefer,
             settings=settings,
+            given=target_is_given(),
         )
         return function(asked=asked, **others)
 
     return file_option(target_option(_provider_options(settings_option(command))))
+
+
+def target_is_given() -> bool:
+    """Whether the command line names a target."""
+    from click.core import ParameterSource
+
+    return click.get_current_context().get_parameter_source("target") is not ParameterSource.DEFAULT
 
 
 def application_file(path: Path) -> Path:
@@ -218,18 +234,25 @@ def _target_named(file: Path, name: str) -> str:
         return name
 
 
-def application_target(path: Path, name: str, namespace: str | None = None, *, elsewhere: bool = False) -> Target:
+def application_target(
+    path: Path, name: str, namespace: str | None = None, *, elsewhere: bool = False, several: bool = False
+) -> Target:
     """The target that an application has run on. Raises FileError when it has never run there.
 
-    With `elsewhere`, runs of other directories and machines count too, which a cluster alone knows of.
+    With `elsewhere`, runs of other directories and machines count too, which a cluster alone knows of. With `several`,
+    and no target on the command line, all targets on which the file has parts count together.
     """
     from plimsoll.engine.preparation import target_for
     from plimsoll.kinds.table import KINDS
     from plimsoll.targets.options import TargetOptions
 
-    if not elsewhere or name == LOCAL:
+    wide = several and not target_is_given() and application_file(path).exists()
+    file = KINDS.load(application_file(path)) if wide else None
+    spanning = file is not None and len(KINDS.targets(file)) > 1
+    if not elsewhere or (name == LOCAL and not spanning):
         application_state(path, name)
-    target = target_for(KINDS.load(application_file(path)), name, TargetOptions(namespace=namespace))
+    file = file or KINDS.load(application_file(path))
+    target = target_for(file, None if spanning else name, TargetOptions(namespace=namespace))
     click.get_current_context().call_on_close(target.close)
     return target
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from plimsoll.cli.rows import value_text
+from plimsoll.cli.rows import amount, value_text
 from plimsoll.cli.terminal import one_line
 from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import (
     AttemptFailed,
+    Carried,
     RendezvousReady,
     RunEvent,
     RunPlanned,
@@ -23,6 +24,7 @@ from plimsoll.evidence.run_events import (
     TrialEnded,
     Waiting,
     event_of,
+    listed_targets,
 )
 from plimsoll.kinds.table import KINDS
 from plimsoll.state.logs import last_log_line
@@ -44,6 +46,7 @@ class ProgressPrinter:
         self._results = KINDS.results if results is None else results
         self._lock = threading.Lock()
         self._running: dict[str, datetime] = {}
+        self._names: Mapping[str, str] = {}
         self._name_width = 0
         self._closed = threading.Event()
         threading.Thread(target=self._print_heartbeats, daemon=True, name="progress").start()
@@ -77,6 +80,9 @@ class ProgressPrinter:
                 self._line("·", step, f"rendezvous at {event.address}")
             case Waiting():
                 self._line("·", step, f"waiting: {event.reason}")
+            case Carried():
+                origin, to = (self._names.get(each, each) for each in (event.origin, event.to))
+                self._line("→", step, f"{event.step} went from {origin} to {to}: {amount(event.size)}")
             case AttemptFailed(again_in=float() as pause):
                 self._line("!", step, f"{event.reason}; retry in {pause:g} s")
             case StepEnded():
@@ -99,7 +105,8 @@ class ProgressPrinter:
 
     def _planned(self, event: RunPlanned) -> None:
         self._name_width = max((len(step.name) for step in event.steps), default=0)
-        self._write(f"{event.application} on {event.target}, run {event.run}")
+        self._names = event.names
+        self._write(f"{event.application} on {listed_targets(event.target, event.names)}, run {event.run}")
         if event.left_over:
             self._write(f"  ended {event.left_over} processes that an interrupted run left behind")
 

@@ -175,8 +175,8 @@ class ApplicationRun:
                 with contextlib.suppress(PlimsollError, OSError):
                     # The run is done without these files: the next run fetches them.
                     session.fetch(step)
-                if any(self.prepared.state.output(step.key).glob("*")):
-                    self.prepared.state.link_latest(step.name, step.key)
+                if any(self.prepared.state.on(step.target).output(step.key).glob("*")):
+                    self.prepared.state.link_latest(step.name, step.key, step.target)
 
     def _stop_when_asked(self, engine: Engine) -> None:
         """Stop the engine from a separate thread, because a signal handler must not wait for locks."""

@@ -40,14 +40,15 @@ def keep_code(plan: Plan, state: StateDirectory, directory: Path) -> None:
     """Keep the files of all trainings of a plan that are not registered yet, and the commit that they begin with."""
     kept = CodeFiles(state.code)
     for step in plan.steps:
-        if not isinstance(step.work, Register) or state.result(step.key, RegisterResult) is not None:
+        there = state.on(step.target)
+        if not isinstance(step.work, Register) or there.result(step.key, RegisterResult) is not None:
             continue
         files = {part.name: part.digest for part in step.work.lineage if part.kind == "code"}
         # A disk that is full keeps no code; the run goes on as long as it can.
         with contextlib.suppress(OSError):
             _keep(kept, directory, files)
             key = step.work.train_key
-            if kept.revision(key) is None or state.result(key, TrainResult) is None:
+            if kept.revision(key) is None or there.result(key, TrainResult) is None:
                 kept.note_revision(key, revision_of(directory, files))
 
 

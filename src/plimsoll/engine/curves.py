@@ -13,5 +13,5 @@ from plimsoll.state.directory import StateDirectory
 def curves_of(state: StateDirectory, steps: Iterable[StepHistory]) -> Mapping[str, Series]:
     """Points by model and by the name of the figure; models without a curve are left out."""
     trained = [step for step in steps if step.verb == TrainGang.verb]
-    curves = {step.part: state.curve(step.key) for step in trained}
+    curves = {step.part: state.on(step.target).curve(step.key) for step in trained}
     return {name: series for name, series in curves.items() if series}

@@ -12,6 +12,7 @@ from plimsoll.evidence.observation import Observation
 from plimsoll.evidence.run_events import (
     AttemptEnded,
     AttemptFailed,
+    Carried,
     PlannedStep,
     RunEnded,
     RunEvent,
@@ -25,6 +26,7 @@ from plimsoll.evidence.run_events import (
     WorkerEnded,
     WorkerStarted,
     event_of,
+    listed_targets,
 )
 from plimsoll.kinds.table import KINDS
 from plimsoll.state.results import Result, result_from_json
@@ -48,6 +50,8 @@ class StepHistory(Struct, frozen=True, kw_only=True):
     """One step of a run. `state` is `waiting`, `running`, `done`, `failed`, `skipped` or `stopped`.
 
     `result` has the step's own type; it is empty until the step is done. `awaits` is what a running step waits for.
+    Of a run over several targets, `target` is the one that carries the step out, `why` says why, and `stays` is the one
+    that its rows must not leave. `carried` is what came from another target, or went to one, with the step.
     """
 
     name: str
@@ -63,6 +67,10 @@ class StepHistory(Struct, frozen=True, kw_only=True):
     failures: tuple[str, ...] = ()
     workers: tuple[WorkerHistory, ...] = ()
     result: Result = Result()
+    target: str = ""
+    why: str = ""
+    stays: str = ""
+    carried: tuple[Carried, ...] = ()
 
     @property
     def verb(self) -> str:
@@ -88,7 +96,8 @@ class StepHistory(Struct, frozen=True, kw_only=True):
 class RunHistory(Struct, frozen=True, kw_only=True):
     """One run. `state` is `running`, `done`, `failed` or `stopped`; a killed run stays `running` (see `run_status`).
 
-    `sweep` has the searched values of each parameter, where the run is a sweep.
+    `sweep` has the searched values of each parameter, where the run is a sweep. `names` maps the targets of a run over
+    several to what the file calls them.
     """
 
     run: str
@@ -102,7 +111,22 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     number: int = 0
     parameters: Mapping[str, Scalar] = {}
     sweep: Mapping[str, str] = {}
+    names: Mapping[str, str] = {}
     steps: tuple[StepHistory, ...] = ()
+
+    @property
+    def where(self) -> str:
+        """The target, or all targets by what the file calls them."""
+        return listed_targets(self.target, self.names)
+
+    @property
+    def carried(self) -> tuple[Carried, ...]:
+        """All that has travelled from one target to another."""
+        return tuple(each for step in self.steps for each in step.carried)
+
+    def name_of(self, target: str) -> str:
+        """What the file calls a target."""
+        return self.names.get(target, target)
 
     @property
     def seconds(self) -> float:
@@ -165,13 +189,16 @@ def _planned(event: RunPlanned, at: datetime) -> RunHistory:
         file=event.file,
         number=event.number,
         parameters=event.parameters,
+        names=event.names,
         started=at,
         steps=tuple(map(_waiting, event.steps)),
     )
 
 
 def _waiting(step: PlannedStep) -> StepHistory:
-    return StepHistory(name=step.name, key=step.key, needs=step.needs)
+    return StepHistory(
+        name=step.name, key=step.key, needs=step.needs, target=step.target, why=step.why, stays=step.stays
+    )
 
 
 def _apply_event(step: StepHistory, event: RunEvent, at: datetime, types: Mapping[str, type[Result]]) -> StepHistory:
@@ -184,6 +211,8 @@ def _apply_event(step: StepHistory, event: RunEvent, at: datetime, types: Mappin
             return replace(step, failures=(*step.failures, event.reason))
         case Waiting():
             return replace(step, awaits=event.reason)
+        case Carried():
+            return replace(step, carried=(*step.carried, event), awaits="")
         case AttemptEnded():
             return replace(step, attempts=max(step.attempts, event.attempt), awaits="")
         case WorkerStarted():

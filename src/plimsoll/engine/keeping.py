@@ -16,6 +16,7 @@ from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.serve import ModelShare, Serve, ServeResult
 from plimsoll.kinds.service import SERVICES
 from plimsoll.planning.steps import Step
+from plimsoll.state.directory import LOCAL
 from plimsoll.targets.features import KEEP, KeptService
 from plimsoll.targets.models import model_registry
 from plimsoll.waits import waiting_for
@@ -36,14 +37,26 @@ class Beginning(Struct, frozen=True, kw_only=True):
 
 
 def services_of(prepared: Prepared, names: Sequence[str]) -> list[Step[Serve]]:
-    """The steps of the named services, or of all. Raises FileError for a name that is none, and without services."""
+    """The steps of the named services, or of all that are on this machine.
+
+    Raises FileError for a name that is none, for a service on another target, and without services.
+    """
     steps = {step.part: cast("Step[Serve]", step) for step in prepared.plan.steps if isinstance(step.work, Serve)}
     if not steps:
         raise FileError("the file has no services", where=str(prepared.file.path), hint="add one under spec.services")
     for name in names:
         if name not in steps:
             raise FileError(f"there is no service '{name}'", where="SERVICE", hint=suggest_name(name, list(steps)))
-    return [step for name, step in steps.items() if not names or name in names]
+    elsewhere = {name: step.target for name, step in steps.items() if step.target not in ("", LOCAL)}
+    if away := next((name for name in names if name in elsewhere), None):
+        there = prepared.plan.names.get(elsewhere[away], elsewhere[away])
+        hint = "plimsoll run brings it up there, where it stays up"
+        raise FileError(f"service '{away}' is on {there}", where="SERVICE", hint=hint)
+    here = [step for name, step in steps.items() if name not in elsewhere and (not names or name in names)]
+    if not here:
+        hint = "plimsoll run brings them up where the file has them, and they stay up there"
+        raise FileError("no service of the file is on this machine", where=str(prepared.file.path), hint=hint)
+    return here
 
 
 def beginning(prepared: Prepared, steps: Sequence[Step[Serve]]) -> Beginning:

@@ -10,9 +10,11 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from plimsoll.application.application import ApplicationSpec
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
-from plimsoll.application.targets import target_named
+from plimsoll.application.targets import names_of_targets, target_named
+from plimsoll.application.workspace import Workspace
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
 from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.evidence.secrets import remember
@@ -21,13 +23,15 @@ from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.planning.capacity import Shortfall, shortfalls
 from plimsoll.planning.changes import Decision, decisions
 from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.placement import COMMAND, placed, rows_that_would_leave, staying
 from plimsoll.planning.selection import named_steps, select_steps
 from plimsoll.planning.steps import Ingredient, Plan
 from plimsoll.state.directory import LOCAL, StateDirectory
 from plimsoll.targets.features import CONTAINER_IMAGES, PLAN_CHECK, RIGHTS
 from plimsoll.targets.options import TargetOptions
 from plimsoll.targets.port import Target
-from plimsoll.targets.table import target_of
+from plimsoll.targets.several.target import SeveralTarget
+from plimsoll.targets.table import several_of, target_of
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -51,7 +55,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
 
 def prepare(
     path: Path,
-    target: str | Target = LOCAL,
+    target: str | Target | None = LOCAL,
     options: TargetOptions | None = None,
     kinds: Kinds = KINDS,
     *,
@@ -60,7 +64,7 @@ def prepare(
     force: Sequence[str] = (),
     must_fit: bool = True,
 ) -> Prepared:
-    """Load and plan an application file for a target, given by name or as an object.
+    """Load and plan an application file for a target, given by name or as an object; None for where its parts say.
 
     `settings` change parameters, such as `lr=0.1`. `steps` name the steps to plan, with all that they need; without
     them all are. `force` names steps that run again although their results are there. Without `must_fit`, a plan is
@@ -71,10 +75,12 @@ def prepare(
     """
     file = with_parameters(kinds.load(path), settings)
     remember(msgspec.to_builtins(file.application))
-    kinds.check(file, target if isinstance(target, str) else target.name)
-    if not isinstance(target, str):
+    if target is not None and not isinstance(target, str):
+        kinds.check(file, None if isinstance(target, SeveralTarget) else target.name)
         return _forcing(_prepared(kinds, file, target, steps, must_fit=must_fit), force)
-    made = target_for(file, target, options)
+    several = target is None and len(kinds.targets(file)) > 1
+    kinds.check(file, None if several else target or LOCAL)
+    made = target_for(file, target, options, kinds)
     try:
         return _forcing(_prepared(kinds, file, made, steps, must_fit=must_fit), force)
     except BaseException:
@@ -91,14 +97,23 @@ def with_parameters(file: ApplicationFile, settings: Sequence[str]) -> Applicati
 
 def _prepared(kinds: Kinds, file: ApplicationFile, target: Target, steps: Sequence[str], *, must_fit: bool) -> Prepared:
     facts = target.facts()
-    _check_features(file, facts)
-    plan = select_steps(kinds.plan(file, kinds.workspace(file, target.state.digests), facts), steps)
-    lacking = shortfalls(plan, facts) if must_fit else ()
+    whole = planned(kinds, file, kinds.workspace(file, target.state.digests), facts)
+    plan = select_steps(whole, steps)
+    _check_features(file, facts, plan)
+    names = names_of_targets(file.application)
+    lacking = (*rows_that_would_leave(plan, names), *(shortfalls(plan, facts) if must_fit else ()))
     if must_fit and not lacking and PLAN_CHECK in target.features:
         lacking = tuple(target.features.require(PLAN_CHECK)(plan))
     if lacking:
         raise _shortfall_error(kinds, file, lacking[0])
     return Prepared(file=file, plan=plan, facts=facts, target=target, kinds=kinds)
+
+
+def planned(kinds: Kinds, file: ApplicationFile, workspace: Workspace, facts: TargetFacts) -> Plan:
+    """The plan of a checked file, with the target of each step where there are several. Pure."""
+    plan = kinds.plan(file, workspace, facts)
+    named = kinds.named(file, plan)
+    return placed(plan, named, kinds.targets(file), LOCAL) if facts.parts else staying(plan, named)
 
 
 def _forcing(prepared: Prepared, words: Sequence[str]) -> Prepared:
@@ -114,11 +129,35 @@ def _forcing(prepared: Prepared, words: Sequence[str]) -> Prepared:
     return replace(prepared, forced=frozenset(forced))
 
 
-def target_for(file: ApplicationFile, name: str, options: TargetOptions | None = None) -> Target:
-    """The target that a name of the file stands for. Raises the errors of `targets.table.target_of`."""
+def target_for(
+    file: ApplicationFile, name: str | None, options: TargetOptions | None = None, kinds: Kinds = KINDS
+) -> Target:
+    """The target that a name of the file stands for; without one, all targets on which the file has parts.
+
+    Raises the errors of `targets.table.target_of`.
+    """
     application = file.application
-    options = replace(options or TargetOptions(), image=application.environment.image)
-    return target_of(target_named(application, name), file.directory, application.name, options)
+    asked = replace(options or TargetOptions(), image=application.environment.image)
+    if name is not None:
+        target = target_named(application, name)
+        return target_of(target, file.directory, application.name, _options_of(application, target, name, asked))
+    names = kinds.targets(file)
+    if len(names) == 1:
+        return target_of(LOCAL, file.directory, application.name, asked)
+
+    def options_of(target: str) -> TargetOptions:
+        return _options_of(application, target, names[target], asked) if target != LOCAL else TargetOptions()
+
+    return several_of(names, file.directory, application.name, options_of)
+
+
+def _options_of(application: ApplicationSpec, target: str, name: str, asked: TargetOptions) -> TargetOptions:
+    """The options of a target: those of the command line, and else what the file says of it."""
+    # A context may be named as well as what the file calls it.
+    named = application.targets.get(name) or application.targets.get(names_of_targets(application).get(target, ""))
+    if named is None or target == LOCAL:
+        return asked
+    return replace(asked, namespace=asked.namespace or named.namespace, registry=asked.registry or named.route)
 
 
 def missing_rights(prepared: Prepared) -> Sequence[str]:
@@ -162,12 +201,16 @@ def last_ingredients(state: StateDirectory) -> dict[str, list[Ingredient]]:
     return {}
 
 
-def _check_features(file: ApplicationFile, facts: TargetFacts) -> None:
-    """Raise FileError for a feature that the file requires and the target lacks."""
-    if file.application.environment.image is not None and CONTAINER_IMAGES in facts.lacks:
-        text = f"{facts.target} cannot run commands in an image: {facts.lacks[CONTAINER_IMAGES]}"
-        hint = "use `requirements` instead, or neither to run with your own python"
-        raise file.error(text, hint, "spec", "environment", "image", at_key=True)
+def _check_features(file: ApplicationFile, facts: TargetFacts, plan: Plan) -> None:
+    """Raise FileError for a feature that the file requires and the target lacks, of several that of a command."""
+    if file.application.environment.image is None:
+        return
+    used = {step.target for step in plan.steps if any(each.kind == COMMAND for each in step.ingredients)}
+    for each in [facts.of(target) for target in sorted(used)] if facts.parts else [facts]:
+        if CONTAINER_IMAGES in each.lacks:
+            text = f"{each.target} cannot run commands in an image: {each.lacks[CONTAINER_IMAGES]}"
+            hint = "use `requirements` instead, or neither to run with your own python"
+            raise file.error(text, hint, "spec", "environment", "image", at_key=True)
 
 
 def _shortfall_error(kinds: Kinds, file: ApplicationFile, lacking: Shortfall) -> FileError:

@@ -112,7 +112,7 @@ class Engine:
             run=run,
             application=plan.application,
             target=plan.target,
-            steps=tuple(map(_planned, plan.steps)),
+            steps=tuple(_planned(step, plan.whys.get(step.name, "")) for step in plan.steps),
             file=file,
             left_over=left_over,
             resumes=resumes,
@@ -120,6 +120,7 @@ class Engine:
             parameters=parameters or {},
             joins=joins,
             forced=tuple(sorted(forced)),
+            names=plan.names,
         )
         self.record("run", planned)
         waiting = WaitingSteps(plan.steps)
@@ -287,7 +288,7 @@ class Engine:
         self.listener(observation)
 
 
-def _planned(step: AnyStep) -> PlannedStep:
+def _planned(step: AnyStep, why: str = "") -> PlannedStep:
     """A step as the journal records it, with the ingredients that a later plan compares."""
     return PlannedStep(
         name=step.name,
@@ -295,4 +296,7 @@ def _planned(step: AnyStep) -> PlannedStep:
         needs=step.needs,
         workers=step.workers,
         ingredients=tuple((part.kind, part.name, part.digest) for part in step.ingredients),
+        target=step.target,
+        why=why,
+        stays=step.stays,
     )

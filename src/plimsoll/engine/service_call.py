@@ -17,9 +17,9 @@ from plimsoll.targets.options import TargetOptions
 
 @contextlib.contextmanager
 def open_service(
-    path: Path, name: str, target: str = LOCAL, options: TargetOptions | None = None
+    path: Path, name: str, target: str | None = LOCAL, options: TargetOptions | None = None
 ) -> Iterator[CalledService]:
-    """Address and model name of a service, valid inside the block.
+    """Address and model name of a service, valid inside the block. Without a target it is where the file has it.
 
     Raises FileError when the file has no such service, ModelRefused when its model may not be served, and TargetError
     when the service does not start or the target cannot call services.

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from plimsoll.engine.history import RunHistory, StepHistory
+from plimsoll.evidence.run_events import Carried
 from plimsoll.kinds.serve import Serve
 from plimsoll.kinds.table import KINDS, Kinds
 from plimsoll.telemetry.drift.state import DriftState
@@ -42,7 +43,13 @@ def summary(
         "steps": [_step(step, awaited) for step in run.steps],
         **sections,
         "report": str(report) if report else None,
+        **({"targets": dict(run.names), "carried": [_journey(each) for each in run.carried]} if run.names else {}),
     }
+
+
+def _journey(each: Carried) -> dict[str, object]:
+    """What has travelled from one target to another."""
+    return {name: value for name, value in msgspec.to_builtins(each).items() if name not in {"event", "attempt"}}
 
 
 def _current_state(service: str, up: Mapping[str, str], drift: Mapping[str, Sequence[DriftState]]) -> dict[str, object]:
@@ -63,6 +70,10 @@ def _step(step: StepHistory, awaited: Mapping[str, str]) -> dict[str, object]:
         described["reason"] = step.reason
     if step.name in awaited:
         described["awaits"] = awaited[step.name]
+    if step.target:
+        described |= {"target": step.target, "why": step.why}
+    if step.stays:
+        described["stays"] = step.stays
     if step.result.notes:
         described["notes"] = step.result.notes
     return described

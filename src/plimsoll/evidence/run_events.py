@@ -26,13 +26,20 @@ class _Event(Struct, frozen=True, kw_only=True, tag_field="event"):
 
 
 class PlannedStep(Struct, frozen=True, kw_only=True):
-    """A step as the plan has it; `ingredients` are kind, name and digest of all that its key was made of."""
+    """A step as the plan has it; `ingredients` are kind, name and digest of all that its key was made of.
+
+    Of a run over several targets, `target` is the one that carries the step out, and `why` says why. `stays` is the
+    target that its rows must not leave.
+    """
 
     name: str
     key: str
     needs: tuple[str, ...] = ()
     workers: int = 1
     ingredients: tuple[tuple[str, str, str], ...] = ()
+    target: str = ""
+    why: str = ""
+    stays: str = ""
 
 
 class RunPlanned(_Event, frozen=True, kw_only=True, tag=PLANNED):
@@ -40,7 +47,8 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag=PLANNED):
 
     `number` counts the runs of an application on a target in the order in which they began, from 1. `parameters` are
     the values of the file, or of the command line. `joins` is whose run of the same content goes on already, which this
-    one watches. `forced` are the steps that are carried out again although their results are there.
+    one watches. `forced` are the steps that are carried out again although their results are there. `names` maps the
+    targets of a run over several to what the file calls them.
     """
 
     run: str
@@ -54,6 +62,7 @@ class RunPlanned(_Event, frozen=True, kw_only=True, tag=PLANNED):
     parameters: Mapping[str, Scalar] = {}
     joins: str = ""
     forced: tuple[str, ...] = ()
+    names: Mapping[str, str] = {}
 
 
 class StepsAdded(_Event, frozen=True, kw_only=True, tag="steps-added"):
@@ -183,6 +192,23 @@ class WorkloadFound(_Event, frozen=True, kw_only=True, tag="found"):
     workload: str
 
 
+class Carried(_Event, frozen=True, kw_only=True, tag="carried"):
+    """The result of `step`, with this key, has come from one target to another, and its digest was verified there.
+
+    `kind` is data or model. `size` is in bytes. What the target had already was not sent.
+    """
+
+    attempt: int
+    step: str
+    key: str
+    origin: str
+    to: str
+    kind: str
+    digest: str
+    size: int
+    seconds: float = 0.0
+
+
 class AttemptEnded(_Event, frozen=True, kw_only=True, tag="attempt-ended"):
     """`outcome` is done, failed or stopped. A `lasting` failure would come again with every new attempt."""
 
@@ -210,8 +236,15 @@ RunEvent = (
     | Waiting
     | Told
     | WorkloadFound
+    | Carried
     | AttemptEnded
 )
+
+
+def listed_targets(target: str, names: Mapping[str, str]) -> str:
+    """The target of a run in words, or all targets of a run over several by what the file calls them."""
+    words = list(dict.fromkeys(names.values()))
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else target
 
 
 _WORDS = frozenset({"reason", "trace", "result"})

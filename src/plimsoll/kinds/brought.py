@@ -54,6 +54,11 @@ class Bring(Work, frozen=True, kw_only=True):
     tokenizer: str = ""
     licence: str = ""
 
+    @property
+    def reads_here(self) -> bool:
+        """It is fetched by this machine, whose key signs it."""
+        return True
+
 
 def check_source(file: ApplicationFile, source: str, tokenizer: str, sha256: str | None, *at: str | int) -> None:
     """Raise FileError for a source in a wrong form, one that may change unseen, and a path that is not there."""

@@ -13,6 +13,7 @@ from plimsoll.application.parts import Code, Command, Inputs, Part, Resources
 from plimsoll.application.paths import is_below, require_readable
 from plimsoll.application.scalars import Duration, Name, Sha256, environment_name
 from plimsoll.application.shape import suggest_name
+from plimsoll.application.targets import LOCAL, check_name, target_named
 from plimsoll.application.workspace import NamedCommand, NamedSource
 from plimsoll.kinds import ingredients
 from plimsoll.kinds.environment import environment_step
@@ -44,6 +45,9 @@ class Dataset(Part, frozen=True, kw_only=True):
     retries: Annotated[int, Meta(ge=0, le=100)] = 0
     timeout: Duration | None = None
     target: Name | None = None
+    stay: Annotated[Name, Meta(description="the target that the rows never leave, nor those made of them")] | None = (
+        None
+    )
 
 
 class FetchResult(Result, frozen=True, kw_only=True, omit_defaults=True):
@@ -60,6 +64,11 @@ class Fetch(Work, frozen=True, kw_only=True):
     result: ClassVar[type[Result]] = FetchResult
     source: str
     sha256: str | None = None
+
+    @property
+    def reads_here(self) -> bool:
+        """A path is one of this machine."""
+        return "://" not in self.source
 
     def needed_extras(self) -> Iterator[str]:
         """Those of stores of objects."""
@@ -101,6 +110,7 @@ class DatasetKind(Kind[Dataset]):
         datasets = self.of(file.application)
         self._check_variables(file, datasets)
         for name, part in datasets.items():
+            self._check_stay(file, name, part)
             self._check_source(file, name, part) if part.source is not None else self._check_step(file, name, part)
         self._check_cycles(file, datasets)
 
@@ -187,6 +197,21 @@ class DatasetKind(Kind[Dataset]):
                 text = f"'{name}' and '{seen[variable]}' would share the variable PLIMSOLL_INPUT_{variable}"
                 raise file.error(text, "rename one of them", *self.place(name), at_key=True)
             seen[variable] = name
+
+    def _check_stay(self, file: ApplicationFile, name: str, part: Dataset) -> None:
+        """Check that rows that stay are of a target of the file, and are not made on another one."""
+        if part.stay is None:
+            return
+        at, application = (*self.place(name), "stay"), file.application
+        check_name(file, part.stay, *at)
+        stays_elsewhere = target_named(application, part.stay) != LOCAL
+        if part.source is not None and "://" in part.source and part.sha256 is None and stays_elsewhere:
+            text = f"this machine would have to read {part.source} to know what is there, and it stays on '{part.stay}'"
+            raise file.error(text, "set `sha256`: the address is then read there alone", *at)
+        if part.target is None or target_named(application, part.target) == target_named(application, part.stay):
+            return
+        text = f"dataset '{name}' stays on '{part.stay}', and would be made on '{part.target}'"
+        raise file.error(text, f"write target: {part.stay}, or leave the target out", *at)
 
     def _check_source(self, file: ApplicationFile, name: str, part: Dataset) -> None:
         at, source = self.place(name), part.source or ""

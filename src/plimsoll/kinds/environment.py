@@ -7,7 +7,7 @@ from typing import ClassVar
 from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.paths import require_readable
 from plimsoll.planning.planner import Planner
-from plimsoll.planning.steps import Ingredient, Step, Work
+from plimsoll.planning.steps import Ingredient, Step, Travels, Work
 from plimsoll.state.results import Result
 
 
@@ -27,6 +27,7 @@ class MakeEnvironment(Work, frozen=True, kw_only=True):
 
     verb: ClassVar[str] = "environment"
     result: ClassVar[type[Result]] = EnvironmentResult
+    travels: ClassVar[Travels] = "never"
     requirements: str
 
 

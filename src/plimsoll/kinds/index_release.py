@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from plimsoll.kinds.model import RegisterResult
-from plimsoll.planning.steps import Ingredient, Work
+from plimsoll.planning.steps import Ingredient, Travels, Work
 from plimsoll.state.results import Result
 
 
@@ -33,6 +33,7 @@ class ReleaseIndex(Work, frozen=True, kw_only=True):
 
     verb: ClassVar[str] = "release"
     result: ClassVar[type[Result]] = ReleaseResult
+    travels: ClassVar[Travels] = "model"
     model: str
     build: str
     build_key: str

@@ -18,7 +18,7 @@ from plimsoll.llms.routing import Routing
 from plimsoll.planning.keys import setting
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
-from plimsoll.planning.steps import AnyStep, Ingredient, Work
+from plimsoll.planning.steps import AnyStep, Ingredient, Travels, Work
 from plimsoll.state.results import Result
 
 DEFAULT_CONTEXT, DEFAULT_SLOTS = 4096, 4
@@ -100,6 +100,7 @@ class PrepareLlm(Work, frozen=True, kw_only=True):
 
     verb: ClassVar[str] = "llm"
     result: ClassVar[type[Result]] = LlmResult
+    travels: ClassVar[Travels] = "never"
     llm: PreparedLlm
 
 

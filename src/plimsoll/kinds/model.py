@@ -20,7 +20,7 @@ from plimsoll.kinds.environment import environment_step
 from plimsoll.planning.keys import setting, text_digest
 from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner, seconds
-from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Work
+from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Travels, Work
 from plimsoll.state.results import Result
 
 Framework = Literal["torch", "jax", "tensorflow", "xgboost", "lightgbm", "ray", "mpi", "none"]
@@ -96,6 +96,7 @@ class TrainGang(Work, frozen=True, kw_only=True):
     result: ClassVar[type[Result]] = TrainResult
     settings: ClassVar[tuple[str, ...]] = ("train",)
     kept_here: ClassVar[bool] = True
+    leaves: ClassVar[bool] = True
     command: str
     framework: Framework
     size: int = 1
@@ -159,6 +160,8 @@ class Register(Work, frozen=True, kw_only=True):
 
     verb: ClassVar[str] = "register"
     result: ClassVar[type[Result]] = RegisterResult
+    travels: ClassVar[Travels] = "model"
+    leaves: ClassVar[bool] = True
     model: str
     train: str
     train_key: str

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from plimsoll.application.application import PartTypes
 from plimsoll.application.loading import ApplicationFile, load_file
-from plimsoll.application.targets import check_placement, check_targets
+from plimsoll.application.targets import (
+    LOCAL,
+    check_name,
+    check_placement,
+    check_targets,
+    names_of_targets,
+    target_named,
+)
 from plimsoll.application.workspace import Workspace, gather
 from plimsoll.kinds.assistant import ASSISTANTS
 from plimsoll.kinds.batch import BATCHES
@@ -19,8 +26,10 @@ from plimsoll.kinds.index import INDEXES
 from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.parameters import check_parameters, require_used
+from plimsoll.kinds.routes import check_routes
 from plimsoll.kinds.service import SERVICES
 from plimsoll.planning.facts import TargetFacts
+from plimsoll.planning.placement import Named
 from plimsoll.planning.planner import AnyKind, plan
 from plimsoll.planning.steps import Plan, Work
 from plimsoll.state.results import Result
@@ -54,18 +63,60 @@ class Kinds:
     def check(self, file: ApplicationFile, target: str | None = "local") -> None:
         """Raise FileError for the first mistake in the file, and for parts that this version does not support.
 
-        `target` is the name of the target of the run, None where nothing is run; a part may name no other target.
+        `target` is the name of the target of the run, and a part may name no other; None where each part is on its own,
+        or nothing is run.
         """
         application = file.application
         check_targets(file)
+        check_routes(file)
         for kind in self._kinds:
             for name, part in kind.of(application).items():
                 named, at = kind.placement(part)
-                if named is not None:
+                if named is not None and target is None and application.targets:
+                    check_name(file, named, *kind.place(name), *at)
+                elif named is not None and target is not None:
                     check_placement(file, named, target, *kind.place(name), *at)
             kind.check(file)
         check_environment(file)
         check_parameters(file)
+
+    def check_names(self, file: ApplicationFile) -> None:
+        """Raise FileError for a part on a target that the file does not name: nothing else says what it stands for."""
+        check_targets(file)
+        for kind in self._kinds:
+            for name, part in kind.of(file.application).items():
+                named, at = kind.placement(part)
+                if named is not None:
+                    check_name(file, named, *kind.place(name), *at)
+
+    def targets(self, file: ApplicationFile) -> Mapping[str, str]:
+        """The targets that parts are on, or whose rows stay there, with what the file calls them; this machine first.
+
+        Of a file that is for one target, this machine alone. Raises FileError for a name that stands for none.
+        """
+        application = file.application
+        parts = [(kind, part) for kind in self._kinds for part in kind.of(application).values()]
+        named = [name for kind, part in parts for name in (kind.placement(part)[0], kind.stay(part)) if name]
+        used = {target_named(application, name) for name in named}
+        if used - {LOCAL}:
+            self.check_names(file)
+        return {target: name for target, name in names_of_targets(application).items() if target in {*used, LOCAL}}
+
+    def named(self, file: ApplicationFile, plan: Plan) -> Mapping[str, Named]:
+        """What the file says of where each step is to be, by the step's name. Pure."""
+        application, found = file.application, {}
+        kinds = {work.verb: kind for kind in self._kinds for work in kind.works}
+        for step in plan.steps:
+            kind = kinds.get(step.verb)
+            part = kind.of(application).get(step.part) if kind is not None else None
+            if kind is None or part is None:
+                continue
+            target, stay = kind.placement(part)[0], kind.stay(part)
+            found[step.name] = Named(
+                target=target_named(application, target) if target else "",
+                stay=target_named(application, stay) if stay else "",
+            )
+        return found
 
     def workspace(self, file: ApplicationFile, cache: Path) -> Workspace:
         """Compute the digests of everything that a checked file names; see `application.workspace.gather`.

@@ -29,7 +29,7 @@ def shortfalls(plan: Plan, facts: TargetFacts) -> tuple[Shortfall, ...]:
     """The shortfalls of every step that could not start on an otherwise idle target."""
     return (
         *_missing_extras(plan, facts),
-        *(shortfall for step in plan.steps for shortfall in _of_step(step, facts)),
+        *(shortfall for step in plan.steps for shortfall in _of_step(step, facts.of(step.target))),
     )
 
 

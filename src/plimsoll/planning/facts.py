@@ -21,7 +21,8 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
 
     `machines` are the nodes of a target that has several; a worker must fit on one of them. `lacks` maps each missing
     feature to the reason. `verbs` are the kinds of steps that the target supports; None means all. `missing_extras` are
-    extras of plimsoll that are not installed on this machine.
+    extras of plimsoll that are not installed on this machine. `away` says why a target does not answer now, of which
+    nothing else is known. Of several targets, `parts` has the facts of each, by its name.
     """
 
     target: str
@@ -34,3 +35,9 @@ class TargetFacts(Struct, frozen=True, kw_only=True):
     lacks: Mapping[str, str] = {}
     verbs: frozenset[str] | None = None
     missing_extras: frozenset[str] = frozenset()
+    away: str = ""
+    parts: Mapping[str, TargetFacts] = {}
+
+    def of(self, target: str) -> TargetFacts:
+        """The facts of one of several targets; of the only one for an empty name."""
+        return self.parts[target] if target else self

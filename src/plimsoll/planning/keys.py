@@ -35,5 +35,5 @@ def plan_content(plan: Plan, forced: Collection[str] = ()) -> str:
 
     Results of steps that are forced are not those that others have.
     """
-    steps = sorted((step.name, step.key) for step in plan.steps)
+    steps = sorted((step.name, step.key, *([step.target] if step.target else ())) for step in plan.steps)
     return text_digest(json.dumps([*steps, sorted(forced)] if forced else steps))

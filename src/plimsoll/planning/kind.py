@@ -43,6 +43,10 @@ class Kind(ABC, Generic[P]):
         """The target that a part names (None without one), and the path of keys of that setting in the part."""
         return getattr(part, "target", None), ("target",)
 
+    def stay(self, part: P) -> str | None:
+        """The target that the rows of a part never leave; None where they may go anywhere."""
+        return getattr(part, "stay", None)
+
     def sources(self, name: str, part: P) -> Iterable[NamedSource]:
         """The sources that a part names; their digests are computed before planning."""
         return ()

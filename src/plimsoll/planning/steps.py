@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Generic, TypeVar
+from typing import ClassVar, Generic, Literal, TypeVar
 
 from msgspec import Struct, field
 
@@ -60,18 +60,30 @@ class FeatureRequest(Struct, frozen=True, kw_only=True):
     remedy: str
 
 
+Travels = Literal["data", "model", "never"]
+"""How a result reaches a step on another target: its files do, a signed version does, or it is made there again."""
+
+
 class Work(Struct, frozen=True, kw_only=True):
     """What a step does. Each kind of part adds its own subclasses; targets dispatch on the subclass.
 
     `verb` is the first word of the step's name. `result` is the type of its result. `settings` is the path of keys of
     the work's settings in its part of the file. `kept_here` means that its files are fetched to the machine that runs
-    plimsoll, whatever the target.
+    plimsoll, whatever the target. `travels` says how its result reaches another target. `leaves` means that what comes
+    of rows that must stay where they are may leave: it is a model, and none of the rows.
     """
 
     verb: ClassVar[str]
     result: ClassVar[type[Result]] = Result
     settings: ClassVar[tuple[str, ...]] = ()
     kept_here: ClassVar[bool] = False
+    travels: ClassVar[Travels] = "data"
+    leaves: ClassVar[bool] = False
+
+    @property
+    def reads_here(self) -> bool:
+        """Whether it reads what lies on the machine that runs plimsoll, whatever the target."""
+        return False
 
     @property
     def workers(self) -> int:
@@ -93,7 +105,9 @@ W_co = TypeVar("W_co", bound=Work, covariant=True)
 class Step(Struct, Generic[W_co], frozen=True, kw_only=True):
     """One piece of work for one part of the file. Equal keys give equal results, on any target.
 
-    `part` is the part's name in the file; `needs` are the names of the steps that must be done before.
+    `part` is the part's name in the file; `needs` are the names of the steps that must be done before. `target` is
+    where it runs in a plan over several targets, and empty in others. `stays` is the target that the rows in its result
+    must not leave, or those that a training was given.
     """
 
     part: str
@@ -103,6 +117,8 @@ class Step(Struct, Generic[W_co], frozen=True, kw_only=True):
     resources: WorkerResources = WorkerResources()
     retries: int = 0
     ingredients: tuple[Ingredient, ...] = field(default_factory=tuple)
+    target: str = ""
+    stays: str = ""
 
     @property
     def name(self) -> str:
@@ -126,13 +142,16 @@ AnyStep = Step[Work]
 class Plan(Struct, frozen=True, kw_only=True):
     """The steps of an application on a target; each step comes after the steps that it needs.
 
-    `notes` maps the name of a step to what is not known of its code.
+    `notes` maps the name of a step to what is not known of its code. Over several targets, `names` maps each to what
+    the file calls it, and `whys` the name of a step to why it runs where it does.
     """
 
     application: str
     target: str
     steps: tuple[AnyStep, ...]
     notes: Mapping[str, str] = {}
+    names: Mapping[str, str] = {}
+    whys: Mapping[str, str] = {}
 
     def step(self, name: str) -> AnyStep:
         """The step with a name. Raises KeyError when the plan has none."""

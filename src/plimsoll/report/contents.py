@@ -109,6 +109,15 @@ def load_line(run: RunHistory) -> str:
     return f"{', '.join(parts)}{took}"
 
 
+def journeys(run: RunHistory) -> list[str]:
+    """What travelled between targets, one sentence each."""
+    return [
+        f"{each.step} went from {run.name_of(each.origin)} to {run.name_of(each.to)}: "
+        f"{amount(each.size)}{f', {each.digest[:19]}' if each.digest else ''}"
+        for each in run.carried
+    ]
+
+
 def duration(seconds: float) -> str:
     """Format a duration."""
     if not math.isfinite(seconds):

@@ -18,7 +18,7 @@ TAIL = 1 << 16
 def newest_points(state: StateDirectory, run: RunHistory) -> Mapping[str, Mapping[str, float]]:
     """The newest point of each training of a run that goes on, by its step; none for a training without a curve."""
     trained = [step for step in run.steps if step.verb == TrainGang.verb and step.state == "running"]
-    found = {step.name: _newest(*state.curve_files(step.key)) for step in trained}
+    found = {step.name: _newest(*state.on(step.target).curve_files(step.key)) for step in trained}
     return {name: point for name, point in found.items() if point}
 
 

@@ -72,7 +72,7 @@ def _service(state: StateDirectory, run: RunHistory, step: StepHistory) -> Servi
         began=step.ended,
         until=until,
         running=up.url if up else "",
-        elsewhere="" if run.target == LOCAL else run.target,
+        elsewhere="" if (step.target or run.target) == LOCAL else run.name_of(step.target or run.target),
         logged=access.is_file(),
         shortened=shortened,
         counts=_counts(state.token(step.part), up) if up and not access.is_file() else {},

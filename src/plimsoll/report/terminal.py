@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from plimsoll.engine.history import StepHistory
 from plimsoll.report.contents import (
     ModelReport,
     comparisons,
     duration,
+    journeys,
     load_line,
     number,
     outcome,
@@ -29,7 +30,7 @@ def terminal_lines(report: RunReport, width: int, colour: bool) -> list[str]:
 
 def _lines(report: RunReport, width: int) -> Iterator[tuple[str, str]]:
     run = report.history
-    yield f"── {_clean(run.application)} on {_clean(run.target)}: {run.state} ".ljust(width, "─"), "1"
+    yield f"── {_clean(run.application)} on {_clean(run.where)}: {run.state} ".ljust(width, "─"), "1"
     yield load_line(run), ""
     listed = run.steps
     if len(listed) > MAX_STEPS:
@@ -37,17 +38,21 @@ def _lines(report: RunReport, width: int) -> Iterator[tuple[str, str]]:
         yield f"{len(run.steps) - len(listed)} more steps are not listed", ""
     wide = min(max((len(_clean(step.name)) for step in listed), default=0), width // 2)
     for step in listed:
-        yield _step_line(step, wide), COLOURS.get(step.state, "")
+        yield _step_line(step, wide, run.names), COLOURS.get(step.state, "")
+    for text in journeys(run):
+        yield f"  {_clean(text)}", ""
     for model in report.models:
         yield "", ""
         yield from _model_lines(model)
 
 
-def _step_line(step: StepHistory, wide: int) -> str:
+def _step_line(step: StepHistory, wide: int, names: Mapping[str, str]) -> str:
     took = "unchanged" if step.cached else duration(step.seconds) if step.ended else step.state
+    place = f"  on {names.get(step.target, step.target)}" if step.target else ""
     again = f"  ({step.attempts} attempts)" if step.attempts > 1 else ""
     line = (
-        f"  {SIGNS.get(step.state, '?')} {_clean(step.name)[:wide]:<{wide}}  {took:>11}  {_clean(outcome(step))}{again}"
+        f"  {SIGNS.get(step.state, '?')} {_clean(step.name)[:wide]:<{wide}}  {took:>11}  "
+        f"{_clean(outcome(step))}{again}{_clean(place)}"
     )
     return line.rstrip()
 

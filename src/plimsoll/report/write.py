@@ -64,8 +64,8 @@ def gather_report(state: StateDirectory, run: RunHistory) -> RunReport:
     # Of a sweep only the winner's: hundreds of curves are no report.
     winner = sweep.best.train if sweep and sweep.best else ""
     trained = [step for step in run.steps if step.verb == TrainGang.verb and (sweep is None or step.name == winner)]
-    judged = {step.part: read_evaluation(state.output(step.key)) for step in trained} | {
-        f"batch {step.part}": read_batch_evaluation(state.output(step.key))
+    judged = {step.part: read_evaluation(state.on(step.target).output(step.key)) for step in trained} | {
+        f"batch {step.part}": read_batch_evaluation(state.on(step.target).output(step.key))
         for step in run.steps
         if step.verb == Score.verb and step.state == "done"
     }

@@ -81,6 +81,30 @@ def pull(repository: Repository, tag: str, directory: Path, names: Iterable[str]
     return True
 
 
+def copy(source: Repository, digest: str, target: Repository, tag: str) -> None:
+    """Copy an image as it is to another repository, under a tag. What is there already is not sent.
+
+    Each part is verified by its digest before it is sent. Raises ModelRefused, RegistryError.
+    """
+    fetched = source.manifest(digest)
+    manifest = fetched.decoded()
+    with tempfile.TemporaryDirectory(prefix="plimsoll-copy-") as scratch:
+        for part in {each.digest: each for each in (*manifest.layers, manifest.config)}.values():
+            if target.has_blob(part.digest):
+                continue
+            file = Path(scratch, "part")
+            source.pull_blob(part, file, f"a part of {tag}")
+            target.push_blob(part, file)
+            file.unlink()
+    if target.has_manifest(tag) != digest:
+        target.push_manifest(fetched.content, MANIFEST, tag)
+
+
+def size(repository: Repository, digest: str) -> int:
+    """The bytes of an image's layers."""
+    return sum(layer.size for layer in repository.manifest(digest).decoded().layers)
+
+
 class _Labels(Struct, frozen=True, rename={"labels": "Labels"}):
     labels: dict[str, str]
 

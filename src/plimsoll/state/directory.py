@@ -87,6 +87,14 @@ class StateDirectory:
         self.moves = self.root / "moves.jsonl"
         self._stored: dict[str, StoredResult] = {}
 
+    def keep_runs_in(self, other: StateDirectory) -> None:
+        """Have the runs of this target in the state directory of another: of one run over both there is one journal."""
+        self.runs = other.runs
+
+    def on(self, target: str) -> StateDirectory:
+        """The state directory of the same application on another target; itself without a name."""
+        return StateDirectory(self.application, target) if target else self
+
     def make(self) -> None:
         """Create the directory. Raises TargetError when it is not writable."""
         try:
@@ -218,11 +226,14 @@ class StateDirectory:
         self._link_work(key)
         shutil.rmtree(self.checkpoints / key, ignore_errors=True)
 
-    def link_latest(self, step: str, key: str) -> None:
-        """Link `latest/<verb>/<part>` to the files of a finished step, where users look for them."""
+    def link_latest(self, step: str, key: str, carried_out_on: str = "") -> None:
+        """Link `latest/<verb>/<part>` to the files of a finished step, where users look for them.
+
+        Of a run over several targets, `carried_out_on` is the one that has the result.
+        """
         link = self.latest / step
         parent = link.parent
-        target = os.path.relpath(self.output(key), parent)
+        target = os.path.relpath(self.on(carried_out_on).output(key), parent)
         try:
             link.symlink_to(target)
         except FileNotFoundError:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from plimsoll.kubernetes.objects import Object
     from plimsoll.planning.capacity import Shortfall
     from plimsoll.planning.steps import AnyStep, Plan, Step
+    from plimsoll.targets.exchange import ExchangesResults
     from plimsoll.targets.port import Session
     from plimsoll.targets.traffic import TrafficMover
 
@@ -192,6 +193,14 @@ class KeepsServices(Protocol):
         ...
 
 
+class TellsAbsence(Protocol):
+    """Tells whether a target that may be unreachable answers."""
+
+    def __call__(self) -> str:
+        """Why it does not answer now, in words; empty when it does. Asked once, and within seconds."""
+        ...
+
+
 class Schedules(Protocol):
     """Renders what runs an application by a schedule, with its rights."""
 
@@ -215,6 +224,8 @@ LEAVINGS: Feature[HasLeavings] = Feature("leavings", "remove what finished runs 
 SCHEDULE: Feature[Schedules] = Feature("schedule", "run an application by a schedule")
 CURVES: Feature[ReadsCurves] = Feature("curves", "tell the curve of a training while it runs")
 KEEP: Feature[KeepsServices] = Feature("keep", "keep services up apart from a run")
+EXCHANGE: Feature[ExchangesResults] = Feature("exchange", "take part in a run over several targets")
+ABSENCE: Feature[TellsAbsence] = Feature("absence", "tell whether it answers")
 CONTAINER_IMAGES = "container-images"
 """The feature of targets that run commands in a container image."""
 

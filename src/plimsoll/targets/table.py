@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from plimsoll.state.directory import LOCAL
 from plimsoll.targets.options import TargetOptions
 from plimsoll.targets.port import Target
+
+if TYPE_CHECKING:
+    from plimsoll.targets.several.target import SeveralTarget
 
 
 class TargetPlace(Struct, frozen=True, kw_only=True):
@@ -51,3 +55,23 @@ def target_of(name: str, directory: Path, application: str, options: TargetOptio
     place = TargetPlace(name=name, directory=directory, application=application)
     kind = next(each for each in TARGETS if each.accepts(name))
     return kind.make(place, options or TargetOptions())
+
+
+def several_of(
+    names: Mapping[str, str], directory: Path, application: str, options: Callable[[str], TargetOptions]
+) -> SeveralTarget:
+    """Several targets as one, by their names, this machine first. `names` maps each to what the file calls it.
+
+    `options` gives those of a target. Raises as `target_of` does.
+    """
+    from plimsoll.targets.several.target import SeveralTarget
+
+    made: dict[str, Target] = {}
+    try:
+        for name in names:
+            made[name] = target_of(name, directory, application, options(name))
+    except BaseException:  # whatever happens, also Ctrl-C: whoever asked gets no target that could be closed
+        for part in made.values():
+            part.close()
+        raise
+    return SeveralTarget(application, directory, made, names)

@@ -80,7 +80,7 @@ def curves_page(state: StateDirectory, run: RunHistory, curves: Curves, *, text:
     for step in run.steps:
         if step.verb != TrainGang.verb:
             continue
-        page = curves.of(*state.curve_files(step.key), text=text, limit=limit - len(charts))
+        page = curves.of(*state.on(step.target).curve_files(step.key), text=text, limit=limit - len(charts))
         charts += [{"title": f"{step.part} {chart.title}", "series": chart.series} for chart in page.charts]
         total, unread, left_out = total + page.total, unread + page.unread, left_out + page.left_out
     return {"charts": charts, "total": total, "unread": unread, "left_out": left_out}

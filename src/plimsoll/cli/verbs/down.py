@@ -32,7 +32,7 @@ def command(
     """
     from plimsoll.engine.stopping import stop_application
 
-    place = application_target(file, target, namespace, elsewhere=True)
+    place = application_target(file, target, namespace, elsewhere=True, several=True)
     if services:
         _end_services(place, services, as_json=as_json)
         return

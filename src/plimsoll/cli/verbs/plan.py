@@ -9,6 +9,7 @@ import click
 
 from plimsoll.cli import completion
 from plimsoll.cli.options import LOCAL, AskedRun, force_option, json_option, print_json, run_options
+from plimsoll.cli.spanned_plan import place_of, print_places, spanned
 from plimsoll.errors import FileError
 
 if TYPE_CHECKING:
@@ -71,9 +72,11 @@ def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str
                 "why": decision.why,
                 "note": prepared.plan.notes.get(decision.step),
                 **_address(planned[decision.step].work),
+                **place_of(prepared, planned[decision.step]),
             }
             for decision in made
         ],
+        **spanned(prepared),
     }
 
 
@@ -98,16 +101,19 @@ def _address(work: Work) -> dict[str, str]:
 
 
 def _print_steps(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str]) -> None:
+    from plimsoll.evidence.run_events import listed_targets
+
     width = max((len(decision.step) for decision in made), default=0)
-    click.echo(f"{prepared.plan.application} on {prepared.plan.target}")
+    click.echo(f"{prepared.plan.application} on {listed_targets(prepared.plan.target, prepared.plan.names)}")
     for decision in made:
         click.echo(f"  {'run   ' if decision.runs else 'keep  '} {decision.step:<{width}}  {decision.why}")
     running = sum(decision.runs for decision in made)
     click.echo(f"{running} of {len(made)} steps would run")
     for step, note in prepared.plan.notes.items():
         click.echo(f"  note    {step}: {note}; name more files under `code`")
+    print_places(prepared)
     for planned in prepared.plan.steps if prepared.plan.target == LOCAL else ():
-        if address := _address(planned.work):
+        if planned.target in ("", LOCAL) and (address := _address(planned.work)):
             click.echo(f"  address {planned.part}: {address['address']} while it is up")
     if prepared.plan.target != LOCAL:
         for need, choice in _providers(prepared).items():

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from plimsoll.cli import completion
-from plimsoll.cli.options import application_file, file_option, json_option, print_json, target_option
+from plimsoll.cli.options import (
+    application_file,
+    file_option,
+    json_option,
+    print_json,
+    target_is_given,
+    target_option,
+)
 
 if TYPE_CHECKING:
     from plimsoll.runtime.predict import TablePredictions
@@ -70,7 +77,8 @@ def command(
     given = read_standard_input(sys.stdin.buffer) if input_path is None or piped else read_input(input_path)
     options = TargetOptions(namespace=namespace)
     token = token_from(token_file)
-    with open_service(application_file(file), service, target, options) as up, calling_as(token, up.host):
+    where = target if target_is_given() else None
+    with open_service(application_file(file), service, where, options) as up, calling_as(token, up.host):
         if isinstance(given, dict):
             print_json(send_request(up.url, up.model, given))
             return

@@ -57,7 +57,7 @@ def command(
     pace = Pace(steps=_steps(steps), requests=max(1, requests), hold=held, limit=limit, forced=force)
     caught = catch_stop_signals()
     done = promote(
-        application_target(file, target, namespace),
+        application_target(file, target, namespace, several=True),
         reference,
         service=service,
         pace=pace,

@@ -30,7 +30,7 @@ def command(service: str, file: Path, target: str, namespace: str | None, refere
 
     caught = catch_stop_signals()
     done = rollback(
-        application_target(file, target, namespace),
+        application_target(file, target, namespace, several=True),
         service,
         reference=reference,
         say=lambda line: click.echo(line, err=as_json),

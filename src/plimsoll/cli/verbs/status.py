@@ -46,7 +46,7 @@ def command(file: Path, target: str, namespace: str | None, as_json: bool) -> in
     from plimsoll.report.write import terminal_report
     from plimsoll.targets.features import KEEP
 
-    place = application_target(file, target, namespace, elsewhere=True)
+    place = application_target(file, target, namespace, elsewhere=True, several=True)
     state = place.state
     # What runs on a cluster may have been started elsewhere.
     run = run_status(state) if state.run_ids() else None

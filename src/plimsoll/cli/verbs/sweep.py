@@ -80,7 +80,7 @@ def command(asked: AskedRun, as_json: bool, **searched: Unpack[_Searched]) -> in
     from plimsoll.engine.sweep.asked import SweepWish, sweep_run
 
     wish = SweepWish(settings=asked.settings, **searched)
-    run = sweep_run(wish, asked.path, asked.target, asked.options())
+    run = sweep_run(wish, asked.path, asked.where, asked.options())
     click.get_current_context().call_on_close(run.prepared.target.close)
     return _carry_out(run, wish, asked, as_json=as_json)
 

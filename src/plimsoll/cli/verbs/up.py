@@ -16,6 +16,7 @@ from plimsoll.cli.options import (
     json_option,
     print_json,
     settings_option,
+    target_is_given,
     target_option,
     use_colour,
     width,
@@ -59,7 +60,8 @@ def command(
     from plimsoll.targets.features import KEEP
     from plimsoll.targets.options import TargetOptions
 
-    prepared = prepare(application_file(file), target, TargetOptions(namespace=namespace), settings=settings)
+    where = target if target_is_given() else None
+    prepared = prepare(application_file(file), where, TargetOptions(namespace=namespace), settings=settings)
     click.get_current_context().call_on_close(prepared.target.close)
     keeper = prepared.target.features.require(KEEP)
     asked = services_of(prepared, services)

@@ -96,8 +96,15 @@ class Cleaning:
         """What is needed on this target first, then on the application's others; and what services use here."""
         uses = self._target.features.require(USES)() if USES in self._target.features else ()
         own = kept_of(self._state, self._keep, [use.run for use in uses if use.run])
-        own = replace(own, keys=own.keys.union(*(use.keys for use in uses)))
-        return [own, *(kept_of(other, self._keep) for other in states_beside(self._state))], uses
+        others = [kept_of(other, self._keep) for other in states_beside(self._state)]
+        # A run over several targets has its journal on this machine, and results on each of them.
+        spanning = [each for each in others if self._target.name in each.targets]
+        own = replace(
+            own,
+            keys=own.keys.union(*(use.keys for use in uses), *(each.keys for each in spanning)),
+            services=own.services.union(*(each.services for each in spanning)),
+        )
+        return [own, *others], uses
 
     def _removals(self, kept: Sequence[Kept], uses: Sequence[VersionUse], waste: RegistryWaste | None) -> list[Removal]:
         code = frozenset[str]().union(*(each.code | each.keys for each in kept))

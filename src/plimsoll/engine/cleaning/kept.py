@@ -21,6 +21,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     """What is needed on one target: runs by their ids, results by their keys, services by their names.
 
     `versions` has the digests of the versions that these runs registered, `code` those of the files that they ran.
+    `targets` are those on which runs over several had steps.
     """
 
     runs: frozenset[str] = frozenset()
@@ -28,6 +29,7 @@ class Kept(Struct, frozen=True, kw_only=True):
     services: frozenset[str] = frozenset()
     versions: frozenset[str] = frozenset()
     code: frozenset[str] = frozenset()
+    targets: frozenset[str] = frozenset()
 
 
 def kept_of(state: StateDirectory, keep: int, used: Collection[str] = ()) -> Kept:
@@ -54,6 +56,7 @@ def kept_of(state: StateDirectory, keep: int, used: Collection[str] = ()) -> Kep
         services=frozenset(step.name.partition("/")[2] for step in steps if step.name.startswith(f"{Serve.verb}/")),
         versions=frozenset(_versions(state, steps)),
         code=frozenset(digest for step in steps for kind, _, digest in step.ingredients if kind == "code"),
+        targets=frozenset(step.target for step in steps if step.target),
     )
 
 
@@ -78,5 +81,7 @@ def planned_runs(state: StateDirectory) -> Iterator[RunPlanned]:
 def _versions(state: StateDirectory, steps: Collection[PlannedStep]) -> Iterator[str]:
     for step in steps:
         verb = step.name.partition("/")[0]
-        if verb in {Register.verb, ReleaseIndex.verb} and (result := state.result(step.key, RegisterResult)):
+        if verb in {Register.verb, ReleaseIndex.verb} and (
+            result := state.on(step.target).result(step.key, RegisterResult)
+        ):
             yield result.digest

@@ -50,8 +50,10 @@ class SweepWish(Struct, frozen=True, kw_only=True):
     settings: Sequence[str] = ()
 
 
-def sweep_run(wish: SweepWish, file: Path, target: str | Target, options: TargetOptions | None = None) -> SweepRun:
-    """The run that carries a sweep out, as yet without having begun.
+def sweep_run(
+    wish: SweepWish, file: Path, target: str | Target | None, options: TargetOptions | None = None
+) -> SweepRun:
+    """The run that carries a sweep out, as yet without having begun; without a target, where the file has its parts.
 
     Raises FileError for what does not fit the file, TargetError when the target cannot be reached. Whoever asks closes
     the target of what is prepared.
@@ -68,7 +70,7 @@ def sweep_run(wish: SweepWish, file: Path, target: str | Target, options: Target
     try:
         return SweepRun(prepared, request)
     except BaseException:  # whatever happens, also Ctrl-C: the target that was opened here is closed
-        if isinstance(target, str):
+        if target is None or isinstance(target, str):
             prepared.target.close()
         raise
 

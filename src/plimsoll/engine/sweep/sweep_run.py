@@ -14,7 +14,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import as_text
 from plimsoll.engine.application_run import ApplicationRun
 from plimsoll.engine.history import RunHistory
-from plimsoll.engine.preparation import Prepared
+from plimsoll.engine.preparation import Prepared, planned
 from plimsoll.engine.runner import Driver, Engine
 from plimsoll.engine.sweep.driver import SweepDriver, TrialPlans
 from plimsoll.engine.sweep.earlier import earlier_trials
@@ -94,7 +94,7 @@ class SweepRun(ApplicationRun):
         """The plan of the application with these values, for these steps and what they need."""
         prepared = self.prepared
         return select_steps(
-            prepared.kinds.plan(_with_values(prepared.file, values), self._workspace, prepared.facts), steps
+            planned(prepared.kinds, _with_values(prepared.file, values), self._workspace, prepared.facts), steps
         )
 
     def _begin(self) -> Plan:
@@ -136,9 +136,10 @@ class SweepRun(ApplicationRun):
         """Trials that the target has room for at once."""
         from plimsoll.engine.capacity import demand_of
 
-        facts = self.prepared.facts
+        step = self.prepared.plan.step(train)
+        facts = self.prepared.facts.of(step.target)
         has = (facts.cpu, facts.memory, facts.accelerators)
-        wanted = demand_of(self.prepared.plan.step(train))
+        _, *wanted = demand_of(step)
         # A cluster whose nodes may not be seen has room without a limit.
         room = [there / one for there, one in zip(has, wanted, strict=True) if one]
         return max(1, int(min([MOST_PARALLEL, *room]) + 1e-9))
@@ -172,8 +173,8 @@ class SweepRun(ApplicationRun):
         step = self._sweep_driver.trainings[best.train]
         with contextlib.suppress(PlimsollError, OSError):
             session.fetch(step)
-        if any(self.prepared.state.output(step.key).glob("*")):
-            self.prepared.state.link_latest(f"{TrainGang.verb}/{self.request.model}", step.key)
+        if any(self.prepared.state.on(step.target).output(step.key).glob("*")):
+            self.prepared.state.link_latest(f"{TrainGang.verb}/{self.request.model}", step.key, step.target)
 
 
 def _tried(earlier: Mapping[int, Trial], *, retry_failed: bool) -> dict[int, Trial]:

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from plimsoll.errors import PlimsollError
 from plimsoll.kubernetes.cluster import RegistryPlace
@@ -19,6 +19,12 @@ from plimsoll.state.curves import FILE as CURVE
 from plimsoll.state.curves import add_attempt
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.results import AnyResult, Result, result_from_json, result_to_json
+
+ROWS = (
+    *(".csv", ".tsv", ".parquet", ".arrow", ".feather", ".orc", ".avro", ".ndjson", ".xlsx", ".sqlite", ".db"),
+    *(".csv.gz", ".tsv.gz", ".jsonl.gz", ".npy", ".npz", ".h5", ".hdf5"),
+)
+"""Endings of files with rows of data: where rows must stay, a training's files with these do."""
 
 
 def checkpoint_tag(key: str) -> str:
@@ -72,30 +78,37 @@ class RegistryResults:
         found = self.find(key)
         return None if found is None else result_from_json(found.values, shape)
 
-    def put(self, key: str, source: Path, result: Result) -> None:
-        """A source of this machine, a file or a directory, as the result of a step."""
+    def put(self, key: str, source: Path, result: Result) -> str:
+        """A source of this machine, a file or a directory, as the result of a step; gives its digest there."""
         facts = result_to_json(result)
         if source.is_dir():
-            artifacts.push(self._repository, key, artifacts.files_below(source), facts)
-            return
+            return artifacts.push(self._repository, key, artifacts.files_below(source), facts)
         with tempfile.TemporaryDirectory(prefix="plimsoll-") as scratch:
             mark = Path(scratch) / SINGLE_FILE_MARK
             mark.write_text(source.name, encoding="utf-8")
-            artifacts.push(self._repository, key, {source.name: source, SINGLE_FILE_MARK: mark}, facts)
+            return artifacts.push(self._repository, key, {source.name: source, SINGLE_FILE_MARK: mark}, facts)
 
     def seal(self, pending: str, key: str) -> None:
         """Let a result count that rank 0 has left, once the whole gang has ended well."""
         self._repository.push_manifest(self._repository.manifest(pending).content, MANIFEST, key)
 
-    def fetch(self, key: str, shape: type[Result], state: StateDirectory) -> None:
-        """Have a result's files on this machine as well, as the state directory keeps them."""
+    @property
+    def repository(self) -> Repository:
+        """The repository of all results, as it is reached from here."""
+        return self._repository
+
+    def fetch(self, key: str, shape: type[Result], state: StateDirectory, *, tables: bool = True) -> None:
+        """Have a result's files on this machine as well, as the state directory keeps them; `tables` of rows too."""
         if state.result(key, shape) is not None:
             return
         found = self.result(key, shape)
         if found is None:
             return
+        names = None if tables else [each.name for each in found.outputs if not each.name.lower().endswith(ROWS)]
+        if names is not None:
+            found = structs.replace(found, outputs=tuple(each for each in found.outputs if each.name in names))
         work = state.fresh_work(key)
-        artifacts.pull(self._repository, key, work / "output")
+        artifacts.pull(self._repository, key, work / "output", names)
         if (work / "output" / CURVE).is_file():
             self._fetch_curve(key, state)
         state.commit(key, found)

@@ -356,3 +356,21 @@ def _version(lease: Manifest | None) -> str:
 
 def _no_namespace(namespace: str) -> TargetError:
     return TargetError("the namespace is gone", where=namespace, hint="run again")
+
+
+def take_for_removal(lease: RunLease, api: Api, namespace: str, *, force: bool) -> None:
+    """Take an application's lease. Where its namespace is gone or at its end, nobody can and nobody need."""
+    try:
+        if api.find("v1", "Namespace", namespace) is None:
+            return
+    except ApiError as error:
+        if error.status != 403:
+            raise
+    try:
+        if force:
+            lease.seize()
+        else:
+            lease.begin()
+    except ApiError as error:
+        if "being terminated" not in error.message:
+            raise

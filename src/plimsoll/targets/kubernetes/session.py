@@ -18,6 +18,7 @@ from plimsoll.planning.steps import AnyStep, Step, Work
 from plimsoll.state.results import Result
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.holders import user_at_host
+from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.namespace import prepare_namespace
 from plimsoll.targets.kubernetes.run_lease import run_lease
 from plimsoll.targets.kubernetes.trust import unite
@@ -73,8 +74,7 @@ class KubernetesSession:
 
     def fetch(self, step: AnyStep) -> None:
         """Have what trainings and batches left on this machine too, for the report and for people."""
-        if step.work.kept_here:
-            self.context.results.fetch(step.key, step.work.result, self.context.state)
+        keep_here(step, self.context)
 
     def start(self, step: AnyStep, attempt: int) -> ClusterAttempt[Work]:
         """An attempt; its workload begins when it is iterated."""

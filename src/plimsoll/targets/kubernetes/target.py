@@ -14,7 +14,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.errors import FileError, TargetError
 from plimsoll.images.base import own_architecture
 from plimsoll.kubernetes.access import Access
-from plimsoll.kubernetes.api import Api, ApiError, Manifest, RightsAdvice
+from plimsoll.kubernetes.api import Api, Manifest, RightsAdvice
 from plimsoll.kubernetes.cluster import Cluster, RegistryPlace
 from plimsoll.kubernetes.discovery import PUBLISHED, look
 from plimsoll.kubernetes.kubeconfig import namespace_of
@@ -26,8 +26,10 @@ from plimsoll.registry.repository import Repository
 from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.extras import missing_extras
 from plimsoll.targets.features import (
+    ABSENCE,
     CALL,
     CURVES,
+    EXCHANGE,
     KEEP,
     LEAVINGS,
     MANIFESTS,
@@ -43,11 +45,13 @@ from plimsoll.targets.features import (
     offers,
 )
 from plimsoll.targets.kubernetes import names
+from plimsoll.targets.kubernetes.absence import absence
 from plimsoll.targets.kubernetes.attempt import ClusterContext
 from plimsoll.targets.kubernetes.calling import called
 from plimsoll.targets.kubernetes.claims import CLEAN
 from plimsoll.targets.kubernetes.cleanup import remove, services
 from plimsoll.targets.kubernetes.drift import drift_of
+from plimsoll.targets.kubernetes.exchange import ClusterExchange
 from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.lacks import lacks
 from plimsoll.targets.kubernetes.leavings import ClusterLeavings
@@ -67,7 +71,7 @@ from plimsoll.targets.kubernetes.render import rendered
 from plimsoll.targets.kubernetes.results import RegistryResults
 from plimsoll.targets.kubernetes.rights import Need, needs_of, why
 from plimsoll.targets.kubernetes.roles import Subjects, roles
-from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease
+from plimsoll.targets.kubernetes.run_lease import RunLease, run_lease, take_for_removal
 from plimsoll.targets.kubernetes.scheduling import scheduled_objects
 from plimsoll.targets.kubernetes.session import KubernetesSession
 from plimsoll.targets.kubernetes.standing import notes, service_name, shares_of_service, unreachable
@@ -148,6 +152,8 @@ class KubernetesTarget:
             offers(USES, self._uses),
             offers(LEAVINGS, self._leavings),
             offers(CURVES, self._curve),
+            offers(EXCHANGE, ClusterExchange(self.state, self._registry, lambda: self._results, lambda: self._images)),
+            offers(ABSENCE, lambda: absence(self.api)),
         )
         return Features(self.name, carriers, {KEEP.name: STAYS_UP})
 
@@ -311,7 +317,7 @@ class KubernetesTarget:
         """
         lease = self._lease("down", RunRequest(content="", say=waiting))
         try:
-            _take_for_removal(lease, self.api, self.namespace, force=force)
+            take_for_removal(lease, self.api, self.namespace, force=force)
             return remove(self.api, self._application, self.namespace, say, lease.reference)
         finally:
             lease.end()
@@ -377,21 +383,3 @@ class KubernetesTarget:
             text = f"no registry for images, models and results is known{unseen}"
             raise TargetError(text, where=self.name, hint=hint)
         return place
-
-
-def _take_for_removal(lease: RunLease, api: Api, namespace: str, *, force: bool) -> None:
-    """Take an application's lease. Where its namespace is gone or at its end, nobody can and nobody need."""
-    try:
-        if api.find("v1", "Namespace", namespace) is None:
-            return
-    except ApiError as error:
-        if error.status != 403:
-            raise
-    try:
-        if force:
-            lease.seize()
-        else:
-            lease.begin()
-    except ApiError as error:
-        if "being terminated" not in error.message:
-            raise

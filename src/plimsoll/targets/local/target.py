@@ -22,6 +22,7 @@ from plimsoll.targets.features import (
     CALL,
     CONTAINER_IMAGES,
     CURVES,
+    EXCHANGE,
     KEEP,
     LEAVINGS,
     MANIFESTS,
@@ -89,11 +90,13 @@ class LocalTarget:
 
     @property
     def features(self) -> Features:
-        """Calls of services, moves of their traffic, a keeper, what they use, leavings, curves of trainings."""
+        """Calls of services, moves of their traffic, a keeper, what they use, leavings, environments, curves."""
+        from plimsoll.targets.local.exchange import LocalExchange
         from plimsoll.targets.local.keeper.control import LocalKeeper
         from plimsoll.targets.local.vector_places import Leavings, VectorPlaces, store_problems
 
         carriers = feature_table(
+            offers(EXCHANGE, LocalExchange(self.state, self._directory)),
             offers(CALL, self._call),
             offers(TRAFFIC, self._traffic),
             offers(KEEP, LocalKeeper(self.state)),

@@ -19,6 +19,7 @@ from plimsoll.planning.steps import Step, Work
 from plimsoll.state.results import Result
 from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done, failed
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt
+from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.manifests import gang
 from plimsoll.targets.kubernetes.watching import Deleted, Watch
 from plimsoll.targets.kubernetes.work.serve import standing
@@ -105,6 +106,6 @@ def _found(attempt: ClusterAttempt[W]) -> Result | None:
     if isinstance(step.work, Serve):
         return standing(cast("Step[Serve]", step), context)
     result = context.results.result(step.key, step.work.result)
-    if result is not None and step.work.kept_here:
-        context.results.fetch(step.key, step.work.result, context.state)
+    if result is not None:
+        keep_here(step, context)
     return result

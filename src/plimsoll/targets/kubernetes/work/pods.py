@@ -19,6 +19,7 @@ from plimsoll.targets.attempt import STOPPED, AttemptOutcome, Progress, W, done,
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
 from plimsoll.targets.kubernetes.curves import followed_curve
+from plimsoll.targets.kubernetes.keeping import keep_here
 from plimsoll.targets.kubernetes.manifests import gang, mpi
 from plimsoll.targets.kubernetes.manifests.claims import claim_template
 from plimsoll.targets.kubernetes.manifests.models import BASE, MODEL, with_models
@@ -181,6 +182,5 @@ def _taken(attempt: ClusterAttempt[W]) -> Result:
     result = context.results.result(step.key, attempt.work.result)
     if result is None:
         raise TargetError("the workload ended well, and its result is not in the registry", where=step.name)
-    if attempt.work.kept_here:
-        context.results.fetch(step.key, attempt.work.result, context.state)
+    keep_here(step, context)
     return result

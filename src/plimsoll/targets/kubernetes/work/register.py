@@ -9,8 +9,10 @@ from plimsoll.kinds.index_release import ReleaseIndex
 from plimsoll.kinds.model import Register, RegisterResult, TrainResult
 from plimsoll.registry.transfer import push_model
 from plimsoll.registry.versions import ModelVersion
+from plimsoll.state.directory import StateDirectory
 from plimsoll.targets.attempt import Progress, W, done
 from plimsoll.targets.kubernetes.attempt import ClusterAttempt, ClusterContext
+from plimsoll.targets.kubernetes.images import Images
 from plimsoll.targets.kubernetes.work.local import done_here
 from plimsoll.targets.models import model_registry, registered_version
 
@@ -18,7 +20,7 @@ from plimsoll.targets.models import model_registry, registered_version
 def register(attempt: ClusterAttempt[Register]) -> Progress:
     """Add what rank 0 left here, and have it where pods pull from."""
     context, work = attempt.context, attempt.work
-    context.results.fetch(work.train_key, TrainResult, context.state)
+    context.results.fetch(work.train_key, TrainResult, context.state, tables=not attempt.step.stays)
     return (yield from _registered(attempt, work.model))
 
 
@@ -55,6 +57,11 @@ def version_of(reference: str, register_key: str | None, context: ClusterContext
 
 def pushed(version: ModelVersion, context: ClusterContext) -> str:
     """Have a version in the cluster's registry; gives its reference by digest, as pods reach it."""
-    with context.images.repository(f"models/{version.name}") as repository:
-        push_model(model_registry(context.state), version, repository)
-    return context.images.for_pods(f"models/{version.name}", version.digest)
+    return push_version(version, context.state, context.images)
+
+
+def push_version(version: ModelVersion, state: StateDirectory, images: Images) -> str:
+    """Have a version of this machine in the registry of images; gives its reference by digest, as pods reach it."""
+    with images.repository(f"models/{version.name}") as repository:
+        push_model(model_registry(state), version, repository)
+    return images.for_pods(f"models/{version.name}", version.digest)
