@@ -335,7 +335,7 @@ def test_the_model_that_an_adapter_is_of_is_pulled_and_verified_in_each_pod_of_i
         assert puller["command"][2:4] == ["plimsoll.runtime.pull", registration(session, model).reference]
         assert pod.task.variables == {"PLIMSOLL_BASE": puller["command"][-1]}
     plan = Plan(application=APPLICATION, target="lab", steps=(step,))
-    (planned,) = preview(plan, Cluster(target="lab", namespace=APPLICATION), {"gang": "indexed-job"})
+    (planned,) = preview(plan, Cluster(target="lab", namespace=APPLICATION), {"gang": "job"})
     assert "plimsoll.runtime.pull" in repr(planned.objects)
 
 
