@@ -159,7 +159,7 @@ async def _asked(connecting: Awaitable[tuple[asyncio.Transport, Exchange]], path
     try:
         transport, exchange = await connecting
     except OSError as error:
-        raise UpstreamGone(f"it cannot be reached: {error.strerror or error}") from error
+        raise UpstreamGone(f"it cannot be reached: {error.strerror or error}", reached=False) from error
     head = f"POST {path} HTTP/1.1\r\nhost: llm\r\ncontent-type: application/json\r\nconnection: close\r\n"
     transport.writelines([head.encode(), b"content-length: %d\r\n\r\n" % len(body), body])
     try:

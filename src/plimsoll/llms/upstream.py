@@ -9,7 +9,14 @@ ROOT = "/v1"
 
 
 class UpstreamGone(Exception):
-    """The engine or the endpoint does not answer, or has ended in the middle of an answer; the message says which."""
+    """The engine or the endpoint does not answer, or has ended in the middle of an answer; the message says which.
+
+    `reached` says that it may have got the request: it may even be the request that has ended it.
+    """
+
+    def __init__(self, message: str, *, reached: bool = True) -> None:
+        super().__init__(message)
+        self.reached = reached
 
 
 class Answer(Protocol):

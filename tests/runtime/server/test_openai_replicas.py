@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import re
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 pytest.importorskip("xllamacpp", reason="needs the extra plimsoll[llms]")
@@ -102,6 +104,30 @@ def test_a_replica_that_is_killed_is_forgotten_and_its_questions_go_to_the_other
     until(lambda: server.metric('plimsoll_code_restarts_total{model="writer",version="1"}') > restarts)
     until(lambda: len(engines(server)) == 2 and engines(server) != before)
     assert [known(server, words(30 + number), "?") < 100 for number in range(4)] == [True] * 4
+
+
+@pytest.mark.slow
+def test_a_stream_ends_with_its_replica_and_the_other_lives_on(server: Server) -> None:
+    until(lambda: _answers(server))
+    with client(server) as api:
+        stream = api.chat.completions.create(model="writer", messages=SAY, max_tokens=LONG, stream=True)
+        next(iter(stream))
+        killed = next(each for each in engines(server) if _computes(each))
+        (other,) = [each for each in engines(server) if each != killed]
+        os.kill(killed, signal.SIGKILL)
+        with pytest.raises(openai.APIError, match=r"llama\.cpp"):
+            list(stream)
+    until(lambda: len(engines(server)) == 2)
+    assert other in engines(server)
+
+
+def _computes(engine: int) -> bool:
+    """Whether it computes an answer, as it says itself."""
+    order = json.loads(Path(f"/proc/{engine}/cmdline").read_bytes().split(b"\0")[3])
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=order["socket"]), base_url="http://engine", timeout=30
+    ) as itself:
+        return any(slot["is_processing"] for slot in itself.get("/slots").json())
 
 
 @pytest.mark.slow

@@ -217,9 +217,10 @@ class Generation(Inference):
             raise
 
     async def _asked_in_turn(self) -> Answer:
-        """The answer of the replica whose turn came, or of another where that one had ended: nothing is sent yet.
+        """The answer of the replica whose turn came, or of another where that one had ended before.
 
-        Raises Busy, UpstreamGone.
+        One that ends with the request is not followed by another: the same request may end that too. Raises Busy,
+        UpstreamGone.
         """
         replicas = self.language_model.replicas
         tried: set[int] = set()
@@ -227,10 +228,10 @@ class Generation(Inference):
             await self._turn(tried)
             try:
                 return await replicas.upstream(self._replica).ask(PATHS[self.asked.kind], self._body)
-            except UpstreamGone:
+            except UpstreamGone as gone:
                 self._give_back()
                 tried.add(self._replica)
-                if len(tried) == len(replicas):
+                if gone.reached or len(tried) == len(replicas):
                     raise
             except BaseException:  # also when the client has gone before the first token
                 self._give_back()
