@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from plimsoll.engine.code_keeping import keep_code
 from plimsoll.engine.history import RunHistory, history
 from plimsoll.engine.preparation import Prepared, require_rights
@@ -84,7 +86,8 @@ class ApplicationRun:
         try:
             before = [run for run in state.run_ids() if run != self.id]
             number = state.run_number(before[-1]) + 1 if before else 1
-            left_over = session.begin(self._request(number, listener))
+            request = replace(self._request(number, listener), record=lambda seen: _record(seen, journal, listener))
+            left_over = session.begin(request)
             keep_code(self.prepared.plan, state, self.prepared.file.directory)
             outcome = engine.run(
                 self._begin(),
@@ -152,9 +155,7 @@ class ApplicationRun:
         """Hand accepted versions over to the services that are up, and tell of each."""
 
         def say(text: str) -> None:
-            told = run_observed("engine", "run", Told(text=text))
-            journal.append(told)
-            listener(told)
+            _record(run_observed("engine", "run", Told(text=text)), journal, listener)
 
         for each in take_over(self.prepared, happened, say, self._stopping.is_set):
             say(each.text)
@@ -189,6 +190,11 @@ class ApplicationRun:
             for name, reason in session.fallen():
                 engine.restart(self.prepared.plan.step(f"serve/{name}"), reason)
             time.sleep(POLL_INTERVAL)
+
+
+def _record(seen: Observation, journal: Journal, listener: Callable[[Observation], None]) -> None:
+    journal.append(seen)
+    listener(seen)
 
 
 def _require_unkept(prepared: Prepared) -> None:

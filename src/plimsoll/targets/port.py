@@ -34,7 +34,8 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     """What a run is to those who use the same target: the digest of its plan, and its number in its directory.
 
     `say` tells its user something about the run as a whole; `stopped` says whether they have given up meanwhile.
-    `forced` are the steps that are carried out although they have results.
+    `forced` are the steps that are carried out although they have results. `record` writes what is observed beside the
+    attempts to the journal, once that has the plan.
     """
 
     content: str
@@ -42,6 +43,7 @@ class RunRequest(Struct, frozen=True, kw_only=True):
     say: Callable[[str], None] = lambda _: None
     stopped: Callable[[], bool] = lambda: False
     forced: frozenset[str] = frozenset()
+    record: Callable[[Observation], None] = lambda _: None
 
 
 class Session(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.evidence.observation import Observation
-from plimsoll.evidence.run_events import AttemptEnded, Carried, Waiting, event_of
+from plimsoll.evidence.run_events import AttemptEnded, Waiting, event_of
 from plimsoll.kinds.model import RegisterResult
 from plimsoll.planning.placement import own_journeys
 from plimsoll.planning.steps import AnyStep, Work
@@ -16,10 +16,12 @@ from plimsoll.state.results import Result, result_from_json
 from plimsoll.targets.attempt import STOPPED, Attempt, AttemptOutcome, Progress, done
 from plimsoll.targets.port import RunningAttempt
 from plimsoll.targets.several.place import Away, Place, until
+from plimsoll.targets.several.travelled import fetched_here, kept_here, travelled
 
 if TYPE_CHECKING:
     from plimsoll.targets.several.session import SeveralSession
 
+SOURCE = "several"
 LOOK = 2.0
 """Seconds between two looks at whether a target answers again."""
 AWAY_LIMIT = 600.0
@@ -37,7 +39,7 @@ class _LetGo(Exception):
 class SeveralAttempt(Attempt[Work]):
     """Hands a step on to the session of its target."""
 
-    source = "several"
+    source = SOURCE
 
     def __init__(self, step: AnyStep, number: int, session: SeveralSession) -> None:
         super().__init__(step, number)
@@ -76,11 +78,12 @@ class SeveralAttempt(Attempt[Work]):
 
     def _carried_out(self) -> Progress:
         """Carry the step out; go on with it when its target has been away meanwhile."""
+        due = self._due()
         while True:
             ended = yield from self._attempted(self.step, self.number)
             if ended.outcome == "done":
                 result = result_from_json(ended.result, self.work.result) or Result()
-                yield from self._told_what_was_sent(result)
+                yield from self._told_what_was_sent(due)
                 return done(result)
             if self.stopped or not self._place.absence():
                 return AttemptOutcome(state=ended.outcome, reason=ended.reason, lasting=ended.lasting)
@@ -155,43 +158,35 @@ class SeveralAttempt(Attempt[Work]):
         else:
             arrived = there.take(made, origin.exchange.give(made))
             self._session.arrived(made, self._place)
-        yield self._travelled(made, origin, self._place, arrived.digest, arrived.size, time.monotonic() - began)
+        size, took = arrived.size, time.monotonic() - began
+        way = travelled(made, origin, self._place, arrived.digest, size, attempt=self.number, seconds=took)
+        yield self.seen(way)
 
-    def _told_what_was_sent(self, result: Result) -> Waits[None]:
-        """Tell what the step itself has sent, once its target says so."""
-        told = yield from self._answered([self._place], lambda: list(self._sent(result)))
+    def _told_what_was_sent(self, due: list[AnyStep]) -> Waits[None]:
+        """Tell what the step itself has sent and fetched, once its target says so."""
+        told = yield from self._answered([self._place], lambda: list(self._sent(due)))
         yield from told
 
-    def _sent(self, result: Result) -> Iterator[Observation]:
-        """What the step itself has sent between its target and this machine."""
+    def _sent(self, due: list[AnyStep]) -> Iterator[Observation]:
+        """What the step itself has sent between its target and this machine, and what it has fetched of `due`."""
         here = self._session.places[self._session.here]
-        for origin, to, _ in own_journeys(self.step, self._session.here):
-            content = self._place.exchange.content(self.step)
-            if content is None:
-                continue
-            size = content.size
+        for made in due:
+            if (fetched := fetched_here(made, self._place, here, attempt=self.number)) is not None:
+                yield self.seen(fetched)
+        for _, to, _ in own_journeys(self.step, self._session.here):
             if to == self._session.here:
-                kept = self._place.target.state.result(self.step.key, self.work.result)
-                size = sum(file.size for file in (kept or result).outputs)
-            places = (here, self._place) if origin == self._session.here else (self._place, here)
-            yield self._travelled(self.step, *places, content.digest, size, 0.0)
+                if (fetched := fetched_here(self.step, self._place, here, attempt=self.number)) is not None:
+                    yield self.seen(fetched)
+            elif (content := self._place.exchange.content(self.step)) is not None:
+                sent = travelled(self.step, here, self._place, content.digest, content.size, attempt=self.number)
+                yield self.seen(sent)
 
-    def _travelled(
-        self, made: AnyStep, origin: Place, to: Place, digest: str, size: int, seconds: float
-    ) -> Observation:
-        return self.seen(
-            Carried(
-                attempt=self.number,
-                step=made.name,
-                key=made.key,
-                origin=origin.target.name,
-                to=to.target.name,
-                kind="model" if made.work.travels == "model" else "data",
-                digest=digest,
-                size=size,
-                seconds=round(seconds, 3),
-            )
-        )
+    def _due(self) -> list[AnyStep]:
+        """What of the steps that it needs will be fetched to this machine, where a version is signed."""
+        if self.work.travels != "model" or self._place is self._session.places[self._session.here]:
+            return []
+        makers = (each for each in self._session.makers(self.step) if each.target == self.step.target)
+        return [each for each in makers if each.work.kept_here and kept_here(each, self._place) is None]
 
     def _answered(self, places: list[Place], ask: Callable[[], Given]) -> Waits[Given]:
         """What is asked of targets, once they answer; says whom it waits for, and for how long at most.

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from plimsoll.errors import PlimsollError
+from plimsoll.evidence.observation import Observation
+from plimsoll.evidence.run_events import run_observed
 from plimsoll.planning.steps import AnyStep
 from plimsoll.state.results import Result
 from plimsoll.targets.port import RunRequest, Session
-from plimsoll.targets.several.attempt import SeveralAttempt
+from plimsoll.targets.several.attempt import SOURCE, SeveralAttempt
 from plimsoll.targets.several.place import Away, Place
+from plimsoll.targets.several.travelled import fetched_here, kept_here
 
 
 class SeveralSession:
@@ -28,6 +31,7 @@ class SeveralSession:
         self._application = application
         self._locks: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.Lock()
+        self._record: Callable[[Observation], None] = lambda _: None
         self._anew: set[tuple[str, str]] = set()
 
     def begin(self, request: RunRequest | None = None) -> int:
@@ -36,7 +40,7 @@ class SeveralSession:
         Raises TargetError while another run goes on somewhere, before anything is done anywhere.
         """
         if request is not None:
-            self.forced = request.forced
+            self.forced, self._record = request.forced, request.record
         ended = 0
         try:
             for target, place in self.places.items():
@@ -69,8 +73,13 @@ class SeveralSession:
 
     def fetch(self, step: AnyStep) -> None:
         """Fetch the files of a finished step to this machine, from the target that has carried it out."""
-        if (session := self.place(step).opened) is not None:
-            session.fetch(step)
+        place, here = self.place(step), self.places[self.here]
+        session, before = place.opened, kept_here(step, place)
+        if session is None:
+            return
+        session.fetch(step)
+        if place is not here and before is None and (fetched := fetched_here(step, place, here)) is not None:
+            self._record(run_observed(SOURCE, step.name, fetched))
 
     def start(self, step: AnyStep, attempt: int) -> SeveralAttempt:
         """An attempt, which first waits for its target and has what the step needs brought there."""
