@@ -362,7 +362,12 @@ class Histories(RuleBasedStateMachine):
         """Nothing of any other application is made, changed or deleted while the block runs."""
         before = self._of_others(application)
         yield
-        assert self._of_others(application) == before
+        after = self._of_others(application)
+        assert after == before, {
+            key: (before.get(key), after.get(key))
+            for key in before.keys() | after.keys()
+            if before.get(key) != after.get(key)
+        }
 
     def _of_others(self, application: str) -> Mapping[tuple[str, str], object]:
         return {
