@@ -12,10 +12,10 @@ from msgspec.structs import replace
 
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.vectors import VectorIndex, VectorWriter
+from plimsoll.stores.kinds import KINDS
 from plimsoll.stores.naming import fresh_name
-from plimsoll.stores.pinecone.kind import PINECONE
+from plimsoll.stores.places import PLACES
 from plimsoll.stores.port import StoredVector, StoreError, VectorStore
-from plimsoll.stores.postgres.kind import POSTGRES
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
@@ -34,15 +34,15 @@ class Places(Protocol):
 
 class PostgresPlaces:
     def __init__(self) -> None:
-        self.place = POSTGRES.settle(StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
+        self.place = PLACES["postgres"].settle(StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
 
     def create(self, dimension: int) -> VectorStore:
         name, mark = fresh_name("an index")
         self.place = replace(self.place, name=name, mark=mark)
-        return POSTGRES.create(self.place, dimension)
+        return KINDS["postgres"].create(self.place, dimension)
 
     def reopen(self, dimension: int) -> VectorStore:
-        return POSTGRES.open(self.place, dimension)
+        return KINDS["postgres"].open(self.place, dimension)
 
 
 class PineconePlaces:
@@ -51,10 +51,10 @@ class PineconePlaces:
         self.place = StorePlace(kind="pinecone", name=name, mark=mark, url="TEST_PINECONE", key="TEST_KEY")
 
     def create(self, dimension: int) -> VectorStore:
-        return PINECONE.create(self.place, dimension)
+        return KINDS["pinecone"].create(self.place, dimension)
 
     def reopen(self, dimension: int) -> VectorStore:
-        return PINECONE.open(self.place, dimension)
+        return KINDS["pinecone"].open(self.place, dimension)
 
 
 class QdrantPlaces:
@@ -78,12 +78,13 @@ class QdrantPlaces:
     def _open(self, dimension: int) -> QdrantCollection:
         from plimsoll.stores.qdrant.collection import QdrantCollection
         from plimsoll.stores.qdrant.library import QdrantClient
+        from plimsoll.stores.qdrant.server import QdrantServer
 
         if self._last is not None:
             # The client lets one have the files at a time.
             self._last.close()
         client = QdrantClient(path=str(self._directory))
-        self._last = found = QdrantCollection(client, self._place, dimension, "Qdrant")
+        self._last = found = QdrantCollection(QdrantServer(client, "Qdrant", "TEST_QDRANT", ""), self._place, dimension)
         return found
 
 

@@ -17,10 +17,11 @@ from plimsoll.indexes.earlier import Earlier
 from plimsoll.indexes.embedder import Embedder
 from plimsoll.indexes.layout import EMBEDDER, IndexFacts, StorePlace
 from plimsoll.indexes.reading import SearchIndex
+from plimsoll.stores.kinds import KINDS
 from plimsoll.stores.naming import fresh_name
 from plimsoll.stores.opening import open_index, open_vectors
+from plimsoll.stores.places import PLACES
 from plimsoll.stores.port import StoredVector, StoreError, VectorStore
-from plimsoll.stores.postgres.kind import POSTGRES
 from plimsoll.stores.stored_vectors import StoredVectors
 from plimsoll.stores.writing import StoreWriter
 from tests.indexes.building import build_registered, document
@@ -54,10 +55,10 @@ def build(
     """Build an index with its vectors in the database of TEST_DATABASE."""
     directory.mkdir()
     embedder = Embedder(write_model(directory / Path(EMBEDDER).parent), threads=1)
-    settled = POSTGRES.settle(settings or StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
+    settled = PLACES["postgres"].settle(settings or StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
     name, mark = fresh_name("manuals")
     place = replace(settled, name=name, mark=mark)
-    store = POSTGRES.create(place, embedder.dimension)
+    store = KINDS["postgres"].create(place, embedder.dimension)
     builder = IndexBuilder(
         directory, Settings(search="hybrid", threads=1), embedder, lambda _: None, StoreWriter(store, place)
     )
@@ -261,7 +262,7 @@ def test_a_build_that_fails_takes_its_table_with_it(server: PostgresServer, data
     (tmp_path / "pages").mkdir()
     (tmp_path / "pages" / "a.pdf").write_bytes(b"%PDF-1.4")
     (tmp_path / "out").mkdir()
-    settled = POSTGRES.settle(StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
+    settled = PLACES["postgres"].settle(StorePlace(kind="postgres", name="", mark="", url="TEST_DATABASE"))
     name, mark = fresh_name("manuals")
     order = IndexOrder(
         documents=str(tmp_path / "pages"),

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from plimsoll.stores.kinds import KINDS
 from plimsoll.stores.pinecone import namespace
-from plimsoll.stores.pinecone.kind import PINECONE
+from plimsoll.stores.places import PLACES
 from plimsoll.stores.port import StoreError
 from tests.servers import free_port
 from tests.stores.pinecone_stand_in import KEY, PineconeStandIn
@@ -51,10 +52,10 @@ def test_more_results_than_one_answer_holds_come_in_several(index: PineconeStand
 def test_an_index_of_another_metric_or_dimension_is_refused_before_anything_is_put_in(index: PineconeStandIn) -> None:
     places = PineconePlaces()
     with pytest.raises(StoreError, match=f"is an index of {DIMENSION} numbers, and the model gives 8"):
-        PINECONE.create(places.place, 8)
+        KINDS["pinecone"].create(places.place, 8)
     index.metric = "euclidean"
     with pytest.raises(StoreError, match="is an index of the metric euclidean"):
-        PINECONE.settle(places.place)
+        PLACES["pinecone"].settle(places.place)
     assert index.spaces == {}
 
 
@@ -114,6 +115,6 @@ def test_an_address_or_a_key_that_is_none_is_named_by_its_variable(
     # A port differs in each process, and a test has the same name in all of them.
     monkeypatch.setenv(variable, f"http://127.0.0.1:{free_port()}" if value == NOBODY else value)
     with pytest.raises(StoreError, match=message) as raised:
-        PINECONE.settle(place)
+        PLACES["pinecone"].settle(place)
     assert "hunter2" not in str(raised.value)
     assert raised.value.hint

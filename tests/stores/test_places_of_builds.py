@@ -9,8 +9,8 @@ import pytest
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import RunLock
+from plimsoll.stores.kinds import KINDS
 from plimsoll.stores.naming import shown
-from plimsoll.stores.postgres.kind import POSTGRES
 from plimsoll.targets.local.vector_places import VectorPlaces, new_place
 from tests.stores.postgres_server import PostgresServer
 
@@ -24,7 +24,7 @@ def test_a_table_of_a_killed_build_is_found_and_deleted_and_one_of_a_run_that_go
     state = StateDirectory(tmp_path)
     state.make()
     place = new_place(state, "manuals", "key", SETTINGS)
-    POSTGRES.create(place, 16).close()
+    KINDS["postgres"].create(place, 16).close()
     notes: list[str] = []
     places, lock = VectorPlaces(state), RunLock(state.lock)
     lock.acquire("r1", "app")

@@ -10,9 +10,10 @@ import pytest
 from msgspec.structs import replace
 
 from plimsoll.indexes.layout import StorePlace
+from plimsoll.stores.kinds import KINDS
 from plimsoll.stores.naming import fresh_name
+from plimsoll.stores.places import PLACES
 from plimsoll.stores.port import StoreError
-from plimsoll.stores.postgres.kind import POSTGRES
 from tests.servers import free_port
 from tests.stores.places import PostgresPlaces
 from tests.stores.postgres_server import PASSWORD, QUOTED, PostgresServer
@@ -119,12 +120,12 @@ def test_a_table_of_somebody_else_is_neither_read_nor_changed_nor_dropped(
     assert name.isidentifier()
     server.execute(f"CREATE TABLE public.{name} (precious text)", database)
     server.execute(f"INSERT INTO public.{name} VALUES ('kept')", database)
-    place = replace(POSTGRES.settle(SETTINGS), name=name, mark=mark)
+    place = replace(PLACES["postgres"].settle(SETTINGS), name=name, mark=mark)
     with pytest.raises(StoreError, match="already exists"):
-        POSTGRES.create(place, DIMENSION)
+        KINDS["postgres"].create(place, DIMENSION)
     with pytest.raises(StoreError, match="somebody else's"):
-        POSTGRES.open(place, DIMENSION)
-    POSTGRES.drop(place)
+        KINDS["postgres"].open(place, DIMENSION)
+    PLACES["postgres"].drop(place)
     assert server.execute(f"SELECT precious FROM public.{name}", database) == [("kept",)]
 
 
@@ -165,7 +166,7 @@ def test_what_keeps_a_database_from_being_used_is_said_without_its_password(
     assert callable(change)
     monkeypatch.setenv("TEST_DATABASE", change(server.url(database)))
     with pytest.raises(StoreError) as raised:
-        POSTGRES.settle(SETTINGS)
+        PLACES["postgres"].settle(SETTINGS)
     assert message in raised.value.message
     assert raised.value.hint
     told = f"{raised.value}{raised.value.__cause__}"
@@ -178,12 +179,12 @@ def test_a_schema_that_is_not_there_or_not_ours_is_named(
     server: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(StoreError, match="no schema 'serach'"):
-        POSTGRES.settle(replace(SETTINGS, schema="serach"))
+        PLACES["postgres"].settle(replace(SETTINGS, schema="serach"))
     server.execute("CREATE ROLE reader LOGIN PASSWORD 'reader'; CREATE SCHEMA closed", database)
     try:
         monkeypatch.setenv("TEST_DATABASE", server.url(database, "reader", "reader"))
         with pytest.raises(StoreError, match="lets this user make no table in closed"):
-            POSTGRES.settle(replace(SETTINGS, schema="closed"))
+            PLACES["postgres"].settle(replace(SETTINGS, schema="closed"))
     finally:
         server.execute("DROP SCHEMA closed; DROP ROLE reader", database)
 

@@ -25,7 +25,7 @@ from plimsoll.planning.kind import Kind
 from plimsoll.planning.planner import Planner
 from plimsoll.planning.steps import AnyStep, Ingredient, InputFile, Step, Work
 from plimsoll.state.results import Result
-from plimsoll.stores.kinds import KINDS as STORES
+from plimsoll.stores.places import PLACES as STORES
 
 SearchMode = Literal["dense", "lexical", "hybrid"]
 FORMAT = "2"

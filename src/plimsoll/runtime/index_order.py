@@ -26,7 +26,7 @@ class IndexOrder(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What to build: paths, settings, and the columns of a table. `threads` 0 takes all processors.
 
     `deleted` are ids of documents that were deleted from an earlier version, and are left out whatever is built.
-    `store` is a new place for the vectors, without one they are files of the index.
+    `store` is a new place for the vectors; without one they are files of the index.
     """
 
     documents: str

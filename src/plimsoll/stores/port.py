@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from plimsoll.errors import TargetError
@@ -60,17 +60,7 @@ class VectorStore(Protocol):
 
 
 class StoreKind(Protocol):
-    """One kind of store. A new one is a module, and a line in `plimsoll.stores.kinds`."""
-
-    name: str
-    extra: str
-    """The extra with its client, empty for one that needs none."""
-
-    def settle(self, place: StorePlace) -> StorePlace:
-        """A place whose settings are of the file, with all that is not said there; nothing is made.
-
-        Raises StoreError when vectors could not be put there.
-        """
+    """One kind of store. A new one is a package, and a line in `plimsoll.stores.kinds` and `plimsoll.stores.places`."""
 
     def create(self, place: StorePlace, dimension: int) -> VectorStore:
         """Make an empty place. Raises StoreError, also when something has its name already."""
@@ -78,5 +68,8 @@ class StoreKind(Protocol):
     def open(self, place: StorePlace, dimension: int) -> VectorStore:
         """Open what was made. Raises StoreError when it is gone or another."""
 
-    def drop(self, place: StorePlace) -> None:
-        """Delete what was made for a place, and nothing else. What is gone is no error. Raises StoreError."""
+
+def unknown_store(kind: str, known: Iterable[str]) -> StoreError:
+    """The error for vectors that are in a store of another version of plimsoll."""
+    hint = f"known stores: {', '.join(known)}; build the index anew with one of them"
+    return StoreError(f"the vectors of this index are in a store of the kind '{kind}'", hint=hint, lasting=True)

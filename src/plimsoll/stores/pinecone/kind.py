@@ -14,18 +14,6 @@ if TYPE_CHECKING:
 class PineconeKind:
     """Namespaces of an index that the user has made."""
 
-    name = "pinecone"
-    extra = ""
-
-    def settle(self, place: StorePlace) -> StorePlace:
-        """The same place, when the index answers."""
-        found = self._namespace(place, 0)
-        try:
-            found.require_index(exact=False)
-        finally:
-            found.close()
-        return place
-
     def create(self, place: StorePlace, dimension: int) -> PineconeNamespace:
         """An empty namespace, which is made with the first vector."""
         made = self._namespace(place, dimension)
@@ -40,19 +28,8 @@ class PineconeKind:
             found.require_ours()
         return found
 
-    def drop(self, place: StorePlace) -> None:
-        """Delete the namespace of a place. What is gone is no error."""
-        found = self._namespace(place, 0)
-        try:
-            found.drop()
-        finally:
-            found.close()
-
     def _namespace(self, place: StorePlace, dimension: int) -> PineconeNamespace:
         from plimsoll.stores.pinecone.client import PineconeClient
         from plimsoll.stores.pinecone.namespace import PineconeNamespace
 
         return PineconeNamespace(PineconeClient(place.url, place.key), place, dimension)
-
-
-PINECONE = PineconeKind()

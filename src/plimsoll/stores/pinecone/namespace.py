@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.stores.naming import shown
 from plimsoll.stores.pinecone.client import Answer, PineconeClient
+from plimsoll.stores.pinecone.places import dimension_of, drop_namespace, namespace_name
 from plimsoll.stores.port import StoredVector, StoreError
 from plimsoll.waits import waiting_for
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
 
-METRICS = ("dotproduct", "cosine")
-"""Of vectors of the length 1 they say the same."""
 PUT_AT_ONCE, GOT_AT_ONCE, DELETED_AT_ONCE = 100, 100, 1000
 FOUND_AT_ONCE = 200
 """Results of one query: an answer with vectors has at most 4 MB."""
@@ -32,17 +31,13 @@ class PineconeNamespace:
 
     def __init__(self, client: PineconeClient, place: StorePlace, dimension: int) -> None:
         self._client, self._place, self._dimension = client, place, dimension
-        self._name = f"{place.name}_{place.mark}"
+        self._name = namespace_name(place)
         self._put: set[int] = set()
 
-    def require_index(self, *, exact: bool = True) -> None:
+    def require_index(self) -> None:
         """Raise StoreError unless there is an index that compares as ours are compared, and has this dimension."""
-        stats = self._client.post("/describe_index_stats", {})
-        metric, dimension = stats.get("metric"), stats.get("dimension")
-        if metric is not None and metric not in METRICS:
-            hint = f"make an index with the metric {METRICS[0]}"
-            raise StoreError(f"{self._client.shown} is an index of the metric {metric}", hint=hint, lasting=True)
-        if exact and dimension != self._dimension:
+        dimension = dimension_of(self._client)
+        if dimension != self._dimension:
             text = f"{self._client.shown} is an index of {dimension} numbers, and the model gives {self._dimension}"
             hint = f"make an index of {self._dimension} numbers, and set {self._place.url} to its host"
             raise StoreError(text, hint=hint, lasting=True)
@@ -136,7 +131,7 @@ class PineconeNamespace:
 
     def drop(self) -> None:
         """Delete the namespace."""
-        self._client.post("/vectors/delete", {"namespace": self._name, "deleteAll": True})
+        drop_namespace(self._client, self._place)
 
     def close(self) -> None:
         """Close the client."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import replace
-
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.stores.opened import closed_on_failure
 from plimsoll.stores.port import StoreError
@@ -16,21 +14,6 @@ if TYPE_CHECKING:
 
 class PostgresKind:
     """Tables of PostgreSQL with pgvector."""
-
-    name = "postgres"
-    extra = "pgvector"
-
-    def settle(self, place: StorePlace) -> StorePlace:
-        """The place with the schema that a new table would be in. Raises StoreError when none can be made."""
-        from plimsoll.stores.postgres.address import read_address
-        from plimsoll.stores.postgres.connections import Connections
-        from plimsoll.stores.postgres.table import open_schema
-
-        connections = Connections(read_address(place.url))
-        try:
-            return replace(place, schema=open_schema(connections, place.schema))
-        finally:
-            connections.close()
 
     def create(self, place: StorePlace, dimension: int) -> PostgresTable:
         """Make an empty table."""
@@ -54,14 +37,3 @@ class PostgresKind:
         if not place.schema:
             raise StoreError("the place of a table has no schema", hint="build the index anew")
         return PostgresTable(Connections(read_address(place.url)), place, dimension)
-
-    def drop(self, place: StorePlace) -> None:
-        """Drop the table of a place, when it is ours. What is gone is no error. Raises StoreError."""
-        table = self._table(place, 0)
-        try:
-            table.drop()
-        finally:
-            table.close()
-
-
-POSTGRES = PostgresKind()

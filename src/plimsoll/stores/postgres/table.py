@@ -11,6 +11,7 @@ from plimsoll.stores.naming import shown
 from plimsoll.stores.port import StoredVector, StoreError
 from plimsoll.stores.postgres.connections import BUILD_LIMIT, Connections
 from plimsoll.stores.postgres.library import sql
+from plimsoll.stores.postgres.marks import drop_table, identity, remark_of
 
 if TYPE_CHECKING:
     from psycopg import Connection, Cursor
@@ -33,7 +34,7 @@ class PostgresTable:
         """`place` has a schema. The table is looked at when it is asked for."""
         self._connections, self._place, self._dimension = connections, place, dimension
         self._table = sql.Identifier(place.schema, place.name)
-        self._remark = f"vectors of an index, made by plimsoll: {place.mark}"
+        self._remark = remark_of(place)
         self._sizes: Mapping[int, int] | None = None
 
     def create(self) -> None:
@@ -52,7 +53,7 @@ class PostgresTable:
 
     def require_ours(self) -> None:
         """Raise StoreError unless the table is there, is ours, and has vectors of this dimension."""
-        remark, dimension = self._connections.call(self._identity)
+        remark, dimension = self._connections.call(lambda each: identity(each, self._place))
         where = shown(self._place)
         if remark is None:
             hint = f"correct {self._place.url}, or build the index anew: plimsoll run --force NAME"
@@ -154,30 +155,12 @@ class PostgresTable:
         return self._sizes
 
     def drop(self) -> None:
-        """Drop the table, when it is ours. What depends on it is somebody else's, and keeps it."""
-
-        def work(connection: Connection[TupleRow]) -> None:
-            with connection.transaction():
-                remark, _ = self._identity(connection)
-                if remark == self._remark:
-                    connection.execute(sql.SQL("DROP TABLE {}").format(self._table))
-
-        self._connections.call(work)
+        """Drop the table, when it is ours."""
+        drop_table(self._connections, self._place)
 
     def close(self) -> None:
         """Close the connections."""
         self._connections.close()
-
-    def _identity(self, connection: Connection[TupleRow]) -> tuple[str | None, int]:
-        """The remark of the table, and the dimension of its vectors; None without such a table."""
-        found = connection.execute(
-            "SELECT coalesce(obj_description(c.oid, 'pg_class'), ''), coalesce(a.atttypmod, 0) FROM pg_class c"
-            " JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'embedding' AND NOT a.attisdropped"
-            " WHERE n.nspname = %s AND c.relname = %s",
-            [self._place.schema, self._place.name],
-        ).fetchone()
-        return (None, 0) if found is None else (str(found[0]), int(found[1]))
 
     def _found(
         self, conditions: Sequence[sql.Composable], values: Mapping[str, object], *, exact: bool
@@ -200,31 +183,6 @@ class PostgresTable:
         if given != self._dimension:
             text = f"a vector has {given} numbers, and those of this place have {self._dimension}"
             raise StoreError(text, where=shown(self._place), hint="use the model that embedded the index")
-
-
-def open_schema(connections: Connections, schema: str) -> str:
-    """The schema for new tables, which the user may make there: the first of the search path when none is named.
-
-    Raises StoreError.
-    """
-
-    def work(connection: Connection[TupleRow]) -> tuple[str | None, bool]:
-        name = schema or connections.first_schema
-        if not name:
-            return None, False
-        found = connection.execute(
-            "SELECT has_schema_privilege(oid, 'CREATE') FROM pg_namespace WHERE nspname = %s", [name]
-        ).fetchone()
-        return (None, False) if found is None else (name, bool(found[0]))
-
-    name, may_create = connections.call(work)
-    if name is None:
-        what = f"no schema '{schema}'" if schema else "no schema for new tables"
-        raise StoreError(f"{connections.address.shown} has {what}", hint="correct `schema`, or create the schema")
-    if not may_create:
-        hint = f"grant CREATE on the schema {name} to the user in {connections.address.variable}, or name another"
-        raise StoreError(f"{connections.address.shown} lets this user make no table in {name}", hint=hint)
-    return name
 
 
 def _read(cursor: Cursor[TupleRow]) -> list[StoredVector]:

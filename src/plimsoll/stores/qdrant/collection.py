@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
 
 from plimsoll.indexes.layout import StorePlace
 from plimsoll.indexes.vectors import CONNECTIVITY, EXPANSION_ADD
 from plimsoll.stores.naming import shown
 from plimsoll.stores.port import StoredVector, StoreError
-from plimsoll.stores.qdrant.library import (
-    QdrantClient,
-    QdrantException,
-    ResponseHandlingException,
-    UnexpectedResponse,
-    models,
-)
+from plimsoll.stores.qdrant.library import models
+from plimsoll.stores.qdrant.server import QdrantServer, collection_name
 
 if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
 
-Answer = TypeVar("Answer")
 AT_ONCE = 256
 """Points of one request: it has a limit of 32 MB."""
 
@@ -28,10 +22,10 @@ AT_ONCE = 256
 class QdrantCollection:
     """Points whose id is the row, with the group as payload."""
 
-    def __init__(self, client: QdrantClient, place: StorePlace, dimension: int, server: str) -> None:
-        """`server` is what the server is called in a sentence."""
-        self._client, self._place, self._dimension, self._server = client, place, dimension, server
-        self._name = f"{place.name}_{place.mark}"
+    def __init__(self, server: QdrantServer, place: StorePlace, dimension: int) -> None:
+        self._server, self._place, self._dimension = server, place, dimension
+        self._client, self._call = server.client, server.call
+        self._name = collection_name(place)
 
     def create(self) -> None:
         """Make the collection. Raises StoreError when there is something of its name."""
@@ -46,15 +40,13 @@ class QdrantCollection:
 
         self._call(work)
 
-    def require_server(self) -> None:
-        """Raise StoreError unless the server answers and takes the key."""
-        self._call(self._client.get_collections)
-
     def require_ours(self) -> None:
         """Raise StoreError unless the collection is there and has vectors of this dimension."""
         if not self._call(lambda: self._client.collection_exists(self._name)):
             hint = f"correct {self._place.url}, or build the index anew: plimsoll run --force NAME"
-            raise StoreError(f"{self._server} has not the vectors of this version", where=self._where(), hint=hint)
+            raise StoreError(
+                f"{self._server.shown} has not the vectors of this version", where=self._where(), hint=hint
+            )
         found = self._call(lambda: self._client.get_collection(self._name)).config.params.vectors
         size = getattr(found, "size", 0)
         if size != self._dimension:
@@ -116,32 +108,11 @@ class QdrantCollection:
 
     def drop(self) -> None:
         """Delete the collection."""
-        self._call(lambda: self._client.delete_collection(self._name))
+        self._server.drop(self._place)
 
     def close(self) -> None:
         """Close the client."""
-        self._client.close()
-
-    def _call(self, work: Callable[[], Answer]) -> Answer:
-        try:
-            return work()
-        except UnexpectedResponse as error:
-            raise self._refusal(error.status_code or 0) from error
-        except (ResponseHandlingException, QdrantException, OSError, RuntimeError) as error:
-            hint = f"start it, or correct {self._place.url}; what was stored in it is as it was"
-            raise StoreError(f"{self._server} does not answer", where=self._where(), hint=hint) from error
-        except ValueError as error:
-            text = f"{self._server} refuses: {str(error)[:200]}"
-            raise StoreError(text, where=self._where(), hint="see the log of the server") from error
-
-    def _refusal(self, status: int) -> StoreError:
-        if status in {401, 403}:
-            text, hint = "refuses the key", f"correct {self._place.key or 'the file: `key: {env: NAME}`'}"
-        elif status == 404:
-            text, hint = "has no such collection any more", "build the index anew: plimsoll run --force NAME"
-        else:
-            text, hint = f"answers with {status}", "see the log of the server"
-        return StoreError(f"{self._server} {text}", where=self._where(), hint=hint)
+        self._server.close()
 
     def _read(self, point: Any) -> StoredVector:  # Any: the library has a type for each kind of answer
         import numpy as np

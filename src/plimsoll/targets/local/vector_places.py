@@ -22,8 +22,8 @@ from plimsoll.kinds.index import BuildIndex, IndexResult
 from plimsoll.planning.capacity import Shortfall
 from plimsoll.state.directory import StateDirectory
 from plimsoll.state.lock import holder
-from plimsoll.stores.kinds import kind_named
 from plimsoll.stores.naming import fresh_name, shown
+from plimsoll.stores.places import places_named
 from plimsoll.targets.features import HasLeavings, Leaving
 from plimsoll.targets.models import model_registry
 
@@ -46,7 +46,7 @@ def new_place(state: StateDirectory, index: str, key: str, settings: StorePlace)
 
     Raises StoreError when the store would not take them.
     """
-    settled = kind_named(settings.kind).settle(settings)
+    settled = places_named(settings.kind).settle(settings)
     name, mark = fresh_name(index)
     place = replace(settled, name=name, mark=mark)
     path = state.stores / f"{name}.json"
@@ -77,7 +77,7 @@ def store_problems(plan: Plan) -> Sequence[Shortfall]:
 
 def _problem(settings: StorePlace) -> str:
     try:
-        kind_named(settings.kind).settle(settings)
+        places_named(settings.kind).settle(settings)
     except PlimsollError as error:
         return f"{error.message}\n{error.hint}"
     return ""
@@ -98,7 +98,7 @@ class VectorPlaces:
         gone = []
         for path, record in self._unneeded(keys, say):
             try:
-                kind_named(record.place.kind).drop(record.place)
+                places_named(record.place.kind).drop(record.place)
             except PlimsollError as error:
                 say(f"{shown(record.place)} stays: {error.on_one_line()}")
                 continue

@@ -18,7 +18,7 @@ from plimsoll.targets.local.workers import Command, run_together
 from plimsoll.targets.models import model_for_use, model_registry
 
 CHECK_LIMIT = 120.0
-"""Seconds that a model of `rerank` has to read one pair."""
+"""Seconds that a model of `rerank` has to read one pair, and a store to count what it has."""
 
 
 def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
@@ -30,14 +30,11 @@ def release(attempt: LocalAttempt[ReleaseIndex]) -> Progress:
     output = state.output(work.build_key)
     facts = read_facts(output)
     if facts.store is not None:
-        # A result may be older than what has been done to the store since.
-        from plimsoll.stores.opening import open_vectors
-
-        stored = open_vectors(output, facts)
-        try:
-            stored.require_whole()
-        finally:
-            stored.close()
+        # A result may be older than what has been done to its store since.
+        argv = [sys.executable, "-m", "plimsoll.runtime.store_check", str(output)]
+        environment = {**base_environment(None), "PLIMSOLL_OUTPUT": str(attempt.output)}
+        if reason := (yield from run_together(attempt, [Command(argv=argv, environment=environment)], CHECK_LIMIT)):
+            return failed(reason)
     files = {file.name: output / file.name for file in built.outputs}
     embedder = ""
     if work.embedder is not None:
