@@ -120,7 +120,7 @@ class Bench:
 
     def start(self) -> None:
         """Switch the controllers of every cluster on."""
-        self.cluster.run(*workloads(self.program, lambda pod: self.says_ready(pod)))
+        self.cluster.run(*workloads(self.program, lambda pod: self.says_ready(pod)))  # noqa: PLW0108  # of that time
 
     def target(self, application: str = APPLICATION, directory: Path | None = None, **options: Any) -> KubernetesTarget:
         """A target of an application, as the command line makes it."""
