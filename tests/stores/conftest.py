@@ -8,10 +8,11 @@ from tests.stores.postgres_server import PostgresServer, running_postgres
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What starts a PostgreSQL takes seconds."""
+    """What starts a PostgreSQL takes seconds, and on a busy machine many."""
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.slow)
+            item.add_marker(pytest.mark.timeout(240))
 
 
 @pytest.fixture(scope="session")

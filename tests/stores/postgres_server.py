@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import free_port, wait_for_port
+from tests.servers import free_port
 
 NOBODY = 65534
 PASSWORD = "p@ss/w%rd:hunter2"
@@ -56,18 +56,18 @@ class PostgresServer:
         argv += ["-c", "max_connections=40", "-c", "autovacuum=off"]
         process: subprocess.Popen[bytes] = subprocess.Popen(argv, cwd="/", stderr=subprocess.DEVNULL, **self._as)
         self._process = process
-        wait_for_port(self.port, process)
-        self._wait_until_it_answers()
+        self._wait_until_it_answers(process)
 
-    def _wait_until_it_answers(self) -> None:
+    def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:
         """After it was killed it listens before it has recovered."""
         import psycopg
 
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             try:
                 self.execute("SELECT 1")
             except psycopg.OperationalError:
+                assert process.poll() is None, "the server ended"
                 assert time.monotonic() < deadline, "the server does not answer"
                 time.sleep(0.05)
             else:

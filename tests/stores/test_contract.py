@@ -26,8 +26,9 @@ DIMENSION = 16
 @pytest.fixture(
     params=[
         "files",
-        pytest.param("postgres", marks=pytest.mark.slow),
-        pytest.param("qdrant", marks=pytest.mark.slow),
+        pytest.param("postgres", marks=(pytest.mark.slow, pytest.mark.timeout(240))),
+        # Its library takes long to import on a busy machine.
+        pytest.param("qdrant", marks=(pytest.mark.slow, pytest.mark.timeout(240))),
         "pinecone",
     ]
 )

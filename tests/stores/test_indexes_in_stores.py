@@ -194,6 +194,19 @@ def test_rows_that_somebody_has_changed_are_an_error_and_no_passage(
         open_index(tmp_path / "1", 1).search("oil", 9)
 
 
+def test_an_index_is_registered_only_while_its_store_has_what_was_put_in(
+    server: PostgresServer, database: str, tmp_path: Path
+) -> None:
+    from plimsoll.runtime.store_check import check
+
+    facts = build(tmp_path / "1", DOCUMENTS)
+    assert facts.store is not None
+    check(tmp_path / "1")
+    server.execute(f"DELETE FROM public.{facts.store.name} WHERE chunk = 2", database)
+    with pytest.raises(StoreError, match="1 of 4 vectors are missing in the store"):
+        check(tmp_path / "1")
+
+
 class Liar:
     """A store that answers what it likes."""
 
