@@ -34,6 +34,8 @@ __all__ = [
     "Program",
     "Queues",
     "Running",
+    "SaysReady",
+    "at_once",
     "suspend_queued",
     "usual",
     "workloads",
