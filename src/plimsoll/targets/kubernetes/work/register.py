@@ -1,4 +1,4 @@
-"""A trained model, or an index that was built, into the registry: signed here, then sent to the cluster's."""
+"""A trained model or a built index: signed on this machine, then sent to the registry of the cluster."""
 
 from __future__ import annotations
 
