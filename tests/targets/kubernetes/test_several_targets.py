@@ -33,7 +33,8 @@ from tests.servers import registry as registry_process
 from tests.targets.kubernetes.bench import Bench, Pod
 from tests.targets.kubernetes.serving import inference
 
-pytestmark = pytest.mark.slow
+# A run over two clusters and their registries takes its time where many tests run beside each other.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SECRET = "rows-that-nobody-else-may-see"
 FILE = """\
