@@ -192,6 +192,7 @@ def test_a_namespace_that_may_hold_what_may_not_be_listed_stays_and_the_user_is_
 
 def test_what_does_not_go_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cleanup, "REMOVAL_LIMIT", 0.3)
+    monkeypatch.setattr(cleanup, "BEYOND_GRACE", 0.3)
     foreign_namespace(bench)
     bench.session()
     held = bench.find("ConfigMap", f"{APPLICATION}-trust")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from plimsoll.kinds.service_settings import Scale, Telemetry
 from plimsoll.kubernetes.api import Api, ApiError
@@ -23,11 +24,24 @@ from plimsoll.targets.kubernetes.manifests.groups import ServedVersions, Watched
 from plimsoll.targets.kubernetes.manifests.models import trust
 from plimsoll.targets.kubernetes.manifests.serving import objects
 from plimsoll.targets.kubernetes.namespace import namespace_manifest
+from tests.targets.kubernetes.manifests.test_inference_pool import several
 from tests.targets.kubernetes.test_manifests import pod_of, training
 
 pytestmark = pytest.mark.slow
 Manifest = dict[str, Any]
-ADDONS = ("jobset", "kueue", "podgroup", "trainer", "ray", "gateway", "envoy", "kserve", "keda", "prometheus")
+ADDONS = (
+    "jobset",
+    "kueue",
+    "podgroup",
+    "trainer",
+    "ray",
+    "gateway",
+    "envoy",
+    "kserve",
+    "keda",
+    "prometheus",
+    "inference",
+)
 CLUSTER = Cluster(
     target="memory",
     namespace="app",
@@ -68,6 +82,7 @@ def services() -> Iterator[Manifest]:
     yield from objects(served(service="grows", scale=Scale(min=1, max=3)), CLUSTER, CHOSEN)
     yield from objects(served(service="sleeps", scale=Scale(min=0, max=3)), CLUSTER, CHOSEN)
     yield from objects(served(service="kept"), CLUSTER, {**CHOSEN, "serving": "kserve", "traffic": "service"})
+    yield from objects(replace(several(), application="app"), CLUSTER, {**CHOSEN, "routing": "inferencepool"})
     accelerated = served(service="fast", resources=WorkerResources(accelerators=1))
     yield from objects(accelerated, CLUSTER, {**CHOSEN, "traffic": "service", "metrics": "annotations"})
 

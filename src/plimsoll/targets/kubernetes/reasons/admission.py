@@ -79,7 +79,8 @@ def _silent_webhook(found: re.Match[str], namespace: str, what: str) -> Cause:
 
 def _account(found: re.Match[str], namespace: str, what: str) -> Cause:
     text = f'the ServiceAccount "{found[1]}" that {what} name is not in namespace {namespace}; make it'
-    return Cause(kind="account", text=text, patience=MOMENT, lasting=True)
+    # One that was deleted is made again with what the pods are of, and controllers ask for the pods again ever later.
+    return Cause(kind="account", text=text, patience=STUCK_LIMIT, lasting=True)
 
 
 def _priority(found: re.Match[str], namespace: str, what: str) -> Cause:
