@@ -311,22 +311,6 @@ def test_a_target_that_does_not_answer_delays_its_own_steps_and_no_others(two: T
     assert two.begun() == ["run/features", "train/triage"]
 
 
-def test_a_target_that_stays_away_fails_its_steps_after_the_limit_and_the_next_run_goes_on(
-    two: Two, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(attempt, "AWAY_LIMIT", 0.2)
-    two.cloud.cluster.fail(OUTAGE)
-    run = two.run()
-    assert (run.state, run.step("register/triage").state) == ("failed", "done")
-    assert "cloud has not answered for 0.2 s" in run.step("serve/api").reason
-    two.cloud.cluster.mend()
-
-    again = two.run()
-    assert again.state == "done"
-    assert [step.name for step in again.steps if not step.cached] == ["serve/api"]
-    assert two.begun() == ["run/features", "train/triage"]
-
-
 def test_a_model_is_served_while_the_cluster_that_trained_it_is_away(two: Two) -> None:
     parts = PARTS.partition("  services")[0]
     assert two.run(parts).state == "done"
