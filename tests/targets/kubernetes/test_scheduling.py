@@ -129,6 +129,28 @@ def test_its_image_has_the_files_of_the_application_and_no_others(bench: Bench) 
     ]
 
 
+ASSISTANT = """\
+apiVersion: plimsoll.dev/v1alpha1
+kind: Application
+metadata: {name: shop}
+spec:
+  datasets: {pages: {source: pages}}
+  indexes: {faq: {documents: pages}}
+  llms: {writer: {endpoint: {url: 'https://llm.example/v1', model: m}}}
+  assistants: {help: {index: faq, llm: writer, prompt: rules.md, questions: judged.jsonl}}
+"""
+
+
+def test_its_image_has_what_an_assistant_reads(bench: Bench) -> None:
+    directory = bench.directory / "other"
+    (directory / "pages").mkdir(parents=True)
+    for name, text in {"pages/a.md": "# A", "rules.md": "Be brief.", "judged.jsonl": "", "app.yaml": ASSISTANT}.items():
+        (directory / name).write_text(text)
+    prepared = prepare(directory / "app.yaml", bench.target(directory=directory), must_fit=False)
+    found = application_files(prepared.file, prepared.plan)
+    assert found == ["app.yaml", "judged.jsonl", "pages/a.md", "rules.md"]
+
+
 def test_the_api_server_takes_every_object_before_it_is_printed(bench: Bench) -> None:
     bench.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": APPLICATION}})
     before = len(bench.cluster.seen())
