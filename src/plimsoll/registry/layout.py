@@ -78,10 +78,14 @@ class Layout:
         """Create an empty layout if none exists. Raises TargetError when the disk cannot be written."""
         try:
             self.blobs.mkdir(parents=True, exist_ok=True)
-            if not (self.root / "oci-layout").exists():
-                # Write the index before any blob: later, blobs without an index mean damage.
-                self.write_entries([])
-                replace_file(self.root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+            if (self.root / "oci-layout").exists():
+                return
+            # One of those who come first at once: the index of the next would forget what the first has added.
+            with locked_file(self.root / ".create", limit=LOCK_LIMIT):
+                if not (self.root / "oci-layout").exists():
+                    # Write the index before any blob: later, blobs without an index mean damage.
+                    self.write_entries([])
+                    replace_file(self.root / "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
         except OSError as error:
             raise _write_error(self.root, error) from error
 
