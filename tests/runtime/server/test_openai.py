@@ -73,7 +73,7 @@ def long(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def client(server: Server) -> Any:  # Any: the client is imported only where there is one
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=30)
+    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="none", max_retries=0, timeout=50)
 
 
 def engine_of(server: Server) -> int:
@@ -108,7 +108,7 @@ def busy_slots(server: Server) -> int:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)

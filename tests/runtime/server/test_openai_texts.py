@@ -140,4 +140,6 @@ def test_models_of_texts_are_listed_and_answer_by_their_tensors_too(server: Serv
     assert listed == ["embedder", "judge"]
     assert server.client.get("/v1/models/judge").json()["id"] == "judge"
     assert server.client.get("/v1/models/numbers").status_code == 404
-    assert server.metric('plimsoll_requests_total{code="200",model="embedder"') >= 1
+    before = server.metric('plimsoll_requests_total{code="200",model="embedder"')
+    assert server.client.post("/v1/embeddings", json={"model": "embedder", "input": "oil"}).status_code == 200
+    assert server.metric('plimsoll_requests_total{code="200",model="embedder"') == before + 1

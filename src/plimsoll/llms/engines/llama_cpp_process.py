@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -22,6 +23,8 @@ from plimsoll.llms.engines.order import Order, Told
 
 LOOK = 0.5
 """Seconds between two looks at whoever has started it."""
+LOADED_LOOK, LOADED_LIMIT = 0.02, 60.0
+"""Seconds between two questions whether its model is loaded, and for one answer."""
 _REASON = re.compile(rb"(?:error loading model: *|(?=couldn't bind)|(?<=: )(?=failed to ))([^\n]{1,300})")
 _ADAPTER = re.compile(rb"[^\n]*(?:lora|adapter)[^\n]*", re.IGNORECASE)
 
@@ -36,6 +39,7 @@ def main() -> None:
     with _said() as said:
         try:
             server = _started(xllamacpp, order)
+            _await_loaded(order.socket)
         except (RuntimeError, ValueError, OSError) as error:
             _end(order, _reason(said.read_bytes()) or str(error).rstrip("."))
     os.write(order.ready, msgspec.json.encode(Told()))
@@ -70,6 +74,21 @@ def _started(xllamacpp: object, order: Order) -> object:
         params.lora_adapters = [CommonAdapterLoraInfo(path, 1.0) for path in order.adapters]
         params.lora_init_without_apply = True
     return Server(params)
+
+
+def _await_loaded(path: str) -> None:
+    """Wait until it answers well: for a moment after its start it says that it still loads its model.
+
+    Whoever has started this process has a limit for all of it. Raises OSError when it no longer listens.
+    """
+    while True:
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(LOADED_LIMIT)
+            asking.connect(path)
+            asking.sendall(b"GET /health HTTP/1.1\r\nhost: llm\r\nconnection: close\r\n\r\n")
+            if asking.recv(64).startswith((b"HTTP/1.1 200", b"HTTP/1.0 200")):
+                return
+        time.sleep(LOADED_LOOK)
 
 
 @contextlib.contextmanager
