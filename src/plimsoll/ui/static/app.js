@@ -46,6 +46,14 @@ async function show() {
   first = null;
   shown.link = (...words) => link(place.id, ...words);
   shown.address = (...words) => address(place.id, ...words);
+  // A page asks anew when something has changed, and when somebody turns it: the older answer may come last.
+  const asking = new Map();
+  shown.newest = (path, settings) => {
+    if (asking.has(path)) asking.get(path).abort();
+    const own = new AbortController();
+    asking.set(path, own);
+    return get(path, settings, AbortSignal.any([leaving.signal, own.signal]));
+  };
   shown.get = (path, settings) => get(path, settings, leaving.signal);
   // Changes settings in the address without a new entry for every letter that is typed.
   shown.set = (changes, settings) => {

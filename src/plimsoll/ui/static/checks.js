@@ -6,7 +6,7 @@ const LIMIT = 50;
 export async function checksView(view) {
   const body = h("div");
   async function load() {
-    const page = await view.get(view.address("checks"));
+    const page = await view.newest(view.address("checks"));
     replace(body, page.checks.length ? table("Evidence bundles", [{ title: "bundle" }, { title: "cluster" }, { title: "profile" }, { title: "began" }, { title: "MUSTs shown", class: "figure" }],
       page.checks.map((check) => h("tr", null, cell("", null, h("a", { href: view.link("checks", check.name) }, check.name)), cell("cluster", null, check.target || check.cluster), cell("profile", null, check.profile),
         cell("began", { class: "whole" }, check.began.slice(0, 19).replace("T", " ")), cell("MUSTs shown", { class: `figure ${check.musts && check.shown === check.musts ? "pass" : "fail"}` }, check.problem || `${check.shown} of ${check.musts}`))))
@@ -37,7 +37,7 @@ function evidence(view, path, verdict) {
   const body = h("div");
   let offset = 0;
   async function load() {
-    const page = await view.get(`${path}/${encodeURIComponent(verdict.requirement)}`, { offset, limit: LIMIT });
+    const page = await view.newest(`${path}/${encodeURIComponent(verdict.requirement)}`, { offset, limit: LIMIT });
     replace(body, h("ol", { start: offset + 1 }, page.lines.map(([after, event, words, detail]) => h("li", null, h("span", { class: "quiet" }, `${after.toFixed(1)} s `), h("b", null, event), ` ${words}`,
       detail ? h("details", null, h("summary", null, "all of it"), h("code", null, detail)) : null))),
     page.total > LIMIT ? pager(page.total, offset, LIMIT, (next) => { offset = next; load().catch(() => {}); }) : null);

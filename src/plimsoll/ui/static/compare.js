@@ -10,7 +10,7 @@ export async function compareView(view) {
   let text = "", offset = 0, differing = true;
 
   async function load() {
-    const page = await view.get(path, { text, offset, limit: LIMIT, differing });
+    const page = await view.newest(path, { text, offset, limit: LIMIT, differing });
     replace(body, table("Figures of both runs", [{ title: "figure" }, { title: name(page.runs[0]), class: "figure" }, { title: name(page.runs[1]), class: "figure" }, { title: "difference", class: "figure" }],
       page.figures.map(([figure, one, other]) => h("tr", null, cell("", null, figure), cell(name(page.runs[0]), { class: "figure" }, number(one)),
         cell(name(page.runs[1]), { class: "figure" }, number(other)), cell("difference", { class: "figure" }, difference(one, other))))),

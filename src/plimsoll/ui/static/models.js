@@ -14,7 +14,7 @@ export async function modelsView(view) {
   const body = h("div");
   async function load() {
     const offset = Number(view.settings.get("offset")) || 0;
-    const page = await view.get(view.address("models"), { text: view.settings.get("text") || "", offset, limit: LIMIT });
+    const page = await view.newest(view.address("models"), { text: view.settings.get("text") || "", offset, limit: LIMIT });
     replace(body, page.total ? table("Versions of models", [{ title: "version" }, { title: "gates" }, { title: "tags" }, { title: "created" }, { title: "framework" }, { title: "figures" }],
       page.models.map((model) => h("tr", null, cell("", null, h("a", { href: view.link("models", model.reference) }, model.reference)), cell("", { class: "whole" }, verdict(model)),
         cell("tags", null, model.tags.join(", ")), cell("created", { class: "whole" }, when(model.created)), cell("framework", null, model.framework),

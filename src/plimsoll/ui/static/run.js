@@ -11,7 +11,7 @@ export async function runView(view) {
   let run = null, find = "", shownCurves = "", opened = new Set();
 
   async function load() {
-    run = await view.get(path);
+    run = await view.newest(path);
     replace(top, head(view, run));
     renderFlow();
     replace(steps, stepTable(view, run, opened));
@@ -31,7 +31,7 @@ export async function runView(view) {
 
   async function loadCurves() {
     if (!run.trained.length) return;
-    const found = await view.get(`${path}/curves`, { text: find, limit: CHARTS });
+    const found = await view.newest(`${path}/curves`, { text: find, limit: CHARTS });
     // A long file is read a moment at a time: what is missing is asked for until it is there.
     if (found.unread) curvesAgain();
     const text = JSON.stringify([found, find]);
@@ -117,7 +117,7 @@ function figureTable(view, path) {
   const body = h("div");
   let text = "", offset = 0;
   async function load() {
-    const page = await view.get(`${path}/figures`, { text, offset, limit: LIMIT });
+    const page = await view.newest(`${path}/figures`, { text, offset, limit: LIMIT });
     replace(body, table("Figures", [{ title: "figure" }, { title: "value", class: "figure" }],
       page.figures.map(([name, value]) => h("tr", null, cell("", null, name), cell("", { class: "figure" }, number(value))))),
     pager(page.total, offset, LIMIT, (next) => { offset = next; load().catch(() => {}); }));

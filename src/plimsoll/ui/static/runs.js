@@ -16,7 +16,7 @@ export async function runsView(view) {
 
   async function load(known) {
     const asked = settings();
-    render(known || await view.get(view.address("runs"), asked), asked);
+    render(known || await view.newest(view.address("runs"), asked), asked);
   }
 
   function change(changes) {
@@ -92,7 +92,7 @@ export async function runsView(view) {
 function columnChooser(view, chosen, change) {
   const list = h("div", { class: "chips" }), count = h("p", { class: "quiet", role: "status" });
   async function find(text) {
-    const found = await view.get(view.address("columns"), { text, limit: 40 });
+    const found = await view.newest(view.address("columns"), { text, limit: 40 });
     replace(count, `${found.names.length} of ${found.total.toLocaleString("en")} figures`);
     replace(list, found.names.map((name) => h("button", { type: "button", "aria-pressed": String(chosen().includes(name)), onclick: () => {
       const now = chosen();

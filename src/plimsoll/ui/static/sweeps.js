@@ -9,7 +9,7 @@ export async function sweepsView(view) {
   const body = h("div");
   async function load() {
     const offset = Number(view.settings.get("offset")) || 0;
-    const page = await view.get(view.address("runs"), { sweeps: true, text: view.settings.get("text") || "", offset, limit: LIMIT });
+    const page = await view.newest(view.address("runs"), { sweeps: true, text: view.settings.get("text") || "", offset, limit: LIMIT });
     const rows = page.rows.map(({ run, number: place, state: word, started, sweep, parameters }) => h("tr", { "data-run": run },
       cell("run", { class: "whole" }, h("a", { href: view.link("sweeps", run), title: run }, place ? String(place) : run)),
       cell("", null, state(word)), cell("model", null, sweep.model), cell("objective", null, `${sweep.maximize ? "highest" : "lowest"} ${sweep.objective}`),
@@ -42,7 +42,7 @@ export async function sweepView(view) {
 
   async function load() {
     const offset = Number(view.settings.get("offset")) || 0;
-    sweep = await view.get(path, { sort: view.settings.get("sort") || "", descending: view.settings.get("descending") || "", offset, limit: LIMIT });
+    sweep = await view.newest(path, { sort: view.settings.get("sort") || "", descending: view.settings.get("descending") || "", offset, limit: LIMIT });
     const [best, names] = [sweep.best, Object.keys(sweep.searched)];
     replace(top, facts([["objective", sweep.words], ["trials", `${sweep.ended} of ${sweep.planned} have ended`],
       ["best", best ? [`trial ${best.number}: ${sweep.objective} ${best.shown} with `, settings(best)] : "none is accepted yet"], ["run", h("a", { href: view.link("runs", sweep.run) }, sweep.run)]]));
