@@ -47,7 +47,7 @@ def build(order: IndexOrder) -> None:
     left = (each for each in documents if isinstance(each, Unreadable) or each.id not in gone)
     try:
         facts = builder.build(left, _earlier(order.earlier) if embedder else None)
-    except BaseException:
+    except BaseException:  # also at a stop: what is in a store of others does not end with this process
         if outside is not None and (reason := outside.give_up()):
             print(f"what was put into the store stays there until `plimsoll clean`: {reason}", flush=True)
         raise

@@ -13,6 +13,6 @@ def closed_on_failure(store: VectorStore) -> Iterator[None]:
     """Close the store when the block raises anything, which goes on to whoever called."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # also at Ctrl-C: nobody else has it to close
         store.close()
         raise

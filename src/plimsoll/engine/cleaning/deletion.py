@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -16,6 +16,7 @@ from plimsoll.kinds.llm import LLMS
 from plimsoll.kinds.model import MODELS
 from plimsoll.kinds.serve import Serve, ServeResult
 from plimsoll.kinds.service import SERVICES
+from plimsoll.planning.kind import Kind, P
 from plimsoll.registry.models import ModelRegistry
 from plimsoll.registry.sweeping import alone_in, sweepable
 from plimsoll.registry.versions import ModelVersion
@@ -97,21 +98,17 @@ def _files(target: Target) -> list[str]:
 
 def _pinned(version: ModelVersion, application: ApplicationSpec) -> Iterator[str]:
     """Parts of the file that name the version by its number."""
-    for name, service in SERVICES.of(application).items():
-        if version.reference in service.references:
-            yield f"services.{name} of the file"
-    for name, batch in BATCHES.of(application).items():
-        if batch.model == version.reference:
-            yield f"batches.{name} of the file"
-    for name, index in INDEXES.of(application).items():
-        if version.reference in {index.embed, index.rerank}:
-            yield f"indexes.{name} of the file"
-    for name, llm in LLMS.of(application).items():
-        if version.reference in llm.references:
-            yield f"llms.{name} of the file"
-    for name, model in MODELS.of(application).items():
-        if version.reference == model.base:
-            yield f"models.{name} of the file"
+
+    def naming(kind: Kind[P], named: Callable[[P], Collection[str | None]]) -> Iterator[str]:
+        for name, part in kind.of(application).items():
+            if version.reference in named(part):
+                yield f"{kind.key}.{name} of the file"
+
+    yield from naming(SERVICES, lambda service: service.references)
+    yield from naming(BATCHES, lambda batch: [batch.model])
+    yield from naming(INDEXES, lambda index: [index.embed, index.rerank])
+    yield from naming(LLMS, lambda llm: llm.references)
+    yield from naming(MODELS, lambda model: [model.base])
 
 
 def _runs(version: ModelVersion, state: StateDirectory) -> Iterator[str]:

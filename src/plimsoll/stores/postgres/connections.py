@@ -58,7 +58,7 @@ class Connections:
                     self.close()
                     continue
                 raise of_statement(error, self.address, was_cut=was_cut, limit=limit) from error
-            except BaseException:
+            except BaseException:  # also at Ctrl-C: a statement may be half way, and nobody may have it next
                 connection.close()
                 raise
             self._give(connection)
@@ -103,7 +103,7 @@ class Connections:
         except psycopg.Error as error:
             made.close()
             raise of_statement(error, self.address, was_cut=cut.done, limit=SEARCH_LIMIT) from error
-        except BaseException:
+        except BaseException:  # also at Ctrl-C: nobody else has it to close
             made.close()
             raise
         return made

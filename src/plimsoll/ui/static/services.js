@@ -88,7 +88,7 @@ export async function serviceView(view) {
     node: [heading, head, body],
     take: (event) => {
       if (event.kind !== "looked") return;
-      view.get(path).then((found) => { service = found; render(); }).catch((error) => { if (error.told) replace(body, h("p", { class: "problem" }, error.message)); });
+      view.newest(path).then((found) => { service = found; render(); }).catch((error) => { if (error.told) replace(body, h("p", { class: "problem" }, error.message)); });
     },
   };
 }

@@ -16,14 +16,13 @@ from plimsoll.kubernetes.cluster import ENVOY, GATEWAY, INFERENCE, Cluster, grou
 from plimsoll.targets.kubernetes import names
 from plimsoll.targets.kubernetes.manifests.groups import Group
 from plimsoll.targets.kubernetes.manifests.pod import RESTRICTED, RESTRICTED_POD
+from plimsoll.telemetry.catalogue import LLM_WAITING
 
 PICKER = "picker"
 """In place of a version, the label of what picks a server."""
 IMAGE = "registry.k8s.io/gateway-api-inference-extension/epp:v1.2.0"
 RBAC = "rbac.authorization.k8s.io/v1"
 _PORT, _HEALTH, _TARGET = 9002, 9003, 8080
-WAITING = "plimsoll_llm_waiting"
-"""The server's own count of requests whose turn has not come."""
 _CONFIGURATION = """\
 apiVersion: inference.networking.x-k8s.io/v1alpha1
 kind: EndpointPickerConfig
@@ -145,7 +144,7 @@ def _deployment(group: Group, namespace: str) -> Manifest:
         "pool-name": group.name,
         "pool-namespace": namespace,
         "config-file": "/plimsoll/picker/picker.yaml",
-        "total-queued-requests-metric": WAITING,
+        "total-queued-requests-metric": LLM_WAITING.name,
         # Our servers have none of these, and an empty name says so.
         "kv-cache-usage-percentage-metric": "",
         "lora-info-metric": "",
