@@ -142,3 +142,17 @@ def object_store(directory: Path) -> Iterator[tuple[int, dict[str, str]]]:
     finally:
         process.kill()
         process.wait()
+
+
+def left_in(directory: Path) -> list[str]:
+    """The processes that have a directory as their own, once those that were killed have had time to go."""
+    until = time.monotonic() + 20
+    while True:
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if process.joinpath("cwd").readlink() == directory:
+                    found.append(process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode())
+        if not found or time.monotonic() > until:
+            return found
+        time.sleep(0.1)

@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from plimsoll.runtime.specs import TensorSpec
 from plimsoll.runtime.tensors import Array
 from tests.runtime.conftest import linear_model
 from tests.runtime.server.direct_call import DirectCall, plane_of
+from tests.servers import left_in
 
 X = TensorSpec(name="x", datatype="FP64", shape=(-1, 2))
 SUM = "def predict(inputs):\n    return {'y': inputs['x'].sum(axis=1)}\n"
@@ -340,20 +340,6 @@ class Handler(BaseHTTPRequestHandler):
         pass
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
-
-
-def left_in(directory: Path) -> list[str]:
-    """The processes that have a directory as their own, once those that were killed have had time to go."""
-    until = time.monotonic() + 20
-    while True:
-        found = []
-        for process in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if process.joinpath("cwd").readlink() == directory:
-                    found.append(process.joinpath("cmdline").read_bytes().replace(b"\0", b" ").decode())
-        if not found or time.monotonic() > until:
-            return found
-        time.sleep(0.1)
 
 
 @pytest.mark.timeout(200)
