@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from plimsoll.indexes.arrays import Array
 
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 128, 96
+_EXPANSION_GLANCE = 8
+"""Of the first, narrow search for each vector: what it brings, a wider one brings too."""
 _ASKED_AT_MOST = 50_000
 """Vectors of a group that are asked for: all of a small group, an even sample of a large one."""
 
@@ -95,10 +97,12 @@ class VectorWriter:
     def _unreachable(self, graph: Index, rows: Array, vectors: Array) -> Array:
         import numpy as np
 
+        every = np.arange(len(rows))
         step = max(1, len(rows) // _ASKED_AT_MOST)
-        lost = _not_found(graph, np.arange(0, len(rows), step), rows, vectors, self._threads)
+        lost = _not_found(graph, every[::step], rows, vectors, self._threads)
         if step > 1 and len(lost):
-            lost = _not_found(graph, np.arange(len(rows)), rows, vectors, self._threads)
+            others = _not_found(graph, every[every % step != 0], rows, vectors, self._threads)
+            lost = np.sort(np.concatenate([lost, others]))
         return lost
 
 
@@ -111,13 +115,29 @@ def _not_found(graph: Index, positions: Array, rows: Array, vectors: Array, thre
 
     lost: list[int] = []
     for start in range(0, len(positions), 4096):
-        asked = positions[start : start + 4096]
+        asked = _not_at_a_glance(graph, positions[start : start + 4096], rows, vectors, threads)
+        if not len(asked):
+            continue
         found = graph.search(vectors[asked], 10, threads=threads)
         keys = np.atleast_2d(found.keys)
         for at, near in zip(asked, keys, strict=True):
             if rows[at] not in near and not _has_equal(vectors[at], near, rows, vectors):
                 lost.append(int(at))
     return np.asarray(lost, dtype=np.int64)
+
+
+def _not_at_a_glance(graph: Index, positions: Array, rows: Array, vectors: Array, threads: int) -> Array:
+    """The positions of those vectors that a narrow search does not bring first: few, for a wide one to ask again."""
+    wide, graph.expansion_search = graph.expansion_search, _EXPANSION_GLANCE
+    try:
+        found = graph.search(vectors[positions], 1, threads=threads)
+    finally:
+        graph.expansion_search = wide
+    nearest = found.keys.reshape(len(positions), -1)
+    if nearest.shape[1] != 1:
+        return positions
+    left: Array = positions[nearest[:, 0] != rows[positions].astype(nearest.dtype)]
+    return left
 
 
 def _has_equal(vector: Array, keys: Array, rows: Array, vectors: Array) -> bool:
