@@ -11,7 +11,7 @@ from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
 from lab.control_plane import identities
 from lab.files import write
-from lab.network import netns
+from lab.network import link, netns
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,9 @@ def _start(door: Door, port: int) -> int:
     program = folder_of(BY_NAME["programs"]) / "forward"
     address = f"{layout.CONTROL_PLANE_ADDRESS}:{door.target_port}"
     background.start(
-        door.name, netns.in_namespace(layout.NAME, program, str(listener.fileno()), address), keep=[listener.fileno()]
+        door.name,
+        netns.in_namespace(layout.NAME, program, str(listener.fileno()), address, link.SETTINGS),
+        keep=[listener.fileno()],
     )
     found: int = listener.getsockname()[1]
     listener.close()

@@ -16,6 +16,7 @@ from lab.build import cache
 from lab.build.components import BY_NAME
 from lab.commands import run, succeeds
 from lab.control_plane import programs as control_plane
+from lab.control_plane import storage
 from lab.errors import LabError
 from lab.images import store, template
 from lab.images.archive import Image
@@ -25,20 +26,25 @@ from lab.network import netns
 
 Say = Callable[[str], None]
 CORE = ("programs", "kubernetes", "etcd", "containerd", "coredns")
+"""What every lab is built from; a light one has kine in the place of etcd."""
 API_LIMIT = 60.0
 _MANIFESTS = Path(__file__).resolve().parent / "manifests"
 
 
-def up(count: int, accelerated: int, addons: Sequence[str], say: Say) -> None:
+def up(count: int, accelerated: int, addons: Sequence[str], say: Say, *, light: bool = False) -> None:
     """Builds what is missing, starts what does not run, and waits until all of it works.
 
     The lab then has at least `count` plain nodes and `accelerated` nodes with accelerators. Nodes that were added
-    before stay. Raises LabError with the part that did not start.
+    before stay. A `light` lab keeps its objects in SQLite. Raises LabError with the part that did not start.
     """
     requirements.check()
-    for name in (*CORE, *catalogue.components_of(addons)):
+    storage.decide(light=light)
+    core = (storage.component() if name == "etcd" else name for name in CORE)
+    for name in (*core, *catalogue.components_of(addons)):
         cache.ensure(BY_NAME[name], say)
     with _exclusive_lock(say):
+        # Again, as a `down` may have removed the mark during a long build.
+        storage.decide(light=light)
         netns.create_bridge()
         machines.start(control_plane.machine())
         port = door.open_door()

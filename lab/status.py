@@ -10,7 +10,7 @@ from lab.addons import catalogue
 from lab.errors import LabError
 from lab.kubectl import api_problem, get
 from lab.layout import Node
-from lab.network import delay, netns
+from lab.network import delay, link, netns
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,16 @@ class MachineStatus:
 
 @dataclass(frozen=True)
 class LabStatus:
-    """The lab at one moment. `api_problem` is None when the API server is ready, `port` while the door is closed."""
+    """The lab at one moment. `api_problem` is None when the API server is ready, `port` while the door is closed.
+
+    `link` tells how the way to it is slowed or cut, and is empty for a good one.
+    """
 
     port: int | None
     api_problem: str | None
     machines: list[MachineStatus]
     addons: list[str]
+    link: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The status for `--output json`."""
@@ -62,7 +66,7 @@ def read() -> LabStatus:
         memory = cgroups.memory_bytes(node.name)
         place = (node.group, node.zone, node.rack)
         found.append(MachineStatus(node.name, _state(node, ready), *place, memory, _programs(node.name)))
-    return LabStatus(door.running_port(), problem, found, catalogue.installed())
+    return LabStatus(door.running_port(), problem, found, catalogue.installed(), link.state())
 
 
 def _ready_nodes() -> set[str]:

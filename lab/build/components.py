@@ -93,6 +93,8 @@ _CONTAINERD = "github.com/containerd/containerd/v2"
 _ALL = (
     _kubernetes(),
     Component("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    # The API server's storage in SQLite, for light labs.
+    Component("kine", "github.com/k3s-io/kine", {"kine": "github.com/k3s-io/kine"}),
     Component(
         "containerd",
         _CONTAINERD,

@@ -14,8 +14,10 @@ from lab.build import cache, go
 from lab.build.components import BY_NAME
 from lab.cli.cheat import cheat
 from lab.cli.image import image
+from lab.cli.link import link
 from lab.cli.node import node
 from lab.cli.say import LabGroup, say
+from lab.control_plane import storage
 from lab.errors import LabError
 
 
@@ -25,19 +27,22 @@ def main() -> None:
 
 
 main.add_command(node)
+main.add_command(link)
 main.add_command(image)
 main.add_command(cheat)
 
 
 @main.command()
-@click.option("--nodes", "count", type=click.IntRange(1, 100), default=2, show_default=True)
+@click.option("--nodes", "count", type=click.IntRange(1, 100), help="Number of plain nodes.  [default: 2; light: 1]")
 @click.option(
     "--accelerated", type=click.IntRange(0, 20), default=0, show_default=True, help="Number of nodes with accelerators."
 )
 @click.option("--with", "names", default="", metavar="NAME,…", help="Add-ons; 'python -m lab addons' lists them.")
-def up(count: int, accelerated: int, names: str) -> None:
+@click.option("--light", is_flag=True, help="Kubernetes over SQLite, as K3s has it, in the least memory.")
+def up(count: int | None, accelerated: int, names: str, light: bool) -> None:
     """Start the lab, repair it, or add nodes and add-ons to it."""
-    lifecycle.up(count, accelerated, [name.strip() for name in names.split(",") if name.strip()], say)
+    addons = [name.strip() for name in names.split(",") if name.strip()]
+    lifecycle.up(count or (1 if light or storage.is_light() else 2), accelerated, addons, say, light=light)
     click.echo(f"export KUBECONFIG={layout.KUBECONFIG}")
 
 
@@ -67,7 +72,7 @@ def show_status(output: str) -> None:
 def _lines(found: status.LabStatus) -> list[str]:
     problem = found.api_problem
     api = f"does not answer ({problem.splitlines()[0]}); 'python -m lab up' repairs it" if problem else "ready"
-    lines = [f"API server  127.0.0.1:{found.port or '-'}  {api}"]
+    lines = [f"API server  127.0.0.1:{found.port or '-'}  {api}{f', link {found.link}' if found.link else ''}"]
     rows = [("MACHINE", "STATE", "GROUP", "ZONE", "RACK", "MEMORY", "PROGRAMS")]
     for each in found.machines:
         memory = f"{each.memory / 1e6:.0f} MB"
@@ -108,7 +113,7 @@ def build(names: tuple[str, ...], tested: bool, everything: bool) -> None:
         return
     go.ensure_go(say)
     addons = (*names, *(catalogue.TESTED if tested else ()), *(catalogue.ADDONS if everything else ()))
-    extra = ("scale",) if tested or everything else ()
+    extra = (*(("scale",) if tested or everything else ()), *(("kine",) if everything else ()))
     for name in dict.fromkeys((*lifecycle.CORE, *extra, *catalogue.components_of(addons))):
         cache.ensure(BY_NAME[name], say)
 

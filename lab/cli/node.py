@@ -8,6 +8,7 @@ from lab import lifecycle, nodes
 from lab.cli.say import say
 from lab.errors import LabError
 from lab.network import delay, netns
+from lab.network.link import read_delay
 
 
 @click.group()
@@ -70,17 +71,9 @@ def revive(name: str) -> None:
 @click.option("--beyond-rack", is_flag=True, help="Delay only packets to and from nodes in other racks.")
 def slow(name: str, each_way: str, beyond_rack: bool) -> None:
     """Delay the packets of a node."""
-    try:
-        milliseconds = float(each_way.removesuffix("ms"))
-    except ValueError:
-        raise LabError(f"--delay: expected milliseconds such as 20ms, got '{each_way}'") from None
-    if not 0 <= milliseconds <= MOST_DELAY:
-        raise LabError(f"--delay: expected 0ms to {MOST_DELAY}ms, got '{each_way}'")
+    milliseconds = read_delay(each_way)
     found = nodes.named(name)
     away = [each for each in nodes.all_nodes() if each.rack != found.rack] if beyond_rack else None
     if away == []:
         raise LabError(f"all nodes are in the rack of {name}, {found.rack}; 'python -m lab node add' adds a node")
     delay.set_delay(found, milliseconds, away)
-
-
-MOST_DELAY = 10_000

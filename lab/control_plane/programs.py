@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lab import layout
 from lab.build.cache import folder_of
 from lab.build.components import BY_NAME
-from lab.control_plane import identities
+from lab.control_plane import identities, storage
 from lab.control_plane.identities import ControlPlaneIdentities
 from lab.files import write
 from lab.machines import Machine, Program
@@ -16,6 +16,8 @@ from lab.machines import Machine, Program
 # Native gangs (KEP-4671), which are beta and off by default in 1.37.
 _FEATURES = "GenericWorkload=true"
 _APIS = "scheduling.k8s.io/v1beta1=true"
+_LIGHT_GARBAGE = 30
+"""Per cent of the live objects."""
 _AUDIT_POLICY = """\
 apiVersion: audit.k8s.io/v1
 kind: Policy
@@ -32,11 +34,15 @@ rules:
 
 @dataclass(frozen=True)
 class ApiServerInstance:
-    """An API server and its etcd: the name of their machine, and their ports in the control plane's network."""
+    """An API server and its storage: the name of their machine, and their ports in the control plane's network.
+
+    `light` has the objects in SQLite, behind a socket that root alone can open.
+    """
 
     machine: str
     etcd_port: int
     api_port: int
+    light: bool = False
 
     @property
     def folder(self) -> Path:
@@ -53,6 +59,11 @@ class ApiServerInstance:
         """The URL at which etcd serves its clients."""
         return f"https://127.0.0.1:{self.etcd_port}"
 
+    @property
+    def kine(self) -> Path:
+        """The socket of kine."""
+        return self.folder / "kine.sock"
+
 
 MAIN_INSTANCE = ApiServerInstance(layout.CONTROL_PLANE, 2379, layout.API_PORT)
 AUDIT_LOG = MAIN_INSTANCE.folder / "logs" / "audit.log"
@@ -61,12 +72,13 @@ AUDIT_LOG = MAIN_INSTANCE.folder / "logs" / "audit.log"
 def machine() -> Machine:
     """The machine of the control plane."""
     found = identities.load()
+    place = replace(MAIN_INSTANCE, light=storage.is_light())
     return Machine(
         name=layout.CONTROL_PLANE,
         namespace=layout.NAME,
         programs=(
-            etcd(found, MAIN_INSTANCE),
-            api_server(found, MAIN_INSTANCE),
+            _kine(place) if place.light else etcd(found, place),
+            api_server(found, place),
             _controller_manager(found),
             _scheduler(),
         ),
@@ -75,7 +87,9 @@ def machine() -> Machine:
 
 def _program(component: str, name: str, flags: dict[str, object], needs: str = "") -> Program:
     path = folder_of(BY_NAME[component]) / name
-    return Program(name, (str(path), *(f"--{flag}={value}" for flag, value in flags.items())), needs)
+    # Go keeps as much garbage as it has live objects; less costs processor time, which a light lab rather spends.
+    thrift = ("/usr/bin/env", f"GOGC={_LIGHT_GARBAGE}") if storage.is_light() else ()
+    return Program(name, (*thrift, str(path), *(f"--{flag}={value}" for flag, value in flags.items())), needs)
 
 
 def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
@@ -102,15 +116,18 @@ def etcd(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
     return _program("etcd", "etcd", flags)
 
 
+def _kine(place: ApiServerInstance) -> Program:
+    """kine: etcd's protocol over SQLite. Flags: github.com/k3s-io/kine, `kine --help`."""
+    # Synchronous writes are off for the reason that etcd's are.
+    file = f"sqlite://{place.folder / 'objects.db'}?_journal=WAL&cache=shared&_busy_timeout=30000&_synchronous=OFF"
+    flags = {"listen-address": f"unix://{place.kine}", "endpoint": file, "metrics-bind-address": "0"}
+    return _program("kine", "kine", flags)
+
+
 def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Program:
-    """The API server of the same instance's etcd."""
-    policy = place.folder / "audit-policy.yaml"
-    write(policy, _AUDIT_POLICY)
+    """The API server of the same instance's storage."""
     flags: dict[str, object] = {
-        "etcd-servers": place.etcd,
-        "etcd-cafile": found.cluster.certificate,
-        "etcd-certfile": found.etcd.certificate,
-        "etcd-keyfile": found.etcd.key,
+        **_storage(found, place),
         "secure-port": place.api_port,
         "advertise-address": layout.CONTROL_PLANE_ADDRESS,
         "service-cluster-ip-range": layout.SERVICES,
@@ -130,10 +147,7 @@ def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Progr
         # The control plane has no kube-proxy, so it calls webhooks and extension servers at their pods' addresses.
         "enable-aggregator-routing": "true",
         **_aggregation(found),
-        "audit-policy-file": policy,
-        "audit-log-path": place.folder / "logs" / "audit.log",
-        "audit-log-maxsize": 50,
-        "audit-log-maxbackup": 1,
+        **({} if place.light else _audit(place)),
         "feature-gates": _FEATURES,
         "runtime-config": _APIS,
         # Drivers need privileged pods. Pod Security admission decides who may create them.
@@ -143,7 +157,30 @@ def api_server(found: ControlPlaneIdentities, place: ApiServerInstance) -> Progr
         # A delay here would lengthen every `down`.
         "shutdown-delay-duration": "0s",
     }
-    return _program("kubernetes", "kube-apiserver", flags, f"tcp:127.0.0.1:{place.etcd_port}")
+    needs = f"unix:{place.kine}" if place.light else f"tcp:127.0.0.1:{place.etcd_port}"
+    return _program("kubernetes", "kube-apiserver", flags, needs)
+
+
+def _storage(found: ControlPlaneIdentities, place: ApiServerInstance) -> dict[str, object]:
+    if place.light:
+        return {"etcd-servers": f"unix://{place.kine}"}
+    return {
+        "etcd-servers": place.etcd,
+        "etcd-cafile": found.cluster.certificate,
+        "etcd-certfile": found.etcd.certificate,
+        "etcd-keyfile": found.etcd.key,
+    }
+
+
+def _audit(place: ApiServerInstance) -> dict[str, object]:
+    policy = place.folder / "audit-policy.yaml"
+    write(policy, _AUDIT_POLICY)
+    return {
+        "audit-policy-file": policy,
+        "audit-log-path": place.folder / "logs" / "audit.log",
+        "audit-log-maxsize": 50,
+        "audit-log-maxbackup": 1,
+    }
 
 
 def _aggregation(found: ControlPlaneIdentities) -> dict[str, object]:
