@@ -26,7 +26,7 @@ _LEFT_OUT_TOO = ("ensurepip", "lib2to3", "config-*", "_tkinter*", "_test*", "_xx
 # The policy of manylinux: libraries that wheels use and do not contain.
 _MANYLINUX = (
     *("libm.so.6", "libdl.so.2", "librt.so.1", "libpthread.so.0", "libutil.so.1", "libresolv.so.2"),
-    *("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1", "libz.so.1"),
+    *("libstdc++.so.6", "libgcc_s.so.1", "libgomp.so.1", "libmvec.so.1", "libz.so.1"),
 )
 _AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 _PASSWD = "root:x:0:0:root:/:/bin/sh\nnonroot:x:65532:65532:nonroot:/tmp:/bin/sh\n"

@@ -14,6 +14,7 @@ user's own commands are values (see `engine.history`), not exceptions.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 
 _QUERY = re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\"'<>?#]{1,2000})\?[^\s\"'<>]+")
@@ -72,15 +73,27 @@ class ModelRefused(PlimsollError):
 
 
 class MissingExtra(PlimsollError):
-    """An optional dependency is needed and not installed."""
+    """An optional dependency is needed and not installed, or it is and this system cannot load it.
+
+    Raised while an ImportError is handled, it tells which of the two.
+    """
 
     lasting = True
 
     def __init__(self, extra: str, purpose: str) -> None:
-        super().__init__(
-            f"{purpose} needs the extra '{extra}', which is not installed",
-            hint=install_command((extra,)),
-        )
+        failed = sys.exc_info()[1]
+        if isinstance(failed, ImportError) and not isinstance(failed, ModuleNotFoundError):
+            lines = str(failed).strip().splitlines() or ["no reason is given"]
+            reason = next((line.strip() for line in lines if ".so" in line), lines[-1])  # numpy's has a page around it
+            super().__init__(
+                f"{purpose} needs the extra '{extra}', which is installed and cannot be loaded: {reason[:300]}",
+                hint=f"install the library that it names on this system, or again: {install_command((extra,))}",
+            )
+        else:
+            super().__init__(
+                f"{purpose} needs the extra '{extra}', which is not installed",
+                hint=install_command((extra,)),
+            )
         self.extra = extra
 
 

@@ -99,3 +99,20 @@ def test_the_command_installs_from_where_plimsoll_came(
     monkeypatch.setattr(importlib.metadata, "distribution", lambda _: Installed())
     assert install_command(("serve", "parquet")) == command
     assert "[serve]" in MissingExtra("serve", "x").hint
+
+
+def test_a_library_that_this_system_cannot_load_is_told_from_one_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_library.py").write_text(
+        "raise ImportError('libmvec.so.1: cannot open shared object file: No such file or directory')"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    told = {}
+    for name in ("broken_library", "absent_library"):
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            told[name] = str(MissingExtra("retrieval", "an index"))
+    assert "cannot be loaded: libmvec.so.1: cannot open" in told["broken_library"]
+    assert "not installed" in told["absent_library"]
