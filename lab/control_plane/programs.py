@@ -120,7 +120,7 @@ def _kine(place: ApiServerInstance) -> Program:
     """kine: etcd's protocol over SQLite. Flags: github.com/k3s-io/kine, `kine --help`."""
     # Synchronous writes are off for the reason that etcd's are.
     file = f"sqlite://{place.folder / 'objects.db'}?_journal=WAL&cache=shared&_busy_timeout=30000&_synchronous=OFF"
-    flags = {"listen-address": f"unix://{place.kine}", "endpoint": file, "metrics-bind-address": "0"}
+    flags: dict[str, object] = {"listen-address": f"unix://{place.kine}", "endpoint": file, "metrics-bind-address": "0"}
     return _program("kine", "kine", flags)
 
 
