@@ -23,12 +23,12 @@ class AdmissionPolicies:
             each["values"] for each in binding["spec"]["matchResources"]["namespaceSelector"]["matchExpressions"]
         ]
 
-    def __call__(self, asked: Admission) -> str:
-        """The refusal of a request; empty when it is admitted."""
+    def __call__(self, asked: Admission) -> str | None:
+        """The refusal of a request; None when it is admitted."""
         if asked.object is None or asked.namespace not in self._namespaces or not self._concerns(asked):
-            return ""
+            return None
         operation = "CREATE" if asked.verb == "create" else "UPDATE"
-        return "; ".join(self.refusals(operation, asked.object, asked.before))
+        return "; ".join(self.refusals(operation, asked.object, asked.before)) or None
 
     def refusals(self, operation: str, new: Object, old: Object | None = None) -> list[str]:
         """The names of the rules that a request breaks."""

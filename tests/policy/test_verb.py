@@ -77,8 +77,8 @@ def test_what_the_policies_ask_nothing_about_is_no_pass(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("a.yaml", b"a: [", "a.yaml:1:"),
-        ("a.yaml", b"kind: Pod\n---\n\nx: {\n", "a.yaml:4:"),
+        ("a.yaml", b"a: [", "a.yaml:2:1"),
+        ("a.yaml", b"kind: Pod\n---\n\nx: {\n", "a.yaml:5:1"),
         ("a.yaml", b"- 1\n", "expected a Kubernetes object"),
         ("a.yaml", b"", "there is no Kubernetes object"),
         ("a.yaml", b"\xff\xfe", "not UTF-8"),

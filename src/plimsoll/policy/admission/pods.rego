@@ -55,14 +55,18 @@ violation contains {"msg": msg} if {
 broken contains ["images-pinned", problem] if {
 	some image in images
 	not regex.match(`^[^@]+@sha256:[0-9a-f]{64}$`, image)
-	problem := sprintf("'%s' is not named by its digest: name it as REPOSITORY@sha256:…", [image])
+	problem := sprintf("'%s' is not named by its digest: name it as REPOSITORY@sha256:…", [shown(image)])
 }
 
 broken contains ["registries", problem] if {
 	some image in images
 	not from_allowed(image)
-	problem := sprintf("'%s' is not from %s", [image, concat(" or ", input.parameters.registries)])
+	problem := sprintf("'%s' is not from an allowed registry", [shown(image)])
 }
+
+shown(image) := image if image != ""
+
+shown("") := "a container without an image"
 
 from_allowed(image) if {
 	some registry in input.parameters.registries

@@ -39,8 +39,13 @@ def _answer(interpreter: Any, query: str) -> dict[str, object]:
     try:
         output = interpreter.query(query)
     except json.JSONDecodeError as error:
-        # What is no answer is text that says what is wrong.
-        return {"problem": error.doc}
+        # What is no answer is text that says what is wrong, or a text in which the engine does not escape quotes.
+        said = (
+            "its answer cannot be read, perhaps for quotes or an empty text in sprintf: "
+            if error.doc.startswith("{")
+            else ""
+        )
+        return {"problem": said + error.doc}
     except Exception as error:  # noqa: BLE001 - as above
         return {"problem": str(error)}
     if not output.ok():
