@@ -15,7 +15,6 @@ from tests.kubernetes.asking import ask
 from .admission_in_memory import AdmissionPolicies
 from .cluster_objects import POLICIES, Object, cheated, fine, pod, workload
 
-
 pytestmark = pytest.mark.slow
 
 

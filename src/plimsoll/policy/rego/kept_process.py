@@ -10,12 +10,11 @@ import os
 import sys
 from typing import Any
 
-_ANSWERS = os.dup(1)
-
 
 def main() -> None:
     """Read the job, and answer its queries in their order."""
     # What the engine and the rules print is no answer.
+    answers = os.dup(1)
     os.dup2(2, 1)
     from regopy import Interpreter
 
@@ -26,12 +25,12 @@ def main() -> None:
         for file in job["files"]:
             interpreter.add_module(file["name"], file["text"])
     except Exception as error:  # noqa: BLE001 - the engine has errors of many types, and each of them is about the text
-        _say({"not_rego": str(error)})
+        _say(answers, {"not_rego": str(error)})
         return
     interpreter.set_input(job["input"])
     for number, query in enumerate(job["queries"]):
-        _say({"begun": number})
-        _say({"query": number, **_answer(interpreter, query)})
+        _say(answers, {"begun": number})
+        _say(answers, {"query": number, **_answer(interpreter, query)})
 
 
 def _answer(interpreter: Any, query: str) -> dict[str, object]:
@@ -58,8 +57,10 @@ def _answer(interpreter: Any, query: str) -> dict[str, object]:
     return {"value": results[0]["expressions"][0] if results else None}
 
 
-def _say(line: dict[str, object]) -> None:
-    os.write(_ANSWERS, json.dumps(line).encode() + b"\n")
+def _say(answers: int, line: dict[str, object]) -> None:
+    with os.fdopen(os.dup(answers), "wb") as file:
+        file.write(json.dumps(line).encode() + b"\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -21,4 +21,5 @@ def main() -> None:
     os.execvp(sys.argv[3], sys.argv[3:])  # noqa: S606 - this is what it is for
 
 
-main()
+if __name__ == "__main__":
+    main()
