@@ -32,7 +32,8 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place = Place(tmp_path, mover)
     register(place.state)
     register(place.state)
-    (tmp_path / "plimsoll.yaml").write_text("kind: Application\n")
+    head = "apiVersion: plimsoll.dev/v1alpha1\nkind: Application\nmetadata: {name: tiny}\n"
+    (tmp_path / "plimsoll.yaml").write_text(f"{head}spec: {{datasets: {{}}}}\n")
     return place
 
 

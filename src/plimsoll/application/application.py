@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from plimsoll.application.parameters import Parameter, ParameterName
 from plimsoll.application.parts import Environment, Metadata, Part, TargetName
+from plimsoll.application.policies import Policies
 from plimsoll.application.scalars import Name
 from plimsoll.decoding import decodable
 
@@ -30,6 +31,7 @@ class ApplicationSpec(Struct, frozen=True, kw_only=True):
     environment: Environment = Environment()
     parameters: Mapping[str, Parameter] = {}
     targets: Mapping[str, TargetName] = {}
+    policies: Policies = Policies()
     parts: Mapping[str, Mapping[str, Part]] = {}
 
 
@@ -51,6 +53,7 @@ class PartTypes(Struct, frozen=True):
             environment=spec.environment,
             parameters=spec.parameters,
             targets=spec.targets,
+            policies=spec.policies,
             parts={key: getattr(spec, key) for key, _ in self.pairs},
         )
 
@@ -61,6 +64,7 @@ def _document(pairs: tuple[tuple[str, type[Part]], ...]) -> type[Part]:
         ("environment", Environment, Environment()),
         ("parameters", dict[ParameterName, Parameter], msgspec.field(default_factory=dict)),
         ("targets", dict[Name, TargetName], msgspec.field(default_factory=dict)),
+        ("policies", Policies, Policies()),
     ]
     by_kind: list[_Field] = [
         (key, dict[Name, part], msgspec.field(default_factory=dict))  # type: ignore[valid-type]  # made at run time

@@ -32,6 +32,7 @@ EXAMPLES: Mapping[str, str] = MappingProxyType(
         "audit": "plimsoll audit verify triage",
         "edge": "plimsoll edge rollout cabs",
         "scan": "plimsoll scan triage@2 --database osv/",
+        "policy": "plimsoll policy check triage@2",
         "check": "plimsoll check --target production --output evidence",
         "verify": "plimsoll verify evidence",
         "submit": "plimsoll submit --bundle evidence --output v1.37/platform",

@@ -52,6 +52,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
         "Supply chain": {
             "scan": "Scan packages for known vulnerabilities, and model files for what they would run.",
+            "policy": "Judge a plan, a version, manifests or a bundle by the policies of the file.",
         },
         "Check clusters": {
             "check": "Test what a Kubernetes cluster can carry, and write an evidence bundle.",

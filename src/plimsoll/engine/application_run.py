@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from plimsoll.engine.code_keeping import keep_code
 from plimsoll.engine.history import RunHistory, history
+from plimsoll.engine.policies.gate import gate_of
 from plimsoll.engine.preparation import Prepared, require_rights
 from plimsoll.engine.runner import Driver, Engine
 from plimsoll.engine.taking_over import TakeOver, take_over
@@ -61,10 +62,13 @@ class ApplicationRun:
     ) -> RunHistory:
         """Run to the end, or until stopped; with `watch`, keep services running until stopped.
 
-        Raises TargetError when another run of this application is running, or when models cannot be signed.
+        Raises TargetError when another run of this application is running, or when models cannot be signed, and
+        PolicyRefused when its plan breaks a policy of the file.
         """
         _require_signing(self.prepared.plan)
         require_rights(self.prepared)
+        gate = gate_of(self.prepared)
+        judged = gate.opening() if gate is not None else None
         if self.watch:
             _require_unkept(self.prepared)
         state = self.prepared.state
@@ -101,6 +105,8 @@ class ApplicationRun:
                 joins=session.joined(),
                 forced=self.prepared.forced,
                 driver=self._driver(engine, session),
+                gate=gate,
+                judged=judged,
             )
             self.goes_on = session.joined()
             session.steps_ended()

@@ -14,6 +14,8 @@ from plimsoll.evidence.run_events import (
     AttemptFailed,
     Carried,
     PlannedStep,
+    PoliciesJudged,
+    PolicyFinding,
     RunEnded,
     RunEvent,
     RunPlanned,
@@ -97,7 +99,7 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     """One run. `state` is `running`, `done`, `failed` or `stopped`; a killed run stays `running` (see `run_status`).
 
     `sweep` has the searched values of each parameter, where the run is a sweep. `names` maps the targets of a run over
-    several to what the file calls them.
+    several to what the file calls them. `policies` are the newest findings of gates and rules about each thing.
     """
 
     run: str
@@ -112,6 +114,7 @@ class RunHistory(Struct, frozen=True, kw_only=True):
     parameters: Mapping[str, Scalar] = {}
     sweep: Mapping[str, str] = {}
     names: Mapping[str, str] = {}
+    policies: tuple[PolicyFinding, ...] = ()
     steps: tuple[StepHistory, ...] = ()
 
     @property
@@ -166,6 +169,8 @@ def history(observations: Iterable[Observation], results: Mapping[str, type[Resu
             steps = {step.name: step for step in run.steps}
         elif isinstance(event, StepsAdded):
             steps |= {step.name: _waiting(step) for step in event.steps if step.name not in steps}
+        elif run and isinstance(event, PoliciesJudged):
+            run = replace(run, policies=_newest(run.policies, event.findings))
         elif run and isinstance(event, SweepPlanned):
             run = replace(run, sweep=event.searched)
         elif run and isinstance(event, RunEnded):
@@ -175,6 +180,19 @@ def history(observations: Iterable[Observation], results: Mapping[str, type[Resu
     if run is None:
         raise ValueError("the observations have no plan")
     return replace(run, steps=tuple(steps.values()))
+
+
+def _newest(before: tuple[PolicyFinding, ...], found: tuple[PolicyFinding, ...]) -> tuple[PolicyFinding, ...]:
+    """Findings with later ones in place of earlier ones about the same thing, which were made when less was known."""
+    again = {(each.gate, each.about) for each in found}
+    there = {each.about.partition("@")[0] for each in found if each.verdict != "later"}
+    kept = (
+        each
+        for each in before
+        if (each.gate, each.about) not in again
+        and not (each.verdict == "later" and each.about.removeprefix("models.") in there)
+    )
+    return (*kept, *found)
 
 
 def _seconds(started: datetime | None, ended: datetime | None) -> float:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from plimsoll.application.shape import suggest_name
 from plimsoll.engine.moves import VersionMoved, moves_of, newest_offered, record_move
+from plimsoll.engine.policies.admission import require_up
 from plimsoll.engine.preparation import Prepared
 from plimsoll.errors import FileError, TargetError
 from plimsoll.kinds.serve import ModelShare, Serve, ServeResult
@@ -114,7 +115,11 @@ def chosen_version(accepted: Sequence[ModelVersion], leading: str | None, offere
 
 
 def keep_up(prepared: Prepared, ready: Sequence[Step[Serve]], asked: Sequence[Step[Serve]]) -> None:
-    """Have the services kept up, and record what is new of their versions."""
+    """Have the services kept up, and record what is new of their versions.
+
+    Raises PolicyRefused for a version that breaks a policy of the file.
+    """
+    require_up(prepared, ready)
     keeper = prepared.target.features.require(KEEP)
     before = {step.part: keeper.leading(step.part) for step in ready}
     keeper.keep(ready, {step.part: step.work for step in asked})

@@ -15,6 +15,7 @@ from plimsoll.application.loading import ApplicationFile
 from plimsoll.application.parameters import with_settings
 from plimsoll.application.targets import names_of_targets, target_named
 from plimsoll.application.workspace import Workspace
+from plimsoll.engine.policies.rules_engine import missing_engine
 from plimsoll.engine.run_comparison import ingredients_by_step, planned_run
 from plimsoll.errors import FileError, PlimsollError, TargetError
 from plimsoll.evidence.secrets import remember
@@ -102,6 +103,7 @@ def _prepared(kinds: Kinds, file: ApplicationFile, target: Target, steps: Sequen
     _check_features(file, facts, plan)
     names = names_of_targets(file.application)
     lacking = (*rows_that_would_leave(plan, names), *(shortfalls(plan, facts) if must_fit else ()))
+    lacking = (*lacking, *(missing_engine(file) if must_fit else ()))
     if must_fit and not lacking and PLAN_CHECK in target.features:
         lacking = tuple(target.features.require(PLAN_CHECK)(plan))
     if lacking:

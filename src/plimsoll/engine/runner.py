@@ -23,6 +23,7 @@ from plimsoll.evidence.run_events import (
     AttemptFailed,
     Defect,
     PlannedStep,
+    PoliciesJudged,
     RunEnded,
     RunEvent,
     RunPlanned,
@@ -65,6 +66,28 @@ class Driver(Protocol):
         ...
 
 
+class Judgement(Protocol):
+    """What policies say of a step that is about to begin; a `refusal` ends it."""
+
+    @property
+    def event(self) -> PoliciesJudged:
+        """What the journal is told."""
+        ...
+
+    @property
+    def refusal(self) -> PlimsollError | None:
+        """Why the step does not begin."""
+        ...
+
+
+class Gate(Protocol):
+    """The policies of a run. `judge` is called from several threads."""
+
+    def judge(self, step: AnyStep) -> Judgement | None:
+        """Judge a step before it begins; None when there is nothing to judge. Raises PlimsollError."""
+        ...
+
+
 class Engine:
     """Executes one run. `listener` gets every observation after it is in the journal."""
 
@@ -85,6 +108,7 @@ class Engine:
         self._ended: queue.SimpleQueue[tuple[AnyStep, str]] = queue.SimpleQueue()
         self._states: dict[str, str] = {}
         self._forced: frozenset[str] = frozenset()
+        self._gate: Gate | None = None
         self._given_up: dict[str, str] = {}
 
     def run(
@@ -101,13 +125,16 @@ class Engine:
         joins: str = "",
         forced: Collection[str] = (),
         driver: Driver | None = None,
+        gate: Gate | None = None,
+        judged: PoliciesJudged | None = None,
     ) -> str:
         """Run the plan, and what a `driver` adds to it; returns `done`, `failed` or `stopped`.
 
-        Steps that are `forced` are carried out although they have results. The other keywords go into the first line
-        of the journal.
+        Steps that are `forced` are carried out although they have results. A `gate` judges each step that is carried
+        out; `judged` is what was found before. The other keywords go into the first line of the journal.
         """
         self._forced = frozenset(forced)
+        self._gate = gate
         planned = RunPlanned(
             run=run,
             application=plan.application,
@@ -123,6 +150,8 @@ class Engine:
             names=plan.names,
         )
         self.record("run", planned)
+        if judged is not None:
+            self.record("run", judged)
         waiting = WaitingSteps(plan.steps)
         capacity = FreeCapacity(facts)
         with ThreadPoolExecutor(max_workers=64, thread_name_prefix="step") as pool:
@@ -203,6 +232,7 @@ class Engine:
         """Make all attempts at one step; runs on its own thread."""
         state = "failed"
         try:
+            self._judge(step)
             state = self._attempts(step)
         except PlimsollError as error:
             self._settle_quietly(step, str(error))
@@ -216,6 +246,14 @@ class Engine:
             )
         finally:
             self._ended.put((step, state))
+
+    def _judge(self, step: AnyStep) -> None:
+        """Raise PlimsollError for a step that policies forbid."""
+        judged = self._gate.judge(step) if self._gate is not None else None
+        if judged is not None:
+            self.record(step.name, judged.event)
+            if judged.refusal is not None:
+                raise judged.refusal
 
     def _attempts(self, step: AnyStep) -> str:
         self.record(step.name, StepStarted(key=step.key))

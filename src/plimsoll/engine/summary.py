@@ -43,6 +43,7 @@ def summary(
         "steps": [_step(step, awaited) for step in run.steps],
         **sections,
         "report": str(report) if report else None,
+        **({"policies": msgspec.to_builtins(run.policies)} if run.policies else {}),
         **({"targets": dict(run.names), "carried": [_journey(each) for each in run.carried]} if run.names else {}),
     }
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from plimsoll.engine.history import RunHistory
 from plimsoll.engine.moves import VersionMoved, moves_of, newest_offered, record_move
+from plimsoll.engine.policies.admission import require_admitted
 from plimsoll.engine.preparation import Prepared
 from plimsoll.engine.promotion.promoting import AT_ONCE, move
 from plimsoll.errors import PlimsollError
@@ -180,6 +181,7 @@ def _carried_out(
             version = registry.find(f"{model}@{new}")
             registry.open(version)
             registry.require_servable(version)
+            require_admitted(target.state, [version], f"the service of {version.reference}")
             done = move(mover, registry, version, AT_ONCE, lambda _: None, stopped)
         problem = "" if done.promoted else done.reason
     except (PlimsollError, OSError) as error:

@@ -1,7 +1,7 @@
 """What is observed in a run: one type for each event, by who writes it. The journal's lines are made of these.
 
-The engine writes run-planned, steps-added, the events of sweeps, step-started, attempt-failed, step-ended, defect and
-run-ended; a target writes the rest, and ends every attempt with attempt-ended.
+The engine writes run-planned, steps-added, the events of sweeps, policies-judged, step-started, attempt-failed,
+step-ended, defect and run-ended; a target writes the rest, and ends every attempt with attempt-ended.
 """
 
 from __future__ import annotations
@@ -104,6 +104,28 @@ class TrialEnded(_Event, frozen=True, kw_only=True, tag="trial-ended"):
     refusals: tuple[str, ...] = ()
     reason: str = ""
     seconds: float = 0.0
+
+
+class PolicyFinding(Struct, frozen=True, kw_only=True):
+    """What a gate or a rule says of one thing; `verdict` is passed, warned, broken, unknown or later."""
+
+    gate: str
+    about: str
+    verdict: str
+    reason: str = ""
+    remedy: str = ""
+    where: str = ""
+
+
+class PoliciesJudged(_Event, frozen=True, kw_only=True, tag="policies-judged"):
+    """The policies of the file were judged. `stage` is `plan`, or the step that is about to begin.
+
+    `left_out` counts findings that are not listed, of which there are too many.
+    """
+
+    stage: str
+    findings: tuple[PolicyFinding, ...] = ()
+    left_out: int = 0
 
 
 class StepStarted(_Event, frozen=True, kw_only=True, tag="step-started"):
@@ -225,6 +247,7 @@ RunEvent = (
     | SweepPlanned
     | TrialBegun
     | TrialEnded
+    | PoliciesJudged
     | StepStarted
     | AttemptFailed
     | StepEnded
@@ -247,7 +270,7 @@ def listed_targets(target: str, names: Mapping[str, str]) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else target
 
 
-_WORDS = frozenset({"reason", "trace", "result"})
+_WORDS = frozenset({"reason", "trace", "result", "findings"})
 
 
 def run_observed(source: str, subject: str, event: RunEvent) -> Observation:

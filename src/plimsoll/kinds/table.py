@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from plimsoll.application.application import PartTypes
 from plimsoll.application.loading import ApplicationFile, load_file
+from plimsoll.application.policy_checks import check_policies
 from plimsoll.application.targets import (
     LOCAL,
     check_name,
@@ -79,6 +80,7 @@ class Kinds:
             kind.check(file)
         check_environment(file)
         check_parameters(file)
+        check_policies(file)
 
     def check_names(self, file: ApplicationFile) -> None:
         """Raise FileError for a part on a target that the file does not name: nothing else says what it stands for."""

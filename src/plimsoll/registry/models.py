@@ -270,6 +270,10 @@ class ModelRegistry:
         """The first signature of a version by a trusted key: a DSSE envelope. Raises ModelRefused without one."""
         return self._trusted_envelope(version)[0]
 
+    def signer(self, version: ModelVersion) -> str:
+        """The id of the trusted key that has signed a version. Raises ModelRefused without one; `open` checks files."""
+        return self._trusted_envelope(version)[1]
+
     def _trusted_envelope(self, version: ModelVersion) -> tuple[bytes, str]:
         """The first signature that a trusted key has made for a version, and the id of that key.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from plimsoll.engine.history import StepHistory
+from plimsoll.evidence.run_events import PolicyFinding
 from plimsoll.report.contents import (
     ModelReport,
     comparisons,
@@ -41,9 +42,20 @@ def _lines(report: RunReport, width: int) -> Iterator[tuple[str, str]]:
         yield _step_line(step, wide, run.names), COLOURS.get(step.state, "")
     for text in journeys(run):
         yield f"  {_clean(text)}", ""
+    yield from _policy_lines(run.policies)
     for model in report.models:
         yield "", ""
         yield from _model_lines(model)
+
+
+def _policy_lines(found: Sequence[PolicyFinding]) -> Iterator[tuple[str, str]]:
+    """How many findings passed, and each of the others."""
+    if found:
+        passed = sum(each.verdict == "passed" for each in found)
+        yield f"  policies: {passed} of {len(found)} findings passed", ""
+    for each in [each for each in found if each.verdict != "passed"][:MAX_STEPS]:
+        paint = COLOURS["failed"] if each.verdict in ("broken", "unknown") else COLOURS["skipped"]
+        yield _clean(f"  {each.verdict}: {each.gate}: {each.about}: {each.reason}"), paint
 
 
 def _step_line(step: StepHistory, wide: int, names: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "pgvector": ("psycopg", "pgvector"),
         "qdrant": ("qdrant_client",),
         "llms": ("xllamacpp",),
+        "rego": ("regopy",),
         "s3": ("fsspec", "s3fs"),
         "gcs": ("fsspec", "gcsfs"),
     }

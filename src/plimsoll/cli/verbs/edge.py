@@ -218,6 +218,7 @@ def _owner(path: Path, group: str) -> Owner:
 def _wanted(path: Path, group: str) -> tuple[list[WantedService], ModelRegistry]:
     """The services of a group with their models pushed, and where the models are."""
     from plimsoll.edge.releasing import wanted_services
+    from plimsoll.engine.policies.admission import require_admitted
     from plimsoll.kinds.edge import EDGES
     from plimsoll.kinds.service import SERVICES
     from plimsoll.kinds.table import KINDS
@@ -227,7 +228,10 @@ def _wanted(path: Path, group: str) -> tuple[list[WantedService], ModelRegistry]
     file = application_file(path)
     application = KINDS.load(file).application
     models = model_registry(StateDirectory(file.absolute().parent))
-    return list(wanted_services(EDGES.of(application)[group], SERVICES.of(application), models)), models
+    edge, services = EDGES.of(application)[group], SERVICES.of(application)
+    versions = [models.find(services[name].leading) for name in edge.services]
+    require_admitted(StateDirectory(file.absolute().parent), versions, f"the release for {group}", file)
+    return list(wanted_services(edge, services, models)), models
 
 
 def _rollout_line(fleet: Fleet, ring: Ring | None) -> str:

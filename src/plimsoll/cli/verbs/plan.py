@@ -9,6 +9,7 @@ import click
 
 from plimsoll.cli import completion
 from plimsoll.cli.options import LOCAL, AskedRun, force_option, json_option, print_json, run_options
+from plimsoll.cli.policy_lines import print_policies
 from plimsoll.cli.spanned_plan import place_of, print_places, spanned
 from plimsoll.errors import FileError
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from plimsoll.engine.preparation import Prepared
     from plimsoll.planning.changes import Decision
     from plimsoll.planning.steps import Work
+    from plimsoll.policy.findings import Judged
 
 
 @click.command("plan")
@@ -40,6 +42,7 @@ def command(
     asked: AskedRun, steps: tuple[str, ...], force: tuple[str, ...], output: str, schedule: str | None, as_json: bool
 ) -> None:
     """Print for each step, or for STEP and what it needs, whether a run would execute it, and why."""
+    from plimsoll.engine.policies.gate import gate_of
     from plimsoll.engine.preparation import decide, missing_rights
 
     if schedule is not None and output != "yaml":
@@ -53,16 +56,25 @@ def command(
         return
     made = decide(prepared)
     lacking = missing_rights(prepared)
-    print_json(_summary(prepared, made, lacking)) if as_json else _print_steps(prepared, made, lacking)
+    gate = gate_of(prepared)
+    judged = gate.judge_plan() if gate is not None else ()
+    if as_json:
+        print_json(_summary(prepared, made, lacking, judged))
+        return
+    _print_steps(prepared, made, lacking)
+    print_policies(judged)
 
 
-def _summary(prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str]) -> dict[str, object]:
+def _summary(
+    prepared: Prepared, made: Sequence[Decision], lacking: Sequence[str], judged: Sequence[Judged]
+) -> dict[str, object]:
     planned = {step.name: step for step in prepared.plan.steps}
     return {
         "application": prepared.plan.application,
         "target": prepared.plan.target,
         "providers": _providers(prepared),
         "missing_rights": list(lacking),
+        **({"policies": judged} if judged else {}),
         "steps": [
             {
                 "name": decision.step,
@@ -136,7 +148,9 @@ def _print_schedule(prepared: Prepared, schedule: str, settings: Sequence[str], 
 def _print_manifests(prepared: Prepared) -> None:
     import yaml
 
+    from plimsoll.engine.policies.manifests import require_objects
     from plimsoll.targets.features import MANIFESTS
 
     manifests = prepared.target.features.require(MANIFESTS)(prepared.plan)
+    require_objects(prepared.file, manifests)
     click.echo(yaml.safe_dump_all(manifests, sort_keys=False, width=120), nl=False)

@@ -8,7 +8,14 @@ import click
 
 from plimsoll.cli import completion
 from plimsoll.cli.interrupts import catch_stop_signals
-from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
+from plimsoll.cli.options import (
+    application_file,
+    application_target,
+    file_option,
+    json_option,
+    print_json,
+    target_option,
+)
 from plimsoll.errors import FileError
 
 
@@ -63,6 +70,7 @@ def command(
         pace=pace,
         say=lambda line: click.echo(line, err=as_json),
         stopped=lambda: bool(caught),
+        file=application_file(file),
     )
     if as_json:
         print_json(done)

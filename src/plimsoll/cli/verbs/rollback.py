@@ -8,7 +8,14 @@ import click
 
 from plimsoll.cli import completion
 from plimsoll.cli.interrupts import catch_stop_signals
-from plimsoll.cli.options import application_target, file_option, json_option, print_json, target_option
+from plimsoll.cli.options import (
+    application_file,
+    application_target,
+    file_option,
+    json_option,
+    print_json,
+    target_option,
+)
 
 
 @click.command("rollback")
@@ -35,6 +42,7 @@ def command(service: str, file: Path, target: str, namespace: str | None, refere
         reference=reference,
         say=lambda line: click.echo(line, err=as_json),
         stopped=lambda: bool(caught),
+        file=application_file(file),
     )
     if as_json:
         print_json(done)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 from msgspec import Struct
 
 from plimsoll.engine.moves import VersionMoved, record_move
+from plimsoll.engine.policies.admission import require_admitted
 from plimsoll.engine.promotion.judging import Finding, Judgement, judge, version_sample
 from plimsoll.errors import PlimsollError, TargetError
 from plimsoll.registry.models import ModelRegistry
@@ -66,10 +68,12 @@ def promote(
     pace: Pace,
     say: Callable[[str], None],
     stopped: Callable[[], bool] = lambda: False,
+    file: Path | None = None,
 ) -> Promotion:
     """Promote a version into the running service of its model.
 
-    Raises ModelRefused when the version may not be served, TargetError when the target cannot move traffic, and
+    Its policies are those of `file`, or else of the file of the newest run. Raises PolicyRefused when it breaks one,
+    ModelRefused when the version may not be served, TargetError when the target cannot move traffic, and
     PlimsollError when no service can take it. An interrupted promotion restores the weights; after a kill, the next
     promotion restores them.
     """
@@ -77,6 +81,7 @@ def promote(
     version = registry.find(reference)
     registry.open(version)
     registry.require_servable(version)
+    require_admitted(target.state, [version], f"the promotion of {version.reference}", file)
     mover = target.features.require(TRAFFIC)(version.name, service, say, stopped)
     with mover.exclusive() as undone:
         if undone:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from plimsoll.engine.moves import came_from
+from plimsoll.engine.policies.admission import require_admitted
 from plimsoll.engine.promotion.promoting import AT_ONCE, Promotion, move, record_promotion
 from plimsoll.errors import PlimsollError
 from plimsoll.targets.features import TRAFFIC
@@ -22,12 +24,14 @@ def rollback(
     reference: str | None,
     say: Callable[[str], None],
     stopped: Callable[[], bool] = lambda: False,
+    file: Path | None = None,
 ) -> Promotion:
     """Lead all requests to `reference`, or to the version that had them before the last promotion.
 
     A promotion that was interrupted is only undone: its end is what the service was rolled back to. Raises ModelRefused
-    for a version that may not be served, TargetError when the target cannot move traffic, and PlimsollError when the
-    service is not running or has no former version.
+    for a version that may not be served, PolicyRefused for one that breaks a policy of `file`, or else of the file of
+    the newest run, TargetError when the target cannot move traffic, and PlimsollError when the service is not running
+    or has no former version.
     """
     registry = model_registry(target.state)
     model = registry.find(reference).name if reference else None
@@ -41,6 +45,7 @@ def rollback(
         version = registry.find(wanted)
         registry.open(version)
         registry.require_servable(version)
+        require_admitted(target.state, [version], f"the rollback to {version.reference}", file)
         done = move(mover, registry, version, AT_ONCE, say, stopped)
     record_promotion(target.state, done, version.name, "rollback")
     return replace(done, reason=f"rolled back from version {old}") if done.promoted else done

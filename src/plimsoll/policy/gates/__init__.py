@@ -1,0 +1,1 @@
+"""The built-in gates: a module for each, and one line in `table`."""

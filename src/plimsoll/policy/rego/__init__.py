@@ -1,0 +1,1 @@
+"""Rules of the user in Rego: files, the engines that evaluate them, and what their answers mean."""
