@@ -81,7 +81,7 @@ def test_a_rotation_signs_the_versions_of_the_application_anew(keys: KeyRing, tm
 
 def test_a_second_rotation_a_limit_and_a_revocation_are_shown(keys: KeyRing) -> None:
     first = keys.own_id()
-    assert "1 statements still count" in said("rotate")
+    assert "1 statements of the key" in said("rotate")
     second = keys.own_id()
     said("rotate", "--algorithm", "ecdsa")
     assert "plimsoll key trust" in said("revoke", first[:12], "--reason", "compromised", "--note", "laptop stolen")
@@ -149,7 +149,7 @@ def test_what_was_signed_is_listed_verified_and_proved(keys: KeyRing, tmp_path: 
     def log(*arguments: str) -> str:
         return said("log", *arguments, verb=audit.command)
 
-    assert "models  triage@1" in log()
+    assert "models    triage@1  plimsoll.dev/model/v1" in log()
     verified = log("--verify", "--witness", "elsewhere/heads")
     head = verified.splitlines()[-1].removeprefix("head ")
     assert verified.startswith("2 entries are whole, and begins with what 1 noted heads have")

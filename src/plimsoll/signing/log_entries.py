@@ -38,7 +38,8 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True):
         if self.log:
             return f"the log {self.log} begins"
         more = f" and {self.subjects - len(self.names)} more" if self.subjects > len(self.names) else ""
-        return f"{self.kind}  {', '.join(self.names) or '-'}{more}"
+        what = self.predicate.removeprefix("https://") or "no statement"
+        return f"{self.kind:<8}  {', '.join(self.names) or '-'}{more}  {what}"
 
 
 @decodable
